@@ -1,0 +1,46 @@
+# make run    the bridge with software cards; prints the address of its page
+# make test   the whole test suite, real PC/SC and a real browser included
+# make check  style, types and the import contract; make bench  the measurements
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+TEST_READY := $(VENV)/.test-ready
+
+.PHONY: help setup run test check unit bench docs clean
+
+help:
+	@sed -n '1,3p' Makefile
+
+$(RUN_READY): pyproject.toml scripts/setup.sh
+	@PYTHON=$(PYTHON) scripts/setup.sh run
+
+$(TEST_READY): pyproject.toml scripts/setup.sh
+	@PYTHON=$(PYTHON) scripts/setup.sh test
+
+setup: $(RUN_READY)
+
+run: $(RUN_READY)
+	@$(BIN)/cardio serve --simulate
+
+check: $(TEST_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+unit: $(TEST_READY)
+	$(BIN)/pytest tests/unit tests/fuzz
+
+test: check
+	scripts/isolated.sh $(BIN)/pytest
+
+bench: $(TEST_READY)
+	scripts/isolated.sh $(BIN)/python -m bench
+
+docs: $(TEST_READY)
+	$(BIN)/python -m scripts.make_docs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,32 @@
+"""cardio: read China's social security card (社会保障卡).
+
+The names below are the public face; each is imported when it is first used, so that ``import cardio``
+and ``cardio --help`` stay quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cardio.card import SocialSecurityCard as SocialSecurityCard
+    from cardio.card import read_card as read_card
+    from cardio.errors import CardioError as CardioError
+    from cardio.model import CardReading as CardReading
+    from cardio.readers.pcsc import PcscSource as PcscSource
+
+_HOME = {
+    "CardReading": "cardio.model",
+    "CardioError": "cardio.errors",
+    "PcscSource": "cardio.readers.pcsc",
+    "SocialSecurityCard": "cardio.card",
+    "read_card": "cardio.card",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'cardio' has no attribute {name!r}")

@@ -1,0 +1,144 @@
+"""The channel: sends commands, follows ``61xx`` and ``6Cxx`` within limits, counts, and traces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
+from cardio.apdu.commands import get_response
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.trace import Exchange, Trace
+from cardio.apdu.wire import t0_characters
+from cardio.errors import CardGarbledError, ReaderTimeoutError, UsageError
+
+GET_RESPONSE_LIMIT = 32
+"""Rounds of GET RESPONSE after one command."""
+DATA_LIMIT = 65536
+"""Bytes of data after one command."""
+
+
+class TransmissionProtocol(Enum):
+    T0 = "T=0"
+    T1 = "T=1"
+
+
+class Transport(Protocol):
+    """Where commands go: a PC/SC connection, a software card, a transcript."""
+
+    @property
+    def protocol(self) -> TransmissionProtocol: ...
+
+    def transmit(self, command: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the channel has sent so far."""
+
+    commands: int = 0
+    """Commands that crossed the wire, GET RESPONSE and repeats included."""
+    characters: int = 0
+    """T=0 characters of those commands and their answers (see `cardio.apdu.wire`)."""
+    refused: int = 0
+    """Commands that the card answered with neither 9000, 61xx nor a warning."""
+
+
+Result = TypeVar("Result")
+Plan = Generator[CommandApdu, ResponseApdu, Result]
+"""A conversation without any transport: it yields commands, takes answers, and returns a result."""
+
+
+class Channel:
+    """A conversation with one card."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        trace: Trace | None = None,
+        seconds: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: ``seconds`` is how long the whole conversation may take."""
+        self._transport = transport
+        self._trace = trace
+        self._clock = clock
+        self._deadline = clock() + seconds
+        self.counts = Counts()
+
+    def run(self, plan: Plan[Result]) -> Result:
+        """Carries a plan to its end and gives back its result."""
+        try:
+            command = next(plan)
+            while True:
+                command = plan.send(self.transmit(command))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    def transmit(self, command: CommandApdu) -> ResponseApdu:
+        """Sends one command and returns the whole answer.
+
+        More data (``61xx``) is fetched only for a command that expects data; ``6Cxx`` is followed once.
+
+        Raises:
+            CardGarbledError: an answer that is no answer, or that never ends.
+            ReaderTimeoutError: the conversation's time is over.
+        """
+        response = self._exchange(command)
+        if response.sw1 == 0x6C and command.expected_length is not None:
+            corrected = response.sw2 or SHORT_MAXIMUM
+            if corrected == command.expected_length:
+                raise CardGarbledError("卡片反复要求同一长度", "the card refuses the very length that it asks for")
+            response = self._exchange(command.with_expected_length(corrected))
+            if response.sw1 == 0x6C:
+                raise CardGarbledError("卡片不断更改长度", "the card keeps changing the length")
+        if response.sw1 == 0x61 and command.expected_length is not None:
+            return self._fetch(response)
+        return response
+
+    def _fetch(self, response: ResponseApdu) -> ResponseApdu:
+        data = bytearray(response.data)
+        for _ in range(GET_RESPONSE_LIMIT):
+            asked = response.sw2 or SHORT_MAXIMUM
+            response = self._exchange(get_response(asked))
+            if response.sw1 == 0x6C and (response.sw2 or SHORT_MAXIMUM) != asked:
+                response = self._exchange(get_response(response.sw2 or SHORT_MAXIMUM))
+            data += response.data
+            if response.sw1 != 0x61:
+                if response.sw1 == 0x6C:
+                    break
+                return ResponseApdu(bytes(data), response.status_word)
+            if not response.data or len(data) > DATA_LIMIT:
+                break
+        raise CardGarbledError("卡片的应答没有尽头", "the card's answer never ends")
+
+    def _exchange(self, command: CommandApdu) -> ResponseApdu:
+        started = self._clock()
+        if started >= self._deadline:
+            raise ReaderTimeoutError()
+        raw_command = bytes(self._for_protocol(command))
+        raw_response = self._transport.transmit(raw_command)
+        if self._trace is not None:
+            self._trace(Exchange(raw_command, raw_response, self._clock() - started))
+        response = ResponseApdu.from_bytes(raw_response)
+        counts = self.counts
+        self.counts = replace(
+            counts,
+            commands=counts.commands + 1,
+            characters=counts.characters + t0_characters(len(command.data), len(response.data)),
+            refused=counts.refused + (response.sw1 not in (0x90, 0x61, 0x62)),
+        )
+        return response
+
+    def _for_protocol(self, command: CommandApdu) -> CommandApdu:
+        """T=0 carries data one way at a time: a case 4 command leaves its Le at home (ISO 7816-3 §12.2)."""
+        if self._transport.protocol is not TransmissionProtocol.T0 or command.case != 4:
+            return command
+        if command.extended and len(command.data) >= SHORT_MAXIMUM:
+            raise UsageError("T=0 不支持扩展长度命令", "T=0 does not carry commands of extended length")
+        return replace(command, expected_length=None, extended=False)

@@ -1,0 +1,34 @@
+"""Builders for the commands that reading uses (LD/T 32.5; ISO/IEC 7816-4 §11)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
+
+
+class RecordMode(IntEnum):
+    """The low three bits of P2 of READ RECORD: what P1 means."""
+
+    BY_IDENTIFIER = 0
+    BY_NUMBER = 4
+    ALL_FROM_NUMBER = 5
+
+
+def select_by_name(name: bytes, *, want_fci: bool) -> CommandApdu:
+    """SELECT an application; with ``want_fci`` the answer's control information is fetched too."""
+    return CommandApdu(0x00, 0xA4, 0x04, 0x00, name, SHORT_MAXIMUM if want_fci else None)
+
+
+def select_file(file_id: int, p1: int) -> CommandApdu:
+    """SELECT by file id; P1 is 00 in most libraries and 02 in the others, and cards differ."""
+    return CommandApdu(0x00, 0xA4, p1, 0x00, file_id.to_bytes(2, "big"))
+
+
+def read_record(p1: int, mode: RecordMode, sfi: int, expected_length: int) -> CommandApdu:
+    """READ RECORD; ``sfi`` 0 means the current EF."""
+    return CommandApdu(0x00, 0xB2, p1, sfi << 3 | mode, expected_length=expected_length)
+
+
+def get_response(expected_length: int) -> CommandApdu:
+    return CommandApdu(0x00, 0xC0, 0x00, 0x00, expected_length=expected_length)

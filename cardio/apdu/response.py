@@ -1,0 +1,56 @@
+"""Response APDUs (ISO/IEC 7816-4:2020 §5.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.errors import CardGarbledError
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ResponseApdu:
+    """What a card answered: data and the two status bytes as one number."""
+
+    data: bytes
+    status_word: int
+
+    @property
+    def ok(self) -> bool:
+        return self.status_word == StatusWord.SUCCESS
+
+    @property
+    def sw1(self) -> int:
+        return self.status_word >> 8
+
+    @property
+    def sw2(self) -> int:
+        return self.status_word & 0xFF
+
+    def __bytes__(self) -> bytes:
+        return self.data + self.status_word.to_bytes(2, "big")
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Splits an answer into data and status word.
+
+        Raises:
+            CardGarbledError: fewer than two bytes, or a status word that ISO 7816-4 §5.6 rules out.
+        """
+        if len(raw) < 2:
+            raise CardGarbledError(
+                f"卡片只返回了 {len(raw)} 个字节，应答不完整",
+                f"the card answered {len(raw)} byte(s); an answer has at least two",
+            )
+        if raw[-2] >> 4 not in (6, 9) or raw[-2] == 0x60:
+            raise CardGarbledError(
+                f"卡片返回的状态字 {raw[-2:].hex().upper()} 不合标准",
+                f"the status word {raw[-2:].hex().upper()} is outside ISO 7816-4",
+                status_word=int.from_bytes(raw[-2:], "big"),
+            )
+        return cls(raw[:-2], int.from_bytes(raw[-2:], "big"))
+
+    def __repr__(self) -> str:
+        """Length and status only: the data may be personal."""
+        return f"ResponseApdu({len(self.data)} bytes, {self.status_word:04X} {describe(self.status_word).en})"

@@ -1,0 +1,173 @@
+"""The two TLV forms on a card: BER-TLV (ISO/IEC 7816-4 §6) and the record TLV of the application files.
+
+A record TLV is ``tag(1) length(1) value``: one data item per record. All lengths on a social security
+card are below 80 hex, so its length is always a single byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import construct as c
+
+from cardio.errors import CardGarbledError
+
+DEPTH_LIMIT = 8
+NODE_LIMIT = 512
+
+
+if TYPE_CHECKING:
+    _Number = c.Construct[int, int]
+else:
+    _Number = c.Construct
+
+
+class _BerTag(_Number):
+    """One to three bytes; all bytes together are the number people write (``9F0C``)."""
+
+    def _parse(self, stream: Any, context: Any, path: str) -> int:
+        tag = first = c.stream_read(stream, 1, path)[0]
+        if first & 0x1F == 0x1F:
+            for _ in range(2):
+                following = c.stream_read(stream, 1, path)[0]
+                tag = tag << 8 | following
+                if not following & 0x80:
+                    return tag
+            raise c.ConstructError("tag longer than three bytes", path=path)
+        return tag
+
+    def _build(self, obj: int, stream: Any, context: Any, path: str) -> int:
+        size = max(1, (obj.bit_length() + 7) // 8)
+        c.stream_write(stream, obj.to_bytes(size, "big"), size, path)
+        return obj
+
+
+class _BerLength(_Number):
+    """Short form, or long form of up to three length bytes; the indefinite form is refused."""
+
+    def _parse(self, stream: Any, context: Any, path: str) -> int:
+        first: int = c.stream_read(stream, 1, path)[0]
+        if first < 0x80:
+            return first
+        size = first & 0x7F
+        if not 1 <= size <= 3:
+            raise c.ConstructError("length form not allowed", path=path)
+        return int.from_bytes(c.stream_read(stream, size, path), "big")
+
+    def _build(self, obj: int, stream: Any, context: Any, path: str) -> int:
+        size = (obj.bit_length() + 7) // 8
+        raw = bytes((obj,)) if obj < 0x80 else bytes((0x80 | size,)) + obj.to_bytes(size, "big")
+        c.stream_write(stream, raw, len(raw), path)
+        return obj
+
+
+_BER_NODE = c.Struct("tag" / _BerTag(), "value" / c.Prefixed(_BerLength(), c.GreedyBytes))
+_RECORD = c.Struct("tag" / c.Byte, "value" / c.Prefixed(c.Byte, c.GreedyBytes))
+
+
+@dataclass(frozen=True, slots=True)
+class BerTlv:
+    """One BER-TLV object; a constructed one carries its children."""
+
+    tag: int
+    value: bytes
+    children: tuple[BerTlv, ...] = ()
+
+    def find(self, tag: int) -> BerTlv | None:
+        """The first object with this tag, in this one or below."""
+        return next((node for node in self.walk() if node.tag == tag), None)
+
+    def walk(self) -> Iterator[BerTlv]:
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def __bytes__(self) -> bytes:
+        built: bytes = _BER_NODE.build({"tag": self.tag, "value": self.value})
+        return built
+
+
+def parse_ber_tlv(data: bytes) -> tuple[BerTlv, ...]:
+    """All objects of a BER-TLV field, padding bytes 00 between them skipped.
+
+    Raises:
+        CardGarbledError: a length runs past the end, or the field is deeper or larger than any real one.
+    """
+    return _parse_nodes(data, 1, [0])
+
+
+def _parse_nodes(data: bytes, depth: int, count: list[int]) -> tuple[BerTlv, ...]:
+    if depth > DEPTH_LIMIT:
+        raise CardGarbledError("TLV 嵌套过深", f"TLV deeper than {DEPTH_LIMIT}")
+    nodes = []
+    offset = 0
+    while offset < len(data):
+        if data[offset] == 0:
+            offset += 1
+            continue
+        count[0] += 1
+        if count[0] > NODE_LIMIT:
+            raise CardGarbledError("TLV 数据项过多", f"more than {NODE_LIMIT} TLV objects")
+        try:
+            node = _BER_NODE.parse(data[offset:])
+        except c.ConstructError as error:
+            raise CardGarbledError("TLV 长度与数据不符", f"TLV does not fit its data at {offset}") from error
+        size = len(_header(data[offset:])) + len(node.value)
+        first = data[offset]
+        children = _parse_nodes(node.value, depth + 1, count) if first & 0x20 else ()
+        nodes.append(BerTlv(node.tag, node.value, children))
+        offset += size
+    return tuple(nodes)
+
+
+def _header(data: bytes) -> bytes:
+    """The tag and length bytes at the start of an object that is known to parse."""
+    end = 1
+    if data[0] & 0x1F == 0x1F:
+        while data[end] & 0x80:
+            end += 1
+        end += 1
+    return data[: end + (1 if data[end] < 0x80 else 1 + (data[end] & 0x7F))]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Record:
+    """One record of a variable-length file: a tag and its value."""
+
+    tag: int
+    value: bytes
+
+    def __bytes__(self) -> bytes:
+        built: bytes = _RECORD.build({"tag": self.tag, "value": self.value})
+        return built
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Exactly one record.
+
+        Raises:
+            CardGarbledError: its length does not match its size.
+        """
+        records, rest = split_records(raw)
+        if len(records) != 1 or rest:
+            raise CardGarbledError("记录长度与数据不符", "the record's length does not match its size")
+        return cls(records[0].tag, records[0].value)
+
+    def __repr__(self) -> str:
+        return f"Record({self.tag:02X}, {len(self.value)} bytes)"
+
+
+def split_records(data: bytes) -> tuple[list[Record], bytes]:
+    """The whole records at the start of ``data``, and what is left over (a record cut short)."""
+    records = []
+    offset = 0
+    while len(data) - offset >= 2:
+        size = 2 + data[offset + 1]
+        if len(data) - offset < size:
+            break
+        parsed = _RECORD.parse(data[offset : offset + size])
+        records.append(Record(parsed.tag, parsed.value))
+        offset += size
+    return records, data[offset:]

@@ -1,0 +1,48 @@
+"""What went over the wire: every exchange is handed to a trace.
+
+A line of a trace shows headers, lengths and status words. The data bytes are a person's, so they are
+printed only by a trace that was made for it (simulated cards).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cardio.apdu.status_word import describe
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exchange:
+    """One command and its answer, exactly as they crossed the reader, and how long that took."""
+
+    command: bytes
+    response: bytes
+    seconds: float
+
+    def line(self, *, with_data: bool = False) -> str:
+        """One line of text; without ``with_data`` no data byte is in it."""
+        command = self.command if with_data else self.command[:5]
+        hidden = f"(+{len(self.command) - 5})" if not with_data and len(self.command) > 5 else ""
+        status = self.response[-2:].hex().upper() or "-"
+        meaning = describe(int.from_bytes(self.response[-2:], "big")).zh if len(self.response) > 1 else "?"
+        data = self.response[:-2]
+        shown = data.hex().upper() if with_data else f"{len(data)}B"
+        return f"{command.hex().upper()}{hidden} -> {shown} {status} {meaning} {self.seconds * 1000:.1f}ms"
+
+    def __repr__(self) -> str:
+        return f"Exchange({self.line()})"
+
+
+Trace = Callable[[Exchange], None]
+"""Takes each exchange as it happens; it is called on the thread that talks to the card."""
+
+
+@dataclass(slots=True)
+class TraceLog:
+    """A trace that keeps what it is given."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    def __call__(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)

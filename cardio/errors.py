@@ -1,0 +1,293 @@
+"""Every error that cardio raises on purpose, each with its cause and what to do about it.
+
+::
+
+    CardioError
+    ├── UsageError                      usage                        change the call
+    ├── NotPermittedError               not-permitted                get the permission
+    ├── ConfigurationError              configuration                mend the setting it names
+    │   └── LayoutError                 layout                       mend the TOML file it names
+    ├── ReaderError                     (the desk's side)
+    │   ├── PcscUnavailableError        pcsc-unavailable             start the PC/SC service
+    │   ├── NoReaderError               no-reader                    plug a reader in
+    │   ├── ReaderNotFoundError         reader-not-found             name another reader
+    │   ├── ReaderGoneError             reader-gone                  plug it in again
+    │   ├── ReaderBusyError             reader-busy                  wait, close the other program
+    │   └── ReaderTimeoutError          reader-timeout               take the card out, put it in again
+    └── CardError                       (the card's side)
+        ├── NoCardError                 no-card                      put a card in
+        ├── CardMuteError               card-mute                    turn the card over
+        ├── CardRemovedError            card-removed                 put it back, leave it in
+        ├── CardChangedError            card-changed                 begin again with the card that is in now
+        ├── CardResetError              card-reset                   begin again
+        ├── NotASocialSecurityCardError not-a-social-security-card   use the right card
+        ├── CardBlockedError            card-blocked                 send the holder to the issuing authority
+        ├── CardRefusedError            card-error                   depends on the status word
+        ├── CardGarbledError            card-garbled                 clean the contacts, try again
+        └── DecodeError                 undecodable                  one item only; the rest stands
+
+An error is an answer to a clerk: ``title`` says what happened and ``remedy`` what to do now, both in
+Chinese, with complete English beside them. ``driver_code`` is the number that the national driver
+interface gives for the same event; ``exit_status`` follows sysexits.h where it has a word for it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CardioError(Exception):
+    """The root: catch this to catch everything that cardio raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "操作未完成"
+    title_en: ClassVar[str] = "The operation was not completed"
+    remedy: str = "请重试；若仍失败，请联系信息科。"
+    remedy_en: str = "Try again; if it fails again, call your IT department."
+    status: ClassVar[int] = 500
+    exit_status: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+    driver_code: int | None = None
+
+    def __init__(
+        self,
+        detail: str = "",
+        detail_en: str = "",
+        *,
+        status_word: int | None = None,
+        hresult: int | None = None,
+        driver_code: int | None = None,
+    ) -> None:
+        """Args: what exactly happened, in Chinese and English; the card's or PC/SC's own number, if any."""
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.detail_en = detail_en or (self.title_en if not detail else detail)
+        self.status_word = status_word
+        self.hresult = hresult
+        if driver_code is not None:
+            self.driver_code = driver_code
+
+    def __str__(self) -> str:
+        return f"{self.detail} ({self.detail_en})"
+
+
+class UsageError(CardioError):
+    code = "usage"
+    title = "参数不正确"
+    title_en = "The request is not well formed"
+    remedy = "请按说明更正参数。"
+    remedy_en = "Correct the argument as the help text says."
+    status = 400
+    exit_status = 2
+    driver_code = -14
+
+
+class NotPermittedError(CardioError):
+    code = "not-permitted"
+    title = "没有权限"
+    title_en = "Not permitted"
+    remedy = "请联系管理员授予权限。"
+    remedy_en = "Ask the administrator for the permission."
+    status = 403
+    exit_status = 77
+
+
+class ConfigurationError(CardioError):
+    code = "configuration"
+    title = "配置有误"
+    title_en = "The configuration is wrong"
+    remedy = "请按提示修改配置后重新启动。"
+    remedy_en = "Mend the setting named here and start again."
+    exit_status = 78
+
+
+class LayoutError(ConfigurationError):
+    code = "layout"
+    title = "卡结构描述文件有误"
+    title_en = "A card layout file is wrong"
+    remedy = "请按提示修改布局文件。"
+    remedy_en = "Mend the layout file at the place named here."
+
+
+class ReaderError(CardioError):
+    """The desk's side: PC/SC, the reader, or another program that has it."""
+
+    code = "reader-error"
+    title = "读卡器故障"
+    title_en = "The reader failed"
+    remedy = "请重新插拔读卡器后重试。"
+    remedy_en = "Unplug the reader, plug it in again, and retry."
+    status = 503
+    exit_status = 69
+    retryable = True
+    driver_code = -11
+
+
+class PcscUnavailableError(ReaderError):
+    code = "pcsc-unavailable"
+    title = "智能卡服务未运行"
+    title_en = "The PC/SC service is not running"
+    remedy = "请启动智能卡服务（Linux 为 pcscd，Windows 为 Smart Card 服务），本程序会自动恢复。"
+    remedy_en = "Start the PC/SC service (pcscd on Linux, Smart Card on Windows); this program recovers by itself."
+
+
+class NoReaderError(ReaderError):
+    code = "no-reader"
+    title = "没有找到读卡器"
+    title_en = "No reader was found"
+    remedy = "请检查读卡器的连接线和电源，然后重试。"
+    remedy_en = "Check the reader's cable and power, then try again."
+
+
+class ReaderNotFoundError(ReaderError):
+    code = "reader-not-found"
+    title = "没有这个读卡器"
+    title_en = "There is no such reader"
+    remedy = "请用 cardio readers 查看现有读卡器的名称。"
+    remedy_en = "See the names of the present readers with: cardio readers"
+    status = 404
+    retryable = False
+
+
+class ReaderGoneError(ReaderError):
+    code = "reader-gone"
+    title = "读卡器已断开"
+    title_en = "The reader has been disconnected"
+    remedy = "请重新连接读卡器。"
+    remedy_en = "Connect the reader again."
+
+
+class ReaderBusyError(ReaderError):
+    code = "reader-busy"
+    title = "读卡器正被其他程序占用"
+    title_en = "Another program is using the reader"
+    remedy = "请等待其他程序完成，或关闭它后重试。"
+    remedy_en = "Wait for the other program to finish, or close it, then try again."
+    status = 409
+    exit_status = 1
+
+
+class ReaderTimeoutError(ReaderError):
+    code = "reader-timeout"
+    title = "读卡超时"
+    title_en = "The card did not answer in time"
+    remedy = "请取出卡片，重新插入后再读。"
+    remedy_en = "Take the card out, put it in again, and read once more."
+    status = 504
+    exit_status = 1
+
+
+class CardError(CardioError):
+    """The card's side: absent, wrong, refusing, or not making sense."""
+
+    code = "card-fault"
+    status = 502
+    exit_status = 1
+
+
+class NoCardError(CardError):
+    code = "no-card"
+    title = "读卡器中没有卡"
+    title_en = "There is no card in the reader"
+    remedy = "请插入社会保障卡。"
+    remedy_en = "Put a social security card into the reader."
+    status = 404
+    retryable = True
+    driver_code = -2
+
+
+class CardMuteError(CardError):
+    code = "card-mute"
+    title = "卡片没有应答"
+    title_en = "The card does not answer"
+    remedy = "卡片可能插反了：请将芯片朝上、朝内重新插入；仍无应答时请擦净芯片或换卡。"
+    remedy_en = "It may be upside down: insert it chip up, chip first; still mute, clean the chip or change the card."
+    retryable = True
+    driver_code = -4
+
+
+class CardRemovedError(CardError):
+    code = "card-removed"
+    title = "读卡过程中卡片被取出"
+    title_en = "The card was taken out while it was being read"
+    remedy = "请重新插入卡片，读完之前不要取出。"
+    remedy_en = "Put the card back and leave it in until the reading is done."
+    status = 409
+    retryable = True
+    driver_code = -2
+
+
+class CardChangedError(CardError):
+    code = "card-changed"
+    title = "卡片已被更换"
+    title_en = "Another card has been put in"
+    remedy = "请确认当前卡片后重新开始。"
+    remedy_en = "Make sure which card is in, and begin again."
+    status = 409
+    retryable = True
+    driver_code = -22
+
+
+class CardResetError(CardError):
+    code = "card-reset"
+    title = "卡片被其他程序复位"
+    title_en = "Another program reset the card"
+    remedy = "请重新读卡；若反复出现，请关闭其他读卡程序。"
+    remedy_en = "Read again; if it keeps happening, close the other card programs."
+    status = 409
+    retryable = True
+    driver_code = -3
+
+
+class NotASocialSecurityCardError(CardError):
+    code = "not-a-social-security-card"
+    title = "这不是社会保障卡"
+    title_en = "This is not a social security card"
+    remedy = "请换用社会保障卡（不是银行卡、身份证或就诊卡）。"
+    remedy_en = "Use a social security card, not a bank card, identity card or hospital card."
+    status = 422
+    driver_code = -1
+
+
+class CardBlockedError(CardError):
+    code = "card-blocked"
+    title = "卡片或应用已被锁定"
+    title_en = "The card or its application is blocked"
+    remedy = "请持卡人到发卡机构办理解锁或换卡。"
+    remedy_en = "Send the holder to the issuing authority to have it unblocked or replaced."
+    status = 422
+    driver_code = -27265
+
+
+class CardRefusedError(CardError):
+    """The card answered with a status word that says no; ``status_word`` holds it."""
+
+    code = "card-error"
+    title = "卡片拒绝了操作"
+    title_en = "The card refused the command"
+    remedy = "请重新插卡再试；若仍失败，请持卡人到发卡机构检查卡片。"
+    remedy_en = "Insert the card again and retry; if it still fails, have the issuing authority check the card."
+
+    def __init__(self, detail: str, detail_en: str = "", *, status_word: int) -> None:
+        super().__init__(detail, detail_en, status_word=status_word, driver_code=-status_word)
+
+
+class CardGarbledError(CardError):
+    code = "card-garbled"
+    title = "卡片返回的数据无法识别"
+    title_en = "The card's answer makes no sense"
+    remedy = "请擦净芯片后重新插卡；若仍失败，请持卡人到发卡机构检查卡片。"
+    remedy_en = "Clean the chip and insert the card again; if it still fails, have the issuer check the card."
+    retryable = True
+    driver_code = -15
+
+
+class DecodeError(CardError):
+    """One value that cannot be decoded. It never spoils the values beside it."""
+
+    code = "undecodable"
+    title = "数据项无法解读"
+    title_en = "A data item cannot be decoded"
+    remedy = "该项请人工核对；其他项不受影响。"
+    remedy_en = "Check this item by hand; the others are not affected."
+    driver_code = -15

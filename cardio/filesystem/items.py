@@ -1,0 +1,177 @@
+"""Values of data items: from the bytes on the card and back, declared with construct.
+
+Reading is lenient (社会保障卡 in the field is filled with 00, FF or blanks, dates stand in ASCII, values are
+too long), writing is strict: left-aligned, ``an`` filled with 00 and ``cn`` with F, never longer than the item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import construct as c
+
+from cardio.errors import DecodeError, UsageError
+from cardio.filesystem.layout import Format, Item, Kind
+from cardio.filesystem.text import FILL, decode_text, encode_text, trim
+
+Value = str | int | date
+
+
+class PartialDate(DecodeError):
+    """A date of which the card holds only the year, or the year and month."""
+
+    code = "partial-date"
+
+
+class HiddenCharacters(str):
+    """A text from which control characters were taken out."""
+
+    __slots__ = ()
+
+
+def _read_text(raw: bytes) -> str | None:
+    text, cleaned = decode_text(raw)
+    return HiddenCharacters(text) if text is not None and cleaned else text
+
+
+def _read_digits(raw: bytes) -> str | None:
+    digits = raw.hex().upper().rstrip("F")
+    if not digits.strip("0"):
+        return None
+    if not digits.isdecimal():
+        raise DecodeError("含有非数字的半字节", "a nibble is not a digit")
+    return digits
+
+
+def _write_digits(digits: str) -> bytes:
+    if not digits.isascii() or not digits.isdecimal():
+        raise ValueError("digits only")
+    return bytes.fromhex(digits + "F" * (len(digits) % 2))
+
+
+def _read_date(raw: bytes) -> date | None:
+    """YYYYMMDD in packed digits; in the field also in ASCII, four or eight characters."""
+    content = trim(raw)
+    in_ascii = len(content) in (4, 8) and content.isdigit()
+    digits = content.decode() if in_ascii else raw.hex().upper().rstrip("F")
+    if not digits.strip("0"):
+        return None
+    if digits.isdecimal() and len(digits) in (4, 6):
+        written = f"{digits[:4]}-{digits[4:]}".rstrip("-")
+        raise PartialDate(f"卡上只写了 {written}", f"the card holds no more than {written}")
+    try:
+        if len(digits) != 8 or not digits.isdecimal():
+            raise ValueError("not eight digits")
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError as error:
+        raise DecodeError(f"日期 {digits} 不存在", f"there is no date {digits}") from error
+
+
+def _write_date(value: date) -> bytes:
+    return bytes.fromhex(f"{value.year:04}{value.month:02}{value.day:02}")
+
+
+def _read_number_in(read: Callable[[bytes], str | None]) -> Callable[[bytes], int | None]:
+    def read_number(raw: bytes) -> int | None:
+        digits = read(raw)
+        if digits is None:
+            return None
+        if not digits.isascii() or not digits.isdecimal():
+            raise DecodeError("不是数字", "not a number")
+        return int(digits)
+
+    return read_number
+
+
+def _codec(read: Callable[[bytes], Any], write: Callable[[Any, int], bytes]) -> Any:
+    """A construct of one value; ``length`` in its context is the length of the item."""
+    return c.ExprAdapter(
+        c.GreedyBytes,
+        lambda raw, context: read(raw),
+        lambda value, context: b"" if value is None else write(value, context.length),
+    )
+
+
+_TEXT = _codec(_read_text, lambda text, length: encode_text(text))
+_DIGITS = _codec(_read_digits, lambda digits, length: _write_digits(digits))
+_DATE = _codec(_read_date, lambda value, length: _write_date(value))
+_HEX = _codec(lambda raw: raw.hex().upper(), lambda text, length: bytes.fromhex(text))
+_AN_NUMBER = _codec(_read_number_in(_read_text), lambda number, length: str(number).zfill(length).encode())
+_CN_NUMBER = _codec(_read_number_in(_read_digits), lambda number, length: _write_digits(str(number)))
+_BINARY_NUMBER = _codec(lambda raw: int.from_bytes(raw, "big"), lambda number, length: number.to_bytes(length, "big"))
+_WRITTEN = {Format.AN: _TEXT, Format.CN: _DIGITS, Format.B: _HEX}
+_NUMBERS = {Format.AN: _AN_NUMBER, Format.CN: _CN_NUMBER, Format.B: _BINARY_NUMBER}
+_BY_KIND = {Kind.DATE: _DATE, Kind.HEX: _HEX}
+
+
+def _codec_of(item: Item) -> Any:
+    if item.kind in (Kind.AMOUNT, Kind.NUMBER):
+        return _NUMBERS[item.format]
+    return _BY_KIND.get(item.kind) or _WRITTEN[item.format]
+
+
+def decode_value(item: Item, raw: bytes) -> Value | None:
+    """What a value says, None where the item is empty on the card (all 00, all FF or all blank).
+
+    Raises:
+        PartialDate: a date without its day.
+        DecodeError: the bytes cannot be what the layout says they are.
+    """
+    if item.cut:
+        raw = raw[: item.length]
+    if item.format is not Format.B and any(raw == bytes((fill,)) * len(raw) for fill in FILL):
+        return None
+    value: Value | None = _codec_of(item).parse(raw)
+    return value
+
+
+def encode_value(item: Item, value: Value | None) -> bytes:
+    """The bytes of a value, left-aligned and filled to the length of the item.
+
+    Raises:
+        UsageError: the value does not fit the item.
+    """
+    try:
+        raw: bytes = _codec_of(item).build(value, length=item.length)
+    except (ValueError, AttributeError, TypeError, OverflowError) as error:
+        raise UsageError(f"{item.label}：值不合格式", f"{item.name}: the value does not fit its format") from error
+    if len(raw) > item.length:
+        raise UsageError(
+            f"{item.label}：{len(raw)} 字节，超过 {item.length} 字节",
+            f"{item.name}: {len(raw)} bytes, more than {item.length}",
+        )
+    return raw.ljust(item.length, b"\xff" if item.format is Format.CN else b"\x00")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedItem:
+    """One item of a file: where it stands, its bytes, and what they say or why they cannot."""
+
+    item: Item
+    raw: bytes
+    value: Value | None
+    problem: DecodeError | None = None
+
+
+def revised_item(item: Item, raw: bytes, by_name: dict[str, tuple[Item, bytes]]) -> tuple[Item, bytes]:
+    """The item with its V2.0 meaning where the bytes say so, and the bytes without the mark.
+
+    A rewritten value is right-filled with EE; an item without room for the mark follows its neighbour.
+    """
+    if item.revised is None:
+        return item, raw
+    witness = by_name.get(item.revised_with, (item, b""))[1] if item.revised_with else raw
+    if not witness.endswith(b"\xee"):
+        return item, raw
+    return item.revised, raw if item.revised_with else raw.rstrip(b"\xee")
+
+
+def decode_item(item: Item, raw: bytes) -> DecodedItem:
+    """Like `decode_value`, but a value that cannot be decoded is reported and not raised."""
+    try:
+        return DecodedItem(item, raw, decode_value(item, raw))
+    except DecodeError as error:
+        return DecodedItem(item, raw, None, error)

@@ -1,0 +1,189 @@
+"""The answers: one definition for the library, the command line (``--json``) and HTTP.
+
+Dates are ISO ``YYYY-MM-DD``, absent is null, hex is upper case without blanks, codes come with their words.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cardio.errors import CardioError
+
+
+class Answer(BaseModel):
+    """The base of all answers: immutable, nothing unknown in them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodedValue(Answer):
+    """A code from the card with its words; the words are null where the code table does not know it."""
+
+    code: str
+    label: str | None
+    label_en: str | None
+
+
+class Region(Answer):
+    code: str
+    name: str | None
+
+
+class Card(Answer):
+    """The card's own data (SSSE/EF05) and what its reset said."""
+
+    generation: int
+    algorithm: str | None = Field(description="3DES, SSF33 or SM4; null when the card was not asked")
+    atr: str
+    historical_bytes: str | None
+    region: Region | None
+    identification_code: str | None
+    card_class: CodedValue | None
+    spec_version: str | None
+    issuer_number: str | None
+    issue_date: date | None
+    expiry_date: date | None
+    card_number: str | None
+
+
+class Holder(Answer):
+    """Who the card belongs to (SSSE/EF06, with nationality, residence and registration from DF01)."""
+
+    social_security_number: str | None
+    name: str | None
+    sex: CodedValue | None
+    ethnic_group: CodedValue | None
+    birthplace: CodedValue | None
+    birth_date: date | None
+    nationality: CodedValue | None
+    residence: str | None
+    household_registration: str | None
+
+
+class Derived(Answer):
+    """What is computed and not on the card."""
+
+    age: int | None
+    citizen: bool | None
+    days_to_expiry: int | None
+
+
+class Unread(Answer):
+    """A file, or one item of it, that could not be read: why, and what to do."""
+
+    file: str
+    item: str | None = None
+    reason: str
+    detail: str
+    detail_en: str
+    driver_code: int | None
+    remedy: str
+    remedy_en: str
+
+
+class Warning(Answer):
+    """Something that a person should look at; the value stands all the same."""
+
+    code: str
+    item: str | None = None
+    detail: str
+    detail_en: str
+
+
+class CardReading(Answer):
+    """The basic information of one card."""
+
+    reader: str
+    simulated: bool
+    card: Card
+    holder: Holder | None = Field(description="null when the card gives nothing about its holder")
+    derived: Derived
+    unread: tuple[Unread, ...]
+    warnings: tuple[Warning, ...]
+
+
+class ReaderStatus(StrEnum):
+    EMPTY = "empty"
+    CARD = "card"
+    MUTE = "mute"
+    """A card that does not answer: upside down, or broken."""
+    IN_USE = "in-use"
+    """A card that another program holds for itself."""
+    UNAVAILABLE = "unavailable"
+
+
+class ReaderInfo(Answer):
+    """A reader and what is in it."""
+
+    name: str
+    simulated: bool
+    status: ReaderStatus
+    atr: str | None
+    event_counter: int = Field(description="rises with every card put in or taken out")
+
+
+class EventKind(StrEnum):
+    READER_ADDED = "reader-added"
+    READER_REMOVED = "reader-removed"
+    CARD_INSERTED = "card-inserted"
+    CARD_REMOVED = "card-removed"
+    CARD_MUTE = "card-mute"
+    SERVICE_DOWN = "service-down"
+    """PC/SC has gone; the watcher keeps trying."""
+    SERVICE_UP = "service-up"
+
+
+class ReaderEvent(Answer):
+    """One thing that happened at a reader, or to PC/SC itself (``reader`` is null then)."""
+
+    kind: EventKind
+    reader: str | None
+    simulated: bool
+    atr: str | None = None
+    event_counter: int | None = None
+    seconds: float = Field(exclude=True, description="when PC/SC reported it, on this process's monotonic clock")
+
+
+class Problem(Answer):
+    """An error, as RFC 9457 shapes it; the same object on the command line under ``error``."""
+
+    type: str
+    title: str
+    title_en: str
+    status: int
+    detail: str
+    detail_en: str
+    code: str
+    driver_code: int | None
+    sw: str | None
+    hresult: str | None
+    remedy: str
+    remedy_en: str
+    retryable: bool
+    request_id: str | None = None
+
+    @classmethod
+    def of(cls, error: CardioError, request_id: str | None = None) -> Problem:
+        return cls(
+            type=f"urn:cardio:error:{error.code}",
+            title=error.title,
+            title_en=error.title_en,
+            status=error.status,
+            detail=error.detail,
+            detail_en=error.detail_en,
+            code=error.code,
+            driver_code=error.driver_code,
+            sw=None if error.status_word is None else f"{error.status_word:04X}",
+            hresult=None if error.hresult is None else f"{error.hresult & 0xFFFFFFFF:08X}",
+            remedy=error.remedy,
+            remedy_en=error.remedy_en,
+            retryable=error.retryable,
+            request_id=request_id,
+        )
+
+    def document(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")

@@ -1,0 +1,93 @@
+"""Where cards come from: one small protocol. Nothing above knows which kind a reader is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cardio.apdu.channel import Transport
+from cardio.errors import NoReaderError, ReaderNotFoundError
+from cardio.model import ReaderEvent, ReaderInfo
+
+
+class Connection(Transport, Protocol):
+    """A card that is powered and held for one conversation; nobody else's commands come between."""
+
+    @property
+    def atr(self) -> bytes: ...
+
+    def close(self) -> None:
+        """Lets the card go. A connection that is broken closes as quietly as a good one."""
+
+
+class Reader(Protocol):
+    """One slot that takes a card."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def simulated(self) -> bool: ...
+
+    def info(self) -> ReaderInfo:
+        """What is in the reader now, without touching the card."""
+
+    def connect(self) -> Connection:
+        """Powers the card and holds it; waits as long as another program holds it (see `run_within`).
+
+        Raises:
+            CardioError: no card, a mute one, a reader that is held exclusively, no PC/SC: each its own kind.
+        """
+
+
+Emit = Callable[[ReaderEvent], None]
+"""Takes each event; it is called on the watcher's thread and must return at once."""
+
+
+class Watch(Protocol):
+    def stop(self) -> None:
+        """Ends the watching and its thread."""
+
+
+class ReaderSource(Protocol):
+    """A kind of readers: PC/SC, or simulated ones."""
+
+    def readers(self) -> Sequence[Reader]:
+        """The readers that are there now; none is not an error.
+
+        Raises:
+            PcscUnavailableError: they cannot even be listed.
+        """
+
+    def watch(self, emit: Emit) -> Watch:
+        """Tells what is there, then every change, until stopped."""
+
+
+def choose_reader(readers: Sequence[Reader], wanted: str | None) -> Reader:
+    """The reader that a person means: by full name, by a part of one name, or by its number from 0.
+
+    Without a name, the only reader, or the only one with a card in it.
+
+    Raises:
+        NoReaderError: there is no reader at all.
+        ReaderNotFoundError: none is meant, or several are.
+    """
+    if not readers:
+        raise NoReaderError()
+    names = "、".join(reader.name for reader in readers)
+    if wanted is None:
+        if len(readers) == 1:
+            return readers[0]
+        with_card = [reader for reader in readers if reader.info().atr is not None]
+        return with_card[0] if len(with_card) == 1 else readers[0]
+    exact = [reader for reader in readers if reader.name == wanted]
+    if exact:
+        return exact[0]
+    if wanted.isdecimal() and int(wanted) < len(readers):
+        return readers[int(wanted)]
+    partial = [reader for reader in readers if wanted.lower() in reader.name.lower()]
+    if len(partial) == 1:
+        return partial[0]
+    if partial:
+        raise ReaderNotFoundError(f"“{wanted}”对应多个读卡器：{names}", f"{wanted!r} fits several readers: {names}")
+    raise ReaderNotFoundError(f"没有读卡器“{wanted}”；现有：{names}", f"no reader {wanted!r}; there are: {names}")

@@ -1,0 +1,115 @@
+"""Readers over PC/SC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cardio.apdu.channel import TransmissionProtocol
+from cardio.errors import CardioError, CardRemovedError, NoCardError
+from cardio.model import ReaderInfo, ReaderStatus
+from cardio.readers import scard
+from cardio.readers.base import Emit, Reader, Watch
+from cardio.readers.watcher import PcscWatch
+
+
+def status_of(state: scard.ReaderState) -> ReaderStatus:
+    """What a state word means to people."""
+    flags = state.flags
+    if flags & (scard.STATE_UNAVAILABLE | scard.STATE_UNKNOWN):
+        return ReaderStatus.UNAVAILABLE
+    if not flags & scard.STATE_PRESENT:
+        return ReaderStatus.EMPTY
+    if flags & scard.STATE_MUTE:
+        return ReaderStatus.MUTE
+    return ReaderStatus.IN_USE if flags & scard.STATE_EXCLUSIVE else ReaderStatus.CARD
+
+
+def info_of(state: scard.ReaderState) -> ReaderInfo:
+    status = status_of(state)
+    return ReaderInfo(
+        name=state.name,
+        simulated=False,
+        status=status,
+        atr=state.atr.hex().upper() if state.atr and status in (ReaderStatus.CARD, ReaderStatus.IN_USE) else None,
+        event_counter=state.event_counter,
+    )
+
+
+class PcscConnection:
+    """A card held in a transaction, with a PC/SC context of its own."""
+
+    def __init__(self, context: scard.Context, card: scard.Card, atr: bytes) -> None:
+        self._context = context
+        self._card = card
+        self.atr = atr
+
+    @property
+    def protocol(self) -> TransmissionProtocol:
+        return self._card.protocol
+
+    def transmit(self, command: bytes) -> bytes:
+        """Sends one command.
+
+        Raises:
+            CardRemovedError: the card has gone.
+            CardResetError: another program has reset it.
+        """
+        try:
+            return self._card.transmit(command)
+        except NoCardError as error:
+            raise CardRemovedError(hresult=error.hresult) from error
+
+    def close(self) -> None:
+        self._card.end_transaction()
+        self._card.disconnect()
+        self._context.release()
+
+
+@dataclass(frozen=True, slots=True)
+class PcscReader:
+    """One PC/SC reader."""
+
+    name: str
+    simulated: bool = False
+
+    def info(self) -> ReaderInfo:
+        context = scard.Context()
+        try:
+            states = context.status_change(0, [(self.name, scard.STATE_UNAWARE)])
+        finally:
+            context.release()
+        if not states:
+            return ReaderInfo(
+                name=self.name, simulated=False, status=ReaderStatus.UNAVAILABLE, atr=None, event_counter=0
+            )
+        return info_of(states[0])
+
+    def connect(self) -> PcscConnection:
+        context = scard.Context()
+        try:
+            card = context.connect(self.name)
+            try:
+                card.begin_transaction()
+                return PcscConnection(context, card, card.atr())
+            except CardioError:
+                card.disconnect()
+                raise
+        except CardioError:
+            context.release()
+            raise
+
+
+class PcscSource:
+    """The readers of this machine's PC/SC service."""
+
+    def readers(self) -> Sequence[Reader]:
+        context = scard.Context()
+        try:
+            return [PcscReader(name) for name in context.readers()]
+        finally:
+            context.release()
+
+    def watch(self, emit: Emit) -> Watch:
+        return PcscWatch(emit, clock=time.monotonic)

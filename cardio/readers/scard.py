@@ -1,0 +1,202 @@
+"""PC/SC calls: the only file that knows pyscard.
+
+It uses pyscard's ``smartcard.scard``, the plain C functions, for three reasons: its higher level powers a card
+down on disconnect and so resets other programs, its monitors stop for good when the service stops, and its
+errors are compared by texts that differ from system to system. Errors are told apart here by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from cardio.apdu.channel import TransmissionProtocol
+from cardio.errors import (
+    CardGarbledError,
+    CardioError,
+    CardMuteError,
+    CardRemovedError,
+    CardResetError,
+    NoCardError,
+    NotPermittedError,
+    PcscUnavailableError,
+    ReaderBusyError,
+    ReaderError,
+    ReaderGoneError,
+    ReaderTimeoutError,
+)
+
+E_CANCELLED = 0x80100002
+E_INVALID_HANDLE = 0x80100003
+E_UNKNOWN_READER = 0x80100009
+E_TIMEOUT = 0x8010000A
+E_SHARING_VIOLATION = 0x8010000B
+E_NO_SMARTCARD = 0x8010000C
+E_PROTO_MISMATCH = 0x8010000F
+E_NOT_TRANSACTED = 0x80100016
+E_READER_UNAVAILABLE = 0x80100017
+E_COMM_ERROR = 0x80100013
+E_NO_SERVICE = 0x8010001D
+E_SERVICE_STOPPED = 0x8010001E
+E_NO_READERS = 0x8010002E
+E_COMM_DATA_LOST = 0x8010002F
+W_UNSUPPORTED = 0x80100065
+W_UNRESPONSIVE = 0x80100066
+W_UNPOWERED = 0x80100067
+W_RESET = 0x80100068
+W_REMOVED = 0x80100069
+W_SECURITY_VIOLATION = 0x8010006A
+
+SERVICE_LOST = frozenset({E_NO_SERVICE, E_SERVICE_STOPPED, E_INVALID_HANDLE, E_COMM_ERROR})
+"""The service stopped, was restarted or killed: the context is worth nothing any more."""
+
+_ERRORS: dict[int, type[CardioError]] = {
+    E_NO_SERVICE: PcscUnavailableError,
+    E_SERVICE_STOPPED: PcscUnavailableError,
+    E_INVALID_HANDLE: PcscUnavailableError,
+    E_COMM_ERROR: PcscUnavailableError,
+    E_NO_READERS: ReaderGoneError,
+    E_UNKNOWN_READER: ReaderGoneError,
+    E_READER_UNAVAILABLE: ReaderGoneError,
+    E_SHARING_VIOLATION: ReaderBusyError,
+    E_NO_SMARTCARD: NoCardError,
+    W_REMOVED: CardRemovedError,
+    W_RESET: CardResetError,
+    W_UNPOWERED: CardMuteError,
+    W_UNRESPONSIVE: CardMuteError,
+    W_UNSUPPORTED: CardMuteError,
+    E_PROTO_MISMATCH: CardMuteError,
+    E_NOT_TRANSACTED: CardRemovedError,
+    E_COMM_DATA_LOST: CardGarbledError,
+    E_TIMEOUT: ReaderTimeoutError,
+    W_SECURITY_VIOLATION: NotPermittedError,
+}
+_POLKIT = (
+    "系统策略不允许使用读卡器",
+    "the system's policy (polkit) does not let this user use the reader",
+)
+
+STATE_UNAWARE, STATE_CHANGED = 0x0000, 0x0002
+STATE_UNKNOWN, STATE_UNAVAILABLE, STATE_EMPTY, STATE_PRESENT = 0x0004, 0x0008, 0x0010, 0x0020
+STATE_EXCLUSIVE, STATE_IN_USE, STATE_MUTE, STATE_UNPOWERED = 0x0080, 0x0100, 0x0200, 0x0400
+INFINITE = 0xFFFFFFFF
+PNP_NOTIFICATION = "\\\\?PnP?\\Notification"
+
+
+@cache
+def _library() -> ModuleType:
+    try:
+        from smartcard import scard
+    except ImportError as error:
+        raise PcscUnavailableError(
+            "没有安装 PC/SC 支持（pyscard）", "PC/SC support (pyscard) is not installed: pip install 'cardio[pcsc]'"
+        ) from error
+    library: ModuleType = scard
+    return library
+
+
+def error_for(result: int) -> CardioError:
+    """The error that a PC/SC return value stands for."""
+    number = result & 0xFFFFFFFF
+    kind = _ERRORS.get(number, ReaderError)
+    if kind is NotPermittedError:
+        return NotPermittedError(*_POLKIT, hresult=number)
+    if kind is ReaderError:
+        return ReaderError(f"读卡器返回错误 {number:08X}", f"PC/SC error {number:08X}", hresult=number)
+    return kind(hresult=number)
+
+
+def _checked(answer: Any) -> Any:
+    """What a call gave besides its return value; a return value that is not success is raised."""
+    result, *rest = answer if isinstance(answer, (list, tuple)) else (answer,)
+    if result != 0:
+        raise error_for(result)
+    return rest[0] if len(rest) == 1 else rest
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """What PC/SC says of one reader."""
+
+    name: str
+    flags: int
+    """The whole state word, to be given back at the next question."""
+    atr: bytes
+
+    @property
+    def event_counter(self) -> int:
+        """Rises with every insertion and removal."""
+        return self.flags >> 16 & 0xFFFF
+
+
+class Context:
+    """A line to the PC/SC service. One thread each; only `cancel` may be called from another."""
+
+    def __init__(self) -> None:
+        self._handle = _checked(_library().SCardEstablishContext(_library().SCARD_SCOPE_USER))
+
+    def release(self) -> None:
+        _library().SCardReleaseContext(self._handle)
+
+    def cancel(self) -> None:
+        """Ends a `status_change` that waits on another thread."""
+        _library().SCardCancel(self._handle)
+
+    def readers(self) -> list[str]:
+        """Names of the present readers."""
+        result, names = _library().SCardListReaders(self._handle, [])
+        if result & 0xFFFFFFFF == E_NO_READERS:
+            return []
+        if result != 0:
+            raise error_for(result)
+        return list(names)
+
+    def status_change(self, milliseconds: int, known: Sequence[tuple[str, int]]) -> list[ReaderState] | None:
+        """Waits until a reader's state differs from the known one; None when the time is over."""
+        result, states = _library().SCardGetStatusChange(self._handle, milliseconds, list(known))
+        if result & 0xFFFFFFFF in (E_TIMEOUT, E_CANCELLED):
+            return None
+        if result != 0:
+            raise error_for(result)
+        return [ReaderState(name, flags, bytes(atr)) for name, flags, atr in states]
+
+    def connect(self, reader: str) -> Card:
+        """Powers the card in a reader, shared with other programs."""
+        library = _library()
+        result, handle, protocol = library.SCardConnect(
+            self._handle, reader, library.SCARD_SHARE_SHARED, library.SCARD_PROTOCOL_T0 | library.SCARD_PROTOCOL_T1
+        )
+        if result != 0:
+            raise error_for(result)
+        return Card(handle, protocol)
+
+
+class Card:
+    """A card that is powered."""
+
+    def __init__(self, handle: Any, protocol: int) -> None:
+        self._handle = handle
+        t1 = protocol == _library().SCARD_PROTOCOL_T1
+        self.protocol = TransmissionProtocol.T1 if t1 else TransmissionProtocol.T0
+        self._pci = _library().SCARD_PCI_T1 if t1 else _library().SCARD_PCI_T0
+
+    def atr(self) -> bytes:
+        _, _, _, atr = _checked(_library().SCardStatus(self._handle))
+        return bytes(atr)
+
+    def begin_transaction(self) -> None:
+        """Keeps other programs' commands out; waits as long as another program does the same."""
+        _checked(_library().SCardBeginTransaction(self._handle))
+
+    def end_transaction(self) -> None:
+        _library().SCardEndTransaction(self._handle, _library().SCARD_LEAVE_CARD)
+
+    def transmit(self, command: bytes) -> bytes:
+        return bytes(_checked(_library().SCardTransmit(self._handle, self._pci, list(command))))
+
+    def disconnect(self) -> None:
+        """Lets the card go as it is: to power it down would reset it for other programs."""
+        _library().SCardDisconnect(self._handle, _library().SCARD_LEAVE_CARD)

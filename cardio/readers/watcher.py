@@ -1,0 +1,132 @@
+"""The PC/SC watcher: one thread that tells every insertion and removal, and outlives the service.
+
+It waits in SCardGetStatusChange (no polling of cards), learns of new readers by PC/SC's own notification, and
+when the service is stopped, restarted or killed it says so, tries again with a back-off, and goes on.
+Insertions are told apart by the event counter, so a quick swap is two events and not none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from cardio.errors import CardioError
+from cardio.model import EventKind, ReaderEvent
+from cardio.readers import scard
+from cardio.readers.base import Emit
+
+WAIT_MILLISECONDS = 5_000
+"""The longest wait before the list of readers is looked at again."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+
+
+class PcscWatch:
+    """Watches from when it is made until `stop`."""
+
+    def __init__(self, emit: Emit, *, clock: Callable[[], float]) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._known: dict[str, int] = {}
+        """State word of each reader as last told."""
+        self._with_card: set[str] = set()
+        self._service_up: bool | None = None
+        self._stopping = threading.Event()
+        self._context: scard.Context | None = None
+        self._thread = threading.Thread(target=self._run, name="cardio-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; returns when it has ended, or after two seconds."""
+        self._stopping.set()
+        context = self._context
+        if context is not None:
+            context.cancel()
+        self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                self._context = scard.Context()
+                self._tell_service(up=True)
+                pause = _FIRST_PAUSE
+                self._watch(self._context)
+            except CardioError:
+                self._forget_readers()
+                self._tell_service(up=False)
+                self._stopping.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            finally:
+                if self._context is not None:
+                    with suppress(CardioError):
+                        self._context.release()
+                    self._context = None
+
+    def _watch(self, context: scard.Context) -> None:
+        """Tells changes until the service fails (raises) or the watch is stopped (returns)."""
+        while not self._stopping.is_set():
+            names = context.readers()
+            self._tell_readers(names)
+            questions = [(name, self._known[name]) for name in names]
+            # The number of readers in the upper half makes PC/SC answer as soon as one comes or goes.
+            questions.append((scard.PNP_NOTIFICATION, len(names) << 16))
+            states = context.status_change(WAIT_MILLISECONDS, questions)
+            seconds = self._clock()
+            for state in states or ():
+                if state.name != scard.PNP_NOTIFICATION and state.flags & scard.STATE_CHANGED:
+                    self._tell_state(state, seconds)
+
+    def _tell_readers(self, names: list[str]) -> None:
+        for name in [known for known in self._known if known not in names]:
+            self._forget_reader(name)
+        for name in names:
+            if name not in self._known:
+                self._known[name] = scard.STATE_UNAWARE
+                self._tell(EventKind.READER_ADDED, name, self._clock())
+
+    def _tell_state(self, state: scard.ReaderState, seconds: float) -> None:
+        before = self._known.get(state.name, scard.STATE_UNAWARE)
+        first = before == scard.STATE_UNAWARE
+        self._known[state.name] = state.flags & ~scard.STATE_CHANGED
+        swapped = not first and state.event_counter != before >> 16 & 0xFFFF
+        present = bool(state.flags & scard.STATE_PRESENT)
+        mute = bool(state.flags & scard.STATE_MUTE)
+        was_mute = bool(before & scard.STATE_MUTE)
+        if state.name in self._with_card and (not present or swapped):
+            self._with_card.discard(state.name)
+            self._tell(EventKind.CARD_REMOVED, state.name, seconds, counter=state.event_counter)
+        if present and (state.name not in self._with_card or mute != was_mute):
+            self._with_card.add(state.name)
+            kind = EventKind.CARD_MUTE if mute else EventKind.CARD_INSERTED
+            self._tell(kind, state.name, seconds, atr=state.atr, counter=state.event_counter)
+
+    def _forget_reader(self, name: str) -> None:
+        del self._known[name]
+        if name in self._with_card:
+            self._with_card.discard(name)
+            self._tell(EventKind.CARD_REMOVED, name, self._clock())
+        self._tell(EventKind.READER_REMOVED, name, self._clock())
+
+    def _forget_readers(self) -> None:
+        for name in list(self._known):
+            self._forget_reader(name)
+
+    def _tell_service(self, *, up: bool) -> None:
+        if self._service_up is not up:
+            self._service_up = up
+            self._tell(EventKind.SERVICE_UP if up else EventKind.SERVICE_DOWN, None, self._clock())
+
+    def _tell(
+        self, kind: EventKind, reader: str | None, seconds: float, *, atr: bytes = b"", counter: int | None = None
+    ) -> None:
+        self._emit(
+            ReaderEvent(
+                kind=kind,
+                reader=reader,
+                simulated=False,
+                atr=atr.hex().upper() if atr else None,
+                event_counter=counter,
+                seconds=seconds,
+            )
+        )

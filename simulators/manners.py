@@ -1,0 +1,55 @@
+"""The field manners of a software card: where real cards differ although they follow one specification."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator
+
+
+class WrongLength(StrEnum):
+    """What a card does when Le is not the length of the record."""
+
+    TELL = "6C"
+    """Answers 6Cxx with the right length, also to Le = 00."""
+    REFUSE = "6700"
+    """Answers 6700, except to Le = 00, which it takes for "all"."""
+    IGNORE = "ignore"
+    """Answers the whole record whatever Le says."""
+    CUT = "cut"
+    """Answers as many bytes as Le says."""
+
+
+def _hex_set(value: Any) -> Any:
+    return frozenset(int(v, 16) if isinstance(v, str) else v for v in value)
+
+
+HexSet = Annotated[frozenset[int], BeforeValidator(_hex_set)]
+
+
+class CardManners(BaseModel, frozen=True, extra="forbid"):
+    """How a card behaves where the field is not of one mind."""
+
+    wrong_length: WrongLength = WrongLength.TELL
+    data_at_once: bool = False
+    """SELECT answers the FCI itself; otherwise ``61xx`` first."""
+    select_file_p1: HexSet = frozenset({0x00, 0x02})
+    """P1 values that SELECT takes for an EF."""
+    select_application_p1: HexSet = frozenset({0x00, 0x01, 0x04})
+    """P1 values that SELECT takes for a DF; 04 is by name."""
+    sfi: bool = True
+    """READ RECORD and READ BINARY take a short file identifier."""
+    record_modes: frozenset[int] = frozenset({0, 1, 2, 3, 4, 5, 6})
+    """The modes (low three bits of P2) that READ RECORD takes."""
+    read_all_as_one: bool = False
+    """Mode 5 gives the one record with the number P1, as mode 4 does."""
+    application_at_power_up: bool = False
+    """The social security environment is current after reset (single-application cards)."""
+    open_files: frozenset[str] = frozenset()
+    """Files that the issuer left open although the layout closes them."""
+    closed_files: frozenset[str] = frozenset()
+    """Files that answer 6982 although the layout leaves them free."""
+    pin_survives_selection: bool = False
+    """The PIN stays verified when another DF is selected."""
+    pin_tries: int = 3

@@ -1,0 +1,115 @@
+"""Personas: invented people and their cards, one small TOML file each."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from cardio.errors import ConfigurationError, UsageError
+from cardio.filesystem.layout_file import layout_of
+from simulators.card import SoftwareCard
+from simulators.files import build_applications
+from simulators.manners import CardManners
+
+_FOLDER = Path(str(files("simulators") / "personas"))
+
+
+def _from_hex(value: Any) -> Any:
+    return bytes.fromhex(value) if isinstance(value, str) else value
+
+
+class Persona(BaseModel, frozen=True, extra="forbid"):
+    """One invented person's card."""
+
+    id: str
+    title: str
+    title_en: str
+    generation: Literal[1, 2, 3]
+    historical_bytes: Annotated[bytes, BeforeValidator(_from_hex), Field(min_length=13, max_length=13)]
+    """T1 to TD of the ATR: chip, operating system, card maker, serial number."""
+    algorithm: Literal["3DES", "SSF33", "SM4"] | None = None
+    """What the FCI names; absent on most 1.0 and 2.0 cards."""
+    pin: Annotated[str, Field(pattern=r"^[0-9]{4,16}$")] = "123456"
+    fill: Annotated[bytes | None, BeforeValidator(_from_hex)] = None
+    """The byte that text is filled with, where it is not 00."""
+    omit: frozenset[str] = frozenset()
+    """Items that this issuer does not write, as ``SSSE/EF06/name_extension``."""
+    manners: CardManners = CardManners()
+    files: dict[str, dict[str, str | int | date]]
+
+    @property
+    def atr(self) -> bytes:
+        """``3B 6D 00 00`` and the 13 historical bytes: T=0 only, so without a check byte."""
+        return b"\x3b\x6d\x00\x00" + self.historical_bytes
+
+    def card(self) -> SoftwareCard:
+        """A fresh card of this person.
+
+        Raises:
+            ConfigurationError: a value does not fit its item, or there is no such file or item.
+        """
+        layout = layout_of(self.generation)
+        strangers = set(self.files) - {file.path for file in layout.files()}
+        if strangers:
+            raise ConfigurationError(
+                f"角色 {self.id}：没有文件 {sorted(strangers)}", f"persona {self.id}: no such files {sorted(strangers)}"
+            )
+        try:
+            applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
+        except (ValueError, UnicodeEncodeError) as error:
+            raise ConfigurationError(f"角色 {self.id}：{error}", f"persona {self.id}: {error}") from error
+        return SoftwareCard(
+            self.atr,
+            applications,
+            manners=self.manners,
+            algorithm_marker=self.algorithm,
+            pin=self.pin,
+        )
+
+
+def load_persona(path: Path) -> Persona:
+    """Reads a persona from its file.
+
+    Raises:
+        ConfigurationError: the file cannot be read or says something unknown; the text names the place.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Persona.model_validate({**document, "id": path.stem})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path.name}：{error}", f"{path.name}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"{path.name}：{place}：{first['msg']}", f"{path.name}: {place}: {first['msg']}"
+        ) from error
+
+
+@cache
+def personas() -> dict[str, Persona]:
+    """The personas that ship with the simulator, by id."""
+    loaded = (load_persona(path) for path in sorted(_FOLDER.glob("*.toml")))
+    return {persona.id: persona for persona in loaded}
+
+
+def find_persona(name: str) -> Persona:
+    """A shipped persona by id, or one's own by the path of its file.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if name.endswith(".toml"):
+        return load_persona(Path(name))
+    known = personas()
+    if name not in known:
+        raise UsageError(
+            f"没有角色 {name}；现有：{'、'.join(known)}", f"there is no persona {name}; there are: {', '.join(known)}"
+        )
+    return known[name]

@@ -1,0 +1,158 @@
+"""The in-process reader: software cards behind the same protocol as PC/SC, without PC/SC."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from cardio.apdu.channel import TransmissionProtocol
+from cardio.errors import CardMuteError, CardRemovedError, NoCardError
+from cardio.model import EventKind, ReaderEvent, ReaderInfo, ReaderStatus
+from cardio.readers.base import Emit, Reader, Watch
+
+
+class AnyCard(Protocol):
+    """What can be put into a software reader: a software card, or one with a fault."""
+
+    @property
+    def atr(self) -> bytes: ...
+
+    def reset(self) -> None: ...
+
+    def transmit(self, command: bytes) -> bytes: ...
+
+
+class SoftwareConnection:
+    """A card held by one caller; it notices when the card is pulled."""
+
+    def __init__(self, reader: SoftwareReader, card: AnyCard, event_counter: int) -> None:
+        self._reader = reader
+        self._card = card
+        self._event_counter = event_counter
+        self.atr = card.atr
+        self.protocol = TransmissionProtocol.T0
+
+    def transmit(self, command: bytes) -> bytes:
+        if self._reader.event_counter != self._event_counter:
+            raise CardRemovedError()
+        response = self._card.transmit(command)
+        if self._reader.event_counter != self._event_counter:
+            raise CardRemovedError()
+        return response
+
+    def close(self) -> None:
+        self._reader.let_go()
+
+
+class SoftwareReader:
+    """One slot in this process."""
+
+    simulated = True
+
+    def __init__(self, name: str, card: AnyCard | None = None) -> None:
+        self.name = name
+        self.event_counter = 0
+        self._card: AnyCard | None = None
+        self._held = threading.Lock()
+        self._listeners: list[Emit] = []
+        if card is not None:
+            self.insert(card)
+
+    def insert(self, card: AnyCard) -> None:
+        """Puts a card in; one that is there is taken out first."""
+        if self._card is not None:
+            self.remove()
+        card.reset()
+        self._card = card
+        self.event_counter += 1
+        kind = EventKind.CARD_INSERTED if card.atr else EventKind.CARD_MUTE
+        self._tell(kind, card.atr)
+
+    def remove(self) -> None:
+        """Takes the card out; without a card nothing happens."""
+        if self._card is None:
+            return
+        self._card = None
+        self.event_counter += 1
+        self._tell(EventKind.CARD_REMOVED, b"")
+
+    def info(self) -> ReaderInfo:
+        card = self._card
+        status = ReaderStatus.EMPTY if card is None else ReaderStatus.CARD if card.atr else ReaderStatus.MUTE
+        return ReaderInfo(
+            name=self.name,
+            simulated=True,
+            status=status,
+            atr=card.atr.hex().upper() if card is not None and card.atr else None,
+            event_counter=self.event_counter,
+        )
+
+    def connect(self) -> SoftwareConnection:
+        # A lock of its own kind is let go of by whichever thread closes the connection.
+        self._held.acquire()
+        card, event_counter = self._card, self.event_counter
+        if card is None or not card.atr:
+            self._held.release()
+            raise NoCardError() if card is None else CardMuteError()
+        card.reset()
+        return SoftwareConnection(self, card, event_counter)
+
+    def let_go(self) -> None:
+        if self._held.locked():
+            self._held.release()
+
+    def listen(self, emit: Emit) -> None:
+        """Tells this reader and its card, then every change."""
+        emit(self._event(EventKind.READER_ADDED, b""))
+        card = self._card
+        if card is not None:
+            emit(self._event(EventKind.CARD_INSERTED if card.atr else EventKind.CARD_MUTE, card.atr))
+        self._listeners.append(emit)
+
+    def stop_listening(self, emit: Emit) -> None:
+        self._listeners.remove(emit)
+
+    def _tell(self, kind: EventKind, atr: bytes) -> None:
+        event = self._event(kind, atr)
+        for emit in list(self._listeners):
+            emit(event)
+
+    def _event(self, kind: EventKind, atr: bytes) -> ReaderEvent:
+        return ReaderEvent(
+            kind=kind,
+            reader=self.name,
+            simulated=True,
+            atr=atr.hex().upper() or None,
+            event_counter=self.event_counter,
+            seconds=time.monotonic(),
+        )
+
+
+class _SoftwareWatch:
+    def __init__(self, readers: Iterable[SoftwareReader], emit: Emit) -> None:
+        self._readers = list(readers)
+        self._emit = emit
+        for reader in self._readers:
+            reader.listen(emit)
+
+    def stop(self) -> None:
+        for reader in self._readers:
+            reader.stop_listening(self._emit)
+
+
+class SoftwareReaders:
+    """A set of software readers, as a source like PC/SC."""
+
+    def __init__(self, readers: Iterable[SoftwareReader]) -> None:
+        self._readers = list(readers)
+
+    def readers(self) -> Sequence[Reader]:
+        return list(self._readers)
+
+    def find(self, name: str) -> SoftwareReader | None:
+        return next((reader for reader in self._readers if reader.name == name), None)
+
+    def watch(self, emit: Emit) -> Watch:
+        return _SoftwareWatch(self._readers, emit)

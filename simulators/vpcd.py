@@ -1,0 +1,108 @@
+"""A software card in a virtual PC/SC reader: the card's end of the vpcd protocol.
+
+vpcd is a reader driver for pcscd that listens on TCP (vsmartcard-vpcd). Every message is two length bytes and
+its content; a content of one byte is a control (0 power off, 1 power on, 2 reset, 4 give the ATR), any other
+is a command APDU. To connect is to insert the card, to close the socket is to pull it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+
+from cardio.errors import PcscUnavailableError
+from simulators.reader import AnyCard
+
+DEFAULT_PORT = 35963
+_POWER_OFF, _POWER_ON, _RESET, _GET_ATR = 0, 1, 2, 4
+_CONNECT_SECONDS = 5.0
+
+
+class VpcdLink:
+    """A card in one slot of vpcd, served on a thread of its own from `insert` to `remove`."""
+
+    def __init__(self, card: AnyCard, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
+        self.card = card
+        self._address = (host, port)
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def insert(self) -> None:
+        """Connects to the slot; pcscd sees the card at its next look, within 400 ms.
+
+        Raises:
+            PcscUnavailableError: no virtual reader listens there.
+        """
+        host, port = self._address
+        try:
+            self._socket = socket.create_connection(self._address, timeout=_CONNECT_SECONDS)
+        except OSError as error:
+            raise PcscUnavailableError(
+                f"{host}:{port} 上没有虚拟读卡器（vpcd）：{error}",
+                f"no virtual reader (vpcd) listens on {host}:{port}: {error}",
+            ) from error
+        self._socket.settimeout(None)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._thread = threading.Thread(target=self._serve, args=(self._socket,), name="vpcd-card", daemon=True)
+        self._thread.start()
+
+    def remove(self) -> None:
+        """Pulls the card."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            self._socket = None
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=2.0)
+
+    def wait(self) -> None:
+        """Returns when the card is out: pulled here, or the reader has gone."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> VpcdLink:
+        self.insert()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _serve(self, line: socket.socket) -> None:
+        with suppress(OSError, EOFError):
+            while True:
+                answer = self._answer(_receive(line))
+                if answer is not None:
+                    line.sendall(struct.pack(">H", len(answer)) + answer)
+
+    def _answer(self, message: bytes) -> bytes | None:
+        """The answer to one message; None for controls that have none."""
+        if len(message) != 1:
+            return self.card.transmit(message)
+        control = message[0]
+        if control == _GET_ATR:
+            return self.card.atr
+        if control in (_POWER_OFF, _POWER_ON, _RESET):
+            self.card.reset()
+        return None
+
+
+def _receive(line: socket.socket) -> bytes:
+    length: int = struct.unpack(">H", _receive_exactly(line, 2))[0]
+    return _receive_exactly(line, length)
+
+
+def _receive_exactly(line: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        # vpcd writes length and content apart and without NODELAY: an acknowledgement that waits would cost
+        # 40 ms a message. The option holds for one receive only, and exists on Linux only.
+        if hasattr(socket, "TCP_QUICKACK"):
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        part = line.recv(size - len(content))
+        if not part:
+            raise EOFError("vpcd has closed the line")
+        content += part
+    return content

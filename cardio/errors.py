@@ -22,6 +22,7 @@
         ├── CardResetError              card-reset                   begin again
         ├── NotASocialSecurityCardError not-a-social-security-card   use the right card
         ├── CardBlockedError            card-blocked                 send the holder to the issuing authority
+        ├── AccessNotGrantedError       access-not-granted           get the PIN, a PSAM or an HSM
         ├── CardRefusedError            card-error                   depends on the status word
         ├── CardGarbledError            card-garbled                 clean the contacts, try again
         └── DecodeError                 undecodable                  one item only; the rest stands
@@ -257,6 +258,16 @@ class CardBlockedError(CardError):
     remedy_en = "Send the holder to the issuing authority to have it unblocked or replaced."
     status = 422
     driver_code = -27265
+
+
+class AccessNotGrantedError(CardError):
+    code = "access-not-granted"
+    title = "卡片未开放所需信息"
+    title_en = "The card keeps the information closed"
+    remedy = "需要 PSAM 卡、加密机或持卡人密码授权后才能读取。"
+    remedy_en = "A PSAM card, an HSM or the holder's PIN must authorise the reading."
+    status = 403
+    driver_code = -27010
 
 
 class CardRefusedError(CardError):

@@ -5,7 +5,7 @@ Dates are ISO ``YYYY-MM-DD``, absent is null, hex is upper case without blanks, 
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -145,7 +145,7 @@ class ReaderEvent(Answer):
     simulated: bool
     atr: str | None = None
     event_counter: int | None = None
-    seconds: float = Field(exclude=True, description="when PC/SC reported it, on this process's monotonic clock")
+    time: datetime = Field(description="when the reader reported it (UTC)")
 
 
 class Problem(Answer):

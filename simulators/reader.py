@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from cardio.apdu.channel import TransmissionProtocol
@@ -126,7 +126,7 @@ class SoftwareReader:
             simulated=True,
             atr=atr.hex().upper() or None,
             event_counter=self.event_counter,
-            seconds=time.monotonic(),
+            time=datetime.now(UTC),
         )
 
 
@@ -151,7 +151,7 @@ class SoftwareReaders:
     def readers(self) -> Sequence[Reader]:
         return list(self._readers)
 
-    def find(self, name: str) -> SoftwareReader | None:
+    def reader(self, name: str) -> SoftwareReader | None:
         return next((reader for reader in self._readers if reader.name == name), None)
 
     def watch(self, emit: Emit) -> Watch:

@@ -59,6 +59,9 @@ class ReaderSource(Protocol):
             PcscUnavailableError: they cannot even be listed.
         """
 
+    def reader(self, name: str) -> Reader | None:
+        """The reader of this name, if it is one of these; it need not be connected now."""
+
     def watch(self, emit: Emit) -> Watch:
         """Tells what is there, then every change, until stopped."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,5 +110,8 @@ class PcscSource:
         finally:
             context.release()
 
+    def reader(self, name: str) -> Reader:
+        return PcscReader(name)
+
     def watch(self, emit: Emit) -> Watch:
-        return PcscWatch(emit, clock=time.monotonic)
+        return PcscWatch(emit)

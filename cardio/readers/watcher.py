@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from cardio.errors import CardioError
 from cardio.model import EventKind, ReaderEvent
@@ -21,10 +22,14 @@ WAIT_MILLISECONDS = 5_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 class PcscWatch:
     """Watches from when it is made until `stop`."""
 
-    def __init__(self, emit: Emit, *, clock: Callable[[], float]) -> None:
+    def __init__(self, emit: Emit, *, clock: Callable[[], datetime] = now) -> None:
         self._emit = emit
         self._clock = clock
         self._known: dict[str, int] = {}
@@ -72,10 +77,10 @@ class PcscWatch:
             # The number of readers in the upper half makes PC/SC answer as soon as one comes or goes.
             questions.append((scard.PNP_NOTIFICATION, len(names) << 16))
             states = context.status_change(WAIT_MILLISECONDS, questions)
-            seconds = self._clock()
+            time = self._clock()
             for state in states or ():
                 if state.name != scard.PNP_NOTIFICATION and state.flags & scard.STATE_CHANGED:
-                    self._tell_state(state, seconds)
+                    self._tell_state(state, time)
 
     def _tell_readers(self, names: list[str]) -> None:
         for name in [known for known in self._known if known not in names]:
@@ -85,7 +90,7 @@ class PcscWatch:
                 self._known[name] = scard.STATE_UNAWARE
                 self._tell(EventKind.READER_ADDED, name, self._clock())
 
-    def _tell_state(self, state: scard.ReaderState, seconds: float) -> None:
+    def _tell_state(self, state: scard.ReaderState, time: datetime) -> None:
         before = self._known.get(state.name, scard.STATE_UNAWARE)
         first = before == scard.STATE_UNAWARE
         self._known[state.name] = state.flags & ~scard.STATE_CHANGED
@@ -95,11 +100,11 @@ class PcscWatch:
         was_mute = bool(before & scard.STATE_MUTE)
         if state.name in self._with_card and (not present or swapped):
             self._with_card.discard(state.name)
-            self._tell(EventKind.CARD_REMOVED, state.name, seconds, counter=state.event_counter)
+            self._tell(EventKind.CARD_REMOVED, state.name, time, counter=state.event_counter)
         if present and (state.name not in self._with_card or mute != was_mute):
             self._with_card.add(state.name)
             kind = EventKind.CARD_MUTE if mute else EventKind.CARD_INSERTED
-            self._tell(kind, state.name, seconds, atr=state.atr, counter=state.event_counter)
+            self._tell(kind, state.name, time, atr=state.atr, counter=state.event_counter)
 
     def _forget_reader(self, name: str) -> None:
         del self._known[name]
@@ -118,7 +123,7 @@ class PcscWatch:
             self._tell(EventKind.SERVICE_UP if up else EventKind.SERVICE_DOWN, None, self._clock())
 
     def _tell(
-        self, kind: EventKind, reader: str | None, seconds: float, *, atr: bytes = b"", counter: int | None = None
+        self, kind: EventKind, reader: str | None, time: datetime, *, atr: bytes = b"", counter: int | None = None
     ) -> None:
         self._emit(
             ReaderEvent(
@@ -127,6 +132,6 @@ class PcscWatch:
                 simulated=False,
                 atr=atr.hex().upper() if atr else None,
                 event_counter=counter,
-                seconds=seconds,
+                time=time,
             )
         )

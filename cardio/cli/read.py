@@ -1,0 +1,124 @@
+"""``cardio read``: whose card is this?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from cardio.cli.command import DONE, Command, add_reader_argument
+from cardio.cli.output import Output
+
+if TYPE_CHECKING:
+    from cardio.model import CardReading, CodedValue
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    add_reader_argument(parser)
+    parser.add_argument(
+        "--driver", action="store_true", help="输出全国接口的 11 项字符串 / the national 11-field string instead"
+    )
+    parser.add_argument(
+        "--basic", action="store_true", help="只读 EF05 和 EF06，不读公共应用 / only EF05 and EF06, nothing of DF01"
+    )
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="在标准错误输出逐条命令；软件卡含数据 / show each command on stderr, with data only of software cards",
+    )
+
+
+def _run(options: Namespace, output: Output) -> int:
+    from cardio.apdu.trace import Exchange
+    from cardio.card import read_card
+    from cardio.cli.sources import find_reader
+    from cardio.driver import basic_string
+
+    reader = find_reader(options.reader)
+
+    def show(exchange: Exchange) -> None:
+        output.note(exchange.line(with_data=reader.simulated))
+
+    reading = read_card(reader, supplement=not options.basic, trace=show if options.trace else None)
+    if options.driver:
+        text = basic_string(reading)
+        if output.as_json:
+            output.document({"output": text})
+        else:
+            output.text(text)
+    elif output.as_json:
+        output.document(reading.model_dump(mode="json"))
+    else:
+        _print(reading, output)
+    return DONE
+
+
+def _print(reading: CardReading, output: Output) -> None:
+    card, holder, derived = reading.card, reading.holder, reading.derived
+    rows: list[tuple[str, str, str]] = []
+    if holder is not None:
+        rows += [
+            ("姓名", "name", holder.name or "—"),
+            ("社会保障号码", "social security number", holder.social_security_number or "—"),
+            ("性别", "sex", _words(holder.sex)),
+            ("民族", "ethnic group", _words(holder.ethnic_group)),
+            ("出生日期", "date of birth", f"{holder.birth_date or '—'}" + _years(derived.age)),
+            ("出生地", "birthplace", _words(holder.birthplace)),
+            ("国籍", "nationality", _words(holder.nationality)),
+            ("常住地", "residence", holder.residence or "—"),
+            ("户籍", "household registration", holder.household_registration or "—"),
+        ]
+    region = f"{card.region.code} {card.region.name or ''}".rstrip() if card.region else "—"
+    rows += [
+        ("卡号", "card number", card.card_number or "—"),
+        ("卡识别码", "identification code", card.identification_code or "—"),
+        ("发卡地区", "region", region),
+        ("卡类别", "card class", _words(card.card_class)),
+        (
+            "规范版本",
+            "specification",
+            f"{card.spec_version or '—'}（第 {card.generation} 代 / {card.algorithm or '?'}）",
+        ),
+        ("发卡日期", "issued", str(card.issue_date or "—")),
+        ("有效期至", "valid until", f"{card.expiry_date or '—'}" + _days(derived.days_to_expiry)),
+        ("读卡器", "reader", reading.reader + ("（软件卡 software card）" if reading.simulated else "")),
+    ]
+    output.table(rows)
+    places: dict[str, list[str]] = {}
+    for unread in reading.unread:
+        why = f"{unread.detail}；{unread.remedy} / {unread.detail_en}. {unread.remedy_en}"
+        places.setdefault(why, []).append(f"{unread.file} {unread.item or ''}".rstrip())
+    for why, files in places.items():
+        output.note(f"未读 unread  {'、'.join(files)}：{why}")
+    for warning in reading.warnings:
+        output.note(f"注意 warning {warning.item or ''}：{warning.detail} / {warning.detail_en}")
+
+
+def _words(coded: CodedValue | None) -> str:
+    if coded is None:
+        return "—"
+    words = " ".join(word for word in (coded.label, coded.label_en) if word)
+    return f"{words or '?'} ({coded.code})"
+
+
+def _years(age: int | None) -> str:
+    return "" if age is None else f"（{age} 岁 years）"
+
+
+def _days(days: int | None) -> str:
+    if days is None:
+        return ""
+    return f"（已过期 {-days} 天 days ago）" if days < 0 else f"（还有 {days} 天 days）"
+
+
+READ = Command(
+    name="read",
+    help="读取持卡人和卡的基本信息 / read who the card belongs to",
+    examples=(
+        "  cardio read\n"
+        "  cardio read --json --reader 0\n"
+        "  cardio read --driver                  11 项字符串 / the 11-field string\n"
+        "  cardio read --reader sim:adult --trace"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

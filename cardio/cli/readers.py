@@ -1,0 +1,103 @@
+"""``cardio readers`` and ``cardio watch``: what is there, and what happens."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, Namespace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from cardio.cli.command import DONE, Command
+from cardio.cli.output import Output
+from cardio.errors import NoReaderError
+
+if TYPE_CHECKING:
+    from cardio.model import ReaderEvent
+
+_STATUS = {
+    "empty": "无卡 empty",
+    "card": "有卡 card",
+    "mute": "卡无应答 mute",
+    "in-use": "被占用 in use",
+    "unavailable": "不可用 unavailable",
+}
+_EVENTS = {
+    "reader-added": "读卡器接入 reader added",
+    "reader-removed": "读卡器断开 reader removed",
+    "card-inserted": "插卡 card inserted",
+    "card-removed": "拔卡 card removed",
+    "card-mute": "卡无应答（插反？） card mute (upside down?)",
+    "service-down": "智能卡服务停止 PC/SC service down",
+    "service-up": "智能卡服务可用 PC/SC service up",
+}
+
+
+def _run_readers(options: Namespace, output: Output) -> int:
+    from cardio.cli.sources import all_readers
+    from cardio.model import Problem
+
+    readers, problem = all_readers()
+    infos = [reader.info() for reader in readers]
+    real = [info for info in infos if not info.simulated]
+    if problem is None and not real:
+        problem = NoReaderError()
+    if output.as_json:
+        document = {"readers": [info.model_dump(mode="json") for info in infos]}
+        output.document(document | ({"error": Problem.of(problem).document()} if problem else {}))
+    else:
+        rows = [("#", "读卡器 reader", "状态 status", "ATR")]
+        for index, info in enumerate(infos):
+            shown = "-" if info.simulated else str(index)
+            rows.append((shown, info.name, _STATUS[info.status], info.atr or ""))
+        output.table(rows)
+        if problem is not None:
+            output.note("")
+            output.error(problem)
+    return problem.exit_status if problem is not None else DONE
+
+
+def _add_watch_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="N 秒后结束；默认直到 Ctrl-C / stop after N seconds; default: Ctrl-C"
+    )
+
+
+def _run_watch(options: Namespace, output: Output) -> int:
+    from cardio.readers.pcsc import PcscSource
+
+    events: SimpleQueue[ReaderEvent] = SimpleQueue()
+    watch = PcscSource().watch(events.put)
+    end = None if options.seconds is None else time.monotonic() + options.seconds
+    try:
+        while True:
+            try:
+                event = events.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
+            except Empty:
+                return DONE
+            _print_event(event, output)
+    finally:
+        watch.stop()
+
+
+def _print_event(event: ReaderEvent, output: Output) -> None:
+    if output.as_json:
+        output.json_line(event.model_dump(mode="json"))
+    else:
+        moment = event.time.astimezone().strftime("%H:%M:%S")
+        output.text(f"{moment}  {_EVENTS[event.kind]}  {event.reader or ''}  {event.atr or ''}".rstrip())
+
+
+READERS = Command(
+    name="readers",
+    help="列出读卡器及其中的卡 / list readers and what is in them",
+    examples="  cardio readers\n  cardio readers --json",
+    add_arguments=lambda parser: None,
+    run=_run_readers,
+)
+WATCH = Command(
+    name="watch",
+    help="实时显示插卡、拔卡 / show cards coming and going",
+    examples="  cardio watch\n  cardio watch --json      每行一个 JSON 对象 / one JSON object a line",
+    add_arguments=_add_watch_arguments,
+    run=_run_watch,
+)

@@ -1,0 +1,82 @@
+"""``cardio serve``: the bridge on the command line. Imports FastAPI only when it runs."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardio.cli.command import DONE, Command
+from cardio.cli.output import Output
+
+if TYPE_CHECKING:
+    from cardio.readers.base import ReaderSource
+
+DEFAULT_PORT = 12340
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--simulate",
+        nargs="*",
+        metavar="PERSONA",
+        help="同时提供装有软件卡的模拟读卡器 / add simulated readers with software cards",
+    )
+    parser.add_argument("--no-pcsc", action="store_true", help="不使用 PC/SC 读卡器 / leave PC/SC readers out")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"端口，默认 {DEFAULT_PORT}；0 为任选 / 0 picks a free one"
+    )
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="令牌文件（0600） / the token's file")
+
+
+def _run(options: Namespace, output: Output) -> int:
+    from service.app import create_app
+    from service.gate import GateRules
+    from service.server import BridgeServer, bind_loopback
+    from service.simulated import SimulatedReaders
+    from service.tokens import default_token_file, load_token
+
+    token = load_token(options.token_file or default_token_file())
+    simulated = None if options.simulate is None else SimulatedReaders(options.simulate)
+    sources = [*_pcsc(options, optional=simulated is not None), *([simulated] if simulated is not None else [])]
+    sockets = bind_loopback(options.port)
+    port = sockets[0].getsockname()[1]
+    server = BridgeServer(create_app(sources, simulated=simulated), GateRules.for_port(port, token))
+    address = f"http://127.0.0.1:{port}"
+    page = f"{address}/#token={token}"
+    if output.as_json:
+        output.document({"address": address, "page": page})
+    else:
+        output.text(f"cardio 已启动，请在本机浏览器打开 / running; open in this machine's browser:\n\n  {page}\n")
+        output.text("Ctrl-C 结束 / stops it")
+    server.run(sockets=sockets)
+    return DONE
+
+
+def _pcsc(options: Namespace, *, optional: bool) -> list[ReaderSource]:
+    """PC/SC as a source, unless it is not wanted, or not there and not needed."""
+    from cardio.errors import PcscUnavailableError
+    from cardio.readers.pcsc import PcscSource
+
+    if options.no_pcsc:
+        return []
+    source = PcscSource()
+    if optional:
+        try:
+            source.readers()
+        except PcscUnavailableError:
+            return []
+    return [source]
+
+
+serve_command = Command(
+    name="serve",
+    help="启动本地服务（HTTP、事件流、页面） / run the local bridge (HTTP, events, page)",
+    examples=(
+        "  cardio serve\n"
+        "  cardio serve --simulate                 没有读卡器时 / without a reader\n"
+        "  cardio serve --simulate adult field     指定角色 / these personas"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

@@ -1,0 +1,50 @@
+"""Cards in simulated readers: put in, taken out, made to fail. Only there with ``--simulate``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from cardio.model import Answer
+from service.simulated import SimulatedReaders
+
+
+class PersonaChoice(Answer):
+    id: str
+    title: str
+    title_en: str
+
+
+class SimulatorChoices(Answer):
+    personas: tuple[PersonaChoice, ...]
+    faults: tuple[str, ...]
+
+
+class SimulatedCard(Answer):
+    persona: str = Field(max_length=64, pattern=r"^[a-z0-9-]+$")
+    fault: str | None = Field(default=None, max_length=64)
+
+
+def simulator_router(readers: SimulatedReaders) -> APIRouter:
+    """The routes for these readers."""
+    router = APIRouter(prefix="/v1/simulator", tags=["simulator"])
+
+    @router.get("")
+    async def choices() -> SimulatorChoices:
+        """The personas and faults that there are."""
+        return SimulatorChoices(
+            personas=tuple(PersonaChoice(id=p.id, title=p.title, title_en=p.title_en) for p in readers.personas()),
+            faults=readers.faults(),
+        )
+
+    @router.put("/readers/{reader}/card", status_code=204)
+    async def insert(reader: str, card: SimulatedCard) -> None:
+        """Puts a fresh card into a simulated reader; one that is there is taken out first."""
+        readers.insert(reader, card.persona, card.fault)
+
+    @router.delete("/readers/{reader}/card", status_code=204)
+    async def remove(reader: str) -> None:
+        """Pulls the card; in the middle of a reading it is a card that was pulled too early."""
+        readers.remove(reader)
+
+    return router

@@ -1,0 +1,53 @@
+"""Simulated readers for ``cardio serve --simulate``: the one place where the bridge meets the simulators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cardio.errors import ReaderNotFoundError
+from simulators.faults import FAULTS, with_fault
+from simulators.personas import find_persona, personas
+from simulators.reader import AnyCard, SoftwareReader, SoftwareReaders
+
+DEFAULT_PERSONAS = ("adult", "rare-name", "third-closed")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaName:
+    id: str
+    title: str
+    title_en: str
+
+
+class SimulatedReaders(SoftwareReaders):
+    """One reader for each persona that was named, its card in it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Raises:
+        CardioError: there is no persona of one of the names.
+        """
+        cards = [find_persona(name).card() for name in names or DEFAULT_PERSONAS]
+        super().__init__(SoftwareReader(f"Simulated Reader {index:02}", card) for index, card in enumerate(cards))
+
+    def insert(self, reader: str, persona: str, fault: str | None) -> None:
+        """Puts a fresh card into a reader, with a fault where one is named."""
+        card: AnyCard = find_persona(persona).card()
+        self._simulated(reader).insert(with_fault(card, fault) if fault else card)
+
+    def remove(self, reader: str) -> None:
+        self._simulated(reader).remove()
+
+    def _simulated(self, name: str) -> SoftwareReader:
+        found = self.reader(name)
+        if found is None:
+            raise ReaderNotFoundError(f"“{name}”不是模拟读卡器", f"{name!r} is not a simulated reader")
+        return found
+
+    @staticmethod
+    def personas() -> list[PersonaName]:
+        return [PersonaName(p.id, p.title, p.title_en) for p in personas().values()]
+
+    @staticmethod
+    def faults() -> tuple[str, ...]:
+        return FAULTS

@@ -37,6 +37,8 @@ _HEADERS = (
 class GateError(CardioError):
     """The caller is not let in."""
 
+    code = "not-let-in"
+
 
 class WrongHostError(GateError):
     code = "wrong-host"

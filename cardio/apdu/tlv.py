@@ -63,7 +63,7 @@ class _BerLength(_Number):
         return obj
 
 
-_BER_NODE = c.Struct("tag" / _BerTag(), "value" / c.Prefixed(_BerLength(), c.GreedyBytes))
+_BER_NODE = c.Struct("tag" / _BerTag(), "value" / c.Prefixed(_BerLength(), c.GreedyBytes), "end" / c.Tell)
 _RECORD = c.Struct("tag" / c.Byte, "value" / c.Prefixed(c.Byte, c.GreedyBytes))
 
 
@@ -99,14 +99,14 @@ def parse_ber_tlv(data: bytes) -> tuple[BerTlv, ...]:
 
 
 def _parse_nodes(data: bytes, depth: int, count: list[int]) -> tuple[BerTlv, ...]:
-    if depth > DEPTH_LIMIT:
-        raise CardGarbledError("TLV 嵌套过深", f"TLV deeper than {DEPTH_LIMIT}")
     nodes = []
     offset = 0
     while offset < len(data):
         if data[offset] == 0:
             offset += 1
             continue
+        if depth > DEPTH_LIMIT:
+            raise CardGarbledError("TLV 嵌套过深", f"TLV deeper than {DEPTH_LIMIT}")
         count[0] += 1
         if count[0] > NODE_LIMIT:
             raise CardGarbledError("TLV 数据项过多", f"more than {NODE_LIMIT} TLV objects")
@@ -114,22 +114,11 @@ def _parse_nodes(data: bytes, depth: int, count: list[int]) -> tuple[BerTlv, ...
             node = _BER_NODE.parse(data[offset:])
         except c.ConstructError as error:
             raise CardGarbledError("TLV 长度与数据不符", f"TLV does not fit its data at {offset}") from error
-        size = len(_header(data[offset:])) + len(node.value)
-        first = data[offset]
-        children = _parse_nodes(node.value, depth + 1, count) if first & 0x20 else ()
+        constructed = data[offset] & 0x20
+        children = _parse_nodes(node.value, depth + 1, count) if constructed else ()
         nodes.append(BerTlv(node.tag, node.value, children))
-        offset += size
+        offset += node.end
     return tuple(nodes)
-
-
-def _header(data: bytes) -> bytes:
-    """The tag and length bytes at the start of an object that is known to parse."""
-    end = 1
-    if data[0] & 0x1F == 0x1F:
-        while data[end] & 0x80:
-            end += 1
-        end += 1
-    return data[: end + (1 if data[end] < 0x80 else 1 + (data[end] & 0x7F))]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

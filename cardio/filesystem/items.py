@@ -114,7 +114,9 @@ def _codec_of(item: Item) -> Any:
 
 
 def decode_value(item: Item, raw: bytes) -> Value | None:
-    """What a value says, None where the item is empty on the card (all 00, all FF or all blank).
+    """What a value says, None where the item is empty on the card: all 00 or all FF, and blank where it may be.
+
+    Packed digits may be all 20 and mean it (民族 20 is 傈僳族); a date may not.
 
     Raises:
         PartialDate: a date without its day.
@@ -122,7 +124,8 @@ def decode_value(item: Item, raw: bytes) -> Value | None:
     """
     if item.cut:
         raw = raw[: item.length]
-    if item.format is not Format.B and any(raw == bytes((fill,)) * len(raw) for fill in FILL):
+    fills = FILL if item.format is Format.AN or item.kind is Kind.DATE else FILL[:2]
+    if item.format is not Format.B and any(raw == bytes((fill,)) * len(raw) for fill in fills):
         return None
     value: Value | None = _codec_of(item).parse(raw)
     return value

@@ -43,14 +43,39 @@ def load_layout(path: Path) -> Layout:
         LayoutError: unreadable, unknown words, or facts that contradict each other; the text names the place.
     """
     document = _merged(path)
+    prepared = _prepared(document, path)
     try:
-        layout = _ADAPTER.validate_python(_prepared(document, path))
+        layout = _ADAPTER.validate_python(prepared)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise LayoutError(f"{path.name}：{place}：{first['msg']}", f"{path.name}: {place}: {first['msg']}") from error
+        # A misspelt word shows as one that is missing and one that is unknown: the unknown one says more.
+        found = sorted(
+            error.errors(), key=lambda one: one["type"] not in ("extra_forbidden", "unexpected_keyword_argument")
+        )[0]
+        place = _place(prepared, found["loc"])
+        raise LayoutError(f"{path.name}：{place}：{found['msg']}", f"{path.name}: {place}: {found['msg']}") from error
     _check(layout, path)
     return layout
+
+
+def _place(prepared: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    """Where an error is, by the names that people use: ``DF04/EF06 length``."""
+    names: list[str] = []
+    inside: Any = prepared
+    for step in location:
+        try:
+            inside = inside[step]
+        except (KeyError, IndexError, TypeError):
+            inside = None
+        name = (
+            next((inside[key] for key in ("path", "id", "name") if key in inside), None)
+            if isinstance(inside, dict)
+            else None
+        )
+        if isinstance(name, str):
+            names = [name] if "path" in inside else [*names, name]
+        elif isinstance(step, str) and step not in ("applications", "files", "items"):
+            names.append(step)
+    return " ".join(names)
 
 
 def _merged(path: Path) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""What all tests share; and the rule that a skip is a failure: what cannot run here does not count as passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from cardio.filesystem.manners import MannersStore
+
+settings.register_profile("cardio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cardio")
+
+TODAY = date(2026, 11, 22)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):  # type: ignore[attr-defined]
+        report.outcome = "failed"  # type: ignore[attr-defined]
+        report.longrepr = f"skipped, and a skip is a failure here: {call.excinfo}"  # type: ignore[attr-defined]
+    return report
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MannersStore:
+    """Learnt manners in a file of this test's own."""
+    return MannersStore(tmp_path / "manners.json")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test touches the cache or the token of whoever runs it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+Hex = Callable[[str], bytes]

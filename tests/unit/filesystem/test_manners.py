@@ -1,0 +1,85 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cardio.card import read_card
+from cardio.filesystem.manners import Addressing, FamilyManners, Manner, MannersStore, Reference, family_of
+from simulators.personas import find_persona
+from simulators.reader import SoftwareReader
+from tests.conftest import TODAY
+
+MANNER = Manner(reference=Reference.SFI, addressing=Addressing.ALL)
+
+
+def test_a_family_is_the_atr_without_its_serial_number() -> None:
+    first = family_of(bytes.fromhex("3B6D0000 0081544C928684 370200000001"))
+    second = family_of(bytes.fromhex("3B6D0000 0081544C928684 999999999999"))
+    assert first == second == "3B6D00000081544C928684"
+    assert family_of(bytes.fromhex("3B6D0000 0081544C928650 370200000001")) != first
+    assert family_of(bytes.fromhex("3B00")) == "3B00"
+    assert family_of(b"") == ""
+
+
+def test_what_was_learnt_is_there_for_the_next_process(store: MannersStore) -> None:
+    manners = FamilyManners(files={"SSSE/EF05": MANNER}, algorithms={2: "3DES"})
+    store.save("F", manners)
+    assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
+    assert store.load("F", TODAY).algorithms == {2: "3DES"}
+    assert store.load("G", TODAY) == FamilyManners(issuers_on=TODAY)
+
+
+def test_what_an_issuers_cards_hold_is_believed_for_a_day(store: MannersStore) -> None:
+    manners = store.load("F", TODAY)
+    manners.files["SSSE/EF05"] = MANNER
+    manners.issuer("9156", "2.0").closed.add("DF01/EF05")
+    store.save("F", manners)
+    assert store.load("F", TODAY).issuer("9156", "2.0").closed == {"DF01/EF05"}
+    tomorrow = store.load("F", TODAY + timedelta(days=1))
+    assert tomorrow.issuers == {} and tomorrow.files == {"SSSE/EF05": MANNER}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"families": 3}', b"\xff\xfe", b'{"families": {"F": {"files": {"x": 1}}}}']
+)
+def test_a_damaged_file_is_as_good_as_none(store: MannersStore, content: bytes) -> None:
+    assert store.path is not None
+    store.path.write_bytes(content)
+    assert store.load("F", TODAY).files == {}
+    store.save("F", FamilyManners(files={"SSSE/EF05": MANNER}))
+    assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
+
+
+def test_a_place_that_cannot_be_written_costs_nothing_but_the_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = MannersStore(tmp_path / "file" / "manners.json")
+    store.save("F", FamilyManners(files={"SSSE/EF05": MANNER}))
+    assert store.load("F", TODAY).files == {}
+
+
+def test_the_file_names_nobody(store: MannersStore) -> None:
+    reading = read_card(SoftwareReader("r", find_persona("field").card()), manners=store)
+    assert store.path is not None
+    kept = store.path.read_text(encoding="utf-8")
+    holder, card = reading.holder, reading.card
+    assert holder is not None
+    for personal in (
+        holder.name,
+        holder.social_security_number,
+        card.card_number,
+        card.identification_code,
+        "00000007",
+    ):
+        assert personal and personal not in kept
+
+
+def test_families_are_bounded(store: MannersStore) -> None:
+    store.save("F", FamilyManners(files={"SSSE/EF05": MANNER}))
+    assert store.path is not None
+    whole = json.loads(store.path.read_text())
+    whole["families"] = {f"X{number}": whole["families"]["F"] for number in range(600)}
+    store.path.write_text(json.dumps(whole))
+    store.save("NEW", FamilyManners(files={"SSSE/EF05": MANNER}))
+    assert len(json.loads(store.path.read_text())["families"]) == 500
+    assert store.load("NEW", TODAY).files

@@ -13,7 +13,7 @@ from cardio.filesystem.items import DecodedItem, HiddenCharacters, PartialDate, 
 from cardio.filesystem.layout import File, Item
 from cardio.filesystem.numbers import card_number_fault, identity_number_fault, is_citizens_number
 from cardio.filesystem.plan import HOLDER_FILE, ISSUER_FILE, SUPPLEMENT, CardContents
-from cardio.filesystem.reading import FileReading
+from cardio.filesystem.reading import NONSENSE, FileReading
 from cardio.filesystem.text import join_split_text
 from cardio.model import Card, CardReading, CodedValue, Derived, Holder, Region, Unread, Warning
 
@@ -31,6 +31,11 @@ _REMEDIES = {
     ),
     "absent": ("卡内没有该文件，无需处理。", "The card does not have this file; nothing to do."),
     "empty": ("该文件没有内容，请持卡人到发卡机构补写。", "The file is empty; the issuing authority can write it."),
+    "missing": ("请持卡人到发卡机构补写该项。", "The issuing authority can write it."),
+    "not-asked": (
+        "如本卡应有该项，请删除 cardio 的缓存文件（cardio doctor 会显示位置）后重读。",
+        "If this card should have it, delete cardio's cache file (cardio doctor shows where) and read again.",
+    ),
     "card-error": (
         "请重新插卡再试；若仍失败，请到发卡机构检查。",
         "Insert the card again; then have the issuer check it.",
@@ -83,8 +88,8 @@ def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: b
             _report_refusal(contents, path, reading, report)
     card = _card(contents, atr, values, report)
     holder = _holder(values, report) if _gives_holder(contents) else None
-    if contents.fci_garbled:
-        report.warn("fci", None, "应用选择信息无法解析", "the answer to SELECT cannot be parsed")
+    if contents.marker_problem is not None:
+        report.warn("algorithm", None, contents.marker_problem.zh, contents.marker_problem.en)
     derived = _derived(card, holder, today)
     _check_numbers(card, holder, report)
     _check_dates(card, holder, today, report)
@@ -100,8 +105,9 @@ def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: b
 
 
 def _gives_holder(contents: CardContents) -> bool:
-    reading = contents.files.get(HOLDER_FILE)
-    return reading is not None and (bool(reading.records) or reading.empty)
+    """Whether there is anything to say about the holder, were it that nothing is written."""
+    readings = [contents.files[path] for path in (HOLDER_FILE, *SUPPLEMENT) if path in contents.files]
+    return any(reading.records for reading in readings) or contents.files[HOLDER_FILE].empty
 
 
 def _decode_file(reading: FileReading, report: _Report) -> dict[str, DecodedItem]:
@@ -122,6 +128,13 @@ def _decode_file(reading: FileReading, report: _Report) -> dict[str, DecodedItem
         report.warn("corrupt-data", name, "卡片提示该数据可能有误", "the card says that this value may be corrupt")
     for tag, status_word in reading.damaged.items():
         _report_damaged(reading.file, tag, status_word, report)
+    for item in reading.missing:
+        detail = f"{item.label}：卡内没有该项"
+        report.miss(reading.file.path, "missing", detail, f"{item.label_en}: not on the card", item=item.name)
+    for tag in sorted(reading.not_asked):
+        detail = "同一发卡机构的卡没有该项，未向本卡索取"
+        detail_en = "not asked for: cards of this issuer do not have it"
+        report.miss(reading.file.path, "not-asked", detail, detail_en, item=_name(reading.file, tag))
     for record in reading.records:
         if reading.file.item(record.tag) is None:
             tag_text = f"{record.tag:02X}"
@@ -180,7 +193,7 @@ def _report_refusal(contents: CardContents, path: str, reading: FileReading | No
             reason = "absent"
         case StatusWord.RECORD_NOT_FOUND:
             reason = "empty"
-        case StatusWord.SUCCESS:
+        case _ if status_word == NONSENSE:
             reason, code = "garbled", CardGarbledError.driver_code
             detail, detail_en = "返回的不是记录", "the answers are not records"
         case _:
@@ -190,7 +203,7 @@ def _report_refusal(contents: CardContents, path: str, reading: FileReading | No
 
 def _text(values: dict[str, DecodedItem], name: str) -> str | None:
     found = values.get(name)
-    return str(found.value) if found is not None and found.value is not None else None
+    return str(found.value) or None if found is not None and found.value is not None else None
 
 
 def _date(values: dict[str, DecodedItem], name: str) -> date | None:

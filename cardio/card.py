@@ -75,7 +75,7 @@ class SocialSecurityCard:
             plan.read_card(
                 manners,
                 supplement=supplement,
-                fetch_costs_nothing=self._connection.protocol is TransmissionProtocol.T1,
+                t1=self._connection.protocol is TransmissionProtocol.T1,
             )
         )
         self._store.save(family, manners)

@@ -18,6 +18,9 @@ from simulators.reader import AnyCard
 DEFAULT_PORT = 35963
 _POWER_OFF, _POWER_ON, _RESET, _GET_ATR = 0, 1, 2, 4
 _CONNECT_SECONDS = 5.0
+# A mute card is there and fails when it is powered. vpcd asks for the ATR to see whether a card is there, and
+# refuses one of more than 33 bytes when it powers it. (An answer of no bytes would make vpcd hang.)
+_NO_ATR = bytes(40)
 
 
 class VpcdLink:
@@ -83,7 +86,7 @@ class VpcdLink:
             return self.card.transmit(message)
         control = message[0]
         if control == _GET_ATR:
-            return self.card.atr
+            return self.card.atr or _NO_ATR
         if control in (_POWER_OFF, _POWER_ON, _RESET):
             self.card.reset()
         return None

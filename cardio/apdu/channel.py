@@ -71,11 +71,19 @@ class Channel:
         self.counts = Counts()
 
     def run(self, plan: Plan[Result]) -> Result:
-        """Carries a plan to its end and gives back its result."""
+        """Carries a plan to its end and gives back its result.
+
+        An answer that makes no sense is thrown into the plan, which may go on with another command.
+        """
         try:
             command = next(plan)
             while True:
-                command = plan.send(self.transmit(command))
+                try:
+                    response = self.transmit(command)
+                except CardGarbledError as error:
+                    command = plan.throw(error)
+                else:
+                    command = plan.send(response)
         except StopIteration as end:
             result: Result = end.value
             return result
@@ -102,19 +110,21 @@ class Channel:
         return response
 
     def _fetch(self, response: ResponseApdu) -> ResponseApdu:
+        """GET RESPONSE until nothing is left; one wrong length is put right, and every round must bring data."""
         data = bytearray(response.data)
+        asked, corrected = response.sw2 or SHORT_MAXIMUM, False
         for _ in range(GET_RESPONSE_LIMIT):
-            asked = response.sw2 or SHORT_MAXIMUM
             response = self._exchange(get_response(asked))
-            if response.sw1 == 0x6C and (response.sw2 or SHORT_MAXIMUM) != asked:
-                response = self._exchange(get_response(response.sw2 or SHORT_MAXIMUM))
+            told = response.sw2 or SHORT_MAXIMUM
+            if response.sw1 == 0x6C and not corrected and told != asked:
+                asked, corrected = told, True
+                continue
             data += response.data
-            if response.sw1 != 0x61:
-                if response.sw1 == 0x6C:
-                    break
-                return ResponseApdu(bytes(data), response.status_word)
-            if not response.data or len(data) > DATA_LIMIT:
+            if response.sw1 == 0x6C or len(data) > DATA_LIMIT or (not response.data and response.sw1 in (0x61, 0x90)):
                 break
+            if response.sw1 != 0x61:
+                return ResponseApdu(bytes(data), response.status_word)
+            asked = told
         raise CardGarbledError("卡片的应答没有尽头", "the card's answer never ends")
 
     def _exchange(self, command: CommandApdu) -> ResponseApdu:
@@ -126,6 +136,8 @@ class Channel:
         if self._trace is not None:
             self._trace(Exchange(raw_command, raw_response, self._clock() - started))
         response = ResponseApdu.from_bytes(raw_response)
+        if len(response.data) > DATA_LIMIT:
+            raise CardGarbledError("卡片的应答过长", "the card's answer is longer than any command may ask for")
         counts = self.counts
         self.counts = replace(
             counts,

@@ -45,9 +45,9 @@ class ResponseApdu:
             )
         if raw[-2] >> 4 not in (6, 9) or raw[-2] == 0x60:
             raise CardGarbledError(
-                f"卡片返回的状态字 {raw[-2:].hex().upper()} 不合标准",
-                f"the status word {raw[-2:].hex().upper()} is outside ISO 7816-4",
-                status_word=int.from_bytes(raw[-2:], "big"),
+                "卡片返回的状态字不合标准",
+                # Which bytes they are is not said: where a status word is missing, they are somebody's data.
+                "the last two bytes are no status word of ISO 7816-4",
             )
         return cls(raw[:-2], int.from_bytes(raw[-2:], "big"))
 

@@ -14,6 +14,8 @@ import construct as c
 
 from cardio.errors import CardGarbledError
 
+RECORD_LIMIT = 255
+_NO_TAG = (0x00, 0xFF)
 DEPTH_LIMIT = 8
 NODE_LIMIT = 512
 
@@ -67,7 +69,7 @@ _BER_NODE = c.Struct("tag" / _BerTag(), "value" / c.Prefixed(_BerLength(), c.Gre
 _RECORD = c.Struct("tag" / c.Byte, "value" / c.Prefixed(c.Byte, c.GreedyBytes))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BerTlv:
     """One BER-TLV object; a constructed one carries its children."""
 
@@ -83,6 +85,9 @@ class BerTlv:
         yield self
         for child in self.children:
             yield from child.walk()
+
+    def __repr__(self) -> str:
+        return f"BerTlv({self.tag:02X}, {len(self.value)} bytes)"
 
     def __bytes__(self) -> bytes:
         built: bytes = _BER_NODE.build({"tag": self.tag, "value": self.value})
@@ -149,10 +154,10 @@ class Record:
 
 
 def split_records(data: bytes) -> tuple[list[Record], bytes]:
-    """The whole records at the start of ``data``, and what is left over (a record cut short)."""
-    records = []
+    """The whole records at the start of ``data``, and what is left over: a record cut short, or fill."""
+    records: list[Record] = []
     offset = 0
-    while len(data) - offset >= 2:
+    while len(data) - offset >= 2 and data[offset] not in _NO_TAG and len(records) < RECORD_LIMIT:
         size = 2 + data[offset + 1]
         if len(data) - offset < size:
             break

@@ -27,14 +27,14 @@ class PartialDate(DecodeError):
 
 
 class HiddenCharacters(str):
-    """A text from which control characters were taken out."""
+    """A text from which control characters were taken out; there may be nothing left of it."""
 
     __slots__ = ()
 
 
 def _read_text(raw: bytes) -> str | None:
     text, cleaned = decode_text(raw)
-    return HiddenCharacters(text) if text is not None and cleaned else text
+    return HiddenCharacters(text or "") if cleaned else text
 
 
 def _read_digits(raw: bytes) -> str | None:
@@ -59,6 +59,9 @@ def _read_date(raw: bytes) -> date | None:
     digits = content.decode() if in_ascii else raw.hex().upper().rstrip("F")
     if not digits.strip("0"):
         return None
+    # A writer without the day, or without the month, filled up with F or with 0.
+    if len(digits) == 8 and digits.endswith("00"):
+        digits = digits[:4] if digits.endswith("0000") else digits[:6]
     if digits.isdecimal() and len(digits) in (4, 6):
         written = f"{digits[:4]}-{digits[4:]}".rstrip("-")
         raise PartialDate(f"卡上只写了 {written}", f"the card holds no more than {written}")
@@ -102,7 +105,7 @@ _HEX = _codec(lambda raw: raw.hex().upper(), lambda text, length: bytes.fromhex(
 _AN_NUMBER = _codec(_read_number_in(_read_text), lambda number, length: str(number).zfill(length).encode())
 _CN_NUMBER = _codec(_read_number_in(_read_digits), lambda number, length: _write_digits(str(number)))
 _BINARY_NUMBER = _codec(lambda raw: int.from_bytes(raw, "big"), lambda number, length: number.to_bytes(length, "big"))
-_WRITTEN = {Format.AN: _TEXT, Format.CN: _DIGITS, Format.B: _HEX}
+_WRITTEN = {Format.AN: _TEXT, Format.CN: _DIGITS, Format.B: _HEX, Format.B_TLV: _HEX}
 _NUMBERS = {Format.AN: _AN_NUMBER, Format.CN: _CN_NUMBER, Format.B: _BINARY_NUMBER}
 _BY_KIND = {Kind.DATE: _DATE, Kind.HEX: _HEX}
 
@@ -149,7 +152,7 @@ def encode_value(item: Item, value: Value | None) -> bytes:
     return raw.ljust(item.length, b"\xff" if item.format is Format.CN else b"\x00")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DecodedItem:
     """One item of a file: where it stands, its bytes, and what they say or why they cannot."""
 
@@ -157,6 +160,10 @@ class DecodedItem:
     raw: bytes
     value: Value | None
     problem: DecodeError | None = None
+
+    def __repr__(self) -> str:
+        """Without the value: it is somebody's."""
+        return f"DecodedItem({self.item.name}, {len(self.raw)} bytes)"
 
 
 def revised_item(item: Item, raw: bytes, by_name: dict[str, tuple[Item, bytes]]) -> tuple[Item, bytes]:
@@ -169,7 +176,7 @@ def revised_item(item: Item, raw: bytes, by_name: dict[str, tuple[Item, bytes]])
     witness = by_name.get(item.revised_with, (item, b""))[1] if item.revised_with else raw
     if not witness.endswith(b"\xee"):
         return item, raw
-    return item.revised, raw if item.revised_with else raw.rstrip(b"\xee")
+    return item.revised, raw.rstrip(b"\xee")
 
 
 def decode_item(item: Item, raw: bytes) -> DecodedItem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict
 
@@ -215,7 +215,7 @@ class Layout:
     title: str
     title_en: str
     source: str
-    algorithm: str
+    algorithm: Literal["3DES", "SSF33", "SM4"]
     """What cards of this generation use when they do not say."""
     applications: tuple[Application, ...]
     keys: tuple[Key, ...] = ()

@@ -12,12 +12,14 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from cardio.apdu.atr import Atr
 from cardio.apdu.commands import RecordMode
@@ -25,8 +27,10 @@ from cardio.errors import CardGarbledError
 
 _HISTORICAL_BYTES_OF_FAMILY = 7
 _MOST_FAMILIES = 500
+_BELIEVED = timedelta(days=30)
 
-Shape = tuple[tuple[int, int], ...]
+Algorithm = Literal["3DES", "SSF33", "SM4"]
+Shape = tuple[tuple[Annotated[int, Field(ge=1, le=0xFE)], Annotated[int, Field(ge=0, le=0xFD)]], ...]
 """Tag and value length of each record of a file, in record order."""
 
 
@@ -68,8 +72,10 @@ class Manner(BaseModel, frozen=True):
 def manners_by_cost() -> Iterator[Manner]:
     """All ways to read a file, the fewest commands first."""
     for reference in Reference:
-        for addressing in Addressing:
-            yield Manner(reference=reference, addressing=addressing)
+        yield Manner(reference=reference, addressing=Addressing.ALL)
+    for reference in Reference:
+        yield Manner(reference=reference, addressing=Addressing.NUMBER)
+        yield Manner(reference=reference, addressing=Addressing.IDENTIFIER)
 
 
 class IssuerProfile(BaseModel):
@@ -77,28 +83,36 @@ class IssuerProfile(BaseModel):
 
     shapes: dict[str, Shape] = {}
     closed: set[str] = set()
-    """Files that want a PIN or key, although none was known to be needed."""
+    """Files that the layout closes, and that were closed indeed."""
     absent: set[str] = set()
 
 
 class FamilyManners(BaseModel):
     """What the cards of one family allow."""
 
-    algorithms: dict[int, str] = {}
-    """The algorithm that the FCI names, by generation."""
-    select_wants_le: bool = False
+    learnt_on: date | None = None
     files: dict[str, Manner] = {}
+    applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = {}
+    """P1 with which SELECT reaches an application (DF)."""
+    algorithms: dict[int, Algorithm] = {}
+    """What the FCI of today's first card named, by generation. Who needs to be sure asks the card itself."""
     issuer_shapes: dict[str, Shape] = {}
     """Shapes of files that are read before the issuer is known."""
-    applications: dict[str, int] = {}
-    """P1 with which SELECT reaches an application (DF)."""
     issuers: dict[str, IssuerProfile] = {}
     issuers_on: date | None = None
-    """The day on which the issuers' profiles were learnt."""
+    """The day on which algorithms, shapes and the issuers' profiles were learnt."""
 
     def issuer(self, number: str | None, version: str | None) -> IssuerProfile:
         """The profile of an issuer's cards of one version; a new one where it is not known."""
         return self.issuers.setdefault(f"{number or '-'}/{version or '-'}", IssuerProfile())
+
+    def without_what_is_old(self, today: date) -> FamilyManners:
+        """What may still be believed: an issuer for a day, a way to ask for a month, then it is learnt afresh."""
+        if self.learnt_on is None or not timedelta(0) <= today - self.learnt_on <= _BELIEVED:
+            return FamilyManners(learnt_on=today, issuers_on=today)
+        if self.issuers_on != today:
+            return self.model_copy(update={"algorithms": {}, "issuer_shapes": {}, "issuers": {}, "issuers_on": today})
+        return self
 
 
 def family_of(atr: bytes) -> str:
@@ -112,8 +126,9 @@ def family_of(atr: bytes) -> str:
 
 
 class _File(BaseModel):
-    version: int = 1
-    families: dict[str, FamilyManners] = {}
+    version: Literal[1] = 1
+    families: dict[str, dict[str, Any]] = {}
+    """Not looked into: one damaged family must not spoil the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,31 +144,37 @@ class MannersStore:
         return cls(cache / "cardio" / "manners.json")
 
     def load(self, family: str, today: date) -> FamilyManners:
-        """What is known of a family; nothing where the file is missing or damaged."""
-        manners = self._read().families.get(family, FamilyManners())
-        if manners.issuers_on != today:
-            manners.issuers, manners.issuers_on = {}, today
-        return manners
+        """What is known of a family; nothing where the file is missing, damaged or old."""
+        try:
+            manners = FamilyManners.model_validate(self._read().families.get(family, {}))
+        except ValidationError:
+            manners = FamilyManners()
+        return manners.without_what_is_old(today)
 
     def save(self, family: str, manners: FamilyManners) -> None:
         """Keeps what was learnt. A disk that cannot be written only costs a few commands next time."""
         if self.path is None:
             return
-        content = self._read()
-        if content.families.get(family) == manners:
+        families = self._read().families
+        learnt = manners.model_dump(mode="json")
+        if families.pop(family, None) == learnt:
             return
-        content.families.pop(family, None)
-        content.families[family] = manners
-        for oldest in list(content.families)[:-_MOST_FAMILIES]:
-            del content.families[oldest]
+        families[family] = learnt
+        kept = dict(list(families.items())[-_MOST_FAMILIES:])
+        with suppress(OSError):
+            self._write(json.dumps({"version": 1, "families": kept}))
+
+    def _write(self, text: str) -> None:
+        assert self.path is not None  # noqa: S101 - narrows a type: save() has asked
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".manners-")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".manners-")
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(content.model_dump(mode="json"), stream)
+                stream.write(text)
             os.replace(temporary, self.path)
         except OSError:
-            return
+            os.unlink(temporary)
+            raise
 
     def _read(self) -> _File:
         if self.path is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import re
 from functools import cache
 from importlib.resources import files
+from unicodedata import category
 
 from cardio.errors import DecodeError
 
 FILL = b"\x00\xff\x20"
-# C0 and C1 controls, and the marks that reorder text on a screen.
-_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# Controls, marks that reorder text on a screen, line ends; and letters of Korean that look like nothing.
+_UNSHOWABLE_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_UNSHOWABLE = frozenset("\u115f\u1160\u3164\uffa0")
 
 
 @cache
@@ -45,7 +46,7 @@ def decode_text(raw: bytes) -> tuple[str | None, bool]:
             f"第 {error.start + 1} 个字节起不是有效的 GB18030 文字",
             f"not GB18030 text from byte {error.start + 1} on",
         ) from error
-    shown = _UNSHOWABLE.sub("", text).strip()
+    shown = "".join(c for c in text if category(c) not in _UNSHOWABLE_CATEGORIES and c not in _UNSHOWABLE).strip()
     return shown or None, shown != text.strip()
 
 

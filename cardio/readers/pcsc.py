@@ -12,6 +12,10 @@ from cardio.readers import scard
 from cardio.readers.base import Emit, Reader, Watch
 from cardio.readers.watcher import PcscWatch
 
+_LEAST_RESPONSE = 2
+_LEAVING_MILLISECONDS = 1_000
+"""Readers look for their card every 400 ms or so."""
+
 
 def status_of(state: scard.ReaderState) -> ReaderStatus:
     """What a state word means to people."""
@@ -39,10 +43,11 @@ def info_of(state: scard.ReaderState) -> ReaderInfo:
 class PcscConnection:
     """A card held in a transaction, with a PC/SC context of its own."""
 
-    def __init__(self, context: scard.Context, card: scard.Card, atr: bytes) -> None:
+    def __init__(self, reader: str, context: scard.Context, card: scard.Card) -> None:
+        self._reader = reader
         self._context = context
         self._card = card
-        self.atr = atr
+        self.atr = card.atr()
 
     @property
     def protocol(self) -> TransmissionProtocol:
@@ -56,9 +61,20 @@ class PcscConnection:
             CardResetError: another program has reset it.
         """
         try:
-            return self._card.transmit(command)
+            response = self._card.transmit(command)
         except NoCardError as error:
             raise CardRemovedError(hresult=error.hresult) from error
+        if len(response) < _LEAST_RESPONSE and self._is_leaving():
+            raise CardRemovedError()
+        return response
+
+    def _is_leaving(self) -> bool:
+        """Whether an answer that is none comes from a card that is being pulled: some drivers report no error."""
+        states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
+        if states and states[0].flags & scard.STATE_PRESENT:
+            known = states[0].flags & ~scard.STATE_CHANGED
+            states = self._context.status_change(_LEAVING_MILLISECONDS, [(self._reader, known)])
+        return bool(states)
 
     def close(self) -> None:
         self._card.end_transaction()
@@ -91,7 +107,7 @@ class PcscReader:
             card = context.connect(self.name)
             try:
                 card.begin_transaction()
-                return PcscConnection(context, card, card.atr())
+                return PcscConnection(self.name, context, card)
             except CardioError:
                 card.disconnect()
                 raise

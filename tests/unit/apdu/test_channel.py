@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from cardio.apdu.channel import GET_RESPONSE_LIMIT, Channel, Counts, TransmissionProtocol
+from cardio.apdu.channel import GET_RESPONSE_LIMIT, Channel, Counts, Plan, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.trace import Exchange, TraceLog
 from cardio.apdu.transcript import Transcript
@@ -48,6 +48,7 @@ def test_6c_is_followed_once_with_the_right_length() -> None:
         [("00B2010400", "6C00")],
         [("00B2010400", "6C12"), ("00B2010412", "6C13")],
         [("00B2010400", "6110"), ("00C0000010", "6110")],
+        [("00B2010400", "6110"), ("00C0000010", "9000")],
         [("00B2010400", "6110"), ("00C0000010", "6C08"), ("00C0000008", "6C10")],
         [("00B2010400", "90")],
     ],
@@ -81,6 +82,34 @@ def test_get_response_stops_at_its_limit_and_not_before() -> None:
     assert endless.commands == GET_RESPONSE_LIMIT + 1
 
 
+def test_an_answer_longer_than_any_is_garbled() -> None:
+    class Flood:
+        protocol = TransmissionProtocol.T0
+
+        def transmit(self, command: bytes) -> bytes:
+            return bytes(65537) + b"\x90\x00"
+
+    with pytest.raises(CardGarbledError):
+        Channel(Flood()).transmit(READ)
+
+
+def test_a_wrong_length_amid_get_response_is_put_right_once() -> None:
+    card = Transcript([("00B2010400", "6110"), ("00C0000010", "6C02"), ("00C0000002", "AABB 9000")])
+    assert Channel(card).transmit(READ).data == b"\xaa\xbb"
+
+
+def test_a_plan_may_go_on_after_an_answer_that_makes_no_sense() -> None:
+    def plan() -> Plan[int]:
+        try:
+            yield READ
+        except CardGarbledError:
+            return (yield SELECT).status_word
+        return 0
+
+    card = Transcript([("00B2010400", "90"), ("00A4040002AABB", "9000")])
+    assert Channel(card).run(plan()) == 0x9000
+
+
 def test_a_conversation_has_an_end_in_time() -> None:
     seconds = count(0.0, 6.0)
     card = Transcript([("00B2010400", "9000")])
@@ -110,7 +139,7 @@ def test_extended_commands_do_not_go_over_t0() -> None:
 
 
 def test_a_plan_runs_to_its_result() -> None:
-    def plan():  # type: ignore[no-untyped-def]
+    def plan() -> Plan[tuple[int, int]]:
         first = yield READ
         second = yield SELECT
         return first.status_word, second.status_word

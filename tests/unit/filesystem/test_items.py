@@ -50,6 +50,7 @@ GOLDEN = [
     (item(Format.CN, Kind.CODE, 1), "01", "01"),
     (item(Format.CN, Kind.CODE, 1), "20", "20"),  # 傈僳族, and not a blank
     (DATE, "20202020", None),
+    (NAME, "\u3164".encode("gb18030").hex().ljust(60, "0"), ""),
     (item(Format.CN, Kind.AMOUNT, 4), "12345FFF", 12345),
     (item(Format.CN, Kind.AMOUNT, 4), "0FFFFFFF", None),
     (item(Format.AN, Kind.NUMBER, 3), "303132", 12),
@@ -86,7 +87,16 @@ def test_bytes_that_cannot_be(one: Item, raw: str) -> None:
             decode_value(one, bytes.fromhex(raw))
 
 
-@pytest.mark.parametrize(("raw", "written"), [("32303132", "2012"), ("2012FFFF", "2012"), ("201205FF", "2012-05")])
+@pytest.mark.parametrize(
+    ("raw", "written"),
+    [
+        ("32303132", "2012"),
+        ("2012FFFF", "2012"),
+        ("201205FF", "2012-05"),
+        ("20120500", "2012-05"),
+        ("20120000", "2012"),
+    ],
+)
 def test_a_date_without_its_day_is_said_to_be_one(raw: str, written: str) -> None:
     with pytest.raises(PartialDate, match=written):
         decode_value(DATE, bytes.fromhex(raw))
@@ -100,7 +110,7 @@ def test_one_bad_value_is_reported_and_not_raised() -> None:
 
 def test_control_and_bidi_characters_do_not_reach_a_screen() -> None:
     # 8136A532 is U+202E (right-to-left override) in GB18030.
-    value = decode_value(NAME, b"A" + "\u202e".encode("gb18030") + b"B\x07C")
+    value = decode_value(NAME, b"A" + "\u202e\u061c\u2028\u00ad".encode("gb18030") + b"B\x07C")
     assert value == "ABC"
     assert isinstance(value, HiddenCharacters)
 

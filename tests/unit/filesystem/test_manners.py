@@ -23,31 +23,49 @@ def test_a_family_is_the_atr_without_its_serial_number() -> None:
 
 
 def test_what_was_learnt_is_there_for_the_next_process(store: MannersStore) -> None:
-    manners = FamilyManners(files={"SSSE/EF05": MANNER}, algorithms={2: "3DES"})
+    manners = store.load("F", TODAY)
+    manners.files["SSSE/EF05"] = MANNER
+    manners.algorithms[2] = "3DES"
     store.save("F", manners)
     assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
     assert store.load("F", TODAY).algorithms == {2: "3DES"}
-    assert store.load("G", TODAY) == FamilyManners(issuers_on=TODAY)
+    assert store.load("G", TODAY) == FamilyManners(learnt_on=TODAY, issuers_on=TODAY)
 
 
 def test_what_an_issuers_cards_hold_is_believed_for_a_day(store: MannersStore) -> None:
     manners = store.load("F", TODAY)
     manners.files["SSSE/EF05"] = MANNER
+    manners.algorithms[2] = "SSF33"
     manners.issuer("9156", "2.0").closed.add("DF01/EF05")
     store.save("F", manners)
     assert store.load("F", TODAY).issuer("9156", "2.0").closed == {"DF01/EF05"}
     tomorrow = store.load("F", TODAY + timedelta(days=1))
-    assert tomorrow.issuers == {} and tomorrow.files == {"SSSE/EF05": MANNER}
+    assert (tomorrow.issuers, tomorrow.algorithms) == ({}, {})
+    assert tomorrow.files == {"SSSE/EF05": MANNER}
+    assert store.load("F", TODAY + timedelta(days=31)).files == {}
+    assert store.load("F", TODAY - timedelta(days=1)).files == {}
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b'{"families": 3}', b"\xff\xfe", b'{"families": {"F": {"files": {"x": 1}}}}']
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"families": 3}',
+        b"\xff\xfe",
+        b'{"families": {"F": {"files": {"x": 1}}}}',
+        b'{"version": 2, "families": {}}',
+        b'{"families": {"F": {"learnt_on": "2026-11-22", "issuer_shapes": {"SSSE/EF05": [[1, -500]]}}}}',
+        b'{"families": {"F": {"learnt_on": "2026-11-22", "issuer_shapes": {"SSSE/EF05": [[99999, 4]]}}}}',
+        b'{"families": {"F": {"learnt_on": "2026-11-22", "applications": {"DF01": 999}}}}',
+        b'{"families": {"F": {"learnt_on": "2026-11-22", "algorithms": {"2": "<script>"}}}}',
+    ],
 )
 def test_a_damaged_file_is_as_good_as_none(store: MannersStore, content: bytes) -> None:
     assert store.path is not None
     store.path.write_bytes(content)
     assert store.load("F", TODAY).files == {}
-    store.save("F", FamilyManners(files={"SSSE/EF05": MANNER}))
+    store.save("F", FamilyManners(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
     assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
 
 
@@ -75,11 +93,11 @@ def test_the_file_names_nobody(store: MannersStore) -> None:
 
 
 def test_families_are_bounded(store: MannersStore) -> None:
-    store.save("F", FamilyManners(files={"SSSE/EF05": MANNER}))
+    store.save("F", FamilyManners(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
     assert store.path is not None
     whole = json.loads(store.path.read_text())
     whole["families"] = {f"X{number}": whole["families"]["F"] for number in range(600)}
     store.path.write_text(json.dumps(whole))
-    store.save("NEW", FamilyManners(files={"SSSE/EF05": MANNER}))
+    store.save("NEW", FamilyManners(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
     assert len(json.loads(store.path.read_text())["families"]) == 500
     assert store.load("NEW", TODAY).files

@@ -201,3 +201,24 @@ def test_an_open_common_application_of_a_closed_card_is_not_lost() -> None:
     assert reading.holder is not None and reading.holder.name is None
     assert reading.holder.residence == "江苏省无锡市测试路"
     assert reading.unread[0].driver_code == -2201
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"name": "hex:B2E2"},
+        {"omit": frozenset({"name_extension"})},
+        {"omit": frozenset({"birthplace"})},
+        # 20 + 20 + 3 + 3 + 6 = 52 bytes: as many as records 08 and 09 of the good card.
+        {"omit": frozenset({"name_extension", "birthplace"}), "name": "hex:" + "41" * 18},
+        *({"name": "hex:" + "41" * size} for size in (35, 40, 43, 46, 47, 61)),
+    ],
+    ids=str,
+)
+def test_an_answer_cut_where_a_record_ends_is_not_the_end_of_the_file(odd: dict[str, Any], store: MannersStore) -> None:
+    """A card that gives all records at once and cuts at the asked length, after one with other lengths."""
+    manners = {"record_modes": frozenset({5}), "wrong_length": WrongLength.CUT}
+    read(variant(find_persona("adult"), manners, **odd).card(), store)
+    expected = read(find_persona("adult").card(), MannersStore(None))
+    for _ in range(2):
+        assert read(variant(find_persona("adult"), manners).card(), store) == expected

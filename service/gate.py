@@ -20,6 +20,7 @@ from cardio.model import Problem
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/openapi.json"})
 OPEN_PREFIX = "/static/"
 REQUEST_ID = "request_id"
+HEADER_LIMIT = 8 * 1024
 _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -67,6 +68,15 @@ class NoTokenError(GateError):
     status = 401
 
 
+class TooLargeError(GateError):
+    code = "headers-too-large"
+    title = "请求头过大"
+    title_en = "The request's headers are too large"
+    remedy = "请减少请求头后重试。"
+    remedy_en = "Send fewer or shorter headers."
+    status = 431
+
+
 @dataclass(frozen=True, slots=True)
 class GateRules:
     """Who is let in."""
@@ -84,6 +94,8 @@ class GateRules:
     def check(self, scope: Scope) -> None:
         """Raises GateError unless the request may go on."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
+            raise TooLargeError()
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or hosts[0].decode("latin-1") not in self.hosts or not _origin_form(scope):
             raise WrongHostError()

@@ -10,9 +10,8 @@ from fastapi import FastAPI
 
 from cardio.errors import ConfigurationError
 from service.app import gated
-from service.gate import GateRules
+from service.gate import HEADER_LIMIT, GateRules
 
-HEADER_LIMIT = 8 * 1024
 _STOP_SECONDS = 2
 
 

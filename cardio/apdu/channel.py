@@ -17,6 +17,8 @@ from cardio.errors import CardGarbledError, ReaderTimeoutError, UsageError
 
 GET_RESPONSE_LIMIT = 32
 """Rounds of GET RESPONSE after one command."""
+NONSENSE_LIMIT = 8
+"""Answers without sense in one conversation."""
 DATA_LIMIT = 65536
 """Bytes of data after one command."""
 
@@ -73,14 +75,19 @@ class Channel:
     def run(self, plan: Plan[Result]) -> Result:
         """Carries a plan to its end and gives back its result.
 
-        An answer that makes no sense is thrown into the plan, which may go on with another command.
+        An answer that makes no sense is thrown into the plan, which may go on with another command; a card that
+        makes none again and again ends the conversation.
         """
+        nonsense = 0
         try:
             command = next(plan)
             while True:
                 try:
                     response = self.transmit(command)
                 except CardGarbledError as error:
+                    nonsense += 1
+                    if nonsense > NONSENSE_LIMIT:
+                        raise
                     command = plan.throw(error)
                 else:
                     command = plan.send(response)

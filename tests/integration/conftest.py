@@ -19,7 +19,6 @@ from typing import IO
 import pytest
 
 from cardio.model import ReaderStatus
-from cardio.readers import scard
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.reader import AnyCard
 from simulators.vpcd import VpcdLink
@@ -111,25 +110,15 @@ class Slot:
         self.wait_for(ReaderStatus.EMPTY)
 
     def settle(self) -> None:
-        """Waits until pcscd has powered down a card that nobody uses, some 400 ms after it came.
+        """Uses the card once, so that pcscd keeps it powered for a while.
 
-        Before that, vpcd hides a swap from pcscd: it takes the next card in while it powers the last one down.
+        A card that nobody uses is powered down 400 ms after it came, and in that moment vpcd hides a swap from
+        pcscd: it takes the next card in while it lets the last one go.
         """
-        context = scard.Context()
-        try:
-            wait_until(
-                lambda: bool(_flags(context, self.reader.name) & scard.STATE_UNPOWERED), "the card is powered down"
-            )
-        finally:
-            context.release()
+        self.reader.connect().close()
 
     def wait_for(self, status: ReaderStatus) -> None:
         wait_until(lambda: self.reader.info().status is status, f"{self.reader.name} is {status}")
-
-
-def _flags(context: scard.Context, reader: str) -> int:
-    states = context.status_change(0, [(reader, scard.STATE_UNAWARE)])
-    return states[0].flags if states else 0
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,62 @@
+"""Events: numbered, replayed, and never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from cardio.model import EventKind, ReaderEvent
+from service.events import KEPT, EventHub
+
+
+def event(number: int = 0) -> ReaderEvent:
+    return ReaderEvent(
+        kind=EventKind.CARD_INSERTED, reader="r", simulated=True, event_counter=number, time=datetime.now(UTC)
+    )
+
+
+def test_events_reach_everyone_in_order_and_end_when_the_hub_closes() -> None:
+    async def run() -> list[list[int]]:
+        hub = EventHub(asyncio.get_running_loop())
+        readers = [asyncio.create_task(numbers(hub)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for number in range(3):
+            hub.publish(event(number))
+            await asyncio.sleep(0)
+        hub.close_from_thread()
+        got = await asyncio.gather(*readers)
+        assert await numbers(hub) == []
+        return got
+
+    async def numbers(hub: EventHub) -> list[int]:
+        return [numbered.number async for numbered in hub.subscribe()]
+
+    assert asyncio.run(run()) == [[1, 2, 3], [1, 2, 3]]
+
+
+def test_who_was_away_gets_what_was_missed_while_it_is_kept() -> None:
+    async def run() -> None:
+        hub = EventHub(asyncio.get_running_loop())
+        assert hub.missed_since(0) == []
+        assert hub.missed_since(1) is None
+        for number in range(KEPT + 10):
+            hub.publish(event(number))
+        assert [one.number for one in hub.missed_since(KEPT + 8) or []] == [KEPT + 9, KEPT + 10]
+        assert hub.missed_since(KEPT + 10) == []
+        assert len(hub.missed_since(10) or []) == KEPT
+        assert hub.missed_since(9) is None
+        assert hub.missed_since(KEPT + 11) is None
+
+    asyncio.run(run())
+
+
+def test_a_client_that_never_reads_is_dropped_and_the_others_go_on() -> None:
+    async def run() -> None:
+        hub = EventHub(asyncio.get_running_loop())
+        slow, quick = hub.subscribe(), hub.subscribe()
+        for number in range(1000):
+            hub.publish(event(number))
+            assert (await anext(quick)).number == number + 1
+        assert [one async for one in slow] == []
+
+    asyncio.run(run())

@@ -39,6 +39,8 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Already listening when the address is shown: who is quick waits a moment and is not refused.
+        listener.listen()
     except OSError as error:
         listener.close()
         if family == socket.AF_INET6 and error.errno not in (98, 10048):

@@ -6,9 +6,10 @@ import { words } from "./words.js";
 
 const place = (id) => document.getElementById(id);
 const readers = new Map(); // name -> { info, reading, problem, busy, shown }
-const page = { language: sessionStorage.getItem("cardio-language") ?? "zh", connection: "connecting", problems: [], choices: null, personas: new Map() };
+const page = { language: sessionStorage.getItem("cardio-language") ?? "zh", connection: "connecting", problems: [], choices: null, chosen: new Map() };
 let client = null;
 
+const choices = () => page.choices?.personas.map((persona) => persona.id) ?? [];
 const say = (key) => words[page.language][key];
 
 function render() {
@@ -30,9 +31,11 @@ function render() {
 const actions = {
   show(reader) { reader.shown = !reader.shown; render(); },
   read(reader) { read(reader); },
-  choose(reader, persona) { page.personas.set(reader.info.name, persona); },
-  chosen(reader) { return page.personas.get(reader.info.name); },
-  async insert(reader, persona, fault) {
+  // What is chosen outlives the next drawing of the page.
+  choose(reader, choice) { page.chosen.set(reader.info.name, { ...actions.chosen(reader), ...choice }); },
+  chosen(reader) { return page.chosen.get(reader.info.name) ?? { persona: choices()[0], fault: "" }; },
+  async insert(reader) {
+    const { persona, fault } = actions.chosen(reader);
     await simulate(reader, { method: "PUT", body: { persona, fault: fault || null } });
   },
   async pull(reader) { await simulate(reader, { method: "DELETE" }); },

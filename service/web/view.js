@@ -82,14 +82,15 @@ export function readerView(language, choices) {
   function simulator(reader, actions) {
     if (!choices || !reader.info.simulated) return null;
     const name = reader.info.name;
-    const persona = make("select", { ariaLabel: say("persona"), data: { focus: `persona ${name}` }, onchange: () => actions.choose(reader, persona.value) },
-      ...choices.personas.map((p) => make("option", { value: p.id, selected: p.id === actions.chosen(reader) }, `${p.id} · ${pick(p, "title")}`)));
-    const fault = make("select", { ariaLabel: say("fault"), data: { focus: `fault ${name}` } },
-      make("option", { value: "" }, say("noFault")), ...choices.faults.map((f) => make("option", { value: f }, f)));
+    const persona = make("select", { ariaLabel: say("persona"), data: { focus: `persona ${name}` }, onchange: () => actions.choose(reader, { persona: persona.value }) },
+      ...choices.personas.map((p) => make("option", { value: p.id, selected: p.id === actions.chosen(reader).persona }, `${p.id} · ${pick(p, "title")}`)));
+    const fault = make("select", { ariaLabel: say("fault"), data: { focus: `fault ${name}` }, onchange: () => actions.choose(reader, { fault: fault.value }) },
+      make("option", { value: "" }, say("noFault")),
+      ...choices.faults.map((f) => make("option", { value: f, selected: f === actions.chosen(reader).fault }, f)));
     return make("div", { className: "simulator" },
       make("div", { className: "hint" }, say("simulator")), persona,
       make("div", { className: "actions" }, fault,
-        make("button", { type: "button", data: { focus: `insert ${name}` }, onclick: () => actions.insert(reader, persona.value, fault.value) }, say("putIn")),
+        make("button", { type: "button", data: { focus: `insert ${name}` }, onclick: () => actions.insert(reader) }, say("putIn")),
         make("button", { type: "button", data: { focus: `pull ${name}` }, onclick: () => actions.pull(reader) }, say("takeOut"))));
   }
 

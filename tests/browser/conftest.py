@@ -1,0 +1,62 @@
+"""Real Chromium, and a bridge in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+CARDIO = Path(sys.executable).with_name("cardio")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+class Served:
+    """`cardio serve --simulate` as a user starts it."""
+
+    def __init__(self, *personas: str) -> None:
+        self.process = subprocess.Popen(
+            [CARDIO, "serve", "--no-pcsc", "--port", "0", "--json", "--simulate", *personas],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        started = json.loads("".join(iter(self.process.stdout.readline, "}\n")) + "}")
+        self.address: str = started["address"]
+        self.link: str = started["page"]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=10)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    made = Served("adult", "third-closed")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails its test on any script error."""
+    context = browser.new_context()
+    made = context.new_page()
+    errors: list[str] = []
+    made.on("pageerror", lambda error: errors.append(str(error)))
+    yield made
+    context.close()
+    assert errors == []

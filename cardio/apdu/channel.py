@@ -70,7 +70,11 @@ class Channel:
         self._trace = trace
         self._clock = clock
         self._deadline = clock() + seconds
-        self.counts = Counts()
+        self._commands = self._characters = self._refused = 0
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self._commands, self._characters, self._refused)
 
     def run(self, plan: Plan[Result]) -> Result:
         """Carries a plan to its end and gives back its result.
@@ -145,13 +149,9 @@ class Channel:
         response = ResponseApdu.from_bytes(raw_response)
         if len(response.data) > DATA_LIMIT:
             raise CardGarbledError("卡片的应答过长", "the card's answer is longer than any command may ask for")
-        counts = self.counts
-        self.counts = replace(
-            counts,
-            commands=counts.commands + 1,
-            characters=counts.characters + t0_characters(len(command.data), len(response.data)),
-            refused=counts.refused + (response.sw1 not in (0x90, 0x61, 0x62)),
-        )
+        self._commands += 1
+        self._characters += t0_characters(len(command.data), len(response.data))
+        self._refused += response.sw1 not in (0x90, 0x61, 0x62)
         return response
 
     def _for_protocol(self, command: CommandApdu) -> CommandApdu:

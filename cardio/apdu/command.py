@@ -28,9 +28,8 @@ class CommandApdu:
     extended: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("cla", "ins", "p1", "p2"):
-            if not 0 <= getattr(self, name) <= 0xFF:
-                raise UsageError(f"{name} 必须是一个字节", f"{name} must be one byte")
+        if (self.cla | self.ins | self.p1 | self.p2) & ~0xFF:
+            raise UsageError("命令头的每一项必须是一个字节", "cla, ins, p1 and p2 must be one byte each")
         limit = EXTENDED_MAXIMUM if self.extended else SHORT_MAXIMUM
         if len(self.data) >= limit:
             raise UsageError("命令数据过长", f"command data must be shorter than {limit} bytes")

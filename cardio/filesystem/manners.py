@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -27,6 +26,7 @@ from cardio.errors import CardGarbledError
 
 _HISTORICAL_BYTES_OF_FAMILY = 7
 _MOST_FAMILIES = 500
+_VERSION = 1
 _BELIEVED = timedelta(days=30)
 
 Algorithm = Literal["3DES", "SSF33", "SM4"]
@@ -69,13 +69,15 @@ class Manner(BaseModel, frozen=True):
     addressing: Addressing
 
 
-def manners_by_cost() -> Iterator[Manner]:
-    """All ways to read a file, the fewest commands first."""
-    for reference in Reference:
-        yield Manner(reference=reference, addressing=Addressing.ALL)
-    for reference in Reference:
-        yield Manner(reference=reference, addressing=Addressing.NUMBER)
-        yield Manner(reference=reference, addressing=Addressing.IDENTIFIER)
+MANNERS_BY_COST: tuple[Manner, ...] = (
+    *(Manner(reference=reference, addressing=Addressing.ALL) for reference in Reference),
+    *(
+        Manner(reference=reference, addressing=addressing)
+        for reference in Reference
+        for addressing in (Addressing.NUMBER, Addressing.IDENTIFIER)
+    ),
+)
+"""All ways to read a file, the fewest commands first."""
 
 
 class IssuerProfile(BaseModel):
@@ -125,17 +127,17 @@ def family_of(atr: bytes) -> str:
     return (atr[:end] + parsed.historical_bytes[:_HISTORICAL_BYTES_OF_FAMILY]).hex().upper()
 
 
-class _File(BaseModel):
-    version: Literal[1] = 1
-    families: dict[str, dict[str, Any]] = {}
-    """Not looked into: one damaged family must not spoil the others."""
-
-
-@dataclass(frozen=True, slots=True)
 class MannersStore:
-    """The file of learnt manners. ``path`` None keeps nothing."""
+    """The file of learnt manners; what it held is remembered until the file changes."""
 
-    path: Path | None
+    def __init__(self, path: Path | None) -> None:
+        """Args: ``path`` None keeps nothing."""
+        self.path = path
+        self._families: dict[str, str] = {}
+        """Each family's manners as JSON, not looked into: one damaged family must not spoil the others."""
+        self._seen: tuple[int, int] | None = None
+        """Time and size of the file that `_families` was read from."""
+        self._lock = threading.Lock()
 
     @classmethod
     def in_cache(cls) -> MannersStore:
@@ -145,41 +147,54 @@ class MannersStore:
 
     def load(self, family: str, today: date) -> FamilyManners:
         """What is known of a family; nothing where the file is missing, damaged or old."""
+        with self._lock:
+            self._refresh()
+            known = self._families.get(family, "{}")
         try:
-            manners = FamilyManners.model_validate(self._read().families.get(family, {}))
+            manners = FamilyManners.model_validate_json(known)
         except ValidationError:
             manners = FamilyManners()
         return manners.without_what_is_old(today)
 
     def save(self, family: str, manners: FamilyManners) -> None:
         """Keeps what was learnt. A disk that cannot be written only costs a few commands next time."""
-        if self.path is None:
-            return
-        families = self._read().families
-        learnt = manners.model_dump(mode="json")
-        if families.pop(family, None) == learnt:
-            return
-        families[family] = learnt
-        kept = dict(list(families.items())[-_MOST_FAMILIES:])
-        with suppress(OSError):
-            self._write(json.dumps({"version": 1, "families": kept}))
+        learnt = manners.model_dump_json()
+        with self._lock:
+            if self.path is None or self._families.get(family) == learnt:
+                return
+            self._refresh()
+            self._families.pop(family, None)
+            self._families[family] = learnt
+            self._families = dict(list(self._families.items())[-_MOST_FAMILIES:])
+            with suppress(OSError):
+                self._write(self.path)
 
-    def _write(self, text: str) -> None:
-        assert self.path is not None  # noqa: S101 - narrows a type: save() has asked
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".manners-")
+    def _write(self, path: Path) -> None:
+        families = ",".join(f"{json.dumps(name)}:{manners}" for name, manners in self._families.items())
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manners-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            os.replace(temporary, self.path)
+                stream.write(f'{{"version":{_VERSION},"families":{{{families}}}}}')
+            os.replace(temporary, path)
+            about = path.stat()
+            self._seen = about.st_mtime_ns, about.st_size
         except OSError:
             os.unlink(temporary)
             raise
 
-    def _read(self) -> _File:
-        if self.path is None:
-            return _File()
+    def _refresh(self) -> None:
+        """Reads the file again where it is another than before."""
         try:
-            return _File.model_validate_json(self.path.read_bytes())
-        except (OSError, ValidationError):
-            return _File()
+            about = self.path.stat() if self.path is not None else None
+            seen = (about.st_mtime_ns, about.st_size) if about is not None else None
+            if seen is None or seen == self._seen or self.path is None:
+                return
+            document = json.loads(self.path.read_bytes())
+            if not isinstance(document, dict) or document.get("version") != _VERSION:
+                raise ValueError("not a file of manners")
+            families = document["families"].items()
+            self._families = {str(name): json.dumps(manners, separators=(",", ":")) for name, manners in families}
+            self._seen = seen
+        except (OSError, ValueError, KeyError, AttributeError):
+            self._families, self._seen = {}, None

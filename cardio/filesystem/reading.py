@@ -7,7 +7,6 @@ What an earlier card had is where it begins, and never what it ends with: an ite
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import Record, split_records
 from cardio.errors import CardGarbledError
 from cardio.filesystem.layout import File, Item
-from cardio.filesystem.manners import Addressing, Manner, Reference, Shape, manners_by_cost
+from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner, Reference, Shape
 from cardio.filesystem.text import FILL, trim
 
 RECORD_LIMIT = 255
@@ -112,7 +111,7 @@ def read_file(file: File, shape: Shape | None = None, known: Iterable[Manner] = 
     """
     reader = _FileReader(file, shape)
     best: FileReading | None = None
-    for manner in dict.fromkeys([*known, *manners_by_cost()]):
+    for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
         attempt = yield from reader.attempt(manner)
         if attempt is None:
             if reader.is_empty and manner.addressing is Addressing.IDENTIFIER:
@@ -206,7 +205,7 @@ class _FileReader:
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
         """Whether these can be records of this file: a known one first, none too often, few unknown."""
         tags = [*reading.tags, *(record.tag for record in more)]
-        too_often = any(count > self._repeats.get(tag, 1) for tag, count in Counter(tags).items())
+        too_often = any(tags.count(record.tag) > self._repeats.get(record.tag, 1) for record in more)
         unknown = sum(tag not in self._lengths for tag in tags)
         return not too_often and unknown <= UNKNOWN_LIMIT and (not tags or tags[0] in self._lengths)
 

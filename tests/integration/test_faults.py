@@ -28,7 +28,7 @@ from cardio.model import ReaderStatus
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.faults import FaultyCard, PulledCard, with_fault
 from simulators.personas import find_persona
-from tests.integration.conftest import Daemon, Slot, wait_until
+from tests.pcsc import Daemon, Slot, wait_until
 
 pytestmark = pytest.mark.pcsc
 ADULT = find_persona("adult")

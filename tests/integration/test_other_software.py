@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from simulators.personas import find_persona
-from tests.integration.conftest import Slot
+from tests.pcsc import Slot
 
 pytestmark = pytest.mark.pcsc
 SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"

@@ -11,7 +11,7 @@ from cardio.readers.pcsc import PcscSource
 from simulators.personas import find_persona, personas
 from simulators.reader import SoftwareReader
 from tests.conftest import TODAY
-from tests.integration.conftest import Slot
+from tests.pcsc import Slot
 
 pytestmark = pytest.mark.pcsc
 SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"

@@ -13,7 +13,7 @@ from cardio.model import EventKind, ReaderEvent, ReaderStatus
 from cardio.readers.pcsc import PcscSource
 from simulators.faults import with_fault
 from simulators.personas import find_persona
-from tests.integration.conftest import Daemon, Slot, open_handles, wait_until
+from tests.pcsc import Daemon, Slot, open_handles, wait_until
 
 pytestmark = pytest.mark.pcsc
 ADULT = find_persona("adult")

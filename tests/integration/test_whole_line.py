@@ -17,7 +17,7 @@ import pytest
 
 from cardio.model import ReaderStatus
 from simulators.personas import find_persona
-from tests.integration.conftest import Daemon, Slot, wait_until
+from tests.pcsc import Daemon, Slot, wait_until
 
 pytestmark = pytest.mark.pcsc
 CARDIO = Path(sys.executable).with_name("cardio")

@@ -20,7 +20,7 @@ from service.gate import GateRules
 from service.server import BridgeServer, bind_loopback
 from service.simulated import SimulatedReaders
 from service.tokens import load_token
-from tests.integration.conftest import wait_until
+from tests.pcsc import wait_until
 
 TOKEN = "T" * 43
 

@@ -16,7 +16,7 @@ from service.gate import GateError, GateRules
 from service.server import BridgeServer, bind_loopback
 from simulators.personas import find_persona
 from simulators.reader import SoftwareReader, SoftwareReaders
-from tests.integration.conftest import wait_until
+from tests.pcsc import wait_until
 
 TOKEN = "T" * 43
 

@@ -1,0 +1,18 @@
+"""The measurements, one after another: ``make bench``, or ``python -m bench counts`` for one of them."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import counts, events, pcsc, software_card
+
+_MEASUREMENTS = {"counts": counts, "software-card": software_card, "pcsc": pcsc, "events": events}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or list(_MEASUREMENTS):
+        print(f"\n== {name}: {(_MEASUREMENTS[name].__doc__ or '').splitlines()[0]}")
+        _MEASUREMENTS[name].main()
+
+
+main()

@@ -1,0 +1,101 @@
+"""Our reading over pcscd and vpcd against a bare loop of C calls that sends the same commands (target: 1.15).
+
+Ours includes what the loop leaves out: memory of the card's family, decoding, the typed answer, a thread that can
+be given up. Against a card that answers at once that is most of the time; against one that takes 5 ms a command,
+as real cards do, it is not.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from itertools import product
+from multiprocessing import Process
+from pathlib import Path
+
+from smartcard import scard as raw
+
+from cardio.apdu.trace import TraceLog
+from cardio.card import read_card
+from cardio.filesystem.manners import MannersStore
+from cardio.model import ReaderStatus
+from simulators.faults import FaultyCard
+from simulators.personas import Persona, find_persona
+from simulators.reader import AnyCard
+from simulators.vpcd import VpcdLink
+from tests.pcsc import Daemon, Slot, configure, find_slots
+
+TARGET = 1.15
+_PAIRS = {0.0: 300, 0.005: 40}
+"""How often each is measured, by the seconds that the card takes for a command."""
+
+
+def _bare(reader: str, commands: list[bytes]) -> None:
+    """What any program must do: context, connection, transaction, the commands, and back."""
+    _, context = raw.SCardEstablishContext(raw.SCARD_SCOPE_USER)
+    _, card, protocol = raw.SCardConnect(context, reader, raw.SCARD_SHARE_SHARED, raw.SCARD_PROTOCOL_ANY)
+    pci = raw.SCARD_PCI_T1 if protocol == raw.SCARD_PROTOCOL_T1 else raw.SCARD_PCI_T0
+    raw.SCardBeginTransaction(card)
+    raw.SCardStatus(card)
+    for command in commands:
+        result, _ = raw.SCardTransmit(card, pci, list(command))
+        assert result == 0
+    raw.SCardEndTransaction(card, raw.SCARD_LEAVE_CARD)
+    raw.SCardDisconnect(card, raw.SCARD_LEAVE_CARD)
+    raw.SCardReleaseContext(context)
+
+
+def _measure(slot: Slot, store: MannersStore, pairs: int) -> tuple[float, float, float, int]:
+    """Medians of ours and of the bare loop in ms, the median of the ratios pair by pair, and the commands."""
+    read_card(slot.reader, manners=store)
+    trace = TraceLog()
+    read_card(slot.reader, manners=store, trace=trace)
+    commands = [exchange.command for exchange in trace.exchanges]
+    ours, bare, ratios = [], [], []
+    for _ in range(pairs):
+        started = time.perf_counter()
+        _bare(slot.reader.name, commands)
+        middle = time.perf_counter()
+        read_card(slot.reader, manners=store)
+        ended = time.perf_counter()
+        bare.append((middle - started) * 1000)
+        ours.append((ended - middle) * 1000)
+        ratios.append((ended - middle) / (middle - started))
+    return statistics.median(ours), statistics.median(bare), statistics.median(ratios), len(commands)
+
+
+def _be_the_card(persona: Persona, port: int, seconds: float) -> None:
+    """In a process of its own: a card does not share its reader's interpreter."""
+
+    def take_time(card: AnyCard, command: bytes) -> bytes:
+        time.sleep(seconds)
+        return card.transmit(command)
+
+    card = FaultyCard(persona.card(), take_time) if seconds else persona.card()
+    with VpcdLink(card, port=port) as link:
+        link.wait()
+
+
+def main() -> None:
+    adult = find_persona("adult")
+    by_number = adult.manners.model_copy(update={"record_modes": frozenset({0, 4})})
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
+        daemon = Daemon(configure(Path(folder)), log)
+        daemon.start()
+        slot = find_slots()[0]
+        kinds = (("all at once", adult), ("by SFI", adult.model_copy(update={"manners": by_number})))
+        for (seconds, pairs), (name, persona) in product(_PAIRS.items(), kinds):
+            card = Process(target=_be_the_card, args=(persona, slot.port, seconds), daemon=True)
+            card.start()
+            slot.wait_for(ReaderStatus.CARD)
+            store = MannersStore(Path(folder) / f"{name}.json")
+            ours, bare, ratio, commands = _measure(slot, store, pairs)
+            print(
+                f"card of {seconds * 1000:.0f} ms   {name:12} {commands:3} commands   ours {ours:6.2f} ms   "
+                f"bare {bare:6.2f} ms   ratio {ratio:.2f} (target {TARGET})"
+            )
+            card.kill()
+            card.join()
+            slot.wait_for(ReaderStatus.EMPTY)
+        daemon.stop()

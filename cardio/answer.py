@@ -9,11 +9,11 @@ from cardio.apdu.atr import Atr
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import CardGarbledError
 from cardio.filesystem.codes import Code, code_table
+from cardio.filesystem.file_reading import NONSENSE, FileReading
 from cardio.filesystem.items import DecodedItem, HiddenCharacters, PartialDate, decode_item, revised_item
 from cardio.filesystem.layout import File, Item
 from cardio.filesystem.numbers import card_number_fault, identity_number_fault, is_citizens_number
 from cardio.filesystem.plan import HOLDER_FILE, ISSUER_FILE, SUPPLEMENT, CardContents
-from cardio.filesystem.reading import NONSENSE, FileReading
 from cardio.filesystem.text import join_split_text
 from cardio.model import Card, CardReading, CodedValue, Derived, Holder, Region, Unread, Warning
 

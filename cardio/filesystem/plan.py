@@ -17,11 +17,12 @@ from cardio.errors import (
     CardRefusedError,
     NotASocialSecurityCardError,
 )
+from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import decode_value
 from cardio.filesystem.layout import Application, File, Layout
 from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_for_version, layout_of
 from cardio.filesystem.manners import Algorithm, FamilyManners, IssuerProfile, Shape
-from cardio.filesystem.reading import FileReading, read_file
+from cardio.filesystem.reading import read_file
 
 ISSUER_FILE = "SSSE/EF05"
 HOLDER_FILE = "SSSE/EF06"
@@ -130,6 +131,8 @@ class _Marker:
 
     def _take(self, fci: bytes) -> None:
         self.fetched = True
+        if not fci:
+            return
         try:
             self.value = Fci.from_bytes(fci).algorithm_marker
         except CardGarbledError:

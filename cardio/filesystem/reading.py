@@ -8,7 +8,6 @@ What an earlier card had is where it begins, and never what it ends with: an ite
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
@@ -17,15 +16,14 @@ from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import Record, split_records
 from cardio.errors import CardGarbledError
-from cardio.filesystem.layout import File, Item
+from cardio.filesystem.file_reading import NONSENSE, FileReading
+from cardio.filesystem.layout import File
 from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner, Reference, Shape
 from cardio.filesystem.text import FILL, trim
 
 RECORD_LIMIT = 255
 UNKNOWN_LIMIT = 16
 """Records with tags that no layout knows, in one file; a card with more does not mean records."""
-NONSENSE = 0
-"""Stands for a status word where an answer made no sense."""
 _CORRUPT = 0x6281
 _LONGEST_CHARACTER = 4
 _MANNER_REFUSALS = frozenset(
@@ -44,61 +42,6 @@ _MANNER_REFUSALS = frozenset(
     }
 )
 """Answers to the first record that speak about the way of asking; others speak about that one record."""
-
-
-@dataclass(slots=True)
-class FileReading:
-    """What reading a file gave."""
-
-    file: File
-    records: list[Record] = field(default_factory=list)
-    manner: Manner | None = None
-    """The manner that worked; None when none did."""
-    refusal: int | None = None
-    """The status word with which the card refused the file as a whole, `NONSENSE` when no answer was a record."""
-    damaged: dict[int, int] = field(default_factory=dict)
-    """Tags whose record could not be read, with the status word or `NONSENSE`."""
-    corrupt: set[int] = field(default_factory=set)
-    """Tags that the card gave with the warning 6281: the data may be wrong."""
-    not_asked: set[int] = field(default_factory=set)
-    """Optional items that were not asked for, since other cards of this issuer do not have them."""
-
-    @property
-    def shape(self) -> Shape:
-        return tuple((record.tag, len(record.value)) for record in self.records)
-
-    @property
-    def tags(self) -> list[int]:
-        return [record.tag for record in self.records]
-
-    @property
-    def closed(self) -> bool:
-        return self.refusal == StatusWord.SECURITY_STATUS_NOT_SATISFIED
-
-    @property
-    def absent(self) -> bool:
-        return self.refusal == StatusWord.FILE_NOT_FOUND
-
-    @property
-    def empty(self) -> bool:
-        """The file is there and holds no record."""
-        return self.refusal == StatusWord.RECORD_NOT_FOUND
-
-    @property
-    def nonsense(self) -> bool:
-        """The card answered, and no answer was a record."""
-        return self.refusal == NONSENSE
-
-    @property
-    def missing(self) -> list[Item]:
-        """Items that every issuer must write, and this card neither gave nor refused one by one."""
-        if self.refusal is not None:
-            return []
-        found = {*self.tags, *self.damaged}
-        return [item for item in self.file.items if not item.optional and item.tag not in found]
-
-    def value(self, tag: int) -> bytes | None:
-        return next((record.value for record in self.records if record.tag == tag), None)
 
 
 def read_file(file: File, shape: Shape | None = None, known: Iterable[Manner] = ()) -> Plan[FileReading]:

@@ -264,6 +264,13 @@ def test_t1_sends_le_and_gets_the_fci_with_select() -> None:
     assert card.finished
 
 
+def test_a_card_without_an_fci_uses_what_its_generation_does() -> None:
+    issuer, holder = ("00B2012D40", "".join(HUNAN_EF05) + "9000"), ("00B201355B", "".join(HOLDER) + "9000")
+    card = Transcript([(SELECT, "9000"), issuer, holder])
+    assert Channel(card).run(read_card(FamilyManners(), supplement=False)).algorithm == "3DES"
+    assert card.finished
+
+
 @pytest.mark.parametrize(
     "fci", ["6F7F", "AABB", FCI[:4] + "7F", "6F1C840F7378312E73682EC9E7BBE1B1A3D5CFA50988011E9F0C03860109"]
 )

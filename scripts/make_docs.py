@@ -39,8 +39,8 @@ def _kinds(kind: type[CardioError]) -> Iterator[type[CardioError]]:
     if kind not in (CardioError, service.gate.GateError):
         yield kind
     for below in kind.__subclasses__():
-        # The bridge's own small ones (no such address …) speak for themselves.
-        if not below.__name__.startswith("_"):
+        # Only those that an answer can carry: not one item's fault, nor the framework's "no such address".
+        if below.__module__ in ("cardio.errors", "service.gate"):
             yield from _kinds(below)
 
 

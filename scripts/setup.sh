@@ -39,11 +39,18 @@ install_packages() {
 "$python" -c 'import ensurepip' 2>/dev/null || install_packages python3-venv || {
   say "Python's venv module is missing: ask your administrator for the package python3-venv"; exit 1; }
 
+# What pyscard is built with: it has no wheel for Linux.
+build_packages="libpcsclite-dev gcc libc6-dev pkg-config"
+"$python" -c 'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null ||
+  build_packages="$build_packages python3-dev"
+
 if [ "$purpose" = test ]; then
-  install_packages pcscd vsmartcard-vpcd libpcsclite-dev opensc pcsc-tools chromium gcc pkg-config iproute2 util-linux || {
+  # shellcheck disable=SC2086
+  install_packages $build_packages pcscd vsmartcard-vpcd opensc pcsc-tools chromium nodejs iproute2 util-linux || {
     say "the test suite runs real PC/SC and a real browser and cannot do without them"; exit 1; }
 else
-  install_packages libpcsclite-dev libpcsclite1 gcc pkg-config || true
+  # shellcheck disable=SC2086
+  install_packages $build_packages libpcsclite1 || true
 fi
 
 [ -x .venv/bin/python ] || { say "making .venv"; "$python" -m venv .venv; }

@@ -63,6 +63,28 @@ def test_a_card_from_one_process_is_read_by_another(slot: Slot) -> None:
     assert empty.returncode == 1 and json.loads(empty.stdout)["error"]["code"] == "no-card"
 
 
+@pytest.mark.parametrize(
+    ("fault", "seen", "code"),
+    [
+        ("mute", ReaderStatus.MUTE, "card-mute"),
+        ("bank-card", ReaderStatus.CARD, "not-a-social-security-card"),
+        ("endless-6c", ReaderStatus.CARD, "card-garbled"),
+    ],
+)
+def test_a_faulty_card_has_its_words_and_its_status(fault: str, seen: ReaderStatus, code: str, slot: Slot) -> None:
+    with running("sim", "run", "adult", "--vpcd", f"127.0.0.1:{slot.port}", "--fault", fault):
+        slot.wait_for(seen)
+        for arguments in (["--json"], []):
+            done = subprocess.run(
+                [CARDIO, "read", "--reader", slot.reader.name, *arguments], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 1 and "Traceback" not in done.stderr
+            if arguments:
+                assert json.loads(done.stdout)["error"]["code"] == code
+            else:
+                assert "错误：" in done.stderr and "处理：" in done.stderr and done.stdout == ""
+
+
 def test_watch_tells_events_one_json_object_a_line(slot: Slot) -> None:
     with running("watch", "--json") as watch, running("sim", "run", "adult", "--vpcd", f"127.0.0.1:{slot.port}"):
         for line in lines_of(watch.stdout):

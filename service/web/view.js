@@ -65,15 +65,19 @@ export function readerView(language, choices) {
     ]);
   }
 
-  /** What could not be read, files with the same reason on one line; then the warnings. */
-  function notes(reading) {
+  /** The warnings; then what could not be read, files with the same reason on one line.
+      What is said of a single item may hold its value: it is masked with the rest. */
+  function notes(reading, shown) {
     const places = new Map();
-    for (const u of reading.unread) {
+    const hidden = shown ? 0 : [...reading.warnings, ...reading.unread].filter((note) => note.item).length;
+    const open = (note) => shown || !note.item;
+    for (const u of reading.unread.filter(open)) {
       const why = `${pick(u, "detail")}${say("stop")}${pick(u, "remedy")}`;
       places.set(why, [...(places.get(why) ?? []), [u.file, u.item].filter(Boolean).join(" ")]);
     }
     const lines = [
-      ...reading.warnings.map((w) => `${say("warnings")}${say("colon")}${pick(w, "detail")}`),
+      ...(hidden ? [say("itemsToCheck").replace("{n}", hidden)] : []),
+      ...reading.warnings.filter(open).map((w) => `${say("warnings")}${say("colon")}${pick(w, "detail")}`),
       ...[...places].map(([why, files]) => `${say("unread")} ${files.join(say("comma"))}${say("colon")}${why}`),
     ];
     return lines.length ? make("ul", { className: "notes" }, ...lines.map((line) => make("li", {}, line))) : null;
@@ -97,7 +101,7 @@ export function readerView(language, choices) {
   function body(reader) {
     if (reader.busy) return [make("p", { className: "hint" }, say("reading"))];
     if (reader.problem) return [problem(reader.problem)];
-    if (reader.reading) return [holder(reader.reading, reader.shown), card(reader.reading, reader.shown), notes(reader.reading)];
+    if (reader.reading) return [holder(reader.reading, reader.shown), card(reader.reading, reader.shown), notes(reader.reading, reader.shown || !reader.reading.holder)];
     return [make("p", { className: "hint" }, say("insert"))];
   }
 

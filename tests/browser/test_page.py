@@ -35,6 +35,19 @@ def test_a_card_is_read_by_itself_and_masked_until_asked(page: Page, served: Ser
     expect(first.locator(".name")).to_have_text("测＊＊")
 
 
+def test_what_is_said_of_an_item_is_masked_with_it(page: Page) -> None:
+    served = Served("field")
+    try:
+        page.goto(served.link)
+        first = desk(page, 0)
+        expect(first).to_contain_text("有 2 项需要核对")
+        assert "19700230" not in page.content()
+        first.get_by_role("button", name="显示").click()
+        expect(first).to_contain_text("日期 19700230 不存在")
+    finally:
+        served.stop()
+
+
 def test_the_token_leaves_the_address_and_a_reload_keeps_the_page(page: Page, served: Served) -> None:
     page.goto(served.link)
     expect(desk(page, 0).locator(".name")).to_be_visible()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import service.desks
 import service.gate
+import simulators.vpcd
 from cardio.errors import CardioError
 from cardio.filesystem.layout import File, Layout
 from cardio.filesystem.layout_file import GENERATIONS, layout_of
@@ -24,6 +26,7 @@ def pages() -> dict[str, str]:
 def _errors() -> str:
     lines = [_MADE, "# 错误 / Errors\n"]
     lines += ["Every answer that says no carries one of these slugs as `code`; `remedy` is what the clerk does now.\n"]
+    assert service.desks.StoppingError and simulators.vpcd.NoVirtualReaderError  # imported for their errors
     lines += ["| code | 发生了什么 / what happened | 现在怎么办 / what to do now | HTTP | exit | driver code |"]
     lines += ["|---|---|---|---|---|---|"]
     for kind in sorted(_kinds(CardioError), key=lambda kind: (kind.__module__, kind.exit_status, kind.code)):
@@ -40,7 +43,7 @@ def _kinds(kind: type[CardioError]) -> Iterator[type[CardioError]]:
         yield kind
     for below in kind.__subclasses__():
         # Only those that an answer can carry: not one item's fault, nor the framework's "no such address".
-        if below.__module__ in ("cardio.errors", "service.gate"):
+        if below.__module__ in ("cardio.errors", "service.gate", "service.desks", "simulators.vpcd"):
             yield from _kinds(below)
 
 

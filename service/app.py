@@ -19,6 +19,7 @@ from cardio.errors import CardioError, UsageError
 from cardio.filesystem.manners import MannersStore
 from cardio.model import ReaderEvent
 from cardio.readers.base import ReaderSource
+from service.description import describe_truly
 from service.desks import Desks
 from service.events import EventHub
 from service.gate import REQUEST_ID, Gate, GateRules, problem_response
@@ -61,7 +62,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        hub = app.state.hub = EventHub(loop)
+        app.state.loop = loop
+        hub = app.state.hub = EventHub()
         desks = app.state.desks = Desks(sources, MannersStore.in_cache() if manners is None else manners)
 
         def take(event: ReaderEvent) -> None:
@@ -76,6 +78,7 @@ def create_app(
             yield
         finally:
             hub.close()
+            desks.stop()
             for watch in watches:
                 await loop.run_in_executor(None, watch.stop)
             desks.close()
@@ -86,6 +89,7 @@ def create_app(
         version="1",
         lifespan=lifespan,
         docs_url=None,
+        redirect_slashes=False,
         redoc_url=None,
     )
     app.include_router(health.router)
@@ -95,6 +99,7 @@ def create_app(
         app.include_router(simulator_router(simulated))
     _add_pages(app)
     _add_error_handlers(app)
+    describe_truly(app)
     return app
 
 
@@ -123,7 +128,8 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return problem_response(UsageError(f"{place}：{first['msg']}", f"{place}: {first['msg']}"), request_id(request))
+        error_found = UsageError(f"参数 {place} 不正确（{first['msg']}）", f"{place}: {first['msg']}")
+        return problem_response(error_found, request_id(request))
 
     @app.exception_handler(HTTPException)
     async def by_framework(request: Request, error: HTTPException) -> Response:

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 12340
 
 
+def _port(text: str) -> int:
+    """A port, as argparse takes it."""
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise ValueError(text)
+    return value
+
+
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--simulate",
@@ -24,18 +32,21 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--no-pcsc", action="store_true", help="不使用 PC/SC 读卡器 / leave PC/SC readers out")
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help=f"端口，默认 {DEFAULT_PORT}；0 为任选 / 0 picks a free one"
+        "--port", type=_port, default=DEFAULT_PORT, help=f"端口，默认 {DEFAULT_PORT}；0 为任选 / 0 picks a free one"
     )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="令牌文件（0600） / the token's file")
 
 
 def _run(options: Namespace, output: Output) -> int:
+    from cardio.errors import UsageError
     from service.app import create_app
     from service.gate import GateRules
     from service.server import BridgeServer, bind_loopback
     from service.simulated import SimulatedReaders
     from service.tokens import default_token_file, load_token
 
+    if options.no_pcsc and options.simulate is None:
+        raise UsageError("--no-pcsc 须与 --simulate 同用，否则没有任何读卡器", "--no-pcsc needs --simulate")
     token = load_token(options.token_file or default_token_file())
     simulated = None if options.simulate is None else SimulatedReaders(options.simulate)
     sources = [*_pcsc(options, optional=simulated is not None), *([simulated] if simulated is not None else [])]

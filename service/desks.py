@@ -3,52 +3,89 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from cardio.card import read_card
-from cardio.errors import PcscUnavailableError, ReaderBusyError, ReaderNotFoundError
+from cardio.card import OPERATION_SECONDS, read_card
+from cardio.errors import PcscUnavailableError, ReaderBusyError, ReaderError, ReaderNotFoundError
 from cardio.filesystem.manners import MannersStore
 from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader, ReaderSource
 from service.answers import ReaderList
 
+_LEAST_SECONDS = 0.5
 QUEUE_LIMIT = 4
 """Readings that may wait at one reader; the next is told that the reader is busy."""
+
+
+class StoppingError(ReaderError):
+    code = "stopping"
+    title = "读卡服务正在停止"
+    title_en = "The card service is stopping"
+    remedy = "请在服务重新启动后再读。"
+    remedy_en = "Read again when the service has started again."
+
+
+class _Line:
+    """The thread of a desk and those who wait for it."""
+
+    def __init__(self, name: str) -> None:
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")
+        self.waiting = 0
 
 
 class Desk:
     """One reader: what is in it, and the thread that reads it."""
 
-    def __init__(self, reader: Reader, manners: MannersStore) -> None:
+    def __init__(self, reader: Reader, manners: MannersStore, stopping: asyncio.Future[None]) -> None:
         self.reader = reader
         self._manners = manners
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{reader.name}")
-        self._waiting = 0
+        self._stopping = stopping
+        self._line = _Line(reader.name)
         self.info = ReaderInfo(
             name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
         )
 
     async def read(self, *, supplement: bool) -> CardReading:
-        """Who the card in the reader belongs to.
+        """Who the card in the reader belongs to, within the time of one reading, waiting included.
 
         Raises:
-            ReaderBusyError: too many are waiting already.
+            ReaderBusyError: too many are waiting already, or those before took all the time.
+            StoppingError: the service stops.
             CardioError: as `cardio.card.read_card` says.
         """
-        if self._waiting >= QUEUE_LIMIT:
+        line = self._line
+        if line.waiting >= QUEUE_LIMIT:
             raise ReaderBusyError("读卡请求过多，请稍候", "too many readings are waiting at this reader")
-        self._waiting += 1
+        line.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, supplement)
+            reading = asyncio.wrap_future(line.thread.submit(self._read, supplement, time.monotonic()))
+            ends: set[asyncio.Future[Any]] = {reading, self._stopping}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                reading.cancel()
+                raise StoppingError()
+            return reading.result()
         finally:
-            self._waiting -= 1
+            line.waiting -= 1
 
-    def _read(self, supplement: bool) -> CardReading:
-        return read_card(self.reader, supplement=supplement, manners=self._manners)
+    def _read(self, supplement: bool, asked: float) -> CardReading:
+        left = asked + OPERATION_SECONDS - time.monotonic()
+        if left < _LEAST_SECONDS:
+            raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
+        return read_card(self.reader, supplement=supplement, manners=self._manners, seconds=left)
+
+    def renew(self) -> None:
+        """Another card, another thread: one that hangs with the last card holds up nobody."""
+        if self._line.waiting:
+            self._line.thread.shutdown(wait=False)
+            self._line = _Line(self.reader.name)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Those who wait are answered by the reader itself: it has gone."""
+        self._line.thread.shutdown(wait=False)
 
 
 class Desks:
@@ -59,6 +96,12 @@ class Desks:
         self._manners = manners
         self._desks: dict[str, Desk] = {}
         self._service_down = False
+        self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def stop(self) -> None:
+        """Answers everybody who waits at a desk: the service stops."""
+        if not self._stopping.done():
+            self._stopping.set_result(None)
 
     def take(self, event: ReaderEvent) -> None:
         """Brings the desks up to date with one event."""
@@ -74,7 +117,9 @@ class Desks:
         desk = self._desks.get(name)
         if desk is None:
             reader = self._reader(name)
-            desk = self._desks[name] = Desk(reader, self._manners)
+            desk = self._desks[name] = Desk(reader, self._manners, self._stopping)
+        if event.kind in (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE):
+            desk.renew()
         status = {
             EventKind.CARD_INSERTED: ReaderStatus.CARD,
             EventKind.CARD_MUTE: ReaderStatus.MUTE,
@@ -101,8 +146,11 @@ class Desks:
         if desk is None and self._service_down:
             raise PcscUnavailableError()
         if desk is None:
-            names = "、".join(self._desks) or "—"
-            raise ReaderNotFoundError(f"没有读卡器“{name}”；现有：{names}", f"no reader {name!r}; there are: {names}")
+            names = list(self._desks)
+            raise ReaderNotFoundError(
+                f"没有读卡器“{name}”；现有：{'、'.join(names) or '—'}",
+                f"no reader {name!r}; there are: {', '.join(names) or '-'}",
+            )
         return desk
 
     def listing(self) -> ReaderList:

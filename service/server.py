@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from types import FrameType
 
@@ -12,7 +13,7 @@ from cardio.errors import ConfigurationError
 from service.app import gated
 from service.gate import HEADER_LIMIT, GateRules
 
-_STOP_SECONDS = 2
+_STOP_SECONDS = 1
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
@@ -59,7 +60,7 @@ class BridgeServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 gated(app, rules),
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=_STOP_SECONDS,
@@ -77,6 +78,7 @@ class BridgeServer(uvicorn.Server):
     def stop(self) -> None:
         """Stops the server; may be called from any thread."""
         self.should_exit = True
-        hub = getattr(self._app.state, "hub", None)
-        if hub is not None:
-            hub.close_from_thread()
+        loop: asyncio.AbstractEventLoop | None = getattr(self._app.state, "loop", None)
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._app.state.hub.close)
+            loop.call_soon_threadsafe(self._app.state.desks.stop)

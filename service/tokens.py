@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cardio.errors import ConfigurationError
 
 _LEAST_LENGTH = 32
+_MOST_LENGTH = 4096
 
 
 def default_token_file() -> Path:
@@ -26,16 +29,11 @@ def load_token(path: Path) -> str:
     """
     try:
         _create(path)
-        with path.open(encoding="ascii") as stream:
-            about = os.fstat(stream.fileno())
-            if stat.S_IMODE(about.st_mode) & 0o077:
-                raise ConfigurationError(
-                    f"令牌文件 {path} 的权限过宽，请执行 chmod 600",
-                    f"others may read the token file {path}: chmod 600 it",
-                )
-            if about.st_uid != os.getuid():
-                raise ConfigurationError(f"令牌文件 {path} 属于其他用户", f"the token file {path} is another user's")
-            token = stream.read().strip()
+        # Neither a link nor a pipe: the one may lead anywhere, the other never ends.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, encoding="ascii") as stream:
+            _check_owner(path, os.fstat(handle))
+            token = stream.read(_MOST_LENGTH).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"令牌文件 {path}：{error}", f"token file {path}: {error}") from error
     if len(token) < _LEAST_LENGTH:
@@ -45,11 +43,29 @@ def load_token(path: Path) -> str:
     return token
 
 
-def _create(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+def _check_owner(path: Path, about: os.stat_result) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise ConfigurationError(f"令牌文件 {path} 不是普通文件", f"the token file {path} is no regular file")
+    if not hasattr(os, "getuid"):  # Windows has neither owners nor modes of this kind.
         return
-    with os.fdopen(handle, "w", encoding="ascii") as stream:
-        stream.write(secrets.token_urlsafe(32) + "\n")
+    if stat.S_IMODE(about.st_mode) & 0o077:
+        raise ConfigurationError(
+            f"令牌文件 {path} 的权限过宽，请执行 chmod 600", f"others may read the token file {path}: chmod 600 it"
+        )
+    if about.st_uid != os.getuid():
+        raise ConfigurationError(f"令牌文件 {path} 属于其他用户", f"the token file {path} is another user's")
+
+
+def _create(path: Path) -> None:
+    """Makes the file whole or not at all: a second start at the same time finds the first one's token."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists():
+        return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".token-")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)

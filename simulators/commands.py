@@ -104,7 +104,7 @@ def _address(text: str) -> tuple[str, int]:
     from cardio.errors import UsageError
 
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not colon or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65536:
         raise UsageError(f"地址应为 主机:端口，而不是 {text}", f"an address is HOST:PORT, not {text}")
     return host.strip("[]"), int(port)
 

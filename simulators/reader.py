@@ -27,8 +27,9 @@ class AnyCard(Protocol):
 class SoftwareConnection:
     """A card held by one caller; it notices when the card is pulled."""
 
-    def __init__(self, reader: SoftwareReader, card: AnyCard, event_counter: int) -> None:
+    def __init__(self, reader: SoftwareReader, card: AnyCard, event_counter: int, held: threading.Lock) -> None:
         self._reader = reader
+        self._held: threading.Lock | None = held
         self._card = card
         self._event_counter = event_counter
         self.atr = card.atr
@@ -43,7 +44,10 @@ class SoftwareConnection:
         return response
 
     def close(self) -> None:
-        self._reader.let_go()
+        """Lets the card go; a second time does nothing, for by then somebody else may hold it."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.release()
 
 
 class SoftwareReader:
@@ -56,6 +60,7 @@ class SoftwareReader:
         self.event_counter = 0
         self._card: AnyCard | None = None
         self._held = threading.Lock()
+        """Held by whoever talks to the card; every card has its own, so that a pulled one holds up nobody."""
         self._listeners: list[Emit] = []
         if card is not None:
             self.insert(card)
@@ -65,6 +70,7 @@ class SoftwareReader:
         if self._card is not None:
             self.remove()
         card.reset()
+        self._held = threading.Lock()
         self._card = card
         self.event_counter += 1
         kind = EventKind.CARD_INSERTED if card.atr else EventKind.CARD_MUTE
@@ -90,18 +96,19 @@ class SoftwareReader:
         )
 
     def connect(self) -> SoftwareConnection:
-        # A lock of its own kind is let go of by whichever thread closes the connection.
-        self._held.acquire()
-        card, event_counter = self._card, self.event_counter
-        if card is None or not card.atr:
-            self._held.release()
-            raise NoCardError() if card is None else CardMuteError()
-        card.reset()
-        return SoftwareConnection(self, card, event_counter)
-
-    def let_go(self) -> None:
-        if self._held.locked():
-            self._held.release()
+        held = self._held
+        held.acquire()
+        try:
+            card, event_counter = self._card, self.event_counter
+            if card is None:
+                raise NoCardError()
+            if not card.atr:
+                raise CardMuteError()
+            card.reset()
+            return SoftwareConnection(self, card, event_counter, held)
+        except BaseException:
+            held.release()
+            raise
 
     def listen(self, emit: Emit) -> None:
         """Tells this reader and its card, then every change."""

@@ -12,7 +12,7 @@ import struct
 import threading
 from contextlib import suppress
 
-from cardio.errors import PcscUnavailableError
+from cardio.errors import ReaderError
 from simulators.reader import AnyCard
 
 DEFAULT_PORT = 35963
@@ -21,6 +21,14 @@ _CONNECT_SECONDS = 5.0
 # A mute card is there and fails when it is powered. vpcd asks for the ATR to see whether a card is there, and
 # refuses one of more than 33 bytes when it powers it. (An answer of no bytes would make vpcd hang.)
 _NO_ATR = bytes(40)
+
+
+class NoVirtualReaderError(ReaderError):
+    code = "no-virtual-reader"
+    title = "没有虚拟读卡器"
+    title_en = "There is no virtual reader"
+    remedy = "请安装 vsmartcard-vpcd 并启动 pcscd，再核对 --vpcd 的地址。"
+    remedy_en = "Install vsmartcard-vpcd and start pcscd, then check the address of --vpcd."
 
 
 class VpcdLink:
@@ -36,13 +44,13 @@ class VpcdLink:
         """Connects to the slot; pcscd sees the card at its next look, within 400 ms.
 
         Raises:
-            PcscUnavailableError: no virtual reader listens there.
+            NoVirtualReaderError: no virtual reader listens there.
         """
         host, port = self._address
         try:
             self._socket = socket.create_connection(self._address, timeout=_CONNECT_SECONDS)
-        except OSError as error:
-            raise PcscUnavailableError(
+        except (OSError, UnicodeError) as error:
+            raise NoVirtualReaderError(
                 f"{host}:{port} 上没有虚拟读卡器（vpcd）：{error}",
                 f"no virtual reader (vpcd) listens on {host}:{port}: {error}",
             ) from error

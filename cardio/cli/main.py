@@ -6,23 +6,28 @@ import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import entry_points
+from io import TextIOWrapper
+from typing import NoReturn
 
-from cardio.cli.command import Command
+from cardio.cli.command import DONE, Command
 from cardio.cli.doctor import DOCTOR
 from cardio.cli.output import Output
 from cardio.cli.read import READ
 from cardio.cli.readers import READERS, WATCH
-from cardio.errors import CardioError
+from cardio.errors import CardioError, UsageError
 
 _GROUP = "cardio.commands"
+_INTERRUPTED, _PIPE_CLOSED, _CANNOT_WRITE = 130, 141, 74
 _EPILOG = """示例 examples:
   cardio read                     读取读卡器中的社会保障卡 / read the card in the reader
   cardio read --reader sim:adult  没有读卡器？读一张软件卡 / no reader? read a software card
   cardio serve --simulate         启动本地服务和软件卡 / the local bridge with software cards
 
 退出状态 exit status: 0 完成 done; 1 卡或操作未成 the card or operation said no; 2 用法错误 wrong usage;
-  69 无读卡器或 PC/SC no reader or PC/SC; 77 无权限 not permitted; 78 配置错误 bad configuration"""
+  69 无读卡器或 PC/SC no reader or PC/SC; 77 无权限 not permitted; 78 配置错误 bad configuration;
+  130 被中断 interrupted"""
 
 
 def commands() -> list[Command]:
@@ -31,8 +36,16 @@ def commands() -> list[Command]:
     return [READERS, WATCH, READ, DOCTOR, *joined]
 
 
+class _Parser(ArgumentParser):
+    """Wrong usage is an error like any other: in words for people, as a document for programs."""
+
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().split())
+        raise UsageError(f"用法错误：{message}（{usage}）", f"wrong usage: {message} ({usage})")
+
+
 def build_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         prog="cardio",
         description="读取社会保障卡 / Read China's social security card",
         epilog=_EPILOG,
@@ -56,32 +69,59 @@ def build_parser() -> ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; gives its exit status."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    if options.version:
-        from importlib.metadata import version
-
-        print(f"cardio {version('cardio')}")
-        return 0
-    if options.command is None:
-        parser.print_help()
-        return 2
-    output = Output.guarded(as_json=options.json)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    output = Output(as_json="--json" in given)
     try:
+        parser = build_parser()
+        options = parser.parse_args(given)
+        if options.version:
+            from importlib.metadata import version
+
+            output.text(f"cardio {version('cardio')}")
+            return DONE
+        if options.command is None:
+            output.note(parser.format_help())
+            return UsageError.exit_status
+        output = Output.guarded(as_json=options.json)
         status: int = options.run(options, output)
         return status
     except CardioError as error:
         output.error(error)
         return error.exit_status
     except KeyboardInterrupt:
-        return 0
+        return _INTERRUPTED
     except BrokenPipeError:
-        return 0
+        return _PIPE_CLOSED
 
 
 def run() -> None:
     """The entry point: leaves at once, since a reading that hangs in PC/SC would keep the process alive."""
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _mend_standard_streams()
+    try:
+        status = main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except SystemExit as end:  # argparse, after --help
+        status = end.code if isinstance(end.code, int) else 1
+    except BrokenPipeError:
+        status = _PIPE_CLOSED
+    except OSError as error:
+        # The answer could not be written: a full disk, a closed terminal.
+        with suppress(OSError):
+            os.write(2, f"cardio: {error}\n".encode())
+        status = _CANNOT_WRITE
     os._exit(status)
+
+
+def _mend_standard_streams() -> None:
+    """Every stream is there, and none fails on a character that its terminal does not know."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -7,13 +7,14 @@ from argparse import ArgumentParser, Namespace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from cardio.cli.command import DONE, Command
+from cardio.cli.command import DONE, Command, add_reader_argument
 from cardio.cli.output import Output
 from cardio.errors import NoReaderError
 
 if TYPE_CHECKING:
     from cardio.model import ReaderEvent
 
+_LONGEST_SECONDS = 1e6
 _STATUS = {
     "empty": "无卡 empty",
     "card": "有卡 card",
@@ -37,18 +38,18 @@ def _run_readers(options: Namespace, output: Output) -> int:
     from cardio.model import Problem
 
     readers, problem = all_readers()
-    infos = [reader.info() for reader in readers]
-    real = [info for info in infos if not info.simulated]
-    if problem is None and not real:
+    numbered = [(str(index), reader.info()) for index, reader in enumerate(readers)]
+    if problem is None and all(info.simulated for _, info in numbered):
         problem = NoReaderError()
+    shown = [(number, info) for number, info in numbered if is_meant(info.name, number, options.reader)]
+    infos = [info for _, info in shown]
     if output.as_json:
         document = {"readers": [info.model_dump(mode="json") for info in infos]}
         output.document(document | ({"error": Problem.of(problem).document()} if problem else {}))
     else:
         rows = [("#", "读卡器 reader", "状态 status", "ATR")]
-        for index, info in enumerate(infos):
-            shown = "-" if info.simulated else str(index)
-            rows.append((shown, info.name, _STATUS[info.status], info.atr or ""))
+        for number, info in shown:
+            rows.append(("-" if info.simulated else number, info.name, _STATUS[info.status], info.atr or ""))
         output.table(rows)
         if problem is not None:
             output.note("")
@@ -56,9 +57,26 @@ def _run_readers(options: Namespace, output: Output) -> int:
     return problem.exit_status if problem is not None else DONE
 
 
+def is_meant(name: str, number: str, wanted: str | None) -> bool:
+    """Whether ``--reader`` means this one: by a part of its name, or by its number."""
+    return wanted is None or wanted == number or wanted.lower() in name.lower()
+
+
+def seconds(text: str) -> float:
+    """A time to wait, as argparse takes it."""
+    value = float(text)
+    if not 0 <= value <= _LONGEST_SECONDS:
+        raise ValueError(text)
+    return value
+
+
 def _add_watch_arguments(parser: ArgumentParser) -> None:
+    add_reader_argument(parser)
     parser.add_argument(
-        "--seconds", type=float, metavar="N", help="N 秒后结束；默认直到 Ctrl-C / stop after N seconds; default: Ctrl-C"
+        "--seconds",
+        type=seconds,
+        metavar="N",
+        help="N 秒后结束；默认到 Ctrl-C / stop after N seconds; default: Ctrl-C",
     )
 
 
@@ -74,7 +92,10 @@ def _run_watch(options: Namespace, output: Output) -> int:
                 event = events.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
             except Empty:
                 return DONE
-            _print_event(event, output)
+            if event.reader is None or is_meant(event.reader, "", options.reader):
+                _print_event(event, output)
+    except KeyboardInterrupt:
+        return DONE
     finally:
         watch.stop()
 
@@ -91,7 +112,7 @@ READERS = Command(
     name="readers",
     help="列出读卡器及其中的卡 / list readers and what is in them",
     examples="  cardio readers\n  cardio readers --json",
-    add_arguments=lambda parser: None,
+    add_arguments=add_reader_argument,
     run=_run_readers,
 )
 WATCH = Command(

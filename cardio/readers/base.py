@@ -77,7 +77,7 @@ def choose_reader(readers: Sequence[Reader], wanted: str | None) -> Reader:
     """
     if not readers:
         raise NoReaderError()
-    names = "、".join(reader.name for reader in readers)
+    names, names_en = (comma.join(reader.name for reader in readers) for comma in ("、", ", "))
     if wanted is None:
         if len(readers) == 1:
             return readers[0]
@@ -86,11 +86,11 @@ def choose_reader(readers: Sequence[Reader], wanted: str | None) -> Reader:
     exact = [reader for reader in readers if reader.name == wanted]
     if exact:
         return exact[0]
-    if wanted.isdecimal() and int(wanted) < len(readers):
+    if wanted.isdecimal() and len(wanted) < 4 and int(wanted) < len(readers):
         return readers[int(wanted)]
     partial = [reader for reader in readers if wanted.lower() in reader.name.lower()]
     if len(partial) == 1:
         return partial[0]
     if partial:
-        raise ReaderNotFoundError(f"“{wanted}”对应多个读卡器：{names}", f"{wanted!r} fits several readers: {names}")
-    raise ReaderNotFoundError(f"没有读卡器“{wanted}”；现有：{names}", f"no reader {wanted!r}; there are: {names}")
+        raise ReaderNotFoundError(f"“{wanted}”对应多个读卡器：{names}", f"{wanted!r} fits several readers: {names_en}")
+    raise ReaderNotFoundError(f"没有读卡器“{wanted}”；现有：{names}", f"no reader {wanted!r}; there are: {names_en}")

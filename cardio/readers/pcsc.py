@@ -48,6 +48,7 @@ class PcscConnection:
         self._context = context
         self._card = card
         self.atr = card.atr()
+        self._closed = False
 
     @property
     def protocol(self) -> TransmissionProtocol:
@@ -77,6 +78,9 @@ class PcscConnection:
         return bool(states)
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._card.end_transaction()
         self._card.disconnect()
         self._context.release()

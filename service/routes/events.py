@@ -9,35 +9,34 @@ from fastapi import APIRouter, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.dependencies import DesksOf, HubOf
-from service.events import NumberedEvent
+from service.events import EventHub, NumberedEvent
 
 router = APIRouter(prefix="/v1", tags=["events"])
 STATE, RESYNC = "state", "resync"
 
 
-def _event(numbered: NumberedEvent) -> ServerSentEvent:
+def _event(hub: EventHub, numbered: NumberedEvent) -> ServerSentEvent:
     event = numbered.event
-    return ServerSentEvent(id=str(numbered.number), event=event.kind.value, data=event.model_dump(mode="json"))
+    return ServerSentEvent(id=hub.name_of(numbered.number), event=event.kind.value, data=event.model_dump(mode="json"))
 
 
 @router.get("/events", response_class=EventSourceResponse)
 async def stream_events(
-    desks: DesksOf,
-    hub: HubOf,
-    last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
+    desks: DesksOf, hub: HubOf, last_event_id: Annotated[str | None, Header(max_length=64)] = None
 ) -> AsyncIterator[ServerSentEvent]:
     """Begins with `state` (all readers), or with what was missed since `Last-Event-ID`.
 
     A client that was too slow gets `resync` and the end of the stream: it connects again.
     """
     # Subscribed before the state is taken: nothing is lost in between.
-    subscription = hub.subscribe()
-    missed = hub.missed_since(int(last_event_id)) if last_event_id else None
-    if missed is None:
-        yield ServerSentEvent(id=str(hub.last_number), event=STATE, data=desks.listing().model_dump(mode="json"))
-    else:
-        for numbered in missed:
-            yield _event(numbered)
-    async for numbered in subscription:
-        yield _event(numbered)
+    with hub.subscription() as events:
+        missed = hub.missed_since(last_event_id) if last_event_id else None
+        if missed is None:
+            state = desks.listing().model_dump(mode="json")
+            yield ServerSentEvent(id=hub.name_of(hub.last_number), event=STATE, data=state)
+        else:
+            for numbered in missed:
+                yield _event(hub, numbered)
+        async for numbered in events:
+            yield _event(hub, numbered)
     yield ServerSentEvent(event=RESYNC, data={})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from pydantic import Field
 
-from cardio.model import Answer
+from cardio.model import Answer, Problem
 from service.simulated import SimulatedReaders
 
 
@@ -37,12 +39,14 @@ def simulator_router(readers: SimulatedReaders) -> APIRouter:
             faults=readers.faults(),
         )
 
-    @router.put("/readers/{reader}/card", status_code=204)
+    not_found: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "no such simulated reader"}}
+
+    @router.put("/readers/{reader}/card", status_code=204, responses=not_found)
     async def insert(reader: str, card: SimulatedCard) -> None:
         """Puts a fresh card into a simulated reader; one that is there is taken out first."""
         readers.insert(reader, card.persona, card.fault)
 
-    @router.delete("/readers/{reader}/card", status_code=204)
+    @router.delete("/readers/{reader}/card", status_code=204, responses=not_found)
     async def remove(reader: str) -> None:
         """Pulls the card; in the middle of a reading it is a card that was pulled too early."""
         readers.remove(reader)

@@ -60,6 +60,8 @@ export class Client {
           return;
         }
       }
+      // Who hears of this forgets what it knew, and so begins with the state of all readers.
+      last = null;
       onState("lost");
       await new Promise((resume) => setTimeout(resume, pause));
       pause = Math.min(pause * 2, 5000);

@@ -27,9 +27,9 @@ def browser() -> Iterator[Browser]:
 class Served:
     """`cardio serve --simulate` as a user starts it."""
 
-    def __init__(self, *personas: str) -> None:
+    def __init__(self, *personas: str, port: str = "0") -> None:
         self.process = subprocess.Popen(
-            [CARDIO, "serve", "--no-pcsc", "--port", "0", "--json", "--simulate", *personas],
+            [CARDIO, "serve", "--no-pcsc", "--port", port, "--json", "--simulate", *personas],
             stdout=subprocess.PIPE,
             text=True,
         )

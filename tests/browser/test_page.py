@@ -147,6 +147,21 @@ def test_when_the_service_stops_nothing_personal_stays_and_it_comes_back(page: P
     assert "测试甲" not in page.content()
 
 
+def test_a_bridge_that_was_killed_and_started_again_is_found_again(page: Page) -> None:
+    first = Served("adult")
+    page.goto(first.link)
+    expect(desk(page, 0).locator(".name")).to_be_visible()
+    first.process.kill()
+    first.process.communicate()
+    expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
+    again = Served("child", port=first.address.rpartition(":")[2])
+    try:
+        expect(desk(page, 0).locator(".name")).to_have_text("测＊＊", timeout=15_000)
+        assert page.get_by_role("alert").count() == 0
+    finally:
+        again.stop()
+
+
 def test_a_page_from_elsewhere_gets_nothing(browser: Browser, served: Served) -> None:
     """A hostile origin with the right token: the request is refused, and the script sees no answer."""
     other = Served("adult")

@@ -131,6 +131,41 @@ def test_a_card_that_another_program_holds_is_busy_and_then_free_again() -> None
         pytest.fail("the reader was never let go")
 
 
+def test_a_card_that_hangs_holds_up_no_other_card() -> None:
+    hanging = _Hanging()
+    reader = SoftwareReader("r", hanging)
+    with pytest.raises(ReaderTimeoutError):
+        read_card(reader, seconds=0.3)
+    reader.insert(ADULT.card())
+    assert read_card(reader, manners=MannersStore(None)).holder is not None
+    hanging.go_on.set()
+
+
+def test_a_card_that_fails_at_reset_lets_go() -> None:
+    card = ADULT.card()
+    reader = SoftwareReader("r", card)
+    reset, card.reset = card.reset, _fail  # type: ignore[method-assign]
+    with pytest.raises(CardGarbledError):
+        read_card(reader)
+    card.reset = reset  # type: ignore[method-assign]
+    assert read_card(reader, manners=MannersStore(None)).holder is not None
+
+
+def _fail() -> None:
+    raise CardGarbledError()
+
+
+def test_closing_twice_does_not_let_go_for_somebody_else() -> None:
+    reader = SoftwareReader("r", ADULT.card())
+    first = reader.connect()
+    first.close()
+    held = reader.connect()
+    first.close()
+    with pytest.raises(ReaderBusyError):
+        read_card(reader, seconds=0.3)
+    held.close()
+
+
 class _ResetTwice:
     """A reader whose card is reset by another program in the middle, a few times."""
 

@@ -89,10 +89,17 @@ def test_readers_lists_the_simulated_ones_too() -> None:
         (("sim", "run", "nobody"), 2),
         (("sim", "run", "adult", "--vpcd", "nowhere"), 2),
         (("sim", "run", "adult", "--vpcd", "127.0.0.1:1"), 69),
+        (("sim", "run", "adult", "--vpcd", "a..b:1"), 69),
+        (("sim", "run", "adult", "--vpcd", "127.0.0.1:" + "9" * 5000), 2),
+        (("watch", "--seconds", "inf"), 2),
+        (("watch", "--seconds", "-1"), 2),
+        (("serve", "--port", "99999"), 2),
+        (("serve", "--port", "-1"), 2),
+        (("serve", "--no-pcsc"), 2),
         (("sim", "run", "/nonexistent/persona.toml"), 78),
         (("sim", "run", "adult", "--fault", "broken"), 2),
         (("serve", "--simulate", "nobody", "--port", "0"), 2),
-        (("serve", "--no-pcsc", "--port", "1", "--token-file", "/proc/nothing/token"), 78),
+        (("serve", "--simulate", "--no-pcsc", "--token-file", "/proc/nothing/token"), 78),
         (("--version",), 0),
     ],
 )
@@ -131,6 +138,48 @@ def test_help_imports_none_of_the_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("read", "--nothing"), ("nothing",), ("sim",), ("read", "--reader", "sim:nobody")]
+)
+def test_wrong_usage_is_a_document_too(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, "--json")
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode in (2, 69) and error["code"] in ("usage", "reader-not-found") and error["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "statuses"),
+    [
+        ("read --reader sim:adult > /dev/full", {74}),
+        ("read --reader sim:adult --json > /dev/full", {74}),
+        ("--version > /dev/full", {74}),
+        ("read --reader sim:adult >&-", {0}),
+        ("read --reader sim:adult 2>&-", {0}),
+        ("read --reader sim:nobody 2>&-", {69}),
+        ("read --reader sim:adult <&- >&- 2>&-", {0}),
+    ],
+)
+def test_streams_that_are_full_or_closed_bring_no_traceback(shell: str, statuses: set[int]) -> None:
+    done = subprocess.run(f"{CARDIO} {shell}", shell=True, capture_output=True, text=True, timeout=60, check=False)  # noqa: S602
+    assert done.returncode in statuses and "Traceback" not in done.stdout + done.stderr
+    assert "错误" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+)
+def test_a_terminal_without_chinese_brings_no_traceback(environment: dict[str, str]) -> None:
+    for arguments in (("--help",), ("read", "--help"), ("read", "--reader", "sim:adult"), ("sim", "list")):
+        done = run(*arguments, **environment)
+        assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+def test_readers_can_be_narrowed_down() -> None:
+    document = json.loads(run("readers", "--reader", "sim:adult", "--json").stdout)
+    assert [reader["name"] for reader in document["readers"]] == ["sim:adult"]
 
 
 def test_a_closed_pipe_is_no_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import threading
 import time
@@ -30,8 +31,8 @@ class Bridge:
         self.readers = SimulatedReaders(["adult", "third-closed"])
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
-        app = create_app([self.readers], manners=MannersStore(None), simulated=self.readers)
-        self.server = BridgeServer(app, GateRules.for_port(port, TOKEN))
+        self.app = create_app([self.readers], manners=MannersStore(None), simulated=self.readers)
+        self.server = BridgeServer(self.app, GateRules.for_port(port, TOKEN))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()
         wait_until(lambda: self.server.started, "the bridge has started")
@@ -113,7 +114,8 @@ def test_no_card_no_reader_no_address_wrong_method_wrong_words(bridge: Bridge) -
         (bridge.client.get(f"/v1/readers/{FIRST}/card?supplement=perhaps"), 400, "usage"),
         (bridge.client.put(f"/v1/simulator/readers/{FIRST}/card", json={"persona": "nobody"}), 400, "usage"),
         (bridge.client.put(f"/v1/simulator/readers/{FIRST}/card", content=b"{"), 400, "usage"),
-        (bridge.client.get("/v1/events", headers={"Last-Event-ID": "x"}), 400, "usage"),
+        (bridge.client.get("/v1/events", headers={"Last-Event-ID": "x" * 65}), 400, "usage"),
+        (bridge.client.get("/v1/readers/"), 404, "not-found"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (status, code)
 
@@ -150,15 +152,19 @@ def test_the_stream_begins_with_the_state_and_tells_every_change(bridge: Bridge)
     bridge.readers.insert(FIRST, "child", None)
     inserted = stream.next()
     assert (removed[0], inserted[0]) == ("card-removed", "card-inserted")
-    assert int(inserted[1]) == int(removed[1]) + 1 == int(number) + 2
+    counts = [int(name.partition("-")[2]) for name in (number, removed[1], inserted[1])]
+    assert counts == [counts[0], counts[0] + 1, counts[0] + 2]
     assert inserted[2]["reader"] == FIRST and inserted[2]["atr"].startswith("3B6D0000")
     stream.close()
     again = Stream(bridge.client, last=number)
     assert [again.next()[0] for _ in range(2)] == ["card-removed", "card-inserted"]
     again.close()
-    lost = Stream(bridge.client, last="999999")
-    assert lost.next()[0] == "state"
-    lost.close()
+    for unknown in ("999999", "ffffffff-1", "x"):
+        lost = Stream(bridge.client, last=unknown)
+        assert lost.next()[0] == "state"
+        lost.close()
+    hub = bridge.app.state.hub
+    wait_until(lambda: hub.subscribers == 0, "nobody is subscribed any more")
 
 
 def test_a_slow_card_holds_up_nobody_else(bridge: Bridge) -> None:
@@ -189,6 +195,69 @@ def test_more_than_four_waiting_are_told_that_the_reader_is_busy(bridge: Bridge)
     assert codes.count(409) >= 2 and len(codes) == 6
 
 
+def test_the_time_of_a_reading_includes_its_waiting(bridge: Bridge) -> None:
+    """Three readings of a slow card: each is answered within ten seconds of its asking."""
+    bridge.readers.insert(FIRST, "adult", "slow")
+    took: list[tuple[float, int]] = []
+
+    def read() -> None:
+        started = time.monotonic()
+        status = httpx.get(
+            f"{bridge.client.base_url}/v1/readers/{FIRST}/card", headers=bridge.client.headers, timeout=60
+        ).status_code
+        took.append((time.monotonic() - started, status))
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(seconds for seconds, _ in took) < 10
+    assert sorted(status for _, status in took) == [409, 409, 504]
+
+
+def test_a_hanging_card_holds_up_neither_the_next_card_nor_the_end() -> None:
+    made = Bridge()
+    hanging = threading.Event()
+
+    class Hanging:
+        atr = bytes.fromhex("3B00")
+
+        def reset(self) -> None: ...
+
+        def transmit(self, command: bytes) -> bytes:
+            hanging.wait(30)
+            return b"\x6f\x00"
+
+    reader = made.readers.reader(FIRST)
+    assert reader is not None
+    reader.insert(Hanging())
+    statuses: list[int] = []
+    stuck = threading.Thread(target=lambda: statuses.append(made.client.get(f"/v1/readers/{FIRST}/card").status_code))
+    stuck.start()
+    wait_until(lambda: threading.active_count() > 0 and stuck.is_alive(), "the reading hangs")
+    made.readers.insert(FIRST, "child", None)
+    started = time.monotonic()
+    wait_until(
+        lambda: made.client.get(f"/v1/readers/{FIRST}/card").json().get("holder", {}).get("name") == "测小小",
+        "the next card is read",
+        3.0,
+    )
+    assert time.monotonic() - started < 3
+    reader.insert(Hanging())
+    second = threading.Thread(target=lambda: statuses.append(made.client.get(f"/v1/readers/{FIRST}/card").status_code))
+    second.start()
+    started = time.monotonic()
+    made.server.stop()
+    made.thread.join(5)
+    assert not made.thread.is_alive() and time.monotonic() - started < 2
+    hanging.set()
+    stuck.join(15)
+    second.join(15)
+    made.client.close()
+    assert 500 not in statuses
+
+
 def test_it_stops_soon_with_streams_open() -> None:
     made = Bridge()
     streams = [Stream(made.client) for _ in range(3)]
@@ -205,6 +274,11 @@ def test_the_description_names_every_address(bridge: Bridge) -> None:
     assert described["openapi"].startswith("3.1")
     assert {"/livez", "/readyz", "/v1/readers", "/v1/readers/{reader}/card", "/v1/events"} <= described["paths"].keys()
     assert "CardReading" in described["components"]["schemas"]
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            assert ("401" in operation["responses"]) == path.startswith("/v1/") == ("security" in operation)
+            assert "HTTPValidationError" not in str(operation["responses"])
+    assert bridge.client.head("/livez").status_code == 200
 
 
 def test_the_token_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
@@ -221,3 +295,8 @@ def test_the_token_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
         load_token(path)
     with pytest.raises(ConfigurationError):
         load_token(tmp_path)
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "link").symlink_to(path)
+    for odd in ("pipe", "link"):
+        with pytest.raises(ConfigurationError):
+            load_token(tmp_path / odd)

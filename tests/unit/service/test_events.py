@@ -17,46 +17,55 @@ def event(number: int = 0) -> ReaderEvent:
 
 def test_events_reach_everyone_in_order_and_end_when_the_hub_closes() -> None:
     async def run() -> list[list[int]]:
-        hub = EventHub(asyncio.get_running_loop())
+        hub = EventHub()
         readers = [asyncio.create_task(numbers(hub)) for _ in range(2)]
         await asyncio.sleep(0)
         for number in range(3):
             hub.publish(event(number))
             await asyncio.sleep(0)
-        hub.close_from_thread()
+        hub.close()
         got = await asyncio.gather(*readers)
         assert await numbers(hub) == []
         return got
 
     async def numbers(hub: EventHub) -> list[int]:
-        return [numbered.number async for numbered in hub.subscribe()]
+        with hub.subscription() as events:
+            return [numbered.number async for numbered in events]
 
     assert asyncio.run(run()) == [[1, 2, 3], [1, 2, 3]]
 
 
 def test_who_was_away_gets_what_was_missed_while_it_is_kept() -> None:
-    async def run() -> None:
-        hub = EventHub(asyncio.get_running_loop())
-        assert hub.missed_since(0) == []
-        assert hub.missed_since(1) is None
-        for number in range(KEPT + 10):
-            hub.publish(event(number))
-        assert [one.number for one in hub.missed_since(KEPT + 8) or []] == [KEPT + 9, KEPT + 10]
-        assert hub.missed_since(KEPT + 10) == []
-        assert len(hub.missed_since(10) or []) == KEPT
-        assert hub.missed_since(9) is None
-        assert hub.missed_since(KEPT + 11) is None
+    hub = EventHub()
+    assert hub.missed_since(hub.name_of(0)) == []
+    assert hub.missed_since(hub.name_of(1)) is None
+    for number in range(KEPT + 10):
+        hub.publish(event(number))
+    assert [one.number for one in hub.missed_since(hub.name_of(KEPT + 8)) or []] == [KEPT + 9, KEPT + 10]
+    assert hub.missed_since(hub.name_of(KEPT + 10)) == []
+    assert len(hub.missed_since(hub.name_of(10)) or []) == KEPT
+    assert hub.missed_since(hub.name_of(9)) is None
+    assert hub.missed_since(hub.name_of(KEPT + 11)) is None
 
-    asyncio.run(run())
+
+def test_the_number_of_another_run_means_nothing() -> None:
+    before, after = EventHub(), EventHub()
+    for number in range(9):
+        before.publish(event(number))
+        after.publish(event(number))
+    assert after.missed_since(before.name_of(5)) is None
+    for name in ("5", "-5", f"{after.name_of(5)}x", after.name_of(5)[:-1] + "9" * 5000, ""):
+        assert after.missed_since(name) is None
 
 
 def test_a_client_that_never_reads_is_dropped_and_the_others_go_on() -> None:
     async def run() -> None:
-        hub = EventHub(asyncio.get_running_loop())
-        slow, quick = hub.subscribe(), hub.subscribe()
-        for number in range(1000):
-            hub.publish(event(number))
-            assert (await anext(quick)).number == number + 1
-        assert [one async for one in slow] == []
+        hub = EventHub()
+        with hub.subscription() as slow, hub.subscription() as quick:
+            for number in range(1000):
+                hub.publish(event(number))
+                assert (await anext(quick)).number == number + 1
+            assert [one async for one in slow] == []
+        assert hub.subscribers == 0
 
     asyncio.run(run())

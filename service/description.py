@@ -1,0 +1,51 @@
+"""The OpenAPI description, told as it is: who needs a token, and what every refusal looks like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.gate import OPEN_PATHS
+
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_EVERYWHERE = {
+    "400": "the request is malformed",
+    "403": "the page that sends it may not use the service",
+    "421": "the Host is not this service",
+    "431": "the headers are too large",
+    "500": "the service has failed inside",
+}
+_TOKEN = {"401": "the token is missing or wrong"}
+
+
+def describe_truly(app: FastAPI) -> None:
+    """Makes the application's description say what the gate and the error handlers do."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _description(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            responses = operation["responses"]
+            # The framework's own shape of a malformed request is never sent.
+            if "HTTPValidationError" in str(responses.get("422")):
+                del responses["422"]
+            for response in responses.values():
+                if "Problem" in str(response.get("content")):
+                    response["content"] = _PROBLEM
+            needs_token = path not in OPEN_PATHS
+            for status, words in (_EVERYWHERE | (_TOKEN if needs_token else {})).items():
+                responses.setdefault(status, {"description": words, "content": _PROBLEM})
+            if needs_token:
+                operation["security"] = [{"token": []}]
+    return document

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cardio.errors
 import service.desks
 import service.gate
 import simulators.vpcd
@@ -26,10 +27,9 @@ def pages() -> dict[str, str]:
 def _errors() -> str:
     lines = [_MADE, "# 错误 / Errors\n"]
     lines += ["Every answer that says no carries one of these slugs as `code`; `remedy` is what the clerk does now.\n"]
-    assert service.desks.StoppingError and simulators.vpcd.NoVirtualReaderError  # imported for their errors
     lines += ["| code | 发生了什么 / what happened | 现在怎么办 / what to do now | HTTP | exit | driver code |"]
     lines += ["|---|---|---|---|---|---|"]
-    for kind in sorted(_kinds(CardioError), key=lambda kind: (kind.__module__, kind.exit_status, kind.code)):
+    for kind in sorted(_kinds(), key=lambda kind: (kind.__module__, kind.exit_status, kind.code)):
         lines.append(
             f"| `{kind.code}` | {kind.title} / {kind.title_en} | {kind.remedy} / {kind.remedy_en} "
             f"| {kind.status} | {kind.exit_status} | {kind.driver_code if kind.driver_code is not None else '–'} |"
@@ -38,13 +38,13 @@ def _errors() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _kinds(kind: type[CardioError]) -> Iterator[type[CardioError]]:
-    if kind not in (CardioError, service.gate.GateError):
-        yield kind
-    for below in kind.__subclasses__():
-        # Only those that an answer can carry: not one item's fault, nor the framework's "no such address".
-        if below.__module__ in ("cardio.errors", "service.gate", "service.desks", "simulators.vpcd"):
-            yield from _kinds(below)
+def _kinds() -> Iterator[type[CardioError]]:
+    """The errors that an answer can carry, by the modules that they live in."""
+    for module in (cardio.errors, service.gate, service.desks, simulators.vpcd):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, CardioError) and kind.__module__ == module.__name__:
+                if kind not in (CardioError, service.gate.GateError):
+                    yield kind
 
 
 def _layouts() -> str:

@@ -106,7 +106,7 @@ class SoftwareReader:
                 raise CardMuteError()
             card.reset()
             return SoftwareConnection(self, card, event_counter, held)
-        except BaseException:
+        except BaseException:  # whatever goes wrong, nobody holds the card
             held.release()
             raise
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from cardio.errors import CardioError
 from cardio.model import ReaderStatus
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.reader import AnyCard
@@ -53,7 +54,7 @@ class Daemon:
     def _has_readers(self) -> bool:
         try:
             return len(PcscSource().readers()) == 2 * len(PORTS)
-        except Exception:
+        except CardioError:
             return False
 
     def stop(self, how: int = signal.SIGTERM) -> None:

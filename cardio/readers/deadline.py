@@ -25,7 +25,7 @@ def run_within(seconds: float, function: Callable[[], Result]) -> Result:
     def work() -> None:
         try:
             outcome.put((function(), None))
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, it belongs to the thread that waits
             outcome.put((None, error))
 
     threading.Thread(target=work, name="cardio-reading", daemon=True).start()

@@ -14,3 +14,14 @@ class ReaderList(Answer):
 
 class Health(Answer):
     status: str
+
+
+class PersonaChoice(Answer):
+    id: str
+    title: str
+    title_en: str
+
+
+class SimulatorChoices(Answer):
+    personas: tuple[PersonaChoice, ...]
+    faults: tuple[str, ...]

@@ -108,8 +108,10 @@ class Desks:
         match event.kind:
             case EventKind.SERVICE_DOWN | EventKind.SERVICE_UP:
                 self._service_down = event.kind is EventKind.SERVICE_DOWN
-            case EventKind.READER_REMOVED if event.reader in self._desks:
-                self._desks.pop(event.reader).close()
+            case EventKind.READER_REMOVED:
+                gone = self._desks.pop(event.reader or "", None)
+                if gone is not None:
+                    gone.close()
             case _ if event.reader is not None:
                 self._update(event.reader, event)
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cardio.errors import ReaderNotFoundError
+from service.answers import PersonaChoice, SimulatorChoices
 from simulators.faults import FAULTS, with_fault
 from simulators.personas import find_persona, personas
 from simulators.reader import AnyCard, SoftwareReader, SoftwareReaders
 
 DEFAULT_PERSONAS = ("adult", "rare-name", "third-closed")
-
-
-@dataclass(frozen=True, slots=True)
-class PersonaName:
-    id: str
-    title: str
-    title_en: str
 
 
 class SimulatedReaders(SoftwareReaders):
@@ -45,9 +38,7 @@ class SimulatedReaders(SoftwareReaders):
         return found
 
     @staticmethod
-    def personas() -> list[PersonaName]:
-        return [PersonaName(p.id, p.title, p.title_en) for p in personas().values()]
-
-    @staticmethod
-    def faults() -> tuple[str, ...]:
-        return FAULTS
+    def choices() -> SimulatorChoices:
+        """The personas and faults that there are."""
+        listed = (PersonaChoice(id=p.id, title=p.title, title_en=p.title_en) for p in personas().values())
+        return SimulatorChoices(personas=tuple(listed), faults=FAULTS)

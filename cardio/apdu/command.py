@@ -45,9 +45,6 @@ class CommandApdu:
     def header(self) -> bytes:
         return bytes((self.cla, self.ins, self.p1, self.p2))
 
-    def without_expected_length(self) -> Self:
-        return replace(self, expected_length=None)
-
     def with_expected_length(self, expected_length: int) -> Self:
         return replace(self, expected_length=expected_length)
 

@@ -218,6 +218,8 @@ class Layout:
     algorithm: Literal["3DES", "SSF33", "SM4"]
     """What cards of this generation use when they do not say."""
     applications: tuple[Application, ...]
+    algorithm_markers: dict[str, Literal["3DES", "SSF33", "SM4"]] = field(default_factory=dict)
+    """What the marker in the FCI of the environment stands for, by two hex digits."""
     keys: tuple[Key, ...] = ()
     note: str | None = None
     origin: str = field(default="", compare=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
@@ -29,8 +29,14 @@ HOLDER_FILE = "SSSE/EF06"
 SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
 """Where residence, household registration and nationality are; a PIN or key opens them on most cards."""
 _SPEC_VERSION, _ISSUER_NUMBER = "spec_version", "issuer_number"
-_ALGORITHM_MARKERS: dict[int, Algorithm] = {1: "3DES", 2: "SSF33", 3: "SM4"}
-_BLOCKED = frozenset({StatusWord.SELECTED_FILE_INVALIDATED, StatusWord.FUNCTION_NOT_SUPPORTED, 0x6983, 0x9303})
+_BLOCKED = frozenset(
+    {
+        StatusWord.SELECTED_FILE_INVALIDATED,
+        StatusWord.FUNCTION_NOT_SUPPORTED,
+        StatusWord.AUTHENTICATION_BLOCKED,
+        0x9303,  # application permanently blocked
+    }
+)
 _NOT_HERE = frozenset(
     {
         StatusWord.FILE_NOT_FOUND,
@@ -72,7 +78,7 @@ def read_card(manners: FamilyManners, *, supplement: bool = True, t1: bool = Fal
         CardGarbledError: nothing that it answers is a record.
     """
     default = layout_of(DEFAULT_GENERATION)
-    marker = _Marker(t1=t1)
+    marker = _Marker(default.algorithm_markers, t1=t1)
     # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
     yield from marker.select(default.environment, fetch=not manners.algorithms)
 
@@ -91,8 +97,7 @@ def read_card(manners: FamilyManners, *, supplement: bool = True, t1: bool = Fal
     contents.marker_problem = marker.problem
     if marker.problem is None:
         if marker.fetched:
-            named = layout.algorithm if marker.value is None else _ALGORITHM_MARKERS[marker.value]
-            manners.algorithms[layout.generation] = named
+            manners.algorithms[layout.generation] = marker.named or layout.algorithm
         contents.algorithm = manners.algorithms[layout.generation]
     if supplement:
         yield from _read_application(contents, "DF01", SUPPLEMENT, manners, profile)
@@ -103,9 +108,11 @@ def read_card(manners: FamilyManners, *, supplement: bool = True, t1: bool = Fal
 class _Marker:
     """Selecting the environment, and what its FCI says about the algorithm."""
 
+    meanings: Mapping[str, Algorithm]
     t1: bool
     fetched: bool = False
-    value: int | None = None
+    named: Algorithm | None = None
+    """The algorithm; None where the card names none."""
     problem: Meaning | None = None
 
     def select(self, environment: Application, *, fetch: bool) -> Plan[None]:
@@ -134,11 +141,14 @@ class _Marker:
         if not fci:
             return
         try:
-            self.value = Fci.from_bytes(fci).algorithm_marker
+            marker = Fci.from_bytes(fci).algorithm_marker
         except CardGarbledError:
             self.problem = Meaning("应用选择信息无法解析，算法未知", "the answer to SELECT cannot be parsed")
-        if self.value is not None and self.value not in _ALGORITHM_MARKERS:
-            self.problem = Meaning(f"算法标识 {self.value:02X} 未知", f"algorithm marker {self.value:02X} is unknown")
+            return
+        if marker is not None:
+            self.named = self.meanings.get(f"{marker:02X}")
+            if self.named is None:
+                self.problem = Meaning(f"算法标识 {marker:02X} 未知", f"algorithm marker {marker:02X} is unknown")
 
 
 def _not_this_card(response: ResponseApdu) -> NotASocialSecurityCardError:

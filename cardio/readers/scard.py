@@ -54,10 +54,7 @@ SERVICE_LOST = frozenset({E_NO_SERVICE, E_SERVICE_STOPPED, E_INVALID_HANDLE, E_C
 """The service stopped, was restarted or killed: the context is worth nothing any more."""
 
 _ERRORS: dict[int, type[CardioError]] = {
-    E_NO_SERVICE: PcscUnavailableError,
-    E_SERVICE_STOPPED: PcscUnavailableError,
-    E_INVALID_HANDLE: PcscUnavailableError,
-    E_COMM_ERROR: PcscUnavailableError,
+    **dict.fromkeys(SERVICE_LOST, PcscUnavailableError),
     E_NO_READERS: ReaderGoneError,
     E_UNKNOWN_READER: ReaderGoneError,
     E_READER_UNAVAILABLE: ReaderGoneError,
@@ -81,8 +78,7 @@ _POLKIT = (
 
 STATE_UNAWARE, STATE_CHANGED = 0x0000, 0x0002
 STATE_UNKNOWN, STATE_UNAVAILABLE, STATE_EMPTY, STATE_PRESENT = 0x0004, 0x0008, 0x0010, 0x0020
-STATE_EXCLUSIVE, STATE_IN_USE, STATE_MUTE, STATE_UNPOWERED = 0x0080, 0x0100, 0x0200, 0x0400
-INFINITE = 0xFFFFFFFF
+STATE_EXCLUSIVE, STATE_IN_USE, STATE_MUTE = 0x0080, 0x0100, 0x0200
 PNP_NOTIFICATION = "\\\\?PnP?\\Notification"
 
 

@@ -8,18 +8,8 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from cardio.model import Answer, Problem
+from service.answers import SimulatorChoices
 from service.simulated import SimulatedReaders
-
-
-class PersonaChoice(Answer):
-    id: str
-    title: str
-    title_en: str
-
-
-class SimulatorChoices(Answer):
-    personas: tuple[PersonaChoice, ...]
-    faults: tuple[str, ...]
 
 
 class SimulatedCard(Answer):
@@ -34,10 +24,7 @@ def simulator_router(readers: SimulatedReaders) -> APIRouter:
     @router.get("")
     async def choices() -> SimulatorChoices:
         """The personas and faults that there are."""
-        return SimulatorChoices(
-            personas=tuple(PersonaChoice(id=p.id, title=p.title, title_en=p.title_en) for p in readers.personas()),
-            faults=readers.faults(),
-        )
+        return readers.choices()
 
     not_found: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "no such simulated reader"}}
 

@@ -21,7 +21,7 @@ from cardio.filesystem import plan
 from cardio.filesystem.manners import MannersStore, family_of
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
-from cardio.readers.deadline import run_within
+from cardio.readers.deadline import Worker
 
 OPERATION_SECONDS = 9.0
 """How long one reading may take in all; people are told within ten seconds."""
@@ -105,12 +105,14 @@ def read_card(
     trace: Trace | None = None,
     today: date | None = None,
     seconds: float = OPERATION_SECONDS,
+    worker: Worker | None = None,
 ) -> CardReading:
     """Connects, reads who the card belongs to, and lets the card go.
 
     A reading that another program's reset interrupts is begun again, since it changes nothing on the card.
 
-    The work is done on a thread of its own, so that a reader that hangs costs ``seconds`` and no more.
+    The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
+    or one of its own.
 
     Raises:
         ReaderBusyError: another program did not let go of the card in time.
@@ -135,9 +137,13 @@ def read_card(
                 continue
         return attempt()
 
+    mine = worker or Worker()
     try:
-        return run_within(seconds, attempts)
+        return mine.run_within(seconds, attempts)
     except ReaderTimeoutError as error:
         if connected.is_set():
             raise
         raise ReaderBusyError() from error
+    finally:
+        if worker is None:
+            mine.close()

@@ -13,6 +13,7 @@ from cardio.errors import PcscUnavailableError, ReaderBusyError, ReaderError, Re
 from cardio.filesystem.manners import MannersStore
 from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader, ReaderSource
+from cardio.readers.deadline import Worker
 from service.answers import ReaderList
 
 _LEAST_SECONDS = 0.5
@@ -29,11 +30,17 @@ class StoppingError(ReaderError):
 
 
 class _Line:
-    """The thread of a desk and those who wait for it."""
+    """The thread of a desk, the worker it reads with, and those who wait for it."""
 
     def __init__(self, name: str) -> None:
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")
+        self.worker = Worker()
         self.waiting = 0
+
+    def close(self) -> None:
+        """Those who wait are still served."""
+        self.thread.submit(self.worker.close)
+        self.thread.shutdown(wait=False)
 
 
 class Desk:
@@ -61,7 +68,7 @@ class Desk:
             raise ReaderBusyError("读卡请求过多，请稍候", "too many readings are waiting at this reader")
         line.waiting += 1
         try:
-            reading = asyncio.wrap_future(line.thread.submit(self._read, supplement, time.monotonic()))
+            reading = asyncio.wrap_future(line.thread.submit(self._read, line.worker, supplement, time.monotonic()))
             ends: set[asyncio.Future[Any]] = {reading, self._stopping}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
@@ -71,21 +78,21 @@ class Desk:
         finally:
             line.waiting -= 1
 
-    def _read(self, supplement: bool, asked: float) -> CardReading:
+    def _read(self, worker: Worker, supplement: bool, asked: float) -> CardReading:
         left = asked + OPERATION_SECONDS - time.monotonic()
         if left < _LEAST_SECONDS:
             raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
-        return read_card(self.reader, supplement=supplement, manners=self._manners, seconds=left)
+        return read_card(self.reader, supplement=supplement, manners=self._manners, seconds=left, worker=worker)
 
     def renew(self) -> None:
         """Another card, another thread: one that hangs with the last card holds up nobody."""
         if self._line.waiting:
-            self._line.thread.shutdown(wait=False)
+            self._line.close()
             self._line = _Line(self.reader.name)
 
     def close(self) -> None:
         """Those who wait are answered by the reader itself: it has gone."""
-        self._line.thread.shutdown(wait=False)
+        self._line.close()
 
 
 class Desks:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 from operator import xor
-from typing import TYPE_CHECKING, Any, Self
-
-import construct as c
+from typing import Self
 
 from cardio.apdu.wire import DEFAULT_TA1
 from cardio.errors import CardGarbledError
@@ -15,37 +13,22 @@ from cardio.errors import CardGarbledError
 MAXIMUM_LENGTH = 33
 
 
-if TYPE_CHECKING:
-    _Named = c.Construct[list[tuple[str, int]], list[tuple[str, int]]]
-else:
-    _Named = c.Construct
+_INTERFACE_BYTES = ((0x10, "TA"), (0x20, "TB"), (0x40, "TC"), (0x80, "TD"))
 
 
-class _InterfaceBytes(_Named):
+def _interface_bytes(raw: bytes) -> tuple[tuple[str, int], ...]:
     """TA1, TB1 … by name and value: T0 says which come first, each TD which come after it."""
-
-    def _parse(self, stream: Any, context: Any, path: str) -> list[tuple[str, int]]:
-        named: list[tuple[str, int]] = []
-        announced: int | None = context.t0
-        group = 0
-        while announced is not None:
-            group += 1
-            present = [
-                name for bit, name in ((0x10, "TA"), (0x20, "TB"), (0x40, "TC"), (0x80, "TD")) if announced & bit
-            ]
-            values = c.stream_read(stream, len(present), path)
-            named += [(f"{name}{group}", value) for name, value in zip(present, values, strict=True)]
-            announced = named[-1][1] if "TD" in present else None
-        return named
-
-
-_ATR = c.Struct(
-    "ts" / c.OneOf(c.Byte, [0x3B, 0x3F]),
-    "t0" / c.Byte,
-    "interface_bytes" / _InterfaceBytes(),
-    "historical_bytes" / c.Bytes(lambda this: this.t0 & 0x0F),
-    "rest" / c.GreedyBytes,
-)
+    named: list[tuple[str, int]] = []
+    announced, group = raw[1], 1
+    while announced:
+        following, announced = announced, 0
+        for bit, name in _INTERFACE_BYTES:
+            if following & bit:
+                value = raw[2 + len(named)]
+                named.append((f"{name}{group}", value))
+                announced = value if name == "TD" else 0
+        group += 1
+    return tuple(named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +60,18 @@ class Atr:
         if not 2 <= len(raw) <= MAXIMUM_LENGTH:
             raise CardGarbledError("ATR 长度不合标准", f"an ATR has 2 to {MAXIMUM_LENGTH} bytes, not {len(raw)}")
         try:
-            parsed = _ATR.parse(raw)
-        except c.ConstructError as error:
-            raise CardGarbledError("ATR 无法解析", "the ATR does not follow ISO 7816-3") from error
-        named = tuple(parsed.interface_bytes)
+            named = _interface_bytes(raw)
+        except IndexError:
+            raise CardGarbledError("ATR 无法解析", "the ATR ends before what it announces") from None
+        if raw[0] not in (0x3B, 0x3F):
+            raise CardGarbledError("ATR 无法解析", "an ATR begins with 3B or 3F")
         protocols = [value & 0x0F for name, value in named if name.startswith("TD")]
         has_check_byte = any(protocol != 0 for protocol in protocols)
-        if len(parsed.rest) != has_check_byte:
+        start = 2 + len(named)
+        end = start + (raw[1] & 0x0F)
+        if len(raw) != end + has_check_byte:
             raise CardGarbledError("ATR 长度与内容不符", "the ATR's size does not match what it announces")
         if has_check_byte and reduce(xor, raw[1:]) != 0:
             raise CardGarbledError("ATR 校验字节错误", "the ATR's check byte is wrong")
         offered = tuple(dict.fromkeys(protocol for protocol in protocols if protocol != 15)) or (0,)
-        return cls(raw, named, bytes(parsed.historical_bytes), offered)
+        return cls(raw, named, raw[start:end], offered)

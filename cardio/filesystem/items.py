@@ -1,4 +1,4 @@
-"""Values of data items: from the bytes on the card and back, declared with construct.
+"""Values of data items: from the bytes on the card and back.
 
 Reading is lenient (社会保障卡 in the field is filled with 00, FF or blanks, dates stand in ASCII, values are
 too long), writing is strict: left-aligned, ``an`` filled with 00 and ``cn`` with F, never longer than the item.
@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
-
-import construct as c
 
 from cardio.errors import DecodeError, UsageError
 from cardio.filesystem.layout import Format, Item, Kind
@@ -89,28 +87,27 @@ def _read_number_in(read: Callable[[bytes], str | None]) -> Callable[[bytes], in
     return read_number
 
 
-def _codec(read: Callable[[bytes], Any], write: Callable[[Any, int], bytes]) -> Any:
-    """A construct of one value; ``length`` in its context is the length of the item."""
-    return c.ExprAdapter(
-        c.GreedyBytes,
-        lambda raw, context: read(raw),
-        lambda value, context: b"" if value is None else write(value, context.length),
-    )
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How one kind of value is read, and written to an item of so many bytes."""
+
+    read: Callable[[bytes], Any]
+    write: Callable[[Any, int], bytes]
 
 
-_TEXT = _codec(_read_text, lambda text, length: encode_text(text))
-_DIGITS = _codec(_read_digits, lambda digits, length: _write_digits(digits))
-_DATE = _codec(_read_date, lambda value, length: _write_date(value))
-_HEX = _codec(lambda raw: raw.hex().upper(), lambda text, length: bytes.fromhex(text))
-_AN_NUMBER = _codec(_read_number_in(_read_text), lambda number, length: str(number).zfill(length).encode())
-_CN_NUMBER = _codec(_read_number_in(_read_digits), lambda number, length: _write_digits(str(number)))
-_BINARY_NUMBER = _codec(lambda raw: int.from_bytes(raw, "big"), lambda number, length: number.to_bytes(length, "big"))
+_TEXT = _Codec(_read_text, lambda text, length: encode_text(text))
+_DIGITS = _Codec(_read_digits, lambda digits, length: _write_digits(digits))
+_DATE = _Codec(_read_date, lambda value, length: _write_date(value))
+_HEX = _Codec(lambda raw: raw.hex().upper(), lambda text, length: bytes.fromhex(text))
+_AN_NUMBER = _Codec(_read_number_in(_read_text), lambda number, length: str(number).zfill(length).encode())
+_CN_NUMBER = _Codec(_read_number_in(_read_digits), lambda number, length: _write_digits(str(number)))
+_BINARY_NUMBER = _Codec(lambda raw: int.from_bytes(raw, "big"), lambda number, length: number.to_bytes(length, "big"))
 _WRITTEN = {Format.AN: _TEXT, Format.CN: _DIGITS, Format.B: _HEX, Format.B_TLV: _HEX}
 _NUMBERS = {Format.AN: _AN_NUMBER, Format.CN: _CN_NUMBER, Format.B: _BINARY_NUMBER}
 _BY_KIND = {Kind.DATE: _DATE, Kind.HEX: _HEX}
 
 
-def _codec_of(item: Item) -> Any:
+def _codec_of(item: Item) -> _Codec:
     if item.kind in (Kind.AMOUNT, Kind.NUMBER):
         return _NUMBERS[item.format]
     return _BY_KIND.get(item.kind) or _WRITTEN[item.format]
@@ -128,9 +125,9 @@ def decode_value(item: Item, raw: bytes) -> Value | None:
     if item.cut:
         raw = raw[: item.length]
     fills = FILL if item.format is Format.AN or item.kind is Kind.DATE else FILL[:2]
-    if item.format is not Format.B and any(raw == bytes((fill,)) * len(raw) for fill in fills):
+    if item.format is not Format.B and (not raw or (raw[0] in fills and raw.count(raw[0]) == len(raw))):
         return None
-    value: Value | None = _codec_of(item).parse(raw)
+    value: Value | None = _codec_of(item).read(raw)
     return value
 
 
@@ -141,7 +138,7 @@ def encode_value(item: Item, value: Value | None) -> bytes:
         UsageError: the value does not fit the item.
     """
     try:
-        raw: bytes = _codec_of(item).build(value, length=item.length)
+        raw = b"" if value is None else _codec_of(item).write(value, item.length)
     except (ValueError, AttributeError, TypeError, OverflowError) as error:
         raise UsageError(f"{item.label}：值不合格式", f"{item.name}: the value does not fit its format") from error
     if len(raw) > item.length:

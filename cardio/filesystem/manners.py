@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, PlainSerializer, ValidationError
 
 from cardio.apdu.atr import Atr
 from cardio.apdu.commands import RecordMode
@@ -32,6 +32,8 @@ _BELIEVED = timedelta(days=30)
 Algorithm = Literal["3DES", "SSF33", "SM4"]
 Shape = tuple[tuple[Annotated[int, Field(ge=1, le=0xFE)], Annotated[int, Field(ge=0, le=0xFD)]], ...]
 """Tag and value length of each record of a file, in record order."""
+Paths = Annotated[set[str], PlainSerializer(sorted)]
+"""Paths of files, written in order: what says the same must not look like something new learnt."""
 
 
 class Reference(StrEnum):
@@ -83,24 +85,24 @@ MANNERS_BY_COST: tuple[Manner, ...] = (
 class IssuerProfile(BaseModel):
     """What the cards of one issuer hold."""
 
-    shapes: dict[str, Shape] = {}
-    closed: set[str] = set()
+    shapes: dict[str, Shape] = Field(default_factory=dict)
+    closed: Paths = Field(default_factory=set)
     """Files that the layout closes, and that were closed indeed."""
-    absent: set[str] = set()
+    absent: Paths = Field(default_factory=set)
 
 
 class FamilyManners(BaseModel):
     """What the cards of one family allow."""
 
     learnt_on: date | None = None
-    files: dict[str, Manner] = {}
-    applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = {}
+    files: dict[str, Manner] = Field(default_factory=dict)
+    applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = Field(default_factory=dict)
     """P1 with which SELECT reaches an application (DF)."""
-    algorithms: dict[int, Algorithm] = {}
+    algorithms: dict[int, Algorithm] = Field(default_factory=dict)
     """What the FCI of today's first card named, by generation. Who needs to be sure asks the card itself."""
-    issuer_shapes: dict[str, Shape] = {}
+    issuer_shapes: dict[str, Shape] = Field(default_factory=dict)
     """Shapes of files that are read before the issuer is known."""
-    issuers: dict[str, IssuerProfile] = {}
+    issuers: dict[str, IssuerProfile] = Field(default_factory=dict)
     issuers_on: date | None = None
     """The day on which algorithms, shapes and the issuers' profiles were learnt."""
 

@@ -5,34 +5,71 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from cardio.errors import ReaderTimeoutError
 
 Result = TypeVar("Result")
 
 
-def run_within(seconds: float, function: Callable[[], Result]) -> Result:
-    """Runs a function on a thread of its own and gives its result, or raises what it raises.
+@dataclass(frozen=True, slots=True)
+class _Job:
+    function: Callable[[], Any]
+    outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = field(default_factory=queue.SimpleQueue)
 
-    PC/SC has calls that no one can interrupt: a transmit that hangs, a transaction that is never granted.
 
-    Raises:
-        ReaderTimeoutError: it has not returned in time. Its thread goes on, and nobody waits for it any more.
-    """
-    outcome: queue.SimpleQueue[tuple[Result, None] | tuple[None, BaseException]] = queue.SimpleQueue()
-
-    def work() -> None:
+def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
+    while (job := jobs.get()) is not None:
         try:
-            outcome.put((function(), None))
+            job.outcome.put((job.function(), None))
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
-            outcome.put((None, error))
+            job.outcome.put((None, error))
+        del job  # nothing of the last card outlives its reading
 
-    threading.Thread(target=work, name="cardio-reading", daemon=True).start()
-    try:
-        result, error = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise ReaderTimeoutError() from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
+
+class Worker:
+    """A thread that can be given up: PC/SC has calls that no one can interrupt.
+
+    It does one thing at a time and may be asked from one thread at a time. Starting a thread costs several times
+    what asking a waiting one does, so whoever reads often keeps a worker.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] | None = None
+
+    def run_within(self, seconds: float, function: Callable[[], Result]) -> Result:
+        """Runs a function on the worker's thread and gives its result, or raises what it raises.
+
+        Raises:
+            ReaderTimeoutError: it has not returned in time. Its thread goes on, and nobody waits for it any more;
+                the next function gets a new one.
+        """
+        if self._jobs is None:
+            self._jobs = queue.SimpleQueue()
+            threading.Thread(target=_work, args=(self._jobs,), name="cardio-reading", daemon=True).start()
+        job = _Job(function)
+        self._jobs.put(job)
+        try:
+            result, error = job.outcome.get(timeout=seconds)
+        except BaseException as interrupted:
+            self.close()
+            if isinstance(interrupted, queue.Empty):
+                raise ReaderTimeoutError() from None
+            raise
+        if error is not None:
+            raise error
+        done: Result = result
+        return done
+
+    def close(self) -> None:
+        """Lets the thread end as soon as it comes back."""
+        if self._jobs is not None:
+            self._jobs.put(None)
+            self._jobs = None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

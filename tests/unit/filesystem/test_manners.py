@@ -92,6 +92,22 @@ def test_the_file_names_nobody(store: MannersStore) -> None:
         assert personal and personal not in kept
 
 
+def test_what_says_the_same_is_not_written_again(store: MannersStore) -> None:
+    """Each write costs a quarter of a reading; the order in which a set was filled is nothing new."""
+    assert store.path is not None
+    paths = [f"DF{number:02X}/EF05" for number in range(40)]
+    manners = store.load("F", TODAY)
+    manners.issuer("9156", "2.0").closed.update(paths)
+    store.save("F", manners)
+    written = store.path.stat().st_ino
+    again = store.load("F", TODAY)
+    again.issuer("9156", "2.0").closed = set()
+    for path in reversed(paths):
+        again.issuer("9156", "2.0").closed.add(path)
+    store.save("F", again)
+    assert store.path.stat().st_ino == written
+
+
 def test_families_are_bounded(store: MannersStore) -> None:
     store.save("F", FamilyManners(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
     assert store.path is not None

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from bench import counts, events, pcsc, software_card
+from bench import counts, events, pcsc, software_card, whole_card
 
-_MEASUREMENTS = {"counts": counts, "software-card": software_card, "pcsc": pcsc, "events": events}
+_MEASUREMENTS = {
+    "counts": counts,
+    "whole-card": whole_card,
+    "software-card": software_card,
+    "pcsc": pcsc,
+    "events": events,
+}
 
 
 def main() -> None:

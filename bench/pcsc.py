@@ -67,7 +67,7 @@ def _measure(slot: Slot, store: MannersStore, pairs: int) -> tuple[float, float,
     return statistics.median(ours), statistics.median(bare), statistics.median(ratios), len(commands)
 
 
-def _be_the_card(persona: Persona, port: int, seconds: float) -> None:
+def be_the_card(persona: Persona, port: int, seconds: float) -> None:
     """In a process of its own: a card does not share its reader's interpreter."""
 
     def take_time(card: AnyCard, command: bytes) -> bytes:
@@ -88,7 +88,7 @@ def main() -> None:
         slot = find_slots()[0]
         kinds = (("all at once", adult), ("by SFI", adult.model_copy(update={"manners": by_number})))
         for (seconds, pairs), (name, persona) in product(_PAIRS.items(), kinds):
-            card = Process(target=_be_the_card, args=(persona, slot.port, seconds), daemon=True)
+            card = Process(target=be_the_card, args=(persona, slot.port, seconds), daemon=True)
             card.start()
             slot.wait_for(ReaderStatus.CARD)
             store = MannersStore(Path(folder) / f"{name}.json")

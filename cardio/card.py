@@ -10,22 +10,39 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Collection
 from datetime import date
-from typing import Self
+from typing import Self, TypeVar
 
 from cardio.answer import make_reading
-from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
+from cardio.apdu.channel import Channel, Counts, Plan, TransmissionProtocol
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
-from cardio.errors import CardResetError, ReaderBusyError, ReaderTimeoutError
+from cardio.contents import card_identity, card_tree, file_content, report_files, report_sections
+from cardio.errors import CardResetError, NoPhotoError, ReaderBusyError, ReaderTimeoutError
+from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
-from cardio.filesystem.manners import MannersStore, family_of
+from cardio.filesystem.address import Address, answer
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.layout import File, Layout, Structure
+from cardio.filesystem.layout_choice import LayoutChoice
+from cardio.filesystem.manners import FamilyManners, MannersStore, family_of
+from cardio.filesystem.photo import recognise_photo
+from cardio.filesystem.reading_binary import Progress
+from cardio.filesystem.visit import Unlock, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
+from cardio.remarks import Remarks, as_error
 
 OPERATION_SECONDS = 9.0
-"""How long one reading may take in all; people are told within ten seconds."""
+"""How long one basic reading may take in all; people are told within ten seconds."""
+WHOLE_CARD_SECONDS = 60.0
+"""How long reading everything may take: a full card carries some 15 KB, 20 s at 9600 baud."""
 _RESETS_ENDURED = 2
+
+Result = TypeVar("Result")
 
 
 class SocialSecurityCard:
@@ -38,13 +55,23 @@ class SocialSecurityCard:
         *,
         manners: MannersStore | None = None,
         trace: Trace | None = None,
+        layouts: LayoutChoice | None = None,
+        unlock: Unlock | None = None,
         seconds: float = OPERATION_SECONDS,
     ) -> None:
-        """Args: ``manners`` remembers what kinds of cards allow; by default in the user's cache directory."""
+        """Args:
+        manners: remembers what kinds of cards allow; by default in the user's cache directory.
+        layouts: the layouts to choose from; by default those at hand, the user's own first.
+        unlock: obtains rights in each application that is entered.
+        """
         self._connection = connection
         self._reader = reader
         self._store = MannersStore.in_cache() if manners is None else manners
+        self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
+        self._unlock = unlock
         self._channel = Channel(connection, trace=trace, seconds=seconds)
+        self._family = family_of(connection.atr)
+        self._visit: Visit | None = None
 
     @property
     def atr(self) -> bytes:
@@ -69,16 +96,11 @@ class SocialSecurityCard:
             CardRemovedError: it was pulled out on the way; nothing is returned then.
         """
         today = today or date.today()
-        family = family_of(self.atr)
-        manners = self._store.load(family, today)
+        manners = self._store.load(self._family, today)
         contents = self._channel.run(
-            plan.read_card(
-                manners,
-                supplement=supplement,
-                t1=self._connection.protocol is TransmissionProtocol.T1,
-            )
+            plan.read_card(manners, supplement=supplement, t1=self._is_t1, layouts=self._layouts)
         )
-        self._store.save(family, manners)
+        self._store.save(self._family, manners)
         return make_reading(
             contents,
             reader=self._reader.name,
@@ -86,6 +108,157 @@ class SocialSecurityCard:
             atr=self.atr,
             today=today,
         )
+
+    # -- files --------------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> Layout:
+        """What is known of cards like this one."""
+        return self._begun().layout
+
+    def file(self, path: str) -> FileContent:
+        """One file, decoded beside raw; one that is closed or not there says so in ``unread``.
+
+        Raises:
+            UsageError: the layout has no such file.
+            CardioError: as `read`.
+        """
+        visit = self._begun()
+        return file_content(visit.layout, self._read_file(visit.layout.required_file(path)))
+
+    def dump(self, *, progress: Progress | None = None) -> CardDump:
+        """Everything that the card gives, file by file.
+
+        Args:
+            progress: told after each file: files done, files in all.
+        """
+        visit = self._begun()
+        readings = self._read_files(_readable(visit.layout), progress=progress)
+        return CardDump(
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            card=card_identity(visit.contents),
+            files=tuple(file_content(visit.layout, reading) for reading in readings),
+        )
+
+    def tree(self, *, progress: Progress | None = None) -> CardTree:
+        """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
+        visit = self._begun()
+        self._read_files(_readable(visit.layout), limit=1, progress=progress)
+        return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated)
+
+    def report(self, name: str, *, progress: Progress | None = None) -> Report:
+        """What the card says of ``insurance`` or ``employment``, topic by topic, each value with where it stands."""
+        visit = self._begun()
+        files = report_files(visit.layout, name)
+        readings = self._read_files([file for file in files if not file.internal], progress=progress)
+        remarks = Remarks()
+        for file in files:
+            if file.internal:
+                remarks.internal(file)
+        sections, totals = report_sections(visit.layout, readings, name, remarks)
+        return Report(
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            card=card_identity(visit.contents),
+            sections=sections,
+            totals=totals,
+            unread=tuple(remarks.unread),
+            warnings=tuple(remarks.warnings),
+        )
+
+    def photo(self, *, progress: Progress | None = None) -> Photo:
+        """The holder's photo.
+
+        Raises:
+            AccessNotGrantedError, FileUnreadableError: the file is closed, or cannot be read.
+            DecodeError: what it holds is no photo.
+            NoPhotoError: there is none on the card.
+        """
+        layout = self._begun().layout
+        file = next((file for file in layout.files() if file.content == "photo"), None)
+        if file is None:
+            raise NoPhotoError(f"{layout.title}没有照片文件", "cards of this generation have no photo file")
+        reading = self._read_file(file, progress=progress)
+        remarks = Remarks()
+        remarks.refused(layout, reading)
+        if reading.absent:
+            raise NoPhotoError()
+        for unread in remarks.unread:
+            raise as_error(unread)
+        shape = recognise_photo(reading.content)
+        if shape is None:
+            raise NoPhotoError()
+        remarks.read(reading, [])
+        if not shape.whole:
+            remarks.warn(
+                "incomplete-photo", None, "照片没有结束标志，可能不完整", "the photo has no end: it may be cut"
+            )
+        return Photo(
+            media_type=shape.media_type,
+            width=shape.width,
+            height=shape.height,
+            size=shape.size,
+            data=reading.content[: shape.size],
+            warnings=tuple(remarks.warnings),
+        )
+
+    def values(self, address: Address) -> str:
+        """What stands at a national address (``SSSEEF05|01|07|$``), in the same shape.
+
+        Raises:
+            UsageError: the layout has no such file or item.
+            AccessNotGrantedError, FileUnreadableError: a file is closed, or cannot be read.
+        """
+        layout = self._begun().layout
+        readings = {}
+        for part in address.parts:
+            reading = readings[part.file] = self._read_file(layout.required_file(part.file))
+            remarks = Remarks()
+            remarks.refused(layout, reading)
+            if not reading.empty:
+                for unread in remarks.unread:
+                    raise as_error(unread)
+        return answer(address, readings)
+
+    def transmit(self, command: CommandApdu) -> ResponseApdu:
+        """One command as it is. What is current on the card afterwards is not known, so files begin anew."""
+        self._visit = None
+        return self._channel.transmit(command)
+
+    # -- the way to the card --------------------------------------------------------------------
+
+    @property
+    def _is_t1(self) -> bool:
+        return self._connection.protocol is TransmissionProtocol.T1
+
+    def _begun(self) -> Visit:
+        """The visit to this card, begun when it is first needed."""
+        if self._visit is None:
+            manners = self._store.load(self._family, date.today())
+            visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, unlock=self._unlock)
+            self._channel.run(visit.begin())
+            self._visit = visit
+        return self._visit
+
+    def _run(self, step: Plan[Result], manners: FamilyManners) -> Result:
+        result = self._channel.run(step)
+        self._store.save(self._family, manners)
+        return result
+
+    def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
+        visit = self._begun()
+        return self._run(visit.read(file.path, limit=limit, progress=progress), visit.manners)
+
+    def _read_files(
+        self, files: Collection[File], *, limit: int | None = None, progress: Progress | None = None
+    ) -> list[FileReading]:
+        readings = []
+        for number, file in enumerate(files, 1):
+            readings.append(self._read_file(file, limit=limit))
+            if progress is not None:
+                progress(number, len(files))
+        return readings
 
     def close(self) -> None:
         self._connection.close()
@@ -97,19 +270,23 @@ class SocialSecurityCard:
         self.close()
 
 
-def read_card(
+def _readable(layout: Layout) -> list[File]:
+    return [file for file in layout.files() if file.structure is not Structure.INTERNAL]
+
+
+def on_card(
     reader: Reader,
+    work: Callable[[SocialSecurityCard], Result],
     *,
-    supplement: bool = True,
     manners: MannersStore | None = None,
     trace: Trace | None = None,
-    today: date | None = None,
-    seconds: float = OPERATION_SECONDS,
+    layouts: LayoutChoice | None = None,
+    seconds: float = WHOLE_CARD_SECONDS,
     worker: Worker | None = None,
-) -> CardReading:
-    """Connects, reads who the card belongs to, and lets the card go.
+) -> Result:
+    """Connects, does something with the card, and lets it go.
 
-    A reading that another program's reset interrupts is begun again, since it changes nothing on the card.
+    Work that another program's reset interrupts is begun again: it must change nothing on the card.
 
     The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
     or one of its own.
@@ -117,19 +294,21 @@ def read_card(
     Raises:
         ReaderBusyError: another program did not let go of the card in time.
         ReaderTimeoutError: the card or the reader took too long.
-        CardioError: as `SocialSecurityCard.read` and `Reader.connect` say.
+        CardioError: as the work and `Reader.connect` say.
     """
     deadline = time.monotonic() + seconds
     connected = threading.Event()
 
-    def attempt() -> CardReading:
+    def attempt() -> Result:
         connection = reader.connect()
         connected.set()
         left = deadline - time.monotonic()
-        with SocialSecurityCard(connection, reader, manners=manners, trace=trace, seconds=left) as card:
-            return card.read(supplement=supplement, today=today)
+        with SocialSecurityCard(
+            connection, reader, manners=manners, trace=trace, layouts=layouts, seconds=left
+        ) as card:
+            return work(card)
 
-    def attempts() -> CardReading:
+    def attempts() -> Result:
         for _ in range(_RESETS_ENDURED):
             try:
                 return attempt()
@@ -147,3 +326,30 @@ def read_card(
     finally:
         if worker is None:
             mine.close()
+
+
+def read_card(
+    reader: Reader,
+    *,
+    supplement: bool = True,
+    manners: MannersStore | None = None,
+    trace: Trace | None = None,
+    layouts: LayoutChoice | None = None,
+    today: date | None = None,
+    seconds: float = OPERATION_SECONDS,
+    worker: Worker | None = None,
+) -> CardReading:
+    """Who the card in a reader belongs to: `SocialSecurityCard.read` by way of `on_card`.
+
+    Raises:
+        CardioError: as those two say.
+    """
+    return on_card(
+        reader,
+        lambda card: card.read(supplement=supplement, today=today),
+        manners=manners,
+        trace=trace,
+        layouts=layouts,
+        seconds=seconds,
+        worker=worker,
+    )

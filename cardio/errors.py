@@ -23,6 +23,8 @@
         ├── NotASocialSecurityCardError not-a-social-security-card   use the right card
         ├── CardBlockedError            card-blocked                 send the holder to the issuing authority
         ├── AccessNotGrantedError       access-not-granted           get the PIN, a PSAM or an HSM
+        ├── FileUnreadableError         file-unreadable              depends on the file
+        ├── NoPhotoError                no-photo                     go on without
         ├── CardRefusedError            card-error                   depends on the status word
         ├── CardGarbledError            card-garbled                 clean the contacts, try again
         └── DecodeError                 undecodable                  one item only; the rest stands
@@ -268,6 +270,24 @@ class AccessNotGrantedError(CardError):
     remedy_en = "A PSAM card, an HSM or the holder's PIN must authorise the reading."
     status = 403
     driver_code = -27010
+
+
+class FileUnreadableError(CardError):
+    code = "file-unreadable"
+    title = "文件不能读取"
+    title_en = "The file cannot be read"
+    remedy = "请到发卡机构检查卡内文件。"
+    remedy_en = "Have the issuing authority check the card's file."
+    status = 422
+
+
+class NoPhotoError(CardError):
+    code = "no-photo"
+    title = "卡内没有照片"
+    title_en = "There is no photo on the card"
+    remedy = "请用其他方式核对持卡人。"
+    remedy_en = "Check the holder by other means."
+    status = 404
 
 
 class CardRefusedError(CardError):

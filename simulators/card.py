@@ -35,7 +35,7 @@ class SoftwareCard:
         """Args: ``algorithm_marker`` is what the FCI names (3DES, SSF33, SM4); None leaves it out."""
         self.atr = atr
         self.manners = manners or CardManners()
-        self._applications = list(applications)
+        self.applications = list(applications)
         self._algorithm_marker = algorithm_marker
         self._pin = bytes.fromhex(pin if len(pin) % 2 == 0 else pin + "F")
         self.pin_tries_left = self.manners.pin_tries
@@ -48,8 +48,9 @@ class SoftwareCard:
             0x84: self._get_challenge,
             0x20: self._verify,
         }
-        self._by_name = {app.name: app for app in self._applications if app.name}
-        self._by_id = {app.file_id: app for app in self._applications}
+        self._by_name = {app.label.encode("gb18030"): app for app in self.applications if app.label}
+        self._by_name |= {app.name: app for app in self.applications if app.name}
+        self._by_id = {app.file_id: app for app in self.applications}
         # The commonest manners as plain attributes: READ RECORD is asked for a hundred thousand times a second.
         self._modes = self.manners.record_modes
         self._tells_length = self.manners.wrong_length is WrongLength.TELL
@@ -58,7 +59,7 @@ class SoftwareCard:
     def reset(self) -> None:
         """Power on or warm reset: nothing selected but the root, no right held, no answer waiting."""
         at_once = self.manners.application_at_power_up
-        self._application: CardApplication | None = self._applications[0] if at_once else None
+        self._application: CardApplication | None = self.applications[0] if at_once else None
         self._file: CardFile | None = None
         self._pointer = 0
         self._rights: set[str] = set()
@@ -116,7 +117,7 @@ class SoftwareCard:
         application = self._by_name.get(name)
         if application is None:
             return b"\x6a\x82"
-        if 0x04 not in self.manners.select_application_p1 and application is not self._applications[0]:
+        if 0x04 not in self.manners.select_application_p1 and application is not self.applications[0]:
             return b"\x6a\x86"
         return self._enter(application)
 
@@ -134,7 +135,7 @@ class SoftwareCard:
         own = b""
         if application.directory_sfi is not None:
             own += bytes((0x88, 0x01, application.directory_sfi))
-        if self._algorithm_marker is not None and application is self._applications[0]:
+        if self._algorithm_marker is not None and application is self.applications[0]:
             own += bytes((0x9F, 0x0C, 0x03, 0x86, 0x01, _ALGORITHM_CODES[self._algorithm_marker]))
         if own:
             content += bytes((0xA5, len(own))) + own
@@ -225,7 +226,8 @@ class SoftwareCard:
     def _may_read(self, file: CardFile) -> bool:
         if file.path in self.manners.closed_files:
             return False
-        return file.read.allows(self._rights) or file.path in self.manners.open_files
+        opened = self.manners.all_files_open or file.path in self.manners.open_files
+        return opened or file.read.allows(self._rights)
 
     def _with_wrong_length(self, command: bytes, data: bytes) -> bytes:
         asked = _expected_length(command)

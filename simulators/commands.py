@@ -11,17 +11,16 @@ from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
-    from simulators.reader import SoftwareReaders
+    from simulators.persona_readers import PersonaReaders
 
 PREFIX = "sim:"
 
 
-def simulated_readers() -> SoftwareReaders:
-    """One reader for each persona, with that card in it."""
-    from simulators.personas import personas
-    from simulators.reader import SoftwareReader, SoftwareReaders
+def simulated_readers() -> PersonaReaders:
+    """One reader for each persona, with that card in it; ``sim:my.toml`` is one's own."""
+    from simulators.persona_readers import PersonaReaders
 
-    return SoftwareReaders(SoftwareReader(PREFIX + persona.id, persona.card()) for persona in personas().values())
+    return PersonaReaders(PREFIX)
 
 
 def _add_arguments(parser: ArgumentParser) -> None:

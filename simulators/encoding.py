@@ -5,25 +5,63 @@ Nothing here comes from the library's decoders, so that the two can contradict e
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
 
 from cardio.filesystem.layout import Item
 
 Scalar = str | int | date | None
+Content = Any
+"""A scalar, a table of the items inside, or a list of either where an item stands several times."""
 _RAW_PREFIX = "hex:"
 
 
-def value_bytes(item: Item, value: Scalar, *, fill: bytes | None = None) -> bytes:
+def item_bytes(item: Item, content: Content, *, fill: bytes | None = None) -> bytes:
+    """The value of an item with all that is inside it, at its full defined length.
+
+    Raises:
+        ValueError: the content does not fit the item.
+    """
+    if not item.items or is_raw(content):
+        return value_bytes(item, content, fill=fill)
+    if content is None:
+        content = {}
+    if not isinstance(content, Mapping):
+        if item.format == "b-tlv":
+            raise ValueError(f"{item.name}: a table of its items is wanted")
+        return value_bytes(item, content, fill=fill)
+    strangers = set(content) - {inner.name for inner in item.items}
+    if strangers:
+        raise ValueError(f"{item.name}: no such items: {sorted(strangers)}")
+    if item.format == "cn":
+        digits = "".join(str(content.get(part.name, "0" * part.length)) for part in item.items)
+        return value_bytes(item, digits, fill=fill)
+    return b"".join(_placed(inner, content.get(inner.name), fill) for inner in item.items)
+
+
+def _placed(item: Item, content: Content, fill: bytes | None) -> bytes:
+    raw = item_bytes(item, content, fill=fill)
+    return raw if item.tag is None else bytes((item.tag, len(raw))) + raw
+
+
+def is_raw(content: Content) -> bool:
+    return isinstance(content, str) and content.startswith(_RAW_PREFIX)
+
+
+def value_bytes(item: Item, value: Content, *, fill: bytes | None = None) -> bytes:
     """The value of an item at its full defined length; ``hex:…`` gives the bytes themselves.
 
     Raises:
         ValueError: the value does not fit the item.
     """
-    if isinstance(value, str) and value.startswith(_RAW_PREFIX):
+    if isinstance(value, (list, dict)):
+        raise ValueError(f"{item.name}: one plain value is wanted")
+    if is_raw(value):
         return bytes.fromhex(value.removeprefix(_RAW_PREFIX))
     if item.format == "cn":
         # 压缩 BCD, 左对齐, 右补 F.
-        digits = f"{value:%Y%m%d}" if isinstance(value, date) else "" if value is None else str(value)
+        digits = _digits(item, value)
         if len(digits) > 2 * item.length:
             raise ValueError(f"{item.name}: {len(digits)} digits in {item.length} bytes")
         if fill is not None and not digits:
@@ -31,13 +69,49 @@ def value_bytes(item: Item, value: Scalar, *, fill: bytes | None = None) -> byte
         return bytes.fromhex(digits.ljust(2 * item.length, "F"))
     if item.format == "an":
         # 左对齐, 右补十六进制 0.
-        raw = text_bytes("" if value is None else str(value))
+        raw = text_bytes(_text(item, value))
         if len(raw) > item.length:
             raise ValueError(f"{item.name}: {len(raw)} bytes in {item.length}")
         return raw.ljust(item.length, fill or b"\x00")
     if isinstance(value, int):
         return value.to_bytes(item.length, "big")
-    return bytes.fromhex(value) if isinstance(value, str) else bytes(item.length)
+    raw = bytes.fromhex(value) if isinstance(value, str) else bytes(item.length)
+    if item.length and len(raw) > item.length:
+        raise ValueError(f"{item.name}: {len(raw)} bytes in {item.length}")
+    return raw.ljust(item.length, b"\x00")
+
+
+def _digits(item: Item, value: Scalar) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y%m%d%H%M%S}"
+    if isinstance(value, date):
+        return f"{value:%Y%m%d}"
+    digits = "" if value is None else str(value).replace("-", "" if item.kind == "month" else "-")
+    if item.kind != "hex" and digits and not digits.isdecimal():
+        raise ValueError(f"{item.name}: digits are wanted")
+    return digits
+
+
+def _text(item: Item, value: Scalar) -> str:
+    """Numbers stand in all their places: 7 months in three characters are 007."""
+    if isinstance(value, int):
+        return str(value).zfill(item.length)
+    return "" if value is None else str(value)
+
+
+def revised_bytes(item: Item, content: Content) -> bytes:
+    """A value with its V2.0 meaning on a 1.0 card: right-filled with hex E (V2.0 appendix C).
+
+    Raises:
+        ValueError: the content does not fit.
+    """
+    if item.revised is None:
+        raise ValueError(f"{item.name}: has no revised meaning")
+    raw = item_bytes(item.revised, content)
+    if item.revised.format == "cn":
+        digits = raw.hex().upper().rstrip("F")
+        return bytes.fromhex(digits.ljust(2 * item.length, "E"))
+    return raw.rstrip(b"\x00").ljust(item.length, b"\xee")
 
 
 # GB 18030-2022 table of changes: these characters took two-byte codes that Python still calls private.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from cardio.filesystem.access import AccessCondition
 from cardio.filesystem.layout import Application, File, Item, Layout
-from simulators.encoding import Scalar, text_bytes, value_bytes
+from simulators.encoding import Content, is_raw, item_bytes, revised_bytes, text_bytes, value_bytes
 
-Values = Mapping[str, Scalar]
+Values = Mapping[str, Content]
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class CardApplication:
     id: str
     file_id: int
     name: bytes | None
+    label: str | None
     directory_sfi: int | None
     by_id: dict[int, CardFile] = field(default_factory=dict)
     by_sfi: dict[int, CardFile] = field(default_factory=dict)
@@ -47,52 +48,126 @@ def build_applications(
     """All applications of a card.
 
     Args:
-        values: by file path, then by item name.
-        omit: items that this issuer does not write, as ``SSSE/EF06/name_extension``.
+        values: by file path, then by item name; ``records`` lists those of a file without tags, and ``content`` is
+            what a transparent file holds.
+        omit: applications, files or items that this issuer does not write, as ``SSSE/EF06/name_extension``.
         fill: the byte that this issuer fills text with, where it is not 00.
+
+    Raises:
+        ValueError: a value does not fit; the text names file and item.
     """
-    return [_application(application, values, omit, fill) for application in layout.applications]
+    return [
+        _application(application, values, omit, fill)
+        for application in layout.applications
+        if application.id not in omit
+    ]
 
 
 def _application(
     application: Application, values: Mapping[str, Values], omit: frozenset[str], fill: bytes | None
 ) -> CardApplication:
-    built = CardApplication(application.id, application.file_id, application.name, application.directory_sfi)
+    built = CardApplication(
+        application.id, application.file_id, application.name, application.label, application.directory_sfi
+    )
     for file in application.files:
+        if file.path in omit or file.structure == "internal":
+            continue
         card_file = CardFile(file.path, file.file_id, file.sfi, file.structure, file.read)
         given = values.get(file.path, {})
-        if file.structure == "transparent":
-            raw = given.get("content")
-            card_file.content = bytearray(bytes.fromhex(str(raw or "")).ljust(file.size or 0, b"\x00"))
-        else:
-            card_file.records = _records(file, given, omit, fill)
+        try:
+            if file.structure == "transparent":
+                card_file.content = _content(file, given)
+            elif file.has_tags:
+                card_file.records = _tagged_records(file, given, values, omit, fill)
+            else:
+                card_file.records = _untagged_records(file, given, fill)
+        except (ValueError, UnicodeEncodeError) as error:
+            raise ValueError(f"{file.path}: {error}") from error
         built.by_id[file.file_id] = card_file
         built.by_sfi[file.sfi] = card_file
     return built
 
 
-def _records(file: File, given: Values, omit: frozenset[str], fill: bytes | None) -> list[bytes]:
-    unknown = set(given) - {item.name for item in file.items}
-    if unknown:
-        raise ValueError(f"{file.path}: no such items: {sorted(unknown)}")
-    contents = {item.name: given.get(item.name) for item in file.items}
-    raws: dict[str, bytes] = {}
+def _refuse_strangers(given: Values, known: set[str]) -> None:
+    strangers = set(given) - known
+    if strangers:
+        raise ValueError(f"no such items: {sorted(strangers)}")
+
+
+def _content(file: File, given: Values) -> bytearray:
+    _refuse_strangers(given, {"content"})
+    content = given.get("content", b"")
+    raw = content if isinstance(content, bytes) else bytes.fromhex(str(content).removeprefix("hex:"))
+    if len(raw) > max(file.sizes):
+        raise ValueError(f"{len(raw)} bytes in {file.size}")
+    return bytearray(raw.ljust(file.size or 0, b"\x00"))
+
+
+def _untagged_records(file: File, given: Values, fill: bytes | None) -> list[bytes]:
+    """Number 1 first, the newest; a file that was never written to has none."""
+    _refuse_strangers(given, {"records"})
+    listed = given.get("records", [])
+    if not isinstance(listed, list):
+        raise ValueError("records must be a list")
+    records = []
+    for record in listed:
+        if isinstance(record, str):
+            records.append(bytes.fromhex(record.removeprefix("hex:")))
+            continue
+        _refuse_strangers(record, {item.name for item in file.items})
+        records.append(b"".join(item_bytes(item, record.get(item.name), fill=fill) for item in file.items))
+    return records
+
+
+def _tagged_records(
+    file: File, given: Values, values: Mapping[str, Values], omit: frozenset[str], fill: bytes | None
+) -> list[bytes]:
+    _refuse_strangers(
+        given, {item.name for item in file.items} | {item.revised.name for item in file.items if item.revised}
+    )
+    raws: dict[str, list[bytes]] = {}
     for item in file.items:
+        content = given.get(item.name)
         extension = next((other for other in file.items if other.extends == item.name), None)
-        if extension is not None and contents[extension.name] is None:
-            raws[item.name], raws[extension.name] = _spread(item, extension, contents[item.name], fill)
+        if item.revised is not None and item.revised.name in given and content is None:
+            raws[item.name] = [revised_bytes(item, given[item.revised.name])]
+        elif extension is not None and given.get(extension.name) is None:
+            head, tail = _spread(item, extension, content, fill)
+            raws[item.name], raws[extension.name] = [head], [tail]
         elif item.name not in raws:
-            raws[item.name] = value_bytes(item, contents[item.name], fill=fill)
+            raws[item.name] = _each(file, item, content, fill)
     return [
-        bytes((item.tag or 0, len(raws[item.name]))) + raws[item.name]
+        bytes((item.tag or 0, len(raw))) + raw
         for item in file.items
-        if f"{file.path}/{item.name}" not in omit
+        if f"{file.path}/{item.name}" not in omit and _is_written(file, item, values)
+        for raw in raws[item.name]
     ]
 
 
-def _spread(base: Item, extension: Item, value: Scalar, fill: bytes | None) -> tuple[bytes, bytes]:
+def _each(file: File, item: Item, content: Content, fill: bytes | None) -> list[bytes]:
+    """An item as often as it stands in its file: what is not given is there and empty."""
+    times = file.repeats(item)
+    listed = content if isinstance(content, list) else [content]
+    if len(listed) > times:
+        raise ValueError(f"{item.name}: {len(listed)} given, {times} stand in the file")
+    try:
+        return [item_bytes(item, one, fill=fill) for one in [*listed, *[None] * (times - len(listed))]]
+    except ValueError as error:
+        raise ValueError(str(error) if item.name in str(error) else f"{item.name}: {error}") from error
+
+
+def _is_written(file: File, item: Item, values: Mapping[str, Values]) -> bool:
+    """Whether an item has a place on this card: strays and alternatives only where they are wanted."""
+    if item.name in values.get(file.path, {}):
+        return True
+    if item.alternative is not None:
+        return item.name not in values.get(item.alternative, {}) and file.path < item.alternative
+    return not item.stray
+
+
+def _spread(base: Item, extension: Item, value: Content, fill: bytes | None) -> tuple[bytes, bytes]:
     """A text that may be longer than its first field: cut where that is full, be it amid a character."""
-    if isinstance(value, str) and value.startswith("hex:"):
+    if is_raw(value):
         return value_bytes(base, value), value_bytes(extension, None, fill=fill)
     whole = text_bytes("" if value is None else str(value))
     head, tail = whole[: base.length], whole[base.length :]

@@ -46,6 +46,8 @@ class CardManners(BaseModel, frozen=True, extra="forbid"):
     """Mode 5 gives the one record with the number P1, as mode 4 does."""
     application_at_power_up: bool = False
     """The social security environment is current after reset (single-application cards)."""
+    all_files_open: bool = False
+    """No file asks for a right: a laboratory's card."""
     open_files: frozenset[str] = frozenset()
     """Files that the issuer left open although the layout closes them."""
     closed_files: frozenset[str] = frozenset()

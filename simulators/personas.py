@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,12 +11,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from cardio.errors import ConfigurationError, UsageError
-from cardio.filesystem.layout_file import layout_of
+from cardio.filesystem.layout import Layout
+from cardio.filesystem.layout_choice import LayoutChoice
+from cardio.filesystem.layout_file import load_layout
 from simulators.card import SoftwareCard
 from simulators.files import build_applications
 from simulators.manners import CardManners
 
 _FOLDER = Path(str(files("simulators") / "personas"))
+_FILE_PREFIX = "file:"
+"""Before the name of a file beside the persona's: the content of a photo."""
 
 
 def _from_hex(value: Any) -> Any:
@@ -39,14 +42,29 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
     fill: Annotated[bytes | None, BeforeValidator(_from_hex)] = None
     """The byte that text is filled with, where it is not 00."""
     omit: frozenset[str] = frozenset()
-    """Items that this issuer does not write, as ``SSSE/EF06/name_extension``."""
+    """What this issuer does not write: an application, ``DF05``; a file, ``DF01/EF08``; an item of one,
+    ``SSSE/EF06/name_extension``."""
+    layout: Path | None = None
+    """A layout file; without one that of the generation, or of the region where there is one."""
     manners: CardManners = CardManners()
-    files: dict[str, dict[str, str | int | date]]
+    files: dict[str, dict[str, Any]]
+    """By file, then by item: a value, a table of the items inside, a list of either; see docs/personas.md."""
 
     @property
     def atr(self) -> bytes:
         """``3B 6D 00 00`` and the 13 historical bytes: T=0 only, so without a check byte."""
         return b"\x3b\x6d\x00\x00" + self.historical_bytes
+
+    def card_layout(self) -> Layout:
+        """What this card is made from.
+
+        Raises:
+            LayoutError: the layout that it names is wrong.
+        """
+        if self.layout is not None:
+            return load_layout(self.layout, generation=self.generation)
+        region = str(self.files.get("SSSE/EF05", {}).get("identification_code", ""))[:6]
+        return LayoutChoice.at_hand().choose(f"{self.generation}.0", region)
 
     def card(self) -> SoftwareCard:
         """A fresh card of this person.
@@ -54,7 +72,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         Raises:
             ConfigurationError: a value does not fit its item, or there is no such file or item.
         """
-        layout = layout_of(self.generation)
+        layout = self.card_layout()
         strangers = set(self.files) - {file.path for file in layout.files()}
         if strangers:
             raise ConfigurationError(
@@ -74,14 +92,13 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
 
 
 def load_persona(path: Path) -> Persona:
-    """Reads a persona from its file.
+    """Reads a persona from its file, with the persona that it ``extends``.
 
     Raises:
         ConfigurationError: the file cannot be read or says something unknown; the text names the place.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Persona.model_validate({**document, "id": path.stem})
+        return Persona.model_validate({**_document(path), "id": path.stem})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path.name}：{error}", f"{path.name}: {error}") from error
     except ValidationError as error:
@@ -90,6 +107,33 @@ def load_persona(path: Path) -> Persona:
         raise ConfigurationError(
             f"{path.name}：{place}：{first['msg']}", f"{path.name}: {place}: {first['msg']}"
         ) from error
+
+
+def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a persona's file says, laid over what the persona says that it extends."""
+    if path in above:
+        raise ConfigurationError(f"{path.name}：extends 循环", f"{path.name}: extends itself")
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    for name, file in document.get("files", {}).items():
+        content = file.get("content") if isinstance(file, dict) else None
+        if isinstance(content, str) and content.startswith(_FILE_PREFIX):
+            document["files"][name]["content"] = (path.parent / content.removeprefix(_FILE_PREFIX)).read_bytes()
+    if isinstance(document.get("layout"), str):
+        document["layout"] = path.parent / document["layout"]
+    base = document.pop("extends", None)
+    if base is None:
+        return document
+    beside = path.with_name(f"{base}.toml")
+    return _over(_document(beside if beside.exists() else _FOLDER / f"{base}.toml", (*above, path)), document)
+
+
+def _over(base: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Tables merge, anything else is replaced."""
+    merged = dict(base)
+    for key, value in document.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _over(base[key], value) if both else value
+    return merged
 
 
 @cache

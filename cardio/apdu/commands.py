@@ -11,6 +11,7 @@ class RecordMode(IntEnum):
     """The low three bits of P2 of READ RECORD: what P1 means."""
 
     BY_IDENTIFIER = 0
+    NEXT_WITH_IDENTIFIER = 2
     BY_NUMBER = 4
     ALL_FROM_NUMBER = 5
 
@@ -28,6 +29,13 @@ def select_file(file_id: int, p1: int) -> CommandApdu:
 def read_record(p1: int, mode: RecordMode, sfi: int, expected_length: int) -> CommandApdu:
     """READ RECORD; ``sfi`` 0 means the current EF."""
     return CommandApdu(0x00, 0xB2, p1, sfi << 3 | mode, expected_length=expected_length)
+
+
+def read_binary(offset: int, expected_length: int, sfi: int = 0) -> CommandApdu:
+    """READ BINARY; with ``sfi`` the file is named too, and the offset is at most 255."""
+    if sfi:
+        return CommandApdu(0x00, 0xB0, 0x80 | sfi, offset, expected_length=expected_length)
+    return CommandApdu(0x00, 0xB0, offset >> 8, offset & 0xFF, expected_length=expected_length)
 
 
 def get_response(expected_length: int) -> CommandApdu:

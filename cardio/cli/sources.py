@@ -25,10 +25,10 @@ def find_reader(wanted: str | None) -> Reader:
     prefix, colon, _ = (wanted or "").partition(":")
     maker = brought_sources().get(prefix) if colon else None
     if maker is not None:
-        found = [reader for reader in maker().readers() if reader.name == wanted]
-        if not found:
+        found = maker().reader(wanted or "")
+        if found is None:
             raise ReaderNotFoundError(f"没有模拟读卡器 {wanted}", f"there is no simulated reader {wanted}")
-        return found[0]
+        return found
     from cardio.readers.pcsc import PcscSource
 
     return choose_reader(PcscSource().readers(), wanted)

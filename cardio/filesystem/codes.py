@@ -1,10 +1,11 @@
-"""Code tables: the words behind the codes on a card. The data are CSV files in ``codes/``."""
+"""Code tables: the words behind the codes on a card. ``codes/tables.toml`` lists them; long ones are CSV files."""
 
 from __future__ import annotations
 
 import csv
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -65,9 +66,24 @@ def code_table(name: str) -> CodeTable:
     Raises:
         KeyError: there is no table of this name.
     """
-    entry = _catalogue()[name]
-    with (_FOLDER / f"{name}.csv").open(encoding="utf-8") as stream:
-        rows = {row["code"]: (row["label"], row.get("label_en") or None) for row in csv.DictReader(stream)}
+    return make_table(name, _catalogue()[name])
+
+
+def make_table(name: str, entry: Mapping[str, Any]) -> CodeTable:
+    """A table from its entry in TOML: ``title``, ``source``, and ``rows`` of code, 中文 and English.
+
+    Raises:
+        ValueError: a row is none, or a code stands twice.
+        KeyError: title or source is missing.
+    """
+    if "rows" in entry:
+        listed = [_row(row) for row in entry["rows"]]
+    else:
+        with (_FOLDER / f"{name}.csv").open(encoding="utf-8") as stream:
+            listed = [(row["code"], row["label"], row.get("label_en") or None) for row in csv.DictReader(stream)]
+    rows = {code: (label, label_en) for code, label, label_en in listed}
+    if len(rows) != len(listed):
+        raise ValueError(f"{name}: a code stands twice")
     return CodeTable(
         name=name,
         title=entry["title"],
@@ -75,3 +91,9 @@ def code_table(name: str) -> CodeTable:
         rows=MappingProxyType(rows),
         by_region=entry.get("form") == "region",
     )
+
+
+def _row(row: Any) -> tuple[str, str, str | None]:
+    if not isinstance(row, list) or len(row) not in (2, 3) or not all(isinstance(cell, str) for cell in row):
+        raise ValueError(f"a row is [code, 中文] or [code, 中文, English], not {row!r}")
+    return row[0], row[1], row[2] if len(row) == 3 else None

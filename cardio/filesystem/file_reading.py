@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import Record
 from cardio.filesystem.layout import File, Item
@@ -11,6 +12,10 @@ from cardio.filesystem.manners import Manner, Shape
 
 NONSENSE = 0
 """Stands for a status word where an answer made no sense."""
+CORRUPT = 0x6281
+"""The card's warning that what it gives may be wrong."""
+UNTAGGED = 0
+"""Stands for the tag of a record that has none."""
 
 
 @dataclass(slots=True)
@@ -27,6 +32,24 @@ class FileReading:
     """Tags whose record could not be read, with the status word or `NONSENSE`."""
     corrupt: set[int] = field(default_factory=set)
     """Tags that the card gave with the warning 6281: the data may be wrong."""
+    damaged_numbers: dict[int, int] = field(default_factory=dict)
+    """Numbers of records without tags that could not be read whole, with the status word or `NONSENSE`."""
+    corrupt_numbers: set[int] = field(default_factory=set)
+    """Numbers of such records, or 1 for a transparent file, that came with the warning 6281."""
+    content: bytes = field(default=b"", repr=False)
+    """The bytes of a transparent file."""
+    probed: bool = False
+    """Only its beginning was asked for."""
+    told_length: bool = False
+    """The card told the right length where it was asked for another."""
+    block: int = SHORT_MAXIMUM
+    """Bytes of it that the card gave at once."""
+    broken_off: int | None = None
+    """The status word that ended a transparent file before its end."""
+    opened_by: str | None = None
+    """``free``, or the rights that opened it, as ``PIN``."""
+    only_first: set[int] = field(default_factory=set)
+    """Tags of which the card gives the first record only, though there may be more."""
     not_asked: set[int] = field(default_factory=set)
     """Optional items that were not asked for, since other cards of this issuer do not have them."""
 
@@ -59,10 +82,15 @@ class FileReading:
     @property
     def missing(self) -> list[Item]:
         """Items that every issuer must write, and this card neither gave nor refused one by one."""
-        if self.refusal is not None:
+        if self.refusal is not None or not self.file.has_tags:
             return []
         found = {*self.tags, *self.damaged}
-        return [item for item in self.file.items if not item.optional and item.tag not in found]
+        return [item for item in self.file.items if item.expected and item.tag not in found]
+
+    @property
+    def complete(self) -> bool:
+        """Nothing of it is damaged or was cut off."""
+        return self.refusal is None and not (self.damaged or self.damaged_numbers or self.broken_off)
 
     def value(self, tag: int) -> bytes | None:
         return next((record.value for record in self.records if record.tag == tag), None)

@@ -7,15 +7,17 @@ too long), writing is strict: left-aligned, ``an`` filled with 00 and ``cn`` wit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
+from cardio.apdu.tlv import split_records
 from cardio.errors import DecodeError, UsageError
-from cardio.filesystem.layout import Format, Item, Kind
+from cardio.filesystem.layout import Format, Item, Kind, Variant
 from cardio.filesystem.text import FILL, decode_text, encode_text, trim
 
-Value = str | int | date
+Value = str | int | date | datetime
+_TIME, _MONTH_DIGITS = "%Y%m%d%H%M%S", 6
 
 
 class PartialDate(DecodeError):
@@ -75,6 +77,33 @@ def _write_date(value: date) -> bytes:
     return bytes.fromhex(f"{value.year:04}{value.month:02}{value.day:02}")
 
 
+def _read_time(raw: bytes) -> datetime | None:
+    digits = _read_digits(raw)
+    if digits is None:
+        return None
+    try:
+        return datetime.strptime(digits, _TIME)
+    except ValueError as error:
+        raise DecodeError(f"时间 {digits} 不存在", f"there is no time {digits}") from error
+
+
+def _read_month(raw: bytes) -> str | None:
+    digits = _read_digits(raw)
+    if digits is None:
+        return None
+    if len(digits) != _MONTH_DIGITS or not 1 <= int(digits[4:]) <= 12 or not int(digits[:4]):
+        raise DecodeError(f"月份 {digits} 不存在", f"there is no month {digits}")
+    return f"{digits[:4]}-{digits[4:]}"
+
+
+def _read_packed_number(raw: bytes) -> int | None:
+    """Left-aligned like all packed digits: 0F FF is the number nought."""
+    digits = raw.hex().upper().rstrip("F")
+    if digits and not digits.isdecimal():
+        raise DecodeError("含有非数字的半字节", "a nibble is not a digit")
+    return int(digits) if digits else None
+
+
 def _read_number_in(read: Callable[[bytes], str | None]) -> Callable[[bytes], int | None]:
     def read_number(raw: bytes) -> int | None:
         digits = read(raw)
@@ -100,17 +129,25 @@ _DIGITS = _Codec(_read_digits, lambda digits, length: _write_digits(digits))
 _DATE = _Codec(_read_date, lambda value, length: _write_date(value))
 _HEX = _Codec(lambda raw: raw.hex().upper(), lambda text, length: bytes.fromhex(text))
 _AN_NUMBER = _Codec(_read_number_in(_read_text), lambda number, length: str(number).zfill(length).encode())
-_CN_NUMBER = _Codec(_read_number_in(_read_digits), lambda number, length: _write_digits(str(number)))
+_CN_NUMBER = _Codec(_read_packed_number, lambda number, length: _write_digits(str(number)))
 _BINARY_NUMBER = _Codec(lambda raw: int.from_bytes(raw, "big"), lambda number, length: number.to_bytes(length, "big"))
 _WRITTEN = {Format.AN: _TEXT, Format.CN: _DIGITS, Format.B: _HEX, Format.B_TLV: _HEX}
 _NUMBERS = {Format.AN: _AN_NUMBER, Format.CN: _CN_NUMBER, Format.B: _BINARY_NUMBER}
-_BY_KIND = {Kind.DATE: _DATE, Kind.HEX: _HEX}
+_TIMES = _Codec(_read_time, lambda value, length: _write_digits(value.strftime(_TIME)))
+_MONTHS = _Codec(_read_month, lambda text, length: _write_digits(text.replace("-", "", 1)))
+_BY_KIND = {Kind.DATE: _DATE, Kind.HEX: _HEX, Kind.TIME: _TIMES, Kind.MONTH: _MONTHS}
 
 
 def _codec_of(item: Item) -> _Codec:
     if item.kind in (Kind.AMOUNT, Kind.NUMBER):
         return _NUMBERS[item.format]
     return _BY_KIND.get(item.kind) or _WRITTEN[item.format]
+
+
+def _is_empty(item: Item, raw: bytes) -> bool:
+    """Nothing but fill: 00 or FF, and blanks where blanks cannot be a value."""
+    fills = FILL if item.format is Format.AN or item.kind is Kind.DATE else FILL[:2]
+    return item.format is not Format.B and (not raw or (raw[0] in fills and raw.count(raw[0]) == len(raw)))
 
 
 def decode_value(item: Item, raw: bytes) -> Value | None:
@@ -124,8 +161,7 @@ def decode_value(item: Item, raw: bytes) -> Value | None:
     """
     if item.cut:
         raw = raw[: item.length]
-    fills = FILL if item.format is Format.AN or item.kind is Kind.DATE else FILL[:2]
-    if item.format is not Format.B and (not raw or (raw[0] in fills and raw.count(raw[0]) == len(raw))):
+    if _is_empty(item, raw):
         return None
     value: Value | None = _codec_of(item).read(raw)
     return value
@@ -157,6 +193,14 @@ class DecodedItem:
     raw: bytes
     value: Value | None
     problem: DecodeError | None = None
+    items: tuple[DecodedItem, ...] = ()
+    """What is inside, in place of a value."""
+
+    @property
+    def overlong(self) -> bool:
+        """It is longer on the card than any source says."""
+        as_text = self.item.kind is Kind.DATE and self.value is not None  # eight characters, as the field has them
+        return bool(self.item.length) and len(self.raw) > max(self.item.lengths) and not (self.item.cut or as_text)
 
     def __repr__(self) -> str:
         """Without the value: it is somebody's."""
@@ -166,19 +210,75 @@ class DecodedItem:
 def revised_item(item: Item, raw: bytes, by_name: dict[str, tuple[Item, bytes]]) -> tuple[Item, bytes]:
     """The item with its V2.0 meaning where the bytes say so, and the bytes without the mark.
 
-    A rewritten value is right-filled with EE; an item without room for the mark follows its neighbour.
+    A rewritten value is right-filled with hex E; an item without room for the mark follows its neighbour.
     """
     if item.revised is None:
         return item, raw
     witness = by_name.get(item.revised_with, (item, b""))[1] if item.revised_with else raw
     if not witness.endswith(b"\xee"):
         return item, raw
-    return item.revised, raw.rstrip(b"\xee")
+    bare = raw.rstrip(b"\xee")
+    if item.revised.format is Format.CN and bare and bare[-1] & 0x0F == 0x0E:
+        bare = bare[:-1] + bytes((bare[-1] | 0x0F,))
+    return item.revised, bare
+
+
+def unknown_item(tag: int, length: int) -> Item:
+    """Stands for an item that no layout knows."""
+    return Item(
+        name=f"{tag:02X}",
+        label="未知数据项",
+        label_en="unknown item",
+        format=Format.B,
+        length=length,
+        kind=Kind.HEX,
+        tag=tag,
+    )
 
 
 def decode_item(item: Item, raw: bytes) -> DecodedItem:
-    """Like `decode_value`, but a value that cannot be decoded is reported and not raised."""
+    """Like `decode_value`, with what is inside; what cannot be decoded is reported and not raised."""
+    meant = next((_as_variant(item, variant) for variant in item.variants if variant.length == len(raw)), item)
     try:
-        return DecodedItem(item, raw, decode_value(item, raw))
+        if meant.kind is not Kind.ITEMS:
+            return DecodedItem(item, raw, decode_value(meant, raw))
+        if _is_empty(meant, raw):
+            return DecodedItem(item, raw, None)
+        inside, problem = _chain(meant, raw) if meant.format is Format.B_TLV else _parts(meant, raw)
+        return DecodedItem(item, raw, None, problem, tuple(inside))
     except DecodeError as error:
         return DecodedItem(item, raw, None, error)
+
+
+def _as_variant(item: Item, variant: Variant) -> Item:
+    return replace(item, format=variant.format, length=variant.length, kind=variant.kind)
+
+
+def _chain(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | None]:
+    """A chain of TLV items; fill may follow the last."""
+    records, rest = split_records(raw)
+    by_tag = {inner.tag: inner for inner in item.items}
+    inside = [
+        decode_item(by_tag.get(record.tag) or unknown_item(record.tag, len(record.value)), record.value)
+        for record in records
+    ]
+    filled = not rest or (rest[0] in FILL and rest.count(rest[0]) == len(rest))
+    if records and filled:
+        return inside, None
+    return inside, DecodeError("内部数据项在中途截断", "the chain of items inside ends in the middle")
+
+
+def _parts(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | None]:
+    """Parts side by side: bytes of a text, digits of packed digits."""
+    if item.format is Format.CN:
+        digits = raw.hex().upper().rstrip("F")
+        if not digits.isdecimal():
+            raise DecodeError("含有非数字的半字节", "a nibble is not a digit")
+        raw = digits.encode()
+    inside = []
+    offset = 0
+    for part in item.items:
+        inside.append(decode_item(part, raw[offset : offset + part.length]))
+        offset += part.length
+    problem = DecodeError("长度不足", "it is shorter than its parts") if len(trim(raw)) < offset else None
+    return inside, problem

@@ -6,14 +6,16 @@ of its own (B-TLV). Parsers, reading plans, the software card's files and the do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict
 
+from cardio.errors import UsageError
 from cardio.filesystem.access import AccessCondition
+from cardio.filesystem.codes import CodeTable, code_table
 
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
@@ -45,7 +47,7 @@ class Format(StrEnum):
     B = "b"
     """Bytes."""
     B_TLV = "b-tlv"
-    """A chain of TLV items."""
+    """A chain of TLV items; the last may be followed by fill."""
 
 
 class Kind(StrEnum):
@@ -59,7 +61,12 @@ class Kind(StrEnum):
     AMOUNT = "amount"
     """Money, an integer in fen (分)."""
     NUMBER = "number"
+    TIME = "time"
+    """Day and time, YYYYMMDDhhmmss."""
+    MONTH = "month"
+    """YYYYMM."""
     ITEMS = "items"
+    """Items inside: a chain of TLV items, or parts that stand side by side."""
 
 
 class Structure(StrEnum):
@@ -85,6 +92,18 @@ class Confidence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The form that another source gives an item; a value of that length is read so."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    format: Format
+    length: int
+    kind: Kind
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One data item."""
 
@@ -94,15 +113,26 @@ class Item:
     label: str
     label_en: str
     format: Format
-    length: int
-    """Bytes of the value as the specification defines it."""
+    length: int = 0
+    """Bytes of the value as the specification defines it; 0 where no source tells."""
     kind: Kind
     tag: HexNumber | None = None
     """None in records without tags (cyclic files)."""
     codes: str | None = None
     """The code table of a code."""
     repeat: int = 1
+    """How often it stands in the file."""
     items: tuple[Item, ...] = ()
+    """With tags: a chain of TLV items (B-TLV). Without: parts that stand side by side."""
+    topic: str | None = None
+    """What it tells of, where that is not the topic of its file (`Layout.topics`)."""
+    summed_by: str | None = None
+    """Its values are summed up over the records, one sum for each code of the named item beside it."""
+    variants: tuple[Variant, ...] = ()
+    alternative: str | None = None
+    """The other place where it may stand, as ``DF03/EF05``; it stands in one of the two."""
+    stray: bool = False
+    """It does not belong here, and yet some issuers write it: read where it is found, never missed."""
     optional: bool = False
     """Some issuers leave it out."""
     extends: str | None = None
@@ -118,9 +148,19 @@ class Item:
     note: str | None = None
 
     @property
+    def lengths(self) -> frozenset[int]:
+        """The lengths that sources give it."""
+        return frozenset((self.length, *(variant.length for variant in self.variants)))
+
+    @property
+    def expected(self) -> bool:
+        """Every issuer must write it, here and nowhere else."""
+        return not (self.optional or self.stray or self.alternative)
+
+    @property
     def record_length(self) -> int:
-        """Bytes of the record: tag, length and value."""
-        return 2 + self.length
+        """Bytes of the item where it stands: tag, length and value; a part has only its value."""
+        return self.length if self.tag is None else 2 + self.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +176,23 @@ class File:
     structure: Structure
     read: Condition
     update: Condition
-    use: str = "in use"
-    """``in use`` (启用), ``defined`` (预设) or ``reserved`` (预留)."""
+    use: Literal["in use", "defined", "reserved"] = "in use"
+    """启用, 预设, 预留."""
     items: tuple[Item, ...] = ()
     records: int | None = None
     """The least number of records of a cyclic or fixed file."""
+    record_titles: tuple[str, ...] = ()
+    """What each record of a fixed file is about, in order."""
     size: int | None = None
     """Bytes of a transparent file."""
+    other_sizes: tuple[int, ...] = ()
+    """Sizes that other sources give."""
+    content: Literal["photo", "fingerprint", "data"] = "data"
+    """What a transparent file holds."""
+    topic: str | None = None
+    """What its items tell of (`Layout.topics`)."""
+    any_order: bool = False
+    """Sources give its records in different orders."""
     source: str | None = None
     confidence: Confidence | None = None
     note: str | None = None
@@ -162,8 +212,34 @@ class File:
 
     @property
     def record_shape(self) -> tuple[tuple[int, int], ...]:
-        """Tag and value length of each record of a variable-length file, in record order."""
-        return tuple((item.tag, item.length) for item in self.items if item.tag is not None for _ in range(item.repeat))
+        """Tag and value length of each record that has a tag, in record order."""
+        times = self.records or 1
+        own = [item for item in self.items if item.tag is not None and not item.stray]
+        return tuple((item.tag or 0, item.length) for item in own for _ in range(item.repeat * times))
+
+    @property
+    def record_size(self) -> int:
+        """Bytes of each record of a cyclic or fixed file; 0 where no source tells."""
+        lengths = [item.record_length for item in self.items]
+        return sum(lengths) if all(lengths) else 0
+
+    @property
+    def internal(self) -> bool:
+        """No command reads it."""
+        return self.structure is Structure.INTERNAL
+
+    @property
+    def has_tags(self) -> bool:
+        """Its records begin with a tag (变长, and the 定长 of V2.0); the others are told apart by number."""
+        return any(item.tag is not None for item in self.items)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(sorted({self.size or 0, *self.other_sizes}))
+
+    def repeats(self, item: Item) -> int:
+        """How often an item may stand in the file."""
+        return item.repeat * (self.records or 1)
 
     def item(self, tag: int) -> Item | None:
         return next((item for item in self.items if item.tag == tag), None)
@@ -206,8 +282,21 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What some items tell of, across files: pension insurance, employment."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    title: str
+    title_en: str
+    report: Literal["insurance", "employment"]
+    """The answer that it is part of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """All that is known of one generation of cards."""
+    """All that is known of one generation of cards, and of a region's where it extends one."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -221,6 +310,11 @@ class Layout:
     algorithm_markers: dict[str, Literal["3DES", "SSF33", "SM4"]] = field(default_factory=dict)
     """What the marker in the FCI of the environment stands for, by two hex digits."""
     keys: tuple[Key, ...] = ()
+    topics: tuple[Topic, ...] = ()
+    codes: Mapping[str, CodeTable] = field(default_factory=dict)
+    """A region's own code tables, by name."""
+    regions: tuple[str, ...] = ()
+    """The regions whose cards are so, by the first digits of their code; none for the national layout."""
     note: str | None = None
     origin: str = field(default="", compare=False)
     """The file it was loaded from."""
@@ -233,9 +327,26 @@ class Layout:
     def application(self, application_id: str) -> Application:
         return next(application for application in self.applications if application.id == application_id)
 
+    def code_table(self, name: str) -> CodeTable:
+        """A code table by name, the region's own first."""
+        return self.codes.get(name) or code_table(name)
+
     def files(self) -> Iterator[File]:
         for application in self.applications:
             yield from application.files
 
     def file(self, path: str) -> File | None:
         return next((file for file in self.files() if file.path == path), None)
+
+    def required_file(self, path: str) -> File:
+        """A file that someone asks for.
+
+        Raises:
+            UsageError: there is none of this path, or no command reads it.
+        """
+        file = self.file(path)
+        if file is None:
+            raise UsageError(f"{self.title}没有文件 {path}", f"there is no file {path} in {self.title_en}")
+        if file.internal:
+            raise UsageError(f"{path} 由卡片内部维护，不能读取", f"{path} is kept by the card; no command reads it")
+        return file

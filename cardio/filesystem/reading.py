@@ -1,4 +1,4 @@
-"""Reading one variable-length file, whatever the card's manners: plans without any transport.
+"""Reading one file whose records begin with a tag, whatever the card's manners: plans without any transport.
 
 A plan yields commands and takes answers (see `cardio.apdu.channel`). It asks with the exact length where
 the layout or an earlier card tells it, and turns to the next manner only when the card refuses the last.
@@ -7,24 +7,23 @@ What an earlier card had is where it begins, and never what it ends with: an ite
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from cardio.apdu.channel import Plan
-from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
-from cardio.apdu.commands import read_record, select_file
+from cardio.apdu.command import SHORT_MAXIMUM
+from cardio.apdu.commands import RecordMode, read_record
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
-from cardio.apdu.tlv import Record, split_records
-from cardio.errors import CardGarbledError
-from cardio.filesystem.file_reading import NONSENSE, FileReading
+from cardio.apdu.tlv import RECORD_LIMIT, Record, split_records
+from cardio.filesystem.approach import Approach, ask, has_data
+from cardio.filesystem.file_reading import CORRUPT, NONSENSE, FileReading
 from cardio.filesystem.layout import File
-from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner, Reference, Shape
+from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner, Shape
 from cardio.filesystem.text import FILL, trim
 
-RECORD_LIMIT = 255
 UNKNOWN_LIMIT = 16
 """Records with tags that no layout knows, in one file; a card with more does not mean records."""
-_CORRUPT = 0x6281
 _LONGEST_CHARACTER = 4
 _MANNER_REFUSALS = frozenset(
     {
@@ -45,7 +44,7 @@ _MANNER_REFUSALS = frozenset(
 
 
 def read_file(file: File, shape: Shape | None = None, known: Iterable[Manner] = ()) -> Plan[FileReading]:
-    """Reads all records of a variable-length file.
+    """Reads all records of a file whose records begin with a tag.
 
     Args:
         file: the file; its application must be current.
@@ -70,42 +69,27 @@ def read_file(file: File, shape: Shape | None = None, known: Iterable[Manner] = 
     return best if best is not None else FileReading(file, refusal=reader.refusal)
 
 
-class _FileReader:
+class _FileReader(Approach):
     """The attempts at one file, and what they have shown so far."""
 
     def __init__(self, file: File, shape: Shape | None) -> None:
-        self._file = file
+        super().__init__(file)
         self._known_shape = shape
-        self._lengths = dict(file.record_shape) | dict(shape or ())
-        self._repeats = {item.tag: item.repeat for item in file.items}
+        strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
+        self._lengths = strays | dict(file.record_shape) | dict(shape or ())
+        self._repeats = {item.tag: file.repeats(item) for item in file.items}
         self._order = [tag for tag, _ in (file.record_shape if shape is None else shape)]
         # What an earlier card lacked is not missed on this one, unless every issuer may leave it out.
         for item in file.items:
-            if item.tag is not None and not item.optional and item.tag not in self._order:
+            if item.tag is not None and item.expected and item.tag not in self._order:
                 self._order.append(item.tag)
-        self._selectable: dict[Reference, bool] = {Reference.SFI: True}
-        self._refusals: list[int] = []
-
-    @property
-    def is_empty(self) -> bool:
-        return set(self._refusals) == {StatusWord.RECORD_NOT_FOUND}
-
-    @property
-    def refusal(self) -> int:
-        """Why the file cannot be read, when no manner works: the most telling of all answers."""
-        selected = [works for reference, works in self._selectable.items() if reference.select_p1 is not None]
-        if NONSENSE in self._refusals:
-            return NONSENSE
-        if not any(selected) and StatusWord.FILE_NOT_FOUND in self._refusals:
-            return StatusWord.FILE_NOT_FOUND
-        return self._refusals[-1] if self._refusals else StatusWord.FILE_NOT_FOUND
 
     def is_whole(self, reading: FileReading) -> bool:
         """Whether this is all: every mandatory item, at its length; or just what another card of this kind had."""
         if self._known_shape is not None and reading.shape == self._known_shape:
             return True
-        defined = {item.tag: item.length for item in self._file.items if not item.cut}
-        as_defined = all(defined.get(tag, length) == length for tag, length in reading.shape)
+        defined = {item.tag: item.lengths for item in self.file.items if item.length and not item.cut}
+        as_defined = all(tag not in defined or length in defined[tag] for tag, length in reading.shape)
         return not reading.missing and (as_defined or self._is_single(reading))
 
     @staticmethod
@@ -115,9 +99,9 @@ class _FileReader:
 
     def attempt(self, manner: Manner) -> Plan[FileReading | None]:
         """One manner; None when the card does not have it."""
-        if not (yield from self._reach(manner.reference)):
+        if not (yield from self.reach(manner.reference)):
             return None
-        reading = FileReading(self._file, manner=manner)
+        reading = FileReading(self.file, manner=manner)
         match manner.addressing:
             case Addressing.ALL:
                 works = yield from self._all(manner, reading)
@@ -126,24 +110,6 @@ class _FileReader:
             case Addressing.IDENTIFIER:
                 works = yield from self._by_identifier(manner, reading)
         return reading if works or reading.closed else None
-
-    def _reach(self, reference: Reference) -> Plan[bool]:
-        """Makes the file current where it is not named by SFI."""
-        if reference not in self._selectable:
-            response = yield from _ask(select_file(self._file.file_id, reference.select_p1 or 0))
-            self._selectable[reference] = response.sw1 in (0x90, 0x61)
-            if not self._selectable[reference]:
-                self._refusals.append(response.status_word)
-        return self._selectable[reference]
-
-    def _sfi(self, manner: Manner) -> int:
-        return self._file.sfi if manner.reference is Reference.SFI else 0
-
-    def _note_refusal(self, status_word: int, reading: FileReading) -> None:
-        """Notes why a manner failed; a file that is closed is closed in every manner."""
-        if status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
-            reading.refusal, reading.manner = status_word, None
-        self._refusals.append(status_word)
 
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
         """Whether these can be records of this file: a known one first, none too often, few unknown."""
@@ -155,17 +121,17 @@ class _FileReader:
     # -- all records at once ------------------------------------------------------------------
 
     def _all(self, manner: Manner, reading: FileReading) -> Plan[bool]:
-        sfi, mode = self._sfi(manner), manner.addressing.mode
-        length = min(sum(2 + self._lengths[tag] for tag in self._order), SHORT_MAXIMUM) or SHORT_MAXIMUM
+        sfi, mode = self.sfi(manner.reference), manner.addressing.mode
+        length = self._length_of_rest(reading)
         while len(reading.records) < RECORD_LIMIT:
             number = len(reading.records) + 1
-            response = yield from _ask(read_record(number, mode, sfi, length))
+            response = yield from ask(read_record(number, mode, sfi, length))
             if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
                 length = SHORT_MAXIMUM
-                response = yield from _ask(read_record(number, mode, sfi, length))
-            if not _has_data(response):
+                response = yield from ask(read_record(number, mode, sfi, length))
+            if not has_data(response):
                 if number == 1:
-                    self._note_refusal(response.status_word, reading)
+                    self.note_refusal(response.status_word, reading)
                 return number > 1 and response.status_word == StatusWord.RECORD_NOT_FOUND
             records, rest = split_records(response.data)
             if not records and number > 1 and length != SHORT_MAXIMUM:
@@ -173,14 +139,21 @@ class _FileReader:
                 continue
             if not records or not self._are_plausible(reading, records):
                 if number == 1:
-                    self._note_refusal(NONSENSE, reading)
+                    self.note_refusal(NONSENSE, reading)
                 return False
             self._take(reading, records, response)
             if _is_fill(rest) and not self._was_cut(reading, response, length):
                 break
-            length = SHORT_MAXIMUM
+            length = self._length_of_rest(reading)
         # A card that takes "all from this number" for "this number" gives one record.
         return len(reading.records) > 1 or len(self._order) < 2
+
+    def _length_of_rest(self, reading: FileReading) -> int:
+        """Bytes of the records that are still expected, as far as one answer carries them."""
+        expected = Counter(self._order) - Counter(reading.tags)
+        if not expected or not all(self._lengths[tag] for tag in expected):
+            return SHORT_MAXIMUM
+        return min(sum((2 + self._lengths[tag]) * count for tag, count in expected.items()), SHORT_MAXIMUM)
 
     def _was_cut(self, reading: FileReading, response: ResponseApdu, length: int) -> bool:
         """Whether an answer that ends with a record may have been cut there: as long as was asked, and short of what
@@ -191,7 +164,9 @@ class _FileReader:
     # -- record by record ---------------------------------------------------------------------
 
     def _by_number(self, manner: Manner, reading: FileReading) -> Plan[bool]:
-        remaining = list(self._order)
+        # Another card may have had fewer of what may stand there several times.
+        several = [tag for tag, _ in self.file.record_shape if self._repeats[tag] > 1]
+        remaining = [*self._order, *(Counter(several) - Counter(self._order)).elements()]
         for number in range(1, RECORD_LIMIT + 1):
             if not remaining:
                 remaining = self._continuations(reading)
@@ -199,9 +174,9 @@ class _FileReader:
                 break
             tag = self._likely_next(reading, remaining)
             response = yield from self._record(manner, number, tag)
-            if not _has_data(response):
+            if not has_data(response):
                 if number == 1 and self._speaks_of_the_manner(response):
-                    self._note_refusal(response.status_word, reading)
+                    self.note_refusal(response.status_word, reading)
                     return False
                 if response.status_word == StatusWord.RECORD_NOT_FOUND:
                     break
@@ -222,25 +197,25 @@ class _FileReader:
         """The expected record after the last one read: cards may lack one, or order them differently."""
         if reading.records:
             last = reading.records[-1].tag
-            order = self._order if last in self._order else [tag for tag, _ in self._file.record_shape]
+            order = self._order if last in self._order else [tag for tag, _ in self.file.record_shape]
             if last in order:
                 following = order[order.index(last) + 1 :]
                 return next((tag for tag in following if tag in remaining), remaining[0])
         return remaining[0]
 
     def _by_identifier(self, manner: Manner, reading: FileReading) -> Plan[bool]:
-        """Every tag of the layout once; of an item that may be there several times, the first."""
+        """Every tag of the layout; of an item that may be there several times, the first and then the next."""
         refused: list[int] = []
-        for tag in dict.fromkeys([*(tag for tag, _ in self._file.record_shape), *self._order]):
+        for tag in dict.fromkeys([*(tag for tag, _ in self.file.record_shape), *self._order]):
             if tag not in self._order and tag not in self._continuations(reading):
                 reading.not_asked.add(tag)
                 continue
             response = yield from self._record(manner, tag, tag)
-            if not _has_data(response):
+            if not has_data(response):
                 if response.status_word == StatusWord.RECORD_NOT_FOUND:
                     refused.append(response.status_word)
                 elif not reading.records and not refused and self._speaks_of_the_manner(response):
-                    self._note_refusal(response.status_word, reading)
+                    self.note_refusal(response.status_word, reading)
                     return False
                 else:
                     reading.damaged[tag] = response.status_word
@@ -250,13 +225,28 @@ class _FileReader:
                 reading.damaged[tag] = NONSENSE
                 continue
             self._take(reading, [record], response)
-        self._refusals += refused[:1]
+            if self._repeats.get(tag, 1) > 1:
+                yield from self._next_ones(manner, tag, reading)
+        self.refusals += refused[:1]
         return self._worked(reading)
+
+    def _next_ones(self, manner: Manner, tag: int, reading: FileReading) -> Plan[None]:
+        """The further records with a tag, which follow the one that was read last."""
+        sfi = self.sfi(manner.reference)
+        for _ in range(self._repeats[tag] - 1):
+            length = min(2 + self._lengths[tag], SHORT_MAXIMUM)
+            response = yield from ask(read_record(tag, RecordMode.NEXT_WITH_IDENTIFIER, sfi, length))
+            record = _one_record(response.data) if has_data(response) else None
+            if record is None or record.tag != tag:
+                if response.status_word != StatusWord.RECORD_NOT_FOUND:
+                    reading.only_first.add(tag)
+                return
+            self._take(reading, [record], response)
 
     def _worked(self, reading: FileReading) -> bool:
         """Whether single records came; when none did, what they answered says why."""
         if not reading.records:
-            self._refusals += reading.damaged.values()
+            self.refusals += reading.damaged.values()
         return bool(reading.records)
 
     @staticmethod
@@ -267,8 +257,8 @@ class _FileReader:
     def _continuations(self, reading: FileReading) -> list[int]:
         """Optional items not read yet that continue a text which fills its field, but for part of a character."""
         wanted = []
-        for item in self._file.items:
-            base = next((other for other in self._file.items if item.extends == other.name), None)
+        for item in self.file.items:
+            base = next((other for other in self.file.items if item.extends == other.name), None)
             if not item.optional or base is None or item.tag is None or item.tag in (*reading.tags, *reading.damaged):
                 continue
             text = reading.value(base.tag or 0)
@@ -278,34 +268,21 @@ class _FileReader:
 
     def _record(self, manner: Manner, p1: int, tag: int) -> Plan[ResponseApdu]:
         """One record, asked for with the length that its tag should have; a wrong length is put right."""
-        mode, sfi = manner.addressing.mode, self._sfi(manner)
-        length = min(2 + self._lengths.get(tag, SHORT_MAXIMUM - 2), SHORT_MAXIMUM)
-        response = yield from _ask(read_record(p1, mode, sfi, length))
+        mode, sfi = manner.addressing.mode, self.sfi(manner.reference)
+        length = min(2 + (self._lengths.get(tag) or SHORT_MAXIMUM - 2), SHORT_MAXIMUM)
+        response = yield from ask(read_record(p1, mode, sfi, length))
         if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
-            return (yield from _ask(read_record(p1, mode, sfi, SHORT_MAXIMUM)))
-        if _has_data(response) and 2 <= len(response.data) < 2 + response.data[1] <= SHORT_MAXIMUM:
+            return (yield from ask(read_record(p1, mode, sfi, SHORT_MAXIMUM)))
+        if has_data(response) and 2 <= len(response.data) < 2 + response.data[1] <= SHORT_MAXIMUM:
             # The card cut the record at the length that was asked for; its own length byte says more.
-            return (yield from _ask(read_record(p1, mode, sfi, 2 + response.data[1])))
+            return (yield from ask(read_record(p1, mode, sfi, 2 + response.data[1])))
         return response
 
     @staticmethod
     def _take(reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
         reading.records += records
-        if response.status_word == _CORRUPT:
+        if response.status_word == CORRUPT:
             reading.corrupt |= {record.tag for record in records}
-
-
-def _ask(command: CommandApdu) -> Plan[ResponseApdu]:
-    """Asks, and takes an answer that makes no sense for a refusal: the next record may be better."""
-    try:
-        return (yield command)
-    except CardGarbledError:
-        return ResponseApdu(b"", NONSENSE)
-
-
-def _has_data(response: ResponseApdu) -> bool:
-    """Success, or a warning that comes with data."""
-    return response.ok or (response.sw1 == 0x62 and bool(response.data))
 
 
 def _one_record(data: bytes) -> Record | None:

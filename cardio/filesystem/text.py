@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from codecs import getincrementaldecoder
 from functools import cache
 from importlib.resources import files
 from unicodedata import category
@@ -48,6 +49,18 @@ def decode_text(raw: bytes) -> tuple[str | None, bool]:
         ) from error
     shown = "".join(c for c in text if category(c) not in _UNSHOWABLE_CATEGORIES and c not in _UNSHOWABLE).strip()
     return shown or None, shown != text.strip()
+
+
+def text_across(raw: bytes, boundary: int) -> tuple[str, str]:
+    """The text in a field and its extension, joined: the characters that end within ``boundary`` bytes, and the rest.
+
+    Raises:
+        DecodeError: the bytes are not GB18030.
+    """
+    whole = decode_text(raw)[0] or ""
+    decoder = getincrementaldecoder("gb18030")()
+    fitting = len(decoder.decode(raw[:boundary].split(b"\x00", 1)[0]).lstrip())
+    return whole[:fitting], whole[fitting:]
 
 
 def encode_text(text: str) -> bytes:

@@ -1,7 +1,7 @@
 """Values: hand-written bytes after V2.0 table 9 and the field (card.md §2.10, §4.4), and round trips."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 from hypothesis import given
@@ -52,7 +52,10 @@ GOLDEN = [
     (DATE, "20202020", None),
     (NAME, "\u3164".encode("gb18030").hex().ljust(60, "0"), ""),
     (item(Format.CN, Kind.AMOUNT, 4), "12345FFF", 12345),
-    (item(Format.CN, Kind.AMOUNT, 4), "0FFFFFFF", None),
+    (item(Format.CN, Kind.AMOUNT, 4), "0FFFFFFF", 0),
+    (item(Format.CN, Kind.AMOUNT, 4), "FFFFFFFF", None),
+    (item(Format.CN, Kind.TIME, 7), "20260131235959", datetime(2026, 1, 31, 23, 59, 59)),
+    (item(Format.CN, Kind.MONTH, 3), "202605", "2026-05"),
     (item(Format.AN, Kind.NUMBER, 3), "303132", 12),
     (item(Format.B, Kind.AMOUNT, 4), "0000012C", 300),
     (item(Format.B, Kind.AMOUNT, 4), "00000000", 0),
@@ -165,7 +168,11 @@ def _values(one: Item) -> st.SearchStrategy[Value]:
             return st.binary(min_size=size, max_size=size).map(lambda raw: raw.hex().upper())
         case Kind.AMOUNT | Kind.NUMBER:
             most = {Format.B: 256**size, Format.CN: 10 ** (2 * size), Format.AN: 10**size}[one.format]
-            return st.integers(0 if one.format is Format.B else 1, most - 1)
+            return st.integers(0, most - 1)
+        case Kind.TIME:
+            return st.datetimes(min_value=datetime(1000, 1, 1)).map(lambda moment: moment.replace(microsecond=0))
+        case Kind.MONTH:
+            return st.dates(min_value=date(1000, 1, 1)).map(lambda day: f"{day:%Y-%m}")
     if one.format is Format.CN:
         return st.text("0123456789", min_size=1, max_size=2 * size).filter(lambda digits: digits.strip("0"))
     return _TEXT.filter(lambda text: len(text.encode("gb18030")) <= size)
@@ -176,7 +183,9 @@ ITEMS = {
     for generation in GENERATIONS
     for file in layout_of(generation).files()
     for top in file.items
-    for i in (top, *((top.revised,) if top.revised else ()))
+    for outer in (top, *((top.revised,) if top.revised else ()))
+    for i in (outer, *outer.items)
+    if i.kind is not Kind.ITEMS
 }
 EXTRA = [
     item(Format.B, Kind.AMOUNT, 4),

@@ -186,7 +186,9 @@ def test_a_card_that_closes_its_holders_file_says_nothing_about_the_next(store: 
 
 def test_a_common_application_that_fails_once_is_not_thought_absent(store: MannersStore) -> None:
     foreigner = find_persona("foreigner")
-    failing = Tampered(foreigner.card(), {"00A4000002DF01": "6F00", "00A4040006": "6F00", "00A4010002DF01": "6F00"})
+    by_name, by_label = "00A4040006", "00A404000E"
+    ways = ("00A4000002DF01", by_name, by_label, "00A4010002DF01")
+    failing = Tampered(foreigner.card(), dict.fromkeys(ways, "6F00"))
     first = read(failing, store)
     assert {(u.reason, u.driver_code) for u in first.unread} == {("card-error", -0x6F00)}
     second = read(foreigner.card(), store)

@@ -289,7 +289,7 @@ def test_a_transparent_file_is_read_in_blocks() -> None:
     )
     photo.content += bytearray(50)
     name = bytes.fromhex("7378312E73682EC9E7BBE1B1A3D5CF")
-    application = CardApplication("SSSE", 0xDDF1, name, None, {0xEF08: photo}, {8: photo})
+    application = CardApplication("SSSE", 0xDDF1, name, None, None, {0xEF08: photo}, {8: photo})
     talk(
         SoftwareCard(b"\x3b\x00", [application]),
         (SELECT, "6113"),

@@ -1,0 +1,178 @@
+"""National addresses of files and items (iReadCard, iWriteCard): ``SSSEEF05|01|07|$DF03EF19|79:01|$DF04EF08:01$``.
+
+A file name, then data-item tags, each closed by ``|``; each file closed by ``$``. The answer has the same shape with
+values in place of tags. What no source settles: fields of a record without tags, and the items inside one, are joined
+by ``^`` (one library uses a comma); numbers behind ``:`` are decimal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from cardio.errors import DecodeError, UsageError
+from cardio.filesystem.decoding import DecodedRecord, decode_records
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.items import DecodedItem
+from cardio.filesystem.layout import File, Format, Item, Kind, Structure
+from cardio.filesystem.text import join_split_text, text_across
+
+INNER = "^"
+"""Between values that stand inside one item or record."""
+_ENVIRONMENT = "SSSE"
+_SYNONYMS = {"SSSE": _ENVIRONMENT, "3F00": _ENVIRONMENT, "MF": _ENVIRONMENT, "DDF1": _ENVIRONMENT}
+_FILE = re.compile(r"(SSSE|3F00|MF|DDF1|DF[0-9A-F]{2})/?(EF[0-9A-F]{2})(?::([0-9]{1,3}))?")
+_ITEM = re.compile(r"([0-9A-F]{2})(?::([0-9]{1,3}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAddress:
+    """A tag, and which of the records with it, from 1."""
+
+    tag: int
+    occurrence: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileAddress:
+    """A file with the items wanted of it; none means all."""
+
+    written: str
+    """The file as the caller names it: the answer names it so too."""
+    file: str
+    """The file as the layout names it: ``SSSE/EF05``."""
+    record: int | None = None
+    """The record of a file without tags."""
+    items: tuple[ItemAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What iReadCard is asked for."""
+
+    parts: tuple[FileAddress, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Reads an address; case does not matter, and the last ``|`` of a file may be left out.
+
+        Raises:
+            UsageError: it is none; the text says where it stops being one.
+        """
+        body = text.strip()
+        if not body.endswith("$"):
+            raise _not_an_address(text, "应以 $ 结束", "it must end with $")
+        return cls(tuple(_file_address(part, text) for part in body[:-1].split("$")))
+
+
+def _file_address(part: str, text: str) -> FileAddress:
+    name, *tags = part.strip().removesuffix("|").split("|")
+    named = _FILE.fullmatch(name.strip().upper())
+    if named is None:
+        raise _not_an_address(text, f"“{name}”不是文件名", f"{name!r} is no file name")
+    application = _SYNONYMS.get(named[1], named[1])
+    items = []
+    for tag in tags:
+        found = _ITEM.fullmatch(tag.strip().upper())
+        if found is None or found[2] == "0":
+            raise _not_an_address(text, f"“{tag}”不是数据项标签", f"{tag!r} is no tag")
+        items.append(ItemAddress(int(found[1], 16), int(found[2] or 1)))
+    record = int(named[3]) if named[3] else None
+    return FileAddress(name.strip(), f"{application}/{named[2]}", record, tuple(items))
+
+
+def _not_an_address(text: str, zh: str, en: str) -> UsageError:
+    return UsageError(f"地址“{text}”：{zh}", f"the address {text!r}: {en}")
+
+
+def answer(address: Address, readings: Mapping[str, FileReading]) -> str:
+    """The values at an address, in its shape; what is empty on the card or cannot be decoded is empty.
+
+    Raises:
+        UsageError: an item that neither the layout nor the card knows.
+    """
+    return "".join(_part(part, readings[part.file]) for part in address.parts)
+
+
+def _part(part: FileAddress, reading: FileReading) -> str:
+    values = [_plain(value) for value in _values(part, reading)]
+    return f"{part.written}|" + "".join(f"{value}|" for value in values) + "$"
+
+
+def _plain(value: str) -> str:
+    """A bar or a dollar inside a value would shift all that follows."""
+    return value.replace("|", " ").replace("$", " ")
+
+
+def _values(part: FileAddress, reading: FileReading) -> list[str]:
+    file = reading.file
+    if file.structure is Structure.TRANSPARENT:
+        return [reading.content.hex().upper()]
+    records = decode_records(reading)
+    if not file.has_tags:
+        wanted = part.record or (part.items[0].occurrence if part.items else 1)
+        record = next((record for record in records if record.number == wanted), None)
+        return [_joined(record.items) if record else ""]
+    asked = part.items or tuple(ItemAddress(item.tag or 0) for item in file.items if not item.stray)
+    if part.record is not None:
+        asked = tuple(ItemAddress(item.tag, part.record) for item in asked)
+    return [_tagged(item, file, reading, records) for item in asked]
+
+
+def _tagged(asked: ItemAddress, file: File, reading: FileReading, records: list[DecodedRecord]) -> str:
+    found = [record.items[0] for record in records if reading.records[record.number - 1].tag == asked.tag]
+    if not found and file.item(asked.tag) is None:
+        known = "、".join(f"{item.tag:02X}" for item in file.items if item.tag is not None)
+        raise UsageError(
+            f"{file.path} 没有标签 {asked.tag:02X}；有 {known}",
+            f"{file.path} has no tag {asked.tag:02X}; it has {known}",
+        )
+    if len(found) < asked.occurrence:
+        return ""
+    decoded = found[asked.occurrence - 1]
+    return _split(decoded, file, reading) or _text(decoded)
+
+
+def _split(decoded: DecodedItem, file: File, reading: FileReading) -> str | None:
+    """Of a text that goes on in a second item, the characters that begin in this one."""
+    item = decoded.item
+    base = next((other for other in file.items if other.name == item.extends), item)
+    extension = next((other for other in file.items if other.extends == base.name), None)
+    head = reading.value(base.tag or 0)
+    tail = reading.value(extension.tag or 0) if extension is not None else None
+    if head is None or tail is None:
+        return None
+    try:
+        first, rest = text_across(join_split_text(head, tail), len(head))
+    except DecodeError:
+        return None
+    return rest if item.extends else first
+
+
+def _text(decoded: DecodedItem) -> str:
+    """A value as hospital software expects it: digits and texts as they stand on the card."""
+    item, value = decoded.item, decoded.value
+    if decoded.items:
+        return _joined(decoded.items) if item.format is Format.B_TLV else "".join(map(_text, decoded.items))
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y%m%d%H%M%S}"
+    if isinstance(value, date):
+        return f"{value.year:04}{value.month:02}{value.day:02}"
+    return _as_written(item, str(value))
+
+
+def _as_written(item: Item, value: str) -> str:
+    """Numbers keep the noughts that the card has before them; months have no hyphen."""
+    if item.kind is Kind.NUMBER and item.format is Format.AN:
+        return value.zfill(item.length)
+    if item.kind is Kind.MONTH:
+        return value.replace("-", "")
+    return value
+
+
+def _joined(items: tuple[DecodedItem, ...]) -> str:
+    return INNER.join(_text(item).replace(INNER, " ") for item in items)

@@ -1,0 +1,80 @@
+"""From what a file gave to its items: record by record, with what is inside each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.items import DecodedItem, decode_item, revised_item, unknown_item
+from cardio.filesystem.layout import File, Item
+from cardio.filesystem.text import join_split_text
+
+_BLANK = frozenset((0x00, 0xFF))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DecodedRecord:
+    """One record: its number on the card, from 1, and its items (one where records have tags)."""
+
+    number: int
+    items: tuple[DecodedItem, ...]
+
+    def __repr__(self) -> str:
+        return f"DecodedRecord({self.number}, {len(self.items)} items)"
+
+
+def decode_records(reading: FileReading) -> list[DecodedRecord]:
+    """All records of a file that was read, in the order in which the card holds them."""
+    if not reading.file.has_tags:
+        return [_untagged(reading.file, number, record.value) for number, record in enumerate(reading.records, 1)]
+    return list(_tagged(reading))
+
+
+def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
+    file = reading.file
+    by_tag = {item.tag: item for item in file.items}
+    first: dict[str, tuple[Item, bytes]] = {}
+    for record in reading.records:
+        if record.tag in by_tag:
+            item = by_tag[record.tag]
+            first.setdefault(item.name, (item, record.value))
+    continued = {item.extends: item for item in file.items if item.extends is not None}
+    revised = {name for name, (item, raw) in first.items() if revised_item(item, raw, first)[0] is not item}
+    seen: set[str] = set()
+    for number, record in enumerate(reading.records, 1):
+        known = by_tag.get(record.tag)
+        if known is None:
+            yield DecodedRecord(number, (decode_item(unknown_item(record.tag, len(record.value)), record.value),))
+            continue
+        # Only the first of several is what others continue or bear witness for.
+        meant, value = revised_item(known, record.value, first)
+        is_first = known.name not in seen
+        seen.add(known.name)
+        extension = continued.get(known.name)
+        if known.extends in first and known.extends not in revised:
+            yield DecodedRecord(number, (DecodedItem(known, record.value, None),))
+        elif extension is not None and is_first and known.name not in revised and extension.name in first:
+            whole = decode_item(known, join_split_text(value, first[extension.name][1]))
+            yield DecodedRecord(number, (DecodedItem(known, record.value, whole.value, whole.problem),))
+        else:
+            decoded = decode_item(meant, value)
+            if meant is not known:
+                # Another meaning, in the same place.
+                meant = replace(meant, tag=known.tag, length=known.length)
+            yield DecodedRecord(
+                number, (DecodedItem(meant, record.value, decoded.value, decoded.problem, decoded.items),)
+            )
+
+
+def _untagged(file: File, number: int, raw: bytes) -> DecodedRecord:
+    if not file.record_size:
+        return DecodedRecord(number, (decode_item(file.items[0], raw),))
+    blank = len(set(raw)) == 1 and raw[0] in _BLANK
+    items = []
+    offset = 0
+    for item in file.items:
+        part = raw[offset : offset + item.record_length]
+        items.append(DecodedItem(item, part, None) if blank else decode_item(item, part))
+        offset += item.record_length
+    return DecodedRecord(number, tuple(items))

@@ -1,0 +1,163 @@
+"""What a layout may not say: facts that contradict each other, each with its place."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardio.errors import LayoutError
+from cardio.filesystem.access import PIN
+from cardio.filesystem.codes import table_names
+from cardio.filesystem.layout import File, Format, Item, Kind, Layout, Structure
+
+RECORD_MAXIMUM = 0x7F
+"""The longest value of a record: its length is one byte below 80 hex."""
+_SFI_MAXIMUM = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a layout, and where: ``DF04/EF05/medical_region``."""
+
+    place: str
+    zh: str
+    en: str
+    rule: str | None = None
+    """The rule of the specification that it breaks."""
+
+    def error(self, path: Path, text: str | None = None) -> LayoutError:
+        """As an error that names file, line, place and rule."""
+        if text is None:
+            text = path.read_text(encoding="utf-8")
+        line = line_of(text, self.place)
+        where = path.name if line is None else f"{path.name}:{line}"
+        rule = f"（{self.rule}）" if self.rule else ""
+        rule_en = f" ({self.rule})" if self.rule else ""
+        return LayoutError(f"{where}：{self.place}：{self.zh}{rule}", f"{where}: {self.place}: {self.en}{rule_en}")
+
+
+def line_of(text: str, place: str) -> int | None:
+    """The line of a layout file that speaks of a place: of its application, its file, or its item in it."""
+    steps = [step for step in re.split(r"[/ ]", place) if step]
+    lines = text.splitlines()
+    found = None
+    for header in (r"\[applications\.{0}\.files\.{1}\]", r"\[(?:applications|keys|codes|topics)\.{0}\b"):
+        needed = 2 if "{1}" in header else 1
+        if len(steps) >= needed:
+            pattern = re.compile(header.format(*map(re.escape, steps[:needed])))
+            found = next((number for number, line in enumerate(lines, 1) if pattern.match(line.strip())), None)
+            if found is not None:
+                rest = steps[needed:]
+                break
+    if found is None:
+        word = re.compile(rf"^{re.escape(steps[0])}\b") if steps else None
+        return next((n for n, line in enumerate(lines, 1) if word is not None and word.match(line)), None)
+    for step in rest:
+        names_it = re.compile(rf'name = "{re.escape(step)}"|^\s*{re.escape(step)} = |tag = "{re.escape(step)}"')
+        for number in range(found, len(lines) + 1):
+            if number > found and lines[number - 1].startswith("["):
+                break
+            if names_it.search(lines[number - 1]):
+                found = number
+                break
+    return found
+
+
+def layout_faults(layout: Layout) -> list[Fault]:
+    """All that contradicts itself, in the order of the layout."""
+    return list(_layout_faults(layout))
+
+
+def _layout_faults(layout: Layout) -> Iterator[Fault]:
+    if not layout.applications:
+        yield Fault("applications", "没有任何应用", "there is no application")
+    applications = {application.id for application in layout.applications}
+    for key in layout.keys:
+        if key.application not in applications:
+            yield Fault(key.name, f"没有应用 {key.application}", f"there is no application {key.application}")
+    known_keys = {key.name for key in layout.keys} | {PIN}
+    topics = {topic.name for topic in layout.topics}
+    tables = table_names() | set(layout.codes)
+    for ids in Counter(application.file_id for application in layout.applications).items():
+        if ids[1] > 1:
+            yield Fault("applications", f"文件标识 {ids[0]:04X} 重复", f"file id {ids[0]:04X} stands twice")
+    for file in layout.files():
+        unknown = (file.read.names | file.update.names) - known_keys
+        if unknown:
+            yield Fault(file.path, f"未定义的密钥 {sorted(unknown)}", f"keys not defined: {sorted(unknown)}")
+        if not 1 <= file.sfi <= _SFI_MAXIMUM:
+            yield Fault(file.path, "短文件标识应为 1 至 30", "the short file identifier must be 1 to 30")
+        if file.topic is not None and file.topic not in topics:
+            yield Fault(file.path, f"没有主题 {file.topic}", f"there is no topic {file.topic}")
+        yield from _file_faults(file)
+        for item in file.items:
+            yield from _item_faults(f"{file.path}/{item.name}", item, tables)
+            for topic in {item.topic, item.revised.topic if item.revised else None} - {None} - topics:
+                yield Fault(f"{file.path}/{item.name}", f"没有主题 {topic}", f"there is no topic {topic}")
+            if item.alternative is not None and layout.file(item.alternative) is None:
+                yield Fault(f"{file.path}/{item.name}", f"没有文件 {item.alternative}", "no such alternative file")
+
+
+def _file_faults(file: File) -> Iterator[Fault]:
+    tags = Counter(item.tag for item in file.items if item.tag is not None)
+    names = Counter(item.name for item in file.items)
+    for tag, count in tags.items():
+        if count > 1:
+            yield Fault(file.path, f"标签 {tag:02X} 重复", f"tag {tag:02X} stands twice")
+        if not 0x01 <= tag <= 0xFE:
+            yield Fault(file.path, f"标签 {tag:02X} 不可用", f"{tag:02X} cannot be a tag")
+    for name, count in names.items():
+        if count > 1:
+            yield Fault(f"{file.path}/{name}", "名称重复", "the name stands twice")
+    equal = file.structure in (Structure.CYCLIC, Structure.FIXED)
+    if file.structure is Structure.TRANSPARENT and not file.size:
+        yield Fault(file.path, "透明文件缺少 size", "a transparent file needs a size")
+    if file.structure is Structure.TRANSPARENT and file.items:
+        yield Fault(file.path, "透明文件没有数据项", "a transparent file has no items")
+    if equal and file.records is None:
+        yield Fault(file.path, "缺少记录数 records", "a file of equal records needs their number")
+    if equal and file.has_tags and len(file.items) != 1:
+        yield Fault(file.path, "定长记录只有一个标签", "equal records with a tag have one item")
+    if file.structure in (Structure.VARIABLE, *((Structure.CYCLIC, Structure.FIXED))) and not file.items:
+        yield Fault(file.path, "没有数据项", "there are no items")
+    for item in file.items:
+        place = f"{file.path}/{item.name}"
+        if file.structure is Structure.VARIABLE and item.tag is None:
+            yield Fault(place, "缺少标签", "a record of a variable-length file has a tag")
+        if file.structure is Structure.CYCLIC and item.tag is not None:
+            yield Fault(place, "循环文件的数据项没有标签", "an item of a cyclic file has no tag")
+        for other in (item.extends, item.revised_with):
+            if other is not None and other not in names:
+                yield Fault(place, f"没有数据项 {other}", f"there is no item {other}")
+
+
+def _item_faults(place: str, item: Item, tables: frozenset[str] | set[str]) -> Iterator[Fault]:
+    known = item.length or (item.format is Format.B and not item.items)
+    if not known or (item.length > RECORD_MAXIMUM and item.format is not Format.B):
+        yield Fault(place, "长度应为 1 至 127", "the length must be 1 to 127")
+    if (item.kind is Kind.CODE) != (item.codes is not None):
+        yield Fault(place, "代码项须有代码表", "a code needs a code table, and nothing else does")
+    if item.codes is not None and item.codes not in tables:
+        yield Fault(place, f"没有代码表 {item.codes}", f"there is no code table {item.codes}")
+    if (item.kind is Kind.ITEMS) != bool(item.items):
+        yield Fault(place, "嵌套项与格式不符", "items inside go with the kind items, and only with it")
+    tagged = [child.tag is not None for child in item.items]
+    if any(tag is not (item.format is Format.B_TLV) for tag in tagged):
+        yield Fault(place, "只有 b-tlv 的嵌套项有标签", "items inside have tags in b-tlv, and only there")
+    inner = sum(child.record_length for child in item.items)
+    # Parts of packed digits are counted in digits.
+    room = 2 * item.length if item.format is Format.CN else item.length
+    if item.items and not (inner == room or (item.format is Format.CN and inner == room - 1)):
+        yield Fault(place, f"嵌套项共 {inner} 字节", f"the items inside take {inner} bytes, not {room}")
+    for child in item.items:
+        yield from _item_faults(f"{place}/{child.name}", child, tables)
+    if item.revised is not None:
+        if item.revised.length > item.length:
+            yield Fault(place, "新含义长于该项", "the revised meaning is longer than the item")
+        yield from _item_faults(f"{place}/{item.revised.name}", item.revised, tables)
+    for variant in item.variants:
+        if variant.length == item.length:
+            yield Fault(place, "另一形式的长度与该项相同", "a variant of the same length cannot be told apart")

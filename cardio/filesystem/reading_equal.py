@@ -1,0 +1,104 @@
+"""Reading records without tags: cyclic files (循环), number 1 the newest, and plain fixed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import SHORT_MAXIMUM
+from cardio.apdu.commands import read_record
+from cardio.apdu.status_word import StatusWord
+from cardio.apdu.tlv import RECORD_LIMIT, Record
+from cardio.filesystem.approach import Approach, ask, has_data
+from cardio.filesystem.file_reading import CORRUPT, NONSENSE, UNTAGGED, FileReading
+from cardio.filesystem.layout import File
+from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner
+
+
+def read_equal_records(file: File, known: Iterable[Manner] = (), *, size: int | None = None) -> Plan[FileReading]:
+    """Reads all records; all at once where the card does that, else one by one.
+
+    Args:
+        file: the file; its application must be current.
+        known: manners that worked on this kind of card before, tried first.
+        size: bytes that an earlier card had in this file. To be given only where cards of this kind tell the right
+            length, so that an answer as long as was asked for is known to be all.
+    """
+    approach = Approach(file)
+    known = list(known)
+    all_at_once = any(manner.addressing is Addressing.ALL for manner in known)
+    for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
+        # Nothing but their number names these records; and records of unknown size cannot be told apart.
+        if manner.addressing is Addressing.IDENTIFIER or (manner.addressing is Addressing.ALL and not file.record_size):
+            continue
+        if not (yield from approach.reach(manner.reference)):
+            continue
+        reading = FileReading(file, manner=manner)
+        if manner.addressing is Addressing.ALL:
+            works = yield from _at_once(approach, manner, reading, size, all_at_once)
+        else:
+            works = yield from _one_by_one(approach, manner, reading)
+        if works or reading.closed:
+            return reading
+        if approach.is_empty and manner.addressing is Addressing.NUMBER:
+            break
+    return FileReading(file, refusal=approach.refusal)
+
+
+def _at_once(
+    approach: Approach, manner: Manner, reading: FileReading, expected: int | None, known_to_work: bool
+) -> Plan[bool]:
+    """All records from a number on, as many as one answer carries."""
+    size, sfi = approach.file.record_size, approach.sfi(manner.reference)
+    while (number := len(reading.records) + 1) <= RECORD_LIMIT:
+        left = (expected or 0) - len(reading.records) * size
+        asked = min(left, SHORT_MAXIMUM) if left > 0 else SHORT_MAXIMUM
+        response = yield from ask(read_record(number, manner.addressing.mode, sfi, asked))
+        if response.status_word == StatusWord.WRONG_LENGTH and asked != SHORT_MAXIMUM:
+            expected = None
+            continue
+        data = response.data
+        reading.told_length |= response.corrected
+        if not has_data(response) or not data:
+            return _ended(approach, reading, number, response.status_word)
+        whole, rest = divmod(len(data), size)
+        if not whole or (rest and len(data) < SHORT_MAXIMUM):
+            # Not a number of whole records: asked one by one, the card shows which is wrong.
+            approach.note_refusal(NONSENSE, reading)
+            return False
+        if response.status_word == CORRUPT:
+            reading.corrupt_numbers |= set(range(number, number + whole))
+        reading.records += [Record(UNTAGGED, data[i * size : (i + 1) * size]) for i in range(whole)]
+        # One record may be all that there is, or all that this card gives at once.
+        if len(data) < SHORT_MAXIMUM and (whole > 1 or known_to_work):
+            break
+    return True
+
+
+def _one_by_one(approach: Approach, manner: Manner, reading: FileReading) -> Plan[bool]:
+    size, sfi = approach.file.record_size, approach.sfi(manner.reference)
+    asked = size if 0 < size <= SHORT_MAXIMUM else SHORT_MAXIMUM
+    while (number := len(reading.records) + 1) <= RECORD_LIMIT:
+        response = yield from ask(read_record(number, manner.addressing.mode, sfi, asked))
+        if response.status_word == StatusWord.WRONG_LENGTH and asked != SHORT_MAXIMUM:
+            asked = SHORT_MAXIMUM
+            continue
+        data = response.data
+        if not has_data(response) or not data:
+            return _ended(approach, reading, number, response.status_word)
+        if response.status_word == CORRUPT:
+            reading.corrupt_numbers.add(number)
+        if len(data) < size:
+            reading.damaged_numbers[number] = NONSENSE
+        reading.records.append(Record(UNTAGGED, data[: size or None]))
+    return True
+
+
+def _ended(approach: Approach, reading: FileReading, number: int, status_word: int) -> bool:
+    """There is no record of this number: the end, a manner that the card does not have, or damage."""
+    if number == 1:
+        approach.note_refusal(status_word, reading)
+        return False
+    if status_word != StatusWord.RECORD_NOT_FOUND:
+        reading.damaged_numbers[number] = status_word
+    return True

@@ -1,0 +1,222 @@
+"""One visit to a card: which application is current, which files were read, and what they taught for the next card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.commands import select_by_name, select_file
+from cardio.apdu.status_word import Meaning, StatusWord
+from cardio.errors import CardioError
+from cardio.filesystem.access import FREE
+from cardio.filesystem.environment import Environment
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.items import decode_value
+from cardio.filesystem.layout import Application, File, Layout, Structure
+from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
+from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
+from cardio.filesystem.manners import FamilyManners, IssuerProfile, Manner, Shape
+from cardio.filesystem.reading import read_file
+from cardio.filesystem.reading_binary import Progress, read_transparent
+from cardio.filesystem.reading_equal import read_equal_records
+
+ISSUER_FILE = "SSSE/EF05"
+_SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
+_REGION_DIGITS = 6
+_SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
+
+Unlock = Callable[[Application], Plan[frozenset[str]]]
+"""A conversation that obtains rights in the application that has just been entered, and names them."""
+
+
+@dataclass(slots=True)
+class CardContents:
+    """What a card gave: its layout and a reading of each file that was asked for."""
+
+    layout: Layout
+    algorithm: str | None = None
+    files: dict[str, FileReading] = field(default_factory=dict)
+    marker_problem: Meaning | None = None
+    """What keeps the card's own word on its algorithm from being understood."""
+
+
+class Visit:
+    """A card that is being read, file by file. `begin` comes first.
+
+    Its methods are plans: they yield commands, take answers, and leave what they found in ``contents``.
+    """
+
+    def __init__(
+        self,
+        manners: FamilyManners,
+        *,
+        t1: bool = False,
+        layouts: LayoutChoice = NATIONAL,
+        unlock: Unlock | None = None,
+    ) -> None:
+        """Args:
+        manners: what is known of this family; what this card teaches is written into it.
+        t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
+        layouts: the layouts to choose from.
+        unlock: obtains rights in each application that is entered.
+        """
+        self.manners = manners
+        self.contents = CardContents(layout_of(DEFAULT_GENERATION))
+        self.environment = Environment(self.contents.layout.algorithm_markers, t1=t1)
+        self.profile = IssuerProfile()
+        self._layouts = layouts
+        self._unlock = unlock
+        self._current: str | None = None
+        self._rights: frozenset[str] = frozenset()
+        self._unreachable: dict[str, int] = {}
+
+    @property
+    def layout(self) -> Layout:
+        return self.contents.layout
+
+    def begin(self, *, want_algorithm: bool = False) -> Plan[None]:
+        """Finds the environment, reads who issued the card, and chooses its layout.
+
+        Raises:
+            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
+        """
+        yield from self.environment.select(self.layout.environment, fetch=want_algorithm)
+        self._current = self.layout.environment.id
+        issuer = yield from self._read(self._file(ISSUER_FILE), self.manners.issuer_shapes)
+        version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
+        self.contents.layout = self._layouts.choose(version, code[:_REGION_DIGITS] if code else None)
+        self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
+        self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
+
+    def read(
+        self,
+        path: str,
+        *,
+        remembered: bool = False,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> Plan[FileReading]:
+        """Reads one file of the layout.
+
+        Args:
+            remembered: do not ask for what the issuer's other cards lacked or closed today.
+            limit: of a transparent file, no more bytes than this.
+            progress: told of each block of a transparent file.
+
+        Raises:
+            KeyError: the layout has no such file.
+        """
+        file = self._file(path)
+        reading = yield from self._read_in_place(file, remembered=remembered, limit=limit, progress=progress)
+        self.contents.files[path] = reading
+        return reading
+
+    def _read_in_place(
+        self, file: File, *, remembered: bool, limit: int | None, progress: Progress | None
+    ) -> Plan[FileReading]:
+        if remembered and file.path in self.profile.absent:
+            return FileReading(file, refusal=StatusWord.FILE_NOT_FOUND)
+        if remembered and file.path in self.profile.closed:
+            return FileReading(file, refusal=StatusWord.SECURITY_STATUS_NOT_SATISFIED)
+        refusal = yield from self.enter(file.application)
+        if refusal is not None:
+            if refusal == StatusWord.FILE_NOT_FOUND:
+                self.profile.absent.add(file.path)
+            return FileReading(file, refusal=refusal)
+        reading = yield from self._read(file, self.profile.shapes, limit=limit, progress=progress)
+        if reading.closed and not file.read.free:
+            self.profile.closed.add(file.path)
+        elif reading.absent:
+            self.profile.absent.add(file.path)
+        elif reading.refusal is None:
+            reading.opened_by = self._opened_by(file)
+        return reading
+
+    def _opened_by(self, file: File) -> str:
+        """The least rights that open a file; what opens without any is free, whatever its layout says."""
+        held = [needed for needed in file.read.alternatives if needed and needed <= self._rights]
+        if file.read.free or not held:
+            return FREE
+        return " and ".join(sorted(sorted(held, key=lambda needed: (len(needed), sorted(needed)))[0]))
+
+    def enter(self, application_id: str) -> Plan[int | None]:
+        """Makes an application current; gives None, or the status word of the most telling refusal."""
+        if application_id == self._current:
+            return None
+        if application_id in self._unreachable:
+            return self._unreachable[application_id]
+        application = self.layout.application(application_id)
+        if application is self.layout.environment:
+            yield from self.environment.select(application, fetch=False)
+            refusal = None
+        else:
+            refusal = yield from self._select(application)
+        if refusal is not None:
+            self._unreachable[application_id] = refusal
+            return refusal
+        self._current = application_id
+        # Rights end where another application is selected.
+        self._rights = frozenset()
+        if self._unlock is not None:
+            self._rights = yield from self._unlock(application)
+        return None
+
+    def _select(self, application: Application) -> Plan[int | None]:
+        """By file id, by name or by label: cards differ in what they take."""
+        refusals = []
+        names = [name for name in (application.name, (application.label or "").encode("gb18030")) if name]
+        for p1 in dict.fromkeys([self.manners.applications.get(application.id, 0x00), 0x00, 0x04, 0x01]):
+            ways = (
+                [select_by_name(name, want_fci=False) for name in names]
+                if p1 == 0x04
+                else [select_file(application.file_id, p1)]
+            )
+            for way in ways:
+                response = yield way
+                if response.sw1 in (0x90, 0x61):
+                    self.manners.applications[application.id] = p1
+                    return None
+                refusals.append(response.status_word)
+        other = [refusal for refusal in refusals if refusal not in _SELECT_MANNERS]
+        return other[0] if other else StatusWord.FILE_NOT_FOUND
+
+    def _read(
+        self, file: File, shapes: dict[str, Shape], *, limit: int | None = None, progress: Progress | None = None
+    ) -> Plan[FileReading]:
+        """Reads a file as cards of this kind are known to like it, and notes what this one taught."""
+        known = self._known_manners(file)
+        if file.structure is Structure.TRANSPARENT:
+            reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
+            self.manners.block = min(self.manners.block, reading.block)
+        elif not file.has_tags:
+            reading = yield from read_equal_records(file, known)
+        else:
+            reading = yield from read_file(file, shapes.get(file.path), known)
+            if reading.manner is not None and not reading.damaged:
+                shapes[file.path] = reading.shape
+        if reading.manner is not None:
+            self.manners.files[file.path] = reading.manner
+        return reading
+
+    def _known_manners(self, file: File) -> Collection[Manner]:
+        learnt = self.manners.files
+        return [learnt[path] for path in (file.path, *learnt) if path in learnt]
+
+    def _file(self, path: str) -> File:
+        file = self.layout.file(path)
+        if file is None:
+            raise KeyError(path)
+        return file
+
+
+def text_of(reading: FileReading, name: str) -> str | None:
+    """A value of a file as text, as far as it can be read."""
+    item = next((item for item in reading.file.items if item.name == name), None)
+    raw = reading.value(item.tag or 0) if item is not None else None
+    if item is None or raw is None:
+        return None
+    try:
+        return str(decode_value(item, raw) or "") or None
+    except CardioError:
+        return None

@@ -86,7 +86,7 @@ class IssuerProfile(BaseModel):
     """What the cards of one issuer hold."""
 
     sizes: dict[str, Annotated[int, Field(ge=0, le=0x7FFF)]] = Field(default_factory=dict)
-    """Bytes of files whose records have no tags, and of transparent ones, on the last card."""
+    """Bytes of files whose records have no tags, on the last card."""
     shapes: dict[str, Shape] = Field(default_factory=dict)
     closed: Paths = Field(default_factory=set)
     """Files that the layout closes, and that were closed indeed."""

@@ -27,7 +27,6 @@ def read_transparent(
     known: Iterable[Manner] = (),
     *,
     block: int = SHORT_MAXIMUM,
-    size: int | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Plan[FileReading]:
@@ -37,12 +36,11 @@ def read_transparent(
         file: the file; its application must be current.
         known: manners that worked on this kind of card before, tried first.
         block: bytes to ask for at once; `SMALL_BLOCK` follows where the card refuses.
-        size: bytes that an earlier card had in this file, where sources give several.
         limit: no more bytes than this, to find out whether the file can be read at all.
         progress: told after each block.
     """
     approach = Approach(file)
-    end = limit if limit is not None else size if size in file.sizes else max(file.sizes)
+    end = max(file.sizes) if limit is None else limit
     for reference in dict.fromkeys([*(manner.reference for manner in known), *Reference]):
         if not (yield from approach.reach(reference)):
             continue

@@ -190,7 +190,12 @@ class Visit:
             reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
             self.manners.block = min(self.manners.block, reading.block)
         elif not file.has_tags:
-            reading = yield from read_equal_records(file, known)
+            # Another number of records than the last card's shows at once where cards tell the right length.
+            size = self.profile.sizes.get(file.path) if self.manners.tells_length else None
+            reading = yield from read_equal_records(file, known, size=size)
+            self.manners.tells_length |= reading.told_length
+            if reading.complete:
+                self.profile.sizes[file.path] = sum(len(record.value) for record in reading.records)
         else:
             reading = yield from read_file(file, shapes.get(file.path), known)
             if reading.manner is not None and not reading.damaged:

@@ -19,11 +19,15 @@ from cardio.apdu.channel import Channel, Counts, Plan, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
+from cardio.conformance_model import ConformanceReport
 from cardio.contents import card_identity, card_tree, file_content, report_files, report_sections
 from cardio.errors import CardResetError, NoPhotoError, ReaderBusyError, ReaderTimeoutError
 from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
+from cardio.filesystem.conformance.book import Book
+from cardio.filesystem.conformance.card import check_card
+from cardio.filesystem.conformance.structure import check_structure
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.layout import File, Layout, Structure
 from cardio.filesystem.layout_choice import LayoutChoice
@@ -165,6 +169,18 @@ class SocialSecurityCard:
             totals=totals,
             unread=tuple(remarks.unread),
             warnings=tuple(remarks.warnings),
+        )
+
+    def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
+        """The card against its layout: what passed, what failed, what cannot be tested and why."""
+        visit = self._begun()
+        layout = visit.layout
+        readings = {r.file.path: r for r in self._read_files(_readable(layout), progress=progress)}
+        book = Book()
+        check_structure(layout, (), book)
+        check_card(layout, readings, readings, today or date.today(), book)
+        return ConformanceReport(
+            subject=self._reader.name, layout=layout.title, generation=layout.generation, checks=tuple(book.checks)
         )
 
     def photo(self, *, progress: Progress | None = None) -> Photo:

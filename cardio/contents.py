@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from cardio.file_model import (
     ApplicationEntry,
@@ -20,7 +21,7 @@ from cardio.filesystem.codes import code_table
 from cardio.filesystem.decoding import DecodedRecord, decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem
-from cardio.filesystem.layout import File, Item, Layout, Structure
+from cardio.filesystem.layout import File, Item, Kind, Layout, Structure
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, text_of
 from cardio.model import CodedValue, Region
 from cardio.remarks import Remarks, coded_value
@@ -90,9 +91,14 @@ def item_content(layout: Layout, decoded: DecodedItem, remarks: Remarks) -> Item
         label=item.label,
         label_en=item.label_en,
         value=_value(layout, decoded, remarks),
+        unit=_unit(item),
         items=tuple(item_content(layout, inside, remarks) for inside in decoded.items) if decoded.items else None,
         raw=decoded.raw.hex().upper(),
     )
+
+
+def _unit(item: Item) -> Literal["fen"] | None:
+    return "fen" if item.kind is Kind.AMOUNT else None
 
 
 def _value(layout: Layout, decoded: DecodedItem, remarks: Remarks) -> object:
@@ -247,6 +253,7 @@ def _totals(layout: Layout, file: File, records: list[DecodedRecord], remarks: R
             label_en=items[name].label_en,
             by=codes[code],
             value=sum(listed),
+            unit=_unit(items[name]),
             records=len(listed),
             file=file.path,
         )

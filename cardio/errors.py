@@ -4,6 +4,7 @@
 
     CardioError
     ├── UsageError                      usage                        change the call
+    ├── CannotWriteError                cannot-write                 mend path, permission or disk
     ├── NotPermittedError               not-permitted                get the permission
     ├── ConfigurationError              configuration                mend the setting it names
     │   └── LayoutError                 layout                       mend the TOML file it names
@@ -83,6 +84,14 @@ class UsageError(CardioError):
     status = 400
     exit_status = 2
     driver_code = -14
+
+
+class CannotWriteError(CardioError):
+    code = "cannot-write"
+    title = "文件无法写入"
+    title_en = "A file cannot be written"
+    remedy = "请检查路径、权限和磁盘空间。"
+    remedy_en = "Check the path, the permissions and the disk."
 
 
 class NotPermittedError(CardioError):

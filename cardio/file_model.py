@@ -6,7 +6,7 @@ Like all answers they are the same in the library, on the command line (``--json
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -23,6 +23,7 @@ class ItemContent(Answer):
     value: CodedValue | datetime | date | int | str | None = Field(
         default=None, description="null where the item is empty on the card; money in fen (分)"
     )
+    unit: Literal["fen"] | None = Field(default=None, description="of a value that is money")
     items: tuple[ItemContent, ...] | None = None
     raw: str = Field(description="the bytes on the card, hex")
 
@@ -30,6 +31,8 @@ class ItemContent(Answer):
     def _either(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = handler(self)
         document.pop("items" if self.items is None else "value", None)
+        if self.unit is None:
+            document.pop("unit", None)
         return document
 
 
@@ -132,6 +135,7 @@ class Total(Answer):
     label_en: str
     by: CodedValue | None
     value: int
+    unit: Literal["fen"] | None
     records: int
     file: str
 

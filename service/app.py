@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from cardio.errors import CardioError, UsageError
+from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import ReaderEvent
 from cardio.readers.base import ReaderSource
@@ -23,7 +24,7 @@ from service.description import describe_truly
 from service.desks import Desks
 from service.events import EventHub
 from service.gate import REQUEST_ID, Gate, GateRules, problem_response
-from service.routes import events, health, readers
+from service.routes import events, files, health, readers
 from service.routes.simulator import simulator_router
 from service.simulated import SimulatedReaders
 
@@ -55,16 +56,26 @@ class _InternalError(CardioError):
 
 
 def create_app(
-    sources: Sequence[ReaderSource], *, manners: MannersStore | None = None, simulated: SimulatedReaders | None = None
+    sources: Sequence[ReaderSource],
+    *,
+    manners: MannersStore | None = None,
+    layouts: LayoutChoice | None = None,
+    simulated: SimulatedReaders | None = None,
 ) -> FastAPI:
-    """The bridge without its gate: for `gated`, and for tests that measure it."""
+    """The bridge without its gate: for `gated`, and for tests that measure it.
+
+    Raises:
+        LayoutError: a user's own layout cannot be read.
+    """
+    manners = MannersStore.in_cache() if manners is None else manners
+    layouts = LayoutChoice.at_hand() if layouts is None else layouts
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         app.state.loop = loop
         hub = app.state.hub = EventHub()
-        desks = app.state.desks = Desks(sources, MannersStore.in_cache() if manners is None else manners)
+        desks = app.state.desks = Desks(sources, manners, layouts)
 
         def take(event: ReaderEvent) -> None:
             desks.take(event)
@@ -94,6 +105,7 @@ def create_app(
     )
     app.include_router(health.router)
     app.include_router(readers.router)
+    app.include_router(files.router)
     app.include_router(events.router)
     if simulated is not None:
         app.include_router(simulator_router(simulated))

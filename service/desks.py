@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
-from cardio.card import OPERATION_SECONDS, read_card
+from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard, on_card
 from cardio.errors import PcscUnavailableError, ReaderBusyError, ReaderError, ReaderNotFoundError
+from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader, ReaderSource
 from cardio.readers.deadline import Worker
 from service.answers import ReaderList
 
+Result = TypeVar("Result")
 _LEAST_SECONDS = 0.5
 QUEUE_LIMIT = 4
 """Readings that may wait at one reader; the next is told that the reader is busy."""
@@ -46,9 +48,12 @@ class _Line:
 class Desk:
     """One reader: what is in it, and the thread that reads it."""
 
-    def __init__(self, reader: Reader, manners: MannersStore, stopping: asyncio.Future[None]) -> None:
+    def __init__(
+        self, reader: Reader, manners: MannersStore, layouts: LayoutChoice, stopping: asyncio.Future[None]
+    ) -> None:
         self.reader = reader
         self._manners = manners
+        self._layouts = layouts
         self._stopping = stopping
         self._line = _Line(reader.name)
         self.info = ReaderInfo(
@@ -59,16 +64,24 @@ class Desk:
         """Who the card in the reader belongs to, within the time of one reading, waiting included.
 
         Raises:
+            CardioError: as `do` says.
+        """
+        return await self.do(lambda card: card.read(supplement=supplement), seconds=OPERATION_SECONDS)
+
+    async def do(self, work: Callable[[SocialSecurityCard], Result], *, seconds: float = WHOLE_CARD_SECONDS) -> Result:
+        """Does something with the card in the reader, within so many seconds, waiting included.
+
+        Raises:
             ReaderBusyError: too many are waiting already, or those before took all the time.
             StoppingError: the service stops.
-            CardioError: as `cardio.card.read_card` says.
+            CardioError: as `cardio.card.on_card` says.
         """
         line = self._line
         if line.waiting >= QUEUE_LIMIT:
             raise ReaderBusyError("读卡请求过多，请稍候", "too many readings are waiting at this reader")
         line.waiting += 1
         try:
-            reading = asyncio.wrap_future(line.thread.submit(self._read, line.worker, supplement, time.monotonic()))
+            reading = asyncio.wrap_future(line.thread.submit(self._do, line.worker, work, time.monotonic() + seconds))
             ends: set[asyncio.Future[Any]] = {reading, self._stopping}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
@@ -78,11 +91,11 @@ class Desk:
         finally:
             line.waiting -= 1
 
-    def _read(self, worker: Worker, supplement: bool, asked: float) -> CardReading:
-        left = asked + OPERATION_SECONDS - time.monotonic()
+    def _do(self, worker: Worker, work: Callable[[SocialSecurityCard], Result], deadline: float) -> Result:
+        left = deadline - time.monotonic()
         if left < _LEAST_SECONDS:
             raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
-        return read_card(self.reader, supplement=supplement, manners=self._manners, seconds=left, worker=worker)
+        return on_card(self.reader, work, manners=self._manners, layouts=self._layouts, seconds=left, worker=worker)
 
     def renew(self) -> None:
         """Another card, another thread: one that hangs with the last card holds up nobody."""
@@ -98,9 +111,12 @@ class Desk:
 class Desks:
     """All readers, kept up to date by the watchers' events. Everything here runs on the event loop."""
 
-    def __init__(self, sources: Iterable[ReaderSource], manners: MannersStore) -> None:
+    def __init__(
+        self, sources: Iterable[ReaderSource], manners: MannersStore, layouts: LayoutChoice = NATIONAL
+    ) -> None:
         self._sources = list(sources)
         self._manners = manners
+        self._layouts = layouts
         self._desks: dict[str, Desk] = {}
         self._service_down = False
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -126,7 +142,7 @@ class Desks:
         desk = self._desks.get(name)
         if desk is None:
             reader = self._reader(name)
-            desk = self._desks[name] = Desk(reader, self._manners, self._stopping)
+            desk = self._desks[name] = Desk(reader, self._manners, self._layouts, self._stopping)
         if event.kind in (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE):
             desk.renew()
         status = {

@@ -27,6 +27,17 @@ def _add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="列出软件卡角色 / list the personas")
     listing.add_argument("--json", action="store_true", default=SUPPRESS)
+    new = actions.add_parser(
+        "new",
+        help="写一个角色文件，只含与所选角色的不同之处 / write a persona's file that says only what differs",
+        epilog="示例 example:\n  cardio sim new my-card.toml --like whole\n  cardio read --reader sim:my-card.toml",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    new.add_argument("file", metavar="FILE.toml", help="要写的文件 / the file to write")
+    new.add_argument(
+        "--like", metavar="PERSONA", default="adult", help="以此为底，默认 adult / the persona to begin from"
+    )
+    new.add_argument("--json", action="store_true", default=SUPPRESS)
     running = actions.add_parser(
         "run",
         help="把一张软件卡插入虚拟 PC/SC 读卡器 / put a persona's card into a virtual PC/SC reader",
@@ -42,10 +53,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, output: Output) -> int:
-    return _list(output) if options.action == "list" else _insert(options, output)
+    return {"list": _list, "new": _new, "run": _insert}[options.action](options, output)
 
 
-def _list(output: Output) -> int:
+def _list(options: Namespace, output: Output) -> int:
     from simulators.faults import FAULTS
     from simulators.personas import personas
 
@@ -66,6 +77,21 @@ def _list(output: Output) -> int:
     output.table([("角色 persona", "代 gen.", "说明 description"), *rows])
     output.text()
     output.text(f"故障 faults: {', '.join(FAULTS)}")
+    return DONE
+
+
+def _new(options: Namespace, output: Output) -> int:
+    from pathlib import Path
+
+    from simulators.new_persona import write_persona
+
+    path = Path(options.file)
+    write_persona(path, like=options.like)
+    if output.as_json:
+        output.document({"file": str(path), "like": options.like})
+    else:
+        output.text(f"已写入 {path}，请用文本编辑器修改 / written; edit it with any text editor")
+        output.text(f"试读 try it: cardio read --reader sim:{path}")
     return DONE
 
 
@@ -111,7 +137,9 @@ def _address(text: str) -> tuple[str, int]:
 sim_command = Command(
     name="sim",
     help="软件卡：角色、故障、虚拟读卡器 / software cards: personas, faults, virtual readers",
-    examples="  cardio sim list\n  cardio sim run adult --vpcd 127.0.0.1:35963",
+    examples=(
+        "  cardio sim list\n  cardio sim new my-card.toml --like whole\n  cardio sim run adult --vpcd 127.0.0.1:35963"
+    ),
     add_arguments=_add_arguments,
     run=_run,
 )

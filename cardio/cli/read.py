@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command, add_reader_argument
+from cardio.cli.explore import note_unread, progress_on
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
+    from cardio.apdu.trace import Trace
     from cardio.model import CardReading, CodedValue
+    from cardio.readers.base import Reader
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -25,6 +30,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="在标准错误输出逐条命令；软件卡含数据 / show each command on stderr, with data only of software cards",
     )
+    parser.add_argument("--photo", metavar="FILE", type=Path, help="同时把照片存入文件 / also save the photo to a file")
 
 
 def _run(options: Namespace, output: Output) -> int:
@@ -38,7 +44,10 @@ def _run(options: Namespace, output: Output) -> int:
     def show(exchange: Exchange) -> None:
         output.note(exchange.line(with_data=reader.simulated))
 
-    reading = read_card(reader, supplement=not options.basic, trace=show if options.trace else None)
+    trace = show if options.trace else None
+    if options.photo is not None:
+        _save_photo(reader, options.photo, output, trace)
+    reading = read_card(reader, supplement=not options.basic, trace=trace)
     if options.driver:
         text = basic_string(reading)
         if output.as_json:
@@ -50,6 +59,21 @@ def _run(options: Namespace, output: Output) -> int:
     else:
         _print(reading, output)
     return DONE
+
+
+def _save_photo(reader: Reader, path: Path, output: Output, trace: Trace | None) -> None:
+    """Saves the photo, readable by its owner only: it is somebody's face."""
+    from cardio.card import on_card
+    from cardio.errors import CannotWriteError
+
+    photo = on_card(reader, lambda card: card.photo(progress=progress_on(output, "读取照片 photo")), trace=trace)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(photo.data)
+    except OSError as error:
+        raise CannotWriteError(f"无法写入 {path}：{error}", f"cannot write {path}: {error}") from error
+    output.note(f"照片 photo → {path}（{photo.media_type}，{photo.width}×{photo.height}，{photo.size} 字节 bytes）")
+    note_unread(output, (), photo.warnings)
 
 
 def _print(reading: CardReading, output: Output) -> None:
@@ -83,14 +107,7 @@ def _print(reading: CardReading, output: Output) -> None:
         ("读卡器", "reader", reading.reader + ("（软件卡 software card）" if reading.simulated else "")),
     ]
     output.table(rows)
-    places: dict[str, list[str]] = {}
-    for unread in reading.unread:
-        why = f"{unread.detail}；{unread.remedy} / {unread.detail_en}. {unread.remedy_en}"
-        places.setdefault(why, []).append(f"{unread.file} {unread.item or ''}".rstrip())
-    for why, files in places.items():
-        output.note(f"未读 unread  {'、'.join(files)}：{why}")
-    for warning in reading.warnings:
-        output.note(f"注意 warning {warning.item or ''}：{warning.detail} / {warning.detail_en}")
+    note_unread(output, reading.unread, reading.warnings)
 
 
 def _words(coded: CodedValue | None) -> str:
@@ -117,6 +134,7 @@ READ = Command(
         "  cardio read\n"
         "  cardio read --json --reader 0\n"
         "  cardio read --driver                  11 项字符串 / the 11-field string\n"
+        "  cardio read --photo photo.jpg --reader sim:whole\n"
         "  cardio read --reader sim:adult --trace"
     ),
     add_arguments=_add_arguments,

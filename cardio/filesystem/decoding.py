@@ -59,12 +59,12 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
             yield DecodedRecord(number, (DecodedItem(known, record.value, whole.value, whole.problem),))
         else:
             decoded = decode_item(meant, value)
-            if meant is not known:
+            revised_here = meant is not known
+            if revised_here:
                 # Another meaning, in the same place.
                 meant = replace(meant, tag=known.tag, length=known.length)
-            yield DecodedRecord(
-                number, (DecodedItem(meant, record.value, decoded.value, decoded.problem, decoded.items),)
-            )
+            told = replace(decoded, item=meant, raw=record.value, revised=revised_here)
+            yield DecodedRecord(number, (told,))
 
 
 def _untagged(file: File, number: int, raw: bytes) -> DecodedRecord:

@@ -195,6 +195,8 @@ class DecodedItem:
     problem: DecodeError | None = None
     items: tuple[DecodedItem, ...] = ()
     """What is inside, in place of a value."""
+    revised: bool = False
+    """It has its V2.0 meaning on a 1.0 card, and the fill that says so."""
 
     @property
     def overlong(self) -> bool:

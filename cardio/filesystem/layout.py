@@ -128,6 +128,12 @@ class Item:
     """What it tells of, where that is not the topic of its file (`Layout.topics`)."""
     summed_by: str | None = None
     """Its values are summed up over the records, one sum for each code of the named item beside it."""
+    check: Literal["GB 11643", "GB 11714", "V2.0 appendix A"] | None = None
+    """The rule that its check digit follows."""
+    fixed: tuple[int, HexBytes] | None = None
+    """Bytes that are the same on every card, and where they begin."""
+    not_before: str | None = None
+    """The date beside it that it may not come before."""
     variants: tuple[Variant, ...] = ()
     alternative: str | None = None
     """The other place where it may stand, as ``DF03/EF05``; it stands in one of the two."""
@@ -259,6 +265,8 @@ class Application:
     """The name that SELECT takes (AID)."""
     label: str | None = None
     """应用标签."""
+    advisory: bool = False
+    """The specification only advises it (V2.0 appendix B)."""
     directory_sfi: HexNumber | None = None
     """What the FCI gives as the SFI of the directory file."""
     files: tuple[File, ...] = ()

@@ -1,8 +1,9 @@
-"""Check digits: the social security number (GB 11643-1999) and the card number (V2.0 appendix A)."""
+"""Check digits of citizens' numbers (GB 11643-1999), organisations (GB 11714-1997), cards (V2.0 appendix A)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from cardio.apdu.status_word import Meaning
 
@@ -48,3 +49,18 @@ def card_number_fault(number: str) -> Meaning | None:
     if card_check_character(number[:8]) != number[8]:
         return Meaning("卡号校验位不符", "the check character of the card number is wrong")
     return None
+
+
+def organisation_code_fault(code: str) -> Meaning | None:
+    """What is wrong with an organisation code, None when its check character is right: the rule of card numbers."""
+    if card_number_fault(code) is None:
+        return None
+    return Meaning("组织机构代码校验位不符", "the check character of the organisation code is wrong")
+
+
+FAULTS: dict[str, Callable[[str], Meaning | None]] = {
+    "GB 11643": identity_number_fault,
+    "GB 11714": organisation_code_fault,
+    "V2.0 appendix A": card_number_fault,
+}
+"""What is wrong with a number, by the rule that its check digit follows."""

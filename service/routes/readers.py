@@ -12,7 +12,7 @@ from service.dependencies import DesksOf
 
 router = APIRouter(prefix="/v1/readers", tags=["readers"])
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "no such reader, or no card in it"},
     409: {"model": Problem, "description": "the reader is busy, or the card was pulled or reset"},
     422: {"model": Problem, "description": "not a social security card, or a blocked one"},
@@ -28,7 +28,7 @@ async def list_readers(desks: DesksOf) -> ReaderList:
     return desks.listing()
 
 
-@router.get("/{reader:path}/card", responses=_PROBLEMS)
+@router.get("/{reader:path}/card", responses=CARD_PROBLEMS)
 async def read_card(
     reader: str,
     desks: DesksOf,

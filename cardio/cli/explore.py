@@ -1,0 +1,114 @@
+"""What the commands share that explore a card: their options, the way to the card, and how values are shown."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from cardio.cli.command import add_reader_argument
+from cardio.cli.output import Output
+
+if TYPE_CHECKING:
+    from cardio.card import SocialSecurityCard
+    from cardio.file_model import ItemContent
+    from cardio.filesystem.layout_choice import LayoutChoice
+    from cardio.model import Unread, Warning
+
+Result = TypeVar("Result")
+
+
+def add_card_arguments(parser: ArgumentParser) -> None:
+    add_reader_argument(parser)
+    parser.add_argument(
+        "--layout",
+        metavar="FILE",
+        type=Path,
+        help="用此结构文件解释卡片 / take the card to be as this layout file says",
+    )
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="在标准错误输出逐条命令；软件卡含数据 / show each command on stderr, with data only of software cards",
+    )
+
+
+def chosen_layouts(options: Namespace) -> LayoutChoice:
+    """The layouts that ``--layout`` means, or those at hand.
+
+    Raises:
+        LayoutError: the file is wrong.
+    """
+    from cardio.filesystem.layout_choice import LayoutChoice
+    from cardio.filesystem.layout_file import load_layout
+
+    return LayoutChoice(only=load_layout(options.layout)) if options.layout else LayoutChoice.at_hand()
+
+
+def work_on_card(options: Namespace, output: Output, work: Callable[[SocialSecurityCard], Result]) -> Result:
+    """Does something with the card that the options mean.
+
+    Raises:
+        CardioError: as `cardio.card.on_card` says.
+    """
+    from cardio.apdu.trace import Exchange
+    from cardio.card import on_card
+    from cardio.cli.sources import find_reader
+
+    reader = find_reader(options.reader)
+
+    def show(exchange: Exchange) -> None:
+        output.note(exchange.line(with_data=reader.simulated))
+
+    return on_card(reader, work, layouts=chosen_layouts(options), trace=show if options.trace else None)
+
+
+def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
+    """Shows how far a long reading is, on a terminal only."""
+    if output.as_json or not sys.stderr.isatty():
+        return None
+
+    def show(done: int, whole: int) -> None:
+        end = "\n" if done >= whole else ""
+        print(f"\r{zh} {done}/{whole}", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def value_text(item: ItemContent) -> str:
+    """A value as people read it: codes with their words, money in yuan."""
+    from cardio.model import CodedValue
+
+    if item.items is not None:
+        return "；".join(f"{inside.label} {value_text(inside)}" for inside in item.items if value_text(inside) != "—")
+    value = item.value
+    if value is None:
+        return "—"
+    if isinstance(value, CodedValue):
+        words = " ".join(word for word in (value.label, value.label_en) if word)
+        return f"{words or '?'} ({value.code})"
+    if item.unit == "fen" and isinstance(value, int):
+        return yuan(value)
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    return str(value)
+
+
+def yuan(fen: int) -> str:
+    """An amount of money as people write it."""
+    return f"{fen // 100}.{fen % 100:02} 元"
+
+
+def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:
+    """What could not be read, by reason, and what to look at; on standard error."""
+    places: dict[str, list[str]] = {}
+    for one in unread:
+        why = f"{one.detail}；{one.remedy} / {one.detail_en}. {one.remedy_en}"
+        places.setdefault(why, []).append(f"{one.file} {one.item or ''}".rstrip())
+    for why, files in places.items():
+        output.note(f"未读 unread  {'、'.join(files)}：{why}")
+    for warning in warnings:
+        output.note(f"注意 warning {warning.item or ''}：{warning.detail} / {warning.detail_en}")

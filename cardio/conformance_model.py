@@ -1,0 +1,88 @@
+"""The report of a conformance check: what was checked, by chapter, and how each check came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import computed_field
+
+from cardio.model import Answer
+
+
+class Outcome(StrEnum):
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    NOT_TESTABLE = "not-testable"
+
+
+class Chapter(StrEnum):
+    """The chapters of a report, in order."""
+
+    STRUCTURE = "structure"
+    PRESENCE = "presence"
+    RECORDS = "records"
+    FORMATS = "formats"
+    CODES = "codes"
+    CHECK_DIGITS = "check-digits"
+    ACCESS = "access"
+    DATES = "dates"
+    CROSS_FILE = "cross-file"
+
+
+CHAPTER_TITLES = {
+    Chapter.STRUCTURE: ("文件结构", "The structure as submitted"),
+    Chapter.PRESENCE: ("应用与文件", "Applications and files"),
+    Chapter.RECORDS: ("记录顺序与长度", "Order and length of records"),
+    Chapter.FORMATS: ("格式与填充", "Formats and padding"),
+    Chapter.CODES: ("代码值", "Code values"),
+    Chapter.CHECK_DIGITS: ("校验位", "Check digits"),
+    Chapter.ACCESS: ("读写控制", "Read and write controls"),
+    Chapter.DATES: ("日期", "Dates"),
+    Chapter.CROSS_FILE: ("文件间一致性", "Rules across files"),
+}
+
+
+class Check(Answer):
+    """One thing that was checked."""
+
+    chapter: Chapter
+    place: str
+    """Application, file or item: ``DF03/EF07/pension_type``."""
+    rule: str
+    rule_en: str
+    outcome: Outcome
+    detail: str = ""
+    """Why it fails, or cannot be tested. Never a value of the card: reports are sent around."""
+    detail_en: str = ""
+    source: str | None = None
+
+
+class ConformanceReport(Answer):
+    """A card against its layout, or a layout by itself."""
+
+    subject: str
+    layout: str
+    generation: int
+    checks: tuple[Check, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def passed(self) -> int:
+        return self._count(Outcome.PASS)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def failed(self) -> int:
+        return self._count(Outcome.FAIL)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def not_testable(self) -> int:
+        return self._count(Outcome.NOT_TESTABLE)
+
+    def _count(self, outcome: Outcome) -> int:
+        return sum(check.outcome is outcome for check in self.checks)
+
+    def chapter(self, chapter: Chapter) -> Sequence[Check]:
+        return [check for check in self.checks if check.chapter is chapter]

@@ -1,0 +1,1 @@
+"""Conformance: a card against its layout, and a region's layout against the specification."""

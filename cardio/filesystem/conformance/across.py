@@ -1,0 +1,78 @@
+"""What must agree across the files of a card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from cardio.conformance_model import Chapter
+from cardio.filesystem.conformance.book import Book, Words
+from cardio.filesystem.decoding import decode_records
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.items import Value
+from cardio.filesystem.layout import Layout
+from cardio.filesystem.layout_file import generation_of
+from cardio.filesystem.numbers import is_citizens_number
+
+_ONE_PLACE = Words("只在一处存在", "stands in one place only")
+_GENERATION = Words("规范版本与结构一致", "the version goes with the structure")
+_BIRTH_DATE = Words("出生日期与社会保障号码一致", "the date of birth agrees with the social security number")
+_SEX = Words("性别与社会保障号码一致", "the sex agrees with the social security number")
+_BIRTH_DIGITS, _SEX_DIGIT = slice(6, 14), 16
+_MALE, _FEMALE = "1", "2"
+
+
+def check_across(layout: Layout, readings: Mapping[str, FileReading], book: Book) -> None:
+    """Rules that no single file shows."""
+    _check_alternatives(layout, readings, book)
+    values: dict[str, tuple[str, Value]] = {}
+    for path, reading in readings.items():
+        if reading.refusal is None and path.startswith(layout.environment.id):
+            for record in decode_records(reading):
+                for one in record.items:
+                    if one.value is not None:
+                        values.setdefault(one.item.name, (f"{path}/{one.item.name}", one.value))
+    version = values.get("spec_version")
+    if version is not None:
+        right = generation_of(str(version[1])) == layout.generation
+        fault = (
+            None if right else Words(f"结构为第 {layout.generation} 代", f"the structure is of {layout.generation}.0")
+        )
+        book.judge(Chapter.CROSS_FILE, version[0], _GENERATION, fault)
+    _check_number(values, book)
+
+
+def _check_alternatives(layout: Layout, readings: Mapping[str, FileReading], book: Book) -> None:
+    """An item that may stand in either of two files stands in one of them (tag 60)."""
+    for file in layout.files():
+        for item in file.items:
+            if item.alternative is None or file.path > item.alternative or item.tag is None:
+                continue
+            both = [readings.get(path) for path in (file.path, item.alternative)]
+            place = f"{file.path}/{item.name}"
+            known = [reading for reading in both if reading is not None and reading.refusal is None]
+            places = sum(item.tag in reading.tags for reading in known)
+            if places > 1:
+                fault = Words(f"{item.alternative} 中也有", f"it stands in {item.alternative} too")
+                book.judge(Chapter.CROSS_FILE, place, _ONE_PLACE, fault, item.source)
+            elif len(known) < len(both):
+                why = Words("有文件不能读取", "a file cannot be read")
+                book.untestable(Chapter.CROSS_FILE, place, _ONE_PLACE, why, item.source)
+            else:
+                fault_none = Words("两处都没有", "it stands in neither") if not places else None
+                book.judge(Chapter.CROSS_FILE, place, _ONE_PLACE, fault_none, item.source)
+
+
+def _check_number(values: Mapping[str, tuple[str, Value]], book: Book) -> None:
+    """What a citizen's number says of its holder (GB 11643 §4)."""
+    number = str(values["social_security_number"][1]) if "social_security_number" in values else ""
+    if not is_citizens_number(number):
+        return
+    born, sex = values.get("birth_date"), values.get("sex")
+    if born is not None and isinstance(born[1], date):
+        fault = None if f"{born[1]:%Y%m%d}" == number[_BIRTH_DIGITS] else Words("不一致", "they differ")
+        book.judge(Chapter.CROSS_FILE, born[0], _BIRTH_DATE, fault, "GB 11643")
+    if sex is not None and sex[1] in (_MALE, _FEMALE):
+        told = _MALE if int(number[_SEX_DIGIT]) % 2 else _FEMALE
+        fault = None if sex[1] == told else Words("不一致", "they differ")
+        book.judge(Chapter.CROSS_FILE, sex[0], _SEX, fault, "GB 11643")

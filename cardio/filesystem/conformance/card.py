@@ -1,0 +1,50 @@
+"""A card against its layout, chapter by chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from cardio.conformance_model import Chapter
+from cardio.filesystem.conformance.across import check_across
+from cardio.filesystem.conformance.book import Book, Words
+from cardio.filesystem.conformance.records import check_controls, check_presence, check_records
+from cardio.filesystem.conformance.values import check_values
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.layout import Layout
+
+_INTERNAL = Words("由卡片内部维护", "kept by the card itself")
+_READ_IT = Words("内容符合规定", "its content is as it should be")
+
+
+def check_card(
+    layout: Layout,
+    without_rights: Mapping[str, FileReading],
+    with_rights: Mapping[str, FileReading],
+    today: date,
+    book: Book,
+) -> None:
+    """Every file of the layout.
+
+    Args:
+        without_rights: what the card gave when no right was held: the controls are judged by it.
+        with_rights: what it gave with the rights at hand, if any: the contents are judged by it.
+    """
+    for application in layout.applications:
+        for file in application.files:
+            if file.internal:
+                why = Words("没有命令可以读取", "no command reads it")
+                book.untestable(Chapter.RECORDS, file.path, _INTERNAL, why, file.source)
+                continue
+            if not check_presence(application, file, without_rights[file.path], book):
+                continue
+            check_controls(file, without_rights[file.path], book)
+            reading = with_rights[file.path]
+            if reading.closed:
+                why = Words(f"需要 {file.read} 才能读取", f"it needs {file.read} to be read")
+                book.untestable(Chapter.RECORDS, file.path, _READ_IT, why, file.source)
+                continue
+            check_records(file, reading, book)
+            if reading.refusal is None:
+                check_values(layout, reading, today, book)
+    check_across(layout, with_rights, book)

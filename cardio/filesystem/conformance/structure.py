@@ -1,0 +1,65 @@
+"""A layout by itself: what an issuing authority has to show before it may issue cards (V2.0 §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cardio.conformance_model import Chapter, Outcome
+from cardio.filesystem.conformance.book import Book, Words
+from cardio.filesystem.layout import Layout
+from cardio.filesystem.layout_checks import Fault
+from cardio.filesystem.local_expansion import RULES
+
+_SOUND = Words("结构自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
+_SPACE = Words("数据空间不超过 16 KB", "no more than 16 KB of data")
+_SPACE_LIMIT = 16 * 1024
+_RULES_EN = {
+    rule: words
+    for rule, words in zip(
+        RULES,
+        (
+            "applications, files and tags of the specification are not changed or reused",
+            "new applications begin at DF0A",
+            "new files begin at EF0C",
+            "no items are added to the specification's files in SSSE",
+            "cyclic files may get records, no items",
+            "reserved files wait for national use",
+        ),
+        strict=True,
+    )
+}
+
+
+def check_structure(layout: Layout, faults: Sequence[Fault], book: Book) -> None:
+    """Every rule of local expansion, the layout's own soundness file by file, and the space that it takes."""
+    for rule in RULES:
+        words = Words(rule.partition(": ")[2], _RULES_EN[rule])
+        broken = [fault for fault in faults if fault.rule == rule]
+        for fault in broken:
+            detail = Words(fault.zh, fault.en)
+            book.note(Chapter.STRUCTURE, fault.place, words, Outcome.FAIL, detail, "V2.0 §6")
+        if not broken:
+            if layout.regions:
+                book.note(Chapter.STRUCTURE, layout.title, words, Outcome.PASS, source="V2.0 §6")
+            else:
+                why = Words("国家结构，没有地方扩展", "a national layout: nothing is added")
+                book.untestable(Chapter.STRUCTURE, layout.title, words, why, "V2.0 §6")
+    unsound = [fault for fault in faults if fault.rule is None]
+    for file in layout.files():
+        own = [fault for fault in unsound if fault.place.startswith(file.path)]
+        wrong = Words(own[0].zh, own[0].en) if own else None
+        book.judge(Chapter.STRUCTURE, file.path, _SOUND, wrong, file.source)
+    for other in unsound:
+        if not any(other.place.startswith(file.path) for file in layout.files()):
+            book.judge(Chapter.STRUCTURE, other.place, _SOUND, Words(other.zh, other.en))
+    size = sum(_size(layout))
+    too_large = Words(f"共 {size} 字节", f"{size} bytes") if size > _SPACE_LIMIT else None
+    book.judge(Chapter.STRUCTURE, layout.title, _SPACE, too_large, "public structures of two regions")
+
+
+def _size(layout: Layout) -> list[int]:
+    sizes = []
+    for file in layout.files():
+        records = sum(2 + length for _, length in file.record_shape)
+        sizes.append(file.size or records or file.record_size * (file.records or 1))
+    return sizes

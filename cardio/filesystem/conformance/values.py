@@ -1,0 +1,141 @@
+"""The values of a card: formats and padding, codes, check digits, dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+
+from cardio.conformance_model import Chapter
+from cardio.errors import DecodeError
+from cardio.filesystem.conformance.book import Book, Words
+from cardio.filesystem.decoding import decode_records
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.items import DecodedItem
+from cardio.filesystem.layout import Format, Item, Kind, Layout
+from cardio.filesystem.numbers import FAULTS
+from cardio.filesystem.text import decode_text
+
+_FORMAT = Words("格式与填充符合规定", "format and padding are as they should be")
+_CODE = Words("代码在代码表内", "the code is in its table")
+_CHECK_DIGIT = Words("校验位正确", "the check digit is right")
+_SEQUENCE = Words("不早于对应的起始日期", "not before the date that it follows")
+_PAST = Words("不晚于今天", "not in the future")
+_NEVER_AHEAD = frozenset({"issue_date", "birth_date"})
+
+
+def check_values(layout: Layout, reading: FileReading, today: date, book: Book) -> None:
+    """Every value of a file that was read."""
+    file = reading.file
+    split = {item.extends for item in file.items} | {item.name for item in file.items if item.extends}
+    records = decode_records(reading)
+    # Items with tags stand beside each other in their file, others in their record.
+    beside = tuple(item for record in records for item in record.items)
+    for record in records:
+        several = not file.has_tags or reading.tags.count(reading.records[record.number - 1].tag) > 1
+        siblings = beside if file.has_tags else record.items
+        for around, decoded in _walk(record.items, siblings):
+            place = f"{file.path}/{decoded.item.name}" + (f" {record.number}" if several else "")
+            # A text that goes on in a second item need not end with a character.
+            check_format(place, decoded, book, joined=decoded.item.name in split)
+            _check_value(layout, place, decoded, around, today, book)
+
+
+def _walk(
+    items: Sequence[DecodedItem], siblings: Sequence[DecodedItem]
+) -> Iterator[tuple[Sequence[DecodedItem], DecodedItem]]:
+    """Each item, with what stands beside it."""
+    for item in items:
+        yield siblings, item
+        yield from _walk(item.items, item.items)
+
+
+def check_format(place: str, decoded: DecodedItem, book: Book, *, joined: bool = False) -> None:
+    """Characters, digits and fill of one item (V2.0 table 9)."""
+    if decoded.problem is not None and not joined:
+        fault: Words | None = Words(decoded.problem.detail, decoded.problem.detail_en)
+    elif decoded.revised:
+        fault = None
+    elif decoded.item.fixed is not None and not _has_fixed(decoded.item, decoded.raw):
+        fault = Words("固定部分不符", "its fixed part is another")
+    elif decoded.items and decoded.item.format is Format.B_TLV:
+        fault = _chain_fault(decoded)
+    else:
+        fault = padding_fault(decoded.item, decoded.raw, joined=joined)
+    book.judge(Chapter.FORMATS, place, _FORMAT, fault, decoded.item.source)
+
+
+def _has_fixed(item: Item, raw: bytes) -> bool:
+    offset, content = item.fixed or (0, b"")
+    return raw[offset : offset + len(content)] == content
+
+
+def padding_fault(item: Item, raw: bytes, *, joined: bool = False) -> Words | None:
+    """What is wrong with the bytes of a plain value: left-aligned, ``an`` filled with 00, ``cn`` with hex F."""
+    if item.format is Format.CN:
+        return _digits_fault(item, raw)
+    if item.format is not Format.AN:
+        return None
+    content = raw.rstrip(b"\x00")
+    if b"\x00" in content:
+        return Words("文字之间有 00", "there is 00 between characters")
+    if content[-1:] in (b"\x20", b"\xff"):
+        return Words("应以 00 填充", "it must be filled with 00")
+    if not joined:
+        try:
+            decode_text(content)
+        except DecodeError as error:
+            return Words(error.detail, error.detail_en)
+    if item.kind is Kind.NUMBER and content and (not content.isdigit() or len(content) != item.length):
+        return Words("数字未写满各位", "a digit is missing")
+    return None
+
+
+def _digits_fault(item: Item, raw: bytes) -> Words | None:
+    digits = raw.hex().upper()
+    bare = digits.rstrip("F")
+    if item.kind is Kind.HEX:
+        return None
+    if not bare:
+        return None
+    if not bare.isdecimal():
+        return Words("含有非数字的半字节", "a nibble is not a digit")
+    if not bare.strip("0") and item.kind in (Kind.DATE, Kind.TIME, Kind.MONTH):
+        return Words("空值应以 F 填充", "an empty value must be filled with F")
+    if item.kind is Kind.DATE and len(bare) != 8:
+        return Words("日期不足 8 位", "a date has eight digits")
+    return None
+
+
+def _chain_fault(decoded: DecodedItem) -> Words | None:
+    expected = [(inner.tag, inner.length) for inner in decoded.item.items]
+    found = [(inner.item.tag, len(inner.raw)) for inner in decoded.items]
+    if found == expected:
+        return None
+    order = " ".join(f"{tag or 0:02X}({length})" for tag, length in found)
+    return Words(f"内部数据项为 {order}", f"the items inside are {order}")
+
+
+def _check_value(
+    layout: Layout, place: str, decoded: DecodedItem, siblings: Sequence[DecodedItem], today: date, book: Book
+) -> None:
+    item, value = decoded.item, decoded.value
+    if value is None:
+        return
+    if item.codes is not None:
+        table = layout.code_table(item.codes)
+        known = table.look_up(str(value)).label is not None
+        unknown = None if known else Words(f"不在{table.title}中", f"not in {table.source}")
+        book.judge(Chapter.CODES, place, _CODE, unknown, table.source)
+    if item.check is not None:
+        fault = FAULTS[item.check](str(value))
+        book.judge(Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, Words(fault.zh, fault.en) if fault else None, item.check)
+    if not isinstance(value, date):
+        return
+    day = value.date() if isinstance(value, datetime) else value
+    if item.name in _NEVER_AHEAD:
+        ahead = Words("在将来", "it is in the future") if day > today else None
+        book.judge(Chapter.DATES, place, _PAST, ahead, item.source)
+    start = next((other.value for other in siblings if other.item.name == item.not_before), None)
+    if isinstance(start, date):
+        early = Words(f"早于 {item.not_before}", f"before {item.not_before}") if day < start else None
+        book.judge(Chapter.DATES, place, _SEQUENCE, early, item.source)

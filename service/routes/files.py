@@ -1,0 +1,50 @@
+"""What else is on a card: its files, its photo, and what it says of insurance and employment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from cardio.file_model import CardTree, FileContent, Report
+from service.dependencies import DesksOf
+from service.routes.readers import CARD_PROBLEMS
+
+router = APIRouter(prefix="/v1/readers", tags=["files"])
+_CLOSED = {403: {**CARD_PROBLEMS[404], "description": "the card keeps the file closed"}}
+_PHOTO = {200: {"description": "the photo", "content": {"image/jpeg": {}, "image/bmp": {}}}}
+_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+Application = Annotated[str, Path(pattern="^(SSSE|DF[0-9A-F]{2})$", examples=["DF03"])]
+File = Annotated[str, Path(pattern="^EF[0-9A-F]{2}$", examples=["EF07"])]
+
+
+@router.get("/{reader:path}/card/files", responses=CARD_PROBLEMS)
+async def list_files(reader: str, desks: DesksOf) -> CardTree:
+    """Every application and file of the card's layout: what opens it, and whether it can be read now."""
+    return await desks.desk(reader).do(lambda card: card.tree())
+
+
+@router.get("/{reader:path}/card/files/{application}/{file}", responses=CARD_PROBLEMS)
+async def read_file(reader: str, application: Application, file: File, desks: DesksOf) -> FileContent:
+    """One file, decoded beside raw; why it could not be read is in `unread`."""
+    return await desks.desk(reader).do(lambda card: card.file(f"{application}/{file}"))
+
+
+@router.get("/{reader:path}/card/photo", responses=CARD_PROBLEMS | _CLOSED | _PHOTO, response_class=Response)
+async def read_photo(reader: str, desks: DesksOf) -> Response:
+    """The holder's photo, as it stands on the card."""
+    photo = await desks.desk(reader).do(lambda card: card.photo())
+    return Response(photo.data, media_type=photo.media_type, headers=_NOT_KEPT)
+
+
+@router.get("/{reader:path}/card/insurance", responses=CARD_PROBLEMS)
+async def read_insurance(reader: str, desks: DesksOf) -> Report:
+    """Pension, unemployment, medical, work injury and maternity insurance, vouchers and totals."""
+    return await desks.desk(reader).do(lambda card: card.report("insurance"))
+
+
+@router.get("/{reader:path}/card/employment", responses=CARD_PROBLEMS)
+async def read_employment(reader: str, desks: DesksOf) -> Report:
+    """Employment and unemployment registration, qualifications and support."""
+    return await desks.desk(reader).do(lambda card: card.report("employment"))

@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cardio.card import SocialSecurityCard as SocialSecurityCard
+    from cardio.card import on_card as on_card
     from cardio.card import read_card as read_card
     from cardio.errors import CardioError as CardioError
+    from cardio.filesystem.address import Address as Address
     from cardio.model import CardReading as CardReading
     from cardio.readers.pcsc import PcscSource as PcscSource
 
 _HOME = {
+    "Address": "cardio.filesystem.address",
     "CardReading": "cardio.model",
     "CardioError": "cardio.errors",
     "PcscSource": "cardio.readers.pcsc",
     "SocialSecurityCard": "cardio.card",
+    "on_card": "cardio.card",
     "read_card": "cardio.card",
 }
 __all__ = sorted(_HOME)

@@ -10,18 +10,22 @@ import service.desks
 import service.gate
 import simulators.vpcd
 from cardio.errors import CardioError
-from cardio.filesystem.layout import File, Layout
-from cardio.filesystem.layout_file import GENERATIONS, layout_of
+from cardio.filesystem.codes import code_table, table_names
+from cardio.filesystem.layout_choice import shipped_expansions
+from cardio.filesystem.layout_file import GENERATIONS, layout_of, load_layout
+from cardio.filesystem.layout_page import layout_page
 from simulators.faults import FAULTS
 from simulators.personas import personas
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+_LONGEST_TABLE = 80
+"""Codes of a table that is printed in full."""
 _MADE = "<!-- Made by `make docs` from the code and its data. Do not edit. -->\n"
 
 
 def pages() -> dict[str, str]:
     """Every reference page by file name."""
-    return {"errors.md": _errors(), "layouts.md": _layouts(), "personas.md": _personas()}
+    return {"errors.md": _errors(), "codes.md": _codes(), "personas.md": _personas(), **layout_pages()}
 
 
 def _errors() -> str:
@@ -47,33 +51,38 @@ def _kinds() -> Iterator[type[CardioError]]:
                     yield kind
 
 
-def _layouts() -> str:
-    lines = [_MADE, "# 文件和数据项 / Files and items\n"]
-    lines += ["What cardio knows of each card generation, from `cardio/filesystem/layouts/`.\n"]
-    for generation in GENERATIONS:
-        layout = layout_of(generation)
-        lines += [f"## {layout.title} / {layout.title_en}\n", f"Source: {layout.source}\n"]
-        for file in layout.files():
-            lines += _file(layout, file)
-    return "\n".join(lines) + "\n"
+def layout_pages() -> dict[str, str]:
+    """A page for each generation, and one for the regions that are shipped: what they add."""
+    shown = {
+        f"layout-{generation}.0.md": _MADE + "\n" + layout_page(layout_of(generation)) for generation in GENERATIONS
+    }
+    regions = [_MADE + "\n# 地方扩展 / Regions\n\nWhat each region adds to its generation.\n"]
+    for expansion in shipped_expansions():
+        for generation in expansion.generations:
+            layout = load_layout(expansion.path, generation=generation)
+            page = layout_page(layout, base=layout_of(generation))
+            regions.append(f"Cards of {', '.join(expansion.regions)}…\n\n" + page.replace("\n#", "\n##"))
+    return shown | {"layout-regions.md": "\n".join(regions)}
 
 
-def _file(layout: Layout, file: File) -> list[str]:
-    lines = [f"### {file.path} {file.title} / {file.title_en}\n"]
-    lines += [f"Structure {file.structure}; read: {file.read}; update: {file.update}.\n"]
-    lines += ["| record | tag | 名称 | name | format | length | codes |", "|---|---|---|---|---|---|---|"]
-    for number, item in enumerate(file.items, 1):
-        tag = f"{item.tag:02X}" if item.tag is not None else "–"
-        notes = [item.codes or ""]
-        if item.optional:
-            notes.append("some issuers leave it out")
-        if item.revised is not None:
-            notes.append(f"ending in EE: {item.revised.name} ({item.revised.format} {item.revised.length})")
+def _codes() -> str:
+    lines = [
+        _MADE,
+        "# 代码表 / Code tables\n",
+        "A code that its table does not know shows as itself, with a warning.\n",
+    ]
+    lines += ["| name | 名称 | follows | codes | data |", "|---|---|---|---|---|"]
+    for name in sorted(table_names()):
+        table = code_table(name)
         lines.append(
-            f"| {number} | {tag} | {item.label} | `{item.name}` | {item.format} ({item.kind}) | {item.length} "
-            f"| {'; '.join(note for note in notes if note)} |"
+            f"| `{name}` | {table.title} | {table.source} | {len(table.rows)} | {table.data or 'typed from it'} |"
         )
-    return [*lines, ""]
+    for name in sorted(table_names()):
+        table = code_table(name)
+        if len(table.rows) <= _LONGEST_TABLE:
+            lines += ["", f"## {name} {table.title}\n", "| code | 中文 | English |", "|---|---|---|"]
+            lines += [f"| {code} | {label} | {label_en or ''} |" for code, (label, label_en) in table.rows.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _personas() -> str:

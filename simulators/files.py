@@ -167,6 +167,8 @@ def _is_written(file: File, item: Item, values: Mapping[str, Values]) -> bool:
 
 def _spread(base: Item, extension: Item, value: Content, fill: bytes | None) -> tuple[bytes, bytes]:
     """A text that may be longer than its first field: cut where that is full, be it amid a character."""
+    if isinstance(value, (list, dict)):
+        raise ValueError(f"{base.name}: one plain value is wanted")
     if is_raw(value):
         return value_bytes(base, value), value_bytes(extension, None, fill=fill)
     whole = text_bytes("" if value is None else str(value))

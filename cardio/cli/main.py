@@ -15,6 +15,7 @@ from cardio.cli.command import DONE, Command
 from cardio.cli.conformance import CONFORMANCE
 from cardio.cli.doctor import DOCTOR
 from cardio.cli.files import DUMP, FILES, SHOW
+from cardio.cli.layouts import LAYOUTS
 from cardio.cli.output import Output
 from cardio.cli.read import READ
 from cardio.cli.readers import READERS, WATCH
@@ -36,7 +37,7 @@ _EPILOG = """示例 examples:
 def commands() -> list[Command]:
     """The library's own commands, and those that the bridge and the simulators bring along."""
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
-    return [READERS, WATCH, READ, FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, CONFORMANCE, DOCTOR, *joined]
+    return [READERS, WATCH, READ, FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, CONFORMANCE, LAYOUTS, DOCTOR, *joined]
 
 
 class _Parser(ArgumentParser):

@@ -119,7 +119,7 @@ class Session:
         self._hold = _Hold(self.reader, self._layouts, self._show)
         try:
             self._hold.run(OPERATION_SECONDS, lambda card: None)
-        except BaseException as error:
+        except BaseException as error:  # whatever goes wrong, nobody holds the card
             self.let_go()
             if isinstance(error, ReaderTimeoutError):
                 raise ReaderBusyError() from error
@@ -145,7 +145,7 @@ class Session:
             return hold.run(WHOLE_CARD_SECONDS, work)
         except UsageError:  # nothing was sent
             raise
-        except BaseException:
+        except BaseException:  # whatever it was, it may have left the card anywhere
             self.let_go()
             raise
 
@@ -233,7 +233,7 @@ class Shell:
         except CardioError as error:
             self._error(error)
         else:
-            self.output.note(f"已连接 {layout.title}，卡在退出前由本程序占用 / connected; the card is held until you leave")
+            self.output.note(f"已连接 {layout.title}，退出前一直占用此卡 / connected; the card is held until you leave")
         self.output.note("help 列出命令，Tab 补全，Ctrl-D 退出 / help lists the commands, Tab completes, Ctrl-D leaves")
 
     def converse(self) -> int:

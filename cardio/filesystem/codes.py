@@ -35,6 +35,8 @@ class CodeTable:
     source: str
     rows: MappingProxyType[str, tuple[str, str | None]]
     by_region: bool = False
+    data: str | None = None
+    """Where the rows come from, and as of when, if not from the standard itself."""
 
     def look_up(self, code: str) -> Code:
         if self.by_region:
@@ -90,6 +92,7 @@ def make_table(name: str, entry: Mapping[str, Any]) -> CodeTable:
         source=entry["source"],
         rows=MappingProxyType(rows),
         by_region=entry.get("form") == "region",
+        data=entry.get("data"),
     )
 
 

@@ -109,6 +109,8 @@ def _base(path: Path, own: dict[str, Any], generation: int | None) -> dict[str, 
         raise LayoutError(f"{path.name}：不扩展 {wanted}", f"{path.name}: does not extend {wanted}")
     beside = path.with_name(f"{wanted}.toml")
     place = beside if beside.exists() else SHIPPED / f"{wanted}.toml"
+    if not place.exists():
+        raise LayoutError(f"{path.name}：extends：没有结构 {wanted}", f"{path.name}: extends: there is no {wanted}")
     _, document = _read(place)
     below = _base(place, document, None)
     return _overlay(below or {}, {key: value for key, value in document.items() if key != "extends"})

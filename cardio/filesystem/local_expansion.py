@@ -49,9 +49,11 @@ def _new_application(name: str, application: dict[str, Any], taken: dict[str, st
     file_id = str(application.get("file_id", "")).upper()
     number = _number(file_id)
     if file_id in taken:
-        yield Fault(name, f"{file_id} 属于 {taken[file_id]}", f"{file_id} belongs to {taken[file_id]}", UNTOUCHED)
+        place, owner = f"{name}/file_id", taken[file_id]
+        yield Fault(place, f"{file_id} 属于 {owner}", f"{file_id} belongs to {owner}", UNTOUCHED)
     elif number is None or not FIRST_LOCAL_APPLICATION <= number <= 0xDFFF:
-        yield Fault(name, f"应用标识 {file_id} 不在 DF0A 以后", f"{file_id} is not DF0A or above", NEW_APPLICATIONS)
+        zh, en = f"应用标识 {file_id} 不在 DF0A 以后", f"{file_id} is not DF0A or above"
+        yield Fault(f"{name}/file_id", zh, en, NEW_APPLICATIONS)
 
 
 def _in_national_application(name: str, national: dict[str, Any], application: dict[str, Any]) -> Iterator[Fault]:

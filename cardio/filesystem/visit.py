@@ -97,7 +97,7 @@ class Visit:
         limit: int | None = None,
         progress: Progress | None = None,
     ) -> Plan[FileReading]:
-        """Reads one file of the layout.
+        """Reads one file of the layout; the issuer's has been read when the visit began.
 
         Args:
             remembered: do not ask for what the issuer's other cards lacked or closed today.
@@ -107,6 +107,8 @@ class Visit:
         Raises:
             KeyError: the layout has no such file.
         """
+        if path == ISSUER_FILE and path in self.contents.files:
+            return self.contents.files[path]
         file = self._file(path)
         reading = yield from self._read_in_place(file, remembered=remembered, limit=limit, progress=progress)
         self.contents.files[path] = reading

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
 from cardio.file_model import CardTree, FileContent, Report
+from cardio.model import Problem
 from service.dependencies import DesksOf
 from service.routes.readers import CARD_PROBLEMS
 
 router = APIRouter(prefix="/v1/readers", tags=["files"])
-_CLOSED = {403: {**CARD_PROBLEMS[404], "description": "the card keeps the file closed"}}
-_PHOTO = {200: {"description": "the photo", "content": {"image/jpeg": {}, "image/bmp": {}}}}
-_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_PHOTO_ANSWERS: dict[int | str, dict[str, Any]] = CARD_PROBLEMS | {
+    200: {"description": "the photo", "content": {"image/jpeg": {}, "image/bmp": {}}},
+    403: {"model": Problem, "description": "the card keeps the photo closed"},
+}
 
 Application = Annotated[str, Path(pattern="^(SSSE|DF[0-9A-F]{2})$", examples=["DF03"])]
 File = Annotated[str, Path(pattern="^EF[0-9A-F]{2}$", examples=["EF07"])]
@@ -31,11 +33,11 @@ async def read_file(reader: str, application: Application, file: File, desks: De
     return await desks.desk(reader).do(lambda card: card.file(f"{application}/{file}"))
 
 
-@router.get("/{reader:path}/card/photo", responses=CARD_PROBLEMS | _CLOSED | _PHOTO, response_class=Response)
+@router.get("/{reader:path}/card/photo", responses=_PHOTO_ANSWERS, response_class=Response)
 async def read_photo(reader: str, desks: DesksOf) -> Response:
     """The holder's photo, as it stands on the card."""
     photo = await desks.desk(reader).do(lambda card: card.photo())
-    return Response(photo.data, media_type=photo.media_type, headers=_NOT_KEPT)
+    return Response(photo.data, media_type=photo.media_type)
 
 
 @router.get("/{reader:path}/card/insurance", responses=CARD_PROBLEMS)

@@ -11,7 +11,6 @@ from cardio.filesystem.decoding import decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import Value
 from cardio.filesystem.layout import Layout
-from cardio.filesystem.layout_file import generation_of
 from cardio.filesystem.numbers import is_citizens_number
 
 _ONE_PLACE = Words("只在一处存在", "stands in one place only")
@@ -34,7 +33,7 @@ def check_across(layout: Layout, readings: Mapping[str, FileReading], book: Book
                         values.setdefault(one.item.name, (f"{path}/{one.item.name}", one.value))
     version = values.get("spec_version")
     if version is not None:
-        right = generation_of(str(version[1])) == layout.generation
+        right = str(version[1]).startswith(str(layout.generation))
         fault = (
             None if right else Words(f"结构为第 {layout.generation} 代", f"the structure is of {layout.generation}.0")
         )

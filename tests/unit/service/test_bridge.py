@@ -27,8 +27,8 @@ TOKEN = "T" * 43
 
 
 class Bridge:
-    def __init__(self) -> None:
-        self.readers = SimulatedReaders(["adult", "third-closed"])
+    def __init__(self, *personas: str) -> None:
+        self.readers = SimulatedReaders(list(personas) or ["adult", "third-closed"])
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
         self.app = create_app([self.readers], manners=MannersStore(None), simulated=self.readers)

@@ -1,0 +1,68 @@
+"""``cardio layouts``: the card structures at hand, a user's own first; and one of them as a page."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from cardio.cli.command import DONE, Command
+from cardio.cli.output import Output
+
+_FAULTY = 78
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--page", metavar="FILE", type=Path, help="把结构文件排成 Markdown / a layout file as Markdown")
+
+
+def _run(options: Namespace, output: Output) -> int:
+    if options.page is not None:
+        return _page(options.page, output)
+    from cardio.errors import LayoutError
+    from cardio.filesystem.layout_choice import Expansion, shipped_expansions, user_folder
+    from cardio.filesystem.layout_file import GENERATIONS, layout_of, load_layout
+
+    rows = [("地区 regions", "代 gen.", "名称 title", "文件 file")]
+    rows += [("全国 national", str(g), layout_of(g).title, Path(layout_of(g).origin).name) for g in GENERATIONS]
+    problems: list[LayoutError] = []
+    own = [*sorted(user_folder().glob("*.toml")), *(expansion.path for expansion in shipped_expansions())]
+    for path in own:
+        try:
+            expansion = Expansion.at(path)
+            for generation in expansion.generations:
+                layout = load_layout(path, generation=generation)
+                rows.append(("、".join(expansion.regions), str(generation), layout.title, str(path)))
+        except LayoutError as error:
+            problems.append(error)
+            rows.append(("✗", "", error.title, str(path)))
+    if output.as_json:
+        keys = ("regions", "generation", "title", "file")
+        listed = [dict(zip(keys, row, strict=True)) for row in rows[1:]]
+        output.document({"folder": str(user_folder()), "layouts": listed, "problems": [p.detail for p in problems]})
+    else:
+        output.table(rows)
+        output.text(f"\n自己的结构文件放在 put your own into: {user_folder()}")
+        for problem in problems:
+            output.error(problem)
+    return _FAULTY if problems else DONE
+
+
+def _page(path: Path, output: Output) -> int:
+    from cardio.filesystem.layout_file import load_layout
+    from cardio.filesystem.layout_page import layout_page
+
+    page = layout_page(load_layout(path))
+    if output.as_json:
+        output.document({"file": str(path), "page": page})
+    else:
+        output.text(page.rstrip("\n"))
+    return DONE
+
+
+LAYOUTS = Command(
+    name="layouts",
+    help="可用的卡结构：全国、地方、自己的 / the card structures at hand: national, regional, your own",
+    examples="  cardio layouts\n  cardio layouts --page my-region.toml > my-region.md",
+    add_arguments=_add_arguments,
+    run=_run,
+)

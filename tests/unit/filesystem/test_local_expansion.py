@@ -1,0 +1,260 @@
+"""A region's TOML: what it adds is everywhere, and what it may not do is refused with file, line and rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cardio.card import on_card
+from cardio.conformance_model import Outcome
+from cardio.errors import LayoutError
+from cardio.filesystem.layout_choice import Expansion, LayoutChoice, shipped_expansions
+from cardio.filesystem.layout_file import GENERATIONS, inspect_layout, layout_of, load_layout
+from cardio.filesystem.layout_page import layout_page
+from cardio.filesystem.manners import MannersStore
+from cardio.model import CodedValue
+from simulators.personas import Persona, find_persona
+from simulators.reader import SoftwareReader
+
+# A city that is none: 9901 is in no province.
+CITY = """\
+extends = ["2.0", "3.0"]
+regions = ["9901"]
+title = "某市社会保障卡"
+title_en = "Some city"
+source = "invented"
+
+[keys]
+UKEF0C = { title = "更新", application = "DF01", id = "90", length = 16, versions = 1 }
+
+[codes.service_level]
+title = "服务等级"
+rows = [["1", "普通", "standard"], ["2", "优先"]]
+
+[topics.city]
+title = "市民服务"
+title_en = "citizen services"
+report = "insurance"
+
+[applications.DF01.files.EF0C]
+title = "市民服务信息文件"
+title_en = "Citizen services"
+structure = "variable"
+read = "free"
+update = "UKEF0C"
+topic = "city"
+items = [
+  { tag = "F0", name = "level", label = "等级", label_en = "lv", format = "an", length = 1, codes = "service_level" },
+  { tag = "F1", name = "until", label = "有效期", label_en = "until", format = "cn", length = 4, kind = "date" },
+]
+
+[applications.DF04.files.EF05]
+items = [
+  { tag = "F4", name = "local_flag", label = "地方标志", label_en = "local flag", format = "an", length = 1 },
+]
+
+[applications.DF0A]
+title = "市民卡"
+title_en = "City card"
+file_id = "DF0A"
+
+[applications.DF0A.files.EF05]
+title = "借书证"
+title_en = "Library card"
+structure = "cyclic"
+records = 2
+read = "free"
+update = "never"
+items = [{ name = "book", label = "图书", label_en = "book", format = "an", length = 20 }]
+"""
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Path:
+    path = tmp_path / "city.toml"
+    path.write_text(CITY, encoding="utf-8")
+    return path
+
+
+def citizen(city: Path) -> Persona:
+    whole = find_persona("whole")
+    issuer = whole.files["SSSE/EF05"] | {"identification_code": "990100D15600000500000013FFFFFFFF"}
+    files = whole.files | {
+        "SSSE/EF05": issuer,
+        "DF01/EF0C": {"level": "2", "until": "20301231"},
+        "DF04/EF05": whole.files["DF04/EF05"] | {"local_flag": "7"},
+        "DF0A/EF05": {"records": [{"book": "测试之书"}]},
+    }
+    return whole.model_copy(update={"layout": city, "files": files})
+
+
+def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_python(
+    city: Path, tmp_path: Path
+) -> None:
+    reader = SoftwareReader("r", citizen(city).card())
+    layouts = LayoutChoice.at_hand(tmp_path)
+    local, tree, report, conformance, added = on_card(
+        reader,
+        lambda card: (
+            card.file("DF01/EF0C"),
+            card.tree(),
+            card.report("insurance"),
+            card.conformance(),
+            card.file("DF04/EF05"),
+        ),
+        layouts=layouts,
+        manners=MannersStore(None),
+    )
+    level = local.records[0].items[0].value
+    assert isinstance(level, CodedValue) and (level.code, level.label, level.label_en) == ("2", "优先", None)
+    assert str(local.records[1].items[0].value) == "2030-12-31"
+    assert added.records[-1].items[0].value == "7" and added.warnings == ()
+    assert [(a.id, a.title) for a in tree.applications][-1] == ("DF0A", "市民卡")
+    assert {f.file for a in tree.applications for f in a.files} >= {"DF01/EF0C", "DF0A/EF05", "DF03/EF07"}
+    assert [item.label for item in report.sections["city"].values] == ["等级", "有效期"]
+    places = {check.place for check in conformance.checks if check.outcome is Outcome.PASS}
+    assert {"DF01/EF0C/level", "DF0A/EF05"} <= places
+    page = layout_page(load_layout(city, generation=2), base=layout_of(2))
+    assert "### DF01/EF0C 市民服务信息文件" in page and "| 1 | F0 | 等级 | `level` | an (code) | 1 |" in page
+
+
+def test_without_the_file_the_same_card_shows_unknown_bytes(city: Path) -> None:
+    reader = SoftwareReader("r", citizen(city).card())
+    content = on_card(reader, lambda card: card.file("DF04/EF05"), layouts=LayoutChoice(), manners=MannersStore(None))
+    last = content.records[-1].items[0]
+    assert (last.tag, last.name, last.value) == ("F4", "F4", "37")
+    assert [warning.code for warning in content.warnings] == ["unknown-item"]
+
+
+def test_the_longest_region_wins_and_ones_own_comes_first(city: Path, tmp_path: Path) -> None:
+    (tmp_path / "district.toml").write_text(CITY.replace('"9901"', '"990102"').replace("某市", "某区"), "utf-8")
+    (tmp_path / "jiangsu.toml").write_text(CITY.replace('"9901"', '"32"').replace("某市", "我省"), "utf-8")
+    choice = LayoutChoice.at_hand(tmp_path)
+    assert choice.choose("2.00", "990101").title == "某市社会保障卡"
+    assert choice.choose("2.00", "990102").title == "某区社会保障卡"
+    assert choice.choose("3.00", "990101").generation == 3
+    assert choice.choose("1.00", "990101") is layout_of(1)
+    assert choice.choose("2.00", "320100").title == "我省社会保障卡"
+    assert LayoutChoice.at_hand(tmp_path / "none").choose("2.0", "320100").title == "江苏省社会保障卡（V2.0）"
+    assert choice.choose("2.00", None) is layout_of(2)
+
+
+MEDICAL, OWN = "[applications.DF04.files.EF05]\n", "[applications.DF0A]\n"
+UNTOUCHED, ENVIRONMENT, CYCLIC = "不得更改或挪用", "SSSE 下国家文件", "循环文件可增加记录"
+BREACHES = [
+    # what is put in place of what, what stands in the line that is named, the rule
+    ('file_id = "DF0A"', 'file_id = "DF04"', 'file_id = "DF04"', UNTOUCHED),
+    ('file_id = "DF0A"', 'file_id = "DF09"', 'file_id = "DF09"', "DF0A 起"),
+    ("[applications.DF01.files.EF0C]", "[applications.DF01.files.EF0B]", "[applications.DF01.files.EF0B]", "EF0C 起"),
+    ('tag = "F0"', 'tag = "2E"', 'tag = "2E"', UNTOUCHED),
+    ('tag = "F4"', 'tag = "8F"', 'tag = "8F"', UNTOUCHED),
+    ('tag = "F4"', 'tag = "90"', 'tag = "90"', UNTOUCHED),
+    (MEDICAL, f"{MEDICAL}update = 'PIN'\n", "update = 'PIN'", UNTOUCHED),
+    (MEDICAL, "[applications.DF04.files.EF08]\n", "[applications.DF04.files.EF08]", CYCLIC),
+    (MEDICAL, "[applications.SSSE.files.EF06]\n", "[applications.SSSE.files.EF06]", ENVIRONMENT),
+    (MEDICAL, "[applications.DF01.files.EF16]\n", "[applications.DF01.files.EF16]", "预留文件"),
+    (OWN, f"[applications.DF02.files.EF07]\nrecords = 3\n{OWN}", "records = 3", CYCLIC),
+    ("UKEF0C = {", "UK1DF01 = {", "UK1DF01 = {", UNTOUCHED),
+    ('source = "invented"\n', 'source = "invented"\ngeneration = 1\n', "generation = 1", UNTOUCHED),
+    (OWN, f"[applications.DF02]\nname = 'AA'\n{OWN}", "name = 'AA'", UNTOUCHED),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "named", "rule"), BREACHES, ids=[new.strip() for _, new, _, _ in BREACHES])
+def test_a_breach_is_refused_with_file_line_and_rule(tmp_path: Path, old: str, new: str, named: str, rule: str) -> None:
+    text = CITY.replace(old, new)
+    assert text != CITY
+    path = tmp_path / "city.toml"
+    path.write_text(text, encoding="utf-8")
+    line = text[: text.index(named)].count("\n") + 1
+    with pytest.raises(LayoutError) as caught:
+        load_layout(path, generation=2)
+    assert caught.value.detail.startswith(f"city.toml:{line}："), caught.value.detail
+    assert rule in caught.value.detail and "V2.0 §6" in caught.value.detail
+
+
+def test_more_records_of_a_national_cyclic_file_are_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "city.toml"
+    path.write_text(CITY + "\n[applications.DF02.files.EF07]\nrecords = 9\n", encoding="utf-8")
+    file = load_layout(path, generation=2).file("DF02/EF07")
+    assert file is not None and file.records == 9 and len(file.items) == 4
+
+
+WRONG = [
+    ('format = "cn", length = 4, kind = "date"', 'format = "bcd", length = 4', "DF01/EF0C until format"),
+    ("length = 20", "length = 200", "1 至 127"),
+    ('codes = "service_level"', 'codes = "colours"', "没有代码表 colours"),
+    ('tag = "F1"', 'tag = "F0"', "标签 F0 重复"),
+    ('name = "until"', 'name = "level"', "名称重复"),
+    ('update = "UKEF0C"', 'update = "UKEF0D"', "未定义的密钥"),
+    ('topic = "city"', 'topic = "town"', "没有主题 town"),
+    ('rows = [["1", "普通", "standard"], ["2", "优先"]]', 'rows = [["1", "a"], ["1", "b"]]', "a code stands twice"),
+    ('rows = [["1", "普通", "standard"], ["2", "优先"]]', 'rows = ["1"]', "a row is"),
+    ("records = 2\n", "", "缺少记录数"),
+    ("structure = ", "strukture = ", "strukture"),
+    ('extends = ["2.0", "3.0"]', 'extends = "9.0"', "9.0"),
+    ("[keys]", "[keys", "city.toml"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WRONG, ids=[said for _, _, said in WRONG])
+def test_what_cannot_be_is_refused_with_place_and_reason(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in CITY
+    path = tmp_path / "city.toml"
+    path.write_text(CITY.replace(old, new), encoding="utf-8")
+    with pytest.raises(LayoutError) as caught:
+        load_layout(path, generation=2 if "9.0" not in new else None)
+    assert said in caught.value.detail and "city.toml" in caught.value.detail
+
+
+@pytest.mark.parametrize("regions", ["", 'regions = ["9"]', 'regions = "32"', "regions = []", 'regions = ["abc"]'])
+def test_a_file_that_does_not_say_whose_cards_it_is_for_is_refused(tmp_path: Path, regions: str) -> None:
+    path = tmp_path / "city.toml"
+    path.write_text(CITY.replace('regions = ["9901"]', regions), encoding="utf-8")
+    with pytest.raises(LayoutError):
+        LayoutChoice.at_hand(tmp_path)
+
+
+def test_the_shipped_regions_keep_the_rules() -> None:
+    assert {region for expansion in shipped_expansions() for region in expansion.regions} == {"32", "3304"}
+    for expansion in shipped_expansions():
+        for generation in expansion.generations:
+            _, faults = inspect_layout(expansion.path, generation=generation)
+            assert faults == []
+    jiangsu = load_layout(Expansion.at(shipped_expansions()[0].path).path)
+    file = jiangsu.file("SSSE/EF0D")
+    assert file is not None and [tag for tag, _ in file.record_shape] == [0xEA, 0xEB, 0xEC, 0xED]
+
+
+def test_items_whose_length_nobody_knows_are_read_as_they_come(tmp_path: Path) -> None:
+    whole = find_persona("whole")
+    issuer = whole.files["SSSE/EF05"] | {"identification_code": "330400D15600000500000014FFFFFFFF"}
+    files = whole.files | {
+        "SSSE/EF05": issuer,
+        "SSSE/EF0C": {"item_f0": "hex:0102030405", "item_f1": "hex:AA"},
+        "DF04/EF0C": {"records": ["hex:11223344", "hex:55667788"]},
+    }
+    for modes in ({0, 4, 5}, {4}, {0, 2}):
+        manners = whole.manners.model_copy(update={"record_modes": frozenset(modes)})
+        card = whole.model_copy(update={"files": files, "manners": manners}).card()
+        local, cyclic = on_card(
+            SoftwareReader("r", card),
+            lambda card: (card.file("SSSE/EF0C"), card.file("DF04/EF0C")),
+            manners=MannersStore(None),
+        )
+        assert [record.items[0].value for record in local.records] == ["0102030405", "AA"]
+        if 4 in modes:
+            assert [record.items[0].raw for record in cyclic.records] == ["11223344", "55667788"]
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_every_item_says_its_source_and_how_well_it_is_known(generation: int) -> None:
+    layout = layout_of(generation)
+    for file in layout.files():
+        assert file.source and file.confidence and file.title_en.isascii()
+        for item in file.items:
+            for one in (item, *item.items, *((item.revised,) if item.revised else ())):
+                assert one.source and one.confidence, f"{file.path}/{one.name}"
+                assert one.label and one.label_en.isascii()
+                assert one.codes is None or layout.code_table(one.codes).rows

@@ -1,0 +1,193 @@
+"""Answers about files: the tree, the dump, the reports, who opened what; and what a whole card costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from cardio.apdu.channel import Channel, Counts, Plan, TransmissionProtocol
+from cardio.apdu.command import CommandApdu
+from cardio.card import SocialSecurityCard
+from cardio.errors import UsageError
+from cardio.file_model import CardTree, Report
+from cardio.filesystem.layout import Application, Structure
+from cardio.filesystem.manners import FamilyManners, MannersStore
+from cardio.filesystem.visit import Unlock, Visit
+from cardio.model import CodedValue
+from simulators.card import SoftwareCard
+from simulators.personas import Persona, find_persona
+from simulators.reader import SoftwareReader
+
+
+def on(persona: Persona | str, work: Callable[[SocialSecurityCard], Any], *, unlock: Unlock | None = None) -> Any:
+    found = find_persona(persona) if isinstance(persona, str) else persona
+    reader = SoftwareReader("r", found.card())
+    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), unlock=unlock) as card:
+        return work(card)
+
+
+def present_pin(application: Application) -> Plan[frozenset[str]]:
+    """What a caller with the holder's PIN does on entering an application."""
+    response = yield CommandApdu.from_bytes(bytes.fromhex("0020000003123456"))
+    return frozenset({"PIN"}) if response.ok else frozenset()
+
+
+def test_a_file_says_who_opened_it_as_the_contract_has_it() -> None:
+    voucher = on("personalised", lambda card: card.file("DF03/EF19"), unlock=present_pin).model_dump(mode="json")
+    assert voucher["opened_by"] == "pin"
+    record = voucher["records"][0]
+    assert (record["number"], record["title"]) == (1, "养老保险")
+    item = record["items"][0]
+    assert "value" not in item and item["tag"] == "79"
+    assert item["items"][0] == {
+        "tag": "18",
+        "name": "insurance_type",
+        "label": "险种类型",
+        "label_en": "type of insurance",
+        "value": {"code": "110", "label": "城镇企业职工基本养老保险", "label_en": "pension, urban employees"},
+        "raw": "313130",
+    }
+    assert item["items"][4]["value"] == 4523610 and item["items"][4]["unit"] == "fen"
+    assert voucher["records"][3]["items"][0]["items"][0]["value"] is None
+
+
+def test_rights_end_where_another_application_is_entered() -> None:
+    def twice(card: SocialSecurityCard) -> list[str | None]:
+        return [card.file(path).opened_by for path in ("DF01/EF05", "SSSE/EF06", "DF01/EF05", "DF04/EF06", "DF04/EF08")]
+
+    assert on("personalised", twice, unlock=present_pin) == ["pin", "free", "pin", None, "pin"]
+    assert on("personalised", twice) == [None, "free", None, None, None]
+
+
+def test_a_closed_file_says_why_and_the_rest_is_given() -> None:
+    dump = on("personalised", lambda card: card.dump())
+    by_path = {file.file: file for file in dump.files}
+    assert [u.reason for u in by_path["DF03/EF07"].unread] == ["needs-pin-or-key"]
+    assert [u.reason for u in by_path["DF07/EF05"].unread] == ["needs-key"]
+    assert [u.reason for u in by_path["DF04/EF08"].unread] == ["needs-pin"]
+    assert [u.reason for u in by_path["DF04/EF06"].unread] == ["needs-pin-and-key"]
+    assert by_path["DF05/EF05"].opened_by == "free" and len(by_path["DF05/EF05"].records) == 33
+    assert by_path["SSSE/EF06"].records[1].items[0].value == "测试甲"
+
+
+def test_a_file_that_the_card_lacks_is_absent_and_costs_no_other() -> None:
+    lacking = find_persona("whole").model_copy(update={"omit": frozenset({"DF03/EF07", "DF06"})})
+    dump = on(lacking, lambda card: card.dump())
+    unread = {file.file: [u.reason for u in file.unread] for file in dump.files if file.unread}
+    assert unread == {"DF03/EF07": ["absent"], "DF06/EF05": ["absent"], "DF06/EF06": ["absent"]}
+
+
+def test_fingerprints_are_counted_and_never_shown() -> None:
+    content = on("whole", lambda card: card.file("SSSE/EF07"))
+    assert (content.size, content.content) == (768, None)
+    assert "54455354" not in content.model_dump_json()
+
+
+def test_a_file_that_no_layout_has_is_a_wrong_question() -> None:
+    for path in ("DF03/EF55", "DF09/EF05", "", "DF04/EF09", "SSSE/EF0D"):
+        with pytest.raises(UsageError):
+            on("whole", partial(SocialSecurityCard.file, path=path))
+
+
+def test_the_tree_has_every_file_of_the_layout_and_what_it_takes() -> None:
+    tree: CardTree = on("personalised", lambda card: card.tree())
+    files = {file.file: file for application in tree.applications for file in application.files}
+    assert len(files) == 41 and [a.id for a in tree.applications] == ["SSSE", *(f"DF0{n}" for n in range(1, 8))]
+    assert (files["SSSE/EF06"].readable, files["SSSE/EF06"].size, files["SSSE/EF06"].records) == (True, 91, 7)
+    assert (files["DF01/EF16"].readable, files["DF01/EF16"].size, files["DF01/EF16"].use) == (True, 296, "reserved")
+    pension = files["DF03/EF07"]
+    assert (pension.readable, pension.reason, pension.read) == (False, "needs-pin-or-key", "PIN or RK1DF03")
+    assert (files["DF04/EF09"].readable, files["DF04/EF09"].reason) == (False, "internal")
+
+
+def values(report: Report, topic: str) -> dict[str, tuple[str, Any]]:
+    return {item.name: (item.file, item.value) for item in report.sections[topic].values}
+
+
+def test_the_five_insurances_of_a_2_0_card() -> None:
+    report: Report = on("whole", lambda card: card.report("insurance"))
+    assert list(report.sections) == [
+        *("pension", "unemployment", "medical", "work_injury", "maternity"),
+        *("dependants", "vouchers", "settlements", "totals"),
+    ]
+    file, kind = values(report, "pension")["pension_type"]
+    assert file == "DF03/EF07" and isinstance(kind, CodedValue) and kind.code == "110"
+    assert values(report, "unemployment")["contribution_months"] == ("DF03/EF05", 160)
+    # One item of the medical file is about work injury, and stands there.
+    assert values(report, "work_injury")["work_injury_institution_1"] == ("DF04/EF05", "000000043")
+    assert values(report, "maternity")["maternity_institution_1"][0] == "DF04/EF05"
+    assert values(report, "totals")["offline_total"] == ("DF04/EF06", 12345)
+    assert [(v.record, v.title) for v in report.sections["vouchers"].values] == [
+        (1, "养老保险"),
+        (2, "医疗保险"),
+        (3, "失业保险"),
+    ]
+    settled = report.sections["settlements"].values[0]
+    assert (settled.file, settled.record, settled.tag) == ("DF04/EF08", 1, None)
+    assert settled.items is not None and settled.items[3].name == "transaction_time"
+    # By hand: 3150 + 0 paid by oneself in two settlements; the credit of 30000 is a sum of its own.
+    sums = {(t.name, t.by.code if t.by else None): (t.value, t.records) for t in report.totals}
+    assert sums[("self_paid_amount", "2")] == (3150, 2) and sums[("pooled_fund_amount", "2")] == (20600, 2)
+    assert sums[("personal_account_amount", "1")] == (30000, 1) and sums[("personal_account_amount", "2")] == (2000, 2)
+    assert sums[("contributed_amount", "110")] == (4523610, 1) and sums[("contributed_months", "310")] == (156, 1)
+    assert [(u.file, u.reason) for u in report.unread] == [("DF04/EF09", "internal")]
+
+
+def test_the_insurances_of_a_1_0_card_with_what_was_rewritten() -> None:
+    report: Report = on("whole-first", lambda card: card.report("insurance"))
+    pension = values(report, "pension")
+    assert pension["monthly_pension"] == ("DF03/EF07", 250000)
+    assert str(pension["pension_benefit_date"][1]) == "2026-02-01" and pension["pension_type"][1].code == "110"
+    assert values(report, "totals")["personal_account_balance"] == ("DF04/EF06", 56780)
+    assert report.card.generation == 1 and report.warnings == ()
+
+
+def test_employment_and_unemployment_registration() -> None:
+    report: Report = on("whole", lambda card: card.report("employment"))
+    assert list(report.sections)[:3] == ["employment", "unemployment_registration", "certificate"]
+    registered = {item.name: item for item in report.sections["unemployment_registration"].values}
+    assert str(registered["unemployment_registration_date"].value) == "2014-01-06"
+    inside = registered["unemployment_registration"].items
+    assert inside is not None and [part.value.label for part in inside][:1] == ["失业登记"]  # type: ignore[union-attr]
+    worked = [item for item in report.sections["employment"].values if item.file == "DF02/EF07"]
+    assert [item.record for item in worked] == [1, 2, 3]  # the fourth is empty
+    assert {item.file for item in report.sections["employment"].values} >= {"DF01/EF07", "DF01/EF09", "DF02/EF06"}
+
+
+def test_an_unknown_code_shows_as_itself_with_a_warning() -> None:
+    whole = find_persona("whole")
+    files = whole.files | {"DF03/EF07": {"pension_type": "199"}}
+    content = on(whole.model_copy(update={"files": files}), lambda card: card.file("DF03/EF07"))
+    assert content.records[0].items[0].value == CodedValue(code="199", label=None, label_en=None)
+    assert [(w.code, w.item) for w in content.warnings] == [("unknown-code", "pension_type")]
+
+
+class InProcess:
+    protocol = TransmissionProtocol.T0
+
+    def __init__(self, card: SoftwareCard) -> None:
+        self.transmit = card.transmit
+
+
+def whole_card(manners: FamilyManners) -> Counts:
+    channel = Channel(InProcess(find_persona("whole").card()))
+    visit = Visit(manners)
+    channel.run(visit.begin())
+    for file in visit.layout.files():
+        if file.structure is not Structure.INTERNAL:
+            channel.run(visit.read(file.path))
+    return channel.counts
+
+
+def test_all_of_a_known_card_costs_76_commands() -> None:
+    """The least by hand, from V2.0 at 256 bytes an answer: 8 SELECT; SSSE 1 + 1 + 3 + 16; DF01 7 + 5 x 2; DF02 2 + 1 + 2
+    + 1 + 1 + 1; DF03 2 + 7; DF04 4; DF05 2; DF06 2; DF07 3: 74. Beyond that one to see the end of the fingerprints, to
+    which two sources give two sizes, and one in DF05/EF05, where a record cut at 256 bytes is given again.
+    """
+    manners = FamilyManners()
+    first, second = whole_card(manners), whole_card(manners)
+    assert second == Counts(commands=76, characters=11017, refused=1)
+    assert first.commands <= 84

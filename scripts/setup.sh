@@ -58,10 +58,10 @@ pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 
 say "installing Python packages into .venv"
 if [ "$purpose" = test ]; then
-  pip install -e '.[pcsc,service,dev]'
+  pip install -e '.[pcsc,service,shell,dev]'
   touch .venv/.test-ready .venv/.run-ready
 else
-  pip install -e '.[service]'
+  pip install -e '.[service,shell]'
   if ! pip install -e '.[pcsc]' 2>.venv/pyscard-build.log; then
     say "PC/SC support (pyscard) could not be built, so only software cards will work; why: .venv/pyscard-build.log"
     say "to add it later: install libpcsclite-dev and gcc, then run 'make clean setup'"

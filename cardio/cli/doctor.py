@@ -43,6 +43,7 @@ def _examine(wanted: str | None) -> Iterator[Finding]:
     python = f"{platform.python_version()} {sys.platform}"
     yield Finding("python", "ok", python, python)
     yield _cache()
+    yield from _layouts()
     from cardio.cli.sources import find_reader
 
     try:
@@ -75,6 +76,20 @@ def _cache() -> Finding:
     kept = path.exists()
     zh = f"{path}（{'已有' if kept else '尚无'}记录，可随时删除）"
     return Finding("manners", "ok", zh, f"{path} ({'present' if kept else 'not yet there'}; may be deleted)")
+
+
+def _layouts() -> Iterator[Finding]:
+    """The user's own card structures: a wrong one would stop the reading of its region's cards."""
+    from cardio.filesystem.layout_choice import Expansion, user_folder
+    from cardio.filesystem.layout_file import load_layout
+
+    for path in sorted(user_folder().glob("*.toml")):
+        try:
+            for generation in Expansion.at(path).generations:
+                layout = load_layout(path, generation=generation)
+                yield Finding("layout", "ok", f"{path}：{layout.title}", f"{path}: {layout.title_en}")
+        except CardioError as error:
+            yield _of_error("layout", error)
 
 
 def _card(reader: Reader) -> Iterator[Finding]:

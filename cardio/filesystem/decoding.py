@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem, decode_item, revised_item, unknown_item
 from cardio.filesystem.layout import File, Item
+from cardio.filesystem.structures import split_parts
 from cardio.filesystem.text import join_split_text
 
 _BLANK = frozenset((0x00, 0xFF))
@@ -71,10 +72,6 @@ def _untagged(file: File, number: int, raw: bytes) -> DecodedRecord:
     if not file.record_size:
         return DecodedRecord(number, (decode_item(file.items[0], raw),))
     blank = len(set(raw)) == 1 and raw[0] in _BLANK
-    items = []
-    offset = 0
-    for item in file.items:
-        part = raw[offset : offset + item.record_length]
-        items.append(DecodedItem(item, part, None) if blank else decode_item(item, part))
-        offset += item.record_length
-    return DecodedRecord(number, tuple(items))
+    parts = zip(file.items, split_parts(raw, [item.record_length for item in file.items]), strict=True)
+    decoded = (DecodedItem(item, part, None) if blank else decode_item(item, part) for item, part in parts)
+    return DecodedRecord(number, tuple(decoded))

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from cardio.apdu.tlv import split_records
 from cardio.errors import DecodeError, UsageError
 from cardio.filesystem.layout import Format, Item, Kind, Variant
+from cardio.filesystem.structures import split_chain, split_parts
 from cardio.filesystem.text import FILL, decode_text, encode_text, trim
 
 Value = str | int | date | datetime
@@ -258,14 +258,11 @@ def _as_variant(item: Item, variant: Variant) -> Item:
 
 def _chain(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | None]:
     """A chain of TLV items; fill may follow the last."""
-    records, rest = split_records(raw)
+    chain, rest = split_chain(raw)
     by_tag = {inner.tag: inner for inner in item.items}
-    inside = [
-        decode_item(by_tag.get(record.tag) or unknown_item(record.tag, len(record.value)), record.value)
-        for record in records
-    ]
+    inside = [decode_item(by_tag.get(tag) or unknown_item(tag, len(value)), value) for tag, value in chain]
     filled = not rest or (rest[0] in FILL and rest.count(rest[0]) == len(rest))
-    if records and filled:
+    if chain and filled:
         return inside, None
     return inside, DecodeError("内部数据项在中途截断", "the chain of items inside ends in the middle")
 
@@ -277,10 +274,7 @@ def _parts(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | Non
         if not digits.isdecimal():
             raise DecodeError("含有非数字的半字节", "a nibble is not a digit")
         raw = digits.encode()
-    inside = []
-    offset = 0
-    for part in item.items:
-        inside.append(decode_item(part, raw[offset : offset + part.length]))
-        offset += part.length
-    problem = DecodeError("长度不足", "it is shorter than its parts") if len(trim(raw)) < offset else None
+    lengths = [part.length for part in item.items]
+    inside = [decode_item(part, one) for part, one in zip(item.items, split_parts(raw, lengths), strict=True)]
+    problem = DecodeError("长度不足", "it is shorter than its parts") if len(trim(raw)) < sum(lengths) else None
     return inside, problem

@@ -371,7 +371,8 @@ def test_a_bad_card_is_said_in_words_and_a_good_one_goes_on(fault: str) -> None:
     bad = shell_on(reader)
     with bad.shell.session:
         answer = bad("ls", "show 养老", "read")
-        assert answer.count("错误：") == 3 and "Traceback" not in answer
+        # Where only the records are garbage, ls and show still can say something.
+        assert answer.count("错误：") == (1 if fault == "garbage" else 3) and bad.shell.failed
         reader.insert(WHOLE.card())
         assert PENSION in bad("show 养老")
 
@@ -395,7 +396,8 @@ class _Hanging:
         pass
 
     def transmit(self, command: bytes) -> bytes:
-        os.kill(os.getpid(), signal.SIGINT)
+        self.go_on.wait(0.2)  # by then the main thread waits
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         self.go_on.wait(20)
         return b"\x90\x00"
 
@@ -539,7 +541,7 @@ def test_completion_knows_commands_ids_and_titles(said: Said) -> None:
     said("select EF07")
     assert offered(said, "item 险种") == ["养老保险险种类型"]
     assert "pension_type" in offered(said, "item ") and "70" in offered(said, "item 7")
-    assert offered(said, "help tr") == ["trace", "tree"] and offered(said, "trace o") == ["on", "off"]
+    assert offered(said, "help tr") == ["tree", "trace"] and offered(said, "trace o") == ["on", "off"]
     assert offered(said, "nothing ") == [] and offered(said, "tree ") == []
 
 

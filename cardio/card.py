@@ -21,7 +21,7 @@ from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.conformance_model import ConformanceReport
 from cardio.contents import card_identity, card_tree, file_content, report_files, report_sections
-from cardio.errors import CardResetError, NoPhotoError, ReaderBusyError, ReaderTimeoutError
+from cardio.errors import CardGarbledError, CardResetError, NoPhotoError, ReaderBusyError, ReaderTimeoutError
 from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
@@ -34,7 +34,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import FamilyManners, MannersStore, family_of
 from cardio.filesystem.photo import recognise_photo
 from cardio.filesystem.reading_binary import Progress
-from cardio.filesystem.visit import Unlock, Visit
+from cardio.filesystem.visit import ISSUER_FILE, Unlock, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
@@ -101,6 +101,7 @@ class SocialSecurityCard:
         """
         today = today or date.today()
         manners = self._store.load(self._family, today)
+        self._visit = None  # another application will be current than a visit counts on
         contents = self._channel.run(
             plan.read_card(manners, supplement=supplement, t1=self._is_t1, layouts=self._layouts)
         )
@@ -254,6 +255,9 @@ class SocialSecurityCard:
             manners = self._store.load(self._family, date.today())
             visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, unlock=self._unlock)
             self._channel.run(visit.begin())
+            if visit.contents.files[ISSUER_FILE].nonsense:
+                if self._channel.run(visit.read(plan.HOLDER_FILE)).nonsense:
+                    raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
             self._visit = visit
         return self._visit
 

@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -99,7 +100,7 @@ def value_text(item: ItemContent) -> str:
 
 def yuan(fen: int) -> str:
     """An amount of money as people write it."""
-    return f"{fen // 100}.{fen % 100:02} 元"
+    return f"{Decimal(fen).scaleb(-2)} 元"
 
 
 def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:

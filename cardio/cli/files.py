@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _REFUSED = 1
 _RAW_SHOWN = 48
-_STRUCTURES = {"variable": "变长", "cyclic": "循环", "fixed": "定长", "transparent": "透明", "internal": "内部"}
+STRUCTURES = {"variable": "变长", "cyclic": "循环", "fixed": "定长", "transparent": "透明", "internal": "内部"}
 
 
 def _run_files(options: Namespace, output: Output) -> int:
@@ -37,7 +37,7 @@ def print_tree(tree: CardTree, output: Output) -> None:
 
 
 def _file_row(file: FileEntry) -> tuple[str, str, str, str, str, str, str]:
-    structure = _STRUCTURES[file.structure] + (f" {file.records}" if file.records is not None else "")
+    structure = STRUCTURES[file.structure] + (f" {file.records}" if file.records is not None else "")
     readable = "✓" if file.readable else f"✗ {file.reason}：{file.detail}"
     if file.opened_by not in (None, "free"):
         readable += f" {file.opened_by}"

@@ -20,6 +20,7 @@ from cardio.cli.output import Output
 from cardio.cli.read import READ
 from cardio.cli.readers import READERS, WATCH
 from cardio.cli.reports import EMPLOYMENT, INSURANCE
+from cardio.cli.shell import SHELL
 from cardio.errors import CardioError, UsageError
 
 _GROUP = "cardio.commands"
@@ -37,7 +38,8 @@ _EPILOG = """示例 examples:
 def commands() -> list[Command]:
     """The library's own commands, and those that the bridge and the simulators bring along."""
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
-    return [READERS, WATCH, READ, FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, CONFORMANCE, LAYOUTS, DOCTOR, *joined]
+    exploring = [FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, SHELL, CONFORMANCE, LAYOUTS]
+    return [READERS, WATCH, READ, *exploring, DOCTOR, *joined]
 
 
 class _Parser(ArgumentParser):
@@ -65,7 +67,9 @@ def build_parser() -> ArgumentParser:
             epilog=f"示例 examples:\n{command.examples}",
             formatter_class=RawDescriptionHelpFormatter,
         )
-        sub.add_argument("--json", action="store_true", help="输出一个 JSON 文档 / print one JSON document")
+        sub.add_argument(
+            "--json", action="store_true", help="输出 JSON / print JSON: one document; watch and shell one a line"
+        )
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser

@@ -57,7 +57,7 @@ def _run(options: Namespace, output: Output) -> int:
     elif output.as_json:
         output.document(reading.model_dump(mode="json"))
     else:
-        _print(reading, output)
+        print_reading(reading, output)
     return DONE
 
 
@@ -76,7 +76,8 @@ def _save_photo(reader: Reader, path: Path, output: Output, trace: Trace | None)
     note_unread(output, (), photo.warnings)
 
 
-def _print(reading: CardReading, output: Output) -> None:
+def print_reading(reading: CardReading, output: Output) -> None:
+    """Who the card belongs to, as a table; what could not be read beside it."""
     card, holder, derived = reading.card, reading.holder, reading.derived
     rows: list[tuple[str, str, str]] = []
     if holder is not None:

@@ -1,10 +1,9 @@
-"""The commands of ``cardio shell``: one table for help, completion and dispatch; and what names mean."""
+"""The commands of ``cardio shell``: one table for help, completion and dispatch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -12,129 +11,19 @@ from pydantic import BaseModel
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.status_word import describe
 from cardio.cli.explore import note_unread, progress_on, value_text
-from cardio.cli.files import _STRUCTURES, print_file, print_tree
+from cardio.cli.files import STRUCTURES, print_file, print_tree
 from cardio.cli.output import Output
-from cardio.cli.read import _print as print_reading
+from cardio.cli.read import print_reading
 from cardio.cli.reports import print_report
+from cardio.cli.shell_names import Named, Pools, application_of, choose, file_pools, item_pools, place_pools, title_of
 from cardio.errors import NotPermittedError, UsageError
 from cardio.file_model import FileContent, ItemContent, SourcedItem
-from cardio.filesystem.layout import Item, Layout
+from cardio.filesystem.layout import Layout
 
 if TYPE_CHECKING:
-    from cardio.cli.shell import Session
+    from cardio.cli.shell_session import Session
 
-_LISTED = 12
 _READING = "读取文件 files"
-
-
-# -- names ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Something that a person may name."""
-
-    key: str
-    ids: tuple[str, ...]
-    """Meant only as a whole."""
-    titles: tuple[str, ...] = ()
-    """Chinese, English and more; a part of one will do if it fits nothing else."""
-
-    def line(self, title: int) -> str:
-        shown = self.titles[title : title + 1]
-        return " ".join(dict.fromkeys((*self.ids[:1], *shown)))
-
-
-Pools = tuple[tuple[Named, ...], ...]
-"""Where names are looked for, the nearest first."""
-
-
-def choose(wanted: str, pools: Pools) -> str:
-    """What a name means: whole names go before parts of titles, near ones before far ones.
-
-    Raises:
-        UsageError: nothing, or several things; the text lists what may be meant.
-    """
-    sought = wanted.casefold()
-    for of_titles in (False, True):
-        for pool in pools:
-            found = {one.key: one for one in pool if _fits(one, sought, part=of_titles)}
-            if len(found) == 1:
-                return next(iter(found))
-            if found:
-                zh, en = _listed(found.values())
-                raise UsageError(f"“{wanted}”对应多个：{zh}", f"{wanted!r} fits several: {en}")
-    zh, en = _listed(_alike(sought, pools))
-    raise UsageError(f"没有“{wanted}”；可选：{zh}", f"there is no {wanted!r}; there are: {en}")
-
-
-def _fits(one: Named, sought: str, *, part: bool) -> bool:
-    if part:
-        return any(sought in title.casefold() for title in one.titles)
-    return any(sought == name.casefold() for name in (*one.ids, *one.titles))
-
-
-def _alike(sought: str, pools: Pools) -> list[Named]:
-    """What looks like the name; where nothing does, what is near."""
-    names = {name.casefold(): one for pool in pools for one in pool for name in (*one.ids, *one.titles)}
-    close = [names[name] for name in get_close_matches(sought, names, n=5)]
-    return list(dict.fromkeys(close)) or list(pools[0])
-
-
-def _listed(found: Iterable[Named]) -> tuple[str, str]:
-    listed = list(found)
-    more = "…" if len(listed) > _LISTED else ""
-    return (
-        "、".join(one.line(0) for one in listed[:_LISTED]) + more,
-        ", ".join(one.line(1) for one in listed[:_LISTED]) + more,
-    )
-
-
-def title_of(layout: Layout | None, place: str) -> tuple[str, str]:
-    """The title of an application or file, Chinese and English."""
-    if layout is None or not place:
-        return "", ""
-    found = layout.file(place) or layout.application(place)
-    return found.title, found.title_en
-
-
-def _applications(layout: Layout) -> tuple[Named, ...]:
-    return tuple(Named(one.id, (one.id,), (one.title, one.title_en)) for one in layout.applications)
-
-
-def _files(layout: Layout, application: str | None = None) -> tuple[Named, ...]:
-    files = [file for file in layout.files() if application in (None, file.application)]
-    return tuple(Named(file.path, (file.path, file.path[-4:]), (file.title, file.title_en)) for file in files)
-
-
-def _application_of(place: str) -> str:
-    return place.partition("/")[0]
-
-
-def _near_files(layout: Layout, place: str) -> Pools:
-    return (_files(layout, _application_of(place)),) if place else ()
-
-
-def _file_pools(layout: Layout, place: str) -> Pools:
-    return (*_near_files(layout, place), _files(layout))
-
-
-def _place_pools(layout: Layout, place: str) -> Pools:
-    return (*_near_files(layout, place), (*_applications(layout), *_files(layout)))
-
-
-def _item_pools(layout: Layout, place: str) -> Pools:
-    file = layout.file(place)
-    return (tuple(_named_items(file.items)),) if file else ()
-
-
-def _named_items(items: Iterable[Item]) -> Iterator[Named]:
-    for item in items:
-        tag = () if item.tag is None else (f"{item.tag:02X}",)
-        yield Named(item.name, (item.name, *tag), (item.label, item.label_en, item.name))
-        yield from _named_items(item.items)
-        if item.revised is not None:
-            yield from _named_items((item.revised,))
 
 
 # -- what a command is ----------------------------------------------------------------------------
@@ -252,7 +141,7 @@ def _select(session: Session, name: str) -> Reply:
     elif name == "..":
         session.place = session.place.rpartition("/")[0]
     elif name:
-        session.place = choose(name, _place_pools(layout, session.place))
+        session.place = choose(name, place_pools(layout, session.place))
     title, title_en = title_of(layout, session.place)
     document = {"place": session.place, "title": title, "title_en": title_en}
     text = f"{session.place} {title} / {title_en}" if session.place else "/"
@@ -263,12 +152,12 @@ def _list(session: Session, _: str) -> Reply:
     layout = session.known_layout()
     if not session.place:
         return _list_applications(layout)
-    application = layout.application(_application_of(session.place))
+    application = layout.application(application_of(session.place))
     columns = ("file", "title", "title_en", "structure", "read")
     found = [(one.path, one.title, one.title_en, str(one.structure), str(one.read)) for one in application.files]
     document = {"place": session.place, "files": [dict(zip(columns, row, strict=True)) for row in found]}
     rows = [("文件 file", "名称 title", "英文 title", "结构 structure", "读 read")]
-    rows += [(path, zh, en, _STRUCTURES[structure], read) for path, zh, en, structure, read in found]
+    rows += [(path, zh, en, STRUCTURES[structure], read) for path, zh, en, structure, read in found]
     return Reply(document, lambda output: output.table(rows))
 
 
@@ -300,7 +189,7 @@ def _content(session: Session, name: str) -> FileContent:
 def _file_meant(session: Session, name: str) -> str:
     layout = session.known_layout()
     if name:
-        return choose(name, _file_pools(layout, session.place))
+        return choose(name, file_pools(layout, session.place))
     if layout.file(session.place) is None:
         raise UsageError("当前没有选中文件：请给出文件名，或先 select", "no file is current: name or select one")
     return session.place
@@ -346,7 +235,7 @@ def _item(session: Session, name: str) -> Reply:
     path = _file_meant(session, "")
     if not name:
         raise UsageError("用法：item NAME", "usage: item NAME")
-    key = choose(name, _item_pools(session.known_layout(), path))
+    key = choose(name, item_pools(session.known_layout(), path))
     content = session.do(lambda card: card.file(path))
     found = [
         SourcedItem(**dict(item), file=path, record=record.number, title=record.title)
@@ -398,11 +287,7 @@ def _dump(session: Session, _: str) -> Reply:
 
 
 def _read(session: Session, _: str) -> Reply:
-    try:
-        reading = session.do(lambda card: card.read())
-    finally:
-        # The reading makes another application current than the files of the same card object count on.
-        session.forget()
+    reading = session.do(lambda card: card.read())
     return Reply(reading, lambda output: print_reading(reading, output))
 
 
@@ -481,7 +366,7 @@ COMMANDS: tuple[ShellCommand, ...] = (
         "select [NAME|..|/]",
         "select 养老保险",
         _select,
-        names=_place_pools,
+        names=place_pools,
         words=("..", "/"),
     ),
     ShellCommand("ls", "列出应用，或当前应用的文件 / list the applications, or this one's files", "ls", "ls", _list),
@@ -491,16 +376,16 @@ COMMANDS: tuple[ShellCommand, ...] = (
         "show [NAME]",
         "show DF03/EF07",
         _show,
-        names=_file_pools,
+        names=file_pools,
     ),
-    ShellCommand("raw", "只显示原始数据 / only the bytes of a file", "raw [NAME]", "raw EF07", _raw, names=_file_pools),
+    ShellCommand("raw", "只显示原始数据 / only the bytes of a file", "raw [NAME]", "raw EF07", _raw, names=file_pools),
     ShellCommand(
         "item",
         "显示当前文件的一项：名称或标签 / one item of the current file, by name or tag",
         "item NAME",
         "item 姓名",
         _item,
-        names=_item_pools,
+        names=item_pools,
     ),
     ShellCommand("tree", "卡内文件树 / the tree of files, readable or not and why", "tree", "tree", _tree),
     ShellCommand("dump", "读出所有可读内容 / everything that can be read", "dump", "dump", _dump),

@@ -49,6 +49,26 @@ SEQUENCES = {
             "040C915600000237020037020001" + "050420160520" + "060420360520" + "0709413030303030303131" + "9000",
         ),
     ],
+    # [HZ] reads the first voucher by its tag, after the PIN; [HN] and [JS] read cyclic files by number.
+    "HZ": [
+        (SELECT, "6118"),
+        ("00A4010002DF03", "610A"),
+        ("00A4000002EF19", "9000"),
+        ("00B2790029", "6982"),
+        ("0020000003123456", "9000"),
+        (
+            "00B2790029",
+            "79271803313130" + "1903370202" + "1A0420000701" + "1B0420131231" + "1C044523610F" + "1D03313632"
+            "1E0420140115" + "9000",
+        ),
+        ("00A4000002DDF1", "6118"),
+        ("00A4000002DF04", "610A"),
+        ("0020000003123456", "9000"),
+        ("00A4000002EF08", "9000"),
+        ("00B201041C", "000C32370202000001" + "20261008093105" + "00000000" + "00000C4E" + "00003138" + "9000"),
+        ("00B203041C", "000A31370202000009" + "20260115080000" + "00007530" + "00000000" + "00000000" + "9000"),
+        ("00B204041C", "6A83"),
+    ],
     "TEC": [
         (SELECT, "6118"),
         ("00A4020002EF05", "9000"),
@@ -58,6 +78,8 @@ SEQUENCES = {
         ("00B2010414", "08123131393930303139373730383039303032379000"),
     ],
 }
+PERSONAS = {"HZ": "personalised"}
+"""Whose card a sequence is for, where it is not the adult's."""
 
 
 def plain(text: str) -> str:
@@ -66,7 +88,7 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_scriptor_gets_the_bytes_of_the_specification(name: str, slot: Slot) -> None:
-    slot.insert(find_persona("adult").card())
+    slot.insert(find_persona(PERSONAS.get(name, "adult")).card())
     commands, expected = zip(*SEQUENCES[name], strict=True)
     done = subprocess.run(
         ["scriptor", "-r", slot.reader.name],
@@ -83,7 +105,7 @@ def test_scriptor_gets_the_bytes_of_the_specification(name: str, slot: Slot) -> 
 
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_opensc_tool_gets_the_bytes_of_the_specification(name: str, slot: Slot) -> None:
-    slot.insert(find_persona("adult").card())
+    slot.insert(find_persona(PERSONAS.get(name, "adult")).card())
     arguments = [argument for command, _ in SEQUENCES[name] for argument in ("-s", command)]
     done = subprocess.run(
         ["opensc-tool", "-r", slot.reader.name, "-c", "default", *arguments],

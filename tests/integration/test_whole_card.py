@@ -1,0 +1,48 @@
+"""The whole card over real pcscd, vpcd and pyscard: every file as in process, and what is pulled on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from cardio.card import on_card
+from cardio.errors import CardRemovedError
+from cardio.filesystem.manners import MannersStore
+from cardio.model import ReaderStatus
+from simulators.faults import PulledCard
+from simulators.personas import find_persona
+from simulators.reader import SoftwareReader
+from tests.pcsc import Slot
+
+pytestmark = pytest.mark.pcsc
+WHOLE = ["personalised", "whole", "whole-first", "whole-third"]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_file_is_read_as_in_process(name: str, slot: Slot, store: MannersStore) -> None:
+    persona = find_persona(name)
+    expected = on_card(SoftwareReader("r", persona.card()), lambda card: card.dump(), manners=MannersStore(None))
+    slot.insert(persona.card())
+    for _ in range(2):  # as a stranger, and as one of a known family
+        dump = on_card(slot.reader, lambda card: card.dump(), manners=store)
+        assert dump.files == expected.files and dump.card == expected.card
+
+
+def test_the_photo_and_a_report(slot: Slot, store: MannersStore) -> None:
+    slot.insert(find_persona("whole").card())
+    photo, report = on_card(slot.reader, lambda card: (card.photo(), card.report("insurance")), manners=store)
+    assert (photo.width, photo.height, photo.size) == (179, 221, 3874)
+    assert len(report.sections["vouchers"].values) == 3
+
+
+@pytest.mark.parametrize("after", [1, 5, 20, 60])
+def test_a_card_pulled_on_the_way_gives_no_half_answer_and_the_next_is_read(
+    after: int, slot: Slot, store: MannersStore
+) -> None:
+    whole = find_persona("whole")
+    pulled = PulledCard(whole.card(), after, slot.pull)
+    slot.insert(pulled)
+    with pytest.raises(CardRemovedError):
+        on_card(slot.reader, lambda card: card.dump(), manners=store)
+    slot.wait_for(ReaderStatus.EMPTY)
+    slot.insert(whole.card())
+    assert len(on_card(slot.reader, lambda card: card.dump(), manners=store).files) == 40

@@ -54,6 +54,15 @@ def test_a_file_says_who_opened_it_as_the_contract_has_it() -> None:
     assert voucher["records"][3]["items"][0]["items"][0]["value"] is None
 
 
+def test_a_basic_reading_between_two_files_changes_neither() -> None:
+    def thrice(card: SocialSecurityCard) -> list[Any]:
+        first = card.file("DF03/EF07")
+        return [first, card.read(), card.file("DF03/EF07"), card.file("DF03/EF19")]
+
+    first, _, again, other = on("whole", thrice)
+    assert again == first and other.opened_by == "free" and len(other.records) == 4
+
+
 def test_rights_end_where_another_application_is_entered() -> None:
     def twice(card: SocialSecurityCard) -> list[str | None]:
         return [card.file(path).opened_by for path in ("DF01/EF05", "SSSE/EF06", "DF01/EF05", "DF04/EF06", "DF04/EF08")]

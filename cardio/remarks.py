@@ -10,7 +10,7 @@ from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, 
 from cardio.filesystem.decoding import DecodedRecord
 from cardio.filesystem.file_reading import NONSENSE, FileReading
 from cardio.filesystem.items import DecodedItem, HiddenCharacters, PartialDate
-from cardio.filesystem.layout import File, Item, Layout, Structure
+from cardio.filesystem.layout import File, Format, Item, Layout, Structure
 from cardio.model import CodedValue, Unread, Warning
 
 _NO_PSAM = -2201
@@ -175,6 +175,12 @@ class Remarks:
             self.warn("overlong", item.name, zh, f"{len(decoded.raw)} bytes, the specification says {item.length}")
         for inside in decoded.items:
             self._item(file, inside)
+        if decoded.items and item.format is Format.B_TLV and problem is None:
+            found = {inside.item.tag for inside in decoded.items}
+            for lacking in item.items:
+                if lacking.tag not in found:
+                    zh, en = f"{item.label}中没有{lacking.label}", f"{lacking.label_en}: not in {item.label_en}"
+                    self.miss(file.path, "missing", zh, en, item=lacking.name)
 
 
 def as_error(unread: Unread) -> CardioError:

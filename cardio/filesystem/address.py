@@ -122,7 +122,7 @@ def _values(part: FileAddress, reading: FileReading) -> list[str]:
 
 
 def _tagged(asked: ItemAddress, file: File, reading: FileReading, records: list[DecodedRecord]) -> str:
-    found = [record.items[0] for record in records if reading.records[record.number - 1].tag == asked.tag]
+    found = [record.items[0] for record in records if record.items[0].item.tag == asked.tag]
     if not found and file.item(asked.tag) is None:
         known = "、".join(f"{item.tag:02X}" for item in file.items if item.tag is not None)
         raise UsageError(

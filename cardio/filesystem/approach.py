@@ -12,6 +12,24 @@ from cardio.filesystem.file_reading import NONSENSE, FileReading
 from cardio.filesystem.layout import File
 from cardio.filesystem.manners import Reference
 
+MANNER_REFUSALS = frozenset(
+    {
+        StatusWord.SECURITY_STATUS_NOT_SATISFIED,
+        StatusWord.WRONG_LENGTH,
+        StatusWord.COMMAND_INCOMPATIBLE,
+        StatusWord.NO_CURRENT_EF,
+        StatusWord.CONDITIONS_NOT_SATISFIED,
+        StatusWord.FUNCTION_NOT_SUPPORTED,
+        StatusWord.FILE_NOT_FOUND,
+        StatusWord.RECORD_NOT_FOUND,
+        StatusWord.INCORRECT_P1_P2,
+        StatusWord.WRONG_P1_P2,
+        StatusWord.INS_NOT_SUPPORTED,
+        StatusWord.CLA_NOT_SUPPORTED,
+    }
+)
+"""Answers to the first record that speak about the way of asking; others speak about that one record."""
+
 
 class Approach:
     """One file of a card: how it can be named, and why it could not be read."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.items import DecodedItem, decode_item, revised_item, unknown_item
+from cardio.filesystem.items import DecodedItem, decode_item, decode_part, revised_item, unknown_item
 from cardio.filesystem.layout import File, Item
 from cardio.filesystem.structures import split_parts
 from cardio.filesystem.text import join_split_text
@@ -28,7 +28,7 @@ class DecodedRecord:
 def decode_records(reading: FileReading) -> list[DecodedRecord]:
     """All records of a file that was read, in the order in which the card holds them."""
     if not reading.file.has_tags:
-        return [_untagged(reading.file, number, record.value) for number, record in enumerate(reading.records, 1)]
+        return [_untagged(reading.file, number, record.value) for number, record in reading.numbered()]
     return list(_tagged(reading))
 
 
@@ -43,7 +43,7 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
     continued = {item.extends: item for item in file.items if item.extends is not None}
     revised = {name for name, (item, raw) in first.items() if revised_item(item, raw, first)[0] is not item}
     seen: set[str] = set()
-    for number, record in enumerate(reading.records, 1):
+    for number, record in reading.numbered():
         known = by_tag.get(record.tag)
         if known is None:
             yield DecodedRecord(number, (decode_item(unknown_item(record.tag, len(record.value)), record.value),))
@@ -73,5 +73,5 @@ def _untagged(file: File, number: int, raw: bytes) -> DecodedRecord:
         return DecodedRecord(number, (decode_item(file.items[0], raw),))
     blank = len(set(raw)) == 1 and raw[0] in _BLANK
     parts = zip(file.items, split_parts(raw, [item.record_length for item in file.items]), strict=True)
-    decoded = (DecodedItem(item, part, None) if blank else decode_item(item, part) for item, part in parts)
+    decoded = (DecodedItem(item, part, None) if blank else decode_part(item, part) for item, part in parts)
     return DecodedRecord(number, tuple(decoded))

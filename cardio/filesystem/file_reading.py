@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cardio.apdu.command import SHORT_MAXIMUM
@@ -24,6 +25,8 @@ class FileReading:
 
     file: File
     records: list[Record] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """The number of each on the card; empty where they follow each other from 1, or came by their tags."""
     manner: Manner | None = None
     """The manner that worked; None when none did."""
     refusal: int | None = None
@@ -52,6 +55,10 @@ class FileReading:
     """Tags of which the card gives the first record only, though there may be more."""
     not_asked: set[int] = field(default_factory=set)
     """Optional items that were not asked for, since other cards of this issuer do not have them."""
+
+    def numbered(self) -> Iterator[tuple[int, Record]]:
+        """The records with their numbers."""
+        return zip(self.numbers or range(1, len(self.records) + 1), self.records, strict=True)
 
     @property
     def shape(self) -> Shape:

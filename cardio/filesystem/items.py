@@ -14,10 +14,10 @@ from typing import Any
 from cardio.errors import DecodeError, UsageError
 from cardio.filesystem.layout import Format, Item, Kind, Variant
 from cardio.filesystem.structures import split_chain, split_parts
-from cardio.filesystem.text import FILL, decode_text, encode_text, trim
+from cardio.filesystem.text import FILL, decode_text, encode_text, ends_within_character, trim
 
 Value = str | int | date | datetime
-_TIME, _MONTH_DIGITS = "%Y%m%d%H%M%S", 6
+_TIME, _TIME_DIGITS, _MONTH_DIGITS = "%Y%m%d%H%M%S", 14, 6
 
 
 class PartialDate(DecodeError):
@@ -82,6 +82,9 @@ def _read_time(raw: bytes) -> datetime | None:
     if digits is None:
         return None
     try:
+        # strptime would take 0931 for 09:03:01.
+        if len(digits) != _TIME_DIGITS:
+            raise ValueError("not fourteen digits")
         return datetime.strptime(digits, _TIME)
     except ValueError as error:
         raise DecodeError(f"时间 {digits} 不存在", f"there is no time {digits}") from error
@@ -216,13 +219,21 @@ def revised_item(item: Item, raw: bytes, by_name: dict[str, tuple[Item, bytes]])
     """
     if item.revised is None:
         return item, raw
-    witness = by_name.get(item.revised_with, (item, b""))[1] if item.revised_with else raw
-    if not witness.endswith(b"\xee"):
+    witness, its_raw = by_name.get(item.revised_with, (item, b"")) if item.revised_with else (item, raw)
+    if not _has_mark(witness, its_raw):
         return item, raw
     bare = raw.rstrip(b"\xee")
     if item.revised.format is Format.CN and bare and bare[-1] & 0x0F == 0x0E:
         bare = bare[:-1] + bytes((bare[-1] | 0x0F,))
+    if item.revised.format is Format.AN and ends_within_character(bare):
+        bare += raw[len(bare) : len(bare) + 1]
     return item.revised, bare
+
+
+def _has_mark(item: Item, raw: bytes) -> bool:
+    """EE from where the new value must end; a text may end in a character whose last byte is EE."""
+    mark = raw[item.revised.length :] if item.revised is not None else b""
+    return bool(mark) and mark == b"\xee" * len(mark)
 
 
 def unknown_item(tag: int, length: int) -> Item:
@@ -252,6 +263,11 @@ def decode_item(item: Item, raw: bytes) -> DecodedItem:
         return DecodedItem(item, raw, None, error)
 
 
+def decode_part(item: Item, raw: bytes) -> DecodedItem:
+    """Like `decode_item`, for what stands side by side: of a part that is cut short nothing is made up."""
+    return decode_item(item, raw) if len(raw) == item.length else DecodedItem(item, raw, None)
+
+
 def _as_variant(item: Item, variant: Variant) -> Item:
     return replace(item, format=variant.format, length=variant.length, kind=variant.kind)
 
@@ -275,6 +291,6 @@ def _parts(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | Non
             raise DecodeError("含有非数字的半字节", "a nibble is not a digit")
         raw = digits.encode()
     lengths = [part.length for part in item.items]
-    inside = [decode_item(part, one) for part, one in zip(item.items, split_parts(raw, lengths), strict=True)]
+    inside = [decode_part(part, one) for part, one in zip(item.items, split_parts(raw, lengths), strict=True)]
     problem = DecodeError("长度不足", "it is shorter than its parts") if len(trim(raw)) < sum(lengths) else None
     return inside, problem

@@ -16,7 +16,7 @@ from cardio.apdu.commands import RecordMode, read_record
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import RECORD_LIMIT, Record, split_records
-from cardio.filesystem.approach import Approach, ask, has_data
+from cardio.filesystem.approach import MANNER_REFUSALS, Approach, ask, has_data
 from cardio.filesystem.file_reading import CORRUPT, NONSENSE, FileReading
 from cardio.filesystem.layout import File
 from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner, Shape
@@ -25,22 +25,6 @@ from cardio.filesystem.text import FILL, trim
 UNKNOWN_LIMIT = 16
 """Records with tags that no layout knows, in one file; a card with more does not mean records."""
 _LONGEST_CHARACTER = 4
-_MANNER_REFUSALS = frozenset(
-    {
-        StatusWord.WRONG_LENGTH,
-        StatusWord.COMMAND_INCOMPATIBLE,
-        StatusWord.NO_CURRENT_EF,
-        StatusWord.CONDITIONS_NOT_SATISFIED,
-        StatusWord.FUNCTION_NOT_SUPPORTED,
-        StatusWord.FILE_NOT_FOUND,
-        StatusWord.RECORD_NOT_FOUND,
-        StatusWord.INCORRECT_P1_P2,
-        StatusWord.WRONG_P1_P2,
-        StatusWord.INS_NOT_SUPPORTED,
-        StatusWord.CLA_NOT_SUPPORTED,
-    }
-)
-"""Answers to the first record that speak about the way of asking; others speak about that one record."""
 
 
 def read_file(file: File, shape: Shape | None = None, known: Iterable[Manner] = ()) -> Plan[FileReading]:
@@ -159,7 +143,8 @@ class _FileReader(Approach):
         """Whether an answer that ends with a record may have been cut there: as long as was asked, and short of what
         is expected. Then also a text that is full asks for what continues it."""
         as_asked = len(response.data) == length
-        return as_asked and (reading.tags != self._order or bool(self._continuations(reading)))
+        unlike = Counter(reading.tags) != Counter(self._order)
+        return as_asked and (unlike or bool(self._continuations(reading)))
 
     # -- record by record ---------------------------------------------------------------------
 
@@ -190,6 +175,7 @@ class _FileReader(Approach):
                 continue
             if record.tag in remaining:
                 remaining.remove(record.tag)
+            reading.numbers.append(number)
             self._take(reading, [record], response)
         return self._worked(reading)
 
@@ -251,8 +237,7 @@ class _FileReader(Approach):
 
     @staticmethod
     def _speaks_of_the_manner(response: ResponseApdu) -> bool:
-        closed = response.status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED
-        return closed or response.status_word in _MANNER_REFUSALS
+        return response.status_word in MANNER_REFUSALS
 
     def _continuations(self, reading: FileReading) -> list[int]:
         """Optional items not read yet that continue a text which fills its field, but for part of a character."""

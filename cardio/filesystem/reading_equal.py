@@ -9,10 +9,13 @@ from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.commands import read_record
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import RECORD_LIMIT, Record
-from cardio.filesystem.approach import Approach, ask, has_data
+from cardio.filesystem.approach import MANNER_REFUSALS, Approach, ask, has_data
 from cardio.filesystem.file_reading import CORRUPT, NONSENSE, UNTAGGED, FileReading
 from cardio.filesystem.layout import File
 from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner
+
+_REFUSALS_ENDURED = 3
+"""Records refused one after another; a card that refuses more refuses the rest."""
 
 
 def read_equal_records(file: File, known: Iterable[Manner] = (), *, size: int | None = None) -> Plan[FileReading]:
@@ -49,7 +52,7 @@ def _at_once(
     approach: Approach, manner: Manner, reading: FileReading, expected: int | None, known_to_work: bool
 ) -> Plan[bool]:
     """All records from a number on, as many as one answer carries."""
-    size, sfi = approach.file.record_size, approach.sfi(manner.reference)
+    size, sfi, rest = approach.file.record_size, approach.sfi(manner.reference), b""
     while (number := len(reading.records) + 1) <= RECORD_LIMIT:
         left = (expected or 0) - len(reading.records) * size
         asked = min(left, SHORT_MAXIMUM) if left > 0 else SHORT_MAXIMUM
@@ -60,9 +63,16 @@ def _at_once(
         data = response.data
         reading.told_length |= response.corrected
         if not has_data(response) or not data:
-            return _ended(approach, reading, number, response.status_word)
-        whole, rest = divmod(len(data), size)
-        if not whole or (rest and len(data) < SHORT_MAXIMUM):
+            if number == 1 or response.status_word != StatusWord.RECORD_NOT_FOUND:
+                # One by one, the card shows which of them it refuses.
+                approach.note_refusal(response.status_word, reading)
+                return False
+            if rest:
+                reading.damaged_numbers[number] = NONSENSE
+            break
+        whole, cut = divmod(len(data), size)
+        rest = data[whole * size :]
+        if not whole or (cut and len(data) < SHORT_MAXIMUM):
             # Not a number of whole records: asked one by one, the card shows which is wrong.
             approach.note_refusal(NONSENSE, reading)
             return False
@@ -78,27 +88,30 @@ def _at_once(
 def _one_by_one(approach: Approach, manner: Manner, reading: FileReading) -> Plan[bool]:
     size, sfi = approach.file.record_size, approach.sfi(manner.reference)
     asked = size if 0 < size <= SHORT_MAXIMUM else SHORT_MAXIMUM
-    while (number := len(reading.records) + 1) <= RECORD_LIMIT:
+    number, refused = 1, 0
+    while number <= RECORD_LIMIT and refused < _REFUSALS_ENDURED:
         response = yield from ask(read_record(number, manner.addressing.mode, sfi, asked))
         if response.status_word == StatusWord.WRONG_LENGTH and asked != SHORT_MAXIMUM:
             asked = SHORT_MAXIMUM
             continue
         data = response.data
         if not has_data(response) or not data:
-            return _ended(approach, reading, number, response.status_word)
-        if response.status_word == CORRUPT:
-            reading.corrupt_numbers.add(number)
-        if len(data) < size:
-            reading.damaged_numbers[number] = NONSENSE
-        reading.records.append(Record(UNTAGGED, data[: size or None]))
-    return True
-
-
-def _ended(approach: Approach, reading: FileReading, number: int, status_word: int) -> bool:
-    """There is no record of this number: the end, a manner that the card does not have, or damage."""
-    if number == 1:
-        approach.note_refusal(status_word, reading)
-        return False
-    if status_word != StatusWord.RECORD_NOT_FOUND:
-        reading.damaged_numbers[number] = status_word
-    return True
+            if number == 1 and response.status_word in MANNER_REFUSALS:
+                approach.note_refusal(response.status_word, reading)
+                return False
+            if response.status_word == StatusWord.RECORD_NOT_FOUND:
+                break
+            refused += 1
+            reading.damaged_numbers[number] = response.status_word
+        else:
+            refused = 0
+            if response.status_word == CORRUPT:
+                reading.corrupt_numbers.add(number)
+            if len(data) < size:
+                reading.damaged_numbers[number] = NONSENSE
+            reading.numbers.append(number)
+            reading.records.append(Record(UNTAGGED, data[: size or None]))
+        number += 1
+    if not reading.records:
+        approach.refusals += reading.damaged_numbers.values()
+    return bool(reading.records)

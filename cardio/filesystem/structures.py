@@ -30,7 +30,10 @@ def _side_by_side(lengths: tuple[int, ...]) -> Any:
 
 
 def split_parts(raw: bytes, lengths: Iterable[int]) -> list[bytes]:
-    """The bytes of parts that stand side by side; what a short value lacks is empty."""
-    wanted = tuple(lengths)
-    parsed = _side_by_side(wanted).parse(raw.ljust(sum(wanted), b"\x00"))
-    return [bytes(parsed[str(index)]) for index in range(len(wanted))]
+    """The bytes of parts that stand side by side; of a part that is cut short what there is."""
+    left, fitting = len(raw), []
+    for length in lengths:
+        fitting.append(min(length, left))
+        left -= fitting[-1]
+    parsed = _side_by_side(tuple(fitting)).parse(raw)
+    return [bytes(parsed[str(index)]) for index in range(len(fitting))]

@@ -51,6 +51,15 @@ def decode_text(raw: bytes) -> tuple[str | None, bool]:
     return shown or None, shown != text.strip()
 
 
+def ends_within_character(raw: bytes) -> bool:
+    """Whether the last character of a text lacks a byte."""
+    try:
+        raw.decode("gb18030")
+    except UnicodeDecodeError as error:
+        return error.end >= len(raw)
+    return False
+
+
 def text_across(raw: bytes, boundary: int) -> tuple[str, str]:
     """The text in a field and its extension, joined: the characters that end within ``boundary`` bytes, and the rest.
 

@@ -31,7 +31,7 @@ def check_values(layout: Layout, reading: FileReading, today: date, book: Book) 
     # Items with tags stand beside each other in their file, others in their record.
     beside = tuple(item for record in records for item in record.items)
     for record in records:
-        several = not file.has_tags or reading.tags.count(reading.records[record.number - 1].tag) > 1
+        several = not file.has_tags or reading.tags.count(record.items[0].item.tag or 0) > 1
         siblings = beside if file.has_tags else record.items
         for around, decoded in _walk(record.items, siblings):
             place = f"{file.path}/{decoded.item.name}" + (f" {record.number}" if several else "")

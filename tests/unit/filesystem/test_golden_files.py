@@ -227,8 +227,7 @@ DEGREES = [
     ("records", "more", "education", "degrees"),
     [
         ([EDUCATION, *DEGREES], [], 1, (2, 3, 4)),
-        # Another order than the layout's: the card is asked whether there is more.
-        ([*DEGREES, EDUCATION], [("00B205AD00", "6A83")], 4, (1, 2, 3)),
+        ([*DEGREES, EDUCATION], [], 4, (1, 2, 3)),
     ],
     ids=["as V2.0 has it", "education last"],
 )

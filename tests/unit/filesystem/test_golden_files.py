@@ -224,17 +224,17 @@ DEGREES = [
 
 
 @pytest.mark.parametrize(
-    ("records", "more", "education", "degrees"),
+    ("records", "education", "degrees"),
     [
-        ([EDUCATION, *DEGREES], [], 1, (2, 3, 4)),
-        ([*DEGREES, EDUCATION], [], 4, (1, 2, 3)),
+        ([EDUCATION, *DEGREES], 1, (2, 3, 4)),
+        ([*DEGREES, EDUCATION], 4, (1, 2, 3)),
     ],
     ids=["as V2.0 has it", "education last"],
 )
 def test_three_degrees_stand_before_or_after_the_education(
-    records: list[str], more: Exchanges, education: int, degrees: tuple[int, int, int]
+    records: list[str], education: int, degrees: tuple[int, int, int]
 ) -> None:
-    content = read("DF01/EF15", [("00B201ADA5", "".join(records) + "9000"), *more])
+    content = read("DF01/EF15", [("00B201ADA5", "".join(records) + "9000")])
     bachelor = [
         ("57", "degree_code", ("408", "工学学士"), "343038"),
         ("58", "field_of_study", "081201", "081201"),

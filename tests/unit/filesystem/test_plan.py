@@ -14,7 +14,8 @@ from cardio.apdu.transcript import Transcript
 from cardio.driver import basic_string
 from cardio.errors import CardBlockedError, CardGarbledError, CardRefusedError, NotASocialSecurityCardError
 from cardio.filesystem.manners import FamilyManners
-from cardio.filesystem.plan import CardContents, read_card
+from cardio.filesystem.plan import read_card
+from cardio.filesystem.visit import CardContents
 from cardio.model import CardReading
 from simulators.personas import Persona, find_persona
 from tests.conftest import TODAY

@@ -206,7 +206,8 @@ def test_a_card_can_be_held_for_longer() -> None:
 
 
 def test_the_public_names() -> None:
-    assert cardio.__all__ == ["CardReading", "CardioError", "PcscSource", "SocialSecurityCard", "read_card"]
+    classes = ["Address", "CardReading", "CardioError", "PcscSource", "SocialSecurityCard"]
+    assert cardio.__all__ == [*classes, "on_card", "read_card"]
     for name in cardio.__all__:
         assert getattr(cardio, name) is not None
     with pytest.raises(AttributeError):

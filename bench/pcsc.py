@@ -1,8 +1,8 @@
 """Our reading over pcscd and vpcd against a bare loop of C calls that sends the same commands (target: 1.15).
 
 Ours includes what the loop leaves out: memory of the card's family, decoding, the typed answer, a thread that can
-be given up (kept from reading to reading, as the bridge does). Against a card that answers at once that is most of
-the time; against one that takes 5 ms a command, as real cards do, it is not.
+be given up. Thread, memory and layouts are kept from reading to reading, as the bridge does. Against a card that
+answers at once all that is most of the time; against one that takes 5 ms a command, as real cards do, it is not.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from smartcard import scard as raw
 
 from cardio.apdu.trace import TraceLog
 from cardio.card import read_card
+from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import ReaderStatus
 from cardio.readers.deadline import Worker
@@ -54,12 +55,13 @@ def _measure(slot: Slot, store: MannersStore, pairs: int) -> tuple[float, float,
     read_card(slot.reader, manners=store, trace=trace)
     commands = [exchange.command for exchange in trace.exchanges]
     ours, bare, ratios = [], [], []
+    layouts = LayoutChoice.at_hand()
     with Worker() as worker:
         for _ in range(pairs):
             started = time.perf_counter()
             _bare(slot.reader.name, commands)
             middle = time.perf_counter()
-            read_card(slot.reader, manners=store, worker=worker)
+            read_card(slot.reader, manners=store, layouts=layouts, worker=worker)
             ended = time.perf_counter()
             bare.append((middle - started) * 1000)
             ours.append((ended - middle) * 1000)

@@ -24,9 +24,11 @@ def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: b
     values: dict[str, DecodedItem] = {}
     for path in (ISSUER_FILE, HOLDER_FILE, *SUPPLEMENT):
         reading = contents.files.get(path)
-        if reading is not None:
+        if reading is None:
+            continue
+        if reading.refusal is None:
             values |= _decode_file(reading, remarks)
-            remarks.refused(contents.layout, reading)
+        remarks.refused(contents.layout, reading)
     card = _card(contents, atr, values, remarks)
     holder = _holder(contents.layout, values, remarks) if _gives_holder(contents) else None
     if contents.marker_problem is not None:

@@ -59,12 +59,11 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
             whole = decode_item(known, join_split_text(value, first[extension.name][1]))
             yield DecodedRecord(number, (DecodedItem(known, record.value, whole.value, whole.problem),))
         else:
-            decoded = decode_item(meant, value)
-            revised_here = meant is not known
-            if revised_here:
+            told = decode_item(meant, value)
+            if meant is not known:
                 # Another meaning, in the same place.
                 meant = replace(meant, tag=known.tag, length=known.length)
-            told = replace(decoded, item=meant, raw=record.value, revised=revised_here)
+                told = replace(told, item=meant, raw=record.value, revised=True)
             yield DecodedRecord(number, (told,))
 
 

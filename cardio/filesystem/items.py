@@ -204,8 +204,10 @@ class DecodedItem:
     @property
     def overlong(self) -> bool:
         """It is longer on the card than any source says."""
+        if not 0 < self.item.length < len(self.raw) or self.item.cut or len(self.raw) in self.item.lengths:
+            return False
         as_text = self.item.kind is Kind.DATE and self.value is not None  # eight characters, as the field has them
-        return bool(self.item.length) and len(self.raw) > max(self.item.lengths) and not (self.item.cut or as_text)
+        return not as_text
 
     def __repr__(self) -> str:
         """Without the value: it is somebody's."""

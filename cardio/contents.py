@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from cardio.errors import UsageError
 from cardio.file_model import (
     ApplicationEntry,
     CardIdentity,
@@ -97,8 +98,8 @@ def item_content(layout: Layout, decoded: DecodedItem, remarks: Remarks) -> Item
     )
 
 
-def _unit(item: Item) -> Literal["fen"] | None:
-    return "fen" if item.kind is Kind.AMOUNT else None
+def _unit(item: Item) -> Literal["fen", "months"] | None:
+    return "fen" if item.kind is Kind.AMOUNT else item.unit
 
 
 def _value(layout: Layout, decoded: DecodedItem, remarks: Remarks) -> object:
@@ -161,8 +162,15 @@ def _file_entry(layout: Layout, file: File, reading: FileReading | None) -> File
 
 
 def report_files(layout: Layout, report: str) -> list[File]:
-    """The files that a report is made from."""
+    """The files that a report is made from.
+
+    Raises:
+        UsageError: there is no such report.
+    """
     topics = {topic.name for topic in layout.topics if topic.report == report}
+    if not topics:
+        known = sorted({topic.report for topic in layout.topics})
+        raise UsageError(f"没有 {report} 报告；有 {known}", f"there is no report {report!r}; there are {known}")
     return [file for file in layout.files() if any(topic in topics for topic in _topics(file))]
 
 

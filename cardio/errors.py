@@ -4,6 +4,7 @@
 
     CardioError
     ├── UsageError                      usage                        change the call
+    │   └── NoSuchFileError             no-such-file                 name a file that the layout has
     ├── CannotWriteError                cannot-write                 mend path, permission or disk
     ├── NotPermittedError               not-permitted                get the permission
     ├── ConfigurationError              configuration                mend the setting it names
@@ -84,6 +85,15 @@ class UsageError(CardioError):
     status = 400
     exit_status = 2
     driver_code = -14
+
+
+class NoSuchFileError(UsageError):
+    code = "no-such-file"
+    title = "没有这个文件"
+    title_en = "There is no such file"
+    remedy = "请从文件树中选择（cardio files）。"
+    remedy_en = "Choose one of the tree (cardio files)."
+    status = 404
 
 
 class CannotWriteError(CardioError):
@@ -275,8 +285,8 @@ class AccessNotGrantedError(CardError):
     code = "access-not-granted"
     title = "卡片未开放所需信息"
     title_en = "The card keeps the information closed"
-    remedy = "需要 PSAM 卡、加密机或持卡人密码授权后才能读取。"
-    remedy_en = "A PSAM card, an HSM or the holder's PIN must authorise the reading."
+    remedy = "需要 PSAM 卡、加密机或持卡人密码授权，本版本还不能出示。"
+    remedy_en = "It takes a PSAM card, an HSM or the holder's PIN, none of which this version can present yet."
     status = 403
     driver_code = -27010
 

@@ -23,7 +23,7 @@ class ItemContent(Answer):
     value: CodedValue | datetime | date | int | str | None = Field(
         default=None, description="null where the item is empty on the card; money in fen (分)"
     )
-    unit: Literal["fen"] | None = Field(default=None, description="of a value that is money")
+    unit: Literal["fen", "months"] | None = Field(default=None, description="of a number, where it has one")
     items: tuple[ItemContent, ...] | None = None
     raw: str = Field(description="the bytes on the card, hex")
 
@@ -135,7 +135,7 @@ class Total(Answer):
     label_en: str
     by: CodedValue | None
     value: int
-    unit: Literal["fen"] | None
+    unit: Literal["fen", "months"] | None
     records: int
     file: str
 

@@ -15,15 +15,21 @@ from cardio.model import CodedValue, Unread, Warning
 
 _NO_PSAM = -2201
 _REMEDIES = {
-    "needs-pin": ("请持卡人输入密码后再读。", "Have the holder enter the PIN, then read again."),
-    "needs-key": ("需要 PSAM 卡或加密机授权后才能读取。", "A PSAM card or an HSM must authorise the reading."),
+    "needs-pin": (
+        "需要持卡人密码，本版本还不能出示。",
+        "It takes the holder's PIN, which this version cannot present yet.",
+    ),
+    "needs-key": (
+        "需要 PSAM 卡或加密机授权，本版本还不能出示。",
+        "It takes a PSAM card or an HSM, which this version cannot present yet.",
+    ),
     "needs-pin-or-key": (
-        "请持卡人输入密码，或由 PSAM 卡、加密机授权后再读。",
-        "Have the holder enter the PIN, or let a PSAM card or an HSM authorise the reading.",
+        "需要持卡人密码，或 PSAM 卡、加密机授权，本版本还不能出示。",
+        "It takes the holder's PIN, or a PSAM card or an HSM; this version cannot present either yet.",
     ),
     "needs-pin-and-key": (
-        "需要持卡人输入密码，并由 PSAM 卡或加密机授权。",
-        "It takes both the holder's PIN and a PSAM card or an HSM.",
+        "需要持卡人密码，并由 PSAM 卡或加密机授权，本版本还不能出示。",
+        "It takes both the holder's PIN and a PSAM card or an HSM; this version cannot present them yet.",
     ),
     "absent": ("卡内没有该文件，无需处理。", "The card does not have this file; nothing to do."),
     "empty": ("该文件没有内容，请持卡人到发卡机构补写。", "The file is empty; the issuing authority can write it."),

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cardio.errors
+import service.app
 import service.desks
 import service.gate
 import simulators.vpcd
 from cardio.errors import CardioError
 from cardio.filesystem.codes import code_table, table_names
 from cardio.filesystem.layout_choice import shipped_expansions
-from cardio.filesystem.layout_file import GENERATIONS, layout_of, load_layout
-from cardio.filesystem.layout_page import layout_page
+from cardio.filesystem.layout_file import GENERATIONS, layout_of
+from cardio.filesystem.layout_page import expansion_page, layout_page
 from simulators.faults import FAULTS
 from simulators.personas import personas
 
@@ -44,7 +45,7 @@ def _errors() -> str:
 
 def _kinds() -> Iterator[type[CardioError]]:
     """The errors that an answer can carry, by the modules that they live in."""
-    for module in (cardio.errors, service.gate, service.desks, simulators.vpcd):
+    for module in (cardio.errors, service.app, service.gate, service.desks, simulators.vpcd):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, CardioError) and kind.__module__ == module.__name__:
                 if kind not in (CardioError, service.gate.GateError):
@@ -56,12 +57,10 @@ def layout_pages() -> dict[str, str]:
     shown = {
         f"layout-{generation}.0.md": _MADE + "\n" + layout_page(layout_of(generation)) for generation in GENERATIONS
     }
-    regions = [_MADE + "\n# 地方扩展 / Regions\n\nWhat each region adds to its generation.\n"]
-    for expansion in shipped_expansions():
-        for generation in expansion.generations:
-            layout = load_layout(expansion.path, generation=generation)
-            page = layout_page(layout, base=layout_of(generation))
-            regions.append(f"Cards of {', '.join(expansion.regions)}…\n\n" + page.replace("\n#", "\n##"))
+    regions = [_MADE + "\n# 地方扩展 / Regions\n\nWhat each region that is shipped adds to its generation.\n"]
+    regions += [
+        expansion_page(expansion).replace("\n#", "\n##").replace("# ", "## ", 1) for expansion in shipped_expansions()
+    ]
     return shown | {"layout-regions.md": "\n".join(regions)}
 
 

@@ -32,7 +32,7 @@ WEB = Path(__file__).parent / "web"
 _log = logging.getLogger("cardio.service")
 
 
-class _NotFoundError(CardioError):
+class NotFoundError(CardioError):
     code = "not-found"
     title = "没有这个地址"
     title_en = "There is no such address"
@@ -41,14 +41,14 @@ class _NotFoundError(CardioError):
     status = 404
 
 
-class _WrongMethodError(_NotFoundError):
+class WrongMethodError(NotFoundError):
     code = "wrong-method"
     title = "该地址不支持此方法"
     title_en = "This address does not take this method"
     status = 405
 
 
-class _InternalError(CardioError):
+class InternalError(CardioError):
     code = "internal"
     title = "服务内部错误"
     title_en = "The service has failed inside"
@@ -62,13 +62,11 @@ def create_app(
     layouts: LayoutChoice | None = None,
     simulated: SimulatedReaders | None = None,
 ) -> FastAPI:
-    """The bridge without its gate: for `gated`, and for tests that measure it.
-
-    Raises:
-        LayoutError: a user's own layout cannot be read.
-    """
+    """The bridge without its gate: for `gated`, and for tests that measure it."""
     manners = MannersStore.in_cache() if manners is None else manners
     layouts = LayoutChoice.at_hand() if layouts is None else layouts
+    for problem in layouts.problems:
+        _log.warning("a layout is left out: %s", problem.detail_en)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -145,7 +143,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def by_framework(request: Request, error: HTTPException) -> Response:
-        kind = {404: _NotFoundError, 405: _WrongMethodError}.get(error.status_code)
+        kind = {404: NotFoundError, 405: WrongMethodError}.get(error.status_code)
         if kind is not None:
             return problem_response(kind(), request_id(request))
         return problem_response(UsageError(str(error.detail), str(error.detail)), request_id(request))
@@ -154,4 +152,4 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def unknown(request: Request, error: Exception) -> Response:
         # The log gets the kind and the place; a message could carry what was read from a card.
         _log.error("request %s failed: %s", request_id(request), type(error).__name__)
-        return problem_response(_InternalError(), request_id(request))
+        return problem_response(InternalError(), request_id(request))

@@ -37,6 +37,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     new.add_argument(
         "--like", metavar="PERSONA", default="adult", help="以此为底，默认 adult / the persona to begin from"
     )
+    new.add_argument(
+        "--layout", metavar="FILE", help="按此地方结构制卡 / a card of the region whose layout file this is"
+    )
     new.add_argument("--json", action="store_true", default=SUPPRESS)
     running = actions.add_parser(
         "run",
@@ -86,7 +89,7 @@ def _new(options: Namespace, output: Output) -> int:
     from simulators.new_persona import write_persona
 
     path = Path(options.file)
-    write_persona(path, like=options.like)
+    write_persona(path, like=options.like, layout=Path(options.layout) if options.layout else None)
     if output.as_json:
         output.document({"file": str(path), "like": options.like})
     else:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from cardio.errors import CannotWriteError, UsageError
 from cardio.filesystem.layout import File, Item, Layout
+from cardio.filesystem.layout_choice import Expansion
+from cardio.filesystem.layout_file import layout_of, load_layout
 from simulators.personas import Persona, find_persona
 
+_REGION_DIGITS = 6
 _EXAMPLES = {
     "date": "1990-01-31",
     "time": "2026-01-31T09:30:00",
@@ -20,42 +23,62 @@ _EXAMPLES = {
 }
 
 
-def write_persona(path: Path, *, like: str) -> None:
+def write_persona(path: Path, *, like: str, layout: Path | None = None) -> None:
     """Writes a new file; one that is there is not touched.
 
+    Args:
+        like: the persona that it extends.
+        layout: a region's layout: the card gets its region's code, and its own files stand first.
+
     Raises:
+        LayoutError: the layout is wrong.
         UsageError: the file is there, or there is no such persona.
         CannotWriteError: the file cannot be written.
     """
     if path.suffix != ".toml":
         raise UsageError("文件名应以 .toml 结尾", "the file's name must end with .toml")
     persona = find_persona(like)
+    expansion = Expansion.at(layout) if layout is not None else None
     try:
         with path.open("x", encoding="utf-8") as stream:
-            stream.write("\n".join(_lines(persona, path.stem)) + "\n")
+            stream.write("\n".join(_lines(persona, path, expansion)) + "\n")
     except FileExistsError as error:
         raise UsageError(f"{path} 已存在", f"{path} exists already") from error
     except OSError as error:
         raise CannotWriteError(f"无法写入 {path}：{error}", f"cannot write {path}: {error}") from error
 
 
-def _lines(persona: Persona, name: str) -> Iterator[str]:
+def _lines(persona: Persona, path: Path, expansion: Expansion | None) -> Iterator[str]:
     holder = persona.files.get("SSSE/EF06", {})
-    yield "# 一张软件卡：只写与底本不同之处；人物须为虚构。docs/personas.md 有说明。"
-    yield "# A software card: only what differs from the persona it extends. Invent the person; see docs/personas.md."
+    name = json.dumps(path.stem, ensure_ascii=False)
+    yield "# 一张软件卡：只写与底本不同之处；人物须为虚构。docs/simulator.md 有说明。"
+    yield "# A software card: only what differs from the persona it extends. Invent the person; see docs/simulator.md."
     yield f'extends = "{persona.id}"'
-    yield f"title = {json.dumps(name, ensure_ascii=False)}"
-    yield f"title_en = {json.dumps(name, ensure_ascii=False)}"
+    yield f"title = {name}"
+    yield f"title_en = {name}"
+    layout = persona.card_layout()
+    if expansion is None:
+        yield '# layout = "my-region.toml"'
+    else:
+        layout = load_layout(expansion.path, generation=persona.generation)
+        yield f"layout = {json.dumps(str(expansion.path.resolve()), ensure_ascii=False)}"
     yield '# pin = "123456"'
     yield ""
+    if expansion is not None:
+        code = str(persona.files["SSSE/EF05"]["identification_code"])
+        yield '[files."SSSE/EF05"]   # 发卡地区 / the issuing region'
+        yield f'identification_code = "{expansion.regions[0].ljust(_REGION_DIGITS, "0")}{code[_REGION_DIGITS:]}"'
+        yield ""
     yield '[files."SSSE/EF06"]'
     yield f"name = {json.dumps(str(holder.get('name', '测试')), ensure_ascii=False)}"
     yield f"# social_security_number = {json.dumps(str(holder.get('social_security_number', '')))}"
     yield ""
     yield "# 其余文件和数据项，去掉行首的 # 即可使用 / every other file and item: take the # away to use it."
-    layout = persona.card_layout()
-    for file in layout.files():
-        if file.path != "SSSE/EF06" and not file.internal:
+    written = {"SSSE/EF06"} | ({"SSSE/EF05"} if expansion is not None else set())
+    national = layout_of(persona.generation)
+    # A region's own come first: they are what its author wants to fill.
+    for file in sorted(layout.files(), key=lambda file: file == national.file(file.path)):
+        if file.path not in written and not file.internal:
             yield f'# [files."{file.path}"]   # {file.title} / {file.title_en}'
             yield from _file(layout, file)
 

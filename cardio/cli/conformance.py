@@ -52,7 +52,7 @@ def _report(options: Namespace, output: Output) -> ConformanceReport:
         raise UsageError("--no-card 须与 --layout 同用", "--no-card needs --layout")
     layout, faults = inspect_layout(options.layout)
     book = Book()
-    check_structure(layout, faults, book)
+    check_structure(layout, faults, book, text=options.layout.read_text(encoding="utf-8-sig"))
     return ConformanceReport(
         subject=str(options.layout), layout=layout.title, generation=layout.generation, checks=tuple(book.checks)
     )

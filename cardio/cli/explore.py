@@ -64,7 +64,15 @@ def work_on_card(options: Namespace, output: Output, work: Callable[[SocialSecur
     def show(exchange: Exchange) -> None:
         output.note(exchange.line(with_data=reader.simulated))
 
-    return on_card(reader, work, layouts=chosen_layouts(options), trace=show if options.trace else None)
+    layouts = chosen_layouts(options)
+    note_problems(output, layouts)
+    return on_card(reader, work, layouts=layouts, trace=show if options.trace else None)
+
+
+def note_problems(output: Output, layouts: LayoutChoice) -> None:
+    """Which of the user's own layouts are left out: the cards of their regions are read as the nation's."""
+    for problem in layouts.problems:
+        output.note(f"注意 warning 结构文件未采用 a layout is left out：{problem.detail} / {problem.detail_en}")
 
 
 def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
@@ -91,16 +99,18 @@ def value_text(item: ItemContent) -> str:
     if isinstance(value, CodedValue):
         words = " ".join(word for word in (value.label, value.label_en) if word)
         return f"{words or '?'} ({value.code})"
-    if item.unit == "fen" and isinstance(value, int):
-        return yuan(value)
+    if isinstance(value, int):
+        return number_text(value, item.unit)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     return str(value)
 
 
-def yuan(fen: int) -> str:
-    """An amount of money as people write it."""
-    return f"{Decimal(fen).scaleb(-2)} 元"
+def number_text(value: int, unit: str | None) -> str:
+    """A number with its unit; money in yuan."""
+    if unit == "fen":
+        return f"{Decimal(value).scaleb(-2)} 元"
+    return f"{value} 个月 months" if unit == "months" else str(value)
 
 
 def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:

@@ -38,18 +38,19 @@ def print_tree(tree: CardTree, output: Output) -> None:
 
 def _file_row(file: FileEntry) -> tuple[str, str, str, str, str, str, str]:
     structure = STRUCTURES[file.structure] + (f" {file.records}" if file.records is not None else "")
-    readable = "✓" if file.readable else f"✗ {file.reason}：{file.detail}"
+    readable = "✓" if file.readable else f"✗ {file.reason}：{file.detail} {file.detail_en}"
     if file.opened_by not in (None, "free"):
         readable += f" {file.opened_by}"
     size = "" if file.size is None else str(file.size)
-    return f"  {file.file}", file.title, structure, file.read, file.update, size, readable
+    return f"  {file.file}", f"{file.title} {file.title_en}", structure, file.read, file.update, size, readable
 
 
 def _run_show(options: Namespace, output: Output) -> int:
     if "$" in options.file or "|" in options.file:
         return _run_address(options, output)
-    path = options.file.upper().replace("MF/", "SSSE/").replace("3F00/", "SSSE/")
-    content = work_on_card(options, output, lambda card: card.file(path))
+    from cardio.cli.shell_names import file_named
+
+    content = work_on_card(options, output, lambda card: card.file(file_named(card.layout, options.file)))
     if output.as_json:
         output.document(content.model_dump(mode="json"))
     else:
@@ -78,14 +79,24 @@ def print_file(content: FileContent, output: Output) -> None:
         number = str(record.number) + (f" {record.title}" if record.title else "")
         for item in record.items:
             if item.items is None:
-                rows.append((number, item.tag or "", item.label, value_text(item), _raw(item.raw)))
+                rows.append((number, item.tag or "", f"{item.label} {item.label_en}", value_text(item), _raw(item.raw)))
             else:
-                rows.append((number, item.tag or "", item.label, "", _raw(item.raw)))
+                rows.append((number, item.tag or "", f"{item.label} {item.label_en}", "", _raw(item.raw)))
                 for inside in item.items:
-                    rows.append(("", "  " + (inside.tag or ""), inside.label, value_text(inside), _raw(inside.raw)))
+                    rows.append(
+                        (
+                            "",
+                            "  " + (inside.tag or ""),
+                            f"{inside.label} {inside.label_en}",
+                            value_text(inside),
+                            _raw(inside.raw),
+                        )
+                    )
             number = ""
     if len(rows) > 1:
         output.table(rows)
+        if any(row[-1].endswith("…") for row in rows):
+            output.text("… 完整数据见 --json / all bytes with --json")
     if content.size is not None:
         output.text(f"{content.size} 字节 bytes" + (f"：{_raw(content.content)}" if content.content else ""))
     note_unread(output, content.unread, content.warnings)
@@ -108,7 +119,9 @@ def _run_dump(options: Namespace, output: Output) -> int:
 
 def _add_show_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE", help="文件，如 DF03/EF07；或全国地址 / a file, as DF03/EF07; or a national address"
+        "file",
+        metavar="FILE",
+        help="文件：DF03/EF07、名称或其一部分，或全国地址 / a file: path, title, part of one, or address",
     )
     add_card_arguments(parser)
 
@@ -125,6 +138,7 @@ SHOW = Command(
     help="显示一个文件，解码与原始数据并列 / one file, decoded beside raw",
     examples=(
         "  cardio show DF03/EF07\n"
+        "  cardio show 养老保险\n"
         "  cardio show DF03/EF19 --reader sim:whole --json\n"
         "  cardio show 'SSSEEF05|01|07|$DF03EF19|79:01|$' --reader sim:whole    全国地址 / a national address"
     ),

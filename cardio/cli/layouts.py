@@ -23,7 +23,10 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.filesystem.layout_file import GENERATIONS, layout_of, load_layout
 
     rows = [("地区 regions", "代 gen.", "名称 title", "文件 file")]
-    rows += [("全国 national", str(g), layout_of(g).title, Path(layout_of(g).origin).name) for g in GENERATIONS]
+    rows += [("全国 national", str(g), layout_of(g).title, layout_of(g).origin) for g in GENERATIONS]
+    listed: list[dict[str, object]] = [
+        {"regions": [], "generation": g, "title": layout_of(g).title, "file": layout_of(g).origin} for g in GENERATIONS
+    ]
     problems: list[LayoutError] = []
     own = [*sorted(user_folder().glob("*.toml")), *(expansion.path for expansion in shipped_expansions())]
     for path in own:
@@ -32,12 +35,12 @@ def _run(options: Namespace, output: Output) -> int:
             for generation in expansion.generations:
                 layout = load_layout(path, generation=generation)
                 rows.append(("、".join(expansion.regions), str(generation), layout.title, str(path)))
+                whose = {"regions": list(expansion.regions), "generation": generation}
+                listed.append({**whose, "title": layout.title, "file": str(path)})
         except LayoutError as error:
             problems.append(error)
             rows.append(("✗", "", error.title, str(path)))
     if output.as_json:
-        keys = ("regions", "generation", "title", "file")
-        listed = [dict(zip(keys, row, strict=True)) for row in rows[1:]]
         output.document({"folder": str(user_folder()), "layouts": listed, "problems": [p.detail for p in problems]})
     else:
         output.table(rows)
@@ -48,10 +51,10 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _page(path: Path, output: Output) -> int:
-    from cardio.filesystem.layout_file import load_layout
-    from cardio.filesystem.layout_page import layout_page
+    from cardio.filesystem.layout_choice import Expansion
+    from cardio.filesystem.layout_page import expansion_page
 
-    page = layout_page(load_layout(path))
+    page = expansion_page(Expansion.at(path))
     if output.as_json:
         output.document({"file": str(path), "page": page})
     else:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command, add_reader_argument
-from cardio.cli.explore import note_unread, progress_on
+from cardio.cli.explore import note_problems, note_unread, progress_on
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
     from cardio.apdu.trace import Trace
+    from cardio.errors import CardioError
     from cardio.model import CardReading, CodedValue
     from cardio.readers.base import Reader
 
@@ -38,6 +39,7 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.card import read_card
     from cardio.cli.sources import find_reader
     from cardio.driver import basic_string
+    from cardio.filesystem.layout_choice import LayoutChoice
 
     reader = find_reader(options.reader)
 
@@ -45,9 +47,10 @@ def _run(options: Namespace, output: Output) -> int:
         output.note(exchange.line(with_data=reader.simulated))
 
     trace = show if options.trace else None
-    if options.photo is not None:
-        _save_photo(reader, options.photo, output, trace)
-    reading = read_card(reader, supplement=not options.basic, trace=trace)
+    layouts = LayoutChoice.at_hand()
+    note_problems(output, layouts)
+    reading = read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts)
+    no_photo = _save_photo(reader, options.photo, output, trace) if options.photo is not None else None
     if options.driver:
         text = basic_string(reading)
         if output.as_json:
@@ -58,22 +61,38 @@ def _run(options: Namespace, output: Output) -> int:
         output.document(reading.model_dump(mode="json"))
     else:
         print_reading(reading, output)
+    if no_photo is not None:
+        output.note(
+            f"没有照片 no photo：{no_photo.detail}；{no_photo.remedy} / {no_photo.detail_en}. {no_photo.remedy_en}"
+        )
+        return no_photo.exit_status
     return DONE
 
 
-def _save_photo(reader: Reader, path: Path, output: Output, trace: Trace | None) -> None:
-    """Saves the photo, readable by its owner only: it is somebody's face."""
-    from cardio.card import on_card
-    from cardio.errors import CannotWriteError
+def _save_photo(reader: Reader, path: Path, output: Output, trace: Trace | None) -> CardioError | None:
+    """Saves the photo, readable by its owner only: it is somebody's face. What the card keeps back is no error of
+    the reading, and is given back.
 
-    photo = on_card(reader, lambda card: card.photo(progress=progress_on(output, "读取照片 photo")), trace=trace)
+    Raises:
+        CannotWriteError: the file cannot be written.
+    """
+    from cardio.card import on_card
+    from cardio.errors import AccessNotGrantedError, CannotWriteError, DecodeError, FileUnreadableError, NoPhotoError
+
+    try:
+        photo = on_card(reader, lambda card: card.photo(progress=progress_on(output, "读取照片 photo")), trace=trace)
+    except (AccessNotGrantedError, FileUnreadableError, NoPhotoError, DecodeError) as error:
+        return error
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
             stream.write(photo.data)
     except OSError as error:
-        raise CannotWriteError(f"无法写入 {path}：{error}", f"cannot write {path}: {error}") from error
+        raise CannotWriteError(
+            f"无法写入 {path}：{error.strerror}", f"cannot write {path}: {error.strerror}"
+        ) from error
     output.note(f"照片 photo → {path}（{photo.media_type}，{photo.width}×{photo.height}，{photo.size} 字节 bytes）")
     note_unread(output, (), photo.warnings)
+    return None
 
 
 def print_reading(reading: CardReading, output: Output) -> None:

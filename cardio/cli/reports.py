@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
-from cardio.cli.explore import add_card_arguments, note_unread, progress_on, value_text, work_on_card, yuan
+from cardio.cli.explore import add_card_arguments, note_unread, number_text, progress_on, value_text, work_on_card
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -42,17 +42,21 @@ def print_report(report: Report, output: Output) -> None:
         for item in section.values:
             place = f"{item.file} {item.tag or ''}".rstrip()
             several = sum(other.file == item.file and other.name == item.name for other in section.values) > 1
-            label = item.label + (f" {item.record}" if several else "") + (f"（{item.title}）" if item.title else "")
+            label = (
+                f"{item.label} {item.label_en}"
+                + (f" {item.record}" if several else "")
+                + (f"（{item.title}）" if item.title else "")
+            )
             rows.append((f"  {label}", "" if item.items else value_text(item), place))
             told = [inside for inside in item.items or () if value_text(inside) != "—"]
-            rows += [(f"    {inside.label}", value_text(inside), inside.tag or "") for inside in told]
+            rows += [(f"    {inside.label} {inside.label_en}", value_text(inside), inside.tag or "") for inside in told]
         output.table(rows)
     if report.totals:
         output.text("【合计 totals】")
         output.table(
             (
                 f"  {total.label}" + (f"（{total.by.label or total.by.code}）" if total.by else ""),
-                yuan(total.value) if total.unit == "fen" else str(total.value),
+                number_text(total.value, total.unit),
                 f"{total.file}，{total.records} 条 records",
             )
             for total in report.totals

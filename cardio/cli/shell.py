@@ -122,8 +122,8 @@ def _prompt_for(session: Session) -> PromptSession[str]:
         from prompt_toolkit import PromptSession
     except ImportError as error:
         raise ConfigurationError(
-            "cardio shell 需要 prompt_toolkit，请安装：pip install 'cardio[shell]'",
-            "cardio shell needs prompt_toolkit; install it with: pip install 'cardio[shell]'",
+            "cardio shell 需要 prompt_toolkit，请安装：pip install prompt_toolkit",
+            "cardio shell needs prompt_toolkit; install it with: pip install prompt_toolkit",
         ) from error
     return PromptSession(
         history=_history(session.output),

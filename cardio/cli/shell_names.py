@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -70,6 +71,29 @@ def _listed(found: Iterable[Named]) -> tuple[str, str]:
         "、".join(one.line(0) for one in listed[:_LISTED]) + more,
         ", ".join(one.line(1) for one in listed[:_LISTED]) + more,
     )
+
+
+_FILE = re.compile(r"(SSSE|MF|3F00|DF[0-9A-F]{2})/?(EF[0-9A-F]{2})", re.IGNORECASE)
+
+
+def file_named(layout: Layout, wanted: str) -> str:
+    """The path of a file that a person names: by path, by title, or by a part of one.
+
+    Raises:
+        NoSuchFileError: the path is of no file.
+        UsageError: the name fits none, or several.
+    """
+    written = _FILE.fullmatch(wanted.strip())
+    if written is not None:
+        application = "SSSE" if written[1].upper() in ("MF", "3F00") else written[1].upper()
+        return layout.required_file(f"{application}/{written[2].upper()}").path
+    for application in layout.applications:
+        if wanted.strip().upper() == application.id:
+            zh, en = _listed(files_of(layout, application.id))
+            raise UsageError(
+                f"{application.id} 是应用，它的文件有：{zh}", f"{application.id} is an application with: {en}"
+            )
+    return choose(wanted.strip(), (files_of(layout),))
 
 
 def title_of(layout: Layout | None, place: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict
 
-from cardio.errors import UsageError
+from cardio.errors import NoSuchFileError
 from cardio.filesystem.access import AccessCondition
 from cardio.filesystem.codes import CodeTable, code_table
 
@@ -128,6 +128,8 @@ class Item:
     """What it tells of, where that is not the topic of its file (`Layout.topics`)."""
     summed_by: str | None = None
     """Its values are summed up over the records, one sum for each code of the named item beside it."""
+    unit: Literal["months"] | None = None
+    """What a number counts."""
     check: Literal["GB 11643", "GB 11714", "V2.0 appendix A"] | None = None
     """The rule that its check digit follows."""
     fixed: tuple[int, HexBytes] | None = None
@@ -350,11 +352,13 @@ class Layout:
         """A file that someone asks for.
 
         Raises:
-            UsageError: there is none of this path, or no command reads it.
+            NoSuchFileError: there is none of this path, or no command reads it.
         """
         file = self.file(path)
         if file is None:
-            raise UsageError(f"{self.title}没有文件 {path}", f"there is no file {path} in {self.title_en}")
+            raise NoSuchFileError(f"{self.title}没有文件 {path}", f"there is no file {path} in {self.title_en}")
         if file.internal:
-            raise UsageError(f"{path} 由卡片内部维护，不能读取", f"{path} is kept by the card; no command reads it")
+            raise NoSuchFileError(
+                f"{path} 由卡片内部维护，不能读取", f"{path} is kept by the card; no command reads it"
+            )
         return file

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cardio.errors import LayoutError
 from cardio.filesystem.access import PIN
-from cardio.filesystem.codes import table_names
+from cardio.filesystem.codes import CodeTable, code_table, table_names
 from cardio.filesystem.layout import File, Format, Item, Kind, Layout, Structure
 
+_FORMATS_OF_KINDS: dict[Kind, set[Format | tuple[Format, int]]] = {
+    Kind.DATE: {(Format.CN, 4)},
+    Kind.TIME: {(Format.CN, 7)},
+    Kind.MONTH: {(Format.CN, 3)},
+    Kind.AMOUNT: {Format.CN, Format.B},
+    Kind.NUMBER: {Format.AN, Format.CN, Format.B},
+    Kind.TEXT: {Format.AN},
+    Kind.DIGITS: {Format.CN},
+}
+"""What values of a kind can be written as."""
 RECORD_MAXIMUM = 0x7F
 """The longest value of a record: its length is one byte below 80 hex."""
 _SFI_MAXIMUM = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule for local expansion (V2.0 §6)."""
+
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +43,8 @@ class Fault:
     place: str
     zh: str
     en: str
-    rule: str | None = None
-    """The rule of the specification that it breaks."""
+    rule: Rule | None = None
+    """The rule for local expansion that it breaks."""
 
     def error(self, path: Path, text: str | None = None) -> LayoutError:
         """As an error that names file, line, place and rule."""
@@ -34,8 +52,8 @@ class Fault:
             text = path.read_text(encoding="utf-8")
         line = line_of(text, self.place)
         where = path.name if line is None else f"{path.name}:{line}"
-        rule = f"（{self.rule}）" if self.rule else ""
-        rule_en = f" ({self.rule})" if self.rule else ""
+        rule = f"（V2.0 §6：{self.rule.zh}）" if self.rule else ""
+        rule_en = f" (V2.0 §6: {self.rule.en})" if self.rule else ""
         return LayoutError(f"{where}：{self.place}：{self.zh}{rule}", f"{where}: {self.place}: {self.en}{rule_en}")
 
 
@@ -80,14 +98,22 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
             yield Fault(key.name, f"没有应用 {key.application}", f"there is no application {key.application}")
     known_keys = {key.name for key in layout.keys} | {PIN}
     topics = {topic.name for topic in layout.topics}
-    tables = table_names() | set(layout.codes)
+    tables = {name: code_table(name) for name in table_names()} | dict(layout.codes)
+    for application in layout.applications:
+        if application.id.startswith("DF") and application.id != f"{application.file_id:04X}":
+            place = f"{application.id}/file_id"
+            yield Fault(place, f"应为 {application.id}", f"it must be {application.id}, as the section says")
     for ids in Counter(application.file_id for application in layout.applications).items():
         if ids[1] > 1:
             yield Fault("applications", f"文件标识 {ids[0]:04X} 重复", f"file id {ids[0]:04X} stands twice")
     for file in layout.files():
         unknown = (file.read.names | file.update.names) - known_keys
         if unknown:
-            yield Fault(file.path, f"未定义的密钥 {sorted(unknown)}", f"keys not defined: {sorted(unknown)}")
+            yield Fault(
+                file.path,
+                f"未定义的密钥 {'、'.join(sorted(unknown))}",
+                f"keys not defined: {', '.join(sorted(unknown))}",
+            )
         if not 1 <= file.sfi <= _SFI_MAXIMUM:
             yield Fault(file.path, "短文件标识应为 1 至 30", "the short file identifier must be 1 to 30")
         if file.topic is not None and file.topic not in topics:
@@ -120,7 +146,7 @@ def _file_faults(file: File) -> Iterator[Fault]:
     if equal and file.records is None:
         yield Fault(file.path, "缺少记录数 records", "a file of equal records needs their number")
     if equal and file.has_tags and len(file.items) != 1:
-        yield Fault(file.path, "定长记录只有一个标签", "equal records with a tag have one item")
+        yield Fault(file.path, "定长记录若有标签，只有一个数据项", "equal records that have a tag have one item")
     if file.structure in (Structure.VARIABLE, *((Structure.CYCLIC, Structure.FIXED))) and not file.items:
         yield Fault(file.path, "没有数据项", "there are no items")
     for item in file.items:
@@ -134,7 +160,7 @@ def _file_faults(file: File) -> Iterator[Fault]:
                 yield Fault(place, f"没有数据项 {other}", f"there is no item {other}")
 
 
-def _item_faults(place: str, item: Item, tables: frozenset[str] | set[str]) -> Iterator[Fault]:
+def _item_faults(place: str, item: Item, tables: Mapping[str, CodeTable]) -> Iterator[Fault]:
     known = item.length or (item.format is Format.B and not item.items)
     if not known or (item.length > RECORD_MAXIMUM and item.format is not Format.B):
         yield Fault(place, "长度应为 1 至 127", "the length must be 1 to 127")
@@ -142,6 +168,18 @@ def _item_faults(place: str, item: Item, tables: frozenset[str] | set[str]) -> I
         yield Fault(place, "代码项须有代码表", "a code needs a code table, and nothing else does")
     if item.codes is not None and item.codes not in tables:
         yield Fault(place, f"没有代码表 {item.codes}", f"there is no code table {item.codes}")
+    elif item.codes is not None:
+        room = 2 * item.length if item.format is Format.CN else item.length
+        longest = max((len(code.encode("gb18030")) for code in tables[item.codes].rows), default=0)
+        if longest > room:
+            yield Fault(place, f"代码有 {longest} 位，放不下", f"its codes have {longest} characters and do not fit")
+    fitting = _FORMATS_OF_KINDS.get(item.kind)
+    if fitting is not None and (item.format, item.length) not in fitting and item.format not in fitting:
+        yield Fault(
+            place,
+            f"{item.kind} 不能写成 {item.format} {item.length}",
+            f"a {item.kind} is not {item.format} {item.length}",
+        )
     if (item.kind is Kind.ITEMS) != bool(item.items):
         yield Fault(place, "嵌套项与格式不符", "items inside go with the kind items, and only with it")
     tagged = [child.tag is not None for child in item.items]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from cardio.errors import LayoutError
 from cardio.filesystem.layout import Layout
-from cardio.filesystem.layout_file import SHIPPED, extended, generation_of, layout_of, load_layout
+from cardio.filesystem.layout_file import SHIPPED, extended, generation_of, layout_of, load_layout, read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +23,7 @@ class Expansion:
     @classmethod
     def at(cls, path: Path) -> Expansion:
         """Raises: LayoutError: it cannot be read, or does not say what it extends and for whom."""
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise LayoutError(f"{path.name}：{error}", f"{path.name}: {error}") from error
+        _, document = read_toml(path)
         regions = document.get("regions")
         if not isinstance(regions, list) or not regions or not all(_is_region(region) for region in regions):
             raise LayoutError(
@@ -62,19 +57,23 @@ class LayoutChoice:
     """The layouts at hand: a user's own before those that are shipped."""
 
     expansions: tuple[Expansion, ...] = ()
+    problems: tuple[LayoutError, ...] = ()
+    """Files of the user's that cannot be read: their regions' cards are read as the nation's."""
     only: Layout | None = None
     """The one layout to use, whatever the card says."""
     _loaded: dict[tuple[Path, int], Layout] = field(default_factory=dict)
 
     @classmethod
     def at_hand(cls, folder: Path | None = None) -> LayoutChoice:
-        """The shipped expansions, and before them those of a folder, by default the user's.
-
-        Raises:
-            LayoutError: a file in the folder cannot be read.
-        """
-        own: Iterable[Path] = sorted((folder or user_folder()).glob("*.toml"))
-        return cls((*(Expansion.at(path) for path in own), *shipped_expansions()))
+        """The shipped expansions, and before them those of a folder, by default the user's."""
+        own: list[Expansion] = []
+        problems: list[LayoutError] = []
+        for path in sorted((folder or user_folder()).glob("*.toml")):
+            try:
+                own.append(Expansion.at(path))
+            except LayoutError as error:
+                problems.append(error)
+        return cls((*own, *shipped_expansions()), tuple(problems))
 
     def choose(self, spec_version: str | None, region: str | None) -> Layout:
         """The layout for a card.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cardio.errors import LayoutError
 from cardio.filesystem.codes import make_table
-from cardio.filesystem.layout import Format, Kind, Layout
+from cardio.filesystem.layout import Application, File, Format, Item, Key, Kind, Layout, Topic, Variant
 from cardio.filesystem.layout_checks import Fault, layout_faults
 from cardio.filesystem.local_expansion import breaches
 
@@ -23,6 +27,8 @@ SHIPPED = Path(str(files("cardio.filesystem") / "layouts"))
 _ADAPTER: TypeAdapter[Layout] = TypeAdapter(Layout)
 _DEFAULT_KIND = {Format.AN: Kind.TEXT, Format.CN: Kind.DIGITS, Format.B: Kind.HEX, Format.B_TLV: Kind.ITEMS}
 _INHERITED = ("source", "confidence")
+_APPLICATION_ID = re.compile("DF[0-9A-F]{2}")
+_TOML_LINE = re.compile(r"at line (\d+)")
 
 
 @cache
@@ -59,7 +65,7 @@ def inspect_layout(path: Path, *, generation: int | None = None) -> tuple[Layout
     Raises:
         LayoutError: unreadable, or unknown words.
     """
-    text, own = _read(path)
+    text, own = read_toml(path)
     base = _base(path, own, generation)
     faults = breaches(base, own) if base is not None and "regions" in own else []
     merged = _overlay(base or {}, {key: value for key, value in own.items() if key != "extends"})
@@ -73,7 +79,7 @@ def inspect_layout(path: Path, *, generation: int | None = None) -> tuple[Layout
         found = sorted(
             error.errors(), key=lambda one: one["type"] not in ("extra_forbidden", "unexpected_keyword_argument")
         )[0]
-        raise Fault(_place(prepared, found["loc"]), found["msg"], found["msg"]).error(path, text) from error
+        raise Fault(_place(prepared, found["loc"]), *_words(found)).error(path, text) from error
     return layout, [*faults, *layout_faults(layout)]
 
 
@@ -83,7 +89,7 @@ def extended(path: Path) -> tuple[str, ...]:
     Raises:
         LayoutError: the file cannot be read.
     """
-    return _extended(_read(path)[1])
+    return _extended(read_toml(path)[1])
 
 
 def _extended(document: dict[str, Any]) -> tuple[str, ...]:
@@ -91,12 +97,28 @@ def _extended(document: dict[str, Any]) -> tuple[str, ...]:
     return (named,) if isinstance(named, str) else tuple(named)
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """A file's text and what it says.
+
+    Raises:
+        LayoutError: it is not there, not UTF-8, or not TOML; the text names the line.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         return text, tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LayoutError(f"{path.name}：{error}", f"{path.name}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise LayoutError(f"{path}：请另存为 UTF-8", f"{path}: save it as UTF-8") from error
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise LayoutError(f"{path}：不能读取（{why}）", f"{path}: cannot be read ({why})") from error
+    except tomllib.TOMLDecodeError as error:
+        found = _TOML_LINE.search(str(error))
+        where = f"{path}:{found[1]}" if found else str(path)
+        hint, hint_en = (
+            "TOML 语法错误，或上一行缺少逗号、引号、括号",
+            "TOML; or a comma, quote or bracket is missing before",
+        )
+        raise LayoutError(f"{where}：{hint}（{error}）", f"{where}: {hint_en} ({error})") from error
 
 
 def _base(path: Path, own: dict[str, Any], generation: int | None) -> dict[str, Any] | None:
@@ -111,7 +133,7 @@ def _base(path: Path, own: dict[str, Any], generation: int | None) -> dict[str, 
     place = beside if beside.exists() else SHIPPED / f"{wanted}.toml"
     if not place.exists():
         raise LayoutError(f"{path.name}：extends：没有结构 {wanted}", f"{path.name}: extends: there is no {wanted}")
-    _, document = _read(place)
+    _, document = read_toml(place)
     below = _base(place, document, None)
     return _overlay(below or {}, {key: value for key, value in document.items() if key != "extends"})
 
@@ -134,7 +156,8 @@ def _prepared(document: dict[str, Any], path: Path) -> dict[str, Any]:
     applications = []
     for application_id, application in document.get("applications", {}).items():
         listed = [_file(f"{application_id}/{name}", file) for name, file in application.get("files", {}).items()]
-        applications.append({**application, "id": application_id, "files": listed})
+        own_id = {"file_id": application_id} if _APPLICATION_ID.fullmatch(application_id) else {}
+        applications.append({**own_id, **application, "id": application_id, "files": listed})
     named = {key: _named(document.get(key, {})) for key in ("keys", "topics")}
     codes = {}
     for name, entry in document.get("codes", {}).items():
@@ -165,6 +188,28 @@ def _item(item: dict[str, Any], inherited: dict[str, Any]) -> dict[str, Any]:
     if "revised" in item:
         prepared["revised"] = _item(item["revised"], passed_on)
     return prepared
+
+
+_KNOWN_WORDS = tuple(
+    {field.name for kind in (Layout, Application, File, Item, Key, Topic, Variant) for field in fields(kind)}
+)
+
+
+def _words(found: Mapping[str, Any]) -> tuple[str, str]:
+    """What pydantic says, in words for people who write layouts."""
+    word = str(found["loc"][-1])
+    match found["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            near = get_close_matches(word, _KNOWN_WORDS, n=1)
+            zh, en = (f"，是否应为 {near[0]}？", f"; did you mean {near[0]}?") if near else ("", "")
+            return f"不认识“{word}”{zh}", f"there is no word {word!r}{en}"
+        case "missing":
+            return f"缺少 {word}", f"{word} is missing"
+        case "enum" | "literal_error":
+            allowed = found["ctx"]["expected"]
+            return f"{word} 应为 {allowed.replace(' or ', '、')}，而不是 {found['input']}", f"{word} must be {allowed}"
+        case _:
+            return f"{word} 的值不对（{found['msg']}）", f"{word}: {found['msg']}"
 
 
 def _place(prepared: dict[str, Any], location: tuple[int | str, ...]) -> str:

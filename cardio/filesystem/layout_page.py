@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cardio.filesystem.layout import Application, File, Format, Item, Layout, Structure
+from cardio.filesystem.layout_choice import Expansion
+from cardio.filesystem.layout_file import layout_of, load_layout
 
 _STRUCTURES = {
     Structure.VARIABLE: "变长记录 variable",
@@ -13,20 +15,24 @@ _STRUCTURES = {
     Structure.TRANSPARENT: "透明 transparent",
     Structure.INTERNAL: "卡内 internal",
 }
+_CONFIDENCE = (
+    "How well a fact is known: S the specification itself, M several public sources, 1 one source, I inferred."
+)
 _HEADER = ("record", "tag", "名称", "name", "format", "length", "notes")
 
 
 def layout_page(layout: Layout, *, base: Layout | None = None) -> str:
     """The page of a layout; with ``base`` only what it has beyond that."""
-    lines = [f"# {layout.title} / {layout.title_en}\n", f"Source: {layout.source}.\n"]
+    lines = [f"# {layout.title} / {layout.title_en}\n", f"Source: {layout.source}. {_CONFIDENCE}\n"]
     if layout.note:
         lines.append(f"{layout.note}\n")
     for application in layout.applications:
-        files = [file for file in application.files if base is None or file != base.file(file.path)]
-        if files:
+        files = [(file, base.file(file.path) if base else None) for file in application.files]
+        new = [(file, known) for file, known in files if file != known]
+        if new:
             lines += _application(application)
-            for file in files:
-                lines += _file(file)
+            for file, known in new:
+                lines += _file(file, known)
     keys = [key for key in layout.keys if base is None or key not in base.keys]
     if keys:
         lines += [
@@ -42,6 +48,21 @@ def layout_page(layout: Layout, *, base: Layout | None = None) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def expansion_page(expansion: Expansion) -> str:
+    """The page of a region's file: what it adds to each generation that it extends, and its code tables."""
+    pages = []
+    for generation in expansion.generations:
+        layout = load_layout(expansion.path, generation=generation)
+        head, _, rest = layout_page(layout, base=layout_of(generation)).partition("\n")
+        lines = [head, "", f"Extends {generation}.0, for cards of {', '.join(expansion.regions)}.", rest]
+        for table in layout.codes.values():
+            lines += [f"## {table.name} {table.title}\n", "| code | 中文 | English |", "|---|---|---|"]
+            lines += [f"| {code} | {label} | {label_en or ''} |" for code, (label, label_en) in table.rows.items()]
+            lines.append("")
+        pages.append("\n".join(lines).rstrip("\n") + "\n")
+    return "\n".join(pages)
+
+
 def _application(application: Application) -> Iterator[str]:
     yield f"## {application.id} {application.title} / {application.title_en}\n"
     name = application.name.hex().upper() if application.name else "–"
@@ -53,7 +74,8 @@ def _application(application: Application) -> Iterator[str]:
     yield "; ".join(facts) + _reliability(application.source, application.confidence, application.note) + "\n"
 
 
-def _file(file: File) -> Iterator[str]:
+def _file(file: File, known: File | None) -> Iterator[str]:
+    """A file; of one that is known already only the items that it has beyond that."""
     yield f"### {file.path} {file.title} / {file.title_en}\n"
     facts = [_STRUCTURES[file.structure], f"read: {file.read}", f"update: {file.update}", file.use]
     if file.records:
@@ -72,6 +94,9 @@ def _file(file: File) -> Iterator[str]:
     yield "|" + "---|" * len(_HEADER)
     number = 1
     for item in file.items:
+        if known is not None and item in known.items:
+            number += 0 if item.stray else file.repeats(item)
+            continue
         last = number + file.repeats(item) - 1
         place = "–" if item.stray or not file.has_tags else f"{number}" if last == number else f"{number}–{last}"
         yield _row(place, item, file)
@@ -86,7 +111,7 @@ def _row(place: str, item: Item, file: File, *, depth: int = 0) -> str:
     tag = f"{item.tag:02X}" if item.tag is not None else "–"
     length = str(item.length) if item.length else "unknown"
     if depth and item.format is Format.AN and item.tag is None:
-        length += " characters"
+        length += " character" if item.length == 1 else " characters"
     return (
         f"| {place} | {indent}{tag} | {indent}{item.label} | `{item.name}` | {item.format} ({item.kind}) | {length} "
         f"| {'; '.join(_notes(item, file))} |"

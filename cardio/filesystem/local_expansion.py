@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cardio.filesystem.layout_checks import Fault
+from cardio.filesystem.layout_checks import Fault, Rule
 
 FIRST_LOCAL_APPLICATION = 0xDF0A
 FIRST_LOCAL_FILE = 0xEF0C
 _ENVIRONMENT = "SSSE"
 _SAYS_NOTHING_OF_THE_CARD = {"topic", "note", "source", "confidence"}
 
-UNTOUCHED = "V2.0 §6: 国家规范的应用、文件、数据项标识不得更改或挪用"
-NEW_APPLICATIONS = "V2.0 §6: 地方应用从 DF0A 起"
-NEW_FILES = "V2.0 §6: 地方文件从 EF0C 起"
-ENVIRONMENT_ITEMS = "V2.0 §6: SSSE 下国家文件不得增加数据项"
-CYCLIC_ITEMS = "V2.0 §6: 循环文件可增加记录，不得增加数据项"
-RESERVED_FILES = "V2.0 §6: 预留文件留待国家使用"
+UNTOUCHED = Rule(
+    "国家规范的应用、文件、数据项标识不得更改或挪用", "the specification's own may not be changed or reused"
+)
+NEW_APPLICATIONS = Rule("地方应用从 DF0A 起", "a region's applications begin at DF0A")
+NEW_FILES = Rule("地方文件从 EF0C 起", "a region's files begin at EF0C")
+ENVIRONMENT_ITEMS = Rule("SSSE 下国家文件不得增加数据项", "no items may be added to the national files in SSSE")
+CYCLIC_ITEMS = Rule("循环文件可增加记录，不得增加数据项", "cyclic files may get records, but no items")
+RESERVED_FILES = Rule("预留文件留待国家使用", "reserved files wait for national use")
 RULES = (UNTOUCHED, NEW_APPLICATIONS, NEW_FILES, ENVIRONMENT_ITEMS, CYCLIC_ITEMS, RESERVED_FILES)
 
 
@@ -46,7 +48,7 @@ def _breaches(base: dict[str, Any], own: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _new_application(name: str, application: dict[str, Any], taken: dict[str, str]) -> Iterator[Fault]:
-    file_id = str(application.get("file_id", "")).upper()
+    file_id = str(application.get("file_id", name)).upper()
     number = _number(file_id)
     if file_id in taken:
         place, owner = f"{name}/file_id", taken[file_id]
@@ -58,7 +60,7 @@ def _new_application(name: str, application: dict[str, Any], taken: dict[str, st
 
 def _in_national_application(name: str, national: dict[str, Any], application: dict[str, Any]) -> Iterator[Fault]:
     for word in sorted(application.keys() - {"files"} - _SAYS_NOTHING_OF_THE_CARD):
-        yield Fault(f"{name}/{word}", "国家规范的应用不得更改", "the specification's application", UNTOUCHED)
+        yield Fault(f"{name}/{word}", "国家规范的应用不得更改", "an application of the specification", UNTOUCHED)
     files = _tables(national, "files")
     tags_of_the_application = {tag: path for path, file in files.items() for tag in _tags(file)}
     for file_name, file in _tables(application, "files").items():
@@ -82,7 +84,7 @@ def _in_national_application(name: str, national: dict[str, Any], application: d
 def _national_file(place: str, application: str, national: dict[str, Any], file: dict[str, Any]) -> Iterator[Fault]:
     changed = file.keys() - {"items", "records"} - _SAYS_NOTHING_OF_THE_CARD
     for word in sorted(changed):
-        yield Fault(f"{place}/{word}", "国家规范的文件不得更改", "the specification's file", UNTOUCHED)
+        yield Fault(f"{place}/{word}", "国家规范的文件不得更改", "a file of the specification", UNTOUCHED)
     if national.get("use") == "reserved":
         yield Fault(place, "预留文件不得使用", "a reserved file may not be used", RESERVED_FILES)
     if "records" in file:

@@ -88,7 +88,8 @@ def _library() -> ModuleType:
         from smartcard import scard
     except ImportError as error:
         raise PcscUnavailableError(
-            "没有安装 PC/SC 支持（pyscard）", "PC/SC support (pyscard) is not installed: pip install 'cardio[pcsc]'"
+            "没有安装 PC/SC 支持，请安装：pip install pyscard",
+            "PC/SC support (pyscard) is not installed: pip install pyscard",
         ) from error
     library: ModuleType = scard
     return library

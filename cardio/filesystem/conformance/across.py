@@ -13,10 +13,10 @@ from cardio.filesystem.items import Value
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.numbers import is_citizens_number
 
-_ONE_PLACE = Words("只在一处存在", "stands in one place only")
-_GENERATION = Words("规范版本与结构一致", "the version goes with the structure")
-_BIRTH_DATE = Words("出生日期与社会保障号码一致", "the date of birth agrees with the social security number")
-_SEX = Words("性别与社会保障号码一致", "the sex agrees with the social security number")
+_ONE_PLACE = Words("是否只在一处", "stands in one place only")
+_GENERATION = Words("规范版本与结构", "the version goes with the structure")
+_BIRTH_DATE = Words("出生日期与社会保障号码", "the date of birth agrees with the social security number")
+_SEX = Words("性别与社会保障号码", "the sex agrees with the social security number")
 _BIRTH_DIGITS, _SEX_DIGIT = slice(6, 14), 16
 _MALE, _FEMALE = "1", "2"
 

@@ -14,7 +14,7 @@ from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.layout import Layout
 
 _INTERNAL = Words("由卡片内部维护", "kept by the card itself")
-_READ_IT = Words("内容符合规定", "its content is as it should be")
+_READ_IT = Words("内容", "its content is as it should be")
 
 
 def check_card(

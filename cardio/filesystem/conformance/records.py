@@ -9,16 +9,16 @@ from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.layout import Application, File, Item, Structure
 from cardio.filesystem.manners import Addressing
 
-_PRESENT = Words("文件存在", "the file is there")
-_ORDER = Words("记录顺序符合规定", "records stand in order")
-_COMPLETE = Words("数据项齐全", "no item is missing")
-_NOTHING_ELSE = Words("没有规定以外的数据项", "nothing else is in the file")
-_LENGTH = Words("记录长度符合规定", "the record has its length")
-_COUNT = Words("记录数符合规定", "as many records as there should be")
-_SIZE = Words("文件大小符合规定", "the file has its size")
-_FREE = Words("可自由读取", "free to read")
-_CLOSED = Words("未经授权不能读取", "closed without a right")
-_UPDATE = Words("未经授权不能写入", "not to be written without a right")
+_PRESENT = Words("文件是否存在", "the file is there")
+_ORDER = Words("记录顺序", "records stand in order")
+_COMPLETE = Words("数据项是否齐全", "no item is missing")
+_NOTHING_ELSE = Words("规定以外的数据项", "nothing else is in the file")
+_LENGTH = Words("记录长度", "the record has its length")
+_COUNT = Words("记录数", "as many records as there should be")
+_SIZE = Words("文件大小", "the file has its size")
+_FREE = Words("应可自由读取", "free to read")
+_CLOSED = Words("读控制", "closed without a right")
+_UPDATE = Words("写控制", "not to be written without a right")
 
 
 def check_presence(application: Application, file: File, reading: FileReading, book: Book) -> bool:

@@ -7,36 +7,21 @@ from collections.abc import Sequence
 from cardio.conformance_model import Chapter, Outcome
 from cardio.filesystem.conformance.book import Book, Words
 from cardio.filesystem.layout import Layout
-from cardio.filesystem.layout_checks import Fault
+from cardio.filesystem.layout_checks import Fault, line_of
 from cardio.filesystem.local_expansion import RULES
 
-_SOUND = Words("结构自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
-_SPACE = Words("数据空间不超过 16 KB", "no more than 16 KB of data")
+_SOUND = Words("结构是否自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
+_SPACE = Words("数据空间（16 KB 以内）", "no more than 16 KB of data")
 _SPACE_LIMIT = 16 * 1024
-_RULES_EN = {
-    rule: words
-    for rule, words in zip(
-        RULES,
-        (
-            "applications, files and tags of the specification are not changed or reused",
-            "new applications begin at DF0A",
-            "new files begin at EF0C",
-            "no items are added to the specification's files in SSSE",
-            "cyclic files may get records, no items",
-            "reserved files wait for national use",
-        ),
-        strict=True,
-    )
-}
 
 
-def check_structure(layout: Layout, faults: Sequence[Fault], book: Book) -> None:
+def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text: str = "") -> None:
     """Every rule of local expansion, the layout's own soundness file by file, and the space that it takes."""
     for rule in RULES:
-        words = Words(rule.partition(": ")[2], _RULES_EN[rule])
+        words = Words(rule.zh, rule.en)
         broken = [fault for fault in faults if fault.rule == rule]
         for fault in broken:
-            detail = Words(fault.zh, fault.en)
+            detail = _at(fault, text)
             book.note(Chapter.STRUCTURE, fault.place, words, Outcome.FAIL, detail, "V2.0 §6")
         if not broken:
             if layout.regions:
@@ -47,14 +32,22 @@ def check_structure(layout: Layout, faults: Sequence[Fault], book: Book) -> None
     unsound = [fault for fault in faults if fault.rule is None]
     for file in layout.files():
         own = [fault for fault in unsound if fault.place.startswith(file.path)]
-        wrong = Words(own[0].zh, own[0].en) if own else None
+        wrong = _at(own[0], text) if own else None
         book.judge(Chapter.STRUCTURE, file.path, _SOUND, wrong, file.source)
     for other in unsound:
         if not any(other.place.startswith(file.path) for file in layout.files()):
-            book.judge(Chapter.STRUCTURE, other.place, _SOUND, Words(other.zh, other.en))
+            book.judge(Chapter.STRUCTURE, other.place, _SOUND, _at(other, text))
     size = sum(_size(layout))
     too_large = Words(f"共 {size} 字节", f"{size} bytes") if size > _SPACE_LIMIT else None
     book.judge(Chapter.STRUCTURE, layout.title, _SPACE, too_large, "public structures of two regions")
+
+
+def _at(fault: Fault, text: str) -> Words:
+    """A fault with its line in the file that was submitted."""
+    line = line_of(text, fault.place)
+    if line is None:
+        return Words(fault.zh, fault.en)
+    return Words(f"第 {line} 行：{fault.zh}", f"line {line}: {fault.en}")
 
 
 def _size(layout: Layout) -> list[int]:

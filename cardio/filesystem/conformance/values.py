@@ -15,11 +15,11 @@ from cardio.filesystem.layout import Format, Item, Kind, Layout
 from cardio.filesystem.numbers import FAULTS
 from cardio.filesystem.text import decode_text
 
-_FORMAT = Words("格式与填充符合规定", "format and padding are as they should be")
-_CODE = Words("代码在代码表内", "the code is in its table")
-_CHECK_DIGIT = Words("校验位正确", "the check digit is right")
-_SEQUENCE = Words("不早于对应的起始日期", "not before the date that it follows")
-_PAST = Words("不晚于今天", "not in the future")
+_FORMAT = Words("格式与填充", "format and padding are as they should be")
+_CODE = Words("代码值", "the code is in its table")
+_CHECK_DIGIT = Words("校验位", "the check digit is right")
+_SEQUENCE = Words("日期先后", "not before the date that it follows")
+_PAST = Words("日期是否在将来", "not in the future")
 _NEVER_AHEAD = frozenset({"issue_date", "birth_date"})
 
 
@@ -102,7 +102,7 @@ def _digits_fault(item: Item, raw: bytes) -> Words | None:
     if not bare.strip("0") and item.kind in (Kind.DATE, Kind.TIME, Kind.MONTH):
         return Words("空值应以 F 填充", "an empty value must be filled with F")
     if item.kind is Kind.DATE and len(bare) != 8:
-        return Words("日期不足 8 位", "a date has eight digits")
+        return Words("日期应为 8 位压缩数字", "a date is eight packed digits")
     return None
 
 

@@ -172,6 +172,7 @@ def test_a_breach_is_refused_with_file_line_and_rule(tmp_path: Path, old: str, n
         load_layout(path, generation=2)
     assert caught.value.detail.startswith(f"city.toml:{line}："), caught.value.detail
     assert rule in caught.value.detail and "V2.0 §6" in caught.value.detail
+    assert not any("\u4e00" <= character <= "\u9fff" for character in caught.value.detail_en)
 
 
 def test_more_records_of_a_national_cyclic_file_are_allowed(tmp_path: Path) -> None:
@@ -182,8 +183,14 @@ def test_more_records_of_a_national_cyclic_file_are_allowed(tmp_path: Path) -> N
 
 
 WRONG = [
-    ('format = "cn", length = 4, kind = "date"', 'format = "bcd", length = 4', "DF01/EF0C until format"),
+    ('format = "cn", length = 4, kind = "date"', 'format = "bcd", length = 4', "DF01/EF0C until format：format 应为"),
     ("length = 20", "length = 200", "1 至 127"),
+    ('format = "cn", length = 4, kind = "date"', 'format = "cn", length = 3, kind = "date"', "date 不能写成 cn 3"),
+    ('rows = [["1", "普通", "standard"], ["2", "优先"]]', 'rows = [["101", "a"]]', "代码有 3 位，放不下"),
+    ('file_id = "DF0A"', 'file_id = "DF0B"', "应为 DF0A"),
+    ('structure = "variable"', 'structure = "variable"\nlenght = 3', "是否应为 length"),
+    ('structure = "variable"', 'structure = "linear"', "structure 应为"),
+    ('title = "借书证"\n', "", "缺少 title"),
     ('codes = "service_level"', 'codes = "colours"', "没有代码表 colours"),
     ('tag = "F1"', 'tag = "F0"', "标签 F0 重复"),
     ('name = "until"', 'name = "level"', "名称重复"),
@@ -192,7 +199,7 @@ WRONG = [
     ('rows = [["1", "普通", "standard"], ["2", "优先"]]', 'rows = [["1", "a"], ["1", "b"]]', "a code stands twice"),
     ('rows = [["1", "普通", "standard"], ["2", "优先"]]', 'rows = ["1"]', "a row is"),
     ("records = 2\n", "", "缺少记录数"),
-    ("structure = ", "strukture = ", "strukture"),
+    ("structure = ", "strukture = ", "是否应为 structure"),
     ('extends = ["2.0", "3.0"]', 'extends = "9.0"', "9.0"),
     ("[keys]", "[keys", "city.toml"),
 ]
@@ -208,12 +215,26 @@ def test_what_cannot_be_is_refused_with_place_and_reason(tmp_path: Path, old: st
     assert said in caught.value.detail and "city.toml" in caught.value.detail
 
 
-@pytest.mark.parametrize("regions", ["", 'regions = ["9"]', 'regions = "32"', "regions = []", 'regions = ["abc"]'])
-def test_a_file_that_does_not_say_whose_cards_it_is_for_is_refused(tmp_path: Path, regions: str) -> None:
-    path = tmp_path / "city.toml"
-    path.write_text(CITY.replace('regions = ["9901"]', regions), encoding="utf-8")
+NO_EXPANSIONS = ["", 'regions = ["9"]', 'regions = "32"', "regions = []", 'regions = ["abc"]', "regions = [", "\xff"]
+
+
+@pytest.mark.parametrize("regions", NO_EXPANSIONS)
+def test_a_file_that_is_none_is_left_out_and_stops_nobody(city: Path, tmp_path: Path, regions: str) -> None:
+    """A clerk elsewhere must not stand still for it."""
+    bad = tmp_path / "bad.toml"
+    bad.write_bytes(
+        CITY.replace('regions = ["9901"]', regions).encode("latin-1" if regions == "\xff" else "utf-8", "ignore")
+    )
+    choice = LayoutChoice.at_hand(tmp_path)
+    assert choice.choose("2.00", "990100").title == "某市社会保障卡"
+    assert [str(bad) in problem.detail or "bad.toml" in problem.detail for problem in choice.problems] == [True]
     with pytest.raises(LayoutError):
-        LayoutChoice.at_hand(tmp_path)
+        Expansion.at(bad)
+
+
+def test_a_file_with_the_mark_of_windows_is_read(city: Path) -> None:
+    city.write_text(CITY, encoding="utf-8-sig")
+    assert load_layout(city, generation=2).title == "某市社会保障卡"
 
 
 def test_the_shipped_regions_keep_the_rules() -> None:

@@ -38,10 +38,16 @@ def test_one_file_as_the_command_line_gives_it(bridge: Bridge) -> None:
     assert closed.status_code == 200 and closed.json()["unread"][0]["reason"] == "needs-pin-or-key"
 
 
-@pytest.mark.parametrize("name", ["DF03/EF55", "DF09/EF05", "DF3/EF05", "SSSE/5", "DF04/EF09", "XX/EF05"])
-def test_a_file_that_is_none_is_a_malformed_question(bridge: Bridge, name: str) -> None:
+@pytest.mark.parametrize("name", ["DF3/EF05", "SSSE/5", "XX/EF05"])
+def test_what_is_no_name_of_a_file_is_a_malformed_question(bridge: Bridge, name: str) -> None:
     refused = bridge.client.get(f"{CARD}/files/{name}")
     assert (refused.status_code, refused.json()["code"]) == (400, "usage")
+
+
+@pytest.mark.parametrize("name", ["DF03/EF55", "DF09/EF05", "DF04/EF09"])
+def test_a_file_that_the_layout_lacks_is_not_there(bridge: Bridge, name: str) -> None:
+    refused = bridge.client.get(f"{CARD}/files/{name}")
+    assert (refused.status_code, refused.json()["code"]) == (404, "no-such-file")
 
 
 def test_the_photo(bridge: Bridge) -> None:
@@ -61,7 +67,7 @@ def test_reports(bridge: Bridge) -> None:
     insurance = bridge.client.get(f"{CARD}/insurance").json()
     assert {"pension", "unemployment", "medical", "work_injury", "maternity", "vouchers"} <= set(insurance["sections"])
     assert insurance["sections"]["pension"]["values"][0]["file"] == "DF03/EF07"
-    assert {total["unit"] for total in insurance["totals"]} == {"fen", None}
+    assert {total["unit"] for total in insurance["totals"]} == {"fen", "months"}
     employment = bridge.client.get(f"{CARD}/employment").json()
     assert employment["sections"]["certificate"]["values"]
 

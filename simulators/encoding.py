@@ -5,8 +5,9 @@ Nothing here comes from the library's decoders, so that the two can contradict e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from difflib import get_close_matches
 from typing import Any
 
 from cardio.filesystem.layout import Item
@@ -17,11 +18,23 @@ Content = Any
 _RAW_PREFIX = "hex:"
 
 
+class MisfitError(ValueError):
+    """A value that does not fit its place on the card: what is wrong, in both languages."""
+
+    def __init__(self, place: str, zh: str, en: str) -> None:
+        super().__init__(f"{place}: {en}")
+        self.place, self.zh, self.en = place, zh, en
+
+    def within(self, place: str) -> MisfitError:
+        """The same, seen from further out."""
+        return MisfitError(f"{place}/{self.place}".rstrip("/"), self.zh, self.en)
+
+
 def item_bytes(item: Item, content: Content, *, fill: bytes | None = None) -> bytes:
     """The value of an item with all that is inside it, at its full defined length.
 
     Raises:
-        ValueError: the content does not fit the item.
+        MisfitError: the content does not fit the item.
     """
     if not item.items or is_raw(content):
         return value_bytes(item, content, fill=fill)
@@ -29,15 +42,23 @@ def item_bytes(item: Item, content: Content, *, fill: bytes | None = None) -> by
         content = {}
     if not isinstance(content, Mapping):
         if item.format == "b-tlv":
-            raise ValueError(f"{item.name}: a table of its items is wanted")
+            raise MisfitError(item.name, "应为其内部数据项的表", "a table of its items is wanted")
         return value_bytes(item, content, fill=fill)
     strangers = set(content) - {inner.name for inner in item.items}
     if strangers:
-        raise ValueError(f"{item.name}: no such items: {sorted(strangers)}")
+        raise no_such_items(item.name, strangers, (inner.name for inner in item.items))
     if item.format == "cn":
         digits = "".join(str(content.get(part.name, "0" * part.length)) for part in item.items)
         return value_bytes(item, digits, fill=fill)
     return b"".join(_placed(inner, content.get(inner.name), fill) for inner in item.items)
+
+
+def no_such_items(place: str, strangers: Iterable[str], known: Iterable[str]) -> MisfitError:
+    """Names that are of no item, with those that look like them."""
+    wanted = sorted(strangers)
+    near = [found for name in wanted for found in get_close_matches(name, list(known), n=1)]
+    zh, en = (f"，是否应为 {near[0]}？", f"; did you mean {near[0]}?") if near else ("", "")
+    return MisfitError(place, f"没有数据项 {'、'.join(wanted)}{zh}", f"no such items: {', '.join(wanted)}{en}")
 
 
 def _placed(item: Item, content: Content, fill: bytes | None) -> bytes:
@@ -53,17 +74,21 @@ def value_bytes(item: Item, value: Content, *, fill: bytes | None = None) -> byt
     """The value of an item at its full defined length; ``hex:…`` gives the bytes themselves.
 
     Raises:
-        ValueError: the value does not fit the item.
+        MisfitError: the value does not fit the item.
     """
     if isinstance(value, (list, dict)):
-        raise ValueError(f"{item.name}: one plain value is wanted")
+        raise MisfitError(item.name, "应为单个值", "one plain value is wanted")
     if is_raw(value):
         return bytes.fromhex(value.removeprefix(_RAW_PREFIX))
     if item.format == "cn":
         # 压缩 BCD, 左对齐, 右补 F.
         digits = _digits(item, value)
         if len(digits) > 2 * item.length:
-            raise ValueError(f"{item.name}: {len(digits)} digits in {item.length} bytes")
+            raise MisfitError(
+                item.name,
+                f"{len(digits)} 位数字放不进 {item.length} 字节",
+                f"{len(digits)} digits in {item.length} bytes",
+            )
         if fill is not None and not digits:
             return fill * item.length
         return bytes.fromhex(digits.ljust(2 * item.length, "F"))
@@ -71,13 +96,15 @@ def value_bytes(item: Item, value: Content, *, fill: bytes | None = None) -> byt
         # 左对齐, 右补十六进制 0.
         raw = text_bytes(_text(item, value))
         if len(raw) > item.length:
-            raise ValueError(f"{item.name}: {len(raw)} bytes in {item.length}")
+            raise MisfitError(
+                item.name, f"{len(raw)} 字节，最多 {item.length} 字节", f"{len(raw)} bytes in {item.length}"
+            )
         return raw.ljust(item.length, fill or b"\x00")
     if isinstance(value, int):
         return value.to_bytes(item.length, "big")
     raw = bytes.fromhex(value) if isinstance(value, str) else bytes(item.length)
     if item.length and len(raw) > item.length:
-        raise ValueError(f"{item.name}: {len(raw)} bytes in {item.length}")
+        raise MisfitError(item.name, f"{len(raw)} 字节，最多 {item.length} 字节", f"{len(raw)} bytes in {item.length}")
     return raw.ljust(item.length, b"\x00")
 
 
@@ -88,7 +115,11 @@ def _digits(item: Item, value: Scalar) -> str:
         return f"{value:%Y%m%d}"
     digits = "" if value is None else str(value).replace("-", "" if item.kind == "month" else "-")
     if item.kind != "hex" and digits and not digits.isdecimal():
-        raise ValueError(f"{item.name}: digits are wanted")
+        raise MisfitError(
+            item.name,
+            "应为数字；日期写成 2030-12-31，不加引号",
+            "digits are wanted; a date is 2030-12-31 without quotes",
+        )
     return digits
 
 
@@ -103,10 +134,10 @@ def revised_bytes(item: Item, content: Content) -> bytes:
     """A value with its V2.0 meaning on a 1.0 card: right-filled with hex E (V2.0 appendix C).
 
     Raises:
-        ValueError: the content does not fit.
+        MisfitError: the content does not fit.
     """
     if item.revised is None:
-        raise ValueError(f"{item.name}: has no revised meaning")
+        raise MisfitError(item.name, "没有新含义", "has no revised meaning")
     raw = item_bytes(item.revised, content)
     if item.revised.format == "cn":
         digits = raw.hex().upper().rstrip("F")

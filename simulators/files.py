@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 from cardio.filesystem.access import AccessCondition
 from cardio.filesystem.layout import Application, File, Item, Layout
-from simulators.encoding import Content, is_raw, item_bytes, revised_bytes, text_bytes, value_bytes
+from simulators.encoding import (
+    Content,
+    MisfitError,
+    is_raw,
+    item_bytes,
+    no_such_items,
+    revised_bytes,
+    text_bytes,
+    value_bytes,
+)
 
 Values = Mapping[str, Content]
 
@@ -54,7 +63,7 @@ def build_applications(
         fill: the byte that this issuer fills text with, where it is not 00.
 
     Raises:
-        ValueError: a value does not fit; the text names file and item.
+        MisfitError: a value does not fit; the text names file and item.
     """
     return [
         _application(application, values, omit, fill)
@@ -81,8 +90,10 @@ def _application(
                 card_file.records = _tagged_records(file, given, values, omit, fill)
             else:
                 card_file.records = _untagged_records(file, given, fill)
-        except (ValueError, UnicodeEncodeError) as error:
-            raise ValueError(f"{file.path}: {error}") from error
+        except MisfitError as error:
+            raise error.within(file.path) from error
+        except ValueError as error:  # hex that is none, a character that GB18030 does not have
+            raise MisfitError(file.path, f"值不合格式（{error}）", str(error)) from error
         built.by_id[file.file_id] = card_file
         built.by_sfi[file.sfi] = card_file
     return built
@@ -91,7 +102,7 @@ def _application(
 def _refuse_strangers(given: Values, known: set[str]) -> None:
     strangers = set(given) - known
     if strangers:
-        raise ValueError(f"no such items: {sorted(strangers)}")
+        raise no_such_items("", strangers, known)
 
 
 def _content(file: File, given: Values) -> bytearray:
@@ -99,7 +110,7 @@ def _content(file: File, given: Values) -> bytearray:
     content = given.get("content", b"")
     raw = content if isinstance(content, bytes) else bytes.fromhex(str(content).removeprefix("hex:"))
     if len(raw) > max(file.sizes):
-        raise ValueError(f"{len(raw)} bytes in {file.size}")
+        raise MisfitError("content", f"{len(raw)} 字节，最多 {file.size} 字节", f"{len(raw)} bytes in {file.size}")
     return bytearray(raw.ljust(file.size or 0, b"\x00"))
 
 
@@ -108,7 +119,7 @@ def _untagged_records(file: File, given: Values, fill: bytes | None) -> list[byt
     _refuse_strangers(given, {"records"})
     listed = given.get("records", [])
     if not isinstance(listed, list):
-        raise ValueError("records must be a list")
+        raise MisfitError("records", "应为列表", "records must be a list")
     records = []
     for record in listed:
         if isinstance(record, str):
@@ -149,11 +160,12 @@ def _each(file: File, item: Item, content: Content, fill: bytes | None) -> list[
     times = file.repeats(item)
     listed = content if isinstance(content, list) else [content]
     if len(listed) > times:
-        raise ValueError(f"{item.name}: {len(listed)} given, {times} stand in the file")
-    try:
-        return [item_bytes(item, one, fill=fill) for one in [*listed, *[None] * (times - len(listed))]]
-    except ValueError as error:
-        raise ValueError(str(error) if item.name in str(error) else f"{item.name}: {error}") from error
+        raise MisfitError(
+            item.name,
+            f"给出 {len(listed)} 个，文件中只有 {times} 个",
+            f"{len(listed)} given, {times} stand in the file",
+        )
+    return [item_bytes(item, one, fill=fill) for one in [*listed, *[None] * (times - len(listed))]]
 
 
 def _is_written(file: File, item: Item, values: Mapping[str, Values]) -> bool:
@@ -168,12 +180,13 @@ def _is_written(file: File, item: Item, values: Mapping[str, Values]) -> bool:
 def _spread(base: Item, extension: Item, value: Content, fill: bytes | None) -> tuple[bytes, bytes]:
     """A text that may be longer than its first field: cut where that is full, be it amid a character."""
     if isinstance(value, (list, dict)):
-        raise ValueError(f"{base.name}: one plain value is wanted")
+        raise MisfitError(base.name, "应为单个值", "one plain value is wanted")
     if is_raw(value):
         return value_bytes(base, value), value_bytes(extension, None, fill=fill)
     whole = text_bytes("" if value is None else str(value))
     head, tail = whole[: base.length], whole[base.length :]
     if len(tail) > extension.length:
-        raise ValueError(f"{base.name}: {len(whole)} bytes, more than {base.length + extension.length}")
+        most = base.length + extension.length
+        raise MisfitError(base.name, f"{len(whole)} 字节，最多 {most} 字节", f"{len(whole)} bytes, more than {most}")
     pad = fill or b"\x00"
     return head.ljust(base.length, pad), tail.ljust(extension.length, pad)

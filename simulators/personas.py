@@ -15,6 +15,7 @@ from cardio.filesystem.layout import Layout
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.layout_file import load_layout
 from simulators.card import SoftwareCard
+from simulators.encoding import MisfitError
 from simulators.files import build_applications
 from simulators.manners import CardManners
 
@@ -75,13 +76,16 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         layout = self.card_layout()
         strangers = set(self.files) - {file.path for file in layout.files()}
         if strangers:
+            listed = ", ".join(sorted(strangers))
             raise ConfigurationError(
-                f"角色 {self.id}：没有文件 {sorted(strangers)}", f"persona {self.id}: no such files {sorted(strangers)}"
+                f'角色 {self.id}：{layout.title}没有文件 {listed}（是否缺少 layout = "…"？它应在第一个 [ 之前）',
+                f'persona {self.id}: no files {listed} in {layout.title_en} (is layout = "…" missing? It stands before the first [)',
             )
         try:
             applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
-        except (ValueError, UnicodeEncodeError) as error:
-            raise ConfigurationError(f"角色 {self.id}：{error}", f"persona {self.id}: {error}") from error
+        except MisfitError as error:
+            zh, en = f"角色 {self.id}：{error.place}：{error.zh}", f"persona {self.id}: {error.place}: {error.en}"
+            raise ConfigurationError(zh, en) from error
         return SoftwareCard(
             self.atr,
             applications,
@@ -113,7 +117,7 @@ def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """What a persona's file says, laid over what the persona says that it extends."""
     if path in above:
         raise ConfigurationError(f"{path.name}：extends 循环", f"{path.name}: extends itself")
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     for name, file in document.get("files", {}).items():
         content = file.get("content") if isinstance(file, dict) else None
         if isinstance(content, str) and content.startswith(_FILE_PREFIX):
@@ -124,6 +128,11 @@ def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if base is None:
         return document
     beside = path.with_name(f"{base}.toml")
+    if not beside.exists() and not (_FOLDER / f"{base}.toml").exists():
+        known = ", ".join(sorted(shipped.stem for shipped in _FOLDER.glob("*.toml")))
+        raise ConfigurationError(
+            f"{path.name}：没有角色 {base}；现有：{known}", f"{path.name}: no persona {base}; there are: {known}"
+        )
     return _over(_document(beside if beside.exists() else _FOLDER / f"{base}.toml", (*above, path)), document)
 
 

@@ -77,10 +77,9 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         strangers = set(self.files) - {file.path for file in layout.files()}
         if strangers:
             listed = ", ".join(sorted(strangers))
-            raise ConfigurationError(
-                f'角色 {self.id}：{layout.title}没有文件 {listed}（是否缺少 layout = "…"？它应在第一个 [ 之前）',
-                f'persona {self.id}: no files {listed} in {layout.title_en} (is layout = "…" missing? It stands before the first [)',
-            )
+            zh = f"{layout.title}没有文件 {listed}（是否缺少 layout = …？它应在第一个 [ 之前）"
+            en = f"no files {listed} in {layout.title_en}; is layout = … missing, which stands before the first [?"
+            raise ConfigurationError(f"角色 {self.id}：{zh}", f"persona {self.id}: {en}")
         try:
             applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
         except MisfitError as error:

@@ -49,7 +49,7 @@ def _ours(persona: Persona) -> tuple[Counts, Visit]:
         channel.run(visit.begin())
         for file in visit.layout.files():
             if file.structure is not Structure.INTERNAL:
-                channel.run(visit.read(file.path))
+                channel.run(visit.read(file.path, thorough=True))
     return channel.counts, visit
 
 

@@ -268,7 +268,7 @@ class SocialSecurityCard:
 
     def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
         visit = self._begun()
-        return self._run(visit.read(file.path, limit=limit, progress=progress), visit.manners)
+        return self._run(visit.read(file.path, thorough=True, limit=limit, progress=progress), visit.manners)
 
     def _read_files(
         self, files: Collection[File], *, limit: int | None = None, progress: Progress | None = None

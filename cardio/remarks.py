@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -129,9 +130,20 @@ class Remarks:
         for tag in sorted(reading.only_first):
             detail, detail_en = "只读到第一条，其余可能未读", "only the first was read; there may be more"
             self.miss(reading.file.path, "incomplete", detail, detail_en, item=_name(reading.file, tag))
+        for tag in sorted(reading.duplicates):
+            self.warn(
+                "duplicate-record", _name(reading.file, tag), "同一记录出现两次", "the same record stands there twice"
+            )
         if reading.file.has_tags:
-            for tag in reading.tags:
-                if reading.file.item(tag) is None:
+            for tag, count in Counter(reading.tags).items():
+                known = reading.file.item(tag)
+                if known is not None and count > reading.file.repeats(known):
+                    zh, en = (
+                        f"{known.label}有 {count} 条，多于规范",
+                        f"{count} records, more than the specification has",
+                    )
+                    self.warn("surplus-record", known.name, zh, en)
+                if known is None:
                     zh = f"{reading.file.path} 中有未知数据项"
                     self.warn("unknown-item", f"{tag:02X}", zh, "an item that no layout knows")
 

@@ -116,8 +116,6 @@ class Channel:
             response = self._exchange(command.with_expected_length(corrected))
             if response.sw1 == 0x6C:
                 raise CardGarbledError("卡片不断更改长度", "the card keeps changing the length")
-            if response.sw1 != 0x61:
-                return replace(response, corrected=True)
         if response.sw1 == 0x61 and command.expected_length is not None:
             return self._fetch(response)
         return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from cardio.apdu.status_word import StatusWord, describe
@@ -15,8 +15,6 @@ class ResponseApdu:
 
     data: bytes
     status_word: int
-    corrected: bool = field(default=False, compare=False)
-    """The card told the right length first (6Cxx)."""
 
     @property
     def ok(self) -> bool:

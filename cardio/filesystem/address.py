@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from cardio.errors import DecodeError, UsageError
+from cardio.errors import DecodeError, FileUnreadableError, UsageError
 from cardio.filesystem.decoding import DecodedRecord, decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import File, Format, Item, Kind, Structure
+from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
 from cardio.filesystem.text import join_split_text, text_across
 
 INNER = "^"
@@ -76,10 +77,12 @@ def _file_address(part: str, text: str) -> FileAddress:
     items = []
     for tag in tags:
         found = _ITEM.fullmatch(tag.strip().upper())
-        if found is None or found[2] == "0":
+        if found is None or (found[2] and not int(found[2])):
             raise _not_an_address(text, f"“{tag}”不是数据项标签", f"{tag!r} is no tag")
         items.append(ItemAddress(int(found[1], 16), int(found[2] or 1)))
     record = int(named[3]) if named[3] else None
+    if record == 0:
+        raise _not_an_address(text, "记录号从 1 起", "records are numbered from 1")
     return FileAddress(name.strip(), f"{application}/{named[2]}", record, tuple(items))
 
 
@@ -91,7 +94,8 @@ def answer(address: Address, readings: Mapping[str, FileReading]) -> str:
     """The values at an address, in its shape; what is empty on the card or cannot be decoded is empty.
 
     Raises:
-        UsageError: an item that neither the layout nor the card knows.
+        UsageError: an item that neither the layout nor the card knows, tags of records without any, fingerprints.
+        FileUnreadableError: what is asked for is damaged.
     """
     return "".join(_part(part, readings[part.file]) for part in address.parts)
 
@@ -108,22 +112,42 @@ def _plain(value: str) -> str:
 
 def _values(part: FileAddress, reading: FileReading) -> list[str]:
     file = reading.file
+    if len(part.items) > 1 and not file.has_tags:
+        raise UsageError(f"{file.path} 的记录没有标签", f"the records of {file.path} have no tags")
+    if file.content == "fingerprint":
+        raise UsageError(f"{file.path} 是指纹，不提供", f"{file.path} holds fingerprints, which are not given out")
     if file.structure is Structure.TRANSPARENT:
         return [reading.content.hex().upper()]
     records = decode_records(reading)
     if not file.has_tags:
         wanted = part.record or (part.items[0].occurrence if part.items else 1)
+        if wanted in reading.damaged_numbers:
+            raise _damaged(file, str(wanted))
         record = next((record for record in records if record.number == wanted), None)
         return [_joined(record.items) if record else ""]
-    asked = part.items or tuple(ItemAddress(item.tag or 0) for item in file.items if not item.stray)
-    if part.record is not None:
-        asked = tuple(ItemAddress(item.tag, part.record) for item in asked)
+    if part.items:
+        asked = [ItemAddress(item.tag, part.record) if part.record else item for item in part.items]
+    else:
+        own = [item for item in file.items if item.tag is not None and not item.stray]
+        asked = [ItemAddress(item.tag or 0, n) for item in own for n in range(1, file.repeats(item) + 1)]
+        if part.record is not None:
+            asked = [item for item in asked if item.occurrence == part.record]
     return [_tagged(item, file, reading, records) for item in asked]
+
+
+def _damaged(file: File, what: str) -> FileUnreadableError:
+    return FileUnreadableError(f"{file.path} 的 {what} 读不出来", f"{what} of {file.path} cannot be read")
 
 
 def _tagged(asked: ItemAddress, file: File, reading: FileReading, records: list[DecodedRecord]) -> str:
     found = [record.items[0] for record in records if record.items[0].item.tag == asked.tag]
+    if asked.tag in reading.damaged:
+        # Which of several it is, is not known.
+        raise _damaged(file, f"{asked.tag:02X}")
     if not found and file.item(asked.tag) is None:
+        other = layout_of(DEFAULT_GENERATION).file(file.path)
+        if other is not None and other.item(asked.tag) is not None:
+            return ""  # hospital software asks 1.0 cards for 4E too
         known = "、".join(f"{item.tag:02X}" for item in file.items if item.tag is not None)
         raise UsageError(
             f"{file.path} 没有标签 {asked.tag:02X}；有 {known}",

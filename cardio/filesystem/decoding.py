@@ -11,7 +11,7 @@ from cardio.filesystem.layout import File, Item
 from cardio.filesystem.structures import split_parts
 from cardio.filesystem.text import join_split_text
 
-_BLANK = frozenset((0x00, 0xFF))
+_BLANK = (b"", b"\x00", b"\xff")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,7 +70,9 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
 def _untagged(file: File, number: int, raw: bytes) -> DecodedRecord:
     if not file.record_size:
         return DecodedRecord(number, (decode_item(file.items[0], raw),))
-    blank = len(set(raw)) == 1 and raw[0] in _BLANK
-    parts = zip(file.items, split_parts(raw, [item.record_length for item in file.items]), strict=True)
+    split = split_parts(raw, [item.record_length for item in file.items])
+    # An issuer may have written every field empty: 00 in text and bytes, F in digits.
+    blank = all(part.count(part[:1]) == len(part) and part[:1] in _BLANK for part in split)
+    parts = zip(file.items, split, strict=True)
     decoded = (DecodedItem(item, part, None) if blank else decode_part(item, part) for item, part in parts)
     return DecodedRecord(number, tuple(decoded))

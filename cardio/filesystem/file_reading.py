@@ -43,8 +43,6 @@ class FileReading:
     """The bytes of a transparent file."""
     probed: bool = False
     """Only its beginning was asked for."""
-    told_length: bool = False
-    """The card told the right length where it was asked for another."""
     block: int = SHORT_MAXIMUM
     """Bytes of it that the card gave at once."""
     broken_off: int | None = None
@@ -53,6 +51,8 @@ class FileReading:
     """``free``, or the rights that opened it, as ``PIN``."""
     only_first: set[int] = field(default_factory=set)
     """Tags of which the card gives the first record only, though there may be more."""
+    duplicates: set[int] = field(default_factory=set)
+    """Tags of records that the card gave once more, byte for byte."""
     not_asked: set[int] = field(default_factory=set)
     """Optional items that were not asked for, since other cards of this issuer do not have them."""
 

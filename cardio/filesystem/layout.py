@@ -6,12 +6,13 @@ of its own (B-TLV). Parsers, reading plans, the software card's files and the do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field, StrictInt
 
 from cardio.errors import NoSuchFileError
 from cardio.filesystem.access import AccessCondition
@@ -25,7 +26,10 @@ def _from_hex(value: Any) -> Any:
 
 
 def _number_from_hex(value: Any) -> Any:
-    return int(value, 16) if isinstance(value, str) else value
+    """One byte or two, upper case: the one way to write a tag or an id."""
+    if not isinstance(value, str) or not re.fullmatch("(?:[0-9A-F]{2}){1,2}", value, re.ASCII):
+        raise ValueError("two or four hex digits, upper case, in quotes")
+    return int(value, 16)
 
 
 def _condition(value: Any) -> Any:
@@ -34,6 +38,8 @@ def _condition(value: Any) -> Any:
 
 HexBytes = Annotated[bytes, BeforeValidator(_from_hex)]
 HexNumber = Annotated[int, BeforeValidator(_number_from_hex)]
+Length = Annotated[StrictInt, Field(ge=0, le=0x7FFF)]
+Count = Annotated[StrictInt, Field(ge=1, le=254)]
 Condition = Annotated[AccessCondition, BeforeValidator(_condition)]
 
 
@@ -98,7 +104,7 @@ class Variant:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     format: Format
-    length: int
+    length: Length
     kind: Kind
     source: str
 
@@ -113,14 +119,14 @@ class Item:
     label: str
     label_en: str
     format: Format
-    length: int = 0
+    length: Length = 0
     """Bytes of the value as the specification defines it; 0 where no source tells."""
     kind: Kind
     tag: HexNumber | None = None
     """None in records without tags (cyclic files)."""
     codes: str | None = None
     """The code table of a code."""
-    repeat: int = 1
+    repeat: Count = 1
     """How often it stands in the file."""
     items: tuple[Item, ...] = ()
     """With tags: a chain of TLV items (B-TLV). Without: parts that stand side by side."""
@@ -132,7 +138,7 @@ class Item:
     """What a number counts."""
     check: Literal["GB 11643", "GB 11714", "V2.0 appendix A"] | None = None
     """The rule that its check digit follows."""
-    fixed: tuple[int, HexBytes] | None = None
+    fixed: tuple[Length, HexBytes] | None = None
     """Bytes that are the same on every card, and where they begin."""
     not_before: str | None = None
     """The date beside it that it may not come before."""
@@ -187,13 +193,13 @@ class File:
     use: Literal["in use", "defined", "reserved"] = "in use"
     """启用, 预设, 预留."""
     items: tuple[Item, ...] = ()
-    records: int | None = None
+    records: Count | None = None
     """The least number of records of a cyclic or fixed file."""
     record_titles: tuple[str, ...] = ()
     """What each record of a fixed file is about, in order."""
-    size: int | None = None
+    size: Length | None = None
     """Bytes of a transparent file."""
-    other_sizes: tuple[int, ...] = ()
+    other_sizes: tuple[Length, ...] = ()
     """Sizes that other sources give."""
     content: Literal["photo", "fingerprint", "data"] = "data"
     """What a transparent file holds."""
@@ -286,8 +292,8 @@ class Key:
     name: str
     title: str
     id: HexNumber
-    length: int
-    versions: int
+    length: Length
+    versions: Count
     application: str
 
 

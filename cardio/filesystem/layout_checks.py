@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
+from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.errors import LayoutError
 from cardio.filesystem.access import PIN
 from cardio.filesystem.codes import CodeTable, code_table, table_names
@@ -26,6 +28,7 @@ _FORMATS_OF_KINDS: dict[Kind, set[Format | tuple[Format, int]]] = {
 RECORD_MAXIMUM = 0x7F
 """The longest value of a record: its length is one byte below 80 hex."""
 _SFI_MAXIMUM = 30
+_CONTROL = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,13 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
     known_keys = {key.name for key in layout.keys} | {PIN}
     topics = {topic.name for topic in layout.topics}
     tables = {name: code_table(name) for name in table_names()} | dict(layout.codes)
+    yield from _text_faults(layout)
+    names = Counter(name for one in layout.applications for name in (one.name, one.label) if name)
+    for one in layout.applications:
+        if not re.fullmatch("SSSE|DF[0-9A-F]{2}", one.id):
+            yield Fault(one.id, "应用应为 DF0A 这样的大写标识", "an application is DF and two hex digits, upper case")
+        if any(names[name] > 1 for name in (one.name, one.label) if name):
+            yield Fault(one.id, "AID 或标签与另一应用相同", "its AID or label is another application's too")
     for application in layout.applications:
         if application.id.startswith("DF") and application.id != f"{application.file_id:04X}":
             place = f"{application.id}/file_id"
@@ -107,6 +117,9 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
         if ids[1] > 1:
             yield Fault("applications", f"文件标识 {ids[0]:04X} 重复", f"file id {ids[0]:04X} stands twice")
     for file in layout.files():
+        if not re.fullmatch("EF[0-9A-F]{2}", file.path.rpartition("/")[2]):
+            yield Fault(file.path, "文件应为 EF0C 这样的大写标识", "a file is EF and two hex digits, upper case")
+            continue
         unknown = (file.read.names | file.update.names) - known_keys
         if unknown:
             yield Fault(
@@ -127,6 +140,27 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
                 yield Fault(f"{file.path}/{item.name}", f"没有文件 {item.alternative}", "no such alternative file")
 
 
+def _text_faults(layout: Layout) -> Iterator[Fault]:
+    """Titles are shown on screens and in reports, names stand in JSON and commands."""
+    shown: list[tuple[str, str]] = [("title", layout.title), ("title_en", layout.title_en), ("source", layout.source)]
+    named: list[tuple[str, str]] = []
+    for application in layout.applications:
+        shown += [(application.id, text) for text in (application.title, application.title_en, application.label or "")]
+        for file in application.files:
+            shown += [(file.path, text) for text in (file.title, file.title_en, file.source or "", file.note or "")]
+            for item in file.items:
+                for one in (item, *item.items):
+                    place = f"{file.path}/{one.name}"
+                    shown += [(place, text) for text in (one.label, one.label_en, one.source or "", one.note or "")]
+                    named.append((place, one.name))
+    for place, text in shown:
+        if any(category(character) in _CONTROL for character in text):
+            yield Fault(place, "文字中有控制字符", "there are control characters in its texts")
+    for place, name in named:
+        if not re.fullmatch("[a-z][a-z0-9_]*", name):
+            yield Fault(place, "name 应为小写英文、数字和下划线", "a name is small letters, digits and underscores")
+
+
 def _file_faults(file: File) -> Iterator[Fault]:
     tags = Counter(item.tag for item in file.items if item.tag is not None)
     names = Counter(item.name for item in file.items)
@@ -139,6 +173,17 @@ def _file_faults(file: File) -> Iterator[Fault]:
         if count > 1:
             yield Fault(f"{file.path}/{name}", "名称重复", "the name stands twice")
     equal = file.structure in (Structure.CYCLIC, Structure.FIXED)
+    if file.structure is not Structure.TRANSPARENT and file.record_size > SHORT_MAXIMUM and not file.has_tags:
+        yield Fault(file.path, "记录超过 256 字节", "a record is longer than 256 bytes")
+    beside = set(names)
+    for item in file.items:
+        inside = {inner.name for inner in item.items}
+        for group, one in [(beside, item), *((inside, inner) for inner in item.items)]:
+            for word, other in (("not_before", one.not_before), ("summed_by", one.summed_by)):
+                if other is not None and other not in group:
+                    yield Fault(
+                        f"{file.path}/{one.name}", f"{word}：没有数据项 {other}", f"{word}: there is no {other}"
+                    )
     if file.structure is Structure.TRANSPARENT and not file.size:
         yield Fault(file.path, "透明文件缺少 size", "a transparent file needs a size")
     if file.structure is Structure.TRANSPARENT and file.items:
@@ -185,6 +230,11 @@ def _item_faults(place: str, item: Item, tables: Mapping[str, CodeTable]) -> Ite
     tagged = [child.tag is not None for child in item.items]
     if any(tag is not (item.format is Format.B_TLV) for tag in tagged):
         yield Fault(place, "只有 b-tlv 的嵌套项有标签", "items inside have tags in b-tlv, and only there")
+    repeated = [
+        tag for tag, count in Counter(child.tag for child in item.items if child.tag is not None).items() if count > 1
+    ]
+    if repeated:
+        yield Fault(place, f"内部标签 {repeated[0]:02X} 重复", f"the tag {repeated[0]:02X} stands twice inside")
     inner = sum(child.record_length for child in item.items)
     # Parts of packed digits are counted in digits.
     room = 2 * item.length if item.format is Format.CN else item.length

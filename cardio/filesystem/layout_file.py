@@ -66,10 +66,15 @@ def inspect_layout(path: Path, *, generation: int | None = None) -> tuple[Layout
         LayoutError: unreadable, or unknown words.
     """
     text, own = read_toml(path)
-    base = _base(path, own, generation)
-    faults = breaches(base, own) if base is not None and "regions" in own else []
-    merged = _overlay(base or {}, {key: value for key, value in own.items() if key != "extends"})
-    prepared = _prepared(merged, path)
+    try:
+        base = _base(path, own, generation)
+        faults = breaches(base, own) if base is not None and path.parent != SHIPPED else []
+        merged = _overlay(base or {}, {key: value for key, value in own.items() if key != "extends"})
+        prepared = _prepared(merged, path)
+    except (TypeError, AttributeError, ValueError, KeyError) as error:
+        raise LayoutError(
+            f"{path}：表格结构不对（{error}）", f"{path}: its tables are not as they should be"
+        ) from error
     try:
         layout = _ADAPTER.validate_python(prepared)
     except ValidationError as error:
@@ -94,7 +99,10 @@ def extended(path: Path) -> tuple[str, ...]:
 
 def _extended(document: dict[str, Any]) -> tuple[str, ...]:
     named = document.get("extends", ())
-    return (named,) if isinstance(named, str) else tuple(named)
+    listed = (named,) if isinstance(named, str) else named
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
+        raise LayoutError('extends 应为 "2.0" 等', 'extends must be "2.0" or the like')
+    return tuple(listed)
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
@@ -129,9 +137,8 @@ def _base(path: Path, own: dict[str, Any], generation: int | None) -> dict[str, 
     wanted = f"{generation}.0" if generation is not None and len(named) > 1 else named[0]
     if wanted not in named:
         raise LayoutError(f"{path.name}：不扩展 {wanted}", f"{path.name}: does not extend {wanted}")
-    beside = path.with_name(f"{wanted}.toml")
-    place = beside if beside.exists() else SHIPPED / f"{wanted}.toml"
-    if not place.exists():
+    place = SHIPPED / f"{wanted}.toml"
+    if not re.fullmatch(r"[0-9a-z.]+", wanted) or not place.exists():
         raise LayoutError(f"{path.name}：extends：没有结构 {wanted}", f"{path.name}: extends: there is no {wanted}")
     _, document = read_toml(place)
     below = _base(place, document, None)

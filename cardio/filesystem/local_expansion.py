@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cardio.filesystem.codes import table_names
 from cardio.filesystem.layout_checks import Fault, Rule
 
 FIRST_LOCAL_APPLICATION = 0xDF0A
 FIRST_LOCAL_FILE = 0xEF0C
 _ENVIRONMENT = "SSSE"
-_SAYS_NOTHING_OF_THE_CARD = {"topic", "note", "source", "confidence"}
+_SAYS_NOTHING_OF_THE_CARD = {"note", "source", "confidence"}
 
 UNTOUCHED = Rule(
     "国家规范的应用、文件、数据项标识不得更改或挪用", "the specification's own may not be changed or reused"
@@ -38,6 +39,10 @@ def _breaches(base: dict[str, Any], own: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(word, "不得更改", "may not be changed", UNTOUCHED)
     for name in _tables(own, "keys").keys() & _tables(base, "keys").keys():
         yield Fault(name, "国家规范的密钥不得更改", "a key of the specification may not be changed", UNTOUCHED)
+    for name in sorted(_tables(own, "codes").keys() & table_names()):
+        yield Fault(name, "国家代码表不得更改", "a national code table may not be changed", UNTOUCHED)
+    for name in sorted(_tables(own, "topics").keys() & _tables(base, "topics").keys()):
+        yield Fault(name, "国家主题不得更改", "a national topic may not be changed", UNTOUCHED)
     national = _tables(base, "applications")
     taken = {str(application.get("file_id", "")).upper(): name for name, application in national.items()}
     for name, application in _tables(own, "applications").items():

@@ -85,8 +85,6 @@ MANNERS_BY_COST: tuple[Manner, ...] = (
 class IssuerProfile(BaseModel):
     """What the cards of one issuer hold."""
 
-    sizes: dict[str, Annotated[int, Field(ge=0, le=0x7FFF)]] = Field(default_factory=dict)
-    """Bytes of files whose records have no tags, on the last card."""
     shapes: dict[str, Shape] = Field(default_factory=dict)
     closed: Paths = Field(default_factory=set)
     """Files that the layout closes, and that were closed indeed."""
@@ -100,8 +98,8 @@ class FamilyManners(BaseModel):
     files: dict[str, Manner] = Field(default_factory=dict)
     applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = Field(default_factory=dict)
     """P1 with which SELECT reaches an application (DF)."""
-    tells_length: bool = False
-    """They answer 6Cxx to a wrong length: an answer as long as was asked for is all there is."""
+    cuts: bool | None = None
+    """They cut an answer at a length that is too short, instead of refusing it; None where none was asked yet."""
     block: Annotated[int, Field(ge=1, le=256)] = 256
     """Bytes of a transparent file that they give at once."""
     algorithms: dict[int, Algorithm] = Field(default_factory=dict)

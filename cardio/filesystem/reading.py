@@ -22,20 +22,31 @@ from cardio.filesystem.layout import File
 from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner, Shape
 from cardio.filesystem.text import FILL, trim
 
+_SAME_ENDURED = 2
+"""Times that a card may give the record that it gave last; more, and it does not heed the number."""
 UNKNOWN_LIMIT = 16
 """Records with tags that no layout knows, in one file; a card with more does not mean records."""
 _LONGEST_CHARACTER = 4
 
 
-def read_file(file: File, shape: Shape | None = None, known: Iterable[Manner] = ()) -> Plan[FileReading]:
+def read_file(
+    file: File,
+    shape: Shape | None = None,
+    known: Iterable[Manner] = (),
+    *,
+    thorough: bool = False,
+    exact: bool = True,
+) -> Plan[FileReading]:
     """Reads all records of a file whose records begin with a tag.
 
     Args:
         file: the file; its application must be current.
         shape: the records that earlier cards of this kind had; None where none is known.
         known: manners that worked on this kind of card before, tried first.
+        thorough: look for records beyond those that the layout or an earlier card had.
+        exact: ask for the length that is expected; a card that cuts its answers may have more.
     """
-    reader = _FileReader(file, shape)
+    reader = _FileReader(file, shape, thorough=thorough, exact=exact)
     best: FileReading | None = None
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
         attempt = yield from reader.attempt(manner)
@@ -56,9 +67,10 @@ def read_file(file: File, shape: Shape | None = None, known: Iterable[Manner] = 
 class _FileReader(Approach):
     """The attempts at one file, and what they have shown so far."""
 
-    def __init__(self, file: File, shape: Shape | None) -> None:
+    def __init__(self, file: File, shape: Shape | None, *, thorough: bool, exact: bool) -> None:
         super().__init__(file)
         self._known_shape = shape
+        self._thorough, self._exact = thorough, exact
         strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
         self._lengths = strays | dict(file.record_shape) | dict(shape or ())
         self._repeats = {item.tag: file.repeats(item) for item in file.items}
@@ -96,11 +108,17 @@ class _FileReader(Approach):
         return reading if works or reading.closed else None
 
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
-        """Whether these can be records of this file: a known one first, none too often, few unknown."""
-        tags = [*reading.tags, *(record.tag for record in more)]
-        too_often = any(tags.count(record.tag) > self._repeats.get(record.tag, 1) for record in more)
-        unknown = sum(tag not in self._lengths for tag in tags)
-        return not too_often and unknown <= UNKNOWN_LIMIT and (not tags or tags[0] in self._lengths)
+        """Whether these can be records of this file: a known one first, few unknown, few more than there should be.
+
+        A card that takes no notice of the number gives the same again and again.
+        """
+        tags = Counter([*reading.tags, *(record.tag for record in more)])
+        surplus = {tag: count - self._repeats.get(tag, 1) for tag, count in tags.items() if tag in self._lengths}
+        repeated = any(surplus.get(record.tag, 0) > 0 and record in reading.records for record in more)
+        unknown = sum(count for tag, count in tags.items() if tag not in self._lengths)
+        first = reading.tags[0] if reading.records else more[0].tag
+        most = max(unknown, sum(count for count in surplus.values() if count > 0))
+        return not repeated and most <= UNKNOWN_LIMIT and first in self._lengths
 
     # -- all records at once ------------------------------------------------------------------
 
@@ -135,7 +153,7 @@ class _FileReader(Approach):
     def _length_of_rest(self, reading: FileReading) -> int:
         """Bytes of the records that are still expected, as far as one answer carries them."""
         expected = Counter(self._order) - Counter(reading.tags)
-        if not expected or not all(self._lengths[tag] for tag in expected):
+        if not self._exact or not expected or not all(self._lengths[tag] for tag in expected):
             return SHORT_MAXIMUM
         return min(sum((2 + self._lengths[tag]) * count for tag, count in expected.items()), SHORT_MAXIMUM)
 
@@ -151,25 +169,35 @@ class _FileReader(Approach):
     def _by_number(self, manner: Manner, reading: FileReading) -> Plan[bool]:
         # Another card may have had fewer of what may stand there several times.
         several = [tag for tag, _ in self.file.record_shape if self._repeats[tag] > 1]
-        remaining = [*self._order, *(Counter(several) - Counter(self._order)).elements()]
+        optional = [tag for tag, _ in self.file.record_shape if self._thorough and tag not in self._order]
+        remaining = [*self._order, *(Counter(several) - Counter(self._order)).elements(), *optional]
+        strange = 0
         for number in range(1, RECORD_LIMIT + 1):
             if not remaining:
                 remaining = self._continuations(reading)
-            if not remaining:
+            if not remaining and not (self._thorough and strange <= UNKNOWN_LIMIT):
                 break
-            tag = self._likely_next(reading, remaining)
+            tag = self._likely_next(reading, remaining) if remaining else None
             response = yield from self._record(manner, number, tag)
             if not has_data(response):
                 if number == 1 and self._speaks_of_the_manner(response):
                     self.note_refusal(response.status_word, reading)
                     return False
-                if response.status_word == StatusWord.RECORD_NOT_FOUND:
+                if response.status_word == StatusWord.RECORD_NOT_FOUND or tag is None:
                     break
                 reading.damaged[tag] = response.status_word
                 remaining.remove(tag)
                 continue
             record = _one_record(response.data)
+            if record is not None and reading.records and record == reading.records[-1] and strange < _SAME_ENDURED:
+                if record.tag not in remaining:
+                    # Written twice; or this card takes no notice of the number, and gives it for ever.
+                    strange += 1
+                    reading.duplicates.add(record.tag)
+                    continue
             if record is None or not self._are_plausible(reading, [record]):
+                if tag is None:
+                    break
                 reading.damaged[tag] = NONSENSE
                 remaining.remove(tag)
                 continue
@@ -177,6 +205,8 @@ class _FileReader(Approach):
                 remaining.remove(record.tag)
             reading.numbers.append(number)
             self._take(reading, [record], response)
+        if strange >= _SAME_ENDURED:
+            reading.duplicates.clear()
         return self._worked(reading)
 
     def _likely_next(self, reading: FileReading, remaining: list[int]) -> int:
@@ -192,8 +222,9 @@ class _FileReader(Approach):
     def _by_identifier(self, manner: Manner, reading: FileReading) -> Plan[bool]:
         """Every tag of the layout; of an item that may be there several times, the first and then the next."""
         refused: list[int] = []
-        for tag in dict.fromkeys([*(tag for tag, _ in self.file.record_shape), *self._order]):
-            if tag not in self._order and tag not in self._continuations(reading):
+        strays = [item.tag for item in self.file.items if item.stray and item.tag is not None and self._thorough]
+        for tag in dict.fromkeys([*(tag for tag, _ in self.file.record_shape), *self._order, *strays]):
+            if not self._thorough and tag not in self._order and tag not in self._continuations(reading):
                 reading.not_asked.add(tag)
                 continue
             response = yield from self._record(manner, tag, tag)
@@ -251,10 +282,11 @@ class _FileReader(Approach):
                 wanted.append(item.tag)
         return wanted
 
-    def _record(self, manner: Manner, p1: int, tag: int) -> Plan[ResponseApdu]:
+    def _record(self, manner: Manner, p1: int, tag: int | None) -> Plan[ResponseApdu]:
         """One record, asked for with the length that its tag should have; a wrong length is put right."""
         mode, sfi = manner.addressing.mode, self.sfi(manner.reference)
-        length = min(2 + (self._lengths.get(tag) or SHORT_MAXIMUM - 2), SHORT_MAXIMUM)
+        known = self._lengths.get(tag) if tag is not None else None
+        length = min(2 + (known or SHORT_MAXIMUM - 2), SHORT_MAXIMUM)
         response = yield from ask(read_record(p1, mode, sfi, length))
         if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
             return (yield from ask(read_record(p1, mode, sfi, SHORT_MAXIMUM)))

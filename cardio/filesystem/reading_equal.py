@@ -18,18 +18,15 @@ _REFUSALS_ENDURED = 3
 """Records refused one after another; a card that refuses more refuses the rest."""
 
 
-def read_equal_records(file: File, known: Iterable[Manner] = (), *, size: int | None = None) -> Plan[FileReading]:
+def read_equal_records(file: File, known: Iterable[Manner] = (), *, all_at_once: bool = False) -> Plan[FileReading]:
     """Reads all records; all at once where the card does that, else one by one.
 
     Args:
         file: the file; its application must be current.
         known: manners that worked on this kind of card before, tried first.
-        size: bytes that an earlier card had in this file. To be given only where cards of this kind tell the right
-            length, so that an answer as long as was asked for is known to be all.
+        all_at_once: this very card has given several records at once, so that one alone is all there is.
     """
     approach = Approach(file)
-    known = list(known)
-    all_at_once = any(manner.addressing is Addressing.ALL for manner in known)
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
         # Nothing but their number names these records; and records of unknown size cannot be told apart.
         if manner.addressing is Addressing.IDENTIFIER or (manner.addressing is Addressing.ALL and not file.record_size):
@@ -38,7 +35,7 @@ def read_equal_records(file: File, known: Iterable[Manner] = (), *, size: int | 
             continue
         reading = FileReading(file, manner=manner)
         if manner.addressing is Addressing.ALL:
-            works = yield from _at_once(approach, manner, reading, size, all_at_once)
+            works = yield from _at_once(approach, manner, reading, all_at_once)
         else:
             works = yield from _one_by_one(approach, manner, reading)
         if works or reading.closed:
@@ -48,20 +45,12 @@ def read_equal_records(file: File, known: Iterable[Manner] = (), *, size: int | 
     return FileReading(file, refusal=approach.refusal)
 
 
-def _at_once(
-    approach: Approach, manner: Manner, reading: FileReading, expected: int | None, known_to_work: bool
-) -> Plan[bool]:
+def _at_once(approach: Approach, manner: Manner, reading: FileReading, known_to_work: bool) -> Plan[bool]:
     """All records from a number on, as many as one answer carries."""
     size, sfi, rest = approach.file.record_size, approach.sfi(manner.reference), b""
     while (number := len(reading.records) + 1) <= RECORD_LIMIT:
-        left = (expected or 0) - len(reading.records) * size
-        asked = min(left, SHORT_MAXIMUM) if left > 0 else SHORT_MAXIMUM
-        response = yield from ask(read_record(number, manner.addressing.mode, sfi, asked))
-        if response.status_word == StatusWord.WRONG_LENGTH and asked != SHORT_MAXIMUM:
-            expected = None
-            continue
+        response = yield from ask(read_record(number, manner.addressing.mode, sfi, SHORT_MAXIMUM))
         data = response.data
-        reading.told_length |= response.corrected
         if not has_data(response) or not data:
             if number == 1 or response.status_word != StatusWord.RECORD_NOT_FOUND:
                 # One by one, the card shows which of them it refuses.

@@ -6,17 +6,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
-from cardio.apdu.commands import select_by_name, select_file
+from cardio.apdu.commands import read_record, select_by_name, select_file
 from cardio.apdu.status_word import Meaning, StatusWord
 from cardio.errors import CardioError
 from cardio.filesystem.access import FREE
+from cardio.filesystem.approach import Approach, ask
 from cardio.filesystem.environment import Environment
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import decode_value
 from cardio.filesystem.layout import Application, File, Layout, Structure
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
-from cardio.filesystem.manners import FamilyManners, IssuerProfile, Manner, Shape
+from cardio.filesystem.manners import Addressing, FamilyManners, IssuerProfile, Manner, Shape
 from cardio.filesystem.reading import read_file
 from cardio.filesystem.reading_binary import Progress, read_transparent
 from cardio.filesystem.reading_equal import read_equal_records
@@ -70,6 +71,8 @@ class Visit:
         self._current: str | None = None
         self._rights: frozenset[str] = frozenset()
         self._unreachable: dict[str, int] = {}
+        self._gives_all_at_once = False
+        """It has given several records in one answer."""
 
     @property
     def layout(self) -> Layout:
@@ -94,12 +97,14 @@ class Visit:
         path: str,
         *,
         remembered: bool = False,
+        thorough: bool = False,
         limit: int | None = None,
         progress: Progress | None = None,
     ) -> Plan[FileReading]:
         """Reads one file of the layout; the issuer's has been read when the visit began.
 
         Args:
+            thorough: look for records beyond those that the layout or an earlier card had.
             remembered: do not ask for what the issuer's other cards lacked or closed today.
             limit: of a transparent file, no more bytes than this.
             progress: told of each block of a transparent file.
@@ -109,13 +114,17 @@ class Visit:
         """
         if path == ISSUER_FILE and path in self.contents.files:
             return self.contents.files[path]
+        if thorough and self.manners.cuts is None:
+            yield from self._find_out_whether_it_cuts()
         file = self._file(path)
-        reading = yield from self._read_in_place(file, remembered=remembered, limit=limit, progress=progress)
+        reading = yield from self._read_in_place(
+            file, remembered=remembered, thorough=thorough, limit=limit, progress=progress
+        )
         self.contents.files[path] = reading
         return reading
 
     def _read_in_place(
-        self, file: File, *, remembered: bool, limit: int | None, progress: Progress | None
+        self, file: File, *, remembered: bool, thorough: bool, limit: int | None, progress: Progress | None
     ) -> Plan[FileReading]:
         if remembered and file.path in self.profile.absent:
             return FileReading(file, refusal=StatusWord.FILE_NOT_FOUND)
@@ -126,7 +135,7 @@ class Visit:
             if refusal == StatusWord.FILE_NOT_FOUND:
                 self.profile.absent.add(file.path)
             return FileReading(file, refusal=refusal)
-        reading = yield from self._read(file, self.profile.shapes, limit=limit, progress=progress)
+        reading = yield from self._read(file, self.profile.shapes, thorough=thorough, limit=limit, progress=progress)
         if reading.closed and not file.read.free:
             self.profile.closed.add(file.path)
         elif reading.absent:
@@ -184,7 +193,13 @@ class Visit:
         return other[0] if other else StatusWord.FILE_NOT_FOUND
 
     def _read(
-        self, file: File, shapes: dict[str, Shape], *, limit: int | None = None, progress: Progress | None = None
+        self,
+        file: File,
+        shapes: dict[str, Shape],
+        *,
+        thorough: bool = False,
+        limit: int | None = None,
+        progress: Progress | None = None,
     ) -> Plan[FileReading]:
         """Reads a file as cards of this kind are known to like it, and notes what this one taught."""
         known = self._known_manners(file)
@@ -192,19 +207,29 @@ class Visit:
             reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
             self.manners.block = min(self.manners.block, reading.block)
         elif not file.has_tags:
-            # Another number of records than the last card's shows at once where cards tell the right length.
-            size = self.profile.sizes.get(file.path) if self.manners.tells_length else None
-            reading = yield from read_equal_records(file, known, size=size)
-            self.manners.tells_length |= reading.told_length
-            if reading.complete:
-                self.profile.sizes[file.path] = sum(len(record.value) for record in reading.records)
+            reading = yield from read_equal_records(file, known, all_at_once=self._gives_all_at_once)
         else:
-            reading = yield from read_file(file, shapes.get(file.path), known)
+            exact = not (thorough and self.manners.cuts)
+            reading = yield from read_file(file, shapes.get(file.path), known, thorough=thorough, exact=exact)
             if reading.manner is not None and not reading.damaged:
                 shapes[file.path] = reading.shape
         if reading.manner is not None:
             self.manners.files[file.path] = reading.manner
+            self._gives_all_at_once |= reading.manner.addressing is Addressing.ALL and len(reading.records) > 1
         return reading
+
+    def _find_out_whether_it_cuts(self) -> Plan[None]:
+        """A card of this kind that cuts an answer at a length that is too short may have more than was asked for."""
+        issuer = self.contents.files[ISSUER_FILE]
+        self.manners.cuts = False
+        if issuer.manner is None or issuer.manner.addressing is not Addressing.ALL:
+            return
+        approach = Approach(issuer.file)
+        refusal = yield from self.enter(self.layout.environment.id)
+        if refusal is None and (yield from approach.reach(issuer.manner.reference)):
+            sfi = approach.sfi(issuer.manner.reference)
+            response = yield from ask(read_record(1, issuer.manner.addressing.mode, sfi, 1))
+            self.manners.cuts = len(response.data) == 1
 
     def _known_manners(self, file: File) -> Collection[Manner]:
         learnt = self.manners.files

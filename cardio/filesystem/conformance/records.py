@@ -78,7 +78,8 @@ def _check_tagged(file: File, reading: FileReading, book: Book) -> None:
     lacking = "、".join(f"{tag:02X}" for tag in missing)
     fault = Words(f"缺少 {lacking}", f"missing: {lacking.replace('、', ', ')}") if missing else None
     book.judge(Chapter.RECORDS, file.path, _COMPLETE, fault, file.source)
-    strangers = "、".join(dict.fromkeys(f"{tag:02X}" for tag in found if tag not in counts))
+    beyond = [tag for tag in found if found.count(tag) > counts.get(tag, 0)]
+    strangers = "、".join(dict.fromkeys(f"{tag:02X}" for tag in (*beyond, *reading.duplicates)))
     other = Words(f"有 {strangers}", f"there is {strangers.replace('、', ', ')}") if strangers else None
     book.judge(Chapter.RECORDS, file.path, _NOTHING_ELSE, other, file.source)
     _check_order(file, reading, [tag for tag in expected if tag in found], book)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardio.card import SocialSecurityCard
-from cardio.errors import AccessNotGrantedError, UsageError
+from cardio.errors import AccessNotGrantedError, FileUnreadableError, UsageError
 from cardio.filesystem.address import Address, FileAddress, ItemAddress
 from cardio.filesystem.manners import MannersStore
 from simulators.personas import Persona, find_persona
@@ -58,6 +58,8 @@ def test_a_file_without_tags_gives_all_of_it() -> None:
     assert ask("DF03EF16$") == "DF03EF16|370202|0|$"
     assert ask("SSSEEF08|$").startswith("SSSEEF08|FFD8FF")
     assert ask("SSSEEF08|01|$") == ask("SSSEEF08|$")
+    vouchers = ask("DF03EF19|$").split("|")
+    assert [voucher[:3] for voucher in vouchers[1:5]] == ["110", "310", "210", "^^^"] and vouchers[5] == "$"
     assert len(ask("SSSEEF08$")) == len("SSSEEF08||$") + 2 * 4096
 
 
@@ -78,14 +80,39 @@ def test_a_bar_in_a_value_shifts_nothing() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "$", "SSSEEF05", "SSSEEF05|01|", "EF05|01|$", "SSSEEF05|1|$", "SSSEEF05|G1|$", "SSSEEF05|01:|$", "X|$", "|$",
-     "SSSEEF05||01|$", "SSSEEF05|01|$$", "DF03EF19|79:0|$", "SSSEEF05|01:1234|$", "DF1EF05|$"],
+     "SSSEEF05||01|$", "SSSEEF05|01|$$", "DF03EF19|79:0|$", "DF03EF19|79:00|$",
+     "DF04EF08:0$", "SSSEEF05|01:1234|$", "DF1EF05|$"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_in_words(text: str) -> None:
     with pytest.raises(UsageError, match="address"):
         Address.parse(text)
 
 
+def test_a_damaged_record_is_never_answered_with_another() -> None:
+    class Damaged:
+        def __init__(self) -> None:
+            manners = find_persona("whole").manners.model_copy(update={"record_modes": frozenset({0, 4})})
+            self.card = find_persona("whole").model_copy(update={"manners": manners}).card()
+            self.atr, self.reset = self.card.atr, self.card.reset
+
+        def transmit(self, command: bytes) -> bytes:
+            return b"\x65\x81" if command[:4] == bytes.fromhex("00B202CC") else self.card.transmit(command)
+
+    reader = SoftwareReader("r", Damaged())
+    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card:
+        with pytest.raises(FileUnreadableError):
+            card.values(Address.parse("DF03EF19|79:02|$"))
+
+
+def test_an_address_of_later_generations_is_answered_by_a_1_0_card() -> None:
+    assert ask("SSSEEF06|09|4E|0A|$", find_persona("whole-first")) == "SSSEEF06|测试丙||1|$"
+
+
 def test_what_the_card_or_its_layout_lacks() -> None:
+    with pytest.raises(UsageError, match="fingerprints"):
+        ask("SSSEEF07|$")
+    with pytest.raises(UsageError, match="no tags"):
+        ask("DF04EF08|01|02|$")
     with pytest.raises(UsageError, match="DF03/EF08"):
         ask("DF03EF08|01|$")
     with pytest.raises(UsageError, match="has no tag AA"):

@@ -15,7 +15,7 @@ from datetime import date
 from typing import Self, TypeVar
 
 from cardio.answer import make_reading
-from cardio.apdu.channel import Channel, Counts, Plan, TransmissionProtocol
+from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
@@ -174,9 +174,11 @@ class SocialSecurityCard:
 
     def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
         """The card against its layout: what passed, what failed, what cannot be tested and why."""
-        visit = self._begun()
-        layout = visit.layout
-        readings = {r.file.path: r for r in self._read_files(_readable(layout), progress=progress)}
+        # What other cards taught must not judge this one.
+        self._visit = self._new_visit(FamilyManners())
+        layout = self._visit.layout
+        readings = {r.file.path: r for r in self._read_files(_readable(layout), to_the_end=True, progress=progress)}
+        self._visit = None
         book = Book()
         check_structure(layout, (), book)
         check_card(layout, readings, readings, today or date.today(), book)
@@ -252,30 +254,43 @@ class SocialSecurityCard:
     def _begun(self) -> Visit:
         """The visit to this card, begun when it is first needed."""
         if self._visit is None:
-            manners = self._store.load(self._family, date.today())
-            visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, unlock=self._unlock)
-            self._channel.run(visit.begin())
-            if visit.contents.files[ISSUER_FILE].nonsense:
-                if self._channel.run(visit.read(plan.HOLDER_FILE)).nonsense:
-                    raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
-            self._visit = visit
+            self._visit = self._new_visit(self._store.load(self._family, date.today()))
         return self._visit
 
-    def _run(self, step: Plan[Result], manners: FamilyManners) -> Result:
+    def _new_visit(self, manners: FamilyManners) -> Visit:
+        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, unlock=self._unlock)
+        self._channel.run(visit.begin())
+        if visit.contents.files[ISSUER_FILE].nonsense:
+            if self._channel.run(visit.read(plan.HOLDER_FILE)).nonsense:
+                raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
+        return visit
+
+    def _read_file(
+        self,
+        file: File,
+        *,
+        limit: int | None = None,
+        to_the_end: bool = False,
+        progress: Progress | None = None,
+    ) -> FileReading:
+        visit = self._begun()
+        step = visit.read(file.path, thorough=True, limit=limit, to_the_end=to_the_end, progress=progress)
         result = self._channel.run(step)
-        self._store.save(self._family, manners)
+        if not to_the_end:
+            self._store.save(self._family, visit.manners)
         return result
 
-    def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
-        visit = self._begun()
-        return self._run(visit.read(file.path, thorough=True, limit=limit, progress=progress), visit.manners)
-
     def _read_files(
-        self, files: Collection[File], *, limit: int | None = None, progress: Progress | None = None
+        self,
+        files: Collection[File],
+        *,
+        limit: int | None = None,
+        to_the_end: bool = False,
+        progress: Progress | None = None,
     ) -> list[FileReading]:
         readings = []
         for number, file in enumerate(files, 1):
-            readings.append(self._read_file(file, limit=limit))
+            readings.append(self._read_file(file, limit=limit, to_the_end=to_the_end))
             if progress is not None:
                 progress(number, len(files))
         return readings

@@ -20,6 +20,7 @@ from simulators.files import build_applications
 from simulators.manners import CardManners
 
 _FOLDER = Path(str(files("simulators") / "personas"))
+_LARGEST_FILE = 0x8000
 _FILE_PREFIX = "file:"
 """Before the name of a file beside the persona's: the content of a photo."""
 
@@ -82,6 +83,8 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             raise ConfigurationError(f"角色 {self.id}：{zh}", f"persona {self.id}: {en}")
         try:
             applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
+        except (OverflowError, TypeError, AttributeError) as error:
+            raise ConfigurationError(f"角色 {self.id}：值不合格式（{error}）", f"persona {self.id}: {error}") from error
         except MisfitError as error:
             zh, en = f"角色 {self.id}：{error.place}：{error.zh}", f"persona {self.id}: {error.place}: {error.en}"
             raise ConfigurationError(zh, en) from error
@@ -120,7 +123,7 @@ def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     for name, file in document.get("files", {}).items():
         content = file.get("content") if isinstance(file, dict) else None
         if isinstance(content, str) and content.startswith(_FILE_PREFIX):
-            document["files"][name]["content"] = (path.parent / content.removeprefix(_FILE_PREFIX)).read_bytes()
+            document["files"][name]["content"] = _beside(path, content.removeprefix(_FILE_PREFIX))
     if isinstance(document.get("layout"), str):
         document["layout"] = path.parent / document["layout"]
     base = document.pop("extends", None)
@@ -133,6 +136,15 @@ def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
             f"{path.name}：没有角色 {base}；现有：{known}", f"{path.name}: no persona {base}; there are: {known}"
         )
     return _over(_document(beside if beside.exists() else _FOLDER / f"{base}.toml", (*above, path)), document)
+
+
+def _beside(path: Path, name: str) -> bytes:
+    """The content of a file in the persona's folder."""
+    wanted = path.parent / name
+    if Path(name).name != name or not wanted.is_file():
+        raise ConfigurationError(f"{path.name}：旁边没有文件 {name}", f"{path.name}: there is no file {name} beside it")
+    with wanted.open("rb") as stream:
+        return stream.read(_LARGEST_FILE)
 
 
 def _over(base: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:

@@ -46,13 +46,17 @@ def _report(options: Namespace, output: Output) -> ConformanceReport:
     from cardio.conformance_model import ConformanceReport
     from cardio.filesystem.conformance.book import Book
     from cardio.filesystem.conformance.structure import check_structure
-    from cardio.filesystem.layout_file import inspect_layout
+    from cardio.filesystem.layout_choice import Expansion
+    from cardio.filesystem.layout_file import extended, inspect_layout
 
     if options.layout is None:
         raise UsageError("--no-card 须与 --layout 同用", "--no-card needs --layout")
-    layout, faults = inspect_layout(options.layout)
+    text = options.layout.read_text(encoding="utf-8-sig") if options.layout.exists() else ""
+    generations = Expansion.at(options.layout).generations if extended(options.layout) else (None,)
     book = Book()
-    check_structure(layout, faults, book, text=options.layout.read_text(encoding="utf-8-sig"))
+    for generation in generations:
+        layout, faults = inspect_layout(options.layout, generation=generation)
+        check_structure(layout, faults, book, text=text)
     return ConformanceReport(
         subject=str(options.layout), layout=layout.title, generation=layout.generation, checks=tuple(book.checks)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,8 +85,10 @@ def _save_photo(reader: Reader, path: Path, output: Output, trace: Trace | None)
     except (AccessNotGrantedError, FileUnreadableError, NoPhotoError, DecodeError) as error:
         return error
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".photo-")  # 0600
+        with os.fdopen(handle, "wb") as stream:
             stream.write(photo.data)
+        os.replace(temporary, path)
     except OSError as error:
         raise CannotWriteError(
             f"无法写入 {path}：{error.strerror}", f"cannot write {path}: {error.strerror}"

@@ -112,10 +112,13 @@ def _row(place: str, item: Item, file: File, *, depth: int = 0) -> str:
     length = str(item.length) if item.length else "unknown"
     if depth and item.format is Format.AN and item.tag is None:
         length += " character" if item.length == 1 else " characters"
-    return (
-        f"| {place} | {indent}{tag} | {indent}{item.label} | `{item.name}` | {item.format} ({item.kind}) | {length} "
-        f"| {'; '.join(_notes(item, file))} |"
-    )
+    cells = (place, indent + tag, indent + item.label, f"`{item.name}`", f"{item.format} ({item.kind})", length)
+    return "| " + " | ".join(map(_plain, (*cells, "; ".join(_notes(item, file))))) + " |"
+
+
+def _plain(text: str) -> str:
+    """What would be markup in a table stands as it is."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _notes(item: Item, file: File) -> Iterator[str]:

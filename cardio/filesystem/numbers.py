@@ -30,6 +30,11 @@ def identity_number_fault(number: str) -> Meaning | None:
     return None
 
 
+def is_citizens_pattern(number: str) -> bool:
+    """Whether a number looks like a citizen's, whatever its check digit: assigned numbers have letters, or 9 first."""
+    return re.fullmatch(r"[1-6][0-9]{16}[0-9Xx]", number, re.ASCII) is not None
+
+
 def is_citizens_number(number: str) -> bool:
     """Whether the number is one that GB 11643 gives to citizens (provinces 11 to 65, check digit right)."""
     return identity_number_fault(number) is None and number[0] in "123456"

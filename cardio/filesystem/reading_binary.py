@@ -45,7 +45,7 @@ def read_transparent(
         if not (yield from approach.reach(reference)):
             continue
         manner = Manner(reference=reference, addressing=Addressing.ALL)
-        reading = FileReading(file, manner=manner, block=block, probed=limit is not None)
+        reading = FileReading(file, manner=manner, block=block, probed=limit is not None and limit < max(file.sizes))
         if (yield from _blocks(approach, reference, reading, end, progress)) or reading.closed:
             return reading
     return FileReading(file, refusal=approach.refusal)

@@ -25,6 +25,8 @@ from cardio.filesystem.reading_equal import read_equal_records
 ISSUER_FILE = "SSSE/EF05"
 _SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
 _REGION_DIGITS = 6
+_BEYOND = 0x7FFF
+"""More than any transparent file has."""
 _SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
 
 Unlock = Callable[[Application], Plan[frozenset[str]]]
@@ -99,6 +101,7 @@ class Visit:
         remembered: bool = False,
         thorough: bool = False,
         limit: int | None = None,
+        to_the_end: bool = False,
         progress: Progress | None = None,
     ) -> Plan[FileReading]:
         """Reads one file of the layout; the issuer's has been read when the visit began.
@@ -107,6 +110,7 @@ class Visit:
             thorough: look for records beyond those that the layout or an earlier card had.
             remembered: do not ask for what the issuer's other cards lacked or closed today.
             limit: of a transparent file, no more bytes than this.
+            to_the_end: of a transparent file, also what lies beyond the size of the layout.
             progress: told of each block of a transparent file.
 
         Raises:
@@ -118,7 +122,7 @@ class Visit:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
         reading = yield from self._read_in_place(
-            file, remembered=remembered, thorough=thorough, limit=limit, progress=progress
+            file, remembered=remembered, thorough=thorough, limit=_BEYOND if to_the_end else limit, progress=progress
         )
         self.contents.files[path] = reading
         return reading

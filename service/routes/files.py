@@ -37,7 +37,9 @@ async def read_file(reader: str, application: Application, file: File, desks: De
 async def read_photo(reader: str, desks: DesksOf) -> Response:
     """The holder's photo, as it stands on the card."""
     photo = await desks.desk(reader).do(lambda card: card.photo())
-    return Response(photo.data, media_type=photo.media_type)
+    # A picture has no place for words: what is to be said of it stands in a header, by its codes.
+    warnings = {"Cardio-Warnings": ",".join(one.code for one in photo.warnings)} if photo.warnings else {}
+    return Response(photo.data, media_type=photo.media_type, headers=warnings)
 
 
 @router.get("/{reader:path}/card/insurance", responses=CARD_PROBLEMS)

@@ -18,6 +18,7 @@ from cardio.filesystem.manners import FamilyManners, MannersStore
 from cardio.filesystem.visit import Unlock, Visit
 from cardio.model import CodedValue
 from simulators.card import SoftwareCard
+from simulators.manners import WrongLength
 from simulators.personas import Persona, find_persona
 from simulators.reader import SoftwareReader
 
@@ -172,6 +173,76 @@ def test_an_unknown_code_shows_as_itself_with_a_warning() -> None:
     content = on(whole.model_copy(update={"files": files}), lambda card: card.file("DF03/EF07"))
     assert content.records[0].items[0].value == CodedValue(code="199", label=None, label_en=None)
     assert [(w.code, w.item) for w in content.warnings] == [("unknown-code", "pension_type")]
+
+
+def surplus_card(manners: dict[str, Any]) -> SoftwareCard:
+    """A card that has more than its layout: a fourth degree, a fifth voucher, an item that no one knows."""
+    whole = find_persona("whole")
+    card = whole.model_copy(update={"manners": whole.manners.model_copy(update=manners)}).card()
+    files = {file.path: file for application in card.applications for file in application.by_id.values()}
+    degree = files["DF01/EF15"].records[1]
+    files["DF01/EF15"].records.append(degree[:-1] + b"\x41")
+    files["DF03/EF19"].records.append(files["DF03/EF19"].records[0].replace(b"110", b"210"))
+    files["DF03/EF07"].records.append(bytes.fromhex("FB024142"))
+    return card
+
+
+@pytest.mark.parametrize(
+    "manners",
+    [{}, {"record_modes": frozenset({0, 4})}, {"record_modes": frozenset({4})}, {"wrong_length": WrongLength.CUT}],
+    ids=str,
+)
+@pytest.mark.parametrize("history", [False, True], ids=["fresh", "after a plain card"])
+def test_what_a_card_has_beyond_its_layout_is_shown_and_said(
+    manners: dict[str, Any], history: bool, store: MannersStore
+) -> None:
+    if history:
+        plain = find_persona("whole")
+        reader = SoftwareReader(
+            "r", plain.model_copy(update={"manners": plain.manners.model_copy(update=manners)}).card()
+        )
+        with SocialSecurityCard(reader.connect(), reader, manners=store) as card:
+            card.dump()
+    reader = SoftwareReader("r", surplus_card(manners))
+    with SocialSecurityCard(reader.connect(), reader, manners=store) as card:
+        degrees, vouchers, pension = (card.file(path) for path in ("DF01/EF15", "DF03/EF19", "DF03/EF07"))
+    assert (len(degrees.records), len(vouchers.records), len(pension.records)) == (5, 5, 7)
+    assert [w.code for w in degrees.warnings] == [w.code for w in vouchers.warnings] == ["surplus-record"]
+    assert [w.code for w in pension.warnings] == ["unknown-item"]
+
+
+def test_settlements_are_counted_on_each_card_anew(store: MannersStore) -> None:
+    """A card that had one must not hide those of the next, whatever a wrong length is answered with."""
+    whole = find_persona("whole")
+    for count in (1, 3, 2):
+        records = whole.files["DF04/EF08"]["records"][:count]
+        files = whole.files | {"DF04/EF08": {"records": records}}
+        reader = SoftwareReader("r", Mixed(whole.model_copy(update={"files": files}).card()))
+        with SocialSecurityCard(reader.connect(), reader, manners=store) as card:
+            assert len(card.file("DF04/EF08").records) == count
+
+
+class Mixed:
+    """Tells the length where Le is too long, and cuts where it is too short."""
+
+    def __init__(self, card: SoftwareCard) -> None:
+        self._card = card
+        self.atr, self.reset = card.atr, card.reset
+
+    def transmit(self, command: bytes) -> bytes:
+        answer = self._card.transmit(command)
+        if command[1] == 0xB2 and answer[0] == 0x6C and 0 < command[4] < answer[1]:
+            return self._card.transmit(command[:4] + answer[1:2])[: command[4]] + b"\x90\x00"
+        return answer
+
+
+def test_blank_records_of_settlements_are_none() -> None:
+    whole = find_persona("whole")
+    listed = [*whole.files["DF04/EF08"]["records"], {}, {}]
+    files = whole.files | {"DF04/EF08": {"records": listed}}
+    report: Report = on(whole.model_copy(update={"files": files}), lambda card: card.report("insurance"))
+    assert sum(item.file == "DF04/EF08" for item in report.sections["settlements"].values) == 3
+    assert all(total.by is not None for total in report.totals)
 
 
 class InProcess:

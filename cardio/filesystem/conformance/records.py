@@ -43,7 +43,13 @@ def check_controls(file: File, without_rights: FileReading, book: Book) -> None:
         book.judge(Chapter.ACCESS, file.path, _FREE, fault, file.source)
     else:
         opened = Words(f"未经授权即可读取，应为 {file.read}", f"it opens without any right; it needs {file.read}")
-        book.judge(Chapter.ACCESS, file.path, _CLOSED, None if closed else opened, file.source)
+        if without_rights.refusal in (None, StatusWord.RECORD_NOT_FOUND):
+            book.judge(Chapter.ACCESS, file.path, _CLOSED, opened, file.source)
+        elif closed:
+            book.judge(Chapter.ACCESS, file.path, _CLOSED, None, file.source)
+        else:
+            why = Words("因其他原因不能读取", "it cannot be read, for another reason")
+            book.untestable(Chapter.ACCESS, file.path, _CLOSED, why, file.source)
     why = Words("写入会改变卡片", "to try would change the card")
     book.untestable(Chapter.ACCESS, file.path, _UPDATE, why, file.source)
 
@@ -74,6 +80,7 @@ def _check_tagged(file: File, reading: FileReading, book: Book) -> None:
     elsewhere = {item.tag for item in file.items if item.alternative is not None}
     found = reading.tags
     counts = {tag: expected.count(tag) for tag in expected}
+    elsewhere |= {item.tag for item in file.items if item.optional}
     missing = [tag for tag, count in counts.items() if found.count(tag) < count and tag not in elsewhere]
     lacking = "、".join(f"{tag:02X}" for tag in missing)
     fault = Words(f"缺少 {lacking}", f"missing: {lacking.replace('、', ', ')}") if missing else None

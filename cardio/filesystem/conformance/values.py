@@ -12,7 +12,7 @@ from cardio.filesystem.decoding import decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import Format, Item, Kind, Layout
-from cardio.filesystem.numbers import FAULTS
+from cardio.filesystem.numbers import FAULTS, is_citizens_pattern
 from cardio.filesystem.text import decode_text
 
 _FORMAT = Words("格式与填充", "format and padding are as they should be")
@@ -20,6 +20,7 @@ _CODE = Words("代码值", "the code is in its table")
 _CHECK_DIGIT = Words("校验位", "the check digit is right")
 _SEQUENCE = Words("日期先后", "not before the date that it follows")
 _PAST = Words("日期是否在将来", "not in the future")
+_CITIZENS = "GB 11643"
 _NEVER_AHEAD = frozenset({"issue_date", "birth_date"})
 
 
@@ -52,7 +53,8 @@ def _walk(
 def check_format(place: str, decoded: DecodedItem, book: Book, *, joined: bool = False) -> None:
     """Characters, digits and fill of one item (V2.0 table 9)."""
     if decoded.problem is not None and not joined:
-        fault: Words | None = Words(decoded.problem.detail, decoded.problem.detail_en)
+        # Not the problem's own words: they quote the value.
+        fault: Words | None = Words("内容与格式不符", "its content does not fit its format")
     elif decoded.revised:
         fault = None
     elif decoded.item.fixed is not None and not _has_fixed(decoded.item, decoded.raw):
@@ -83,8 +85,8 @@ def padding_fault(item: Item, raw: bytes, *, joined: bool = False) -> Words | No
     if not joined:
         try:
             decode_text(content)
-        except DecodeError as error:
-            return Words(error.detail, error.detail_en)
+        except DecodeError:
+            return Words("不是有效的 GB18030 文字", "not GB18030 text")
     if item.kind is Kind.NUMBER and content and (not content.isdigit() or len(content) != item.length):
         return Words("数字未写满各位", "a digit is missing")
     return None
@@ -127,6 +129,10 @@ def _check_value(
         unknown = None if known else Words(f"不在{table.title}中", f"not in {table.source}")
         book.judge(Chapter.CODES, place, _CODE, unknown, table.source)
     if item.check is not None:
+        if item.check == _CITIZENS and not is_citizens_pattern(str(value)):
+            why = Words("不是公民身份号码，可能是指定号码", "not a citizen's number: it may be an assigned one")
+            book.untestable(Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, why, item.check)
+            return
         fault = FAULTS[item.check](str(value))
         book.judge(Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, Words(fault.zh, fault.en) if fault else None, item.check)
     if not isinstance(value, date):

@@ -196,6 +196,17 @@ def test_a_persona_that_does_not_fit_is_refused_with_file_and_item(tmp_path: Pat
     assert "SSSE/EF06" in refused.stderr and said in refused.stderr and "Traceback" not in refused.stderr
 
 
+@pytest.mark.parametrize("name", ["../secret.bin", "/etc/hostname", "none.bin", "/dev/zero"])
+def test_a_persona_takes_files_from_its_own_folder_only(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.bin").write_bytes(b"secret")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    text = f'extends = "whole"\ntitle = "t"\ntitle_en = "t"\n[files."DF01/EF16"]\ncontent = "file:{name}"\n'
+    (folder / "bad.toml").write_text(text, "utf-8")
+    refused = run("show", "DF01/EF16", "--reader", "sim:bad.toml", folder=folder)
+    assert refused.returncode == 78 and "旁边没有文件" in refused.stderr
+
+
 def test_a_persona_that_extends_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('extends = "b"\n', "utf-8")
     (tmp_path / "b.toml").write_text('extends = "a"\n', "utf-8")

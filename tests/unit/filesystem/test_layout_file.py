@@ -100,13 +100,13 @@ def test_what_cannot_be_right_is_refused_with_its_place(tmp_path: Path, old: str
 def test_an_extension_changes_what_it_says_and_keeps_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "region.toml"
     path.write_text(
-        'extends = "2.0"\n[applications.SSSE.files.EF06]\nitems = [{ tag = "F0", name = "local", label = "地方项",'
+        'extends = "2.0"\n[applications.DF01.files.EF06]\nitems = [{ tag = "F0", name = "local", label = "地方项",'
         ' label_en = "local", format = "an", length = 4 }]\n',
         encoding="utf-8",
     )
-    holder = load_layout(path).file("SSSE/EF06")
-    assert holder is not None and holder.record_shape[-1] == (0xF0, 4)
-    assert holder.title == "持卡人的基本信息文件"
+    residence = load_layout(path).file("DF01/EF06")
+    assert residence is not None and residence.record_shape[-1] == (0xF0, 4)
+    assert residence.title == "常住地信息文件"
 
 
 def test_code_tables() -> None:

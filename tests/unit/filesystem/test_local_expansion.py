@@ -175,6 +175,52 @@ def test_a_breach_is_refused_with_file_line_and_rule(tmp_path: Path, old: str, n
     assert not any("\u4e00" <= character <= "\u9fff" for character in caught.value.detail_en)
 
 
+HEAD = 'extends = "2.0"\nregions = ["9901"]\ntitle = "t"\ntitle_en = "t"\nsource = "s"\n'
+DF0A = '[applications.DF0A]\ntitle = "t"\ntitle_en = "t"\n'
+ITEM = '{ tag = "F4", name = "f", label = "l", label_en = "l", format = "an", length = 1 }'
+MEDICAL_ITEMS = "[applications.DF04.files.EF05]\nitems = [{}]\n"
+LOCAL_FILE = 'title = "t"\ntitle_en = "t"\nstructure = "variable"\nread = "free"\nupdate = "never"\nitems = [{}]\n'
+EVASIONS = [
+    '[codes.sex]\ntitle = "x"\nrows = [["1", "女"], ["2", "男"]]\n',
+    '[topics.pension]\ntitle = "x"\ntitle_en = "x"\nreport = "employment"\n',
+    '[applications.DF03.files.EF07]\ntopic = "medical"\n',
+    MEDICAL_ITEMS.format(ITEM.replace("F4", "0x81")),
+    MEDICAL_ITEMS.format(ITEM.replace("F4", "f4")),
+    MEDICAL_ITEMS.format(ITEM.replace("length = 1", "length = 1, repeat = 0")),
+    MEDICAL_ITEMS.format(ITEM.replace("length = 1", "length = 1, repeat = 1000000000")),
+    MEDICAL_ITEMS.format(ITEM.replace("length = 1", "length = -300")),
+    MEDICAL_ITEMS.format(ITEM.replace('label = "l"', 'label = "\\u001b"')),
+    MEDICAL_ITEMS.format(ITEM.replace("length = 1", 'length = 1, not_before = "x"')),
+    "[applications.DF04.files.ef0c]\n" + LOCAL_FILE.format(ITEM),
+    DF0A + 'name = "D15600000502"\n',
+    DF0A + 'label = "社会保险信息区1"\n',
+    "keys = 'x'\n",
+    "codes = 3\n",
+    "applications = []\n",
+    "[applications.DF0A]\nfiles = [1]\n",
+    DF0A + '[applications.DF0A.files.EF05]\nitems = ["a"]\n',
+    DF0A + "[applications.DF0A.files.EF05]\nitems = { a = 1 }\n",
+]
+
+
+@pytest.mark.parametrize("more", EVASIONS, ids=range(len(EVASIONS)))
+def test_no_way_around_the_rules_and_no_traceback(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "evil.toml"
+    path.write_text(HEAD + more, encoding="utf-8")
+    with pytest.raises(LayoutError):
+        load_layout(path)
+
+
+@pytest.mark.parametrize("extends", ["2", '"mid"', '"../2.0"', '"evil"', "[1]"])
+def test_only_the_national_layouts_can_be_extended(tmp_path: Path, extends: str) -> None:
+    (tmp_path / "mid.toml").write_text(HEAD, encoding="utf-8")
+    path = tmp_path / "evil.toml"
+    path.write_text(HEAD.replace('"2.0"', extends), encoding="utf-8")
+    with pytest.raises(LayoutError):
+        load_layout(path)
+    assert len(LayoutChoice.at_hand(tmp_path).problems) == 1
+
+
 def test_more_records_of_a_national_cyclic_file_are_allowed(tmp_path: Path) -> None:
     path = tmp_path / "city.toml"
     path.write_text(CITY + "\n[applications.DF02.files.EF07]\nrecords = 9\n", encoding="utf-8")

@@ -94,10 +94,5 @@ class FileReading:
         found = {*self.tags, *self.damaged}
         return [item for item in self.file.items if item.expected and item.tag not in found]
 
-    @property
-    def complete(self) -> bool:
-        """Nothing of it is damaged or was cut off."""
-        return self.refusal is None and not (self.damaged or self.damaged_numbers or self.broken_off)
-
     def value(self, tag: int) -> bytes | None:
         return next((record.value for record in self.records if record.tag == tag), None)

@@ -81,6 +81,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             zh = f"{layout.title}没有文件 {listed}（是否缺少 layout = …？它应在第一个 [ 之前）"
             en = f"no files {listed} in {layout.title_en}; is layout = … missing, which stands before the first [?"
             raise ConfigurationError(f"角色 {self.id}：{zh}", f"persona {self.id}: {en}")
+        self._refuse_unknown_places(layout)
         try:
             applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
         except (OverflowError, TypeError, AttributeError) as error:
@@ -95,6 +96,19 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             algorithm_marker=self.algorithm,
             pin=self.pin,
         )
+
+    def _refuse_unknown_places(self, layout: Layout) -> None:
+        """A misspelt place would change nothing, in silence."""
+        files = {file.path for file in layout.files()}
+        items = {f"{file.path}/{item.name}" for file in layout.files() for item in file.items}
+        applications = {application.id for application in layout.applications}
+        named = {"omit": self.omit - items - files - applications}
+        named |= {"open_files": self.manners.open_files - files, "closed_files": self.manners.closed_files - files}
+        for word, strangers in named.items():
+            if strangers:
+                listed = ", ".join(sorted(strangers))
+                zh, en = f"角色 {self.id}：{word} 中没有 {listed}", f"persona {self.id}: {word}: there is no {listed}"
+                raise ConfigurationError(zh, en)
 
 
 def load_persona(path: Path) -> Persona:

@@ -207,6 +207,16 @@ def test_a_persona_takes_files_from_its_own_folder_only(tmp_path: Path, name: st
     assert refused.returncode == 78 and "旁边没有文件" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    "line",
+    ['omit = ["SSSE/EF06/nmae"]', 'omit = ["DF99"]', '[manners]\nclosed_files = ["ssse/ef06"]'],
+)
+def test_a_place_that_is_none_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "bad.toml").write_text(f'extends = "adult"\ntitle = "t"\ntitle_en = "t"\n{line}\n', "utf-8")
+    refused = run("read", "--reader", "sim:bad.toml", folder=tmp_path)
+    assert refused.returncode == 78 and "没有" in refused.stderr
+
+
 def test_a_persona_that_extends_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('extends = "b"\n', "utf-8")
     (tmp_path / "b.toml").write_text('extends = "a"\n', "utf-8")

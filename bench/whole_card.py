@@ -18,7 +18,6 @@ from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.wire import t0_characters, t0_seconds
 from cardio.card import on_card
 from cardio.contents import file_content
-from cardio.filesystem.layout import Structure
 from cardio.filesystem.manners import FamilyManners, MannersStore
 from cardio.filesystem.visit import Visit
 from cardio.model import ReaderStatus
@@ -47,9 +46,8 @@ def _ours(persona: Persona) -> tuple[Counts, Visit]:
         channel = Channel(_InProcess(persona.card()))
         visit = Visit(manners)
         channel.run(visit.begin())
-        for file in visit.layout.files():
-            if file.structure is not Structure.INTERNAL:
-                channel.run(visit.read(file.path, thorough=True))
+        for file in visit.layout.readable_files():
+            channel.run(visit.read(file.path, thorough=True))
     return channel.counts, visit
 
 

@@ -6,16 +6,15 @@ from datetime import date
 
 from cardio.apdu.atr import Atr
 from cardio.errors import CardGarbledError
-from cardio.filesystem.codes import code_table
 from cardio.filesystem.decoding import decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.numbers import card_number_fault, identity_number_fault, is_citizens_number
-from cardio.filesystem.plan import HOLDER_FILE, SUPPLEMENT
-from cardio.filesystem.visit import ISSUER_FILE, CardContents
-from cardio.model import Card, CardReading, CodedValue, Derived, Holder, Region
-from cardio.remarks import Remarks, coded_value
+from cardio.filesystem.plan import SUPPLEMENT
+from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, CardContents
+from cardio.model import Card, CardReading, CodedValue, Derived, Holder
+from cardio.remarks import Remarks, coded_value, issuing_region
 
 
 def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: bytes, today: date) -> CardReading:
@@ -84,16 +83,12 @@ def _card(contents: CardContents, atr: bytes, values: dict[str, DecodedItem], re
     except CardGarbledError as error:
         remarks.warn("atr", None, error.detail, error.detail_en)
     identification_code = _text(values, "identification_code")
-    region = None
-    if identification_code is not None:
-        code = code_table("regions").look_up(identification_code[:6])
-        region = Region(code=code.code, name=code.label)
     return Card(
         generation=contents.layout.generation,
         algorithm=contents.algorithm,
         atr=atr.hex().upper(),
         historical_bytes=historical_bytes,
-        region=region,
+        region=issuing_region(identification_code),
         identification_code=identification_code,
         card_class=_coded(contents.layout, values, "card_class", remarks),
         spec_version=_text(values, "spec_version"),

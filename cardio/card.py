@@ -20,8 +20,8 @@ from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.conformance_model import ConformanceReport
-from cardio.contents import card_identity, card_tree, file_content, report_files, report_sections
-from cardio.errors import CardGarbledError, CardResetError, NoPhotoError, ReaderBusyError, ReaderTimeoutError
+from cardio.contents import card_identity, card_tree, file_content, photo_content, report_files, report_sections
+from cardio.errors import CardResetError, NoPhotoError, ReaderBusyError, ReaderTimeoutError
 from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
@@ -29,16 +29,15 @@ from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.conformance.card import check_card
 from cardio.filesystem.conformance.structure import check_structure
 from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.layout import File, Layout, Structure
+from cardio.filesystem.layout import File, Layout
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import FamilyManners, MannersStore, family_of
-from cardio.filesystem.photo import recognise_photo
 from cardio.filesystem.reading_binary import Progress
-from cardio.filesystem.visit import ISSUER_FILE, Unlock, Visit
+from cardio.filesystem.visit import Unlock, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
-from cardio.remarks import Remarks, as_error
+from cardio.remarks import Remarks, refusal_error
 
 OPERATION_SECONDS = 9.0
 """How long one basic reading may take in all; people are told within ten seconds."""
@@ -138,7 +137,7 @@ class SocialSecurityCard:
             progress: told after each file: files done, files in all.
         """
         visit = self._begun()
-        readings = self._read_files(_readable(visit.layout), progress=progress)
+        readings = self._read_files(visit.layout.readable_files(), progress=progress)
         return CardDump(
             reader=self._reader.name,
             simulated=self._reader.simulated,
@@ -149,7 +148,7 @@ class SocialSecurityCard:
     def tree(self, *, progress: Progress | None = None) -> CardTree:
         """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
         visit = self._begun()
-        self._read_files(_readable(visit.layout), limit=1, progress=progress)
+        self._read_files(visit.layout.readable_files(), limit=1, progress=progress)
         return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated)
 
     def report(self, name: str, *, progress: Progress | None = None) -> Report:
@@ -174,17 +173,24 @@ class SocialSecurityCard:
 
     def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
         """The card against its layout: what passed, what failed, what cannot be tested and why."""
-        # What other cards taught must not judge this one.
-        self._visit = self._new_visit(FamilyManners())
-        layout = self._visit.layout
-        readings = {r.file.path: r for r in self._read_files(_readable(layout), to_the_end=True, progress=progress)}
-        self._visit = None
+        layout, without_rights = self._survey(None, progress)
+        # The controls are judged by what opens without a right, the contents by what the rights at hand open.
+        with_rights = without_rights if self._unlock is None else self._survey(self._unlock, progress)[1]
         book = Book()
         check_structure(layout, (), book)
-        check_card(layout, readings, readings, today or date.today(), book)
-        return ConformanceReport(
-            subject=self._reader.name, layout=layout.title, generation=layout.generation, checks=tuple(book.checks)
-        )
+        check_card(layout, without_rights, with_rights, today or date.today(), book)
+        return ConformanceReport.of(self._reader.name, layout.title, layout.generation, book.checks)
+
+    def _survey(self, unlock: Unlock | None, progress: Progress | None) -> tuple[Layout, dict[str, FileReading]]:
+        """Every file to its end, by a visit of its own: what other cards taught must not judge this one."""
+        self._visit = None  # another application will be current than a visit counts on
+        visit = self._new_visit(FamilyManners(), unlock)
+        files = visit.layout.readable_files()
+        for number, file in enumerate(files, 1):
+            self._channel.run(visit.read(file.path, thorough=True, to_the_end=True))
+            if progress is not None:
+                progress(number, len(files))
+        return visit.layout, visit.contents.files
 
     def photo(self, *, progress: Progress | None = None) -> Photo:
         """The holder's photo.
@@ -199,28 +205,13 @@ class SocialSecurityCard:
         if file is None:
             raise NoPhotoError(f"{layout.title}没有照片文件", "cards of this generation have no photo file")
         reading = self._read_file(file, progress=progress)
-        remarks = Remarks()
-        remarks.refused(layout, reading)
-        if reading.absent:
+        refusal = None if reading.absent else refusal_error(layout, reading)
+        if refusal is not None:
+            raise refusal
+        photo = photo_content(reading)
+        if photo is None:
             raise NoPhotoError()
-        for unread in remarks.unread:
-            raise as_error(unread)
-        shape = recognise_photo(reading.content)
-        if shape is None:
-            raise NoPhotoError()
-        remarks.read(reading, [])
-        if not shape.whole:
-            remarks.warn(
-                "incomplete-photo", None, "照片没有结束标志，可能不完整", "the photo has no end: it may be cut"
-            )
-        return Photo(
-            media_type=shape.media_type,
-            width=shape.width,
-            height=shape.height,
-            size=shape.size,
-            data=reading.content[: shape.size],
-            warnings=tuple(remarks.warnings),
-        )
+        return photo
 
     def values(self, address: Address) -> str:
         """What stands at a national address (``SSSEEF05|01|07|$``), in the same shape.
@@ -233,11 +224,9 @@ class SocialSecurityCard:
         readings = {}
         for part in address.parts:
             reading = readings[part.file] = self._read_file(layout.required_file(part.file))
-            remarks = Remarks()
-            remarks.refused(layout, reading)
-            if not reading.empty:
-                for unread in remarks.unread:
-                    raise as_error(unread)
+            refusal = None if reading.empty else refusal_error(layout, reading)
+            if refusal is not None:
+                raise refusal
         return answer(address, readings)
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
@@ -254,43 +243,27 @@ class SocialSecurityCard:
     def _begun(self) -> Visit:
         """The visit to this card, begun when it is first needed."""
         if self._visit is None:
-            self._visit = self._new_visit(self._store.load(self._family, date.today()))
+            self._visit = self._new_visit(self._store.load(self._family, date.today()), self._unlock)
         return self._visit
 
-    def _new_visit(self, manners: FamilyManners) -> Visit:
-        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, unlock=self._unlock)
+    def _new_visit(self, manners: FamilyManners, unlock: Unlock | None) -> Visit:
+        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, unlock=unlock)
         self._channel.run(visit.begin())
-        if visit.contents.files[ISSUER_FILE].nonsense:
-            if self._channel.run(visit.read(plan.HOLDER_FILE)).nonsense:
-                raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
+        self._channel.run(visit.refuse_nonsense())
         return visit
 
-    def _read_file(
-        self,
-        file: File,
-        *,
-        limit: int | None = None,
-        to_the_end: bool = False,
-        progress: Progress | None = None,
-    ) -> FileReading:
+    def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
         visit = self._begun()
-        step = visit.read(file.path, thorough=True, limit=limit, to_the_end=to_the_end, progress=progress)
-        result = self._channel.run(step)
-        if not to_the_end:
-            self._store.save(self._family, visit.manners)
-        return result
+        reading = self._channel.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
+        self._store.save(self._family, visit.manners)
+        return reading
 
     def _read_files(
-        self,
-        files: Collection[File],
-        *,
-        limit: int | None = None,
-        to_the_end: bool = False,
-        progress: Progress | None = None,
+        self, files: Collection[File], *, limit: int | None = None, progress: Progress | None = None
     ) -> list[FileReading]:
         readings = []
         for number, file in enumerate(files, 1):
-            readings.append(self._read_file(file, limit=limit, to_the_end=to_the_end))
+            readings.append(self._read_file(file, limit=limit))
             if progress is not None:
                 progress(number, len(files))
         return readings
@@ -303,10 +276,6 @@ class SocialSecurityCard:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _readable(layout: Layout) -> list[File]:
-    return [file for file in layout.files() if file.structure is not Structure.INTERNAL]
 
 
 def on_card(

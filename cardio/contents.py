@@ -13,31 +13,29 @@ from cardio.file_model import (
     FileContent,
     FileEntry,
     ItemContent,
+    Photo,
     RecordContent,
     Section,
     SourcedItem,
     Total,
 )
-from cardio.filesystem.codes import code_table
 from cardio.filesystem.decoding import DecodedRecord, decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import File, Item, Kind, Layout, Structure
+from cardio.filesystem.photo import recognise_photo
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, text_of
-from cardio.model import CodedValue, Region
-from cardio.remarks import Remarks, coded_value
-
-_REGION_DIGITS = 6
+from cardio.model import CodedValue
+from cardio.remarks import Remarks, coded_value, issuing_region
 
 
 def card_identity(contents: CardContents) -> CardIdentity:
     """Which card it is, from its issuer's file."""
     code = text_of(contents.files[ISSUER_FILE], "identification_code")
-    region = code_table("regions").look_up(code[:_REGION_DIGITS]) if code else None
     return CardIdentity(
         generation=contents.layout.generation,
         layout=contents.layout.title,
-        region=Region(code=region.code, name=region.label) if region else None,
+        region=issuing_region(code),
         identification_code=code,
     )
 
@@ -107,6 +105,29 @@ def _value(layout: Layout, decoded: DecodedItem, remarks: Remarks) -> object:
     if value is None or decoded.item.codes is None:
         return value
     return coded_value(layout, decoded.item, value, remarks)
+
+
+def photo_content(reading: FileReading) -> Photo | None:
+    """The photo that a file holds, None where it holds none.
+
+    Raises:
+        DecodeError: what it holds is no photo.
+    """
+    shape = recognise_photo(reading.content)
+    if shape is None:
+        return None
+    remarks = Remarks()
+    remarks.read(reading, [])
+    if not shape.whole:
+        remarks.warn("incomplete-photo", None, "照片没有结束标志，可能不完整", "the photo has no end: it may be cut")
+    return Photo(
+        media_type=shape.media_type,
+        width=shape.width,
+        height=shape.height,
+        size=shape.size,
+        data=reading.content[: shape.size],
+        warnings=tuple(remarks.warnings),
+    )
 
 
 # -- the tree -----------------------------------------------------------------------------------

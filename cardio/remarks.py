@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, FileUnreadableError
+from cardio.filesystem.codes import REGION_DIGITS, code_table
 from cardio.filesystem.decoding import DecodedRecord
 from cardio.filesystem.file_reading import NONSENSE, FileReading
 from cardio.filesystem.items import DecodedItem, HiddenCharacters, PartialDate
 from cardio.filesystem.layout import File, Format, Item, Layout, Structure
-from cardio.model import CodedValue, Unread, Warning
+from cardio.model import CodedValue, Region, Unread, Warning
 
 _NO_PSAM = -2201
 _REMEDIES = {
@@ -201,7 +202,7 @@ class Remarks:
                     self.miss(file.path, "missing", zh, en, item=lacking.name)
 
 
-def as_error(unread: Unread) -> CardioError:
+def _as_error(unread: Unread) -> CardioError:
     """The error that an unread file is, where nothing but that file was wanted."""
     kind = AccessNotGrantedError if unread.reason.startswith("needs-") else FileUnreadableError
     error = kind(
@@ -214,6 +215,21 @@ def as_error(unread: Unread) -> CardioError:
 def _name(file: File, tag: int) -> str:
     item = file.item(tag)
     return item.name if item else f"{tag:02X}"
+
+
+def issuing_region(identification_code: str | None) -> Region | None:
+    """The region that a 卡识别码 begins with."""
+    if identification_code is None:
+        return None
+    code = code_table("regions").look_up(identification_code[:REGION_DIGITS])
+    return Region(code=code.code, name=code.label)
+
+
+def refusal_error(layout: Layout, reading: FileReading) -> CardioError | None:
+    """The error that a refused file is, where nothing but that file was wanted."""
+    remarks = Remarks()
+    remarks.refused(layout, reading)
+    return _as_error(remarks.unread[0]) if remarks.unread else None
 
 
 def coded_value(layout: Layout, item: Item, value: object, remarks: Remarks) -> CodedValue:

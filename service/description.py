@@ -28,7 +28,7 @@ def describe_truly(app: FastAPI) -> None:
             app.openapi_schema = _description(app)
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI would have it done
 
 
 def _description(app: FastAPI) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cardio.errors import CannotWriteError, UsageError
+from cardio.filesystem.codes import REGION_DIGITS
 from cardio.filesystem.layout import File, Item, Layout
 from cardio.filesystem.layout_choice import Expansion
 from cardio.filesystem.layout_file import layout_of, load_layout
 from simulators.personas import Persona, find_persona
 
-_REGION_DIGITS = 6
 _EXAMPLES = {
     "date": "1990-01-31",
     "time": "2026-01-31T09:30:00",
@@ -67,7 +67,7 @@ def _lines(persona: Persona, path: Path, expansion: Expansion | None) -> Iterato
     if expansion is not None:
         code = str(persona.files["SSSE/EF05"]["identification_code"])
         yield '[files."SSSE/EF05"]   # 发卡地区 / the issuing region'
-        yield f'identification_code = "{expansion.regions[0].ljust(_REGION_DIGITS, "0")}{code[_REGION_DIGITS:]}"'
+        yield f'identification_code = "{expansion.regions[0].ljust(REGION_DIGITS, "0")}{code[REGION_DIGITS:]}"'
         yield ""
     yield '[files."SSSE/EF06"]'
     yield f"name = {json.dumps(str(holder.get('name', '测试')), ensure_ascii=False)}"

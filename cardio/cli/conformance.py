@@ -47,19 +47,17 @@ def _report(options: Namespace, output: Output) -> ConformanceReport:
     from cardio.filesystem.conformance.book import Book
     from cardio.filesystem.conformance.structure import check_structure
     from cardio.filesystem.layout_choice import Expansion
-    from cardio.filesystem.layout_file import extended, inspect_layout
+    from cardio.filesystem.layout_file import extended_layouts, inspect_layout, read_toml
 
     if options.layout is None:
         raise UsageError("--no-card 须与 --layout 同用", "--no-card needs --layout")
-    text = options.layout.read_text(encoding="utf-8-sig") if options.layout.exists() else ""
-    generations = Expansion.at(options.layout).generations if extended(options.layout) else (None,)
+    text, document = read_toml(options.layout)
+    generations = Expansion.at(options.layout).generations if extended_layouts(document) else (None,)
     book = Book()
     for generation in generations:
         layout, faults = inspect_layout(options.layout, generation=generation)
         check_structure(layout, faults, book, text=text)
-    return ConformanceReport(
-        subject=str(options.layout), layout=layout.title, generation=layout.generation, checks=tuple(book.checks)
-    )
+    return ConformanceReport.of(str(options.layout), layout.title, layout.generation, book.checks)
 
 
 def print_conformance(report: ConformanceReport, output: Output, *, everything: bool) -> None:

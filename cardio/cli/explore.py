@@ -14,10 +14,12 @@ from cardio.cli.command import add_reader_argument
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
+    from cardio.apdu.trace import Exchange, Trace
     from cardio.card import SocialSecurityCard
     from cardio.file_model import ItemContent
     from cardio.filesystem.layout_choice import LayoutChoice
-    from cardio.model import Unread, Warning
+    from cardio.model import CodedValue, Unread, Warning
+    from cardio.readers.base import Reader
 
 Result = TypeVar("Result")
 
@@ -37,8 +39,8 @@ def add_card_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def chosen_layouts(options: Namespace) -> LayoutChoice:
-    """The layouts that ``--layout`` means, or those at hand.
+def chosen_layouts(options: Namespace, output: Output) -> LayoutChoice:
+    """The layouts that ``--layout`` means, or those at hand; which of the user's own are left out is noted.
 
     Raises:
         LayoutError: the file is wrong.
@@ -46,7 +48,12 @@ def chosen_layouts(options: Namespace) -> LayoutChoice:
     from cardio.filesystem.layout_choice import LayoutChoice
     from cardio.filesystem.layout_file import load_layout
 
-    return LayoutChoice(only=load_layout(options.layout)) if options.layout else LayoutChoice.at_hand()
+    if options.layout:
+        return LayoutChoice(only=load_layout(options.layout))
+    layouts = LayoutChoice.at_hand()
+    for problem in layouts.problems:
+        output.note(f"注意 warning 结构文件未采用 a layout is left out：{problem.detail} / {problem.detail_en}")
+    return layouts
 
 
 def work_on_card(options: Namespace, output: Output, work: Callable[[SocialSecurityCard], Result]) -> Result:
@@ -55,24 +62,20 @@ def work_on_card(options: Namespace, output: Output, work: Callable[[SocialSecur
     Raises:
         CardioError: as `cardio.card.on_card` says.
     """
-    from cardio.apdu.trace import Exchange
     from cardio.card import on_card
     from cardio.cli.sources import find_reader
 
     reader = find_reader(options.reader)
+    return on_card(reader, work, layouts=chosen_layouts(options, output), trace=trace_on(options, output, reader))
+
+
+def trace_on(options: Namespace, output: Output, reader: Reader) -> Trace | None:
+    """Shows each exchange where ``--trace`` is given; its data only of software cards."""
 
     def show(exchange: Exchange) -> None:
         output.note(exchange.line(with_data=reader.simulated))
 
-    layouts = chosen_layouts(options)
-    note_problems(output, layouts)
-    return on_card(reader, work, layouts=layouts, trace=show if options.trace else None)
-
-
-def note_problems(output: Output, layouts: LayoutChoice) -> None:
-    """Which of the user's own layouts are left out: the cards of their regions are read as the nation's."""
-    for problem in layouts.problems:
-        output.note(f"注意 warning 结构文件未采用 a layout is left out：{problem.detail} / {problem.detail_en}")
+    return show if options.trace else None
 
 
 def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
@@ -97,13 +100,18 @@ def value_text(item: ItemContent) -> str:
     if value is None:
         return "—"
     if isinstance(value, CodedValue):
-        words = " ".join(word for word in (value.label, value.label_en) if word)
-        return f"{words or '?'} ({value.code})"
+        return coded_text(value)
     if isinstance(value, int):
         return number_text(value, item.unit)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     return str(value)
+
+
+def coded_text(coded: CodedValue) -> str:
+    """A code's words, and the code."""
+    words = " ".join(word for word in (coded.label, coded.label_en) if word)
+    return f"{words or '?'} ({coded.code})"
 
 
 def number_text(value: int, unit: str | None) -> str:

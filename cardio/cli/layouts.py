@@ -19,30 +19,26 @@ def _run(options: Namespace, output: Output) -> int:
     if options.page is not None:
         return _page(options.page, output)
     from cardio.errors import LayoutError
-    from cardio.filesystem.layout_choice import Expansion, shipped_expansions, user_folder
+    from cardio.filesystem.layout_choice import LayoutChoice, user_folder
     from cardio.filesystem.layout_file import GENERATIONS, layout_of, load_layout
 
-    rows = [("地区 regions", "代 gen.", "名称 title", "文件 file")]
-    rows += [("全国 national", str(g), layout_of(g).title, layout_of(g).origin) for g in GENERATIONS]
-    listed: list[dict[str, object]] = [
-        {"regions": [], "generation": g, "title": layout_of(g).title, "file": layout_of(g).origin} for g in GENERATIONS
-    ]
-    problems: list[LayoutError] = []
-    own = [*sorted(user_folder().glob("*.toml")), *(expansion.path for expansion in shipped_expansions())]
-    for path in own:
+    choice = LayoutChoice.at_hand()
+    layouts = [layout_of(generation) for generation in GENERATIONS]
+    problems = list(choice.problems)
+    for expansion in choice.expansions:
         try:
-            expansion = Expansion.at(path)
-            for generation in expansion.generations:
-                layout = load_layout(path, generation=generation)
-                rows.append(("、".join(expansion.regions), str(generation), layout.title, str(path)))
-                whose = {"regions": list(expansion.regions), "generation": generation}
-                listed.append({**whose, "title": layout.title, "file": str(path)})
+            layouts += [load_layout(expansion.path, generation=generation) for generation in expansion.generations]
         except LayoutError as error:
             problems.append(error)
-            rows.append(("✗", "", error.title, str(path)))
     if output.as_json:
+        listed = [
+            {"regions": list(one.regions), "generation": one.generation, "title": one.title, "file": one.origin}
+            for one in layouts
+        ]
         output.document({"folder": str(user_folder()), "layouts": listed, "problems": [p.detail for p in problems]})
     else:
+        rows = [("地区 regions", "代 gen.", "名称 title", "文件 file")]
+        rows += [("、".join(o.regions) or "全国 national", str(o.generation), o.title, o.origin) for o in layouts]
         output.table(rows)
         output.text(f"\n自己的结构文件放在 put your own into: {user_folder()}")
         for problem in problems:

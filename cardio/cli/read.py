@@ -8,50 +8,39 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cardio.cli.command import DONE, Command, add_reader_argument
-from cardio.cli.explore import note_problems, note_unread, progress_on
+from cardio.cli.command import DONE, Command
+from cardio.cli.explore import add_card_arguments, chosen_layouts, coded_text, note_unread, progress_on, trace_on
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
     from cardio.apdu.trace import Trace
     from cardio.errors import CardioError
+    from cardio.filesystem.layout_choice import LayoutChoice
     from cardio.model import CardReading, CodedValue
     from cardio.readers.base import Reader
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    add_reader_argument(parser)
+    add_card_arguments(parser)
     parser.add_argument(
         "--driver", action="store_true", help="输出全国接口的 11 项字符串 / the national 11-field string instead"
     )
     parser.add_argument(
         "--basic", action="store_true", help="只读 EF05 和 EF06，不读公共应用 / only EF05 and EF06, nothing of DF01"
     )
-    parser.add_argument(
-        "--trace",
-        action="store_true",
-        help="在标准错误输出逐条命令；软件卡含数据 / show each command on stderr, with data only of software cards",
-    )
     parser.add_argument("--photo", metavar="FILE", type=Path, help="同时把照片存入文件 / also save the photo to a file")
 
 
 def _run(options: Namespace, output: Output) -> int:
-    from cardio.apdu.trace import Exchange
     from cardio.card import read_card
     from cardio.cli.sources import find_reader
     from cardio.driver import basic_string
-    from cardio.filesystem.layout_choice import LayoutChoice
 
     reader = find_reader(options.reader)
 
-    def show(exchange: Exchange) -> None:
-        output.note(exchange.line(with_data=reader.simulated))
-
-    trace = show if options.trace else None
-    layouts = LayoutChoice.at_hand()
-    note_problems(output, layouts)
+    trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
     reading = read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts)
-    no_photo = _save_photo(reader, options.photo, output, trace) if options.photo is not None else None
+    no_photo = _save_photo(reader, options.photo, output, trace, layouts) if options.photo is not None else None
     if options.driver:
         text = basic_string(reading)
         if output.as_json:
@@ -70,7 +59,9 @@ def _run(options: Namespace, output: Output) -> int:
     return DONE
 
 
-def _save_photo(reader: Reader, path: Path, output: Output, trace: Trace | None) -> CardioError | None:
+def _save_photo(
+    reader: Reader, path: Path, output: Output, trace: Trace | None, layouts: LayoutChoice
+) -> CardioError | None:
     """Saves the photo, readable by its owner only: it is somebody's face. What the card keeps back is no error of
     the reading, and is given back.
 
@@ -80,8 +71,9 @@ def _save_photo(reader: Reader, path: Path, output: Output, trace: Trace | None)
     from cardio.card import on_card
     from cardio.errors import AccessNotGrantedError, CannotWriteError, DecodeError, FileUnreadableError, NoPhotoError
 
+    show = progress_on(output, "读取照片 photo")
     try:
-        photo = on_card(reader, lambda card: card.photo(progress=progress_on(output, "读取照片 photo")), trace=trace)
+        photo = on_card(reader, lambda card: card.photo(progress=show), trace=trace, layouts=layouts)
     except (AccessNotGrantedError, FileUnreadableError, NoPhotoError, DecodeError) as error:
         return error
     try:
@@ -134,10 +126,7 @@ def print_reading(reading: CardReading, output: Output) -> None:
 
 
 def _words(coded: CodedValue | None) -> str:
-    if coded is None:
-        return "—"
-    words = " ".join(word for word in (coded.label, coded.label_en) if word)
-    return f"{words or '?'} ({coded.code})"
+    return "—" if coded is None else coded_text(coded)
 
 
 def _years(age: int | None) -> str:

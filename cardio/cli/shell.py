@@ -179,7 +179,7 @@ def _history(output: Output) -> History:
 def _run(options: Namespace, output: Output) -> int:
     from cardio.cli.sources import find_reader
 
-    reader, layouts = find_reader(options.reader), chosen_layouts(options)
+    reader, layouts = find_reader(options.reader), chosen_layouts(options, output)
     with Session(reader, layouts, output, tracing=options.trace) as session:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
             return Shell(session).converse()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from cardio.errors import UsageError
+from cardio.filesystem.address import file_path
 from cardio.filesystem.layout import Item, Layout
 
 _LISTED = 12
@@ -73,9 +73,6 @@ def _listed(found: Iterable[Named]) -> tuple[str, str]:
     )
 
 
-_FILE = re.compile(r"(SSSE|MF|3F00|DF[0-9A-F]{2})/?(EF[0-9A-F]{2})", re.IGNORECASE)
-
-
 def file_named(layout: Layout, wanted: str) -> str:
     """The path of a file that a person names: by path, by title, or by a part of one.
 
@@ -83,10 +80,9 @@ def file_named(layout: Layout, wanted: str) -> str:
         NoSuchFileError: the path is of no file.
         UsageError: the name fits none, or several.
     """
-    written = _FILE.fullmatch(wanted.strip())
-    if written is not None:
-        application = "SSSE" if written[1].upper() in ("MF", "3F00") else written[1].upper()
-        return layout.required_file(f"{application}/{written[2].upper()}").path
+    path = file_path(wanted)
+    if path is not None:
+        return layout.required_file(path).path
     for application in layout.applications:
         if wanted.strip().upper() == application.id:
             zh, en = _listed(files_of(layout, application.id))

@@ -86,6 +86,12 @@ def _file_address(part: str, text: str) -> FileAddress:
     return FileAddress(name.strip(), f"{application}/{named[2]}", record, tuple(items))
 
 
+def file_path(written: str) -> str | None:
+    """The path of a file by any of its names (``SSSEEF05``, ``3F00EF05``, ``mf/ef05``); None where it is none."""
+    named = _FILE.fullmatch(written.strip().upper())
+    return None if named is None or named[3] else f"{_SYNONYMS.get(named[1], named[1])}/{named[2]}"
+
+
 def _not_an_address(text: str, zh: str, en: str) -> UsageError:
     return UsageError(f"地址“{text}”：{zh}", f"the address {text!r}: {en}")
 

@@ -17,6 +17,10 @@ _UNNAMED_UNIT = re.compile(r"[1-9]\d(?:(?:01|02|90)00|\d\d01)")
 _FOLDER = files("cardio.filesystem") / "codes"
 
 
+REGION_DIGITS = 6
+"""A region code (GB/T 2260); a 卡识别码 begins with the issuing region's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A code with its words; both are None where the table does not know the code."""

@@ -9,9 +9,9 @@ from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem, decode_item, decode_part, revised_item, unknown_item
 from cardio.filesystem.layout import File, Item
 from cardio.filesystem.structures import split_parts
-from cardio.filesystem.text import join_split_text
+from cardio.filesystem.text import is_fill, join_split_text
 
-_BLANK = (b"", b"\x00", b"\xff")
+_BLANK = b"\x00\xff"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,7 +72,7 @@ def _untagged(file: File, number: int, raw: bytes) -> DecodedRecord:
         return DecodedRecord(number, (decode_item(file.items[0], raw),))
     split = split_parts(raw, [item.record_length for item in file.items])
     # An issuer may have written every field empty: 00 in text and bytes, F in digits.
-    blank = all(part.count(part[:1]) == len(part) and part[:1] in _BLANK for part in split)
+    blank = all(is_fill(part, _BLANK) for part in split)
     parts = zip(file.items, split, strict=True)
     decoded = (DecodedItem(item, part, None) if blank else decode_part(item, part) for item, part in parts)
     return DecodedRecord(number, tuple(decoded))

@@ -14,7 +14,7 @@ from typing import Any
 from cardio.errors import DecodeError, UsageError
 from cardio.filesystem.layout import Format, Item, Kind, Variant
 from cardio.filesystem.structures import split_chain, split_parts
-from cardio.filesystem.text import FILL, decode_text, encode_text, ends_within_character, trim
+from cardio.filesystem.text import FILL, decode_text, encode_text, ends_within_character, is_fill, trim
 
 Value = str | int | date | datetime
 _TIME, _TIME_DIGITS, _MONTH_DIGITS = "%Y%m%d%H%M%S", 14, 6
@@ -150,7 +150,7 @@ def _codec_of(item: Item) -> _Codec:
 def _is_empty(item: Item, raw: bytes) -> bool:
     """Nothing but fill: 00 or FF, and blanks where blanks cannot be a value."""
     fills = FILL if item.format is Format.AN or item.kind is Kind.DATE else FILL[:2]
-    return item.format is not Format.B and (not raw or (raw[0] in fills and raw.count(raw[0]) == len(raw)))
+    return item.format is not Format.B and is_fill(raw, fills)
 
 
 def decode_value(item: Item, raw: bytes) -> Value | None:
@@ -279,8 +279,7 @@ def _chain(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | Non
     chain, rest = split_chain(raw)
     by_tag = {inner.tag: inner for inner in item.items}
     inside = [decode_item(by_tag.get(tag) or unknown_item(tag, len(value)), value) for tag, value in chain]
-    filled = not rest or (rest[0] in FILL and rest.count(rest[0]) == len(rest))
-    if chain and filled:
+    if chain and is_fill(rest):
         return inside, None
     return inside, DecodeError("内部数据项在中途截断", "the chain of items inside ends in the middle")
 

@@ -140,6 +140,8 @@ class Item:
     """The rule that its check digit follows."""
     fixed: tuple[Length, HexBytes] | None = None
     """Bytes that are the same on every card, and where they begin."""
+    past: bool = False
+    """A date that cannot lie in the future."""
     not_before: str | None = None
     """The date beside it that it may not come before."""
     variants: tuple[Variant, ...] = ()
@@ -350,6 +352,10 @@ class Layout:
     def files(self) -> Iterator[File]:
         for application in self.applications:
             yield from application.files
+
+    def readable_files(self) -> list[File]:
+        """All that a command can read."""
+        return [file for file in self.files() if not file.internal]
 
     def file(self, path: str) -> File | None:
         return next((file for file in self.files() if file.path == path), None)

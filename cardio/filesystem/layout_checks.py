@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from unicodedata import category
 
 from cardio.apdu.command import SHORT_MAXIMUM
-from cardio.errors import LayoutError
 from cardio.filesystem.access import PIN
 from cardio.filesystem.codes import CodeTable, code_table, table_names
 from cardio.filesystem.layout import File, Format, Item, Kind, Layout, Structure
+from cardio.filesystem.layout_fault import Fault
 
 _FORMATS_OF_KINDS: dict[Kind, set[Format | tuple[Format, int]]] = {
     Kind.DATE: {(Format.CN, 4)},
@@ -29,62 +27,6 @@ RECORD_MAXIMUM = 0x7F
 """The longest value of a record: its length is one byte below 80 hex."""
 _SFI_MAXIMUM = 30
 _CONTROL = frozenset({"Cc", "Cf", "Zl", "Zp"})
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule for local expansion (V2.0 §6)."""
-
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a layout, and where: ``DF04/EF05/medical_region``."""
-
-    place: str
-    zh: str
-    en: str
-    rule: Rule | None = None
-    """The rule for local expansion that it breaks."""
-
-    def error(self, path: Path, text: str | None = None) -> LayoutError:
-        """As an error that names file, line, place and rule."""
-        if text is None:
-            text = path.read_text(encoding="utf-8")
-        line = line_of(text, self.place)
-        where = path.name if line is None else f"{path.name}:{line}"
-        rule = f"（V2.0 §6：{self.rule.zh}）" if self.rule else ""
-        rule_en = f" (V2.0 §6: {self.rule.en})" if self.rule else ""
-        return LayoutError(f"{where}：{self.place}：{self.zh}{rule}", f"{where}: {self.place}: {self.en}{rule_en}")
-
-
-def line_of(text: str, place: str) -> int | None:
-    """The line of a layout file that speaks of a place: of its application, its file, or its item in it."""
-    steps = [step for step in re.split(r"[/ ]", place) if step]
-    lines = text.splitlines()
-    found = None
-    for header in (r"\[applications\.{0}\.files\.{1}\]", r"\[(?:applications|keys|codes|topics)\.{0}\b"):
-        needed = 2 if "{1}" in header else 1
-        if len(steps) >= needed:
-            pattern = re.compile(header.format(*map(re.escape, steps[:needed])))
-            found = next((number for number, line in enumerate(lines, 1) if pattern.match(line.strip())), None)
-            if found is not None:
-                rest = steps[needed:]
-                break
-    if found is None:
-        word = re.compile(rf"^{re.escape(steps[0])}\b") if steps else None
-        return next((n for n, line in enumerate(lines, 1) if word is not None and word.match(line)), None)
-    for step in rest:
-        names_it = re.compile(rf'name = "{re.escape(step)}"|^\s*{re.escape(step)} = |tag = "{re.escape(step)}"')
-        for number in range(found, len(lines) + 1):
-            if number > found and lines[number - 1].startswith("["):
-                break
-            if names_it.search(lines[number - 1]):
-                found = number
-                break
-    return found
 
 
 def layout_faults(layout: Layout) -> list[Fault]:
@@ -192,7 +134,7 @@ def _file_faults(file: File) -> Iterator[Fault]:
         yield Fault(file.path, "缺少记录数 records", "a file of equal records needs their number")
     if equal and file.has_tags and len(file.items) != 1:
         yield Fault(file.path, "定长记录若有标签，只有一个数据项", "equal records that have a tag have one item")
-    if file.structure in (Structure.VARIABLE, *((Structure.CYCLIC, Structure.FIXED))) and not file.items:
+    if (equal or file.structure is Structure.VARIABLE) and not file.items:
         yield Fault(file.path, "没有数据项", "there are no items")
     for item in file.items:
         place = f"{file.path}/{item.name}"

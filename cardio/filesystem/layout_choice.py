@@ -9,7 +9,15 @@ from pathlib import Path
 
 from cardio.errors import LayoutError
 from cardio.filesystem.layout import Layout
-from cardio.filesystem.layout_file import SHIPPED, extended, generation_of, layout_of, load_layout, read_toml
+from cardio.filesystem.layout_file import (
+    GENERATIONS,
+    SHIPPED,
+    extended_layouts,
+    generation_of,
+    layout_of,
+    load_layout,
+    read_toml,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,8 @@ class Expansion:
                 f"{path.name}：regions 应列出行政区划代码的前几位",
                 f"{path.name}: regions must list the first digits of region codes",
             )
-        named = extended(path)
-        generations = tuple(int(name[0]) for name in named if name in ("1.0", "2.0", "3.0"))
+        named = extended_layouts(document)
+        generations = tuple(generation for generation in GENERATIONS if f"{generation}.0" in named)
         if not generations:
             raise LayoutError(f'{path.name}：extends 应为 "2.0" 等', f'{path.name}: extends must be "2.0" or the like')
         return cls(path, tuple(regions), generations)

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from cardio.errors import LayoutError
 from cardio.filesystem.codes import make_table
 from cardio.filesystem.layout import Application, File, Format, Item, Key, Kind, Layout, Topic, Variant
-from cardio.filesystem.layout_checks import Fault, layout_faults
+from cardio.filesystem.layout_checks import layout_faults
+from cardio.filesystem.layout_fault import Fault
 from cardio.filesystem.local_expansion import breaches
 
 GENERATIONS = (1, 2, 3)
@@ -65,7 +66,7 @@ def inspect_layout(path: Path, *, generation: int | None = None) -> tuple[Layout
     Raises:
         LayoutError: unreadable, or unknown words.
     """
-    text, own = read_toml(path)
+    _, own = read_toml(path)
     try:
         base = _base(path, own, generation)
         faults = breaches(base, own) if base is not None and path.parent != SHIPPED else []
@@ -84,20 +85,16 @@ def inspect_layout(path: Path, *, generation: int | None = None) -> tuple[Layout
         found = sorted(
             error.errors(), key=lambda one: one["type"] not in ("extra_forbidden", "unexpected_keyword_argument")
         )[0]
-        raise Fault(_place(prepared, found["loc"]), *_words(found)).error(path, text) from error
+        raise Fault(_place(prepared, found["loc"]), *_words(found)).error(path) from error
     return layout, [*faults, *layout_faults(layout)]
 
 
-def extended(path: Path) -> tuple[str, ...]:
-    """The names of the layouts that a file extends, as it says.
+def extended_layouts(document: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the layouts that a document extends, as it says.
 
     Raises:
-        LayoutError: the file cannot be read.
+        LayoutError: it says something else.
     """
-    return _extended(read_toml(path)[1])
-
-
-def _extended(document: dict[str, Any]) -> tuple[str, ...]:
     named = document.get("extends", ())
     listed = (named,) if isinstance(named, str) else named
     if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
@@ -131,7 +128,7 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _base(path: Path, own: dict[str, Any], generation: int | None) -> dict[str, Any] | None:
     """The document that a file extends, itself with all that it extends."""
-    named = _extended(own)
+    named = extended_layouts(own)
     if not named:
         return None
     wanted = f"{generation}.0" if generation is not None and len(named) > 1 else named[0]

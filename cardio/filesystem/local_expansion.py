@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cardio.apdu.status_word import Meaning
 from cardio.filesystem.codes import table_names
-from cardio.filesystem.layout_checks import Fault, Rule
+from cardio.filesystem.layout_fault import Fault
 
 FIRST_LOCAL_APPLICATION = 0xDF0A
 FIRST_LOCAL_FILE = 0xEF0C
 _ENVIRONMENT = "SSSE"
 _SAYS_NOTHING_OF_THE_CARD = {"note", "source", "confidence"}
 
-UNTOUCHED = Rule(
+UNTOUCHED = Meaning(
     "国家规范的应用、文件、数据项标识不得更改或挪用", "the specification's own may not be changed or reused"
 )
-NEW_APPLICATIONS = Rule("地方应用从 DF0A 起", "a region's applications begin at DF0A")
-NEW_FILES = Rule("地方文件从 EF0C 起", "a region's files begin at EF0C")
-ENVIRONMENT_ITEMS = Rule("SSSE 下国家文件不得增加数据项", "no items may be added to the national files in SSSE")
-CYCLIC_ITEMS = Rule("循环文件可增加记录，不得增加数据项", "cyclic files may get records, but no items")
-RESERVED_FILES = Rule("预留文件留待国家使用", "reserved files wait for national use")
+NEW_APPLICATIONS = Meaning("地方应用从 DF0A 起", "a region's applications begin at DF0A")
+NEW_FILES = Meaning("地方文件从 EF0C 起", "a region's files begin at EF0C")
+ENVIRONMENT_ITEMS = Meaning("SSSE 下国家文件不得增加数据项", "no items may be added to the national files in SSSE")
+CYCLIC_ITEMS = Meaning("循环文件可增加记录，不得增加数据项", "cyclic files may get records, but no items")
+RESERVED_FILES = Meaning("预留文件留待国家使用", "reserved files wait for national use")
 RULES = (UNTOUCHED, NEW_APPLICATIONS, NEW_FILES, ENVIRONMENT_ITEMS, CYCLIC_ITEMS, RESERVED_FILES)
 
 

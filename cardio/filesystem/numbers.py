@@ -40,6 +40,20 @@ def is_citizens_number(number: str) -> bool:
     return identity_number_fault(number) is None and number[0] in "123456"
 
 
+SEX_CODES = ("2", "1")
+"""Female and male (GB/T 2261.1): the seventeenth digit is even, or odd."""
+
+
+def birth_digits(number: str) -> str:
+    """The date of birth in a citizen's number, YYYYMMDD."""
+    return number[6:14]
+
+
+def sex_code(number: str) -> str:
+    """The sex in a citizen's number (its seventeenth digit), as GB/T 2261.1 writes it."""
+    return SEX_CODES[int(number[16]) % 2]
+
+
 def card_check_character(first8: str) -> str:
     """The ninth character of a card number: weights 3 7 9 10 5 8 4 2, modulo 11; letters count from A = 10."""
     total = sum(int(character, 36) * weight for character, weight in zip(first8, _CARD_WEIGHTS, strict=True))

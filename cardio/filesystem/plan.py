@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from cardio.apdu.channel import Plan
-from cardio.errors import CardGarbledError
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import FamilyManners
-from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit
+from cardio.filesystem.visit import HOLDER_FILE, CardContents, Visit
 
-HOLDER_FILE = "SSSE/EF06"
 SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
 """Where residence, household registration and nationality are; a PIN or key opens them on most cards."""
 
@@ -34,9 +32,8 @@ def read_card(
     # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
     yield from visit.begin(want_algorithm=not manners.algorithms)
     # Always asked for: whether a card opens it is that card's affair, and one command tells.
-    holder = yield from visit.read(HOLDER_FILE)
-    if contents.files[ISSUER_FILE].nonsense and holder.nonsense:
-        raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
+    yield from visit.read(HOLDER_FILE)
+    yield from visit.refuse_nonsense()
     layout = visit.layout
     if layout.generation not in manners.algorithms and not environment.fetched:
         yield from environment.select(layout.environment, fetch=True)

@@ -20,7 +20,7 @@ from cardio.filesystem.approach import MANNER_REFUSALS, Approach, ask, has_data
 from cardio.filesystem.file_reading import CORRUPT, NONSENSE, FileReading
 from cardio.filesystem.layout import File
 from cardio.filesystem.manners import MANNERS_BY_COST, Addressing, Manner, Shape
-from cardio.filesystem.text import FILL, trim
+from cardio.filesystem.text import is_fill, trim
 
 _SAME_ENDURED = 2
 """Times that a card may give the record that it gave last; more, and it does not heed the number."""
@@ -144,7 +144,7 @@ class _FileReader(Approach):
                     self.note_refusal(NONSENSE, reading)
                 return False
             self._take(reading, records, response)
-            if _is_fill(rest) and not self._was_cut(reading, response, length):
+            if is_fill(rest) and not self._was_cut(reading, response, length):
                 break
             length = self._length_of_rest(reading)
         # A card that takes "all from this number" for "this number" gives one record.
@@ -307,8 +307,4 @@ def _one_record(data: bytes) -> Record | None:
     records, _ = split_records(data)
     if not records:
         return None
-    return records[0] if _is_fill(data[2 + len(records[0].value) :]) else None
-
-
-def _is_fill(data: bytes) -> bool:
-    return not data or any(data == bytes((fill,)) * len(data) for fill in FILL)
+    return records[0] if is_fill(data[2 + len(records[0].value) :]) else None

@@ -17,7 +17,8 @@ Progress = Callable[[int, int], None]
 """Told after each block: bytes read so far, bytes expected."""
 SMALL_BLOCK = 0xF0
 """What regional libraries ask for; some cards and readers do not carry 256 bytes at once."""
-_OFFSET_LIMIT = 0x7FFF
+OFFSET_LIMIT = 0x7FFF
+"""READ BINARY names no place beyond; no file on a card is so long."""
 _END = frozenset({StatusWord.WRONG_P1_P2, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_LENGTH})
 """What cards say when a block begins beyond the end."""
 
@@ -56,7 +57,7 @@ def _blocks(
 ) -> Plan[bool]:
     content = bytearray()
     sfi = approach.sfi(reference)
-    while len(content) < min(end, _OFFSET_LIMIT):
+    while len(content) < min(end, OFFSET_LIMIT):
         asked = min(reading.block, end - len(content))
         # Named by its SFI once, the file is current.
         response = yield from ask(read_binary(len(content), asked, sfi if not content else 0))

@@ -34,6 +34,11 @@ def trim(raw: bytes) -> bytes:
     return raw.split(b"\x00", 1)[0].rstrip(b"\xff\x20")
 
 
+def is_fill(raw: bytes, fills: bytes = FILL) -> bool:
+    """Whether there is nothing but one byte of fill, or nothing at all."""
+    return not raw or (raw[0] in fills and raw.count(raw[0]) == len(raw))
+
+
 def decode_text(raw: bytes) -> tuple[str | None, bool]:
     """The text in a field, None when the field is empty, and whether control characters were taken out.
 

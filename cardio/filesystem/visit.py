@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from cardio.apdu.channel import Plan
 from cardio.apdu.commands import read_record, select_by_name, select_file
 from cardio.apdu.status_word import Meaning, StatusWord
-from cardio.errors import CardioError
+from cardio.errors import CardGarbledError, CardioError
 from cardio.filesystem.access import FREE
 from cardio.filesystem.approach import Approach, ask
+from cardio.filesystem.codes import REGION_DIGITS
 from cardio.filesystem.environment import Environment
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import decode_value
@@ -19,14 +20,12 @@ from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
 from cardio.filesystem.manners import Addressing, FamilyManners, IssuerProfile, Manner, Shape
 from cardio.filesystem.reading import read_file
-from cardio.filesystem.reading_binary import Progress, read_transparent
+from cardio.filesystem.reading_binary import OFFSET_LIMIT, Progress, read_transparent
 from cardio.filesystem.reading_equal import read_equal_records
 
 ISSUER_FILE = "SSSE/EF05"
+HOLDER_FILE = "SSSE/EF06"
 _SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
-_REGION_DIGITS = 6
-_BEYOND = 0x7FFF
-"""More than any transparent file has."""
 _SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
 
 Unlock = Callable[[Application], Plan[frozenset[str]]]
@@ -90,7 +89,7 @@ class Visit:
         self._current = self.layout.environment.id
         issuer = yield from self._read(self._file(ISSUER_FILE), self.manners.issuer_shapes)
         version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
-        self.contents.layout = self._layouts.choose(version, code[:_REGION_DIGITS] if code else None)
+        self.contents.layout = self._layouts.choose(version, code[:REGION_DIGITS] if code else None)
         self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
         self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
 
@@ -122,7 +121,11 @@ class Visit:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
         reading = yield from self._read_in_place(
-            file, remembered=remembered, thorough=thorough, limit=_BEYOND if to_the_end else limit, progress=progress
+            file,
+            remembered=remembered,
+            thorough=thorough,
+            limit=OFFSET_LIMIT if to_the_end else limit,
+            progress=progress,
         )
         self.contents.files[path] = reading
         return reading
@@ -154,6 +157,14 @@ class Visit:
         if file.read.free or not held:
             return FREE
         return " and ".join(sorted(sorted(held, key=lambda needed: (len(needed), sorted(needed)))[0]))
+
+    def refuse_nonsense(self) -> Plan[None]:
+        """Raises: CardGarbledError: neither the issuer's nor the holder's file gives a record."""
+        if not self.contents.files[ISSUER_FILE].nonsense:
+            return
+        holder = self.contents.files.get(HOLDER_FILE) or (yield from self.read(HOLDER_FILE))
+        if holder.nonsense:
+            raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
 
     def enter(self, application_id: str) -> Plan[int | None]:
         """Makes an application current; gives None, or the status word of the most telling refusal."""

@@ -52,7 +52,7 @@ class Worker:
         self._jobs.put(job)
         try:
             result, error = job.outcome.get(timeout=seconds)
-        except BaseException as interrupted:
+        except BaseException as interrupted:  # its time is over, or a person interrupts: its thread is given up
             self.close()
             if isinstance(interrupted, queue.Empty):
                 raise ReaderTimeoutError() from None

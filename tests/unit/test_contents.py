@@ -13,7 +13,7 @@ from cardio.apdu.command import CommandApdu
 from cardio.card import SocialSecurityCard
 from cardio.errors import UsageError
 from cardio.file_model import CardTree, Report
-from cardio.filesystem.layout import Application, Structure
+from cardio.filesystem.layout import Application
 from cardio.filesystem.manners import FamilyManners, MannersStore
 from cardio.filesystem.visit import Unlock, Visit
 from cardio.model import CodedValue
@@ -70,6 +70,12 @@ def test_rights_end_where_another_application_is_entered() -> None:
 
     assert on("personalised", twice, unlock=present_pin) == ["pin", "free", "pin", None, "pin"]
     assert on("personalised", twice) == [None, "free", None, None, None]
+
+
+def test_conformance_judges_controls_without_rights_and_contents_with_them() -> None:
+    report = on("personalised", lambda card: card.conformance(), unlock=present_pin)
+    passed = {(check.chapter.value, check.place) for check in report.checks if check.outcome == "pass"}
+    assert report.failed == 0 and {("access", "DF03/EF07"), ("codes", "DF03/EF07/pension_type")} <= passed
 
 
 def test_a_closed_file_says_why_and_the_rest_is_given() -> None:
@@ -256,9 +262,8 @@ def whole_card(manners: FamilyManners) -> Counts:
     channel = Channel(InProcess(find_persona("whole").card()))
     visit = Visit(manners)
     channel.run(visit.begin())
-    for file in visit.layout.files():
-        if file.structure is not Structure.INTERNAL:
-            channel.run(visit.read(file.path, thorough=True))
+    for file in visit.layout.readable_files():
+        channel.run(visit.read(file.path, thorough=True))
     return channel.counts
 
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cardio.apdu.status_word import Meaning
 from cardio.conformance_model import Chapter, Check, Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Something said in Chinese and English."""
-
-    zh: str
-    en: str
 
 
 @dataclass(slots=True)
@@ -25,9 +18,9 @@ class Book:
         self,
         chapter: Chapter,
         place: str,
-        rule: Words,
+        rule: Meaning,
         outcome: Outcome,
-        detail: Words | None = None,
+        detail: Meaning | None = None,
         source: str | None = None,
     ) -> None:
         self.checks.append(
@@ -43,9 +36,11 @@ class Book:
             )
         )
 
-    def judge(self, chapter: Chapter, place: str, rule: Words, fault: Words | None, source: str | None = None) -> None:
+    def judge(
+        self, chapter: Chapter, place: str, rule: Meaning, fault: Meaning | None, source: str | None = None
+    ) -> None:
         """A check that passed where there is no fault."""
         self.note(chapter, place, rule, Outcome.FAIL if fault else Outcome.PASS, fault, source)
 
-    def untestable(self, chapter: Chapter, place: str, rule: Words, why: Words, source: str | None = None) -> None:
+    def untestable(self, chapter: Chapter, place: str, rule: Meaning, why: Meaning, source: str | None = None) -> None:
         self.note(chapter, place, rule, Outcome.NOT_TESTABLE, why, source)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cardio.apdu.status_word import Meaning
 from cardio.conformance_model import Chapter, Outcome
-from cardio.filesystem.conformance.book import Book, Words
+from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.layout import Layout
-from cardio.filesystem.layout_checks import Fault, line_of
+from cardio.filesystem.layout_fault import Fault, line_of
 from cardio.filesystem.local_expansion import RULES
 
-_SOUND = Words("结构是否自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
-_SPACE = Words("数据空间（16 KB 以内）", "no more than 16 KB of data")
+_SOUND = Meaning("结构是否自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
+_SPACE = Meaning("数据空间（16 KB 以内）", "no more than 16 KB of data")
 _SPACE_LIMIT = 16 * 1024
 
 
 def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text: str = "") -> None:
     """Every rule of local expansion, the layout's own soundness file by file, and the space that it takes."""
     for rule in RULES:
-        words = Words(rule.zh, rule.en)
         broken = [fault for fault in faults if fault.rule == rule]
         for fault in broken:
             detail = _at(fault, text)
-            book.note(Chapter.STRUCTURE, fault.place, words, Outcome.FAIL, detail, "V2.0 §6")
+            book.note(Chapter.STRUCTURE, fault.place, rule, Outcome.FAIL, detail, "V2.0 §6")
         if not broken:
             if layout.regions:
-                book.note(Chapter.STRUCTURE, layout.title, words, Outcome.PASS, source="V2.0 §6")
+                book.note(Chapter.STRUCTURE, layout.title, rule, Outcome.PASS, source="V2.0 §6")
             else:
-                why = Words("国家结构，没有地方扩展", "a national layout: nothing is added")
-                book.untestable(Chapter.STRUCTURE, layout.title, words, why, "V2.0 §6")
+                why = Meaning("国家结构，没有地方扩展", "a national layout: nothing is added")
+                book.untestable(Chapter.STRUCTURE, layout.title, rule, why, "V2.0 §6")
     unsound = [fault for fault in faults if fault.rule is None]
     for file in layout.files():
         own = [fault for fault in unsound if fault.place.startswith(file.path)]
@@ -38,16 +38,16 @@ def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text
         if not any(other.place.startswith(file.path) for file in layout.files()):
             book.judge(Chapter.STRUCTURE, other.place, _SOUND, _at(other, text))
     size = sum(_size(layout))
-    too_large = Words(f"共 {size} 字节", f"{size} bytes") if size > _SPACE_LIMIT else None
+    too_large = Meaning(f"共 {size} 字节", f"{size} bytes") if size > _SPACE_LIMIT else None
     book.judge(Chapter.STRUCTURE, layout.title, _SPACE, too_large, "public structures of two regions")
 
 
-def _at(fault: Fault, text: str) -> Words:
+def _at(fault: Fault, text: str) -> Meaning:
     """A fault with its line in the file that was submitted."""
     line = line_of(text, fault.place)
     if line is None:
-        return Words(fault.zh, fault.en)
-    return Words(f"第 {line} 行：{fault.zh}", f"line {line}: {fault.en}")
+        return Meaning(fault.zh, fault.en)
+    return Meaning(f"第 {line} 行：{fault.zh}", f"line {line}: {fault.en}")
 
 
 def _size(layout: Layout) -> list[int]:

@@ -10,19 +10,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from typing import Self, TypeVar
 
+from cardio import changing
 from cardio.answer import make_reading
-from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
+from cardio.apdu.atr import Atr
+from cardio.apdu.channel import Channel, Counts, Plan, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
+from cardio.changing import PreparedChange
 from cardio.conformance_model import ConformanceReport
 from cardio.contents import card_identity, card_tree, file_content, photo_content, report_files, report_sections
-from cardio.errors import CardResetError, NoPhotoError, ReaderBusyError, ReaderTimeoutError
-from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
+from cardio.errors import (
+    AccessNotGrantedError,
+    CardGarbledError,
+    CardioError,
+    CardResetError,
+    NoPhotoError,
+    ReaderBusyError,
+    ReaderTimeoutError,
+)
+from cardio.file_model import CardDump, CardTree, FileContent, FileWritten, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
 from cardio.filesystem.conformance.book import Book
@@ -33,11 +44,18 @@ from cardio.filesystem.layout import File, Layout
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import FamilyManners, MannersStore, family_of
 from cardio.filesystem.reading_binary import Progress
-from cardio.filesystem.visit import Unlock, Visit
+from cardio.filesystem.rights import Opener
+from cardio.filesystem.visit import HOLDER_FILE, CardContents, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
 from cardio.remarks import Remarks, refusal_error
+from cardio.security.credentials import CardOpener, Credentials
+from cardio.security.errors import NoSamError, SamError
+from cardio.security.holder_pin import HolderPin, expect_success
+from cardio.security.pin import Pin
+from cardio.security.sam import Sam
+from cardio.security.terminal import INTERNAL_KEY
 
 OPERATION_SECONDS = 9.0
 """How long one basic reading may take in all; people are told within ten seconds."""
@@ -59,36 +77,53 @@ class SocialSecurityCard:
         manners: MannersStore | None = None,
         trace: Trace | None = None,
         layouts: LayoutChoice | None = None,
-        unlock: Unlock | None = None,
+        credentials: Credentials | None = None,
         seconds: float = OPERATION_SECONDS,
     ) -> None:
         """Args:
         manners: remembers what kinds of cards allow; by default in the user's cache directory.
         layouts: the layouts to choose from; by default those at hand, the user's own first.
-        unlock: obtains rights in each application that is entered.
+        credentials: a SAM and a PIN to open with what the card keeps closed.
         """
         self._connection = connection
         self._reader = reader
         self._store = MannersStore.in_cache() if manners is None else manners
         self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
-        self._unlock = unlock
+        self._credentials = credentials
         self._channel = Channel(connection, trace=trace, seconds=seconds)
         self._family = family_of(connection.atr)
         self._visit: Visit | None = None
+        self._basic: CardContents | None = None
+        self._opener = (
+            None
+            if credentials is None
+            else credentials.opener(_historical_bytes(connection.atr), simulated=reader.simulated)
+        )
 
     @property
     def atr(self) -> bytes:
         return self._connection.atr
 
     @property
+    def historical_bytes(self) -> bytes:
+        """卡复位信息; none of an ATR that is malformed."""
+        return _historical_bytes(self.atr)
+
+    @property
+    def algorithm(self) -> str:
+        """What the card names in its FCI, else what its layout says; asked for when the visit began with it."""
+        return self.visit.environment.named or self.layout.algorithm
+
+    @property
     def counts(self) -> Counts:
         """What has been sent to the card so far."""
         return self._channel.counts
 
-    def read(self, *, supplement: bool = True, today: date | None = None) -> CardReading:
+    def read(self, *, supplement: bool = True, prove: bool = True, today: date | None = None) -> CardReading:
         """Who the card belongs to, with the card's own data.
 
         Args:
+            prove: have a third-generation card prove itself first, where there are keys for it.
             supplement: also ask for residence, registration and nationality (DF01), where the card may give them.
             today: the day that age and validity are counted from.
 
@@ -96,15 +131,24 @@ class SocialSecurityCard:
             NotASocialSecurityCardError: it is some other card.
             CardBlockedError: it is blocked.
             CardGarbledError: its answers make no sense.
+            ForgedCardError: it is a copy.
             CardRemovedError: it was pulled out on the way; nothing is returned then.
         """
         today = today or date.today()
         manners = self._store.load(self._family, today)
         self._visit = None  # another application will be current than a visit counts on
-        contents = self._channel.run(
-            plan.read_card(manners, supplement=supplement, t1=self._is_t1, layouts=self._layouts)
+        contents = self.run(
+            plan.read_card(
+                manners,
+                supplement=supplement,
+                prove=prove,
+                t1=self._is_t1,
+                layouts=self._layouts,
+                opener=self._opener,
+            )
         )
         self._store.save(self._family, manners)
+        self._basic = contents
         return make_reading(
             contents,
             reader=self._reader.name,
@@ -113,12 +157,78 @@ class SocialSecurityCard:
             today=today,
         )
 
+    def reading_of_visit(self, *, today: date | None = None) -> CardReading:
+        """As `read`, from the files of the visit that is going on, with the rights that were obtained in it.
+
+        Raises:
+            CardioError: the holder's file is still closed, or cannot be read.
+        """
+        reading = self._read_file(self.layout.required_file(HOLDER_FILE))
+        refusal = refusal_error(self.layout, reading)
+        if refusal is not None:
+            raise refusal
+        return make_reading(
+            self.visit.contents,
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            atr=self.atr,
+            today=today or date.today(),
+        )
+
+    def refusal_of_holder(self) -> CardioError | None:
+        """Why the last `read` gave nothing of the holder: what hindered the rights, or the card's refusal."""
+        if self._basic is None:
+            return None
+        reading = self._basic.files[HOLDER_FILE]
+        return reading.hindrance or refusal_error(self._basic.layout, reading)
+
+    # -- proofs ---------------------------------------------------------------------------------
+
+    def prove(self) -> None:
+        """Internal authentication (内部认证), on cards of every generation.
+
+        Raises:
+            ForgedCardError: the card does not know its key. No key and no PIN is presented to it afterwards.
+            CardRefusedError: it refuses to be asked.
+            SamError: it cannot be judged here.
+        """
+        if self._opener is None:
+            raise NoSamError()
+        self.run(self.visit.enter(self.layout.environment.id))
+        fault = self._opener.lacks(INTERNAL_KEY)
+        if fault is not None:
+            raise fault
+        self.run(self._opener.prove_card())
+
+    def certificate(self, data: bytes) -> bytes | None:
+        """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
+        terminal = self._required_opener.terminal
+        return terminal.sam.certificate(terminal.key(INTERNAL_KEY), data)
+
+    @property
+    def sam(self) -> Sam:
+        """Raises: SamError: there is none."""
+        return self._required_opener.sam
+
+    @property
+    def has_pin(self) -> bool:
+        """The credentials hold a PIN."""
+        return self._opener is not None and self._opener.holders_pin is not None
+
+    @property
+    def terminal_number(self) -> str | None:
+        """终端机编号 of the SAM, where there is one."""
+        try:
+            return None if self._opener is None else self._opener.sam.terminal_number
+        except SamError:
+            return None
+
     # -- files --------------------------------------------------------------------------------
 
     @property
     def layout(self) -> Layout:
         """What is known of cards like this one."""
-        return self._begun().layout
+        return self.visit.layout
 
     def file(self, path: str) -> FileContent:
         """One file, decoded beside raw; one that is closed or not there says so in ``unread``.
@@ -127,7 +237,7 @@ class SocialSecurityCard:
             UsageError: the layout has no such file.
             CardioError: as `read`.
         """
-        visit = self._begun()
+        visit = self.visit
         return file_content(visit.layout, self._read_file(visit.layout.required_file(path)))
 
     def dump(self, *, progress: Progress | None = None) -> CardDump:
@@ -136,7 +246,7 @@ class SocialSecurityCard:
         Args:
             progress: told after each file: files done, files in all.
         """
-        visit = self._begun()
+        visit = self.visit
         readings = self._read_files(visit.layout.readable_files(), progress=progress)
         return CardDump(
             reader=self._reader.name,
@@ -147,13 +257,13 @@ class SocialSecurityCard:
 
     def tree(self, *, progress: Progress | None = None) -> CardTree:
         """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
-        visit = self._begun()
+        visit = self.visit
         self._read_files(visit.layout.readable_files(), limit=1, progress=progress)
         return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated)
 
     def report(self, name: str, *, progress: Progress | None = None) -> Report:
         """What the card says of ``insurance`` or ``employment``, topic by topic, each value with where it stands."""
-        visit = self._begun()
+        visit = self.visit
         files = report_files(visit.layout, name)
         readings = self._read_files([file for file in files if not file.internal], progress=progress)
         remarks = Remarks()
@@ -175,19 +285,19 @@ class SocialSecurityCard:
         """The card against its layout: what passed, what failed, what cannot be tested and why."""
         layout, without_rights = self._survey(None, progress)
         # The controls are judged by what opens without a right, the contents by what the rights at hand open.
-        with_rights = without_rights if self._unlock is None else self._survey(self._unlock, progress)[1]
+        with_rights = without_rights if self._opener is None else self._survey(self._opener, progress)[1]
         book = Book()
         check_structure(layout, (), book)
         check_card(layout, without_rights, with_rights, today or date.today(), book)
         return ConformanceReport.of(self._reader.name, layout.title, layout.generation, book.checks)
 
-    def _survey(self, unlock: Unlock | None, progress: Progress | None) -> tuple[Layout, dict[str, FileReading]]:
+    def _survey(self, opener: Opener | None, progress: Progress | None) -> tuple[Layout, dict[str, FileReading]]:
         """Every file to its end, by a visit of its own: what other cards taught must not judge this one."""
         self._visit = None  # another application will be current than a visit counts on
-        visit = self._new_visit(FamilyManners(), unlock)
+        visit = self._new_visit(FamilyManners(), opener)
         files = visit.layout.readable_files()
         for number, file in enumerate(files, 1):
-            self._channel.run(visit.read(file.path, thorough=True, to_the_end=True))
+            self.run(visit.read(file.path, thorough=True, to_the_end=True))
             if progress is not None:
                 progress(number, len(files))
         return visit.layout, visit.contents.files
@@ -200,7 +310,7 @@ class SocialSecurityCard:
             DecodeError: what it holds is no photo.
             NoPhotoError: there is none on the card.
         """
-        layout = self._begun().layout
+        layout = self.visit.layout
         file = next((file for file in layout.files() if file.content == "photo"), None)
         if file is None:
             raise NoPhotoError(f"{layout.title}没有照片文件", "cards of this generation have no photo file")
@@ -220,7 +330,7 @@ class SocialSecurityCard:
             UsageError: the layout has no such file or item.
             AccessNotGrantedError, FileUnreadableError: a file is closed, or cannot be read.
         """
-        layout = self._begun().layout
+        layout = self.visit.layout
         readings = {}
         for part in address.parts:
             reading = readings[part.file] = self._read_file(layout.required_file(part.file))
@@ -229,6 +339,78 @@ class SocialSecurityCard:
                 raise refusal
         return answer(address, readings)
 
+    # -- changes --------------------------------------------------------------------------------
+
+    def prepare(self, path: str, values: Mapping[str, str] | bytes) -> PreparedChange:
+        """What a file is to become; nothing is changed yet.
+
+        Args: ``values`` by item, ``{"residence": "…", "degree[2].degree_code": "101"}``, or the bytes of a
+        transparent file.
+
+        Raises:
+            UsageError: the layout has no such file or item, or a value does not fit it.
+            CardioError: the file cannot be read, or the right to write it is not to be had.
+        """
+        visit = self.visit
+        return self.run(changing.prepare(visit, visit.layout.required_file(path), values))
+
+    def write(self, change: PreparedChange) -> FileWritten:
+        """Writes what was prepared, each record read back and compared.
+
+        Raises:
+            CardChangedError: the card or the file is another than it was prepared for; nothing was written.
+            WriteOutcomeUnknownError: an answer never came.
+            CardioError: the card refused, or a MAC was broken; the detail says what was written before.
+        """
+        return self.run(changing.write(self.visit, change, self._required_opener))
+
+    # -- the holder's PIN -----------------------------------------------------------------------
+
+    def change_by(self, command: CommandApdu) -> Plan[None]:
+        """Sends a command of somebody else's making that changes the card.
+
+        Raises:
+            MacRefusedError, CardRefusedError: the card refuses.
+        """
+        expect_success((yield from self._required_opener.changing(command)))
+
+    def pin_tries(self) -> int | None:
+        """How many tries are left, 0 when blocked; None when the card does not tell. It costs none."""
+        return self.run(self._holder_pin().tries())
+
+    def verify_pin(self) -> None:
+        """Has the card check the PIN of the credentials.
+
+        Raises:
+            WrongPinError, PinBlockedError: the card has said so.
+            LastTryError, PinAlreadyWrongError, PinQuotaError: nothing was sent.
+            PinOutcomeUnknownError: the answer never came; a try may be spent.
+        """
+        self.run(self._holder_pin().verify())
+
+    def change_pin(self, new: Pin) -> None:
+        """Replaces the PIN of the credentials. Raises as `verify_pin`."""
+        self.run(self._holder_pin().change(new))
+
+    def unblock_pin(self) -> None:
+        """Restores the tries with the authority's key. Raises: SamError, CardError: as `HolderPin.unblock`."""
+        self.run(self._holder_pin().unblock())
+
+    def reload_pin(self, new: Pin) -> None:
+        """Sets a new PIN with the authority's key. Raises as `unblock_pin`."""
+        self.run(self._holder_pin().reload(new))
+
+    @property
+    def _required_opener(self) -> CardOpener:
+        if self._opener is None:
+            raise AccessNotGrantedError()
+        return self._opener
+
+    def _holder_pin(self) -> HolderPin:
+        visit = self.visit
+        self.run(visit.enter(visit.layout.environment.id))
+        return HolderPin(self._required_opener)
+
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """One command as it is. What is current on the card afterwards is not known, so files begin anew."""
         self._visit = None
@@ -236,25 +418,41 @@ class SocialSecurityCard:
 
     # -- the way to the card --------------------------------------------------------------------
 
+    def run(self, conversation: Plan[Result]) -> Result:
+        """Carries a plan to its end.
+
+        Raises:
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it broke off where nobody knows what the card has done.
+            CardioError: it broke off elsewhere.
+        """
+        try:
+            return self._channel.run(conversation)
+        except CardioError as error:
+            doubt = None if self._opener is None else self._opener.take_doubt()
+            if doubt is None:
+                raise
+            raise doubt from error
+
     @property
     def _is_t1(self) -> bool:
         return self._connection.protocol is TransmissionProtocol.T1
 
-    def _begun(self) -> Visit:
+    @property
+    def visit(self) -> Visit:
         """The visit to this card, begun when it is first needed."""
         if self._visit is None:
-            self._visit = self._new_visit(self._store.load(self._family, date.today()), self._unlock)
+            self._visit = self._new_visit(self._store.load(self._family, date.today()), self._opener)
         return self._visit
 
-    def _new_visit(self, manners: FamilyManners, unlock: Unlock | None) -> Visit:
-        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, unlock=unlock)
-        self._channel.run(visit.begin())
-        self._channel.run(visit.refuse_nonsense())
+    def _new_visit(self, manners: FamilyManners, opener: Opener | None) -> Visit:
+        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, opener=opener)
+        self.run(visit.begin())
+        self.run(visit.refuse_nonsense())
         return visit
 
     def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
-        visit = self._begun()
-        reading = self._channel.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
+        visit = self.visit
+        reading = self.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
         self._store.save(self._family, visit.manners)
         return reading
 
@@ -269,6 +467,8 @@ class SocialSecurityCard:
         return readings
 
     def close(self) -> None:
+        if self._opener is not None:
+            self._opener.close()
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -278,6 +478,14 @@ class SocialSecurityCard:
         self.close()
 
 
+def _historical_bytes(atr: bytes) -> bytes:
+    """None of an ATR that is malformed: keys that depend on them are then not to be had."""
+    try:
+        return Atr.from_bytes(atr).historical_bytes
+    except CardGarbledError:
+        return b""
+
+
 def on_card(
     reader: Reader,
     work: Callable[[SocialSecurityCard], Result],
@@ -285,12 +493,15 @@ def on_card(
     manners: MannersStore | None = None,
     trace: Trace | None = None,
     layouts: LayoutChoice | None = None,
+    credentials: Credentials | None = None,
     seconds: float = WHOLE_CARD_SECONDS,
     worker: Worker | None = None,
+    repeat: bool = True,
 ) -> Result:
     """Connects, does something with the card, and lets it go.
 
-    Work that another program's reset interrupts is begun again: it must change nothing on the card.
+    Work that another program's reset interrupts is begun again, unless ``repeat`` is off: what changes the card is
+    never done twice, and a PIN that was sent is not sent again.
 
     The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
     or one of its own.
@@ -308,12 +519,18 @@ def on_card(
         connected.set()
         left = deadline - time.monotonic()
         with SocialSecurityCard(
-            connection, reader, manners=manners, trace=trace, layouts=layouts, seconds=left
+            connection,
+            reader,
+            manners=manners,
+            trace=trace,
+            layouts=layouts,
+            credentials=credentials,
+            seconds=left,
         ) as card:
             return work(card)
 
     def attempts() -> Result:
-        for _ in range(_RESETS_ENDURED):
+        for _ in range(_RESETS_ENDURED if repeat else 0):
             try:
                 return attempt()
             except CardResetError:
@@ -339,6 +556,7 @@ def read_card(
     manners: MannersStore | None = None,
     trace: Trace | None = None,
     layouts: LayoutChoice | None = None,
+    credentials: Credentials | None = None,
     today: date | None = None,
     seconds: float = OPERATION_SECONDS,
     worker: Worker | None = None,
@@ -354,6 +572,7 @@ def read_card(
         manners=manners,
         trace=trace,
         layouts=layouts,
+        credentials=credentials,
         seconds=seconds,
         worker=worker,
     )

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from datetime import date
 
+from cardio.card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError
 from cardio.model import CardReading
 
 NO_PSAM_TERMINAL = "000000000000"
+
+
+def read_basic(card: SocialSecurityCard, *, device: str = "") -> str:
+    """iReadCardBas: reads the card as the national flow has it, and gives its eleven fields.
+
+    A third-generation card proves itself where the SAM has its key, and is opened with RKSSSE where it is closed.
+
+    Raises:
+        ForgedCardError: −21.
+        CardioError: what hindered, with the driver code that a caller of the national interface acts on:
+            −2201 no PSAM, −2202 no such algorithm, −2203 no RKSSSE, −24 key level, −(status word).
+    """
+    reading = card.read(supplement=False)
+    if reading.holder is None:
+        refusal = card.refusal_of_holder()
+        if refusal is not None:
+            raise refusal
+    return basic_string(reading, terminal=card.terminal_number or NO_PSAM_TERMINAL, device=device)
 
 
 def basic_string(reading: CardReading, *, terminal: str = NO_PSAM_TERMINAL, device: str = "") -> str:

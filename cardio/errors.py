@@ -28,6 +28,7 @@
         ├── FileUnreadableError         file-unreadable              depends on the file
         ├── NoPhotoError                no-photo                     go on without
         ├── CardRefusedError            card-error                   depends on the status word
+        ├── NotWrittenError             not-written                  write it again
         ├── CardGarbledError            card-garbled                 clean the contacts, try again
         └── DecodeError                 undecodable                  one item only; the rest stands
 
@@ -285,8 +286,8 @@ class AccessNotGrantedError(CardError):
     code = "access-not-granted"
     title = "卡片未开放所需信息"
     title_en = "The card keeps the information closed"
-    remedy = "需要 PSAM 卡、加密机或持卡人密码授权，本版本还不能出示。"
-    remedy_en = "It takes a PSAM card, an HSM or the holder's PIN, none of which this version can present yet."
+    remedy = "需要 PSAM 卡、加密机或持卡人密码授权。"
+    remedy_en = "It takes a PSAM card, an HSM or the holder's PIN."
     status = 403
     driver_code = -27010
 
@@ -320,6 +321,14 @@ class CardRefusedError(CardError):
 
     def __init__(self, detail: str, detail_en: str = "", *, status_word: int) -> None:
         super().__init__(detail, detail_en, status_word=status_word, driver_code=-status_word)
+
+
+class NotWrittenError(CardError):
+    code = "not-written"
+    title = "写入后核对不一致"
+    title_en = "What was read back is not what was written"
+    remedy = "请重新写入；若仍不一致，请到发卡机构检查卡片。"
+    remedy_en = "Write it again; if it still differs, have the issuing authority check the card."
 
 
 class CardGarbledError(CardError):

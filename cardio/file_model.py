@@ -161,3 +161,25 @@ class Photo(Answer):
     size: int = Field(description="bytes, without what fills the file up")
     data: bytes = Field(exclude=True, repr=False)
     warnings: tuple[Warning, ...] = ()
+
+
+class RecordWritten(Answer):
+    """One record of a file that was to be written."""
+
+    item: str | None = Field(description="null for a record without tags")
+    label: str | None
+    number: int | None = Field(description="null for one more record")
+    before: str | None = Field(description="what stood there, hex; null where nothing did")
+    after: str = Field(description="what is to stand there, hex: tag, length, value")
+    outcome: Literal["planned", "written", "unchanged"]
+
+
+class FileWritten(Answer):
+    """What writing a file does, or has done."""
+
+    file: str
+    title: str
+    title_en: str
+    identification_code: str | None
+    records: tuple[RecordWritten, ...] = ()
+    size: int | None = Field(default=None, description="bytes of a transparent file")

@@ -18,20 +18,20 @@ from cardio.model import CodedValue, Region, Unread, Warning
 _NO_PSAM = -2201
 _REMEDIES = {
     "needs-pin": (
-        "需要持卡人密码，本版本还不能出示。",
-        "It takes the holder's PIN, which this version cannot present yet.",
+        "需要持卡人密码。",
+        "It takes the holder's PIN.",
     ),
     "needs-key": (
-        "需要 PSAM 卡或加密机授权，本版本还不能出示。",
-        "It takes a PSAM card or an HSM, which this version cannot present yet.",
+        "需要 PSAM 卡或加密机授权。",
+        "It takes a PSAM card or an HSM.",
     ),
     "needs-pin-or-key": (
-        "需要持卡人密码，或 PSAM 卡、加密机授权，本版本还不能出示。",
-        "It takes the holder's PIN, or a PSAM card or an HSM; this version cannot present either yet.",
+        "需要持卡人密码，或 PSAM 卡、加密机授权。",
+        "It takes the holder's PIN, or a PSAM card or an HSM.",
     ),
     "needs-pin-and-key": (
-        "需要持卡人密码，并由 PSAM 卡或加密机授权，本版本还不能出示。",
-        "It takes both the holder's PIN and a PSAM card or an HSM; this version cannot present them yet.",
+        "需要持卡人密码，并由 PSAM 卡或加密机授权。",
+        "It takes both the holder's PIN and a PSAM card or an HSM.",
     ),
     "absent": ("卡内没有该文件，无需处理。", "The card does not have this file; nothing to do."),
     "empty": ("该文件没有内容，请持卡人到发卡机构补写。", "The file is empty; the issuing authority can write it."),
@@ -68,9 +68,17 @@ class Remarks:
     warnings: list[Warning] = field(default_factory=list)
 
     def miss(
-        self, file: str, reason: str, detail: str, detail_en: str, *, item: str | None = None, code: int | None = None
+        self,
+        file: str,
+        reason: str,
+        detail: str,
+        detail_en: str,
+        *,
+        item: str | None = None,
+        code: int | None = None,
+        remedies: tuple[str, str] | None = None,
     ) -> None:
-        remedy, remedy_en = _REMEDIES[reason]
+        remedy, remedy_en = remedies or _REMEDIES[reason]
         self.unread.append(
             Unread(
                 file=file,
@@ -95,10 +103,15 @@ class Remarks:
         meaning = describe(status_word)
         detail, detail_en = f"{status_word:04X} {meaning.zh}", f"{status_word:04X} {meaning.en}"
         code: int | None = -status_word
+        remedies = None
         match status_word:
             case StatusWord.SECURITY_STATUS_NOT_SATISFIED:
                 reason = file.read.need if not file.read.free else "needs-key"
-                if file.application == layout.environment.id and layout.generation >= 3:
+                hindrance = reading.hindrance
+                if hindrance is not None:
+                    detail, detail_en, code = hindrance.detail, hindrance.detail_en, hindrance.driver_code
+                    remedies = (hindrance.remedy, hindrance.remedy_en)
+                elif file.application == layout.environment.id and layout.generation >= 3:
                     code = _NO_PSAM
             case StatusWord.FILE_NOT_FOUND:
                 reason = "absent"
@@ -109,7 +122,7 @@ class Remarks:
                 detail, detail_en = "返回的不是记录", "the answers are not records"
             case _:
                 reason = "card-error"
-        self.miss(file.path, reason, detail, detail_en, code=code)
+        self.miss(file.path, reason, detail, detail_en, code=code, remedies=remedies)
 
     def internal(self, file: File) -> None:
         """A file that no command reads."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cardio.errors
+import cardio.security.errors
+import cardio.security.pki_errors
 import service.app
 import service.desks
 import service.gate
@@ -45,7 +47,15 @@ def _errors() -> str:
 
 def _kinds() -> Iterator[type[CardioError]]:
     """The errors that an answer can carry, by the modules that they live in."""
-    for module in (cardio.errors, service.app, service.gate, service.desks, simulators.vpcd):
+    for module in (
+        cardio.errors,
+        cardio.security.errors,
+        cardio.security.pki_errors,
+        service.app,
+        service.gate,
+        service.desks,
+        simulators.vpcd,
+    ):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, CardioError) and kind.__module__ == module.__name__:
                 if kind not in (CardioError, service.gate.GateError):

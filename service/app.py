@@ -24,8 +24,9 @@ from service.description import describe_truly
 from service.desks import Desks
 from service.events import EventHub
 from service.gate import REQUEST_ID, Gate, GateRules, problem_response
-from service.routes import events, files, health, readers
+from service.routes import events, files, health, pin, readers, verification
 from service.routes.simulator import simulator_router
+from service.security import BridgeSecurity
 from service.simulated import SimulatedReaders
 
 WEB = Path(__file__).parent / "web"
@@ -61,6 +62,7 @@ def create_app(
     manners: MannersStore | None = None,
     layouts: LayoutChoice | None = None,
     simulated: SimulatedReaders | None = None,
+    security: BridgeSecurity | None = None,
 ) -> FastAPI:
     """The bridge without its gate: for `gated`, and for tests that measure it."""
     manners = MannersStore.in_cache() if manners is None else manners
@@ -73,6 +75,7 @@ def create_app(
         loop = asyncio.get_running_loop()
         app.state.loop = loop
         hub = app.state.hub = EventHub()
+        app.state.security = security or BridgeSecurity()
         desks = app.state.desks = Desks(sources, manners, layouts)
 
         def take(event: ReaderEvent) -> None:
@@ -104,6 +107,8 @@ def create_app(
     app.include_router(health.router)
     app.include_router(readers.router)
     app.include_router(files.router)
+    app.include_router(pin.router)
+    app.include_router(verification.router)
     app.include_router(events.router)
     if simulated is not None:
         app.include_router(simulator_router(simulated))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from service.desks import Desks
 from service.events import EventHub
+from service.gate import CALLER
+from service.scopes import Caller, Scope
+from service.security import BridgeSecurity
 
 
 def _desks(request: Request) -> Desks:
@@ -20,5 +23,26 @@ def _hub(request: Request) -> EventHub:
     return hub
 
 
+def _security(request: Request) -> BridgeSecurity:
+    security: BridgeSecurity = request.app.state.security
+    return security
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = getattr(request.state, CALLER)
+    return caller
+
+
+def needs(scope: Scope) -> Any:
+    """A dependency of a route: its caller must have been granted this scope."""
+
+    def check(request: Request) -> None:
+        _caller(request).require(scope)
+
+    return Depends(check)
+
+
 DesksOf = Annotated[Desks, Depends(_desks)]
+SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
+CallerOf = Annotated[Caller, Depends(_caller)]
 HubOf = Annotated[EventHub, Depends(_hub)]

@@ -15,6 +15,7 @@ from cardio.filesystem.manners import MannersStore
 from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader, ReaderSource
 from cardio.readers.deadline import Worker
+from cardio.security.credentials import Credentials
 from service.answers import ReaderList
 
 Result = TypeVar("Result")
@@ -60,16 +61,29 @@ class Desk:
             name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
         )
 
-    async def read(self, *, supplement: bool) -> CardReading:
+    async def read(self, *, supplement: bool, credentials: Credentials | None = None) -> CardReading:
         """Who the card in the reader belongs to, within the time of one reading, waiting included.
 
         Raises:
             CardioError: as `do` says.
         """
-        return await self.do(lambda card: card.read(supplement=supplement), seconds=OPERATION_SECONDS)
+        return await self.do(
+            lambda card: card.read(supplement=supplement), seconds=OPERATION_SECONDS, credentials=credentials
+        )
 
-    async def do(self, work: Callable[[SocialSecurityCard], Result], *, seconds: float = WHOLE_CARD_SECONDS) -> Result:
+    async def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        *,
+        seconds: float = WHOLE_CARD_SECONDS,
+        credentials: Credentials | None = None,
+        repeat: bool = True,
+    ) -> Result:
         """Does something with the card in the reader, within so many seconds, waiting included.
+
+        Args:
+            credentials: what closed files are opened with.
+            repeat: after another program's reset, begin again; never for what changes the card or sends a PIN.
 
         Raises:
             ReaderBusyError: too many are waiting already, or those before took all the time.
@@ -81,7 +95,12 @@ class Desk:
             raise ReaderBusyError("读卡请求过多，请稍候", "too many readings are waiting at this reader")
         line.waiting += 1
         try:
-            reading = asyncio.wrap_future(line.thread.submit(self._do, line.worker, work, time.monotonic() + seconds))
+            deadline = time.monotonic() + seconds
+
+            def attempt() -> Result:
+                return self._do(line.worker, work, deadline, credentials, repeat)
+
+            reading = asyncio.wrap_future(line.thread.submit(attempt))
             ends: set[asyncio.Future[Any]] = {reading, self._stopping}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
@@ -91,11 +110,27 @@ class Desk:
         finally:
             line.waiting -= 1
 
-    def _do(self, worker: Worker, work: Callable[[SocialSecurityCard], Result], deadline: float) -> Result:
+    def _do(
+        self,
+        worker: Worker,
+        work: Callable[[SocialSecurityCard], Result],
+        deadline: float,
+        credentials: Credentials | None,
+        repeat: bool,
+    ) -> Result:
         left = deadline - time.monotonic()
         if left < _LEAST_SECONDS:
             raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
-        return on_card(self.reader, work, manners=self._manners, layouts=self._layouts, seconds=left, worker=worker)
+        return on_card(
+            self.reader,
+            work,
+            manners=self._manners,
+            layouts=self._layouts,
+            credentials=credentials,
+            seconds=left,
+            worker=worker,
+            repeat=repeat,
+        )
 
     def renew(self) -> None:
         """Another card, another thread: one that hangs with the last card holds up nobody."""

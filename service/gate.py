@@ -16,10 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cardio.errors import CardioError
 from cardio.model import Problem
+from service.scopes import DEFAULT_SCOPES, Caller
+from service.scopes import Scope as GrantedScope
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/openapi.json"})
 OPEN_PREFIX = "/static/"
-REQUEST_ID = "request_id"
+REQUEST_ID, CALLER = "request_id", "caller"
+_LOCAL = "local"
+"""Stands for the origin of a program, which sends none."""
 HEADER_LIMIT = 8 * 1024
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -84,15 +88,23 @@ class GateRules:
     hosts: frozenset[str]
     origins: frozenset[str]
     token: str
+    scopes: frozenset[GrantedScope] = DEFAULT_SCOPES
+    """What the token grants."""
 
     @classmethod
-    def for_port(cls, port: int, token: str, more_origins: Iterable[str] = ()) -> GateRules:
+    def for_port(
+        cls,
+        port: int,
+        token: str,
+        more_origins: Iterable[str] = (),
+        scopes: frozenset[GrantedScope] = DEFAULT_SCOPES,
+    ) -> GateRules:
         """The rules of a bridge on this machine's loopback addresses."""
         hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"})
-        return cls(hosts, frozenset(f"http://{host}" for host in hosts) | frozenset(more_origins), token)
+        return cls(hosts, frozenset(f"http://{host}" for host in hosts) | frozenset(more_origins), token, scopes)
 
-    def check(self, scope: Scope) -> None:
-        """Raises GateError unless the request may go on."""
+    def check(self, scope: Scope) -> Caller:
+        """Who asks. Raises GateError unless the request may go on."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
             raise TooLargeError()
@@ -102,12 +114,14 @@ class GateRules:
         origins = [value for name, value in headers if name == b"origin"]
         if origins and (len(origins) != 1 or origins[0].decode("latin-1") not in self.origins):
             raise WrongOriginError()
+        caller = Caller(origins[0].decode("latin-1") if origins else _LOCAL, self.scopes)
         path: str = scope["path"]
         if scope["type"] == "http" and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
-            return
+            return caller
         tokens = [value for name, value in headers if name == b"authorization"]
         if len(tokens) != 1 or not self._is_token(tokens[0]):
             raise NoTokenError()
+        return caller
 
     def _is_token(self, authorization: bytes) -> bool:
         scheme, _, given = authorization.partition(b" ")
@@ -139,7 +153,7 @@ class Gate:
             await send(message)
 
         try:
-            self._rules.check(scope)
+            scope["state"][CALLER] = self._rules.check(scope)
         except GateError as error:
             await self._refuse(error, request_id, scope, receive, send_with_headers)
             return

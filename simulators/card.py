@@ -1,7 +1,7 @@
 """The software card: files, commands and states of a social security card, after LB002-2000 and V2.0.
 
 It takes command APDUs and gives answers as a T=0 card behind a reader does: ``61xx`` and ``6Cxx`` included.
-It shares layouts with the library and nothing that parses or builds.
+It shares layouts with the library and nothing that parses, builds or enciphers.
 """
 
 from __future__ import annotations
@@ -9,14 +9,35 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from cardio.filesystem.access import PIN
+from cardio.filesystem.layout import Key
+from simulators.card_authentication import CardAuthentication
+from simulators.card_command import (
+    CONDITIONS,
+    NO_CLASS,
+    NO_COMMAND,
+    NO_FILE,
+    OK,
+    WRONG_LENGTH,
+    WRONG_P1_P2,
+    Refusal,
+    command_data,
+    expected_length,
+)
+from simulators.card_keys import CardKeys
+from simulators.card_memory import CardMemory, CardState
+from simulators.card_pin import CardPin, packed
+from simulators.card_reading import CardReading
+from simulators.card_session import ENVIRONMENT, CardSession
+from simulators.card_writing import SECURED, CardWriting
 from simulators.files import CardApplication, CardFile
-from simulators.manners import CardManners, WrongLength
+from simulators.manners import CardManners
 
-_OK = b"\x90\x00"
 _MF = 0x3F00
 _MF_NAME = bytes.fromhex("315041592E5359532E4444463031")  # 1PAY.SYS.DDF01
 _ALGORITHM_CODES = {"3DES": 1, "SSF33": 2, "SM4": 3}
+_HISTORICAL_BYTES = 13
+_NO_CITY = "000000"
+_IDENTIFICATION_CODE = 0x01
 
 
 class SoftwareCard:
@@ -31,105 +52,156 @@ class SoftwareCard:
         algorithm_marker: str | None = None,
         pin: str = "123456",
         random: Callable[[int], bytes] = secrets.token_bytes,
+        keys: Sequence[Key] = (),
+        algorithm: str = "3DES",
+        memory: CardMemory | None = None,
     ) -> None:
-        """Args: ``algorithm_marker`` is what the FCI names (3DES, SSF33, SM4); None leaves it out."""
+        """Args:
+        algorithm_marker: what the FCI names (3DES, SSF33, SM4); None leaves it out.
+        keys: which keys it has, by its layout; what they are comes from the published test roots.
+        algorithm: what it computes with where the FCI names nothing.
+        memory: keeps PIN, tries and what is written over the life of this object.
+
+        Raises:
+            ConfigurationError: the memory is another card's.
+        """
         self.atr = atr
         self.manners = manners or CardManners()
         self.applications = list(applications)
         self._algorithm_marker = algorithm_marker
-        self._pin = bytes.fromhex(pin if len(pin) % 2 == 0 else pin + "F")
-        self.pin_tries_left = self.manners.pin_tries
-        self._random = random
-        self._handlers: dict[int, Callable[[bytes], bytes]] = {
-            0xB2: self._read_record,
-            0xA4: self._select,
-            0xC0: self._get_response,
-            0xB0: self._read_binary,
-            0x84: self._get_challenge,
-            0x20: self._verify,
-        }
+        historical_bytes = atr[-_HISTORICAL_BYTES:]
+        city_code = _city_code(self.applications)  # before the memory is put in: what is written changes no key
+        found = memory.load(historical_bytes) if memory is not None else None
+        self._state = found or CardState(
+            historical_bytes=historical_bytes.hex().upper(), pin=packed(pin), pin_tries=self.manners.pin_tries
+        )
+        self._state.recall(file for application in self.applications for file in application.by_id.values())
+
+        def keep() -> None:
+            if memory is not None:
+                memory.store(self._state)
+
+        card_keys = CardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
+        self._session = CardSession(self.manners)
+        authentication = CardAuthentication(self._session, card_keys, self._state, keep, random)
+        self._handlers = self._commands(
+            CardReading(self._session),
+            authentication,
+            CardPin(self._session, authentication, self._state, keep),
+            CardWriting(self._session, authentication, self._state, keep),
+        )
         self._by_name = {app.label.encode("gb18030"): app for app in self.applications if app.label}
         self._by_name |= {app.name: app for app in self.applications if app.name}
         self._by_id = {app.file_id: app for app in self.applications}
-        # The commonest manners as plain attributes: READ RECORD is asked for a hundred thousand times a second.
-        self._modes = self.manners.record_modes
-        self._tells_length = self.manners.wrong_length is WrongLength.TELL
         self.reset()
+
+    def _commands(
+        self, reading: CardReading, authentication: CardAuthentication, pin: CardPin, writing: CardWriting
+    ) -> dict[bytes, Callable[[bytes], bytes]]:
+        """Every command, by CLA and INS."""
+        plain: dict[int, Callable[[bytes], bytes]] = {
+            0xB2: reading.read_record,
+            0xB0: reading.read_binary,
+            0xA4: self._select,
+            0xC0: self._get_response,
+            0x84: authentication.get_challenge,
+            0x82: authentication.external_authentication,
+            0x88: authentication.internal_authentication,
+            0x20: pin.verify,
+        }
+        writes: dict[int, Callable[[bytes], bytes]] = {
+            0xDC: writing.update_record,
+            0xE2: writing.append_record,
+            0xD6: writing.update_binary,
+        }
+        handlers = {bytes((0x00, ins)): handler for ins, handler in (plain | writes).items()}
+        handlers |= {b"\x80\x5e": pin.change, b"\x84\x24": pin.unblock_or_reload}
+        if self.manners.secure_messaging != "absent":
+            handlers |= {bytes((SECURED, ins)): handler for ins, handler in writes.items()}
+        return handlers
+
+    @property
+    def pin_tries_left(self) -> int:
+        return self._state.pin_tries
+
+    @property
+    def challenge(self) -> bytes | None:
+        """What GET CHALLENGE has just given; any other command makes an end of it."""
+        return self._session.challenge
 
     def reset(self) -> None:
         """Power on or warm reset: nothing selected but the root, no right held, no answer waiting."""
-        at_once = self.manners.application_at_power_up
-        self._application: CardApplication | None = self.applications[0] if at_once else None
-        self._file: CardFile | None = None
-        self._pointer = 0
-        self._rights: set[str] = set()
-        self._waiting = b""
-        self.challenge: bytes | None = None
+        self._session.reset(self.applications[0] if self.manners.application_at_power_up else None)
 
     def transmit(self, command: bytes) -> bytes:
-        """One command, one answer; any bytes at all are answered."""
+        """One command, one answer; any bytes at all are answered.
+
+        Raises:
+            OSError: the card's memory cannot be written.
+        """
+        session = self._session
+        session.offered_challenge, session.challenge = session.challenge, None
         if len(command) < 4:
-            return b"\x67\x00"
-        if command[0] != 0x00:
-            return b"\x6e\x00"
-        handler = self._handlers.get(command[1])
+            return WRONG_LENGTH
+        handler = self._handlers.get(command[:2])
         if handler is None:
-            return b"\x6d\x00"
+            return NO_CLASS if command[0] else NO_COMMAND
         if command[1] != 0xC0:
-            self._waiting = b""
-        return handler(command)
+            session.waiting = b""
+        try:
+            return handler(command)
+        except Refusal as refusal:
+            return refusal.status_word
 
     # -- SELECT (选择文件) ----------------------------------------------------------------------
 
     def _select(self, command: bytes) -> bytes:
         p1, p2 = command[2], command[3]
         if p2 != 0x00:
-            return b"\x6a\x86"
-        data = _command_data(command)
+            return WRONG_P1_P2
+        data = command_data(command)
         if data is None:
-            return b"\x67\x00"
+            return WRONG_LENGTH
         if p1 == 0x04:
             return self._select_name(data)
         if p1 not in (0x00, 0x01, 0x02):
-            return b"\x6a\x86"
+            return WRONG_P1_P2
         if len(data) != 2:
-            return b"\x67\x00" if data else self._select_root()
+            return WRONG_LENGTH if data else self._select_root()
         file_id = int.from_bytes(data, "big")
         if p1 == 0x00 and file_id == _MF:
             return self._select_root()
         if p1 in (0x00, 0x01) and file_id in self._by_id:
             if p1 not in self.manners.select_application_p1:
-                return b"\x6a\x86"
+                return WRONG_P1_P2
             return self._enter(self._by_id[file_id])
         if p1 == 0x01:
-            return b"\x6a\x82"
+            return NO_FILE
         if p1 not in self.manners.select_file_p1:
-            return b"\x6a\x86"
-        file = self._application.by_id.get(file_id) if self._application else None
+            return WRONG_P1_P2
+        application = self._session.application
+        file = application.by_id.get(file_id) if application else None
         if file is None:
-            return b"\x6a\x82"
-        self._file, self._pointer = file, 0
-        return _OK
+            return NO_FILE
+        self._session.file, self._session.pointer = file, 0
+        return OK
 
     def _select_name(self, name: bytes) -> bytes:
         if name and name == _MF_NAME[: len(name)]:
             return self._select_root()
         application = self._by_name.get(name)
         if application is None:
-            return b"\x6a\x82"
+            return NO_FILE
         if 0x04 not in self.manners.select_application_p1 and application is not self.applications[0]:
-            return b"\x6a\x86"
+            return WRONG_P1_P2
         return self._enter(application)
 
     def _select_root(self) -> bytes:
-        self._application = self._file = None
-        self._rights.clear()
+        self._session.enter(None)
         return self._answer_fci(b"\x84" + bytes((len(_MF_NAME),)) + _MF_NAME)
 
     def _enter(self, application: CardApplication) -> bytes:
-        if application is not self._application and not self.manners.pin_survives_selection:
-            self._rights.clear()
-        self._application, self._file = application, None
+        self._session.enter(application)
         name = application.name or application.file_id.to_bytes(2, "big")
         content = bytes((0x84, len(name))) + name
         own = b""
@@ -142,181 +214,27 @@ class SoftwareCard:
         return self._answer_fci(content)
 
     def _answer_fci(self, content: bytes) -> bytes:
-        fci = bytes((0x6F, len(content))) + content
-        if self.manners.data_at_once:
-            return fci + _OK
-        self._waiting = fci
-        return bytes((0x61, len(fci)))
+        return self._session.give(bytes((0x6F, len(content))) + content)
 
     # -- GET RESPONSE (获取响应) ----------------------------------------------------------------
 
     def _get_response(self, command: bytes) -> bytes:
-        waiting = self._waiting
+        waiting = self._session.waiting
         if not waiting:
-            return b"\x69\x85"
+            return CONDITIONS
         if command[2] or command[3]:
-            return b"\x6a\x86"
-        asked = _expected_length(command)
+            return WRONG_P1_P2
+        asked = expected_length(command)
         if asked is None or asked > len(waiting):
             return bytes((0x6C, len(waiting)))
-        self._waiting = waiting[asked:]
-        return waiting[:asked] + (bytes((0x61, len(self._waiting))) if self._waiting else _OK)
-
-    # -- READ RECORD (读取记录) -----------------------------------------------------------------
-
-    def _read_record(self, command: bytes) -> bytes:
-        p1, p2 = command[2], command[3]
-        sfi, mode = p2 >> 3, p2 & 7
-        if sfi:
-            if not self.manners.sfi or self._application is None:
-                return b"\x6a\x86" if self._application else b"\x69\x85"
-            file = self._application.by_sfi.get(sfi)
-            if file is None:
-                return b"\x6a\x82"
-            if file is not self._file:
-                self._file, self._pointer = file, 0
-        else:
-            file = self._file
-            if file is None:
-                return b"\x69\x86"
-        if not self._may_read(file):
-            return b"\x69\x82"
-        if mode not in self._modes:
-            return b"\x6a\x86"
-        if file.structure == "transparent":
-            return b"\x69\x81"
-        data = self._records(file, p1, mode)
-        if data is None:
-            return b"\x6a\x83"
-        if len(command) == 5 and command[4] == len(data):
-            return data + _OK
-        return self._with_wrong_length(command, data)
-
-    def _records(self, file: CardFile, p1: int, mode: int) -> bytes | None:
-        """The record or records that P1 and the mode mean; None when there are none."""
-        records = file.records
-        if mode == 4 or (mode == 5 and self.manners.read_all_as_one):
-            number = p1 or self._pointer
-            if not 1 <= number <= len(records):
-                return None
-            self._pointer = number
-            return records[number - 1]
-        if mode == 5:
-            return b"".join(records[p1 - 1 :]) if 1 <= p1 <= len(records) else None
-        if mode == 6:
-            return b"".join(reversed(records[p1 - 1 :])) if 1 <= p1 <= len(records) else None
-        return self._by_identifier(file, p1, mode)
-
-    def _by_identifier(self, file: CardFile, tag: int, mode: int) -> bytes | None:
-        """Modes 0 to 3: first, last, next, previous record with this identifier; cyclic records have none."""
-        if file.structure == "cyclic":
-            return None
-        numbers = [number for number, record in enumerate(file.records, 1) if record[0] == tag]
-        if mode == 1:
-            numbers.reverse()
-        elif mode == 2:
-            numbers = [number for number in numbers if number > self._pointer]
-        elif mode == 3:
-            numbers = [number for number in reversed(numbers) if number < self._pointer or not self._pointer]
-        if not numbers:
-            return None
-        self._pointer = numbers[0]
-        return file.records[numbers[0] - 1]
-
-    def _may_read(self, file: CardFile) -> bool:
-        if file.path in self.manners.closed_files:
-            return False
-        opened = self.manners.all_files_open or file.path in self.manners.open_files
-        return opened or file.read.allows(self._rights)
-
-    def _with_wrong_length(self, command: bytes, data: bytes) -> bytes:
-        asked = _expected_length(command)
-        if asked == len(data):
-            return data + _OK
-        # A whole answer longer than 255 bytes has no place in one length byte.
-        told = len(data) if len(data) < 256 else 0
-        if self._tells_length:
-            return data[:256] + _OK if len(data) >= 256 and asked == 256 else bytes((0x6C, told))
-        match self.manners.wrong_length:
-            case WrongLength.REFUSE:
-                return data[:256] + _OK if asked == 256 else b"\x67\x00"
-            case WrongLength.CUT:
-                return data[: asked or 256] + _OK
-        return data[:256] + _OK
-
-    # -- READ BINARY (读取二进制) ---------------------------------------------------------------
-
-    def _read_binary(self, command: bytes) -> bytes:
-        p1, p2 = command[2], command[3]
-        if p1 & 0x80:
-            if not self.manners.sfi or p1 & 0x60 or self._application is None:
-                return b"\x6a\x86"
-            file = self._application.by_sfi.get(p1 & 0x1F)
-            if file is None:
-                return b"\x6a\x82"
-            self._file, self._pointer, offset = file, 0, p2
-        else:
-            file, offset = self._file, p1 << 8 | p2
-            if file is None:
-                return b"\x69\x86"
-        if not self._may_read(file):
-            return b"\x69\x82"
-        if file.structure != "transparent":
-            return b"\x69\x81"
-        if offset >= len(file.content):
-            return b"\x6b\x00"
-        left = len(file.content) - offset
-        asked = _expected_length(command) or 256
-        if asked > left and asked != 256:
-            return bytes((0x6C, left))
-        return bytes(file.content[offset : offset + asked]) + _OK
-
-    # -- GET CHALLENGE (获取随机数), VERIFY (校验个人密码) ---------------------------------------
-
-    def _get_challenge(self, command: bytes) -> bytes:
-        if command[2] or command[3]:
-            return b"\x6a\x86"
-        asked = _expected_length(command)
-        if asked not in (4, 8, 16):
-            return b"\x67\x00"
-        self.challenge = self._random(asked)
-        return self.challenge + _OK
-
-    def _verify(self, command: bytes) -> bytes:
-        if command[2] or command[3]:
-            return b"\x6a\x86"
-        if self.pin_tries_left == 0:
-            return b"\x69\x83"
-        data = b"" if len(command) == 4 else _command_data(command)
-        if data == b"":
-            return bytes((0x63, 0xC0 | self.pin_tries_left))
-        if data is None or not 2 <= len(data) <= 8:
-            return b"\x67\x00"
-        if data == self._pin:
-            self.pin_tries_left = self.manners.pin_tries
-            self._rights.add(PIN)
-            return _OK
-        self.pin_tries_left -= 1
-        self._rights.discard(PIN)
-        return bytes((0x63, 0xC0 | self.pin_tries_left)) if self.pin_tries_left else b"\x69\x83"
+        self._session.waiting = left = waiting[asked:]
+        return waiting[:asked] + (bytes((0x61, len(left))) if left else OK)
 
 
-def _command_data(command: bytes) -> bytes | None:
-    """The data field of a case 3 or 4 command, short or extended; None when the lengths do not agree."""
-    body = command[4:]
-    if not body:
-        return b""
-    if body[0] == 0 and len(body) > 3:
-        length, data = int.from_bytes(body[1:3], "big"), body[3:]
-        return data[:length] if length and len(data) in (length, length + 2) else None
-    length, data = body[0], body[1:]
-    return data[:length] if len(data) in (length, length + 1) else None
-
-
-def _expected_length(command: bytes) -> int | None:
-    """Le of a case 2 command, short or extended; None when there is none."""
-    if len(command) == 5:
-        return command[4] or 256
-    if len(command) == 7 and command[4] == 0:
-        return int.from_bytes(command[5:7], "big") or 65536
-    return None
+def _city_code(applications: Sequence[CardApplication]) -> str:
+    """应用城市代码: the first six digits of the 卡识别码, by which the keys were made for this card."""
+    files: list[CardFile] = [
+        file for app in applications if app.id == ENVIRONMENT for file in app.by_id.values() if file.file_id == 0xEF05
+    ]
+    codes = [record[2:5] for file in files for record in file.records if record[0] == _IDENTIFICATION_CODE]
+    return codes[0].hex().upper() if codes else _NO_CITY

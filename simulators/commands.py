@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
+from simulators import security_commands
+from simulators.security_commands import ended_by_signal
 
 if TYPE_CHECKING:
     from simulators.persona_readers import PersonaReaders
+    from simulators.reader import AnyCard
 
 PREFIX = "sim:"
 
@@ -51,12 +54,53 @@ def _add_arguments(parser: ArgumentParser) -> None:
     running.add_argument(
         "--vpcd", metavar="HOST:PORT", default="127.0.0.1:35963", help="vpcd 地址 / where vpcd listens"
     )
+    running.add_argument(
+        "--memory",
+        metavar="FILE",
+        help="把密码、次数和写入内容存入文件 / keep PIN, tries and what is written in a file",
+    )
     running.add_argument("--fault", metavar="FAULT", help="卡片故障 / a fault of the card (cardio sim list)")
     running.add_argument("--json", action="store_true", default=SUPPRESS)
+    psam = actions.add_parser("psam", help="把一张软件 PSAM 卡插入虚拟读卡器 / a software PSAM in a virtual reader")
+    psam.add_argument("--vpcd", metavar="HOST:PORT", default="127.0.0.1:35964", help="vpcd 地址 / where vpcd listens")
+    psam.add_argument(
+        "--no-sm4",
+        action="store_true",
+        help="只有 3DES，如旧 PSAM / 3DES only, as PSAM cards before the third generation",
+    )
+    psam.add_argument("--json", action="store_true", default=SUPPRESS)
+    hsm = actions.add_parser("hsm", help="启动软件加密机（HTTP） / run a software HSM over HTTP")
+    hsm.add_argument("--port", type=int, default=12350, help="端口，默认 12350；0 为任选 / 0 picks a free one")
+    hsm.add_argument("--json", action="store_true", default=SUPPRESS)
+    keys = actions.add_parser(
+        "keys", help="写出公开的测试密钥文件，供 --sam soft:文件 / write the published test keys for --sam soft:FILE"
+    )
+    keys.add_argument("file", metavar="FILE", help="要写的文件（0600） / the file to write")
+    keys.add_argument("--json", action="store_true", default=SUPPRESS)
+    steps = actions.add_parser(
+        "step",
+        help="加密机步骤：由上一步的字符串算出下一步的 / what the authority answers between driver steps",
+        epilog="示例 example:\n  cardio sim step read '320200|0081…|03|3202…|…|'",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    steps.add_argument("kind", choices=("read", "general", "pin"), help="哪一种 / which exchange")
+    steps.add_argument("text", metavar="TEXT", help="上一步的输出 / what the step before gave")
+    steps.add_argument("--historical-bytes", metavar="HEX", help="卡复位信息 / of the card; for general and pin")
+    steps.add_argument("--city", metavar="DIGITS", help="卡识别码的前六位 / of the card; for general and pin")
+    steps.add_argument("--json", action="store_true", default=SUPPRESS)
 
 
 def _run(options: Namespace, output: Output) -> int:
-    return {"list": _list, "new": _new, "run": _insert}[options.action](options, output)
+    actions: dict[str, Callable[[Namespace, Output], int]] = {
+        "list": _list,
+        "new": _new,
+        "run": _insert,
+        "psam": _psam,
+        "hsm": security_commands.run_hsm,
+        "keys": security_commands.write_keys,
+        "step": security_commands.answer_step,
+    }
+    return actions[options.action](options, output)
 
 
 def _list(options: Namespace, output: Output) -> int:
@@ -99,20 +143,33 @@ def _new(options: Namespace, output: Output) -> int:
 
 
 def _insert(options: Namespace, output: Output) -> int:
+    from pathlib import Path
+
     from simulators.faults import with_fault
     from simulators.personas import find_persona
-    from simulators.reader import AnyCard
-    from simulators.vpcd import VpcdLink
 
-    host, port = _address(options.vpcd)
-    card: AnyCard = find_persona(options.persona).card()
+    memory = Path(options.memory) if options.memory else None
+    card: AnyCard = find_persona(options.persona).card(memory)
     if options.fault:
         card = with_fault(card, options.fault)
+    return _serve(card, options.persona, options.vpcd, output)
+
+
+def _psam(options: Namespace, output: Output) -> int:
+    from simulators.psam import SoftwarePsam
+
+    card = SoftwarePsam(algorithms=("3DES",) if options.no_sm4 else ("3DES", "SM4"))
+    return _serve(card, "psam", options.vpcd, output)
+
+
+def _serve(card: AnyCard, name: str, vpcd: str, output: Output) -> int:
+    """Keeps a card in a virtual reader until it is pulled, here or there."""
+    from simulators.vpcd import VpcdLink
+
+    host, port = _address(vpcd)
     link = VpcdLink(card, host, port)
     link.insert()
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    ended = ended_by_signal()
 
     def end_with_the_link() -> None:
         link.wait()
@@ -120,9 +177,9 @@ def _insert(options: Namespace, output: Output) -> int:
 
     threading.Thread(target=end_with_the_link, daemon=True).start()
     if output.as_json:
-        output.json_line({"persona": options.persona, "vpcd": options.vpcd, "inserted": True})
+        output.json_line({"persona": name, "vpcd": vpcd, "inserted": True})
     else:
-        output.text(f"已插卡 {options.persona} → {options.vpcd}；Ctrl-C 拔卡 / inserted; Ctrl-C pulls the card")
+        output.text(f"已插卡 {name} → {vpcd}；Ctrl-C 拔卡 / inserted; Ctrl-C pulls the card")
     ended.wait()
     link.remove()
     return DONE
@@ -141,7 +198,12 @@ sim_command = Command(
     name="sim",
     help="软件卡：角色、故障、虚拟读卡器 / software cards: personas, faults, virtual readers",
     examples=(
-        "  cardio sim list\n  cardio sim new my-card.toml --like whole\n  cardio sim run adult --vpcd 127.0.0.1:35963"
+        "  cardio sim list\n"
+        "  cardio sim new my-card.toml --like whole\n"
+        "  cardio sim run adult --vpcd 127.0.0.1:35963\n"
+        "  cardio sim keys test-keys.toml && cardio read --reader sim:third-closed --sam soft:test-keys.toml\n"
+        "  cardio sim psam                                  PSAM 卡在第二个卡槽 / in the second slot\n"
+        "  cardio sim hsm                                   加密机 / cardio read --sam hsm:http://127.0.0.1:12350"
     ),
     add_arguments=_add_arguments,
     run=_run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cardio.filesystem.access import AccessCondition
+from cardio.filesystem.access import NEVER, AccessCondition
 from cardio.filesystem.layout import Application, File, Item, Layout
 from simulators.encoding import (
     Content,
@@ -19,6 +19,7 @@ from simulators.encoding import (
 )
 
 Values = Mapping[str, Content]
+NO_UPDATE = AccessCondition.parse(NEVER)
 
 
 @dataclass(slots=True)
@@ -30,6 +31,13 @@ class CardFile:
     sfi: int
     structure: str
     read: AccessCondition
+    update: AccessCondition = NO_UPDATE
+    capacity: int = 0
+    """The most records that it holds."""
+    record_size: int = 0
+    """Bytes of each record of a cyclic or fixed file; 0 where no source tells."""
+    tagged: bool = True
+    """Each record begins with its tag and length."""
     records: list[bytes] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
 
@@ -81,7 +89,7 @@ def _application(
     for file in application.files:
         if file.path in omit or file.structure == "internal":
             continue
-        card_file = CardFile(file.path, file.file_id, file.sfi, file.structure, file.read)
+        card_file = CardFile(file.path, file.file_id, file.sfi, file.structure, file.read, file.update)
         given = values.get(file.path, {})
         try:
             if file.structure == "transparent":
@@ -94,6 +102,10 @@ def _application(
             raise error.within(file.path) from error
         except ValueError as error:  # hex that is none, a character that GB18030 does not have
             raise MisfitError(file.path, f"值不合格式（{error}）", str(error)) from error
+        # An issuer may have written more records than the layout asks for.
+        most = len(file.record_shape) if file.has_tags else file.records or 1
+        card_file.capacity = max(most, len(card_file.records))
+        card_file.record_size, card_file.tagged = file.record_size, file.has_tags
         built.by_id[file.file_id] = card_file
         built.by_sfi[file.sfi] = card_file
     return built

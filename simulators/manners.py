@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 
 
 class WrongLength(StrEnum):
@@ -25,6 +25,7 @@ def _hex_set(value: Any) -> Any:
     return frozenset(int(v, 16) if isinstance(v, str) else v for v in value)
 
 
+Tries = Annotated[int, Field(ge=0, le=15)]
 HexSet = Annotated[frozenset[int], BeforeValidator(_hex_set)]
 
 
@@ -47,11 +48,21 @@ class CardManners(BaseModel, frozen=True, extra="forbid"):
     application_at_power_up: bool = False
     """The social security environment is current after reset (single-application cards)."""
     all_files_open: bool = False
-    """No file asks for a right: a laboratory's card."""
+    """No file asks for a right to be read: a laboratory's card."""
     open_files: frozenset[str] = frozenset()
     """Files that the issuer left open although the layout closes them."""
     closed_files: frozenset[str] = frozenset()
     """Files that answer 6982 although the layout leaves them free."""
     pin_survives_selection: bool = False
     """The PIN stays verified when another DF is selected."""
-    pin_tries: int = 3
+    pin_tries: Tries = 3
+    key_tries: Tries = 3
+    """How often the authentication with a key may fail in a row."""
+    key_versions: frozenset[int] = frozenset({1})
+    """The version groups that the card holds of keys that have several."""
+    forged: bool = False
+    """A copy: the files are there, and none of the keys."""
+    secure_messaging: Literal["accepted", "required", "absent"] = "accepted"
+    """Writing commands may carry a MAC (CLA 04), must (6987 without), or cannot (6E00)."""
+    mac_initial_value: Literal["zero", "challenge"] = "zero"
+    """What a MAC begins from; ``challenge`` is its first four bytes and zeros, as bank cards (PBOC) have it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import tomllib
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +17,7 @@ from cardio.filesystem.layout import Layout
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.layout_file import load_layout
 from simulators.card import SoftwareCard
+from simulators.card_memory import CardMemory
 from simulators.encoding import MisfitError
 from simulators.files import build_applications
 from simulators.manners import CardManners
@@ -50,7 +53,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
     """A layout file; without one that of the generation, or of the region where there is one."""
     manners: CardManners = CardManners()
     files: dict[str, dict[str, Any]]
-    """By file, then by item: a value, a table of the items inside, a list of either; see docs/personas.md."""
+    """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.md."""
 
     @property
     def atr(self) -> bytes:
@@ -68,11 +71,14 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         region = str(self.files.get("SSSE/EF05", {}).get("identification_code", ""))[:6]
         return LayoutChoice.at_hand().choose(f"{self.generation}.0", region)
 
-    def card(self) -> SoftwareCard:
-        """A fresh card of this person.
+    def card(self, memory: Path | None = None, random: Callable[[int], bytes] = secrets.token_bytes) -> SoftwareCard:
+        """A fresh card of this person, or one that goes on where its memory ends.
+
+        Args: ``memory`` is a file, not there before the first change; ``random`` gives challenges.
 
         Raises:
-            ConfigurationError: a value does not fit its item, or there is no such file or item.
+            ConfigurationError: a value does not fit its item, there is no such file or item, or the memory is another
+                card's.
         """
         layout = self.card_layout()
         strangers = set(self.files) - {file.path for file in layout.files()}
@@ -95,6 +101,10 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             manners=self.manners,
             algorithm_marker=self.algorithm,
             pin=self.pin,
+            random=random,
+            keys=layout.keys,
+            algorithm=layout.algorithm,
+            memory=None if memory is None else CardMemory(memory),
         )
 
     def _refuse_unknown_places(self, layout: Layout) -> None:

@@ -43,6 +43,10 @@ class SoftwareConnection:
             raise CardRemovedError()
         return response
 
+    def keep_alive(self) -> None:
+        if self._reader.event_counter != self._event_counter:
+            raise CardRemovedError()
+
     def close(self) -> None:
         """Lets the card go; a second time does nothing, for by then somebody else may hold it."""
         held, self._held = self._held, None

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.commands import get_response
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.trace import Exchange, Trace
+from cardio.apdu.trace import Exchange, Trace, without_pin
 from cardio.apdu.wire import t0_characters
 from cardio.errors import CardGarbledError, ReaderTimeoutError, UsageError
 
@@ -98,6 +98,9 @@ class Channel:
         except StopIteration as end:
             result: Result = end.value
             return result
+        finally:
+            # A plan may hold something while it waits for an answer.
+            plan.close()
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """Sends one command and returns the whole answer.
@@ -145,7 +148,7 @@ class Channel:
         raw_command = bytes(self._for_protocol(command))
         raw_response = self._transport.transmit(raw_command)
         if self._trace is not None:
-            self._trace(Exchange(raw_command, raw_response, self._clock() - started))
+            self._trace(Exchange(without_pin(raw_command), raw_response, self._clock() - started))
         response = ResponseApdu.from_bytes(raw_response)
         if len(response.data) > DATA_LIMIT:
             raise CardGarbledError("卡片的应答过长", "the card's answer is longer than any command may ask for")

@@ -1,4 +1,4 @@
-"""Builders for the commands that reading uses (LD/T 32.5; ISO/IEC 7816-4 §11)."""
+"""Builders for the commands that reading, writing and authentication use (LD/T 32.5; ISO/IEC 7816-4 §11)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class RecordMode(IntEnum):
 
     BY_IDENTIFIER = 0
     NEXT_WITH_IDENTIFIER = 2
+    PREVIOUS_WITH_IDENTIFIER = 3
     BY_NUMBER = 4
     ALL_FROM_NUMBER = 5
 
@@ -36,6 +37,36 @@ def read_binary(offset: int, expected_length: int, sfi: int = 0) -> CommandApdu:
     if sfi:
         return CommandApdu(0x00, 0xB0, 0x80 | sfi, offset, expected_length=expected_length)
     return CommandApdu(0x00, 0xB0, offset >> 8, offset & 0xFF, expected_length=expected_length)
+
+
+def get_challenge(length: int) -> CommandApdu:
+    """GET CHALLENGE (取随机数): 4, 8 or 16 bytes."""
+    return CommandApdu(0x00, 0x84, 0x00, 0x00, expected_length=length)
+
+
+def external_authentication(key_id: int, data: bytes) -> CommandApdu:
+    """EXTERNAL AUTHENTICATION (外部认证): cryptogram and source data, eight bytes each, and a key version byte."""
+    return CommandApdu(0x00, 0x82, 0x00, key_id, data)
+
+
+def internal_authentication(data: bytes) -> CommandApdu:
+    """INTERNAL AUTHENTICATION (内部认证): challenge and source data, eight bytes each, and a key version byte."""
+    return CommandApdu(0x00, 0x88, 0x00, 0x00, data, 8)
+
+
+def update_record(p1: int, mode: RecordMode, sfi: int, record: bytes) -> CommandApdu:
+    """UPDATE RECORD (更新记录) with a whole record."""
+    return CommandApdu(0x00, 0xDC, p1, sfi << 3 | mode, record)
+
+
+def append_record(sfi: int, record: bytes) -> CommandApdu:
+    """APPEND RECORD (追加记录)."""
+    return CommandApdu(0x00, 0xE2, 0x00, sfi << 3, record)
+
+
+def update_binary(offset: int, content: bytes) -> CommandApdu:
+    """UPDATE BINARY (更新二进制) of the current file."""
+    return CommandApdu(0x00, 0xD6, offset >> 8, offset & 0xFF, content)
 
 
 def get_response(expected_length: int) -> CommandApdu:

@@ -22,16 +22,23 @@ class StatusWord(IntEnum):
     COMMAND_INCOMPATIBLE = 0x6981
     SECURITY_STATUS_NOT_SATISFIED = 0x6982
     AUTHENTICATION_BLOCKED = 0x6983
+    NO_CHALLENGE = 0x6984
     CONDITIONS_NOT_SATISFIED = 0x6985
     NO_CURRENT_EF = 0x6986
+    MAC_WRONG = 0x6988
     FUNCTION_NOT_SUPPORTED = 0x6A81
     FILE_NOT_FOUND = 0x6A82
     RECORD_NOT_FOUND = 0x6A83
     INCORRECT_P1_P2 = 0x6A86
+    KEY_NOT_FOUND = 0x6A88
     WRONG_P1_P2 = 0x6B00
     INS_NOT_SUPPORTED = 0x6D00
     CLA_NOT_SUPPORTED = 0x6E00
+    KEY_INDEX_NOT_SUPPORTED = 0x9403
 
+
+TRIES_LEFT = 0x63C0
+"""The upper twelve bits of 63Cx; x tries are left."""
 
 _MEANINGS: dict[int, Meaning] = {
     0x9000: Meaning("成功", "success"),
@@ -81,3 +88,10 @@ def describe(status_word: int) -> Meaning:
         case 0x63 if low >> 4 == 0xC:
             return Meaning(f"校验失败，还可尝试 {low & 0xF} 次", f"verification failed, {low & 0xF} tries left")
     return Meaning(f"未知状态字 {status_word:04X}", f"unknown status word {status_word:04X}")
+
+
+def tries_in(status_word: int) -> int | None:
+    """How many tries of a PIN or key a status word says are left, 0 when blocked; None when it says nothing."""
+    if status_word == StatusWord.AUTHENTICATION_BLOCKED:
+        return 0
+    return status_word & 0x0F if status_word & 0xFFF0 == TRIES_LEFT else None

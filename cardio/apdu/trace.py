@@ -11,10 +11,18 @@ from dataclasses import dataclass, field
 
 from cardio.apdu.status_word import describe
 
+_CARRY_PINS = frozenset({0x20, 0x5E})
+"""VERIFY and CHANGE PIN."""
+
+
+def without_pin(command: bytes) -> bytes:
+    """A command as it may be kept: a PIN in it is overwritten with zeros."""
+    return command[:5] + bytes(len(command) - 5) if len(command) > 5 and command[1] in _CARRY_PINS else command
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exchange:
-    """One command and its answer, exactly as they crossed the reader, and how long that took."""
+    """One command and its answer as they crossed the reader, but for PINs, and how long that took."""
 
     command: bytes
     response: bytes

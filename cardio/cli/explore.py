@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cardio.cli.command import add_reader_argument
+from cardio.cli.keys import add_key_arguments, credentials_of
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from cardio.filesystem.layout_choice import LayoutChoice
     from cardio.model import CodedValue, Unread, Warning
     from cardio.readers.base import Reader
+    from cardio.security.credentials import Credentials
 
 Result = TypeVar("Result")
 
 
-def add_card_arguments(parser: ArgumentParser) -> None:
+def add_card_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
     add_reader_argument(parser)
+    add_key_arguments(parser, pin=pin)
     parser.add_argument(
         "--layout",
         metavar="FILE",
@@ -56,8 +59,15 @@ def chosen_layouts(options: Namespace, output: Output) -> LayoutChoice:
     return layouts
 
 
-def work_on_card(options: Namespace, output: Output, work: Callable[[SocialSecurityCard], Result]) -> Result:
-    """Does something with the card that the options mean.
+def work_on_card(
+    options: Namespace,
+    output: Output,
+    work: Callable[[SocialSecurityCard], Result],
+    *,
+    credentials: Credentials | None = None,
+    repeat: bool = True,
+) -> Result:
+    """Does something with the card that the options mean, with the keys and PIN that they bring.
 
     Raises:
         CardioError: as `cardio.card.on_card` says.
@@ -66,7 +76,14 @@ def work_on_card(options: Namespace, output: Output, work: Callable[[SocialSecur
     from cardio.cli.sources import find_reader
 
     reader = find_reader(options.reader)
-    return on_card(reader, work, layouts=chosen_layouts(options, output), trace=trace_on(options, output, reader))
+    return on_card(
+        reader,
+        work,
+        layouts=chosen_layouts(options, output),
+        credentials=credentials or credentials_of(options),
+        trace=trace_on(options, output, reader),
+        repeat=repeat,
+    )
 
 
 def trace_on(options: Namespace, output: Output, reader: Reader) -> Trace | None:

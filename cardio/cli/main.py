@@ -15,12 +15,15 @@ from cardio.cli.command import DONE, Command
 from cardio.cli.conformance import CONFORMANCE
 from cardio.cli.doctor import DOCTOR
 from cardio.cli.files import DUMP, FILES, SHOW
+from cardio.cli.identify import IDENTIFY
 from cardio.cli.layouts import LAYOUTS
 from cardio.cli.output import Output
+from cardio.cli.pin import PIN
 from cardio.cli.read import READ
 from cardio.cli.readers import READERS, WATCH
 from cardio.cli.reports import EMPLOYMENT, INSURANCE
 from cardio.cli.shell import SHELL
+from cardio.cli.write import WRITE
 from cardio.errors import CardioError, UsageError
 
 _GROUP = "cardio.commands"
@@ -39,7 +42,7 @@ def commands() -> list[Command]:
     """The library's own commands, and those that the bridge and the simulators bring along."""
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
     exploring = [FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, SHELL, CONFORMANCE, LAYOUTS]
-    return [READERS, WATCH, READ, *exploring, DOCTOR, *joined]
+    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, WRITE, DOCTOR, *joined]
 
 
 class _Parser(ArgumentParser):

@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
-from cardio.cli.explore import add_card_arguments, chosen_layouts, coded_text, note_unread, progress_on, trace_on
+from cardio.cli.explore import (
+    add_card_arguments,
+    chosen_layouts,
+    coded_text,
+    note_unread,
+    progress_on,
+    trace_on,
+    work_on_card,
+)
+from cardio.cli.keys import credentials_of
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
-    from cardio.apdu.trace import Trace
     from cardio.errors import CardioError
-    from cardio.filesystem.layout_choice import LayoutChoice
     from cardio.model import CardReading, CodedValue
-    from cardio.readers.base import Reader
+    from cardio.security.credentials import Credentials
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -32,22 +39,22 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, output: Output) -> int:
-    from cardio.card import read_card
+    from cardio.card import on_card, read_card
     from cardio.cli.sources import find_reader
-    from cardio.driver import basic_string
+    from cardio.driver import read_basic
 
-    reader = find_reader(options.reader)
-
+    reader, credentials = find_reader(options.reader), credentials_of(options)
     trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
-    reading = read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts)
-    no_photo = _save_photo(reader, options.photo, output, trace, layouts) if options.photo is not None else None
     if options.driver:
-        text = basic_string(reading)
+        text = on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
         if output.as_json:
             output.document({"output": text})
         else:
             output.text(text)
-    elif output.as_json:
+        return DONE
+    reading = read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts, credentials=credentials)
+    no_photo = _save_photo(options, output, credentials) if options.photo is not None else None
+    if output.as_json:
         output.document(reading.model_dump(mode="json"))
     else:
         print_reading(reading, output)
@@ -59,21 +66,19 @@ def _run(options: Namespace, output: Output) -> int:
     return DONE
 
 
-def _save_photo(
-    reader: Reader, path: Path, output: Output, trace: Trace | None, layouts: LayoutChoice
-) -> CardioError | None:
+def _save_photo(options: Namespace, output: Output, credentials: Credentials | None) -> CardioError | None:
     """Saves the photo, readable by its owner only: it is somebody's face. What the card keeps back is no error of
     the reading, and is given back.
 
     Raises:
         CannotWriteError: the file cannot be written.
     """
-    from cardio.card import on_card
     from cardio.errors import AccessNotGrantedError, CannotWriteError, DecodeError, FileUnreadableError, NoPhotoError
 
+    path: Path = options.photo
     show = progress_on(output, "读取照片 photo")
     try:
-        photo = on_card(reader, lambda card: card.photo(progress=show), trace=trace, layouts=layouts)
+        photo = work_on_card(options, output, lambda card: card.photo(progress=show), credentials=credentials)
     except (AccessNotGrantedError, FileUnreadableError, NoPhotoError, DecodeError) as error:
         return error
     try:

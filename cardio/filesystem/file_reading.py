@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import Record
+from cardio.errors import CardioError
 from cardio.filesystem.layout import File, Item
 from cardio.filesystem.manners import Manner, Shape
 
@@ -47,6 +48,8 @@ class FileReading:
     """Bytes of it that the card gave at once."""
     broken_off: int | None = None
     """The status word that ended a transparent file before its end."""
+    hindrance: CardioError | None = None
+    """Why the rights that open it could not be had, where they were tried for."""
     opened_by: str | None = None
     """``free``, or the rights that opened it, as ``PIN``."""
     only_first: set[int] = field(default_factory=set)

@@ -296,7 +296,13 @@ class Key:
     id: HexNumber
     length: Length
     versions: Count
+    """How many groups of it a card may hold, one of which is in use."""
     application: str
+    psam: HexNumber | None = None
+    """How a PSAM card calls it: usage byte and index."""
+    hsm: HexNumber | None = None
+    """How an HSM calls it (密钥地址); the index follows."""
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +334,8 @@ class Layout:
     algorithm_markers: dict[str, Literal["3DES", "SSF33", "SM4"]] = field(default_factory=dict)
     """What the marker in the FCI of the environment stands for, by two hex digits."""
     keys: tuple[Key, ...] = ()
+    proves_itself: bool = False
+    """The national reading flow has the card prove that it is genuine before the holder is read."""
     topics: tuple[Topic, ...] = ()
     codes: Mapping[str, CodeTable] = field(default_factory=dict)
     """A region's own code tables, by name."""
@@ -348,6 +356,9 @@ class Layout:
     def code_table(self, name: str) -> CodeTable:
         """A code table by name, the region's own first."""
         return self.codes.get(name) or code_table(name)
+
+    def key(self, name: str) -> Key | None:
+        return next((key for key in self.keys if key.name == name), None)
 
     def files(self) -> Iterator[File]:
         for application in self.applications:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cardio.apdu.channel import Plan
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import FamilyManners
+from cardio.filesystem.rights import Opener
 from cardio.filesystem.visit import HOLDER_FILE, CardContents, Visit
 
 SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
@@ -12,25 +13,36 @@ SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
 
 
 def read_card(
-    manners: FamilyManners, *, supplement: bool = True, t1: bool = False, layouts: LayoutChoice = NATIONAL
+    manners: FamilyManners,
+    *,
+    supplement: bool = True,
+    prove: bool = True,
+    t1: bool = False,
+    layouts: LayoutChoice = NATIONAL,
+    opener: Opener | None = None,
 ) -> Plan[CardContents]:
     """Reads who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
 
     Args:
+        prove: have the card prove itself first, where its generation does and there are keys for it.
         manners: what is known of this family; what this card teaches is written into it.
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         layouts: the layouts to choose from.
+        opener: presents PINs and keys where a file is closed.
 
     Raises:
         NotASocialSecurityCardError: there is no social security environment on the card.
         CardBlockedError: there is one, and it is blocked.
         CardRefusedError: it cannot be selected for another reason.
         CardGarbledError: nothing that it answers is a record.
+        ForgedCardError: it is a copy.
     """
-    visit = Visit(manners, t1=t1, layouts=layouts)
+    visit = Visit(manners, t1=t1, layouts=layouts, opener=opener)
     environment, contents = visit.environment, visit.contents
     # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
     yield from visit.begin(want_algorithm=not manners.algorithms)
+    if prove:
+        yield from visit.prove_card()
     # Always asked for: whether a card opens it is that card's affair, and one command tells.
     yield from visit.read(HOLDER_FILE)
     yield from visit.refuse_nonsense()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.commands import read_record, select_by_name, select_file
-from cardio.apdu.status_word import Meaning, StatusWord
-from cardio.errors import CardGarbledError, CardioError
-from cardio.filesystem.access import FREE
+from cardio.apdu.status_word import Meaning, StatusWord, describe
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, CardRefusedError
+from cardio.filesystem.access import FREE, PIN
 from cardio.filesystem.approach import Approach, ask
 from cardio.filesystem.codes import REGION_DIGITS
 from cardio.filesystem.environment import Environment
@@ -22,14 +22,12 @@ from cardio.filesystem.manners import Addressing, FamilyManners, IssuerProfile, 
 from cardio.filesystem.reading import read_file
 from cardio.filesystem.reading_binary import OFFSET_LIMIT, Progress, read_transparent
 from cardio.filesystem.reading_equal import read_equal_records
+from cardio.filesystem.rights import Opener, in_order, ways_to_read
 
 ISSUER_FILE = "SSSE/EF05"
 HOLDER_FILE = "SSSE/EF06"
 _SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
 _SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
-
-Unlock = Callable[[Application], Plan[frozenset[str]]]
-"""A conversation that obtains rights in the application that has just been entered, and names them."""
 
 
 @dataclass(slots=True)
@@ -55,20 +53,20 @@ class Visit:
         *,
         t1: bool = False,
         layouts: LayoutChoice = NATIONAL,
-        unlock: Unlock | None = None,
+        opener: Opener | None = None,
     ) -> None:
         """Args:
         manners: what is known of this family; what this card teaches is written into it.
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         layouts: the layouts to choose from.
-        unlock: obtains rights in each application that is entered.
+        opener: presents PINs and keys where a file is closed.
         """
         self.manners = manners
         self.contents = CardContents(layout_of(DEFAULT_GENERATION))
         self.environment = Environment(self.contents.layout.algorithm_markers, t1=t1)
         self.profile = IssuerProfile()
         self._layouts = layouts
-        self._unlock = unlock
+        self._opener = opener
         self._current: str | None = None
         self._rights: frozenset[str] = frozenset()
         self._unreachable: dict[str, int] = {}
@@ -85,13 +83,27 @@ class Visit:
         Raises:
             NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
         """
-        yield from self.environment.select(self.layout.environment, fetch=want_algorithm)
+        # Keys depend on the algorithm, so with an opener the card is asked for it.
+        yield from self.environment.select(self.layout.environment, fetch=want_algorithm or self._opener is not None)
         self._current = self.layout.environment.id
         issuer = yield from self._read(self._file(ISSUER_FILE), self.manners.issuer_shapes)
         version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
         self.contents.layout = self._layouts.choose(version, code[:REGION_DIGITS] if code else None)
         self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
         self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
+        if self._opener is not None:
+            named = self.environment.named or self.layout.algorithm
+            self._opener.meet(self.layout, None if self.environment.problem else named, code)
+
+    def prove_card(self) -> Plan[None]:
+        """Internal authentication, where the national flow has it for this generation and there are keys for it.
+
+        Raises:
+            ForgedCardError: the card is a copy.
+        """
+        if self._opener is not None and self.layout.proves_itself:
+            yield from self.enter(self.layout.environment.id)
+            yield from self._opener.prove_card()
 
     def read(
         self,
@@ -135,28 +147,104 @@ class Visit:
     ) -> Plan[FileReading]:
         if remembered and file.path in self.profile.absent:
             return FileReading(file, refusal=StatusWord.FILE_NOT_FOUND)
-        if remembered and file.path in self.profile.closed:
+        expected_closed = file.path in self.profile.closed and not file.read.free
+        if remembered and expected_closed and self._opener is None:
             return FileReading(file, refusal=StatusWord.SECURITY_STATUS_NOT_SATISFIED)
         refusal = yield from self.enter(file.application)
         if refusal is not None:
             if refusal == StatusWord.FILE_NOT_FOUND:
                 self.profile.absent.add(file.path)
             return FileReading(file, refusal=refusal)
+        # Where this issuer's cards keep the file closed, asking first would only cost a refusal.
+        hindrance = (yield from self._open(file)) if expected_closed else None
         reading = yield from self._read(file, self.profile.shapes, thorough=thorough, limit=limit, progress=progress)
         if reading.closed and not file.read.free:
             self.profile.closed.add(file.path)
+        if reading.closed and self._opener is not None and not expected_closed:
+            before = self._rights
+            hindrance = yield from self._open(file)
+            if self._rights != before:
+                reading = yield from self._read(
+                    file, self.profile.shapes, thorough=thorough, limit=limit, progress=progress
+                )
+        if reading.closed:
+            reading.hindrance = hindrance
         elif reading.absent:
             self.profile.absent.add(file.path)
         elif reading.refusal is None:
             reading.opened_by = self._opened_by(file)
         return reading
 
+    def _open(self, file: File) -> Plan[CardioError | None]:
+        """Obtains the cheapest set of rights that opens a file; gives what hindered it, if none could be had."""
+        if self._opener is None:
+            return None
+        hindrance: CardioError | None = None
+        for needed in ways_to_read(file):
+            if needed <= self._rights:
+                continue  # held, and the card refused all the same
+            fault = yield from self.obtain(needed)
+            if fault is None:
+                return None
+            if hindrance is None or isinstance(hindrance, AccessNotGrantedError):
+                hindrance = fault  # what was not even given says less than what went wrong
+        return hindrance
+
+    def open_for_writing(self, file: File) -> Plan[None]:
+        """Makes a file's application current and obtains the rights that write it.
+
+        Raises:
+            CardRefusedError: the application cannot be entered.
+            AccessNotGrantedError: nobody may write the file, or nothing that opens it was given.
+            CardioError: the rights are not to be had, and why.
+        """
+        refusal = yield from self.enter(file.application)
+        if refusal is not None:
+            raise CardRefusedError(
+                f"{file.application} 不能选择：{describe(refusal).zh}",
+                f"{file.application} cannot be selected: {describe(refusal).en}",
+                status_word=refusal,
+            )
+        fault: CardioError | None = None
+        for needed in file.update.alternatives:
+            fault = yield from self.obtain(needed)
+            if fault is None:
+                return
+        raise fault or AccessNotGrantedError(
+            f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is kept by the card: nobody may write it"
+        )
+
+    def grant(self, right: str) -> None:
+        """Notes a right that was obtained in the current application by somebody else's conversation."""
+        self._rights |= {right}
+
+    def obtain(self, needed: frozenset[str]) -> Plan[CardioError | None]:
+        """Obtains rights in the current application; gives the first fault, before anything was presented if it can.
+
+        Raises:
+            PinEntryError, WrongPinError, PinBlockedError: a PIN was to be presented, and is wrong or not to be tried.
+        """
+        if self._opener is None:
+            return AccessNotGrantedError()
+        missing = list(in_order(needed - self._rights))
+        for right in missing:
+            fault = self._opener.lacks(right)
+            if fault is not None:
+                return fault
+        for right in missing:
+            try:
+                yield from self._opener.present(right)
+            except CardioError as error:
+                if right == PIN or self._opener.lacks(right) is None:
+                    raise
+                return error
+            self._rights |= {right}
+        return None
+
     def _opened_by(self, file: File) -> str:
         """The least rights that open a file; what opens without any is free, whatever its layout says."""
-        held = [needed for needed in file.read.alternatives if needed and needed <= self._rights]
-        if file.read.free or not held:
-            return FREE
-        return " and ".join(sorted(sorted(held, key=lambda needed: (len(needed), sorted(needed)))[0]))
+        held = [needed for needed in ways_to_read(file) if needed <= self._rights]
+        return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
 
     def refuse_nonsense(self) -> Plan[None]:
         """Raises: CardGarbledError: neither the issuer's nor the holder's file gives a record."""
@@ -184,8 +272,6 @@ class Visit:
         self._current = application_id
         # Rights end where another application is selected.
         self._rights = frozenset()
-        if self._unlock is not None:
-            self._rights = yield from self._unlock(application)
         return None
 
     def _select(self, application: Application) -> Plan[int | None]:

@@ -16,6 +16,13 @@ class Connection(Transport, Protocol):
     @property
     def atr(self) -> bytes: ...
 
+    def keep_alive(self) -> None:
+        """Shows the system that the card is still wanted: Windows resets a held card after five idle seconds.
+
+        Raises:
+            CardioError: the card is not held any more.
+        """
+
     def close(self) -> None:
         """Lets the card go. A connection that is broken closes as quietly as a good one."""
 

@@ -69,6 +69,9 @@ class PcscConnection:
             raise CardRemovedError()
         return response
 
+    def keep_alive(self) -> None:
+        self._card.atr()  # SCardStatus: any call on the handle counts
+
     def _is_leaving(self) -> bool:
         """Whether an answer that is none comes from a card that is being pulled: some drivers report no error."""
         states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])

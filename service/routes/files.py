@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
+from pydantic import Field
 
-from cardio.file_model import CardTree, FileContent, Report
-from cardio.model import Problem
-from service.dependencies import DesksOf
+from cardio.card import SocialSecurityCard
+from cardio.file_model import CardTree, FileContent, FileWritten, Report
+from cardio.model import Answer, Problem
+from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
 from service.routes.readers import CARD_PROBLEMS
+from service.scopes import Scope
 
-router = APIRouter(prefix="/v1/readers", tags=["files"])
+router = APIRouter(prefix="/v1/readers", tags=["files"], dependencies=[needs(Scope.FILES)])
 _PHOTO_ANSWERS: dict[int | str, dict[str, Any]] = CARD_PROBLEMS | {
     200: {"description": "the photo", "content": {"image/jpeg": {}, "image/bmp": {}}},
     403: {"model": Problem, "description": "the card keeps the photo closed"},
@@ -21,34 +24,72 @@ Application = Annotated[str, Path(pattern="^(SSSE|DF[0-9A-F]{2})$", examples=["D
 File = Annotated[str, Path(pattern="^EF[0-9A-F]{2}$", examples=["EF07"])]
 
 
+class ItemsToWrite(Answer):
+    values: dict[Annotated[str, Field(max_length=80)], Annotated[str, Field(max_length=1024)]] = Field(
+        description="by item: its name or tag, `[2]` for the second of several, `.name` for an item inside",
+        max_length=64,
+        examples=[{"residence": "上海市测试路 1 号"}],
+    )
+    prepare_only: bool = Field(default=False, description="say what would be written, and write nothing")
+
+
 @router.get("/{reader:path}/card/files", responses=CARD_PROBLEMS)
-async def list_files(reader: str, desks: DesksOf) -> CardTree:
+async def list_files(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> CardTree:
     """Every application and file of the card's layout: what opens it, and whether it can be read now."""
-    return await desks.desk(reader).do(lambda card: card.tree())
+    return await desks.desk(reader).do(lambda card: card.tree(), credentials=security.for_reading(caller.origin))
 
 
 @router.get("/{reader:path}/card/files/{application}/{file}", responses=CARD_PROBLEMS)
-async def read_file(reader: str, application: Application, file: File, desks: DesksOf) -> FileContent:
+async def read_file(
+    reader: str, application: Application, file: File, desks: DesksOf, security: SecurityOf, caller: CallerOf
+) -> FileContent:
     """One file, decoded beside raw; why it could not be read is in `unread`."""
-    return await desks.desk(reader).do(lambda card: card.file(f"{application}/{file}"))
+    return await desks.desk(reader).do(
+        lambda card: card.file(f"{application}/{file}"), credentials=security.for_reading(caller.origin)
+    )
+
+
+@router.post(
+    "/{reader:path}/card/files/{application}/{file}", responses=CARD_PROBLEMS, dependencies=[needs(Scope.WRITE)]
+)
+async def write_file(
+    reader: str,
+    application: Application,
+    file: File,
+    asked: ItemsToWrite,
+    desks: DesksOf,
+    security: SecurityOf,
+    caller: CallerOf,
+) -> FileWritten:
+    """Writes items of a file with the keys of the bridge's SAM, and reads them back. Never done twice by itself."""
+
+    def work(card: SocialSecurityCard) -> FileWritten:
+        change = card.prepare(f"{application}/{file}", asked.values)
+        return change.shown(done=False) if asked.prepare_only else card.write(change)
+
+    return await desks.desk(reader).do(work, credentials=security.credentials(caller.origin), repeat=False)
 
 
 @router.get("/{reader:path}/card/photo", responses=_PHOTO_ANSWERS, response_class=Response)
-async def read_photo(reader: str, desks: DesksOf) -> Response:
+async def read_photo(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> Response:
     """The holder's photo, as it stands on the card."""
-    photo = await desks.desk(reader).do(lambda card: card.photo())
+    photo = await desks.desk(reader).do(lambda card: card.photo(), credentials=security.for_reading(caller.origin))
     # A picture has no place for words: what is to be said of it stands in a header, by its codes.
     warnings = {"Cardio-Warnings": ",".join(one.code for one in photo.warnings)} if photo.warnings else {}
     return Response(photo.data, media_type=photo.media_type, headers=warnings)
 
 
 @router.get("/{reader:path}/card/insurance", responses=CARD_PROBLEMS)
-async def read_insurance(reader: str, desks: DesksOf) -> Report:
+async def read_insurance(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> Report:
     """Pension, unemployment, medical, work injury and maternity insurance, vouchers and totals."""
-    return await desks.desk(reader).do(lambda card: card.report("insurance"))
+    return await desks.desk(reader).do(
+        lambda card: card.report("insurance"), credentials=security.for_reading(caller.origin)
+    )
 
 
 @router.get("/{reader:path}/card/employment", responses=CARD_PROBLEMS)
-async def read_employment(reader: str, desks: DesksOf) -> Report:
+async def read_employment(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> Report:
     """Employment and unemployment registration, qualifications and support."""
-    return await desks.desk(reader).do(lambda card: card.report("employment"))
+    return await desks.desk(reader).do(
+        lambda card: card.report("employment"), credentials=security.for_reading(caller.origin)
+    )

@@ -8,14 +8,15 @@ from fastapi import APIRouter, Query
 
 from cardio.model import CardReading, Problem
 from service.answers import ReaderList
-from service.dependencies import DesksOf
+from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
+from service.scopes import Scope
 
-router = APIRouter(prefix="/v1/readers", tags=["readers"])
+router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(Scope.BASIC)])
 
 CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "no such reader, or no card in it"},
     409: {"model": Problem, "description": "the reader is busy, or the card was pulled or reset"},
-    422: {"model": Problem, "description": "not a social security card, or a blocked one"},
+    422: {"model": Problem, "description": "not a social security card, or a blocked or forged one"},
     502: {"model": Problem, "description": "the card is mute, refuses, or makes no sense"},
     503: {"model": Problem, "description": "PC/SC does not run, or the reader has gone"},
     504: {"model": Problem, "description": "the card did not answer in time"},
@@ -32,9 +33,11 @@ async def list_readers(desks: DesksOf) -> ReaderList:
 async def read_card(
     reader: str,
     desks: DesksOf,
+    security: SecurityOf,
+    caller: CallerOf,
     supplement: Annotated[
         bool, Query(description="also ask for residence, registration and nationality (DF01)")
     ] = True,
 ) -> CardReading:
     """Who the card in a reader belongs to, with the card's own data."""
-    return await desks.desk(reader).read(supplement=supplement)
+    return await desks.desk(reader).read(supplement=supplement, credentials=security.for_reading(caller.origin))

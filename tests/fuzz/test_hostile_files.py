@@ -30,6 +30,8 @@ class Held:
         self.transmit = transport.transmit
         self.atr = atr
 
+    def keep_alive(self) -> None: ...
+
     def close(self) -> None: ...
 
 

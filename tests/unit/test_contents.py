@@ -8,36 +8,33 @@ from typing import Any
 
 import pytest
 
-from cardio.apdu.channel import Channel, Counts, Plan, TransmissionProtocol
-from cardio.apdu.command import CommandApdu
+from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.card import SocialSecurityCard
 from cardio.errors import UsageError
 from cardio.file_model import CardTree, Report
-from cardio.filesystem.layout import Application
 from cardio.filesystem.manners import FamilyManners, MannersStore
-from cardio.filesystem.visit import Unlock, Visit
+from cardio.filesystem.visit import Visit
 from cardio.model import CodedValue
+from cardio.security.credentials import Credentials
+from cardio.security.pin import Pin
 from simulators.card import SoftwareCard
 from simulators.manners import WrongLength
 from simulators.personas import Persona, find_persona
 from simulators.reader import SoftwareReader
 
+PIN = "123456"
 
-def on(persona: Persona | str, work: Callable[[SocialSecurityCard], Any], *, unlock: Unlock | None = None) -> Any:
+
+def on(persona: Persona | str, work: Callable[[SocialSecurityCard], Any], *, pin: str | None = None) -> Any:
     found = find_persona(persona) if isinstance(persona, str) else persona
     reader = SoftwareReader("r", found.card())
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), unlock=unlock) as card:
+    credentials = None if pin is None else Credentials(pin=Pin(pin))
+    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), credentials=credentials) as card:
         return work(card)
 
 
-def present_pin(application: Application) -> Plan[frozenset[str]]:
-    """What a caller with the holder's PIN does on entering an application."""
-    response = yield CommandApdu.from_bytes(bytes.fromhex("0020000003123456"))
-    return frozenset({"PIN"}) if response.ok else frozenset()
-
-
 def test_a_file_says_who_opened_it_as_the_contract_has_it() -> None:
-    voucher = on("personalised", lambda card: card.file("DF03/EF19"), unlock=present_pin).model_dump(mode="json")
+    voucher = on("personalised", lambda card: card.file("DF03/EF19"), pin=PIN).model_dump(mode="json")
     assert voucher["opened_by"] == "pin"
     record = voucher["records"][0]
     assert (record["number"], record["title"]) == (1, "养老保险")
@@ -68,12 +65,12 @@ def test_rights_end_where_another_application_is_entered() -> None:
     def twice(card: SocialSecurityCard) -> list[str | None]:
         return [card.file(path).opened_by for path in ("DF01/EF05", "SSSE/EF06", "DF01/EF05", "DF04/EF06", "DF04/EF08")]
 
-    assert on("personalised", twice, unlock=present_pin) == ["pin", "free", "pin", None, "pin"]
+    assert on("personalised", twice, pin=PIN) == ["pin", "free", "pin", None, "pin"]
     assert on("personalised", twice) == [None, "free", None, None, None]
 
 
 def test_conformance_judges_controls_without_rights_and_contents_with_them() -> None:
-    report = on("personalised", lambda card: card.conformance(), unlock=present_pin)
+    report = on("personalised", lambda card: card.conformance(), pin=PIN)
     passed = {(check.chapter.value, check.place) for check in report.checks if check.outcome == "pass"}
     assert report.failed == 0 and {("access", "DF03/EF07"), ("codes", "DF03/EF07/pension_type")} <= passed
 

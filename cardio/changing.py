@@ -1,0 +1,117 @@
+"""Changing a card: what is to be written is prepared and shown first, then written, read back and told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cardio.apdu.channel import Plan
+from cardio.errors import CardChangedError, CardioError, UsageError
+from cardio.file_model import FileWritten, RecordWritten
+from cardio.filesystem.entry import RecordChange, content_change, record_changes
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.layout import File, Structure
+from cardio.filesystem.rights import Opener
+from cardio.filesystem.visit import ISSUER_FILE, Visit, text_of
+from cardio.filesystem.writing import Written, write_content, write_records
+from cardio.remarks import refusal_error
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PreparedChange:
+    """What one file of one card is to become. It fits this card and this content only."""
+
+    identification_code: str | None
+    file: File
+    records: tuple[RecordChange, ...] = ()
+    content: bytes | None = None
+    before: bytes | None = None
+    """Of a transparent file, what it holds now."""
+
+    @property
+    def needed(self) -> bool:
+        return self.content != self.before or any(record.needed for record in self.records)
+
+    def shown(self, done: bool) -> FileWritten:
+        """The change as an answer, before it is made or after."""
+        outcome = "written" if done else "planned"
+        return FileWritten(
+            file=self.file.path,
+            title=self.file.title,
+            title_en=self.file.title_en,
+            identification_code=self.identification_code,
+            records=tuple(
+                RecordWritten(
+                    item=None if one.item is None else one.item.name,
+                    label=None if one.item is None else one.item.label,
+                    number=one.number,
+                    before=None if one.before is None else one.before.hex().upper(),
+                    after=one.record.hex().upper(),
+                    outcome=outcome if one.needed else "unchanged",
+                )
+                for one in self.records
+            ),
+            size=None if self.content is None else len(self.content),
+        )
+
+
+def prepare(visit: Visit, file: File, values: Mapping[str, str] | bytes) -> Plan[PreparedChange]:
+    """Obtains the right to write a file, reads it, and says what it becomes. Nothing is changed yet.
+
+    Args: ``values`` by item (see `cardio.filesystem.entry`), or the bytes of a transparent file.
+
+    Raises:
+        UsageError: there is no such item, or a value does not fit it.
+        CardioError: the file cannot be read, or the right is not to be had.
+    """
+    yield from visit.open_for_writing(file)
+    reading = yield from visit.read(file.path, thorough=True)
+    refusal = None if reading.empty or reading.absent else refusal_error(visit.layout, reading)
+    if refusal is not None:
+        raise refusal
+    code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
+    if isinstance(values, bytes):
+        return PreparedChange(code, file, content=content_change(file, values), before=reading.content)
+    if file.structure is Structure.TRANSPARENT:
+        raise UsageError(f"{file.path} 是透明文件，请给出全部内容", f"{file.path} is written as a whole, from bytes")
+    return PreparedChange(code, file, records=tuple(record_changes(visit.layout, reading, values)))
+
+
+def write(visit: Visit, change: PreparedChange, opener: Opener) -> Plan[FileWritten]:
+    """Makes a prepared change, if the card is still the one that it was prepared for.
+
+    Raises:
+        CardChangedError: it is another card, or the file has changed meanwhile; nothing was written.
+        CardioError: as `write_records`; its detail says what has been written before.
+    """
+    code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
+    yield from visit.open_for_writing(change.file)
+    reading = yield from visit.read(change.file.path, thorough=True)
+    if code != change.identification_code or not _as_prepared(reading, change):
+        raise CardChangedError(
+            "卡片或文件内容与准备写入时不同，未写入",
+            "the card or the file is not as it was prepared for: nothing was written",
+        )
+    written = Written()
+    try:
+        if change.content is not None:
+            yield from write_content(change.file, change.content, opener, written)
+        else:
+            yield from write_records(reading, change.records, opener, written)
+    except CardioError as error:
+        if written.records:
+            error.detail += f"（之前已写入 {len(written.records)} 条，其余未写）"
+            error.detail_en += f" (records written before it: {len(written.records)}; none after)"
+        elif written.bytes:
+            error.detail += f"（之前已写入 {written.bytes} 字节，文件不完整，请重写）"
+            error.detail_en += f" (bytes written before it: {written.bytes}; the file is incomplete, write it again)"
+        raise
+    return change.shown(done=True)
+
+
+def _as_prepared(reading: FileReading, change: PreparedChange) -> bool:
+    """Whether what is to be replaced still stands there."""
+    if change.content is not None:
+        return reading.content == change.before
+    standing = {number: bytes(record) for number, record in reading.numbered()} if reading.file.has_tags else {}
+    return all(standing.get(one.number or 0) == one.before for one in change.records)

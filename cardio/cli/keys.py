@@ -1,0 +1,97 @@
+"""The options about keys and PINs that commands share, and what they mean."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from getpass import getpass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cardio.security.credentials import Credentials
+    from cardio.security.pin import Pin
+
+_LONGEST_LINE = 64
+
+
+def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
+    keys = parser.add_argument_group("密钥与密码 keys and PIN")
+    keys.add_argument(
+        "--sam",
+        metavar="KIND:PLACE",
+        help="密钥所在：soft:密钥文件、psam:读卡器、hsm:网址；默认见 security.toml 或 CARDIO_SAM / where the keys are",
+    )
+    if pin:
+        keys.add_argument(
+            "--pin", action="store_true", help="提示输入持卡人密码，不回显 / ask for the holder's PIN, without echo"
+        )
+    keys.add_argument(
+        "--pin-stdin",
+        action="store_true",
+        help="从标准输入读取密码，一行一个 / PINs from standard input, one a line",
+    )
+    keys.add_argument(
+        "--accept-last-try",
+        action="store_true",
+        help="持卡人同意使用最后一次密码尝试 / the holder consents to spend the last try",
+    )
+
+
+def credentials_of(options: Namespace, *, wants_pin: bool = False) -> Credentials | None:
+    """What the options bring to open a card with; None where they bring nothing.
+
+    Raises:
+        UsageError, ConfigurationError: there is no such SAM, or its settings are wrong.
+        PinEntryError: what was entered is no PIN.
+    """
+    from cardio.cli.sources import find_reader
+    from cardio.security.credentials import Credentials
+    from cardio.security.settings import SecuritySettings
+
+    settings = SecuritySettings.load()
+    sam = settings.sam_source(options.sam, find_reader)
+    asked = wants_pin or options.pin_stdin or getattr(options, "pin", False)
+    pin = entered_pin(options, "持卡人密码 holder's PIN") if asked else None
+    if sam is None and pin is None:
+        return None
+    return Credentials(
+        sam=sam,
+        pin=pin,
+        accept_last_try=options.accept_last_try,
+        origin="command line",
+        settings=settings.terminal,
+        laboratory=settings.laboratory,
+    )
+
+
+def entered_pin(options: Namespace, prompt: str) -> Pin:
+    """A PIN from standard input, or from the terminal without echo.
+
+    Raises:
+        PinFormatError: it is none.
+        PinEntryCancelledError: nothing was entered.
+    """
+    from cardio.security.errors import PinEntryCancelledError
+    from cardio.security.pin import Pin
+
+    if options.pin_stdin:
+        return Pin(sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n"))
+    try:
+        return Pin(getpass(f"{prompt}: "))
+    except EOFError as error:
+        raise PinEntryCancelledError() from error
+
+
+def entered_new_pin(options: Namespace) -> Pin:
+    """A new PIN; at the terminal it is entered twice.
+
+    Raises:
+        PinEntryMismatchError: the two differ.
+        PinFormatError, PinEntryCancelledError: as `entered_pin`.
+    """
+    from cardio.security.errors import PinEntryMismatchError
+
+    new = entered_pin(options, "新密码 new PIN")
+    if not options.pin_stdin and entered_pin(options, "再次输入 once more").digits != new.digits:
+        raise PinEntryMismatchError()
+    return new

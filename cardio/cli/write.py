@@ -1,0 +1,118 @@
+"""``cardio write``: items of a file, shown before they are written, and read back after."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardio.cli.command import DONE, Command
+from cardio.cli.explore import add_card_arguments, work_on_card
+from cardio.cli.keys import credentials_of
+from cardio.cli.output import Output
+from cardio.errors import UsageError
+
+if TYPE_CHECKING:
+    from cardio.file_model import FileWritten
+
+_REFUSED = 1
+_YES = ("y", "yes", "是")
+_SHOWN = 40
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="文件，如 DF01/EF06 / the file")
+    parser.add_argument(
+        "values",
+        metavar="ITEM=VALUE",
+        nargs="+",
+        help="数据项=值，空值为清除；透明文件用 content=@文件 / item and value, empty clears; content=@FILE for bytes",
+    )
+    parser.add_argument("--yes", action="store_true", help="不再询问 / do not ask")
+    add_card_arguments(parser)
+
+
+def _run(options: Namespace, output: Output) -> int:
+    from cardio.cli.shell_names import file_named
+
+    values = _values(options.values)
+    credentials = credentials_of(options)
+    change = work_on_card(
+        options,
+        output,
+        lambda card: card.prepare(file_named(card.layout, options.file), values),
+        credentials=credentials,
+    )
+    if not change.needed:
+        return _done(
+            change.shown(done=True), output, "卡内已是如此，未写入 / the card says so already; nothing was written"
+        )
+    if not options.yes and not _consents(change.shown(done=False), output):
+        output.note("未写入 / nothing was written")
+        return _REFUSED
+    written = work_on_card(options, output, lambda card: card.write(change), credentials=credentials, repeat=False)
+    return _done(written, output, "已写入并核对 / written, read back and compared")
+
+
+def _values(given: list[str]) -> dict[str, str] | bytes:
+    """Raises: UsageError: one is not ``item=value``. CannotWriteError: the file behind ``@`` cannot be read."""
+    values: dict[str, str] = {}
+    for one in given:
+        item, equals, text = one.partition("=")
+        if not equals or not item or item in values:
+            raise UsageError(f"应为 数据项=值，且每项一次：{one}", f"it must be ITEM=VALUE, each item once: {one}")
+        values[item] = text
+    if set(values) == {"content"} and values["content"].startswith("@"):
+        try:
+            return Path(values["content"][1:]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{error}", f"{error}") from error
+    return values
+
+
+def _consents(change: FileWritten, output: Output) -> bool:
+    """Shows what is to be written and asks; without a terminal nobody can consent."""
+    _note_changes(change, output)
+    if not sys.stdin.isatty():
+        raise UsageError("没有终端可供确认，请加 --yes", "there is no terminal to confirm on: add --yes")
+    print("写入？ write? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in _YES
+
+
+def _note_changes(change: FileWritten, output: Output) -> None:
+    output.note(f"{change.file} {change.title} / {change.title_en}（{change.identification_code or '?'}）")
+    for record in change.records:
+        if record.outcome != "unchanged":
+            before, after = _shown(record.before), _shown(record.after)
+            output.note(f"  {record.label or '新记录 new record'}：{before} → {after}")
+    if change.size is not None:
+        output.note(f"  {change.size} 字节 bytes")
+
+
+def _shown(record: str | None) -> str:
+    if record is None:
+        return "—"
+    return record if len(record) <= _SHOWN else f"{record[:_SHOWN]}…"
+
+
+def _done(written: FileWritten, output: Output, words: str) -> int:
+    if output.as_json:
+        output.document(written.model_dump(mode="json"))
+    else:
+        output.text(words)
+    return DONE
+
+
+WRITE = Command(
+    name="write",
+    help="写入数据项，先询问，后核对 / write items of a file: asks first, reads back after",
+    examples=(
+        "  cardio write DF01/EF06 residence=上海市测试路1号 contact_phone=13800000000 --sam psam:1\n"
+        "  cardio write DF03/EF05 unemployment_benefit_date=2026-11-24 --sam hsm:https://hsm.example\n"
+        "  cardio write DF01/EF15 'degree[2].degree_code=101' --sam soft:keys.toml\n"
+        "  cardio write SSSE/EF08 content=@photo.jpg --sam soft:keys.toml"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

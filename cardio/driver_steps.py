@@ -1,0 +1,272 @@
+"""The national interface's HSM functions (iReadCardBas_HSM_Step1 and the like): the caller carries the data.
+
+A desk without keys holds the card, gives out what an authority's HSM needs, and takes its answer in the next step.
+The functions are named after the interface's; the string of each step is at its method.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.commands import external_authentication, get_challenge, internal_authentication
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.card import SocialSecurityCard
+from cardio.driver import basic_string
+from cardio.errors import AccessNotGrantedError, CardChangedError, CardioError, CardRefusedError, UsageError
+from cardio.filesystem.access import PIN
+from cardio.filesystem.address import Address
+from cardio.filesystem.layout import File, Key
+from cardio.filesystem.rights import ways_to_read
+from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
+from cardio.security.algorithms import HALF, wants_version
+from cardio.security.credentials import SSSE_MAC_KEY
+from cardio.security.errors import ForgedCardError, HsmNotNeededError, StepError
+from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
+from cardio.security.hsm import ALGORITHM_MARKS
+from cardio.security.pin import Pin
+from cardio.security.sam import key_address
+from cardio.security.terminal import authentication_refused
+
+_AUTHENTICATION = re.compile(r"[0-9A-Fa-f]{32}")
+_VERSION = b"\x01"
+"""The version group that an HSM answers for: the interface has no field to name another."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Next:
+    """The step that may follow, and what it does with the caller's data."""
+
+    function: str
+    step: int
+    take: Callable[[str], str]
+
+
+class HsmSteps:
+    """The functions over one card that is held from the first step to the last.
+
+    A first step begins anew. All raise StepError out of order, UsageError for data that is none, CardChangedError for
+    an answer to another question, and what the card says; after an error the function begins anew with its first step.
+    """
+
+    def __init__(self, card: SocialSecurityCard, *, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
+        self._card = card
+        self._random = random
+        self._next: _Next | None = None
+
+    # -- iReadCardBas_HSM -----------------------------------------------------------------------
+
+    def read_basic_1(self) -> str:
+        """``发卡地区行政区划代码|卡复位信息|算法标识|卡识别码|过程因子|原始信息|外部认证过程因子|原始信息|``
+
+        The card answers internal authentication at once, so that nothing comes between the challenge for external
+        authentication and its use. The last two are empty where the holder's file is open.
+        """
+        self._next = None
+        challenge, source = self._random(HALF), self._random(HALF)
+        proof = self._card.run(self._card_proof(challenge + source))
+        opening = self._card.run(self._card.visit.read(HOLDER_FILE)).closed
+        outer_source = self._random(HALF) if opening else b""
+        outer_challenge = self._card.run(_challenge()) if opening else b""
+
+        def take(answer: str) -> str:
+            inner, _, outer = answer.rstrip("|").partition("|")
+            if not hmac.compare_digest(_cryptogram(inner, source), proof):
+                raise ForgedCardError()
+            if opening:
+                self._authenticate(self._opening_key(HOLDER_FILE), outer, outer_source)
+            return basic_string(self._card.reading_of_visit())
+
+        self._next = _Next("iReadCardBas", 2, take)
+        code = self._identification_code
+        fields = [code[:6], self._card.historical_bytes.hex().upper(), self._mark, code]
+        fields += [part.hex().upper() for part in (challenge, source, outer_challenge, outer_source)]
+        return _joined(fields)
+
+    def read_basic_2(self, answer: str) -> str:
+        """Takes ``内部认证数据|外部认证数据|``, 32 hex each: authentication data and original information.
+
+        Gives the eleven fields of iReadCardBas. Raises: ForgedCardError: the card's answer is not the HSM's.
+        """
+        return self._take("iReadCardBas", 2, answer)
+
+    # -- iReadCard_HSM --------------------------------------------------------------------------
+
+    def read_1(self, address: str) -> str:
+        """``算法标识|密钥地址|随机数1|随机数2|`` for the files of a national address.
+
+        Raises:
+            HsmNotNeededError: they are open.
+            AccessNotGrantedError: they want keys of more than one kind, or a PIN beside them.
+        """
+        self._next = None
+        wanted = Address.parse(address)
+        visit = self._card.visit
+        closed = [part.file for part in wanted.parts if self._card.run(visit.read(part.file)).closed]
+        if not closed:
+            raise HsmNotNeededError()
+        keys = {path: self._opening_key(path).name for path in closed}
+        if len(set(keys.values())) > 1:
+            listed = ", ".join(f"{path} {key}" for path, key in keys.items())
+            raise AccessNotGrantedError(
+                f"这些文件需要不同的密钥，请分次读取：{listed}",
+                f"these files want different keys, read them apart: {listed}",
+            )
+        return self._ask_for_key("iReadCard", self._opening_key(closed[0]), then=lambda: self._card.values(wanted))
+
+    def read_2(self, answer: str) -> str:
+        """Takes 32 hex, authentication data and original information; gives the values in the address's shape."""
+        return self._take("iReadCard", 2, answer)
+
+    # -- iUnblockPIN_HSM, iReloadPIN_HSM --------------------------------------------------------
+
+    def unblock_1(self) -> str:
+        """``算法标识|密钥地址|随机数1|随机数2|`` for the key that unblocks."""
+        return self._begin_pin("iUnblockPIN", UNBLOCK, "")
+
+    def reload_1(self, new: Pin) -> str:
+        """As `unblock_1`."""
+        return self._begin_pin("iReloadPIN", RELOAD, new.digits)
+
+    def pin_2(self, function: str, answer: str) -> str:
+        """Takes 32 hex; gives ``算法标识|密钥地址|过程因子|命令头|PIN明文|`` for the secure message."""
+        return self._take(function, 2, answer)
+
+    def pin_3(self, function: str, answer: str) -> str:
+        """Takes the whole command in hex, and sends it if it is the one that was asked for."""
+        return self._take(function, 3, answer)
+
+    def _begin_pin(self, function: str, command: CommandApdu, digits: str) -> str:
+        self._next = None
+        self._card.run(self._card.visit.enter(self._card.layout.environment.id))
+
+        def after_authentication() -> str:
+            challenge = self._card.run(_challenge())
+            self._next = _Next(function, 3, lambda answer: self._send_secured(command, answer))
+            header = command.header.hex().upper()
+            address = self._address(self._key(SSSE_MAC_KEY))
+            return _joined([self._mark, address, challenge.hex().upper(), header, digits])
+
+        return self._ask_for_key(function, self._key(UNBLOCK_KEY), then=after_authentication)
+
+    def _send_secured(self, command: CommandApdu, answer: str) -> str:
+        try:
+            whole = CommandApdu.from_bytes(bytes.fromhex(answer))
+        except (ValueError, UsageError):
+            raise UsageError("第三步的数据不是完整命令", "the third step takes a whole command in hex") from None
+        if whole.header != command.header or not whole.data:
+            raise UsageError("第三步的命令不是所请求的命令", "the command of the third step is not the one asked for")
+        self._card.run(self._card.change_by(whole))
+        return ""
+
+    # -- what they share ------------------------------------------------------------------------
+
+    def _ask_for_key(self, function: str, key: Key, *, then: Callable[[], str]) -> str:
+        """Gives out a challenge for external authentication; the answer is presented, then the work goes on."""
+        visit = self._card.visit
+        self._card.run(visit.enter(key.application))
+        source = self._random(HALF)
+        challenge = self._card.run(_challenge())
+
+        def take(answer: str) -> str:
+            self._authenticate(key, answer.rstrip("|"), source)
+            return then()
+
+        self._next = _Next(function, 2, take)
+        return _joined([self._mark, self._address(key), challenge.hex().upper(), source.hex().upper()])
+
+    def _take(self, function: str, step: int, answer: str) -> str:
+        expected, self._next = self._next, None
+        if expected is None or (expected.function, expected.step) != (function, step):
+            before = f"Step{step - 1}"
+            raise StepError(
+                f"{function}_HSM_Step{step} 之前没有相应的 {before}", f"{function}_HSM_Step{step} without its {before}"
+            )
+        return expected.take(answer.strip())
+
+    def _card_proof(self, data: bytes) -> Plan[bytes]:
+        response = yield internal_authentication(data + self._version_byte)
+        if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
+            raise _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response.status_word)
+        return response.data
+
+    def _authenticate(self, key: Key, answer: str, source: bytes) -> None:
+        data = _cryptogram(answer, source) + source + self._version_byte
+
+        def plan() -> Plan[None]:
+            response = yield external_authentication(key.id, data)
+            if response.status_word != StatusWord.SUCCESS:
+                raise authentication_refused(key.name, response)
+            self._card.visit.grant(key.name)
+
+        self._card.run(plan())
+
+    def _opening_key(self, path: str) -> Key:
+        """The key that opens a file by itself, the cheapest one."""
+        file: File = self._card.layout.required_file(path)
+        for needed in ways_to_read(file):
+            if len(needed) == 1 and PIN not in needed:
+                return self._key(next(iter(needed)))
+        raise AccessNotGrantedError(f"{path} 不能只凭密钥打开", f"{path} is not opened by a key alone")
+
+    def _key(self, name: str) -> Key:
+        key = self._card.layout.key(name)
+        if key is None:
+            raise AccessNotGrantedError(f"该代卡没有密钥 {name}", f"cards of this generation have no key {name}")
+        return key
+
+    @staticmethod
+    def _address(key: Key) -> str:
+        return key_address(key.hsm, None if key.psam is None else key.psam & 0xFF)
+
+    @property
+    def _identification_code(self) -> str:
+        return text_of(self._card.visit.contents.files[ISSUER_FILE], "identification_code") or ""
+
+    @property
+    def _mark(self) -> str:
+        return ALGORITHM_MARKS[self._card.algorithm]
+
+    @property
+    def _version_byte(self) -> bytes:
+        return _VERSION if wants_version(self._card.algorithm) else b""
+
+
+def _challenge() -> Plan[bytes]:
+    response = yield get_challenge(HALF)
+    if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
+        raise _refusal("卡片没有给出随机数", "the card gives no challenge", response.status_word)
+    return response.data
+
+
+def _cryptogram(answer: str, source: bytes) -> bytes:
+    """The authentication data of an HSM's answer, which repeats the original information.
+
+    Raises:
+        UsageError: it is not 32 hex digits.
+        CardChangedError: it is the answer to another question.
+    """
+    if not _AUTHENTICATION.fullmatch(answer):
+        raise UsageError(
+            "应为 32 位十六进制的认证数据", "32 hex digits are wanted: authentication data", driver_code=-42
+        )
+    cryptogram, repeated = bytes.fromhex(answer[:16]), bytes.fromhex(answer[16:])
+    if not hmac.compare_digest(repeated, source):
+        raise CardChangedError("传入的认证数据不属于本次读卡", "the authentication data belong to another step 1")
+    return cryptogram
+
+
+def _refusal(zh: str, en: str, status_word: int) -> CardioError:
+    meaning = describe(status_word)
+    return CardRefusedError(
+        f"{zh}：{status_word:04X} {meaning.zh}", f"{en}: {status_word:04X} {meaning.en}", status_word=status_word
+    )
+
+
+def _joined(fields: list[str]) -> str:
+    return "".join(f"{field}|" for field in fields)

@@ -1,0 +1,54 @@
+"""What opens closed files: who presents PINs and keys to a card while it is being visited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.response import ResponseApdu
+from cardio.errors import CardioError
+from cardio.filesystem.access import PIN
+from cardio.filesystem.layout import File, Layout
+
+
+class Opener(Protocol):
+    """Presents rights to one card; `meet` comes first."""
+
+    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None) -> None:
+        """Learns which card this is. The algorithm is None where the card names one that nobody knows."""
+
+    def lacks(self, right: str) -> CardioError | None:
+        """Why a right cannot be presented; None when it can be tried."""
+
+    def present(self, right: str) -> Plan[None]:
+        """Obtains a right in the application that is current.
+
+        Raises:
+            CardioError: the card did not grant it. A PIN that is wrong ends the visit; keys go on being `lacks`.
+        """
+
+    def prove_card(self) -> Plan[None]:
+        """Has the card prove that it is genuine, where that can be computed. Raises: ForgedCardError."""
+
+    def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
+        """Sends a writing command with the MAC of an application."""
+
+
+def ways_to_read(file: File) -> list[frozenset[str]]:
+    """The sets of rights that open a file, the cheapest first: PIN, then reading keys, then its own writing key."""
+    ways = [needed for needed in file.read.alternatives if needed]
+    # V2.0: who may write a file may read it too.
+    ways += [needed for needed in file.update.alternatives if needed and needed not in ways]
+    return sorted(ways, key=lambda needed: (_cost(file, needed), sorted(needed)))
+
+
+def _cost(file: File, needed: frozenset[str]) -> tuple[int, int]:
+    writing = file.update.names - file.read.names
+    return max(0 if right == PIN else 2 if right in writing else 1 for right in needed), len(needed)
+
+
+def in_order(needed: frozenset[str]) -> Iterator[str]:
+    """Keys first: a PIN is not spent where a key fails."""
+    yield from sorted(needed, key=lambda right: (right == PIN, right))

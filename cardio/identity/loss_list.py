@@ -1,0 +1,113 @@
+"""The loss list (挂失名单): cards reported lost or stolen, as a text file that the site keeps fresh.
+
+::
+
+    # updated = 2026-11-24T08:00:00+08:00
+    370200D15600000500000001            卡识别码, without its 认证码 or with it
+    370200,A00000011                    region code, card number
+
+No names, no numbers of people: what else stands in a line is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cardio.filesystem.codes import REGION_DIGITS
+from cardio.model import Card
+from cardio.security.errors import PolicyError
+
+KEY_DIGITS = 24
+"""Hex digits of a 卡识别码 without its 认证码: what back offices know a card by."""
+_CODE = re.compile(rf"([0-9A-F]{{{KEY_DIGITS}}})(?:[0-9A-F]{{8}})?")
+_NUMBER = re.compile(r"([0-9]{6})\s*,\s*([0-9A-Z]{9})")
+_UPDATED = re.compile(r"#\s*updated\s*=\s*(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class LossList:
+    """Which cards are reported lost, as of a moment."""
+
+    updated: datetime
+    codes: frozenset[str] = field(default=frozenset(), repr=False)
+    """卡识别码, each without its 认证码."""
+    numbers: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
+    """Region code and card number."""
+    origin: str = ""
+
+    @classmethod
+    def load(cls, path: Path) -> LossList:
+        """Reads a list.
+
+        Raises:
+            PolicyError: it cannot be read, says not when it was updated, or a line is no entry; the text names file
+                and line, never what stands there.
+        """
+        try:
+            with path.open(encoding="utf-8-sig") as stream:
+                return _parse(stream, path)
+        except UnicodeDecodeError as error:
+            raise PolicyError(f"{path}：请另存为 UTF-8", f"{path}: save it as UTF-8") from error
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise PolicyError(f"{path}：不能读取（{why}）", f"{path}: cannot be read ({why})") from error
+
+    @property
+    def entries(self) -> int:
+        return len(self.codes) + len(self.numbers)
+
+    def lists(self, card: Card) -> bool:
+        """Whether a card is on the list, by its 卡识别码 or by its region and number."""
+        code = card.identification_code or ""
+        return code[:KEY_DIGITS] in self.codes or (code[:REGION_DIGITS], card.card_number) in self.numbers
+
+    def age(self, now: datetime) -> timedelta:
+        """How long ago it was updated; negative when that is yet to come."""
+        return now - self.updated
+
+
+def _parse(lines: Iterable[str], path: Path) -> LossList:
+    updated: datetime | None = None
+    codes: set[str] = set()
+    numbers: set[tuple[str, str]] = set()
+    for count, line in enumerate(lines, 1):
+        entry, place = line.strip(), f"{path}:{count}"
+        if entry.startswith("#"):
+            header = _UPDATED.fullmatch(entry)
+            if header is not None:
+                if updated is not None:
+                    raise PolicyError(f"{place}：updated 出现两次", f"{place}: updated stands twice")
+                updated = _moment(header[1], place)
+        elif code := _CODE.fullmatch(entry.upper()):
+            codes.add(code[1])
+        elif number := _NUMBER.fullmatch(entry):
+            numbers.add((number[1], number[2]))
+        elif entry:
+            # What stands there is not quoted: it may be somebody's name.
+            raise PolicyError(
+                f"{place}：应为 24 或 32 位十六进制的卡识别码，或“行政区划代码,卡号”",
+                f"{place}: must be 24 or 32 hex digits of an identification code, or: region code,card number",
+            )
+    if updated is None:
+        raise PolicyError(
+            f"{path}：缺少“# updated = 时间”，不知名单何时更新",
+            f"{path}: no line says when it was updated: # updated = 2026-11-24T08:00:00+08:00",
+        )
+    return LossList(updated, frozenset(codes), frozenset(numbers), str(path))
+
+
+def _moment(text: str, place: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        raise PolicyError(
+            f"{place}：updated 应为带时区的时间，如 2026-11-24T08:00:00+08:00",
+            f"{place}: updated must be a time with its zone, such as 2026-11-24T08:00:00+08:00",
+        )
+    return moment

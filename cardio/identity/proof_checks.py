@@ -1,0 +1,101 @@
+"""The checks that rest on keys, on the PIN and on the loss list."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from cardio.identity.facts import Facts, Finding, NotDoneError, failed, not_done, passed
+from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
+from cardio.security.errors import ForgedCardError, WrongPinError
+
+_SAMS = {"soft": ("密钥文件", "key file"), "psam": ("PSAM 卡", "PSAM card"), "hsm": ("加密机", "HSM")}
+_WHOLE_CODE = re.compile(r"[0-9A-F]{32}")
+_WHOLE_NUMBER = re.compile(r"[0-9A-Z]{9}")
+_CLOCK_SKEW = timedelta(minutes=10)
+"""How far two clocks may be apart before one of them is wrong."""
+
+
+def chip_genuine(facts: Facts) -> Finding:
+    """Internal authentication, made or not, and whether it proves anything."""
+    proof = facts.chip
+    if proof.outcome == "not-done":
+        return _reason(proof)
+    _refuse_test_keys(proof.test_keys, facts)
+    sam, sam_en = _SAMS[proof.sam] if proof.sam is not None else ("", "")
+    used = "，".join(part for part in (proof.algorithm, sam, "测试密钥" if proof.test_keys else "") if part)
+    used_en = ", ".join(part for part in (proof.algorithm, sam_en, "test keys" if proof.test_keys else "") if part)
+    by, by_en = (f"（{used}）", f" ({used_en})") if used else ("", "")
+    if proof.outcome == "genuine":
+        return passed(f"内部认证通过{by}", f"internal authentication succeeded{by_en}")
+    code = proof.driver_code if proof.driver_code is not None else ForgedCardError.driver_code
+    return failed(f"内部认证失败，卡片不合法{by}", f"internal authentication failed: not genuine{by_en}", code)
+
+
+def identification_code(facts: Facts) -> Finding:
+    """The 认证码 of the 卡识别码 (V2.0 table 10)."""
+    facts.of_card(facts.reading.card.identification_code, "identification_code")
+    proof = facts.code
+    match proof.outcome:
+        case "not-done":
+            return _reason(proof)
+        case "not-computed-by-issuer":
+            return not_done("发卡机构未计算认证码（FFFFFFFF）", "the issuer did not compute it (FFFFFFFF)")
+    # Code and chip are computed with one SAM: its test keys prove as little here.
+    _refuse_test_keys(proof.test_keys or facts.chip.test_keys, facts)
+    if proof.outcome == "right":
+        return passed("认证码正确", "the code is right")
+    return failed("认证码不正确", "the code is wrong", proof.driver_code)
+
+
+def loss_list(facts: Facts) -> Finding:
+    """Whether the card is reported lost. A card that is listed is refused however old the list is."""
+    listed, card = facts.loss_list, facts.reading.card
+    if listed is None:
+        return not_done("未配置挂失名单", "this site has no loss list")
+    age = listed.age(facts.now)
+    when = f"名单更新于 {listed.updated.isoformat(' ', 'minutes')}"
+    when_en = f"list of {listed.updated.isoformat(' ', 'minutes')}"
+    if listed.lists(card):
+        return failed(f"该卡已挂失（{when}）", f"the card is reported lost ({when_en})")
+    if age > timedelta(hours=facts.policy.max_loss_list_age_hours):
+        limit = facts.policy.max_loss_list_age_hours
+        hours = age // timedelta(hours=1)
+        return not_done(
+            f"挂失名单过旧：{hours} 小时前更新，时限 {limit} 小时（{when}）",
+            f"the list is too old: {hours} hours, and the limit is {limit} ({when_en})",
+        )
+    if age < -_CLOCK_SKEW:
+        return not_done(
+            f"挂失名单的更新时间晚于现在，请核对时钟（{when}）",
+            f"the list is of the future: check the clock ({when_en})",
+        )
+    code = facts.of_card(card.identification_code, "identification_code")
+    if _WHOLE_CODE.fullmatch(code) is None:
+        return not_done("卡识别码不完整，无法与名单比对", "the identification code is not whole: it cannot be compared")
+    if listed.numbers and _WHOLE_NUMBER.fullmatch(facts.of_card(card.card_number, "card_number")) is None:
+        return not_done("卡号不完整，无法与名单比对", "the card number is not whole: it cannot be compared")
+    return passed(f"不在挂失名单中（{when}）", f"not on the loss list ({when_en})")
+
+
+def holder_pin(facts: Facts) -> Finding:
+    """Whether who brought the card knows its PIN."""
+    proof = facts.holder_proof
+    match proof.outcome:
+        case "proved":
+            return passed("持卡人密码正确", "the holder's PIN was right")
+        case "failed":
+            code = proof.driver_code if proof.driver_code is not None else WrongPinError.driver_code
+            return failed("持卡人密码错误", "the PIN was wrong", code)
+    return _reason(proof)
+
+
+def _reason(proof: ChipProof | CodeProof | HolderProof) -> Finding:
+    zh, en = proof.reason or ("未核对", "not done")
+    return not_done(zh, en, proof.driver_code)
+
+
+def _refuse_test_keys(test_keys: bool, facts: Facts) -> None:
+    """Test keys take a forged card for a genuine one, and a genuine one for forged."""
+    if test_keys and not facts.policy.accept_test_keys:
+        raise NotDoneError(not_done("使用的是测试密钥，不能证明卡片真伪", "made with test keys, which prove nothing"))

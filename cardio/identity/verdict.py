@@ -1,0 +1,156 @@
+"""The verdict: every check by itself, then one word by the site's policy. Pure: nothing is read or sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cardio.apdu.status_word import Meaning
+from cardio.identity import data_checks, proof_checks
+from cardio.identity.facts import Facts, Finding, NotDoneError, not_done
+from cardio.identity.loss_list import LossList
+from cardio.identity.model import (
+    CardIdentity,
+    CheckName,
+    CheckResult,
+    ChipUsed,
+    Decision,
+    LossListUsed,
+    Outcome,
+    PolicyUsed,
+    Verdict,
+    Weight,
+)
+from cardio.identity.policy import NEVER_IGNORED, Policy
+from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
+from cardio.model import CardReading
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, its words, and the function that makes it."""
+
+    name: CheckName
+    title: Meaning
+    judge: Callable[[Facts], Finding]
+
+
+CHECKS = (
+    Check(CheckName.CHIP_GENUINE, Meaning("芯片真伪", "genuine chip"), proof_checks.chip_genuine),
+    Check(
+        CheckName.IDENTIFICATION_CODE,
+        Meaning("卡识别码的认证码", "authentication code of the identification code"),
+        proof_checks.identification_code,
+    ),
+    Check(
+        CheckName.IDENTIFICATION_CODE_REGION,
+        Meaning("卡识别码的结构", "structure of the identification code"),
+        data_checks.identification_code_region,
+    ),
+    Check(CheckName.CARD_NUMBER, Meaning("卡号校验位", "check character of the card number"), data_checks.card_number),
+    Check(CheckName.CARD_DATES, Meaning("卡片有效期", "card within its dates"), data_checks.card_dates),
+    Check(CheckName.LOSS_LIST, Meaning("挂失名单", "not reported lost"), proof_checks.loss_list),
+    Check(CheckName.HOLDER_PIN, Meaning("持卡人密码", "holder proved by PIN"), proof_checks.holder_pin),
+    Check(CheckName.NAME, Meaning("姓名格式", "name well formed"), data_checks.name),
+    Check(
+        CheckName.ID_NUMBER,
+        Meaning("社会保障号码校验位", "check digit of the social security number"),
+        data_checks.id_number,
+    ),
+    Check(CheckName.BIRTH_DATE, Meaning("出生日期与号码", "date of birth against the number"), data_checks.birth_date),
+    Check(CheckName.SEX, Meaning("性别与号码", "sex against the number"), data_checks.sex),
+    Check(CheckName.REGION_OF_ID, Meaning("号码的行政区划", "region of the number"), data_checks.region_of_id),
+)
+"""Every check, in the order in which they are shown."""
+
+DECISIONS = {
+    Decision.VERIFIED: Meaning("核验通过", "verified"),
+    Decision.NOT_VERIFIED: Meaning("未能核验", "not verified"),
+    Decision.REFUSED: Meaning("拒绝", "refused"),
+}
+
+
+def verify(
+    reading: CardReading,
+    chip: ChipProof,
+    code: CodeProof,
+    holder: HolderProof,
+    policy: Policy,
+    loss_list: LossList | None,
+    now: datetime,
+) -> Verdict:
+    """Judges one card.
+
+    Args:
+        reading: what was read of it.
+        chip, code, holder: what was proved, or why not.
+        loss_list: None where the site has none.
+        now: with its zone.
+
+    Raises:
+        ValueError: ``now`` has no zone.
+    """
+    if now.utcoffset() is None:
+        raise ValueError("now must have a zone")
+    facts = Facts(reading, chip, code, holder, policy, loss_list, now)
+    checks = tuple(_result(check, facts) for check in CHECKS)
+    decision = decide(checks)
+    title = DECISIONS[decision]
+    card = reading.card
+    return Verdict(
+        reader=reading.reader,
+        simulated=reading.simulated,
+        time=now.astimezone(UTC),
+        verdict=decision,
+        title=title.zh,
+        title_en=title.en,
+        card=CardIdentity(
+            identification_code=card.identification_code, card_number=card.card_number, region=card.region
+        ),
+        chip=ChipUsed(algorithm=chip.algorithm, sam=chip.sam, test_keys=chip.test_keys),
+        checks=checks,
+        policy=PolicyUsed(name=policy.name, origin=policy.origin),
+        loss_list=None if loss_list is None else _used(loss_list, now),
+    )
+
+
+def decide(checks: Sequence[CheckResult]) -> Decision:
+    """One word for all checks.
+
+    A required check that failed refuses, and a forged chip or a lost card whatever their weight. ``verified`` takes
+    every required check passed, and none failed of those that were made.
+    """
+    failures = [check for check in checks if check.outcome is Outcome.FAILED]
+    if any(check.weight is Weight.REQUIRED or check.check in NEVER_IGNORED for check in failures):
+        return Decision.REFUSED
+    required = [check for check in checks if check.weight is Weight.REQUIRED]
+    if failures or not required or any(check.outcome is not Outcome.PASSED for check in required):
+        return Decision.NOT_VERIFIED
+    return Decision.VERIFIED
+
+
+def _result(check: Check, facts: Facts) -> CheckResult:
+    weight = facts.policy.checks[check.name]
+    if weight is Weight.IGNORED:
+        finding = not_done("本单位的策略不核对此项", "this site's policy leaves it out")
+    else:
+        try:
+            finding = check.judge(facts)
+        except NotDoneError as missing:
+            finding = missing.finding
+    return CheckResult(
+        check=check.name,
+        title=check.title.zh,
+        title_en=check.title.en,
+        outcome=finding.outcome,
+        weight=weight,
+        detail=finding.words.zh,
+        detail_en=finding.words.en,
+        driver_code=finding.driver_code,
+    )
+
+
+def _used(loss_list: LossList, now: datetime) -> LossListUsed:
+    age = max(loss_list.age(now) // timedelta(hours=1), 0)
+    return LossListUsed(origin=loss_list.origin, updated=loss_list.updated, age_hours=age, entries=loss_list.entries)

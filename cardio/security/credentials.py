@@ -1,0 +1,230 @@
+"""What a caller brings to open a card with: a SAM, the holder's PIN, or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError
+from cardio.filesystem.access import PIN
+from cardio.filesystem.layout import Layout
+from cardio.security.errors import (
+    ForgedCardError,
+    MacRefusedError,
+    NoSamError,
+    PinOutcomeUnknownError,
+    SamError,
+    SessionEndedError,
+    TestKeysError,
+    WriteOutcomeUnknownError,
+)
+from cardio.security.factors import Factors
+from cardio.security.pin import Pin, verify
+from cardio.security.pin_guard import CardPin, PinGuard
+from cardio.security.sam import Sam, SamSource
+from cardio.security.terminal import INTERNAL_KEY, Terminal, TerminalSettings
+
+_UNKNOWN = "?"
+"""Stands for an algorithm that the card names and nobody knows."""
+SSSE_MAC_KEY, MAC_KEY = "STK", "STK{application}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A SAM and a PIN, each if there is one, and who presents them."""
+
+    sam: SamSource | None = None
+    pin: Pin | None = None
+    accept_last_try: bool = False
+    """The holder consents to spend the last try of the PIN."""
+    origin: str = "local"
+    guard: PinGuard = field(default_factory=PinGuard)
+    """Keeps count of wrong PINs; a program with several callers shares one."""
+    settings: TerminalSettings = field(default_factory=TerminalSettings)
+
+    laboratory: bool = False
+    """Test keys may meet cards that are not simulated."""
+
+    def opener(self, historical_bytes: bytes, *, simulated: bool) -> CardOpener:
+        """What presents them to one card."""
+        return CardOpener(self, historical_bytes, simulated=simulated)
+
+
+class CardOpener:
+    """Presents credentials to one card during one visit (`cardio.filesystem.rights.Opener`)."""
+
+    def __init__(self, credentials: Credentials, historical_bytes: bytes, *, simulated: bool) -> None:
+        self._credentials = credentials
+        self._historical_bytes = historical_bytes
+        self._simulated = simulated
+        self._faults: dict[str, CardioError] = {}
+        self._forged: ForgedCardError | None = None
+        self._pin_proved = False
+        self._card_pin: CardPin | None = None
+        self._sam: Sam | None = None
+        self._no_sam: CardioError | None = None
+        self._card: tuple[Layout, str, str] | None = None
+        self._terminal: Terminal | None = None
+        self._writing = False
+
+    def close(self) -> None:
+        if self._sam is not None:
+            self._sam.close()
+
+    @property
+    def sam(self) -> Sam:
+        """The SAM, opened when it is first needed.
+
+        Raises:
+            SamError: there is none to be had; it is not asked for twice.
+            TestKeysError: it holds test keys, and the card is real.
+            ConfigurationError: it is set up wrongly.
+        """
+        if self._sam is None:
+            if self._no_sam is not None:
+                raise self._no_sam
+            try:
+                self._sam = self._open_sam()
+            except SamError as error:
+                self._no_sam = error
+                raise
+        return self._sam
+
+    def _open_sam(self) -> Sam:
+        if self._credentials.sam is None:
+            raise NoSamError()
+        sam = self._credentials.sam.open()
+        if sam.test_keys and not self._simulated and not self._credentials.laboratory:
+            sam.close()
+            raise TestKeysError()
+        return sam
+
+    @property
+    def pin(self) -> CardPin:
+        """This card's PIN; before `meet`, that of a card known by its ATR only."""
+        if self._card_pin is None:
+            self._card_pin = self._credentials.guard.card(self._historical_bytes, self._credentials.origin)
+        return self._card_pin
+
+    @property
+    def holders_pin(self) -> Pin | None:
+        return self._credentials.pin
+
+    @property
+    def accepts_last_try(self) -> bool:
+        return self._credentials.accept_last_try
+
+    def take_doubt(self) -> CardioError | None:
+        """What became unknown since an answer never came: whether a PIN cost a try, whether the card was changed.
+
+        It is told once.
+        """
+        if self._card_pin is not None and self._card_pin.pending:
+            self._card_pin.pending = False
+            return PinOutcomeUnknownError()
+        writing, self._writing = self._writing, False
+        return WriteOutcomeUnknownError() if writing else None
+
+    @property
+    def terminal(self) -> Terminal:
+        """The SAM before this card.
+
+        Raises:
+            SamError, ConfigurationError: as `sam`.
+            CardGarbledError: the card's factors cannot be computed.
+        """
+        if self._terminal is None:
+            if self._card is None:
+                raise SessionEndedError()
+            layout, algorithm, code = self._card
+            factors = Factors.of(self._historical_bytes, code)
+            self._terminal = Terminal(self.sam, layout, algorithm, factors, settings=self._credentials.settings)
+        return self._terminal
+
+    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None) -> None:
+        code = identification_code or ""
+        self._card_pin = self._credentials.guard.card(self._historical_bytes + code.encode(), self._credentials.origin)
+        self._card = (layout, algorithm or _UNKNOWN, code)
+        self._terminal = None
+
+    def lacks(self, right: str) -> CardioError | None:
+        if self._forged is not None:
+            return self._forged
+        if right in self._faults:
+            return self._faults[right]
+        if right == PIN:
+            return (
+                None if self._credentials.pin is not None else AccessNotGrantedError("未提供密码", "no PIN was given")
+            )
+        try:
+            return self.terminal.lacks(right)
+        except (SamError, CardGarbledError) as error:
+            return error
+
+    def present(self, right: str) -> Plan[None]:
+        if self._forged is not None:
+            raise self._forged
+        try:
+            if right == PIN:
+                yield from self._present_pin()
+            else:
+                yield from self.terminal.prove_terminal(right)
+        except CardioError as error:
+            self._faults[right] = error
+            raise
+
+    def _present_pin(self) -> Plan[None]:
+        pin = self._credentials.pin
+        if pin is None:
+            raise AccessNotGrantedError("未提供密码", "no PIN was given")
+        with self.pin.exclusive():
+            yield from self.pin.submit(
+                pin,
+                verify(pin),
+                accept_last_try=self._credentials.accept_last_try,
+                known_right=self._pin_proved,
+            )
+        self._pin_proved = True
+
+    def prove_card(self) -> Plan[None]:
+        if self.lacks(INTERNAL_KEY) is not None:
+            return
+        try:
+            yield from self.terminal.prove_card()
+        except ForgedCardError as error:
+            # A copy could pass on what is presented to it: from now on it gets neither key nor PIN.
+            self._forged = error
+            raise
+
+    def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
+        if not self._credentials.settings.mac:
+            return (yield from self.changing(command))
+        return (yield from self.secured(command, mac_key(application)))
+
+    def secured(self, command: CommandApdu, key_name: str, challenge: bytes | None = None) -> Plan[ResponseApdu]:
+        """Sends a command that changes the card, with a MAC; over a challenge that was just taken, or a fresh one.
+
+        Raises:
+            MacRefusedError: the card says that the MAC is wrong; it has changed nothing.
+            SamError: the MAC cannot be computed; nothing was sent then.
+        """
+        challenge = challenge or (yield from self.terminal.challenge())
+        response = yield from self.changing(self.terminal.with_mac(command, key_name, challenge))
+        if response.status_word == StatusWord.MAC_WRONG:
+            raise MacRefusedError(status_word=response.status_word)
+        return response
+
+    def changing(self, command: CommandApdu) -> Plan[ResponseApdu]:
+        """Sends a command that changes the card; when its answer never comes, `doubt` says so."""
+        self._writing = True
+        response = yield command
+        self._writing = False
+        return response
+
+
+def mac_key(application: str) -> str:
+    """The key that makes the MACs of an application (应用维护密钥)."""
+    return SSSE_MAC_KEY if not application.startswith("DF") else MAC_KEY.format(application=application)

@@ -1,0 +1,355 @@
+"""What goes wrong where keys and PINs are: each with its cause, what to do, and what it cost.
+
+::
+
+    CardioError
+    ├── ConfigurationError
+    │   ├── TestKeysError               test-keys                    use the real keys
+    │   └── PolicyError                 policy                       mend the policy or loss list it names
+    ├── SamError                        (where keys live; nothing was sent to the card)
+    │   ├── NoSamError                  no-sam                       put the PSAM in, or name an HSM
+    │   ├── AlgorithmNotSupportedError  algorithm-not-supported      another PSAM, or the HSM
+    │   ├── KeyNotInSamError            key-not-in-sam               another PSAM, or the HSM
+    │   ├── PsamKeyLevelError           psam-key-level               a PSAM of the right level, or the HSM
+    │   ├── SamFailedError              sam-failed                   put the PSAM in again
+    │   ├── HsmUnreachableError         hsm-unreachable              mend the line to the HSM
+    │   └── HsmAnswerError              hsm-answer                   tell who runs the HSM
+    ├── HsmNotNeededError               hsm-not-needed               read without the HSM
+    ├── StepError                       step-order                   begin again with step 1
+    ├── PinEntryError                   (no try is spent)
+    │   ├── PinFormatError              pin-format                   enter it again
+    │   ├── PinEntryCancelledError      pin-entry-cancelled          enter it when the holder is ready
+    │   ├── PinEntryTimeoutError        pin-entry-timeout            enter it within the time
+    │   ├── PinEntryMismatchError       pin-entry-mismatch           enter the new one twice alike
+    │   ├── PinQuotaError               pin-quota                    wait
+    │   ├── LastTryError                last-try                     ask the holder, then accept_last_try
+    │   ├── PinAlreadyWrongError        pin-already-wrong            another PIN
+    │   └── NoPinPadError               no-pin-pad                   another way to enter it
+    └── CardError
+        ├── ForgedCardError             forged-card                  keep the card's holder, call the issuer
+        ├── ReplayedChallengeError      replayed-challenge           keep the card away, call the issuer
+        ├── AuthenticationFailedError   authentication-failed        another PSAM or HSM
+        ├── KeyBlockedError             key-blocked                  the issuing authority
+        ├── WrongPinError               wrong-pin                    enter it again, while tries are left
+        ├── PinBlockedError             pin-blocked                  have it unblocked
+        ├── PinOutcomeUnknownError      pin-outcome-unknown          look how many tries are left
+        ├── MacRefusedError             mac-refused                  try again
+        ├── WriteOutcomeUnknownError    write-outcome-unknown        read the file
+        └── SessionEndedError           session-ended                begin again
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cardio.errors import CardError, CardioError, ConfigurationError
+
+
+class TestKeysError(ConfigurationError):
+    __test__ = False  # not a test, whatever pytest thinks of the name
+    code = "test-keys"
+    title = "测试密钥不能用于真实读卡器"
+    title_en = "Test keys are not for real readers"
+    remedy = "请换用正式密钥；仅在实验室可设置 laboratory = true。"
+    remedy_en = "Use the real keys; in a laboratory, and only there, set laboratory = true."
+
+
+class PolicyError(ConfigurationError):
+    code = "policy"
+    title = "核验策略或挂失名单有误"
+    title_en = "The verification policy or the loss list is wrong"
+    remedy = "请按提示修改该文件。"
+    remedy_en = "Mend the file at the place named here."
+
+
+class SamError(CardioError):
+    """The keys' side: nothing has been sent to the card, and no try is spent."""
+
+    code = "sam-error"
+    title = "密钥设备不能完成运算"
+    title_en = "The key device cannot compute"
+    remedy = "请检查 PSAM 卡或加密机后重试。"
+    remedy_en = "Check the PSAM card or the HSM, then try again."
+    status = 503
+    exit_status = 69
+
+    @property
+    def calls_for_hsm(self) -> bool:
+        """Whether a caller of the national interface goes on with the HSM functions."""
+        return self.driver_code in (-2201, -2202, -2203, -27272, -24)
+
+
+class NoSamError(SamError):
+    code = "no-sam"
+    title = "没有 PSAM 卡，也没有加密机"
+    title_en = "There is neither a PSAM card nor an HSM"
+    remedy = "请插入 PSAM 卡，或配置加密机。"
+    remedy_en = "Put the PSAM card in, or configure the HSM."
+    driver_code = -2201
+
+
+class AlgorithmNotSupportedError(SamError):
+    code = "algorithm-not-supported"
+    title = "PSAM 卡不支持卡片所用的算法"
+    title_en = "The PSAM card does not support the card's algorithm"
+    remedy = "请改用支持该算法的 PSAM 卡，或使用加密机。"
+    remedy_en = "Use a PSAM card that supports the algorithm, or the HSM."
+    driver_code = -2202
+
+
+class KeyNotInSamError(SamError):
+    code = "key-not-in-sam"
+    title = "PSAM 卡或加密机中没有所需密钥"
+    title_en = "The PSAM card or HSM does not hold the key"
+    remedy = "请改用装有该密钥的 PSAM 卡，或使用加密机。"
+    remedy_en = "Use a PSAM card that holds the key, or the HSM."
+    driver_code = -27272
+
+
+class PsamKeyLevelError(SamError):
+    code = "psam-key-level"
+    title = "PSAM 卡密钥级别不够"
+    title_en = "The PSAM card's key is of too low a level"
+    remedy = "请使用加密机，或向发卡机构申请相应级别的 PSAM 卡。"
+    remedy_en = "Use the HSM, or ask the issuing authority for a PSAM card of the right level."
+    driver_code = -24
+
+
+class SamFailedError(SamError):
+    code = "sam-failed"
+    title = "PSAM 卡故障"
+    title_en = "The PSAM card failed"
+    remedy = "请重新插入 PSAM 卡后重试；若仍失败，请联系信息科。"
+    remedy_en = "Put the PSAM card in again and retry; if it fails again, call your IT department."
+    retryable = True
+    driver_code = -11
+
+
+class HsmUnreachableError(SamError):
+    code = "hsm-unreachable"
+    title = "加密机没有应答"
+    title_en = "The HSM does not answer"
+    remedy = "请检查到加密机的网络后重试；卡片和密码次数未受影响。"
+    remedy_en = "Check the network to the HSM and try again; the card and its tries are untouched."
+    status = 504
+    retryable = True
+    driver_code = -11
+
+
+class HsmAnswerError(SamError):
+    code = "hsm-answer"
+    title = "加密机的应答不正确"
+    title_en = "The HSM's answer is not right"
+    remedy = "请联系加密机的管理方；其应答未被使用。"
+    remedy_en = "Tell who runs the HSM; its answer was not used."
+    status = 502
+    driver_code = -15
+
+
+class StepError(CardioError):
+    code = "step-order"
+    title = "步骤顺序不正确"
+    title_en = "The steps are out of order"
+    remedy = "请从第一步重新开始。"
+    remedy_en = "Begin again with step 1."
+    status = 409
+    driver_code = -14
+
+
+class HsmNotNeededError(CardioError):
+    code = "hsm-not-needed"
+    title = "不需要加密机认证"
+    title_en = "The HSM is not needed"
+    remedy = "该文件无需认证，请直接读取。"
+    remedy_en = "The file is open: read it without the HSM."
+    status = 409
+    driver_code = -2204
+
+
+class PinEntryError(CardioError):
+    """Nothing was sent to the card: no try is spent."""
+
+    code = "pin-entry"
+    title = "密码未录入"
+    title_en = "No PIN was entered"
+    remedy = "请重新录入密码。"
+    remedy_en = "Enter the PIN again."
+    status = 422
+
+
+class PinFormatError(PinEntryError):
+    code = "pin-format"
+    title = "密码格式不正确"
+    title_en = "That is no PIN"
+    remedy = "请输入 4 至 16 位数字。"
+    remedy_en = "Enter four to sixteen digits."
+    driver_code = -33
+
+
+class PinEntryCancelledError(PinEntryError):
+    code = "pin-entry-cancelled"
+    title = "持卡人取消了密码输入"
+    title_en = "The holder cancelled the PIN entry"
+    remedy = "请持卡人准备好后重新输入。"
+    remedy_en = "Let the holder enter it again when ready."
+    driver_code = -31
+
+
+class PinEntryTimeoutError(PinEntryError):
+    code = "pin-entry-timeout"
+    title = "密码输入超时"
+    title_en = "The PIN was not entered in time"
+    remedy = "请在提示后及时输入密码。"
+    remedy_en = "Enter the PIN soon after the prompt."
+    status = 408
+    driver_code = -32
+
+
+class PinEntryMismatchError(PinEntryError):
+    code = "pin-entry-mismatch"
+    title = "两次输入的密码不一致"
+    title_en = "The two new PINs differ"
+    remedy = "请重新输入新密码，两次须一致。"
+    remedy_en = "Enter the new PIN again, twice alike."
+    driver_code = -34
+
+
+class PinQuotaError(PinEntryError):
+    code = "pin-quota"
+    title = "密码错误过多，暂停密码功能"
+    title_en = "Too many wrong PINs: the PIN is suspended"
+    remedy = "请 15 分钟后再试；若非本人操作，请联系信息科。"
+    remedy_en = "Try again in fifteen minutes; if this was not you, call your IT department."
+    status = 429
+
+
+class LastTryError(PinEntryError):
+    code = "last-try"
+    title = "只剩最后一次密码尝试，未发送"
+    title_en = "Only the last try is left, or nobody knows how many: nothing was sent"
+    remedy = "请向持卡人确认密码，再明确同意使用最后一次（accept_last_try）。"
+    remedy_en = "Ask the holder to be sure, then consent to spend the last try (accept_last_try)."
+    status = 409
+
+
+class PinAlreadyWrongError(PinEntryError):
+    code = "pin-already-wrong"
+    title = "该密码刚被卡片拒绝，未再次发送"
+    title_en = "The card has just refused this PIN: it was not sent again"
+    remedy = "请持卡人输入另一个密码。"
+    remedy_en = "Let the holder enter another PIN."
+    driver_code = -51
+
+
+class NoPinPadError(PinEntryError):
+    code = "no-pin-pad"
+    title = "读卡器没有密码键盘"
+    title_en = "The reader has no PIN pad"
+    remedy = "请改用其他方式录入密码。"
+    remedy_en = "Enter the PIN in another way."
+
+
+class ForgedCardError(CardError):
+    code = "forged-card"
+    title = "内部认证失败，卡片不合法"
+    title_en = "Internal authentication failed: the card is not genuine"
+    remedy = "请勿使用该卡，核对持卡人身份并联系发卡机构。"
+    remedy_en = "Do not use this card; check who the holder is and call the issuing authority."
+    status = 422
+    driver_code = -21
+
+
+class ReplayedChallengeError(CardError):
+    code = "replayed-challenge"
+    title = "卡片重复给出同一随机数"
+    title_en = "The card gave the same challenge twice"
+    remedy = "请停止操作：卡片可能是仿制的，或线路被人截取。请联系信息科。"
+    remedy_en = "Stop: the card may be a copy, or someone sits on the line. Call your IT department."
+    status = 422
+    driver_code = -21
+
+
+class TriesLeftError(CardError):
+    """Something was tried and was wrong; ``tries_left`` is what the card says is left, None when it does not."""
+
+    code = "tries-left"
+    title = "验证失败"
+    title_en = "A verification failed"
+    status = 422
+
+    def __init__(self, detail: str = "", detail_en: str = "", *, tries_left: int | None = None, **numbers: Any) -> None:
+        super().__init__(detail, detail_en, **numbers)
+        self.tries_left = tries_left
+
+
+class AuthenticationFailedError(TriesLeftError):
+    code = "authentication-failed"
+    title = "外部认证失败，卡片不接受该密钥"
+    title_en = "External authentication failed: the card does not accept the key"
+    remedy = "请勿反复尝试；请核对 PSAM 卡或加密机的密钥是否与卡片同一发行体系。"
+    remedy_en = "Do not try again and again; check that the PSAM card's or HSM's keys belong to this issuer."
+
+
+class KeyBlockedError(CardError):
+    code = "key-blocked"
+    title = "卡片密钥已锁定"
+    title_en = "The card's key is blocked"
+    remedy = "请持卡人到发卡机构处理。"
+    remedy_en = "Send the holder to the issuing authority."
+    status = 422
+    driver_code = -0x6983
+
+
+class WrongPinError(TriesLeftError):
+    code = "wrong-pin"
+    title = "密码错误"
+    title_en = "The PIN is wrong"
+    remedy = "请持卡人确认后重新输入。"
+    remedy_en = "Let the holder make sure and enter it again."
+    driver_code = -51
+
+
+class PinBlockedError(CardError):
+    code = "pin-blocked"
+    title = "密码已锁定"
+    title_en = "The PIN is blocked"
+    remedy = "请持卡人凭有效证件办理密码解锁或重置。"
+    remedy_en = "Have it unblocked or reset, with the holder's identity document."
+    status = 422
+    driver_code = -52
+
+
+class PinOutcomeUnknownError(CardError):
+    code = "pin-outcome-unknown"
+    title = "密码验证中断，可能已用去一次尝试"
+    title_en = "The PIN verification was interrupted: a try may be spent"
+    remedy = "请先查询剩余次数（cardio pin status），再决定是否重试。"
+    remedy_en = "See how many tries are left first (cardio pin status), then decide."
+    status = 409
+
+
+class MacRefusedError(CardError):
+    code = "mac-refused"
+    title = "卡片拒绝了报文鉴别码，未写入"
+    title_en = "The card refused the message authentication code: nothing was written"
+    remedy = "请重新操作；若反复出现，请检查线路和密钥。"
+    remedy_en = "Try again; if it keeps happening, check the line and the keys."
+    driver_code = -0x6988
+
+
+class WriteOutcomeUnknownError(CardError):
+    code = "write-outcome-unknown"
+    title = "写入中断，结果未知"
+    title_en = "The writing was interrupted: its outcome is not known"
+    remedy = "请先读取该文件核对，再决定是否重写。"
+    remedy_en = "Read the file to see, then decide whether to write again."
+    status = 409
+
+
+class SessionEndedError(CardError):
+    code = "session-ended"
+    title = "卡片会话已结束"
+    title_en = "The card session has ended"
+    remedy = "请重新开始。"
+    remedy_en = "Begin again."
+    status = 409

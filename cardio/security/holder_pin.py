@@ -1,0 +1,82 @@
+"""The holder's PIN on one card: how many tries are left, verify, change, unblock, reload.
+
+Unblocking and reloading take the authority's key: external authentication with PUK, then a MAC with the key of SSSE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.errors import AccessNotGrantedError, CardRefusedError
+from cardio.filesystem.access import PIN
+from cardio.security.credentials import SSSE_MAC_KEY, CardOpener
+from cardio.security.errors import MacRefusedError
+from cardio.security.pin import Pin, change, reload_block
+
+UNBLOCK_KEY = "PUK"
+UNBLOCK = CommandApdu(0x84, 0x24, 0x00, 0x00)
+RELOAD = CommandApdu(0x84, 0x24, 0x00, 0x01)
+
+
+class HolderPin:
+    """The plans; the environment (SSSE) is current, and the opener has met the card."""
+
+    def __init__(self, opener: CardOpener) -> None:
+        self._opener = opener
+
+    def tries(self) -> Plan[int | None]:
+        """How many tries are left, 0 when blocked; None when the card does not tell. No try is spent."""
+        with self._opener.pin.exclusive():
+            return (yield from self._opener.pin.tries())
+
+    def verify(self) -> Plan[None]:
+        """Raises: WrongPinError, PinBlockedError, LastTryError and the like: see `CardPin.submit`."""
+        yield from self._opener.present(PIN)
+
+    def change(self, new: Pin) -> Plan[None]:
+        """Replaces the PIN that the credentials hold. Raises as `verify`: a wrong old PIN costs a try."""
+        old = self._opener.holders_pin
+        if old is None:
+            raise AccessNotGrantedError("未提供原密码", "the present PIN was not given")
+        card_pin = self._opener.pin
+        with card_pin.exclusive():
+            yield from card_pin.submit(old, change(old, new), accept_last_try=self._opener.accepts_last_try)
+
+    def unblock(self) -> Plan[None]:
+        """Restores the tries; the PIN stays what it was.
+
+        Raises:
+            SamError: the keys for it are not to be had.
+            AuthenticationFailedError, KeyBlockedError, MacRefusedError, CardRefusedError: the card refuses.
+        """
+        yield from self._opener.present(UNBLOCK_KEY)
+        expect_success((yield from self._opener.secured(UNBLOCK, SSSE_MAC_KEY)))
+        self._opener.pin.unblocked()
+
+    def reload(self, new: Pin) -> Plan[None]:
+        """Sets a new PIN without the old one, and restores the tries. Raises as `unblock`."""
+        yield from self._opener.present(UNBLOCK_KEY)
+        terminal = self._opener.terminal
+        challenge = yield from terminal.challenge()
+        enciphered = terminal.encipher(SSSE_MAC_KEY, challenge, lambda block: reload_block(new, block))
+        command = replace(RELOAD, data=enciphered)
+        expect_success((yield from self._opener.secured(command, SSSE_MAC_KEY, challenge)))
+        self._opener.pin.unblocked()
+
+
+def expect_success(response: ResponseApdu) -> None:
+    """Raises: MacRefusedError, CardRefusedError: the card has not done what it was told."""
+    status_word = response.status_word
+    if status_word == StatusWord.MAC_WRONG:
+        raise MacRefusedError(status_word=status_word)
+    if status_word != StatusWord.SUCCESS:
+        meaning = describe(status_word)
+        raise CardRefusedError(
+            f"密码未重置：{status_word:04X} {meaning.zh}",
+            f"the PIN was not reset: {status_word:04X} {meaning.en}",
+            status_word=status_word,
+        )

@@ -1,0 +1,64 @@
+"""The holder's PIN (个人密码), and the commands that carry it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cardio.apdu.command import CommandApdu
+from cardio.security.algorithms import pad
+from cardio.security.errors import PinFormatError
+
+SHORTEST, LONGEST = 4, 16
+_RELOAD_LONGEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Four to sixteen digits. They show in no repr, and leave this object only in a command to the card.
+
+    Raises:
+        PinFormatError: it is empty, too short or long, or not of digits; nothing has been sent then.
+    """
+
+    digits: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not (self.digits.isascii() and self.digits.isdecimal()):
+            raise PinFormatError("密码只能由数字组成，不能为空", "a PIN is made of digits and is not empty")
+        if not SHORTEST <= len(self.digits) <= LONGEST:
+            raise PinFormatError(
+                f"密码应为 {SHORTEST} 至 {LONGEST} 位数字", f"a PIN has {SHORTEST} to {LONGEST} digits"
+            )
+
+    @property
+    def packed(self) -> bytes:
+        """Two digits a byte; an odd last one is filled with F."""
+        return bytes.fromhex(self.digits + "F" * (len(self.digits) % 2))
+
+
+def verify(pin: Pin) -> CommandApdu:
+    """VERIFY (校验个人密码)."""
+    return CommandApdu(0x00, 0x20, 0x00, 0x00, pin.packed)
+
+
+def tries_left() -> CommandApdu:
+    """VERIFY without data: asks how many tries are left and spends none (ISO/IEC 7816-4 §11.6.6)."""
+    return CommandApdu(0x00, 0x20, 0x00, 0x00)
+
+
+def change(old: Pin, new: Pin) -> CommandApdu:
+    """CHANGE PIN (修改个人密码)."""
+    return CommandApdu(0x80, 0x5E, 0x01, 0x00, old.packed + b"\xff" + new.packed)
+
+
+def reload_block(pin: Pin, block: int) -> bytes:
+    """What RELOAD PIN enciphers: a length byte, the PIN, ``80`` and zeros to a whole block.
+
+    Raises:
+        PinFormatError: it has more than eight digits, for which there is no form.
+    """
+    if len(pin.digits) > _RELOAD_LONGEST:
+        raise PinFormatError(
+            f"重置的密码最多 {_RELOAD_LONGEST} 位", f"a PIN that is reloaded has at most {_RELOAD_LONGEST} digits"
+        )
+    return pad(bytes((len(pin.packed),)) + pin.packed, block)

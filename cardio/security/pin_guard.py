@@ -1,0 +1,208 @@
+"""What protects a card's PIN tries from programs: who may send VERIFY, when, and what is known afterwards.
+
+One guard serves all callers of a process. A PIN is never sent twice by itself, a fault in mid-verification counts
+as a spent try, the last try is not spent without consent, and who is wrong too often is made to wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord, tries_in
+from cardio.errors import CardGarbledError, CardRefusedError
+from cardio.security.errors import (
+    LastTryError,
+    PinAlreadyWrongError,
+    PinBlockedError,
+    PinOutcomeUnknownError,
+    PinQuotaError,
+    WrongPinError,
+)
+from cardio.security.pin import Pin, tries_left
+
+WRONG_CARDS = 3
+WRONG_SECONDS = 10 * 60.0
+SUSPENDED_SECONDS = 15 * 60.0
+_CARDS_KEPT = 256
+_ORIGINS_KEPT = 256
+
+
+@dataclass(slots=True)
+class _CardRecord:
+    """What is known of one card's PIN. The wrong PIN itself is not kept, only its keyed hash."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    wrong: bytes | None = field(default=None, repr=False)
+    left_after_wrong: int = 0
+
+
+@dataclass(slots=True)
+class _OriginRecord:
+    wrong: deque[tuple[float, bytes]] = field(default_factory=deque)
+    suspended_until: float = 0.0
+
+
+class PinGuard:
+    """Keeps count over all cards and callers of this process."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._secret = secrets.token_bytes(32)
+        self._lock = threading.Lock()
+        self._cards: OrderedDict[bytes, _CardRecord] = OrderedDict()
+        self._origins: OrderedDict[str, _OriginRecord] = OrderedDict()
+
+    def card(self, identity: bytes, origin: str) -> CardPin:
+        """The PIN of one card, for one caller.
+
+        Args:
+            identity: what tells this card from others; only its keyed hash is kept.
+            origin: who asks: a page's origin, a program, the command line.
+        """
+        key = self._digest(identity)
+        with self._lock:
+            record = self._cards.setdefault(key, _CardRecord())
+            self._cards.move_to_end(key)
+            while len(self._cards) > _CARDS_KEPT:
+                oldest = next((k for k, one in self._cards.items() if not one.lock.locked() and k != key), None)
+                if oldest is None:
+                    break
+                del self._cards[oldest]
+        return CardPin(self, key, record, origin)
+
+    def allow(self, origin: str) -> None:
+        """Raises: PinQuotaError: this caller was wrong on too many cards and has to wait."""
+        with self._lock:
+            record = self._origins.get(origin)
+            left = record.suspended_until - self._clock() if record else 0.0
+        if left > 0:
+            raise PinQuotaError(
+                f"密码功能暂停，约 {left / 60:.0f} 分钟后恢复",
+                f"the PIN is suspended for about {left / 60:.0f} minutes",
+            )
+
+    def was_wrong(self, origin: str, card: bytes) -> None:
+        now = self._clock()
+        with self._lock:
+            record = self._origins.setdefault(origin, _OriginRecord())
+            self._origins.move_to_end(origin)
+            if len(self._origins) > _ORIGINS_KEPT:
+                # The one that is least in sight, and is not suspended.
+                idle = next((o for o, one in self._origins.items() if one.suspended_until <= now and o != origin), None)
+                if idle is not None:
+                    del self._origins[idle]
+            record.wrong.append((now, card))
+            while record.wrong and record.wrong[0][0] <= now - WRONG_SECONDS:
+                record.wrong.popleft()
+            if len({one for _, one in record.wrong}) >= WRONG_CARDS:
+                record.suspended_until = now + SUSPENDED_SECONDS
+                record.wrong.clear()
+
+    def digest_of(self, pin: Pin) -> bytes:
+        return self._digest(b"pin" + pin.digits.encode())
+
+    def _digest(self, value: bytes) -> bytes:
+        return hmac.new(self._secret, value, hashlib.sha256).digest()
+
+
+class CardPin:
+    """One card's PIN: the plans that ask for it, each sent at most once."""
+
+    def __init__(self, guard: PinGuard, key: bytes, record: _CardRecord, origin: str) -> None:
+        self._guard = guard
+        self._key = key
+        self._record = record
+        self._origin = origin
+        self.pending = False
+        """A command with a PIN was sent, and its answer has not come: nobody knows whether it cost a try."""
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Holds this card's PIN against other threads of this process while it is being tried."""
+        with self._record.lock:
+            yield
+
+    def tries(self) -> Plan[int | None]:
+        """How many tries are left, 0 when blocked; None when the card does not tell."""
+        response = yield tries_left()
+        left = tries_in(response.status_word)
+        if response.status_word == StatusWord.SUCCESS:
+            return None  # verified already, so it does not count
+        return left
+
+    def submit(self, pin: Pin, command: CommandApdu, *, accept_last_try: bool, known_right: bool = False) -> Plan[None]:
+        """Sends one command that spends a try when ``pin``, which the card compares, is wrong.
+
+        Args: ``known_right`` says that this card has accepted this PIN a moment ago, in another application.
+
+        Raises:
+            PinQuotaError, PinAlreadyWrongError, LastTryError: nothing was sent.
+            WrongPinError, PinBlockedError: the card has said so.
+            PinOutcomeUnknownError: what it said makes no sense.
+            CardRefusedError: the card refused for another reason.
+        """
+        self._guard.allow(self._origin)
+        digest = self._guard.digest_of(pin)
+        left = None if known_right else (yield from self.tries())
+        if left == 0:
+            raise PinBlockedError()
+        if self._was_wrong(digest, left):
+            raise PinAlreadyWrongError()
+        if left == 1 and not accept_last_try:
+            raise LastTryError()
+        if left is None and not accept_last_try and not known_right:
+            raise LastTryError(
+                "卡片未告知剩余次数，可能是最后一次，未发送",
+                "the card does not tell how many tries are left; this may be the last: nothing was sent",
+            )
+        self.pending = True
+        try:
+            response = yield command
+        except CardGarbledError as error:
+            raise PinOutcomeUnknownError() from error
+        self.pending = False
+        self._judge(response, digest)
+
+    def _was_wrong(self, digest: bytes, left: int | None) -> bool:
+        """Whether the card has refused this PIN, and nothing has changed at its counter since."""
+        record = self._record
+        if record.wrong is None or not hmac.compare_digest(record.wrong, digest):
+            return False
+        return left is None or left <= record.left_after_wrong
+
+    def unblocked(self) -> None:
+        """The tries were restored, or the PIN was replaced: what was wrong before may be right now."""
+        self._record.wrong = None
+
+    def _judge(self, response: ResponseApdu, digest: bytes) -> None:
+        if response.status_word == StatusWord.SUCCESS:
+            self._record.wrong = None
+            return
+        left = tries_in(response.status_word)
+        if left is None:
+            raise CardRefusedError(
+                f"卡片返回 {response.status_word:04X}，密码未通过",
+                f"the card answered {response.status_word:04X} to the PIN",
+                status_word=response.status_word,
+            )
+        self._record.wrong, self._record.left_after_wrong = digest, left
+        self._guard.was_wrong(self._origin, self._key)
+        if left == 0:
+            raise PinBlockedError(status_word=response.status_word)
+        raise WrongPinError(
+            f"密码错误，还剩 {left} 次",
+            f"the PIN is wrong; tries left: {left}",
+            tries_left=left,
+            status_word=response.status_word,
+        )

@@ -1,0 +1,177 @@
+"""A site's settings for keys: which SAM, and how it differs. One TOML file, ``~/.config/cardio/security.toml``::
+
+sam = "psam:Slot 2"            # soft:/path/keys.toml, psam:READER, hsm:https://…
+laboratory = false             # test keys may meet real cards
+mac = true                     # writes carry a MAC
+mac_start = "zero"             # or "challenge": the initial value of a MAC
+
+[psam]
+levels = 2                     # diversifications that the PSAM has yet to do
+region = "43"                  # whose keys it holds
+keys = { RKSSSE = "670A" }     # usage byte and index, where they are not the layout's
+
+[hsm]
+token_file = "/etc/cardio/hsm-token"
+certificates = "/etc/cardio/authority.pem"
+answer_seconds = 4.0
+terminal_number = "410100813475"
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from cardio.errors import CardError, CardioError, ConfigurationError, ReaderError, UsageError
+from cardio.private_file import read_private
+from cardio.readers.base import Reader
+from cardio.security.errors import NoSamError
+from cardio.security.hsm import HsmClient
+from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
+from cardio.security.psam import PsamCard, PsamSettings
+from cardio.security.sam import Sam, SamSource
+from cardio.security.soft import SoftSam
+from cardio.security.terminal import MacStart, TerminalSettings
+
+SAM_VARIABLE, SETTINGS_VARIABLE = "CARDIO_SAM", "CARDIO_SECURITY"
+_GROUP = "cardio.sams"
+_TOKEN_LIMIT = 4096
+
+FindReader = Callable[[str], Reader]
+
+
+def _usage_and_index(value: object) -> object:
+    if not isinstance(value, str) or len(value) != 4:
+        raise ValueError("four hex digits, usage byte and index")
+    return int(value, 16)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Psam(_Table):
+    levels: Literal[1, 2, 3] | None = None
+    region: Annotated[str, Field(pattern=r"^([0-9]{2}|[0-9]{6})?$")] = ""
+    keys: dict[str, Annotated[int, BeforeValidator(_usage_and_index)]] = {}
+
+
+class _Hsm(_Table):
+    token_file: Path | None = None
+    certificates: Path | None = None
+    answer_seconds: Annotated[float, Field(gt=0, le=60)] = ANSWER_SECONDS
+    terminal_number: Annotated[str, Field(pattern=r"^[0-9]{12}$")] | None = None
+
+
+class SecuritySettings(_Table):
+    """What stands in the file; every part has a default."""
+
+    sam: str | None = None
+    laboratory: bool = False
+    mac: bool = True
+    mac_start: MacStart = MacStart.ZERO
+    psam: _Psam = _Psam()
+    hsm: _Hsm = _Hsm()
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> SecuritySettings:
+        """The settings of a file; without one those of ``$CARDIO_SECURITY`` or the user's own, if it is there.
+
+        Raises:
+            ConfigurationError: the file says something that it cannot.
+        """
+        named = path or (Path(os.environ[SETTINGS_VARIABLE]) if os.environ.get(SETTINGS_VARIABLE) else None)
+        place = named or default_settings_file()
+        if named is None and not place.exists():
+            return cls()
+        try:
+            return cls.model_validate(tomllib.loads(place.read_text(encoding="utf-8-sig")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{place}：{error}", f"{place}: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigurationError(
+                f"{place}：{where}：{first['msg']}", f"{place}: {where}: {first['msg']}"
+            ) from error
+
+    @property
+    def terminal(self) -> TerminalSettings:
+        return TerminalSettings(mac_start=self.mac_start, mac=self.mac)
+
+    def sam_source(self, named: str | None, find_reader: FindReader) -> SamSource | None:
+        """The SAM that is named: by the caller, by ``$CARDIO_SAM``, or by the file; None where none is.
+
+        Args: ``soft:FILE``, ``psam:READER`` or ``hsm:URL``; other kinds come by the entry points ``cardio.sams``.
+
+        Raises:
+            UsageError: there is no such kind.
+            ConfigurationError: the key file or the address is wrong.
+        """
+        wanted = named or os.environ.get(SAM_VARIABLE) or self.sam
+        if not wanted:
+            return None
+        kind, colon, place = wanted.partition(":")
+        makers: dict[str, Callable[[str], SamSource]] = {
+            "soft": lambda place: _Ready(SoftSam.load(Path(place).expanduser())),
+            "psam": lambda place: _PsamSlot(place, find_reader, self.psam),
+            "hsm": lambda place: _Ready(self._hsm_client(place)),
+        }
+        makers |= {point.name: point.load() for point in entry_points(group=_GROUP)}
+        if not colon or not place or kind not in makers:
+            known = ", ".join(makers)
+            raise UsageError(
+                f"--sam 应为 种类:位置，种类有 {known}；得到 {wanted}",
+                f"a SAM is KIND:PLACE, of {known}; not {wanted!r}",
+            )
+        return makers[kind](place)
+
+    def _hsm_client(self, url: str) -> HsmClient:
+        token = None
+        if self.hsm.token_file is not None:
+            token = read_private(self.hsm.token_file, "加密机令牌文件", "HSM token file", limit=_TOKEN_LIMIT).strip()
+        certificates = None if self.hsm.certificates is None else str(self.hsm.certificates)
+        line = HttpLine(url, token=token, certificates=certificates, answer_seconds=self.hsm.answer_seconds)
+        return HsmClient(line, terminal_number=self.hsm.terminal_number)
+
+
+def default_settings_file() -> Path:
+    """``$XDG_CONFIG_HOME/cardio/security.toml``, else ``~/.config/cardio/security.toml``."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return config / "cardio" / "security.toml"
+
+
+class _Ready:
+    """A SAM that every card may share."""
+
+    def __init__(self, sam: Sam) -> None:
+        self._sam = sam
+
+    def open(self) -> Sam:
+        return self._sam
+
+
+class _PsamSlot:
+    """A PSAM card, powered for each card that needs it: so another one that is put in meanwhile is met afresh."""
+
+    def __init__(self, name: str, find_reader: FindReader, settings: _Psam) -> None:
+        self._name = name
+        self._find_reader = find_reader
+        self._settings = PsamSettings(settings.levels, settings.region, dict(settings.keys))
+
+    def open(self) -> Sam:
+        try:
+            reader = self._find_reader(self._name)
+        except (CardError, ReaderError) as error:
+            raise _not_there(error) from error
+        return PsamCard.connect(reader, self._settings)
+
+
+def _not_there(error: CardioError) -> NoSamError:
+    return NoSamError(f"PSAM 卡槽：{error.detail}", f"PSAM slot: {error.detail_en}", hresult=error.hresult)

@@ -1,0 +1,226 @@
+"""The terminal's side of authentication: proves the card, proves itself to the card, protects commands.
+
+Plans yield commands for the card; what is computed meanwhile is the SAM's affair. Flows and byte forms:
+docs/algorithms.md.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.commands import external_authentication, get_challenge, internal_authentication
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord, describe, tries_in
+from cardio.errors import CardRefusedError
+from cardio.filesystem.layout import Layout
+from cardio.security.algorithms import HALF, MAC_LENGTH, pad, suite_for
+from cardio.security.errors import (
+    AuthenticationFailedError,
+    ForgedCardError,
+    KeyBlockedError,
+    ReplayedChallengeError,
+    SamError,
+)
+from cardio.security.factors import Factors
+from cardio.security.sam import CardKey, Sam, key_missing
+
+INTERNAL_KEY = "IRK"
+_SECURED = 0x04
+"""The CLA bit of a command that carries a MAC (ISO/IEC 7816-4 §5.4.1)."""
+_NO_SUCH_KEY = frozenset({StatusWord.KEY_NOT_FOUND, StatusWord.KEY_INDEX_NOT_SUPPORTED})
+_WANTS_ITS_OWN_CHALLENGE = frozenset({StatusWord.NO_CHALLENGE, StatusWord.CONDITIONS_NOT_SATISFIED})
+
+
+class MacStart(Enum):
+    """The initial value of a MAC; sources differ, so a site may choose."""
+
+    ZERO = "zero"
+    """Zeros: the challenge is in the process key already. Two public libraries."""
+    CHALLENGE = "challenge"
+    """Four bytes of the challenge, then zeros, as PBOC cards have it."""
+
+    def value_for(self, challenge: bytes) -> bytes | None:
+        return None if self is MacStart.ZERO else challenge[:MAC_LENGTH] + bytes(HALF - MAC_LENGTH)
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSettings:
+    """What a site may set."""
+
+    mac_start: MacStart = MacStart.ZERO
+    mac: bool = True
+    """Writes carry a MAC; off only for cards that know none."""
+
+
+class Terminal:
+    """One SAM before one card."""
+
+    def __init__(
+        self,
+        sam: Sam,
+        layout: Layout,
+        algorithm: str,
+        factors: Factors,
+        *,
+        settings: TerminalSettings | None = None,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """Args: ``algorithm`` is what the card names in its FCI, or what its layout says."""
+        self.sam = sam
+        self._layout = layout
+        self._algorithm = algorithm
+        self._factors = factors
+        self._settings = settings or TerminalSettings()
+        self._random = random
+        self._challenge = b""
+
+    def key(self, name: str) -> CardKey:
+        """A key of the layout, on this card.
+
+        Raises:
+            KeyNotInSamError: the layout has none of this name.
+        """
+        key = self._layout.key(name)
+        if key is None:
+            raise key_missing(name, self._layout.title, self._layout.title_en)
+        return CardKey.of(key, self._algorithm, self._factors)
+
+    def lacks(self, name: str) -> SamError | None:
+        """Why the terminal cannot use a key, as far as is known without trying."""
+        try:
+            return self.sam.lacks(self.key(name))
+        except SamError as error:
+            return error
+
+    def prove_card(self) -> Plan[None]:
+        """Internal authentication (内部认证): the card shows that it knows its key.
+
+        Raises:
+            ForgedCardError: it does not.
+            CardRefusedError: it refuses to be asked.
+            SamError: the answer could not be computed here.
+        """
+        key = self.key(INTERNAL_KEY)
+        for version in self._versions(key):
+            source = self._random(HALF)
+            challenge = self._random(HALF)
+            response = yield internal_authentication(challenge + source + _version_byte(version))
+            if response.status_word in _WANTS_ITS_OWN_CHALLENGE:
+                challenge = yield from self.challenge()
+                response = yield internal_authentication(challenge + source + _version_byte(version))
+            if response.status_word in _NO_SUCH_KEY:
+                continue
+            if response.status_word != StatusWord.SUCCESS:
+                raise _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response)
+            expected = self.sam.cryptogram(key.with_version(version), challenge, source)
+            if not hmac.compare_digest(expected, response.data):
+                raise ForgedCardError()
+            return
+        raise _refusal("卡片没有内部认证密钥", "the card has no key for internal authentication", response)
+
+    def prove_terminal(self, name: str) -> Plan[None]:
+        """External authentication (外部认证) with a key by name: the card grants its right.
+
+        A key that the card has in another version only is tried in the next that the SAM holds; a wrong one never.
+
+        Raises:
+            AuthenticationFailedError, KeyBlockedError: the card does not accept it.
+            CardRefusedError: the card refuses for another reason.
+            SamError: it cannot be computed; nothing was sent then, and no try is spent.
+        """
+        key = self.key(name)
+        fault = self.sam.lacks(key)
+        if fault is not None:
+            raise fault
+        for version in self._versions(key):
+            source = self._random(HALF)
+            challenge = yield from self.challenge()
+            cryptogram = self.sam.cryptogram(key.with_version(version), challenge, source)
+            response = yield external_authentication(key.id, cryptogram + source + _version_byte(version))
+            if response.status_word == StatusWord.SUCCESS:
+                return
+            if response.status_word not in _NO_SUCH_KEY:
+                raise authentication_refused(name, response)
+        raise _refusal(f"卡片没有密钥 {name}", f"the card does not have the key {name}", response)
+
+    def challenge(self) -> Plan[bytes]:
+        """Eight fresh bytes of the card's.
+
+        Raises:
+            CardRefusedError: it gives none.
+            ReplayedChallengeError: it gives the same as the last time.
+        """
+        response = yield get_challenge(HALF)
+        if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
+            raise _refusal("卡片没有给出随机数", "the card gives no challenge", response)
+        if hmac.compare_digest(response.data, self._challenge):
+            raise ReplayedChallengeError()
+        self._challenge = response.data
+        return response.data
+
+    def with_mac(self, command: CommandApdu, key_name: str, challenge: bytes) -> CommandApdu:
+        """A command with its MAC (安全报文), over a challenge that was just taken from the card.
+
+        Raises:
+            SamError: it cannot be computed.
+        """
+        secured = replace(command, cla=command.cla | _SECURED)
+        message = secured.header + bytes((len(command.data) + MAC_LENGTH,)) + command.data
+        block = suite_for(self._algorithm).block
+        initial_value = self._settings.mac_start.value_for(challenge)
+        mac = self.sam.mac(self.key(key_name), challenge, pad(message, block), initial_value)
+        return replace(secured, data=command.data + mac)
+
+    def encipher(self, key_name: str, challenge: bytes, plain: Callable[[int], bytes]) -> bytes:
+        """What ``plain`` gives for a block of so many bytes, under the process key of the challenge."""
+        block = suite_for(self._algorithm).block
+        return self.sam.encipher(self.key(key_name), challenge, plain(block))
+
+    def _versions(self, key: CardKey) -> tuple[int | None, ...]:
+        """The version groups to try. The byte is sent where there is a choice, and on SM4 cards, which want it."""
+        held = self.sam.versions(key)
+        if len(held) > 1:
+            return held
+        if suite_for(key.algorithm).wants_version:
+            return held or (1,)
+        return (None,)
+
+
+def authentication_refused(
+    name: str, response: ResponseApdu
+) -> CardRefusedError | AuthenticationFailedError | KeyBlockedError:
+    """The error that an answer to EXTERNAL AUTHENTICATION is."""
+    left = tries_in(response.status_word)
+    if left is None:
+        return _refusal(f"卡片拒绝密钥 {name} 的外部认证", f"the card refuses authentication with {name}", response)
+    if response.status_word == StatusWord.AUTHENTICATION_BLOCKED:
+        return KeyBlockedError(
+            f"卡片的密钥 {name} 已锁定", f"the card's key {name} is blocked", status_word=response.status_word
+        )
+    return AuthenticationFailedError(
+        f"密钥 {name} 外部认证失败，还剩 {left} 次",
+        f"external authentication with {name} failed; tries left: {left}",
+        tries_left=left,
+        status_word=response.status_word,
+        driver_code=-response.status_word,
+    )
+
+
+def _version_byte(version: int | None) -> bytes:
+    return b"" if version is None else bytes((version,))
+
+
+def _refusal(detail: str, detail_en: str, response: ResponseApdu) -> CardRefusedError:
+    status_word = response.status_word
+    meaning = describe(status_word)
+    return CardRefusedError(
+        f"{detail}：{status_word:04X} {meaning.zh}",
+        f"{detail_en}: {status_word:04X} {meaning.en}",
+        status_word=status_word,
+    )

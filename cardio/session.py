@@ -1,0 +1,137 @@
+"""A card that is held over several calls: between the steps of a caller who asks an HSM in between."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+from cardio.apdu.trace import Trace
+from cardio.card import OPERATION_SECONDS, SocialSecurityCard
+from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
+from cardio.filesystem.layout_choice import LayoutChoice
+from cardio.filesystem.manners import MannersStore
+from cardio.readers.base import Connection, Reader
+from cardio.readers.deadline import Worker
+from cardio.security.credentials import Credentials
+from cardio.security.errors import SessionEndedError
+
+SESSION_SECONDS = 120.0
+"""How long a card may be held in all; other programs wait for it meanwhile."""
+KEEP_ALIVE_SECONDS = 2.0
+"""Windows resets a held card after five seconds without a call."""
+
+Result = TypeVar("Result")
+
+
+class CardSession:
+    """One card, held in a transaction on a thread of its own, kept alive, and let go when its time is over.
+
+    Several threads may use it: one call waits for the other.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        credentials: Credentials | None = None,
+        manners: MannersStore | None = None,
+        layouts: LayoutChoice | None = None,
+        trace: Trace | None = None,
+        seconds: float = SESSION_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    ) -> None:
+        """Connects and holds the card.
+
+        Raises:
+            ReaderBusyError: another program did not let go of it in time.
+            CardioError: as `Reader.connect`.
+        """
+        self._worker = Worker()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._until = time.monotonic() + seconds
+        self._keep_alive_seconds = keep_alive_seconds
+
+        def connect() -> tuple[Connection, SocialSecurityCard]:
+            connection = reader.connect()
+            return connection, SocialSecurityCard(
+                connection,
+                reader,
+                manners=manners,
+                layouts=layouts,
+                # With credentials, be they empty, the card is asked for its algorithm.
+                credentials=credentials or Credentials(),
+                trace=trace,
+                seconds=seconds,
+            )
+
+        try:
+            self._connection, self._card = self._worker.run_within(OPERATION_SECONDS, connect)
+        except ReaderTimeoutError as error:
+            raise ReaderBusyError() from error
+        except CardioError:
+            self._worker.close()
+            raise
+        self._keeper = threading.Thread(target=self._keep, name="cardio-session", daemon=True)
+        self._keeper.start()
+
+    def do(self, work: Callable[[SocialSecurityCard], Result], *, seconds: float = OPERATION_SECONDS) -> Result:
+        """Does something with the held card.
+
+        Raises:
+            SessionEndedError: its time is over, it was closed, or the card was lost in an earlier call.
+            CardioError: as the work says. After a loss of the card the session is at its end.
+        """
+        with self._lock:
+            left = self._until - time.monotonic()
+            if self._ended.is_set() or left <= 0:
+                raise SessionEndedError()
+            try:
+                return self._worker.run_within(min(seconds, left), lambda: work(self._card))
+            except CardioError as error:
+                if error.code in _LOST:
+                    self._end()
+                raise
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    def close(self) -> None:
+        """Lets the card go; a second time does nothing."""
+        with self._lock:
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._keep_alive_seconds):
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                try:
+                    if time.monotonic() >= self._until:
+                        raise SessionEndedError()
+                    self._worker.run_within(self._keep_alive_seconds, self._connection.keep_alive)
+                except CardioError:
+                    # The card has gone, or its time has: the next call says so.
+                    self._end()
+
+    def _end(self) -> None:
+        if not self._ended.is_set():
+            self._ended.set()
+            try:
+                self._worker.run_within(OPERATION_SECONDS, self._card.close)
+            except CardioError:
+                pass  # a card that is lost already
+            self._worker.close()
+
+
+_LOST = frozenset({"card-removed", "card-reset", "reader-gone", "reader-timeout", "pcsc-unavailable", "card-mute"})
+"""Errors after which nothing of what was held is left."""

@@ -1,0 +1,105 @@
+"""The holder's PIN over HTTP, for callers with the scope ``pin``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import Field, SecretStr
+
+from cardio.card import SocialSecurityCard
+from cardio.model import Answer, Problem
+from cardio.security.pin import Pin
+from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
+from service.routes.readers import CARD_PROBLEMS
+from service.scopes import Scope
+
+router = APIRouter(prefix="/v1/readers", tags=["pin"], dependencies=[needs(Scope.PIN)])
+
+_PIN_PROBLEMS: dict[int | str, dict[str, Any]] = CARD_PROBLEMS | {
+    422: {"model": Problem, "description": "the PIN is wrong, blocked or malformed; or not a social security card"},
+    429: {"model": Problem, "description": "too many wrong PINs from this caller, or too many wait at the reader"},
+}
+Digits = Annotated[SecretStr, Field(max_length=16, description="four to sixteen digits")]
+
+
+class PinTries(Answer):
+    tries_left: int | None = Field(description="0 when blocked; null when the card does not tell")
+
+
+class PinGiven(Answer):
+    pin: Digits
+    accept_last_try: bool = Field(default=False, description="the holder consents to spend the last try")
+
+
+class PinChanged(PinGiven):
+    new_pin: Digits
+
+
+class PinReloaded(Answer):
+    new_pin: Digits
+
+
+@router.get("/{reader:path}/card/pin", responses=_PIN_PROBLEMS)
+async def pin_status(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> PinTries:
+    """How many tries are left; it costs none."""
+    credentials = security.credentials(caller.origin)
+    return PinTries(tries_left=await desks.desk(reader).do(lambda card: card.pin_tries(), credentials=credentials))
+
+
+@router.post("/{reader:path}/card/pin/verify", responses=_PIN_PROBLEMS)
+async def verify_pin(reader: str, given: PinGiven, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> PinTries:
+    """Has the card check the holder's PIN. It is sent once, whatever happens."""
+    credentials = security.credentials(caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
+
+    def work(card: SocialSecurityCard) -> int | None:
+        card.verify_pin()
+        return card.pin_tries()
+
+    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+
+
+@router.post("/{reader:path}/card/pin/change", responses=_PIN_PROBLEMS)
+async def change_pin(
+    reader: str, given: PinChanged, desks: DesksOf, security: SecurityOf, caller: CallerOf
+) -> PinTries:
+    """Replaces the holder's PIN by another."""
+    new = _pin(given.new_pin)
+    credentials = security.credentials(caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
+
+    def work(card: SocialSecurityCard) -> int | None:
+        card.change_pin(new)
+        return card.pin_tries()
+
+    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+
+
+@router.post("/{reader:path}/card/pin/unblock", responses=_PIN_PROBLEMS)
+async def unblock_pin(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> PinTries:
+    """Restores the tries with the authority's key; the PIN stays."""
+
+    def work(card: SocialSecurityCard) -> int | None:
+        card.unblock_pin()
+        return card.pin_tries()
+
+    credentials = security.credentials(caller.origin)
+    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+
+
+@router.post("/{reader:path}/card/pin/reload", responses=_PIN_PROBLEMS)
+async def reload_pin(
+    reader: str, given: PinReloaded, desks: DesksOf, security: SecurityOf, caller: CallerOf
+) -> PinTries:
+    """Sets a new PIN with the authority's key."""
+    new = _pin(given.new_pin)
+
+    def work(card: SocialSecurityCard) -> int | None:
+        card.reload_pin(new)
+        return card.pin_tries()
+
+    credentials = security.credentials(caller.origin)
+    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+
+
+def _pin(given: SecretStr) -> Pin:
+    return Pin(given.get_secret_value())

@@ -1,0 +1,40 @@
+"""Is this card good, and is this its holder?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from cardio.identity.card_proofs import identify
+from cardio.identity.model import Verdict
+from cardio.model import Answer
+from cardio.security.pin import Pin
+from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
+from service.routes.pin import Digits
+from service.routes.readers import CARD_PROBLEMS
+from service.scopes import Scope
+
+router = APIRouter(prefix="/v1/readers", tags=["verification"], dependencies=[needs(Scope.BASIC)])
+
+
+class VerificationAsked(Answer):
+    pin: Digits | None = Field(default=None, description="proves the holder; takes the scope `pin`")
+    accept_last_try: bool = False
+
+
+@router.post("/{reader:path}/card/verification", responses=CARD_PROBLEMS)
+async def verify_card(
+    reader: str, asked: VerificationAsked, desks: DesksOf, security: SecurityOf, caller: CallerOf
+) -> Verdict:
+    """Every check by itself (passed, failed, or not done and why), and one verdict by the site's policy."""
+    pin = None
+    if asked.pin is not None:
+        caller.require(Scope.PIN)
+        pin = Pin(asked.pin.get_secret_value())
+    credentials = security.credentials(caller.origin, pin, accept_last_try=asked.accept_last_try)
+    loss_list, now = security.loss_list(), datetime.now(UTC).astimezone()
+    return await desks.desk(reader).do(
+        lambda card: identify(card, security.policy, loss_list, now), credentials=credentials, repeat=pin is None
+    )

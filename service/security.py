@@ -1,0 +1,49 @@
+"""What the bridge has at hand for closed cards: the SAM, the count of wrong PINs, the policy and the loss list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cardio.identity.loss_list import LossList
+from cardio.identity.policy import Policy, default_policy
+from cardio.security.credentials import Credentials
+from cardio.security.pin import Pin
+from cardio.security.pin_guard import PinGuard
+from cardio.security.sam import SamSource
+from cardio.security.settings import SecuritySettings
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeSecurity:
+    """One for the whole bridge: all desks and callers share the count of wrong PINs."""
+
+    sam: SamSource | None = None
+    settings: SecuritySettings = field(default_factory=SecuritySettings)
+    guard: PinGuard = field(default_factory=PinGuard)
+    policy: Policy = field(default_factory=default_policy)
+    loss_list_file: Path | None = None
+
+    def credentials(self, origin: str, pin: Pin | None = None, *, accept_last_try: bool = False) -> Credentials:
+        """What a caller brings to a card: the bridge's SAM, and the PIN that it was given."""
+        return Credentials(
+            sam=self.sam,
+            pin=pin,
+            accept_last_try=accept_last_try,
+            origin=origin,
+            guard=self.guard,
+            settings=self.settings.terminal,
+            laboratory=self.settings.laboratory,
+        )
+
+    def for_reading(self, origin: str) -> Credentials | None:
+        """What a reading without a PIN is done with: without a SAM as it always was."""
+        return None if self.sam is None else self.credentials(origin)
+
+    def loss_list(self) -> LossList | None:
+        """The list as its file has it now: an authority replaces it while the bridge runs.
+
+        Raises:
+            PolicyError: the file is wrong.
+        """
+        return None if self.loss_list_file is None else LossList.load(self.loss_list_file)

@@ -411,6 +411,11 @@ class SocialSecurityCard:
         self.run(visit.enter(visit.layout.environment.id))
         return HolderPin(self._required_opener)
 
+    def run_apart(self, conversation: Plan[Result]) -> Result:
+        """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
+        self._visit = None
+        return self.run(conversation)
+
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """One command as it is. What is current on the card afterwards is not known, so files begin anew."""
         self._visit = None

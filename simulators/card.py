@@ -31,6 +31,7 @@ from simulators.card_session import ENVIRONMENT, CardSession
 from simulators.card_writing import SECURED, CardWriting
 from simulators.files import CardApplication, CardFile
 from simulators.manners import CardManners
+from simulators.pki import PkiApplication
 
 _MF = 0x3F00
 _MF_NAME = bytes.fromhex("315041592E5359532E4444463031")  # 1PAY.SYS.DDF01
@@ -55,12 +56,14 @@ class SoftwareCard:
         keys: Sequence[Key] = (),
         algorithm: str = "3DES",
         memory: CardMemory | None = None,
+        pki: PkiApplication | None = None,
     ) -> None:
         """Args:
         algorithm_marker: what the FCI names (3DES, SSF33, SM4); None leaves it out.
         keys: which keys it has, by its layout; what they are comes from the published test roots.
         algorithm: what it computes with where the FCI names nothing.
         memory: keeps PIN, tries and what is written over the life of this object.
+        pki: its certificate application, where it has one.
 
         Raises:
             ConfigurationError: the memory is another card's.
@@ -82,6 +85,7 @@ class SoftwareCard:
                 memory.store(self._state)
 
         card_keys = CardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
+        self._pki = pki
         self._session = CardSession(self.manners)
         authentication = CardAuthentication(self._session, card_keys, self._state, keep, random)
         self._handlers = self._commands(
@@ -132,6 +136,8 @@ class SoftwareCard:
     def reset(self) -> None:
         """Power on or warm reset: nothing selected but the root, no right held, no answer waiting."""
         self._session.reset(self.applications[0] if self.manners.application_at_power_up else None)
+        if self._pki is not None:
+            self._pki.reset()
 
     def transmit(self, command: bytes) -> bytes:
         """One command, one answer; any bytes at all are answered.
@@ -140,6 +146,12 @@ class SoftwareCard:
             OSError: the card's memory cannot be written.
         """
         session = self._session
+        if self._pki is not None:
+            answer = self._pki.transmit(command)
+            if answer is not None:
+                # Another environment is current: nothing of the social security one is.
+                session.reset(None)
+                return answer
         session.offered_challenge, session.challenge = session.challenge, None
         if len(command) < 4:
             return WRONG_LENGTH

@@ -21,9 +21,12 @@ from simulators.card_memory import CardMemory
 from simulators.encoding import MisfitError
 from simulators.files import build_applications
 from simulators.manners import CardManners
+from simulators.pki import PkiApplication
 
 _FOLDER = Path(str(files("simulators") / "personas"))
 _LARGEST_FILE = 0x8000
+_FIRST_WITH_PKI = 3
+"""The generation that brought certificates."""
 _FILE_PREFIX = "file:"
 """Before the name of a file beside the persona's: the content of a photo."""
 
@@ -105,7 +108,14 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             keys=layout.keys,
             algorithm=layout.algorithm,
             memory=None if memory is None else CardMemory(memory),
+            pki=self._pki(random),
         )
+
+    def _pki(self, random: Callable[[int], bytes]) -> PkiApplication | None:
+        """The certificate application that third-generation cards have; all share the invented certificates."""
+        if self.generation < _FIRST_WITH_PKI:
+            return None
+        return PkiApplication(user_pin=self.pin, data_at_once=self.manners.data_at_once, random=random)
 
     def _refuse_unknown_places(self, layout: Layout) -> None:
         """A misspelt place would change nothing, in silence."""

@@ -25,6 +25,8 @@ def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
         keys.add_argument(
             "--pin", action="store_true", help="提示输入持卡人密码，不回显 / ask for the holder's PIN, without echo"
         )
+    else:
+        parser.set_defaults(pin=None)  # the command deals with PINs in its own way
     keys.add_argument(
         "--pin-stdin",
         action="store_true",
@@ -37,8 +39,10 @@ def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
     )
 
 
-def credentials_of(options: Namespace, *, wants_pin: bool = False) -> Credentials | None:
+def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Credentials | None:
     """What the options bring to open a card with; None where they bring nothing.
+
+    Args: ``wants_pin`` says whether the holder's PIN is asked for; None leaves it to the options.
 
     Raises:
         UsageError, ConfigurationError: there is no such SAM, or its settings are wrong.
@@ -50,8 +54,9 @@ def credentials_of(options: Namespace, *, wants_pin: bool = False) -> Credential
 
     settings = SecuritySettings.load()
     sam = settings.sam_source(options.sam, find_reader)
-    asked = wants_pin or options.pin_stdin or getattr(options, "pin", False)
-    pin = entered_pin(options, "持卡人密码 holder's PIN") if asked else None
+    if wants_pin is None:
+        wants_pin = options.pin is not None and (options.pin or options.pin_stdin)
+    pin = entered_pin(options, "持卡人密码 holder's PIN") if wants_pin else None
     if sam is None and pin is None:
         return None
     return Credentials(

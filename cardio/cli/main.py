@@ -19,6 +19,7 @@ from cardio.cli.identify import IDENTIFY
 from cardio.cli.layouts import LAYOUTS
 from cardio.cli.output import Output
 from cardio.cli.pin import PIN
+from cardio.cli.pki import PKI
 from cardio.cli.read import READ
 from cardio.cli.readers import READERS, WATCH
 from cardio.cli.reports import EMPLOYMENT, INSURANCE
@@ -42,7 +43,7 @@ def commands() -> list[Command]:
     """The library's own commands, and those that the bridge and the simulators bring along."""
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
     exploring = [FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, SHELL, CONFORMANCE, LAYOUTS]
-    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, WRITE, DOCTOR, *joined]
+    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, WRITE, PKI, DOCTOR, *joined]
 
 
 class _Parser(ArgumentParser):

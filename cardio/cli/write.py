@@ -108,9 +108,9 @@ WRITE = Command(
     name="write",
     help="写入数据项，先询问，后核对 / write items of a file: asks first, reads back after",
     examples=(
-        "  cardio write DF01/EF06 residence=上海市测试路1号 contact_phone=13800000000 --sam psam:1\n"
-        "  cardio write DF03/EF05 unemployment_benefit_date=2026-11-24 --sam hsm:https://hsm.example\n"
-        "  cardio write DF01/EF15 'degree[2].degree_code=101' --sam soft:keys.toml\n"
+        "  cardio write DF01/EF06 residence=上海市测试路1号 telephone=00000000000 --sam psam:1\n"
+        "  cardio write DF02/EF06 employment_date=2026-11-24 --sam hsm:https://hsm.example\n"
+        "  cardio write DF01/EF15 'degree[2].degree_code=401' --sam soft:keys.toml\n"
         "  cardio write SSSE/EF08 content=@photo.jpg --sam soft:keys.toml"
     ),
     add_arguments=_add_arguments,

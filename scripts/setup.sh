@@ -46,7 +46,7 @@ build_packages="libpcsclite-dev gcc libc6-dev pkg-config"
 
 if [ "$purpose" = test ]; then
   # shellcheck disable=SC2086
-  install_packages $build_packages pcscd vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux || {
+  install_packages $build_packages pcscd vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux openssl xxd || {
     say "the test suite runs real PC/SC and a real browser and cannot do without them"; exit 1; }
 else
   # shellcheck disable=SC2086

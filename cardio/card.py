@@ -49,6 +49,7 @@ from cardio.filesystem.visit import HOLDER_FILE, CardContents, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
+from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
 from cardio.security.credentials import CardOpener, Credentials
 from cardio.security.errors import NoSamError, SamError
@@ -97,7 +98,11 @@ class SocialSecurityCard:
         self._opener = (
             None
             if credentials is None
-            else credentials.opener(_historical_bytes(connection.atr), simulated=reader.simulated)
+            else credentials.opener(
+                _historical_bytes(connection.atr),
+                simulated=reader.simulated,
+                pad=None if credentials.pad_digits is None else pin_pad_of(connection),
+            )
         )
 
     @property
@@ -213,7 +218,7 @@ class SocialSecurityCard:
     @property
     def has_pin(self) -> bool:
         """The credentials hold a PIN."""
-        return self._opener is not None and self._opener.holders_pin is not None
+        return self._opener is not None and self._opener.has_pin
 
     @property
     def terminal_number(self) -> str | None:
@@ -366,6 +371,11 @@ class SocialSecurityCard:
 
     # -- the holder's PIN -----------------------------------------------------------------------
 
+    def grant(self, right: str) -> None:
+        """Notes a right that somebody else's conversation has obtained in the current application."""
+        self.visit.grant(right)
+        self._required_opener.granted = True
+
     def change_by(self, command: CommandApdu) -> Plan[None]:
         """Sends a command of somebody else's making that changes the card.
 
@@ -391,6 +401,10 @@ class SocialSecurityCard:
     def change_pin(self, new: Pin) -> None:
         """Replaces the PIN of the credentials. Raises as `verify_pin`."""
         self.run(self._holder_pin().change(new))
+
+    def change_pin_on_pad(self) -> None:
+        """As `change_pin`, all of it on the reader's key pad. Raises: NoPinPadError: it has none."""
+        self.run(self._holder_pin().change_on_pad())
 
     def unblock_pin(self) -> None:
         """Restores the tries with the authority's key. Raises: SamError, CardError: as `HolderPin.unblock`."""
@@ -472,9 +486,11 @@ class SocialSecurityCard:
         return readings
 
     def close(self) -> None:
+        granted = self._opener is not None and self._opener.granted
         if self._opener is not None:
             self._opener.close()
-        self._connection.close()
+        # What was granted to us must not serve the next program.
+        self._connection.close(reset=granted)
 
     def __enter__(self) -> Self:
         return self

@@ -202,7 +202,7 @@ class HsmSteps:
             response = yield external_authentication(key.id, data)
             if response.status_word != StatusWord.SUCCESS:
                 raise authentication_refused(key.name, response)
-            self._card.visit.grant(key.name)
+            self._card.grant(key.name)
 
         self._card.run(plan())
 

@@ -47,10 +47,12 @@ class SoftwareConnection:
         if self._reader.event_counter != self._event_counter:
             raise CardRemovedError()
 
-    def close(self) -> None:
+    def close(self, *, reset: bool = False) -> None:
         """Lets the card go; a second time does nothing, for by then somebody else may hold it."""
         held, self._held = self._held, None
         if held is not None:
+            if reset:
+                self._card.reset()
             held.release()
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +25,7 @@ from simulators.vpcd import VpcdLink
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 RUN = Path("/run/pcscd")
 PORTS = (35963, 35973)
+PAD_PORT = 35983
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
@@ -43,17 +44,23 @@ class Daemon:
     configuration: Path
     log: IO[bytes]
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the drivers are told beside the configuration."""
 
-    def start(self) -> None:
+    def start(self, *, readers: int = 2 * len(PORTS)) -> None:
         assert self.process is None
         self.process = subprocess.Popen(
-            ["pcscd", "--foreground", "--info", "-c", str(self.configuration)], stdout=self.log, stderr=self.log
+            ["pcscd", "--foreground", "--info", "-c", str(self.configuration)],
+            stdout=self.log,
+            stderr=self.log,
+            env={**os.environ, **self.environment},
         )
-        wait_until(self._has_readers, "pcscd has its virtual readers")
+        wait_until(lambda: self._has_readers(readers), "pcscd has its virtual readers")
 
-    def _has_readers(self) -> bool:
+    @staticmethod
+    def _has_readers(count: int) -> bool:
         try:
-            return len(PcscSource().readers()) == 2 * len(PORTS)
+            return len(PcscSource().readers()) == count
         except CardioError:
             return False
 
@@ -111,6 +118,19 @@ def configure(folder: Path) -> Path:
             f"LIBPATH {library}\nCHANNELID {port:#06X}\n"
         )
     return configuration
+
+
+def configure_pad(folder: Path, library: Path) -> tuple[Path, dict[str, str]]:
+    """A configuration with one reader that has a PIN pad, and what its driver is told: whom to pass commands to."""
+    configuration = folder / "reader.conf.d"
+    configuration.mkdir()
+    behind = folder / "libifdvpcd-pad.so"
+    shutil.copy(DRIVER.resolve(), behind)
+    (configuration / "pad").write_text(
+        f'FRIENDLYNAME "Counter P"\nDEVICENAME /dev/null:{PAD_PORT:#06X}\n'
+        f"LIBPATH {library}\nCHANNELID {PAD_PORT:#06X}\n"
+    )
+    return configuration, {"VPCD_LIB": str(behind)}
 
 
 def find_slots() -> list[Slot]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cardio.security.pin import Pin
 
 _LONGEST_LINE = 64
+_PAD_DIGITS = 6
 
 
 def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
@@ -27,6 +28,14 @@ def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
         )
     else:
         parser.set_defaults(pin=None)  # the command deals with PINs in its own way
+    keys.add_argument(
+        "--pin-pad",
+        type=int,
+        nargs="?",
+        const=_PAD_DIGITS,
+        metavar="DIGITS",
+        help="在读卡器密码键盘上输入，默认 6 位 / the holder enters it on the reader's key pad, six digits by default",
+    )
     keys.add_argument(
         "--pin-stdin",
         action="store_true",
@@ -50,18 +59,24 @@ def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Cred
     """
     from cardio.cli.sources import find_reader
     from cardio.security.credentials import Credentials
+    from cardio.security.errors import PinFormatError
+    from cardio.security.pin import LONGEST, SHORTEST
     from cardio.security.settings import SecuritySettings
 
     settings = SecuritySettings.load()
     sam = settings.sam_source(options.sam, find_reader)
     if wants_pin is None:
         wants_pin = options.pin is not None and (options.pin or options.pin_stdin)
-    pin = entered_pin(options, "持卡人密码 holder's PIN") if wants_pin else None
-    if sam is None and pin is None:
+    pad_digits: int | None = options.pin_pad
+    if pad_digits is not None and not SHORTEST <= pad_digits <= LONGEST:
+        raise PinFormatError()
+    pin = entered_pin(options, "持卡人密码 holder's PIN") if wants_pin and pad_digits is None else None
+    if sam is None and pin is None and pad_digits is None:
         return None
     return Credentials(
         sam=sam,
         pin=pin,
+        pad_digits=pad_digits,
         accept_last_try=options.accept_last_try,
         origin="command line",
         settings=settings.terminal,

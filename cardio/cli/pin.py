@@ -56,12 +56,15 @@ def _run(options: Namespace, output: Output) -> int:
 
 def _work(options: Namespace, credentials: Credentials) -> Callable[[SocialSecurityCard], int | None]:
     """What is to be done on the card; it gives the tries that are left afterwards, where the card tells."""
-    new = entered_new_pin(options) if options.action in ("change", "reload") else None
+    on_pad = options.action == "change" and options.pin_pad is not None
+    new = entered_new_pin(options) if options.action in ("change", "reload") and not on_pad else None
 
     def work(card: SocialSecurityCard) -> int | None:
         match options.action:
             case "verify":
                 card.verify_pin()
+            case "change" if on_pad:
+                card.change_pin_on_pad()
             case "change" if new is not None:
                 card.change_pin(new)
             case "unblock":
@@ -85,6 +88,7 @@ PIN = Command(
     examples=(
         "  cardio pin status\n"
         "  cardio pin verify                                  提示输入，不回显 / asks, without echo\n"
+        "  cardio pin verify --pin-pad                        在读卡器键盘上输入 / on the reader's key pad\n"
         "  cardio pin change\n"
         "  cardio pin unblock --sam psam:1\n"
         "  echo 123456 | cardio pin verify --pin-stdin --reader sim:adult"

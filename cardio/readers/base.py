@@ -23,8 +23,11 @@ class Connection(Transport, Protocol):
             CardioError: the card is not held any more.
         """
 
-    def close(self) -> None:
-        """Lets the card go. A connection that is broken closes as quietly as a good one."""
+    def close(self, *, reset: bool = False) -> None:
+        """Lets the card go. A connection that is broken closes as quietly as a good one.
+
+        Args: ``reset`` takes from the card what was granted to this conversation.
+        """
 
 
 class Reader(Protocol):

@@ -72,6 +72,15 @@ class PcscConnection:
     def keep_alive(self) -> None:
         self._card.atr()  # SCardStatus: any call on the handle counts
 
+    def feature_list(self) -> bytes:
+        return self._card.feature_list()
+
+    def control(self, code: int, data: bytes) -> bytes:
+        try:
+            return self._card.control(code, data)
+        except NoCardError as error:
+            raise CardRemovedError(hresult=error.hresult) from error
+
     def _is_leaving(self) -> bool:
         """Whether an answer that is none comes from a card that is being pulled: some drivers report no error."""
         states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
@@ -80,12 +89,16 @@ class PcscConnection:
             states = self._context.status_change(_LEAVING_MILLISECONDS, [(self._reader, known)])
         return bool(states)
 
-    def close(self) -> None:
+    def close(self, *, reset: bool = False) -> None:
         if self._closed:
             return
         self._closed = True
-        self._card.end_transaction()
-        self._card.disconnect()
+        if reset:
+            # Before the transaction ends: nobody comes in between and finds the rights.
+            self._card.disconnect(reset=True)
+        else:
+            self._card.end_transaction()
+            self._card.disconnect()
         self._context.release()
 
 

@@ -79,6 +79,7 @@ _POLKIT = (
 STATE_UNAWARE, STATE_CHANGED = 0x0000, 0x0002
 STATE_UNKNOWN, STATE_UNAVAILABLE, STATE_EMPTY, STATE_PRESENT = 0x0004, 0x0008, 0x0010, 0x0020
 STATE_EXCLUSIVE, STATE_IN_USE, STATE_MUTE = 0x0080, 0x0100, 0x0200
+_GET_FEATURE_REQUEST = 3400
 PNP_NOTIFICATION = "\\\\?PnP?\\Notification"
 
 
@@ -194,6 +195,20 @@ class Card:
     def transmit(self, command: bytes) -> bytes:
         return bytes(_checked(_library().SCardTransmit(self._handle, self._pci, list(command))))
 
-    def disconnect(self) -> None:
-        """Lets the card go as it is: to power it down would reset it for other programs."""
-        _library().SCardDisconnect(self._handle, _library().SCARD_LEAVE_CARD)
+    def control(self, code: int, data: bytes) -> bytes:
+        """Sends a control code to the reader."""
+        return bytes(_checked(_library().SCardControl(self._handle, code, list(data))))
+
+    def feature_list(self) -> bytes:
+        """The features of PC/SC part 10; none where the reader knows none."""
+        library = _library()
+        result, answer = library.SCardControl(self._handle, library.SCARD_CTL_CODE(_GET_FEATURE_REQUEST), [])
+        return bytes(answer) if result == 0 else b""
+
+    def disconnect(self, *, reset: bool = False) -> None:
+        """Lets the card go as it is: to power it down would reset it for other programs.
+
+        Args: ``reset`` takes from it what was granted: a PIN or a key must not serve the next program.
+        """
+        library = _library()
+        library.SCardDisconnect(self._handle, library.SCARD_RESET_CARD if reset else library.SCARD_LEAVE_CARD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cardio.apdu.channel import Plan
@@ -11,9 +12,11 @@ from cardio.apdu.status_word import StatusWord
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError
 from cardio.filesystem.access import PIN
 from cardio.filesystem.layout import Layout
+from cardio.readers.pin_pad import PinPad
 from cardio.security.errors import (
     ForgedCardError,
     MacRefusedError,
+    NoPinPadError,
     NoSamError,
     PinOutcomeUnknownError,
     SamError,
@@ -38,6 +41,8 @@ class Credentials:
 
     sam: SamSource | None = None
     pin: Pin | None = None
+    pad_digits: int | None = None
+    """The holder enters the PIN, of so many digits, on the reader's own key pad."""
     accept_last_try: bool = False
     """The holder consents to spend the last try of the PIN."""
     origin: str = "local"
@@ -48,16 +53,19 @@ class Credentials:
     laboratory: bool = False
     """Test keys may meet cards that are not simulated."""
 
-    def opener(self, historical_bytes: bytes, *, simulated: bool) -> CardOpener:
-        """What presents them to one card."""
-        return CardOpener(self, historical_bytes, simulated=simulated)
+    def opener(self, historical_bytes: bytes, *, simulated: bool, pad: PinPad | None = None) -> CardOpener:
+        """What presents them to one card; ``pad`` is its reader's key pad, where there is one."""
+        return CardOpener(self, historical_bytes, simulated=simulated, pad=pad)
 
 
 class CardOpener:
     """Presents credentials to one card during one visit (`cardio.filesystem.rights.Opener`)."""
 
-    def __init__(self, credentials: Credentials, historical_bytes: bytes, *, simulated: bool) -> None:
+    def __init__(
+        self, credentials: Credentials, historical_bytes: bytes, *, simulated: bool, pad: PinPad | None
+    ) -> None:
         self._credentials = credentials
+        self._pad = pad
         self._historical_bytes = historical_bytes
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
@@ -69,6 +77,8 @@ class CardOpener:
         self._card: tuple[Layout, str, str] | None = None
         self._terminal: Terminal | None = None
         self._writing = False
+        self.granted = False
+        """A PIN or a key was presented to the card."""
 
     def close(self) -> None:
         if self._sam is not None:
@@ -156,9 +166,7 @@ class CardOpener:
         if right in self._faults:
             return self._faults[right]
         if right == PIN:
-            return (
-                None if self._credentials.pin is not None else AccessNotGrantedError("未提供密码", "no PIN was given")
-            )
+            return None if self.has_pin else AccessNotGrantedError("未提供密码", "no PIN was given")
         try:
             return self.terminal.lacks(right)
         except (SamError, CardGarbledError) as error:
@@ -167,6 +175,7 @@ class CardOpener:
     def present(self, right: str) -> Plan[None]:
         if self._forged is not None:
             raise self._forged
+        self.granted = True  # by now, or by what follows: what matters is that nobody inherits it
         try:
             if right == PIN:
                 yield from self._present_pin()
@@ -176,7 +185,32 @@ class CardOpener:
             self._faults[right] = error
             raise
 
+    @property
+    def has_pin(self) -> bool:
+        """The holder's PIN was given, or is to be entered on the key pad."""
+        return self._credentials.pin is not None or self._credentials.pad_digits is not None
+
+    def on_pad(self, entry: Callable[[PinPad, int], bytes]) -> Plan[None]:
+        """Has the holder enter a PIN on the reader's key pad.
+
+        Raises:
+            NoPinPadError: the reader has none.
+            The errors of `CardPin.submit_on_pad`.
+        """
+        pad, digits = self._pad, self._credentials.pad_digits
+        if pad is None or digits is None:
+            raise NoPinPadError()
+
+        def ask() -> int:
+            return ResponseApdu.from_bytes(entry(pad, digits)).status_word
+
+        with self.pin.exclusive():
+            yield from self.pin.submit_on_pad(ask, accept_last_try=self._credentials.accept_last_try)
+
     def _present_pin(self) -> Plan[None]:
+        if self._credentials.pad_digits is not None:
+            yield from self.on_pad(lambda pad, digits: pad.verify(digits))
+            return
         pin = self._credentials.pin
         if pin is None:
             raise AccessNotGrantedError("未提供密码", "no PIN was given")

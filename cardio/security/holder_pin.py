@@ -13,8 +13,9 @@ from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import AccessNotGrantedError, CardRefusedError
 from cardio.filesystem.access import PIN
+from cardio.readers.pin_pad import PinPad
 from cardio.security.credentials import SSSE_MAC_KEY, CardOpener
-from cardio.security.errors import MacRefusedError
+from cardio.security.errors import MacRefusedError, NoPinPadError
 from cardio.security.pin import Pin, change, reload_block
 
 UNBLOCK_KEY = "PUK"
@@ -36,6 +37,10 @@ class HolderPin:
     def verify(self) -> Plan[None]:
         """Raises: WrongPinError, PinBlockedError, LastTryError and the like: see `CardPin.submit`."""
         yield from self._opener.present(PIN)
+
+    def change_on_pad(self) -> Plan[None]:
+        """Has the holder enter the present PIN and twice the new one, on the reader's key pad. Raises as `verify`."""
+        yield from self._opener.on_pad(_modify)
 
     def change(self, new: Pin) -> Plan[None]:
         """Replaces the PIN that the credentials hold. Raises as `verify`: a wrong old PIN costs a try."""
@@ -66,6 +71,12 @@ class HolderPin:
         command = replace(RELOAD, data=enciphered)
         expect_success((yield from self._opener.secured(command, SSSE_MAC_KEY, challenge)))
         self._opener.pin.unblocked()
+
+
+def _modify(pad: PinPad, digits: int) -> bytes:
+    if not pad.modifies:
+        raise NoPinPadError("读卡器的密码键盘不能修改密码", "the reader's key pad cannot change a PIN")
+    return pad.modify(digits)
 
 
 def expect_success(response: ResponseApdu) -> None:

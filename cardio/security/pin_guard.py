@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
-from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.errors import CardGarbledError, CardRefusedError
 from cardio.security.errors import (
@@ -30,6 +29,7 @@ from cardio.security.errors import (
     WrongPinError,
 )
 from cardio.security.pin import Pin, tries_left
+from cardio.security.pin_pad_answers import entry_error_of
 
 WRONG_CARDS = 3
 WRONG_SECONDS = 10 * 60.0
@@ -152,8 +152,40 @@ class CardPin:
             PinOutcomeUnknownError: what it said makes no sense.
             CardRefusedError: the card refused for another reason.
         """
-        self._guard.allow(self._origin)
         digest = self._guard.digest_of(pin)
+        yield from self._may_try(digest, accept_last_try=accept_last_try, known_right=known_right)
+        self.pending = True
+        try:
+            response = yield command
+        except CardGarbledError as error:
+            raise PinOutcomeUnknownError() from error
+        self.pending = False
+        self._judge(response.status_word, digest)
+
+    def submit_on_pad(self, ask: Callable[[], int], *, accept_last_try: bool) -> Plan[None]:
+        """As `submit`, for a PIN that the holder enters on the reader's own key pad.
+
+        Args: ``ask`` waits for the holder and gives the card's status word, or the pad's own.
+
+        Raises:
+            PinEntryError: the holder did not enter one; nothing was sent.
+            The errors of `submit`.
+        """
+        yield from self._may_try(None, accept_last_try=accept_last_try, known_right=False)
+        self.pending = True
+        try:
+            status_word = ask()
+        except CardGarbledError as error:
+            raise PinOutcomeUnknownError() from error
+        self.pending = False
+        entry_error = entry_error_of(status_word)
+        if entry_error is not None:
+            raise entry_error
+        self._judge(status_word, None)
+
+    def _may_try(self, digest: bytes | None, *, accept_last_try: bool, known_right: bool) -> Plan[None]:
+        """Raises: PinQuotaError, PinBlockedError, PinAlreadyWrongError, LastTryError: nothing may be sent."""
+        self._guard.allow(self._origin)
         left = None if known_right else (yield from self.tries())
         if left == 0:
             raise PinBlockedError()
@@ -166,18 +198,11 @@ class CardPin:
                 "卡片未告知剩余次数，可能是最后一次，未发送",
                 "the card does not tell how many tries are left; this may be the last: nothing was sent",
             )
-        self.pending = True
-        try:
-            response = yield command
-        except CardGarbledError as error:
-            raise PinOutcomeUnknownError() from error
-        self.pending = False
-        self._judge(response, digest)
 
-    def _was_wrong(self, digest: bytes, left: int | None) -> bool:
+    def _was_wrong(self, digest: bytes | None, left: int | None) -> bool:
         """Whether the card has refused this PIN, and nothing has changed at its counter since."""
         record = self._record
-        if record.wrong is None or not hmac.compare_digest(record.wrong, digest):
+        if digest is None or record.wrong is None or not hmac.compare_digest(record.wrong, digest):
             return False
         return left is None or left <= record.left_after_wrong
 
@@ -185,24 +210,25 @@ class CardPin:
         """The tries were restored, or the PIN was replaced: what was wrong before may be right now."""
         self._record.wrong = None
 
-    def _judge(self, response: ResponseApdu, digest: bytes) -> None:
-        if response.status_word == StatusWord.SUCCESS:
+    def _judge(self, status_word: int, digest: bytes | None) -> None:
+        if status_word == StatusWord.SUCCESS:
             self._record.wrong = None
             return
-        left = tries_in(response.status_word)
+        left = tries_in(status_word)
         if left is None:
             raise CardRefusedError(
-                f"卡片返回 {response.status_word:04X}，密码未通过",
-                f"the card answered {response.status_word:04X} to the PIN",
-                status_word=response.status_word,
+                f"卡片返回 {status_word:04X}，密码未通过",
+                f"the card answered {status_word:04X} to the PIN",
+                status_word=status_word,
             )
-        self._record.wrong, self._record.left_after_wrong = digest, left
+        if digest is not None:
+            self._record.wrong, self._record.left_after_wrong = digest, left
         self._guard.was_wrong(self._origin, self._key)
         if left == 0:
-            raise PinBlockedError(status_word=response.status_word)
+            raise PinBlockedError(status_word=status_word)
         raise WrongPinError(
             f"密码错误，还剩 {left} 次",
             f"the PIN is wrong; tries left: {left}",
             tries_left=left,
-            status_word=response.status_word,
+            status_word=status_word,
         )

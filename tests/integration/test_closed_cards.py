@@ -89,7 +89,7 @@ def test_test_keys_are_refused_at_a_real_reader(slot: Slot, psam: Slot, store: M
 def test_a_psam_that_is_pulled_costs_the_card_nothing(slot: Slot, psam: Slot, store: MannersStore) -> None:
     card = find_persona("third-closed").card()
     slot.insert(card)
-    psam.pull()
+    psam.remove()
     reading = on_card(
         slot.reader,
         lambda one: (one.read(supplement=False), one.refusal_of_holder()),

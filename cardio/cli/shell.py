@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.explore import add_card_arguments, chosen_layouts
+from cardio.cli.keys import credentials_of
 from cardio.cli.output import Output
 from cardio.cli.shell_session import Session
 from cardio.errors import CardioError, ConfigurationError
@@ -180,7 +181,8 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.cli.sources import find_reader
 
     reader, layouts = find_reader(options.reader), chosen_layouts(options, output)
-    with Session(reader, layouts, output, tracing=options.trace) as session:
+    credentials = credentials_of(options)
+    with Session(reader, layouts, output, tracing=options.trace, credentials=credentials) as session:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
             return Shell(session).converse()
         return Shell(session).take_all(_script())

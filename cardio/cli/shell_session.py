@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cardio.filesystem.layout import Layout
     from cardio.filesystem.layout_choice import LayoutChoice
     from cardio.readers.base import Connection, Reader
+    from cardio.security.credentials import Credentials
 
 _SESSION_SECONDS = 86_400.0
 _LETTING_GO_SECONDS = 1.0
@@ -26,7 +27,14 @@ Result = TypeVar("Result")
 class _Hold:
     """A card in hand. It is worked with on another thread: PC/SC has calls that no one can interrupt."""
 
-    def __init__(self, reader: Reader, layouts: LayoutChoice, show: Callable[[Exchange], None]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        layouts: LayoutChoice,
+        credentials: Credentials | None,
+        show: Callable[[Exchange], None],
+    ) -> None:
+        self._credentials = credentials
         self.begun = False
         """Its layout is known."""
         self._reader, self._layouts, self._show = reader, layouts, show
@@ -53,7 +61,12 @@ class _Hold:
         from cardio.card import SocialSecurityCard
 
         return SocialSecurityCard(
-            connection, self._reader, layouts=self._layouts, trace=self._trace, seconds=_SESSION_SECONDS
+            connection,
+            self._reader,
+            layouts=self._layouts,
+            credentials=self._credentials,
+            trace=self._trace,
+            seconds=_SESSION_SECONDS,
         )
 
     def _trace(self, exchange: Exchange) -> None:
@@ -80,7 +93,16 @@ class _Hold:
 class Session:
     """What lasts from line to line: the card in hand, the place in its tree, whether exchanges are shown."""
 
-    def __init__(self, reader: Reader, layouts: LayoutChoice, output: Output, *, tracing: bool = False) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        layouts: LayoutChoice,
+        output: Output,
+        *,
+        tracing: bool = False,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._credentials = credentials
         self.reader, self.output, self.tracing = reader, output, tracing
         self.place = ""
         """Empty at the root, else ``DF03`` or ``DF03/EF07``."""
@@ -99,7 +121,7 @@ class Session:
         from cardio.card import OPERATION_SECONDS
 
         self.let_go()
-        self._hold = _Hold(self.reader, self._layouts, self._show)
+        self._hold = _Hold(self.reader, self._layouts, self._credentials, self._show)
         try:
             self._hold.run(OPERATION_SECONDS, lambda card: None)
         except BaseException as error:  # whatever goes wrong, nobody holds the card

@@ -396,7 +396,7 @@ class _Hanging:
         pass
 
     def transmit(self, command: bytes) -> bytes:
-        self.go_on.wait(0.2)  # by then the main thread waits
+        self.go_on.wait(0.5)  # by then the main thread waits
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         self.go_on.wait(20)
         return b"\x90\x00"

@@ -44,7 +44,9 @@ class Source:
 def _sam() -> SoftSam:
     keys = {
         algorithm: {
-            key.name: {version: root_key(key.name, algorithm, key.length, version) for version in range(1, key.versions + 1)}
+            key.name: {
+                version: root_key(key.name, algorithm, key.length, version) for version in range(1, key.versions + 1)
+            }
             for key in layout_of(3).keys
         }
         for algorithm in ALGORITHMS

@@ -216,6 +216,11 @@ class SocialSecurityCard:
         return self._required_opener.sam
 
     @property
+    def has_presented(self) -> bool:
+        """A PIN or a key was presented to the card."""
+        return self._opener is not None and self._opener.granted
+
+    @property
     def has_pin(self) -> bool:
         """The credentials hold a PIN."""
         return self._opener is not None and self._opener.has_pin
@@ -486,11 +491,10 @@ class SocialSecurityCard:
         return readings
 
     def close(self) -> None:
-        granted = self._opener is not None and self._opener.granted
         if self._opener is not None:
             self._opener.close()
         # What was granted to us must not serve the next program.
-        self._connection.close(reset=granted)
+        self._connection.close(reset=self.has_presented)
 
     def __enter__(self) -> Self:
         return self
@@ -521,8 +525,8 @@ def on_card(
 ) -> Result:
     """Connects, does something with the card, and lets it go.
 
-    Work that another program's reset interrupts is begun again, unless ``repeat`` is off: what changes the card is
-    never done twice, and a PIN that was sent is not sent again.
+    Work that another program's reset interrupts is begun again, unless ``repeat`` is off or a PIN or key was presented:
+    what changes the card is never done twice, and nothing is presented again by itself.
 
     The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
     or one of its own.
@@ -533,7 +537,7 @@ def on_card(
         CardioError: as the work and `Reader.connect` say.
     """
     deadline = time.monotonic() + seconds
-    connected = threading.Event()
+    connected, presented = threading.Event(), threading.Event()
 
     def attempt() -> Result:
         connection = reader.connect()
@@ -548,14 +552,19 @@ def on_card(
             credentials=credentials,
             seconds=left,
         ) as card:
-            return work(card)
+            try:
+                return work(card)
+            finally:
+                if card.has_presented:
+                    presented.set()
 
     def attempts() -> Result:
         for _ in range(_RESETS_ENDURED if repeat else 0):
             try:
                 return attempt()
             except CardResetError:
-                continue
+                if presented.is_set():
+                    raise  # a PIN, or a key, is not presented again by itself
         return attempt()
 
     mine = worker or Worker()

@@ -70,6 +70,8 @@ class Visit:
         self._current: str | None = None
         self._rights: frozenset[str] = frozenset()
         self._unreachable: dict[str, int] = {}
+        self._proved = False
+        """The card was asked to prove itself."""
         self._gives_all_at_once = False
         """It has given several records in one answer."""
 
@@ -104,6 +106,7 @@ class Visit:
         if self._opener is not None and self.layout.proves_itself:
             yield from self.enter(self.layout.environment.id)
             yield from self._opener.prove_card()
+            self._proved = True
 
     def read(
         self,
@@ -214,6 +217,25 @@ class Visit:
             f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is kept by the card: nobody may write it"
         )
 
+    def _prove_first(self, opener: Opener) -> Plan[CardioError | None]:
+        """Before the first key is presented: has the card prove itself, which costs no try.
+
+        A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
+        """
+        self._proved = True
+        application, environment = self._current or "", self.layout.environment.id
+        yield from self.enter(environment)
+        fault: CardioError | None = None
+        try:
+            yield from opener.prove_card()
+        except CardRefusedError:
+            pass  # cards before the third generation need not know the command
+        except CardioError as error:
+            fault = error
+        if application != environment and fault is None:
+            yield from self.enter(application)
+        return fault
+
     def grant(self, right: str) -> None:
         """Notes a right that was obtained in the current application by somebody else's conversation."""
         self._rights |= {right}
@@ -226,12 +248,15 @@ class Visit:
         """
         if self._opener is None:
             return AccessNotGrantedError()
-        missing = list(in_order(needed - self._rights))
-        for right in missing:
+        for right in in_order(needed - self._rights):
             fault = self._opener.lacks(right)
             if fault is not None:
                 return fault
-        for right in missing:
+        if needed - self._rights - {PIN} and not self._proved:
+            fault = yield from self._prove_first(self._opener)
+            if fault is not None:
+                return fault
+        for right in in_order(needed - self._rights):
             try:
                 yield from self._opener.present(right)
             except CardioError as error:

@@ -13,7 +13,7 @@ from cardio.apdu.channel import Plan
 from cardio.apdu.commands import RecordMode, append_record, read_binary, read_record, update_binary, update_record
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
-from cardio.errors import CardRefusedError, NotWrittenError, UsageError
+from cardio.errors import CardChangedError, CardRefusedError, NotWrittenError, UsageError
 from cardio.filesystem.approach import Approach, ask
 from cardio.filesystem.entry import RecordChange
 from cardio.filesystem.file_reading import FileReading
@@ -45,6 +45,7 @@ def write_records(
     """Writes records of a file that was read a moment ago; its application is current and its rights are held.
 
     Raises:
+        CardChangedError: another record stands in the place; it stays as it is.
         CardRefusedError: the card refuses; the record stays as it was.
         MacRefusedError: likewise, for a MAC that was broken on the way.
         NotWrittenError: what was read back is something else.
@@ -68,6 +69,12 @@ def write_records(
         else:
             number = change.number
             where, mode = _place(reading, change, number)
+            standing = yield from ask(read_record(where, mode, sfi, len(change.before or b"")))
+            if standing.data != change.before:
+                raise CardChangedError(
+                    f"{file.path} 第 {number} 条不是要改写的记录，未写入",
+                    f"record {number} of {file.path} is not the one to be replaced: it was not written",
+                )
             response = yield from opener.protect(update_record(where, mode, sfi, change.record), file.application)
         _expect_success(file, response)
         where, mode = _place(reading, change, number)

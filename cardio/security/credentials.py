@@ -14,6 +14,7 @@ from cardio.filesystem.access import PIN
 from cardio.filesystem.layout import Layout
 from cardio.readers.pin_pad import PinPad
 from cardio.security.errors import (
+    AuthenticationFailedError,
     ForgedCardError,
     MacRefusedError,
     NoPinPadError,
@@ -70,6 +71,7 @@ class CardOpener:
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
         self._forged: ForgedCardError | None = None
+        self._refused: AuthenticationFailedError | None = None
         self._pin_proved = False
         self._card_pin: CardPin | None = None
         self._sam: Sam | None = None
@@ -165,6 +167,8 @@ class CardOpener:
             return self._forged
         if right in self._faults:
             return self._faults[right]
+        if right != PIN and self._refused is not None:
+            return self._refused
         if right == PIN:
             return None if self.has_pin else AccessNotGrantedError("未提供密码", "no PIN was given")
         try:
@@ -181,6 +185,10 @@ class CardOpener:
                 yield from self._present_pin()
             else:
                 yield from self.terminal.prove_terminal(right)
+        except AuthenticationFailedError as error:
+            # One refusal is enough: every other key of this SAM would cost the card a try too.
+            self._refused = error
+            raise
         except CardioError as error:
             self._faults[right] = error
             raise

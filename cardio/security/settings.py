@@ -20,6 +20,7 @@ terminal_number = "410100813475"
 from __future__ import annotations
 
 import os
+import threading
 import tomllib
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -28,10 +29,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from cardio.errors import CardError, CardioError, ConfigurationError, ReaderError, UsageError
+from cardio.errors import CardError, CardioError, ConfigurationError, ReaderError, ReaderTimeoutError, UsageError
 from cardio.private_file import read_private
 from cardio.readers.base import Reader
-from cardio.security.errors import NoSamError
+from cardio.readers.deadline import Worker
+from cardio.security.errors import NoSamError, SamFailedError
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
 from cardio.security.psam import PsamCard, PsamSettings
@@ -42,6 +44,7 @@ from cardio.security.terminal import MacStart, TerminalSettings
 SAM_VARIABLE, SETTINGS_VARIABLE = "CARDIO_SAM", "CARDIO_SECURITY"
 _GROUP = "cardio.sams"
 _TOKEN_LIMIT = 4096
+_PSAM_SECONDS = 3.0
 
 FindReader = Callable[[str], Reader]
 
@@ -170,7 +173,24 @@ class _PsamSlot:
             reader = self._find_reader(self._name)
         except (CardError, ReaderError) as error:
             raise _not_there(error) from error
-        return PsamCard.connect(reader, self._settings)
+        given_up = threading.Event()
+
+        def connect() -> PsamCard:
+            card = PsamCard.connect(reader, self._settings)
+            if given_up.is_set():
+                card.close()
+            return card
+
+        try:
+            # Another program may hold the slot for good, or it is the slot of the card itself.
+            with Worker() as worker:
+                return worker.run_within(_PSAM_SECONDS, connect)
+        except ReaderTimeoutError as error:
+            given_up.set()
+            raise SamFailedError(
+                f"PSAM 卡槽“{reader.name}”被占用，或与用户卡是同一卡槽",
+                f"the PSAM slot {reader.name!r} is held by another program, or is the card's own",
+            ) from error
 
 
 def _not_there(error: CardioError) -> NoSamError:

@@ -1,0 +1,113 @@
+"""What a wrong SAM costs a card: as little as can be. Keys that are refused too often are blocked for good."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from cardio.card import SocialSecurityCard, on_card
+from cardio.errors import CardResetError
+from cardio.filesystem.layout_file import layout_of
+from cardio.filesystem.manners import MannersStore
+from cardio.security.credentials import Credentials
+from cardio.security.errors import SamFailedError
+from cardio.security.pin import Pin
+from cardio.security.settings import SecuritySettings
+from cardio.security.soft import KeyFile, SoftSam
+from simulators.personas import find_persona
+from simulators.reader import AnyCard, SoftwareReader
+from simulators.test_keys import key_file
+
+Result = TypeVar("Result")
+EXTERNAL, INTERNAL, VERIFY = "0082", "0088", "0020"
+
+
+class Ready:
+    def __init__(self, sam: SoftSam) -> None:
+        self.sam = sam
+
+    def open(self) -> SoftSam:
+        return self.sam
+
+
+def sam(*, right: frozenset[str]) -> Ready:
+    """A SAM whose keys are the card's for these names, and another issuer's for all others."""
+    document = tomllib.loads(key_file(layout_of(3).keys))
+    for names in document["keys"].values():
+        for name, groups in names.items():
+            if name not in right:
+                for version, key in groups.items():
+                    groups[version] = "5A" * (len(key) // 2)
+    return Ready(SoftSam(KeyFile.model_validate(document)))
+
+
+class Listening:
+    """A card, and what was sent to it."""
+
+    def __init__(self, card: AnyCard, *, reset_at: str = "") -> None:
+        self._card = card
+        self._reset_at = reset_at
+        self.atr = card.atr
+        self.sent: list[str] = []
+
+    def reset(self) -> None:
+        self._card.reset()
+        self.sent.append("reset")
+
+    def transmit(self, command: bytes) -> bytes:
+        header = command[:2].hex()
+        if self._reset_at and self.sent.count(VERIFY) and header == self._reset_at:
+            raise CardResetError()
+        self.sent.append(header + ("" if header != VERIFY or len(command) > 5 else "?"))
+        return self._card.transmit(command)
+
+
+def with_card(card: Listening, work: Callable[[SocialSecurityCard], Result], credentials: Credentials | None) -> Result:
+    return on_card(SoftwareReader("r", card), work, manners=MannersStore(None), credentials=credentials)
+
+
+def test_a_sam_of_another_issuer_is_found_out_without_a_key() -> None:
+    card = Listening(find_persona("personalised").card())
+    content = with_card(card, lambda held: held.file("DF01/EF06"), Credentials(sam=sam(right=frozenset())))
+    assert card.sent.count(INTERNAL) == 1 and EXTERNAL not in card.sent
+    assert content.opened_by is None and content.unread[0].driver_code == -21
+
+
+def test_one_refusal_ends_the_presenting_of_keys() -> None:
+    card = Listening(find_persona("personalised").card())
+    tree = with_card(card, lambda held: held.tree(), Credentials(sam=sam(right=frozenset({"IRK"}))))
+    assert card.sent.count(EXTERNAL) == 1
+    closed = [file for application in tree.applications for file in application.files if not file.readable]
+    assert len(closed) > 20 and all("还剩 2 次" in (file.detail or "") for file in closed if "RK" in file.read)
+
+
+def test_nothing_is_presented_again_after_another_programs_reset() -> None:
+    card = Listening(find_persona("personalised").card(), reset_at="00b2")
+    with pytest.raises(CardResetError):
+        with_card(card, lambda held: held.file("DF01/EF06"), Credentials(pin=Pin("123456")))
+    assert card.sent.count(VERIFY) == 1
+
+
+def test_what_was_granted_is_taken_back() -> None:
+    card = Listening(find_persona("personalised").card())
+    with_card(card, lambda held: held.verify_pin(), Credentials(pin=Pin("123456")))
+    assert card.sent[-1] == "reset"
+    with_card(card, lambda held: held.read(supplement=False), Credentials(pin=Pin("123456")))
+    assert card.sent[-1] != "reset"
+
+
+def test_a_psam_slot_that_is_the_cards_own_hangs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cardio.security.settings._PSAM_SECONDS", 0.2)
+    reader = SoftwareReader("r", find_persona("third-closed").card())
+    source = SecuritySettings().sam_source("psam:r", lambda name: reader)
+    error = on_card(
+        reader,
+        lambda held: (held.read(supplement=False), held.refusal_of_holder())[1],
+        manners=MannersStore(None),
+        credentials=Credentials(sam=source),
+    )
+    assert isinstance(error, SamFailedError)
+    assert reader.connect().transmit(bytes.fromhex("0084000008"))[-2:] == b"\x90\x00"

@@ -85,13 +85,14 @@ def write(visit: Visit, change: PreparedChange, opener: Opener) -> Plan[FileWrit
         CardioError: as `write_records`; its detail says what has been written before.
     """
     code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
-    yield from visit.open_for_writing(change.file)
     reading = yield from visit.read(change.file.path, thorough=True)
     if code != change.identification_code or not _as_prepared(reading, change):
         raise CardChangedError(
             "卡片或文件内容与准备写入时不同，未写入",
             "the card or the file is not as it was prepared for: nothing was written",
         )
+    # After the reading, which may have gone elsewhere on the card: rights end where another application is entered.
+    yield from visit.open_for_writing(change.file)
     written = Written()
     try:
         if change.content is not None:

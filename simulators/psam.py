@@ -40,7 +40,7 @@ class SoftwarePsam:
         *,
         keys: Iterable[str] | None = None,
         algorithms: Iterable[str] = ("3DES",),
-        levels: int = 3,
+        levels: int | None = None,
         region: str = "43",
         terminal_number: str = TERMINAL_NUMBER,
         card_number: str = CARD_NUMBER,
@@ -50,7 +50,8 @@ class SoftwarePsam:
         """Args:
         keys: the names of those that it holds; without, all that have a place in a PSAM.
         algorithms: 3DES, SM4; each brings an environment that can be selected.
-        levels: how often its keys are still to be diversified: 3 national roots, 2 a province's, 1 a city's.
+        levels: how often its keys are still to be diversified: 3 national roots, 2 a province's, 1 a city's;
+            without, it answers for three and, as if it were the card's own province's, for two.
         region: whose keys they are: two digits of a province, six of a city; national roots are nobody's.
         terminal_number: twelve digits.
         card_number: twenty digits.
@@ -67,8 +68,8 @@ class SoftwarePsam:
         self._algorithms = tuple(algorithms)
         if set(self._algorithms) - set(ALGORITHMS):
             raise ValueError(f"algorithms are {' and '.join(ALGORITHMS)}; SSF33 is not published")
-        digits = {1: 6, 2: 2}.get(levels)
-        if levels not in (1, 2, 3) or (digits and not re.fullmatch(rf"[0-9]{{{digits}}}", region)):
+        digits = {1: 6, 2: 2}.get(levels or 0)
+        if levels not in (None, 1, 2, 3) or (digits and not re.fullmatch(rf"[0-9]{{{digits}}}", region)):
             raise ValueError("levels are 3, 2 with the two digits of a province, 1 with the six of a city")
         if not re.fullmatch("[0-9]{12}", terminal_number) or not re.fullmatch("[0-9]{20}", card_number):
             raise ValueError("a terminal number has twelve digits, a card number twenty")
@@ -159,13 +160,18 @@ class SoftwarePsam:
         key = self._keys.get((usage & _TYPE) << 8 | index)
         if key is None:
             return _NO_KEY
-        if usage >> _LEVELS != self._levels:
+        levels = usage >> _LEVELS
+        if levels not in ((2, 3) if self._levels is None else (self._levels,)):
             return _CONDITIONS
         data = _command_data(command)
-        factors = self._levels * _FACTOR
+        factors = levels * _FACTOR
         if data is None or len(data) != factors + cryptography.block_size(self._algorithm):
             return _WRONG_LENGTH
         sub_key = self._root(key, self._algorithm)
+        if self._levels is None and levels == 2:
+            # As if it were the card's own province's: the city's factor begins with the province's digits.
+            province = data[_FACTOR : _FACTOR + 2] + b"0000sh"
+            sub_key = cryptography.diversified(self._algorithm, sub_key, province)
         # The command lists the card first and the province last; the keys go down the other way.
         for start in reversed(range(0, factors, _FACTOR)):
             sub_key = cryptography.diversified(self._algorithm, sub_key, data[start : start + _FACTOR])
@@ -176,7 +182,7 @@ class SoftwarePsam:
         """The key as this card holds it: of the nation, of its province or of its city."""
         root = root_key(key.name, algorithm, key.length, min(self._version, key.versions))
         above = (f"{self._region[:2]}0000sh", f"{self._region}sx")
-        for factor in above[: 3 - self._levels]:
+        for factor in above[: 3 - (self._levels or 3)]:
             root = cryptography.diversified(algorithm, root, factor.encode("ascii"))
         return root
 

@@ -176,9 +176,13 @@ class CardOpener:
         except (SamError, CardGarbledError) as error:
             return error
 
-    def present(self, right: str) -> Plan[None]:
+    def refuse_copy(self) -> None:
+        """Raises: ForgedCardError: the card was found out, and gets nothing more."""
         if self._forged is not None:
             raise self._forged
+
+    def present(self, right: str) -> Plan[None]:
+        self.refuse_copy()
         self.granted = True  # by now, or by what follows: what matters is that nobody inherits it
         try:
             if right == PIN:
@@ -205,6 +209,7 @@ class CardOpener:
             NoPinPadError: the reader has none.
             The errors of `CardPin.submit_on_pad`.
         """
+        self.refuse_copy()
         pad, digits = self._pad, self._credentials.pad_digits
         if pad is None or digits is None:
             raise NoPinPadError()
@@ -232,6 +237,7 @@ class CardOpener:
         self._pin_proved = True
 
     def prove_card(self) -> Plan[None]:
+        self.refuse_copy()
         if self.lacks(INTERNAL_KEY) is not None:
             return
         try:

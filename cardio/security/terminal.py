@@ -94,6 +94,7 @@ class Terminal:
     def lacks(self, name: str) -> SamError | None:
         """Why the terminal cannot use a key, as far as is known without trying."""
         try:
+            suite_for(self._algorithm)
             return self.sam.lacks(self.key(name))
         except SamError as error:
             return error
@@ -107,14 +108,15 @@ class Terminal:
             SamError: the answer could not be computed here.
         """
         key = self.key(INTERNAL_KEY)
-        for version in self._versions(key):
+        versions = self._versions(key)
+        for version in versions:
             source = self._random(HALF)
             challenge = self._random(HALF)
             response = yield internal_authentication(challenge + source + _version_byte(version))
             if response.status_word in _WANTS_ITS_OWN_CHALLENGE:
                 challenge = yield from self.challenge()
                 response = yield internal_authentication(challenge + source + _version_byte(version))
-            if response.status_word in _NO_SUCH_KEY:
+            if response.status_word in _NO_SUCH_KEY or _wants_no_version(response, version, versions):
                 continue
             if response.status_word != StatusWord.SUCCESS:
                 raise _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response)
@@ -138,14 +140,15 @@ class Terminal:
         fault = self.sam.lacks(key)
         if fault is not None:
             raise fault
-        for version in self._versions(key):
+        versions = self._versions(key)
+        for version in versions:
             source = self._random(HALF)
             challenge = yield from self.challenge()
             cryptogram = self.sam.cryptogram(key.with_version(version), challenge, source)
             response = yield external_authentication(key.id, cryptogram + source + _version_byte(version))
             if response.status_word == StatusWord.SUCCESS:
                 return
-            if response.status_word not in _NO_SUCH_KEY:
+            if response.status_word not in _NO_SUCH_KEY and not _wants_no_version(response, version, versions):
                 raise authentication_refused(name, response)
         raise _refusal(f"卡片没有密钥 {name}", f"the card does not have the key {name}", response)
 
@@ -182,14 +185,11 @@ class Terminal:
         block = suite_for(self._algorithm).block
         return self.sam.encipher(self.key(key_name), challenge, plain(block))
 
-    def _versions(self, key: CardKey) -> tuple[int | None, ...]:
-        """The version groups to try. The byte is sent where there is a choice, and on SM4 cards, which want it."""
-        held = self.sam.versions(key)
-        if len(held) > 1:
-            return held
-        if suite_for(key.algorithm).wants_version:
-            return held or (1,)
-        return (None,)
+    def _versions(self, key: CardKey) -> list[int | None]:
+        """The version groups to try. They are named wherever the SAM knows them: a card whose key is of another group
+        would compute something else, and look forged; and on SM4 cards, which want the byte."""
+        held = list(self.sam.versions(key))
+        return [*held] or ([1] if suite_for(key.algorithm).wants_version else [None])
 
 
 def authentication_refused(
@@ -210,6 +210,14 @@ def authentication_refused(
         status_word=response.status_word,
         driver_code=-response.status_word,
     )
+
+
+def _wants_no_version(response: ResponseApdu, version: int | None, versions: list[int | None]) -> bool:
+    """Whether a card finds the version byte too much; the SAM's best version is then tried without it."""
+    too_long = response.status_word == StatusWord.WRONG_LENGTH and version is not None
+    if too_long:
+        versions[versions.index(version) + 1 :] = [None]
+    return too_long
 
 
 def _version_byte(version: int | None) -> bytes:

@@ -270,7 +270,13 @@ class TestRefusals:
         ],
     )
     def test_derivation(self, command: str, answer: str) -> None:
-        assert Psam().selected()(command) == answer
+        assert Psam(levels=3).selected()(command) == answer
+
+    def test_without_levels_it_answers_for_any_province(self) -> None:
+        psam = Psam()
+        of_nation = psam.selected()(RKSSSE), psam("80FA000008" + SOURCE), psam("00C0000008")
+        of_province = psam("BFDE470A18" + CARD + CITY + RANDOM), psam("80FA000008" + SOURCE), psam("00C0000008")
+        assert of_nation == of_province and of_nation[0] == "9000"
 
     def test_the_levels_of_a_provinces_and_a_citys_key(self) -> None:
         assert Psam(levels=2).selected()(RKSSSE) == "6985"

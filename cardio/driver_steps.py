@@ -24,7 +24,7 @@ from cardio.filesystem.address import Address
 from cardio.filesystem.layout import File, Key
 from cardio.filesystem.rights import ways_to_read
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
-from cardio.security.algorithms import HALF, wants_version
+from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
 from cardio.security.credentials import SSSE_MAC_KEY
 from cardio.security.errors import ForgedCardError, HsmNotNeededError, StepError
 from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
@@ -127,39 +127,42 @@ class HsmSteps:
 
     def unblock_1(self) -> str:
         """``算法标识|密钥地址|随机数1|随机数2|`` for the key that unblocks."""
-        return self._begin_pin("iUnblockPIN", UNBLOCK, "")
+        return self._begin_pin("iUnblockPIN", UNBLOCK, MAC_LENGTH, "")
 
     def reload_1(self, new: Pin) -> str:
         """As `unblock_1`."""
-        return self._begin_pin("iReloadPIN", RELOAD, new.digits)
+        return self._begin_pin("iReloadPIN", RELOAD, suite_for(self._card.algorithm).block + MAC_LENGTH, new.digits)
 
     def pin_2(self, function: str, answer: str) -> str:
-        """Takes 32 hex; gives ``算法标识|密钥地址|过程因子|命令头|PIN明文|`` for the secure message."""
+        """Takes 32 hex; gives ``算法标识|密钥地址|过程因子|命令头|PIN明文|`` for the secure message.
+
+        The header (命令头) has five bytes, Lc included, as the MAC is made over it.
+        """
         return self._take(function, 2, answer)
 
     def pin_3(self, function: str, answer: str) -> str:
         """Takes the whole command in hex, and sends it if it is the one that was asked for."""
         return self._take(function, 3, answer)
 
-    def _begin_pin(self, function: str, command: CommandApdu, digits: str) -> str:
+    def _begin_pin(self, function: str, command: CommandApdu, length: int, digits: str) -> str:
         self._next = None
         self._card.run(self._card.visit.enter(self._card.layout.environment.id))
 
         def after_authentication() -> str:
             challenge = self._card.run(_challenge())
-            self._next = _Next(function, 3, lambda answer: self._send_secured(command, answer))
-            header = command.header.hex().upper()
+            self._next = _Next(function, 3, lambda answer: self._send_secured(command, length, answer))
+            header = f"{command.header.hex().upper()}{length:02X}"
             address = self._address(self._key(SSSE_MAC_KEY))
             return _joined([self._mark, address, challenge.hex().upper(), header, digits])
 
         return self._ask_for_key(function, self._key(UNBLOCK_KEY), then=after_authentication)
 
-    def _send_secured(self, command: CommandApdu, answer: str) -> str:
+    def _send_secured(self, command: CommandApdu, length: int, answer: str) -> str:
         try:
             whole = CommandApdu.from_bytes(bytes.fromhex(answer))
         except (ValueError, UsageError):
             raise UsageError("第三步的数据不是完整命令", "the third step takes a whole command in hex") from None
-        if whole.header != command.header or not whole.data:
+        if whole.header != command.header or len(whole.data) != length:
             raise UsageError("第三步的命令不是所请求的命令", "the command of the third step is not the one asked for")
         self._card.run(self._card.change_by(whole))
         return ""

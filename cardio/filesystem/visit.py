@@ -132,7 +132,8 @@ class Visit:
         """
         if path == ISSUER_FILE and path in self.contents.files:
             return self.contents.files[path]
-        if thorough and self.manners.cuts is None:
+        # To find out leads elsewhere on the card, and would lose the rights that are held.
+        if thorough and self.manners.cuts is None and not self._rights:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
         reading = yield from self._read_in_place(

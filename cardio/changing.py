@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cardio.apdu.channel import Plan
@@ -10,11 +10,15 @@ from cardio.errors import CardChangedError, CardioError, UsageError
 from cardio.file_model import FileWritten, RecordWritten
 from cardio.filesystem.entry import RecordChange, content_change, record_changes
 from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.layout import File, Structure
+from cardio.filesystem.items import DecodedItem, decode_item, decode_part
+from cardio.filesystem.layout import File, Item, Structure
 from cardio.filesystem.rights import Opener
+from cardio.filesystem.structures import split_parts
 from cardio.filesystem.visit import ISSUER_FILE, Visit, text_of
 from cardio.filesystem.writing import Written, write_content, write_records
 from cardio.remarks import refusal_error
+
+_TAG_AND_LENGTH = 2
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,6 +51,8 @@ class PreparedChange:
                     number=one.number,
                     before=None if one.before is None else one.before.hex().upper(),
                     after=one.record.hex().upper(),
+                    before_text=None if one.before is None else _text(self.file, one.item, one.before),
+                    after_text=_text(self.file, one.item, one.record),
                     outcome=outcome if one.needed else "unchanged",
                 )
                 for one in self.records
@@ -108,6 +114,25 @@ def write(visit: Visit, change: PreparedChange, opener: Opener) -> Plan[FileWrit
             error.detail_en += f" (bytes written before it: {written.bytes}; the file is incomplete, write it again)"
         raise
     return change.shown(done=True)
+
+
+def _text(file: File, item: Item | None, record: bytes) -> str | None:
+    """A record as people read it: its value, or those inside it with their names."""
+    if item is not None:
+        return _value(decode_item(item, record[_TAG_AND_LENGTH:]))
+    parts = zip(file.items, split_parts(record, [part.record_length for part in file.items]), strict=True)
+    return _named(decode_part(part, raw) for part, raw in parts)
+
+
+def _value(decoded: DecodedItem) -> str | None:
+    if decoded.items:
+        return _named(decoded.items)
+    return None if decoded.value is None else str(decoded.value)
+
+
+def _named(items: Iterable[DecodedItem]) -> str | None:
+    told = [(one.item.label, _value(one)) for one in items]
+    return "；".join(f"{label} {value}" for label, value in told if value is not None) or None
 
 
 def _as_prepared(reading: FileReading, change: PreparedChange) -> bool:

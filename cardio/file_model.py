@@ -171,6 +171,8 @@ class RecordWritten(Answer):
     number: int | None = Field(description="null for one more record")
     before: str | None = Field(description="what stood there, hex; null where nothing did")
     after: str = Field(description="what is to stand there, hex: tag, length, value")
+    before_text: str | None = Field(description="the same as people read it; null where it is empty")
+    after_text: str | None
     outcome: Literal["planned", "written", "unchanged"]
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _REFUSED = 1
 _YES = ("y", "yes", "是")
-_SHOWN = 40
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -84,16 +83,10 @@ def _note_changes(change: FileWritten, output: Output) -> None:
     output.note(f"{change.file} {change.title} / {change.title_en}（{change.identification_code or '?'}）")
     for record in change.records:
         if record.outcome != "unchanged":
-            before, after = _shown(record.before), _shown(record.after)
+            before, after = record.before_text or "—", record.after_text or "—"
             output.note(f"  {record.label or '新记录 new record'}：{before} → {after}")
     if change.size is not None:
         output.note(f"  {change.size} 字节 bytes")
-
-
-def _shown(record: str | None) -> str:
-    if record is None:
-        return "—"
-    return record if len(record) <= _SHOWN else f"{record[:_SHOWN]}…"
 
 
 def _done(written: FileWritten, output: Output, words: str) -> int:

@@ -14,9 +14,9 @@ from multiprocessing import Process
 from pathlib import Path
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import read_card
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from cardio.model import CardReading, ReaderStatus
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials

@@ -17,9 +17,9 @@ from pathlib import Path
 from smartcard import scard as raw
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import read_card
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from cardio.model import ReaderStatus
 from cardio.readers.deadline import Worker
 from simulators.faults import FaultyCard

@@ -16,10 +16,10 @@ from pathlib import Path
 from bench.pcsc import be_the_card
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.wire import t0_characters, t0_seconds
-from cardio.card import on_card
 from cardio.contents import file_content
 from cardio.filesystem.manners import FamilyManners, MannersStore
 from cardio.filesystem.visit import Visit
+from cardio.holding import on_card
 from cardio.model import ReaderStatus
 from cardio.readers.deadline import Worker
 from simulators.card import SoftwareCard

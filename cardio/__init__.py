@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cardio.card import SocialSecurityCard as SocialSecurityCard
-    from cardio.card import on_card as on_card
-    from cardio.card import read_card as read_card
     from cardio.errors import CardioError as CardioError
     from cardio.filesystem.address import Address as Address
+    from cardio.holding import on_card as on_card
+    from cardio.holding import read_card as read_card
     from cardio.model import CardReading as CardReading
     from cardio.readers.pcsc import PcscSource as PcscSource
 
@@ -24,8 +24,8 @@ _HOME = {
     "CardioError": "cardio.errors",
     "PcscSource": "cardio.readers.pcsc",
     "SocialSecurityCard": "cardio.card",
-    "on_card": "cardio.card",
-    "read_card": "cardio.card",
+    "on_card": "cardio.holding",
+    "read_card": "cardio.holding",
 }
 __all__ = sorted(_HOME)
 

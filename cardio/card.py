@@ -8,32 +8,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from datetime import date
-from typing import Self, TypeVar
+from typing import Self
 
-from cardio import changing
 from cardio.answer import make_reading
 from cardio.apdu.atr import Atr
-from cardio.apdu.channel import Channel, Counts, Plan, TransmissionProtocol
+from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
-from cardio.changing import PreparedChange
 from cardio.conformance_model import ConformanceReport
 from cardio.contents import card_identity, card_tree, file_content, photo_content, report_files, report_sections
-from cardio.errors import (
-    AccessNotGrantedError,
-    CardGarbledError,
-    CardioError,
-    CardResetError,
-    NoPhotoError,
-    ReaderBusyError,
-    ReaderTimeoutError,
-)
-from cardio.file_model import CardDump, CardTree, FileContent, FileWritten, Photo, Report
+from cardio.errors import CardGarbledError, CardioError, NoPhotoError
+from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
 from cardio.filesystem.conformance.book import Book
@@ -48,26 +36,18 @@ from cardio.filesystem.rights import Opener
 from cardio.filesystem.visit import HOLDER_FILE, CardContents, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
-from cardio.readers.deadline import Worker
 from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
-from cardio.security.credentials import CardOpener, Credentials
-from cardio.security.errors import NoSamError, SamError
-from cardio.security.holder_pin import HolderPin, expect_success
-from cardio.security.pin import Pin
-from cardio.security.sam import Sam
-from cardio.security.terminal import INTERNAL_KEY
+from cardio.secured_card import SecuredCard
+from cardio.security.credentials import Credentials
 
 OPERATION_SECONDS = 9.0
 """How long one basic reading may take in all; people are told within ten seconds."""
 WHOLE_CARD_SECONDS = 60.0
 """How long reading everything may take: a full card carries some 15 KB, 20 s at 9600 baud."""
-_RESETS_ENDURED = 2
-
-Result = TypeVar("Result")
 
 
-class SocialSecurityCard:
+class SocialSecurityCard(SecuredCard):
     """A card in a reader, held until closed: use it in a ``with`` statement."""
 
     def __init__(
@@ -90,20 +70,15 @@ class SocialSecurityCard:
         self._reader = reader
         self._store = MannersStore.in_cache() if manners is None else manners
         self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
-        self._credentials = credentials
-        self._channel = Channel(connection, trace=trace, seconds=seconds)
         self._family = family_of(connection.atr)
         self._visit: Visit | None = None
         self._basic: CardContents | None = None
-        self._opener = (
-            None
-            if credentials is None
-            else credentials.opener(
-                _historical_bytes(connection.atr),
-                simulated=reader.simulated,
-                pad=None if credentials.pad_digits is None else pin_pad_of(connection),
-            )
-        )
+        opener = None
+        if credentials is not None:
+            pad = None if credentials.pad_digits is None else pin_pad_of(connection)
+            historical_bytes = _historical_bytes(connection.atr)
+            opener = credentials.opener(historical_bytes, simulated=reader.simulated, pad=pad)
+        super().__init__(Channel(connection, trace=trace, seconds=seconds), opener)
 
     @property
     def atr(self) -> bytes:
@@ -187,58 +162,7 @@ class SocialSecurityCard:
         reading = self._basic.files[HOLDER_FILE]
         return reading.hindrance or refusal_error(self._basic.layout, reading)
 
-    # -- proofs ---------------------------------------------------------------------------------
-
-    def prove(self) -> None:
-        """Internal authentication (内部认证), on cards of every generation.
-
-        Raises:
-            ForgedCardError: the card does not know its key. No key and no PIN is presented to it afterwards.
-            CardRefusedError: it refuses to be asked.
-            SamError: it cannot be judged here.
-        """
-        if self._opener is None:
-            raise NoSamError()
-        self.run(self.visit.enter(self.layout.environment.id))
-        fault = self._opener.lacks(INTERNAL_KEY)
-        if fault is not None:
-            raise fault
-        self.run(self._opener.prove_card())
-
-    def certificate(self, data: bytes) -> bytes | None:
-        """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
-        terminal = self._required_opener.terminal
-        return terminal.sam.certificate(terminal.key(INTERNAL_KEY), data)
-
-    @property
-    def sam(self) -> Sam:
-        """Raises: SamError: there is none."""
-        return self._required_opener.sam
-
-    @property
-    def has_presented(self) -> bool:
-        """A PIN or a key was presented to the card."""
-        return self._opener is not None and self._opener.granted
-
-    @property
-    def has_pin(self) -> bool:
-        """The credentials hold a PIN."""
-        return self._opener is not None and self._opener.has_pin
-
-    @property
-    def terminal_number(self) -> str | None:
-        """终端机编号 of the SAM, where there is one."""
-        try:
-            return None if self._opener is None else self._opener.sam.terminal_number
-        except SamError:
-            return None
-
     # -- files --------------------------------------------------------------------------------
-
-    @property
-    def layout(self) -> Layout:
-        """What is known of cards like this one."""
-        return self.visit.layout
 
     def file(self, path: str) -> FileContent:
         """One file, decoded beside raw; one that is closed or not there says so in ``unread``.
@@ -349,91 +273,8 @@ class SocialSecurityCard:
                 raise refusal
         return answer(address, readings)
 
-    # -- changes --------------------------------------------------------------------------------
-
-    def prepare(self, path: str, values: Mapping[str, str] | bytes) -> PreparedChange:
-        """What a file is to become; nothing is changed yet.
-
-        Args: ``values`` by item, ``{"residence": "…", "degree[2].degree_code": "101"}``, or the bytes of a
-        transparent file.
-
-        Raises:
-            UsageError: the layout has no such file or item, or a value does not fit it.
-            CardioError: the file cannot be read, or the right to write it is not to be had.
-        """
-        visit = self.visit
-        return self.run(changing.prepare(visit, visit.layout.required_file(path), values))
-
-    def write(self, change: PreparedChange) -> FileWritten:
-        """Writes what was prepared, each record read back and compared.
-
-        Raises:
-            CardChangedError: the card or the file is another than it was prepared for; nothing was written.
-            WriteOutcomeUnknownError: an answer never came.
-            CardioError: the card refused, or a MAC was broken; the detail says what was written before.
-        """
-        return self.run(changing.write(self.visit, change, self._required_opener))
-
-    # -- the holder's PIN -----------------------------------------------------------------------
-
-    def grant(self, right: str) -> None:
-        """Notes a right that somebody else's conversation has obtained in the current application."""
-        self.visit.grant(right)
-        self._required_opener.granted = True
-
-    def change_by(self, command: CommandApdu) -> Plan[None]:
-        """Sends a command of somebody else's making that changes the card.
-
-        Raises:
-            MacRefusedError, CardRefusedError: the card refuses.
-        """
-        expect_success((yield from self._required_opener.changing(command)))
-
-    def pin_tries(self) -> int | None:
-        """How many tries are left, 0 when blocked; None when the card does not tell. It costs none."""
-        return self.run(self._holder_pin().tries())
-
-    def verify_pin(self) -> None:
-        """Has the card check the PIN of the credentials.
-
-        Raises:
-            WrongPinError, PinBlockedError: the card has said so.
-            LastTryError, PinAlreadyWrongError, PinQuotaError: nothing was sent.
-            PinOutcomeUnknownError: the answer never came; a try may be spent.
-        """
-        self.run(self._holder_pin().verify())
-
-    def change_pin(self, new: Pin) -> None:
-        """Replaces the PIN of the credentials. Raises as `verify_pin`."""
-        self.run(self._holder_pin().change(new))
-
-    def change_pin_on_pad(self) -> None:
-        """As `change_pin`, all of it on the reader's key pad. Raises: NoPinPadError: it has none."""
-        self.run(self._holder_pin().change_on_pad())
-
-    def unblock_pin(self) -> None:
-        """Restores the tries with the authority's key. Raises: SamError, CardError: as `HolderPin.unblock`."""
-        self.run(self._holder_pin().unblock())
-
-    def reload_pin(self, new: Pin) -> None:
-        """Sets a new PIN with the authority's key. Raises as `unblock_pin`."""
-        self.run(self._holder_pin().reload(new))
-
-    @property
-    def _required_opener(self) -> CardOpener:
-        if self._opener is None:
-            raise AccessNotGrantedError()
-        return self._opener
-
-    def _holder_pin(self) -> HolderPin:
-        visit = self.visit
-        self.run(visit.enter(visit.layout.environment.id))
-        return HolderPin(self._required_opener)
-
-    def run_apart(self, conversation: Plan[Result]) -> Result:
-        """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
+    def forget_visit(self) -> None:
         self._visit = None
-        return self.run(conversation)
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """One command as it is. What is current on the card afterwards is not known, so files begin anew."""
@@ -441,21 +282,6 @@ class SocialSecurityCard:
         return self._channel.transmit(command)
 
     # -- the way to the card --------------------------------------------------------------------
-
-    def run(self, conversation: Plan[Result]) -> Result:
-        """Carries a plan to its end.
-
-        Raises:
-            PinOutcomeUnknownError, WriteOutcomeUnknownError: it broke off where nobody knows what the card has done.
-            CardioError: it broke off elsewhere.
-        """
-        try:
-            return self._channel.run(conversation)
-        except CardioError as error:
-            doubt = None if self._opener is None else self._opener.take_doubt()
-            if doubt is None:
-                raise
-            raise doubt from error
 
     @property
     def _is_t1(self) -> bool:
@@ -509,100 +335,3 @@ def _historical_bytes(atr: bytes) -> bytes:
         return Atr.from_bytes(atr).historical_bytes
     except CardGarbledError:
         return b""
-
-
-def on_card(
-    reader: Reader,
-    work: Callable[[SocialSecurityCard], Result],
-    *,
-    manners: MannersStore | None = None,
-    trace: Trace | None = None,
-    layouts: LayoutChoice | None = None,
-    credentials: Credentials | None = None,
-    seconds: float = WHOLE_CARD_SECONDS,
-    worker: Worker | None = None,
-    repeat: bool = True,
-) -> Result:
-    """Connects, does something with the card, and lets it go.
-
-    Work that another program's reset interrupts is begun again, unless ``repeat`` is off or a PIN or key was presented:
-    what changes the card is never done twice, and nothing is presented again by itself.
-
-    The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
-    or one of its own.
-
-    Raises:
-        ReaderBusyError: another program did not let go of the card in time.
-        ReaderTimeoutError: the card or the reader took too long.
-        CardioError: as the work and `Reader.connect` say.
-    """
-    deadline = time.monotonic() + seconds
-    connected, presented = threading.Event(), threading.Event()
-
-    def attempt() -> Result:
-        connection = reader.connect()
-        connected.set()
-        left = deadline - time.monotonic()
-        with SocialSecurityCard(
-            connection,
-            reader,
-            manners=manners,
-            trace=trace,
-            layouts=layouts,
-            credentials=credentials,
-            seconds=left,
-        ) as card:
-            try:
-                return work(card)
-            finally:
-                if card.has_presented:
-                    presented.set()
-
-    def attempts() -> Result:
-        for _ in range(_RESETS_ENDURED if repeat else 0):
-            try:
-                return attempt()
-            except CardResetError:
-                if presented.is_set():
-                    raise  # a PIN, or a key, is not presented again by itself
-        return attempt()
-
-    mine = worker or Worker()
-    try:
-        return mine.run_within(seconds, attempts)
-    except ReaderTimeoutError as error:
-        if connected.is_set():
-            raise
-        raise ReaderBusyError() from error
-    finally:
-        if worker is None:
-            mine.close()
-
-
-def read_card(
-    reader: Reader,
-    *,
-    supplement: bool = True,
-    manners: MannersStore | None = None,
-    trace: Trace | None = None,
-    layouts: LayoutChoice | None = None,
-    credentials: Credentials | None = None,
-    today: date | None = None,
-    seconds: float = OPERATION_SECONDS,
-    worker: Worker | None = None,
-) -> CardReading:
-    """Who the card in a reader belongs to: `SocialSecurityCard.read` by way of `on_card`.
-
-    Raises:
-        CardioError: as those two say.
-    """
-    return on_card(
-        reader,
-        lambda card: card.read(supplement=supplement, today=today),
-        manners=manners,
-        trace=trace,
-        layouts=layouts,
-        credentials=credentials,
-        seconds=seconds,
-        worker=worker,
-    )

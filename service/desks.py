@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard, on_card
+from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.errors import PcscUnavailableError, ReaderBusyError, ReaderError, ReaderNotFoundError
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader, ReaderSource
 from cardio.readers.deadline import Worker
@@ -88,7 +89,7 @@ class Desk:
         Raises:
             ReaderBusyError: too many are waiting already, or those before took all the time.
             StoppingError: the service stops.
-            CardioError: as `cardio.card.on_card` says.
+            CardioError: as `cardio.holding.on_card` says.
         """
         line = self._line
         if line.waiting >= QUEUE_LIMIT:

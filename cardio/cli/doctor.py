@@ -96,7 +96,7 @@ def _card(reader: Reader) -> Iterator[Finding]:
     from cardio.apdu.atr import Atr
     from cardio.apdu.trace import TraceLog
     from cardio.apdu.wire import bits_per_second
-    from cardio.card import read_card
+    from cardio.holding import read_card
 
     trace = TraceLog()
     try:

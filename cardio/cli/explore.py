@@ -70,10 +70,10 @@ def work_on_card(
     """Does something with the card that the options mean, with the keys and PIN that they bring.
 
     Raises:
-        CardioError: as `cardio.card.on_card` says.
+        CardioError: as `cardio.holding.on_card` says.
     """
-    from cardio.card import on_card
     from cardio.cli.sources import find_reader
+    from cardio.holding import on_card
 
     reader = find_reader(options.reader)
     return on_card(

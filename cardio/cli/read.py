@@ -39,9 +39,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, output: Output) -> int:
-    from cardio.card import on_card, read_card
     from cardio.cli.sources import find_reader
     from cardio.driver import read_basic
+    from cardio.holding import on_card, read_card
 
     reader, credentials = find_reader(options.reader), credentials_of(options)
     trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard, on_card
+from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.readers.base import Reader
 from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, TestKeysError

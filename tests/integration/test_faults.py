@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from smartcard import scard as raw
 
-from cardio.card import read_card
 from cardio.errors import (
     CardBlockedError,
     CardGarbledError,
@@ -24,6 +23,7 @@ from cardio.errors import (
     ReaderTimeoutError,
 )
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from cardio.model import ReaderStatus
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.faults import FaultyCard, PulledCard, with_fault

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import pytest
 
-from cardio.card import SocialSecurityCard, on_card
+from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.readers.pcsc import PcscReader, PcscSource
 from cardio.readers.pin_pad import pin_pad_of
 from cardio.security.credentials import Credentials

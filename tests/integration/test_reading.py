@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import read_card
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from cardio.readers.pcsc import PcscSource
 from simulators.personas import find_persona, personas
 from simulators.reader import SoftwareReader

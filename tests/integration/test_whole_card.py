@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cardio.card import on_card
 from cardio.errors import CardRemovedError
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.model import ReaderStatus
 from simulators.faults import PulledCard
 from simulators.personas import find_persona

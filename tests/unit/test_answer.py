@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from cardio.card import read_card
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from cardio.model import CardReading, CodedValue
 from simulators.personas import Persona, find_persona
 from simulators.reader import SoftwareReader

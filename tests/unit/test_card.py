@@ -8,7 +8,7 @@ import time
 import pytest
 
 import cardio
-from cardio.card import SocialSecurityCard, read_card
+from cardio.card import SocialSecurityCard
 from cardio.errors import (
     CardBlockedError,
     CardGarbledError,
@@ -22,6 +22,7 @@ from cardio.errors import (
     ReaderTimeoutError,
 )
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from simulators.faults import PulledCard, with_fault
 from simulators.personas import find_persona
 from simulators.reader import SoftwareReader

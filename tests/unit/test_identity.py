@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cardio.apdu.status_word import Meaning
-from cardio.card import read_card
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from cardio.identity import (
     CHECKS,
     CheckName,

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import pytest
 
-from cardio.card import SocialSecurityCard, on_card
+from cardio.card import SocialSecurityCard
 from cardio.errors import CardResetError
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.security.credentials import Credentials
 from cardio.security.errors import SamFailedError
 from cardio.security.pin import Pin

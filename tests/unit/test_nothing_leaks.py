@@ -21,10 +21,11 @@ import httpx
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard, on_card
+from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError, CardRemovedError
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.security.credentials import Credentials
 from cardio.security.pin import Pin
 from cardio.security.soft import SoftSam

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cardio.card import SocialSecurityCard, on_card
+from cardio.card import SocialSecurityCard
 from cardio.errors import (
     CardGarbledError,
     CardioError,
@@ -17,6 +17,7 @@ from cardio.errors import (
     ReaderTimeoutError,
 )
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     LastTryError,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cardio.card import on_card
 from cardio.conformance_model import Outcome
 from cardio.errors import LayoutError
 from cardio.filesystem.layout_choice import Expansion, LayoutChoice, shipped_expansions
 from cardio.filesystem.layout_file import GENERATIONS, inspect_layout, layout_of, load_layout
 from cardio.filesystem.layout_page import layout_page
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
 from cardio.model import CodedValue
 from simulators.personas import Persona, find_persona
 from simulators.reader import SoftwareReader

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cardio.card import read_card
 from cardio.filesystem.manners import Addressing, FamilyManners, Manner, MannersStore, Reference, family_of
+from cardio.holding import read_card
 from simulators.personas import find_persona
 from simulators.reader import SoftwareReader
 from tests.conftest import TODAY

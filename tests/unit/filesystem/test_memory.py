@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardio.card import read_card
 from cardio.filesystem.manners import MannersStore
+from cardio.holding import read_card
 from cardio.model import CardReading
 from simulators.card import SoftwareCard
 from simulators.manners import WrongLength

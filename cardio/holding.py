@@ -1,0 +1,120 @@
+"""Holding the card in a reader for as long as a piece of work takes, and reading it in one call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import TypeVar
+
+from cardio.apdu.trace import Trace
+from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.errors import CardResetError, ReaderBusyError, ReaderTimeoutError
+from cardio.filesystem.layout_choice import LayoutChoice
+from cardio.filesystem.manners import MannersStore
+from cardio.model import CardReading
+from cardio.readers.base import Reader
+from cardio.readers.deadline import Worker
+from cardio.security.credentials import Credentials
+
+_RESETS_ENDURED = 2
+
+Result = TypeVar("Result")
+
+
+def on_card(
+    reader: Reader,
+    work: Callable[[SocialSecurityCard], Result],
+    *,
+    manners: MannersStore | None = None,
+    trace: Trace | None = None,
+    layouts: LayoutChoice | None = None,
+    credentials: Credentials | None = None,
+    seconds: float = WHOLE_CARD_SECONDS,
+    worker: Worker | None = None,
+    repeat: bool = True,
+) -> Result:
+    """Connects, does something with the card, and lets it go.
+
+    Work that another program's reset interrupts is begun again, unless ``repeat`` is off or a PIN or key was presented:
+    what changes the card is never done twice, and nothing is presented again by itself.
+
+    The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
+    or one of its own.
+
+    Raises:
+        ReaderBusyError: another program did not let go of the card in time.
+        ReaderTimeoutError: the card or the reader took too long.
+        CardioError: as the work and `Reader.connect` say.
+    """
+    deadline = time.monotonic() + seconds
+    connected, presented = threading.Event(), threading.Event()
+
+    def attempt() -> Result:
+        connection = reader.connect()
+        connected.set()
+        left = deadline - time.monotonic()
+        with SocialSecurityCard(
+            connection,
+            reader,
+            manners=manners,
+            trace=trace,
+            layouts=layouts,
+            credentials=credentials,
+            seconds=left,
+        ) as card:
+            try:
+                return work(card)
+            finally:
+                if card.has_presented:
+                    presented.set()
+
+    def attempts() -> Result:
+        for _ in range(_RESETS_ENDURED if repeat else 0):
+            try:
+                return attempt()
+            except CardResetError:
+                if presented.is_set():
+                    raise  # a PIN, or a key, is not presented again by itself
+        return attempt()
+
+    mine = worker or Worker()
+    try:
+        return mine.run_within(seconds, attempts)
+    except ReaderTimeoutError as error:
+        if connected.is_set():
+            raise
+        raise ReaderBusyError() from error
+    finally:
+        if worker is None:
+            mine.close()
+
+
+def read_card(
+    reader: Reader,
+    *,
+    supplement: bool = True,
+    manners: MannersStore | None = None,
+    trace: Trace | None = None,
+    layouts: LayoutChoice | None = None,
+    credentials: Credentials | None = None,
+    today: date | None = None,
+    seconds: float = OPERATION_SECONDS,
+    worker: Worker | None = None,
+) -> CardReading:
+    """Who the card in a reader belongs to: `SocialSecurityCard.read` by way of `on_card`.
+
+    Raises:
+        CardioError: as those two say.
+    """
+    return on_card(
+        reader,
+        lambda card: card.read(supplement=supplement, today=today),
+        manners=manners,
+        trace=trace,
+        layouts=layouts,
+        credentials=credentials,
+        seconds=seconds,
+        worker=worker,
+    )

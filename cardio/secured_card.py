@@ -1,0 +1,193 @@
+"""The side of a card that takes keys and PINs: proofs, the holder's PIN, changes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TypeVar
+
+from cardio import changing
+from cardio.apdu.channel import Channel, Plan
+from cardio.apdu.command import CommandApdu
+from cardio.changing import PreparedChange
+from cardio.errors import AccessNotGrantedError, CardioError
+from cardio.file_model import FileWritten
+from cardio.filesystem.layout import Layout
+from cardio.filesystem.visit import Visit
+from cardio.security.credentials import CardOpener
+from cardio.security.errors import NoSamError, SamError
+from cardio.security.holder_pin import HolderPin, expect_success
+from cardio.security.pin import Pin
+from cardio.security.sam import Sam
+from cardio.security.terminal import INTERNAL_KEY
+
+Result = TypeVar("Result")
+
+
+class SecuredCard(ABC):
+    """A card with what is presented to it: what `SocialSecurityCard` does with keys and PINs."""
+
+    def __init__(self, channel: Channel, opener: CardOpener | None) -> None:
+        self._channel = channel
+        self._opener = opener
+
+    @property
+    @abstractmethod
+    def visit(self) -> Visit:
+        """The visit to this card, begun when it is first needed."""
+
+    @abstractmethod
+    def forget_visit(self) -> None:
+        """What is current on the card is not known any more: the next visit begins anew."""
+
+    @property
+    def layout(self) -> Layout:
+        """What is known of cards like this one."""
+        return self.visit.layout
+
+    def run(self, conversation: Plan[Result]) -> Result:
+        """Carries a plan to its end.
+
+        Raises:
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it broke off where nobody knows what the card has done.
+            CardioError: it broke off elsewhere.
+        """
+        try:
+            return self._channel.run(conversation)
+        except CardioError as error:
+            doubt = None if self._opener is None else self._opener.take_doubt()
+            if doubt is None:
+                raise
+            raise doubt from error
+
+    # -- proofs ---------------------------------------------------------------------------------
+
+    def prove(self) -> None:
+        """Internal authentication (内部认证), on cards of every generation.
+
+        Raises:
+            ForgedCardError: the card does not know its key. No key and no PIN is presented to it afterwards.
+            CardRefusedError: it refuses to be asked.
+            SamError: it cannot be judged here.
+        """
+        if self._opener is None:
+            raise NoSamError()
+        self.run(self.visit.enter(self.layout.environment.id))
+        fault = self._opener.lacks(INTERNAL_KEY)
+        if fault is not None:
+            raise fault
+        self.run(self._opener.prove_card())
+
+    def certificate(self, data: bytes) -> bytes | None:
+        """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
+        terminal = self._required_opener.terminal
+        return terminal.sam.certificate(terminal.key(INTERNAL_KEY), data)
+
+    @property
+    def sam(self) -> Sam:
+        """Raises: SamError: there is none."""
+        return self._required_opener.sam
+
+    @property
+    def has_presented(self) -> bool:
+        """A PIN or a key was presented to the card."""
+        return self._opener is not None and self._opener.granted
+
+    @property
+    def has_pin(self) -> bool:
+        """The credentials hold a PIN."""
+        return self._opener is not None and self._opener.has_pin
+
+    @property
+    def terminal_number(self) -> str | None:
+        """终端机编号 of the SAM, where there is one."""
+        try:
+            return None if self._opener is None else self._opener.sam.terminal_number
+        except SamError:
+            return None
+
+    # -- changes --------------------------------------------------------------------------------
+
+    def prepare(self, path: str, values: Mapping[str, str] | bytes) -> PreparedChange:
+        """What a file is to become; nothing is changed yet.
+
+        Args: ``values`` by item, ``{"residence": "…", "degree[2].degree_code": "101"}``, or the bytes of a
+        transparent file.
+
+        Raises:
+            UsageError: the layout has no such file or item, or a value does not fit it.
+            CardioError: the file cannot be read, or the right to write it is not to be had.
+        """
+        visit = self.visit
+        return self.run(changing.prepare(visit, visit.layout.required_file(path), values))
+
+    def write(self, change: PreparedChange) -> FileWritten:
+        """Writes what was prepared, each record read back and compared.
+
+        Raises:
+            CardChangedError: the card or the file is another than it was prepared for; nothing was written.
+            WriteOutcomeUnknownError: an answer never came.
+            CardioError: the card refused, or a MAC was broken; the detail says what was written before.
+        """
+        return self.run(changing.write(self.visit, change, self._required_opener))
+
+    # -- the holder's PIN -----------------------------------------------------------------------
+
+    def grant(self, right: str) -> None:
+        """Notes a right that somebody else's conversation has obtained in the current application."""
+        self.visit.grant(right)
+        self._required_opener.granted = True
+
+    def change_by(self, command: CommandApdu) -> Plan[None]:
+        """Sends a command of somebody else's making that changes the card.
+
+        Raises:
+            MacRefusedError, CardRefusedError: the card refuses.
+        """
+        expect_success((yield from self._required_opener.changing(command)))
+
+    def pin_tries(self) -> int | None:
+        """How many tries are left, 0 when blocked; None when the card does not tell. It costs none."""
+        return self.run(self._holder_pin().tries())
+
+    def verify_pin(self) -> None:
+        """Has the card check the PIN of the credentials.
+
+        Raises:
+            WrongPinError, PinBlockedError: the card has said so.
+            LastTryError, PinAlreadyWrongError, PinQuotaError: nothing was sent.
+            PinOutcomeUnknownError: the answer never came; a try may be spent.
+        """
+        self.run(self._holder_pin().verify())
+
+    def change_pin(self, new: Pin) -> None:
+        """Replaces the PIN of the credentials. Raises as `verify_pin`."""
+        self.run(self._holder_pin().change(new))
+
+    def change_pin_on_pad(self) -> None:
+        """As `change_pin`, all of it on the reader's key pad. Raises: NoPinPadError: it has none."""
+        self.run(self._holder_pin().change_on_pad())
+
+    def unblock_pin(self) -> None:
+        """Restores the tries with the authority's key. Raises: SamError, CardError: as `HolderPin.unblock`."""
+        self.run(self._holder_pin().unblock())
+
+    def reload_pin(self, new: Pin) -> None:
+        """Sets a new PIN with the authority's key. Raises as `unblock_pin`."""
+        self.run(self._holder_pin().reload(new))
+
+    @property
+    def _required_opener(self) -> CardOpener:
+        if self._opener is None:
+            raise AccessNotGrantedError()
+        return self._opener
+
+    def _holder_pin(self) -> HolderPin:
+        visit = self.visit
+        self.run(visit.enter(visit.layout.environment.id))
+        return HolderPin(self._required_opener)
+
+    def run_apart(self, conversation: Plan[Result]) -> Result:
+        """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
+        self.forget_visit()
+        return self.run(conversation)

@@ -1,0 +1,188 @@
+"""PSAM cards and HSMs that are missing, wrong, slow, down or lying: each its own error, and what it costs the card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cardio.apdu.trace import TraceLog
+from cardio.card import SocialSecurityCard
+from cardio.errors import CardioError
+from cardio.filesystem.manners import MannersStore
+from cardio.security.credentials import Credentials
+from cardio.security.hsm import HsmClient
+from cardio.security.hsm_http import HttpLine
+from cardio.security.psam import PsamCard, PsamSettings
+from cardio.security.sam import Sam
+from cardio.security.settings import SecuritySettings
+from simulators.hsm import Fault, SoftwareHsm
+from simulators.personas import find_persona
+from simulators.psam import SoftwarePsam
+from simulators.reader import AnyCard, SoftwareReader
+
+EXTERNAL = 0x82
+
+
+class Made:
+    def __init__(self, make: Callable[[], Sam]) -> None:
+        self.make = make
+
+    def open(self) -> Sam:
+        return self.make()
+
+
+def hindered(make: Callable[[], Sam], persona: str = "third-closed") -> tuple[CardioError | None, TraceLog]:
+    """What hinders the reading of a closed card, and what was sent to it."""
+    trace = TraceLog()
+    reader = SoftwareReader("r", find_persona(persona).card())
+    with SocialSecurityCard(
+        reader.connect(), reader, manners=MannersStore(None), trace=trace, credentials=Credentials(sam=Made(make))
+    ) as card:
+        try:
+            card.read(supplement=False)
+        except CardioError as error:
+            return error, trace
+        return card.refusal_of_holder(), trace
+
+
+def presented(trace: TraceLog) -> int:
+    return sum(one.command[1] == EXTERNAL for one in trace.exchanges)
+
+
+# -- PSAM ---------------------------------------------------------------------------------------------
+
+
+def psam_in(card: AnyCard | None, settings: PsamSettings | None = None) -> Callable[[], Sam]:
+    slot = SoftwareReader("slot", card)
+    return lambda: PsamCard.connect(slot, settings)
+
+
+@pytest.mark.parametrize(
+    ("card", "settings", "code", "driver_code"),
+    [
+        (None, None, "no-sam", -2201),
+        (SoftwarePsam(algorithms=("3DES",)), None, "algorithm-not-supported", -2202),
+        (SoftwarePsam(algorithms=("SM4",), keys=["IRK"]), None, "key-not-in-sam", -2203),
+        (SoftwarePsam(algorithms=("SM4",), levels=2, region="32"), PsamSettings(levels=3), "psam-key-level", -24),
+        (SoftwarePsam(algorithms=("SM4",)), PsamSettings(region="43"), "psam-key-level", -24),
+    ],
+)
+def test_a_psam_that_is_missing_or_wrong(
+    card: AnyCard | None, settings: PsamSettings | None, code: str, driver_code: int
+) -> None:
+    error, trace = hindered(psam_in(card, settings))
+    assert error is not None and (error.code, error.driver_code) == (code, driver_code)
+    assert presented(trace) == 0
+
+
+def test_a_card_of_a_person_in_the_psam_slot() -> None:
+    error, trace = hindered(psam_in(find_persona("adult").card()))
+    assert error is not None and error.driver_code in (-2202, -24) and presented(trace) == 0
+
+
+class Pulled:
+    """A PSAM card that is pulled after so many commands."""
+
+    def __init__(self, commands: int) -> None:
+        self.card = SoftwarePsam(algorithms=("SM4",))
+        self.atr = self.card.atr
+        self.left = commands
+        self.pull: Callable[[], None] = lambda: None
+
+    def reset(self) -> None:
+        self.card.reset()
+
+    def transmit(self, command: bytes) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            self.pull()
+        return self.card.transmit(command)
+
+
+@pytest.mark.parametrize("commands", range(8))
+def test_a_psam_that_is_pulled_at_any_command(commands: int) -> None:
+    card = Pulled(commands)
+    slot = SoftwareReader("slot", card)
+    card.pull = slot.remove
+    error, trace = hindered(lambda: PsamCard.connect(slot))
+    assert error is not None and error.code == "no-sam" and "PSAM" in error.detail
+    assert presented(trace) == 0
+
+
+def test_a_psam_of_a_province_opens_its_cards() -> None:
+    psam = SoftwarePsam(algorithms=("SM4",), levels=2, region="32")
+    assert hindered(psam_in(psam, PsamSettings(levels=2, region="32")))[0] is None
+
+
+def test_usage_and_index_may_be_set_key_by_key() -> None:
+    settings = SecuritySettings.model_validate({"psam": {"levels": 3, "keys": {"RKSSSE": "6799", "UKSSSE": "6898"}}})
+    error, _ = hindered(psam_in(SoftwarePsam(algorithms=("SM4",)), PsamSettings(3, "", dict(settings.psam.keys))))
+    assert error is not None and error.driver_code == -2203
+
+
+# -- HSM ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hsm() -> Iterator[SoftwareHsm]:
+    with SoftwareHsm() as made:
+        yield made
+
+
+def client(hsm: SoftwareHsm) -> Callable[[], Sam]:
+    return lambda: HsmClient(HttpLine(hsm.url, connect_seconds=0.5, answer_seconds=0.3))
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "asked"),
+    [
+        ("down", "hsm-unreachable", 2),
+        ("slow", "hsm-unreachable", 2),
+        ("half", "hsm-unreachable", 2),
+        ("status", "hsm-answer", 1),
+        ("garbage", "hsm-answer", 1),
+    ],
+)
+def test_an_hsm_that_gives_no_answer_is_asked_twice_and_a_wrong_answer_is_final(
+    hsm: SoftwareHsm, fault: Fault, code: str, asked: int
+) -> None:
+    ready = client(hsm)()
+    assert ready.test_keys
+    hsm.fault, hsm.seconds, before = fault, 1.0, hsm.requests
+    started = time.monotonic()
+    error, trace = hindered(lambda: ready)
+    assert error is not None and error.code == code
+    assert hsm.requests - before == asked and presented(trace) == 0
+    assert time.monotonic() - started < 9.0, "a clerk is told within ten seconds"
+
+
+@pytest.mark.parametrize("fault", ["other-request", "other-key"])
+def test_an_answer_to_another_question_is_not_used(hsm: SoftwareHsm, fault: Fault) -> None:
+    ready = client(hsm)()
+    assert ready.test_keys
+    hsm.fault = fault
+    error, trace = hindered(lambda: ready)
+    assert error is not None and error.code == "hsm-answer" and presented(trace) == 0
+
+
+def test_a_lie_in_internal_authentication_stops_everything(hsm: SoftwareHsm) -> None:
+    hsm.fault = "lie"
+    error, trace = hindered(client(hsm))
+    assert error is not None and error.code == "forged-card" and presented(trace) == 0
+
+
+def test_a_lie_in_external_authentication_costs_one_try_and_no_more(hsm: SoftwareHsm) -> None:
+    class LiesLater(HsmClient):
+        def cryptogram(self, key: object, challenge: bytes, source: bytes) -> bytes:
+            answer = super().cryptogram(key, challenge, source)  # type: ignore[arg-type]
+            return answer if getattr(key, "name", "") == "IRK" else bytes(8)
+
+    error, trace = hindered(lambda: LiesLater(HttpLine(hsm.url)))
+    assert error is not None and (error.code, error.driver_code) == ("authentication-failed", -0x63C2)
+    assert presented(trace) == 1
+
+
+def test_a_good_hsm_opens_the_card(hsm: SoftwareHsm) -> None:
+    assert hindered(client(hsm))[0] is None

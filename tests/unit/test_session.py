@@ -1,0 +1,101 @@
+"""A card that is held over several calls: kept alive while idle, let go when its time is over or it is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from cardio.errors import CardioError, CardRemovedError
+from cardio.filesystem.manners import MannersStore
+from cardio.security.errors import SessionEndedError
+from cardio.session import CardSession
+from simulators.personas import find_persona
+from simulators.reader import SoftwareConnection, SoftwareReader
+from tests.pcsc import wait_until
+
+
+class Watched(SoftwareReader):
+    """Counts how often its card was shown to be wanted."""
+
+    def __init__(self) -> None:
+        super().__init__("r", find_persona("adult").card())
+        self.kept_alive = 0
+
+    def connect(self) -> SoftwareConnection:
+        connection = super().connect()
+        keep_alive = connection.keep_alive
+
+        def count() -> None:
+            self.kept_alive += 1
+            keep_alive()
+
+        connection.keep_alive = count  # type: ignore[method-assign]
+        return connection
+
+
+def session_on(reader: SoftwareReader, seconds: float = 60.0) -> CardSession:
+    return CardSession(reader, manners=MannersStore(None), seconds=seconds, keep_alive_seconds=0.01)
+
+
+def test_it_is_kept_alive_while_nobody_asks_and_nobody_else_has_the_card() -> None:
+    reader = Watched()
+    with session_on(reader) as session:
+        assert session.do(lambda card: card.read(supplement=False)).holder is not None
+        wait_until(lambda: reader.kept_alive > 3, "the card is kept alive")
+        other = threading.Thread(target=lambda: reader.connect().close(), daemon=True)
+        other.start()
+        other.join(0.1)
+        assert other.is_alive()
+    other.join(5)
+    assert not other.is_alive()
+
+
+def test_its_time_has_an_end() -> None:
+    reader = Watched()
+    session = session_on(reader, seconds=0.2)
+    wait_until(lambda: session.ended, "the session has ended")
+    with pytest.raises(SessionEndedError):
+        session.do(lambda card: card.atr)
+    reader.connect().close()
+    session.close()
+
+
+def test_a_card_that_is_pulled_ends_it() -> None:
+    reader = Watched()
+    session = session_on(reader)
+    reader.remove()
+    wait_until(lambda: session.ended, "the loss was noticed")
+    with pytest.raises(SessionEndedError):
+        session.do(lambda card: card.read())
+
+
+def test_a_loss_in_a_call_is_told_once_as_what_it_is() -> None:
+    reader = SoftwareReader("r", find_persona("adult").card())
+    session = CardSession(reader, manners=MannersStore(None), keep_alive_seconds=60)
+    reader.remove()
+    with pytest.raises(CardRemovedError):
+        session.do(lambda card: card.read())
+    with pytest.raises(SessionEndedError):
+        session.do(lambda card: card.read())
+    session.close()
+    session.close()
+
+
+def test_an_error_of_the_work_does_not_end_it() -> None:
+    with session_on(Watched()) as session:
+        with pytest.raises(CardioError):
+            session.do(lambda card: card.file("DF09/EF99"))
+        assert session.do(lambda card: card.layout.generation) == 2
+
+
+def test_no_thread_is_left() -> None:
+    before = threading.active_count()
+    for _ in range(5):
+        with session_on(Watched()) as session:
+            session.do(lambda card: card.atr)
+    end = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert threading.active_count() <= before

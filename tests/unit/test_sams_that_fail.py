@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -151,11 +150,9 @@ def test_an_hsm_that_gives_no_answer_is_asked_twice_and_a_wrong_answer_is_final(
     ready = client(hsm)()
     assert ready.test_keys
     hsm.fault, hsm.seconds, before = fault, 1.0, hsm.requests
-    started = time.monotonic()
     error, trace = hindered(lambda: ready)
     assert error is not None and error.code == code
     assert hsm.requests - before == asked and presented(trace) == 0
-    assert time.monotonic() - started < 9.0, "a clerk is told within ten seconds"
 
 
 @pytest.mark.parametrize("fault", ["other-request", "other-key"])

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date
 from typing import Self
 
@@ -99,10 +99,18 @@ class SocialSecurityCard(SecuredCard):
         """What has been sent to the card so far."""
         return self._channel.counts
 
-    def read(self, *, supplement: bool = True, prove: bool = True, today: date | None = None) -> CardReading:
+    def read(
+        self,
+        *,
+        supplement: bool = True,
+        prove: bool = True,
+        today: date | None = None,
+        on_basic: Callable[[CardReading], None] | None = None,
+    ) -> CardReading:
         """Who the card belongs to, with the card's own data.
 
         Args:
+            on_basic: told what EF05 and EF06 give before the supplement is asked for: people need not wait for it.
             prove: have a third-generation card prove itself first, where there are keys for it.
             supplement: also ask for residence, registration and nationality (DF01), where the card may give them.
             today: the day that age and validity are counted from.
@@ -125,16 +133,16 @@ class SocialSecurityCard(SecuredCard):
                 t1=self._is_t1,
                 layouts=self._layouts,
                 opener=self._opener,
+                on_basic=None if on_basic is None else lambda basic: on_basic(self._reading_of(basic, today)),
             )
         )
         self._store.save(self._family, manners)
         self._basic = contents
+        return self._reading_of(contents, today)
+
+    def _reading_of(self, contents: CardContents, today: date) -> CardReading:
         return make_reading(
-            contents,
-            reader=self._reader.name,
-            simulated=self._reader.simulated,
-            atr=self.atr,
-            today=today,
+            contents, reader=self._reader.name, simulated=self._reader.simulated, atr=self.atr, today=today
         )
 
     def reading_of_visit(self, *, today: date | None = None) -> CardReading:
@@ -147,13 +155,7 @@ class SocialSecurityCard(SecuredCard):
         refusal = refusal_error(self.layout, reading)
         if refusal is not None:
             raise refusal
-        return make_reading(
-            self.visit.contents,
-            reader=self._reader.name,
-            simulated=self._reader.simulated,
-            atr=self.atr,
-            today=today or date.today(),
-        )
+        return self._reading_of(self.visit.contents, today or date.today())
 
     def refusal_of_holder(self) -> CardioError | None:
         """Why the last `read` gave nothing of the holder: what hindered the rights, or the card's refusal."""

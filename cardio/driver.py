@@ -1,14 +1,18 @@
-"""The national driver interface: its strings. (Its functions and codes over HTTP come with the bridge.)"""
+"""The national driver interface: its strings. Its functions by name are in `cardio.driver_functions`."""
 
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from cardio.card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError
-from cardio.model import CardReading
+from cardio.model import CardReading, CodedValue
 
 NO_PSAM_TERMINAL = "000000000000"
+BasicLayout = Literal["11", "13", "colon"]
+"""Layouts of the basic information in the field: eleven fields, thirteen as issuing programs have them, and a vendor's
+fourteen between colons."""
 
 
 def read_basic(card: SocialSecurityCard, *, device: str = "") -> str:
@@ -21,12 +25,24 @@ def read_basic(card: SocialSecurityCard, *, device: str = "") -> str:
         CardioError: what hindered, with the driver code that a caller of the national interface acts on:
             −2201 no PSAM, −2202 no such algorithm, −2203 no RKSSSE, −24 key level, −(status word).
     """
+    reading = _open_reading(card)
+    return basic_string(reading, terminal=card.terminal_number or NO_PSAM_TERMINAL, device=device)
+
+
+def basic_text(card: SocialSecurityCard, layout: BasicLayout) -> str:
+    """Reads the card and gives its basic information in one of the layouts. Raises as `read_basic`."""
+    if layout == "11":
+        return read_basic(card)
+    return thirteen_fields(_open_reading(card)) if layout == "13" else colon_fields(_open_reading(card))
+
+
+def _open_reading(card: SocialSecurityCard) -> CardReading:
     reading = card.read(supplement=False)
     if reading.holder is None:
         refusal = card.refusal_of_holder()
         if refusal is not None:
             raise refusal
-    return basic_string(reading, terminal=card.terminal_number or NO_PSAM_TERMINAL, device=device)
+    return reading
 
 
 def basic_string(reading: CardReading, *, terminal: str = NO_PSAM_TERMINAL, device: str = "") -> str:
@@ -60,6 +76,51 @@ def basic_string(reading: CardReading, *, terminal: str = NO_PSAM_TERMINAL, devi
     )
     # A bar inside a value would shift every field after it.
     return "".join(f"{(field or '').replace('|', ' ')}|" for field in fields)
+
+
+def thirteen_fields(reading: CardReading) -> str:
+    """卡识别码|卡类别|规范版本|初始化机构编号|发卡日期|卡有效期|卡号|社会保障号码|姓名|性别|民族|出生地|出生日期|
+
+    Raises:
+        AccessNotGrantedError: the card keeps its holder's information closed.
+    """
+    return "".join(f"{field.replace('|', ' ')}|" for field in _thirteen(reading))
+
+
+def colon_fields(reading: CardReading) -> str:
+    """The thirteen fields and 姓名扩展 after 姓名, between colons; the name is whole, so its extension is empty.
+
+    Raises as `thirteen_fields`.
+    """
+    fields = _thirteen(reading)
+    fields.insert(9, "")
+    return ":".join(field.replace(":", " ") for field in fields)
+
+
+def _thirteen(reading: CardReading) -> list[str]:
+    if reading.holder is None:
+        raise AccessNotGrantedError(driver_code=next((unread.driver_code for unread in reading.unread), None))
+    card, holder = reading.card, reading.holder
+    fields = (
+        card.identification_code,
+        _code(card.card_class),
+        card.spec_version,
+        card.issuer_number,
+        _digits(card.issue_date),
+        _digits(card.expiry_date),
+        card.card_number,
+        holder.social_security_number,
+        holder.name,
+        _code(holder.sex),
+        _code(holder.ethnic_group),
+        _code(holder.birthplace),
+        _digits(holder.birth_date),
+    )
+    return [field or "" for field in fields]
+
+
+def _code(value: CodedValue | None) -> str | None:
+    return None if value is None else value.code
 
 
 def _digits(day: date | None) -> str | None:

@@ -20,7 +20,7 @@ from cardio.card import SocialSecurityCard
 from cardio.driver import basic_string
 from cardio.errors import AccessNotGrantedError, CardChangedError, CardioError, CardRefusedError, UsageError
 from cardio.filesystem.access import PIN
-from cardio.filesystem.address import Address
+from cardio.filesystem.address import Address, values_at
 from cardio.filesystem.layout import File, Key
 from cardio.filesystem.rights import ways_to_read
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
@@ -58,6 +58,11 @@ class HsmSteps:
         self._card = card
         self._random = random
         self._next: _Next | None = None
+        self._data_to_write = ""
+
+    @property
+    def card(self) -> SocialSecurityCard:
+        return self._card
 
     # -- iReadCardBas_HSM -----------------------------------------------------------------------
 
@@ -122,6 +127,34 @@ class HsmSteps:
     def read_2(self, answer: str) -> str:
         """Takes 32 hex, authentication data and original information; gives the values in the address's shape."""
         return self._take("iReadCard", 2, answer)
+
+    # -- iWriteCard_HSM -------------------------------------------------------------------------
+
+    def write_1(self, address: str) -> str:
+        """``算法标识|密钥地址|随机数1|随机数2|`` for the key that writes the files of a national address.
+
+        Raises:
+            AccessNotGrantedError: they want keys of more than one kind, or a PIN beside them, or nobody may write them.
+        """
+        self._next = None
+        wanted = Address.parse(address)
+        keys = {part.file: self._writing_key(part.file) for part in wanted.parts}
+        if len({key.name for key in keys.values()}) > 1:
+            raise AccessNotGrantedError(
+                "这些文件需要不同的密钥，请分次写入", "these files want different keys: write them apart"
+            )
+
+        def write() -> str:
+            for file, values in values_at(wanted, self._data_to_write):
+                self._card.write(self._card.prepare(file, values))
+            return ""
+
+        return self._ask_for_key("iWriteCard", next(iter(keys.values())), then=write)
+
+    def write_2(self, answer: str, data: str) -> str:
+        """Takes 32 hex, authentication data and original information, and what is to be written."""
+        self._data_to_write = data
+        return self._take("iWriteCard", 2, answer)
 
     # -- iUnblockPIN_HSM, iReloadPIN_HSM --------------------------------------------------------
 
@@ -216,6 +249,13 @@ class HsmSteps:
             if len(needed) == 1 and PIN not in needed:
                 return self._key(next(iter(needed)))
         raise AccessNotGrantedError(f"{path} 不能只凭密钥打开", f"{path} is not opened by a key alone")
+
+    def _writing_key(self, path: str) -> Key:
+        """The key that alone lets a file be written."""
+        for needed in self._card.layout.required_file(path).update.alternatives:
+            if len(needed) == 1 and PIN not in needed:
+                return self._key(next(iter(needed)))
+        raise AccessNotGrantedError(f"{path} 不能只凭密钥写入", f"{path} is not written by a key alone")
 
     def _key(self, name: str) -> Key:
         key = self._card.layout.key(name)

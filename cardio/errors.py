@@ -7,6 +7,7 @@
     │   └── NoSuchFileError             no-such-file                 name a file that the layout has
     ├── CannotWriteError                cannot-write                 mend path, permission or disk
     ├── NotPermittedError               not-permitted                get the permission
+    ├── NotSupportedError               not-supported                call something else
     ├── ConfigurationError              configuration                mend the setting it names
     │   └── LayoutError                 layout                       mend the TOML file it names
     ├── ReaderError                     (the desk's side)
@@ -113,6 +114,16 @@ class NotPermittedError(CardioError):
     remedy_en = "Ask the administrator for the permission."
     status = 403
     exit_status = 77
+
+
+class NotSupportedError(CardioError):
+    code = "not-supported"
+    title = "不支持此功能"
+    title_en = "This is not supported"
+    remedy = "请联系信息科。"
+    remedy_en = "Call your IT department."
+    status = 501
+    driver_code = -13
 
 
 class ConfigurationError(CardioError):

@@ -8,10 +8,10 @@ from pathlib import Path
 import cardio.errors
 import cardio.security.errors
 import cardio.security.pki_errors
-import service.app
-import service.desks
-import service.gate
+import service.errors
+import service.scopes
 import simulators.vpcd
+from cardio.driver_codes import driver_codes
 from cardio.errors import CardioError
 from cardio.filesystem.codes import code_table, table_names
 from cardio.filesystem.layout_choice import shipped_expansions
@@ -28,7 +28,13 @@ _MADE = "<!-- Made by `make docs` from the code and its data. Do not edit. -->\n
 
 def pages() -> dict[str, str]:
     """Every reference page by file name."""
-    return {"errors.md": _errors(), "codes.md": _codes(), "personas.md": _personas(), **layout_pages()}
+    return {
+        "errors.md": _errors(),
+        "codes.md": _codes(),
+        "driver-codes.md": _driver_codes(),
+        "personas.md": _personas(),
+        **layout_pages(),
+    }
 
 
 def _errors() -> str:
@@ -51,14 +57,13 @@ def _kinds() -> Iterator[type[CardioError]]:
         cardio.errors,
         cardio.security.errors,
         cardio.security.pki_errors,
-        service.app,
-        service.gate,
-        service.desks,
+        service.errors,
+        service.scopes,
         simulators.vpcd,
     ):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, CardioError) and kind.__module__ == module.__name__:
-                if kind not in (CardioError, service.gate.GateError):
+                if kind not in (CardioError, service.errors.GateError, service.errors.WaitError):
                     yield kind
 
 
@@ -72,6 +77,17 @@ def layout_pages() -> dict[str, str]:
         expansion_page(expansion).replace("\n#", "\n##").replace("# ", "## ", 1) for expansion in shipped_expansions()
     ]
     return shown | {"layout-regions.md": "\n".join(regions)}
+
+
+def _driver_codes() -> str:
+    lines = [_MADE, "# 返回码 / Return codes of the national driver interface\n"]
+    lines += ["All other numbers are a card's status word with a minus: −27010 is 6982.\n"]
+    lines += ["| code | 含义 / meaning | 原因 / cause | 处理 / what to do now |", "|---|---|---|---|"]
+    lines += [
+        f"| {one.code} | {one.title} / {one.title_en} | {one.cause} / {one.cause_en} | {one.remedy} / {one.remedy_en} |"
+        for one in sorted(driver_codes().values(), key=lambda one: -one.code)
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _codes() -> str:

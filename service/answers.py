@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cardio.model import Answer, Problem, ReaderInfo
+
+
+class LeaseShown(Answer):
+    """Who has a reader for itself, as others see it."""
+
+    owner: str
+    purpose: str
+    seconds_left: int
+
+
+class DeskInfo(ReaderInfo):
+    """A reader, the card session in it, and who has it."""
+
+    card_session: str | None = Field(description="names the card that is in now; another card has another session")
+    lease: LeaseShown | None
 
 
 class ReaderList(Answer):
     """The readers, and why some may be missing: an empty list never hides an error."""
 
-    readers: tuple[ReaderInfo, ...]
+    readers: tuple[DeskInfo, ...]
     problems: tuple[Problem, ...]
 
 

@@ -4,56 +4,65 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
 
+from cardio.driver import BasicLayout
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
-from cardio.model import ReaderEvent
+from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
 from service.description import describe_truly
+from service.desk import Asking
 from service.desks import Desks
-from service.events import EventHub
-from service.gate import REQUEST_ID, Gate, GateRules, problem_response
-from service.routes import events, files, health, pin, readers, verification
+from service.dialects.sockets import dialect_router
+from service.driver_calls import DriverCalls
+from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
+from service.events import READ_FINISHED, EventHub
+from service.gate.layer import REQUEST_ID
+from service.metrics import Metrics
+from service.routes import (
+    commands,
+    driver,
+    events,
+    files,
+    health,
+    hello,
+    leases,
+    pairing,
+    pin,
+    readers,
+    status,
+    verification,
+)
 from service.routes.simulator import simulator_router
+from service.sam_watch import SamWatch
 from service.security import BridgeSecurity
 from service.simulated import SimulatedReaders
 
 WEB = Path(__file__).parent / "web"
+PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _log = logging.getLogger("cardio.service")
 
 
-class NotFoundError(CardioError):
-    code = "not-found"
-    title = "没有这个地址"
-    title_en = "There is no such address"
-    remedy = "请查看 /openapi.json 中的接口。"
-    remedy_en = "See the interface in /openapi.json."
-    status = 404
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a site may have otherwise."""
 
-
-class WrongMethodError(NotFoundError):
-    code = "wrong-method"
-    title = "该地址不支持此方法"
-    title_en = "This address does not take this method"
-    status = 405
-
-
-class InternalError(CardioError):
-    code = "internal"
-    title = "服务内部错误"
-    title_en = "The service has failed inside"
-    status = 500
+    auto_read: bool = False
+    """Cards are read as soon as they are put in."""
+    dialect_layout: BasicLayout = "11"
 
 
 def create_app(
@@ -63,32 +72,45 @@ def create_app(
     layouts: LayoutChoice | None = None,
     simulated: SimulatedReaders | None = None,
     security: BridgeSecurity | None = None,
+    habits: Habits | None = None,
 ) -> FastAPI:
-    """The bridge without its gate: for `gated`, and for tests that measure it."""
+    """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
     manners = MannersStore.in_cache() if manners is None else manners
     layouts = LayoutChoice.at_hand() if layouts is None else layouts
+    security = security or BridgeSecurity()
+    habits = habits or Habits()
     for problem in layouts.problems:
         _log.warning("a layout is left out: %s", problem.detail_en)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        app.state.loop = loop
-        hub = app.state.hub = EventHub()
-        app.state.security = security or BridgeSecurity()
-        desks = app.state.desks = Desks(sources, manners, layouts)
+        state = app.state
+        state.loop, state.started = loop, time.monotonic()
+        hub = state.hub = EventHub()
+        hub.on_published.append(_figures_of(state.metrics))
+        desks = state.desks = Desks(sources, manners, hub, layouts)
+        state.security = security
+        state.driver = DriverCalls(desks, security)
+        sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
+        if (access := getattr(state, "access", None)) is not None:
+            access.grants.on_revoked.append(desks.drop_grant)
 
         def take(event: ReaderEvent) -> None:
             desks.take(event)
-            hub.publish(event)
+            sam_watch.look_at_psam()
+            if habits.auto_read and event.kind is EventKind.CARD_INSERTED and event.reader is not None:
+                state.reading = asyncio.ensure_future(_read_at_once(desks, event.reader, security))
 
         def take_soon(event: ReaderEvent) -> None:
             loop.call_soon_threadsafe(take, event)
 
         watches = [source.watch(take_soon) for source in sources]
+        looking = asyncio.ensure_future(sam_watch.run())
         try:
             yield
         finally:
+            looking.cancel()
             hub.close()
             desks.stop()
             for watch in watches:
@@ -104,12 +126,11 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.include_router(health.router)
-    app.include_router(readers.router)
-    app.include_router(files.router)
-    app.include_router(pin.router)
-    app.include_router(verification.router)
-    app.include_router(events.router)
+    app.state.metrics = Metrics()
+    app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
+    for one in (health, hello, pairing, status, readers, leases, commands, files, pin, verification, events, driver):
+        app.include_router(one.router)
+    app.include_router(dialect_router(habits.dialect_layout))
     if simulated is not None:
         app.include_router(simulator_router(simulated))
     _add_pages(app)
@@ -118,17 +139,32 @@ def create_app(
     return app
 
 
-def gated(app: ASGIApp, rules: GateRules) -> Gate:
-    """The bridge as it is served."""
-    return Gate(app, rules)
+async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity) -> None:
+    """What it gives goes to those who listen; why it fails too."""
+    with suppress(CardioError):
+        await desks.desk(reader).read(Asking(), supplement=True, credentials=security.for_reading("local"))
+
+
+def _figures_of(metrics: Metrics) -> Callable[[str, Mapping[str, Any]], None]:
+    def published(kind: str, data: Mapping[str, Any]) -> None:
+        metrics.event(kind)
+        if kind == READ_FINISHED:
+            metrics.card_read(data["outcome"], data["milliseconds"])
+
+    return published
 
 
 def _add_pages(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=WEB), name="static")
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(WEB / "index.html")
+    def add(path: str, file: Path) -> None:
+        async def page() -> FileResponse:
+            return FileResponse(file)
+
+        app.add_api_route(path, page, include_in_schema=False, methods=["GET", "HEAD"])
+
+    for path, name in PAGES.items():
+        add(path, WEB / name)
 
 
 def _add_error_handlers(app: FastAPI) -> None:

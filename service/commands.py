@@ -10,11 +10,14 @@ from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
-    from cardio.readers.base import ReaderSource
-    from service.scopes import Scope
-    from service.security import BridgeSecurity
+    from socket import socket
 
-DEFAULT_PORT = 12340
+    from cardio.readers.base import ReaderSource
+    from service.gate.access import Access, DialectRule
+    from service.security import BridgeSecurity
+    from service.settings import BridgeSettings
+
+_GRANTS = "grants.json"
 
 
 def _port(text: str) -> int:
@@ -33,66 +36,126 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="同时提供装有软件卡的模拟读卡器 / add simulated readers with software cards",
     )
     parser.add_argument("--no-pcsc", action="store_true", help="不使用 PC/SC 读卡器 / leave PC/SC readers out")
+    parser.add_argument("--port", type=_port, help="端口，默认 12340；0 为任选 / 0 picks a free one; default 12340")
     parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, help=f"端口，默认 {DEFAULT_PORT}；0 为任选 / 0 picks a free one"
-    )
-    parser.add_argument(
-        "--sam", metavar="KIND:PLACE", help="密钥所在：soft:文件、psam:读卡器、hsm:网址 / where the keys are"
+        "--sam",
+        metavar="KIND:PLACE",
+        help="密钥所在：soft:文件、psam:读卡器、hsm:网址，可用逗号连接 / where the keys are; several with commas",
     )
     parser.add_argument(
         "--scopes",
         metavar="SCOPE,…",
-        default="basic,files",
-        help="授予令牌的权限：basic、files、pin、write，默认 basic,files / what the token grants",
+        help="授予令牌的权限：basic、files、pin、write、settle，默认 basic,files / what the token grants",
     )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="核验策略 / the policy of identity verdicts")
     parser.add_argument("--loss-list", type=Path, metavar="FILE", help="挂失名单 / the list of lost cards")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="令牌文件（0600） / the token's file")
+    parser.add_argument("--auto-read", action="store_true", default=None, help="插卡即读 / read cards as they come")
+    parser.add_argument("--log-format", choices=("text", "json"), help="日志格式 / the form of the log")
+    parser.add_argument("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="日志级别 / how much of it")
 
 
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
-    from service.app import create_app
-    from service.gate import GateRules
-    from service.server import BridgeServer, bind_loopback
+    from service import logs
+    from service.app import Habits, create_app
+    from service.server import BridgeServer, bind_loopback, bind_network
+    from service.settings import BridgeSettings
     from service.simulated import SimulatedReaders
-    from service.tokens import default_token_file, load_token
 
-    if options.no_pcsc and options.simulate is None:
+    settings = BridgeSettings.load(
+        port=options.port, simulate=options.simulate, sam=options.sam, scopes=options.scopes, policy=options.policy,
+        loss_list=options.loss_list, token_file=options.token_file, auto_read=options.auto_read,
+        pcsc=False if options.no_pcsc else None, log_format=options.log_format, log_level=options.log_level,
+    )  # fmt: skip
+    logs.configure(settings.log_format, settings.log_level)
+    if not settings.pcsc and settings.simulate is None:
         raise UsageError("--no-pcsc 须与 --simulate 同用，否则没有任何读卡器", "--no-pcsc needs --simulate")
-    scopes = _scopes(options.scopes)
-    token = load_token(options.token_file or default_token_file())
-    simulated = None if options.simulate is None else SimulatedReaders(options.simulate)
-    sources = [*_pcsc(options, optional=simulated is not None), *([simulated] if simulated is not None else [])]
-    sockets = bind_loopback(options.port)
+    security = _security(settings)
+    simulated = None if settings.simulate is None else SimulatedReaders(settings.simulate)
+    sources = [*_pcsc(settings, optional=simulated is not None), *([simulated] if simulated is not None else [])]
+    sockets = bind_loopback(settings.port)
     port = sockets[0].getsockname()[1]
-    app = create_app(sources, simulated=simulated, security=_security(options))
-    server = BridgeServer(app, GateRules.for_port(port, token, scopes=scopes))
-    address = f"http://127.0.0.1:{port}"
-    page = f"{address}/#token={token}"
+    sockets += bind_network(settings.network, port)
+    dialects, more = _dialects(settings)
+    access = _access(settings, port, dialects)
+    habits = Habits(auto_read=settings.auto_read, dialect_layout=settings.dialects.layout)
+    app = create_app(sources, simulated=simulated, security=security, habits=habits)
+    server = BridgeServer(app, access, settings.network)
+    access.pairing.on_asked.append(lambda asked: _say_asked(asked.origin, asked.code, asked.name, output))
+    scheme = "https" if settings.network.certificate is not None else "http"
+    address = f"{scheme}://127.0.0.1:{port}"
+    page = f"{address}/#token={_token(settings)}"
     if output.as_json:
-        output.document({"address": address, "page": page})
+        output.document({"address": address, "page": page, "dialects": {r.name: p for p, r in dialects.items()}})
     else:
         output.text(f"cardio 已启动，请在本机浏览器打开 / running; open in this machine's browser:\n\n  {page}\n")
+        for at, rule in dialects.items():
+            output.text(f"兼容接口 dialect {rule.name}: ws://127.0.0.1:{at}")
         output.text("Ctrl-C 结束 / stops it")
-    server.run(sockets=sockets)
+    server.run(sockets=[*sockets, *more])
     return DONE
 
 
-def _scopes(text: str) -> frozenset[Scope]:
-    """Raises: UsageError: there is no such scope."""
-    from cardio.errors import UsageError
-    from service.scopes import Scope
-
-    try:
-        return frozenset(Scope(name.strip()) for name in text.split(","))
-    except ValueError as error:
-        known = ", ".join(Scope)
-        raise UsageError(f"--scopes {text}：应为 {known} 之一或几个", f"--scopes {text}: it takes {known}") from error
+def _say_asked(origin: str, code: str, name: str, output: Output) -> None:
+    """On the console too: a person may confirm there."""
+    output.note(
+        f"网页请求授权 a page asks to be let in: {origin} {name}\n"
+        f"  核对码 code {code[:3]} {code[3:]} → cardio pair approve {code}"
+    )
 
 
-def _security(options: Namespace) -> BridgeSecurity:
-    """What the options and the site's settings say of keys and verdicts.
+def _token_file(settings: BridgeSettings) -> Path:
+    from cardio.bridge import default_token_file
+
+    return settings.token_file or default_token_file()
+
+
+def _token(settings: BridgeSettings) -> str:
+    from service.tokens import load_token
+
+    return load_token(_token_file(settings))
+
+
+def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule]) -> Access:
+    from service.gate.access import Access
+    from service.gate.limits import Rate
+
+    return Access.for_port(
+        port,
+        _token(settings),
+        scopes=settings.scopes,
+        file=settings.grants_file or _token_file(settings).with_name(_GRANTS),
+        trusted=settings.trusted,
+        more_hosts=settings.network.hosts,
+        rate=Rate(settings.limits.requests_per_second, settings.limits.burst),
+        dialects=dialects,
+        scheme="https" if settings.network.certificate is not None else "http",
+    )
+
+
+def _dialects(settings: BridgeSettings) -> tuple[dict[int, DialectRule], list[socket]]:
+    """The dialects that are switched on, by port, and their sockets."""
+    from service.gate.access import DialectRule
+    from service.server import bind_loopback
+
+    wanted = settings.dialects
+    ports = {
+        "json": wanted.json_port if wanted.json_ else None,
+        "decard": wanted.decard_port if wanted.decard else None,
+    }
+    rules: dict[int, DialectRule] = {}
+    sockets = []
+    for name, port in ports.items():
+        if port is not None:
+            bound = bind_loopback(port)
+            rules[bound[0].getsockname()[1]] = DialectRule(name, wanted.programs, wanted.scopes)
+            sockets += bound
+    return rules, sockets
+
+
+def _security(settings: BridgeSettings) -> BridgeSecurity:
+    """What the settings say of keys and verdicts.
 
     Raises:
         ConfigurationError: a file is wrong.
@@ -103,23 +166,25 @@ def _security(options: Namespace) -> BridgeSecurity:
     from cardio.security.settings import SecuritySettings
     from service.security import BridgeSecurity
 
-    settings = SecuritySettings.load()
-    if options.loss_list is not None:
-        LossList.load(options.loss_list)  # a wrong one is told now, and not at the first card
+    keys = SecuritySettings.load()
+    if settings.loss_list is not None:
+        LossList.load(settings.loss_list)  # a wrong one is told now, and not at the first card
     return BridgeSecurity(
-        sam=settings.sam_source(options.sam, find_reader),
-        settings=settings,
-        policy=default_policy() if options.policy is None else Policy.load(options.policy),
-        loss_list_file=options.loss_list,
+        sam=keys.sam_source(settings.sam, find_reader),
+        settings=keys,
+        policy=default_policy() if settings.policy is None else Policy.load(settings.policy),
+        loss_list_file=settings.loss_list,
+        sam_places=tuple(place.strip() for place in (keys.named(settings.sam) or "").split(",")),
+        pad_digits=settings.pin_pad_digits,
     )
 
 
-def _pcsc(options: Namespace, *, optional: bool) -> list[ReaderSource]:
+def _pcsc(settings: BridgeSettings, *, optional: bool) -> list[ReaderSource]:
     """PC/SC as a source, unless it is not wanted, or not there and not needed."""
     from cardio.errors import PcscUnavailableError
     from cardio.readers.pcsc import PcscSource
 
-    if options.no_pcsc:
+    if not settings.pcsc:
         return []
     source = PcscSource()
     if optional:

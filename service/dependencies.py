@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request, Response
 
+from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.security.credentials import Credentials
+from service.desk import Asking, Desk
 from service.desks import Desks
+from service.driver_calls import DriverCalls
 from service.events import EventHub
-from service.gate import CALLER
+from service.gate.access import Access
+from service.gate.layer import CALLER
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
+
+Result = TypeVar("Result")
+CARD_SESSION = "Cardio-Card-Session"
 
 
 def _desks(request: Request) -> Desks:
@@ -26,6 +35,11 @@ def _hub(request: Request) -> EventHub:
 def _security(request: Request) -> BridgeSecurity:
     security: BridgeSecurity = request.app.state.security
     return security
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
 
 
 def _caller(request: Request) -> Caller:
@@ -44,5 +58,67 @@ def needs(scope: Scope) -> Any:
 
 DesksOf = Annotated[Desks, Depends(_desks)]
 SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
+AccessOf = Annotated[Access, Depends(_access)]
 CallerOf = Annotated[Caller, Depends(_caller)]
 HubOf = Annotated[EventHub, Depends(_hub)]
+CardSessionHeader = Annotated[
+    str | None, Header(max_length=64, description="the card that is meant; with another one in, nothing is done")
+]
+LeaseHeader = Annotated[str | None, Header(max_length=64, description="the lease by which the caller has the reader")]
+
+
+class CardCall:
+    """One call to the card in a reader: who makes it, which card it means, by which lease."""
+
+    def __init__(
+        self, desk: Desk, asking: Asking, caller: Caller, security: BridgeSecurity, response: Response
+    ) -> None:
+        self.desk = desk
+        self.asking = asking
+        self.caller = caller
+        self.security = security
+        self._response = response
+
+    def name_card(self, session: str | None) -> dict[str, str]:
+        """Tells the caller which card it was; the header again for answers that are made by hand."""
+        headers = {CARD_SESSION: session} if session is not None else {}
+        self._response.headers.update(headers)
+        return headers
+
+    async def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        *,
+        credentials: Credentials | None = None,
+        repeat: bool = True,
+        seconds: float = WHOLE_CARD_SECONDS,
+    ) -> Result:
+        """As `Desk.do`; without credentials with those that the bridge has for reading."""
+        given = credentials or self.security.for_reading(self.caller.origin)
+        result, session = await self.desk.do(work, self.asking, credentials=given, repeat=repeat, seconds=seconds)
+        self.name_card(session)
+        return result
+
+
+def _card_call(
+    reader: str,
+    desks: DesksOf,
+    caller: CallerOf,
+    security: SecurityOf,
+    response: Response,
+    cardio_card_session: CardSessionHeader = None,
+    cardio_lease: LeaseHeader = None,
+) -> CardCall:
+    asking = Asking(caller.grant, cardio_card_session, cardio_lease)
+    return CardCall(desks.desk(reader), asking, caller, security, response)
+
+
+CallOf = Annotated[CardCall, Depends(_card_call)]
+
+
+def _driver(request: Request) -> DriverCalls:
+    driver: DriverCalls = request.app.state.driver
+    return driver
+
+
+DriverOf = Annotated[DriverCalls, Depends(_driver)]

@@ -7,16 +7,21 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.gate import OPEN_PATHS
+from service.gate.access import HELLO, OPEN_PATHS, PAIRING
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _EVERYWHERE = {
     "400": "the request is malformed",
-    "403": "the page that sends it may not use the service",
+    "403": "the page that sends it may not use the service, or the token does not grant this",
+    "408": "the body did not arrive in time",
+    "413": "the body is larger than 64 KiB",
     "421": "the Host is not this service",
-    "431": "the headers are too large",
+    "429": "too many requests; `retry_after` says how long to wait",
+    "431": "the headers are larger than 8 KiB",
     "500": "the service has failed inside",
 }
+_OPEN = {(HELLO, "get"), (PAIRING, "post"), (f"{PAIRING}/{{request_id}}", "get")}
+"""What any page may ask: these take no token."""
 _TOKEN = {"401": "the token is missing or wrong"}
 
 
@@ -35,7 +40,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             responses = operation["responses"]
             # The framework's own shape of a malformed request is never sent.
             if "HTTPValidationError" in str(responses.get("422")):
@@ -43,7 +48,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
             for response in responses.values():
                 if "Problem" in str(response.get("content")):
                     response["content"] = _PROBLEM
-            needs_token = path not in OPEN_PATHS
+            needs_token = path not in OPEN_PATHS and (path, method) not in _OPEN
             for status, words in (_EVERYWHERE | (_TOKEN if needs_token else {})).items():
                 responses.setdefault(status, {"description": words, "content": _PROBLEM})
             if needs_token:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cardio.identity.loss_list import LossList
@@ -23,16 +23,32 @@ class BridgeSecurity:
     guard: PinGuard = field(default_factory=PinGuard)
     policy: Policy = field(default_factory=default_policy)
     loss_list_file: Path | None = None
+    sam_places: tuple[str, ...] = ()
+    """Where PSAM card and HSM are, as the settings name them."""
+    pad_digits: int = 6
+    """How many digits a PIN has that is entered on the reader's own key pad."""
 
-    def credentials(self, origin: str, pin: Pin | None = None, *, accept_last_try: bool = False) -> Credentials:
-        """What a caller brings to a card: the bridge's SAM, and the PIN that it was given."""
+    def credentials(
+        self, origin: str, pin: Pin | None = None, *, accept_last_try: bool = False, on_pad: bool = False
+    ) -> Credentials:
+        """What a caller brings to a card: the bridge's SAM, and the PIN that it was given, or the key pad for it."""
         return Credentials(
             sam=self.sam,
             pin=pin,
+            pad_digits=self.pad_digits if on_pad else None,
             accept_last_try=accept_last_try,
             origin=origin,
             guard=self.guard,
             settings=self.settings.terminal,
+            laboratory=self.settings.laboratory,
+        )
+
+    def for_steps(self, origin: str) -> Credentials:
+        """For functions in steps: the caller asks an HSM of its own, and no step makes a MAC."""
+        return Credentials(
+            origin=origin,
+            guard=self.guard,
+            settings=replace(self.settings.terminal, mac=False),
             laboratory=self.settings.laboratory,
         )
 

@@ -10,10 +10,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from cardio.errors import ConfigurationError
-from service.app import gated
-from service.gate import HEADER_LIMIT, GateRules
+from service.gate.access import Access
+from service.gate.layer import Gate
+from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
+from service.logs import RequestLog
+from service.settings import Network
 
 _STOP_SECONDS = 1
+_MOST_CONNECTIONS = 256
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
@@ -33,6 +37,11 @@ def bind_loopback(port: int) -> list[socket.socket]:
         except OSError:
             pass
     return sockets
+
+
+def bind_network(network: Network, port: int) -> list[socket.socket]:
+    """Listening sockets on the other addresses that a site has asked for. Raises: ConfigurationError."""
+    return [_bind(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port) for address in network.listen]
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
@@ -56,17 +65,24 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
 class BridgeServer(uvicorn.Server):
     """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
 
-    def __init__(self, app: FastAPI, rules: GateRules) -> None:
+    def __init__(self, app: FastAPI, access: Access, network: Network | None = None) -> None:
+        app.state.access = access
+        certificate, key = (None, None) if network is None else (network.certificate, network.key)
         super().__init__(
             uvicorn.Config(
-                gated(app, rules),
-                log_level="error",
+                Gate(app, access, RequestLog(app.state.metrics)),
+                log_config=None,
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=_STOP_SECONDS,
                 h11_max_incomplete_event_size=HEADER_LIMIT,
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=FRAME_LIMIT,
+                ws_per_message_deflate=False,
                 http="h11",
+                limit_concurrency=_MOST_CONNECTIONS,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
             )
         )
         self._app = app

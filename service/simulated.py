@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cardio.errors import ReaderNotFoundError
+from cardio.errors import NoCardError, ReaderNotFoundError
 from service.answers import PersonaChoice, SimulatorChoices
 from simulators.faults import FAULTS, with_fault
 from simulators.personas import find_persona, personas
@@ -22,14 +22,29 @@ class SimulatedReaders(SoftwareReaders):
         """
         cards = [find_persona(name).card() for name in names or DEFAULT_PERSONAS]
         super().__init__(SoftwareReader(f"Simulated Reader {index:02}", card) for index, card in enumerate(cards))
+        self._upright: dict[str, AnyCard] = {}
+        """Cards that are in upside down, as they were before."""
 
     def insert(self, reader: str, persona: str, fault: str | None) -> None:
         """Puts a fresh card into a reader, with a fault where one is named."""
         card: AnyCard = find_persona(persona).card()
+        self._upright.pop(reader, None)
         self._simulated(reader).insert(with_fault(card, fault) if fault else card)
 
     def remove(self, reader: str) -> None:
         self._simulated(reader).remove()
+        self._upright.pop(reader, None)
+
+    def turn_over(self, reader: str) -> None:
+        """The same card the other way round; its memory stays. Raises: NoCardError: there is none."""
+        slot = self._simulated(reader)
+        card = slot.card
+        if card is None:
+            raise NoCardError()
+        upright = self._upright.pop(reader, None)
+        if upright is None:
+            self._upright[reader] = card
+        slot.insert(with_fault(card, "mute") if upright is None else upright)
 
     def _simulated(self, name: str) -> SoftwareReader:
         found = self.reader(name)

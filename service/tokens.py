@@ -15,12 +15,6 @@ _LEAST_LENGTH = 32
 _MOST_LENGTH = 4096
 
 
-def default_token_file() -> Path:
-    """``$XDG_CONFIG_HOME/cardio/token``, else ``~/.config/cardio/token``."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return config / "cardio" / "token"
-
-
 def load_token(path: Path) -> str:
     """The token in a file, which is made with a fresh one where it is missing.
 

@@ -90,6 +90,11 @@ class SoftwareReader:
         self.event_counter += 1
         self._tell(EventKind.CARD_REMOVED, b"")
 
+    @property
+    def card(self) -> AnyCard | None:
+        """What is in it."""
+        return self._card
+
     def info(self) -> ReaderInfo:
         card = self._card
         status = ReaderStatus.EMPTY if card is None else ReaderStatus.CARD if card.atr else ReaderStatus.MUTE

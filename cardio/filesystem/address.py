@@ -23,6 +23,7 @@ from cardio.filesystem.text import join_split_text, text_across
 INNER = "^"
 """Between values that stand inside one item or record."""
 _ENVIRONMENT = "SSSE"
+_ILLEGAL = -23
 _SYNONYMS = {"SSSE": _ENVIRONMENT, "3F00": _ENVIRONMENT, "MF": _ENVIRONMENT, "DDF1": _ENVIRONMENT}
 _FILE = re.compile(r"(SSSE|3F00|MF|DDF1|DF[0-9A-F]{2})/?(EF[0-9A-F]{2})(?::([0-9]{1,3}))?")
 _ITEM = re.compile(r"([0-9A-F]{2})(?::([0-9]{1,3}))?")
@@ -104,6 +105,50 @@ def answer(address: Address, readings: Mapping[str, FileReading]) -> str:
         FileUnreadableError: what is asked for is damaged.
     """
     return "".join(_part(part, readings[part.file]) for part in address.parts)
+
+
+def values_at(address: Address, text: str) -> list[tuple[str, dict[str, str] | bytes]]:
+    """What a caller passes to be written, by file: by tag, or the bytes of a file that is written as a whole.
+
+    The text has the address's shape, with values in place of tags (``SSSEEF05|20260520|$``).
+
+    Raises:
+        UsageError: −23, it has another shape than the address.
+    """
+    body = text.strip()
+    parts = body[:-1].split("$") if body.endswith("$") else []
+    if len(parts) != len(address.parts):
+        raise _other_shape()
+    return [(part.file, _values_of(part, given)) for part, given in zip(address.parts, parts, strict=True)]
+
+
+def _values_of(part: FileAddress, given: str) -> dict[str, str] | bytes:
+    name, *values = given.strip().removesuffix("|").split("|")
+    if file_path(name.split(":")[0]) != part.file:
+        raise _other_shape()
+    if not part.items or (len(part.items) == 1 == len(values) and _is_whole(part)):
+        # A file of one item needs no tag: it is written as a whole, in hex.
+        try:
+            return bytes.fromhex(values[0]) if len(values) == 1 else b""
+        except ValueError:
+            raise _other_shape() from None
+    if len(values) != len(part.items):
+        raise _other_shape()
+    named = zip(part.items, values, strict=True)
+    return {f"{item.tag:02X}" + (f"[{item.occurrence}]" if item.occurrence > 1 else ""): value for item, value in named}
+
+
+def _is_whole(part: FileAddress) -> bool:
+    known = layout_of(DEFAULT_GENERATION).file(part.file)
+    return known is not None and known.structure is Structure.TRANSPARENT
+
+
+def _other_shape() -> UsageError:
+    return UsageError(
+        "写入数据与文件地址的形式不符",
+        "what is to be written has another shape than the address",
+        driver_code=_ILLEGAL,
+    )
 
 
 def _part(part: FileAddress, reading: FileReading) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cardio.apdu.channel import Plan
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import FamilyManners
@@ -20,6 +22,7 @@ def read_card(
     t1: bool = False,
     layouts: LayoutChoice = NATIONAL,
     opener: Opener | None = None,
+    on_basic: Callable[[CardContents], None] | None = None,
 ) -> Plan[CardContents]:
     """Reads who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
 
@@ -29,6 +32,7 @@ def read_card(
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         layouts: the layouts to choose from.
         opener: presents PINs and keys where a file is closed.
+        on_basic: told as soon as EF05 and EF06 are there, before the files of DF01 are asked for.
 
     Raises:
         NotASocialSecurityCardError: there is no social security environment on the card.
@@ -55,6 +59,8 @@ def read_card(
             manners.algorithms[layout.generation] = environment.named or layout.algorithm
         contents.algorithm = manners.algorithms[layout.generation]
     if supplement:
+        if on_basic is not None:
+            on_basic(contents)
         for path in SUPPLEMENT:
             yield from visit.read(path, remembered=True)
     return contents

@@ -1,6 +1,6 @@
 """A site's settings for keys: which SAM, and how it differs. One TOML file, ``~/.config/cardio/security.toml``::
 
-sam = "psam:Slot 2"            # soft:/path/keys.toml, psam:READER, hsm:https://…
+sam = "psam:Slot 2"            # soft:/path/keys.toml, psam:READER, hsm:https://…; several with commas
 laboratory = false             # test keys may meet real cards
 mac = true                     # writes carry a MAC
 mac_start = "zero"             # or "challenge": the initial value of a MAC
@@ -34,6 +34,7 @@ from cardio.private_file import read_private
 from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
 from cardio.security.errors import NoSamError, SamFailedError
+from cardio.security.fallback import FallbackSource
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
 from cardio.security.psam import PsamCard, PsamSettings
@@ -108,18 +109,26 @@ class SecuritySettings(_Table):
     def terminal(self) -> TerminalSettings:
         return TerminalSettings(mac_start=self.mac_start, mac=self.mac)
 
+    def named(self, named: str | None) -> str | None:
+        """What is named as SAM: by the caller, by ``$CARDIO_SAM``, or by the file."""
+        return named or os.environ.get(SAM_VARIABLE) or self.sam
+
     def sam_source(self, named: str | None, find_reader: FindReader) -> SamSource | None:
         """The SAM that is named: by the caller, by ``$CARDIO_SAM``, or by the file; None where none is.
 
         Args: ``soft:FILE``, ``psam:READER`` or ``hsm:URL``; other kinds come by the entry points ``cardio.sams``.
+            Several with commas between them stand in for each other: ``psam:Slot 2,hsm:https://…``.
 
         Raises:
             UsageError: there is no such kind.
             ConfigurationError: the key file or the address is wrong.
         """
-        wanted = named or os.environ.get(SAM_VARIABLE) or self.sam
+        wanted = self.named(named)
         if not wanted:
             return None
+        if "," in wanted:
+            named_one_by_one = [self.sam_source(one.strip(), find_reader) for one in wanted.split(",")]
+            return FallbackSource([one for one in named_one_by_one if one is not None])
         kind, colon, place = wanted.partition(":")
         makers: dict[str, Callable[[str], SamSource]] = {
             "soft": lambda place: _Ready(SoftSam.load(Path(place).expanduser())),

@@ -1,42 +1,110 @@
-"""The event stream (Server-Sent Events): what is there, then every change."""
+"""The events, as a stream (Server-Sent Events) and over a WebSocket: what is there, then every change."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import Field
 
-from service.dependencies import DesksOf, HubOf
-from service.events import EventHub, NumberedEvent
+from cardio.errors import CardioError
+from cardio.model import Answer
+from service.dependencies import AccessOf, CallerOf, DesksOf, HubOf, needs
+from service.desks import Desks
+from service.events import RESYNC, STATE, TYPE_PREFIX, EventHub
+from service.gate import tickets
+from service.gate.access import PROTOCOL
+from service.gate.layer import CALLER
+from service.scopes import Caller, Scope
 
 router = APIRouter(prefix="/v1", tags=["events"])
-STATE, RESYNC = "state", "resync"
+_NAME_LIMIT = 64
+_RESYNC_CLOSE, _NO_SCOPE_CLOSE = 4408, 4403
 
 
-def _event(hub: EventHub, numbered: NumberedEvent) -> ServerSentEvent:
-    event = numbered.event
-    return ServerSentEvent(id=hub.name_of(numbered.number), event=event.kind.value, data=event.model_dump(mode="json"))
+class Ticket(Answer):
+    ticket: str = Field(description="as WebSocket sub-protocol `ticket.TICKET`, beside `cardio.v1`; counts once")
+    expires_in: int = Field(description="seconds")
 
 
-@router.get("/events", response_class=EventSourceResponse)
+async def _payloads(desks: Desks, hub: EventHub, after: str | None, *, readings: bool) -> AsyncIterator[dict[str, Any]]:
+    """`state`, or what was missed; then every change; `resync` when the client was too slow or the service stops."""
+    # Subscribed before the state is taken: nothing is lost in between.
+    with hub.subscription() as events:
+        missed = hub.missed_since(after) if after else None
+        if missed is None:
+            yield hub.document(STATE, desks.listing().model_dump(mode="json"))
+        else:
+            for event in missed:
+                yield hub.payload(event, readings=readings)
+        async for event in events:
+            yield hub.payload(event, readings=readings)
+    yield hub.document(RESYNC, {})
+
+
+@router.get("/events", response_class=EventSourceResponse, dependencies=[needs(Scope.BASIC)])
 async def stream_events(
-    desks: DesksOf, hub: HubOf, last_event_id: Annotated[str | None, Header(max_length=64)] = None
+    desks: DesksOf,
+    hub: HubOf,
+    last_event_id: Annotated[str | None, Header(max_length=_NAME_LIMIT)] = None,
+    readings: Annotated[bool, Query(description="with what was read, while the card is in")] = False,
 ) -> AsyncIterator[ServerSentEvent]:
     """Begins with `state` (all readers), or with what was missed since `Last-Event-ID`.
 
-    A client that was too slow gets `resync` and the end of the stream: it connects again.
+    Each event is a CloudEvents 1.0 object. A client that was too slow gets `resync` and the end of the stream: it
+    connects again.
     """
-    # Subscribed before the state is taken: nothing is lost in between.
-    with hub.subscription() as events:
-        missed = hub.missed_since(last_event_id) if last_event_id else None
-        if missed is None:
-            state = desks.listing().model_dump(mode="json")
-            yield ServerSentEvent(id=hub.name_of(hub.last_number), event=STATE, data=state)
-        else:
-            for numbered in missed:
-                yield _event(hub, numbered)
-        async for numbered in events:
-            yield _event(hub, numbered)
-    yield ServerSentEvent(event=RESYNC, data={})
+    async for payload in _payloads(desks, hub, last_event_id, readings=readings):
+        kind = payload["type"].removeprefix(TYPE_PREFIX)
+        yield ServerSentEvent(id=None if kind == RESYNC else payload["id"], event=kind, data=payload)
+
+
+@router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])
+async def issue_ticket(access: AccessOf, caller: CallerOf) -> Ticket:
+    """A ticket for one WebSocket: browsers cannot send a token with one."""
+    return Ticket(ticket=access.tickets.issue(caller.grant, caller.origin), expires_in=int(tickets.SECONDS))
+
+
+@router.websocket("/ws")
+async def socket_events(
+    socket: WebSocket,
+    after: Annotated[str | None, Query(max_length=_NAME_LIMIT)] = None,
+    readings: Annotated[bool, Query()] = False,
+) -> None:
+    """The same events over a WebSocket. What the client sends is read and left alone."""
+    caller: Caller = getattr(socket.state, CALLER)
+    await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
+    try:
+        caller.require(Scope.BASIC)
+    except CardioError:
+        await socket.close(_NO_SCOPE_CLOSE, "no-scope")
+        return
+    state = socket.app.state
+    sending = asyncio.ensure_future(_send_events(socket, state.desks, state.hub, after, readings=readings))
+    listening = asyncio.ensure_future(_until_gone(socket))
+    try:
+        await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, listening):
+            task.cancel()
+        for task in (sending, listening):
+            with suppress(asyncio.CancelledError, Exception):  # the line has gone, whatever it says of it
+                await task
+
+
+async def _send_events(socket: WebSocket, desks: Desks, hub: EventHub, after: str | None, *, readings: bool) -> None:
+    async for payload in _payloads(desks, hub, after, readings=readings):
+        await socket.send_json(payload)
+    await socket.close(_RESYNC_CLOSE, RESYNC)
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    with suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive()
+            if socket.client_state.name == "DISCONNECTED":
+                return

@@ -10,7 +10,7 @@ from pydantic import Field
 from cardio.card import SocialSecurityCard
 from cardio.file_model import CardTree, FileContent, FileWritten, Report
 from cardio.model import Answer, Problem
-from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
+from service.dependencies import CallOf, needs
 from service.routes.readers import CARD_PROBLEMS
 from service.scopes import Scope
 
@@ -34,62 +34,48 @@ class ItemsToWrite(Answer):
 
 
 @router.get("/{reader:path}/card/files", responses=CARD_PROBLEMS)
-async def list_files(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> CardTree:
+async def list_files(call: CallOf) -> CardTree:
     """Every application and file of the card's layout: what opens it, and whether it can be read now."""
-    return await desks.desk(reader).do(lambda card: card.tree(), credentials=security.for_reading(caller.origin))
+    return await call.do(lambda card: card.tree())
 
 
 @router.get("/{reader:path}/card/files/{application}/{file}", responses=CARD_PROBLEMS)
-async def read_file(
-    reader: str, application: Application, file: File, desks: DesksOf, security: SecurityOf, caller: CallerOf
-) -> FileContent:
+async def read_file(application: Application, file: File, call: CallOf) -> FileContent:
     """One file, decoded beside raw; why it could not be read is in `unread`."""
-    return await desks.desk(reader).do(
-        lambda card: card.file(f"{application}/{file}"), credentials=security.for_reading(caller.origin)
-    )
+    return await call.do(lambda card: card.file(f"{application}/{file}"))
 
 
 @router.post(
     "/{reader:path}/card/files/{application}/{file}", responses=CARD_PROBLEMS, dependencies=[needs(Scope.WRITE)]
 )
-async def write_file(
-    reader: str,
-    application: Application,
-    file: File,
-    asked: ItemsToWrite,
-    desks: DesksOf,
-    security: SecurityOf,
-    caller: CallerOf,
-) -> FileWritten:
+async def write_file(application: Application, file: File, asked: ItemsToWrite, call: CallOf) -> FileWritten:
     """Writes items of a file with the keys of the bridge's SAM, and reads them back. Never done twice by itself."""
 
     def work(card: SocialSecurityCard) -> FileWritten:
         change = card.prepare(f"{application}/{file}", asked.values)
         return change.shown(done=False) if asked.prepare_only else card.write(change)
 
-    return await desks.desk(reader).do(work, credentials=security.credentials(caller.origin), repeat=False)
+    return await call.do(work, credentials=call.security.credentials(call.caller.origin), repeat=False)
 
 
 @router.get("/{reader:path}/card/photo", responses=_PHOTO_ANSWERS, response_class=Response)
-async def read_photo(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> Response:
+async def read_photo(call: CallOf) -> Response:
     """The holder's photo, as it stands on the card."""
-    photo = await desks.desk(reader).do(lambda card: card.photo(), credentials=security.for_reading(caller.origin))
+    photo, session = await call.desk.do(
+        lambda card: card.photo(), call.asking, credentials=call.security.for_reading(call.caller.origin)
+    )
     # A picture has no place for words: what is to be said of it stands in a header, by its codes.
     warnings = {"Cardio-Warnings": ",".join(one.code for one in photo.warnings)} if photo.warnings else {}
-    return Response(photo.data, media_type=photo.media_type, headers=warnings)
+    return Response(photo.data, media_type=photo.media_type, headers=warnings | call.name_card(session))
 
 
 @router.get("/{reader:path}/card/insurance", responses=CARD_PROBLEMS)
-async def read_insurance(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> Report:
+async def read_insurance(call: CallOf) -> Report:
     """Pension, unemployment, medical, work injury and maternity insurance, vouchers and totals."""
-    return await desks.desk(reader).do(
-        lambda card: card.report("insurance"), credentials=security.for_reading(caller.origin)
-    )
+    return await call.do(lambda card: card.report("insurance"))
 
 
 @router.get("/{reader:path}/card/employment", responses=CARD_PROBLEMS)
-async def read_employment(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> Report:
+async def read_employment(call: CallOf) -> Report:
     """Employment and unemployment registration, qualifications and support."""
-    return await desks.desk(reader).do(
-        lambda card: card.report("employment"), credentials=security.for_reading(caller.origin)
-    )
+    return await call.do(lambda card: card.report("employment"))

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 from cardio.card import SocialSecurityCard
 from cardio.model import Answer, Problem
 from cardio.security.pin import Pin
-from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
+from service.dependencies import CallOf, needs
 from service.routes.readers import CARD_PROBLEMS
 from service.scopes import Scope
 
@@ -41,55 +41,51 @@ class PinReloaded(Answer):
 
 
 @router.get("/{reader:path}/card/pin", responses=_PIN_PROBLEMS)
-async def pin_status(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> PinTries:
+async def pin_status(call: CallOf) -> PinTries:
     """How many tries are left; it costs none."""
-    credentials = security.credentials(caller.origin)
-    return PinTries(tries_left=await desks.desk(reader).do(lambda card: card.pin_tries(), credentials=credentials))
+    credentials = call.security.credentials(call.caller.origin)
+    return PinTries(tries_left=await call.do(lambda card: card.pin_tries(), credentials=credentials))
 
 
 @router.post("/{reader:path}/card/pin/verify", responses=_PIN_PROBLEMS)
-async def verify_pin(reader: str, given: PinGiven, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> PinTries:
+async def verify_pin(given: PinGiven, call: CallOf) -> PinTries:
     """Has the card check the holder's PIN. It is sent once, whatever happens."""
-    credentials = security.credentials(caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
+    credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
     def work(card: SocialSecurityCard) -> int | None:
         card.verify_pin()
         return card.pin_tries()
 
-    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/change", responses=_PIN_PROBLEMS)
-async def change_pin(
-    reader: str, given: PinChanged, desks: DesksOf, security: SecurityOf, caller: CallerOf
-) -> PinTries:
+async def change_pin(given: PinChanged, call: CallOf) -> PinTries:
     """Replaces the holder's PIN by another."""
     new = _pin(given.new_pin)
-    credentials = security.credentials(caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
+    credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
     def work(card: SocialSecurityCard) -> int | None:
         card.change_pin(new)
         return card.pin_tries()
 
-    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/unblock", responses=_PIN_PROBLEMS)
-async def unblock_pin(reader: str, desks: DesksOf, security: SecurityOf, caller: CallerOf) -> PinTries:
+async def unblock_pin(call: CallOf) -> PinTries:
     """Restores the tries with the authority's key; the PIN stays."""
 
     def work(card: SocialSecurityCard) -> int | None:
         card.unblock_pin()
         return card.pin_tries()
 
-    credentials = security.credentials(caller.origin)
-    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+    credentials = call.security.credentials(call.caller.origin)
+    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/reload", responses=_PIN_PROBLEMS)
-async def reload_pin(
-    reader: str, given: PinReloaded, desks: DesksOf, security: SecurityOf, caller: CallerOf
-) -> PinTries:
+async def reload_pin(given: PinReloaded, call: CallOf) -> PinTries:
     """Sets a new PIN with the authority's key."""
     new = _pin(given.new_pin)
 
@@ -97,8 +93,8 @@ async def reload_pin(
         card.reload_pin(new)
         return card.pin_tries()
 
-    credentials = security.credentials(caller.origin)
-    return PinTries(tries_left=await desks.desk(reader).do(work, credentials=credentials, repeat=False))
+    credentials = call.security.credentials(call.caller.origin)
+    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
 
 
 def _pin(given: SecretStr) -> Pin:

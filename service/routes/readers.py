@@ -7,19 +7,22 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from cardio.model import CardReading, Problem
+from cardio.nhsa import Nhsa1101, nhsa_1101
 from service.answers import ReaderList
-from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
+from service.dependencies import CallOf, DesksOf, needs
 from service.scopes import Scope
 
 router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(Scope.BASIC)])
 
 CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "no such reader, or no card in it"},
-    409: {"model": Problem, "description": "the reader is busy, or the card was pulled or reset"},
+    409: {"model": Problem, "description": "the reader is busy or leased, or the card was pulled, reset or changed"},
     422: {"model": Problem, "description": "not a social security card, or a blocked or forged one"},
+    429: {"model": Problem, "description": "too many wait at the reader; `retry_after` says how long"},
+    501: {"model": Problem, "description": "this is not supported"},
     502: {"model": Problem, "description": "the card is mute, refuses, or makes no sense"},
-    503: {"model": Problem, "description": "PC/SC does not run, or the reader has gone"},
-    504: {"model": Problem, "description": "the card did not answer in time"},
+    503: {"model": Problem, "description": "PC/SC does not run, the reader has gone, or the keys are not to be had"},
+    504: {"model": Problem, "description": "the card, or the HSM, did not answer in time"},
 }
 
 
@@ -31,13 +34,26 @@ async def list_readers(desks: DesksOf) -> ReaderList:
 
 @router.get("/{reader:path}/card", responses=CARD_PROBLEMS)
 async def read_card(
-    reader: str,
-    desks: DesksOf,
-    security: SecurityOf,
-    caller: CallerOf,
+    call: CallOf,
     supplement: Annotated[
         bool, Query(description="also ask for residence, registration and nationality (DF01)")
     ] = True,
 ) -> CardReading:
-    """Who the card in a reader belongs to, with the card's own data."""
-    return await desks.desk(reader).read(supplement=supplement, credentials=security.for_reading(caller.origin))
+    """Who the card in a reader belongs to, with the card's own data.
+
+    The basic information is told to event streams before the supplement is read.
+    """
+    return await _read(call, supplement=supplement)
+
+
+@router.get("/{reader:path}/card/nhsa-1101", responses=CARD_PROBLEMS)
+async def read_for_nhsa(call: CallOf) -> Nhsa1101:
+    """The fields of NHSA transaction 1101 (人员信息获取) that come from the card, ready to post."""
+    return nhsa_1101(await _read(call, supplement=False))
+
+
+async def _read(call: CallOf, *, supplement: bool) -> CardReading:
+    credentials = call.security.for_reading(call.caller.origin)
+    reading, session = await call.desk.read(call.asking, supplement=supplement, credentials=credentials)
+    call.name_card(session)
+    return reading

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from cardio.model import Answer, Problem
 from service.answers import SimulatorChoices
+from service.dependencies import needs
+from service.scopes import Scope
 from service.simulated import SimulatedReaders
 
 
@@ -19,7 +21,7 @@ class SimulatedCard(Answer):
 
 def simulator_router(readers: SimulatedReaders) -> APIRouter:
     """The routes for these readers."""
-    router = APIRouter(prefix="/v1/simulator", tags=["simulator"])
+    router = APIRouter(prefix="/v1/simulator", tags=["simulator"], dependencies=[needs(Scope.APDU)])
 
     @router.get("")
     async def choices() -> SimulatorChoices:
@@ -37,5 +39,10 @@ def simulator_router(readers: SimulatedReaders) -> APIRouter:
     async def remove(reader: str) -> None:
         """Pulls the card; in the middle of a reading it is a card that was pulled too early."""
         readers.remove(reader)
+
+    @router.post("/readers/{reader}/turn-over", status_code=204, responses=not_found)
+    async def turn_over(reader: str) -> None:
+        """Takes the card out and puts it in the other way round: upside down it is mute."""
+        readers.turn_over(reader)
 
     return router

@@ -11,7 +11,7 @@ from cardio.identity.card_proofs import identify
 from cardio.identity.model import Verdict
 from cardio.model import Answer
 from cardio.security.pin import Pin
-from service.dependencies import CallerOf, DesksOf, SecurityOf, needs
+from service.dependencies import CallOf, needs
 from service.routes.pin import Digits
 from service.routes.readers import CARD_PROBLEMS
 from service.scopes import Scope
@@ -25,16 +25,14 @@ class VerificationAsked(Answer):
 
 
 @router.post("/{reader:path}/card/verification", responses=CARD_PROBLEMS)
-async def verify_card(
-    reader: str, asked: VerificationAsked, desks: DesksOf, security: SecurityOf, caller: CallerOf
-) -> Verdict:
+async def verify_card(asked: VerificationAsked, call: CallOf) -> Verdict:
     """Every check by itself (passed, failed, or not done and why), and one verdict by the site's policy."""
     pin = None
     if asked.pin is not None:
-        caller.require(Scope.PIN)
+        call.caller.require(Scope.PIN)
         pin = Pin(asked.pin.get_secret_value())
-    credentials = security.credentials(caller.origin, pin, accept_last_try=asked.accept_last_try)
-    loss_list, now = security.loss_list(), datetime.now(UTC).astimezone()
-    return await desks.desk(reader).do(
-        lambda card: identify(card, security.policy, loss_list, now), credentials=credentials, repeat=pin is None
+    credentials = call.security.credentials(call.caller.origin, pin, accept_last_try=asked.accept_last_try)
+    loss_list, now = call.security.loss_list(), datetime.now(UTC).astimezone()
+    return await call.do(
+        lambda card: identify(card, call.security.policy, loss_list, now), credentials=credentials, repeat=pin is None
     )

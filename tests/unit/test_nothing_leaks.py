@@ -30,7 +30,7 @@ from cardio.security.credentials import Credentials
 from cardio.security.pin import Pin
 from cardio.security.soft import SoftSam
 from service.app import create_app
-from service.gate import GateRules
+from service.gate.access import Access
 from service.scopes import Scope
 from service.security import BridgeSecurity
 from service.server import BridgeServer, bind_loopback
@@ -214,7 +214,7 @@ def test_in_no_refusal_or_log_of_the_bridge(keys: Path, log: io.StringIO) -> Non
     )
     sockets = bind_loopback(0)
     port = sockets[0].getsockname()[1]
-    server = BridgeServer(app, GateRules.for_port(port, "T" * 43, scopes=frozenset(Scope)))
+    server = BridgeServer(app, Access.for_port(port, "T" * 43, scopes=frozenset(Scope)))
     thread = threading.Thread(target=lambda: server.run(sockets=sockets), daemon=True)
     thread.start()
     wait_until(lambda: server.started, "the bridge has started")

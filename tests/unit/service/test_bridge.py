@@ -17,7 +17,7 @@ import pytest
 from cardio.errors import ConfigurationError
 from cardio.filesystem.manners import MannersStore
 from service.app import create_app
-from service.gate import GateRules
+from service.gate.access import Access
 from service.server import BridgeServer, bind_loopback
 from service.simulated import SimulatedReaders
 from service.tokens import load_token
@@ -32,7 +32,7 @@ class Bridge:
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
         self.app = create_app([self.readers], manners=MannersStore(None), simulated=self.readers)
-        self.server = BridgeServer(self.app, GateRules.for_port(port, TOKEN))
+        self.server = BridgeServer(self.app, Access.for_port(port, TOKEN))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()
         wait_until(lambda: self.server.started, "the bridge has started")
@@ -133,7 +133,7 @@ class Stream:
         frame: dict[str, str] = {}
         for line in self._lines:
             if not line and "event" in frame:
-                return frame["event"], frame.get("id", ""), json.loads(frame["data"])
+                return frame["event"], frame.get("id", ""), json.loads(frame["data"])["data"]
             if line and not line.startswith(":"):
                 name, _, value = line.partition(": ")
                 frame[name] = value
@@ -179,7 +179,7 @@ def test_a_slow_card_holds_up_nobody_else(bridge: Bridge) -> None:
     slow.join(10)
 
 
-def test_more_than_four_waiting_are_told_that_the_reader_is_busy(bridge: Bridge) -> None:
+def test_more_than_four_waiting_are_told_to_come_again(bridge: Bridge) -> None:
     bridge.readers.insert(FIRST, "adult", "slow")
     codes: list[int] = []
     threads = [
@@ -188,11 +188,13 @@ def test_more_than_four_waiting_are_told_that_the_reader_is_busy(bridge: Bridge)
     ]
     for thread in threads:
         thread.start()
-    wait_until(lambda: codes.count(409) == 2, "two are turned away at once", 2.5)
+    wait_until(lambda: codes.count(429) == 2, "two are turned away at once", 2.5)
+    turned_away = bridge.client.get(f"/v1/readers/{FIRST}/card")
+    assert turned_away.json()["code"] == "queue-full" and int(turned_away.headers["retry-after"]) > 0
     bridge.readers.remove(FIRST)
     for thread in threads:
         thread.join(20)
-    assert codes.count(409) >= 2 and len(codes) == 6
+    assert codes.count(429) == 2 and len(codes) == 6
 
 
 def test_the_time_of_a_reading_includes_its_waiting(bridge: Bridge) -> None:
@@ -274,9 +276,13 @@ def test_the_description_names_every_address(bridge: Bridge) -> None:
     assert described["openapi"].startswith("3.1")
     assert {"/livez", "/readyz", "/v1/readers", "/v1/readers/{reader}/card", "/v1/events"} <= described["paths"].keys()
     assert "CardReading" in described["components"]["schemas"]
+    open_to_all = {"/v1/hello", "/v1/pairing", "/v1/pairing/{request_id}"}
     for path, operations in described["paths"].items():
         for operation in operations.values():
-            assert ("401" in operation["responses"]) == path.startswith("/v1/") == ("security" in operation)
+            needs_token = (path.startswith("/v1/") and path not in open_to_all) or path == "/metrics"
+            needs_token = needs_token or (path == "/v1/pairing" and operation is operations.get("get"))
+            assert needs_token == ("security" in operation)
+            assert "401" in operation["responses"] or not needs_token
             assert "HTTPValidationError" not in str(operation["responses"])
     assert bridge.client.head("/livez").status_code == 200
 

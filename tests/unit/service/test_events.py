@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
-from cardio.model import EventKind, ReaderEvent
 from service.events import KEPT, EventHub
 
 
-def event(number: int = 0) -> ReaderEvent:
-    return ReaderEvent(
-        kind=EventKind.CARD_INSERTED, reader="r", simulated=True, event_counter=number, time=datetime.now(UTC)
-    )
+def publish(hub: EventHub, number: int = 0) -> None:
+    hub.publish("card-inserted", {"reader": "r", "event_counter": number}, subject="r")
 
 
 def test_events_reach_everyone_in_order_and_end_when_the_hub_closes() -> None:
@@ -21,7 +17,7 @@ def test_events_reach_everyone_in_order_and_end_when_the_hub_closes() -> None:
         readers = [asyncio.create_task(numbers(hub)) for _ in range(2)]
         await asyncio.sleep(0)
         for number in range(3):
-            hub.publish(event(number))
+            publish(hub, number)
             await asyncio.sleep(0)
         hub.close()
         got = await asyncio.gather(*readers)
@@ -40,7 +36,7 @@ def test_who_was_away_gets_what_was_missed_while_it_is_kept() -> None:
     assert hub.missed_since(hub.name_of(0)) == []
     assert hub.missed_since(hub.name_of(1)) is None
     for number in range(KEPT + 10):
-        hub.publish(event(number))
+        publish(hub, number)
     assert [one.number for one in hub.missed_since(hub.name_of(KEPT + 8)) or []] == [KEPT + 9, KEPT + 10]
     assert hub.missed_since(hub.name_of(KEPT + 10)) == []
     assert len(hub.missed_since(hub.name_of(10)) or []) == KEPT
@@ -51,8 +47,8 @@ def test_who_was_away_gets_what_was_missed_while_it_is_kept() -> None:
 def test_the_number_of_another_run_means_nothing() -> None:
     before, after = EventHub(), EventHub()
     for number in range(9):
-        before.publish(event(number))
-        after.publish(event(number))
+        publish(before, number)
+        publish(after, number)
     assert after.missed_since(before.name_of(5)) is None
     for name in ("5", "-5", f"{after.name_of(5)}x", after.name_of(5)[:-1] + "9" * 5000, ""):
         assert after.missed_since(name) is None
@@ -63,7 +59,7 @@ def test_a_client_that_never_reads_is_dropped_and_the_others_go_on() -> None:
         hub = EventHub()
         with hub.subscription() as slow, hub.subscription() as quick:
             for number in range(1000):
-                hub.publish(event(number))
+                publish(hub, number)
                 assert (await anext(quick)).number == number + 1
             assert [one async for one in slow] == []
         assert hub.subscribers == 0

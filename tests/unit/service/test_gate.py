@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cardio.filesystem.manners import MannersStore
 from service.app import create_app
-from service.gate import GateError, GateRules
+from service.errors import GateError
+from service.gate.access import Access
 from service.server import BridgeServer, bind_loopback
 from simulators.personas import find_persona
 from simulators.reader import SoftwareReader, SoftwareReaders
@@ -38,7 +39,7 @@ class Bridge:
         self.sockets = bind_loopback(0)
         self.port = self.sockets[0].getsockname()[1]
         self.app = create_app([SoftwareReaders([self.reader])], manners=MannersStore(None))
-        self.server = BridgeServer(self.app, GateRules.for_port(self.port, TOKEN))
+        self.server = BridgeServer(self.app, Access.for_port(self.port, TOKEN))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=self.sockets), daemon=True)
         self.thread.start()
         wait_until(lambda: self.server.started, "the bridge has started")
@@ -153,13 +154,15 @@ def test_any_other_origin_is_refused_even_with_the_token(bridge: Bridge, origin:
 
 @given(st.text(st.characters(max_codepoint=0xFF, min_codepoint=0x20), max_size=30))
 def test_no_neighbour_of_our_origin_is_ours(addition: str) -> None:
-    rules = GateRules.for_port(12340, TOKEN)
+    rules = Access.for_port(12340, TOKEN)
     for origin in (f"http://127.0.0.1:12340{addition}", f"{addition}http://127.0.0.1:12340", addition):
-        if origin in rules.origins:
+        if origin in rules.own_origins:
             continue
         scope = {
             "type": "http",
             "path": "/livez",
+            "method": "GET",
+            "server": ("127.0.0.1", 12340),
             "raw_path": b"/livez",
             "headers": [(b"host", b"127.0.0.1:12340"), (b"origin", origin.encode("latin-1"))],
         }
@@ -220,7 +223,7 @@ def test_a_websocket_is_refused_before_it_is_accepted(bridge: Bridge) -> None:
 
 
 def test_what_is_open_says_nothing_of_anybody(bridge: Bridge) -> None:
-    for path in ("/", "/livez", "/readyz", "/openapi.json", "/static/app.js"):
+    for path in ("/", "/livez", "/readyz", "/openapi.json", "/static/words.js"):
         status, text = bridge.ask(f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{bridge.port}")
         assert status == 200
         assert "content-security-policy: default-src 'none'" in text and TOKEN not in text

@@ -15,7 +15,7 @@ from cardio.filesystem.manners import MannersStore
 from cardio.identity.policy import default_policy
 from cardio.security.soft import SoftSam
 from service.app import create_app
-from service.gate import GateRules
+from service.gate.access import Access
 from service.scopes import DEFAULT_SCOPES, Scope
 from service.security import BridgeSecurity
 from service.server import BridgeServer, bind_loopback
@@ -47,7 +47,7 @@ class Bridge:
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
         app = create_app([self.readers], manners=MannersStore(None), security=security)
-        self.server = BridgeServer(app, GateRules.for_port(port, TOKEN, scopes=scopes))
+        self.server = BridgeServer(app, Access.for_port(port, TOKEN, scopes=scopes))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()
         wait_until(lambda: self.server.started, "the bridge has started")

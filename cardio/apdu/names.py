@@ -1,0 +1,36 @@
+"""What commands are called (ISO/IEC 7816-4 §5.4.2; PBOC and LD/T 32.5 for the others), by their INS byte."""
+
+from __future__ import annotations
+
+from cardio.apdu.status_word import Meaning
+
+_NAMES: dict[int, Meaning] = {
+    0x20: Meaning("校验个人密码", "VERIFY"),
+    0x24: Meaning("修改或重装个人密码", "CHANGE REFERENCE DATA"),
+    0x2A: Meaning("执行安全操作", "PERFORM SECURITY OPERATION"),
+    0x22: Meaning("管理安全环境", "MANAGE SECURITY ENVIRONMENT"),
+    0x50: Meaning("初始化交易", "INITIALIZE TRANSACTION"),
+    0x52: Meaning("圈存", "CREDIT"),
+    0x54: Meaning("消费", "DEBIT"),
+    0x5A: Meaning("取交易认证", "GET TRANSACTION PROOF"),
+    0x5C: Meaning("读余额", "GET BALANCE"),
+    0x5E: Meaning("修改个人密码", "CHANGE PIN"),
+    0x82: Meaning("外部认证", "EXTERNAL AUTHENTICATE"),
+    0x84: Meaning("取随机数", "GET CHALLENGE"),
+    0x88: Meaning("内部认证", "INTERNAL AUTHENTICATE"),
+    0xA4: Meaning("选择文件", "SELECT"),
+    0xB0: Meaning("读二进制", "READ BINARY"),
+    0xB2: Meaning("读记录", "READ RECORD"),
+    0xC0: Meaning("取响应", "GET RESPONSE"),
+    0xCA: Meaning("取数据", "GET DATA"),
+    0xD4: Meaning("重装密码", "RELOAD PIN"),
+    0xD6: Meaning("写二进制", "UPDATE BINARY"),
+    0xDC: Meaning("写记录", "UPDATE RECORD"),
+    0xE2: Meaning("追加记录", "APPEND RECORD"),
+}
+
+
+def command_name(command: bytes) -> Meaning:
+    """What a command is called; any bytes are answered."""
+    known = _NAMES.get(command[1]) if len(command) > 1 else None
+    return known or Meaning("未知命令", "unknown command")

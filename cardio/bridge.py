@@ -1,0 +1,235 @@
+"""A client of the bridge on this machine, for programs: finds it, has it prove itself, and asks it.
+
+The bridge may hold a reader for itself, or have readers that this program has not; then ask the bridge.
+Needs httpx (``pip install cardio[service]``).
+
+>>> with BridgeClient.connect() as bridge:                           # doctest: +SKIP
+...     reading = bridge.read()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from cardio.errors import CardioError, NoReaderError, ReaderError, ReaderNotFoundError
+from cardio.model import CardReading, Problem, ReaderInfo, ReaderStatus
+from cardio.private_file import read_private
+
+if TYPE_CHECKING:
+    import httpx
+
+DEFAULT_PORT = 12340
+ADDRESS_VARIABLE = "CARDIO_BRIDGE"
+_SECONDS = 70.0
+_CONNECT_SECONDS = 2.0
+_TOKEN_LIMIT = 4096
+
+
+class BridgeNotRunningError(ReaderError):
+    code = "bridge-not-running"
+    title = "本机没有运行读卡服务"
+    title_en = "No bridge is running on this machine"
+    remedy = "请启动读卡服务（cardio serve）。"
+    remedy_en = "Start the bridge (cardio serve)."
+
+
+class ImposterError(CardioError):
+    """Something else listens at the bridge's port; it was not sent the token."""
+
+    code = "imposter"
+    title = "该端口上的程序不是读卡服务"
+    title_en = "What listens at this port is not the bridge"
+    remedy = "请勿继续，联系信息科查明占用端口的程序。"
+    remedy_en = "Do not go on; have your IT department find out what listens there."
+    exit_status = 77
+
+
+class BridgeError(CardioError):
+    """What the bridge said no with: its own words, codes and remedy."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(
+            str(problem.get("detail", "")), str(problem.get("detail_en", "")), driver_code=problem.get("driver_code")
+        )
+        self.problem = dict(problem)
+        self.code = str(problem.get("code", "error"))  # type: ignore[misc] # an answer's own, not the class's
+        self.title = str(problem.get("title", CardioError.title))  # type: ignore[misc] # likewise
+        self.title_en = str(problem.get("title_en", CardioError.title_en))  # type: ignore[misc] # likewise
+        self.status = int(problem.get("status", 500))  # type: ignore[misc] # likewise
+        self.retryable = bool(problem.get("retryable", False))  # type: ignore[misc] # likewise
+        self.remedy = str(problem.get("remedy", CardioError.remedy))
+        self.remedy_en = str(problem.get("remedy_en", CardioError.remedy_en))
+        word = problem.get("sw")
+        self.status_word = int(word, 16) if isinstance(word, str) else None
+        number = problem.get("hresult")
+        self.hresult = int(number, 16) if isinstance(number, str) else None
+
+
+def default_token_file() -> Path:
+    """``$XDG_CONFIG_HOME/cardio/token``, else ``~/.config/cardio/token``."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return config / "cardio" / "token"
+
+
+class BridgeClient:
+    """One bridge, as the owner of a token."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls, address: str | None = None, *, token: str | None = None, grant: str = "local") -> Self:
+        """Finds the bridge and has it prove that it knows the token, before the token is sent.
+
+        Args:
+            address: ``http://127.0.0.1:12340``; without it ``$CARDIO_BRIDGE``, else the default port.
+            token: that of ``grant``; without it that of the token file.
+
+        Raises:
+            BridgeNotRunningError: nobody answers there, or there is no token file: the bridge never ran here.
+            ImposterError: whoever answers does not know the token.
+            ConfigurationError: others may read the token file.
+        """
+        import httpx
+
+        place = address or os.environ.get(ADDRESS_VARIABLE) or f"http://127.0.0.1:{DEFAULT_PORT}"
+        if token is None:
+            path = default_token_file()
+            if not path.exists():
+                raise BridgeNotRunningError()
+            token = read_private(path, "令牌文件", "token file", limit=_TOKEN_LIMIT).strip()
+        # Proxies are for the world outside: what is asked here stays on this machine.
+        client = httpx.Client(
+            base_url=place, timeout=httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS), trust_env=False
+        )
+        try:
+            _expect_proof(client, token, grant)
+        except BaseException:
+            client.close()
+            raise
+        client.headers["Authorization"] = f"Bearer {token}"
+        return cls(client)
+
+    def readers(self) -> list[ReaderInfo]:
+        """The readers that the bridge has. Raises: BridgeError."""
+        listed = self.get("/v1/readers")["readers"]
+        return [ReaderInfo(**{name: one[name] for name in ReaderInfo.model_fields}) for one in listed]
+
+    def read(self, reader: str | None = None, *, supplement: bool = True) -> CardReading:
+        """Who the card in a reader belongs to.
+
+        Args: ``reader`` is a name, a part of one, or a number; without it the one with a card in it.
+
+        Raises:
+            NoReaderError, ReaderNotFoundError: none is meant. BridgeError: what the bridge said.
+        """
+        name = self.choose(reader)
+        answer = self.get(f"/v1/readers/{quote(name, safe='')}/card", supplement=str(supplement).lower())
+        return CardReading.model_validate_json(json.dumps(answer))
+
+    def driver(self, function: str, **arguments: Any) -> str:
+        """A function of the national interface; gives its output. Raises: BridgeError, with its `driver_code`."""
+        return str(self.post(f"/v1/driver/{quote(function, safe='')}", arguments)["pOutInfo"])
+
+    def choose(self, wanted: str | None) -> str:
+        """The full name of the reader that is meant. Raises: NoReaderError, ReaderNotFoundError."""
+        infos = self.readers()
+        if not infos:
+            raise NoReaderError()
+        if wanted is None:
+            with_card = [info for info in infos if info.status is not ReaderStatus.EMPTY]
+            return (with_card or infos)[0].name
+        names = [info.name for info in infos]
+        return _meant(names, wanted)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Every event from now on, as CloudEvents objects; ends when the bridge stops. Raises: BridgeError."""
+        import httpx
+
+        with self._client.stream("GET", "/v1/events", timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as stream:
+            if stream.status_code != 200:
+                stream.read()
+                raise BridgeError(stream.json())
+            for line in stream.iter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line[5:])
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        return self._ask("GET", path, params=query)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._ask("POST", path, json=dict(body))
+
+    def delete(self, path: str) -> None:
+        self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str, **given: Any) -> dict[str, Any]:
+        import httpx
+
+        try:
+            answer = self._client.request(method, path, **given)
+        except httpx.TransportError as error:
+            raise BridgeNotRunningError() from error
+        if answer.status_code == 204:
+            return {}
+        try:
+            document = answer.json()
+        except ValueError:
+            raise BridgeError({"status": answer.status_code}) from None
+        if answer.is_success:
+            return dict(document)
+        raise BridgeError(document)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _expect_proof(client: httpx.Client, token: str, grant: str) -> None:
+    import httpx
+
+    nonce = secrets.token_hex(32)
+    port = client.base_url.port or (443 if client.base_url.scheme == "https" else 80)
+    message = f"cardio-hello|{nonce}|{port}".encode()
+    expected = hmac.new(hashlib.sha256(token.encode()).digest(), message, hashlib.sha256).hexdigest()
+    try:
+        answer = client.get("/v1/hello", params={"nonce": nonce, "grant": grant}, timeout=_CONNECT_SECONDS)
+        proof = answer.json().get("proof") if answer.status_code == 200 else None
+    except httpx.TransportError as error:
+        raise BridgeNotRunningError() from error
+    except (ValueError, AttributeError):
+        proof = None
+    if not isinstance(proof, str) or not hmac.compare_digest(proof.encode(), expected.encode()):
+        raise ImposterError()
+
+
+def _meant(names: Sequence[str], wanted: str) -> str:
+    if wanted in names:
+        return wanted
+    if wanted.isdecimal() and len(wanted) < 4 and int(wanted) < len(names):
+        return names[int(wanted)]
+    partial = [name for name in names if wanted.lower() in name.lower()]
+    if len(partial) != 1:
+        listed, listed_en = "、".join(names), ", ".join(names)
+        raise ReaderNotFoundError(
+            f"没有读卡器“{wanted}”；现有：{listed}", f"no reader {wanted!r}; there are: {listed_en}"
+        )
+    return partial[0]
+
+
+def problem_of(error: BridgeError) -> Problem:
+    """The problem as the bridge told it, for programs."""
+    return Problem.of(error, error.problem.get("request_id"))

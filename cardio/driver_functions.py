@@ -1,0 +1,276 @@
+"""The functions of the national driver interface by name: what each takes, what right it needs, what it does.
+
+Functions in steps (``…_HSM_Step1``) work on a card that is held between the steps: see `cardio.driver_steps`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+from cardio.card import SocialSecurityCard
+from cardio.driver import BasicLayout, basic_text, read_basic
+from cardio.driver_steps import HsmSteps
+from cardio.errors import CardChangedError, NoSuchFileError, NotSupportedError, UsageError
+from cardio.filesystem.address import Address, values_at
+from cardio.filesystem.visit import ISSUER_FILE, text_of
+from cardio.security.pin import Pin
+
+Right = Literal["basic", "files", "write", "pin", "settle"]
+Kind = Literal["whole", "first", "next"]
+READ_BASIC = "iReadCardBas"
+_CODE = re.compile(r"[0-9A-Fa-f]{32}")
+_LONGEST = 60_000
+_ILLEGAL, _MALFORMED_CODE = -23, -20
+_TRANSACTIONS = "DF04/EF08"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DriverArguments:
+    """What a caller passes, by the interface's own names; what a function does not take is left alone."""
+
+    iType: int = 3
+    iAuthType: int = 2
+    pCardInfo: str = ""
+    pFileAddr: str = ""
+    pWriteData: str = ""
+    pPayInfo: str = ""
+    pKey: str = ""
+    pin: str | None = None
+    """Where there is no key pad: the interface itself has no argument for it, libraries of vendors have."""
+    newPin: str | None = None
+    acceptLastTry: bool = False
+    """The holder consents to spend the last try of the PIN; the interface has no argument for this either."""
+    layout: BasicLayout = "11"
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any]) -> Self:
+        """From names in any case and values as callers send them: numbers as texts too.
+
+        Raises:
+            UsageError: a value is not of its kind.
+        """
+        known = {one.name.lower(): one for one in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            one = known.get(name.lower())
+            if one is None or value is None:
+                continue
+            values[one.name] = _READERS.get(str(one.type), _text)(name, value)
+        if values.get("layout", "11") not in get_args(BasicLayout):
+            raise UsageError("layout 应为 11、13 或 colon", "layout is 11, 13 or colon")
+        return cls(**values)
+
+
+def _number(name: str, value: object) -> int:
+    text = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"-?[0-9]{1,6}", text):
+        raise UsageError(f"{name} 应为数字", f"{name} is a number")
+    return int(text)
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise UsageError(f"{name} 应为文本", f"{name} is a text")
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} 应为 true 或 false", f"{name} is true or false")
+    return value
+
+
+_READERS: dict[str, Callable[[str, object], Any]] = {"int": _number, "bool": _flag}
+"""How a value is read, by the type of its field; all others are texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFunction:
+    """One function of the interface."""
+
+    name: str
+    arguments: tuple[str, ...]
+    right: Right
+    kind: Kind
+    on_card: Callable[[SocialSecurityCard, DriverArguments], str] | None = None
+    in_steps: Callable[[HsmSteps, DriverArguments], str] | None = None
+
+    @property
+    def changes_card(self) -> bool:
+        """It must not be begun again by itself."""
+        return self.right in ("write", "pin", "settle")
+
+
+# -- functions on a card ------------------------------------------------------------------------
+
+
+def _read_basic(card: SocialSecurityCard, given: DriverArguments) -> str:
+    if given.layout == "11":
+        return read_basic(card)
+    return basic_text(card, given.layout)
+
+
+def _read(card: SocialSecurityCard, given: DriverArguments) -> str:
+    address = Address.parse(given.pFileAddr)
+    guard(card, given.pCardInfo)
+    return card.values(address)
+
+
+def _write(card: SocialSecurityCard, given: DriverArguments) -> str:
+    address = Address.parse(given.pFileAddr)
+    values = values_at(address, given.pWriteData)
+    guard(card, given.pCardInfo)
+    # All of it is checked before any of it is written.
+    changes = [card.prepare(file, wanted) for file, wanted in values]
+    for change in changes:
+        card.write(change)
+    return ""
+
+
+def _verify_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    card.verify_pin()
+    return ""
+
+
+def _change_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    if given.newPin is None:
+        card.change_pin_on_pad()
+    else:
+        card.change_pin(Pin(given.newPin))
+    return ""
+
+
+def _reload_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    new = _new_pin(given)
+    guard(card, given.pCardInfo)
+    card.reload_pin(new)
+    return ""
+
+
+def _unblock_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    guard(card, given.pCardInfo)
+    card.unblock_pin()
+    return ""
+
+
+def _debit(*_: object) -> str:
+    raise NotSupportedError(
+        "消费交易须经记账保护，本版本尚不提供",
+        "a debit needs the protection of a journal, which this version does not have yet",
+    )
+
+
+def _read_debits(card: SocialSecurityCard, given: DriverArguments) -> str:
+    """Each record's fields joined by ``^``, each record closed by ``|``; empty ones are left out."""
+    file = card.layout.file(_TRANSACTIONS)
+    if file is None:
+        raise NoSuchFileError()
+    numbers = range(1, (file.records or 1) + 1)
+    text = card.values(Address.parse("".join(f"DF04EF08:{number}|$" for number in numbers)))
+    records = [part.split("|")[1] for part in text.split("$") if part]
+    return "".join(f"{record}|" for record in records if record.strip("^"))
+
+
+def _new_pin(given: DriverArguments) -> Pin:
+    if given.newPin is None:
+        raise NotSupportedError(
+            "读卡器的密码键盘不能给出新密码，请传入 newPin",
+            "a key pad does not give the new PIN away: pass newPin",
+        )
+    return Pin(given.newPin)
+
+
+# -- functions in steps -------------------------------------------------------------------------
+
+
+def _guarded(
+    step: Callable[[HsmSteps, DriverArguments], str],
+) -> Callable[[HsmSteps, DriverArguments], str]:
+    def check_first(steps: HsmSteps, given: DriverArguments) -> str:
+        guard(steps.card, given.pCardInfo)
+        return step(steps, given)
+
+    return check_first
+
+
+_WHOLE: tuple[tuple[str, tuple[str, ...], Right, Callable[[SocialSecurityCard, DriverArguments], str]], ...] = (
+    (READ_BASIC, ("iType",), "basic", _read_basic),
+    ("iReadCard", ("iType", "iAuthType", "pCardInfo", "pFileAddr"), "files", _read),
+    ("iWriteCard", ("iType", "pCardInfo", "pFileAddr", "pWriteData"), "write", _write),
+    ("iVerifyPIN", ("iType",), "pin", _verify_pin),
+    ("iChangePIN", ("iType",), "pin", _change_pin),
+    ("iReloadPIN", ("iType", "pCardInfo"), "pin", _reload_pin),
+    ("iUnblockPIN", ("iType", "pCardInfo"), "pin", _unblock_pin),
+    ("iDoDebit", ("iType", "pCardInfo", "pPayInfo"), "settle", _debit),
+    ("iReadDebitRecord", ("iType",), "files", _read_debits),
+)
+_FIRST: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
+    ("iReadCardBas_HSM_Step1", ("iType",), "basic", lambda steps, given: steps.read_basic_1()),
+    (
+        "iReadCard_HSM_Step1", ("iType", "pCardInfo", "pFileAddr"), "files",
+        _guarded(lambda steps, given: steps.read_1(given.pFileAddr)),
+    ),
+    (
+        "iWriteCard_HSM_Step1", ("iType", "pCardInfo", "pFileAddr"), "write",
+        _guarded(lambda steps, given: steps.write_1(given.pFileAddr)),
+    ),
+    (
+        "iReloadPIN_HSM_Step1", ("iType", "pCardInfo"), "pin",
+        _guarded(lambda steps, given: steps.reload_1(_new_pin(given))),
+    ),
+    ("iUnblockPIN_HSM_Step1", ("iType", "pCardInfo"), "pin", _guarded(lambda steps, given: steps.unblock_1())),
+    ("iDoDebit_HSM_Step1", ("iType", "pCardInfo", "pPayInfo"), "settle", _debit),
+)  # fmt: skip
+_NEXT: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
+    ("iReadCardBas_HSM_Step2", ("pKey",), "basic", lambda steps, given: steps.read_basic_2(given.pKey)),
+    ("iReadCard_HSM_Step2", ("pKey",), "files", lambda steps, given: steps.read_2(given.pKey)),
+    (
+        "iWriteCard_HSM_Step2", ("pKey", "pWriteData"), "write",
+        lambda steps, given: steps.write_2(given.pKey, given.pWriteData),
+    ),
+    ("iReloadPIN_HSM_Step2", ("pKey",), "pin", lambda steps, given: steps.pin_2("iReloadPIN", given.pKey)),
+    ("iReloadPIN_HSM_Step3", ("pKey",), "pin", lambda steps, given: steps.pin_3("iReloadPIN", given.pKey)),
+    ("iUnblockPIN_HSM_Step2", ("pKey",), "pin", lambda steps, given: steps.pin_2("iUnblockPIN", given.pKey)),
+    ("iUnblockPIN_HSM_Step3", ("pKey",), "pin", lambda steps, given: steps.pin_3("iUnblockPIN", given.pKey)),
+    ("iDoDebit_HSM_Step2", ("pKey",), "settle", _debit),
+)  # fmt: skip
+FUNCTIONS: dict[str, DriverFunction] = {
+    **{name: DriverFunction(name, takes, right, "whole", on_card=work) for name, takes, right, work in _WHOLE},
+    **{name: DriverFunction(name, takes, right, "first", in_steps=work) for name, takes, right, work in _FIRST},
+    **{name: DriverFunction(name, takes, right, "next", in_steps=work) for name, takes, right, work in _NEXT},
+}
+"""Every function of the interface's standard set."""
+
+
+def find_function(name: str) -> DriverFunction:
+    """A function by its name. Raises: NotSupportedError: the interface has none such, or we do not have it."""
+    found = FUNCTIONS.get(name)
+    if found is None:
+        raise NotSupportedError(f"没有函数 {name[:40]}", f"there is no function {name[:40]!r}")
+    return found
+
+
+def guard(card: SocialSecurityCard, card_info: str) -> None:
+    """Compares ``卡识别码|卡号|`` with the card that is in: the guard against a card swapped between two calls.
+
+    Raises:
+        UsageError: −23, nothing was passed; −20, no identification code.
+        CardChangedError: −22, it is another card.
+    """
+    code, _, number = card_info.strip().partition("|")
+    if not code:
+        raise UsageError("pCardInfo 为空", "pCardInfo is empty", driver_code=_ILLEGAL)
+    if not _CODE.fullmatch(code):
+        raise UsageError(
+            "卡识别码不是 32 位十六进制数", "the identification code is not 32 hex", driver_code=_MALFORMED_CODE
+        )
+    issuer = card.visit.contents.files[ISSUER_FILE]
+    own_code, own_number = text_of(issuer, "identification_code"), text_of(issuer, "card_number")
+    number = number.partition("|")[0].strip()
+    if code.upper() != (own_code or "").upper() or (number and number != (own_number or "").strip()):
+        raise CardChangedError("传入的卡信息与卡内不符", "the card in the reader is another than the one passed")

@@ -1,0 +1,137 @@
+"""One SAM that stands in for another: the PSAM card first, the HSM where the PSAM cannot.
+
+As callers of the national interface do it by hand: they go to the HSM on −2201, −2202, −2203, −24 and −27272, and on
+nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from cardio.security.errors import NoSamError, SamError
+from cardio.security.sam import CardKey, Sam, SamKind, SamSource
+
+Result = TypeVar("Result")
+
+
+class FallbackSource:
+    """SAMs in the order in which they are asked."""
+
+    def __init__(self, sources: Sequence[SamSource]) -> None:
+        self._sources = tuple(sources)
+
+    def open(self) -> Sam:
+        """Raises: SamError: none is to be had; the first one's reason.
+
+        ConfigurationError: one is set up wrongly.
+        """
+        fallback = FallbackSam(self._sources)
+        fallback.open_one()
+        return fallback
+
+
+class FallbackSam:
+    """Opens the next SAM when the one before cannot; a key stays with the SAM that has it."""
+
+    def __init__(self, sources: Sequence[SamSource]) -> None:
+        self._waiting = list(sources)
+        self._open: list[Sam] = []
+        self._first_fault: SamError | None = None
+
+    def open_one(self) -> Sam:
+        """The first SAM that is to be had. Raises: SamError: the first one's reason, where none is."""
+        if self._open:
+            return self._open[0]
+        opened = self._open_next()
+        if opened is None:
+            raise self._first_fault or NoSamError()
+        return opened
+
+    def _open_next(self) -> Sam | None:
+        while self._waiting:
+            source = self._waiting.pop(0)
+            try:
+                sam = source.open()
+            except SamError as error:
+                if not error.calls_for_hsm:
+                    raise
+                self._first_fault = self._first_fault or error
+                continue
+            self._open.append(sam)
+            return sam
+        return None
+
+    def _sams(self) -> list[Sam]:
+        """Those that are open, the first opened where none is."""
+        self.open_one()
+        return list(self._open)
+
+    def _for(self, key: CardKey) -> Sam:
+        """The SAM that computes with a key, as far as they know. Raises: SamError: opening one failed."""
+        tried = 0
+        while True:
+            for sam in self._sams()[tried:]:
+                fault = sam.lacks(key)
+                if fault is None or not fault.calls_for_hsm:
+                    return sam
+                tried += 1
+            if self._open_next() is None:
+                return self._open[0]
+
+    def _computed(self, key: CardKey, compute: Callable[[Sam], Result]) -> Result:
+        """Computes with the SAM that has the key; with the next where it finds out only now that it cannot."""
+        sam = self._for(key)
+        try:
+            return compute(sam)
+        except SamError as error:
+            if not error.calls_for_hsm:
+                raise
+            place = self._open.index(sam) + 1
+            other = self._open[place] if place < len(self._open) else self._open_next()
+            if other is None:
+                raise
+            return compute(other)
+
+    @property
+    def kind(self) -> SamKind:
+        return self.open_one().kind
+
+    @property
+    def test_keys(self) -> bool:
+        # One that is opened later counts too: nobody has seen its keys yet.
+        return any(sam.test_keys for sam in self._all())
+
+    def _all(self) -> list[Sam]:
+        try:
+            while self._open_next() is not None:
+                pass
+        except SamError:
+            pass  # who cannot be opened computes nothing either
+        return self._sams()
+
+    @property
+    def terminal_number(self) -> str | None:
+        return next((number for sam in self._sams() if (number := sam.terminal_number) is not None), None)
+
+    def versions(self, key: CardKey) -> tuple[int, ...]:
+        return self._for(key).versions(key)
+
+    def lacks(self, key: CardKey) -> SamError | None:
+        return self._for(key).lacks(key)
+
+    def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:
+        return self._computed(key, lambda sam: sam.cryptogram(key, challenge, source))
+
+    def certificate(self, key: CardKey, data: bytes) -> bytes | None:
+        return self._computed(key, lambda sam: sam.certificate(key, data))
+
+    def mac(self, key: CardKey, challenge: bytes, data: bytes, initial_value: bytes | None = None) -> bytes:
+        return self._computed(key, lambda sam: sam.mac(key, challenge, data, initial_value))
+
+    def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
+        return self._computed(key, lambda sam: sam.encipher(key, challenge, block))
+
+    def close(self) -> None:
+        for sam in self._open:
+            sam.close()

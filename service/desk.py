@@ -1,0 +1,286 @@
+"""A desk: one reader, what is in it, who has it, and the thread that talks to it, so that no card holds up another."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cardio.apdu.trace import Exchange
+from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.errors import CardChangedError, CardioError, NoCardError, ReaderBusyError
+from cardio.filesystem.layout_choice import LayoutChoice
+from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card
+from cardio.model import CardReading, EventKind, ReaderEvent, ReaderInfo, ReaderStatus
+from cardio.readers.base import Reader
+from cardio.readers.deadline import Worker
+from cardio.security.credentials import Credentials
+from service.answers import DeskInfo, LeaseShown
+from service.errors import QueueFullError, StoppingError
+from service.events import CARD_READ, READ_FINISHED, EventHub
+from service.held import HeldCard, Holding
+from service.lease import LeaseBook
+
+Result = TypeVar("Result")
+_LEAST_SECONDS = 0.5
+QUEUE_LIMIT = 4
+"""Calls that may wait at one reader; the next is told to come again."""
+_TRACE_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a call says of itself: who calls, which card it means, and by which lease."""
+
+    grant: str = "local"
+    card_session: str | None = None
+    """The card that the caller saw; with another one in, nothing is done."""
+    lease: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all desks share."""
+
+    manners: MannersStore
+    layouts: LayoutChoice
+    stopping: asyncio.Future[None]
+    hub: EventHub
+
+
+class _Line:
+    """The thread of a desk, the worker it reads with, and those who wait for it."""
+
+    def __init__(self, name: str) -> None:
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")
+        self.worker = Worker()
+        self.waiting = 0
+
+    def close(self) -> None:
+        """Those who wait are still served."""
+        self.thread.submit(self.worker.close)
+        self.thread.shutdown(wait=False)
+
+
+class Desk:
+    """Everything but the work with the card runs on the event loop."""
+
+    def __init__(self, reader: Reader, surroundings: Surroundings) -> None:
+        self.reader = reader
+        self.lease = LeaseBook()
+        self.holding = Holding(reader, surroundings.manners, surroundings.layouts)
+        self._around = surroundings
+        self._loop = asyncio.get_running_loop()
+        self._line = _Line(reader.name)
+        self.card_session: str | None = None
+        self.trace: list[Exchange] = []
+        """The last conversation with the card that is in; without its data unless the card is simulated."""
+        self.info = ReaderInfo(
+            name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
+        )
+
+    def shown(self) -> DeskInfo:
+        lease = self.lease.current
+        shown = None
+        if lease is not None:
+            shown = LeaseShown(owner=lease.owner, purpose=lease.purpose, seconds_left=self.lease.seconds_left())
+        return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown)
+
+    # -- work with the card -----------------------------------------------------------------------
+
+    async def read(
+        self, asking: Asking, *, supplement: bool, credentials: Credentials | None = None
+    ) -> tuple[CardReading, str | None]:
+        """Who the card in the reader belongs to, within the time of one reading, waiting included.
+
+        Everybody who listens hears of the basic information as soon as it is there, and of the end.
+
+        Raises:
+            CardioError: as `do` says.
+        """
+        started = time.monotonic()
+
+        def work(card: SocialSecurityCard) -> CardReading:
+            return card.read(supplement=supplement, on_basic=self._tell_basic if supplement else None)
+
+        try:
+            reading, session = await self.do(work, asking, seconds=OPERATION_SECONDS, credentials=credentials)
+        except CardioError as error:
+            self._tell_finished(error.code, None, self.card_session, started)
+            raise
+        self._tell_finished("ok", reading, session, started)
+        return reading, session
+
+    async def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        asking: Asking,
+        *,
+        seconds: float = WHOLE_CARD_SECONDS,
+        credentials: Credentials | None = None,
+        repeat: bool = True,
+    ) -> tuple[Result, str | None]:
+        """Does something with the card in the reader, within so many seconds, waiting included.
+
+        Args:
+            credentials: what closed files are opened with.
+            repeat: after another program's reset, begin again; never for what changes the card or sends a PIN.
+
+        Returns what the work gave, and the session of the card it was done with; None where the card is so new that
+        it has none yet.
+
+        Raises:
+            QueueFullError: too many are waiting already. ReaderBusyError: those before took all the time.
+            LeasedError, HeldError, LeaseLostError: another caller has the reader.
+            CardChangedError: the card is not the one that the caller named.
+            StoppingError: the service stops.
+            CardioError: as `cardio.holding.on_card` says.
+        """
+        self._check(asking)
+        deadline = time.monotonic() + seconds
+        counters: list[int] = []
+        trace: list[Exchange] = []
+
+        def on_this_card(card: SocialSecurityCard) -> Result:
+            counter = self.reader.info().event_counter
+            counters[:] = [counter]
+            if asking.card_session is not None and counter != expected:
+                raise CardChangedError()
+            return work(card)
+
+        expected = self.info.event_counter
+
+        def attempt(worker: Worker) -> Result:
+            left = deadline - time.monotonic()
+            if left < _LEAST_SECONDS:
+                raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
+            self.holding.end()
+            return on_card(
+                self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
+                credentials=credentials, seconds=left, worker=worker, repeat=repeat,
+                trace=lambda exchange: self._note(trace, exchange),
+            )  # fmt: skip
+
+        try:
+            result = await self._in_line(attempt)
+        finally:
+            self.trace = trace
+        return result, self._session_of(counters[0] if counters else None)
+
+    async def with_held(
+        self, work: Callable[[HeldCard], Result], asking: Asking, *, credentials: Credentials | None
+    ) -> Result:
+        """Does one step of several with a card that stays held for this caller; with credentials it begins anew.
+
+        Raises:
+            StepError: nothing is held for this caller. CardioError: as `do`.
+        """
+        self._check(asking)
+        expected, named = self.info.event_counter, asking.card_session is not None
+
+        def attempt(worker: Worker) -> Result:
+            if credentials is not None:
+                self.holding.begin(asking.grant, credentials)
+                if named and self.reader.info().event_counter != expected:
+                    self.holding.end()
+                    raise CardChangedError()
+            return self.holding.do(asking.grant, work)
+
+        return await self._in_line(attempt)
+
+    async def end_held(self, grant: str) -> None:
+        """Lets go the card that is held for a caller, if there is one: the caller has gone."""
+        if self.holding.owner == grant:
+            await self._in_line(lambda worker: self.holding.end())
+
+    def _check(self, asking: Asking) -> None:
+        self.lease.check(asking.lease)
+        self.holding.check(asking.grant)
+        if asking.card_session is not None and asking.card_session != self.card_session:
+            raise NoCardError() if self.card_session is None else CardChangedError()
+
+    async def _in_line(self, work: Callable[[Worker], Result]) -> Result:
+        line = self._line
+        if line.waiting >= QUEUE_LIMIT:
+            raise QueueFullError()
+        line.waiting += 1
+        try:
+            working = asyncio.wrap_future(line.thread.submit(work, line.worker))
+            ends: set[asyncio.Future[Any]] = {working, self._around.stopping}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                working.cancel()
+                raise StoppingError()
+            return working.result()
+        finally:
+            line.waiting -= 1
+
+    def _note(self, trace: list[Exchange], exchange: Exchange) -> None:
+        if len(trace) >= _TRACE_LIMIT:
+            return
+        if not self.reader.simulated:
+            # A real card's data are a person's: their lengths are kept, and nothing of them.
+            command = exchange.command[:5] + bytes(max(0, len(exchange.command) - 5))
+            response = bytes(max(0, len(exchange.response) - 2)) + exchange.response[-2:]
+            exchange = Exchange(command, response, exchange.seconds)
+        trace.append(exchange)
+
+    def _session_of(self, counter: int | None) -> str | None:
+        return self.card_session if counter == self.info.event_counter else None
+
+    # -- what is told -----------------------------------------------------------------------------
+
+    def _tell_basic(self, reading: CardReading) -> None:
+        """From the thread of the card."""
+        self._loop.call_soon_threadsafe(self._publish_reading, reading, self.card_session)
+
+    def _publish_reading(self, reading: CardReading, session: str | None) -> None:
+        if session is not None and session == self.card_session:
+            data = {"reader": self.reader.name, "card_session": session}
+            self._around.hub.publish(CARD_READ, data, subject=self.reader.name, reading=reading)
+
+    def _tell_finished(self, outcome: str, reading: CardReading | None, session: str | None, started: float) -> None:
+        data = {
+            "reader": self.reader.name,
+            "card_session": session,
+            "outcome": outcome,
+            "milliseconds": round((time.monotonic() - started) * 1000),
+        }
+        still_in = session is not None and session == self.card_session
+        kept = reading if still_in else None
+        self._around.hub.publish(READ_FINISHED, data, subject=self.reader.name, reading=kept)
+
+    # -- what happens to it -----------------------------------------------------------------------
+
+    def take(self, event: ReaderEvent) -> None:
+        """Brings the desk up to date with what the watcher saw."""
+        if event.kind in (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE):
+            self._renew()
+            self.card_session = None if event.kind is EventKind.CARD_REMOVED else secrets.token_hex(8)
+            self.trace = []
+        status = {
+            EventKind.CARD_INSERTED: ReaderStatus.CARD,
+            EventKind.CARD_MUTE: ReaderStatus.MUTE,
+        }.get(event.kind, ReaderStatus.EMPTY)
+        self.info = self.info.model_copy(
+            update={"status": status, "atr": event.atr, "event_counter": event.event_counter or 0}
+        )
+
+    def _renew(self) -> None:
+        """Another card, another thread: one that hangs with the last card holds up nobody."""
+        busy = self._line.waiting or self.holding.owner is not None
+        if busy:
+            self.holding = Holding(self.reader, self._around.manners, self._around.layouts, before=self.holding)
+            self._line.close()
+            self._line = _Line(self.reader.name)
+
+    def close(self) -> None:
+        """Those who wait are answered by the reader itself: it has gone."""
+        if self.holding.owner is not None:
+            self._line.thread.submit(self.holding.end)
+        self._line.close()

@@ -1,0 +1,48 @@
+"""The JSON dialect of ``ws://127.0.0.1:12342``.
+
+``{"function":"iReadCardBas","iType":3}`` is answered by
+``{"functionName":"iReadCardBas","success":"1","pOutInfo":"…|"}``. ``success`` is a text: ``"1"``, or the driver's
+negative code; ``pOutInfo`` is then what happened, in Chinese. Replies are matched by ``functionName``.
+"""
+
+from __future__ import annotations
+
+from cardio.driver_codes import code_of, explain
+from cardio.errors import CardioError, UsageError
+from service.dialects.messages import DialectRequest, as_message, as_object
+
+_DONE = "1"
+_STEP_1, _STEP_2 = "_HSM_Step1", "_HSM_Step2"
+_NAMELESS_STEP_2 = "ReadCard_HSM_Step2"
+"""A widespread page calls the second step of both reading functions so, and waits for the full name."""
+
+
+class JsonDialect:
+    def __init__(self) -> None:
+        self._last_first_step = "iReadCardBas" + _STEP_1
+
+    def parse(self, message: str) -> DialectRequest:
+        document = as_object(message)
+        name = document.get("function")
+        if not isinstance(name, str):
+            raise UsageError("没有 function", "there is no `function`")
+        if name == _NAMELESS_STEP_2:
+            name = self._last_first_step.removesuffix(_STEP_1) + _STEP_2
+        if name in ("iReadCardBas" + _STEP_1, "iReadCard" + _STEP_1):
+            self._last_first_step = name
+        return DialectRequest(name, {key: value for key, value in document.items() if key != "function"})
+
+    def done(self, request: DialectRequest, output: str) -> str:
+        return as_message({"functionName": request.function, "success": _DONE, "pOutInfo": output})
+
+    def failed(self, request: DialectRequest | None, error: CardioError) -> str:
+        code = code_of(error)
+        name = "" if request is None else request.function[:64]
+        return as_message({"functionName": name, "success": str(code), "pOutInfo": description(code, error)})
+
+
+def description(code: int, error: CardioError) -> str:
+    """What the clerk is shown: the code's own words, what exactly happened, what to do."""
+    title = explain(code).title
+    detail = "" if error.detail in (title, "") else f"（{error.detail}）"
+    return f"{title}{detail}：{error.remedy}".replace("|", " ")

@@ -1,0 +1,90 @@
+"""The dialects' sockets: one message, one reply, in order, for as long as the caller stays."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from cardio.driver import BasicLayout
+from cardio.driver_functions import DriverArguments, find_function
+from cardio.errors import CardioError, UsageError
+from service.desk import Asking
+from service.dialects.decard_device import PREFIXES, device_answer
+from service.dialects.decard_dialect import DecardDialect
+from service.dialects.json_dialect import JsonDialect
+from service.dialects.messages import Dialect, DialectRequest
+from service.driver_calls import DriverCalls
+from service.errors import InternalError, WaitError
+from service.gate.layer import CALLER
+from service.scopes import Caller
+
+DIALECTS: dict[str, tuple[int, Callable[[], Dialect]]] = {
+    "json": (12342, JsonDialect),
+    "decard": (50150, DecardDialect),
+}
+"""By name: the port that callers in the field have built in, and what speaks it."""
+
+
+def dialect_router(layout: BasicLayout) -> APIRouter:
+    """The sockets; ``layout`` is that of the basic information that this site's callers expect."""
+    router = APIRouter(prefix="/dialects", tags=["dialects"])
+    for name, (_, make) in DIALECTS.items():
+        router.add_api_websocket_route(f"/{name}", _endpoint(make, layout))
+    return router
+
+
+def _endpoint(make: Callable[[], Dialect], layout: BasicLayout) -> Callable[[WebSocket], object]:
+    async def endpoint(socket: WebSocket) -> None:
+        caller: Caller = getattr(socket.state, CALLER)
+        await socket.accept()
+        # Two sockets of one page are two callers: each has its own steps.
+        asking = Asking(grant=f"{caller.grant}#{secrets.token_hex(4)}")
+        try:
+            with suppress(WebSocketDisconnect):
+                await _serve(socket, make(), caller, asking, layout)
+        finally:
+            for desk in socket.app.state.desks.all():
+                with suppress(CardioError):
+                    await desk.end_held(asking.grant)
+
+    return endpoint
+
+
+async def _serve(socket: WebSocket, dialect: Dialect, caller: Caller, asking: Asking, layout: BasicLayout) -> None:
+    calls: DriverCalls = socket.app.state.driver
+    rate = socket.app.state.access.rate
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        try:
+            rate.spend(caller.origin)
+        except WaitError as error:
+            await asyncio.sleep(error.retry_after)
+        reply = await _reply(message.get("text"), dialect, calls, caller, asking, layout)
+        with suppress(RuntimeError):  # the caller has gone meanwhile
+            await socket.send_text(reply)
+
+
+async def _reply(
+    message: str | None, dialect: Dialect, calls: DriverCalls, caller: Caller, asking: Asking, layout: BasicLayout
+) -> str:
+    request: DialectRequest | None = None
+    try:
+        if message is None:
+            raise UsageError("应为文本消息", "a text message is wanted")
+        request = dialect.parse(message)
+        if isinstance(dialect, DecardDialect) and request.function.startswith(PREFIXES):
+            return await device_answer(request, calls, caller, asking)
+        function = find_function(request.function)
+        given = DriverArguments.from_mapping({"layout": layout, **request.arguments})
+        output, _ = await calls.call(function, given, caller, asking)
+        return dialect.done(request, output)
+    except CardioError as error:
+        return dialect.failed(request, error)
+    except Exception:  # whatever it is: each request has its reply, and what was read stands in no log
+        return dialect.failed(request, InternalError())

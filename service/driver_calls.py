@@ -1,0 +1,101 @@
+"""Calls of the national driver's functions: which reader, with which right, with what is opened, in how many steps."""
+
+from __future__ import annotations
+
+import re
+
+from cardio.card import SocialSecurityCard
+from cardio.driver_functions import DriverArguments, DriverFunction
+from cardio.errors import NoReaderError, UsageError
+from cardio.security.credentials import Credentials
+from cardio.security.errors import StepError
+from cardio.security.pin import Pin
+from service.desk import Asking, Desk
+from service.desks import Desks
+from service.scopes import Caller, Scope
+from service.security import BridgeSecurity
+
+_CONTACTLESS = re.compile(r"contactless|picc|nfc|非接|\bcl\b", re.IGNORECASE)
+_CONTACT_ONLY, _CONTACTLESS_ONLY, _CONTACT_FIRST, _CONTACTLESS_FIRST = 1, 2, 3, 4
+_BY_PIN = 1
+_SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
+
+
+class DriverCalls:
+    """One for the whole bridge: HTTP and the dialects call through it."""
+
+    def __init__(self, desks: Desks, security: BridgeSecurity) -> None:
+        self._desks = desks
+        self._security = security
+
+    async def call(
+        self,
+        function: DriverFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        *,
+        reader: str | None = None,
+    ) -> tuple[str, str | None]:
+        """Carries out one function; gives its output string, and the session of the card.
+
+        Raises:
+            NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
+        """
+        caller.require(Scope(function.right))
+        if function.kind == "next":
+            return await self._next(function, given, asking), None
+        desk = self._desks.desk(reader) if reader else self.choose(given.iType)
+        if function.in_steps is not None:
+            step = function.in_steps
+            credentials = self._security.for_steps(caller.origin)
+            text = await desk.with_held(lambda held: step(held.steps, given), asking, credentials=credentials)
+            return text, desk.card_session
+        on_card = function.on_card
+        assert on_card is not None  # noqa: S101 - narrows a type: what has no steps works on a card
+
+        def work(card: SocialSecurityCard) -> str:
+            return on_card(card, given)
+
+        credentials_given = self._credentials(function, given, caller)
+        return await desk.do(work, asking, credentials=credentials_given, repeat=not function.changes_card)
+
+    async def _next(self, function: DriverFunction, given: DriverArguments, asking: Asking) -> str:
+        step = function.in_steps
+        assert step is not None  # noqa: S101 - narrows a type: only functions in steps have a next one
+        for desk in self._desks.all():
+            if desk.holding.owner == asking.grant:
+                return await desk.with_held(lambda held: step(held.steps, given), asking, credentials=None)
+        raise StepError()
+
+    def _credentials(self, function: DriverFunction, given: DriverArguments, caller: Caller) -> Credentials | None:
+        by_pin = function.right == "pin" or (given.iAuthType == _BY_PIN and function.right == "files")
+        if not by_pin and function.right == "basic":
+            return self._security.for_reading(caller.origin)
+        if by_pin:
+            caller.require(Scope.PIN)
+        pin = Pin(given.pin) if given.pin is not None and by_pin else None
+        on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
+        return self._security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
+
+    def choose(self, card_type: int) -> Desk:
+        """The reader that iType means, one with a card in it first.
+
+        Raises:
+            UsageError: there is no such iType.
+            NoReaderError: there is no reader of this kind.
+        """
+        if not _CONTACT_ONLY <= card_type <= _CONTACTLESS_FIRST:
+            raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
+        desks = [desk for desk in self._desks.all() if not _SAM_SLOT.search(desk.reader.name)]
+        contactless = [desk for desk in desks if _CONTACTLESS.search(desk.reader.name)]
+        contact = [desk for desk in desks if desk not in contactless]
+        in_order = {
+            _CONTACT_ONLY: contact,
+            _CONTACTLESS_ONLY: contactless,
+            _CONTACT_FIRST: contact + contactless,
+            _CONTACTLESS_FIRST: contactless + contact,
+        }[card_type]
+        if not in_order:
+            raise NoReaderError()
+        return next((desk for desk in in_order if desk.card_session is not None), in_order[0])

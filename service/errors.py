@@ -1,0 +1,226 @@
+"""What goes wrong at the bridge itself, before or beside the card: each with its cause and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from cardio.errors import CardioError, NotPermittedError, ReaderBusyError, ReaderError
+from cardio.model import Problem
+
+
+class GateError(CardioError):
+    """The caller is not let in."""
+
+    code = "not-let-in"
+
+
+class WrongHostError(GateError):
+    code = "wrong-host"
+    title = "请求的主机名不是本服务"
+    title_en = "The Host of the request is not this service"
+    remedy = "请使用启动时显示的地址（http://127.0.0.1:端口）。"
+    remedy_en = "Use the address that was shown at the start (http://127.0.0.1:PORT)."
+    status = 421
+
+
+class WrongOriginError(GateError):
+    code = "wrong-origin"
+    title = "该网页无权使用本服务"
+    title_en = "This page may not use the service"
+    remedy = "请让该网页申请配对并由操作员确认，或请管理员登记该网页的来源。"
+    remedy_en = "Have the page ask for pairing and confirm it, or have the administrator list its origin."
+    status = 403
+
+
+class NoTokenError(GateError):
+    code = "no-token"
+    title = "缺少访问令牌或令牌不正确"
+    title_en = "The access token is missing or wrong"
+    remedy = "请用启动时显示的链接打开页面，或在请求中带上令牌；已被撤销的网页须重新配对。"
+    remedy_en = "Open the page by the link shown at the start, or send the token; a page that was revoked pairs again."
+    status = 401
+
+
+class HeadersTooLargeError(GateError):
+    code = "headers-too-large"
+    title = "请求头过大"
+    title_en = "The request's headers are too large"
+    remedy = "请减少请求头后重试。"
+    remedy_en = "Send fewer or shorter headers."
+    status = 431
+
+
+class BodyTooLargeError(GateError):
+    code = "body-too-large"
+    title = "请求内容过大"
+    title_en = "The request's body is too large"
+    remedy = "请求内容不得超过 64 KiB。"
+    remedy_en = "Send at most 64 KiB."
+    status = 413
+
+
+class SlowBodyError(GateError):
+    code = "body-too-slow"
+    title = "请求内容未及时送达"
+    title_en = "The request's body did not arrive in time"
+    remedy = "请重试。"
+    remedy_en = "Send it again."
+    status = 408
+    retryable = True
+
+
+class WaitError(GateError):
+    """Too much at once: ``retry_after`` is in seconds."""
+
+    code = "wait"
+    status = 429
+    retryable = True
+
+    def __init__(self, detail: str = "", detail_en: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(detail, detail_en)
+        self.retry_after = retry_after
+
+
+class TooManyRequestsError(WaitError):
+    code = "too-many-requests"
+    title = "请求过于频繁"
+    title_en = "Too many requests"
+    remedy = "请稍候再试；插卡拔卡请用事件流，不要轮询。"
+    remedy_en = "Wait a moment; follow the event stream in place of asking again and again."
+
+
+class TooManySocketsError(WaitError):
+    code = "too-many-sockets"
+    title = "打开的连接过多"
+    title_en = "Too many open streams and sockets"
+    remedy = "请关闭不用的页面后重试。"
+    remedy_en = "Close pages that are not used, then try again."
+
+
+class NotFoundError(CardioError):
+    code = "not-found"
+    title = "没有这个地址"
+    title_en = "There is no such address"
+    remedy = "请查看 /openapi.json 中的接口。"
+    remedy_en = "See the interface in /openapi.json."
+    status = 404
+
+
+class WrongMethodError(NotFoundError):
+    code = "wrong-method"
+    title = "该地址不支持此方法"
+    title_en = "This address does not take this method"
+    status = 405
+
+
+class InternalError(CardioError):
+    code = "internal"
+    title = "服务内部错误"
+    title_en = "The service has failed inside"
+    status = 500
+
+
+class StoppingError(ReaderError):
+    code = "stopping"
+    title = "读卡服务正在停止"
+    title_en = "The card service is stopping"
+    remedy = "请在服务重新启动后再读。"
+    remedy_en = "Read again when the service has started again."
+
+
+class QueueFullError(ReaderBusyError):
+    """Too many wait at one reader already."""
+
+    code = "queue-full"
+    title = "等待该读卡器的请求过多"
+    title_en = "Too many are waiting at this reader"
+    remedy = "请稍候再读。"
+    remedy_en = "Wait a moment, then read again."
+    status = 429
+    retry_after = 2
+
+
+class HeldError(ReaderBusyError):
+    """Another caller is between two steps of a driver function with the card in this reader."""
+
+    code = "reader-held"
+    title = "读卡器正被另一个程序的加密机步骤占用"
+    title_en = "Another caller is between two HSM steps with this card"
+    remedy = "请等待其完成后重试。"
+    remedy_en = "Wait until it has finished, then try again."
+
+
+class LeasedError(ReaderBusyError):
+    """Another page or program has taken the reader for itself for a while."""
+
+    code = "reader-leased"
+    title = "读卡器正由另一个网页或程序使用"
+    title_en = "Another page or program is using this reader"
+    remedy = "请等待其用完，或请求对方让出（take_over）。"
+    remedy_en = "Wait until it is done, or ask for a take-over (take_over)."
+
+    def __init__(self, owner: str, purpose: str, seconds_left: int) -> None:
+        super().__init__(
+            f"{owner} 正在使用读卡器{f'（{purpose}）' if purpose else ''}，还有 {seconds_left} 秒",
+            f"{owner} has this reader{f' ({purpose})' if purpose else ''} for another {seconds_left} s",
+        )
+        self.members: dict[str, Any] = {
+            "lease": {"owner": owner, "purpose": purpose, "seconds_left": seconds_left},
+        }
+        self.retry_after = max(1, seconds_left)
+
+
+class LeaseLostError(CardioError):
+    code = "lease-lost"
+    title = "读卡器的占用已结束"
+    title_en = "The lease of this reader has ended"
+    remedy = "请重新申请占用。"
+    remedy_en = "Ask for a new lease."
+    status = 409
+    retryable = True
+
+
+class PairingGoneError(CardioError):
+    code = "no-such-pairing"
+    title = "没有这个配对请求，或已过期"
+    title_en = "There is no such pairing request, or its time is over"
+    remedy = "请让网页重新申请配对。"
+    remedy_en = "Have the page ask for pairing again."
+    status = 404
+
+
+class NoSuchGrantError(CardioError):
+    code = "no-such-grant"
+    title = "没有这个授权"
+    title_en = "There is no such grant"
+    remedy = "请查看授权列表（cardio pair list）。"
+    remedy_en = "See the list of grants (cardio pair list)."
+    status = 404
+
+
+class SimulatedOnlyError(NotPermittedError):
+    code = "simulated-only"
+    title = "只能用于模拟读卡器"
+    title_en = "For simulated readers only"
+    remedy = "单条命令只能发给模拟读卡器中的软件卡。"
+    remedy_en = "Single commands go to software cards in simulated readers only."
+
+
+def problem_document(error: CardioError, request_id: str | None) -> dict[str, Any]:
+    """An error as RFC 9457 has it, with what this kind of error tells besides."""
+    document = Problem.of(error, request_id).document()
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        document["retry_after"] = retry_after
+    return document | getattr(error, "members", {})
+
+
+def problem_response(error: CardioError, request_id: str | None) -> Response:
+    """The HTTP answer for an error."""
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NoTokenError) else {}
+    document = problem_document(error, request_id)
+    if "retry_after" in document:
+        headers["Retry-After"] = str(document["retry_after"])
+    return JSONResponse(document, status_code=error.status, media_type="application/problem+json", headers=headers)

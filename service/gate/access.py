@@ -1,0 +1,259 @@
+"""The rules of the gate: from the head of a request to who asks, or to why nobody is let in.
+
+Order: size of the head, Host, Origin, then what the path takes: nothing, any page's question for pairing, or a token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.types import Scope
+
+from service.errors import (
+    GateError,
+    HeadersTooLargeError,
+    NotFoundError,
+    NoTokenError,
+    WrongHostError,
+    WrongOriginError,
+)
+from service.gate.grants import Grant, Grants
+from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
+from service.gate.origin import is_origin, is_same_user
+from service.gate.pairing import Pairing
+from service.gate.tickets import Tickets
+from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Caller
+from service.scopes import Scope as GrantedScope
+
+PAGES = frozenset({"/", "/kiosk", "/developer", "/pair"})
+OPEN_PATHS = PAGES | {"/livez", "/readyz", "/openapi.json"}
+OPEN_PREFIX = "/static/"
+HELLO, PAIRING = "/v1/hello", "/v1/pairing"
+_OUTCOME = re.compile(r"/v1/pairing/[0-9a-f]{16}")
+DIALECT_PREFIX = "/dialects/"
+"""Where the application serves dialects; reached by their own ports and by no other way."""
+PROTOCOL = "cardio.v1"
+_TICKET, _BEARER = "ticket.", "bearer."
+_LOCAL = "local"
+_STRANGERS = frozenset({"cross-site", "same-site"})
+
+
+@dataclass(frozen=True, slots=True)
+class DialectRule:
+    """One dialect: its port is its address."""
+
+    name: str
+    programs: bool
+    """Programs of the same system user are let in, who send no Origin."""
+    scopes: frozenset[GrantedScope]
+    """What such programs may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request that may go on."""
+
+    caller: Caller
+    foreign_origin: str | None = None
+    """The origin that must be named in the answer's CORS headers."""
+    stream: bool = False
+    """It stays open: an event stream or a socket."""
+    path: str | None = None
+    """Where it goes, if not where it was sent to."""
+
+
+@dataclass(slots=True)
+class Access:
+    """Who is let in, and everything that decides it."""
+
+    hosts: frozenset[str]
+    own_origins: frozenset[str]
+    port: int
+    grants: Grants
+    pairing: Pairing
+    tickets: Tickets = field(default_factory=Tickets)
+    live: LiveCalls = field(default_factory=LiveCalls)
+    rate: RateLimit = field(default_factory=lambda: RateLimit(Rate()))
+    dialects: Mapping[int, DialectRule] = field(default_factory=dict)
+
+    @classmethod
+    def for_port(
+        cls,
+        port: int,
+        token: str,
+        *,
+        scopes: frozenset[GrantedScope] = DEFAULT_SCOPES,
+        file: Path | None = None,
+        trusted: Mapping[str, frozenset[GrantedScope]] | None = None,
+        more_hosts: Iterable[str] = (),
+        rate: Rate | None = None,
+        dialects: Mapping[int, DialectRule] | None = None,
+        scheme: str = "http",
+    ) -> Access:
+        """The access to a bridge on this machine's loopback addresses.
+
+        Args:
+            token: the token file's; ``scopes`` is what it grants beside the owner's own rights.
+            file: where grants are kept; None for nowhere.
+            more_hosts: ``name:port`` of a bridge that listens on other addresses too.
+
+        Raises:
+            ConfigurationError: the grants file is damaged, or others may read it.
+        """
+        hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", *more_hosts})
+        grants = Grants(token, scopes | OWNERS_SCOPES, file)
+        access = cls(
+            hosts=hosts,
+            own_origins=frozenset(f"{scheme}://{host}" for host in hosts),
+            port=port,
+            grants=grants,
+            pairing=Pairing(grants, trusted),
+            rate=RateLimit(rate or Rate()),
+            dialects=dict(dialects or {}),
+        )
+        grants.on_revoked.append(access.live.cut)
+        return access
+
+    def check(self, scope: Scope) -> Passed:
+        """Who asks. Raises: GateError, NotFoundError: unless the request may go on."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
+            raise HeadersTooLargeError()
+        dialect = self.dialects.get(_port_of(scope))
+        self._check_host(scope, headers, None if dialect is None else _port_of(scope))
+        origin = self._origin(headers)
+        if dialect is not None:
+            return self._dialect(dialect, scope, origin)
+        if scope["path"].startswith(DIALECT_PREFIX):
+            raise NotFoundError()
+        foreign = origin if origin is not None and origin not in self.own_origins else None
+        if self._is_open_to_pages(scope):
+            return Passed(Caller(origin or _LOCAL, frozenset(), grant=""), foreign)
+        if foreign is not None and not self._is_known(foreign):
+            raise WrongOriginError()
+        path: str = scope["path"]
+        if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
+            return Passed(Caller(origin or _LOCAL, frozenset(), grant=""))
+        if origin is None and _header(headers, b"sec-fetch-site") in _STRANGERS:
+            # A browser says that another site's page has caused this: an image, a form, a link.
+            raise WrongOriginError()
+        grant = self._grant(scope, headers, origin)
+        return Passed(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
+
+    def reading_origin(self, scope: Scope) -> str | None:
+        """The origin of another site's page that may read the answer to a request, even where that is a refusal."""
+        origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+        if len(origins) != 1 or not is_origin(origins[0]) or origins[0] in self.own_origins:
+            return None
+        open_to_all = scope["path"] == HELLO or scope["path"] == PAIRING or scope["path"].startswith(PAIRING + "/")
+        return origins[0] if open_to_all or self._is_known(origins[0]) else None
+
+    def is_own(self, origin: str) -> bool:
+        return origin in self.own_origins
+
+    def _is_known(self, origin: str) -> bool:
+        return origin in self.pairing.trusted or any(grant.kind == "page" for grant in self.grants.of_origin(origin))
+
+    def _check_host(self, scope: Scope, headers: list[tuple[bytes, bytes]], port: int | None) -> None:
+        hosts = [value for name, value in headers if name == b"host"]
+        known = self.hosts if port is None else {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
+        if len(hosts) != 1 or hosts[0].decode("latin-1") not in known or not _origin_form(scope):
+            raise WrongHostError()
+
+    @staticmethod
+    def _origin(headers: list[tuple[bytes, bytes]]) -> str | None:
+        origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+        if not origins:
+            return None
+        if len(origins) != 1 or not is_origin(origins[0]):
+            raise WrongOriginError()
+        return origins[0]
+
+    @staticmethod
+    def _is_open_to_pages(scope: Scope) -> bool:
+        """The three addresses that any page may ask: is it you, may I come in, may I by now."""
+        if scope["type"] != "http":
+            return False
+        method, path = scope["method"], scope["path"]
+        return (
+            (method in ("GET", "HEAD") and path == HELLO)
+            or (method == "POST" and path == PAIRING)
+            or (method == "GET" and _OUTCOME.fullmatch(path) is not None)
+        )
+
+    def _grant(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant:
+        """The grant of the token that a request brings, if it counts for its origin."""
+        grant = self._brought(scope, headers, origin)
+        if grant is None:
+            raise NoTokenError()
+        own = origin is None or origin in self.own_origins
+        # A page's token is of no use without its page; the owner's is of no use to any other page.
+        counts = grant.origin == origin if grant.origin is not None else own
+        if not counts:
+            raise NoTokenError()
+        return grant
+
+    def _brought(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant | None:
+        given = [value for name, value in headers if name == b"authorization"]
+        protocols: list[str] = list(scope.get("subprotocols") or ()) if scope["type"] == "websocket" else []
+        if len(given) + sum(one.startswith((_TICKET, _BEARER)) for one in protocols) != 1:
+            return None
+        if given:
+            scheme, _, token = given[0].decode("latin-1").partition(" ")
+            return self.grants.find(token.strip()) if scheme.lower() == "bearer" else None
+        for one in protocols:
+            if one.startswith(_TICKET):
+                ticket = self.tickets.take(one.removeprefix(_TICKET), origin or _LOCAL)
+                return None if ticket is None else self.grants.get(ticket)
+            if one.startswith(_BEARER):
+                return self.grants.find(one.removeprefix(_BEARER))
+        return None
+
+    def _dialect(self, rule: DialectRule, scope: Scope, origin: str | None) -> Passed:
+        """A caller of a dialect sends no token: its origin must be granted, or it is the user's own program."""
+        if scope["type"] != "websocket":
+            raise NotFoundError()
+        path = DIALECT_PREFIX + rule.name
+        if origin is None:
+            if not rule.programs or not is_same_user(scope["client"], scope["server"]):
+                raise WrongOriginError()
+            return Passed(Caller(_LOCAL, rule.scopes, grant="local", name=rule.name), None, True, path)
+        for grant in self.grants.of_origin(origin):
+            if GrantedScope.BASIC in grant.scopes:
+                return Passed(_caller(grant, origin), None, True, path)
+        trusted = self.pairing.trusted.get(origin, frozenset())
+        if GrantedScope.BASIC in trusted:
+            return Passed(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
+        self._ask_for(origin, rule)
+        raise WrongOriginError()
+
+    def _ask_for(self, origin: str, rule: DialectRule) -> None:
+        """The page cannot ask by itself, so its trying counts as asking: a person sees it and decides."""
+        waiting = self.pairing.waiting()
+        if not any(one.origin == origin and one.source == "dialect" for one in waiting):
+            try:
+                self.pairing.ask(origin, rule.name, rule.scopes, source="dialect")
+            except GateError:
+                pass  # too many have asked already
+
+
+def _caller(grant: Grant, origin: str | None) -> Caller:
+    fallback = _LOCAL if grant.kind == "local" else f"{grant.kind} {grant.id}"
+    return Caller(grant.origin or origin or fallback, grant.scopes, grant=grant.id, name=grant.name)
+
+
+def _port_of(scope: Scope) -> int:
+    server = scope.get("server")
+    return int(server[1]) if server and server[1] is not None else 0
+
+
+def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
+
+
+def _origin_form(scope: Scope) -> bool:
+    """Whether the target is a plain path; an absolute-form target names a host of its own."""
+    return bytes(scope.get("raw_path") or b"/").startswith(b"/") and str(scope["path"]).startswith("/")

@@ -1,0 +1,158 @@
+"""Who has been let in: tokens of pages and programs, each with its scopes, kept in a file of the owner's own.
+
+The file holds no token, only its SHA-256: a copy of it lets nobody in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from cardio.errors import ConfigurationError
+from cardio.private_file import read_private
+from service.errors import NoSuchGrantError
+from service.scopes import PAGE_SCOPES, Scope
+
+LOCAL = "local"
+"""The grant of the token file's token."""
+_FILE_LIMIT = 1 << 20
+_MOST_GRANTS = 500
+GrantKind = Literal["local", "page", "program", "dialect"]
+
+
+class Grant(BaseModel):
+    """One that is let in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    kind: GrantKind
+    origin: str | None
+    """The only origin that it counts for; None for programs."""
+    name: str
+    scopes: frozenset[Scope]
+    verifier: str = ""
+    """SHA-256 of the token in hex; none for callers of a dialect, who have no token to send."""
+    created: datetime
+
+
+_GRANTS = TypeAdapter(tuple[Grant, ...])
+
+
+def verifier_of(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Grants:
+    """All grants; whoever holds one that is revoked is cut off at once (`on_revoked`)."""
+
+    def __init__(self, token: str, scopes: frozenset[Scope], file: Path | None = None) -> None:
+        """Args: the token file's token and what it grants; where the others are kept, None for nowhere.
+
+        Raises:
+            ConfigurationError: others may read or write the file, or it is damaged.
+        """
+        self._file = file
+        self._lock = threading.Lock()
+        local = Grant(
+            id=LOCAL, kind="local", origin=None, name="", scopes=scopes, verifier=verifier_of(token),
+            created=datetime.now(UTC),
+        )  # fmt: skip
+        self._grants: dict[str, Grant] = {LOCAL: local} | {grant.id: grant for grant in _load(file)}
+        self._by_verifier = {grant.verifier: grant for grant in self._grants.values() if grant.verifier}
+        self.last_used: dict[str, datetime] = {}
+        self.on_revoked: list[Callable[[str], None]] = []
+
+    def find(self, token: str) -> Grant | None:
+        """The grant of a token. It is looked up by its hash, so the time it takes tells nothing of other tokens."""
+        return self._used(self._by_verifier.get(verifier_of(token)))
+
+    def get(self, grant_id: str) -> Grant | None:
+        return self._grants.get(grant_id)
+
+    def of_origin(self, origin: str) -> list[Grant]:
+        """The grants that pages of an origin have."""
+        return [grant for grant in self._grants.values() if grant.origin == origin]
+
+    def all(self) -> list[Grant]:
+        return list(self._grants.values())
+
+    def add(self, kind: GrantKind, origin: str | None, name: str, scopes: Iterable[Scope]) -> tuple[Grant, str]:
+        """A new grant and its token; callers of a dialect get one that is never sent.
+
+        Raises:
+            ConfigurationError: the file cannot be written; then nobody is let in.
+        """
+        token = secrets.token_urlsafe(32)
+        allowed = frozenset(scopes) & PAGE_SCOPES if origin is not None else frozenset(scopes)
+        grant = Grant(
+            id=secrets.token_hex(6), kind=kind, origin=origin, name=name, scopes=allowed,
+            verifier="" if kind == "dialect" else verifier_of(token), created=datetime.now(UTC),
+        )  # fmt: skip
+        with self._lock:
+            if len(self._grants) >= _MOST_GRANTS:
+                raise ConfigurationError("授权过多，请撤销不用的", "there are too many grants: revoke unused ones")
+            self._write([*self._grants.values(), grant])
+            self._grants[grant.id] = grant
+            if grant.verifier:
+                self._by_verifier[grant.verifier] = grant
+        return grant, token
+
+    def revoke(self, grant_id: str) -> None:
+        """Ends a grant: in memory first, so that it counts for nothing even where the file cannot be written.
+
+        Raises:
+            NoSuchGrantError: there is none, or it is the token file's own (delete that file and start again).
+        """
+        with self._lock:
+            grant = self._grants.get(grant_id)
+            if grant is None or grant.id == LOCAL:
+                raise NoSuchGrantError()
+            del self._grants[grant_id]
+            self._by_verifier.pop(grant.verifier, None)
+        for tell in self.on_revoked:
+            tell(grant_id)
+        with self._lock:
+            self._write(self._grants.values())
+
+    def _used(self, grant: Grant | None) -> Grant | None:
+        if grant is not None:
+            self.last_used[grant.id] = datetime.now(UTC)
+        return grant
+
+    def _write(self, grants: Iterable[Grant]) -> None:
+        if self._file is None:
+            return
+        kept = [grant.model_dump(mode="json") for grant in grants if grant.id != LOCAL]
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, temporary = tempfile.mkstemp(dir=self._file.parent, prefix=".grants-")  # 0600
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(kept, stream, ensure_ascii=False, indent=1)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, self._file)
+        except OSError as error:
+            raise ConfigurationError(f"授权文件 {self._file}：{error}", f"grants file {self._file}: {error}") from error
+
+
+def _load(file: Path | None) -> tuple[Grant, ...]:
+    if file is None or not file.exists():
+        return ()
+    text = read_private(file, "授权文件", "grants file", limit=_FILE_LIMIT)
+    try:
+        return _GRANTS.validate_json(text)
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"授权文件 {file} 已损坏，删除后须重新配对", f"the grants file {file} is damaged: delete it and pair again"
+        ) from error

@@ -1,0 +1,75 @@
+"""A card that is held for one caller between the steps of a driver function, while the caller asks its HSM."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cardio.driver_steps import HsmSteps
+from cardio.filesystem.layout_choice import LayoutChoice
+from cardio.filesystem.manners import MannersStore
+from cardio.readers.base import Reader
+from cardio.security.credentials import Credentials
+from cardio.security.errors import StepError
+from cardio.session import CardSession
+from service.errors import HeldError
+
+HOLD_SECONDS = 60.0
+"""How long a card is held for the next step, and all steps together."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCard:
+    """The steps over the card."""
+
+    steps: HsmSteps
+
+
+class Holding:
+    """What is held at one desk. `begin`, `do` and `end` run on the desk's thread."""
+
+    def __init__(
+        self, reader: Reader, manners: MannersStore, layouts: LayoutChoice, before: Holding | None = None
+    ) -> None:
+        """Args: ``before`` was held with the last card, and is let go."""
+        self._reader = reader
+        self._manners = manners
+        self._layouts = layouts
+        self._session: CardSession | None = None
+        self._steps: HsmSteps | None = None
+        self._ends = 0.0
+        self.owner: str | None = None
+        if before is not None:
+            threading.Thread(target=before.end, name="cardio-let-go", daemon=True).start()
+
+    def check(self, grant: str) -> None:
+        """Raises: HeldError: the card is held for somebody else, whose time is not over."""
+        if self.owner not in (None, grant) and time.monotonic() < self._ends:
+            raise HeldError()
+
+    def begin(self, grant: str, credentials: Credentials) -> None:
+        """Connects to the card and holds it. Raises: CardioError: as `CardSession`."""
+        self.end()
+        session = CardSession(
+            self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS
+        )
+        self._session, self._steps, self.owner = session, session.do(HsmSteps), grant
+        self._ends = time.monotonic() + HOLD_SECONDS
+
+    def do(self, grant: str, work: Callable[[HeldCard], Result]) -> Result:
+        """Raises: StepError: nothing is held for this caller. CardioError: as the work says."""
+        session, steps = self._session, self._steps
+        if session is None or steps is None or self.owner != grant:
+            raise StepError()
+        return session.do(lambda card: work(HeldCard(steps)))
+
+    def end(self) -> None:
+        """Lets the card go; without one nothing happens."""
+        session, self._session, self._steps, self.owner = self._session, None, None, None
+        if session is not None:
+            session.close()

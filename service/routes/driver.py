@@ -1,0 +1,104 @@
+"""The national driver's functions over HTTP: the same names, arguments and strings; errors in words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from cardio.driver import BasicLayout
+from cardio.driver_codes import DriverCode, driver_codes
+from cardio.driver_functions import READ_BASIC, DriverArguments, find_function
+from cardio.model import Answer
+from service.dependencies import CARD_SESSION, CallerOf, CardSessionHeader, DriverOf, LeaseHeader
+from service.desk import Asking
+from service.routes.readers import CARD_PROBLEMS
+
+router = APIRouter(prefix="/v1/driver", tags=["driver"])
+_FIELDS = (
+    "region_code", "social_security_number", "card_number", "identification_code", "name", "historical_bytes",
+    "spec_version", "issue_date", "expiry_date", "terminal_number", "device_number",
+)  # fmt: skip
+_TEXT = Field(default="", max_length=60_000)
+_CODES_GIVEN = CARD_PROBLEMS | {
+    404: {"description": "no such reader, no card, or no such file"},
+    408: {"description": "the PIN was not entered in time"},
+}
+
+
+class DriverAsked(BaseModel):
+    """Arguments by their national names; a function takes what it knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iType: int = Field(
+        default=3, ge=1, le=4, description="1 contact, 2 contactless, 3 contact first, 4 contactless first"
+    )
+    iAuthType: int = Field(default=2, ge=0, le=2, description="1 by PIN, 2 by key, 0 free")
+    pCardInfo: str = Field(default="", max_length=200, description="卡识别码|卡号|")
+    pFileAddr: str = Field(default="", max_length=8192, description="SSSEEF05|01|07|$")
+    pWriteData: str = _TEXT
+    pPayInfo: str = Field(default="", max_length=200)
+    pKey: str = Field(default="", max_length=8192)
+    pin: SecretStr | None = Field(default=None, max_length=16, description="where the reader has no key pad")
+    newPin: SecretStr | None = Field(default=None, max_length=16)
+    acceptLastTry: bool = False
+    layout: BasicLayout = "11"
+    reader: str | None = Field(default=None, max_length=200, description="the reader; chosen by iType without it")
+
+
+class DriverAnswered(BaseModel):
+    """What a function gives when it returns 0; other codes are problems with `driver_code`."""
+
+    function: str
+    return_code: int = Field(serialization_alias="return")
+    pOutInfo: str
+    fields: dict[str, str] | None = Field(description="the eleven fields by name, of iReadCardBas")
+
+
+class DriverCodes(Answer):
+    codes: tuple[DriverCode, ...]
+
+
+@router.get("/codes")
+async def list_codes(caller: CallerOf) -> DriverCodes:
+    """Every return code: what it means, why, and what the clerk does next."""
+    return DriverCodes(codes=tuple(driver_codes()[code] for code in sorted(driver_codes(), reverse=True)))
+
+
+@router.post("/{function}", responses=_CODES_GIVEN)
+async def call_function(
+    function: Annotated[str, Path(max_length=64, examples=[READ_BASIC])],
+    asked: DriverAsked,
+    calls: DriverOf,
+    caller: CallerOf,
+    response: Response,
+    cardio_card_session: CardSessionHeader = None,
+    cardio_lease: LeaseHeader = None,
+) -> DriverAnswered:
+    """Calls a function of the national driver interface.
+
+    Functions in steps (`…_HSM_Step1`) hold the card for the caller's token until the last step, or for a minute.
+    """
+    wanted = find_function(function)
+    asking = Asking(caller.grant, cardio_card_session, cardio_lease)
+    text, session = await calls.call(wanted, _arguments(asked), caller, asking, reader=asked.reader)
+    if session is not None:
+        response.headers[CARD_SESSION] = session
+    basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and asked.layout == "11"
+    return DriverAnswered(
+        function=wanted.name, return_code=0, pOutInfo=text, fields=_named_fields(text) if basic else None
+    )
+
+
+def _arguments(asked: DriverAsked) -> DriverArguments:
+    given: dict[str, Any] = asked.model_dump(exclude={"reader"}, exclude_none=True)
+    for name in ("pin", "newPin"):
+        if name in given:
+            given[name] = given[name].get_secret_value()
+    return DriverArguments(**given)
+
+
+def _named_fields(text: str) -> dict[str, str]:
+    return dict(zip(_FIELDS, text.split("|"), strict=False))

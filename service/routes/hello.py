@@ -1,0 +1,74 @@
+"""``/v1/hello``: who is at this port, and proof of it before anybody sends a token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from cardio.model import Answer
+from service.dependencies import AccessOf, HubOf
+
+router = APIRouter(tags=["access"])
+
+
+class AskingOrigin(Answer):
+    origin: str | None = Field(description="the page's origin as the bridge sees it; null for programs")
+    paired: bool = Field(description="pages of this origin have been let in")
+
+
+class Hello(Answer):
+    service: str
+    version: str
+    api: tuple[str, ...]
+    port: int
+    instance: str = Field(description="another one after every start")
+    time: datetime
+    origin: AskingOrigin
+    proof: str | None = Field(description="HMAC-SHA256 in hex; null without nonce, or where the grant is unknown")
+
+
+@router.get("/v1/hello")
+async def hello(
+    request: Request,
+    access: AccessOf,
+    hub: HubOf,
+    nonce: Annotated[str | None, Query(pattern="^[0-9a-f]{32,128}$", description="fresh random, hex")] = None,
+    grant: Annotated[
+        str | None, Query(max_length=64, description="whose token proves it; `local` is the file's")
+    ] = None,
+) -> Hello:
+    """Says who is here.
+
+    `proof` is HMAC-SHA256 with the SHA-256 of the token as key over `cardio-hello|NONCE|PORT`: only who knows the
+    token's hash can compute it, and another port's service cannot pass it on.
+    """
+    origin = request.headers.get("origin")
+    known = access.grants.get(grant) if grant is not None else None
+    proof = None
+    if nonce is not None and known is not None and known.verifier:
+        proof = proof_of(known.verifier, nonce, access.port)
+    return Hello(
+        service="cardio",
+        version=version("cardio"),
+        api=("v1",),
+        port=access.port,
+        instance=hub.run,
+        time=datetime.now(UTC),
+        origin=AskingOrigin(
+            origin=origin,
+            paired=origin is not None and any(one.kind == "page" for one in access.grants.of_origin(origin)),
+        ),
+        proof=proof,
+    )
+
+
+def proof_of(verifier: str, nonce: str, port: int) -> str:
+    """What a bridge answers that knows a token, whose SHA-256 ``verifier`` is in hex."""
+    message = f"cardio-hello|{nonce}|{port}".encode()
+    return hmac.new(bytes.fromhex(verifier), message, hashlib.sha256).hexdigest()

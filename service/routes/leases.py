@@ -1,0 +1,85 @@
+"""Leases: a page or program has a reader for itself for a while, and gives way when asked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from pydantic import Field
+
+from cardio.model import Answer, Problem
+from service.dependencies import CallerOf, DesksOf, HubOf, needs
+from service.gate.pairing import presentable
+from service.lease import LONGEST_SECONDS, Asked, Lease
+from service.scopes import Scope
+
+router = APIRouter(prefix="/v1/readers", tags=["leases"], dependencies=[needs(Scope.BASIC)])
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "no such reader"},
+    409: {"model": Problem, "description": "somebody else has the reader (member `lease`), or the lease is over"},
+    503: {"model": Problem, "description": "PC/SC does not run"},
+}
+LeaseId = Annotated[str, Header(max_length=64, alias="Cardio-Lease", description="the lease that was given")]
+
+
+class LeaseAsked(Answer):
+    seconds: int = Field(default=60, ge=1, le=LONGEST_SECONDS)
+    purpose: str = Field(default="", max_length=80, description="shown to others while the reader is leased")
+    take_over: bool = Field(default=False, description="ask whoever has it to give way")
+
+
+class LeaseGiven(Answer):
+    lease: str = Field(description="send it with every call, in the header `Cardio-Lease`; keep it to yourself")
+    owner: str
+    seconds_left: int
+
+
+class TakeOverAsked(Answer):
+    state: str = Field(description="always `asked`")
+    answer_within: float = Field(description="seconds; ask again then")
+
+
+@router.post(
+    "/{reader:path}/lease",
+    status_code=201,
+    responses=_PROBLEMS | {202: {"model": TakeOverAsked, "description": "the owner has been asked to give way"}},
+)
+async def take_lease(
+    reader: str, asked: LeaseAsked, desks: DesksOf, hub: HubOf, caller: CallerOf, response: Response
+) -> LeaseGiven | TakeOverAsked:
+    """Takes a reader, or asks for it.
+
+    With `take_over` the owner hears `lease-asked` and may keep it (PUT); otherwise it passes on when it is asked for
+    again after `answer_within`.
+    """
+    desk = desks.desk(reader)
+    purpose = presentable(asked.purpose)
+    taken = desk.lease.take(caller, purpose, asked.seconds, take_over=asked.take_over)
+    if isinstance(taken, Asked):
+        data = {"reader": reader, "by": caller.label, "purpose": purpose, "answer_within": taken.answer_within}
+        hub.publish("lease-asked", data, subject=reader)
+        response.status_code = 202
+        return TakeOverAsked(state="asked", answer_within=taken.answer_within)
+    desks.tell_lease(desk)
+    return _given(taken, desk.lease.seconds_left())
+
+
+@router.put("/{reader:path}/lease", responses=_PROBLEMS)
+async def keep_lease(reader: str, desks: DesksOf, cardio_lease: LeaseId) -> LeaseGiven:
+    """Keeps a reader for as long again; who asked for it must ask anew."""
+    desk = desks.desk(reader)
+    lease = desk.lease.keep(cardio_lease)
+    desks.tell_lease(desk)
+    return _given(lease, desk.lease.seconds_left())
+
+
+@router.delete("/{reader:path}/lease", status_code=204, responses=_PROBLEMS)
+async def give_lease_back(reader: str, desks: DesksOf, cardio_lease: LeaseId) -> None:
+    """Gives a reader back."""
+    desk = desks.desk(reader)
+    desk.lease.give_back(cardio_lease)
+    desks.tell_lease(desk)
+
+
+def _given(lease: Lease, seconds_left: int) -> LeaseGiven:
+    return LeaseGiven(lease=lease.id, owner=lease.owner, seconds_left=seconds_left)

@@ -1,0 +1,217 @@
+"""Pairing and grants: pages ask, a person confirms, lists and revokes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Request
+from pydantic import Field
+
+from cardio.errors import UsageError
+from cardio.model import Answer, Problem
+from service.dependencies import AccessOf, CallerOf, needs
+from service.errors import NoTokenError
+from service.gate.access import Access
+from service.gate.grants import Grant
+from service.gate.pairing import NAME_LIMIT, PairingRequest, presentable
+from service.scopes import PAGE_SCOPES, Scope
+
+router = APIRouter(prefix="/v1", tags=["access"])
+_GONE: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "it is not known any more"}}
+_MANY: dict[int | str, dict[str, Any]] = {429: {"model": Problem, "description": "too many ask"}}
+RequestId = Annotated[str, Path(max_length=32)]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+
+
+class PairingAsked(Answer):
+    name: str = Field(max_length=200, description=f"what people call the page; {NAME_LIMIT} characters are kept")
+    scopes: Scopes
+
+
+class PairingBegun(Answer):
+    request: str
+    secret: str = Field(description="fetches the outcome; keep it to yourself")
+    code: str = Field(description="show it: the person compares it with what the bridge shows")
+    origin: str
+    scopes: tuple[Scope, ...]
+    expires_in: int = Field(description="seconds")
+    confirm: str = Field(description="the bridge's own page where a person confirms")
+
+
+class PairingOutcome(Answer):
+    state: str = Field(description="waiting, granted, denied or expired")
+    token: str | None = Field(description="given once")
+    grant: str | None
+    scopes: tuple[Scope, ...]
+
+
+class PairingShown(Answer):
+    request: str
+    code: str
+    origin: str
+    name: str
+    scopes: tuple[Scope, ...]
+    seconds_left: int
+    source: str = Field(description="`page`, or `dialect` for a caller that cannot ask by itself")
+
+
+class PairingList(Answer):
+    requests: tuple[PairingShown, ...]
+
+
+class ScopesChosen(Answer):
+    scopes: Scopes
+
+
+class GrantShown(Answer):
+    grant: str
+    kind: str = Field(description="local, page, program or dialect")
+    origin: str | None
+    name: str
+    scopes: tuple[Scope, ...]
+    created: datetime
+    last_used: datetime | None = Field(description="since the bridge has started")
+    live: int = Field(description="open streams and sockets")
+
+
+class GrantList(Answer):
+    grants: tuple[GrantShown, ...]
+
+
+class ProgramAsked(Answer):
+    name: str = Field(min_length=1, max_length=NAME_LIMIT)
+    scopes: Scopes
+
+
+class GrantMade(GrantShown):
+    token: str = Field(description="shown now and never again")
+
+
+class Me(Answer):
+    grant: str
+    origin: str
+    name: str
+    scopes: tuple[Scope, ...]
+
+
+@router.post("/pairing", status_code=202, responses=_MANY)
+async def ask_for_pairing(request: Request, asked: PairingAsked, access: AccessOf) -> PairingBegun:
+    """A page asks to be let in. A person confirms on the bridge's own page, or with `cardio pair`."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        raise UsageError(
+            "配对由网页发起；程序请使用令牌文件或 cardio pair add",
+            "pages pair; programs use the token file, or a token of their own",
+        )
+    if access.is_own(origin):
+        raise UsageError("本服务自己的页面无需配对", "the bridge's own pages need no pairing")
+    begun, secret = access.pairing.ask(origin, asked.name, asked.scopes)
+    return PairingBegun(
+        request=begun.id,
+        secret=secret,
+        code=_spaced(begun.code),
+        origin=origin,
+        scopes=_ordered(begun.scopes),
+        expires_in=access.pairing.seconds_left(begun),
+        confirm=f"http://127.0.0.1:{access.port}/pair",
+    )
+
+
+@router.get("/pairing/{request_id}", responses=_GONE | {401: {"model": Problem, "description": "not your request"}})
+async def pairing_outcome(
+    request: Request,
+    request_id: RequestId,
+    access: AccessOf,
+    authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the secret")] = "",
+) -> PairingOutcome:
+    """What has become of a request: the page that asked looks each second. The token is given once."""
+    scheme, _, secret = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise NoTokenError()
+    found, token = access.pairing.outcome(request_id, secret.strip(), request.headers.get("origin"))
+    return PairingOutcome(state=found.state, token=token, grant=found.grant, scopes=_ordered(found.scopes))
+
+
+@router.get("/pairing", dependencies=[needs(Scope.MANAGE)])
+async def list_pairing_requests(access: AccessOf) -> PairingList:
+    """Who asks to be let in."""
+    return PairingList(requests=tuple(_shown(access, one) for one in access.pairing.waiting()))
+
+
+@router.post("/pairing/{request_id}/approve", responses=_GONE, dependencies=[needs(Scope.MANAGE)])
+async def approve(request_id: RequestId, chosen: ScopesChosen, access: AccessOf) -> GrantShown:
+    """A person has compared origin and code and lets the page in, with the scopes that are named here."""
+    beyond = set(chosen.scopes) - PAGE_SCOPES
+    if beyond:
+        listed = ", ".join(sorted(beyond))
+        raise UsageError(f"网页不能获得权限 {listed}", f"no page is granted {listed}")
+    return _grant_shown(access, access.pairing.approve(request_id, chosen.scopes))
+
+
+@router.post("/pairing/{request_id}/deny", status_code=204, responses=_GONE, dependencies=[needs(Scope.MANAGE)])
+async def deny(request_id: RequestId, access: AccessOf) -> None:
+    """A person has refused."""
+    access.pairing.deny(request_id)
+
+
+@router.get("/grants", dependencies=[needs(Scope.MANAGE)])
+async def list_grants(access: AccessOf) -> GrantList:
+    """Who has been let in."""
+    return GrantList(grants=tuple(_grant_shown(access, grant) for grant in access.grants.all()))
+
+
+@router.post("/grants", status_code=201, dependencies=[needs(Scope.MANAGE)])
+async def add_program(asked: ProgramAsked, access: AccessOf, caller: CallerOf) -> GrantMade:
+    """A token for a program on this machine, with no more than the caller's own scopes."""
+    beyond = set(asked.scopes) - (caller.scopes - {Scope.MANAGE})
+    if beyond:
+        listed = ", ".join(sorted(beyond))
+        raise UsageError(f"不能授予 {listed}", f"{listed} cannot be granted here")
+    grant, token = access.grants.add("program", None, presentable(asked.name), asked.scopes)
+    return GrantMade(**_grant_shown(access, grant).model_dump(), token=token)
+
+
+@router.delete("/grants/{grant_id}", status_code=204, responses=_GONE, dependencies=[needs(Scope.MANAGE)])
+async def revoke(grant_id: Annotated[str, Path(max_length=64)], access: AccessOf) -> None:
+    """Ends a grant at once: open streams and sockets too."""
+    access.grants.revoke(grant_id)
+
+
+@router.get("/me")
+async def me(caller: CallerOf) -> Me:
+    """What the token grants."""
+    return Me(grant=caller.grant, origin=caller.origin, name=caller.name, scopes=_ordered(caller.scopes))
+
+
+def _ordered(scopes: frozenset[Scope]) -> tuple[Scope, ...]:
+    return tuple(scope for scope in Scope if scope in scopes)
+
+
+def _spaced(code: str) -> str:
+    return f"{code[:3]} {code[3:]}"
+
+
+def _shown(access: Access, one: PairingRequest) -> PairingShown:
+    return PairingShown(
+        request=one.id,
+        code=_spaced(one.code),
+        origin=one.origin,
+        name=one.name,
+        scopes=_ordered(one.scopes),
+        seconds_left=access.pairing.seconds_left(one),
+        source=one.source,
+    )
+
+
+def _grant_shown(access: Access, grant: Grant) -> GrantShown:
+    return GrantShown(
+        grant=grant.id,
+        kind=grant.kind,
+        origin=grant.origin,
+        name=grant.name,
+        scopes=_ordered(grant.scopes),
+        created=grant.created,
+        last_used=access.grants.last_used.get(grant.id),
+        live=access.live.streams(grant.id),
+    )

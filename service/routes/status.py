@@ -1,0 +1,73 @@
+"""How the service is: for people who look after it, and for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from cardio.model import Answer, ReaderStatus
+from service.dependencies import AccessOf, DesksOf, HubOf, needs
+from service.metrics import Metrics
+from service.sam_watch import SamState, SamWatch
+from service.scopes import Scope
+
+router = APIRouter(tags=["status"])
+
+
+class DialectPorts(Answer):
+    json_: int | None = Field(serialization_alias="json", description="null where the dialect is off")
+    decard: int | None
+
+
+class Status(Answer):
+    version: str
+    instance: str
+    uptime_seconds: int
+    pcsc: str = Field(description="up or down")
+    psam: SamState
+    hsm: SamState
+    dialects: DialectPorts
+    simulated: bool
+    auto_read: bool
+
+
+@router.get("/v1/status", dependencies=[needs(Scope.BASIC)])
+async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf) -> Status:
+    """The service and what it depends on."""
+    state = request.app.state
+    sam: SamWatch = state.sam_watch
+    ports = {rule.name: port for port, rule in access.dialects.items()}
+    return Status(
+        version=version("cardio"),
+        instance=hub.run,
+        uptime_seconds=int(time.monotonic() - state.started),
+        pcsc="down" if desks.service_down else "up",
+        psam=sam.states["psam"],
+        hsm=sam.states["hsm"],
+        dialects=DialectPorts(json_=ports.get("json"), decard=ports.get("decard")),
+        simulated=state.simulated,
+        auto_read=state.auto_read,
+    )
+
+
+@router.get(
+    "/metrics",
+    dependencies=[needs(Scope.METRICS)],
+    response_class=Response,
+    responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
+)
+async def metrics(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf) -> Response:
+    """Figures for Prometheus; nothing of anybody is in them."""
+    figures: Metrics = request.app.state.metrics
+    infos = [desk.info for desk in desks.all()]
+    text = figures.text(
+        readers=len(infos),
+        cards=sum(info.status is not ReaderStatus.EMPTY for info in infos),
+        pcsc_up=0 if desks.service_down else 1,
+        streams=access.live.all_streams,
+        subscribers_dropped=hub.dropped,
+    )
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,80 @@
+"""Whether the PSAM card and the HSM are there: looked at now and then, and told when it changes. No key is used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from cardio.model import Answer
+from service.desks import Desks
+from service.events import EventHub
+
+SECONDS = 30.0
+_LINE_SECONDS = 3.0
+
+
+class SamState(Answer):
+    """``none`` where none is configured, else ``up``, ``down``, or ``unknown`` before the first look."""
+
+    state: str
+    place: str | None = None
+
+
+class SamWatch:
+    """Runs on the event loop."""
+
+    def __init__(self, places: Sequence[str], desks: Desks, hub: EventHub) -> None:
+        """Args: ``places`` are those of the settings: ``psam:READER``, ``hsm:URL``."""
+        self._places = dict(place.partition(":")[::2] for place in places if place)
+        self._desks = desks
+        self._hub = hub
+        self.states = {
+            kind: SamState(state="unknown" if kind in self._places else "none", place=self._places.get(kind))
+            for kind in ("psam", "hsm")
+        }
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        if not {"psam", "hsm"} & self._places.keys():
+            return
+        while True:
+            await self.look()
+            await asyncio.sleep(SECONDS)
+
+    async def look(self) -> None:
+        if "psam" in self._places:
+            self._note("psam", up=self._has_psam(self._places["psam"]))
+        if "hsm" in self._places:
+            self._note("hsm", up=await _answers(self._places["hsm"]))
+
+    def look_at_psam(self) -> None:
+        """A reader has changed: perhaps it is the PSAM's."""
+        if "psam" in self._places:
+            self._note("psam", up=self._has_psam(self._places["psam"]))
+
+    def _has_psam(self, reader: str) -> bool:
+        wanted = reader.lower()
+        return any(wanted in desk.reader.name.lower() and desk.card_session is not None for desk in self._desks.all())
+
+    def _note(self, kind: str, *, up: bool) -> None:
+        state = "up" if up else "down"
+        if self.states[kind].state != state:
+            self.states[kind] = SamState(state=state, place=self._places[kind])
+            self._hub.publish(f"sam-{state}", {"kind": kind, "place": self._places[kind]})
+
+
+async def _answers(url: str) -> bool:
+    """Whether somebody listens at an HSM's address."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(_LINE_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError, ValueError):
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True

@@ -148,7 +148,8 @@ class Access:
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
         if len(origins) != 1 or not is_origin(origins[0]) or origins[0] in self.own_origins:
             return None
-        open_to_all = scope["path"] == HELLO or scope["path"] == PAIRING or scope["path"].startswith(PAIRING + "/")
+        path = scope["path"]
+        open_to_all = path in (HELLO, PAIRING) or _OUTCOME.fullmatch(path) is not None
         return origins[0] if open_to_all or self._is_known(origins[0]) else None
 
     def is_own(self, origin: str) -> bool:

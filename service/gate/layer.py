@@ -193,7 +193,7 @@ class _Answer:
             # The client does not read: nobody waits for it any more, and nothing more is said to it.
             self.stalled = True
             self.task.cancel()
-            await asyncio.sleep(0)
+            await asyncio.Event().wait()
 
     async def cut(self, code: int) -> None:
         """Ends what has begun: a socket by a close that says why, a stream by breaking it off."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Header, Query, Response, WebSocket, WebSocketDisconnect
 from pydantic import Field
 
 from cardio.errors import CardioError
 from cardio.model import Answer
 from service.dependencies import AccessOf, CallerOf, DesksOf, HubOf, needs
 from service.desks import Desks
-from service.events import RESYNC, STATE, TYPE_PREFIX, EventHub
+from service.event_stream import EventStream
+from service.events import RESYNC, STATE, EventHub
 from service.gate import tickets
 from service.gate.access import PROTOCOL
 from service.gate.layer import CALLER
@@ -31,7 +31,9 @@ class Ticket(Answer):
     expires_in: int = Field(description="seconds")
 
 
-async def _payloads(desks: Desks, hub: EventHub, after: str | None, *, readings: bool) -> AsyncIterator[dict[str, Any]]:
+async def _payloads(
+    desks: Desks, hub: EventHub, after: str | None, *, readings: bool
+) -> AsyncGenerator[dict[str, Any], None]:
     """`state`, or what was missed; then every change; `resync` when the client was too slow or the service stops."""
     # Subscribed before the state is taken: nothing is lost in between.
     with hub.subscription() as events:
@@ -46,21 +48,23 @@ async def _payloads(desks: Desks, hub: EventHub, after: str | None, *, readings:
     yield hub.document(RESYNC, {})
 
 
-@router.get("/events", response_class=EventSourceResponse, dependencies=[needs(Scope.BASIC)])
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={200: {"description": "CloudEvents 1.0 objects, one a frame", "content": {"text/event-stream": {}}}},
+    dependencies=[needs(Scope.BASIC)],
+)
 async def stream_events(
     desks: DesksOf,
     hub: HubOf,
     last_event_id: Annotated[str | None, Header(max_length=_NAME_LIMIT)] = None,
     readings: Annotated[bool, Query(description="with what was read, while the card is in")] = False,
-) -> AsyncIterator[ServerSentEvent]:
+) -> Response:
     """Begins with `state` (all readers), or with what was missed since `Last-Event-ID`.
 
-    Each event is a CloudEvents 1.0 object. A client that was too slow gets `resync` and the end of the stream: it
-    connects again.
+    A client that was too slow gets `resync` and the end of the stream: it connects again.
     """
-    async for payload in _payloads(desks, hub, last_event_id, readings=readings):
-        kind = payload["type"].removeprefix(TYPE_PREFIX)
-        yield ServerSentEvent(id=None if kind == RESYNC else payload["id"], event=kind, data=payload)
+    return EventStream(_payloads(desks, hub, last_event_id, readings=readings))
 
 
 @router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])
@@ -97,8 +101,9 @@ async def socket_events(
 
 
 async def _send_events(socket: WebSocket, desks: Desks, hub: EventHub, after: str | None, *, readings: bool) -> None:
-    async for payload in _payloads(desks, hub, after, readings=readings):
-        await socket.send_json(payload)
+    async with aclosing(_payloads(desks, hub, after, readings=readings)) as payloads:
+        async for payload in payloads:
+            await socket.send_json(payload)
     await socket.close(_RESYNC_CLOSE, RESYNC)
 
 

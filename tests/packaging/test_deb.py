@@ -1,0 +1,151 @@
+"""The Debian package on a machine: what it brings works, and what it leaves is what Debian promises."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+from tests.packaging.conftest import ROOT
+from tests.packaging.machine import Machine
+from tests.pcsc import wait_until
+
+SETTINGS = "/etc/cardio/bridge.toml"
+
+
+def test_the_command_is_there(installed: Machine) -> None:
+    version = installed.run("dpkg-query", "--show", "--showformat", "${Version}", "cardio")
+    assert installed.run("cardio", "--version") == f"cardio {version.replace('~', '')}\n"
+
+
+def test_a_clerk_reads_a_card(installed: Machine) -> None:
+    reading = json.loads(installed.run("cardio", "read", "--reader", "sim:adult", "--json", user="clerk"))
+    assert reading["holder"]["name"] == "测试甲"
+
+
+def test_it_reaches_the_pcsc_service(installed: Machine) -> None:
+    # The service is there and has no reader: only a pyscard that fits this Python and this libpcsclite can say so.
+    found = json.loads(installed.run("cardio", "readers", "--json", user="clerk"))
+    assert "pcsc-unavailable" not in json.dumps(found)
+    assert installed.run("systemctl", "is-active", "pcscd.service") == "active\n"
+
+
+def test_a_clerk_runs_the_bridge(installed: Machine) -> None:
+    words = ["cardio", "serve", "--simulate", "--no-pcsc", "--port", "0", "--json"]
+    bridge = subprocess.Popen(installed.command(*words, user="clerk"), stdout=subprocess.PIPE, text=True)
+    try:
+        assert bridge.stdout is not None
+        address = json.loads("".join(iter(bridge.stdout.readline, "}\n")) + "}")["address"]
+        assert "alive" in installed.run("curl", "--silent", "--fail", f"{address}/livez")
+    finally:
+        # There, since what is here is only nsenter, which passes no signal on.
+        installed.run("pkill", "-u", "clerk", "cardio")
+        bridge.communicate(timeout=10)
+
+
+def test_nothing_was_started_or_enabled(machine: Machine) -> None:
+    machine.install()
+    assert machine.attempt("systemctl", "is-active", "cardio").stdout == "inactive\n"
+    assert machine.attempt("systemctl", "is-enabled", "cardio").stdout == "disabled\n"
+    assert machine.attempt("systemctl", "--global", "is-enabled", "cardio").stdout == "disabled\n"
+    assert machine.answers("/livez") is None
+
+
+def test_files_are_roots_and_as_they_were_packed(installed: Machine) -> None:
+    assert installed.run("dpkg", "--verify", "cardio") == ""
+    wrong = [
+        "(",
+        "!",
+        "-user",
+        "root",
+        "-o",
+        "!",
+        "-group",
+        "root",
+        "-o",
+        "-perm",
+        "/go+w",
+        "-o",
+        "-perm",
+        "/u+s,g+s",
+        ")",
+    ]
+    assert installed.run("find", "/opt/cardio", "/etc/cardio", "!", "-type", "l", *wrong) == ""
+
+
+def test_running_it_writes_nothing_below_opt(installed: Machine) -> None:
+    # Python would compile there whatever was not packed compiled: a purge would leave it behind.
+    installed.run("cardio", "read", "--reader", "sim:adult")
+    installed.run("cardio", "--help")
+    listed = installed.run("dpkg", "--listfiles", "cardio").splitlines()
+    assert set(installed.run("find", "/opt/cardio").splitlines()) <= set(listed)
+
+
+def test_nothing_names_the_place_or_the_time_of_the_build(package: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "data.tar"
+    with archive.open("wb") as stream:
+        subprocess.run(["dpkg-deb", "--fsys-tarfile", package], stdout=stream, check=True)
+    with tarfile.open(archive) as members:
+        assert len({member.mtime for member in members}) == 1, "the same sources would give another package tomorrow"
+    places = ["/tmp/tmp\\.", "\\.pyenv", str(ROOT)]
+    assert [place for place in places if re.search(place.encode(), archive.read_bytes())] == []
+
+
+def test_bundled_packages_are_listed(installed: Machine) -> None:
+    listed = installed.run("cat", "/usr/share/doc/cardio/bundled-packages.txt").splitlines()
+    names = [line.split()[0] for line in listed]
+    assert {"cardio", "cryptography", "fastapi", "pyscard"} <= set(names)
+    assert "pip" not in names
+    assert all(line.endswith(")") for line in listed)
+
+
+def test_the_environment_does_not_change_the_program(installed: Machine) -> None:
+    installed.run(
+        "sh", "-c", "mkdir -p /home/clerk/x/cardio && echo 'raise SystemExit(9)' >/home/clerk/x/cardio/__init__.py"
+    )
+    assert installed.succeeds("sh", "-c", "cd /home/clerk/x && PYTHONPATH=/home/clerk/x cardio --version", user="clerk")
+
+
+def test_an_upgrade_restarts_what_runs_and_keeps_settings(machine: Machine) -> None:
+    machine.install()
+    machine.run("sh", "-c", f"echo '# ours' >>{SETTINGS}")
+    machine.run("systemctl", "start", "cardio")
+    before = machine.run("systemctl", "show", "--property", "MainPID", "cardio")
+    machine.install()
+    assert machine.run("systemctl", "is-active", "cardio") == "active\n"
+    assert machine.run("systemctl", "show", "--property", "MainPID", "cardio") != before
+    assert machine.run("tail", "-n1", SETTINGS) == "# ours\n"
+
+
+def test_an_upgrade_starts_nothing_that_did_not_run(machine: Machine) -> None:
+    machine.install()
+    machine.install()
+    assert machine.attempt("systemctl", "is-active", "cardio").stdout == "inactive\n"
+
+
+def test_removing_stops_it_and_keeps_settings_and_token(machine: Machine) -> None:
+    machine.install()
+    machine.run("sh", "-c", f"echo '# ours' >>{SETTINGS}")
+    machine.run("systemctl", "enable", "--now", "cardio")
+    wait_until(lambda: machine.answers("/livez") is not None, "the bridge answers")
+    machine.run("dpkg", "--remove", "cardio")
+    assert machine.answers("/livez") is None
+    assert machine.run("tail", "-n1", SETTINGS) == "# ours\n"
+    assert machine.succeeds("test", "-s", "/var/lib/cardio/token")
+    assert not machine.succeeds("test", "-e", "/opt/cardio")
+    assert not machine.succeeds("test", "-e", "/usr/bin/cardio")
+
+
+def test_a_purge_leaves_nothing(machine: Machine) -> None:
+    before = machine.files()
+    machine.install()
+    machine.run("systemctl", "enable", "--now", "cardio")
+    machine.run("systemctl", "--global", "enable", "cardio")
+    wait_until(lambda: machine.answers("/livez") is not None, "the bridge answers")
+    machine.run("dpkg", "--purge", "cardio")
+    assert machine.files() == before
+    assert not machine.succeeds("getent", "passwd", "cardio")
+    assert not machine.succeeds("getent", "group", "cardio")
+    assert machine.attempt("systemctl", "is-active", "cardio").stdout == "inactive\n"

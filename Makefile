@@ -1,6 +1,6 @@
 # make run    the bridge with software cards; prints the address of its page
 # make test   the whole test suite, real PC/SC and a real browser included
-# make check  style, types and the import contract; make bench  the measurements
+# make check  style, types and the import contract; make bench  the measurements; make deb  the Debian package
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 TEST_READY := $(VENV)/.test-ready
 
-.PHONY: help setup run test check unit bench docs clean
+.PHONY: help setup run test check unit bench docs deb clean
 
 help:
 	@sed -n '1,3p' Makefile
@@ -16,7 +16,7 @@ help:
 $(RUN_READY): pyproject.toml scripts/setup.sh
 	@PYTHON=$(PYTHON) scripts/setup.sh run
 
-$(TEST_READY): pyproject.toml scripts/setup.sh
+$(TEST_READY): pyproject.toml scripts/setup.sh packaging/deb/fetch.sh packaging/deb/common.sh
 	@PYTHON=$(PYTHON) scripts/setup.sh test
 
 setup: $(RUN_READY)
@@ -41,6 +41,9 @@ bench: $(TEST_READY)
 
 docs: $(TEST_READY)
 	$(BIN)/python -m scripts.make_docs
+
+deb: $(TEST_READY)
+	packaging/deb/build.sh dist
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

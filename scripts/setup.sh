@@ -48,6 +48,10 @@ if [ "$purpose" = test ]; then
   # shellcheck disable=SC2086
   install_packages $build_packages pcscd vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux openssl xxd || {
     say "the test suite runs real PC/SC and a real browser and cannot do without them"; exit 1; }
+  # For the Debian package: what builds it, and a small machine of its own to install it in. Its Python is Debian's.
+  install_packages python3 python3-venv python3-dev dpkg-dev binutils adduser libpcsclite1 systemd systemd-sysv \
+    systemd-container libpam-systemd dbus polkitd curl procps || {
+    say "the test suite builds the Debian package and installs it, and cannot do without them"; exit 1; }
 else
   # shellcheck disable=SC2086
   install_packages $build_packages libpcsclite1 || true
@@ -59,6 +63,8 @@ pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 say "installing Python packages into .venv"
 if [ "$purpose" = test ]; then
   pip install -e '.[pcsc,service,shell,dev]'
+  say "fetching wheels for the Debian package into .venv/wheelhouse"
+  packaging/deb/fetch.sh
   touch .venv/.test-ready .venv/.run-ready
 else
   pip install -e '.[service,shell]'

@@ -1,31 +1,14 @@
-// Every word of the page, Chinese first. A test holds the two languages to the same keys.
+// Every word of the pages, Chinese first. A test holds the two languages to the same keys.
+
+import * as common from "./words/common.js";
+import * as counter from "./words/counter.js";
+import * as developer from "./words/developer.js";
+import * as kiosk from "./words/kiosk.js";
+import * as pair from "./words/pair.js";
+
+const parts = [common, counter, kiosk, developer, pair];
+
 export const words = {
-  zh: {
-    title: "社会保障卡", language: "English",
-    connecting: "正在连接…", live: "已连接", lost: "连接中断，正在重连…", refused: "未获授权",
-    noReaders: "没有读卡器。请检查读卡器的连接线和电源。",
-    empty: "无卡", card: "有卡", mute: "卡无应答", "in-use": "被占用", unavailable: "不可用",
-    insert: "请插入社会保障卡", reading: "正在读卡…", show: "显示", hide: "隐藏", again: "重新读卡",
-    name: "姓名", number: "社会保障号码", sex: "性别", ethnicGroup: "民族", birthDate: "出生日期", birthplace: "出生地",
-    nationality: "国籍", residence: "常住地", registration: "户籍",
-    cardNumber: "卡号", region: "发卡地区", cardClass: "卡类别", version: "规范版本", issued: "发卡日期", expiry: "有效期至",
-    years: "岁", closed: "持卡人信息未开放", remedy: "处理：", warnings: "注意", unread: "未读", itemsToCheck: "有 {n} 项需要核对，点“显示”查看", colon: "：", comma: "、", stop: "。",
-    noTokenTitle: "缺少访问令牌", noTokenRemedy: "请用启动 cardio 时显示的链接打开本页。",
-    offlineTitle: "读卡服务没有应答", offlineRemedy: "请确认 cardio 正在运行；恢复后本页会自动连接。",
-    simulator: "软件卡", putIn: "插卡", takeOut: "拔卡", noFault: "无故障", persona: "角色", fault: "故障",
-  },
-  en: {
-    title: "Social security card", language: "中文",
-    connecting: "Connecting…", live: "Connected", lost: "Connection lost, trying again…", refused: "Not authorised",
-    noReaders: "There is no reader. Check the reader's cable and power.",
-    empty: "empty", card: "card in", mute: "card is mute", "in-use": "in use", unavailable: "unavailable",
-    insert: "Put a social security card in", reading: "Reading…", show: "Show", hide: "Hide", again: "Read again",
-    name: "Name", number: "Social security number", sex: "Sex", ethnicGroup: "Ethnic group", birthDate: "Date of birth", birthplace: "Birthplace",
-    nationality: "Nationality", residence: "Residence", registration: "Household registration",
-    cardNumber: "Card number", region: "Issued in", cardClass: "Card class", version: "Specification", issued: "Issued", expiry: "Valid until",
-    years: "years", closed: "The holder's information is closed", remedy: "Do: ", warnings: "Look at this", unread: "Not read", itemsToCheck: "{n} to check: press Show", colon: ": ", comma: ", ", stop: ". ",
-    noTokenTitle: "The access token is missing", noTokenRemedy: "Open this page by the link that cardio showed when it started.",
-    offlineTitle: "The card service does not answer", offlineRemedy: "Make sure that cardio is running; this page connects again by itself.",
-    simulator: "Software card", putIn: "Insert", takeOut: "Pull", noFault: "no fault", persona: "Persona", fault: "Fault",
-  },
+  zh: Object.assign({}, ...parts.map((part) => part.zh)),
+  en: Object.assign({}, ...parts.map((part) => part.en)),
 };

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.elsewhere import Elsewhere, SdkDesk
+
 CHROMIUM = "/usr/bin/chromium"
 CARDIO = Path(sys.executable).with_name("cardio")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -60,3 +62,25 @@ def page(browser: Browser) -> Iterator[Page]:
     yield made
     context.close()
     assert errors == []
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bridges that tests start keep their tokens and grants to themselves."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    """A hospital's web server."""
+    made = Elsewhere()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def desk(browser: Browser, served: Served, elsewhere: Elsewhere) -> Iterator[SdkDesk]:
+    """A hospital's page with the SDK beside the bridge's own pages."""
+    made = SdkDesk(browser, served, elsewhere)
+    yield made
+    made.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,12 @@ import simulators.vpcd
 from cardio.driver_codes import driver_codes
 from cardio.errors import CardioError
 from cardio.filesystem.codes import code_table, table_names
-from cardio.filesystem.layout_choice import shipped_expansions
+from cardio.filesystem.layout_choice import NATIONAL, shipped_expansions
 from cardio.filesystem.layout_file import GENERATIONS, layout_of
 from cardio.filesystem.layout_page import expansion_page, layout_page
+from cardio.filesystem.manners import MannersStore
+from service.app import create_app
+from service.simulated import SimulatedReaders
 from simulators.faults import FAULTS
 from simulators.personas import personas
 
@@ -32,6 +36,7 @@ def pages() -> dict[str, str]:
         "errors.md": _errors(),
         "codes.md": _codes(),
         "driver-codes.md": _driver_codes(),
+        "openapi.json": _openapi(),
         "personas.md": _personas(),
         **layout_pages(),
     }
@@ -77,6 +82,12 @@ def layout_pages() -> dict[str, str]:
         expansion_page(expansion).replace("\n#", "\n##").replace("# ", "## ", 1) for expansion in shipped_expansions()
     ]
     return shown | {"layout-regions.md": "\n".join(regions)}
+
+
+def _openapi() -> str:
+    """The bridge's description, with the simulator's addresses."""
+    app = create_app([], manners=MannersStore(None), layouts=NATIONAL, simulated=SimulatedReaders([]))
+    return json.dumps(app.openapi(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 def _driver_codes() -> str:

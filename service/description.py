@@ -38,6 +38,13 @@ def describe_truly(app: FastAPI) -> None:
 
 def _description(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    problem = document["components"]["schemas"]["Problem"]
+    # RFC 9457 §3.2: a problem may tell more, by its kind.
+    problem["additionalProperties"] = True
+    problem["properties"] |= {
+        "retry_after": {"type": "integer", "description": "seconds to wait, where waiting helps"},
+        "lease": {"$ref": "#/components/schemas/LeaseShown"},
+    }
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from cardio.driver import BasicLayout
 from cardio.driver_codes import DriverCode, driver_codes
 from cardio.driver_functions import READ_BASIC, DriverArguments, find_function
-from cardio.model import Answer
+from cardio.model import Answer, Problem
 from service.dependencies import CARD_SESSION, CallerOf, CardSessionHeader, DriverOf, LeaseHeader
 from service.desk import Asking
 from service.routes.readers import CARD_PROBLEMS
@@ -22,8 +22,8 @@ _FIELDS = (
 )  # fmt: skip
 _TEXT = Field(default="", max_length=60_000)
 _CODES_GIVEN = CARD_PROBLEMS | {
-    404: {"description": "no such reader, no card, or no such file"},
-    408: {"description": "the PIN was not entered in time"},
+    404: {"model": Problem, "description": "no such reader, no card, or no such file"},
+    408: {"model": Problem, "description": "the PIN was not entered in time"},
 }
 
 

@@ -138,6 +138,9 @@ class BridgeSettings(BaseSettings):
             ConfigurationError: something is wrong with them; the text names the place.
         """
         given = {name: value for name, value in options.items() if value is not None}
+        for path in settings_files():
+            if not path.exists():
+                raise ConfigurationError(f"没有设置文件 {path}", f"there is no settings file {path}")
         try:
             return cls(**given)
         except ValidationError as error:

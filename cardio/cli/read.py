@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cardio.cli.by_bridge import add_bridge_argument, here_or_by_bridge
 from cardio.cli.command import DONE, Command
 from cardio.cli.explore import (
     add_card_arguments,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_card_arguments(parser)
+    add_bridge_argument(parser)
     parser.add_argument(
         "--driver", action="store_true", help="输出全国接口的 11 项字符串 / the national 11-field string instead"
     )
@@ -43,16 +45,33 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.driver import read_basic
     from cardio.holding import on_card, read_card
 
-    reader, credentials = find_reader(options.reader), credentials_of(options)
-    trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
+    credentials = credentials_of(options)
+
+    def driver_here() -> str:
+        reader = find_reader(options.reader)
+        trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
+        return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
+
+    def read_here() -> CardReading:
+        reader = find_reader(options.reader)
+        trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
+        return read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts, credentials=credentials)
+
     if options.driver:
-        text = on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
+        text = here_or_by_bridge(
+            options, output, driver_here,
+            lambda bridge: bridge.driver(
+                "iReadCardBas", reader=None if options.reader is None else bridge.choose(options.reader)
+            ),
+        )  # fmt: skip
         if output.as_json:
             output.document({"output": text})
         else:
             output.text(text)
         return DONE
-    reading = read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts, credentials=credentials)
+    reading = here_or_by_bridge(
+        options, output, read_here, lambda bridge: bridge.read(options.reader, supplement=not options.basic)
+    )
     no_photo = _save_photo(options, output, credentials) if options.photo is not None else None
     if output.as_json:
         output.document(reading.model_dump(mode="json"))

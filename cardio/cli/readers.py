@@ -7,9 +7,10 @@ from argparse import ArgumentParser, Namespace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from cardio.cli.by_bridge import add_bridge_argument, by_bridge
 from cardio.cli.command import DONE, Command, add_reader_argument
 from cardio.cli.output import Output
-from cardio.errors import NoReaderError
+from cardio.errors import CardioError, NoReaderError
 
 if TYPE_CHECKING:
     from cardio.model import ReaderEvent
@@ -33,13 +34,23 @@ _EVENTS = {
 }
 
 
+def _add_readers_arguments(parser: ArgumentParser) -> None:
+    add_reader_argument(parser)
+    add_bridge_argument(parser)
+
+
 def _run_readers(options: Namespace, output: Output) -> int:
     from cardio.cli.sources import all_readers
     from cardio.model import Problem
 
-    readers, problem = all_readers()
-    numbered = [(str(index), reader.info()) for index, reader in enumerate(readers)]
-    if problem is None and all(info.simulated for _, info in numbered):
+    problem: CardioError | None = None
+    if options.bridge:
+        numbered = [(str(index), info) for index, info in enumerate(by_bridge(lambda bridge: bridge.readers()))]
+        problem = None if numbered else NoReaderError()
+    else:
+        readers, problem = all_readers()
+        numbered = [(str(index), reader.info()) for index, reader in enumerate(readers)]
+    if not options.bridge and problem is None and all(info.simulated for _, info in numbered):
         problem = NoReaderError()
     shown = [(number, info) for number, info in numbered if is_meant(info.name, number, options.reader)]
     infos = [info for _, info in shown]
@@ -49,7 +60,14 @@ def _run_readers(options: Namespace, output: Output) -> int:
     else:
         rows = [("#", "读卡器 reader", "状态 status", "ATR")]
         for number, info in shown:
-            rows.append(("-" if info.simulated else number, info.name, _STATUS[info.status], info.atr or ""))
+            rows.append(
+                (
+                    "-" if info.simulated and not options.bridge else number,
+                    info.name,
+                    _STATUS[info.status],
+                    info.atr or "",
+                )
+            )
         output.table(rows)
         if problem is not None:
             output.note("")
@@ -111,8 +129,8 @@ def _print_event(event: ReaderEvent, output: Output) -> None:
 READERS = Command(
     name="readers",
     help="列出读卡器及其中的卡 / list readers and what is in them",
-    examples="  cardio readers\n  cardio readers --json",
-    add_arguments=add_reader_argument,
+    examples="  cardio readers\n  cardio readers --json\n  cardio readers --bridge",
+    add_arguments=_add_readers_arguments,
     run=_run_readers,
 )
 WATCH = Command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -51,7 +52,7 @@ def test_an_operation_answers_as_it_is_described(bridge: Bridge, label: str) -> 
         derandomize=True,
     )
     @given(case=operation.as_strategy())
-    def run(case: schemathesis.Case) -> None:
+    def run(case: schemathesis.Case[Any]) -> None:
         if "reader" in case.path_parameters and len(case.path_parameters["reader"]) % 2:
             # Half of the calls come as far as a card; the others name readers that are not there.
             case.path_parameters["reader"] = _READER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from cardio.errors import PcscUnavailableError, ReaderNotFoundError
+from cardio.errors import CardioError, PcscUnavailableError, ReaderNotFoundError
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
@@ -81,7 +81,7 @@ class Desks:
         """
         desk = self._desks.get(name)
         if desk is None and self._service_down:
-            raise PcscUnavailableError()
+            raise self.service_fault()
         if desk is None:
             names = list(self._desks)
             raise ReaderNotFoundError(
@@ -109,8 +109,19 @@ class Desks:
 
     def listing(self) -> ReaderList:
         """What is in every reader, and what keeps others from being listed."""
-        problems: Sequence[Problem] = [Problem.of(PcscUnavailableError())] if self._service_down else []
+        problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self._service_down else []
         return ReaderList(readers=tuple(desk.shown() for desk in self._desks.values()), problems=tuple(problems))
+
+    def service_fault(self) -> PcscUnavailableError:
+        """Why PC/SC cannot be used, as it says it now: stopped, or closed to this user by a policy."""
+        for source in self._sources:
+            try:
+                source.readers()
+            except CardioError as error:
+                fault = PcscUnavailableError(error.detail, error.detail_en, hresult=error.hresult)
+                fault.remedy, fault.remedy_en = error.remedy, error.remedy_en
+                return fault
+        return PcscUnavailableError()
 
     @property
     def service_down(self) -> bool:

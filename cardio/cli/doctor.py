@@ -5,35 +5,15 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command, add_reader_argument
+from cardio.cli.finding import Finding, brought_findings
 from cardio.cli.output import Output
-from cardio.errors import CardioError
+from cardio.errors import CardioError, NotPermittedError
 
 if TYPE_CHECKING:
     from cardio.readers.base import Reader
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report."""
-
-    check: str
-    state: str
-    """``ok``, ``note`` or ``bad``."""
-    found: str
-    found_en: str
-    remedy: str = ""
-    remedy_en: str = ""
-    exit_status: int = DONE
-
-
-def _of_error(check: str, error: CardioError) -> Finding:
-    return Finding(
-        check, "bad", error.detail, error.detail_en, error.remedy, error.remedy_en, exit_status=error.exit_status
-    )
 
 
 def _examine(wanted: str | None) -> Iterator[Finding]:
@@ -44,14 +24,26 @@ def _examine(wanted: str | None) -> Iterator[Finding]:
     yield Finding("python", "ok", python, python)
     yield _cache()
     yield from _layouts()
+    from cardio.cli.machine_checks import clock_finding, disk_finding, key_findings
     from cardio.cli.sources import find_reader
+    from cardio.filesystem.manners import MannersStore
+
+    path = MannersStore.in_cache().path
+    assert path is not None  # noqa: S101 - narrows a type: in_cache() always has a path
+    yield disk_finding(path.parent)
+    yield clock_finding()
+    yield from brought_findings()
+    yield from key_findings()
 
     try:
         if wanted is None or ":" not in wanted:
             yield from _service()
         reader = find_reader(wanted)
+    except NotPermittedError as error:
+        yield Finding.of_error("polkit", error)
+        return
     except CardioError as error:
-        yield _of_error("pcsc", error)
+        yield Finding.of_error("pcsc", error)
         return
     yield from _card(reader)
 
@@ -89,7 +81,7 @@ def _layouts() -> Iterator[Finding]:
                 layout = load_layout(path, generation=generation)
                 yield Finding("layout", "ok", f"{path}：{layout.title}", f"{path}: {layout.title_en}")
         except CardioError as error:
-            yield _of_error("layout", error)
+            yield Finding.of_error("layout", error)
 
 
 def _card(reader: Reader) -> Iterator[Finding]:
@@ -103,7 +95,7 @@ def _card(reader: Reader) -> Iterator[Finding]:
         started = time.perf_counter()
         reading = read_card(reader, trace=trace)
     except CardioError as error:
-        yield _of_error("card", error)
+        yield Finding.of_error("card", error)
         return
     took = (time.perf_counter() - started) * 1000
     found = f"第 {reading.card.generation} 代卡，{len(trace.exchanges)} 条命令，{took:.0f} 毫秒"
@@ -113,7 +105,7 @@ def _card(reader: Reader) -> Iterator[Finding]:
     try:
         ta1 = Atr.from_bytes(bytes.fromhex(reading.card.atr)).ta1
     except CardioError as error:
-        yield _of_error("atr", error)
+        yield Finding.of_error("atr", error)
         return
     rate = bits_per_second(ta1)
     speed = f"{rate:.0f} bit/s" if rate else "?"

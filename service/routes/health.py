@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from cardio.errors import PcscUnavailableError
 from cardio.model import Problem
 from service.answers import Health
 from service.dependencies import DesksOf
@@ -24,5 +23,5 @@ async def livez() -> Health:
 async def readyz(desks: DesksOf) -> Health:
     """Cards can be read: PC/SC runs, or only simulated readers were asked for."""
     if desks.service_down:
-        raise PcscUnavailableError()
+        raise desks.service_fault()
     return Health(status="ready")

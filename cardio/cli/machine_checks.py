@@ -1,0 +1,84 @@
+"""What ``cardio doctor`` looks at on the machine itself: keys, disk, clock."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardio.cli.finding import Finding
+from cardio.errors import CardioError
+
+if TYPE_CHECKING:
+    from cardio.security.settings import FindReader, SecuritySettings
+
+_LEAST_FREE = 50 * 1024 * 1024
+_WRITTEN = date(2026, 11, 1)
+"""When this was written: no clock can be right that is before it."""
+_SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
+
+
+def key_findings() -> Iterator[Finding]:
+    """PSAM card and HSM, each by itself, as the settings name them."""
+    from cardio.cli.sources import find_reader
+    from cardio.security.settings import SecuritySettings
+
+    try:
+        settings = SecuritySettings.load()
+        named = settings.named(None)
+        if not named:
+            yield Finding(
+                "keys", "note", "没有配置 PSAM 卡或加密机", "neither a PSAM card nor an HSM is configured",
+                "读取第三代卡的持卡人信息需要其中之一（security.toml 的 sam）。",
+                "The holder of a third-generation card takes one of them (`sam` in security.toml).",
+            )  # fmt: skip
+            return
+        for place in named.split(","):
+            yield _key_finding(settings, place.strip(), find_reader)
+    except CardioError as error:
+        yield Finding.of_error("keys", error)
+
+
+def _key_finding(settings: SecuritySettings, place: str, find_reader: FindReader) -> Finding:
+    check = place.partition(":")[0]
+    try:
+        source = settings.sam_source(place, find_reader)
+        assert source is not None  # noqa: S101 - narrows a type: a place is named
+        sam = source.open()
+        try:
+            number = sam.terminal_number
+        finally:
+            sam.close()
+    except CardioError as error:
+        return Finding.of_error(check, error)
+    return Finding(check, "ok", f"{place}：终端机编号 {number or '—'}", f"{place}: terminal number {number or '-'}")
+
+
+def disk_finding(folder: Path) -> Finding:
+    """Whether what is learnt and granted can be kept."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    found, found_en = f"{place} 可用 {free >> 20} MiB", f"{place}: {free >> 20} MiB free"
+    if free < _LEAST_FREE:
+        return Finding("disk", "bad", found, found_en, "请清理磁盘空间。", "Make room on the disk.", exit_status=1)
+    return Finding("disk", "ok", found, found_en)
+
+
+def clock_finding() -> Finding:
+    """Whether the clock can be right: validity of cards and the age of lists hang on it."""
+    today = date.today()
+    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    if today < _WRITTEN:
+        return Finding(
+            "clock", "bad", f"系统时间 {now} 不正确", f"the clock says {now}, which cannot be",
+            "请校正系统时间并启用网络对时。", "Set the clock and turn time synchronisation on.", exit_status=1,
+        )  # fmt: skip
+    if Path("/run/systemd/timesync").exists() and not _SYNCHRONISED.exists():
+        return Finding(
+            "clock", "note", f"{now}，未与时间服务器对时", f"{now}, not synchronised with a time server",
+            "请检查网络对时。", "See whether time synchronisation works.",
+        )  # fmt: skip
+    return Finding("clock", "ok", now, now)

@@ -1,0 +1,127 @@
+"""What ``cardio doctor`` looks at of the bridge: settings, service, ports, token, who is let in, browser policy."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
+from cardio.cli.finding import Finding
+from cardio.errors import CardioError
+from service.settings import BridgeSettings, settings_files
+
+POLICY_FOLDERS = (
+    Path("/etc/chromium/policies/managed"),
+    Path("/etc/opt/chrome/policies/managed"),
+    Path("/etc/opt/edge/policies/managed"),
+)
+_ALLOWING = ("LocalNetworkAccessAllowedForUrls", "LoopbackNetworkAllowedForUrls")
+
+
+def bridge_findings() -> Iterator[Finding]:
+    """All checks, one after another."""
+    try:
+        settings = BridgeSettings.load()
+    except CardioError as error:
+        yield Finding.of_error("settings", error)
+        return
+    files = ", ".join(str(path) for path in settings_files())
+    yield Finding("settings", "ok", files or "没有设置文件，均为默认", files or "no settings file: all defaults")
+    yield _service(settings)
+    yield from _dialects(settings)
+    yield from browser_findings(settings, POLICY_FOLDERS)
+
+
+def _service(settings: BridgeSettings) -> Finding:
+    place = f"http://127.0.0.1:{settings.port}"
+    try:
+        with BridgeClient.connect(place) as bridge:
+            status = bridge.get("/v1/status")
+    except BridgeNotRunningError as error:
+        return _not_running(settings.port, error)
+    except CardioError as error:
+        return Finding.of_error("service", error)
+    return Finding(
+        "service", "ok", f"{place} 正在运行，版本 {status['version']}", f"{place} runs, version {status['version']}"
+    )
+
+
+def _not_running(port: int, error: CardioError) -> Finding:
+    if not default_token_file().exists() and not _is_free(port):
+        return Finding(
+            "port", "bad", f"端口 {port} 上有程序在监听，但当前用户没有令牌",
+            f"somebody listens on {port}, and there is no token here",
+            "服务可能由另一个用户启动；请用同一用户运行，或换一个端口。",
+            "The service may run as another user: use that user, or another port.", exit_status=69,
+        )  # fmt: skip
+    if not _is_free(port):
+        return Finding(
+            "port", "bad", f"端口 {port} 被其他程序占用", f"port {port} is taken by another program",
+            "请停止占用端口的程序，或在设置中换一个端口（port）。",
+            "Stop the program that has it, or set another port.", exit_status=69,
+        )  # fmt: skip
+    return Finding(
+        "service", "note", f"读卡服务未运行（端口 {port} 空闲）", f"the bridge does not run (port {port} is free)",
+        error.remedy, error.remedy_en,
+    )  # fmt: skip
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _dialects(settings: BridgeSettings) -> Iterator[Finding]:
+    wanted = settings.dialects
+    for name, on, port in (("json", wanted.json_, wanted.json_port), ("decard", wanted.decard, wanted.decard_port)):
+        listening = not _is_free(port)
+        if on and listening:
+            yield Finding("dialect", "ok", f"{name}：ws://127.0.0.1:{port}", f"{name}: ws://127.0.0.1:{port}")
+        elif on:
+            yield Finding(
+                "dialect", "note", f"{name} 已启用，但端口 {port} 无人监听",
+                f"{name} is on, but nobody listens on {port}",
+                "请启动读卡服务。", "Start the bridge.",
+            )  # fmt: skip
+        elif listening:
+            yield Finding(
+                "dialect", "note", f"端口 {port}（{name}）上有其他程序", f"another program has port {port} ({name})",
+                "可能是厂商的读卡程序；启用兼容接口前请先停止它。",
+                "It may be a vendor's bridge: stop it before this dialect is switched on.",
+            )  # fmt: skip
+
+
+def browser_findings(settings: BridgeSettings, folders: tuple[Path, ...]) -> Iterator[Finding]:
+    """Whether managed browsers let the trusted origins come to this machine without asking the clerk."""
+    allowed: set[str] = set()
+    managed = False
+    for folder in folders:
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+            managed = True
+            try:
+                policy: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                yield Finding(
+                    "browser", "bad", f"{path}：{error}", f"{path}: {error}",
+                    "浏览器会忽略此文件，请更正。", "Browsers ignore this file: mend it.", exit_status=1,
+                )  # fmt: skip
+                continue
+            for name in _ALLOWING:
+                allowed |= {str(one).rstrip("/") for one in policy.get(name, [])}
+    missing = [one.origin for one in settings.trusted_origins if one.origin not in allowed]
+    if missing:
+        listed = ", ".join(missing)
+        yield Finding(
+            "browser", "note", f"浏览器策略未放行 {listed}", f"no browser policy lets {listed} reach this machine",
+            "Chrome 和 Edge 会先询问操作员；可部署策略模板（docs/operating.md）。",
+            "Chrome and Edge will ask the clerk first; roll the policy templates out (docs/operating.md).",
+        )  # fmt: skip
+    elif settings.trusted_origins:
+        yield Finding("browser", "ok", "浏览器策略已放行登记的来源", "browser policies let the trusted origins in")
+    else:
+        words = ("有浏览器策略", "browser policies are there") if managed else ("没有浏览器策略", "no browser policy")
+        yield Finding("browser", "ok", f"{words[0]}；未登记来源", f"{words[1]}; no origin is trusted by the settings")

@@ -1,0 +1,80 @@
+"""``cardio doctor`` about the bridge: green, or what to do."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from cardio.bridge import default_token_file
+from cardio.cli import machine_checks
+from cardio.cli.finding import Finding
+from service.doctor_checks import bridge_findings, browser_findings
+from service.settings import BridgeSettings
+from tests.unit.service.bridge import TOKEN, Bridge
+
+
+def found() -> dict[str, Finding]:
+    return {one.check: one for one in bridge_findings()}
+
+
+def token() -> None:
+    file = default_token_file()
+    file.parent.mkdir(parents=True)
+    file.touch(0o600)
+    file.write_text(TOKEN)
+
+
+def test_a_bridge_that_runs_is_green(monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = Bridge()
+    token()
+    monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(bridge.port))
+    assert found()["service"].state == "ok"
+    bridge.stop()
+    stopped = found()["service"]
+    assert stopped.state == "note" and "cardio serve" in stopped.remedy
+
+
+def test_a_port_that_somebody_else_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(squatter.getsockname()[1]))
+        no_token = found()["port"]
+        assert no_token.state == "bad" and no_token.remedy and no_token.exit_status == 69
+
+
+def test_wrong_settings_are_told_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARDIO_BRIDGE_PORT", "x")
+    assert [(one.check, one.state, one.exit_status) for one in bridge_findings()] == [("settings", "bad", 78)]
+
+
+def test_browser_policies_are_held_against_the_trusted_origins(tmp_path: Path) -> None:
+    settings = BridgeSettings.load(trusted_origins=[{"origin": "https://his.example"}])
+    (none,) = browser_findings(settings, (tmp_path,))
+    assert none.state == "note" and "https://his.example" in none.found
+    policy = tmp_path / "cardio.json"
+    policy.write_text(json.dumps({"LoopbackNetworkAllowedForUrls": ["https://his.example"]}))
+    (allowed,) = browser_findings(settings, (tmp_path,))
+    assert allowed.state == "ok"
+    policy.write_text("{")
+    broken, _ = browser_findings(settings, (tmp_path,))
+    assert broken.state == "bad" and str(policy) in broken.found
+
+
+def test_a_full_disk_and_a_wrong_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine_checks.disk_finding(tmp_path / "not" / "there").state == "ok"
+    monkeypatch.setattr(machine_checks, "_LEAST_FREE", 1 << 60)
+    full = machine_checks.disk_finding(tmp_path)
+    assert full.state == "bad" and full.remedy and full.exit_status == 1
+    assert machine_checks.clock_finding().state in ("ok", "note")
+    monkeypatch.setattr(machine_checks, "_WRITTEN", machine_checks.date(2100, 1, 1))
+    assert machine_checks.clock_finding().state == "bad"
+
+
+def test_keys_that_are_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    (nothing,) = machine_checks.key_findings()
+    assert nothing.state == "note"
+    monkeypatch.setenv("CARDIO_SAM", "hsm:http://127.0.0.1:9, soft:/nowhere.toml")
+    listed = list(machine_checks.key_findings())
+    assert [one.check for one in listed] == ["hsm", "soft"] and listed[1].state == "bad"

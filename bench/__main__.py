@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import closed_card, counts, events, pcsc, software_card, whole_card
+from bench import bridge, closed_card, counts, events, pcsc, software_card, whole_card
 
 _MEASUREMENTS = {
     "counts": counts,
@@ -13,6 +13,7 @@ _MEASUREMENTS = {
     "pcsc": pcsc,
     "closed-card": closed_card,
     "events": events,
+    "bridge": bridge,
 }
 
 

@@ -84,6 +84,10 @@ class SocialSecurityCard(SecuredCard):
     def atr(self) -> bytes:
         return self._connection.atr
 
+    def event_counter(self) -> int:
+        """Which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
+        return self._connection.event_counter()
+
     @property
     def historical_bytes(self) -> bytes:
         """卡复位信息; none of an ATR that is malformed."""

@@ -147,7 +147,7 @@ class Desk:
         trace: list[Exchange] = []
 
         def on_this_card(card: SocialSecurityCard) -> Result:
-            counter = self.reader.info().event_counter
+            counter = card.event_counter()
             counters[:] = [counter]
             if asking.card_session is not None and counter != expected:
                 raise CardChangedError()

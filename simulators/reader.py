@@ -43,6 +43,9 @@ class SoftwareConnection:
             raise CardRemovedError()
         return response
 
+    def event_counter(self) -> int:
+        return self._reader.event_counter
+
     def keep_alive(self) -> None:
         if self._reader.event_counter != self._event_counter:
             raise CardRemovedError()

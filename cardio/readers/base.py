@@ -16,6 +16,13 @@ class Connection(Transport, Protocol):
     @property
     def atr(self) -> bytes: ...
 
+    def event_counter(self) -> int:
+        """The reader's count of insertions and removals, as it stands with this card in.
+
+        Raises:
+            CardioError: the reader has gone.
+        """
+
     def keep_alive(self) -> None:
         """Shows the system that the card is still wanted: Windows resets a held card after five idle seconds.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cardio.apdu.channel import TransmissionProtocol
-from cardio.errors import CardioError, CardRemovedError, NoCardError
+from cardio.errors import CardioError, CardRemovedError, NoCardError, ReaderGoneError
 from cardio.model import ReaderInfo, ReaderStatus
 from cardio.readers import scard
 from cardio.readers.base import Emit, Reader, Watch
@@ -68,6 +68,12 @@ class PcscConnection:
         if len(response) < _LEAST_RESPONSE and self._is_leaving():
             raise CardRemovedError()
         return response
+
+    def event_counter(self) -> int:
+        states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
+        if not states:
+            raise ReaderGoneError()
+        return states[0].event_counter
 
     def keep_alive(self) -> None:
         self._card.atr()  # SCardStatus: any call on the handle counts

@@ -30,6 +30,9 @@ class Held:
         self.transmit = transport.transmit
         self.atr = atr
 
+    def event_counter(self) -> int:
+        return 1
+
     def keep_alive(self) -> None: ...
 
     def close(self, *, reset: bool = False) -> None: ...

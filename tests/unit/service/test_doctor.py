@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_full_disk_and_a_wrong_clock(tmp_path: Path, monkeypatch: pytest.Monke
     full = machine_checks.disk_finding(tmp_path)
     assert full.state == "bad" and full.remedy and full.exit_status == 1
     assert machine_checks.clock_finding().state in ("ok", "note")
-    monkeypatch.setattr(machine_checks, "_WRITTEN", machine_checks.date(2100, 1, 1))
+    monkeypatch.setattr(machine_checks, "_WRITTEN", date(2100, 1, 1))
     assert machine_checks.clock_finding().state == "bad"
 
 

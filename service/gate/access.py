@@ -74,6 +74,7 @@ class Access:
     port: int
     grants: Grants
     pairing: Pairing
+    scheme: str = "http"
     tickets: Tickets = field(default_factory=Tickets)
     live: LiveCalls = field(default_factory=LiveCalls)
     rate: RateLimit = field(default_factory=lambda: RateLimit(Rate()))
@@ -111,6 +112,7 @@ class Access:
             port=port,
             grants=grants,
             pairing=Pairing(grants, trusted),
+            scheme=scheme,
             rate=RateLimit(rate or Rate()),
             dialects=dict(dialects or {}),
         )

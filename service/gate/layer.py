@@ -27,7 +27,7 @@ _STALLED_SECONDS = 10.0
 _REVOKED = 4401
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
-    "connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port} ws://[::1]:{port}; "
+    "connect-src 'self' {ws}://127.0.0.1:{port} {ws}://localhost:{port} {ws}://[::1]:{port}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = (
@@ -60,7 +60,10 @@ class Gate:
         self._app = app
         self._access = access
         self._observer: Observer = observer or _Nobody()
-        self._policy = (b"content-security-policy", _POLICY.format(port=access.port).encode())
+        self._policy = (
+            b"content-security-policy",
+            _POLICY.format(port=access.port, ws=access.scheme.replace("http", "ws")).encode(),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -114,7 +114,7 @@ async def ask_for_pairing(request: Request, asked: PairingAsked, access: AccessO
         origin=origin,
         scopes=_ordered(begun.scopes),
         expires_in=access.pairing.seconds_left(begun),
-        confirm=f"http://127.0.0.1:{access.port}/pair",
+        confirm=f"{access.scheme}://127.0.0.1:{access.port}/pair",
     )
 
 

@@ -1,0 +1,78 @@
+"""The state of PSAM card and HSM: told when it changes, shown in the status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+
+from cardio.filesystem.manners import MannersStore
+from service.app import Habits
+from service.desks import Desks
+from service.events import EventHub
+from service.sam_watch import SamWatch
+from service.security import BridgeSecurity
+from simulators.personas import find_persona
+from simulators.reader import SoftwareReader, SoftwareReaders
+from tests.pcsc import wait_until
+from tests.unit.service.bridge import FIRST, Bridge
+
+
+def test_a_psam_that_is_pulled_and_an_hsm_that_goes() -> None:
+    async def run() -> list[tuple[str, str]]:
+        reader = SoftwareReader("ACS Slot 2", find_persona("adult").card())
+        hub = EventHub()
+        desks = Desks([SoftwareReaders([reader])], MannersStore(None), hub)
+        told: list[tuple[str, str]] = []
+        hub.on_published.append(lambda kind, data: told.append((kind, data.get("kind", ""))))
+        with socket.create_server(("127.0.0.1", 0)) as hsm:
+            port = hsm.getsockname()[1]
+            watch = SamWatch(["psam:Slot 2", f"hsm:http://127.0.0.1:{port}"], desks, hub)
+            assert watch.states["psam"].state == "unknown"
+            watching = SoftwareReaders([reader]).watch(desks.take)
+            await watch.look()
+            await watch.look()  # told once
+        reader.remove()
+        await watch.look()
+        watching.stop()
+        desks.close()
+        assert (watch.states["psam"].state, watch.states["hsm"].state) == ("down", "down")
+        return [one for one in told if one[0].startswith("sam-")]
+
+    assert asyncio.run(run()) == [("sam-up", "psam"), ("sam-up", "hsm"), ("sam-down", "psam"), ("sam-down", "hsm")]
+
+
+def test_without_any_there_is_none() -> None:
+    bridge = Bridge()
+    try:
+        status = bridge.client.get("/v1/status").json()
+        assert (status["psam"]["state"], status["hsm"]["state"], status["pcsc"]) == ("none", "none", "up")
+    finally:
+        bridge.stop()
+
+
+def test_a_psam_in_a_reader_shows_in_the_status_as_it_comes_and_goes() -> None:
+    bridge = Bridge(security=BridgeSecurity(sam_places=("psam:Reader 00",)))
+    try:
+        wait_until(lambda: bridge.client.get("/v1/status").json()["psam"]["state"] == "up", "it is there")
+        bridge.readers.remove(FIRST)
+        wait_until(lambda: bridge.client.get("/v1/status").json()["psam"]["state"] == "down", "it has gone")
+    finally:
+        bridge.stop()
+
+
+def test_cards_are_read_as_they_come_where_a_site_wants_it() -> None:
+    bridge = Bridge(habits=Habits(auto_read=True))
+    try:
+        with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
+            events = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
+            assert next(events)["type"] == "cardio.state"
+            bridge.readers.insert(FIRST, "child", None)
+            told: list[dict[str, object]] = []
+            while not told or told[-1]["type"] != "cardio.read-finished":
+                event = next(events)
+                if event["subject"] == FIRST and "测小小" in json.dumps(event, ensure_ascii=False):
+                    told.append(event)
+            assert [one["type"] for one in told] == ["cardio.card-read", "cardio.read-finished"]
+    finally:
+        bridge.stop()

@@ -16,7 +16,7 @@ from cardio.errors import CardChangedError, CardioError, NoCardError, ReaderBusy
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
-from cardio.model import CardReading, EventKind, ReaderEvent, ReaderInfo, ReaderStatus
+from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
@@ -111,7 +111,7 @@ class Desk:
         try:
             reading, session = await self.do(work, asking, seconds=OPERATION_SECONDS, credentials=credentials)
         except CardioError as error:
-            self._tell_finished(error.code, None, self.card_session, started)
+            self._tell_finished(error.code, None, self.card_session, started, Problem.of(error))
             raise
         self._tell_finished("ok", reading, session, started)
         return reading, session
@@ -244,7 +244,14 @@ class Desk:
             data = {"reader": self.reader.name, "card_session": session}
             self._around.hub.publish(CARD_READ, data, subject=self.reader.name, reading=reading)
 
-    def _tell_finished(self, outcome: str, reading: CardReading | None, session: str | None, started: float) -> None:
+    def _tell_finished(
+        self,
+        outcome: str,
+        reading: CardReading | None,
+        session: str | None,
+        started: float,
+        problem: Problem | None = None,
+    ) -> None:
         data = {
             "reader": self.reader.name,
             "card_session": session,
@@ -253,7 +260,7 @@ class Desk:
         }
         still_in = session is not None and session == self.card_session
         kept = reading if still_in else None
-        self._around.hub.publish(READ_FINISHED, data, subject=self.reader.name, reading=kept)
+        self._around.hub.publish(READ_FINISHED, data, subject=self.reader.name, reading=kept, problem=problem)
 
     # -- what happens to it -----------------------------------------------------------------------
 

@@ -162,8 +162,9 @@ class LeasedError(ReaderBusyError):
     remedy_en = "Wait until it is done, or ask for a take-over (take_over)."
 
     def __init__(self, owner: str, purpose: str, seconds_left: int) -> None:
+        owner_zh = "本机程序" if owner == "local" else owner
         super().__init__(
-            f"{owner} 正在使用读卡器{f'（{purpose}）' if purpose else ''}，还有 {seconds_left} 秒",
+            f"{owner_zh} 正在使用读卡器{f'（{purpose}）' if purpose else ''}，还有 {seconds_left} 秒",
             f"{owner} has this reader{f' ({purpose})' if purpose else ''} for another {seconds_left} s",
         )
         self.members: dict[str, Any] = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cardio.model import CardReading
+from cardio.model import CardReading, Problem
 
 KEPT = 1_000
 """How many events a client that was away can catch up with."""
@@ -39,6 +39,8 @@ class Event:
     time: datetime
     reading: CardReading | None = field(default=None)
     """Personal: given to those who asked for readings, and forgotten when the card leaves."""
+    problem: Problem | None = field(default=None)
+    """Why a reading failed: likewise."""
     tells_reading: bool = False
 
 
@@ -63,10 +65,11 @@ class EventHub:
         subject: str | None = None,
         time: datetime | None = None,
         reading: CardReading | None = None,
+        problem: Problem | None = None,
     ) -> None:
         self.last_number += 1
         event = Event(
-            self.last_number, kind, data, subject, time or datetime.now(UTC), reading,
+            self.last_number, kind, data, subject, time or datetime.now(UTC), reading, problem,
             tells_reading=kind in (CARD_READ, READ_FINISHED),
         )  # fmt: skip
         self._kept.append(event)
@@ -83,22 +86,15 @@ class EventHub:
         """A card has left this reader: what was read from it is nobody's any more."""
         for event in self._kept:
             if event.subject == subject:
-                event.reading = None
+                event.reading = event.problem = None
 
     def payload(self, event: Event, *, readings: bool) -> dict[str, Any]:
         """An event as clients get it."""
-        return self.document(
-            event.kind,
-            event.data
-            if not event.tells_reading
-            else {
-                **event.data,
-                "reading": event.reading.model_dump(mode="json") if readings and event.reading is not None else None,
-            },
-            number=event.number,
-            subject=event.subject,
-            time=event.time,
-        )
+        data = event.data
+        if event.tells_reading:
+            told = {"reading": event.reading} | ({"problem": event.problem} if event.kind == READ_FINISHED else {})
+            data = {**data, **{name: _private(one if readings else None) for name, one in told.items()}}
+        return self.document(event.kind, data, number=event.number, subject=event.subject, time=event.time)
 
     def document(
         self,
@@ -166,6 +162,10 @@ class EventHub:
         while not queue.empty():
             queue.get_nowait()
         queue.put_nowait(None)
+
+
+def _private(value: CardReading | Problem | None) -> dict[str, Any] | None:
+    return None if value is None else value.model_dump(mode="json")
 
 
 async def _events(queue: asyncio.Queue[Event | None]) -> AsyncIterator[Event]:

@@ -27,7 +27,7 @@ _STALLED_SECONDS = 10.0
 _REVOKED = 4401
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
-    "connect-src 'self' {ws}://127.0.0.1:{port} {ws}://localhost:{port} {ws}://[::1]:{port}; "
+    "connect-src 'self' {ws}://127.0.0.1:{port} {ws}://localhost:{port}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = (

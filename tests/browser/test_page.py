@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_an_error_says_what_happened_and_what_to_do(
     first.get_by_label("故障").select_option(fault)
     first.get_by_role("button", name="插卡").click()
     problem = first.get_by_role("alert")
-    expect(problem.locator("h3")).to_contain_text(title)
+    expect(problem.get_by_role("heading")).to_contain_text(title)
     expect(problem).to_contain_text("处理：")
     if fault != "garbage":
         expect(problem).to_contain_text(remedy)
@@ -126,6 +127,16 @@ def test_both_languages_have_the_same_words(page: Page, served: Served) -> None:
     words = page.evaluate("import('/static/words.js').then((module) => module.words)")
     assert words["zh"].keys() == words["en"].keys()
     assert all(words["zh"].values()) and all(words["en"].values())
+
+
+def test_vendored_modules_are_what_their_list_says() -> None:
+    vendor = Path(__file__).parents[2] / "service" / "web" / "vendor"
+    listed = re.findall(
+        r"^\| `(\w+\.js)` .* `([0-9a-f]{64})` \|$", (vendor / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert {name for name, _ in listed} == {path.name for path in vendor.glob("*.js")}
+    for name, digest in listed:
+        assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == digest
 
 
 def test_without_the_token_the_page_says_how_to_get_in(page: Page, served: Served) -> None:
@@ -197,7 +208,7 @@ def test_it_works_by_keyboard_alone(page: Page, served: Served) -> None:
     page.goto(served.link)
     expect(desk(page, 0).locator(".name")).to_have_text("测＊＊")
     show = desk(page, 0).get_by_role("button", name="显示")
-    for _ in range(10):
+    for _ in range(20):
         page.keyboard.press("Tab")
         if show.evaluate("element => element === document.activeElement"):
             break

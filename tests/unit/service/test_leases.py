@@ -145,6 +145,10 @@ def test_a_reading_tells_the_basic_fields_first_and_only_to_who_asks(bridge: Bri
         assert basic["data"]["reading"]["holder"]["name"] == "测试甲"
         assert finished["data"]["reading"] == answer.json() and finished["data"]["outcome"] == "ok"
         assert basic["data"]["card_session"] == answer.headers["cardio-card-session"]
+        bridge.readers.insert(SECOND, "adult", "blocked")
+        bridge.client.get(f"/v1/readers/{SECOND}/card")
+        failed = next(one for one in told if one["type"] == "cardio.read-finished")
+        assert failed["data"]["outcome"] == "card-blocked" and failed["data"]["problem"]["remedy"]
         quiet = json.dumps([next(bare), next(bare)], ensure_ascii=False)
         assert "测试甲" not in quiet and '"reading": null' in quiet
     bridge.readers.remove(FIRST)

@@ -1,0 +1,43 @@
+// The counter: readers live, cards as they come and go, the holder masked until somebody asks.
+
+import { connect } from "../parts/connection.js";
+import { Desk } from "../parts/desk.js";
+import { html } from "../parts/html.js";
+import { say } from "../parts/language.js";
+import { ReaderCards } from "../parts/reader-card.js";
+import { makePage, Shell } from "../parts/shell.js";
+import { Slip } from "../parts/slip.js";
+
+const page = makePage(view, { titleKey: "counterTitle", choices: null, slip: null, refusal: null });
+const desk = new Desk(redraw, (reader) => page.announce(say("wasRead", { reader: reader.info.name })));
+
+function redraw() {
+  page.set({ problems: page.refusal ? [page.refusal] : desk.problems });
+}
+
+function view() {
+  const none = page.connection === "live" && desk.readers.size === 0 && page.problems.length === 0;
+  return html`
+    <${Shell} page=${page} path="/">
+      <div class="readers"><${ReaderCards} page=${page} desk=${desk} /></div>
+      ${none && html`<p class="none">${say("noReaders")}</p>`}
+    <//>
+    <${Slip} slip=${page.slip} />`;
+}
+
+function onState(connection, refusal) {
+  page.connection = connection;
+  page.refusal = connection === "live" ? null : refusal;
+  if (connection === "lost" || connection === "refused") desk.clear();
+  redraw();
+}
+
+async function onBridge(bridge) {
+  const status = await bridge.status();
+  desk.attach(bridge, { reads: status.auto_read });
+  page.bridge = bridge;
+  if (status.simulated) page.choices = await bridge.request("/v1/simulator").catch(() => null);
+}
+
+redraw();
+connect({ readings: true, onBridge, onState, onEvent: (event) => desk.take(event) });

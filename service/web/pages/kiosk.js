@@ -1,0 +1,109 @@
+// The kiosk: one reader, very large type, no more of the holder than the holder needs, and that not for long.
+
+import { connect } from "../parts/connection.js";
+import { Desk } from "../parts/desk.js";
+import { html, useEffect, useState } from "../parts/html.js";
+import { CardPicture } from "../parts/icons.js";
+import { pick, say } from "../parts/language.js";
+import { mask, maskMiddle } from "../parts/mask.js";
+import { Text } from "../parts/rare.js";
+import { LanguageButton, makePage, Voice } from "../parts/shell.js";
+
+const SHOWN_SECONDS = 30;
+const wanted = new URLSearchParams(location.search).get("reader");
+
+const page = makePage(view, { titleKey: "kioskTitle", refusal: null, current: wanted, ends: 0 });
+const desk = new Desk(changed, () => page.announce(say("takeCard")));
+const timed = new WeakSet();
+
+/** What was read is shown for a while and then forgotten, whether or not the card stays, and however its reading ends. */
+function changed() {
+  for (const reader of desk.readers.values()) if (reader.reading && !timed.has(reader)) forgetLater(reader);
+  page.draw();
+}
+
+function forgetLater(reader) {
+  timed.add(reader);
+  page.ends = Date.now() + SHOWN_SECONDS * 1000;
+  setTimeout(() => {
+    Object.assign(reader, { reading: null, taken: true });
+    page.draw();
+  }, SHOWN_SECONDS * 1000);
+}
+
+function onEvent(event) {
+  const { data, type } = event;
+  if (!wanted && (type === "cardio.card-inserted" || type === "cardio.card-mute")) page.current = data.reader;
+  if (!wanted && type === "cardio.state") {
+    const first = data.readers.find((info) => info.status === "card" || info.status === "mute") ?? data.readers[0];
+    page.current = first?.name ?? null;
+  }
+  if (!wanted && type === "cardio.reader-added") page.current ??= data.reader;
+  desk.take(event);
+}
+
+function Countdown({ ends }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const every = setInterval(() => tick((n) => n + 1), 1000);
+    return () => clearInterval(every);
+  }, []);
+  const left = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
+  return html`<p class="countdown">${say("clearsIn", { n: left })}</p>`;
+}
+
+function Person({ reading, whole }) {
+  const { holder, card } = reading;
+  return html`
+    <div class="stage done">
+      ${holder?.name && html`<p class="name"><${Text} value=${maskMiddle(holder.name)} /></p>`}
+      ${holder?.social_security_number && html`<p class="number">${mask(holder.social_security_number, 3, 2)}</p>`}
+      ${!holder && html`<p class="name">${say("cardRead")}</p>`}
+      ${card.expiry_date && html`<p class="expiry">${say("expiry")} <strong>${card.expiry_date}</strong></p>`}
+      <p class="take">${say(whole ? "takeCard" : "leaveCard")}</p>
+      ${whole && html`<${Countdown} ends=${page.ends} />`}
+    </div>`;
+}
+
+const Stage = ({ kind, title, text, children }) => html`
+  <div class="stage ${kind}">
+    ${children}
+    <p class="headline">${title}</p>
+    ${text && html`<p class="more">${text}</p>`}
+  </div>`;
+
+const Fault = ({ problem }) => html`
+  <div class="stage error" role="alert">
+    <${CardPicture} way="out" />
+    <p class="headline">${pick(problem, "title")}</p>
+    <p class="more">${pick(problem, "remedy")}</p>
+  </div>`;
+
+function Scene() {
+  if (page.refusal) return html`<${Fault} problem=${page.refusal} />`;
+  if (page.connection !== "live") return html`<${Stage} kind="idle" title=${say("connecting")} />`;
+  const reader = desk.readers.get(page.current);
+  if (!reader) return html`<${Stage} kind="error" title=${say("outOfService")} text=${desk.problems[0] ? pick(desk.problems[0], "title") : say("askStaff")} />`;
+  if (reader.reading) return html`<${Person} reading=${reader.reading} whole=${!reader.busy} />`;
+  if (reader.taken) return html`<${Stage} kind="done" title=${say("takeCard")}><${CardPicture} way="out" /><//>`;
+  if (reader.problem) return html`<${Fault} problem=${reader.problem} />`;
+  if (reader.busy) return html`<${Stage} kind="reading" title=${say("reading")} text=${say("leaveCard")}><span class="spinner" aria-hidden="true"></span><//>`;
+  return html`<${Stage} kind="idle" title=${say("insert")} text=${say("chipUp")}><${CardPicture} /><//>`;
+}
+
+function view() {
+  return html`
+    <header class="kiosk-top"><h1>${say("kioskTitle")}</h1><${LanguageButton} page=${page} /></header>
+    <main><${Scene} /></main>
+    <${Voice} page=${page} />`;
+}
+
+page.draw();
+connect({
+  readings: true, onEvent,
+  onBridge: async (bridge) => desk.attach(bridge, { reads: (await bridge.status()).auto_read }),
+  onState: (connection, refusal) => {
+    if (connection === "lost" || connection === "refused") desk.clear();
+    page.set({ connection, refusal: connection === "live" ? null : refusal });
+  },
+});

@@ -1,0 +1,501 @@
+// Types of cardio-bridge. Names of what the bridge sends are those of its JSON.
+
+/** Why something could not be done. The list is closed. */
+export type State =
+  | "not-running" | "blocked-by-browser" | "imposter" | "not-paired" | "pairing-denied" | "pairing-expired" | "revoked"
+  | "refused" | "no-reader" | "no-card" | "reader-busy" | "card-changed" | "card-error" | "service-down" | "timeout" | "aborted";
+
+export const STATES: readonly State[];
+
+/** More of it, where there is more to say. */
+export type Reason =
+  | "insecure-page" | "permission-denied" | "permission-prompt" | "mixed-content" | "page-policy" | "which-reader";
+
+export type Scope = "basic" | "files" | "pin" | "write" | "settle" | "apdu";
+
+/** The bridge's own words for an error (RFC 9457). */
+export interface Problem {
+  type: string;
+  code: string;
+  title: string;
+  title_en: string;
+  detail: string;
+  detail_en: string;
+  remedy: string;
+  remedy_en: string;
+  status: number;
+  driver_code: number | null;
+  sw: string | null;
+  hresult: string | null;
+  retryable: boolean;
+  request_id: string | null;
+  /** Seconds. */
+  retry_after?: number;
+  lease?: LeaseShown;
+}
+
+export interface Words {
+  code: string;
+  title: string;
+  title_en: string;
+  remedy: string;
+  remedy_en: string;
+}
+
+/** Every failure. The words are the bridge's where it gave some, else the module's own; show `title` and `remedy`. */
+export class CardioError extends Error implements Words {
+  constructor(state: State, more?: { reason?: Reason | null; problem?: Partial<Problem> | null; cause?: unknown });
+  readonly name: "CardioError";
+  readonly state: State;
+  readonly reason: Reason | null;
+  /** The bridge's answer; null where the module itself says no. */
+  readonly problem: Partial<Problem> | null;
+  readonly cause: unknown;
+  /** The bridge's code; else the reason or the state. */
+  readonly code: string;
+  readonly title: string;
+  readonly title_en: string;
+  readonly detail: string;
+  readonly detail_en: string;
+  readonly remedy: string;
+  readonly remedy_en: string;
+  /** HTTP; 0 where there was no answer. */
+  readonly status: number;
+  /** The national driver's return code, a number. */
+  readonly driver_code: number | null;
+  readonly sw: string | null;
+  readonly hresult: string | null;
+  readonly retryable: boolean;
+  readonly request_id: string | null;
+  readonly retry_after: number | null;
+  /** Who has the reader, with `reader-leased`. */
+  readonly lease: LeaseShown | null;
+}
+
+export interface Grant {
+  grant: string;
+  token: string;
+}
+
+/** Where the page's grant is kept; whoever reads it can use the bridge as this page. */
+export interface Store {
+  get(): Grant | null | Promise<Grant | null>;
+  set(grant: Grant | null): void | Promise<void>;
+}
+
+/** `localStorage` of this origin; memory where the browser gives none. */
+export function browserStore(key?: string): Store;
+
+export interface Options {
+  signal?: AbortSignal | null;
+  /** Milliseconds until `timeout`. */
+  timeout?: number;
+}
+
+export interface FindOptions extends Options {
+  /** Tried one after the other; 12340 without it. */
+  ports?: readonly number[];
+  /** 127.0.0.1 without it. */
+  host?: string;
+  /** The whole address, in place of host and ports. */
+  address?: string;
+  store?: Store;
+  /** The browser is asking the person whether the page may reach this computer. */
+  onPermission?: () => void;
+}
+
+/** For everything that is done with a card. */
+export interface CardOptions extends Options {
+  /** `card_session` of an earlier answer: with another card in, `card-changed`. */
+  session?: string | null;
+  lease?: Lease | string | null;
+}
+
+export interface PairingCode {
+  /** Show it: the person compares it with what the bridge shows. */
+  code: string;
+  /** Seconds. */
+  expires_in: number;
+  /** The bridge's own page, where the person confirms. */
+  confirm: string;
+  scopes: Scope[];
+}
+
+export interface PairOptions {
+  /** What people call the page; its title without it. */
+  name?: string;
+  scopes?: readonly Scope[];
+  /** Not called where the administrator has listed the page's origin: nobody is asked then. */
+  onCode?: (asked: PairingCode) => void;
+  signal?: AbortSignal | null;
+}
+
+export type ReaderStatus = "empty" | "card" | "mute" | "in-use" | "unavailable";
+
+export interface LeaseShown {
+  owner: string;
+  purpose: string;
+  seconds_left: number;
+}
+
+export interface ReaderInfo {
+  name: string;
+  simulated: boolean;
+  status: ReaderStatus;
+  atr: string | null;
+  event_counter: number;
+  card_session: string | null;
+  lease: LeaseShown | null;
+}
+
+export interface ReaderList {
+  readers: ReaderInfo[];
+  problems: Problem[];
+}
+
+/** A reader's name, or what `readers()` told of it; without one, the only reader with a card in it. */
+export type ReaderName = string | { name: string } | null;
+
+export interface Coded {
+  code: string;
+  label: string | null;
+  label_en: string | null;
+}
+
+export interface Region {
+  code: string;
+  name: string | null;
+}
+
+export interface Unread {
+  file: string;
+  item: string | null;
+  reason: string;
+  detail: string;
+  detail_en: string;
+  driver_code: number | null;
+  remedy: string;
+  remedy_en: string;
+}
+
+export interface Warning {
+  code: string;
+  item: string | null;
+  detail: string;
+  detail_en: string;
+}
+
+/** Who a card belongs to, with the card's own data. Dates are YYYY-MM-DD. */
+export interface CardReading {
+  reader: string;
+  simulated: boolean;
+  card: {
+    generation: number;
+    algorithm: string | null;
+    atr: string;
+    historical_bytes: string | null;
+    region: Region | null;
+    identification_code: string | null;
+    card_class: Coded | null;
+    spec_version: string | null;
+    issuer_number: string | null;
+    issue_date: string | null;
+    expiry_date: string | null;
+    card_number: string | null;
+  };
+  /** null when the card gives nothing about its holder. */
+  holder: {
+    social_security_number: string | null;
+    name: string | null;
+    sex: Coded | null;
+    ethnic_group: Coded | null;
+    birthplace: Coded | null;
+    birth_date: string | null;
+    nationality: Coded | null;
+    residence: string | null;
+    household_registration: string | null;
+  } | null;
+  derived: { age: number | null; citizen: boolean | null; days_to_expiry: number | null };
+  unread: Unread[];
+  warnings: Warning[];
+}
+
+export interface Item {
+  tag: string | null;
+  name: string;
+  label: string;
+  label_en: string;
+  value?: Coded | string | number | null;
+  unit?: "fen" | "months";
+  items?: Item[];
+  raw: string;
+}
+
+export interface FileContent {
+  file: string;
+  title: string;
+  title_en: string;
+  structure: string;
+  opened_by: string | null;
+  records: { number: number; title: string | null; items: Item[] }[];
+  size: number | null;
+  content: string | null;
+  unread: Unread[];
+  warnings: Warning[];
+}
+
+export interface CardIdentity {
+  generation: number;
+  layout: string;
+  region: Region | null;
+  identification_code: string | null;
+}
+
+export interface CardTree {
+  reader: string;
+  simulated: boolean;
+  card: CardIdentity;
+  applications: {
+    id: string;
+    title: string;
+    title_en: string;
+    aid: string | null;
+    files: {
+      file: string;
+      title: string;
+      title_en: string;
+      structure: string;
+      read: string;
+      update: string;
+      use: string;
+      readable: boolean;
+      opened_by: string | null;
+      records: number | null;
+      size: number | null;
+      reason: string | null;
+      detail: string | null;
+      detail_en: string | null;
+    }[];
+  }[];
+}
+
+export interface Report {
+  reader: string;
+  simulated: boolean;
+  card: CardIdentity;
+  sections: Record<string, { title: string; title_en: string; values: (Item & { file: string; record: number; title: string | null })[] }>;
+  totals: {
+    name: string;
+    label: string;
+    label_en: string;
+    by: Coded | null;
+    value: number;
+    unit: "fen" | "months" | null;
+    records: number;
+    file: string;
+  }[];
+  unread: Unread[];
+  warnings: Warning[];
+}
+
+/** The input of the national medical insurance transaction 1101, ready to be sent. */
+export interface Nhsa1101 {
+  mdtrt_cert_type: string;
+  mdtrt_cert_no: string;
+  card_sn: string;
+  begntime: string | null;
+  psn_cert_type: string;
+  certno: string;
+  psn_name: string;
+}
+
+export interface Verdict {
+  reader: string;
+  simulated: boolean;
+  time: string;
+  verdict: "verified" | "not-verified" | "refused";
+  title: string;
+  title_en: string;
+  card: { identification_code: string | null; card_number: string | null; region: Region | null };
+  chip: { algorithm: string | null; sam: string | null; test_keys: boolean };
+  checks: {
+    check: string;
+    title: string;
+    title_en: string;
+    outcome: "passed" | "failed" | "not-done";
+    weight: "required" | "optional" | "ignored";
+    detail: string;
+    detail_en: string;
+    driver_code: number | null;
+  }[];
+  policy: { name: string; origin: string };
+  loss_list: { origin: string; updated: string; age_hours: number; entries: number } | null;
+}
+
+export interface DriverResult {
+  function: string;
+  /** A number. Codes other than 0 come as a CardioError with `driver_code`. */
+  return: number;
+  pOutInfo: string;
+  fields: Record<string, string> | null;
+}
+
+export interface SamState {
+  state: "none" | "unknown" | "up" | "down";
+  place: string | null;
+}
+
+export interface Status {
+  version: string;
+  instance: string;
+  uptime_seconds: number;
+  pcsc: "up" | "down";
+  psam: SamState;
+  hsm: SamState;
+  dialects: { json: number | null; decard: number | null };
+  simulated: boolean;
+  auto_read: boolean;
+}
+
+export interface Me {
+  grant: string;
+  origin: string;
+  name: string;
+  scopes: Scope[];
+}
+
+export interface LeaseGiven {
+  lease: string;
+  owner: string;
+  seconds_left: number;
+}
+
+export interface Lease extends LeaseGiven {
+  id: string;
+  reader: string;
+  /** For as long again. */
+  renew(): Promise<LeaseGiven>;
+  release(): Promise<null>;
+}
+
+export interface LeaseOptions {
+  /** At most 300; 60 without it. */
+  seconds?: number;
+  /** Shown to others who want the reader. */
+  purpose?: string;
+  /** Ask whoever has it to give way; it may say no. */
+  takeOver?: boolean;
+  signal?: AbortSignal | null;
+}
+
+interface Envelope<Type extends string, Data> {
+  specversion: "1.0";
+  /** Give it to `subscribe({ after })` to go on from here. */
+  id: string;
+  source: string;
+  type: `cardio.${Type}`;
+  /** The reader, where it is about one. */
+  subject?: string;
+  time: string;
+  datacontenttype: "application/json";
+  sequence: string;
+  data: Data;
+}
+
+interface AtReader {
+  reader: string;
+  simulated: boolean;
+  atr: string | null;
+  event_counter: number | null;
+}
+
+export type CardioEvent =
+  | Envelope<"state", ReaderList>
+  | Envelope<"reader-added" | "reader-removed", AtReader>
+  | Envelope<"card-inserted" | "card-removed" | "card-mute", AtReader & { card_session: string | null }>
+  | Envelope<"card-read", { reader: string; card_session: string | null; reading: CardReading | null }>
+  | Envelope<"read-finished", { reader: string; card_session: string | null; outcome: string; milliseconds: number; reading: CardReading | null }>
+  | Envelope<"lease-asked", { reader: string; by: string; purpose: string; answer_within: number }>
+  | Envelope<"lease-changed", { reader: string; lease: LeaseShown | null }>
+  | Envelope<"sam-up" | "sam-down", { kind: "psam" | "hsm"; place: string | null }>
+  | Envelope<"service-up" | "service-down", Record<string, unknown>>;
+
+/** `lost`: it tries again by itself. `ended`: it does not, since it would be of no use. */
+export type SubscriptionState = "connecting" | "live" | "lost" | "ended" | "closed";
+
+export interface SubscribeOptions {
+  onEvent: (event: CardioEvent) => void;
+  onState?: (state: SubscriptionState, error: CardioError | null) => void;
+  /** With what was read from the cards. */
+  readings?: boolean;
+  /** The id of the last event that is known; without it, it begins with `state`. */
+  after?: string | null;
+  /** false: after a break begin with `state` in place of what was missed. */
+  resume?: boolean;
+  transport?: "sse" | "websocket";
+  signal?: AbortSignal | null;
+}
+
+export interface Subscription {
+  readonly state: SubscriptionState;
+  readonly error: CardioError | null;
+  readonly last: string | null;
+  close(): void;
+}
+
+export interface RequestOptions extends CardOptions {
+  method?: "GET" | "POST" | "PUT" | "DELETE";
+  body?: unknown;
+  headers?: Record<string, string>;
+  take?: (response: Response) => unknown;
+}
+
+export class CardioBridge {
+  constructor(address: string, store?: Store);
+  /** The bridge on this computer: of several ports the one that knows this page, else the first that is a bridge. */
+  static find(options?: FindOptions): Promise<CardioBridge>;
+
+  readonly address: string;
+  readonly port: number;
+  readonly version: string | null;
+  readonly instance: string | null;
+  /** This page as the bridge sees it. */
+  readonly origin: { origin: string | null; paired: boolean } | null;
+  readonly grant: string | null;
+  /** The bridge has proved that it knows this page's token. */
+  readonly paired: boolean;
+  /** The page had been paired with this bridge, and is no longer. */
+  readonly revoked: boolean;
+
+  prove(options?: Options & { onPermission?: () => void }): Promise<void>;
+  pair(options?: PairOptions): Promise<{ grant: string; scopes: Scope[] }>;
+  forget(): Promise<void>;
+  close(): void;
+
+  me(options?: Options): Promise<Me>;
+  status(options?: Options): Promise<Status>;
+  readers(options?: Options): Promise<ReaderList>;
+
+  read(reader?: ReaderName, options?: CardOptions & { supplement?: boolean }): Promise<CardReading & { card_session: string | null }>;
+  nhsa1101(reader?: ReaderName, options?: CardOptions): Promise<Nhsa1101>;
+  insurance(reader?: ReaderName, options?: CardOptions): Promise<Report>;
+  employment(reader?: ReaderName, options?: CardOptions): Promise<Report>;
+  files(reader?: ReaderName, options?: CardOptions): Promise<CardTree>;
+  /** `file` as in `DF01/EF06`. */
+  file(reader: ReaderName | undefined, file: string, options?: CardOptions): Promise<FileContent>;
+  photo(reader?: ReaderName, options?: CardOptions): Promise<Blob>;
+  verify(reader?: ReaderName, options?: CardOptions & { pin?: string; accept_last_try?: boolean }): Promise<Verdict>;
+  driver(name: string, parameters?: Record<string, unknown>, options?: CardOptions): Promise<DriverResult>;
+
+  lease(reader?: ReaderName, options?: LeaseOptions): Promise<Lease>;
+  renew(reader: string | { name: string }, lease: Lease | string, options?: Options): Promise<LeaseGiven>;
+  release(reader: string | { name: string }, lease: Lease | string, options?: Options): Promise<null>;
+
+  subscribe(options: SubscribeOptions): Subscription;
+
+  /** Any route of the bridge, for what has no method here. */
+  request<Answer = any>(path: string, options?: RequestOptions): Promise<Answer>;
+}
+
+export function sha256(message: Uint8Array): Uint8Array;
+export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array;

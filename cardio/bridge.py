@@ -55,6 +55,8 @@ class ImposterError(CardioError):
 class BridgeError(CardioError):
     """What the bridge said no with: its own words, codes and remedy."""
 
+    code = "bridge"
+
     def __init__(self, problem: Mapping[str, Any]) -> None:
         super().__init__(
             str(problem.get("detail", "")), str(problem.get("detail_en", "")), driver_code=problem.get("driver_code")

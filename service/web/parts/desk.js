@@ -109,7 +109,8 @@ export class Desk {
     if (!reader || data.card_session !== reader.info.card_session || reader.reads) return;
     clearTimeout(this.#timers.get(reader.info.name));
     if (data.outcome === "ok") this.#take(reader, data, true);
-    // The event names the error only; asking once more gives its words, or the reading after all.
+    else if (data.problem) Object.assign(reader, { problem: data.problem, busy: false });
+    // An event that was kept while the card left names the error only: asking once more gives its words.
     else if (reader.busy) this.read(reader);
   }
 
@@ -129,6 +130,7 @@ export class Desk {
     this.#lease(reader, lease);
     // Nobody has it now: what could not be read before can be.
     if (!lease && reader.problem?.code === "reader-leased") this.read(reader);
+    else if (!lease) reader.freed = true;
   }
 
   #lease(reader, lease) {
@@ -140,7 +142,7 @@ export class Desk {
   async read(reader) {
     clearTimeout(this.#timers.get(reader.info.name));
     if (reader.photo) URL.revokeObjectURL(reader.photo);
-    Object.assign(reader, { reading: null, whole: false, problem: null, photo: null, shown: false, busy: true, reads: true });
+    Object.assign(reader, { reading: null, whole: false, problem: null, photo: null, shown: false, busy: true, reads: true, freed: false });
     this.#draw();
     const ended = (change) => {
       if (reader.gone) return;
@@ -154,7 +156,10 @@ export class Desk {
       ended({ reading, whole: true });
       if (!reader.gone) this.#onRead(reader);
     } catch (error) {
-      ended({ problem: problemOf(error) });
+      const problem = problemOf(error);
+      // It was given back while the refusal was on its way.
+      if (problem.code === "reader-leased" && reader.freed && !reader.gone) this.read(reader);
+      else ended({ problem });
     }
   }
 

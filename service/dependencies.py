@@ -1,4 +1,7 @@
-"""What routes need, taken from the application that they run in."""
+"""What routes need, taken from the application that they run in.
+
+All of it is `async`, though nothing waits: FastAPI sends plain functions to a thread, which costs more than they do.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +25,27 @@ Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
 
 
-def _desks(request: Request) -> Desks:
+async def _desks(request: Request) -> Desks:
     desks: Desks = request.app.state.desks
     return desks
 
 
-def _hub(request: Request) -> EventHub:
+async def _hub(request: Request) -> EventHub:
     hub: EventHub = request.app.state.hub
     return hub
 
 
-def _security(request: Request) -> BridgeSecurity:
+async def _security(request: Request) -> BridgeSecurity:
     security: BridgeSecurity = request.app.state.security
     return security
 
 
-def _access(request: Request) -> Access:
+async def _access(request: Request) -> Access:
     access: Access = request.app.state.access
     return access
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller: Caller = getattr(request.state, CALLER)
     return caller
 
@@ -50,8 +53,8 @@ def _caller(request: Request) -> Caller:
 def needs(scope: Scope) -> Any:
     """A dependency of a route: its caller must have been granted this scope."""
 
-    def check(request: Request) -> None:
-        _caller(request).require(scope)
+    async def check(request: Request) -> None:
+        (await _caller(request)).require(scope)
 
     return Depends(check)
 
@@ -100,7 +103,7 @@ class CardCall:
         return result
 
 
-def _card_call(
+async def _card_call(
     reader: str,
     desks: DesksOf,
     caller: CallerOf,
@@ -116,7 +119,7 @@ def _card_call(
 CallOf = Annotated[CardCall, Depends(_card_call)]
 
 
-def _driver(request: Request) -> DriverCalls:
+async def _driver(request: Request) -> DriverCalls:
     driver: DriverCalls = request.app.state.driver
     return driver
 

@@ -76,6 +76,8 @@ class BridgeServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Who is at the other end is what the system says, not what a header does.
+                proxy_headers=False,
                 timeout_graceful_shutdown=_STOP_SECONDS,
                 h11_max_incomplete_event_size=HEADER_LIMIT,
                 ws="websockets-sansio",

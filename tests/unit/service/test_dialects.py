@@ -186,6 +186,20 @@ def test_a_program_of_the_same_user_may_speak_and_one_of_another_may_not(bridge:
     assert other.stdout.strip() == "403", other.stderr
 
 
+def test_no_header_tells_who_is_at_the_other_end(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy's header could name a connection of the same user; the one that sends it is what counts."""
+    seen: list[tuple[str, int]] = []
+
+    def noted(client: tuple[str, int], server: tuple[str, int]) -> bool:
+        seen.append(client)
+        return True
+
+    monkeypatch.setattr("service.gate.access.is_same_user", noted)
+    port = bridge.dialect_ports["json"]
+    bridge.socket("/", port=port, headers={"X-Forwarded-For": "10.9.8.7:4321"})
+    assert seen[0][0] == "127.0.0.1" and seen[0][1] != 4321
+
+
 def test_what_is_kept_in_mind_between_two_messages_is_the_first_step_only() -> None:
     dialect = JsonDialect()
     assert dialect.parse('{"function":"ReadCard_HSM_Step2"}').function == "iReadCardBas_HSM_Step2"

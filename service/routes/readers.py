@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from cardio.model import CardReading, Problem
 from cardio.nhsa import Nhsa1101, nhsa_1101
@@ -32,28 +32,30 @@ async def list_readers(desks: DesksOf) -> ReaderList:
     return desks.listing()
 
 
-@router.get("/{reader:path}/card", responses=CARD_PROBLEMS)
+@router.get("/{reader:path}/card", responses=CARD_PROBLEMS, response_model=CardReading)
 async def read_card(
     call: CallOf,
     supplement: Annotated[
         bool, Query(description="also ask for residence, registration and nationality (DF01)")
     ] = True,
-) -> CardReading:
+) -> Response:
     """Who the card in a reader belongs to, with the card's own data.
 
     The basic information is told to event streams before the supplement is read.
     """
-    return await _read(call, supplement=supplement)
+    reading, headers = await _read(call, supplement=supplement)
+    # It is a model already: to have it checked once more would be a good part of what the bridge adds to a reading.
+    return Response(reading.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.get("/{reader:path}/card/nhsa-1101", responses=CARD_PROBLEMS)
 async def read_for_nhsa(call: CallOf) -> Nhsa1101:
     """The fields of NHSA transaction 1101 (人员信息获取) that come from the card, ready to post."""
-    return nhsa_1101(await _read(call, supplement=False))
+    reading, _ = await _read(call, supplement=False)
+    return nhsa_1101(reading)
 
 
-async def _read(call: CallOf, *, supplement: bool) -> CardReading:
+async def _read(call: CallOf, *, supplement: bool) -> tuple[CardReading, dict[str, str]]:
     credentials = call.security.for_reading(call.caller.origin)
     reading, session = await call.desk.read(call.asking, supplement=supplement, credentials=credentials)
-    call.name_card(session)
-    return reading
+    return reading, call.name_card(session)

@@ -137,17 +137,6 @@ class EventKind(StrEnum):
     SERVICE_UP = "service-up"
 
 
-class ReaderEvent(Answer):
-    """One thing that happened at a reader, or to PC/SC itself (``reader`` is null then)."""
-
-    kind: EventKind
-    reader: str | None
-    simulated: bool
-    atr: str | None = None
-    event_counter: int | None = None
-    time: datetime = Field(description="when the reader reported it (UTC)")
-
-
 class Problem(Answer):
     """An error, as RFC 9457 shapes it; the same object on the command line under ``error``."""
 
@@ -187,3 +176,15 @@ class Problem(Answer):
 
     def document(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
+
+
+class ReaderEvent(Answer):
+    """One thing that happened at a reader, or to PC/SC itself (``reader`` is null then)."""
+
+    kind: EventKind
+    reader: str | None
+    simulated: bool
+    atr: str | None = None
+    event_counter: int | None = None
+    time: datetime = Field(description="when the reader reported it (UTC)")
+    problem: Problem | None = Field(default=None, description="why PC/SC is down")

@@ -54,8 +54,14 @@ class CardSession:
         self._until = time.monotonic() + seconds
         self._keep_alive_seconds = keep_alive_seconds
 
+        given_up = threading.Event()
+
         def connect() -> tuple[Connection, SocialSecurityCard]:
             connection = reader.connect()
+            if given_up.is_set():
+                # It was granted after all, to nobody who still waits.
+                connection.close()
+                raise SessionEndedError()
             return connection, SocialSecurityCard(
                 connection,
                 reader,
@@ -70,6 +76,7 @@ class CardSession:
         try:
             self._connection, self._card = self._worker.run_within(OPERATION_SECONDS, connect)
         except ReaderTimeoutError as error:
+            given_up.set()
             raise ReaderBusyError() from error
         except CardioError:
             self._worker.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from cardio.errors import CardioError, PcscUnavailableError, ReaderNotFoundError
+from cardio.errors import PcscUnavailableError, ReaderNotFoundError
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
@@ -29,6 +29,7 @@ class Desks:
         self._hub = hub
         self._desks: dict[str, Desk] = {}
         self._service_down = False
+        self._why_down: Problem | None = None
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._around = Surroundings(manners, layouts, self._stopping, hub)
 
@@ -43,6 +44,7 @@ class Desks:
         match event.kind:
             case EventKind.SERVICE_DOWN | EventKind.SERVICE_UP:
                 self._service_down = event.kind is EventKind.SERVICE_DOWN
+                self._why_down = event.problem
             case EventKind.READER_REMOVED:
                 gone = self._desks.pop(event.reader or "", None)
                 if gone is not None:
@@ -113,15 +115,13 @@ class Desks:
         return ReaderList(readers=tuple(desk.shown() for desk in self._desks.values()), problems=tuple(problems))
 
     def service_fault(self) -> PcscUnavailableError:
-        """Why PC/SC cannot be used, as it says it now: stopped, or closed to this user by a policy."""
-        for source in self._sources:
-            try:
-                source.readers()
-            except CardioError as error:
-                fault = PcscUnavailableError(error.detail, error.detail_en, hresult=error.hresult)
-                fault.remedy, fault.remedy_en = error.remedy, error.remedy_en
-                return fault
-        return PcscUnavailableError()
+        """Why PC/SC cannot be used, as the watcher found: it does not run, or a policy closes it to this user."""
+        why = self._why_down
+        if why is None:
+            return PcscUnavailableError()
+        fault = PcscUnavailableError(why.detail, why.detail_en, hresult=int(why.hresult, 16) if why.hresult else None)
+        fault.remedy, fault.remedy_en = why.remedy, why.remedy_en
+        return fault
 
     @property
     def service_down(self) -> bool:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from cardio.errors import CardioError
-from cardio.model import EventKind, ReaderEvent
+from cardio.model import EventKind, Problem, ReaderEvent
 from cardio.readers import scard
 from cardio.readers.base import Emit
 
@@ -57,9 +57,9 @@ class PcscWatch:
                 self._tell_service(up=True)
                 pause = _FIRST_PAUSE
                 self._watch(self._context)
-            except CardioError:
+            except CardioError as error:
                 self._forget_readers()
-                self._tell_service(up=False)
+                self._tell_service(up=False, problem=Problem.of(error))
                 self._stopping.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             finally:
@@ -117,13 +117,20 @@ class PcscWatch:
         for name in list(self._known):
             self._forget_reader(name)
 
-    def _tell_service(self, *, up: bool) -> None:
+    def _tell_service(self, *, up: bool, problem: Problem | None = None) -> None:
         if self._service_up is not up:
             self._service_up = up
-            self._tell(EventKind.SERVICE_UP if up else EventKind.SERVICE_DOWN, None, self._clock())
+            self._tell(EventKind.SERVICE_UP if up else EventKind.SERVICE_DOWN, None, self._clock(), problem=problem)
 
     def _tell(
-        self, kind: EventKind, reader: str | None, time: datetime, *, atr: bytes = b"", counter: int | None = None
+        self,
+        kind: EventKind,
+        reader: str | None,
+        time: datetime,
+        *,
+        atr: bytes = b"",
+        counter: int | None = None,
+        problem: Problem | None = None,
     ) -> None:
         self._emit(
             ReaderEvent(
@@ -133,5 +140,6 @@ class PcscWatch:
                 atr=atr.hex().upper() if atr else None,
                 event_counter=counter,
                 time=time,
+                problem=problem,
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self, TypeVar
 
 from cardio.apdu.trace import Trace
@@ -96,9 +97,13 @@ class CardSession:
             if self._ended.is_set() or left <= 0:
                 raise SessionEndedError()
             try:
-                return self._worker.run_within(min(seconds, left), lambda: work(self._card))
+                return self._worker.run_within(
+                    min(seconds, left), lambda: work(self._card), if_given_up=self._close_quietly
+                )
             except CardioError as error:
-                if error.code in _LOST:
+                if not self._worker.has_thread:
+                    self._ended.set()  # the thread that hangs lets the card go when it comes back
+                elif error.code in _LOST:
                     self._end()
                 raise
 
@@ -125,19 +130,25 @@ class CardSession:
                 try:
                     if time.monotonic() >= self._until:
                         raise SessionEndedError()
-                    self._worker.run_within(self._keep_alive_seconds, self._connection.keep_alive)
+                    self._worker.run_within(
+                        self._keep_alive_seconds, self._connection.keep_alive, if_given_up=self._close_quietly
+                    )
                 except CardioError:
                     # The card has gone, or its time has: the next call says so.
-                    self._end()
+                    if self._worker.has_thread:
+                        self._end()
+                    self._ended.set()
 
     def _end(self) -> None:
         if not self._ended.is_set():
             self._ended.set()
-            try:
-                self._worker.run_within(OPERATION_SECONDS, self._card.close)
-            except CardioError:
-                pass  # a card that is lost already
+            with suppress(ReaderTimeoutError):
+                self._worker.run_within(OPERATION_SECONDS, self._close_quietly)
             self._worker.close()
+
+    def _close_quietly(self) -> None:
+        with suppress(CardioError):  # a card that is lost already
+            self._card.close()
 
 
 _LOST = frozenset({"card-removed", "card-reset", "reader-gone", "reader-timeout", "pcsc-unavailable", "card-mute"})

@@ -38,8 +38,13 @@ class Worker:
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] | None = None
 
-    def run_within(self, seconds: float, function: Callable[[], Result]) -> Result:
+    def run_within(
+        self, seconds: float, function: Callable[[], Result], *, if_given_up: Callable[[], None] | None = None
+    ) -> Result:
         """Runs a function on the worker's thread and gives its result, or raises what it raises.
+
+        Args: ``if_given_up`` is done by that same thread when it comes back too late. Nobody else may touch what a
+        call is stuck in: PC/SC's library holds a lock of the whole process while it waits for such a handle.
 
         Raises:
             ReaderTimeoutError: it has not returned in time. Its thread goes on, and nobody waits for it any more;
@@ -53,6 +58,8 @@ class Worker:
         try:
             result, error = job.outcome.get(timeout=seconds)
         except BaseException as interrupted:  # its time is over, or a person interrupts: its thread is given up
+            if if_given_up is not None:
+                self._jobs.put(_Job(if_given_up))
             self.close()
             if isinstance(interrupted, queue.Empty):
                 raise ReaderTimeoutError() from None
@@ -61,6 +68,11 @@ class Worker:
             raise error
         done: Result = result
         return done
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether there is a thread to ask; one that was given up does not count."""
+        return self._jobs is not None
 
     def close(self) -> None:
         """Lets the thread end as soon as it comes back."""

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from cardio.errors import CardioError, CardRemovedError
+from cardio.card import SocialSecurityCard
+from cardio.errors import CardioError, CardRemovedError, ReaderTimeoutError
 from cardio.filesystem.manners import MannersStore
 from cardio.security.errors import SessionEndedError
 from cardio.session import CardSession
@@ -99,3 +100,39 @@ def test_no_thread_is_left() -> None:
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+def test_a_card_that_hangs_is_touched_by_nobody_but_the_thread_that_hangs(store: MannersStore) -> None:
+    """PC/SC's library holds a lock of the whole process while it waits for a handle that another call is stuck in."""
+    hanging, released = threading.Event(), threading.Event()
+    reader = SoftwareReader("r", find_persona("adult").card())
+    connect = reader.connect
+    closed_by: list[str] = []
+
+    def noted() -> SoftwareConnection:
+        connection = connect()
+        close = connection.close
+
+        def note(*, reset: bool = False) -> None:
+            closed_by.append(threading.current_thread().name)
+            close(reset=reset)
+
+        connection.close = note  # type: ignore[method-assign]
+        return connection
+
+    reader.connect = noted  # type: ignore[method-assign]
+    session = CardSession(reader, manners=store)
+
+    def hang(card: SocialSecurityCard) -> None:
+        hanging.set()
+        released.wait(10)
+
+    with pytest.raises(ReaderTimeoutError):
+        session.do(hang, seconds=0.1)
+    assert hanging.is_set() and session.ended
+    session.close()
+    assert closed_by == []
+    with pytest.raises(SessionEndedError):
+        session.do(lambda card: card.atr)
+    released.set()
+    wait_until(lambda: closed_by == ["cardio-reading"], "the thread that hung lets the card go")

@@ -26,7 +26,13 @@ from cardio.filesystem.rights import ways_to_read
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
 from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
 from cardio.security.credentials import SSSE_MAC_KEY
-from cardio.security.errors import ForgedCardError, HsmNotNeededError, StepError
+from cardio.security.errors import (
+    AuthenticationFailedError,
+    ForgedCardError,
+    HsmNotNeededError,
+    KeyAlreadyRefusedError,
+    StepError,
+)
 from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
 from cardio.security.hsm import ALGORITHM_MARKS
 from cardio.security.pin import Pin
@@ -59,6 +65,11 @@ class HsmSteps:
         self._random = random
         self._next: _Next | None = None
         self._data_to_write = ""
+
+    @property
+    def waits(self) -> bool:
+        """There is a step that may follow."""
+        return self._next is not None
 
     @property
     def card(self) -> SocialSecurityCard:
@@ -145,8 +156,9 @@ class HsmSteps:
             )
 
         def write() -> str:
-            for file, values in values_at(wanted, self._data_to_write):
-                self._card.write(self._card.prepare(file, values))
+            changes = [self._card.prepare(file, values) for file, values in values_at(wanted, self._data_to_write)]
+            for change in changes:
+                self._card.write(change)
             return ""
 
         return self._ask_for_key("iWriteCard", next(iter(keys.values())), then=write)
@@ -233,11 +245,16 @@ class HsmSteps:
 
     def _authenticate(self, key: Key, answer: str, source: bytes) -> None:
         data = _cryptogram(answer, source) + source + self._version_byte
+        if not self._card.may_present(key.name):
+            raise KeyAlreadyRefusedError()
 
         def plan() -> Plan[None]:
             response = yield external_authentication(key.id, data)
             if response.status_word != StatusWord.SUCCESS:
-                raise authentication_refused(key.name, response)
+                refusal = authentication_refused(key.name, response)
+                if isinstance(refusal, AuthenticationFailedError):
+                    self._card.key_refused(key.name, refusal.tries_left or 0)
+                raise refusal
             self._card.grant(key.name)
 
         self._card.run(plan())

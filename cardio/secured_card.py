@@ -138,6 +138,12 @@ class SecuredCard(ABC):
         self.visit.grant(right)
         self._required_opener.granted = True
 
+    def may_present(self, key: str) -> bool:
+        return self._required_opener.pin.may_present(key, sam=False)
+
+    def key_refused(self, key: str, left: int) -> None:
+        self._required_opener.pin.key_refused(key, left, sam=False)
+
     def change_by(self, command: CommandApdu) -> Plan[None]:
         """Sends a command of somebody else's making that changes the card.
 

@@ -87,6 +87,7 @@ def create_app(
         loop = asyncio.get_running_loop()
         state = app.state
         state.loop, state.started = loop, time.monotonic()
+        loop.set_exception_handler(_note_unheard)
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
         desks = state.desks = Desks(sources, manners, hub, layouts)
@@ -139,6 +140,11 @@ def create_app(
     return app
 
 
+def _note_unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waited for: its kind only, for asyncio would print the message, and what was read from a card."""
+    _log.error("unheard: %s", type(context.get("exception")).__name__)
+
+
 async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity) -> None:
     """What it gives goes to those who listen; why it fails too."""
     with suppress(CardioError):
@@ -178,7 +184,9 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        # The name of an unknown field is whatever the caller wrote, and stays out of answers.
+        known = first["loc"][:-1] if first["type"] == "extra_forbidden" else first["loc"]
+        place = ".".join(str(part) for part in known)
         error_found = UsageError(f"参数 {place} 不正确（{first['msg']}）", f"{place}: {first['msg']}")
         return problem_response(error_found, request_id(request))
 

@@ -106,7 +106,9 @@ class Desk:
         started = time.monotonic()
 
         def work(card: SocialSecurityCard) -> CardReading:
-            return card.read(supplement=supplement, on_basic=self._tell_basic if supplement else None)
+            session = self._session_of(card.event_counter())
+            tell = None if not supplement else lambda basic: self._tell_basic(basic, session)
+            return card.read(supplement=supplement, on_basic=tell)
 
         try:
             reading, session = await self.do(work, asking, seconds=OPERATION_SECONDS, credentials=credentials)
@@ -149,17 +151,19 @@ class Desk:
         def on_this_card(card: SocialSecurityCard) -> Result:
             counter = card.event_counter()
             counters[:] = [counter]
-            if asking.card_session is not None and counter != expected:
+            if counter != expected and (named or not repeat):
                 raise CardChangedError()
             return work(card)
 
-        expected = self.info.event_counter
+        expected, named = self.info.event_counter, asking.card_session is not None
 
         def attempt(worker: Worker) -> Result:
             left = deadline - time.monotonic()
             if left < _LEAST_SECONDS:
                 raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
-            self.holding.end()
+            holding = self.holding
+            holding.check(asking.grant)  # somebody may have begun while this waited
+            holding.end()
             return on_card(
                 self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
                 credentials=credentials, seconds=left, worker=worker, repeat=repeat,
@@ -169,7 +173,8 @@ class Desk:
         try:
             result = await self._in_line(attempt)
         finally:
-            self.trace = trace
+            if not counters or counters[0] == self.info.event_counter:
+                self.trace = trace
         return result, self._session_of(counters[0] if counters else None)
 
     async def with_held(
@@ -184,12 +189,17 @@ class Desk:
         expected, named = self.info.event_counter, asking.card_session is not None
 
         def attempt(worker: Worker) -> Result:
-            if credentials is not None:
-                self.holding.begin(asking.grant, credentials)
-                if named and self.reader.info().event_counter != expected:
-                    self.holding.end()
-                    raise CardChangedError()
-            return self.holding.do(asking.grant, work)
+            holding = self.holding
+            holding.check(asking.grant)  # somebody may have begun while this waited
+            try:
+                if credentials is not None:
+                    holding.begin(asking.grant, credentials)
+                    if named and self.reader.info().event_counter != expected:
+                        raise CardChangedError()
+                return holding.do(asking.grant, work)
+            finally:
+                if holding.owner == asking.grant and not holding.waits_for_a_step:
+                    holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
 
         return await self._in_line(attempt)
 
@@ -212,7 +222,13 @@ class Desk:
         try:
             working = asyncio.wrap_future(line.thread.submit(work, line.worker))
             ends: set[asyncio.Future[Any]] = {working, self._around.stopping}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                # Cut off: what has not begun does not begin; what has begun tells nobody how it ended.
+                working.add_done_callback(lambda done: done.cancelled() or done.exception())
+                working.cancel()
+                raise
             if not working.done():
                 working.cancel()
                 raise StoppingError()
@@ -235,9 +251,9 @@ class Desk:
 
     # -- what is told -----------------------------------------------------------------------------
 
-    def _tell_basic(self, reading: CardReading) -> None:
+    def _tell_basic(self, reading: CardReading, session: str | None) -> None:
         """From the thread of the card."""
-        self._loop.call_soon_threadsafe(self._publish_reading, reading, self.card_session)
+        self._loop.call_soon_threadsafe(self._publish_reading, reading, session)
 
     def _publish_reading(self, reading: CardReading, session: str | None) -> None:
         if session is not None and session == self.card_session:
@@ -285,6 +301,11 @@ class Desk:
             self.holding = Holding(self.reader, self._around.manners, self._around.layouts, before=self.holding)
             self._line.close()
             self._line = _Line(self.reader.name)
+
+    def stop(self) -> None:
+        """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
+        self._line.worker.abandon()
+        self.close()
 
     def close(self) -> None:
         """Those who wait are answered by the reader itself: it has gone."""

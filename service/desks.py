@@ -129,5 +129,5 @@ class Desks:
 
     def close(self) -> None:
         for desk in self._desks.values():
-            desk.close()
+            desk.stop()
         self._desks.clear()

@@ -44,7 +44,7 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         if function.kind == "next":
-            return await self._next(function, given, asking), None
+            return await self._next(function, given, asking, reader), None
         desk = self._desks.desk(reader) if reader else self.choose(given.iType)
         if function.in_steps is not None:
             step = function.in_steps
@@ -60,10 +60,11 @@ class DriverCalls:
         credentials_given = self._credentials(function, given, caller)
         return await desk.do(work, asking, credentials=credentials_given, repeat=not function.changes_card)
 
-    async def _next(self, function: DriverFunction, given: DriverArguments, asking: Asking) -> str:
+    async def _next(self, function: DriverFunction, given: DriverArguments, asking: Asking, reader: str | None) -> str:
         step = function.in_steps
         assert step is not None  # noqa: S101 - narrows a type: only functions in steps have a next one
-        for desk in self._desks.all():
+        # The named reader first: a caller may be between steps at two.
+        for desk in sorted(self._desks.all(), key=lambda one: one.reader.name != reader):
             if desk.holding.owner == asking.grant:
                 return await desk.with_held(lambda held: step(held.steps, given), asking, credentials=None)
         raise StepError()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cardio.driver_steps import HsmSteps
+from cardio.errors import CardChangedError, CardioError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.readers.base import Reader
@@ -43,9 +44,11 @@ class Holding:
         self._session: CardSession | None = None
         self._steps: HsmSteps | None = None
         self._ends = 0.0
+        self._over = False
+        self._lock = threading.RLock()
         self.owner: str | None = None
         if before is not None:
-            threading.Thread(target=before.end, name="cardio-let-go", daemon=True).start()
+            threading.Thread(target=before.finish, name="cardio-let-go", daemon=True).start()
 
     def check(self, grant: str) -> None:
         """Raises: HeldError: the card is held for somebody else, whose time is not over."""
@@ -58,8 +61,18 @@ class Holding:
         session = CardSession(
             self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS
         )
-        self._session, self._steps, self.owner = session, session.do(HsmSteps), grant
-        self._ends = time.monotonic() + HOLD_SECONDS
+        try:
+            steps = session.do(HsmSteps)
+        except CardioError:
+            session.close()
+            raise
+        with self._lock:
+            if not self._over:
+                self._session, self._steps, self.owner = session, steps, grant
+                self._ends = time.monotonic() + HOLD_SECONDS
+                return
+        session.close()  # the card was swapped while we connected: this one is not held for anybody
+        raise CardChangedError()
 
     def do(self, grant: str, work: Callable[[HeldCard], Result]) -> Result:
         """Raises: StepError: nothing is held for this caller. CardioError: as the work says."""
@@ -68,8 +81,19 @@ class Holding:
             raise StepError()
         return session.do(lambda card: work(HeldCard(steps)))
 
+    def finish(self) -> None:
+        """For good: the card has gone."""
+        with self._lock:
+            self._over = True
+        self.end()
+
+    @property
+    def waits_for_a_step(self) -> bool:
+        return self._steps is not None and self._steps.waits
+
     def end(self) -> None:
         """Lets the card go; without one nothing happens."""
-        session, self._session, self._steps, self.owner = self._session, None, None, None
+        with self._lock:
+            session, self._session, self._steps, self.owner = self._session, None, None, None
         if session is not None:
             session.close()

@@ -22,11 +22,11 @@ def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
     handler.addFilter(_NoFalseAlarm())
-    for name in ("cardio", "service", "uvicorn.error"):
+    for name in ("cardio", "service", "uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
-        logger.setLevel(level if name != "uvicorn.error" else "WARNING")
+        logger.setLevel(level if name in ("cardio", "service") else "WARNING")
 
 
 class _NoFalseAlarm(logging.Filter):

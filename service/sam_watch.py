@@ -31,7 +31,7 @@ class SamWatch:
         self._desks = desks
         self._hub = hub
         self.states = {
-            kind: SamState(state="unknown" if kind in self._places else "none", place=self._places.get(kind))
+            kind: SamState(state="unknown" if kind in self._places else "none", place=self._shown(kind))
             for kind in ("psam", "hsm")
         }
 
@@ -61,8 +61,16 @@ class SamWatch:
     def _note(self, kind: str, *, up: bool) -> None:
         state = "up" if up else "down"
         if self.states[kind].state != state:
-            self.states[kind] = SamState(state=state, place=self._places[kind])
-            self._hub.publish(f"sam-{state}", {"kind": kind, "place": self._places[kind]})
+            self.states[kind] = SamState(state=state, place=self._shown(kind))
+            self._hub.publish(f"sam-{state}", {"kind": kind, "place": self._shown(kind)})
+
+    def _shown(self, kind: str) -> str | None:
+        """Where it is, without what an address may carry besides: names, passwords, keys."""
+        place = self._places.get(kind)
+        if place is None or "://" not in place:
+            return place
+        parts = urlsplit(place)
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
 
 async def _answers(url: str) -> bool:

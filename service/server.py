@@ -6,8 +6,10 @@ import asyncio
 import socket
 from types import FrameType
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cardio.errors import ConfigurationError
 from service.gate.access import Access
@@ -17,6 +19,7 @@ from service.logs import RequestLog
 from service.settings import Network
 
 _STOP_SECONDS = 1
+_HEAD_SECONDS = 10.0
 _MOST_CONNECTIONS = 256
 
 
@@ -64,6 +67,32 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Protocol(H11Protocol):
+    """uvicorn's, but who connects and does not ask is let go: it waits for the head of a request for ever."""
+
+    _head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def _watch(self) -> None:
+        asks = self.conn.their_state is not h11.IDLE or self.transport.get_protocol() is not self
+        if asks and self._head is not None:
+            self._head.cancel()
+            self._head = None
+        elif not asks and self._head is None:
+            self._head = self.loop.call_later(_HEAD_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.conn.their_state is h11.IDLE and self.transport.get_protocol() is self:
+            self.transport.close()
+
+
 class BridgeServer(uvicorn.Server):
     """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
 
@@ -83,7 +112,7 @@ class BridgeServer(uvicorn.Server):
                 ws="websockets-sansio",
                 ws_max_size=FRAME_LIMIT,
                 ws_per_message_deflate=False,
-                http="h11",
+                http=_Protocol,
                 limit_concurrency=_MOST_CONNECTIONS,
                 ssl_certfile=certificate,
                 ssl_keyfile=key,

@@ -37,6 +37,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] | None = None
+        self._job: _Job | None = None
 
     def run_within(
         self, seconds: float, function: Callable[[], Result], *, if_given_up: Callable[[], None] | None = None
@@ -53,7 +54,7 @@ class Worker:
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
             threading.Thread(target=_work, args=(self._jobs,), name="cardio-reading", daemon=True).start()
-        job = _Job(function)
+        job = self._job = _Job(function)
         self._jobs.put(job)
         try:
             result, error = job.outcome.get(timeout=seconds)
@@ -64,6 +65,8 @@ class Worker:
             if isinstance(interrupted, queue.Empty):
                 raise ReaderTimeoutError() from None
             raise
+        finally:
+            self._job = None  # nothing of the last card outlives its reading
         if error is not None:
             raise error
         done: Result = result
@@ -73,6 +76,12 @@ class Worker:
     def has_thread(self) -> bool:
         """Whether there is a thread to ask; one that was given up does not count."""
         return self._jobs is not None
+
+    def abandon(self) -> None:
+        """Has whoever waits told at once that it took too long: the process is about to end. From any thread."""
+        job = self._job
+        if job is not None:
+            job.outcome.put((None, ReaderTimeoutError()))
 
     def close(self) -> None:
         """Lets the thread end as soon as it comes back."""

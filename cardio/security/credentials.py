@@ -16,6 +16,7 @@ from cardio.readers.pin_pad import PinPad
 from cardio.security.errors import (
     AuthenticationFailedError,
     ForgedCardError,
+    KeyAlreadyRefusedError,
     MacRefusedError,
     NoPinPadError,
     NoSamError,
@@ -109,9 +110,12 @@ class CardOpener:
         if self._credentials.sam is None:
             raise NoSamError()
         sam = self._credentials.sam.open()
-        if sam.test_keys and not self._simulated and not self._credentials.laboratory:
+        try:
+            if sam.test_keys and not self._simulated and not self._credentials.laboratory:
+                raise TestKeysError()
+        except CardioError:
             sam.close()
-            raise TestKeysError()
+            raise
         return sam
 
     @property
@@ -188,8 +192,11 @@ class CardOpener:
             if right == PIN:
                 yield from self._present_pin()
             else:
+                if not self.pin.may_present(right, sam=True):
+                    raise KeyAlreadyRefusedError()
                 yield from self.terminal.prove_terminal(right)
         except AuthenticationFailedError as error:
+            self.pin.key_refused(right, error.tries_left or 0, sam=True)
             # One refusal is enough: every other key of this SAM would cost the card a try too.
             self._refused = error
             raise

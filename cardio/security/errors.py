@@ -29,6 +29,7 @@
         ├── ForgedCardError             forged-card                  keep the card's holder, call the issuer
         ├── ReplayedChallengeError      replayed-challenge           keep the card away, call the issuer
         ├── AuthenticationFailedError   authentication-failed        another PSAM or HSM
+        ├── KeyAlreadyRefusedError      key-already-refused          have the PSAM's or HSM's keys checked
         ├── KeyBlockedError             key-blocked                  the issuing authority
         ├── WrongPinError               wrong-pin                    enter it again, while tries are left
         ├── PinBlockedError             pin-blocked                  have it unblocked
@@ -288,6 +289,17 @@ class AuthenticationFailedError(TriesLeftError):
     title_en = "External authentication failed: the card does not accept the key"
     remedy = "请勿反复尝试；请核对 PSAM 卡或加密机的密钥是否与卡片同一发行体系。"
     remedy_en = "Do not try again and again; check that the PSAM card's or HSM's keys belong to this issuer."
+
+
+class KeyAlreadyRefusedError(CardError):
+    """This card has refused this key before; it was not presented again."""
+
+    code = "key-already-refused"
+    title = "卡片此前已拒绝该密钥，未再次尝试"
+    title_en = "The card has refused this key before; it was not presented again"
+    remedy = "请联系信息科核对 PSAM 卡或加密机的密钥；再试会锁死卡片。"
+    remedy_en = "Have the PSAM's or HSM's keys checked; trying again would lock the card for good."
+    status = 422
 
 
 class KeyBlockedError(CardError):

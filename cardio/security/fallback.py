@@ -7,6 +7,7 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from cardio.security.errors import NoSamError, SamError
@@ -103,11 +104,17 @@ class FallbackSam:
         return any(sam.test_keys for sam in self._all())
 
     def _all(self) -> list[Sam]:
-        try:
-            while self._open_next() is not None:
-                pass
-        except SamError:
-            pass  # who cannot be opened computes nothing either
+        """All that can compute: who cannot be opened, or does not say whose keys it has, computes nothing."""
+        while self._waiting:
+            with suppress(SamError):
+                self._open_next()
+        for sam in list(self._open):
+            try:
+                sam.test_keys  # noqa: B018 - asked for what it raises
+            except SamError as error:
+                self._first_fault = self._first_fault or error
+                self._open.remove(sam)
+                sam.close()
         return self._sams()
 
     @property

@@ -49,4 +49,4 @@ def as_message(document: Mapping[str, Any]) -> str:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     for character, escaped in _LINE_SEPARATORS.items():
         text = text.replace(character, escaped)
-    return text
+    return text.encode("utf-8", "replace").decode()  # half a character has no place in a text message

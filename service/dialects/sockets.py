@@ -62,7 +62,7 @@ async def _serve(socket: WebSocket, dialect: Dialect, caller: Caller, asking: As
         if message["type"] == "websocket.disconnect":
             return
         try:
-            rate.spend(caller.origin)
+            rate.spend(caller.grant)
         except WaitError as error:
             await asyncio.sleep(error.retry_after)
         reply = await _reply(message.get("text"), dialect, calls, caller, asking, layout)

@@ -64,6 +64,11 @@ class Passed:
     path: str | None = None
     """Where it goes, if not where it was sent to."""
 
+    @property
+    def payer(self) -> str:
+        """Whose bucket a request is taken from: the token's, whatever Origin it brings; nobody's is the owner's."""
+        return self.caller.grant or f"anybody {self.caller.origin}"
+
 
 @dataclass(slots=True)
 class Access:
@@ -145,6 +150,12 @@ class Access:
         grant = self._grant(scope, headers, origin)
         return Passed(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
 
+    def check_still(self, passed: Passed) -> None:
+        """Whether it still may go on: its grant can be revoked while its body arrives. Raises: NoTokenError"""
+        grant = passed.caller.grant
+        if grant and passed.path is None and self.grants.get(grant) is None:
+            raise NoTokenError()
+
     def reading_origin(self, scope: Scope) -> str | None:
         """The origin of another site's page that may read the answer to a request, even where that is a refusal."""
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
@@ -223,7 +234,7 @@ class Access:
         if origin is None:
             if not rule.programs or not is_same_user(scope["client"], scope["server"]):
                 raise WrongOriginError()
-            return Passed(Caller(_LOCAL, rule.scopes, grant="local", name=rule.name), None, True, path)
+            return Passed(Caller(_LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
                 return Passed(_caller(grant, origin), None, True, path)
@@ -245,7 +256,9 @@ class Access:
 
 def _caller(grant: Grant, origin: str | None) -> Caller:
     fallback = _LOCAL if grant.kind == "local" else f"{grant.kind} {grant.id}"
-    return Caller(grant.origin or origin or fallback, grant.scopes, grant=grant.id, name=grant.name)
+    # A program may say what it likes of its origin: it counts as itself, and as nobody else.
+    named = fallback if grant.kind == "program" else origin or fallback
+    return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=grant.name)
 
 
 def _port_of(scope: Scope) -> int:

@@ -82,11 +82,12 @@ class Gate:
         try:
             passed = self._access.check(scope)
             answer.foreign_origin = passed.foreign_origin
-            self._access.rate.spend(passed.caller.origin)
+            self._access.rate.spend(passed.payer)
             if passed.path is not None:
                 scope["path"], scope["raw_path"] = passed.path, passed.path.encode()
             if scope["type"] == "http":
                 receive = await _with_whole_body(scope, receive)
+                self._access.check_still(passed)
         except CardioError as error:
             await self._refuse(error, scope, receive, answer)
             return

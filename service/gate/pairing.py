@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from service.errors import NoTokenError, PairingGoneError, TooManyRequestsError
 from service.gate.grants import Grant, Grants, verifier_of
@@ -17,10 +18,15 @@ from service.scopes import PAGE_SCOPES, Scope
 SECONDS = 120.0
 """How long a request waits for a person."""
 _MOST_WAITING = 8
+_MOST_OF_SITE = 2
 _MOST_KEPT = 64
+_MOST_OF_TRUSTED = 16
 _DENIED_SECONDS = 30.0
 """How long an origin that was refused must wait before it may ask again."""
 NAME_LIMIT = 40
+_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+_FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
+"""Letters and symbols that show nothing."""
 State = Literal["waiting", "granted", "denied", "expired"]
 Source = Literal["page", "dialect"]
 
@@ -71,13 +77,16 @@ class Pairing:
         """
         self._tidy()
         now = self._clock()
-        if now < self._denied.get(origin, 0.0):
-            raise TooManyRequestsError(retry_after=int(self._denied[origin] - now) + 1)
+        if now < self._denied.get(site_of(origin), 0.0):
+            raise TooManyRequestsError(retry_after=int(self._denied[site_of(origin)] - now) + 1)
         waiting = [one for one in self._requests.values() if one.state == "waiting"]
         mine = [one for one in waiting if one.origin == origin and one.source == source]
         for one in mine:  # a page that asks anew has forgotten its secret
             one.state = "expired"
-        if len(waiting) - len(mine) >= _MOST_WAITING or len(self._requests) >= _MOST_KEPT:
+            del self._requests[one.id]
+        others = [one for one in waiting if one not in mine]
+        of_site = sum(site_of(one.origin) == site_of(origin) for one in others)
+        if of_site >= _MOST_OF_SITE or len(others) >= _MOST_WAITING or len(self._requests) >= _MOST_KEPT:
             raise TooManyRequestsError(retry_after=int(SECONDS))
         secret = secrets.token_urlsafe(32)
         request = PairingRequest(
@@ -86,11 +95,20 @@ class Pairing:
         )  # fmt: skip
         self._requests[request.id] = request
         if source == "page" and request.scopes <= self.trusted.get(origin, frozenset()):
+            self._make_room(origin)
             self.approve(request.id, request.scopes)
         else:
             for tell in self.on_asked:
                 tell(request)
         return request, secret
+
+    def _make_room(self, origin: str) -> None:
+        """Pages of a trusted origin that lost their token leave a grant behind each time: the oldest ones go."""
+        kept = [grant for grant in self._grants.of_origin(origin) if grant.kind == "page"]
+        used = self._grants.last_used
+        kept.sort(key=lambda grant: used.get(grant.id, grant.created))
+        for grant in kept[: max(0, len(kept) - _MOST_OF_TRUSTED + 1)]:
+            self._grants.revoke(grant.id)
 
     def waiting(self) -> list[PairingRequest]:
         self._tidy()
@@ -117,7 +135,7 @@ class Pairing:
         """A person has refused. Raises: PairingGoneError."""
         request = self.find(request_id)
         request.state = "denied"
-        self._denied[request.origin] = self._clock() + _DENIED_SECONDS
+        self._denied[site_of(request.origin)] = self._clock() + _DENIED_SECONDS
 
     def seconds_left(self, request: PairingRequest) -> int:
         return max(0, int(request.ends - self._clock()))
@@ -155,7 +173,16 @@ class Pairing:
         self._denied = {origin: until for origin, until in self._denied.items() if until > now}
 
 
+def site_of(origin: str) -> str:
+    """Scheme, port and subdomain cost a hostile site nothing: it is counted without them."""
+    host = urlsplit(origin).hostname or origin
+    labels = host.split(".")
+    if ":" in host or labels[-1].isdecimal():
+        return host
+    return ".".join(labels[-3:] if len(labels) > 2 and len(labels[-2]) <= 3 else labels[-2:])
+
+
 def presentable(text: str) -> str:
     """A name that a stranger gave, fit to be shown: no control and no direction characters."""
-    kept = "".join(one for one in text if unicodedata.category(one) not in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
+    kept = "".join(one for one in text if one not in _FILLERS and unicodedata.category(one) not in _UNSEEN)
     return " ".join(kept.split())[:NAME_LIMIT]

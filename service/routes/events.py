@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import Field
 
 from cardio.errors import CardioError
@@ -18,6 +18,7 @@ from service.event_stream import EventStream
 from service.events import RESYNC, STATE, EventHub
 from service.gate import tickets
 from service.gate.access import PROTOCOL
+from service.gate.grants import LOCAL
 from service.gate.layer import CALLER
 from service.scopes import Caller, Scope
 
@@ -68,9 +69,10 @@ async def stream_events(
 
 
 @router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])
-async def issue_ticket(access: AccessOf, caller: CallerOf) -> Ticket:
+async def issue_ticket(request: Request, access: AccessOf, caller: CallerOf) -> Ticket:
     """A ticket for one WebSocket: browsers cannot send a token with one."""
-    return Ticket(ticket=access.tickets.issue(caller.grant, caller.origin), expires_in=int(tickets.SECONDS))
+    origin = request.headers.get("origin") or LOCAL
+    return Ticket(ticket=access.tickets.issue(caller.grant, origin), expires_in=int(tickets.SECONDS))
 
 
 @router.websocket("/ws")

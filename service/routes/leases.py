@@ -53,6 +53,7 @@ async def take_lease(
     again after `answer_within`.
     """
     desk = desks.desk(reader)
+    desk.holding.check(caller.grant)
     purpose = presentable(asked.purpose)
     taken = desk.lease.take(caller, purpose, asked.seconds, take_over=asked.take_over)
     if isinstance(taken, Asked):

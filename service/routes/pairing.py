@@ -140,12 +140,18 @@ async def list_pairing_requests(access: AccessOf) -> PairingList:
 
 
 @router.post("/pairing/{request_id}/approve", responses=_GONE, dependencies=[needs(Scope.MANAGE)])
-async def approve(request_id: RequestId, chosen: ScopesChosen, access: AccessOf) -> GrantShown:
-    """A person has compared origin and code and lets the page in, with the scopes that are named here."""
-    beyond = set(chosen.scopes) - PAGE_SCOPES
+async def approve(request_id: RequestId, chosen: ScopesChosen, access: AccessOf, caller: CallerOf) -> GrantShown:
+    """A person has compared origin and code and lets the page in, with the scopes that are named here.
+
+    `--scopes` is the limit of what can be granted by hand; the administrator's trusted origins have their own.
+    """
+    beyond = set(chosen.scopes) - (PAGE_SCOPES & caller.scopes)
     if beyond:
         listed = ", ".join(sorted(beyond))
-        raise UsageError(f"网页不能获得权限 {listed}", f"no page is granted {listed}")
+        raise UsageError(
+            f"不能授予权限 {listed}：请管理员在 scopes 设置中放行",
+            f"{listed} cannot be granted here: the administrator allows it by the setting `scopes`",
+        )
     return _grant_shown(access, access.pairing.approve(request_id, chosen.scopes))
 
 

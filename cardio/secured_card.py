@@ -139,9 +139,11 @@ class SecuredCard(ABC):
         self._required_opener.granted = True
 
     def may_present(self, key: str) -> bool:
+        """Whether a key that the caller's own HSM computes with may be presented to this card."""
         return self._required_opener.pin.may_present(key, sam=False)
 
     def key_refused(self, key: str, left: int) -> None:
+        """Notes that the card did not take it."""
         self._required_opener.pin.key_refused(key, left, sam=False)
 
     def change_by(self, command: CommandApdu) -> Plan[None]:

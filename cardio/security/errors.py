@@ -292,13 +292,13 @@ class AuthenticationFailedError(TriesLeftError):
 
 
 class KeyAlreadyRefusedError(CardError):
-    """This card has refused this key before; it was not presented again."""
+    """This card has refused a key from here before; nothing was presented again."""
 
     code = "key-already-refused"
-    title = "卡片此前已拒绝该密钥，未再次尝试"
-    title_en = "The card has refused this key before; it was not presented again"
-    remedy = "请联系信息科核对 PSAM 卡或加密机的密钥；再试会锁死卡片。"
-    remedy_en = "Have the PSAM's or HSM's keys checked; trying again would lock the card for good."
+    title = "卡片此前已拒绝过这里的密钥，未再次尝试"
+    title_en = "The card has refused a key from here before; nothing was presented again"
+    remedy = "请联系信息科核对 PSAM 卡或加密机的密钥，更正后重启服务；再试会锁死卡片。"
+    remedy_en = "Have the PSAM's or HSM's keys checked, then start anew; trying again would lock the card for good."
     status = 422
 
 

@@ -37,6 +37,7 @@ SUSPENDED_SECONDS = 15 * 60.0
 KEY_SECONDS = 24 * 3600.0
 _CARDS_KEPT = 256
 _KEYS_KEPT = 4096
+_ANY_KEY, _MANY_LEFT = "*", 15
 _SAM = "sam"
 """Whose a key is that the bridge's own SAM computes with: all callers share it."""
 _ORIGINS_KEPT = 256
@@ -123,6 +124,7 @@ class PinGuard:
             return not any(until > now and (one == whose or left <= 1) for one, (until, left) in refused.items())
 
     def key_refused(self, card: bytes, key: str, whose: str, left: int) -> None:
+        """Notes that a card did not take a key, and how many tries it says are left."""
         with self._lock:
             self._keys.setdefault((card, key), {})[whose] = (self._clock() + KEY_SECONDS, left)
             self._keys.move_to_end((card, key))
@@ -227,10 +229,16 @@ class CardPin:
         return left is None or left <= record.left_after_wrong
 
     def may_present(self, key: str, *, sam: bool) -> bool:
+        """Whether a key may be presented to this card: the bridge's own SAM's, or one that the caller's HSM has."""
+        if sam and not self._guard.may_present(self._key, _ANY_KEY, _SAM):
+            return False
         return self._guard.may_present(self._key, key, _SAM if sam else self._origin)
 
     def key_refused(self, key: str, left: int, *, sam: bool) -> None:
+        """The card did not take it. Of a SAM one refusal is enough: its other keys would cost a try each too."""
         self._guard.key_refused(self._key, key, _SAM if sam else self._origin, left)
+        if sam:
+            self._guard.key_refused(self._key, _ANY_KEY, _SAM, _MANY_LEFT)
 
     def unblocked(self) -> None:
         """The tries were restored, or the PIN was replaced: what was wrong before may be right now."""

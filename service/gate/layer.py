@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cardio.errors import CardioError
-from service.errors import BodyTooLargeError, SlowBodyError, TooManySocketsError, problem_response
+from service.errors import BodyTooLargeError, NoTokenError, SlowBodyError, TooManySocketsError, problem_response
 from service.gate import cors
 from service.gate.access import Access, Passed
 from service.gate.limits import BODY_LIMIT, BODY_SECONDS
@@ -105,7 +105,9 @@ class Gate:
                 except asyncio.CancelledError:
                     if not task.cancelled():
                         raise  # the server itself ends this call
-                    if not answer.stalled:
+                    if not answer.status:
+                        await self._refuse(NoTokenError(), scope, receive, answer)
+                    elif not answer.stalled:
                         await answer.cut(_REVOKED)
         except TooManySocketsError as error:
             task.cancel()

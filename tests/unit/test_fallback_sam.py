@@ -136,3 +136,18 @@ def test_settings_name_both_with_a_comma(tmp_path: Path) -> None:
 
     source = SecuritySettings().sam_source("psam:Slot 2,hsm:http://127.0.0.1:9", nobody)
     assert isinstance(source, FallbackSource)
+
+
+def test_a_psam_works_while_its_hsm_does_not(keys: SoftSam) -> None:
+    class Unreachable(Lacking):
+        @property
+        def test_keys(self) -> bool:  # type: ignore[override]
+            raise HsmUnreachableError()
+
+    assert read(FallbackSource([Source(keys), Source(Unreachable(NoSamError()))])).startswith(CLOSED)
+
+
+def test_keys_behind_one_that_is_broken_are_looked_at_too(keys: SoftSam) -> None:
+    """Test keys that are opened only when the first fails must be known before the first."""
+    opened = FallbackSource([Source(Lacking(NoSamError())), Source(SamFailedError()), Source(keys)]).open()
+    assert opened.test_keys

@@ -14,8 +14,9 @@ from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
 from cardio.security.credentials import Credentials
-from cardio.security.errors import SamFailedError
+from cardio.security.errors import KeyNotInSamError, SamError, SamFailedError
 from cardio.security.pin import Pin
+from cardio.security.sam import CardKey
 from cardio.security.settings import SecuritySettings
 from cardio.security.soft import KeyFile, SoftSam
 from simulators.personas import find_persona
@@ -112,3 +113,31 @@ def test_a_psam_slot_that_is_the_cards_own_hangs_nobody(monkeypatch: pytest.Monk
     )
     assert isinstance(error, SamFailedError)
     assert reader.connect().transmit(bytes.fromhex("0084000008"))[-2:] == b"\x90\x00"
+
+
+def test_reading_again_and_again_with_a_wrong_sam_costs_one_try() -> None:
+    """Three plain readings would lock a citizen's card for good: what a card has refused is not presented again."""
+    card = Listening(find_persona("third-closed").card())
+    reader = SoftwareReader("r", card)
+    # It has no key to prove the card with, so that it cannot find out in a cheaper way.
+    without_proof = Credentials(sam=WithoutProof(sam(right=frozenset()).sam))
+    for _ in range(5):
+        reading = on_card(reader, lambda held: held.read(), manners=MannersStore(None), credentials=without_proof)
+        assert reading.holder is None
+    assert sum(one.startswith(EXTERNAL) for one in card.sent) == 1
+
+
+class WithoutProof:
+    """A SAM that lacks the key of internal authentication."""
+
+    def __init__(self, inner: SoftSam) -> None:
+        self._inner = inner
+
+    def open(self) -> SoftSam:
+        inner = self._inner
+
+        class Lacking(SoftSam):
+            def lacks(self, key: CardKey) -> SamError | None:
+                return KeyNotInSamError() if key.name == "IRK" else super().lacks(key)
+
+        return Lacking(inner._file)

@@ -121,8 +121,9 @@ class BridgeServer(uvicorn.Server):
         self._app = app
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.stop()
+        # First: an interrupt that finds the server stopping already is taken for the second, and ends it by force.
         super().handle_exit(sig, frame)
+        self.stop()
 
     def stop(self) -> None:
         """Stops the server; may be called from any thread."""

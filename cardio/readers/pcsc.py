@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cardio.apdu.channel import TransmissionProtocol
-from cardio.errors import CardioError, CardRemovedError, NoCardError, ReaderGoneError
+from cardio.errors import (
+    CardioError,
+    CardRemovedError,
+    NoCardError,
+    NotPermittedError,
+    PcscUnavailableError,
+    ReaderGoneError,
+)
 from cardio.model import ReaderInfo, ReaderStatus
 from cardio.readers import scard
 from cardio.readers.base import Emit, Reader, Watch
 from cardio.readers.watcher import PcscWatch
 
 _LEAST_RESPONSE = 2
+_SECOND_LOOK = 0.3
 _LEAVING_MILLISECONDS = 1_000
 """Readers look for their card every 400 ms or so."""
 
@@ -70,7 +79,11 @@ class PcscConnection:
         return response
 
     def event_counter(self) -> int:
-        states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
+        try:
+            states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
+        except NotPermittedError as error:
+            # Whoever holds a card has been let in: it is a service that was started anew and knows nobody.
+            raise PcscUnavailableError(hresult=error.hresult) from error
         if not states:
             raise ReaderGoneError()
         return states[0].event_counter
@@ -128,6 +141,14 @@ class PcscReader:
         return info_of(states[0])
 
     def connect(self) -> PcscConnection:
+        """As `Reader.connect`. A refusal is asked for twice: a service that is just starting refuses everybody."""
+        try:
+            return self._connect()
+        except NotPermittedError:
+            time.sleep(_SECOND_LOOK)
+            return self._connect()
+
+    def _connect(self) -> PcscConnection:
         context = scard.Context()
         try:
             card = context.connect(self.name)

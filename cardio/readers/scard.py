@@ -115,6 +115,18 @@ def _checked(answer: Any) -> Any:
     return rest[0] if len(rest) == 1 else rest
 
 
+def _checked_on_card(answer: Any) -> Any:
+    """As `_checked`, for what is asked of a card that is held already.
+
+    PC/SC's policy is asked when a program comes and when it connects. Later on, "security violation" is what a service
+    says that was started anew and does not know the handle.
+    """
+    result = answer[0] if isinstance(answer, (list, tuple)) else answer
+    if result & 0xFFFFFFFF == W_SECURITY_VIOLATION:
+        raise PcscUnavailableError(hresult=W_SECURITY_VIOLATION)
+    return _checked(answer)
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderState:
     """What PC/SC says of one reader."""
@@ -182,22 +194,22 @@ class Card:
         self._pci = _library().SCARD_PCI_T1 if t1 else _library().SCARD_PCI_T0
 
     def atr(self) -> bytes:
-        _, _, _, atr = _checked(_library().SCardStatus(self._handle))
+        _, _, _, atr = _checked_on_card(_library().SCardStatus(self._handle))
         return bytes(atr)
 
     def begin_transaction(self) -> None:
         """Keeps other programs' commands out; waits as long as another program does the same."""
-        _checked(_library().SCardBeginTransaction(self._handle))
+        _checked_on_card(_library().SCardBeginTransaction(self._handle))
 
     def end_transaction(self) -> None:
         _library().SCardEndTransaction(self._handle, _library().SCARD_LEAVE_CARD)
 
     def transmit(self, command: bytes) -> bytes:
-        return bytes(_checked(_library().SCardTransmit(self._handle, self._pci, list(command))))
+        return bytes(_checked_on_card(_library().SCardTransmit(self._handle, self._pci, list(command))))
 
     def control(self, code: int, data: bytes) -> bytes:
         """Sends a control code to the reader."""
-        return bytes(_checked(_library().SCardControl(self._handle, code, list(data))))
+        return bytes(_checked_on_card(_library().SCardControl(self._handle, code, list(data))))
 
     def feature_list(self) -> bytes:
         """The features of PC/SC part 10; none where the reader knows none."""

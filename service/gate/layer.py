@@ -97,7 +97,7 @@ class Gate:
     async def _run(self, passed: Passed, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Runs the application, as a task of its own that a revocation can end at any moment."""
         task = asyncio.ensure_future(_call(self._app, scope, receive, answer))
-        answer.task = task if passed.stream else None
+        answer.task = task
         try:
             with self._access.live.call(passed.caller.grant, task, stream=passed.stream):
                 try:
@@ -167,7 +167,7 @@ class _Answer:
         self.status = 0
         self.foreign_origin: str | None = None
         self.task: asyncio.Task[None] | None = None
-        """What is ended when the client does not read; only streams have it."""
+        """What is ended when the client does not read."""
         self.stalled = False
         self._send = send
         self._headers = headers

@@ -32,7 +32,24 @@ def test_a_request_appears_by_itself_and_says_who_it_is(desk: SdkDesk, elsewhere
     assert sizes[0] > 2 * sizes[1], "the origin is what a person decides by"
 
 
-def test_what_is_risky_is_ticked_by_hand_only(desk: SdkDesk) -> None:
+@pytest.fixture
+def everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bridge is started with every scope that a page can have."""
+    monkeypatch.setenv("CARDIO_BRIDGE_SCOPES", "basic,files,pin,write,settle")
+
+
+def test_nothing_is_granted_that_the_bridge_was_not_started_with(desk: SdkDesk) -> None:
+    desk.ask("basic", "pin")
+    desk.own.goto(at(desk.served, "/pair"))
+    request = desk.own.locator(".pairing")
+    expect(request.get_by_label("使用持卡人密码")).to_be_disabled()
+    expect(request).to_contain_text("启动时未放行此权限")
+    request.get_by_role("button", name="允许").click()
+    expect(desk.own.locator(".grant")).to_contain_text("读取基本信息")
+    assert desk.page.evaluate("pairing")["granted"]["scopes"] == ["basic"]
+
+
+def test_what_is_risky_is_ticked_by_hand_only(everything: None, desk: SdkDesk) -> None:
     desk.ask("basic", "files", "pin", "write", "settle")
     desk.own.goto(at(desk.served, "/pair"))
     request = desk.own.locator(".pairing")
@@ -104,7 +121,7 @@ def test_without_the_owners_token_nobody_is_listed(page: Page, served: Served) -
     expect(page.locator(".pairing, .grant")).to_have_count(0)
 
 
-def test_it_speaks_english(desk: SdkDesk) -> None:
+def test_it_speaks_english(everything: None, desk: SdkDesk) -> None:
     desk.ask("basic", "pin")
     desk.own.goto(at(desk.served, "/pair"))
     desk.own.get_by_role("button", name="English").click()

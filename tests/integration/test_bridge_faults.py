@@ -14,10 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import pytest
 from smartcard import scard as raw
 
@@ -36,6 +38,7 @@ from tests.integration.bridges import (
     BridgeHere,
     BridgeProcess,
     InCommand,
+    client_for,
     configure_named,
     in_parallel,
     quicken,
@@ -336,6 +339,32 @@ def test_a_transaction_that_is_never_granted(
         bridge.reads(name)
 
 
+def test_a_page_that_is_revoked_while_its_step_waits_for_the_card(
+    bridge: BridgeHere, slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the card is free at last, it is not held for a page that is no more."""
+    put_in(bridge, slot, ADULT.card())
+    name, connections = slot.reader.name, Connections(monkeypatch)
+    made = bridge.client.post("/v1/grants", json={"name": "x", "scopes": ["basic"]}).json()
+    with (
+        OtherProgram(name, "transaction") as other,
+        client_for(str(bridge.client.base_url), made["token"]) as program,
+    ):
+
+        def revoke_then() -> None:
+            wait_until(lambda: connections.open == 1, "it waits for the card")
+            bridge.client.delete(f"/v1/grants/{made['grant']}").raise_for_status()
+            other.leave()
+
+        def step() -> None:
+            with suppress(httpx.TransportError):  # it is cut off
+                program.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": name})
+
+        in_parallel(step, revoke_then)
+    wait_until(lambda: connections.open == 0, "nobody keeps the card")
+    bridge.reads(name)
+
+
 def test_an_exclusive_neighbour(bridge: BridgeHere, slot: Slot) -> None:
     put_in(bridge, slot, ADULT.card())
     with OtherProgram(slot.reader.name, "exclusive") as other:
@@ -396,6 +425,26 @@ def test_the_service_restarts_between_two_calls(bridge: BridgeHere, daemon: Daem
     slot.insert(ADULT.card())
     bridge.reads(slot.reader.name)
     refused(bridge.card(slot.reader.name, session), 409, "card-changed")
+
+
+def test_why_it_is_away_is_said_as_it_is_now(
+    bridge: BridgeHere, daemon: Daemon, slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped, then closed to this user by a policy, then stopped again: each has its own remedy."""
+
+    def remedy() -> str:
+        return str(bridge.client.get("/readyz").json().get("remedy", ""))
+
+    daemon.stop()
+    wait_until(lambda: "pcscd" in remedy(), "it is to be started")
+    with monkeypatch.context() as refusing:
+        spoiled = Spoiled(refusing, "SCardEstablishContext", [signed(scard.W_SECURITY_VIOLATION), 0])
+        spoiled.left = 1_000_000
+        wait_until(lambda: "权限" in remedy(), "the administrator is to be asked")
+    wait_until(lambda: "pcscd" in remedy(), "it is to be started")
+    daemon.start()
+    put_in(bridge, slot, ADULT.card())
+    bridge.reads(slot.reader.name)
 
 
 def test_a_service_that_listens_and_says_nothing(bridge: BridgeHere, daemon: Daemon, slot: Slot) -> None:

@@ -13,13 +13,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from smartcard import scard as raw
 from websockets.sync.client import connect
 
 from cardio.model import ReaderStatus
+from cardio.readers.pcsc import PcscSource
 from simulators.faults import FaultyCard
 from simulators.personas import find_persona
 from tests.integration.bridges import CARDIO, NAME, BridgeProcess, Events, InCommand, client_for, refused, served, start
@@ -118,6 +121,31 @@ def test_it_ends_while_pcsc_is_away(folder: Path, daemon: Daemon, slot: Slot) ->
         wait_until(lambda: not bridge.is_ready(), "it says that PC/SC is down")
         ends_in_time(bridge)
     daemon.start()
+
+
+def test_it_ends_when_it_is_told_in_the_moment_before_it_waits(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancel that comes just before PC/SC is asked to wait ends nothing."""
+    entering, cancelled = threading.Event(), threading.Event()
+    change, cancel = raw.SCardGetStatusChange, raw.SCardCancel
+
+    def late(context: Any, milliseconds: int, questions: list[tuple[str, int]]) -> Any:
+        if all(known for _, known in questions):  # what was not known is answered at once
+            entering.set()
+            cancelled.wait(5)
+        return change(context, milliseconds, questions)
+
+    def early(context: Any) -> Any:
+        result = cancel(context)
+        cancelled.set()
+        return result
+
+    monkeypatch.setattr(raw, "SCardGetStatusChange", late)
+    monkeypatch.setattr(raw, "SCardCancel", early)
+    watch = PcscSource().watch(lambda event: None)
+    assert entering.wait(5)
+    started = time.monotonic()
+    watch.stop()
+    assert time.monotonic() - started < END_SECONDS
 
 
 # -- why it does not start ---------------------------------------------------------------------------

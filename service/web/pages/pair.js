@@ -8,19 +8,21 @@ import { PairingCard } from "../parts/pairing.js";
 import { makePage, Shell } from "../parts/shell.js";
 
 const EVERY_MS = 1500;
-const page = makePage(view, { titleKey: "pairTitle", refusal: null, failure: null, requests: [], grants: null });
+const page = makePage(view, { titleKey: "pairTitle", refusal: null, failure: null, mishap: null, requests: [], grants: null, grantable: [] });
 
-const showProblems = () => page.set({ problems: [page.refusal, page.failure].filter(Boolean) });
+/** `failure` is of the last look and goes with the next; `mishap` is of what a person pressed, and stays until then. */
+const showProblems = () => page.set({ problems: [page.refusal, page.failure, page.mishap].filter(Boolean) });
 
 /** Asks for what waits and what is granted, and says so once when something new waits. */
 async function refresh() {
   if (!page.bridge || page.connection !== "live") return;
   try {
-    const [{ requests }, { grants }] = await Promise.all([page.bridge.request("/v1/pairing"), page.bridge.request("/v1/grants")]);
+    const looks = [page.bridge.request("/v1/pairing"), page.bridge.request("/v1/grants"), page.bridge.me()];
+    const [{ requests }, { grants }, { scopes: grantable }] = await Promise.all(looks);
     const known = new Set(page.requests.map((one) => one.request));
     const fresh = requests.find((one) => !known.has(one.request));
     page.failure = null;
-    page.set({ requests, grants });
+    page.set({ requests, grants, grantable });
     if (fresh) page.announce(say("asksNow", { origin: fresh.origin }));
   } catch (error) {
     page.failure = problemOf(error);
@@ -32,9 +34,9 @@ async function refresh() {
 async function attempt(work, then) {
   try {
     await work(page.bridge);
-    page.failure = null;
+    page.mishap = null;
   } catch (error) {
-    page.failure = problemOf(error);
+    page.mishap = problemOf(error);
     showProblems();
     return;
   }
@@ -48,7 +50,7 @@ function view() {
     <${Shell} page=${page} path="/pair">
       <section aria-labelledby="waiting">
         <h2 id="waiting" tabindex="-1">${say("waitingTitle")}</h2>
-        ${page.requests.map((one) => html`<${PairingCard} key=${one.request} request=${one} attempt=${attempt} />`)}
+        ${page.requests.map((one) => html`<${PairingCard} key=${one.request} request=${one} grantable=${page.grantable} attempt=${attempt} />`)}
         ${page.grants && page.requests.length === 0 && html`<p class="none">${say("nobodyAsks")}</p>`}
       </section>
       <section aria-labelledby="granted">
@@ -61,7 +63,7 @@ function view() {
 function onState(connection, refusal) {
   page.connection = connection;
   page.refusal = connection === "live" ? null : refusal;
-  if (connection !== "live") Object.assign(page, { requests: [], grants: null, failure: null });
+  if (connection !== "live") Object.assign(page, { requests: [], grants: null, failure: null, mishap: null });
   showProblems();
   refresh();
 }

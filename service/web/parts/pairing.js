@@ -5,19 +5,20 @@ import { Icon } from "./icons.js";
 import { say } from "./language.js";
 import { RISKY, SCOPES } from "./scopes.js";
 
-function Scope({ id, scope, ticked, onTick }) {
+function Scope({ id, scope, ticked, beyond, onTick }) {
   const risky = RISKY.has(scope);
   return html`
     <div class=${risky ? "scope risky" : "scope"}>
-      <input type="checkbox" id=${id} checked=${ticked} onchange=${(event) => onTick(event.target.checked)} aria-describedby="${id}-what" />
+      <input type="checkbox" id=${id} checked=${ticked} disabled=${beyond} onchange=${(event) => onTick(event.target.checked)} aria-describedby="${id}-what" />
       <label for=${id}>${say(`scope_${scope}`)}</label>
-      <p id="${id}-what">${risky && html`<${Icon} name="warning" />`}${say(`scope_${scope}_what`)}</p>
+      <p id="${id}-what">${risky && html`<${Icon} name="warning" />`}${beyond ? say("scopeBeyond") : say(`scope_${scope}_what`)}</p>
     </div>`;
 }
 
-export function PairingCard({ request, attempt }) {
+/** `grantable` are the scopes that the bridge was started with: nobody grants more. */
+export function PairingCard({ request, grantable, attempt }) {
   const asked = SCOPES.filter((scope) => request.scopes.includes(scope));
-  const [ticked, setTicked] = useState(() => new Set(asked.filter((scope) => !RISKY.has(scope))));
+  const [ticked, setTicked] = useState(() => new Set(asked.filter((scope) => !RISKY.has(scope) && grantable.includes(scope))));
   const [ends] = useState(() => Date.now() + request.seconds_left * 1000);
   const [, tick] = useState(0);
   useEffect(() => {
@@ -35,7 +36,7 @@ export function PairingCard({ request, attempt }) {
       <div class="code-line"><p class="code-what">${say((request.source ?? request.from) === "dialect" ? "codeDialect" : "codeWhat")}</p><p class="pairing-code">${request.code}</p></div>
       <fieldset>
         <legend>${say("allowWhat")}</legend>
-        ${asked.map((scope) => html`<${Scope} key=${scope} id="${request.request}-${scope}" scope=${scope} ticked=${ticked.has(scope)} onTick=${(on) => set(scope, on)} />`)}
+        ${asked.map((scope) => html`<${Scope} key=${scope} id="${request.request}-${scope}" scope=${scope} ticked=${ticked.has(scope)} beyond=${!grantable.includes(scope)} onTick=${(on) => set(scope, on)} />`)}
       </fieldset>
       <div class="actions">
         <button type="button" class="main" disabled=${ticked.size === 0} onclick=${approve}>${say("approve")}</button>

@@ -55,14 +55,11 @@ class CardSession:
         self._until = time.monotonic() + seconds
         self._keep_alive_seconds = keep_alive_seconds
 
-        given_up = threading.Event()
+        granted: list[Connection] = []
 
         def connect() -> tuple[Connection, SocialSecurityCard]:
             connection = reader.connect()
-            if given_up.is_set():
-                # It was granted after all, to nobody who still waits.
-                connection.close()
-                raise SessionEndedError()
+            granted.append(connection)
             return connection, SocialSecurityCard(
                 connection,
                 reader,
@@ -75,9 +72,13 @@ class CardSession:
             )
 
         try:
-            self._connection, self._card = self._worker.run_within(OPERATION_SECONDS, connect)
+            self._connection, self._card = self._worker.run_within(
+                OPERATION_SECONDS,
+                connect,
+                # It may be granted after all, to nobody who still waits.
+                if_given_up=lambda: granted[0].close() if granted else None,
+            )
         except ReaderTimeoutError as error:
-            given_up.set()
             raise ReaderBusyError() from error
         except CardioError:
             self._worker.close()

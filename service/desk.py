@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from cardio.apdu.trace import Exchange
 from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
-from cardio.errors import CardChangedError, CardioError, NoCardError, ReaderBusyError
+from cardio.errors import CardChangedError, CardioError, NoCardError, ReaderBusyError, ReaderGoneError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
@@ -77,6 +77,7 @@ class Desk:
         self._around = surroundings
         self._loop = asyncio.get_running_loop()
         self._line = _Line(reader.name)
+        self._closed = False
         self.card_session: str | None = None
         self.trace: list[Exchange] = []
         """The last conversation with the card that is in; without its data unless the card is simulated."""
@@ -204,9 +205,12 @@ class Desk:
         return await self._in_line(attempt)
 
     async def end_held(self, grant: str) -> None:
-        """Lets go the card that is held for a caller, if there is one: the caller has gone."""
-        if self.holding.owner == grant:
-            await self._in_line(lambda worker: self.holding.end())
+        """Lets go the card that is held for a caller, if there is one: the caller has gone.
+
+        In line, for a first step of this caller may still be waiting for the card; and however long the line is.
+        """
+        if not self._closed:
+            await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
 
     def _check(self, asking: Asking) -> None:
         self.lease.check(asking.lease)
@@ -214,9 +218,11 @@ class Desk:
         if asking.card_session is not None and asking.card_session != self.card_session:
             raise NoCardError() if self.card_session is None else CardChangedError()
 
-    async def _in_line(self, work: Callable[[Worker], Result]) -> Result:
+    async def _in_line(self, work: Callable[[Worker], Result], *, limit: int | None = QUEUE_LIMIT) -> Result:
+        if self._closed:
+            raise ReaderGoneError()
         line = self._line
-        if line.waiting >= QUEUE_LIMIT:
+        if limit is not None and line.waiting >= limit:
             raise QueueFullError()
         line.waiting += 1
         try:
@@ -309,6 +315,7 @@ class Desk:
 
     def close(self) -> None:
         """Those who wait are answered by the reader itself: it has gone."""
+        self._closed = True
         if self.holding.owner is not None:
             self._line.thread.submit(self.holding.end)
         self._line.close()

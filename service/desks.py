@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from cardio.errors import PcscUnavailableError, ReaderNotFoundError
+from cardio.errors import PcscUnavailableError, ReaderError, ReaderNotFoundError
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
@@ -31,6 +32,7 @@ class Desks:
         self._service_down = False
         self._why_down: Problem | None = None
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._endings: set[asyncio.Future[None]] = set()
         self._around = Surroundings(manners, layouts, self._stopping, hub)
 
     def stop(self) -> None:
@@ -100,8 +102,10 @@ class Desks:
         for desk in self._desks.values():
             if desk.lease.drop_grant(grant):
                 self.tell_lease(desk)
-            if desk.holding.owner == grant:
-                self._ending = asyncio.ensure_future(desk.end_held(grant))
+            # Also where nothing is held yet: a first step may be waiting for the card.
+            ending = asyncio.ensure_future(_end_held(desk, grant))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
 
     def tell_lease(self, desk: Desk) -> None:
         """Tells everybody who has a reader now."""
@@ -131,3 +135,8 @@ class Desks:
         for desk in self._desks.values():
             desk.stop()
         self._desks.clear()
+
+
+async def _end_held(desk: Desk, grant: str) -> None:
+    with suppress(ReaderError):  # the reader has gone, or the service stops: nothing is held any more
+        await desk.end_held(grant)

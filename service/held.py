@@ -32,7 +32,7 @@ class HeldCard:
 
 
 class Holding:
-    """What is held at one desk. `begin`, `do` and `end` run on the desk's thread."""
+    """What is held at one desk. `begin`, `do`, `end` and `end_for` run on the desk's thread."""
 
     def __init__(
         self, reader: Reader, manners: MannersStore, layouts: LayoutChoice, before: Holding | None = None
@@ -90,6 +90,11 @@ class Holding:
     @property
     def waits_for_a_step(self) -> bool:
         return self._steps is not None and self._steps.waits
+
+    def end_for(self, grant: str) -> None:
+        """Lets the card go if it is held for this caller."""
+        if self.owner == grant:
+            self.end()
 
     def end(self) -> None:
         """Lets the card go; without one nothing happens."""

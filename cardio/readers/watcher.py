@@ -8,6 +8,7 @@ Insertions are told apart by the event counter, so a quick swap is two events an
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from cardio.readers.base import Emit
 WAIT_MILLISECONDS = 5_000
 """The longest wait before the list of readers is looked at again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_STOP_SECONDS = 2.0
 
 
 def now() -> datetime:
@@ -35,7 +37,8 @@ class PcscWatch:
         self._known: dict[str, int] = {}
         """State word of each reader as last told."""
         self._with_card: set[str] = set()
-        self._service_up: bool | None = None
+        self._service: tuple[bool, str | None] | None = None
+        """Whether it is up, and the code of what keeps it down, as last told: that may change while it is down."""
         self._stopping = threading.Event()
         self._context: scard.Context | None = None
         self._thread = threading.Thread(target=self._run, name="cardio-watch", daemon=True)
@@ -44,10 +47,13 @@ class PcscWatch:
     def stop(self) -> None:
         """Ends the thread; returns when it has ended, or after two seconds."""
         self._stopping.set()
-        context = self._context
-        if context is not None:
-            context.cancel()
-        self._thread.join(timeout=2.0)
+        end = time.monotonic() + _STOP_SECONDS
+        while self._thread.is_alive() and time.monotonic() < end:
+            # Again and again: a cancel that comes just before the waiting ends nothing.
+            context = self._context
+            if context is not None:
+                context.cancel()
+            self._thread.join(timeout=0.05)
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -118,8 +124,9 @@ class PcscWatch:
             self._forget_reader(name)
 
     def _tell_service(self, *, up: bool, problem: Problem | None = None) -> None:
-        if self._service_up is not up:
-            self._service_up = up
+        state = (up, None if problem is None else problem.code)
+        if self._service != state:
+            self._service = state
             self._tell(EventKind.SERVICE_UP if up else EventKind.SERVICE_DOWN, None, self._clock(), problem=problem)
 
     def _tell(

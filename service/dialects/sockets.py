@@ -13,6 +13,7 @@ from cardio.driver import BasicLayout
 from cardio.driver_functions import DriverArguments, find_function
 from cardio.errors import CardioError, UsageError
 from service.desk import Asking
+from service.desks import Desks
 from service.dialects.decard_device import PREFIXES, device_answer
 from service.dialects.decard_dialect import DecardDialect
 from service.dialects.json_dialect import JsonDialect
@@ -47,9 +48,9 @@ def _endpoint(make: Callable[[], Dialect], layout: BasicLayout) -> Callable[[Web
             with suppress(WebSocketDisconnect):
                 await _serve(socket, make(), caller, asking, layout)
         finally:
-            for desk in socket.app.state.desks.all():
-                with suppress(CardioError):
-                    await desk.end_held(asking.grant)
+            desks: Desks = socket.app.state.desks
+            # At all of them at once: none waits for another's slow card, and none that has gone matters.
+            await asyncio.gather(*(desk.end_held(asking.grant) for desk in desks.all()), return_exceptions=True)
 
     return endpoint
 

@@ -19,6 +19,7 @@ def test_it_changes_nothing_as_it_is_installed() -> None:
 
 
 def test_what_it_suggests_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "none.toml").touch()
     monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "none.toml"))
     defaults = BridgeSettings.load()
     text = (PACKAGING / "bridge.toml").read_text(encoding="utf-8")

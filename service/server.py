@@ -20,6 +20,9 @@ from service.settings import Network
 
 _STOP_SECONDS = 1
 _HEAD_SECONDS = 10.0
+_IDLE_SECONDS = 7
+"""How long an unused connection stays. Longer than httpx keeps one to use it again (5 s): with both the same, a program
+that asks every five seconds now and then writes into a connection that closes at that moment, and gets no answer."""
 _MOST_CONNECTIONS = 256
 
 
@@ -72,7 +75,7 @@ class _Protocol(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own says so too
         super().connection_made(transport)
         self._watch()
 
@@ -107,6 +110,7 @@ class BridgeServer(uvicorn.Server):
                 server_header=False,
                 # Who is at the other end is what the system says, not what a header does.
                 proxy_headers=False,
+                timeout_keep_alive=_IDLE_SECONDS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
                 h11_max_incomplete_event_size=HEADER_LIMIT,
                 ws="websockets-sansio",

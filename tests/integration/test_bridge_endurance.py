@@ -140,7 +140,7 @@ def test_pcsc_stopped_restarted_and_killed_fifty_times_under_load(
             for slot in quick:
                 slot.insert(ADULT.card())
             all_read()
-    # Connections that nobody uses are closed after five seconds.
+    # Connections that nobody uses are closed after seven seconds.
     wait_until(lambda: bridge.handles <= handles, "its handles are as before")
     wait_until(lambda: bridge.threads <= threads + SPARE_THREADS, "its threads have ended")
     assert not [one.lost for one in loads if one.lost]
@@ -173,7 +173,7 @@ def test_a_thousand_cards(bridge: BridgeProcess, quick: list[Slot]) -> None:
         in_parallel(*(partial(use, slot, events) for slot in quick))
         assert sum(events.count("card-inserted", slot.reader.name) for slot in quick) == CARDS
         assert sum(events.count("card-removed", slot.reader.name) for slot in quick) == CARDS
-    # Connections that nobody uses are closed after five seconds.
+    # Connections that nobody uses are closed after seven seconds.
     wait_until(lambda: bridge.handles <= handles, "its handles are as before")
     wait_until(lambda: bridge.threads <= threads + SPARE_THREADS, "its threads have ended")
     assert bridge.written == ""

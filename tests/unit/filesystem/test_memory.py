@@ -215,7 +215,6 @@ def test_an_open_common_application_of_a_closed_card_is_not_lost() -> None:
         {"omit": frozenset({"name_extension", "birthplace"}), "name": "hex:" + "41" * 18},
         *({"name": "hex:" + "41" * size} for size in (35, 40, 43, 46, 47, 61)),
     ],
-    ids=str,
 )
 def test_an_answer_cut_where_a_record_ends_is_not_the_end_of_the_file(odd: dict[str, Any], store: MannersStore) -> None:
     """A card that gives all records at once and cuts at the asked length, after one with other lengths."""

@@ -306,3 +306,10 @@ def test_the_token_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     for odd in ("pipe", "link"):
         with pytest.raises(ConfigurationError):
             load_token(tmp_path / odd)
+
+
+def test_an_unused_connection_stays_longer_than_httpx_would_use_it_again(bridge: Bridge) -> None:
+    """Else a program that asks every five seconds now and then asks into a connection that is being closed."""
+    used_again = httpx.Limits().keepalive_expiry
+    assert used_again is not None
+    assert bridge.server.config.timeout_keep_alive > used_again

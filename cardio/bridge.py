@@ -14,14 +14,16 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from cardio.errors import CardioError, NoReaderError, ReaderError, ReaderNotFoundError
-from cardio.model import CardReading, Problem, ReaderInfo, ReaderStatus
+from cardio.errors import CardioError, NoReaderError, ReaderError
+from cardio.folders import config_folder
+from cardio.model import CardReading, ReaderInfo, ReaderStatus
 from cardio.private_file import read_private
+from cardio.readers.base import choose_name
 
 if TYPE_CHECKING:
     import httpx
@@ -77,8 +79,7 @@ class BridgeError(CardioError):
 
 def default_token_file() -> Path:
     """``$XDG_CONFIG_HOME/cardio/token``, else ``~/.config/cardio/token``."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return config / "cardio" / "token"
+    return config_folder() / "token"
 
 
 class BridgeClient:
@@ -114,7 +115,7 @@ class BridgeClient:
         )
         try:
             _expect_proof(client, token, grant)
-        except BaseException:
+        except BaseException:  # whatever it is, a person's interruption too: the line does not stay open
             client.close()
             raise
         client.headers["Authorization"] = f"Bearer {token}"
@@ -149,8 +150,7 @@ class BridgeClient:
         if wanted is None:
             with_card = [info for info in infos if info.status is not ReaderStatus.EMPTY]
             return (with_card or infos)[0].name
-        names = [info.name for info in infos]
-        return _meant(names, wanted)
+        return choose_name([info.name for info in infos], wanted)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Every event from now on, as CloudEvents objects; ends when the bridge stops. Raises: BridgeError."""
@@ -216,22 +216,3 @@ def _expect_proof(client: httpx.Client, token: str, grant: str) -> None:
         proof = None
     if not isinstance(proof, str) or not hmac.compare_digest(proof.encode(), expected.encode()):
         raise ImposterError()
-
-
-def _meant(names: Sequence[str], wanted: str) -> str:
-    if wanted in names:
-        return wanted
-    if wanted.isdecimal() and len(wanted) < 4 and int(wanted) < len(names):
-        return names[int(wanted)]
-    partial = [name for name in names if wanted.lower() in name.lower()]
-    if len(partial) != 1:
-        listed, listed_en = "、".join(names), ", ".join(names)
-        raise ReaderNotFoundError(
-            f"没有读卡器“{wanted}”；现有：{listed}", f"no reader {wanted!r}; there are: {listed_en}"
-        )
-    return partial[0]
-
-
-def problem_of(error: BridgeError) -> Problem:
-    """The problem as the bridge told it, for programs."""
-    return Problem.of(error, error.problem.get("request_id"))

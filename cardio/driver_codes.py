@@ -15,11 +15,6 @@ from cardio.model import Answer
 from cardio.security.errors import PinEntryError
 
 NOT_SUPPORTED, BAD_ARGUMENT, READER, GARBLED = -13, -14, -11, -15
-_STATUS_WORDS = (
-    *range(0x63C0, 0x63C3), 0x6700, 0x6901, 0x6981, 0x6982, 0x6983, 0x6984, 0x6985, 0x6988,
-    0x6A80, 0x6A81, 0x6A82, 0x6A83, 0x6A88, 0x9302, 0x9303, 0x9403, 0x9406,
-)  # fmt: skip
-"""Those that the interface's own table lists."""
 _LEAST_STATUS_WORD = 0x6000
 _KEY_NOT_FOUND = -0x6A88
 
@@ -41,7 +36,7 @@ def driver_codes() -> dict[int, DriverCode]:
     """All codes of the interface's table, status words included."""
     document = tomllib.loads((files("cardio") / "driver_codes.toml").read_text(encoding="utf-8"))
     listed = [DriverCode.model_validate(one) for one in document["codes"]]
-    return {one.code: one for one in listed} | {-word: _of_status_word(word) for word in _STATUS_WORDS}
+    return {one.code: one for one in listed} | {-word: _of_status_word(word) for word in document["status_words"]}
 
 
 def explain(code: int) -> DriverCode:

@@ -24,7 +24,6 @@ READ_BASIC = "iReadCardBas"
 _CODE = re.compile(r"[0-9A-Fa-f]{32}")
 _LONGEST = 60_000
 _ILLEGAL, _MALFORMED_CODE = -23, -20
-_TRANSACTIONS = "DF04/EF08"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -167,11 +166,11 @@ def _debit(*_: object) -> str:
 
 def _read_debits(card: SocialSecurityCard, given: DriverArguments) -> str:
     """Each record's fields joined by ``^``, each record closed by ``|``; empty ones are left out."""
-    file = card.layout.file(_TRANSACTIONS)
+    file = next((one for one in card.layout.files() if one.content == "debits"), None)
     if file is None:
         raise NoSuchFileError()
     numbers = range(1, (file.records or 1) + 1)
-    text = card.values(Address.parse("".join(f"DF04EF08:{number}|$" for number in numbers)))
+    text = card.values(Address.parse("".join(f"{file.path}:{number}|$" for number in numbers)))
     records = [part.split("|")[1] for part in text.split("$") if part]
     return "".join(f"{record}|" for record in records if record.strip("^"))
 

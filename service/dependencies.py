@@ -103,16 +103,18 @@ class CardCall:
         return result
 
 
+async def _asking(
+    caller: CallerOf, cardio_card_session: CardSessionHeader = None, cardio_lease: LeaseHeader = None
+) -> Asking:
+    return Asking(caller.grant, cardio_card_session, cardio_lease)
+
+
+AskingOf = Annotated[Asking, Depends(_asking)]
+
+
 async def _card_call(
-    reader: str,
-    desks: DesksOf,
-    caller: CallerOf,
-    security: SecurityOf,
-    response: Response,
-    cardio_card_session: CardSessionHeader = None,
-    cardio_lease: LeaseHeader = None,
+    reader: str, desks: DesksOf, caller: CallerOf, security: SecurityOf, asking: AskingOf, response: Response
 ) -> CardCall:
-    asking = Asking(caller.grant, cardio_card_session, cardio_lease)
     return CardCall(desks.desk(reader), asking, caller, security, response)
 
 

@@ -6,12 +6,12 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cardio.apdu.trace import Exchange
 from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.driver_steps import HsmSteps
 from cardio.errors import CardChangedError, CardioError, NoCardError, ReaderBusyError, ReaderGoneError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
@@ -21,15 +21,13 @@ from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
 from service.answers import DeskInfo, LeaseShown
-from service.errors import QueueFullError, StoppingError
 from service.events import CARD_READ, READ_FINISHED, EventHub
-from service.held import HeldCard, Holding
+from service.held import Holding
 from service.lease import LeaseBook
+from service.line import QUEUE_LIMIT, Line
 
 Result = TypeVar("Result")
 _LEAST_SECONDS = 0.5
-QUEUE_LIMIT = 4
-"""Calls that may wait at one reader; the next is told to come again."""
 _TRACE_LIMIT = 500
 
 
@@ -53,20 +51,6 @@ class Surroundings:
     hub: EventHub
 
 
-class _Line:
-    """The thread of a desk, the worker it reads with, and those who wait for it."""
-
-    def __init__(self, name: str) -> None:
-        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")
-        self.worker = Worker()
-        self.waiting = 0
-
-    def close(self) -> None:
-        """Those who wait are still served."""
-        self.thread.submit(self.worker.close)
-        self.thread.shutdown(wait=False)
-
-
 class Desk:
     """Everything but the work with the card runs on the event loop."""
 
@@ -76,7 +60,7 @@ class Desk:
         self.holding = Holding(reader, surroundings.manners, surroundings.layouts)
         self._around = surroundings
         self._loop = asyncio.get_running_loop()
-        self._line = _Line(reader.name)
+        self._line = Line(reader.name, surroundings.stopping)
         self._closed = False
         self.card_session: str | None = None
         self.trace: list[Exchange] = []
@@ -179,7 +163,7 @@ class Desk:
         return result, self._session_of(counters[0] if counters else None)
 
     async def with_held(
-        self, work: Callable[[HeldCard], Result], asking: Asking, *, credentials: Credentials | None
+        self, work: Callable[[HsmSteps], Result], asking: Asking, *, credentials: Credentials | None
     ) -> Result:
         """Does one step of several with a card that stays held for this caller; with credentials it begins anew.
 
@@ -221,26 +205,7 @@ class Desk:
     async def _in_line(self, work: Callable[[Worker], Result], *, limit: int | None = QUEUE_LIMIT) -> Result:
         if self._closed:
             raise ReaderGoneError()
-        line = self._line
-        if limit is not None and line.waiting >= limit:
-            raise QueueFullError()
-        line.waiting += 1
-        try:
-            working = asyncio.wrap_future(line.thread.submit(work, line.worker))
-            ends: set[asyncio.Future[Any]] = {working, self._around.stopping}
-            try:
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                # Cut off: what has not begun does not begin; what has begun tells nobody how it ended.
-                working.add_done_callback(lambda done: done.cancelled() or done.exception())
-                working.cancel()
-                raise
-            if not working.done():
-                working.cancel()
-                raise StoppingError()
-            return working.result()
-        finally:
-            line.waiting -= 1
+        return await self._line.do(work, limit=limit)
 
     def _note(self, trace: list[Exchange], exchange: Exchange) -> None:
         if len(trace) >= _TRACE_LIMIT:
@@ -306,16 +271,14 @@ class Desk:
         if busy:
             self.holding = Holding(self.reader, self._around.manners, self._around.layouts, before=self.holding)
             self._line.close()
-            self._line = _Line(self.reader.name)
+            self._line = Line(self.reader.name, self._around.stopping)
 
     def stop(self) -> None:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
-        self._line.worker.abandon()
+        self._line.abandon()
         self.close()
 
     def close(self) -> None:
         """Those who wait are answered by the reader itself: it has gone."""
         self._closed = True
-        if self.holding.owner is not None:
-            self._line.thread.submit(self.holding.end)
-        self._line.close()
+        self._line.close(self.holding.end)

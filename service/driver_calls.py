@@ -16,7 +16,7 @@ from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
 _CONTACTLESS = re.compile(r"contactless|picc|nfc|非接|\bcl\b", re.IGNORECASE)
-_CONTACT_ONLY, _CONTACTLESS_ONLY, _CONTACT_FIRST, _CONTACTLESS_FIRST = 1, 2, 3, 4
+_CONTACT_ONLY, _CONTACTLESS_ONLY, CONTACT_FIRST, _CONTACTLESS_FIRST = 1, 2, 3, 4
 _BY_PIN = 1
 _SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 
@@ -49,7 +49,7 @@ class DriverCalls:
         if function.in_steps is not None:
             step = function.in_steps
             credentials = self._security.for_steps(caller.origin)
-            text = await desk.with_held(lambda held: step(held.steps, given), asking, credentials=credentials)
+            text = await desk.with_held(lambda steps: step(steps, given), asking, credentials=credentials)
             return text, desk.card_session
         on_card = function.on_card
         assert on_card is not None  # noqa: S101 - narrows a type: what has no steps works on a card
@@ -66,7 +66,7 @@ class DriverCalls:
         # The named reader first: a caller may be between steps at two.
         for desk in sorted(self._desks.all(), key=lambda one: one.reader.name != reader):
             if desk.holding.owner == asking.grant:
-                return await desk.with_held(lambda held: step(held.steps, given), asking, credentials=None)
+                return await desk.with_held(lambda steps: step(steps, given), asking, credentials=None)
         raise StepError()
 
     def _credentials(self, function: DriverFunction, given: DriverArguments, caller: Caller) -> Credentials | None:
@@ -94,7 +94,7 @@ class DriverCalls:
         in_order = {
             _CONTACT_ONLY: contact,
             _CONTACTLESS_ONLY: contactless,
-            _CONTACT_FIRST: contact + contactless,
+            CONTACT_FIRST: contact + contactless,
             _CONTACTLESS_FIRST: contactless + contact,
         }[card_type]
         if not in_order:

@@ -41,7 +41,6 @@ class Event:
     """Personal: given to those who asked for readings, and forgotten when the card leaves."""
     problem: Problem | None = field(default=None)
     """Why a reading failed: likewise."""
-    tells_reading: bool = False
 
 
 class EventHub:
@@ -69,8 +68,7 @@ class EventHub:
     ) -> None:
         self.last_number += 1
         event = Event(
-            self.last_number, kind, data, subject, time or datetime.now(UTC), reading, problem,
-            tells_reading=kind in (CARD_READ, READ_FINISHED),
+            self.last_number, kind, data, subject, time or datetime.now(UTC), reading, problem
         )  # fmt: skip
         self._kept.append(event)
         for tell in self.on_published:
@@ -91,7 +89,7 @@ class EventHub:
     def payload(self, event: Event, *, readings: bool) -> dict[str, Any]:
         """An event as clients get it."""
         data = event.data
-        if event.tells_reading:
+        if event.kind in (CARD_READ, READ_FINISHED):
             told = {"reading": event.reading} | ({"problem": event.problem} if event.kind == READ_FINISHED else {})
             data = {**data, **{name: _private(one if readings else None) for name, one in told.items()}}
         return self.document(event.kind, data, number=event.number, subject=event.subject, time=event.time)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from cardio.driver_steps import HsmSteps
@@ -22,13 +21,6 @@ HOLD_SECONDS = 60.0
 """How long a card is held for the next step, and all steps together."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class HeldCard:
-    """The steps over the card."""
-
-    steps: HsmSteps
 
 
 class Holding:
@@ -74,12 +66,12 @@ class Holding:
         session.close()  # the card was swapped while we connected: this one is not held for anybody
         raise CardChangedError()
 
-    def do(self, grant: str, work: Callable[[HeldCard], Result]) -> Result:
+    def do(self, grant: str, work: Callable[[HsmSteps], Result]) -> Result:
         """Raises: StepError: nothing is held for this caller. CardioError: as the work says."""
         session, steps = self._session, self._steps
         if session is None or steps is None or self.owner != grant:
             raise StepError()
-        return session.do(lambda card: work(HeldCard(steps)))
+        return session.do(lambda card: work(steps))
 
     def finish(self) -> None:
         """For good: the card has gone."""

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
+from cardio.folders import config_folder
 from service.gate.origin import is_origin
 from service.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
@@ -161,5 +162,4 @@ def settings_files() -> list[Path]:
     named = os.environ.get(FILE_VARIABLE)
     if named:
         return [Path(named)]
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return [path for path in (SYSTEM_FILE, config / "cardio" / "bridge.toml") if path.exists()]
+    return [path for path in (SYSTEM_FILE, config_folder() / "bridge.toml") if path.exists()]

@@ -203,7 +203,7 @@ class File:
     """Bytes of a transparent file."""
     other_sizes: tuple[Length, ...] = ()
     """Sizes that other sources give."""
-    content: Literal["photo", "fingerprint", "data"] = "data"
+    content: Literal["photo", "fingerprint", "debits", "data"] = "data"
     """What a transparent file holds."""
     topic: str | None = None
     """What its items tell of (`Layout.topics`)."""

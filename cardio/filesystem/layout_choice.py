@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from cardio.filesystem.layout_file import (
     load_layout,
     read_toml,
 )
+from cardio.folders import config_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,7 @@ def _is_region(text: object) -> bool:
 
 def user_folder() -> Path:
     """Where a user's own layouts are (``$XDG_CONFIG_HOME/cardio/layouts``)."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return config / "cardio" / "layouts"
+    return config_folder() / "layouts"
 
 
 @cache

@@ -84,7 +84,7 @@ class ReaderSource(Protocol):
 
 
 def choose_reader(readers: Sequence[Reader], wanted: str | None) -> Reader:
-    """The reader that a person means: by full name, by a part of one name, or by its number from 0.
+    """The reader that a person means, as `choose_name` has it.
 
     Without a name, the only reader, or the only one with a card in it.
 
@@ -94,20 +94,31 @@ def choose_reader(readers: Sequence[Reader], wanted: str | None) -> Reader:
     """
     if not readers:
         raise NoReaderError()
-    names, names_en = (comma.join(reader.name for reader in readers) for comma in ("、", ", "))
     if wanted is None:
         if len(readers) == 1:
             return readers[0]
         with_card = [reader for reader in readers if reader.info().atr is not None]
         return with_card[0] if len(with_card) == 1 else readers[0]
-    exact = [reader for reader in readers if reader.name == wanted]
-    if exact:
-        return exact[0]
-    if wanted.isdecimal() and len(wanted) < 4 and int(wanted) < len(readers):
-        return readers[int(wanted)]
-    partial = [reader for reader in readers if wanted.lower() in reader.name.lower()]
+    names = [reader.name for reader in readers]
+    return readers[names.index(choose_name(names, wanted))]
+
+
+def choose_name(names: Sequence[str], wanted: str) -> str:
+    """The name that a person means: whole, a part of one, or its number from 0.
+
+    Raises:
+        ReaderNotFoundError: none is meant, or several are.
+    """
+    if wanted in names:
+        return wanted
+    if wanted.isdecimal() and len(wanted) < 4 and int(wanted) < len(names):
+        return names[int(wanted)]
+    partial = [name for name in names if wanted.lower() in name.lower()]
     if len(partial) == 1:
         return partial[0]
+    listed, listed_en = (comma.join(names) for comma in ("、", ", "))
     if partial:
-        raise ReaderNotFoundError(f"“{wanted}”对应多个读卡器：{names}", f"{wanted!r} fits several readers: {names_en}")
-    raise ReaderNotFoundError(f"没有读卡器“{wanted}”；现有：{names}", f"no reader {wanted!r}; there are: {names_en}")
+        raise ReaderNotFoundError(
+            f"“{wanted}”对应多个读卡器：{listed}", f"{wanted!r} fits several readers: {listed_en}"
+        )
+    raise ReaderNotFoundError(f"没有读卡器“{wanted}”；现有：{listed}", f"no reader {wanted!r}; there are: {listed_en}")

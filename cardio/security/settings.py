@@ -30,6 +30,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cardio.errors import CardError, CardioError, ConfigurationError, ReaderError, ReaderTimeoutError, UsageError
+from cardio.folders import config_folder
 from cardio.private_file import read_private
 from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
@@ -155,8 +156,7 @@ class SecuritySettings(_Table):
 
 def default_settings_file() -> Path:
     """``$XDG_CONFIG_HOME/cardio/security.toml``, else ``~/.config/cardio/security.toml``."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return config / "cardio" / "security.toml"
+    return config_folder() / "security.toml"
 
 
 class _Ready:

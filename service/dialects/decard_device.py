@@ -10,11 +10,10 @@ from cardio.errors import CardMuteError, NoCardError, NotSupportedError, UsageEr
 from service.desk import Asking
 from service.dialects.decard_dialect import HANDLE, DecardDialect
 from service.dialects.messages import DialectRequest
-from service.driver_calls import DriverCalls
+from service.driver_calls import CONTACT_FIRST, DriverCalls
 from service.errors import SimulatedOnlyError
 from service.scopes import Caller, Scope
 
-_CONTACT_FIRST = 3
 _HEX = re.compile(r"([0-9A-Fa-f]{2}){4,600}")
 _DONE = frozenset({"LibMain", "dc_exit", "dc_beep", "dc_reset", "dc_setcpu", "dc_cpudown", "dc_config_port_name"})
 """What callers do on their way, and what is of no consequence here: there is nothing to open, beep or power."""
@@ -37,7 +36,7 @@ async def device_answer(request: DialectRequest, calls: DriverCalls, caller: Cal
             return answer(request, "0", [f"cardio {version('cardio')}"])
         case "dc_cpureset":
             caller.require(Scope.BASIC)
-            desk = calls.choose(_CONTACT_FIRST)
+            desk = calls.choose(CONTACT_FIRST)
             if desk.card_session is None:
                 raise NoCardError()
             if desk.info.atr is None:
@@ -50,7 +49,7 @@ async def device_answer(request: DialectRequest, calls: DriverCalls, caller: Cal
 
 async def _command(request: DialectRequest, calls: DriverCalls, caller: Caller, asking: Asking) -> str:
     caller.require(Scope.APDU)
-    desk = calls.choose(_CONTACT_FIRST)
+    desk = calls.choose(CONTACT_FIRST)
     if not desk.reader.simulated:
         raise SimulatedOnlyError()
     text = str(request.arguments.get("2", ""))

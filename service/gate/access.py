@@ -20,7 +20,7 @@ from service.errors import (
     WrongHostError,
     WrongOriginError,
 )
-from service.gate.grants import Grant, Grants
+from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
 from service.gate.origin import is_origin, is_same_user
 from service.gate.pairing import Pairing
@@ -37,7 +37,6 @@ DIALECT_PREFIX = "/dialects/"
 """Where the application serves dialects; reached by their own ports and by no other way."""
 PROTOCOL = "cardio.v1"
 _TICKET, _BEARER = "ticket.", "bearer."
-_LOCAL = "local"
 _STRANGERS = frozenset({"cross-site", "same-site"})
 
 
@@ -138,12 +137,12 @@ class Access:
             raise NotFoundError()
         foreign = origin if origin is not None and origin not in self.own_origins else None
         if self._is_open_to_pages(scope):
-            return Passed(Caller(origin or _LOCAL, frozenset(), grant=""), foreign)
+            return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
         if foreign is not None and not self._is_known(foreign):
             raise WrongOriginError()
         path: str = scope["path"]
         if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
-            return Passed(Caller(origin or _LOCAL, frozenset(), grant=""))
+            return Passed(Caller(origin or LOCAL, frozenset(), grant=""))
         if origin is None and _header(headers, b"sec-fetch-site") in _STRANGERS:
             # A browser says that another site's page has caused this: an image, a form, a link.
             raise WrongOriginError()
@@ -220,7 +219,7 @@ class Access:
             return self.grants.find(token.strip()) if scheme.lower() == "bearer" else None
         for one in protocols:
             if one.startswith(_TICKET):
-                ticket = self.tickets.take(one.removeprefix(_TICKET), origin or _LOCAL)
+                ticket = self.tickets.take(one.removeprefix(_TICKET), origin or LOCAL)
                 return None if ticket is None else self.grants.get(ticket)
             if one.startswith(_BEARER):
                 return self.grants.find(one.removeprefix(_BEARER))
@@ -234,7 +233,7 @@ class Access:
         if origin is None:
             if not rule.programs or not is_same_user(scope["client"], scope["server"]):
                 raise WrongOriginError()
-            return Passed(Caller(_LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
+            return Passed(Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
                 return Passed(_caller(grant, origin), None, True, path)
@@ -255,7 +254,7 @@ class Access:
 
 
 def _caller(grant: Grant, origin: str | None) -> Caller:
-    fallback = _LOCAL if grant.kind == "local" else f"{grant.kind} {grant.id}"
+    fallback = LOCAL if grant.kind == "local" else f"{grant.kind} {grant.id}"
     # A program may say what it likes of its origin: it counts as itself, and as nobody else.
     named = fallback if grant.kind == "program" else origin or fallback
     return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=grant.name)

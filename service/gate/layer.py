@@ -7,6 +7,7 @@ lets WebSockets through, and its host check ignores the port.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from typing import Protocol
@@ -21,6 +22,7 @@ from service.gate import cors
 from service.gate.access import Access, Passed
 from service.gate.limits import BODY_LIMIT, BODY_SECONDS
 
+_log = logging.getLogger("cardio.service")
 REQUEST_ID, CALLER = "request_id", "caller"
 _STALLED_SECONDS = 10.0
 """How long a client that does not read may hold up a stream before it is let go."""
@@ -47,19 +49,13 @@ class Observer(Protocol):
     def refused(self, code: str) -> None: ...
 
 
-class _Nobody:
-    def request_ended(self, scope: Scope, status: int, seconds: float) -> None: ...
-
-    def refused(self, code: str) -> None: ...
-
-
 class Gate:
     """The ASGI layer."""
 
-    def __init__(self, app: ASGIApp, access: Access, observer: Observer | None = None) -> None:
+    def __init__(self, app: ASGIApp, access: Access, observer: Observer) -> None:
         self._app = app
         self._access = access
-        self._observer: Observer = observer or _Nobody()
+        self._observer = observer
         self._policy = (
             b"content-security-policy",
             _POLICY.format(port=access.port, ws=access.scheme.replace("http", "ws")).encode(),
@@ -152,10 +148,12 @@ class Gate:
 
 
 async def _call(app: ASGIApp, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    """The server underneath would print an exception whole, and what was read from a card with it."""
     try:
         await app(scope, receive, answer.send)
-    except Exception:  # noqa: S110 - whatever it is: it has been answered, and logged by its kind, where it came up;
-        pass  # the server underneath would print it whole, and what was read from a card with it
+    except Exception as error:  # whatever it is: a request's has been answered and logged, a socket's has not
+        if scope["type"] == "websocket":
+            _log.error("a socket failed: %s", type(error).__name__)
 
 
 class _Answer:

@@ -11,8 +11,7 @@ from cardio.driver import BasicLayout
 from cardio.driver_codes import DriverCode, driver_codes
 from cardio.driver_functions import READ_BASIC, DriverArguments, find_function
 from cardio.model import Answer, Problem
-from service.dependencies import CARD_SESSION, CallerOf, CardSessionHeader, DriverOf, LeaseHeader
-from service.desk import Asking
+from service.dependencies import CARD_SESSION, AskingOf, CallerOf, DriverOf
 from service.routes.readers import CARD_PROBLEMS
 
 router = APIRouter(prefix="/v1/driver", tags=["driver"])
@@ -73,16 +72,14 @@ async def call_function(
     asked: DriverAsked,
     calls: DriverOf,
     caller: CallerOf,
+    asking: AskingOf,
     response: Response,
-    cardio_card_session: CardSessionHeader = None,
-    cardio_lease: LeaseHeader = None,
 ) -> DriverAnswered:
     """Calls a function of the national driver interface.
 
     Functions in steps (`…_HSM_Step1`) hold the card for the caller's token until the last step, or for a minute.
     """
     wanted = find_function(function)
-    asking = Asking(caller.grant, cardio_card_session, cardio_lease)
     text, session = await calls.call(wanted, _arguments(asked), caller, asking, reader=asked.reader)
     if session is not None:
         response.headers[CARD_SESSION] = session

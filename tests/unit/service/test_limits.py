@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -143,10 +144,13 @@ def test_a_client_that_never_reads_is_let_go(bridge: Bridge, monkeypatch: pytest
     wait_until(lambda: bridge.app.state.hub.subscribers == 1, "it is subscribed")
     hub, loop = bridge.app.state.hub, bridge.app.state.loop
     large = {"padding": "x" * 50_000}
+
+    async def publish() -> None:
+        hub.publish("noise", large)
+
     end = time.monotonic() + 20
     while bridge.access.live.streams("local") and time.monotonic() < end:
-        loop.call_soon_threadsafe(hub.publish, "noise", large)
-        time.sleep(0.002)
+        asyncio.run_coroutine_threadsafe(publish(), loop).result(5)
     assert bridge.access.live.streams("local") == 0
     wait_until(lambda: hub.subscribers == 0, "it is subscribed no more")
     assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200

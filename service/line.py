@@ -1,0 +1,61 @@
+"""The line at a desk: one thread that does one thing at a time, and those who wait for it on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from cardio.readers.deadline import Worker
+from service.errors import QueueFullError, StoppingError
+
+Result = TypeVar("Result")
+QUEUE_LIMIT = 4
+"""Calls that may wait at one reader; the next is told to come again."""
+
+
+class Line:
+    def __init__(self, name: str, stopping: asyncio.Future[None]) -> None:
+        """Args: ``stopping`` is done when the service stops: whoever waits is told so."""
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")
+        self._worker = Worker()
+        self._stopping = stopping
+        self.waiting = 0
+
+    async def do(self, work: Callable[[Worker], Result], *, limit: int | None = QUEUE_LIMIT) -> Result:
+        """Does something on the thread, when it is its turn.
+
+        Raises:
+            QueueFullError: more than ``limit`` wait already. StoppingError: the service stops.
+        """
+        if limit is not None and self.waiting >= limit:
+            raise QueueFullError()
+        self.waiting += 1
+        try:
+            working = asyncio.wrap_future(self._thread.submit(work, self._worker))
+            ends: set[asyncio.Future[Any]] = {working, self._stopping}
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                # Cut off: what has not begun does not begin; what has begun tells nobody how it ended.
+                working.add_done_callback(lambda done: done.cancelled() or done.exception())
+                working.cancel()
+                raise
+            if not working.done():
+                working.cancel()
+                raise StoppingError()
+            return working.result()
+        finally:
+            self.waiting -= 1
+
+    def abandon(self) -> None:
+        """Nobody waits for a slow card any more."""
+        self._worker.abandon()
+
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Those who wait are still served, and after them what is to be done last."""
+        if last is not None:
+            self._thread.submit(last)
+        self._thread.submit(self._worker.close)
+        self._thread.shutdown(wait=False)

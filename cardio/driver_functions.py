@@ -1,6 +1,7 @@
 """The functions of the national driver interface by name: what each takes, what right it needs, what it does.
 
 Functions in steps (``…_HSM_Step1``) work on a card that is held between the steps: see `cardio.driver_steps`.
+Debits go by a journal, which this library has none of: `cardio.driver_debits` is for whoever brings one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from cardio.filesystem.visit import ISSUER_FILE, text_of
 from cardio.security.pin import Pin
 
 Right = Literal["basic", "files", "write", "pin", "settle"]
-Kind = Literal["whole", "first", "next"]
 READ_BASIC = "iReadCardBas"
 _CODE = re.compile(r"[0-9A-Fa-f]{32}")
 _LONGEST = 60_000
@@ -43,6 +43,8 @@ class DriverArguments:
     acceptLastTry: bool = False
     """The holder consents to spend the last try of the PIN; the interface has no argument for this either."""
     layout: BasicLayout = "11"
+    idempotencyKey: str = ""
+    """Names a debit, so that whoever asks again by the same name is told and not debited again."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Self:
@@ -90,19 +92,38 @@ _READERS: dict[str, Callable[[str, object], Any]] = {"int": _number, "bool": _fl
 
 @dataclass(frozen=True, slots=True)
 class DriverFunction:
-    """One function of the interface."""
+    """One function of the interface: what it takes and what right it needs. What it does is its kind's affair."""
 
     name: str
     arguments: tuple[str, ...]
     right: Right
-    kind: Kind
-    on_card: Callable[[SocialSecurityCard, DriverArguments], str] | None = None
-    in_steps: Callable[[HsmSteps, DriverArguments], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardFunction(DriverFunction):
+    """Done in one call, on the card that is in."""
+
+    work: Callable[[SocialSecurityCard, DriverArguments], str]
 
     @property
     def changes_card(self) -> bool:
         """It must not be begun again by itself."""
         return self.right in ("write", "pin", "settle")
+
+
+@dataclass(frozen=True, slots=True)
+class StepFunction(DriverFunction):
+    """One of several calls, on a card that is held between them."""
+
+    first: bool
+    work: Callable[[HsmSteps, DriverArguments], str]
+
+
+@dataclass(frozen=True, slots=True)
+class DebitFunction(DriverFunction):
+    """Moves money, and so goes by a journal (`cardio.driver_debits`): whole (0), or the first or second step."""
+
+    step: Literal[0, 1, 2]
 
 
 # -- functions on a card ------------------------------------------------------------------------
@@ -157,16 +178,9 @@ def _unblock_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
     return ""
 
 
-def _debit(*_: object) -> str:
-    raise NotSupportedError(
-        "消费交易须经记账保护，本版本尚不提供",
-        "a debit needs the protection of a journal, which this version does not have yet",
-    )
-
-
 def _read_debits(card: SocialSecurityCard, given: DriverArguments) -> str:
     """Each record's fields joined by ``^``, each record closed by ``|``; empty ones are left out."""
-    file = next((one for one in card.layout.files() if one.content == "debits"), None)
+    file = card.layout.details_file
     if file is None:
         raise NoSuchFileError()
     numbers = range(1, (file.records or 1) + 1)
@@ -205,7 +219,6 @@ _WHOLE: tuple[tuple[str, tuple[str, ...], Right, Callable[[SocialSecurityCard, D
     ("iChangePIN", ("iType",), "pin", _change_pin),
     ("iReloadPIN", ("iType", "pCardInfo"), "pin", _reload_pin),
     ("iUnblockPIN", ("iType", "pCardInfo"), "pin", _unblock_pin),
-    ("iDoDebit", ("iType", "pCardInfo", "pPayInfo"), "settle", _debit),
     ("iReadDebitRecord", ("iType",), "files", _read_debits),
 )
 _FIRST: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
@@ -223,7 +236,6 @@ _FIRST: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArgum
         _guarded(lambda steps, given: steps.reload_1(_new_pin(given))),
     ),
     ("iUnblockPIN_HSM_Step1", ("iType", "pCardInfo"), "pin", _guarded(lambda steps, given: steps.unblock_1())),
-    ("iDoDebit_HSM_Step1", ("iType", "pCardInfo", "pPayInfo"), "settle", _debit),
 )  # fmt: skip
 _NEXT: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
     ("iReadCardBas_HSM_Step2", ("pKey",), "basic", lambda steps, given: steps.read_basic_2(given.pKey)),
@@ -236,12 +248,17 @@ _NEXT: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArgume
     ("iReloadPIN_HSM_Step3", ("pKey",), "pin", lambda steps, given: steps.pin_3("iReloadPIN", given.pKey)),
     ("iUnblockPIN_HSM_Step2", ("pKey",), "pin", lambda steps, given: steps.pin_2("iUnblockPIN", given.pKey)),
     ("iUnblockPIN_HSM_Step3", ("pKey",), "pin", lambda steps, given: steps.pin_3("iUnblockPIN", given.pKey)),
-    ("iDoDebit_HSM_Step2", ("pKey",), "settle", _debit),
 )  # fmt: skip
+_DEBITS = (
+    DebitFunction("iDoDebit", ("iType", "pCardInfo", "pPayInfo"), "settle", 0),
+    DebitFunction("iDoDebit_HSM_Step1", ("iType", "pCardInfo", "pPayInfo"), "settle", 1),
+    DebitFunction("iDoDebit_HSM_Step2", ("pKey",), "settle", 2),
+)
 FUNCTIONS: dict[str, DriverFunction] = {
-    **{name: DriverFunction(name, takes, right, "whole", on_card=work) for name, takes, right, work in _WHOLE},
-    **{name: DriverFunction(name, takes, right, "first", in_steps=work) for name, takes, right, work in _FIRST},
-    **{name: DriverFunction(name, takes, right, "next", in_steps=work) for name, takes, right, work in _NEXT},
+    **{name: CardFunction(name, takes, right, work) for name, takes, right, work in _WHOLE},
+    **{name: StepFunction(name, takes, right, True, work) for name, takes, right, work in _FIRST},
+    **{name: StepFunction(name, takes, right, False, work) for name, takes, right, work in _NEXT},
+    **{function.name: function for function in _DEBITS},
 }
 """Every function of the interface's standard set."""
 

@@ -75,6 +75,24 @@ class HsmSteps:
     def card(self) -> SocialSecurityCard:
         return self._card
 
+    def begin_anew(self) -> None:
+        """What was waited for is not waited for any more."""
+        self._next = None
+
+    def expect(self, function: str, step: int, take: Callable[[str], str]) -> None:
+        """Says which step may follow, and what it does with the caller's data."""
+        self._next = _Next(function, step, take)
+
+    def take(self, function: str, step: int, answer: str) -> str:
+        """Takes a step. Raises: StepError: it is not the one that may follow."""
+        expected, self._next = self._next, None
+        if expected is None or (expected.function, expected.step) != (function, step):
+            before = f"Step{step - 1}"
+            raise StepError(
+                f"{function}_HSM_Step{step} 之前没有相应的 {before}", f"{function}_HSM_Step{step} without its {before}"
+            )
+        return expected.take(answer.strip())
+
     # -- iReadCardBas_HSM -----------------------------------------------------------------------
 
     def read_basic_1(self) -> str:
@@ -83,7 +101,7 @@ class HsmSteps:
         The card answers internal authentication at once, so that nothing comes between the challenge for external
         authentication and its use. The last two are empty where the holder's file is open.
         """
-        self._next = None
+        self.begin_anew()
         challenge, source = self._random(HALF), self._random(HALF)
         proof = self._card.run(self._card_proof(challenge + source))
         opening = self._card.run(self._card.visit.read(HOLDER_FILE)).closed
@@ -98,18 +116,18 @@ class HsmSteps:
                 self._authenticate(self._opening_key(HOLDER_FILE), outer, outer_source)
             return basic_string(self._card.reading_of_visit())
 
-        self._next = _Next("iReadCardBas", 2, take)
+        self.expect("iReadCardBas", 2, take)
         code = self._identification_code
-        fields = [code[:6], self._card.historical_bytes.hex().upper(), self._mark, code]
+        fields = [code[:6], self._card.historical_bytes.hex().upper(), self.algorithm_mark, code]
         fields += [part.hex().upper() for part in (challenge, source, outer_challenge, outer_source)]
-        return _joined(fields)
+        return joined(fields)
 
     def read_basic_2(self, answer: str) -> str:
         """Takes ``内部认证数据|外部认证数据|``, 32 hex each: authentication data and original information.
 
         Gives the eleven fields of iReadCardBas. Raises: ForgedCardError: the card's answer is not the HSM's.
         """
-        return self._take("iReadCardBas", 2, answer)
+        return self.take("iReadCardBas", 2, answer)
 
     # -- iReadCard_HSM --------------------------------------------------------------------------
 
@@ -137,7 +155,7 @@ class HsmSteps:
 
     def read_2(self, answer: str) -> str:
         """Takes 32 hex, authentication data and original information; gives the values in the address's shape."""
-        return self._take("iReadCard", 2, answer)
+        return self.take("iReadCard", 2, answer)
 
     # -- iWriteCard_HSM -------------------------------------------------------------------------
 
@@ -166,7 +184,7 @@ class HsmSteps:
     def write_2(self, answer: str, data: str) -> str:
         """Takes 32 hex, authentication data and original information, and what is to be written."""
         self._data_to_write = data
-        return self._take("iWriteCard", 2, answer)
+        return self.take("iWriteCard", 2, answer)
 
     # -- iUnblockPIN_HSM, iReloadPIN_HSM --------------------------------------------------------
 
@@ -183,11 +201,11 @@ class HsmSteps:
 
         The header (命令头) has five bytes, Lc included, as the MAC is made over it.
         """
-        return self._take(function, 2, answer)
+        return self.take(function, 2, answer)
 
     def pin_3(self, function: str, answer: str) -> str:
         """Takes the whole command in hex, and sends it if it is the one that was asked for."""
-        return self._take(function, 3, answer)
+        return self.take(function, 3, answer)
 
     def _begin_pin(self, function: str, command: CommandApdu, length: int, digits: str) -> str:
         self._next = None
@@ -195,10 +213,10 @@ class HsmSteps:
 
         def after_authentication() -> str:
             challenge = self._card.run(_challenge())
-            self._next = _Next(function, 3, lambda answer: self._send_secured(command, length, answer))
+            self.expect(function, 3, lambda answer: self._send_secured(command, length, answer))
             header = f"{command.header.hex().upper()}{length:02X}"
             address = self._address(self._key(SSSE_MAC_KEY))
-            return _joined([self._mark, address, challenge.hex().upper(), header, digits])
+            return joined([self.algorithm_mark, address, challenge.hex().upper(), header, digits])
 
         return self._ask_for_key(function, self._key(UNBLOCK_KEY), then=after_authentication)
 
@@ -225,17 +243,8 @@ class HsmSteps:
             self._authenticate(key, answer.rstrip("|"), source)
             return then()
 
-        self._next = _Next(function, 2, take)
-        return _joined([self._mark, self._address(key), challenge.hex().upper(), source.hex().upper()])
-
-    def _take(self, function: str, step: int, answer: str) -> str:
-        expected, self._next = self._next, None
-        if expected is None or (expected.function, expected.step) != (function, step):
-            before = f"Step{step - 1}"
-            raise StepError(
-                f"{function}_HSM_Step{step} 之前没有相应的 {before}", f"{function}_HSM_Step{step} without its {before}"
-            )
-        return expected.take(answer.strip())
+        self.expect(function, 2, take)
+        return joined([self.algorithm_mark, self._address(key), challenge.hex().upper(), source.hex().upper()])
 
     def _card_proof(self, data: bytes) -> Plan[bytes]:
         response = yield internal_authentication(data + self._version_byte)
@@ -289,7 +298,8 @@ class HsmSteps:
         return text_of(self._card.visit.contents.files[ISSUER_FILE], "identification_code") or ""
 
     @property
-    def _mark(self) -> str:
+    def algorithm_mark(self) -> str:
+        """算法标识."""
         return ALGORITHM_MARKS[self._card.algorithm]
 
     @property
@@ -328,5 +338,6 @@ def _refusal(zh: str, en: str, status_word: int) -> CardioError:
     )
 
 
-def _joined(fields: list[str]) -> str:
+def joined(fields: list[str]) -> str:
+    """Each field closed by a bar."""
     return "".join(f"{field}|" for field in fields)

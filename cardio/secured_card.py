@@ -10,15 +10,15 @@ from cardio import changing
 from cardio.apdu.channel import Channel, Plan
 from cardio.apdu.command import CommandApdu
 from cardio.changing import PreparedChange
-from cardio.errors import AccessNotGrantedError, CardioError
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError
 from cardio.file_model import FileWritten
 from cardio.filesystem.layout import Layout
-from cardio.filesystem.visit import Visit
+from cardio.filesystem.visit import ISSUER_FILE, Visit, text_of
 from cardio.security.credentials import CardOpener
 from cardio.security.errors import NoSamError, SamError
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.pin import Pin
-from cardio.security.sam import Sam
+from cardio.security.sam import CardKey, Sam
 from cardio.security.terminal import INTERNAL_KEY
 
 Result = TypeVar("Result")
@@ -36,6 +36,11 @@ class SecuredCard(ABC):
     def visit(self) -> Visit:
         """The visit to this card, begun when it is first needed."""
 
+    @property
+    @abstractmethod
+    def historical_bytes(self) -> bytes:
+        """卡复位信息."""
+
     @abstractmethod
     def forget_visit(self) -> None:
         """What is current on the card is not known any more: the next visit begins anew."""
@@ -44,6 +49,22 @@ class SecuredCard(ABC):
     def layout(self) -> Layout:
         """What is known of cards like this one."""
         return self.visit.layout
+
+    @property
+    def identity(self) -> bytes:
+        """By what this card is known from every other one: its 卡识别码 and its historical bytes.
+
+        Raises:
+            CardGarbledError: it does not say who it is.
+        """
+        code = text_of(self.visit.contents.files[ISSUER_FILE], "identification_code")
+        if not code or not self.historical_bytes:
+            raise CardGarbledError("卡片没有卡识别码", "the card has no identification code")
+        return code.upper().encode("ascii", "replace") + self.historical_bytes
+
+    def card_key(self, name: str) -> CardKey:
+        """A key of the layout, on this card. Raises: SamError, CardGarbledError: as `CardOpener.terminal`."""
+        return self._required_opener.terminal.key(name)
 
     def run(self, conversation: Plan[Result]) -> Result:
         """Carries a plan to its end.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import cardio.debit_errors
 import cardio.errors
 import cardio.security.errors
 import cardio.security.pki_errors
@@ -60,6 +61,7 @@ def _kinds() -> Iterator[type[CardioError]]:
     """The errors that an answer can carry, by the modules that they live in."""
     for module in (
         cardio.errors,
+        cardio.debit_errors,
         cardio.security.errors,
         cardio.security.pki_errors,
         service.errors,

@@ -23,6 +23,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
+from service.debits import DebitCalls, JournalPlace
 from service.description import describe_truly
 from service.desk import Asking
 from service.desks import Desks
@@ -34,6 +35,7 @@ from service.gate.layer import REQUEST_ID
 from service.metrics import Metrics
 from service.routes import (
     commands,
+    debits,
     driver,
     events,
     files,
@@ -53,6 +55,9 @@ from service.simulated import SimulatedReaders
 
 WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
+_ROUTES = (
+    health, hello, pairing, status, readers, leases, commands, files, pin, verification, events, driver, debits,
+)  # fmt: skip
 _log = logging.getLogger("cardio.service")
 
 
@@ -73,12 +78,14 @@ def create_app(
     simulated: SimulatedReaders | None = None,
     security: BridgeSecurity | None = None,
     habits: Habits | None = None,
+    journal: JournalPlace | None = None,
 ) -> FastAPI:
     """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
     manners = MannersStore.in_cache() if manners is None else manners
     layouts = LayoutChoice.at_hand() if layouts is None else layouts
     security = security or BridgeSecurity()
     habits = habits or Habits()
+    journal = journal or JournalPlace(None)
     for problem in layouts.problems:
         _log.warning("a layout is left out: %s", problem.detail_en)
 
@@ -92,7 +99,9 @@ def create_app(
         hub.on_published.append(_figures_of(state.metrics))
         desks = state.desks = Desks(sources, manners, hub, layouts)
         state.security = security
-        state.driver = DriverCalls(desks, security)
+        state.debits = DebitCalls(journal, security)
+        state.driver = DriverCalls(desks, security, state.debits)
+        await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
@@ -117,6 +126,7 @@ def create_app(
             for watch in watches:
                 await loop.run_in_executor(None, watch.stop)
             desks.close()
+            journal.close()
 
     app = FastAPI(
         title="cardio",
@@ -129,7 +139,21 @@ def create_app(
     )
     app.state.metrics = Metrics()
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
-    for one in (health, hello, pairing, status, readers, leases, commands, files, pin, verification, events, driver):
+    for one in (
+        health,
+        hello,
+        pairing,
+        status,
+        readers,
+        leases,
+        commands,
+        files,
+        pin,
+        verification,
+        events,
+        driver,
+        debits,
+    ):
         app.include_router(one.router)
     app.include_router(dialect_router(habits.dialect_layout))
     if simulated is not None:
@@ -149,6 +173,15 @@ async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity) -> 
     """What it gives goes to those who listen; why it fails too."""
     with suppress(CardioError):
         await desks.desk(reader).read(Asking(), supplement=True, credentials=security.for_reading("local"))
+
+
+def _set_right(journal: JournalPlace) -> None:
+    """What a crash has left in the journal is set right before anybody asks; without a journal readings go on."""
+    if journal.exists:
+        try:
+            journal.open()
+        except CardioError as error:
+            _log.warning("no debits: %s", error.detail_en)
 
 
 def _figures_of(metrics: Metrics) -> Callable[[str, Mapping[str, Any]], None]:

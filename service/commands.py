@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.security import BridgeSecurity
     from service.settings import BridgeSettings
 
-_GRANTS = "grants.json"
+_GRANTS, _DEBITS = "grants.json", "debits.sqlite"
 
 
 def _port(text: str) -> int:
@@ -59,6 +59,7 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
     from service import logs
     from service.app import Habits, create_app
+    from service.debits import JournalPlace
     from service.server import BridgeServer, bind_loopback, bind_network
     from service.settings import BridgeSettings
     from service.simulated import SimulatedReaders
@@ -80,7 +81,8 @@ def _run(options: Namespace, output: Output) -> int:
     dialects, more = _dialects(settings)
     access = _access(settings, port, dialects)
     habits = Habits(auto_read=settings.auto_read, dialect_layout=settings.dialects.layout)
-    app = create_app(sources, simulated=simulated, security=security, habits=habits)
+    journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
+    app = create_app(sources, simulated=simulated, security=security, habits=habits, journal=journal)
     server = BridgeServer(app, access, settings.network)
     access.pairing.on_asked.append(lambda asked: _say_asked(asked.origin, asked.code, asked.name, output))
     scheme = "https" if settings.network.certificate is not None else "http"

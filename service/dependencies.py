@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request, Response
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.security.credentials import Credentials
+from service.debits import DebitCalls
 from service.desk import Asking, Desk
 from service.desks import Desks
 from service.driver_calls import DriverCalls
@@ -127,3 +128,15 @@ async def _driver(request: Request) -> DriverCalls:
 
 
 DriverOf = Annotated[DriverCalls, Depends(_driver)]
+
+
+async def _debits(request: Request) -> DebitCalls:
+    debits: DebitCalls = request.app.state.debits
+    return debits
+
+
+DebitsOf = Annotated[DebitCalls, Depends(_debits)]
+IdempotencyKeyHeader = Annotated[
+    str | None,
+    Header(max_length=200, description="names a debit: asked again by the same key it is told, never done twice"),
+]

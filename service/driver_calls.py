@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from cardio.card import SocialSecurityCard
-from cardio.driver_functions import DriverArguments, DriverFunction
-from cardio.errors import NoReaderError, UsageError
+from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
+from cardio.errors import NoReaderError, NotSupportedError, UsageError
 from cardio.security.credentials import Credentials
 from cardio.security.errors import StepError
-from cardio.security.pin import Pin
+from service.debits import DebitAnswer, DebitCalls
 from service.desk import Asking, Desk
 from service.desks import Desks
 from service.scopes import Caller, Scope
@@ -24,9 +24,10 @@ _SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 class DriverCalls:
     """One for the whole bridge: HTTP and the dialects call through it."""
 
-    def __init__(self, desks: Desks, security: BridgeSecurity) -> None:
+    def __init__(self, desks: Desks, security: BridgeSecurity, debits: DebitCalls) -> None:
         self._desks = desks
         self._security = security
+        self._debits = debits
 
     async def call(
         self,
@@ -43,41 +44,71 @@ class DriverCalls:
             NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
         """
         caller.require(Scope(function.right))
-        if function.kind == "next":
-            return await self._next(function, given, asking, reader), None
-        desk = self._desks.desk(reader) if reader else self.choose(given.iType)
-        if function.in_steps is not None:
-            step = function.in_steps
-            credentials = self._security.for_steps(caller.origin)
-            text = await desk.with_held(lambda steps: step(steps, given), asking, credentials=credentials)
-            return text, desk.card_session
-        on_card = function.on_card
-        assert on_card is not None  # noqa: S101 - narrows a type: what has no steps works on a card
+        if isinstance(function, DebitFunction):
+            done = await self.debit(function, given, caller, asking, reader=reader)
+            return done.output, done.card_session
+        if isinstance(function, StepFunction):
+            return await self._step(function, given, caller, asking, reader)
+        if not isinstance(function, CardFunction):
+            raise NotSupportedError()
 
         def work(card: SocialSecurityCard) -> str:
-            return on_card(card, given)
+            return function.work(card, given)
 
-        credentials_given = self._credentials(function, given, caller)
-        return await desk.do(work, asking, credentials=credentials_given, repeat=not function.changes_card)
+        credentials = self._credentials(function, given, caller)
+        desk = self._desk(given, reader)
+        return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card)
 
-    async def _next(self, function: DriverFunction, given: DriverArguments, asking: Asking, reader: str | None) -> str:
-        step = function.in_steps
-        assert step is not None  # noqa: S101 - narrows a type: only functions in steps have a next one
-        # The named reader first: a caller may be between steps at two.
-        for desk in sorted(self._desks.all(), key=lambda one: one.reader.name != reader):
-            if desk.holding.owner == asking.grant:
-                return await desk.with_held(lambda steps: step(steps, given), asking, credentials=None)
-        raise StepError()
+    async def debit(
+        self,
+        function: DebitFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        *,
+        reader: str | None = None,
+    ) -> DebitAnswer:
+        """As `call`, and how the debit stands.
 
-    def _credentials(self, function: DriverFunction, given: DriverArguments, caller: Caller) -> Credentials | None:
+        Raises:
+            DebitUnknownError: nobody knows yet whether money was taken.
+        """
+        caller.require(Scope(function.right))
+        if function.step == 2:
+            held = self._held_for(asking, reader)
+            return await self._debits.second_step(given, caller, asking, held, lambda: self._desk(given, reader))
+        return await self._debits.call(function, given, caller, asking, self._desk(given, reader))
+
+    async def _step(
+        self, function: StepFunction, given: DriverArguments, caller: Caller, asking: Asking, reader: str | None
+    ) -> tuple[str, str | None]:
+        if not function.first:
+            held = self._held_for(asking, reader)
+            if held is None:
+                raise StepError()
+            return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None), None
+        desk = self._desk(given, reader)
+        credentials = self._security.for_steps(caller.origin)
+        text = await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
+        return text, desk.card_session
+
+    def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
+        """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
+        in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
+        return next((desk for desk in in_order if desk.holding.owner == asking.grant), None)
+
+    def _credentials(self, function: CardFunction, given: DriverArguments, caller: Caller) -> Credentials | None:
         by_pin = function.right == "pin" or (given.iAuthType == _BY_PIN and function.right == "files")
         if not by_pin and function.right == "basic":
             return self._security.for_reading(caller.origin)
         if by_pin:
             caller.require(Scope.PIN)
-        pin = Pin(given.pin) if given.pin is not None and by_pin else None
+        pin = caller.pin(given.pin) if by_pin else None
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
         return self._security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
+
+    def _desk(self, given: DriverArguments, reader: str | None) -> Desk:
+        return self._desks.desk(reader) if reader else self.choose(given.iType)
 
     def choose(self, card_type: int) -> Desk:
         """The reader that iType means, one with a card in it first.

@@ -225,3 +225,65 @@ def problem_response(error: CardioError, request_id: str | None) -> Response:
     if "retry_after" in document:
         headers["Retry-After"] = str(document["retry_after"])
     return JSONResponse(document, status_code=error.status, media_type="application/problem+json", headers=headers)
+
+
+class NoIdempotencyKeyError(CardioError):
+    code = "no-idempotency-key"
+    title = "消费请求缺少 Idempotency-Key"
+    title_en = "A debit needs an Idempotency-Key"
+    remedy = "请为每笔消费生成一个新的 Idempotency-Key（如 UUID），重试时保持不变。"
+    remedy_en = "Give each debit a key of its own, such as a UUID, and keep it when you ask again."
+    status = 400
+    exit_status = 2
+    driver_code = -14
+
+
+class OtherOrderError(CardioError):
+    code = "other-order"
+    title = "该 Idempotency-Key 已用于另一笔消费"
+    title_en = "This Idempotency-Key belongs to another debit"
+    remedy = "新的消费请使用新的 Idempotency-Key。"
+    remedy_en = "Use another key for another debit."
+    status = 422
+    driver_code = -23
+
+
+class DebitInFlightError(CardioError):
+    code = "debit-in-flight"
+    title = "该笔消费正在进行"
+    title_en = "This debit is being worked on"
+    remedy = "请等待其结束。"
+    remedy_en = "Wait for its end."
+    status = 409
+    retryable = True
+    driver_code = -0x6985
+
+
+class NoSuchDebitError(CardioError):
+    code = "no-such-debit"
+    title = "没有这笔消费"
+    title_en = "There is no such debit"
+    remedy = "请核对编号。"
+    remedy_en = "Check its id."
+    status = 404
+
+
+class JournalStepError(CardioError):
+    code = "debit-step"
+    title = "该笔消费现在不能这样处理"
+    title_en = "The debit is past that, or not there yet"
+    remedy = "请查询该笔消费的状态。"
+    remedy_en = "See what state it is in."
+    status = 409
+    driver_code = -0x6985
+
+
+class JournalUnavailableError(CardioError):
+    code = "journal-unavailable"
+    title = "消费日志不可用，不能消费"
+    title_en = "The journal of debits cannot be used: no debit without it"
+    remedy = "请检查磁盘空间和文件权限，并确认没有另一个 cardio 在使用同一日志。"
+    remedy_en = "Check disk space and permissions, and that no other cardio has the same journal."
+    status = 503
+    exit_status = 78
+    driver_code = -13

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cardio.errors import NotPermittedError
+from cardio.security.pin import Pin
 
 
 class Scope(StrEnum):
@@ -60,6 +61,13 @@ class Caller:
         """Raises: NoScopeError: the caller may not."""
         if scope not in self.scopes:
             raise NoScopeError(f"缺少权限 {scope.value}", f"the scope {scope.value} is not granted")
+
+    def pin(self, digits: str | None) -> Pin | None:
+        """The holder's PIN that it passes. Raises: NoScopeError: it may pass none. PinFormatError: it is none."""
+        if digits is None:
+            return None
+        self.require(Scope.PIN)
+        return Pin(digits)
 
     @property
     def label(self) -> str:

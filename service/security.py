@@ -52,6 +52,24 @@ class BridgeSecurity:
             laboratory=self.settings.laboratory,
         )
 
+    def for_debit(self, origin: str, pin: Pin | None, accept_last_try: bool) -> Credentials:
+        """The PIN that was passed, or the key pad; either is used only where the card wants it."""
+        return self.credentials(origin, pin, accept_last_try=accept_last_try, on_pad=pin is None)
+
+    def for_debit_steps(self, origin: str, pin: Pin | None, accept_last_try: bool) -> Credentials:
+        """As `for_debit`, with no SAM: the caller's own HSM makes MAC1."""
+        return replace(self.for_debit(origin, pin, accept_last_try), sam=None)
+
+    def terminal_number_for_steps(self) -> str | None:
+        """终端机编号 where the caller asks an HSM of its own: the one that is set, else the SAM's."""
+        if self.settings.hsm.terminal_number is not None or self.sam is None:
+            return self.settings.hsm.terminal_number
+        sam = self.sam.open()
+        try:
+            return sam.terminal_number
+        finally:
+            sam.close()
+
     def for_reading(self, origin: str) -> Credentials | None:
         """What a reading without a PIN is done with: without a SAM as it always was."""
         return None if self.sam is None else self.credentials(origin)

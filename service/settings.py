@@ -107,6 +107,7 @@ class BridgeSettings(BaseSettings):
     scopes: Scopes = Field(default=DEFAULT_SCOPES, description="what the token file's token grants")
     token_file: Path | None = None
     grants_file: Path | None = None
+    debits_file: Path | None = Field(default=None, description="the journal of debits; beside the token file else")
     sam: str | None = Field(default=None, description="soft:FILE, psam:READER, hsm:URL; several with commas")
     policy: Path | None = None
     loss_list: Path | None = None

@@ -7,9 +7,9 @@ It shares layouts with the library and nothing that parses, builds or enciphers.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from cardio.filesystem.layout import Key
+from cardio.filesystem.layout import Key, Purse
 from simulators.card_authentication import CardAuthentication
 from simulators.card_command import (
     CONDITIONS,
@@ -24,8 +24,9 @@ from simulators.card_command import (
     expected_length,
 )
 from simulators.card_keys import CardKeys
-from simulators.card_memory import CardMemory, CardState
+from simulators.card_memory import CardMemory, CardState, PurseState
 from simulators.card_pin import CardPin, packed
+from simulators.card_purse import CardPurse, first_state
 from simulators.card_reading import CardReading
 from simulators.card_session import ENVIRONMENT, CardSession
 from simulators.card_writing import SECURED, CardWriting
@@ -38,6 +39,8 @@ _MF_NAME = bytes.fromhex("315041592E5359532E4444463031")  # 1PAY.SYS.DDF01
 _ALGORITHM_CODES = {"3DES": 1, "SSF33": 2, "SM4": 3}
 _HISTORICAL_BYTES = 13
 _NO_CITY = "000000"
+_KEEP_DEBIT = frozenset({0xC0, 0x2C})
+"""GET RESPONSE, DEBIT: any other command between makes void what INITIALIZE has begun."""
 _IDENTIFICATION_CODE = 0x01
 
 
@@ -57,6 +60,8 @@ class SoftwareCard:
         algorithm: str = "3DES",
         memory: CardMemory | None = None,
         pki: PkiApplication | None = None,
+        purse: Purse | None = None,
+        purse_values: Mapping[str, object] | None = None,
     ) -> None:
         """Args:
         algorithm_marker: what the FCI names (3DES, SSF33, SM4); None leaves it out.
@@ -64,9 +69,12 @@ class SoftwareCard:
         algorithm: what it computes with where the FCI names nothing.
         memory: keeps PIN, tries and what is written over the life of this object.
         pki: its certificate application, where it has one.
+        purse: where it takes debits, by its layout.
+        purse_values: what is in the purse of a card that is new, by the items of its internal file.
 
         Raises:
             ConfigurationError: the memory is another card's.
+            ValueError: a value of the purse is none.
         """
         self.atr = atr
         self.manners = manners or CardManners()
@@ -87,6 +95,7 @@ class SoftwareCard:
         card_keys = CardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
         self._pki = pki
         self._session = CardSession(self.manners)
+        self._purse = self._make_purse(purse, purse_values or {}, card_keys, keep, random)
         authentication = CardAuthentication(self._session, card_keys, self._state, keep, random)
         self._handlers = self._commands(
             CardReading(self._session),
@@ -120,9 +129,34 @@ class SoftwareCard:
         }
         handlers = {bytes((0x00, ins)): handler for ins, handler in (plain | writes).items()}
         handlers |= {b"\x80\x5e": pin.change, b"\x84\x24": pin.unblock_or_reload}
+        if self._purse is not None:
+            handlers |= self._purse.commands()
         if self.manners.secure_messaging != "absent":
             handlers |= {bytes((SECURED, ins)): handler for ins, handler in writes.items()}
         return handlers
+
+    def _make_purse(
+        self,
+        facts: Purse | None,
+        values: Mapping[str, object],
+        keys: CardKeys,
+        keep: Callable[[], None],
+        random: Callable[[int], bytes],
+    ) -> CardPurse | None:
+        application = next(
+            (one for one in self.applications if facts is not None and one.id == facts.application), None
+        )
+        if facts is None or application is None:
+            return None
+        details = next((file for file in application.by_id.values() if file.details), None)
+        if self._state.purse is None:
+            self._state.purse = first_state(values, details, after=self.manners.debit_number == "after")
+        return CardPurse(self._session, keys, self._state, keep, random, facts, details)
+
+    @property
+    def purse(self) -> PurseState | None:
+        """What the card keeps of money, where it keeps any."""
+        return self._state.purse
 
     @property
     def pin_tries_left(self) -> int:
@@ -138,6 +172,11 @@ class SoftwareCard:
         self._session.reset(self.applications[0] if self.manners.application_at_power_up else None)
         if self._pki is not None:
             self._pki.reset()
+        self._forget_debit()
+
+    def _forget_debit(self) -> None:
+        if self._purse is not None:
+            self._purse.forget()
 
     def transmit(self, command: bytes) -> bytes:
         """One command, one answer; any bytes at all are answered.
@@ -151,10 +190,13 @@ class SoftwareCard:
             if answer is not None:
                 # Another environment is current: nothing of the social security one is.
                 session.reset(None)
+                self._forget_debit()
                 return answer
         session.offered_challenge, session.challenge = session.challenge, None
         if len(command) < 4:
             return WRONG_LENGTH
+        if command[1] not in _KEEP_DEBIT:
+            self._forget_debit()
         handler = self._handlers.get(command[:2])
         if handler is None:
             return NO_CLASS if command[0] else NO_COMMAND

@@ -12,6 +12,7 @@ from simulators.test_keys import root_key
 _AUTHENTICATING = ("UK", "RK", "LK", "BK", "PUK")
 _MAINTAINING = "STK"
 _PROVING = "IRK"
+_PURCHASING, _TRANSACTION = "DPK", "DTK"
 _ROOT_OF_NO_ISSUER = b"FORGED.........."
 
 
@@ -49,10 +50,27 @@ class CardKeys:
         """The key by which the card proves itself."""
         return next((key for key in self._of(application) if key.name == _PROVING), None)
 
+    def purchasing(self, application: str, index: int) -> Key | None:
+        """The key of debits (消费密钥) with an index."""
+        return next(
+            (key for key in self._of(application) if key.id == index and key.name.startswith(_PURCHASING)), None
+        )
+
+    def transaction(self, application: str) -> Key | None:
+        """The key of the proof for the issuer (TAC)."""
+        return next((key for key in self._of(application) if key.name.startswith(_TRANSACTION)), None)
+
+    def lowest(self, key: Key) -> tuple[int, bytes]:
+        """The lowest version group that the card holds of a key, and the sub-key."""
+        version = min(self._held(key))
+        value = self.value(key, version)
+        if value is None:
+            raise LookupError(key.name)
+        return version, value
+
     def value(self, key: Key, version: int | None = None) -> bytes | None:
         """A sub-key, without a version that of the lowest group held; None where the card has none."""
-        # A key that exists in one group only is on every card.
-        held = {group for group in self._versions if 1 <= group <= key.versions} or {1}
+        held = self._held(key)
         if version is None:
             version = min(held)
         if version not in held:
@@ -65,6 +83,10 @@ class CardKeys:
             found = card_key(self.algorithm, root, self._historical_bytes, self._city_code)
             self._values[key.name, version] = found
         return found
+
+    def _held(self, key: Key) -> set[int]:
+        """The groups that the card holds; a key that exists in one group only is on every card."""
+        return {group for group in self._versions if 1 <= group <= key.versions} or {1}
 
     def _of(self, application: str) -> Iterable[Key]:
         return (key for key in self._keys if key.application == application)

@@ -17,6 +17,36 @@ _Hex = Annotated[str, Field(pattern="^([0-9A-F]{2})*$")]
 _Left = Annotated[int, Field(ge=0, le=15)]
 
 
+class LastDebit(BaseModel):
+    """What proves the last debit afterwards."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    mac2: _Hex
+    tac: _Hex
+
+
+_Fen = Annotated[int, Field(ge=0, le=0xFFFFFFFF, strict=True)]
+_Counter = Annotated[int, Field(ge=0, le=0xFFFF, strict=True)]
+
+
+class PurseState(BaseModel):
+    """医疗保险金额文件: what the card keeps of money, by the names of its layout; amounts are in fen."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    online_number: Annotated[_Counter, Field(alias="online_counter")] = 0
+    offline_number: Annotated[_Counter, Field(alias="offline_counter")] = 0
+    """What the next debit is called."""
+    personal_account_balance: _Fen = 0
+    self_paid_total: _Fen = 0
+    pooled_fund_total: _Fen = 0
+    payment_year: Annotated[str, Field(pattern="^[0-9]{4}$")] = "0000"
+    year_start: Annotated[str, Field(pattern="^[0-9]{4}$")] = "0101"
+    last: LastDebit | None = None
+
+
 class CardState(BaseModel):
     """All that outlives a reset, as JSON has it."""
 
@@ -31,6 +61,7 @@ class CardState(BaseModel):
     records: dict[str, list[_Hex]] = {}
     """Of the files that were written to, by path."""
     contents: dict[str, _Hex] = {}
+    purse: PurseState | None = None
 
     def note(self, file: CardFile) -> None:
         """Takes down what a file holds now."""

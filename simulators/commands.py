@@ -83,10 +83,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
         epilog="示例 example:\n  cardio sim step read '320200|0081…|03|3202…|…|'",
         formatter_class=RawDescriptionHelpFormatter,
     )
-    steps.add_argument("kind", choices=("read", "general", "pin"), help="哪一种 / which exchange")
+    steps.add_argument("kind", choices=("read", "general", "pin", "debit"), help="哪一种 / which exchange")
     steps.add_argument("text", metavar="TEXT", help="上一步的输出 / what the step before gave")
-    steps.add_argument("--historical-bytes", metavar="HEX", help="卡复位信息 / of the card; for general and pin")
-    steps.add_argument("--city", metavar="DIGITS", help="卡识别码的前六位 / of the card; for general and pin")
+    steps.add_argument("--historical-bytes", metavar="HEX", help="卡复位信息 / of the card; for all but read")
+    steps.add_argument("--city", metavar="DIGITS", help="卡识别码的前六位 / of the card; for all but read")
     steps.add_argument("--json", action="store_true", default=SUPPRESS)
 
 

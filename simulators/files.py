@@ -40,6 +40,8 @@ class CardFile:
     """Each record begins with its tag and length."""
     records: list[bytes] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
+    details: bool = False
+    """The card notes its debits in it."""
 
 
 @dataclass(slots=True)
@@ -106,6 +108,7 @@ def _application(
         most = len(file.record_shape) if file.has_tags else file.records or 1
         card_file.capacity = max(most, len(card_file.records))
         card_file.record_size, card_file.tagged = file.record_size, file.has_tags
+        card_file.details = file.content == "debits"
         built.by_id[file.file_id] = card_file
         built.by_sfi[file.sfi] = card_file
     return built

@@ -34,6 +34,17 @@ _PIN_FIELDS = {
     "命令头": "[0-9A-Fa-f]{10}",
     "PIN明文": "([0-9]{4,16})?",
 }
+_DEBIT_FIELDS = {
+    "算法标识": _ALGORITHM,
+    "密钥地址": _ADDRESS,
+    "随机数": "[0-9A-Fa-f]{8}",
+    "交易序号": "[0-9A-Fa-f]{4}",
+    "金额": "[0-9A-Fa-f]{16}",
+    "交易类型": "[0-9A-Fa-f]{2}",
+    "终端机编号": "[0-9]{12}",
+    "交易时间": "[0-9]{14}",
+}
+_NOTHING_FROM_THE_ACCOUNT = "00000000"
 _UNBLOCK, _RELOAD = bytes.fromhex("84240000"), bytes.fromhex("84240001")
 _MAC = 4
 
@@ -106,6 +117,29 @@ def pin_step_2_to_3(step_2: str, historical_bytes_hex: str, city: str) -> str:
         raise ValueError(f"命令头 {header_hex} has the wrong length; there are {len(data) + _MAC} bytes of data")
     message = header + data
     return (message + cryptography.mac(algorithm, process_key, message)).hex().upper()
+
+
+def debit_step_1_to_2(step_1: str, historical_bytes_hex: str, city: str) -> str:
+    """From ``算法标识|密钥地址|随机数|交易序号|金额|交易类型|终端机编号|交易时间|`` to what the second step takes.
+
+    The service is asked for a MAC (MAC1) by the random and twice the number, over four zero bytes and the last four
+    fields; the caller joins the rest: ``0000`` and the number, the time, MAC1.
+
+    Raises:
+        ValueError: something is not as it must be; the text says what.
+    """
+    mark, address, random, number, amounts, kind, terminal, time = _fields(step_1, _DEBIT_FIELDS)
+    _check_card(historical_bytes_hex, city)
+    key = _at(address)
+    if not key.name.startswith("DPK"):
+        raise ValueError(f"密钥地址 {address} is {key.name}, which authorises no debit")
+    algorithm = _algorithm(mark)
+    secret = _card_key(key, algorithm, historical_bytes_hex, city)
+    process_key = cryptography.process_key(algorithm, secret, bytes.fromhex(random + number + number))
+    mac1 = cryptography.mac(
+        algorithm, process_key, bytes.fromhex(_NOTHING_FROM_THE_ACCOUNT + amounts + kind + terminal + time)
+    )
+    return f"0000{number.upper()}|{time}|{mac1.hex().upper()}|"
 
 
 def _pin_block(algorithm: str, pin: str) -> bytes:

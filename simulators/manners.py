@@ -66,3 +66,9 @@ class CardManners(BaseModel, frozen=True, extra="forbid"):
     """Writing commands may carry a MAC (CLA 04), must (6987 without), or cannot (6E00)."""
     mac_initial_value: Literal["zero", "challenge"] = "zero"
     """What a MAC begins from; ``challenge`` is its first four bytes and zeros, as bank cards (PBOC) have it."""
+    debits_without_pin: bool = False
+    """Debits need no PIN: its holder has set none."""
+    debit_number: Literal["after", "before"] = "after"
+    """What a debit is called in its detail and proof: by the number counted to, or by the one it began with."""
+    transaction_proof: bool = True
+    """Knows GET TRANSACTION PROVE; whether social security cards do is in no source."""

@@ -17,7 +17,7 @@ from cardio.filesystem.layout import Layout
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.layout_file import load_layout
 from simulators.card import SoftwareCard
-from simulators.card_memory import CardMemory
+from simulators.card_memory import CardMemory, PurseState
 from simulators.encoding import MisfitError
 from simulators.files import build_applications
 from simulators.manners import CardManners
@@ -109,7 +109,27 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             algorithm=layout.algorithm,
             memory=None if memory is None else CardMemory(memory),
             pki=self._pki(random),
+            purse=layout.purse,
+            purse_values=self._purse_values(layout),
         )
+
+    def _purse_values(self, layout: Layout) -> dict[str, Any]:
+        """What the persona says of its internal file, which no command reads as such.
+
+        Raises:
+            ConfigurationError: it is no such value.
+        """
+        internal = next((file for file in layout.files() if file.internal), None)
+        values = self.files.get(internal.path, {}) if internal is not None else {}
+        try:
+            PurseState.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = f"{internal.path if internal else ''}/{'.'.join(str(part) for part in first['loc'])}"
+            raise ConfigurationError(
+                f"角色 {self.id}：{place}：{first['msg']}", f"persona {self.id}: {place}: {first['msg']}"
+            ) from error
+        return values
 
     def _pki(self, random: Callable[[int], bytes]) -> PkiApplication | None:
         """The certificate application that third-generation cards have; all share the invented certificates."""

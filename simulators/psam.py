@@ -24,11 +24,16 @@ ENVIRONMENTS = {
 }
 _MF, _DF01 = 0x3F00, 0xDF01
 _CARD_NUMBER_FILE, _TERMINAL_NUMBER_FILE = 0x15, 0x16
+_NUMBER_FILE, _INDEX_FILE = 0x19, 0x1C
+_PURCHASES = 0x02
+"""The type of keys for debits (消费)."""
+_DEBIT_DATA = 28
 _TYPE, _LEVELS = 0x1F, 5
 """Of a usage byte: the bits that are the key's type, and how far up the levels begin."""
 _FACTOR = 8
 
 _OK, _WRONG_LENGTH, _CONDITIONS = b"\x90\x00", b"\x67\x00", b"\x69\x85"
+_NO_KEY_INDEX, _WRONG_MAC = b"\x94\x03", b"\x93\x02"
 _NO_FILE, _WRONG_P1_P2, _NO_KEY, _WRONG_OFFSET = b"\x6a\x82", b"\x6a\x86", b"\x6a\x88", b"\x6b\x00"
 
 
@@ -46,6 +51,8 @@ class SoftwarePsam:
         card_number: str = CARD_NUMBER,
         version: int = 1,
         historical_bytes: bytes = HISTORICAL_BYTES,
+        transaction_number: int = 0,
+        purchase_index: int = 1,
     ) -> None:
         """Args:
         keys: the names of those that it holds; without, all that have a place in a PSAM.
@@ -57,6 +64,8 @@ class SoftwarePsam:
         card_number: twenty digits.
         version: the group of keys; of a key with fewer groups it holds the last.
         historical_bytes: the thirteen of its ATR.
+        transaction_number: 终端交易序号, how many debits it has begun.
+        purchase_index: which of the keys for debits it says that it uses.
 
         Raises:
             ValueError: a key that is in no PSAM, an algorithm that is not published, or a wrong length.
@@ -81,6 +90,9 @@ class SoftwarePsam:
             _TERMINAL_NUMBER_FILE: bytes.fromhex(terminal_number),
         }
         self._keys = {_place(known[name]): known[name] for name in held}
+        self.transaction_number = transaction_number
+        self._purchase_index = purchase_index
+        self._debit: tuple[str, bytes, bytes] | None = None
         self._levels = levels
         self._region = region
         self._version = version
@@ -89,6 +101,8 @@ class SoftwarePsam:
             b"\x00\xb0": self._read_binary,
             b"\xbf\xde": self._derive,
             b"\x80\xfa": self._compute,
+            b"\x80\x70": self._begin_debit,
+            b"\x80\x72": self._check_debit,
         }
         self.reset()
 
@@ -96,6 +110,7 @@ class SoftwarePsam:
         """Power on or warm reset: the MF is current, and there is no process key."""
         self._algorithm: str | None = None
         self._process_key: bytes | None = None
+        self._debit = None
         self._waiting = b""
 
     def transmit(self, command: bytes) -> bytes:
@@ -135,12 +150,14 @@ class SoftwarePsam:
         return _OK
 
     def _read_binary(self, command: bytes) -> bytes:
-        """By short file identifier; the two files are the MF's, and an application does not see them."""
+        """By short file identifier: card and terminal number are the MF's, what debits need is the application's."""
         if command[2] & 0xE0 != 0x80:
             return _WRONG_P1_P2
         if len(command) != 5:
             return _WRONG_LENGTH
-        content = self._files.get(command[2] & 0x1F) if self._algorithm is None else None
+        sfi = command[2] & 0x1F
+        own = {_NUMBER_FILE: self.transaction_number.to_bytes(4, "big"), _INDEX_FILE: bytes((self._purchase_index,))}
+        content = (self._files if self._algorithm is None else own).get(sfi)
         if content is None:
             return _NO_FILE
         left = content[command[3] :]
@@ -167,16 +184,19 @@ class SoftwarePsam:
         factors = levels * _FACTOR
         if data is None or len(data) != factors + cryptography.block_size(self._algorithm):
             return _WRONG_LENGTH
-        sub_key = self._root(key, self._algorithm)
-        if self._levels is None and levels == 2:
-            # As if it were the card's own province's: the city's factor begins with the province's digits.
-            province = data[_FACTOR : _FACTOR + 2] + b"0000sh"
-            sub_key = cryptography.diversified(self._algorithm, sub_key, province)
-        # The command lists the card first and the province last; the keys go down the other way.
-        for start in reversed(range(0, factors, _FACTOR)):
-            sub_key = cryptography.diversified(self._algorithm, sub_key, data[start : start + _FACTOR])
+        sub_key = self._sub_key(key, self._algorithm, data[:factors])
         self._process_key = cryptography.enciphered(self._algorithm, sub_key, data[factors:])
         return _OK
+
+    def _sub_key(self, key: Key, algorithm: str, factors: bytes) -> bytes:
+        """A card's key, by the factors: the card's first, the province's last; the keys go down the other way."""
+        sub_key = self._root(key, algorithm)
+        if self._levels is None and len(factors) == 2 * _FACTOR:
+            # As if it were the card's own province's: the city's factor begins with the province's digits.
+            sub_key = cryptography.diversified(algorithm, sub_key, factors[_FACTOR : _FACTOR + 2] + b"0000sh")
+        for start in reversed(range(0, len(factors), _FACTOR)):
+            sub_key = cryptography.diversified(algorithm, sub_key, factors[start : start + _FACTOR])
+        return sub_key
 
     def _root(self, key: Key, algorithm: str) -> bytes:
         """The key as this card holds it: of the nation, of its province or of its city."""
@@ -203,6 +223,52 @@ class SoftwarePsam:
             answer = cryptography.enciphered(self._algorithm, self._process_key, data)
         self._waiting = answer
         return bytes((0x61, len(answer)))
+
+    # -- debits: 80 70, 80 72 -------------------------------------------------------------------
+
+    def _begin_debit(self, command: bytes) -> bytes:
+        """Gives 终端交易序号 and MAC1 for what the card said and what it is to be debited of.
+
+        Random 4, number 2, amounts 12, type 1, time 7, key version and algorithm 1 each, then the factors.
+        """
+        self._debit = None
+        if (command[2], command[3]) != (0x01, 0x00):
+            return _WRONG_P1_P2
+        if self._algorithm is None:
+            return _CONDITIONS
+        key = self._keys.get(_PURCHASES << 8 | self._purchase_index)
+        if key is None:
+            return _NO_KEY_INDEX
+        data = _command_data(command) or b""
+        told, factors = data[:_DEBIT_DATA], data[_DEBIT_DATA:]
+        levels = (2, 3) if self._levels is None else (self._levels,)
+        if len(told) < _DEBIT_DATA or len(factors) not in [level * _FACTOR for level in levels]:
+            return _WRONG_LENGTH
+        if told[26] != min(self._version, key.versions):
+            return _NO_KEY_INDEX
+        self.transaction_number += 1
+        own = self.transaction_number.to_bytes(4, "big")
+        sub_key = self._sub_key(key, self._algorithm, factors)
+        session_key = cryptography.process_key(self._algorithm, sub_key, told[:6] + own[2:])
+        amounts, kind, time = told[6:18], told[18:19], told[19:26]
+        message = amounts + kind + self._files[_TERMINAL_NUMBER_FILE] + time
+        mac1 = cryptography.mac(self._algorithm, session_key, message)
+        self._debit = (self._algorithm, session_key, amounts)
+        self._waiting = own + mac1
+        return bytes((0x61, len(self._waiting)))
+
+    def _check_debit(self, command: bytes) -> bytes:
+        """The card's MAC2, once."""
+        debit, self._debit = self._debit, None
+        if command[2] or command[3]:
+            return _WRONG_P1_P2
+        if debit is None:
+            return _CONDITIONS
+        mac2 = _command_data(command)
+        if mac2 is None or len(mac2) != 4:
+            return _WRONG_LENGTH
+        algorithm, session_key, amounts = debit
+        return _OK if cryptography.mac(algorithm, session_key, amounts) == mac2 else _WRONG_MAC
 
     def _get_response(self, command: bytes) -> bytes:
         if not self._waiting:

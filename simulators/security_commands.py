@@ -76,8 +76,12 @@ def answer_step(options: Namespace, output: Output) -> int:
         else:
             if not options.historical_bytes or not options.city:
                 raise UsageError("需要 --historical-bytes 和 --city", "--historical-bytes and --city are needed")
-            step = hsm_steps.general_step_1_to_2 if options.kind == "general" else hsm_steps.pin_step_2_to_3
-            answer = step(options.text, options.historical_bytes, options.city)
+            steps = {
+                "general": hsm_steps.general_step_1_to_2,
+                "pin": hsm_steps.pin_step_2_to_3,
+                "debit": hsm_steps.debit_step_1_to_2,
+            }
+            answer = steps[options.kind](options.text, options.historical_bytes, options.city)
     except ValueError as error:
         raise UsageError(f"步骤数据不正确：{error}", f"the step's data are wrong: {error}") from error
     if output.as_json:

@@ -105,14 +105,15 @@ class Channel:
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """Sends one command and returns the whole answer.
 
-        More data (``61xx``) is fetched only for a command that expects data; ``6Cxx`` is followed once.
+        More data (``61xx``) is fetched only for a command that expects data; ``6Cxx`` is followed once, but not for
+        a command that is to be sent once.
 
         Raises:
             CardGarbledError: an answer that is no answer, or that never ends.
             ReaderTimeoutError: the conversation's time is over.
         """
         response = self._exchange(command)
-        if response.sw1 == 0x6C and command.expected_length is not None:
+        if response.sw1 == 0x6C and command.expected_length is not None and not command.once:
             corrected = response.sw2 or SHORT_MAXIMUM
             if corrected == command.expected_length:
                 raise CardGarbledError("卡片反复要求同一长度", "the card refuses the very length that it asks for")

@@ -26,6 +26,8 @@ class CommandApdu:
     data: bytes = b""
     expected_length: int | None = None
     extended: bool = False
+    once: bool = False
+    """Never sent again, whatever the card answers: it may have been carried out."""
 
     def __post_init__(self) -> None:
         if (self.cla | self.ins | self.p1 | self.p2) & ~0xFF:

@@ -69,5 +69,25 @@ def update_binary(offset: int, content: bytes) -> CommandApdu:
     return CommandApdu(0x00, 0xD6, offset >> 8, offset & 0xFF, content)
 
 
+def get_balance(kind: int) -> CommandApdu:
+    """GET BALANCE (读余额): 01 the personal account, four bytes; 02 self-paid, 03 pooled fund, with the year."""
+    return CommandApdu(0xB0, 0x26, 0x00, kind, expected_length=4 if kind == 1 else 6)
+
+
+def initialize_for_purchase(key_index: int, amounts: bytes, terminal_number: bytes) -> CommandApdu:
+    """INITIALIZE FOR PURCHASE (消费初始化): twelve bytes of amounts, six of the terminal's number."""
+    return CommandApdu(0xB0, 0x28, 0x01, 0x01, bytes((key_index,)) + amounts + terminal_number, 22)
+
+
+def debit_for_purchase(terminal_transaction_number: bytes, time: bytes, mac1: bytes) -> CommandApdu:
+    """DEBIT FOR PURCHASE (消费): four bytes, seven bytes, four bytes. It moves money, and is sent once."""
+    return CommandApdu(0xB0, 0x2C, 0x01, 0x00, terminal_transaction_number + time + mac1, 8, once=True)
+
+
+def get_transaction_proof(transaction_number: int) -> CommandApdu:
+    """GET TRANSACTION PROVE (取交易认证) in the form of bank cards (PBOC): MAC2 and TAC of a debit that was done."""
+    return CommandApdu(0x80, 0x5A, 0x00, 0x06, transaction_number.to_bytes(2, "big"), 8)
+
+
 def get_response(expected_length: int) -> CommandApdu:
     return CommandApdu(0x00, 0xC0, 0x00, 0x00, expected_length=expected_length)

@@ -29,8 +29,18 @@ _NAMES: dict[int, Meaning] = {
     0xE2: Meaning("追加记录", "APPEND RECORD"),
 }
 
+_PURSE_CLASS = 0xB0
+_PURSE_NAMES: dict[int, Meaning] = {
+    0x26: Meaning("读余额", "GET BALANCE"),
+    0x28: Meaning("初始化交易", "INITIALIZE TRANSACTION"),
+    0x2A: Meaning("账户划入", "CREDIT"),
+    0x2C: Meaning("消费", "DEBIT"),
+}
+"""In the class of account transactions the same bytes mean something else."""
+
 
 def command_name(command: bytes) -> Meaning:
     """What a command is called; any bytes are answered."""
-    known = _NAMES.get(command[1]) if len(command) > 1 else None
+    names = _PURSE_NAMES if command[:1] == bytes((_PURSE_CLASS,)) else _NAMES
+    known = names.get(command[1]) if len(command) > 1 else None
     return known or Meaning("未知命令", "unknown command")

@@ -306,6 +306,24 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """Where money moves: the application that takes debits (消费), and by which keys."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    application: str
+    purchase_keys: tuple[str, ...]
+    """消费密钥 by name; a key's id is the index that the commands name it by."""
+    transaction_key: str
+    """交易认证密钥: the card's TAC is made with it, for the issuer only."""
+    transaction_type: HexNumber
+    """What a debit is called in MACs and in the card's details."""
+    source: str | None = None
+    confidence: Confidence | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
     """What some items tell of, across files: pension insurance, employment."""
 
@@ -337,6 +355,8 @@ class Layout:
     proves_itself: bool = False
     """The national reading flow has the card prove that it is genuine before the holder is read."""
     topics: tuple[Topic, ...] = ()
+    purse: Purse | None = None
+    """None where nothing is known of debits."""
     codes: Mapping[str, CodeTable] = field(default_factory=dict)
     """A region's own code tables, by name."""
     regions: tuple[str, ...] = ()
@@ -359,6 +379,11 @@ class Layout:
 
     def key(self, name: str) -> Key | None:
         return next((key for key in self.keys if key.name == name), None)
+
+    @property
+    def details_file(self) -> File | None:
+        """The file in which the card notes its transactions (医疗交易明细文件)."""
+        return next((file for file in self.files() if file.content == "debits"), None)
 
     def files(self) -> Iterator[File]:
         for application in self.applications:

@@ -10,7 +10,7 @@ from unicodedata import category
 from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.filesystem.access import PIN
 from cardio.filesystem.codes import CodeTable, code_table, table_names
-from cardio.filesystem.layout import File, Format, Item, Kind, Layout, Structure
+from cardio.filesystem.layout import File, Format, Item, Kind, Layout, Purse, Structure
 from cardio.filesystem.layout_fault import Fault
 
 _FORMATS_OF_KINDS: dict[Kind, set[Format | tuple[Format, int]]] = {
@@ -42,6 +42,8 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
         if key.application not in applications:
             yield Fault(key.name, f"没有应用 {key.application}", f"there is no application {key.application}")
     known_keys = {key.name for key in layout.keys} | {PIN}
+    if layout.purse is not None:
+        yield from _purse_faults(layout, layout.purse)
     topics = {topic.name for topic in layout.topics}
     tables = {name: code_table(name) for name in table_names()} | dict(layout.codes)
     yield from _text_faults(layout)
@@ -80,6 +82,18 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
                 yield Fault(f"{file.path}/{item.name}", f"没有主题 {topic}", f"there is no topic {topic}")
             if item.alternative is not None and layout.file(item.alternative) is None:
                 yield Fault(f"{file.path}/{item.name}", f"没有文件 {item.alternative}", "no such alternative file")
+
+
+def _purse_faults(layout: Layout, purse: Purse) -> Iterator[Fault]:
+    """Its keys are keys of its application, and the card notes its debits where somebody can read them."""
+    keys = {key.name for key in layout.keys if key.application == purse.application}
+    for name in (*purse.purchase_keys, purse.transaction_key):
+        if name not in keys:
+            yield Fault(f"purse/{name}", f"{purse.application} 没有此密钥", f"{purse.application} has no such key")
+    if not purse.purchase_keys:
+        yield Fault("purse/purchase_keys", "没有任何密钥", "there is no key")
+    if layout.details_file is None:
+        yield Fault("purse", "没有交易明细文件", 'there is no file with content = "debits"')
 
 
 def _text_faults(layout: Layout) -> Iterator[Fault]:

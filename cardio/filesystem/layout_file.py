@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cardio.errors import LayoutError
 from cardio.filesystem.codes import make_table
-from cardio.filesystem.layout import Application, File, Format, Item, Key, Kind, Layout, Topic, Variant
+from cardio.filesystem.layout import Application, File, Format, Item, Key, Kind, Layout, Purse, Topic, Variant
 from cardio.filesystem.layout_checks import layout_faults
 from cardio.filesystem.layout_fault import Fault
 from cardio.filesystem.local_expansion import breaches
@@ -195,7 +195,7 @@ def _item(item: dict[str, Any], inherited: dict[str, Any]) -> dict[str, Any]:
 
 
 _KNOWN_WORDS = tuple(
-    {field.name for kind in (Layout, Application, File, Item, Key, Topic, Variant) for field in fields(kind)}
+    {field.name for kind in (Layout, Application, File, Item, Key, Purse, Topic, Variant) for field in fields(kind)}
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cardio.filesystem.layout import Application, File, Format, Item, Layout, Structure
+from cardio.filesystem.layout import Application, File, Format, Item, Layout, Purse, Structure
 from cardio.filesystem.layout_choice import Expansion
 from cardio.filesystem.layout_file import layout_of, load_layout
 
@@ -33,6 +33,8 @@ def layout_page(layout: Layout, *, base: Layout | None = None) -> str:
             lines += _application(application)
             for file, known in new:
                 lines += _file(file, known)
+    if layout.purse is not None and (base is None or layout.purse != base.purse):
+        lines += _purse(layout.purse)
     keys = [key for key in layout.keys if base is None or key not in base.keys]
     if keys:
         lines += [
@@ -61,6 +63,13 @@ def expansion_page(expansion: Expansion) -> str:
             lines.append("")
         pages.append("\n".join(lines).rstrip("\n") + "\n")
     return "\n".join(pages)
+
+
+def _purse(purse: Purse) -> Iterator[str]:
+    yield "## 交易 / Debits\n"
+    facts = [f"in {purse.application}", f"keys {', '.join(purse.purchase_keys)}", f"TAC by {purse.transaction_key}"]
+    facts.append(f"transaction type {purse.transaction_type:02X}")
+    yield "; ".join(facts) + _reliability(purse.source, purse.confidence, purse.note) + "\n"
 
 
 def _application(application: Application) -> Iterator[str]:

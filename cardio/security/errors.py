@@ -11,6 +11,7 @@
     │   ├── AlgorithmNotSupportedError  algorithm-not-supported      another PSAM, or the HSM
     │   ├── KeyNotInSamError            key-not-in-sam               another PSAM, or the HSM
     │   ├── PsamKeyLevelError           psam-key-level               a PSAM of the right level, or the HSM
+    │   ├── TerminalNumberMissingError  no-terminal-number           set terminal_number, or use a PSAM card
     │   ├── SamFailedError              sam-failed                   put the PSAM in again
     │   ├── HsmUnreachableError         hsm-unreachable              mend the line to the HSM
     │   └── HsmAnswerError              hsm-answer                   tell who runs the HSM
@@ -114,6 +115,14 @@ class PsamKeyLevelError(SamError):
     remedy = "请使用加密机，或向发卡机构申请相应级别的 PSAM 卡。"
     remedy_en = "Use the HSM, or ask the issuing authority for a PSAM card of the right level."
     driver_code = -24
+
+
+class TerminalNumberMissingError(SamError):
+    code = "no-terminal-number"
+    title = "没有终端机编号，不能消费"
+    title_en = "There is no terminal number: no debit without one"
+    remedy = "请在 security.toml 或密钥文件中设置 terminal_number，或使用 PSAM 卡。"
+    remedy_en = "Set terminal_number in security.toml or the key file, or use a PSAM card."
 
 
 class SamFailedError(SamError):

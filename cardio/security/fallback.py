@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cardio.security.errors import NoSamError, SamError
+from cardio.security.purchase import Authorisation, Purchase
 from cardio.security.sam import CardKey, Sam, SamKind, SamSource
 
 Result = TypeVar("Result")
@@ -39,6 +40,8 @@ class FallbackSam:
         self._waiting = list(sources)
         self._open: list[Sam] = []
         self._first_fault: SamError | None = None
+        self._authorised_by: Sam | None = None
+        """Who has begun the debit that is going on."""
 
     def open_one(self) -> Sam:
         """The first SAM that is to be had. Raises: SamError: the first one's reason, where none is."""
@@ -138,6 +141,21 @@ class FallbackSam:
 
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
         return self._computed(key, lambda sam: sam.encipher(key, challenge, block))
+
+    def purchase_index(self) -> int | None:
+        return self.open_one().purchase_index()
+
+    def authorise_purchase(self, purchase: Purchase) -> Authorisation:
+        return self._computed(purchase.key, lambda sam: self._authorised(sam, purchase))
+
+    def _authorised(self, sam: Sam, purchase: Purchase) -> Authorisation:
+        authorisation = sam.authorise_purchase(purchase)
+        self._authorised_by = sam
+        return authorisation
+
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
+        sam = self._authorised_by or self._for(purchase.key)
+        return sam.check_purchase(purchase, terminal_transaction_number, mac2)
 
     def close(self) -> None:
         for sam in self._open:

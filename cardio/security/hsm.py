@@ -19,6 +19,7 @@ from cardio.security.errors import (
     HsmAnswerError,
     SamError,
 )
+from cardio.security.purchase import Authorisation, Purchase, authorise_by_mac, check_by_mac
 from cardio.security.sam import CardKey, SamKind, key_missing
 
 ALGORITHM_MARKS = {"3DES": "01", "SSF33": "02", "SM4": "03"}
@@ -83,6 +84,15 @@ class HsmClient:
 
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
         return self._ask("encipher", key, challenge, len(block), data=block)
+
+    def purchase_index(self) -> int | None:
+        return None
+
+    def authorise_purchase(self, purchase: Purchase) -> Authorisation:
+        return authorise_by_mac(self.mac, purchase)
+
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool:
+        return check_by_mac(self.mac, purchase, terminal_transaction_number, mac2)
 
     def _ask(self, operation: str, key: CardKey, challenge: bytes | None, length: int, **data: bytes | None) -> bytes:
         question: dict[str, Any] = {

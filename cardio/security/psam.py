@@ -1,7 +1,7 @@
 """A PSAM card in a reader's slot: it diversifies its keys by the card's factors and computes with them.
 
 Commands as public libraries of two regions send them (docs/algorithms.md): ``BF DE usage index`` derives the process
-key, ``80 FA 00 00`` enciphers with it, ``80 FA 05 00`` makes a MAC.
+key, ``80 FA 00 00`` enciphers with it, ``80 FA 05 00`` makes a MAC; ``80 70`` begins a debit, ``80 72`` checks its end.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ from cardio.security.errors import (
     SamError,
     SamFailedError,
 )
+from cardio.security.purchase import Authorisation, Purchase
 from cardio.security.sam import CardKey, SamKind, key_missing
 
 _NO_SUCH_KEY = frozenset({0x6A88, 0x6A83, 0x6A82, 0x9403})
 _LEVEL = frozenset({0x6982, 0x6985, 0x6700})
 _NO_SUCH_COMMAND = frozenset({0x6D00, 0x6E00, 0x6A81, 0x6A86})
+_MAC_INVALID = 0x9302
+_AUTHORISATION = 8
+"""Bytes that 80 70 answers: the terminal's number and MAC1."""
 _SECONDS = 20.0
 _TEST_REGION = "000000"
 """No region has this code: terminals with it are the simulators'."""
@@ -66,6 +70,7 @@ class PsamCard:
         self._settings = settings
         self._trace = trace
         self._selected: str | None = None
+        self._began: tuple[Purchase, bytes] | None = None
         self.terminal_number = self._guarded(self._read_terminal_number)
         self.test_keys = simulated or (self.terminal_number or "").startswith(_TEST_REGION)
 
@@ -129,6 +134,62 @@ class PsamCard:
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
         command = CommandApdu(0x80, 0xFA, 0x00, 0x00, block, SHORT_MAXIMUM)
         return _whole(self._compute(key, challenge, command), len(block))
+
+    # -- debits ---------------------------------------------------------------------------------
+
+    def purchase_index(self) -> int | None:
+        facts = _facts()
+
+        def read() -> int | None:
+            self._select("3DES")
+            response = self._transmit(read_binary(0, 1, facts["purchase_index_sfi"]))
+            whole = response.status_word == StatusWord.SUCCESS and len(response.data) == 1
+            return response.data[0] if whole else None
+
+        try:
+            return self._guarded(read)
+        except AlgorithmNotSupportedError:
+            return None
+
+    def authorise_purchase(self, purchase: Purchase) -> Authorisation:
+        key = purchase.key
+        fault = self.lacks(key)
+        if fault is not None:
+            raise fault
+        self._began = None
+        numbers = bytes((key.version or 0, purchase.algorithm_number))
+        data = purchase.challenge + purchase.transaction_number.to_bytes(2, "big") + purchase.amounts
+        data += bytes((purchase.transaction_type,)) + purchase.time + numbers
+        data += b"".join(reversed(key.factors.of_levels((self._usage(key) or 0) >> 13)))
+
+        def begin() -> bytes:
+            self._select(key.algorithm)
+            response = self._transmit(CommandApdu(0x80, 0x70, 0x01, 0x00, data, _AUTHORISATION))
+            if response.status_word in _NO_SUCH_KEY | _NO_SUCH_COMMAND:
+                raise key_missing(key.name, "PSAM 卡", "the PSAM card")
+            if response.status_word in _LEVEL:
+                raise PsamKeyLevelError(status_word=response.status_word)
+            _expect_success(response)
+            return _whole(response.data, _AUTHORISATION)
+
+        answer = self._guarded(begin)
+        authorisation = Authorisation(answer[:4], answer[4:])
+        self._began = (purchase, authorisation.terminal_transaction_number)
+        return authorisation
+
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
+        began, self._began = self._began, None
+        if began != (purchase, terminal_transaction_number):
+            return None
+
+        def check() -> bool:
+            response = self._transmit(CommandApdu(0x80, 0x72, 0x00, 0x00, mac2))
+            if response.status_word == _MAC_INVALID:
+                return False
+            _expect_success(response)
+            return True
+
+        return self._guarded(check)
 
     def _compute(self, key: CardKey, challenge: bytes, command: CommandApdu) -> bytes:
         """Derives the process key and uses it: it serves one conversation only."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from cardio.filesystem.layout import Key
 from cardio.security.errors import KeyNotInSamError, SamError
 from cardio.security.factors import Factors
+
+if TYPE_CHECKING:
+    from cardio.security.purchase import Authorisation, Purchase
 
 _NO_RKSSSE = -2203
 
@@ -87,6 +90,15 @@ class Sam(Protocol):
 
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
         """Whole blocks under the process key of the challenge: a new PIN on its way to the card."""
+
+    def purchase_index(self) -> int | None:
+        """Which of the debit keys (DPK) it wants to be asked for; None where any will do."""
+
+    def authorise_purchase(self, purchase: Purchase) -> Authorisation:
+        """MAC1 of a debit, and the terminal's number of it."""
+
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
+        """Whether MAC2 is right; None: it cannot tell. A PSAM card checks once, and only what it began last."""
 
 
 class SamSource(Protocol):

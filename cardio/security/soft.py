@@ -23,6 +23,7 @@ from cardio.errors import CardioError, ConfigurationError
 from cardio.private_file import read_private
 from cardio.security.algorithms import CipherSuite, pad, suite_for
 from cardio.security.errors import AlgorithmNotSupportedError, PsamKeyLevelError, SamError
+from cardio.security.purchase import Authorisation, Purchase, authorise_by_mac, check_by_mac
 from cardio.security.sam import CardKey, SamKind, key_missing
 
 _TEST_MARK = b"TEST"
@@ -142,6 +143,15 @@ class SoftSam:
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
         suite, process_key = self._process_key(key, challenge)
         return suite.encipher(process_key, block)
+
+    def purchase_index(self) -> int | None:
+        return None
+
+    def authorise_purchase(self, purchase: Purchase) -> Authorisation:
+        return authorise_by_mac(self.mac, purchase)
+
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool:
+        return check_by_mac(self.mac, purchase, terminal_transaction_number, mac2)
 
     def _groups(self, key: CardKey) -> dict[int, bytes]:
         for algorithm, names in self._file.keys.items():

@@ -7,12 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
 from cardio.driver import BasicLayout
 from cardio.driver_codes import DriverCode, driver_codes
-from cardio.driver_functions import READ_BASIC, DriverArguments, find_function
+from cardio.driver_functions import READ_BASIC, DebitFunction, DriverArguments, find_function
 from cardio.model import Answer, Problem
-from service.dependencies import CARD_SESSION, AskingOf, CallerOf, DriverOf
+from service.debit_answers import DebitShown
+from service.debits import DebitCalls
+from service.dependencies import CARD_SESSION, AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader
+from service.desk import Asking
+from service.driver_calls import DriverCalls
 from service.routes.readers import CARD_PROBLEMS
+from service.scopes import Caller
 
 router = APIRouter(prefix="/v1/driver", tags=["driver"])
 _FIELDS = (
@@ -24,6 +30,10 @@ _CODES_GIVEN = CARD_PROBLEMS | {
     404: {"model": Problem, "description": "no such reader, no card, or no such file"},
     408: {"model": Problem, "description": "the PIN was not entered in time"},
 }
+_OF_DEBITS: dict[int | str, dict[str, Any]] = {
+    202: {"description": "a debit was sent, its outcome is not known: ask again by the same key, with the same card"},
+    409: {"model": Problem, "description": "card or reader are not free, or the debit is, or came to nothing"},
+}  # fmt: skip
 
 
 class DriverAsked(BaseModel):
@@ -48,12 +58,16 @@ class DriverAsked(BaseModel):
 
 
 class DriverAnswered(BaseModel):
-    """What a function gives when it returns 0; other codes are problems with `driver_code`."""
+    """What a function gives when it returns 0; other codes are problems with `driver_code`.
+
+    A debit whose outcome nobody knows yet is no failure: `return` is -202 then, with HTTP 202.
+    """
 
     function: str
     return_code: int = Field(serialization_alias="return")
     pOutInfo: str
     fields: dict[str, str] | None = Field(description="the eleven fields by name, of iReadCardBas")
+    debit: DebitShown | None = Field(default=None, description="of iDoDebit and its steps: how it stands")
 
 
 class DriverCodes(Answer):
@@ -66,7 +80,7 @@ async def list_codes(caller: CallerOf) -> DriverCodes:
     return DriverCodes(codes=tuple(driver_codes()[code] for code in sorted(driver_codes(), reverse=True)))
 
 
-@router.post("/{function}", responses=_CODES_GIVEN)
+@router.post("/{function}", responses=_CODES_GIVEN | _OF_DEBITS)
 async def call_function(
     function: Annotated[str, Path(max_length=64, examples=[READ_BASIC])],
     asked: DriverAsked,
@@ -74,13 +88,19 @@ async def call_function(
     caller: CallerOf,
     asking: AskingOf,
     response: Response,
+    debits: DebitsOf,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> DriverAnswered:
     """Calls a function of the national driver interface.
 
     Functions in steps (`…_HSM_Step1`) hold the card for the caller's token until the last step, or for a minute.
+    Debits (`iDoDebit`, its steps) need an `Idempotency-Key`.
     """
     wanted = find_function(function)
-    text, session = await calls.call(wanted, _arguments(asked), caller, asking, reader=asked.reader)
+    given = _arguments(asked, idempotency_key)
+    if isinstance(wanted, DebitFunction):
+        return await _debit(wanted, given, calls, debits, caller, asking, asked.reader, response)
+    text, session = await calls.call(wanted, given, caller, asking, reader=asked.reader)
     if session is not None:
         response.headers[CARD_SESSION] = session
     basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and asked.layout == "11"
@@ -89,12 +109,36 @@ async def call_function(
     )
 
 
-def _arguments(asked: DriverAsked) -> DriverArguments:
+async def _debit(
+    wanted: DebitFunction,
+    given: DriverArguments,
+    calls: DriverCalls,
+    debits: DebitCalls,
+    caller: Caller,
+    asking: Asking,
+    reader: str | None,
+    response: Response,
+) -> DriverAnswered:
+    try:
+        done = await calls.debit(wanted, given, caller, asking, reader=reader)
+    except DebitUnknownError as error:
+        response.status_code = error.status
+        text = f"{error.title}：{error.remedy}".replace("|", " ")
+        shown = await debits.shown(error.debit_id)
+        return DriverAnswered(
+            function=wanted.name, return_code=OUTCOME_UNKNOWN, pOutInfo=text, fields=None, debit=shown
+        )
+    if done.card_session is not None:
+        response.headers[CARD_SESSION] = done.card_session
+    return DriverAnswered(function=wanted.name, return_code=0, pOutInfo=done.output, fields=None, debit=done.debit)
+
+
+def _arguments(asked: DriverAsked, idempotency_key: str | None) -> DriverArguments:
     given: dict[str, Any] = asked.model_dump(exclude={"reader"}, exclude_none=True)
     for name in ("pin", "newPin"):
         if name in given:
             given[name] = given[name].get_secret_value()
-    return DriverArguments(**given)
+    return DriverArguments(**given, idempotencyKey=idempotency_key or "")
 
 
 def _named_fields(text: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ from cardio.security.errors import (
     SamFailedError,
 )
 from cardio.security.fallback import FallbackSource
+from cardio.security.purchase import Authorisation, Purchase
 from cardio.security.sam import CardKey, Sam, SamKind, SamSource
 from cardio.security.settings import SecuritySettings
 from cardio.security.soft import SoftSam
@@ -81,6 +82,15 @@ class Lacking:
         raise self._reason
 
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
+        raise self._reason
+
+    def purchase_index(self) -> int | None:
+        return None
+
+    def authorise_purchase(self, purchase: Purchase) -> Authorisation:
+        raise self._reason
+
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
         raise self._reason
 
     def close(self) -> None: ...

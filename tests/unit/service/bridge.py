@@ -16,6 +16,7 @@ from websockets.typing import Origin, Subprotocol
 
 from cardio.filesystem.manners import MannersStore
 from service.app import Habits, create_app
+from service.debits import JournalPlace
 from service.gate.access import Access, DialectRule
 from service.gate.limits import Rate
 from service.scopes import DEFAULT_SCOPES, Scope
@@ -43,6 +44,7 @@ class Bridge:
         rate: Rate | None = None,
         habits: Habits | None = None,
         simulate: bool = True,
+        journal: Path | None = None,
     ) -> None:
         self._clients: list[httpx.Client] = []
         self._sockets: list[ClientConnection] = []
@@ -70,6 +72,7 @@ class Bridge:
             simulated=self.readers if simulate else None,
             security=security,
             habits=habits,
+            journal=JournalPlace(journal),
         )
         self.app.middleware_stack = None
         self.app.add_middleware(_Counting, hits=self.hits)

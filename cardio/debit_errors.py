@@ -1,0 +1,74 @@
+"""What goes wrong where money moves: each with its cause, what to do now, and whether anything was taken.
+
+::
+
+    CardioError
+    └── CardError
+        ├── DebitNotDoneError           debit-not-done               nothing was taken: begin another debit
+        ├── DebitUnknownError           debit-unknown                put the same card back, ask again
+        ├── DebitManualError            debit-manual                 have a person compare card and journal
+        ├── WrongMac2Error              wrong-mac2                   have a person compare card and journal
+        └── DebitOpenError              debit-open                   see what became of the other debit first
+"""
+
+from __future__ import annotations
+
+from cardio.errors import CardError
+
+OUTCOME_UNKNOWN = -202
+"""Return code of a debit whose outcome is not known: cardio's own, for the national interface has none."""
+
+
+class DebitNotDoneError(CardError):
+    code = "debit-not-done"
+    title = "消费未成功，未扣款"
+    title_en = "The debit was not done: nothing was taken"
+    remedy = "请重新发起消费（使用新的 Idempotency-Key）。"
+    remedy_en = "Begin another debit, with another Idempotency-Key."
+    status = 409
+    driver_code = -0x6985
+
+
+class DebitUnknownError(CardError):
+    code = "debit-unknown"
+    title = "消费结果未知，可能已扣款"
+    title_en = "The outcome of the debit is not known: it may have been taken"
+    remedy = "请勿另行收费。请放回同一张卡，用同一 Idempotency-Key 重试，系统只查明结果，不会重复扣款。"
+    remedy_en = (
+        "Do not charge again. Put the same card back and ask with the same Idempotency-Key: "
+        "that finds out, and never debits twice."
+    )
+    status = 202
+    driver_code = OUTCOME_UNKNOWN
+    debit_id: str | None = None
+    """Which debit of the journal it is."""
+
+
+class DebitManualError(CardError):
+    code = "debit-manual"
+    title = "卡内记录与本机记录不一致，须人工核对"
+    title_en = "The card and the journal disagree: a person must compare them"
+    remedy = "请勿另行收费，请联系信息科核对该笔消费。"
+    remedy_en = "Do not charge again; have your IT department compare this debit."
+    status = 409
+    driver_code = OUTCOME_UNKNOWN
+
+
+class WrongMac2Error(CardError):
+    code = "wrong-mac2"
+    title = "卡片的消费认证码（MAC2）不正确，可能是伪卡"
+    title_en = "The card's MAC2 is wrong: it may be a copy"
+    remedy = "请勿另行收费，请核对持卡人身份，并联系信息科核对该笔消费。"
+    remedy_en = "Do not charge again; check who the holder is, and have your IT department compare this debit."
+    status = 422
+    driver_code = -0x9302
+
+
+class DebitOpenError(CardError):
+    code = "debit-open"
+    title = "该卡此前的消费须先查明"
+    title_en = "An earlier debit on this card is to be cleared up first"
+    remedy = "请先确认此前那笔消费的结果，再决定是否发起新的消费。"
+    remedy_en = "See what became of the earlier debit, then decide whether to begin another."
+    status = 409
+    driver_code = -0x6985

@@ -1,0 +1,90 @@
+"""Debits as the journal has them: for whoever books them, and for the person who clears up what nobody knows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict
+
+from cardio.model import Problem
+from cardio.settlement import DebitState
+from service.debit_answers import DebitList, DebitShown
+from service.dependencies import CallerOf, DebitsOf, needs
+from service.errors import JournalStepError, NoSuchDebitError
+from service.journal import Journal
+from service.scopes import Caller, Scope
+
+router = APIRouter(prefix="/v1/debits", tags=["debits"])
+_SETTLE = needs(Scope.SETTLE)
+DebitId = Annotated[str, Path(max_length=64)]
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "there is no such debit of this caller's"},
+    409: {"model": Problem, "description": "the debit is past that, or not there yet"},
+    503: {"model": Problem, "description": "the journal of debits cannot be used"},
+}
+_NO_JOURNAL: dict[int | str, dict[str, Any]] = {503: _PROBLEMS[503]}
+
+
+class Resolution(BaseModel):
+    """What a person has found out by comparing the card's records with the journal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: Literal["done", "none"]
+
+
+@router.get("", dependencies=[_SETTLE], responses=_NO_JOURNAL)
+async def list_debits(
+    caller: CallerOf,
+    debits: DebitsOf,
+    all_states: Annotated[
+        bool, Query(alias="all", description="those that are settled or came to nothing too")
+    ] = False,
+) -> DebitList:
+    """The caller's debits that are not settled yet; the owner sees everybody's."""
+    journal = await debits.journal()
+    owner = None if Scope.MANAGE in caller.scopes else caller.origin
+    return DebitList(debits=tuple(await asyncio.to_thread(journal.listed, owner, all_states=all_states)))
+
+
+@router.get("/{debit}", dependencies=[_SETTLE], responses=_NO_JOURNAL | {404: _PROBLEMS[404]})
+async def show_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitShown:
+    """One debit: how far it is, whether money was taken, and its result."""
+    return await asyncio.to_thread(_own, await debits.journal(), debit, caller)
+
+
+@router.post("/{debit}/settled", dependencies=[_SETTLE], responses=_PROBLEMS)
+async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitShown:
+    """The caller has booked it: it leaves the outbox. A second time does nothing."""
+    journal = await debits.journal()
+
+    def settle() -> DebitShown:
+        if _own(journal, debit, caller).state is not DebitState.SETTLED:
+            journal.move(debit, None, DebitState.SETTLED)
+        return journal.shown(debit)
+
+    return await asyncio.to_thread(settle)
+
+
+@router.post("/{debit}/resolution", dependencies=[_SETTLE, needs(Scope.MANAGE)], responses=_PROBLEMS)
+async def resolve_debit(debit: DebitId, asked: Resolution, caller: CallerOf, debits: DebitsOf) -> DebitShown:
+    """A person says what became of a debit that card and journal disagree on, or whose card never came back."""
+    journal = await debits.journal()
+    return await asyncio.to_thread(_resolve, journal, debit, asked)
+
+
+def _resolve(journal: Journal, debit: str, asked: Resolution) -> DebitShown:
+    if journal.shown(debit).state not in (DebitState.UNKNOWN, DebitState.MANUAL):
+        raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
+    journal.decide(debit, done=asked.outcome == "done")
+    return journal.shown(debit)
+
+
+def _own(journal: Journal, debit: str, caller: Caller) -> DebitShown:
+    """Raises: NoSuchDebitError: there is none, or it is somebody else's."""
+    shown = journal.shown(debit)
+    if shown.origin != caller.origin and Scope.MANAGE not in caller.scopes:
+        raise NoSuchDebitError()
+    return shown

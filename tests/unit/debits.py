@@ -1,0 +1,138 @@
+"""What tests of debits share: a till with a card, test keys and a journal; and cards that lose answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cardio.account import Amounts
+from cardio.apdu.trace import Exchange
+from cardio.card import SocialSecurityCard
+from cardio.debit_witnesses import recover
+from cardio.debiting import debit
+from cardio.errors import CardRemovedError
+from cardio.filesystem.layout_file import layout_of
+from cardio.filesystem.manners import MannersStore
+from cardio.security.credentials import Credentials
+from cardio.security.pin import Pin
+from cardio.security.sam import Sam
+from cardio.security.soft import SoftSam
+from cardio.settlement import DebitOrder, DebitResult
+from service.journal import Journal, JournalEntry
+from simulators.card import SoftwareCard
+from simulators.personas import find_persona
+from simulators.reader import AnyCard, SoftwareReader
+from simulators.test_keys import key_file
+from tests.unit.card_helpers import known_random
+
+TIME = "20151118185001"
+ORDER = DebitOrder(Amounts(0, 10, 20), TIME)
+DEBIT = bytes.fromhex("B02C")
+Fault = Callable[[AnyCard, bytes], bytes]
+
+
+class Ready:
+    """A SAM that every card may share."""
+
+    def __init__(self, sam: Sam) -> None:
+        self._sam = sam
+
+    def open(self) -> Sam:
+        return self._sam
+
+
+def soft_sam(folder: Path) -> SoftSam:
+    keys = folder / "keys.toml"
+    if not keys.exists():
+        keys.touch(0o600)
+        keys.write_text(key_file(layout_of(3).keys))
+    return SoftSam.load(keys)
+
+
+class Till:
+    """A card in a software reader before a terminal that debits it."""
+
+    def __init__(self, folder: Path, persona: str = "whole", *, sam: Sam | None = None, **manners: Any) -> None:
+        found = find_persona(persona)
+        changed = found.manners.model_copy(update=manners)
+        self.card: SoftwareCard = found.model_copy(update={"manners": changed}).card(random=known_random)
+        self.fault: Fault | None = None
+        self.reader = SoftwareReader("r", self)
+        self.journal = Journal(folder / "debits.sqlite")
+        self.sam = sam or soft_sam(folder)
+        self.trace: list[Exchange] = []
+        self.debits = 0
+        """How often the card was told to debit."""
+
+    # The card as the reader sees it: the good one, behind a fault.
+
+    @property
+    def atr(self) -> bytes:
+        return self.card.atr
+
+    def reset(self) -> None:
+        self.card.reset()
+
+    def transmit(self, command: bytes) -> bytes:
+        self.debits += command[:2] == DEBIT
+        return self.card.transmit(command) if self.fault is None else self.fault(self.card, command)
+
+    # The terminal.
+
+    def open(self, *, pin: str | None = "123456", credentials: Credentials | None = None) -> SocialSecurityCard:
+        given = credentials or Credentials(sam=Ready(self.sam), pin=None if pin is None else Pin(pin))
+        return SocialSecurityCard(
+            self.reader.connect(), self.reader, manners=MannersStore(None), credentials=given, trace=self.trace.append
+        )
+
+    def take(self, key: str = "k", asked: str = "x") -> JournalEntry:
+        entry = self.journal.take("local", key, asked)
+        entry.release()
+        return entry
+
+    def debit(self, key: str = "k", order: DebitOrder = ORDER, *, pin: str | None = "123456") -> DebitResult:
+        entry = self.take(key)
+        with self.open(pin=pin) as card:
+            return debit(card, order, entry)
+
+    def recover(self, key: str = "k", *, pin: str | None = "123456") -> DebitResult:
+        entry = self.take(key)
+        with self.open(pin=pin) as card:
+            return recover(card, entry)
+
+    @property
+    def totals(self) -> tuple[int, int, int]:
+        """The card's number, and what it has taken this year: self-paid, pooled fund."""
+        purse = self.card.purse
+        assert purse is not None
+        return purse.offline_number, purse.self_paid_total, purse.pooled_fund_total
+
+    def loses_answer(self, done: bool) -> Fault:
+        """The card is pulled around DEBIT: after it has done it, or before it has heard of it."""
+
+        pulled = False
+
+        def fault(card: AnyCard, command: bytes) -> bytes:
+            nonlocal pulled
+            if not pulled and command[:2] != DEBIT:
+                return card.transmit(command)
+            if done and not pulled:
+                card.transmit(command)
+            pulled = True
+            raise CardRemovedError()
+
+        return fault
+
+
+def answers(status_word: str, *, done: bool) -> Fault:
+    """The card says something to DEBIT, having done it or not."""
+
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        if command[:2] != DEBIT:
+            return card.transmit(command)
+        if done:
+            card.transmit(command)
+        return bytes.fromhex(status_word)
+
+    return fault

@@ -1,0 +1,286 @@
+"""The journal of debits: which step may follow which, what is unique, what a crash leaves, and who has the file."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cardio.debit_errors import DebitOpenError
+from cardio.errors import CardChangedError
+from cardio.settlement import DebitIntent, DebitResult, DebitState, result_of
+from service.errors import (
+    DebitInFlightError,
+    JournalStepError,
+    JournalUnavailableError,
+    NoSuchDebitError,
+    OtherOrderError,
+)
+from service.journal import Journal, JournalEntry
+
+S = DebitState
+WAY = [S.NEW, S.PREPARED, S.INITIALISED, S.ARMED, S.SENT, S.COMMITTED, S.DELIVERED, S.SETTLED]
+CARD, OTHER = b"370200D156000005000000130", b"370200D156000005000000990"
+TO: dict[DebitState, list[DebitState]] = {
+    **{state: WAY[1 : WAY.index(state) + 1] for state in WAY},
+    S.ABORTED: [S.ABORTED],
+    S.UNKNOWN: [*WAY[1:5], S.UNKNOWN],
+    S.MANUAL: [*WAY[1:5], S.UNKNOWN, S.MANUAL],
+}
+"""How a debit comes to each state."""
+# By hand, from the picture at the head of cardio/settlement.py.
+ALLOWED = {
+    ("new", "prepared"), ("new", "aborted"), ("prepared", "initialised"), ("prepared", "aborted"),
+    ("initialised", "armed"), ("initialised", "aborted"), ("armed", "sent"), ("armed", "aborted"),
+    ("sent", "committed"), ("sent", "unknown"), ("sent", "aborted"), ("unknown", "committed"), ("unknown", "aborted"),
+    ("unknown", "manual"), ("manual", "committed"), ("manual", "aborted"), ("committed", "delivered"),
+    ("committed", "settled"), ("delivered", "settled"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "debits.sqlite"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    made = Journal(path)
+    yield made
+    made.close()
+
+
+def intent(number: int = 12, time: str = "20151118185001", terminal: str = "000000009999") -> DebitIntent:
+    return DebitIntent(
+        personal_account_amount=0, self_paid_amount=10, pooled_fund_amount=20, time=time, terminal_number=terminal,
+        transaction_number=number, key="DPK1", key_version=1, algorithm_number=0, challenge="A1B2C3D4",
+        personal_account_balance=28000, self_paid_total=3150, pooled_fund_total=20600, payment_year="2026",
+        terminal_transaction_number="0000000C",
+    )  # fmt: skip
+
+
+def result() -> DebitResult:
+    return result_of(intent(), None, "counter")
+
+
+def bring(entry: JournalEntry, to: DebitState, card: bytes = CARD, given: DebitIntent | None = None) -> JournalEntry:
+    """A debit that has gone all the way to a state."""
+    entry.release()
+    for state in TO[to]:
+        if state is S.PREPARED:
+            entry.meet(card)
+        entry.move(
+            state,
+            intent=given or intent() if state is S.INITIALISED else None,
+            result=result() if state is S.COMMITTED else None,
+        )
+    return entry
+
+
+@pytest.mark.parametrize("before", list(S))
+@pytest.mark.parametrize("after", list(S))
+def test_only_the_steps_of_the_picture(journal: Journal, before: DebitState, after: DebitState) -> None:
+    entry = bring(journal.take("local", "k", "x"), before)
+    assert entry.state is before
+    given = result() if after is S.COMMITTED else None
+    if (before.value, after.value) in ALLOWED:
+        entry.move(after, result=given)
+        assert entry.state is after
+    else:
+        with pytest.raises(JournalStepError):
+            entry.move(after, result=given)
+        assert entry.state is before
+
+
+def test_the_outcome_and_its_place_in_the_outbox_are_one(journal: Journal, path: Path) -> None:
+    entry = bring(journal.take("local", "k", "x"), S.SENT)
+    assert journal.outbox() == [] and entry.result is None
+    entry.move(S.COMMITTED, result=result())
+    assert journal.outbox() == [entry.id] and entry.result == result()
+    entry.move(S.DELIVERED)
+    assert journal.outbox() == [entry.id]
+    entry.move(S.SETTLED)
+    assert journal.outbox() == []
+
+
+def test_a_key_is_one_debit(journal: Journal) -> None:
+    first = journal.take("local", "k", "x")
+    with pytest.raises(DebitInFlightError):
+        journal.take("local", "k", "x")
+    with pytest.raises(OtherOrderError):
+        journal.take("local", "k", "y")
+    assert journal.take("https://his.example", "k", "y").id != first.id, "keys of different owners are different"
+    first.release()
+    assert journal.take("local", "k", "x").id == first.id
+
+
+@pytest.mark.parametrize("state", [S.NEW, S.PREPARED, S.INITIALISED, S.ARMED])
+def test_what_was_not_sent_may_begin_anew_and_its_old_thread_takes_no_step(journal: Journal, state: DebitState) -> None:
+    old = bring(journal.take("local", "k", "x"), state)
+    again = journal.take("local", "k", "x")
+    assert (again.id, again.state, again.intent) == (old.id, S.NEW, None)
+    for step in (S.PREPARED, S.ARMED, S.SENT):
+        with pytest.raises(JournalStepError):
+            old.move(step)
+    assert bring(again, S.COMMITTED).state is S.COMMITTED
+
+
+@pytest.mark.parametrize("state", [S.SENT, S.UNKNOWN, S.MANUAL, S.COMMITTED, S.DELIVERED, S.SETTLED])
+def test_what_was_sent_never_begins_anew(journal: Journal, state: DebitState) -> None:
+    bring(journal.take("local", "k", "x"), state)
+    assert journal.take("local", "k", "x").state is state
+
+
+def test_what_the_card_refused_does_not_begin_anew(journal: Journal) -> None:
+    bring(journal.take("local", "k", "x"), S.SENT).move(S.ABORTED)
+    assert journal.take("local", "k", "x").state is S.ABORTED
+    unsent = bring(journal.take("local", "l", "x"), S.ARMED, OTHER)
+    unsent.move(S.ABORTED)
+    assert journal.take("local", "l", "x").state is S.NEW
+
+
+def test_a_card_has_one_debit_of_a_number_and_of_a_second(journal: Journal) -> None:
+    bring(journal.take("local", "first", "x"), S.UNKNOWN)
+    for name, given in (("number", intent(time="20151118185002")), ("time", intent(13))):
+        other = journal.take("local", name, "x")
+        other.meet(CARD)
+        other.move(S.PREPARED)
+        with pytest.raises(DebitOpenError):
+            other.move(S.INITIALISED, intent=given)
+        assert other.state is S.PREPARED
+    bring(journal.take("local", "another card", "x"), S.SENT, OTHER)
+    bring(journal.take("local", "another terminal", "x"), S.SENT, given=intent(terminal="000000008888"))
+
+
+def test_a_debit_that_was_begun_and_left_makes_way(journal: Journal) -> None:
+    left = bring(journal.take("local", "first", "x"), S.INITIALISED)
+    bring(journal.take("local", "second", "x"), S.COMMITTED)
+    assert left.state is S.ABORTED and journal.shown(left.id).reason == "superseded"
+    with pytest.raises(JournalStepError):
+        left.move(S.ARMED)
+
+
+def test_a_debit_is_its_cards(journal: Journal) -> None:
+    entry = bring(journal.take("local", "k", "x"), S.UNKNOWN)
+    entry.meet(CARD)
+    with pytest.raises(CardChangedError):
+        entry.meet(OTHER)
+    found = journal.open_on(CARD)
+    assert found is not None and found.id == entry.id and journal.open_on(OTHER) is None
+    with pytest.raises(DebitInFlightError):
+        journal.open_on(CARD)
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_what_a_crash_leaves(path: Path, state: DebitState) -> None:
+    journal = Journal(path)
+    entry = bring(journal.take("local", "k", "x"), state)
+    journal.close()
+    again = Journal(path)
+    found = again.shown(entry.id)
+    unsent = state in WAY[:4]
+    assert found.state is (S.ABORTED if unsent else S.UNKNOWN if state is S.SENT else state)
+    assert found.reason == ("crash" if unsent or state is S.SENT else "")
+    assert again.outbox() == ([entry.id] if state in (S.COMMITTED, S.DELIVERED) else [])
+    taken = again.take("local", "k", "x")
+    assert taken.state is (S.NEW if unsent or state is S.ABORTED else found.state)
+    again.close()
+
+
+def test_a_person_decides_what_nobody_knows(journal: Journal) -> None:
+    for name, done in (("a", True), ("b", False)):
+        entry = bring(journal.take("local", name, "x"), S.MANUAL, name.encode())
+        journal.decide(entry.id, done=done)
+        shown = journal.shown(entry.id)
+        assert (shown.outcome, shown.state) == (("done", S.COMMITTED) if done else ("none", S.ABORTED))
+        assert shown.result is None or shown.result.known_by == "person"
+    with pytest.raises(NoSuchDebitError):
+        journal.decide("nobody", done=True)
+
+
+def test_lists_are_the_owners(journal: Journal) -> None:
+    mine = bring(journal.take("https://his.example", "a", "x"), S.COMMITTED)
+    done = bring(journal.take("https://his.example", "b", "x"), S.SETTLED, OTHER)
+    theirs = bring(journal.take("local", "c", "x"), S.UNKNOWN, b"third")
+    assert [one.id for one in journal.listed("https://his.example")] == [mine.id]
+    assert [one.id for one in journal.listed("https://his.example", all_states=True)] == [mine.id, done.id]
+    assert [one.id for one in journal.listed(None)] == [mine.id, theirs.id]
+
+
+def test_the_file_is_its_owners_and_one_process_has_it(journal: Journal, path: Path) -> None:
+    for one in path.parent.glob("debits.*"):
+        assert stat.S_IMODE(one.stat().st_mode) == 0o600, one
+    with pytest.raises(JournalUnavailableError):
+        Journal(path)
+    program = f"from pathlib import Path; from service.journal import Journal; Journal(Path({str(path)!r}))"
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path.cwd())
+    assert other.returncode != 0 and "JournalUnavailableError" in other.stderr
+
+
+def test_it_is_synchronous_and_says_so_when_it_cannot_be(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(path)
+    database = journal._file._database  # the connection: what is asked is how it runs
+    modes = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+    assert modes == {"journal_mode": "wal", "synchronous": 2}
+    journal.close()
+    monkeypatch.setattr("service.journal_file._PRAGMAS", {"journal_mode": "wal", "synchronous": 7})
+    with pytest.raises(JournalUnavailableError):
+        Journal(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100, None])
+def test_files_that_are_no_journal(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    if content == b"":
+        Journal(path).close()
+    else:
+        with pytest.raises(JournalUnavailableError):
+            Journal(path)
+
+
+def test_a_newer_versions_journal_is_left_alone(path: Path) -> None:
+    Journal(path).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(JournalUnavailableError) as caught:
+        Journal(path)
+    assert "newer" in caught.value.detail_en
+
+
+def test_a_full_disk_takes_no_step(journal: Journal) -> None:
+    entry = bring(journal.take("local", "k", "x"), S.ARMED)
+    database = journal._file._database  # SQLite's own limit stands for the disk's
+    pages = database.execute("PRAGMA page_count").fetchone()[0]
+    database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(JournalUnavailableError):
+        entry.move(S.SENT, reason="x" * 100_000)
+    database.execute("PRAGMA max_page_count = 100000")
+    assert entry.state is S.ARMED
+    entry.move(S.SENT)
+
+
+def test_many_threads_take_one_key(journal: Journal) -> None:
+    taken, refused = [], []
+
+    def take() -> None:
+        try:
+            taken.append(journal.take("local", "k", "x"))
+        except DebitInFlightError:
+            refused.append(1)
+
+    threads = [threading.Thread(target=take) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(taken), len(refused)) == (1, 49)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,14 +40,16 @@ class JournalPlace:
         """Args: ``path`` None: no debits here."""
         self._path = path
         self._journal: Journal | None = None
+        self._opening = threading.Lock()
 
     def open(self) -> Journal:
         """Raises: JournalUnavailableError, ConfigurationError: it cannot be used; whoever comes next tries again."""
-        if self._journal is None:
-            if self._path is None:
-                raise JournalUnavailableError("本机未设置消费日志", "no journal of debits is set up here")
-            self._journal = Journal(self._path)
-        return self._journal
+        if self._path is None:
+            raise JournalUnavailableError("本机未设置消费日志", "no journal of debits is set up here")
+        with self._opening:
+            if self._journal is None:
+                self._journal = Journal(self._path)
+            return self._journal
 
     @property
     def exists(self) -> bool:

@@ -56,7 +56,7 @@ class JournalFile:
         try:
             self._database = _opened(path)
         except (sqlite3.Error, OSError) as error:
-            raise JournalUnavailableError(f"消费日志 {path}：{error}", f"journal of debits {path}: {error}") from error
+            raise _unavailable(path, error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -82,13 +82,17 @@ class JournalFile:
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:
-                raise JournalUnavailableError(
-                    f"消费日志 {self._path}：{error}", f"journal of debits {self._path}: {error}"
-                ) from error
+                raise _unavailable(self._path, error) from error
 
     def close(self) -> None:
         with self.lock:
             self._database.close()
+
+
+def _unavailable(path: Path, error: sqlite3.Error | OSError) -> JournalUnavailableError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+        return JournalUnavailableError(f"另一个程序正在使用消费日志 {path}", f"another program has the journal {path}")
+    return JournalUnavailableError(f"消费日志 {path}：{error}", f"journal of debits {path}: {error}")
 
 
 def _opened(path: Path) -> sqlite3.Connection:

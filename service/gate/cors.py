@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 METHODS = "GET, HEAD, POST, PUT, DELETE"
-REQUEST_HEADERS = "authorization, content-type, last-event-id, cardio-card-session, cardio-lease"
+REQUEST_HEADERS = "authorization, content-type, last-event-id, cardio-card-session, cardio-lease, idempotency-key"
 ANSWER_HEADERS = "cardio-card-session, cardio-warnings, retry-after, x-request-id"
 _MAX_AGE = "600"
 Headers = list[tuple[bytes, bytes]]

@@ -14,6 +14,8 @@ from schemathesis.specs.openapi import checks
 
 from scripts.make_docs import REFERENCE
 from service.scopes import Scope
+from service.security import BridgeSecurity
+from tests.unit.debits import Ready, soft_sam
 from tests.unit.service.bridge import TOKEN, Bridge
 
 _CALLS = 40
@@ -31,8 +33,10 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def bridge() -> Iterator[Bridge]:
-    made = Bridge("whole", "third-closed", scopes=frozenset(Scope))
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    folder = tmp_path_factory.mktemp("debits")
+    security = BridgeSecurity(sam=Ready(soft_sam(folder)))
+    made = Bridge("whole", "third-closed", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite")
     yield made
     made.stop()
 

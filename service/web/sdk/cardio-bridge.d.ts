@@ -338,6 +338,38 @@ export interface DriverResult {
   return: number;
   pOutInfo: string;
   fields: Record<string, string> | null;
+  /** Of debits: how this one stands. `return` is -202 where its outcome is not known: ask again by the same key. */
+  debit: Debit | null;
+}
+
+export interface Debit {
+  id: string;
+  state:
+    | "new" | "prepared" | "initialised" | "armed" | "sent" | "committed" | "delivered" | "settled"
+    | "aborted" | "unknown" | "manual";
+  /** done: money was taken, once; none: nothing was; unknown: nobody can tell yet. */
+  outcome: "done" | "none" | "unknown";
+  origin: string;
+  idempotency_key: string;
+  created: string;
+  changed: string;
+  reason: string;
+  /** In fen. */
+  self_paid_amount: number | null;
+  pooled_fund_amount: number | null;
+  time: string | null;
+  result: {
+    transaction_number: number;
+    terminal_number: string;
+    terminal_transaction_number: string;
+    time: string;
+    personal_account_amount: number;
+    self_paid_amount: number;
+    pooled_fund_amount: number;
+    tac: string | null;
+    mac2: string | null;
+    known_by: "mac2" | "card" | "proof" | "detail" | "counter" | "person";
+  } | null;
 }
 
 export interface SamState {
@@ -485,7 +517,11 @@ export class CardioBridge {
   file(reader: ReaderName | undefined, file: string, options?: CardOptions): Promise<FileContent>;
   photo(reader?: ReaderName, options?: CardOptions): Promise<Blob>;
   verify(reader?: ReaderName, options?: CardOptions & { pin?: string; accept_last_try?: boolean }): Promise<Verdict>;
-  driver(name: string, parameters?: Record<string, unknown>, options?: CardOptions): Promise<DriverResult>;
+  driver(
+    name: string,
+    parameters?: Record<string, unknown>,
+    options?: CardOptions & { idempotencyKey?: string },
+  ): Promise<DriverResult>;
 
   lease(reader?: ReaderName, options?: LeaseOptions): Promise<Lease>;
   renew(reader: string | { name: string }, lease: Lease | string, options?: Options): Promise<LeaseGiven>;

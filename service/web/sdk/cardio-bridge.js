@@ -268,7 +268,7 @@ export class CardioBridge {
     if (!this.paired) throw new CardioError(this.revoked ? "revoked" : "not-paired");
   }
 
-  async #send(path, { method = "GET", body, headers = {}, session, lease, signal, timeout, take = json, fresh = false }) {
+  async #send(path, { method = "GET", body, headers = {}, session, lease, idempotencyKey, signal, timeout, take = json, fresh = false }) {
     if (this.#closed.signal.aborted) throw new CardioError("aborted");
     if (fresh || !this.#proven || (!this.#live && Date.now() - this.#proven > TRUST_MS)) await this.prove({ signal });
     const token = this.#token;
@@ -277,6 +277,7 @@ export class CardioBridge {
     if (body !== undefined) own["Content-Type"] = "application/json";
     if (session) own["Cardio-Card-Session"] = session;
     if (lease) own["Cardio-Lease"] = lease.id ?? lease;
+    if (idempotencyKey) own["Idempotency-Key"] = idempotencyKey;
     try {
       return await exchange(this.address + path, { method, headers: own, body: body && JSON.stringify(body) }, { signal, timeout, take: async (response, begun) => {
         if (response.status === 401) throw this.#lose(token);
@@ -361,7 +362,10 @@ export class CardioBridge {
     return this.#card(reader, "/verification", { method: "POST", body: { pin, accept_last_try }, timeout: WHOLE_CARD_MS, ...options });
   }
 
-  /** A function of the national driver. Its return code is a number here, whatever a page may compare it with. */
+  /**
+   * A function of the national driver. Its return code is a number here, whatever a page may compare it with.
+   * A debit needs `idempotencyKey`: keep it, and ask again by it when the answer is lost or `return` is -202 (unknown).
+   */
   async driver(name, parameters = {}, options = {}) {
     const answer = await this.request(`/v1/driver/${part(name)}`, { method: "POST", body: parameters, timeout: WHOLE_CARD_MS, ...options });
     return { ...answer, return: Number(answer.return) };

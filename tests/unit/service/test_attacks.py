@@ -29,7 +29,7 @@ def bridge() -> Iterator[Bridge]:
 
 NAMES = {
     "{reader}": "Simulated%20Reader%2000", "{application}": "SSSE", "{file}": "EF06", "{function}": "iReadCardBas",
-    "{request_id}": "0" * 16, "{grant_id}": "0" * 12,
+    "{debit}": "0" * 16, "{request_id}": "0" * 16, "{grant_id}": "0" * 12,
 }  # fmt: skip
 
 

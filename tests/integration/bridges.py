@@ -207,12 +207,19 @@ def client_for(address: str, token: str | None) -> httpx.Client:
 
 
 def start(
-    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, port: int = 0
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    port: int = 0,
+    program: Sequence[str] = (str(CARDIO),),
 ) -> tuple[subprocess.Popen[str], Path]:
-    """Starts `cardio serve` with settings, token and cache in a folder; gives its process and where its log goes."""
+    """Starts `cardio serve` with settings, token and cache in a folder; gives its process and where its log goes.
+
+    Args: ``program`` stands in for the command, with a bridge that does not live as others do.
+    """
     log = folder / "stderr"
     homes = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "CACHE")}
-    command = [str(CARDIO), "serve", "--port", str(port), "--json", *arguments]
+    command = [*program, "serve", "--port", str(port), "--json", *arguments]
     surroundings = os.environ | homes | _UNLIMITED | dict(environment or {})
     with log.open("w") as stream:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True, env=surroundings)
@@ -220,9 +227,14 @@ def start(
 
 
 @contextmanager
-def served(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[BridgeProcess]:
+def served(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = (str(CARDIO),),
+) -> Iterator[BridgeProcess]:
     """`cardio serve` on a free port, until the end of the block."""
-    process, log = start(folder, *arguments, environment=environment)
+    process, log = start(folder, *arguments, environment=environment, program=program)
     try:
         assert process.stdout is not None
         text = "".join(iter(process.stdout.readline, "}\n")) + "}"

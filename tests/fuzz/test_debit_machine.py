@@ -1,0 +1,86 @@
+"""A state machine over debits, pulls, swaps, kills and retries: as `test_debit_histories`, and it shrinks."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from cardio.account import Amounts
+from cardio.settlement import DebitOrder
+from tests.fuzz.test_debit_histories import STATES, Fate, World, cards_of_people
+from tests.unit.debits import Ready, soft_sam
+
+_FATES = st.one_of(
+    st.just(Fate()),
+    st.builds(Fate, kill_at=st.sampled_from(STATES), kill_before=st.booleans()),
+    st.builds(Fate, pull=st.booleans()),
+    st.builds(Fate, kill_at_debit=st.booleans()),
+)
+_YUAN = st.builds(Amounts, st.just(0), st.integers(0, 10_000), st.integers(1, 10_000))
+
+
+class Debits(RuleBasedStateMachine):
+    """One till; every rule is something that happens at it."""
+
+    keys = Bundle("keys")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        sam = Ready(soft_sam(self.folder))
+        place = self.folder / "till"
+        place.mkdir()
+        self.world = World(place, random.Random(0), datetime(2015, 1, 1), sam, cards_of_people())
+
+    @rule(target=keys, amounts=_YUAN, fate=_FATES)
+    def debit(self, amounts: Amounts, fate: Fate) -> str:
+        key = f"k{len(self.world.orders)}"
+        self.world.orders[key] = (self.world.cards.index(self.world.card), DebitOrder(amounts, self.world.now()))
+        self.world.call(key, fate)
+        return key
+
+    @rule(key=keys, fate=_FATES)
+    def retry(self, key: str, fate: Fate) -> None:
+        self.world.call(key, fate)
+
+    @rule(target=keys, key=consumes(keys))
+    def forget(self, key: str) -> object:
+        """The caller has lost the key; it never asks by it again."""
+        return multiple()
+
+    @rule(number=st.integers(0, 2))
+    def swap(self, number: int) -> None:
+        self.world.card = self.world.cards[number]
+
+    @rule()
+    def elsewhere(self) -> None:
+        self.world.debit_elsewhere()
+
+    @rule()
+    def restart(self) -> None:
+        self.world.start_again()
+
+    @invariant()
+    def no_card_is_told_twice(self) -> None:
+        assert all(times <= 1 for key, times in self.world.told.items() if key != "elsewhere")
+
+    def teardown(self) -> None:
+        try:
+            self.world.end()
+            self.world.check()
+        finally:
+            self.world.close()
+            shutil.rmtree(self.folder)
+
+
+TestDebits = Debits.TestCase
+TestDebits.settings = settings(
+    max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
 from cardio.errors import CardioError, NoReaderError, ReaderError
 from cardio.folders import config_folder
 from cardio.model import CardReading, ReaderInfo, ReaderStatus
@@ -138,9 +139,21 @@ class BridgeClient:
         answer = self.get(f"/v1/readers/{quote(name, safe='')}/card", supplement=str(supplement).lower())
         return CardReading.model_validate_json(json.dumps(answer))
 
-    def driver(self, function: str, **arguments: Any) -> str:
-        """A function of the national interface; gives its output. Raises: BridgeError, with its `driver_code`."""
-        return str(self.post(f"/v1/driver/{quote(function, safe='')}", arguments)["pOutInfo"])
+    def driver(self, function: str, *, idempotency_key: str | None = None, **arguments: Any) -> str:
+        """A function of the national interface; gives its output.
+
+        Args: ``idempotency_key`` names a debit: asked again by the same key it is told, and never done twice.
+
+        Raises:
+            BridgeError: with its `driver_code`.
+            DebitUnknownError: a debit was sent and its outcome is not known: ask again by the same key.
+        """
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        place = f"/v1/driver/{quote(function, safe='')}"
+        answer = self._ask("POST", place, json=arguments, headers=headers)
+        if answer["return"] == OUTCOME_UNKNOWN:
+            raise DebitUnknownError()
+        return str(answer["pOutInfo"])
 
     def choose(self, wanted: str | None) -> str:
         """The full name of the reader that is meant. Raises: NoReaderError, ReaderNotFoundError."""

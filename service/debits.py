@@ -30,6 +30,7 @@ from service.security import BridgeSecurity
 
 _LONGEST_KEY = 200
 _MOST_BETWEEN = 64
+_UNKNOWN = (DebitState.SENT, DebitState.UNKNOWN, DebitState.MANUAL)
 Result = TypeVar("Result")
 
 
@@ -50,6 +51,10 @@ class JournalPlace:
             if self._journal is None:
                 self._journal = Journal(self._path)
             return self._journal
+
+    @property
+    def opened(self) -> Journal | None:
+        return self._journal
 
     @property
     def exists(self) -> bool:
@@ -81,6 +86,15 @@ class DebitCalls:
     async def journal(self) -> Journal:
         """Raises: JournalUnavailableError, ConfigurationError."""
         return await asyncio.to_thread(self._place.open)
+
+    async def figures(self) -> dict[str, int]:
+        """How many debits nobody knows the outcome of, and how many are not booked yet; none without a journal."""
+        journal = self._place.opened
+        counts = {} if journal is None else await asyncio.to_thread(journal.counts)
+        return {
+            "debits_unknown": sum(counts.get(state, 0) for state in _UNKNOWN),
+            "debits_unsettled": sum(counts.get(state, 0) for state in (DebitState.COMMITTED, DebitState.DELIVERED)),
+        }
 
     async def shown(self, debit_id: str | None) -> DebitShown | None:
         """How a debit stands."""

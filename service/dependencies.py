@@ -60,6 +60,17 @@ def needs(scope: Scope) -> Any:
     return Depends(check)
 
 
+def needs_one_of(*scopes: Scope) -> Any:
+    """As `needs`, where any of several will do; what is missing is the first."""
+
+    async def check(request: Request) -> None:
+        caller = await _caller(request)
+        if not caller.scopes.intersection(scopes):
+            caller.require(scopes[0])
+
+    return Depends(check)
+
+
 DesksOf = Annotated[Desks, Depends(_desks)]
 SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
 AccessOf = Annotated[Access, Depends(_access)]

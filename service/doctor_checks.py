@@ -11,6 +11,7 @@ from typing import Any
 from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
 from cardio.cli.finding import Finding
 from cardio.errors import CardioError
+from service.scopes import Scope
 from service.settings import BridgeSettings, settings_files
 
 POLICY_FOLDERS = (
@@ -30,22 +31,43 @@ def bridge_findings() -> Iterator[Finding]:
         return
     files = ", ".join(str(path) for path in settings_files())
     yield Finding("settings", "ok", files or "没有设置文件，均为默认", files or "no settings file: all defaults")
-    yield _service(settings)
+    yield from _service(settings)
     yield from _dialects(settings)
     yield from browser_findings(settings, POLICY_FOLDERS)
 
 
-def _service(settings: BridgeSettings) -> Finding:
+def _service(settings: BridgeSettings) -> Iterator[Finding]:
     place = f"http://127.0.0.1:{settings.port}"
     try:
         with BridgeClient.connect(place) as bridge:
             status = bridge.get("/v1/status")
+            # Where nobody is debited nobody needs a journal, and to ask would make one.
+            debits = bridge.get("/v1/debits")["debits"] if Scope.SETTLE in settings.scopes else None
     except BridgeNotRunningError as error:
-        return _not_running(settings.port, error)
+        yield _not_running(settings.port, error)
+        return
     except CardioError as error:
-        return Finding.of_error("service", error)
-    return Finding(
+        yield Finding.of_error("service", error)
+        return
+    yield Finding(
         "service", "ok", f"{place} 正在运行，版本 {status['version']}", f"{place} runs, version {status['version']}"
+    )
+    if debits is not None:
+        yield _debits(debits)
+
+
+def _debits(listed: list[dict[str, Any]]) -> Finding:
+    unknown = [one for one in listed if one["outcome"] == "unknown"]
+    if unknown:
+        return Finding(
+            "debits", "bad", f"{len(unknown)} 笔消费结果未知", f"debits whose outcome nobody knows: {len(unknown)}",
+            "请持卡人放回该卡重试；卡片不再出现时，核对后用 cardio debits resolve 认定。",
+            "Have the card put back and ask again; when it does not come back, compare and use cardio debits resolve.",
+            exit_status=1,
+        )  # fmt: skip
+    done = sum(one["outcome"] == "done" for one in listed)
+    return Finding(
+        "debits", "ok", f"没有结果未知的消费；待入账 {done} 笔", f"no debit is unknown; to be booked: {done}"
     )
 
 

@@ -262,6 +262,12 @@ class Journal:
             ).fetchall()
         return [_shown(row) for row in rows]
 
+    def counts(self) -> dict[DebitState, int]:
+        """How many debits are in each state."""
+        with self._file.transaction() as database:
+            rows = database.execute("SELECT state, count(*) AS n FROM debit GROUP BY state").fetchall()
+        return {DebitState(row["state"]): row["n"] for row in rows}
+
     def outbox(self) -> list[str]:
         """The debits that were done and not booked yet."""
         with self._file.transaction() as database:

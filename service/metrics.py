@@ -35,6 +35,8 @@ class Metrics:
                 ("pcsc_up", "PC/SC runs"),
                 ("streams", "Open streams and sockets"),
                 ("subscribers_dropped", "Subscribers dropped for being slow"),
+                ("debits_unknown", "Debits whose outcome nobody knows"),
+                ("debits_unsettled", "Debits that were done and are not booked yet"),
             )
         }
 

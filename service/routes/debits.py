@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from cardio.model import Problem
 from cardio.settlement import DebitState
 from service.debit_answers import DebitList, DebitShown
-from service.dependencies import CallerOf, DebitsOf, needs
+from service.dependencies import CallerOf, DebitsOf, needs, needs_one_of
 from service.errors import JournalStepError, NoSuchDebitError
 from service.journal import Journal
 from service.scopes import Caller, Scope
 
 router = APIRouter(prefix="/v1/debits", tags=["debits"])
-_SETTLE = needs(Scope.SETTLE)
+_SEES = needs_one_of(Scope.SETTLE, Scope.MANAGE)
 DebitId = Annotated[str, Path(max_length=64)]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "there is no such debit of this caller's"},
@@ -35,7 +35,7 @@ class Resolution(BaseModel):
     outcome: Literal["done", "none"]
 
 
-@router.get("", dependencies=[_SETTLE], responses=_NO_JOURNAL)
+@router.get("", dependencies=[_SEES], responses=_NO_JOURNAL)
 async def list_debits(
     caller: CallerOf,
     debits: DebitsOf,
@@ -49,13 +49,13 @@ async def list_debits(
     return DebitList(debits=tuple(await asyncio.to_thread(journal.listed, owner, all_states=all_states)))
 
 
-@router.get("/{debit}", dependencies=[_SETTLE], responses=_NO_JOURNAL | {404: _PROBLEMS[404]})
+@router.get("/{debit}", dependencies=[_SEES], responses=_NO_JOURNAL | {404: _PROBLEMS[404]})
 async def show_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitShown:
     """One debit: how far it is, whether money was taken, and its result."""
     return await asyncio.to_thread(_own, await debits.journal(), debit, caller)
 
 
-@router.post("/{debit}/settled", dependencies=[_SETTLE], responses=_PROBLEMS)
+@router.post("/{debit}/settled", dependencies=[_SEES], responses=_PROBLEMS)
 async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitShown:
     """The caller has booked it: it leaves the outbox. A second time does nothing."""
     journal = await debits.journal()
@@ -68,7 +68,7 @@ async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> De
     return await asyncio.to_thread(settle)
 
 
-@router.post("/{debit}/resolution", dependencies=[_SETTLE, needs(Scope.MANAGE)], responses=_PROBLEMS)
+@router.post("/{debit}/resolution", dependencies=[needs(Scope.MANAGE)], responses=_PROBLEMS)
 async def resolve_debit(debit: DebitId, asked: Resolution, caller: CallerOf, debits: DebitsOf) -> DebitShown:
     """A person says what became of a debit that card and journal disagree on, or whose card never came back."""
     journal = await debits.journal()

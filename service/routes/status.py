@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from cardio.model import Answer, ReaderStatus
-from service.dependencies import AccessOf, DesksOf, HubOf, needs
+from service.dependencies import AccessOf, DebitsOf, DesksOf, HubOf, needs
 from service.metrics import Metrics
 from service.sam_watch import SamState, SamWatch
 from service.scopes import Scope
@@ -59,7 +59,7 @@ async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf)
     response_class=Response,
     responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
 )
-async def metrics(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf) -> Response:
+async def metrics(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, debits: DebitsOf) -> Response:
     """Figures for Prometheus; nothing of anybody is in them."""
     figures: Metrics = request.app.state.metrics
     infos = [desk.info for desk in desks.all()]
@@ -69,5 +69,6 @@ async def metrics(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf
         pcsc_up=0 if desks.service_down else 1,
         streams=access.live.all_streams,
         subscribers_dropped=hub.dropped,
+        **await debits.figures(),
     )
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

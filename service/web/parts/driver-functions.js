@@ -4,6 +4,14 @@ const CARD = "|||||";
 const CONTACT_FIRST = { iType: 3 };
 const KEY = { pKey: "" };
 
+/** A debit of now, by a key of its own. */
+const debit = () => {
+  const now = new Date();
+  const time = [now.getFullYear(), now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes(), now.getSeconds()];
+  const digits = time.map((part) => String(part).padStart(2, "0")).join("");
+  return { iType: 3, pCardInfo: CARD, pPayInfo: `0.10|0.20|${digits}|`, pin: "", idempotencyKey: crypto.randomUUID() };
+};
+
 export const FUNCTIONS = [
   ["iReadCardBas", CONTACT_FIRST],
   ["iReadCardBas_HSM_Step1", CONTACT_FIRST],
@@ -25,5 +33,13 @@ export const FUNCTIONS = [
   ["iWriteCard", { iType: 3, pCardInfo: CARD, pFileAddr: "DF01EF06|", pWriteData: "" }],
   ["iWriteCard_HSM_Step1", { iType: 3, pCardInfo: CARD, pFileAddr: "DF01EF06|" }],
   ["iWriteCard_HSM_Step2", { pKey: "", pWriteData: "" }],
-  ["iDoDebit", { iType: 3, pCardInfo: CARD, pPayInfo: "" }],
+  ["iDoDebit", debit],
+  ["iDoDebit_HSM_Step1", debit],
+  ["iDoDebit_HSM_Step2", KEY],
 ];
+
+/** What a function is tried with at first. */
+export const argumentsOf = (name) => {
+  const [, given] = FUNCTIONS.find(([one]) => one === name);
+  return typeof given === "function" ? given() : given;
+};

@@ -1,7 +1,7 @@
 // The functions of the national driver, to try: which, with what, and what its return code means.
 
 import { problemOf } from "./connection.js";
-import { FUNCTIONS } from "./driver-functions.js";
+import { FUNCTIONS, argumentsOf } from "./driver-functions.js";
 import { html, useEffect, useState } from "./html.js";
 import { pick, say } from "./language.js";
 import { Problem } from "./problem.js";
@@ -37,7 +37,7 @@ export function DriverTab({ bridge, info }) {
   useEffect(() => {
     bridge.request("/v1/driver/codes").then(({ codes }) => change({ codes }), (error) => change({ problem: problemOf(error) }));
   }, [bridge]);
-  const choose = (name) => change({ name, text: written(FUNCTIONS.find(([one]) => one === name)[1]), result: null, problem: null });
+  const choose = (name) => change({ name, text: written(argumentsOf(name)), result: null, problem: null });
   const run = async (event) => {
     event.preventDefault();
     let parameters;
@@ -49,7 +49,9 @@ export function DriverTab({ bridge, info }) {
     }
     change({ busy: true, result: null, problem: null });
     try {
-      change({ result: await bridge.driver(state.name, { reader: info?.name ?? null, ...parameters }), busy: false });
+      const { idempotencyKey, ...given } = parameters ?? {};
+      const result = await bridge.driver(state.name, { reader: info?.name ?? null, ...given }, { idempotencyKey });
+      change({ result, busy: false });
     } catch (error) {
       change({ problem: problemOf(error), busy: false });
     }

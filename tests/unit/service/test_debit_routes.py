@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,13 @@ import pytest
 
 from service.gate.access import DialectRule
 from service.scopes import Scope
-from service.security import BridgeSecurity
-from simulators.card import SoftwareCard
-from simulators.faults import FaultyCard
 from simulators.hsm_steps import debit_step_1_to_2
 from simulators.personas import find_persona
-from simulators.reader import AnyCard, SoftwareReader
-from tests.unit.card_helpers import known_random
-from tests.unit.debits import DEBIT, Ready, soft_sam
-from tests.unit.service.bridge import FIRST, SECOND, Bridge
+from simulators.reader import AnyCard
+from tests.unit.debits import DEBIT
+from tests.unit.service.bridge import FIRST, SECOND
+from tests.unit.service.debit_desk import CARD, CITY, DONE, HISTORICAL, LATER, PAGE, PAY, Desk, pulled, refused
 
-CARD = "370200D15600000500000013FFFFFFFF|A00000011|"
-PAY, LATER = "0.1|0.20|20151118185001|", "0.1|0.20|20151118185002|"
-HISTORICAL, CITY = "0081544C94868437020000 0013".replace(" ", ""), "370200"
-DONE = "12|000000009999|20151118185001|0.00|0.10|0.20|0000000C|AC0B188C|"
-PAGE = "https://his.example"
 NO_ORDERS = (
     "", "0.1|0.2|", "0.1|0.2|2015|", "0|0|20151118185001|", "-1|2|20151118185001|", "0.101|0|20151118185001|",
     "1e3|0|20151118185001|", "42949672.96|0|20151118185001|", "0.1|0.2|20151318185001|", "１|0|20151118185001|",
@@ -36,87 +28,11 @@ NO_ORDERS = (
 )  # fmt: skip
 
 
-class Desk:
-    """A bridge with the card with everything in its second reader."""
-
-    def __init__(self, folder: Path, **more: Any) -> None:
-        self.folder = folder
-        security = BridgeSecurity(sam=Ready(soft_sam(folder)))
-        self.bridge = Bridge(
-            "adult", "whole", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite", **more
-        )
-        self.card: SoftwareCard = find_persona("whole").card(random=known_random)
-        self.debits = 0
-        self.put(self.card)
-
-    @property
-    def reader(self) -> SoftwareReader:
-        found = self.bridge.readers.reader(SECOND)
-        assert found is not None
-        return found
-
-    def put(self, card: AnyCard, fault: Callable[[AnyCard, bytes], bytes] | None = None) -> None:
-        """Puts a card in; waits until the bridge has seen it."""
-
-        def count(card: AnyCard, command: bytes) -> bytes:
-            self.debits += command[:2] == DEBIT
-            return card.transmit(command) if fault is None else fault(card, command)
-
-        before = self.session()
-        self.reader.insert(FaultyCard(card, count))
-        while self.session() in (before, None):
-            time.sleep(0.005)
-
-    def session(self) -> str | None:
-        readers = self.bridge.client.get("/v1/readers").json()["readers"]
-        found: str | None = next(one["card_session"] for one in readers if one["name"] == SECOND)
-        return found
-
-    def call(
-        self, function: str = "iDoDebit", key: str | None = "k", client: httpx.Client | None = None, **given: Any
-    ) -> httpx.Response:
-        headers = {} if key is None else {"Idempotency-Key": key}
-        asked = {"reader": SECOND, "pCardInfo": CARD, "pPayInfo": PAY, "pin": "123456"} | given
-        if function.endswith("Step2"):
-            asked = {"reader": SECOND} | given
-        return (client or self.bridge.client).post(f"/v1/driver/{function}", json=asked, headers=headers)
-
-    def debit_of(self, answer: httpx.Response) -> tuple[int, int, str, str]:
-        body = answer.json()
-        return answer.status_code, body["return"], body["debit"]["state"], body["debit"]["outcome"]
-
-    @property
-    def totals(self) -> tuple[int, int, int]:
-        purse = self.card.purse
-        assert purse is not None
-        return purse.offline_number, purse.self_paid_total, purse.pooled_fund_total
-
-
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
     yield made
     made.bridge.stop()
-
-
-def refused(answer: httpx.Response) -> tuple[int, str]:
-    body = answer.json()
-    assert body["remedy"] and body["remedy_en"] and body["title"]
-    return answer.status_code, body["code"]
-
-
-def pulled(reader: SoftwareReader, *, done: bool) -> Callable[[AnyCard, bytes], bytes]:
-    """The card leaves the reader around the debit: after it has done it, or before it has heard of it."""
-
-    def fault(card: AnyCard, command: bytes) -> bytes:
-        if command[:2] == DEBIT:
-            if done:
-                card.transmit(command)
-            reader.remove()
-            return b""
-        return card.transmit(command)
-
-    return fault
 
 
 def test_one_key_is_one_debit_however_often_it_is_asked(desk: Desk) -> None:

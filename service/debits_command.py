@@ -1,0 +1,103 @@
+"""``cardio debits``: what the journal has, booking a debit, clearing up one that nobody knows; on the console."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from cardio.cli.command import DONE, Command
+from cardio.cli.output import Output
+
+if TYPE_CHECKING:
+    from cardio.bridge import BridgeClient
+
+_OUTCOMES = {"done": "已扣款 taken", "none": "未扣款 nothing taken", "unknown": "未知 UNKNOWN"}
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=("list", "show", "settled", "resolve"),
+        help="列出、查看；记为已入账；人工认定 / list, show; say that it is booked; decide what became of it",
+    )
+    parser.add_argument("which", nargs="?", metavar="DEBIT", help="编号 / its id")
+    parser.add_argument("--all", action="store_true", help="包括已入账和未成功的 / those that are over too")
+    parser.add_argument(
+        "--outcome",
+        choices=("done", "none"),
+        help="核对卡内记录后：已扣款或未扣款 / after comparing with the card: taken or not",
+    )
+    parser.add_argument("--address", metavar="URL", help="服务地址 / the bridge; default http://127.0.0.1:12340")
+
+
+def _run(options: Namespace, output: Output) -> int:
+    from cardio.bridge import BridgeClient
+    from cardio.errors import UsageError
+
+    if options.action != "list" and not options.which:
+        raise UsageError(f"cardio debits {options.action} 缺少编号", f"cardio debits {options.action}: which one?")
+    if options.action == "resolve" and options.outcome is None:
+        raise UsageError("请用 --outcome done 或 none 说明结果", "--outcome done or none says what became of it")
+    with BridgeClient.connect(options.address) as bridge:
+        if options.action == "list":
+            _list(bridge, options, output)
+        else:
+            _one(bridge, options, output)
+    return DONE
+
+
+def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
+    listed = bridge.get("/v1/debits", **({"all": "true"} if options.all else {}))
+    if output.as_json:
+        output.document(listed)
+        return
+    if not listed["debits"]:
+        output.text("没有待处理的消费 / no debit waits for anything")
+        return
+    rows = [("编号 debit", "时间 time", "自付 self-paid", "统筹 pooled", "结果 outcome", "状态 state", "来源 origin")]
+    rows += [
+        (one["id"], one["time"] or "-", _yuan(one["self_paid_amount"]), _yuan(one["pooled_fund_amount"]),
+         _OUTCOMES[one["outcome"]], one["state"], one["origin"])
+        for one in listed["debits"]
+    ]  # fmt: skip
+    output.table(rows)
+
+
+def _one(bridge: BridgeClient, options: Namespace, output: Output) -> None:
+    place = f"/v1/debits/{options.which}"
+    match options.action:
+        case "settled":
+            shown = bridge.post(f"{place}/settled", {})
+        case "resolve":
+            shown = bridge.post(f"{place}/resolution", {"outcome": options.outcome})
+        case _:
+            shown = bridge.get(place)
+    if output.as_json:
+        output.document(shown)
+        return
+    told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _OUTCOMES[shown["outcome"]]}
+    told |= {"状态 state": shown["state"], "来源 origin": shown["origin"], "时间 time": shown["time"] or "-"}
+    told |= {"自付 self-paid": _yuan(shown["self_paid_amount"]), "统筹 pooled": _yuan(shown["pooled_fund_amount"])}
+    if (result := shown["result"]) is not None:
+        told |= {"交易序号 number": result["transaction_number"], "终端机编号 terminal": result["terminal_number"]}
+        told |= {"终端交易序号": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
+    output.table([(name, str(value)) for name, value in told.items()])
+
+
+def _yuan(fen: int | None) -> str:
+    return "-" if fen is None else f"{fen // 100}.{fen % 100:02}"
+
+
+debits_command = Command(
+    name="debits",
+    help="消费日志：查看、入账、人工认定 / the journal of debits: see, book, clear up",
+    examples=(
+        "  cardio debits\n"
+        "  cardio debits show 5f3a90c1d2e4b6a7\n"
+        "  cardio debits resolve 5f3a90c1d2e4b6a7 --outcome none    核对卡内记录之后 / after comparing with the card"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

@@ -1,0 +1,102 @@
+"""A bridge with a card that is debited, for the tests of debits: keys, a journal, a card that may be pulled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.scopes import Scope
+from service.security import BridgeSecurity
+from simulators.card import SoftwareCard
+from simulators.faults import FaultyCard
+from simulators.personas import find_persona
+from simulators.reader import AnyCard, SoftwareReader
+from tests.unit.card_helpers import known_random
+from tests.unit.debits import DEBIT, Ready, soft_sam
+from tests.unit.service.bridge import SECOND, Bridge
+
+CARD = "370200D15600000500000013FFFFFFFF|A00000011|"
+PAY, LATER = "0.1|0.20|20151118185001|", "0.1|0.20|20151118185002|"
+HISTORICAL, CITY = "0081544C94868437020000 0013".replace(" ", ""), "370200"
+DONE = "12|000000009999|20151118185001|0.00|0.10|0.20|0000000C|AC0B188C|"
+PAGE = "https://his.example"
+
+
+class Desk:
+    """A bridge with the card with everything in its second reader."""
+
+    def __init__(self, folder: Path, **more: Any) -> None:
+        self.folder = folder
+        security = BridgeSecurity(sam=Ready(soft_sam(folder)))
+        self.bridge = Bridge(
+            "adult", "whole", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite", **more
+        )
+        self.card: SoftwareCard = find_persona("whole").card(random=known_random)
+        self.debits = 0
+        self.put(self.card)
+
+    @property
+    def reader(self) -> SoftwareReader:
+        found = self.bridge.readers.reader(SECOND)
+        assert found is not None
+        return found
+
+    def put(self, card: AnyCard, fault: Callable[[AnyCard, bytes], bytes] | None = None) -> None:
+        """Puts a card in; waits until the bridge has seen it."""
+
+        def count(card: AnyCard, command: bytes) -> bytes:
+            self.debits += command[:2] == DEBIT
+            return card.transmit(command) if fault is None else fault(card, command)
+
+        before = self.session()
+        self.reader.insert(FaultyCard(card, count))
+        while self.session() in (before, None):
+            time.sleep(0.005)
+
+    def session(self) -> str | None:
+        readers = self.bridge.client.get("/v1/readers").json()["readers"]
+        found: str | None = next(one["card_session"] for one in readers if one["name"] == SECOND)
+        return found
+
+    def call(
+        self, function: str = "iDoDebit", key: str | None = "k", client: httpx.Client | None = None, **given: Any
+    ) -> httpx.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        asked = {"reader": SECOND, "pCardInfo": CARD, "pPayInfo": PAY, "pin": "123456"} | given
+        if function.endswith("Step2"):
+            asked = {"reader": SECOND} | given
+        return (client or self.bridge.client).post(f"/v1/driver/{function}", json=asked, headers=headers)
+
+    def debit_of(self, answer: httpx.Response) -> tuple[int, int, str, str]:
+        body = answer.json()
+        return answer.status_code, body["return"], body["debit"]["state"], body["debit"]["outcome"]
+
+    @property
+    def totals(self) -> tuple[int, int, int]:
+        purse = self.card.purse
+        assert purse is not None
+        return purse.offline_number, purse.self_paid_total, purse.pooled_fund_total
+
+
+def refused(answer: httpx.Response) -> tuple[int, str]:
+    body = answer.json()
+    assert body["remedy"] and body["remedy_en"] and body["title"]
+    return answer.status_code, body["code"]
+
+
+def pulled(reader: SoftwareReader, *, done: bool) -> Callable[[AnyCard, bytes], bytes]:
+    """The card leaves the reader around the debit: after it has done it, or before it has heard of it."""
+
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        if command[:2] == DEBIT:
+            if done:
+                card.transmit(command)
+            reader.remove()
+            return b""
+        return card.transmit(command)
+
+    return fault

@@ -1,0 +1,100 @@
+"""What programs, the console, the figures and the doctor say of debits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cardio.bridge import BridgeClient, BridgeError, default_token_file
+from cardio.debit_errors import DebitUnknownError
+from service.doctor_checks import bridge_findings
+from tests.unit.service.bridge import SECOND, TOKEN
+from tests.unit.service.debit_desk import CARD, DONE, PAY, Desk, pulled
+
+CARDIO = Path(sys.executable).with_name("cardio")
+ASKED = {"reader": SECOND, "pCardInfo": CARD, "pPayInfo": PAY, "pin": "123456"}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    token = default_token_file()
+    token.parent.mkdir(parents=True)
+    token.touch(0o600)
+    token.write_text(TOKEN)
+    yield made
+    made.bridge.stop()
+
+
+def debits(desk: Desk, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [CARDIO, "debits", *arguments, "--address", desk.bridge.address],
+        capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False,
+    )  # fmt: skip
+
+
+def test_the_programs_client(desk: Desk) -> None:
+    desk.put(desk.card, pulled(desk.reader, done=True))
+    with BridgeClient.connect(desk.bridge.address, token=TOKEN) as client:
+        with pytest.raises(BridgeError) as without:
+            client.driver("iDoDebit", **ASKED)
+        assert without.value.code == "no-idempotency-key"
+        with pytest.raises(DebitUnknownError):
+            client.driver("iDoDebit", idempotency_key="k", **ASKED)
+        desk.put(desk.card)
+        assert client.driver("iDoDebit", idempotency_key="k", **ASKED) == DONE
+    assert desk.debits == 1
+
+
+def test_the_console(desk: Desk) -> None:
+    assert "没有待处理的消费" in debits(desk).stdout
+    desk.put(desk.card, pulled(desk.reader, done=True))
+    desk.call()
+    assert "未知 UNKNOWN" in debits(desk).stdout
+    desk.put(desk.card)
+    desk.call()
+    debit = json.loads(debits(desk, "--json").stdout)["debits"][0]["id"]
+    shown = debits(desk, "show", debit).stdout
+    assert "已扣款 taken" in shown and "AC0B188C" in shown and "0.20" in shown
+    refused = debits(desk, "resolve", debit, "--outcome", "none")
+    assert refused.returncode == 1 and "没有疑问" in refused.stderr
+    for arguments in (("resolve", debit), ("settled",), ("show",)):
+        assert debits(desk, *arguments).returncode == 2
+    assert json.loads(debits(desk, "settled", debit, "--json").stdout)["state"] == "settled"
+    assert "没有待处理的消费" in debits(desk).stdout and debit in debits(desk, "--all").stdout
+
+
+def test_a_person_decides_on_the_console(desk: Desk) -> None:
+    desk.put(desk.card, pulled(desk.reader, done=False))
+    debit = desk.call().json()["debit"]["id"]
+    decided = debits(desk, "resolve", debit, "--outcome", "none")
+    assert decided.returncode == 0 and "未扣款 nothing taken" in decided.stdout
+    assert desk.call().json()["code"] == "debit-not-done"
+
+
+def test_figures_and_doctor(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(desk.bridge.port))
+    monkeypatch.setenv("CARDIO_BRIDGE_SCOPES", "basic,settle")
+
+    def figures() -> list[str]:
+        text = desk.bridge.client.get("/metrics").text
+        return [text.partition(f"\ncardio_debits_{name} ")[2].partition("\n")[0] for name in ("unknown", "unsettled")]
+
+    def finding() -> str:
+        return next(one.state for one in bridge_findings() if one.check == "debits")
+
+    assert figures() == ["0.0", "0.0"] and finding() == "ok"
+    desk.put(desk.card, pulled(desk.reader, done=True))
+    desk.call()
+    assert figures() == ["1.0", "0.0"] and finding() == "bad"
+    desk.put(desk.card)
+    desk.call()
+    assert figures() == ["0.0", "1.0"] and finding() == "ok"
+    monkeypatch.setenv("CARDIO_BRIDGE_SCOPES", "basic")
+    assert not [one for one in bridge_findings() if one.check == "debits"]

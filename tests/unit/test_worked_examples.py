@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from cardio.account import Amounts
 from cardio.apdu.command import CommandApdu
+from cardio.apdu.commands import debit_for_purchase
 from cardio.filesystem.layout import Key
 from cardio.filesystem.layout_file import layout_of
+from cardio.security.algorithms import pad
 from cardio.security.factors import Factors
 from cardio.security.pin import Pin, reload_block
+from cardio.security.purchase import Purchase
 from cardio.security.sam import CardKey
 from cardio.security.soft import KeyFile, SoftSam
 from cardio.security.terminal import MacStart, Terminal, TerminalSettings
@@ -27,6 +31,7 @@ ROOTS = {
         "IRK": b"TEST1DIRK.......",
         "STK": b"TEST1DTK",
         "STKDF01": b"TEST1D01",
+        "DPK1": b"TEST1DDPK1......",
     },
     "SM4": {"RKSSSE": b"TEST1SRKSSSE....", "STK": b"TEST1SSTK......."},
 }
@@ -84,3 +89,16 @@ def test_a_record_is_written_with_either_initial_value(start: MacStart) -> None:
     terminal = Terminal(SAM, layout_of(3), "3DES", FACTORS, settings=TerminalSettings(mac_start=start))
     plain = CommandApdu(0x00, 0xDC, 0x02, 0x34, bytes.fromhex("2403430200"))
     assert is_printed(terminal.with_mac(plain, "STKDF01", CHALLENGE))
+
+
+def test_a_debit() -> None:
+    time, number = bytes.fromhex("20261125103000"), bytes.fromhex("00000107")
+    purchase = Purchase(
+        key=key("DPK1", "3DES"), challenge=bytes.fromhex("A1B2C3D4"), transaction_number=12,
+        amounts=bytes(Amounts(0, 10, 20)), transaction_type=0x32, terminal_number=bytes.fromhex("410100813475"),
+        time=time, algorithm_number=0,
+    )  # fmt: skip
+    mac1 = SAM.mac(purchase.key, purchase.factor(number), pad(purchase.text_of_mac1, 8))
+    assert bytes(debit_for_purchase(number, time, mac1))[:-1].hex().upper() in PAGE.replace(" ", "")  # without Le
+    answered = re.findall(r"The card answers `([0-9A-F]{8}) ([0-9A-F]{8})`", PAGE)
+    assert [SAM.check_purchase(purchase, number, bytes.fromhex(mac2)) for _, mac2 in answered] == [True]

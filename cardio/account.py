@@ -1,6 +1,7 @@
 """The card's money: what a debit (消费) is told, what the card answers, and where it notes what it has done.
 
-Bytes and models; in which order they are exchanged, and what is on disk before, is `cardio.settlement`'s affair.
+Bytes and models; in which order they are exchanged is `cardio.debiting`'s affair, what is on disk before that of
+`cardio.settlement`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from construct import Bytes, ConstructError, Int8ub, Int16ub, Int32ub, Struct
+from construct import Bytes, Int8ub, Int16ub, Int32ub, Struct
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.commands import debit_for_purchase, get_transaction_proof, initialize_for_purchase
@@ -20,12 +21,14 @@ from cardio.errors import CardGarbledError, CardRefusedError, NotSupportedError,
 from cardio.filesystem.access import PIN
 from cardio.filesystem.decoding import decode_records
 from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.layout import Layout, Purse
+from cardio.filesystem.layout import Key, Layout, Purse
 from cardio.filesystem.visit import Visit
-from cardio.security.purchase import Authorisation
+from cardio.security.algorithms import MAC_LENGTH
+from cardio.security.sam import Authorisation
 
 _MOST = 0xFFFFFFFF
 _AMOUNT = 4
+"""Bytes of an amount on the card."""
 _ILLEGAL = -23
 _STARTED = Struct(
     "personal_account_balance" / Int32ub,
@@ -95,12 +98,9 @@ class PurchaseStart:
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
         """Raises: CardGarbledError: there are not 22 bytes."""
-        try:
-            parsed: Any = _STARTED.parse(raw) if len(raw) == _STARTED.sizeof() else None
-        except ConstructError:
-            parsed = None
-        if parsed is None:
+        if len(raw) != _STARTED.sizeof():
             raise CardGarbledError("消费初始化的应答长度不正确", "INITIALIZE FOR PURCHASE is answered by 22 bytes")
+        parsed: Any = _STARTED.parse(raw)
         totals = Totals(
             parsed.personal_account_balance,
             parsed.self_paid_total,
@@ -132,6 +132,11 @@ class Detail:
     """个人账户, 自付, 统筹."""
 
 
+def yuan(fen: int) -> str:
+    """An amount as people write it: 10 fen are 0.10."""
+    return f"{fen // 100}.{fen % 100:02}"
+
+
 def purse_of(layout: Layout) -> Purse:
     """Raises: NotSupportedError: nothing is known of debits on cards of this generation."""
     if layout.purse is None:
@@ -139,8 +144,8 @@ def purse_of(layout: Layout) -> Purse:
     return layout.purse
 
 
-def debit_key(layout: Layout, index: int | None) -> tuple[str, int]:
-    """The debit key (DPK) by name and index, the first where no index is wanted.
+def debit_key(layout: Layout, index: int | None) -> Key:
+    """The debit key (消费密钥) with an index, which is its id; the first where no index is wanted.
 
     Raises:
         NotSupportedError: the layout has none with this index.
@@ -150,10 +155,18 @@ def debit_key(layout: Layout, index: int | None) -> tuple[str, int]:
     found = next((key for key in keys if index is None or key.id == index), None)
     if found is None:
         raise NotSupportedError(f"没有索引为 {index} 的消费密钥", f"there is no debit key with the index {index}")
-    return found.name, found.id
+    return found
 
 
-def begin_purchase(visit: Visit, index: int, amounts: Amounts, terminal_number: bytes) -> Plan[PurchaseStart]:
+def key_of_debit(layout: Layout, name: str) -> Key:
+    """The debit key that a journal names. Raises: NotSupportedError: cards of this generation have none such."""
+    found = layout.key(name) if name in purse_of(layout).purchase_keys else None
+    if found is None:
+        raise NotSupportedError(f"没有消费密钥 {name}", f"there is no debit key {name}")
+    return found
+
+
+def begin_purchase(visit: Visit, key: Key, amounts: Amounts, terminal_number: bytes) -> Plan[PurchaseStart]:
     """INITIALIZE FOR PURCHASE: nothing moves yet. A PIN is presented only where the card wants one.
 
     Raises:
@@ -164,7 +177,7 @@ def begin_purchase(visit: Visit, index: int, amounts: Amounts, terminal_number: 
     refusal = yield from visit.enter(purse.application)
     if refusal is not None:
         raise _refused(f"{purse.application} 不能选择", f"{purse.application} cannot be selected", refusal)
-    command = initialize_for_purchase(index, bytes(amounts), terminal_number)
+    command = initialize_for_purchase(key.id, bytes(amounts), terminal_number)
     response = yield command
     if response.status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
         fault = yield from visit.obtain(frozenset({PIN}))
@@ -181,22 +194,22 @@ def send_debit(authorisation: Authorisation, time: bytes) -> Plan[ResponseApdu]:
     return (yield debit_for_purchase(authorisation.terminal_transaction_number, time, authorisation.mac1))
 
 
-def proof_in(response: ResponseApdu) -> CardProof:
+def proof_in_answer(response: ResponseApdu) -> CardProof:
     """What the card answered to a debit that it has done. Raises: CardGarbledError: not eight bytes."""
-    if len(response.data) != 2 * _AMOUNT:
+    if len(response.data) != 2 * MAC_LENGTH:
         raise CardGarbledError("消费的应答长度不正确", "the answer to DEBIT FOR PURCHASE is not eight bytes long")
-    return CardProof(tac=response.data[:_AMOUNT], mac2=response.data[_AMOUNT:])
+    return CardProof(tac=response.data[:MAC_LENGTH], mac2=response.data[MAC_LENGTH:])
 
 
-def proof_of(transaction_number: int) -> Plan[CardProof | None]:
+def ask_for_proof(transaction_number: int) -> Plan[CardProof | None]:
     """What the card still proves of a debit; None where it does not, or knows no such command."""
     try:
         response = yield get_transaction_proof(transaction_number)
     except CardGarbledError:
         return None
-    if response.status_word != StatusWord.SUCCESS or len(response.data) != 2 * _AMOUNT:
+    if response.status_word != StatusWord.SUCCESS or len(response.data) != 2 * MAC_LENGTH:
         return None
-    return CardProof(mac2=response.data[:_AMOUNT], tac=response.data[_AMOUNT:])
+    return CardProof(mac2=response.data[:MAC_LENGTH], tac=response.data[MAC_LENGTH:])
 
 
 def details_in(reading: FileReading) -> Iterator[Detail]:

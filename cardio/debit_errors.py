@@ -7,8 +7,9 @@
         ├── DebitNotDoneError           debit-not-done               nothing was taken: begin another debit
         ├── DebitUnknownError           debit-unknown                put the same card back, ask again
         ├── DebitManualError            debit-manual                 have a person compare card and journal
-        ├── WrongMac2Error              wrong-mac2                   have a person compare card and journal
-        └── DebitOpenError              debit-open                   see what became of the other debit first
+        │   └── WrongMac2Error          wrong-mac2                   check who the holder is, have a person compare
+        ├── DebitOpenError              debit-open                   see what became of the other debit first
+        └── SameSecondError             debit-same-second            see whether it is the same debit
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class DebitNotDoneError(CardError):
     code = "debit-not-done"
     title = "消费未成功，未扣款"
     title_en = "The debit was not done: nothing was taken"
-    remedy = "请重新发起消费（使用新的 Idempotency-Key）。"
-    remedy_en = "Begin another debit, with another Idempotency-Key."
+    remedy = "请在业务系统中重新发起一笔消费。"
+    remedy_en = "Begin another debit (with another Idempotency-Key)."
     status = 409
     driver_code = -0x6985
 
@@ -33,9 +34,9 @@ class DebitUnknownError(CardError):
     code = "debit-unknown"
     title = "消费结果未知，可能已扣款"
     title_en = "The outcome of the debit is not known: it may have been taken"
-    remedy = "请勿另行收费。请放回同一张卡，用同一 Idempotency-Key 重试，系统只查明结果，不会重复扣款。"
+    remedy = "请勿另行收费。请放回同一张卡，在业务系统中重试该笔消费：系统只查明结果，不会重复扣款。"
     remedy_en = (
-        "Do not charge again. Put the same card back and ask with the same Idempotency-Key: "
+        "Do not charge again. Put the same card back and retry this debit (by the same Idempotency-Key): "
         "that finds out, and never debits twice."
     )
     status = 202
@@ -54,13 +55,12 @@ class DebitManualError(CardError):
     driver_code = OUTCOME_UNKNOWN
 
 
-class WrongMac2Error(CardError):
+class WrongMac2Error(DebitManualError):
     code = "wrong-mac2"
     title = "卡片的消费认证码（MAC2）不正确，可能是伪卡"
     title_en = "The card's MAC2 is wrong: it may be a copy"
     remedy = "请勿另行收费，请核对持卡人身份，并联系信息科核对该笔消费。"
     remedy_en = "Do not charge again; check who the holder is, and have your IT department compare this debit."
-    status = 422
     driver_code = -0x9302
 
 
@@ -70,5 +70,15 @@ class DebitOpenError(CardError):
     title_en = "An earlier debit on this card is to be cleared up first"
     remedy = "请先确认此前那笔消费的结果，再决定是否发起新的消费。"
     remedy_en = "See what became of the earlier debit, then decide whether to begin another."
+    status = 409
+    driver_code = -0x6985
+
+
+class SameSecondError(CardError):
+    code = "debit-same-second"
+    title = "同一张卡在该交易时间已有一笔消费"
+    title_en = "There is a debit of this card at this very time already"
+    remedy = "请核对是否重复收费；确需再次消费时，请使用新的交易时间。"
+    remedy_en = "See whether it is the same debit; for another one, use another time."
     status = 409
     driver_code = -0x6985

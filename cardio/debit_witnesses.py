@@ -9,26 +9,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from cardio.account import Amounts, CardProof, PurchaseStart, begin_purchase, debit_key, details_in, proof_of
-from cardio.account import Detail as CardDetail
+from cardio.account import (
+    Amounts,
+    CardProof,
+    Detail,
+    PurchaseStart,
+    ask_for_proof,
+    begin_purchase,
+    details_in,
+    key_of_debit,
+    purse_of,
+)
 from cardio.apdu.channel import Plan
-from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitUnknownError
+from cardio.debit_errors import DebitManualError, DebitUnknownError
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardRefusedError
 from cardio.filesystem.visit import Visit
 from cardio.secured_card import SecuredCard
 from cardio.security.errors import SamError
+from cardio.security.sam import Mac2
 from cardio.settlement import (
     DebitEntry,
     DebitIntent,
     DebitResult,
     DebitState,
     KnownBy,
+    error_of,
     purchase_of,
     result_of,
 )
 
+_MOST_NUMBER = 0xFFFF
 
-class Detail(Enum):
+
+class DetailSays(Enum):
     """What 医疗交易明细文件 says."""
 
     FOUND = auto()
@@ -37,7 +50,7 @@ class Detail(Enum):
     """It could not be read."""
 
 
-class Counter(Enum):
+class CounterSays(Enum):
     """What number and totals say."""
 
     UNTOUCHED = auto()
@@ -56,8 +69,8 @@ class Witnesses:
 
     proved: bool
     """It gives a MAC2 that only this debit has."""
-    detail: Detail
-    counter: Counter
+    detail: DetailSays
+    counter: CounterSays
     others: bool = False
     """Its details account for every number since, by other debits than this."""
     proof: CardProof | None = None
@@ -67,100 +80,94 @@ class Witnesses:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     state: DebitState
-    known_by: KnownBy = "counter"
+    known_by: KnownBy | None = None
+    """By which witness, where it was done."""
 
 
-def judge(witnesses: Witnesses, *, proof_only: bool = False) -> Verdict:
+def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
     """Weighs what the card says.
 
-    Args: ``proof_only``: it has given a wrong MAC2, so nothing but the right one counts.
+    Args: ``doubted``: it has given a wrong MAC2, so nothing but the right one counts.
     """
-    if proof_only and not witnesses.proved:
-        return Verdict(DebitState.MANUAL)
     proved, detail, counter = witnesses.proved, witnesses.detail, witnesses.counter
-    done = proved or detail is Detail.FOUND
-    known_by: KnownBy = "proof" if proved else "detail" if done else "counter"
-    if counter is Counter.ODD or (done and counter is Counter.UNTOUCHED):
+    done = proved or detail is DetailSays.FOUND
+    contradicted = counter is CounterSays.ODD or (done and counter is CounterSays.UNTOUCHED)
+    if contradicted or (doubted and not proved):
         return Verdict(DebitState.MANUAL)
     if done:
-        return Verdict(DebitState.COMMITTED, known_by)
-    if counter is Counter.SILENT:
+        return Verdict(DebitState.COMMITTED, "proof" if proved else "detail")
+    if counter is CounterSays.SILENT:
         return Verdict(DebitState.UNKNOWN)
-    if counter is Counter.UNTOUCHED or (counter is Counter.LATER and witnesses.others):
+    if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
         return Verdict(DebitState.ABORTED)
-    if counter is Counter.MOVED and detail is Detail.SILENT:
-        return Verdict(DebitState.COMMITTED, known_by)
+    if counter is CounterSays.MOVED and detail is DetailSays.SILENT:
+        return Verdict(DebitState.COMMITTED, "counter")
     # The number has gone on, and the card's own record does not know this debit.
     return Verdict(DebitState.MANUAL)
 
 
-def recover(card: SecuredCard, entry: DebitEntry, *, proof_only: bool = False) -> DebitResult:
+def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
     """Asks the card what has become of a debit, and says it in the journal. It never debits.
-
-    Args: ``proof_only``: as `judge`.
 
     Raises:
         DebitNotDoneError: nothing was taken.
-        DebitManualError: card and journal disagree.
-        DebitUnknownError: this card cannot tell, as long as its PIN or its reader is missing.
+        DebitManualError: card and journal disagree; WrongMac2Error: and it had given a wrong MAC2.
+        DebitUnknownError: this card cannot tell, as long as its PIN is missing.
         CardChangedError: it is another card.
         CardioError: the card could not be asked; what has become of it is as unknown as before.
     """
+    if entry.state is DebitState.SENT:
+        entry.move(DebitState.UNKNOWN, reason="left")
     intent = entry.intent
     if intent is None or intent.terminal_transaction_number is None:
         raise DebitManualError()
     entry.meet(card.identity)
     witnesses = _ask(card, intent)
-    verdict = judge(witnesses, proof_only=proof_only)
-    match verdict.state:
-        case DebitState.COMMITTED:
-            result = result_of(intent, witnesses.proof, verdict.known_by)
-            entry.move(DebitState.COMMITTED, result=result)
-            return result
-        case DebitState.ABORTED:
-            entry.move(DebitState.ABORTED, reason="the card has not done it")
-            raise DebitNotDoneError()
-        case DebitState.MANUAL:
-            entry.move(DebitState.MANUAL, reason=f"{witnesses.detail.name}, {witnesses.counter.name}")
-            raise DebitManualError()
-    raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
+    verdict = judge(witnesses, doubted=entry.doubted)
+    if verdict.state is DebitState.UNKNOWN:
+        raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
+    if verdict.known_by is not None:
+        result = result_of(intent, witnesses.proof, verdict.known_by)
+        entry.move(verdict.state, result=result)
+        return result
+    entry.move(verdict.state, reason=f"{witnesses.detail.name}, {witnesses.counter.name}".lower())
+    raise error_of(entry)
 
 
 def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
-    numbers = (intent.transaction_number, intent.transaction_number + 1)
-    """Cards call a debit by the number that it began with, or by the one that they counted to."""
+    before = intent.transaction_number
+    # Cards call a debit by the number that they counted to, or by the one that it began with.
+    numbers = tuple(number for number in (before + 1, before) if number <= _MOST_NUMBER)
     visit = card.visit
-    card.run(_enter(visit))
-    proofs = {number: proof for number in numbers if number <= 0xFFFF and (proof := card.run(proof_of(number)))}
-    ours = next((proof for proof in proofs.values() if _is_ours(card, intent, proof)), None)
+    card.run(visit.enter(purse_of(visit.layout).application))
+    proofs = {number: proof for number in numbers if (proof := card.run(ask_for_proof(number))) is not None}
+    checked = {number: _check(card, intent, proof) for number, proof in proofs.items()}
+    proved = next((proofs[number] for number, mac2 in checked.items() if mac2 is Mac2.RIGHT), None)
     details = card.run(_details(visit))
     found = None if details is None else next((one for one in details if _notes(one, intent, numbers)), None)
-    counter, moved = card.run(_counter(card, intent))
+    counter, moved = card.run(_counter(visit, intent))
+    proof = proved
+    if found is not None and checked.get(found.transaction_number or 0) is Mac2.UNCHECKED:
+        # One that nobody here can check is the debit's where it is called as its detail is.
+        proof = proofs[found.transaction_number or 0]
     return Witnesses(
-        proved=ours is not None,
-        detail=Detail.SILENT if details is None else Detail.ABSENT if found is None else Detail.FOUND,
+        proved=proved is not None,
+        detail=DetailSays.SILENT if details is None else DetailSays.ABSENT if found is None else DetailSays.FOUND,
         counter=counter,
-        others=details is not None and _account_for(details, intent.transaction_number, moved),
-        # One that nobody here can check is taken for the debit's where it is called as the detail is.
-        proof=ours or (None if found is None else proofs.get(found.transaction_number or 0)),
+        others=details is not None and _account_for(details, before, moved),
+        proof=proof,
     )
 
 
-def _enter(visit: Visit) -> Plan[None]:
-    purse = visit.layout.purse
-    if purse is not None:
-        yield from visit.enter(purse.application)
-
-
-def _is_ours(card: SecuredCard, intent: DebitIntent, proof: CardProof) -> bool:
+def _check(card: SecuredCard, intent: DebitIntent, proof: CardProof) -> Mac2:
     number = bytes.fromhex(intent.terminal_transaction_number or "")
     try:
-        return card.sam.check_purchase(purchase_of(card, intent), number, proof.mac2) is True
+        return card.sam.check_purchase(purchase_of(card, intent), number, proof.mac2)
     except SamError:
-        return False
+        return Mac2.UNCHECKED
 
 
-def _details(visit: Visit) -> Plan[list[CardDetail] | None]:
+def _details(visit: Visit) -> Plan[list[Detail] | None]:
     """What the card has noted, the newest first; None where that cannot be read whole.
 
     Raises:
@@ -177,44 +184,43 @@ def _details(visit: Visit) -> Plan[list[CardDetail] | None]:
     return None if reading.damaged_numbers else list(details_in(reading))
 
 
-def _notes(detail: CardDetail, intent: DebitIntent, numbers: tuple[int, int]) -> bool:
+def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
     """Whether it is this debit's: its terminal, time and amounts, under one of its two numbers."""
-    amounts = (intent.personal_account_amount, intent.self_paid_amount, intent.pooled_fund_amount)
-    same = (detail.terminal_number, detail.time, detail.amounts) == (intent.terminal_number, intent.time, amounts)
-    return same and detail.transaction_number in numbers
+    told = (detail.terminal_number, detail.time, detail.amounts)
+    return told == (intent.terminal_number, intent.time, intent.amounts_in_order) and (
+        detail.transaction_number in numbers
+    )
 
 
-def _account_for(details: list[CardDetail], before: int, moved: int) -> bool:
-    """Whether each number that the card has counted since stands in a detail."""
+def _account_for(details: list[Detail], before: int, moved: int) -> bool:
+    """Whether each number that the card has counted since stands in a detail, by either way of calling it.
+
+    One detail that is missing does not deceive: this debit's own would be the newest, and then the totals are its.
+    """
     noted = [detail.transaction_number for detail in details[:moved]]
-    return moved > 0 and noted == [before + number for number in range(moved, 0, -1)]
+    counted_to = [before + number for number in range(moved, 0, -1)]
+    return moved > 0 and noted in (counted_to, [number - 1 for number in counted_to])
 
 
-def _counter(card: SecuredCard, intent: DebitIntent) -> Plan[tuple[Counter, int]]:
+def _counter(visit: Visit, intent: DebitIntent) -> Plan[tuple[CounterSays, int]]:
     """INITIALIZE FOR PURCHASE changes nothing, and tells where number and totals stand. The amount matters only in so
     far as the balance must bear it."""
-    _, index = debit_key(card.layout, _index_of(card, intent.key))
+    key = key_of_debit(visit.layout, intent.key)
     asked = Amounts(0, intent.self_paid_amount, intent.pooled_fund_amount or 1)
     try:
-        start: PurchaseStart = yield from begin_purchase(
-            card.visit, index, asked, bytes.fromhex(intent.terminal_number)
-        )
+        start = yield from begin_purchase(visit, key, asked, bytes.fromhex(intent.terminal_number))
     except (AccessNotGrantedError, CardRefusedError, CardGarbledError):
-        return Counter.SILENT, 0
+        return CounterSays.SILENT, 0
     return compare(intent, start), start.transaction_number - intent.transaction_number
 
 
-def _index_of(card: SecuredCard, key: str) -> int | None:
-    found = card.layout.key(key)
-    return None if found is None else found.id
-
-
-def compare(intent: DebitIntent, start: PurchaseStart) -> Counter:
+def compare(intent: DebitIntent, start: PurchaseStart) -> CounterSays:
     """Where the card stands now against where it stood before the debit."""
     moved = start.transaction_number - intent.transaction_number
     if moved == 0:
-        return Counter.UNTOUCHED if start.totals == intent.totals else Counter.ODD
+        return CounterSays.UNTOUCHED if start.totals == intent.totals else CounterSays.ODD
     if moved == 1:
         year = intent.time[:4]
-        return Counter.MOVED if start.totals == intent.totals.after(intent.amounts, year) else Counter.LATER
-    return Counter.LATER if moved > 1 else Counter.ODD
+        same = start.totals == intent.totals.after(intent.amounts, year)
+        return CounterSays.MOVED if same else CounterSays.LATER
+    return CounterSays.LATER if moved > 1 else CounterSays.ODD

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from cardio.account import CardProof, begin_purchase, debit_key, proof_in, send_debit
+from cardio.account import begin_purchase, debit_key, proof_in_answer, send_debit
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitUnknownError, WrongMac2Error
 from cardio.debit_witnesses import recover
 from cardio.errors import CardGarbledError, CardioError, CardRefusedError
+from cardio.filesystem.layout import Key
 from cardio.secured_card import SecuredCard
-from cardio.security.errors import SamError
-from cardio.security.purchase import Authorisation, packed_terminal_number
+from cardio.security.errors import SamFailedError
+from cardio.security.purchase import packed_terminal_number
+from cardio.security.sam import Authorisation, Mac2
 from cardio.settlement import DebitEntry, DebitIntent, DebitOrder, DebitResult, DebitState, purchase_of, result_of
 
 _NOT_DONE = frozenset({*range(0x67, 0x6F), 0x93, 0x94} - {0x6C})
@@ -30,19 +32,16 @@ def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry) -> DebitResul
     with aborted_by_faults(entry):
         sam = card.sam
         terminal_number = packed_terminal_number(sam.terminal_number)
-        key, index = debit_key(card.layout, sam.purchase_index())
-        intent = begin(card, order, entry, key=key, index=index, terminal_number=terminal_number)
+        intent = begin(card, order, entry, debit_key(card.layout, sam.purchase_index()), terminal_number)
         authorisation = sam.authorise_purchase(purchase_of(card, intent))
     return send_or_recover(card, intent, authorisation, entry)
 
 
-def begin(
-    card: SecuredCard, order: DebitOrder, entry: DebitEntry, *, key: str, index: int, terminal_number: bytes
-) -> DebitIntent:
+def begin(card: SecuredCard, order: DebitOrder, entry: DebitEntry, key: Key, terminal_number: bytes) -> DebitIntent:
     """As far as the card's own number and totals; nothing moves. Raises: CardioError: as `begin_purchase`."""
     entry.meet(card.identity)
     entry.move(DebitState.PREPARED)
-    start = card.run(begin_purchase(card.visit, index, order.amounts, terminal_number))
+    start = card.run(begin_purchase(card.visit, key, order.amounts, terminal_number))
     intent = DebitIntent.of(order, start, key, terminal_number)
     entry.move(DebitState.INITIALISED, intent=intent)
     return intent
@@ -51,43 +50,70 @@ def begin(
 def send_or_recover(
     card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, entry: DebitEntry, *, check: bool = True
 ) -> DebitResult:
-    """As `send`; where the outcome is not known, the card is asked at once, if it still answers."""
+    """Tells the card, which has just said what the intent holds, to move the money. Where the outcome is not known, the
+    card is asked at once, if it still answers.
+
+    Args: ``check``: the SAM checks the card's MAC2; off where a caller's own HSM has made MAC1.
+
+    Raises: as `debit`.
+    """
     try:
-        return send(card, intent, authorisation, entry, check=check)
+        return _send(card, intent, authorisation, entry, check=check)
     except DebitUnknownError as unknown:
         try:
-            return recover(card, entry, proof_only=isinstance(unknown.__cause__, WrongMac2Error))
+            return recover(card, entry)
         except (DebitNotDoneError, DebitManualError):
             raise
         except CardioError:
             raise unknown from None
 
 
-def send(
-    card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, entry: DebitEntry, *, check: bool = True
+def _send(
+    card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, entry: DebitEntry, *, check: bool
 ) -> DebitResult:
-    """Tells the card, which has just said what the intent holds, to move the money.
-
-    Args: ``check``: the SAM checks the card's MAC2; off where a caller's own HSM has made MAC1.
-
-    Raises: as `debit`.
-    """
     number = authorisation.terminal_transaction_number.hex().upper()
     intent = intent.model_copy(update={"terminal_transaction_number": number})
     with aborted_by_faults(entry):
         entry.move(DebitState.ARMED, intent=intent)
         entry.move(DebitState.SENT)
     try:
-        response = card.run(send_debit(authorisation, bytes.fromhex(intent.time)))
-        refusal = _refusal(response.status_word)
-        if refusal is None:
-            result = _checked(card, intent, proof_in(response), check=check)
-            entry.move(DebitState.COMMITTED, result=result)
-            return result
-        entry.move(DebitState.ABORTED, reason=f"{response.status_word:04X}")
+        told = _tell(card, intent, authorisation, check=check)
+        if isinstance(told, DebitResult):
+            entry.move(DebitState.COMMITTED, result=told)
+            return told
+        entry.move(DebitState.ABORTED, reason=told.code)
     except CardioError as error:
-        raise _unknown(entry, error) from error
-    raise refusal
+        with suppress(CardioError):  # where the journal cannot say so, SENT stands there, which comes to the same
+            entry.move(DebitState.UNKNOWN, reason=error.code, doubted=isinstance(error, WrongMac2Error))
+        raise DebitUnknownError(
+            f"消费命令已发出，结果未知：{error.detail}",
+            f"the debit was sent, its outcome is not known: {error.detail_en}",
+        ) from error
+    raise told
+
+
+def _tell(
+    card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool
+) -> DebitResult | CardRefusedError:
+    """What the card says that it has done, or that it has not.
+
+    Raises:
+        WrongMac2Error: it does not know the debit key, or somebody has changed what it said.
+        SamError: MAC2 could not be checked. CardioError: there is no answer that says either.
+    """
+    response = card.run(send_debit(authorisation, bytes.fromhex(intent.time)))
+    refusal = _refusal(response.status_word)
+    if refusal is not None:
+        return refusal
+    proof = proof_in_answer(response)
+    if not check:
+        return result_of(intent, proof, "card")
+    mac2 = card.sam.check_purchase(purchase_of(card, intent), authorisation.terminal_transaction_number, proof.mac2)
+    if mac2 is Mac2.WRONG:
+        raise WrongMac2Error()
+    if mac2 is Mac2.UNCHECKED:
+        raise SamFailedError("PSAM 卡没有核对 MAC2", "the PSAM card has not checked MAC2")
+    return result_of(intent, proof, "mac2")
 
 
 def _refusal(status_word: int) -> CardRefusedError | None:
@@ -104,31 +130,6 @@ def _refusal(status_word: int) -> CardRefusedError | None:
     if status_word >> 8 in _NOT_DONE:
         return CardRefusedError(f"卡片拒绝消费：{zh}", f"the card refuses the debit: {en}", status_word=status_word)
     raise CardGarbledError(f"卡片返回 {zh}", f"the card answered {en}", status_word=status_word)
-
-
-def _checked(card: SecuredCard, intent: DebitIntent, proof: CardProof, *, check: bool) -> DebitResult:
-    """Raises:
-    WrongMac2Error: the card does not know the debit key, or somebody has changed what it said.
-    CardGarbledError: MAC2 could not be checked: the card must bear witness otherwise.
-    """
-    if not check:
-        return result_of(intent, proof, "card")
-    number = bytes.fromhex(intent.terminal_transaction_number or "")
-    try:
-        right = card.sam.check_purchase(purchase_of(card, intent), number, proof.mac2)
-    except SamError as error:
-        raise CardGarbledError("MAC2 未能核对", "MAC2 could not be checked") from error
-    if not right:
-        raise WrongMac2Error()
-    return result_of(intent, proof, "mac2")
-
-
-def _unknown(entry: DebitEntry, error: CardioError) -> DebitUnknownError:
-    with suppress(CardioError):  # where the journal cannot say so, SENT stands there, which comes to the same
-        entry.move(DebitState.UNKNOWN, reason=error.code)
-    return DebitUnknownError(
-        f"消费命令已发出，结果未知：{error.detail}", f"the debit was sent, its outcome is not known: {error.detail_en}"
-    )
 
 
 @contextmanager

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 
-from cardio.account import Amounts, debit_key, purse_of
+from cardio.account import Amounts, debit_key, purse_of, yuan
 from cardio.debiting import aborted_by_faults, begin, send_or_recover
 from cardio.driver_steps import HsmSteps, joined
 from cardio.errors import UsageError
-from cardio.security.purchase import Authorisation, packed_terminal_number
-from cardio.security.sam import key_address
+from cardio.security.purchase import packed_terminal_number
+from cardio.security.sam import Authorisation
 from cardio.settlement import DebitEntry, DebitIntent, DebitOrder, DebitResult
 
 FUNCTION = "iDoDebit"
 _ILLEGAL, _BAD_LENGTH = -23, -42
+_STEP_2 = re.compile(r"([0-9A-Fa-f]{8})\|([0-9]{14})\|([0-9A-Fa-f]{8})\|?", re.ASCII)
 _YUAN = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,2})?", re.ASCII)
 _KEY = re.compile(r"([0-9A-Fa-f]{8})\|([0-9]{14})\|([0-9A-Fa-f]{8})\|?", re.ASCII)
 
@@ -60,7 +61,7 @@ def result_text(result: DebitResult) -> str:
             str(result.transaction_number),
             result.terminal_number,
             result.time,
-            *(f"{fen // 100}.{fen % 100:02}" for fen in amounts),
+            *map(yuan, amounts),
             result.terminal_transaction_number,
             result.tac or "",
         ]
@@ -79,18 +80,14 @@ def debit_1(steps: HsmSteps, order: DebitOrder, entry: DebitEntry, terminal_numb
     card = steps.card
     steps.begin_anew()
     with aborted_by_faults(entry):
-        key, index = debit_key(card.layout, None)
-        intent = begin(
-            card, order, entry, key=key, index=index, terminal_number=packed_terminal_number(terminal_number)
-        )
-        fact = card.layout.key(key)
-        address = key_address(None if fact is None else fact.hsm, index)
+        key = debit_key(card.layout, None)
+        intent = begin(card, order, entry, key, packed_terminal_number(terminal_number))
     steps.expect(FUNCTION, 2, lambda answer: result_text(_finish(steps, intent, entry, answer)))
     purse = purse_of(card.layout)
     return joined(
         [
             steps.algorithm_mark,
-            address,
+            steps.address_of(key),
             intent.challenge,
             f"{intent.transaction_number:04X}",
             bytes(intent.amounts)[4:].hex().upper(),
@@ -117,10 +114,12 @@ def _finish(steps: HsmSteps, intent: DebitIntent, entry: DebitEntry, answer: str
 
 def _authorisation(intent: DebitIntent, answer: str) -> Authorisation:
     """Raises: UsageError: it is no such text, or belongs to another debit."""
-    found = _KEY.fullmatch(answer)
+    found = _STEP_2.fullmatch(answer)
     if found is None:
         raise UsageError(
-            "pKey 应为 终端交易序号|交易时间|MAC1|", "pKey is TERMINAL NUMBER|TIME|MAC1|", driver_code=_BAD_LENGTH
+            "pKey 应为 终端交易序号|交易时间|MAC1|",
+            "pKey is TERMINAL TRANSACTION NUMBER|TIME|MAC1|",
+            driver_code=_BAD_LENGTH,
         )
     number, time, mac1 = found.groups()
     if time != intent.time or int(number, 16) != intent.transaction_number:

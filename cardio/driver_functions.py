@@ -91,8 +91,8 @@ _READERS: dict[str, Callable[[str, object], Any]] = {"int": _number, "bool": _fl
 
 
 @dataclass(frozen=True, slots=True)
-class DriverFunction:
-    """One function of the interface: what it takes and what right it needs. What it does is its kind's affair."""
+class _Function:
+    """What a function takes and what right it needs. What it does is its kind's affair."""
 
     name: str
     arguments: tuple[str, ...]
@@ -100,7 +100,7 @@ class DriverFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class CardFunction(DriverFunction):
+class CardFunction(_Function):
     """Done in one call, on the card that is in."""
 
     work: Callable[[SocialSecurityCard, DriverArguments], str]
@@ -112,7 +112,7 @@ class CardFunction(DriverFunction):
 
 
 @dataclass(frozen=True, slots=True)
-class StepFunction(DriverFunction):
+class StepFunction(_Function):
     """One of several calls, on a card that is held between them."""
 
     first: bool
@@ -120,10 +120,14 @@ class StepFunction(DriverFunction):
 
 
 @dataclass(frozen=True, slots=True)
-class DebitFunction(DriverFunction):
+class DebitFunction(_Function):
     """Moves money, and so goes by a journal (`cardio.driver_debits`): whole (0), or the first or second step."""
 
     step: Literal[0, 1, 2]
+
+
+DriverFunction = CardFunction | StepFunction | DebitFunction
+"""One function of the interface."""
 
 
 # -- functions on a card ------------------------------------------------------------------------

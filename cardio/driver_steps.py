@@ -138,7 +138,7 @@ class HsmSteps:
             HsmNotNeededError: they are open.
             AccessNotGrantedError: they want keys of more than one kind, or a PIN beside them.
         """
-        self._next = None
+        self.begin_anew()
         wanted = Address.parse(address)
         visit = self._card.visit
         closed = [part.file for part in wanted.parts if self._card.run(visit.read(part.file)).closed]
@@ -165,7 +165,7 @@ class HsmSteps:
         Raises:
             AccessNotGrantedError: they want keys of more than one kind, or a PIN beside them, or nobody may write them.
         """
-        self._next = None
+        self.begin_anew()
         wanted = Address.parse(address)
         keys = {part.file: self._writing_key(part.file) for part in wanted.parts}
         if len({key.name for key in keys.values()}) > 1:
@@ -208,14 +208,14 @@ class HsmSteps:
         return self.take(function, 3, answer)
 
     def _begin_pin(self, function: str, command: CommandApdu, length: int, digits: str) -> str:
-        self._next = None
+        self.begin_anew()
         self._card.run(self._card.visit.enter(self._card.layout.environment.id))
 
         def after_authentication() -> str:
             challenge = self._card.run(_challenge())
             self.expect(function, 3, lambda answer: self._send_secured(command, length, answer))
             header = f"{command.header.hex().upper()}{length:02X}"
-            address = self._address(self._key(SSSE_MAC_KEY))
+            address = self.address_of(self._key(SSSE_MAC_KEY))
             return joined([self.algorithm_mark, address, challenge.hex().upper(), header, digits])
 
         return self._ask_for_key(function, self._key(UNBLOCK_KEY), then=after_authentication)
@@ -244,7 +244,7 @@ class HsmSteps:
             return then()
 
         self.expect(function, 2, take)
-        return joined([self.algorithm_mark, self._address(key), challenge.hex().upper(), source.hex().upper()])
+        return joined([self.algorithm_mark, self.address_of(key), challenge.hex().upper(), source.hex().upper()])
 
     def _card_proof(self, data: bytes) -> Plan[bytes]:
         response = yield internal_authentication(data + self._version_byte)
@@ -290,7 +290,8 @@ class HsmSteps:
         return key
 
     @staticmethod
-    def _address(key: Key) -> str:
+    def address_of(key: Key) -> str:
+        """密钥地址."""
         return key_address(key.hsm, None if key.psam is None else key.psam & 0xFF)
 
     @property

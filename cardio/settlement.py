@@ -19,11 +19,12 @@ from enum import StrEnum
 from typing import Literal, Protocol, Self
 
 from cardio.account import Amounts, CardProof, PurchaseStart, Totals, purse_of
-from cardio.debit_errors import DebitManualError, DebitNotDoneError
+from cardio.debit_errors import DebitManualError, DebitNotDoneError, WrongMac2Error
 from cardio.errors import CardioError, UsageError
+from cardio.filesystem.layout import Key
 from cardio.model import Answer
 from cardio.secured_card import SecuredCard
-from cardio.security.purchase import Purchase
+from cardio.security.sam import Purchase
 
 _ILLEGAL = -23
 KnownBy = Literal["mac2", "card", "proof", "detail", "counter", "person"]
@@ -54,6 +55,10 @@ class DebitState(StrEnum):
 _S = DebitState
 BEFORE_SENT = frozenset({_S.NEW, _S.PREPARED, _S.INITIALISED, _S.ARMED})
 DONE = frozenset({_S.COMMITTED, _S.DELIVERED, _S.SETTLED})
+TO_BE_BOOKED = DONE - {_S.SETTLED}
+UNCLEAR = frozenset({_S.SENT, _S.UNKNOWN})
+"""The card is asked what has become of it."""
+NOBODY_KNOWS = UNCLEAR | {_S.MANUAL}
 MAY_FOLLOW: dict[DebitState, frozenset[DebitState]] = {
     _S.NEW: frozenset({_S.PREPARED, _S.ABORTED}),
     _S.PREPARED: frozenset({_S.INITIALISED, _S.ABORTED}),
@@ -111,7 +116,7 @@ class DebitIntent(Answer):
     """终端交易序号, eight hex digits; None until there is a MAC1."""
 
     @classmethod
-    def of(cls, order: DebitOrder, start: PurchaseStart, key: str, terminal_number: bytes) -> Self:
+    def of(cls, order: DebitOrder, start: PurchaseStart, key: Key, terminal_number: bytes) -> Self:
         amounts, totals = order.amounts, start.totals
         return cls(
             personal_account_amount=amounts.personal_account,
@@ -120,7 +125,7 @@ class DebitIntent(Answer):
             time=order.time,
             terminal_number=terminal_number.hex(),
             transaction_number=start.transaction_number,
-            key=key,
+            key=key.name,
             key_version=start.key_version,
             algorithm_number=start.algorithm_number,
             challenge=start.challenge.hex().upper(),
@@ -132,7 +137,12 @@ class DebitIntent(Answer):
 
     @property
     def amounts(self) -> Amounts:
-        return Amounts(self.personal_account_amount, self.self_paid_amount, self.pooled_fund_amount)
+        return Amounts(*self.amounts_in_order)
+
+    @property
+    def amounts_in_order(self) -> tuple[int, int, int]:
+        """个人账户, 自付, 统筹, as the card's details have them."""
+        return self.personal_account_amount, self.self_paid_amount, self.pooled_fund_amount
 
     @property
     def totals(self) -> Totals:
@@ -166,6 +176,10 @@ class DebitEntry(Protocol):
     @property
     def intent(self) -> DebitIntent | None: ...
 
+    @property
+    def doubted(self) -> bool:
+        """The card has given a wrong MAC2: nothing but the right one counts, or a person."""
+
     def meet(self, card: bytes) -> None:
         """Notes which card it is; of one that is known already, checks it. Raises: CardChangedError: another one."""
 
@@ -176,6 +190,7 @@ class DebitEntry(Protocol):
         intent: DebitIntent | None = None,
         result: DebitResult | None = None,
         reason: str = "",
+        doubted: bool = False,
     ) -> None:
         """Raises: CardioError: the step may not follow, or cannot be written; it is not taken then."""
 
@@ -217,6 +232,8 @@ def result_of(
     )
 
 
-def error_of(state: DebitState) -> CardioError:
-    """What an entry that came to its end without money says to whoever asks again."""
-    return DebitManualError() if state is DebitState.MANUAL else DebitNotDoneError()
+def error_of(entry: DebitEntry) -> CardioError:
+    """What is said to whoever asks again for a debit that was not done, or that wants a person."""
+    if entry.state is not DebitState.MANUAL:
+        return DebitNotDoneError()
+    return WrongMac2Error() if entry.doubted else DebitManualError()

@@ -23,7 +23,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
-from service.debits import DebitCalls, JournalPlace
+from service.debits import DebitCalls
 from service.description import describe_truly
 from service.desk import Asking
 from service.desks import Desks
@@ -32,6 +32,7 @@ from service.driver_calls import DriverCalls
 from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
 from service.events import READ_FINISHED, EventHub
 from service.gate.layer import REQUEST_ID
+from service.journal_place import JournalPlace
 from service.metrics import Metrics
 from service.routes import (
     commands,
@@ -139,21 +140,7 @@ def create_app(
     )
     app.state.metrics = Metrics()
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
-    for one in (
-        health,
-        hello,
-        pairing,
-        status,
-        readers,
-        leases,
-        commands,
-        files,
-        pin,
-        verification,
-        events,
-        driver,
-        debits,
-    ):
+    for one in _ROUTES:
         app.include_router(one.router)
     app.include_router(dialect_router(habits.dialect_layout))
     if simulated is not None:

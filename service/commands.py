@@ -59,7 +59,7 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
     from service import logs
     from service.app import Habits, create_app
-    from service.debits import JournalPlace
+    from service.journal_place import JournalPlace
     from service.server import BridgeServer, bind_loopback, bind_network
     from service.settings import BridgeSettings
     from service.simulated import SimulatedReaders

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from cardio.model import Answer
-from cardio.settlement import DebitResult, DebitState
+from cardio.settlement import DONE, NOBODY_KNOWS, DebitIntent, DebitResult, DebitState
 
 Outcome = Literal["done", "none", "unknown"]
 
@@ -28,6 +29,26 @@ class DebitShown(Answer):
     pooled_fund_amount: int | None = Field(description="in fen")
     time: str | None
     result: DebitResult | None
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """As the journal's table has it."""
+        intent = None if row["intent"] is None else DebitIntent.model_validate_json(row["intent"])
+        state = DebitState(row["state"])
+        return cls(
+            id=row["id"],
+            state=state,
+            outcome="done" if state in DONE else "unknown" if state in NOBODY_KNOWS else "none",
+            origin=row["owner"],
+            idempotency_key=row["idempotency_key"],
+            created=datetime.fromisoformat(row["created"]),
+            changed=datetime.fromisoformat(row["changed"]),
+            reason=row["reason"],
+            self_paid_amount=None if intent is None else intent.self_paid_amount,
+            pooled_fund_amount=None if intent is None else intent.pooled_fund_amount,
+            time=None if intent is None else intent.time,
+            result=None if row["result"] is None else DebitResult.model_validate_json(row["result"]),
+        )
 
 
 class DebitList(Answer):

@@ -3,66 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from cardio.card import SocialSecurityCard
-from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitOpenError, DebitUnknownError
+from cardio.debit_errors import DebitUnknownError
 from cardio.debit_witnesses import recover
-from cardio.debiting import aborted_by_faults, debit
+from cardio.debiting import aborted_by_faults
 from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver_functions import DebitFunction, DriverArguments, guard
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError
-from cardio.secured_card import SecuredCard
 from cardio.security.errors import StepError
-from cardio.settlement import BEFORE_SENT, DONE, DebitOrder, DebitState, error_of
+from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder, DebitState
 from service.debit_answers import DebitShown
+from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.desk import Asking, Desk
-from service.errors import JournalUnavailableError, NoIdempotencyKeyError
+from service.errors import NoIdempotencyKeyError, OtherOrderError
 from service.journal import Journal, JournalEntry
+from service.journal_place import JournalPlace
 from service.scopes import Caller
 from service.security import BridgeSecurity
 
 _LONGEST_KEY = 200
 _MOST_BETWEEN = 64
-_UNKNOWN = (DebitState.SENT, DebitState.UNKNOWN, DebitState.MANUAL)
 Result = TypeVar("Result")
+Subject = TypeVar("Subject", SocialSecurityCard, HsmSteps)
 
 
-class JournalPlace:
-    """Where the journal is; it is opened when it is first needed, and at the start where there is one already."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call of a debit's function: by whom, with what, and where the card is."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Args: ``path`` None: no debits here."""
-        self._path = path
-        self._journal: Journal | None = None
-        self._opening = threading.Lock()
-
-    def open(self) -> Journal:
-        """Raises: JournalUnavailableError, ConfigurationError: it cannot be used; whoever comes next tries again."""
-        if self._path is None:
-            raise JournalUnavailableError("本机未设置消费日志", "no journal of debits is set up here")
-        with self._opening:
-            if self._journal is None:
-                self._journal = Journal(self._path)
-            return self._journal
+    function: DebitFunction
+    given: DriverArguments
+    caller: Caller
+    asking: Asking
+    desk: Callable[[], Desk]
+    """Looked up when the card is needed: what is done is told without any reader."""
 
     @property
-    def opened(self) -> Journal | None:
-        return self._journal
-
-    @property
-    def exists(self) -> bool:
-        return self._path is not None and self._path.exists()
-
-    def close(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
+    def key(self) -> str:
+        """Raises: NoIdempotencyKeyError: there is none, or it is none."""
+        key = self.given.idempotencyKey.strip()
+        if not key or len(key) > _LONGEST_KEY or not key.isprintable():
+            raise NoIdempotencyKeyError()
+        return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +68,8 @@ class DebitCalls:
     def __init__(self, place: JournalPlace, security: BridgeSecurity) -> None:
         self._place = place
         self._security = security
-        self._between: dict[str, JournalEntry] = {}
-        """Debits that wait for their second step, by who called the first."""
+        self._between: dict[str, tuple[str, JournalEntry]] = {}
+        """Debits that wait for their second step, with their keys, by who called the first."""
 
     async def journal(self) -> Journal:
         """Raises: JournalUnavailableError, ConfigurationError."""
@@ -92,20 +80,17 @@ class DebitCalls:
         journal = self._place.opened
         counts = {} if journal is None else await asyncio.to_thread(journal.counts)
         return {
-            "debits_unknown": sum(counts.get(state, 0) for state in _UNKNOWN),
-            "debits_unsettled": sum(counts.get(state, 0) for state in (DebitState.COMMITTED, DebitState.DELIVERED)),
+            "debits_unknown": sum(counts.get(state, 0) for state in NOBODY_KNOWS),
+            "debits_unsettled": sum(counts.get(state, 0) for state in TO_BE_BOOKED),
         }
 
     async def shown(self, debit_id: str | None) -> DebitShown | None:
         """How a debit stands."""
         if debit_id is None:
             return None
-        journal = await self.journal()
-        return await asyncio.to_thread(journal.shown, debit_id)
+        return await asyncio.to_thread((await self.journal()).shown, debit_id)
 
-    async def call(
-        self, function: DebitFunction, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk
-    ) -> DebitAnswer:
+    async def call(self, asked: Asked) -> DebitAnswer:
         """Does a debit, or its first step, or says what became of it; by the same key it is never done twice.
 
         Raises:
@@ -113,74 +98,33 @@ class DebitCalls:
             DebitUnknownError: nobody knows yet whether money was taken; ``debit_id`` names it.
             CardioError: what hindered; nothing was taken.
         """
-        key, order = _key(given), parse_pay_info(given.pPayInfo)
+        key, given = asked.key, asked.given
+        order = parse_pay_info(given.pPayInfo)
         journal = await self.journal()
-        asked = f"{given.pCardInfo.strip()}\n{given.pPayInfo.strip()}"
-        entry = await asyncio.to_thread(journal.take, caller.origin, key, asked)
-        work = _Work(entry)
+        what = f"{given.pCardInfo.strip()}\n{given.pPayInfo.strip()}"
+        entry = await asyncio.to_thread(journal.take, asked.caller.origin, key, what)
+        with _working_on(entry) as work:
+            if not await asyncio.to_thread(needs_its_card, entry):
+                return await self._deliver(entry, None)
+            if asked.function.step == 1 and await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
+                return await self._first_step(asked, order, journal, work)
+
+            def on_card(card: SocialSecurityCard) -> None:
+                if entry.state in BEFORE_SENT:
+                    with aborted_by_faults(entry):
+                        guard(card, given.pCardInfo)
+                go_on(journal, entry, card, order)
+
+            return await self._on_card(on_card, asked, work)
+
+    async def _on_card(self, on_card: Callable[[SocialSecurityCard], None], asked: Asked, work: _Work) -> DebitAnswer:
+        caller, given = asked.caller, asked.given
         try:
-            return await self._take_up(function, given, order, caller, asking, desk, work)
-        except DebitUnknownError as error:
-            error.debit_id = entry.id
-            raise
-        finally:
-            if not work.begun:
-                entry.release()
-
-    async def _take_up(
-        self,
-        function: DebitFunction,
-        given: DriverArguments,
-        order: DebitOrder,
-        caller: Caller,
-        asking: Asking,
-        desk: Desk,
-        work: _Work,
-    ) -> DebitAnswer:
-        entry = work.entry
-        state = await asyncio.to_thread(lambda: entry.state)
-        if state in DONE:
-            return await self._deliver(entry, None)
-        if state in (DebitState.UNKNOWN, DebitState.SENT):
-            return await self._recover(given, caller, asking, desk, work)
-        if state is not DebitState.NEW:
-            raise error_of(state)
-        if function.step == 1:
-            return await self._first_step(given, order, caller, asking, desk, work)
-        journal = await self.journal()
-
-        def on_card(card: SocialSecurityCard) -> None:
-            with aborted_by_faults(entry):
-                guard(card, given.pCardInfo)
-                _clear_up(journal, card)
-            debit(card, order, entry)
-
-        return await self._on_card(on_card, given, caller, asking, desk, work)
-
-    async def _recover(
-        self, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk, work: _Work
-    ) -> DebitAnswer:
-        def on_card(card: SocialSecurityCard) -> None:
-            if work.entry.state is DebitState.SENT:
-                work.entry.move(DebitState.UNKNOWN, reason="left")
-            recover(card, work.entry)
-
-        return await self._on_card(on_card, given, caller, asking, desk, work)
-
-    async def _on_card(
-        self,
-        on_card: Callable[[SocialSecurityCard], None],
-        given: DriverArguments,
-        caller: Caller,
-        asking: Asking,
-        desk: Desk,
-        work: _Work,
-    ) -> DebitAnswer:
-        credentials = self._security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
-        try:
-            _, session = await desk.do(work.guarded(on_card), asking, credentials=credentials, repeat=False)
+            credentials = self._security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
+            doing = asked.desk().do(work.guarded(on_card), asked.asking, credentials=credentials, repeat=False)
+            _, session = await doing
         except CardioError as error:
-            raise await asyncio.to_thread(_as_it_stands, work.entry, error) from error
+            raise await work.as_it_stands(error) from error
         return await self._deliver(work.entry, session)
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
@@ -197,81 +141,72 @@ class DebitCalls:
 
     # -- in steps -------------------------------------------------------------------------------
 
-    async def _first_step(
-        self, given: DriverArguments, order: DebitOrder, caller: Caller, asking: Asking, desk: Desk, work: _Work
-    ) -> DebitAnswer:
-        entry = work.entry
-        journal = await self.journal()
-        terminal_number = await asyncio.to_thread(self._security.terminal_number_for_steps)
+    async def _first_step(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
+        caller, given, entry = asked.caller, asked.given, work.entry
 
         def step(steps: HsmSteps) -> str:
             with aborted_by_faults(entry):
                 guard(steps.card, given.pCardInfo)
-                _clear_up(journal, steps.card)
+            clear_up(journal, entry, steps.card)
             return debit_1(steps, order, entry, terminal_number)
 
-        credentials = self._security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
         try:
-            text = await desk.with_held(work.guarded(step), asking, credentials=credentials)
+            terminal_number = await asyncio.to_thread(self._security.terminal_number_for_steps)
+            credentials = self._security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
+            desk = asked.desk()
+            text = await desk.with_held(work.guarded(step), asked.asking, credentials=credentials)
         except CardioError as error:
-            raise await asyncio.to_thread(_as_it_stands, entry, error) from error
-        self._between[asking.grant] = entry
+            raise await work.as_it_stands(error) from error
+        self._between[asked.asking.grant] = (asked.key, entry)
         while len(self._between) > _MOST_BETWEEN:
             self._between.pop(next(iter(self._between)))  # who never came back begins anew
         return DebitAnswer(text, desk.card_session, await asyncio.to_thread(entry.shown))
 
-    async def second_step(
-        self, given: DriverArguments, caller: Caller, asking: Asking, held: Desk | None, desk: Callable[[], Desk]
-    ) -> DebitAnswer:
-        """The step that debits; with the first one's key it also says what became of it.
+    async def second_step(self, asked: Asked, held: Desk | None) -> DebitAnswer:
+        """The step that debits; by the first one's key it also says what became of it.
 
-        Args: ``held``: the desk that holds a card for this caller; ``desk``: where its card is otherwise.
+        Args: ``held``: the desk that holds a card for this caller.
 
         Raises:
-            StepError: there was no first step. Else as `call`.
+            StepError: there was no first step. OtherOrderError: it was another debit's. Else as `call`.
         """
-        entry = self._between.pop(asking.grant, None)
-        if entry is None or held is None:
-            return await self._ask_again(given, caller, asking, desk)
-        entry.resume()
-        work = _Work(entry)
-        try:
-            await held.with_held(work.guarded(lambda steps: debit_2(steps, given.pKey)), asking, credentials=None)
-        except CardioError as error:
-            found = await asyncio.to_thread(_as_it_stands, entry, error)
-            if isinstance(found, DebitUnknownError):
-                found.debit_id = entry.id
-            raise found from error
-        finally:
-            if not work.begun:
-                entry.release()
-        return await self._deliver(entry, held.card_session)
+        waiting = self._between.get(asked.asking.grant)
+        if waiting is None or held is None:
+            return await self._ask_again(asked)
+        key, entry = waiting
+        if asked.given.idempotencyKey and asked.key != key:
+            raise OtherOrderError()
+        del self._between[asked.asking.grant]
 
-    async def _ask_again(
-        self, given: DriverArguments, caller: Caller, asking: Asking, desk: Callable[[], Desk]
-    ) -> DebitAnswer:
-        if not given.idempotencyKey:
+        def step(steps: HsmSteps) -> str:
+            return debit_2(steps, asked.given.pKey)
+
+        await asyncio.to_thread(entry.resume)
+        with _working_on(entry) as work:
+            try:
+                await held.with_held(work.guarded(step), asked.asking, credentials=None)
+            except CardioError as error:
+                raise await work.as_it_stands(error) from error
+            return await self._deliver(entry, held.card_session)
+
+    async def _ask_again(self, asked: Asked) -> DebitAnswer:
+        """What became of a debit whose second step was called before."""
+        if not asked.given.idempotencyKey:
             raise StepError()
         journal = await self.journal()
-        entry = await asyncio.to_thread(journal.find, caller.origin, _key(given))
+        entry = await asyncio.to_thread(journal.find, asked.caller.origin, asked.key)
         if entry is None:
             raise StepError()
-        work = _Work(entry)
-        try:
-            state = await asyncio.to_thread(lambda: entry.state)
-            if state in BEFORE_SENT:
+        with _working_on(entry) as work:
+            if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
                 raise StepError()
-            if state in DONE:
+            if not await asyncio.to_thread(needs_its_card, entry):
                 return await self._deliver(entry, None)
-            if state in (DebitState.UNKNOWN, DebitState.SENT):
-                return await self._recover(given, caller, asking, desk(), work)
-            raise error_of(state)
-        except DebitUnknownError as error:
-            error.debit_id = entry.id
-            raise
-        finally:
-            if not work.begun:
-                entry.release()
+
+            def on_card(card: SocialSecurityCard) -> None:
+                recover(card, entry)
+
+            return await self._on_card(on_card, asked, work)
 
 
 class _Work:
@@ -282,8 +217,8 @@ class _Work:
         self.entry = entry
         self.begun = False
 
-    def guarded(self, work: Callable[[SecuredOrSteps], Result]) -> Callable[[SecuredOrSteps], Result]:
-        def with_release(subject: SecuredOrSteps) -> Result:
+    def guarded(self, work: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
+        def with_release(subject: Subject) -> Result:
             self.begun = True
             try:
                 return work(subject)
@@ -292,52 +227,22 @@ class _Work:
 
         return with_release
 
-
-SecuredOrSteps = TypeVar("SecuredOrSteps", SocialSecurityCard, HsmSteps)
-
-
-def _key(given: DriverArguments) -> str:
-    key = given.idempotencyKey.strip()
-    if not key or len(key) > _LONGEST_KEY or not key.isprintable():
-        raise NoIdempotencyKeyError()
-    return key
+    async def as_it_stands(self, error: CardioError) -> CardioError:
+        """What an error means for the debit. Its thread may never come back, and no longer has it."""
+        found = await asyncio.to_thread(as_it_stands, self.entry, error)
+        self.entry.release()
+        return found
 
 
-def _clear_up(journal: Journal, card: SecuredCard) -> None:
-    """Before another debit: one on this card of which nobody knows the outcome is asked for, and told.
-
-    Raises:
-        DebitOpenError: there was one; whoever asked sees what became of it first.
-    """
-    other = journal.open_on(card.identity)
-    if other is None:
-        return
+@contextmanager
+def _working_on(entry: JournalEntry) -> Iterator[_Work]:
+    """Raises: DebitUnknownError: as the work says, with the debit's id."""
+    work = _Work(entry)
     try:
-        with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
-            recover(card, other)
-        shown = other.shown()
-        told = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
-        zh, en = told.get(shown.outcome, ("仍不能确定", "it is still not known"))
-        amount = (shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0)
-        raise DebitOpenError(
-            f"此前 {shown.time} 的一笔消费（{amount / 100:.2f} 元）：{zh}",
-            f"an earlier debit of {shown.time} ({amount / 100:.2f} yuan): {en}",
-        )
+        yield work
+    except DebitUnknownError as error:
+        error.debit_id = entry.id
+        raise
     finally:
-        other.release()
-
-
-def _as_it_stands(entry: JournalEntry, error: CardioError) -> CardioError:
-    """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters."""
-    with suppress(CardioError):
-        state = entry.state
-        if state in BEFORE_SENT:
-            entry.move(DebitState.ABORTED, reason=error.code)
-            state = entry.state
-        if state is DebitState.SENT:
-            entry.move(DebitState.UNKNOWN, reason=error.code)
-            state = DebitState.UNKNOWN
-            entry.release()  # its thread may never come back
-        if state is DebitState.UNKNOWN and not isinstance(error, DebitUnknownError):
-            return DebitUnknownError(f"结果未知：{error.detail}", f"its outcome is not known: {error.detail_en}")
-    return error
+        if not work.begun:
+            entry.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
+from cardio.account import yuan
 from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 
@@ -87,7 +88,7 @@ def _one(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 
 
 def _yuan(fen: int | None) -> str:
-    return "-" if fen is None else f"{fen // 100}.{fen % 100:02}"
+    return "-" if fen is None else yuan(fen)
 
 
 debits_command = Command(

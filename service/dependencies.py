@@ -51,17 +51,8 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
-def needs(scope: Scope) -> Any:
-    """A dependency of a route: its caller must have been granted this scope."""
-
-    async def check(request: Request) -> None:
-        (await _caller(request)).require(scope)
-
-    return Depends(check)
-
-
-def needs_one_of(*scopes: Scope) -> Any:
-    """As `needs`, where any of several will do; what is missing is the first."""
+def needs(*scopes: Scope) -> Any:
+    """A dependency of a route: its caller must have been granted this scope, or one of several."""
 
     async def check(request: Request) -> None:
         caller = await _caller(request)

@@ -41,19 +41,26 @@ def _service(settings: BridgeSettings) -> Iterator[Finding]:
     try:
         with BridgeClient.connect(place) as bridge:
             status = bridge.get("/v1/status")
+            yield Finding(
+                "service",
+                "ok",
+                f"{place} 正在运行，版本 {status['version']}",
+                f"{place} runs, version {status['version']}",
+            )
             # Where nobody is debited nobody needs a journal, and to ask would make one.
-            debits = bridge.get("/v1/debits")["debits"] if Scope.SETTLE in settings.scopes else None
+            if Scope.SETTLE in settings.scopes:
+                yield _debits_of(bridge)
     except BridgeNotRunningError as error:
         yield _not_running(settings.port, error)
-        return
     except CardioError as error:
         yield Finding.of_error("service", error)
-        return
-    yield Finding(
-        "service", "ok", f"{place} 正在运行，版本 {status['version']}", f"{place} runs, version {status['version']}"
-    )
-    if debits is not None:
-        yield _debits(debits)
+
+
+def _debits_of(bridge: BridgeClient) -> Finding:
+    try:
+        return _debits(bridge.get("/v1/debits")["debits"])
+    except CardioError as error:
+        return Finding.of_error("debits", error)
 
 
 def _debits(listed: list[dict[str, Any]]) -> Finding:

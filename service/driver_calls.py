@@ -6,10 +6,10 @@ import re
 
 from cardio.card import SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
-from cardio.errors import NoReaderError, NotSupportedError, UsageError
+from cardio.errors import NoReaderError, UsageError
 from cardio.security.credentials import Credentials
 from cardio.security.errors import StepError
-from service.debits import DebitAnswer, DebitCalls
+from service.debits import Asked, DebitAnswer, DebitCalls
 from service.desk import Asking, Desk
 from service.desks import Desks
 from service.scopes import Caller, Scope
@@ -49,8 +49,6 @@ class DriverCalls:
             return done.output, done.card_session
         if isinstance(function, StepFunction):
             return await self._step(function, given, caller, asking, reader)
-        if not isinstance(function, CardFunction):
-            raise NotSupportedError()
 
         def work(card: SocialSecurityCard) -> str:
             return function.work(card, given)
@@ -74,10 +72,10 @@ class DriverCalls:
             DebitUnknownError: nobody knows yet whether money was taken.
         """
         caller.require(Scope(function.right))
+        asked = Asked(function, given, caller, asking, lambda: self._desk(given, reader))
         if function.step == 2:
-            held = self._held_for(asking, reader)
-            return await self._debits.second_step(given, caller, asking, held, lambda: self._desk(given, reader))
-        return await self._debits.call(function, given, caller, asking, self._desk(given, reader))
+            return await self._debits.second_step(asked, self._held_for(asking, reader))
+        return await self._debits.call(asked)
 
     async def _step(
         self, function: StepFunction, given: DriverArguments, caller: Caller, asking: Asking, reader: str | None

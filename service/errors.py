@@ -218,19 +218,10 @@ def problem_document(error: CardioError, request_id: str | None) -> dict[str, An
     return document | getattr(error, "members", {})
 
 
-def problem_response(error: CardioError, request_id: str | None) -> Response:
-    """The HTTP answer for an error."""
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NoTokenError) else {}
-    document = problem_document(error, request_id)
-    if "retry_after" in document:
-        headers["Retry-After"] = str(document["retry_after"])
-    return JSONResponse(document, status_code=error.status, media_type="application/problem+json", headers=headers)
-
-
 class NoIdempotencyKeyError(CardioError):
     code = "no-idempotency-key"
-    title = "消费请求缺少 Idempotency-Key"
-    title_en = "A debit needs an Idempotency-Key"
+    title = "消费请求缺少 Idempotency-Key，或不合规"
+    title_en = "A debit needs an Idempotency-Key of at most 200 characters"
     remedy = "请为每笔消费生成一个新的 Idempotency-Key（如 UUID），重试时保持不变。"
     remedy_en = "Give each debit a key of its own, such as a UUID, and keep it when you ask again."
     status = 400
@@ -287,3 +278,20 @@ class JournalUnavailableError(CardioError):
     status = 503
     exit_status = 78
     driver_code = -13
+
+
+class NoJournalError(JournalUnavailableError):
+    code = "no-journal"
+    title = "本服务未设置消费日志，不能消费"
+    title_en = "This bridge has no journal of debits: no debit without it"
+    remedy = "请联系信息科。"
+    remedy_en = "Call your IT department."
+
+
+def problem_response(error: CardioError, request_id: str | None) -> Response:
+    """The HTTP answer for an error."""
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NoTokenError) else {}
+    document = problem_document(error, request_id)
+    if "retry_after" in document:
+        headers["Retry-After"] = str(document["retry_after"])
+    return JSONResponse(document, status_code=error.status, media_type="application/problem+json", headers=headers)

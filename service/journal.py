@@ -1,7 +1,7 @@
 """The journal of debits: SQLite, on disk before money moves (`cardio.settlement` has the steps).
 
-One process has it at a time. Cards and orders stand in it as keyed hashes; amounts, terminals, numbers and proofs as
-they are, for whoever books them. The outcome of a debit and its row in the outbox are one transaction.
+Cards and orders stand in it as keyed hashes; amounts, terminals, numbers and proofs as they are, for whoever books
+them. What a debit came to and that it is to be booked are one row, so they are on disk together or not at all.
 """
 
 from __future__ import annotations
@@ -10,25 +10,30 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cardio.debit_errors import DebitOpenError
+from cardio.debit_errors import DebitOpenError, SameSecondError
 from cardio.errors import CardChangedError
-from cardio.settlement import BEFORE_SENT, DONE, MAY_FOLLOW, DebitIntent, DebitResult, DebitState, result_of
-from service.debit_answers import DebitShown
-from service.errors import (
-    DebitInFlightError,
-    JournalStepError,
-    NoSuchDebitError,
-    OtherOrderError,
+from cardio.settlement import (
+    BEFORE_SENT,
+    DONE,
+    MAY_FOLLOW,
+    NOBODY_KNOWS,
+    UNCLEAR,
+    DebitIntent,
+    DebitResult,
+    DebitState,
+    result_of,
 )
+from service.debit_answers import DebitShown
+from service.errors import DebitInFlightError, JournalStepError, NoSuchDebitError, OtherOrderError
 from service.journal_file import JournalFile
 from service.tokens import load_token
 
-_NOTHING_TAKEN = BEFORE_SENT | {DebitState.ABORTED}
-_UNSENT = ", ".join(f"'{state.value}'" for state in sorted(BEFORE_SENT))
+_BY_KEY = "SELECT * FROM debit WHERE owner = ? AND idempotency_key = ?"
 
 
 class Journal:
@@ -44,18 +49,14 @@ class Journal:
         """
         self._working: dict[str, JournalEntry] = {}
         """Who works on a debit right now, by its id."""
-        key = load_token(path.with_suffix(".key"))
-        self._key = hashlib.sha256(key.encode()).digest()
+        self._key = hashlib.sha256(load_token(path.with_suffix(".key")).encode()).digest()
         self._file = JournalFile(path)
         with self._file.transaction() as database:
-            now = _now()
-            database.execute(
-                f"UPDATE debit SET state = 'aborted', reason = 'crash', changed = ? WHERE state IN ({_UNSENT})",  # noqa: S608
-                (now,),
-            )
-            database.execute(
-                "UPDATE debit SET state = 'unknown', reason = 'crash', changed = ? WHERE state = 'sent'", (now,)
-            )
+            for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
+                database.execute(
+                    f"UPDATE debit SET state = ?, reason = 'crash', changed = ? WHERE state IN ({_marks(left)})",  # noqa: S608
+                    (right, _now(), *left),
+                )
 
     # -- taking up a debit ----------------------------------------------------------------------
 
@@ -75,13 +76,12 @@ class Journal:
             JournalUnavailableError: the disk is full, or the like.
         """
         with self._file.lock:
-            return self._worked_on(*self._taken(owner, idempotency_key, self._hash(asked), _now()))
+            return self._worked_on(*self._taken(owner, idempotency_key, self._hash(asked)))
 
-    def _taken(self, owner: str, idempotency_key: str, digest: str, now: str) -> tuple[str, int]:
+    def _taken(self, owner: str, idempotency_key: str, digest: str) -> tuple[str, int]:
+        now = _now()
         with self._file.transaction() as database:
-            row = database.execute(
-                "SELECT * FROM debit WHERE owner = ? AND idempotency_key = ?", (owner, idempotency_key)
-            ).fetchone()
+            row = database.execute(_BY_KEY, (owner, idempotency_key)).fetchone()
             if row is None:
                 debit_id = secrets.token_hex(8)
                 database.execute(
@@ -89,38 +89,20 @@ class Journal:
                     " VALUES (?, ?, ?, ?, 'new', ?, ?)",
                     (debit_id, owner, idempotency_key, digest, now, now),
                 )
-                attempt = 1
-            else:
-                debit_id, attempt = row["id"], row["attempt"]
-                if row["asked"] != digest:
-                    raise OtherOrderError()
-                if debit_id in self._working:
-                    raise DebitInFlightError()
-                state = DebitState(row["state"])
-                if state in BEFORE_SENT or (state is DebitState.ABORTED and not row["sent"]):
-                    attempt += 1
-                    database.execute(
-                        "UPDATE debit SET state = 'new', attempt = ?, card = NULL, number = NULL, terminal = NULL,"
-                        " time = NULL, intent = NULL, reason = '', changed = ? WHERE id = ?",
-                        (attempt, now, debit_id),
-                    )
-        return debit_id, attempt
-
-    def open_on(self, card: bytes) -> JournalEntry | None:
-        """A debit on this card whose outcome nobody knows yet, the oldest; it is the caller's until it is released.
-
-        Raises:
-            DebitInFlightError: somebody works on it right now.
-        """
-        with self._file.lock:
-            with self._file.transaction() as database:
-                row = database.execute(
-                    "SELECT * FROM debit WHERE card = ? AND state IN ('unknown', 'sent') ORDER BY created",
-                    (self._hash(card),),
-                ).fetchone()
-            if row is None:
-                return None
-            return self._worked_on(row["id"], row["attempt"])
+                return debit_id, 1
+            if row["asked"] != digest:
+                raise OtherOrderError()
+            if row["id"] in self._working:
+                raise DebitInFlightError()
+            state = DebitState(row["state"])
+            if state not in BEFORE_SENT and (state is not DebitState.ABORTED or row["sent"]):
+                return row["id"], row["attempt"]
+            database.execute(
+                "UPDATE debit SET state = 'new', attempt = attempt + 1, card = NULL, number = NULL, terminal = NULL,"
+                " time = NULL, intent = NULL, reason = '', changed = ? WHERE id = ?",
+                (now, row["id"]),
+            )
+            return row["id"], row["attempt"] + 1
 
     def find(self, owner: str, idempotency_key: str) -> JournalEntry | None:
         """The debit with a key, whatever it asked for; it is the caller's until it is released.
@@ -129,11 +111,24 @@ class Journal:
             DebitInFlightError: somebody works on it right now.
         """
         with self._file.lock:
-            with self._file.transaction() as database:
-                row = database.execute(
-                    "SELECT * FROM debit WHERE owner = ? AND idempotency_key = ?", (owner, idempotency_key)
-                ).fetchone()
-            return None if row is None else self._worked_on(row["id"], row["attempt"])
+            return self._found(_BY_KEY, (owner, idempotency_key))
+
+    def open_on(self, card: bytes) -> JournalEntry | None:
+        """The oldest debit on this card of which nobody knows yet what became of it. As `find`."""
+        query = f"SELECT * FROM debit WHERE card = ? AND state IN ({_marks(UNCLEAR)}) ORDER BY created"  # noqa: S608
+        with self._file.lock:
+            return self._found(query, (self._hash(card), *UNCLEAR))
+
+    def _found(self, query: str, values: Iterable[str]) -> JournalEntry | None:
+        with self._file.transaction() as database:
+            row = database.execute(query, tuple(values)).fetchone()
+        return None if row is None else self._worked_on(row["id"], row["attempt"])
+
+    def _worked_on(self, debit_id: str, attempt: int) -> JournalEntry:
+        if debit_id in self._working:
+            raise DebitInFlightError()
+        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt)
+        return entry
 
     def resume(self, entry: JournalEntry) -> None:
         """Takes up again what was released. Raises: DebitInFlightError: somebody else works on it right now."""
@@ -147,12 +142,6 @@ class Journal:
             if self._working.get(entry.id) is entry:
                 del self._working[entry.id]
 
-    def _worked_on(self, debit_id: str, attempt: int) -> JournalEntry:
-        if debit_id in self._working:
-            raise DebitInFlightError()
-        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt)
-        return entry
-
     # -- one debit's steps ----------------------------------------------------------------------
 
     def row(self, debit_id: str) -> sqlite3.Row:
@@ -163,7 +152,7 @@ class Journal:
             raise NoSuchDebitError()
         return found
 
-    def meet(self, debit_id: str, attempt: int | None, card: bytes) -> None:
+    def meet(self, debit_id: str, attempt: int, card: bytes) -> None:
         """Raises: CardChangedError: the debit is another card's."""
         digest = self._hash(card)
         with self._file.transaction() as database:
@@ -178,26 +167,29 @@ class Journal:
     def move(
         self,
         debit_id: str,
-        attempt: int | None,
+        attempt: int,
         to: DebitState,
         *,
         intent: DebitIntent | None = None,
         result: DebitResult | None = None,
         reason: str = "",
+        doubted: bool = False,
     ) -> None:
         """Takes one step; it is on disk when this returns.
 
-        Args: ``attempt``: whose step it is; an earlier attempt's thread that comes back takes none. None is a person.
+        Args: ``attempt``: whose step it is; an earlier attempt's thread that comes back takes none.
 
         Raises:
             JournalStepError: the step may not follow.
-            DebitOpenError: there is another debit on this card that may be the same.
+            DebitOpenError: another debit on this card may be the same, and nobody knows what became of it.
+            SameSecondError: there is one of this card and terminal at this very time.
             JournalUnavailableError: it cannot be written; the step is not taken.
         """
-        before = sorted(state.value for state, after in MAY_FOLLOW.items() if to in after)
-        changes: dict[str, Any] = {"state": to.value, "reason": reason, "changed": _now()}
+        changes: dict[str, Any] = {"reason": reason}
         if to is DebitState.SENT:
             changes["sent"] = 1
+        if doubted:
+            changes["doubted"] = 1
         if intent is not None:
             changes |= {
                 "intent": intent.model_dump_json(), "number": intent.transaction_number,
@@ -205,73 +197,65 @@ class Journal:
             }  # fmt: skip
         if result is not None:
             changes["result"] = result.model_dump_json()
-        if to is DebitState.INITIALISED:
-            self._end_others_begun(debit_id)
-        places = ", ".join(f"{name} = ?" for name in changes)
-        values = [*changes.values(), debit_id, attempt, attempt, *before]
-        marks = ", ".join("?" for _ in before)
         try:
             with self._file.transaction() as database:
-                done = database.execute(
-                    f"UPDATE debit SET {places} WHERE id = ? AND (? IS NULL OR attempt = ?) AND state IN ({marks})",  # noqa: S608
-                    values,
-                )
-                if done.rowcount != 1:
-                    raise JournalStepError(f"不能转为 {to.value}", f"the debit cannot become {to.value} now")
-                if to is DebitState.COMMITTED:
+                if to is DebitState.INITIALISED:
+                    # A card that begins a debit has forgotten any that it had begun before.
                     database.execute(
-                        "INSERT INTO outbox (debit, result, created) VALUES (?, ?, ?)",
-                        (debit_id, changes["result"], changes["changed"]),
+                        f"UPDATE debit SET state = 'aborted', reason = 'superseded', changed = ?"  # noqa: S608
+                        f" WHERE state IN ({_marks(BEFORE_SENT)}) AND id <> ?"
+                        " AND card = (SELECT card FROM debit WHERE id = ?)",
+                        (_now(), *BEFORE_SENT, debit_id, debit_id),
                     )
-                elif to is DebitState.SETTLED:
-                    database.execute("DELETE FROM outbox WHERE debit = ?", (debit_id,))
+                _step(database, debit_id, to, changes, attempt=attempt)
         except sqlite3.IntegrityError as error:
-            raise DebitOpenError() from error
-
-    def _end_others_begun(self, debit_id: str) -> None:
-        """A card that begins a debit has forgotten any that it had begun before."""
-        with self._file.transaction() as database:
-            database.execute(
-                f"UPDATE debit SET state = 'aborted', reason = 'superseded', changed = ? WHERE state IN ({_UNSENT})"  # noqa: S608
-                " AND id <> ? AND card = (SELECT card FROM debit WHERE id = ?)",
-                (_now(), debit_id, debit_id),
-            )
-
-    def decide(self, debit_id: str, *, done: bool) -> None:
-        """A person says what became of a debit. Raises: JournalStepError, NoSuchDebitError."""
-        entry = JournalEntry(self, debit_id, None)
-        intent = entry.intent
-        if not done:
-            entry.move(DebitState.ABORTED, reason="a person said so")
-        elif intent is not None:
-            entry.move(DebitState.COMMITTED, result=result_of(intent, None, "person"), reason="a person said so")
+            raise (SameSecondError() if "debit.time" in str(error) else DebitOpenError()) from error
 
     # -- who books them -------------------------------------------------------------------------
 
+    def settle(self, debit_id: str) -> None:
+        """It is booked; a second time does nothing. Raises: JournalStepError, NoSuchDebitError."""
+        with self._file.transaction() as database:
+            if self.row(debit_id)["state"] != DebitState.SETTLED:
+                _step(database, debit_id, DebitState.SETTLED, {"reason": ""})
+
+    def decide(self, debit_id: str, *, done: bool) -> None:
+        """A person says what became of a debit that nobody knows. Raises: JournalStepError, NoSuchDebitError."""
+        with self._file.lock, self._file.transaction() as database:
+            row = self.row(debit_id)
+            if debit_id in self._working:
+                raise DebitInFlightError()
+            if DebitState(row["state"]) not in NOBODY_KNOWS:
+                raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
+            changes: dict[str, Any] = {"reason": "person"}
+            if done:
+                intent = DebitIntent.model_validate_json(row["intent"])
+                changes["result"] = result_of(intent, None, "person").model_dump_json()
+            _step(database, debit_id, DebitState.COMMITTED if done else DebitState.ABORTED, changes)
+
     def shown(self, debit_id: str) -> DebitShown:
         """Raises: NoSuchDebitError."""
-        return _shown(self.row(debit_id))
+        return DebitShown.of_row(dict(self.row(debit_id)))
 
     def listed(self, owner: str | None, *, all_states: bool = False) -> list[DebitShown]:
-        """Those that somebody has still to do with: not settled, not aborted; None lists everybody's."""
-        wanted = "1" if all_states else "state NOT IN ('settled', 'aborted')"
+        """Those that somebody has still to do with, the oldest first: to be booked, or nobody knows.
+
+        Args: ``owner`` None lists everybody's.
+        """
+        wanted = set(DebitState) if all_states else (DONE - {DebitState.SETTLED}) | NOBODY_KNOWS
         with self._file.transaction() as database:
             rows = database.execute(
-                f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND {wanted} ORDER BY created, rowid LIMIT 500",  # noqa: S608
-                (owner, owner),
+                f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608
+                " ORDER BY created, rowid LIMIT 500",
+                (owner, owner, *wanted),
             ).fetchall()
-        return [_shown(row) for row in rows]
+        return [DebitShown.of_row(dict(row)) for row in rows]
 
     def counts(self) -> dict[DebitState, int]:
         """How many debits are in each state."""
         with self._file.transaction() as database:
             rows = database.execute("SELECT state, count(*) AS n FROM debit GROUP BY state").fetchall()
         return {DebitState(row["state"]): row["n"] for row in rows}
-
-    def outbox(self) -> list[str]:
-        """The debits that were done and not booked yet."""
-        with self._file.transaction() as database:
-            return [row["debit"] for row in database.execute("SELECT debit FROM outbox ORDER BY id")]
 
     def close(self) -> None:
         self._file.close()
@@ -282,9 +266,9 @@ class Journal:
 
 
 class JournalEntry:
-    """One debit of the journal (`cardio.settlement.DebitEntry`), for one attempt at it; None is a person's."""
+    """One debit of the journal (`cardio.settlement.DebitEntry`), for one attempt at it."""
 
-    def __init__(self, journal: Journal, debit_id: str, attempt: int | None) -> None:
+    def __init__(self, journal: Journal, debit_id: str, attempt: int) -> None:
         self.id = debit_id
         self._journal = journal
         self._attempt = attempt
@@ -299,9 +283,12 @@ class JournalEntry:
         return None if kept is None else DebitIntent.model_validate_json(kept)
 
     @property
+    def doubted(self) -> bool:
+        return bool(self._journal.row(self.id)["doubted"])
+
+    @property
     def result(self) -> DebitResult | None:
-        kept = self._journal.row(self.id)["result"]
-        return None if kept is None else DebitResult.model_validate_json(kept)
+        return self.shown().result
 
     def meet(self, card: bytes) -> None:
         self._journal.meet(self.id, self._attempt, card)
@@ -313,8 +300,12 @@ class JournalEntry:
         intent: DebitIntent | None = None,
         result: DebitResult | None = None,
         reason: str = "",
+        doubted: bool = False,
     ) -> None:
-        self._journal.move(self.id, self._attempt, to, intent=intent, result=result, reason=reason)
+        self._journal.move(self.id, self._attempt, to, intent=intent, result=result, reason=reason, doubted=doubted)
+
+    def shown(self) -> DebitShown:
+        return self._journal.shown(self.id)
 
     def release(self) -> None:
         """Somebody else may take it up; a second time does nothing."""
@@ -324,28 +315,29 @@ class JournalEntry:
         """Raises: DebitInFlightError: somebody else has taken it up."""
         self._journal.resume(self)
 
-    def shown(self) -> DebitShown:
-        return self._journal.shown(self.id)
 
-
-def _shown(row: sqlite3.Row) -> DebitShown:
-    result = None if row["result"] is None else DebitResult.model_validate_json(row["result"])
-    intent = None if row["intent"] is None else DebitIntent.model_validate_json(row["intent"])
-    state = DebitState(row["state"])
-    return DebitShown(
-        id=row["id"],
-        state=state,
-        outcome="done" if state in DONE else "none" if state in _NOTHING_TAKEN else "unknown",
-        origin=row["owner"],
-        idempotency_key=row["idempotency_key"],
-        created=datetime.fromisoformat(row["created"]),
-        changed=datetime.fromisoformat(row["changed"]),
-        reason=row["reason"],
-        self_paid_amount=None if intent is None else intent.self_paid_amount,
-        pooled_fund_amount=None if intent is None else intent.pooled_fund_amount,
-        time=None if intent is None else intent.time,
-        result=result,
+def _step(
+    database: sqlite3.Connection,
+    debit_id: str,
+    to: DebitState,
+    changes: dict[str, Any],
+    *,
+    attempt: int | None = None,
+) -> None:
+    """Raises: JournalStepError: it may not follow, or another attempt has begun."""
+    before = [state for state, after in MAY_FOLLOW.items() if to in after]
+    changes |= {"state": to, "changed": _now()}
+    places = ", ".join(f"{name} = ?" for name in changes)
+    done = database.execute(
+        f"UPDATE debit SET {places} WHERE id = ? AND (? IS NULL OR attempt = ?) AND state IN ({_marks(before)})",  # noqa: S608
+        (*changes.values(), debit_id, attempt, attempt, *before),
     )
+    if done.rowcount != 1:
+        raise JournalStepError(f"不能转为 {to.value}", f"the debit cannot become {to.value} now")
+
+
+def _marks(values: Iterable[object]) -> str:
+    return ", ".join("?" for _ in values)
 
 
 def _now() -> str:

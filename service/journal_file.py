@@ -21,6 +21,7 @@ CREATE TABLE debit (
   attempt INTEGER NOT NULL DEFAULT 1,
   state TEXT NOT NULL,
   sent INTEGER NOT NULL DEFAULT 0,
+  doubted INTEGER NOT NULL DEFAULT 0,
   card TEXT,
   number INTEGER,
   terminal TEXT,
@@ -35,12 +36,6 @@ CREATE TABLE debit (
 CREATE UNIQUE INDEX debit_once_by_number ON debit (card, number, terminal) WHERE state <> 'aborted';
 CREATE UNIQUE INDEX debit_once_by_time ON debit (card, terminal, time) WHERE state <> 'aborted';
 CREATE INDEX debit_by_state ON debit (state);
-CREATE TABLE outbox (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  debit TEXT NOT NULL UNIQUE REFERENCES debit (id),
-  result TEXT NOT NULL,
-  created TEXT NOT NULL
-) STRICT;
 """
 _PRAGMAS = {"locking_mode": "exclusive", "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 """As they are set, in this order, and as they are read back; 2 is FULL."""

@@ -7,7 +7,7 @@ It shares layouts with the library and nothing that parses, builds or enciphers.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from cardio.filesystem.layout import Key, Purse
 from simulators.card_authentication import CardAuthentication
@@ -26,7 +26,7 @@ from simulators.card_command import (
 from simulators.card_keys import CardKeys
 from simulators.card_memory import CardMemory, CardState, PurseState
 from simulators.card_pin import CardPin, packed
-from simulators.card_purse import CardPurse, first_state
+from simulators.card_purse import CardPurse, opened
 from simulators.card_reading import CardReading
 from simulators.card_session import ENVIRONMENT, CardSession
 from simulators.card_writing import SECURED, CardWriting
@@ -60,8 +60,8 @@ class SoftwareCard:
         algorithm: str = "3DES",
         memory: CardMemory | None = None,
         pki: PkiApplication | None = None,
-        purse: Purse | None = None,
-        purse_values: Mapping[str, object] | None = None,
+        takes_debits: Purse | None = None,
+        purse: PurseState | None = None,
     ) -> None:
         """Args:
         algorithm_marker: what the FCI names (3DES, SSF33, SM4); None leaves it out.
@@ -69,12 +69,11 @@ class SoftwareCard:
         algorithm: what it computes with where the FCI names nothing.
         memory: keeps PIN, tries and what is written over the life of this object.
         pki: its certificate application, where it has one.
-        purse: where it takes debits, by its layout.
-        purse_values: what is in the purse of a card that is new, by the items of its internal file.
+        takes_debits: in which application and by which keys, by its layout.
+        purse: what is in the purse of a card that is new.
 
         Raises:
             ConfigurationError: the memory is another card's.
-            ValueError: a value of the purse is none.
         """
         self.atr = atr
         self.manners = manners or CardManners()
@@ -95,7 +94,7 @@ class SoftwareCard:
         card_keys = CardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
         self._pki = pki
         self._session = CardSession(self.manners)
-        self._purse = self._make_purse(purse, purse_values or {}, card_keys, keep, random)
+        self._purse = self._make_purse(takes_debits, purse or PurseState(), card_keys, keep, random)
         authentication = CardAuthentication(self._session, card_keys, self._state, keep, random)
         self._handlers = self._commands(
             CardReading(self._session),
@@ -138,7 +137,7 @@ class SoftwareCard:
     def _make_purse(
         self,
         facts: Purse | None,
-        values: Mapping[str, object],
+        purse: PurseState,
         keys: CardKeys,
         keep: Callable[[], None],
         random: Callable[[int], bytes],
@@ -150,7 +149,7 @@ class SoftwareCard:
             return None
         details = next((file for file in application.by_id.values() if file.details), None)
         if self._state.purse is None:
-            self._state.purse = first_state(values, details, after=self.manners.debit_number == "after")
+            self._state.purse = opened(purse, details, after=self.manners.debit_number == "after")
         return CardPurse(self._session, keys, self._state, keep, random, facts, details)
 
     @property

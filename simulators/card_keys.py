@@ -12,7 +12,6 @@ from simulators.test_keys import root_key
 _AUTHENTICATING = ("UK", "RK", "LK", "BK", "PUK")
 _MAINTAINING = "STK"
 _PROVING = "IRK"
-_PURCHASING, _TRANSACTION = "DPK", "DTK"
 _ROOT_OF_NO_ISSUER = b"FORGED.........."
 
 
@@ -50,15 +49,10 @@ class CardKeys:
         """The key by which the card proves itself."""
         return next((key for key in self._of(application) if key.name == _PROVING), None)
 
-    def purchasing(self, application: str, index: int) -> Key | None:
-        """The key of debits (消费密钥) with an index."""
-        return next(
-            (key for key in self._of(application) if key.id == index and key.name.startswith(_PURCHASING)), None
-        )
-
-    def transaction(self, application: str) -> Key | None:
-        """The key of the proof for the issuer (TAC)."""
-        return next((key for key in self._of(application) if key.name.startswith(_TRANSACTION)), None)
+    def named(self, names: Iterable[str], key_id: int | None = None) -> Key | None:
+        """The first key of these names, with an id where one is given."""
+        wanted = tuple(names)
+        return next((key for key in self._keys if key.name in wanted and key_id in (None, key.id)), None)
 
     def lowest(self, key: Key) -> tuple[int, bytes]:
         """The lowest version group that the card holds of a key, and the sub-key."""

@@ -34,11 +34,11 @@ _Counter = Annotated[int, Field(ge=0, le=0xFFFF, strict=True)]
 class PurseState(BaseModel):
     """医疗保险金额文件: what the card keeps of money, by the names of its layout; amounts are in fen."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid")
 
-    online_number: Annotated[_Counter, Field(alias="online_counter")] = 0
-    offline_number: Annotated[_Counter, Field(alias="offline_counter")] = 0
-    """What the next debit is called."""
+    online_counter: _Counter = 0
+    offline_counter: _Counter = 0
+    """交易序号, before the next debit."""
     personal_account_balance: _Fen = 0
     self_paid_total: _Fen = 0
     pooled_fund_total: _Fen = 0

@@ -7,7 +7,7 @@ wholly or not at all, and nobody at the terminal knows which.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cardio.filesystem.access import PIN
@@ -114,7 +114,7 @@ class CardPurse:
         self._require_pin()
         if not self._keys.usable:
             return CONDITIONS
-        key = self._keys.purchasing(self._facts.application, data[0])
+        key = self._keys.named(self._facts.purchase_keys, data[0])
         if key is None:
             return _NO_SUCH_INDEX
         version, value = self._keys.lowest(key)
@@ -123,14 +123,14 @@ class CardPurse:
         if account > purse.personal_account_balance:
             return _TOO_LITTLE
         if (
-            purse.offline_number == _MOST_NUMBER
+            purse.offline_counter == _MOST_NUMBER
             or max(purse.self_paid_total + self_paid, purse.pooled_fund_total + pooled) > _MOST
         ):
             return CONDITIONS
         self._initialised = _Initialised(value, amounts, terminal, self._random(4))
         totals = (purse.personal_account_balance, purse.self_paid_total, purse.pooled_fund_total)
         answer = b"".join(total.to_bytes(4, "big") for total in totals) + bytes.fromhex(purse.payment_year)
-        answer += purse.offline_number.to_bytes(2, "big")
+        answer += purse.offline_counter.to_bytes(2, "big")
         answer += bytes((version, _ALGORITHM_NUMBERS[self._keys.algorithm])) + self._initialised.challenge
         return self._session.give(answer)
 
@@ -148,7 +148,7 @@ class CardPurse:
         if not time.hex().isdecimal():
             return WRONG_DATA
         purse = self._purse()
-        number = purse.offline_number.to_bytes(2, "big")
+        number = purse.offline_counter.to_bytes(2, "big")
         algorithm = self._keys.algorithm
         session_key = cryptography.process_key(algorithm, started.key, started.challenge + number + terminal_number[2:])
         kind = bytes((self._facts.transaction_type,))
@@ -167,9 +167,9 @@ class CardPurse:
         purse.personal_account_balance -= account
         purse.self_paid_total += self_paid
         purse.pooled_fund_total += pooled
-        before = purse.offline_number
-        purse.offline_number += 1
-        noted = purse.offline_number if self._session.manners.debit_number == "after" else before
+        before = purse.offline_counter
+        purse.offline_counter += 1
+        noted = purse.offline_counter if self._session.manners.debit_number == "after" else before
         purse.last = LastDebit(number=noted, mac2=mac2.hex().upper(), tac=tac.hex().upper())
         if self._details is not None:
             number, kind = noted.to_bytes(2, "big"), bytes((self._facts.transaction_type,))
@@ -180,7 +180,7 @@ class CardPurse:
 
     def _tac_key(self) -> bytes:
         """The two halves of a 3DES key XORed to one of DES."""
-        key = self._keys.transaction(self._facts.application)
+        key = self._keys.named((self._facts.transaction_key,))
         if key is None:
             raise Refusal(NO_KEY)
         _, value = self._keys.lowest(key)
@@ -213,19 +213,15 @@ class CardPurse:
             raise Refusal(NOT_ALLOWED)
 
 
-def first_state(values: Mapping[str, object], details: CardFile | None, *, after: bool) -> PurseState:
-    """The purse of a card that is new to this simulator: what its persona says, else as its details leave it.
+def opened(purse: PurseState, details: CardFile | None, *, after: bool) -> PurseState:
+    """The purse of a card that is new to this simulator; its counter, where nobody says, goes on from its details.
 
     Args: ``after``: a detail has the number that the card counts to by the debit, not the one that it began with.
-
-    Raises:
-        ValueError: a value is none; the text names it.
     """
-    state = PurseState.model_validate(values)
-    if state.offline_number == 0 and details is not None and details.records:
-        newest = int.from_bytes(details.records[0][:2], "big")
-        state.offline_number = newest if after else newest + 1
-    return state
+    if purse.offline_counter or details is None or not details.records:
+        return purse
+    newest = int.from_bytes(details.records[0][:2], "big")
+    return purse.model_copy(update={"offline_counter": newest if after else newest + 1})
 
 
 def _three(amounts: bytes) -> tuple[int, int, int]:

@@ -109,11 +109,11 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             algorithm=layout.algorithm,
             memory=None if memory is None else CardMemory(memory),
             pki=self._pki(random),
-            purse=layout.purse,
-            purse_values=self._purse_values(layout),
+            takes_debits=layout.purse,
+            purse=self._purse(layout),
         )
 
-    def _purse_values(self, layout: Layout) -> dict[str, Any]:
+    def _purse(self, layout: Layout) -> PurseState:
         """What the persona says of its internal file, which no command reads as such.
 
         Raises:
@@ -122,14 +122,13 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         internal = next((file for file in layout.files() if file.internal), None)
         values = self.files.get(internal.path, {}) if internal is not None else {}
         try:
-            PurseState.model_validate(values)
+            return PurseState.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             place = f"{internal.path if internal else ''}/{'.'.join(str(part) for part in first['loc'])}"
             raise ConfigurationError(
                 f"角色 {self.id}：{place}：{first['msg']}", f"persona {self.id}: {place}: {first['msg']}"
             ) from error
-        return values
 
     def _pki(self, random: Callable[[int], bytes]) -> PkiApplication | None:
         """The certificate application that third-generation cards have; all share the invented certificates."""

@@ -69,11 +69,6 @@ def update_binary(offset: int, content: bytes) -> CommandApdu:
     return CommandApdu(0x00, 0xD6, offset >> 8, offset & 0xFF, content)
 
 
-def get_balance(kind: int) -> CommandApdu:
-    """GET BALANCE (读余额): 01 the personal account, four bytes; 02 self-paid, 03 pooled fund, with the year."""
-    return CommandApdu(0xB0, 0x26, 0x00, kind, expected_length=4 if kind == 1 else 6)
-
-
 def initialize_for_purchase(key_index: int, amounts: bytes, terminal_number: bytes) -> CommandApdu:
     """INITIALIZE FOR PURCHASE (消费初始化): twelve bytes of amounts, six of the terminal's number."""
     return CommandApdu(0xB0, 0x28, 0x01, 0x01, bytes((key_index,)) + amounts + terminal_number, 22)

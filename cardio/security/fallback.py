@@ -11,8 +11,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cardio.security.errors import NoSamError, SamError
-from cardio.security.purchase import Authorisation, Purchase
-from cardio.security.sam import CardKey, Sam, SamKind, SamSource
+from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, Sam, SamKind, SamSource
 
 Result = TypeVar("Result")
 
@@ -146,6 +145,7 @@ class FallbackSam:
         return self.open_one().purchase_index()
 
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
+        self._authorised_by = None
         return self._computed(purchase.key, lambda sam: self._authorised(sam, purchase))
 
     def _authorised(self, sam: Sam, purchase: Purchase) -> Authorisation:
@@ -153,7 +153,7 @@ class FallbackSam:
         self._authorised_by = sam
         return authorisation
 
-    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> Mac2:
         sam = self._authorised_by or self._for(purchase.key)
         return sam.check_purchase(purchase, terminal_transaction_number, mac2)
 

@@ -19,8 +19,8 @@ from cardio.security.errors import (
     HsmAnswerError,
     SamError,
 )
-from cardio.security.purchase import Authorisation, Purchase, authorise_by_mac, check_by_mac
-from cardio.security.sam import CardKey, SamKind, key_missing
+from cardio.security.purchase import authorise_by_mac, check_by_mac
+from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, SamKind, key_missing
 
 ALGORITHM_MARKS = {"3DES": "01", "SSF33": "02", "SM4": "03"}
 """算法标识, as driver functions write it."""
@@ -91,7 +91,7 @@ class HsmClient:
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
         return authorise_by_mac(self.mac, purchase)
 
-    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool:
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> Mac2:
         return check_by_mac(self.mac, purchase, terminal_transaction_number, mac2)
 
     def _ask(self, operation: str, key: CardKey, challenge: bytes | None, length: int, **data: bytes | None) -> bytes:

@@ -29,8 +29,7 @@ from cardio.security.errors import (
     SamError,
     SamFailedError,
 )
-from cardio.security.purchase import Authorisation, Purchase
-from cardio.security.sam import CardKey, SamKind, key_missing
+from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, SamKind, key_missing
 
 _NO_SUCH_KEY = frozenset({0x6A88, 0x6A83, 0x6A82, 0x9403})
 _LEVEL = frozenset({0x6982, 0x6985, 0x6700})
@@ -177,17 +176,17 @@ class PsamCard:
         self._began = (purchase, authorisation.terminal_transaction_number)
         return authorisation
 
-    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> Mac2:
         began, self._began = self._began, None
         if began != (purchase, terminal_transaction_number):
-            return None
+            return Mac2.UNCHECKED
 
-        def check() -> bool:
+        def check() -> Mac2:
             response = self._transmit(CommandApdu(0x80, 0x72, 0x00, 0x00, mac2))
             if response.status_word == _MAC_INVALID:
-                return False
+                return Mac2.WRONG
             _expect_success(response)
-            return True
+            return Mac2.RIGHT
 
         return self._guarded(check)
 

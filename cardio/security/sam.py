@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from enum import Enum, auto
+from typing import Literal, Protocol, Self
 
 from cardio.filesystem.layout import Key
 from cardio.security.errors import KeyNotInSamError, SamError
 from cardio.security.factors import Factors
-
-if TYPE_CHECKING:
-    from cardio.security.purchase import Authorisation, Purchase
 
 _NO_RKSSSE = -2203
 
@@ -49,6 +47,57 @@ class CardKey:
 
     def with_version(self, version: int | None) -> Self:
         return replace(self, version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """One debit, as the card has begun it."""
+
+    key: CardKey
+    """With the version group that the card named."""
+    challenge: bytes
+    """Four bytes of the card's."""
+    transaction_number: int
+    """The card's, before the debit."""
+    amounts: bytes
+    """个人账户, 自付, 统筹: four bytes each, in fen."""
+    transaction_type: int
+    terminal_number: bytes
+    """Six bytes, packed."""
+    time: bytes
+    """Seven bytes, packed: YYYYMMDDhhmmss."""
+    algorithm_number: int
+    """算法标识, as the card named it; a PSAM card wants it back."""
+
+    @property
+    def text_of_mac1(self) -> bytes:
+        return self.amounts + bytes((self.transaction_type,)) + self.terminal_number + self.time
+
+    @property
+    def text_of_mac2(self) -> bytes:
+        return self.amounts
+
+    def factor(self, terminal_transaction_number: bytes) -> bytes:
+        """What the process key is made from: eight bytes."""
+        return self.challenge + self.transaction_number.to_bytes(2, "big") + terminal_transaction_number[-2:]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorisation:
+    """With what the terminal moves the card's money."""
+
+    terminal_transaction_number: bytes
+    """终端交易序号, four bytes."""
+    mac1: bytes
+
+
+class Mac2(Enum):
+    """What a SAM says of the MAC by which a card proves that it has done a debit."""
+
+    RIGHT = auto()
+    WRONG = auto()
+    UNCHECKED = auto()
+    """It cannot tell."""
 
 
 class Sam(Protocol):
@@ -97,8 +146,8 @@ class Sam(Protocol):
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
         """MAC1 of a debit, and the terminal's number of it."""
 
-    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
-        """Whether MAC2 is right; None: it cannot tell. A PSAM card checks once, and only what it began last."""
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> Mac2:
+        """A PSAM card checks once, and only what it began last."""
 
 
 class SamSource(Protocol):

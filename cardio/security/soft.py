@@ -23,8 +23,8 @@ from cardio.errors import CardioError, ConfigurationError
 from cardio.private_file import read_private
 from cardio.security.algorithms import CipherSuite, pad, suite_for
 from cardio.security.errors import AlgorithmNotSupportedError, PsamKeyLevelError, SamError
-from cardio.security.purchase import Authorisation, Purchase, authorise_by_mac, check_by_mac
-from cardio.security.sam import CardKey, SamKind, key_missing
+from cardio.security.purchase import authorise_by_mac, check_by_mac
+from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, SamKind, key_missing
 
 _TEST_MARK = b"TEST"
 """Every published test key begins so."""
@@ -150,7 +150,7 @@ class SoftSam:
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
         return authorise_by_mac(self.mac, purchase)
 
-    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool:
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> Mac2:
         return check_by_mac(self.mac, purchase, terminal_transaction_number, mac2)
 
     def _groups(self, key: CardKey) -> dict[int, bytes]:

@@ -9,15 +9,14 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict
 
 from cardio.model import Problem
-from cardio.settlement import DebitState
 from service.debit_answers import DebitList, DebitShown
-from service.dependencies import CallerOf, DebitsOf, needs, needs_one_of
-from service.errors import JournalStepError, NoSuchDebitError
+from service.dependencies import CallerOf, DebitsOf, needs
+from service.errors import NoSuchDebitError
 from service.journal import Journal
 from service.scopes import Caller, Scope
 
 router = APIRouter(prefix="/v1/debits", tags=["debits"])
-_SEES = needs_one_of(Scope.SETTLE, Scope.MANAGE)
+_SEES = needs(Scope.SETTLE, Scope.MANAGE)
 DebitId = Annotated[str, Path(max_length=64)]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "there is no such debit of this caller's"},
@@ -57,29 +56,27 @@ async def show_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> Debi
 
 @router.post("/{debit}/settled", dependencies=[_SEES], responses=_PROBLEMS)
 async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitShown:
-    """The caller has booked it: it leaves the outbox. A second time does nothing."""
+    """The caller has booked it: it waits for nothing any more. A second time does nothing."""
     journal = await debits.journal()
 
     def settle() -> DebitShown:
-        if _own(journal, debit, caller).state is not DebitState.SETTLED:
-            journal.move(debit, None, DebitState.SETTLED)
+        _own(journal, debit, caller)
+        journal.settle(debit)
         return journal.shown(debit)
 
     return await asyncio.to_thread(settle)
 
 
 @router.post("/{debit}/resolution", dependencies=[needs(Scope.MANAGE)], responses=_PROBLEMS)
-async def resolve_debit(debit: DebitId, asked: Resolution, caller: CallerOf, debits: DebitsOf) -> DebitShown:
+async def resolve_debit(debit: DebitId, asked: Resolution, debits: DebitsOf) -> DebitShown:
     """A person says what became of a debit that card and journal disagree on, or whose card never came back."""
     journal = await debits.journal()
-    return await asyncio.to_thread(_resolve, journal, debit, asked)
 
+    def resolve() -> DebitShown:
+        journal.decide(debit, done=asked.outcome == "done")
+        return journal.shown(debit)
 
-def _resolve(journal: Journal, debit: str, asked: Resolution) -> DebitShown:
-    if journal.shown(debit).state not in (DebitState.UNKNOWN, DebitState.MANUAL):
-        raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
-    journal.decide(debit, done=asked.outcome == "done")
-    return journal.shown(debit)
+    return await asyncio.to_thread(resolve)
 
 
 def _own(journal: Journal, debit: str, caller: Caller) -> DebitShown:

@@ -160,7 +160,7 @@ def test_a_bridge_that_is_killed_debits_once(till: Till, step: str, card: str) -
         done = [one for one in bridge.client.get("/v1/debits").json()["debits"] if one["outcome"] == "done"]
         assert len(done) == 1
     purse = till.purse
-    assert (purse["offline_number"], purse["self_paid_total"], purse["pooled_fund_total"]) == (13, 3160, 20620)
+    assert (purse["offline_counter"], purse["self_paid_total"], purse["pooled_fund_total"]) == (13, 3160, 20620)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -178,4 +178,4 @@ def test_a_card_that_dies_in_its_debit(till: Till, when: str) -> None:
             assert (found.status_code, found.json()["code"]) == (409, "debit-not-done"), found.text
             found = till.debit(bridge, "another", "20261125103001")
         assert found.json()["debit"]["outcome"] == "done", found.text
-    assert till.purse["offline_number"] == 13
+    assert till.purse["offline_counter"] == 13

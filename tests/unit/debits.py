@@ -106,7 +106,7 @@ class Till:
         """The card's number, and what it has taken this year: self-paid, pooled fund."""
         purse = self.card.purse
         assert purse is not None
-        return purse.offline_number, purse.self_paid_total, purse.pooled_fund_total
+        return purse.offline_counter, purse.self_paid_total, purse.pooled_fund_total
 
     def loses_answer(self, done: bool) -> Fault:
         """The card is pulled around DEBIT: after it has done it, or before it has heard of it."""

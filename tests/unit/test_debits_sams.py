@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cardio.apdu.trace import Exchange
-from cardio.debit_errors import DebitManualError, DebitUnknownError
+from cardio.debit_errors import DebitManualError, DebitUnknownError, WrongMac2Error
 from cardio.errors import CardRefusedError
 from cardio.security.errors import HsmUnreachableError, KeyNotInSamError, PsamKeyLevelError, SamFailedError
 from cardio.security.fallback import FallbackSam
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import HttpLine
 from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Sam
+from cardio.security.sam import Mac2, Sam
 from cardio.settlement import DebitOrder, DebitState
 from simulators.hsm import SoftwareHsm
 from simulators.psam import SoftwarePsam
 from simulators.reader import AnyCard, SoftwareReader
-from tests.unit.debits import ORDER, Ready, Till, soft_sam
+from tests.unit.debits import ORDER, Ready, Till
 from tests.unit.test_debits import DONE, UNTOUCHED
 
 TERMINAL = "000000009999"
@@ -30,9 +31,8 @@ BEGIN = "807001002CA1B2C3D4000C000000000000000A0000001432201511181850010100" + "
 class Psam:
     """A PSAM card in its slot, with what is exchanged with it."""
 
-    def __init__(self, *, levels: int | None = None, region: str = "", settings: PsamSettings | None = None) -> None:
-        made = {"levels": levels, "region": region} if levels else {}
-        self.card = SoftwarePsam(transaction_number=0x106, **made)  # type: ignore[arg-type]
+    def __init__(self, *, settings: PsamSettings | None = None, **made: Any) -> None:
+        self.card = SoftwarePsam(transaction_number=0x106, **made)
         self.fault: Callable[[AnyCard, bytes], bytes] | None = None
         self.trace: list[Exchange] = []
         self.sam = PsamCard.connect(SoftwareReader("PSAM", self), settings, trace=self.trace.append)
@@ -78,8 +78,7 @@ def test_a_psam_of_a_province_and_of_a_city(tmp_path: Path, levels: int, region:
 
 
 def test_another_debit_key_where_the_psam_says_so(tmp_path: Path) -> None:
-    psam = Psam()
-    psam.card._purchase_index = 2
+    psam = Psam(purchase_index=2)
     till = Till(tmp_path, sam=psam.sam)
     assert till.debit().known_by == "mac2"
     assert any(exchange.command.hex().upper().startswith("B028010113" + "02") for exchange in till.trace)
@@ -144,9 +143,17 @@ def test_a_psam_that_finds_mac2_wrong(tmp_path: Path) -> None:
     psam = Psam()
     till = Till(tmp_path, sam=psam.sam)
     psam.fault = refuse("8072", "9302")
-    with pytest.raises(DebitManualError):
+    with pytest.raises(WrongMac2Error):
         till.debit()
     assert till.take().state is DebitState.MANUAL
+
+
+def test_a_psam_that_says_nothing_of_mac2_proves_no_forgery(tmp_path: Path) -> None:
+    """It cannot tell: the card's own records do, and no person is troubled."""
+    psam = Psam()
+    till = Till(tmp_path, sam=psam.sam)
+    psam.sam.check_purchase = lambda *_: Mac2.UNCHECKED  # type: ignore[method-assign]
+    assert till.debit().known_by == "detail"
 
 
 def test_an_hsm_makes_and_checks(tmp_path: Path) -> None:
@@ -183,10 +190,11 @@ def test_an_hsm_that_fails_after_the_card_has_answered(tmp_path: Path, fault: st
 
 def test_the_hsm_stands_in_for_a_psam_that_cannot_debit(tmp_path: Path) -> None:
     psam = Psam()
-    sams: list[Sam] = [psam.sam, soft_sam(tmp_path)]
-    fallback = FallbackSam([Ready(sam) for sam in sams])
-    till = Till(tmp_path, sam=fallback)
-    psam.fault = refuse("8070", "6D00")
-    result = till.debit()
+    with SoftwareHsm() as hsm:
+        sams: list[Sam] = [psam.sam, HsmClient(HttpLine(hsm.url))]
+        till = Till(tmp_path, sam=FallbackSam([Ready(sam) for sam in sams]))
+        psam.fault = refuse("8070", "6D00")
+        result = till.debit()
+        assert hsm.requests == 2
     assert (result.terminal_number, result.terminal_transaction_number) == (TERMINAL, "0000000C")
     assert (result.tac, result.known_by) == ("AC0B188C", "mac2") and "8072" not in "".join(psam.sent)

@@ -22,8 +22,7 @@ from cardio.security.errors import (
     SamFailedError,
 )
 from cardio.security.fallback import FallbackSource
-from cardio.security.purchase import Authorisation, Purchase
-from cardio.security.sam import CardKey, Sam, SamKind, SamSource
+from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, Sam, SamKind, SamSource
 from cardio.security.settings import SecuritySettings
 from cardio.security.soft import SoftSam
 from simulators.personas import find_persona
@@ -90,7 +89,7 @@ class Lacking:
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
         raise self._reason
 
-    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> bool | None:
+    def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> Mac2:
         raise self._reason
 
     def close(self) -> None: ...

@@ -16,8 +16,7 @@ from cardio.filesystem.layout_file import layout_of
 from cardio.security.algorithms import pad
 from cardio.security.factors import Factors
 from cardio.security.pin import Pin, reload_block
-from cardio.security.purchase import Purchase
-from cardio.security.sam import CardKey
+from cardio.security.sam import CardKey, Mac2, Purchase
 from cardio.security.soft import KeyFile, SoftSam
 from cardio.security.terminal import MacStart, Terminal, TerminalSettings
 
@@ -101,4 +100,4 @@ def test_a_debit() -> None:
     mac1 = SAM.mac(purchase.key, purchase.factor(number), pad(purchase.text_of_mac1, 8))
     assert bytes(debit_for_purchase(number, time, mac1))[:-1].hex().upper() in PAGE.replace(" ", "")  # without Le
     answered = re.findall(r"The card answers `([0-9A-F]{8}) ([0-9A-F]{8})`", PAGE)
-    assert [SAM.check_purchase(purchase, number, bytes.fromhex(mac2)) for _, mac2 in answered] == [True]
+    assert [SAM.check_purchase(purchase, number, bytes.fromhex(mac2)) for _, mac2 in answered] == [Mac2.RIGHT]

@@ -16,9 +16,9 @@ from websockets.typing import Origin, Subprotocol
 
 from cardio.filesystem.manners import MannersStore
 from service.app import Habits, create_app
-from service.debits import JournalPlace
 from service.gate.access import Access, DialectRule
 from service.gate.limits import Rate
+from service.journal_place import JournalPlace
 from service.scopes import DEFAULT_SCOPES, Scope
 from service.security import BridgeSecurity
 from service.server import BridgeServer, bind_loopback

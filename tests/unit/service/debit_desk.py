@@ -79,7 +79,7 @@ class Desk:
     def totals(self) -> tuple[int, int, int]:
         purse = self.card.purse
         assert purse is not None
-        return purse.offline_number, purse.self_paid_total, purse.pooled_fund_total
+        return purse.offline_counter, purse.self_paid_total, purse.pooled_fund_total
 
 
 def refused(answer: httpx.Response) -> tuple[int, str]:

@@ -43,6 +43,7 @@ def test_one_key_is_one_debit_however_often_it_is_asked(desk: Desk) -> None:
         assert desk.call().json()["pOutInfo"] == DONE
     desk.reader.remove()
     assert desk.call().json()["pOutInfo"] == DONE, "what is done is told without the card"
+    assert desk.call(reader="unplugged").json()["pOutInfo"] == DONE, "and without its reader"
     assert desk.debits == 1 and desk.totals == (13, 3160, 20620)
 
 
@@ -207,6 +208,7 @@ def test_a_debit_in_two_steps(desk: Desk) -> None:
     done = desk.call("iDoDebit_HSM_Step2", pKey=answer, key=None)
     assert done.json()["pOutInfo"] == DONE and done.json()["debit"]["result"]["known_by"] == "card"
     assert refused(desk.call("iDoDebit_HSM_Step2", pKey=answer, key=None)) == (409, "step-order")
+    desk.bridge.readers.remove(FIRST)
     for function in ("iDoDebit", "iDoDebit_HSM_Step1", "iDoDebit_HSM_Step2"):
         assert desk.call(function, pKey=answer).json()["pOutInfo"] == DONE, "by its key it is told, whichever is asked"
     assert desk.debits == 1 and desk.totals == (13, 3160, 20620)
@@ -240,6 +242,14 @@ def test_steps_that_are_left_stand_in_nobodys_way(desk: Desk) -> None:
     assert refused(late) == (409, "step-order")
     assert desk.call(key="another").json()["pOutInfo"] == DONE
     assert desk.debits == 1
+
+
+def test_a_second_step_by_another_key_is_another_debits(desk: Desk) -> None:
+    text = desk.call("iDoDebit_HSM_Step1").json()["pOutInfo"]
+    answer = debit_step_1_to_2(text, HISTORICAL, CITY)
+    assert refused(desk.call("iDoDebit_HSM_Step2", pKey=answer, key="other")) == (422, "other-order")
+    assert desk.debits == 0
+    assert desk.call("iDoDebit_HSM_Step2", pKey=answer, key="k").json()["pOutInfo"] == DONE
 
 
 @pytest.mark.parametrize("done", [True, False])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio.debit_errors import DebitOpenError
+from cardio.debit_errors import DebitOpenError, SameSecondError
 from cardio.errors import CardChangedError
 from cardio.settlement import DebitIntent, DebitResult, DebitState, result_of
 from service.errors import (
@@ -98,15 +98,19 @@ def test_only_the_steps_of_the_picture(journal: Journal, before: DebitState, aft
         assert entry.state is before
 
 
-def test_the_outcome_and_its_place_in_the_outbox_are_one(journal: Journal, path: Path) -> None:
+def test_what_is_done_waits_until_it_is_booked(journal: Journal) -> None:
     entry = bring(journal.take("local", "k", "x"), S.SENT)
-    assert journal.outbox() == [] and entry.result is None
+    assert entry.result is None and journal.shown(entry.id).outcome == "unknown"
     entry.move(S.COMMITTED, result=result())
-    assert journal.outbox() == [entry.id] and entry.result == result()
+    assert entry.result == result() and [one.id for one in journal.listed(None)] == [entry.id]
     entry.move(S.DELIVERED)
-    assert journal.outbox() == [entry.id]
-    entry.move(S.SETTLED)
-    assert journal.outbox() == []
+    assert [one.outcome for one in journal.listed(None)] == ["done"]
+    for _ in range(2):
+        journal.settle(entry.id)
+    assert journal.listed(None) == [] and journal.counts() == {S.SETTLED: 1}
+    other = bring(journal.take("local", "l", "x"), S.ARMED, OTHER)
+    with pytest.raises(JournalStepError):
+        journal.settle(other.id)
 
 
 def test_a_key_is_one_debit(journal: Journal) -> None:
@@ -147,11 +151,14 @@ def test_what_the_card_refused_does_not_begin_anew(journal: Journal) -> None:
 
 def test_a_card_has_one_debit_of_a_number_and_of_a_second(journal: Journal) -> None:
     bring(journal.take("local", "first", "x"), S.UNKNOWN)
-    for name, given in (("number", intent(time="20151118185002")), ("time", intent(13))):
+    for name, given, error in (
+        ("number", intent(time="20151118185002"), DebitOpenError),
+        ("time", intent(13), SameSecondError),
+    ):
         other = journal.take("local", name, "x")
         other.meet(CARD)
         other.move(S.PREPARED)
-        with pytest.raises(DebitOpenError):
+        with pytest.raises(error):
             other.move(S.INITIALISED, intent=given)
         assert other.state is S.PREPARED
     bring(journal.take("local", "another card", "x"), S.SENT, OTHER)
@@ -187,7 +194,7 @@ def test_what_a_crash_leaves(path: Path, state: DebitState) -> None:
     unsent = state in WAY[:4]
     assert found.state is (S.ABORTED if unsent else S.UNKNOWN if state is S.SENT else state)
     assert found.reason == ("crash" if unsent or state is S.SENT else "")
-    assert again.outbox() == ([entry.id] if state in (S.COMMITTED, S.DELIVERED) else [])
+    assert len(again.listed(None)) == (state in (S.SENT, S.UNKNOWN, S.MANUAL, S.COMMITTED, S.DELIVERED))
     taken = again.take("local", "k", "x")
     assert taken.state is (S.NEW if unsent or state is S.ABORTED else found.state)
     again.close()
@@ -202,6 +209,30 @@ def test_a_person_decides_what_nobody_knows(journal: Journal) -> None:
         assert shown.result is None or shown.result.known_by == "person"
     with pytest.raises(NoSuchDebitError):
         journal.decide("nobody", done=True)
+    for state in (S.NEW, S.ARMED, S.SETTLED, S.ABORTED):
+        entry = bring(journal.take("local", state.value, "x"), state, state.value.encode())
+        with pytest.raises(JournalStepError):
+            journal.decide(entry.id, done=True)
+    with pytest.raises(DebitInFlightError):
+        found = journal.find("local", "settled")
+        assert found is not None
+        journal.decide(found.id, done=True)
+
+
+def test_a_step_that_is_refused_ends_nobody_elses(journal: Journal) -> None:
+    live = bring(journal.take("local", "first", "x"), S.INITIALISED)
+    stale = bring(journal.take("local", "second", "x"), S.NEW)
+    stale.meet(CARD)
+    with pytest.raises(JournalStepError):
+        stale.move(S.INITIALISED, intent=intent(13))
+    assert live.state is S.INITIALISED
+
+
+def test_a_doubt_stays(journal: Journal) -> None:
+    entry = bring(journal.take("local", "k", "x"), S.SENT)
+    assert not entry.doubted
+    entry.move(S.UNKNOWN, doubted=True)
+    assert entry.doubted and journal.take("local", "k", "x").doubted
 
 
 def test_lists_are_the_owners(journal: Journal) -> None:

@@ -1,0 +1,96 @@
+"""What is done for a debit that somebody asks for, with the journal and, where it is needed, the card. No desk here."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from cardio.account import yuan
+from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitOpenError, DebitUnknownError
+from cardio.debit_witnesses import recover
+from cardio.debiting import aborted_by_faults, debit
+from cardio.errors import CardioError
+from cardio.secured_card import SecuredCard
+from cardio.settlement import BEFORE_SENT, DONE, UNCLEAR, DebitOrder, DebitState, error_of
+from service.errors import JournalStepError
+from service.journal import Journal, JournalEntry
+
+_TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
+_NOT_TOLD = ("仍不能确定", "it is still not known")
+
+
+def needs_its_card(entry: JournalEntry) -> bool:
+    """Whether the card is needed to go on; else the entry has its result.
+
+    Raises:
+        DebitNotDoneError, DebitManualError: it has come to its end without one.
+    """
+    state = entry.state
+    if state in DONE:
+        return False
+    if state in BEFORE_SENT or state in UNCLEAR:
+        return True
+    raise error_of(entry)
+
+
+def go_on(journal: Journal, entry: JournalEntry, card: SecuredCard, order: DebitOrder) -> None:
+    """With the card: debits it, if it was never told to; else finds out what has become of that.
+
+    Raises:
+        DebitOpenError: another debit on this card was not cleared up; whoever asked sees what became of it first.
+        CardioError: as `debit` and `recover`.
+    """
+    if entry.state in UNCLEAR:
+        recover(card, entry)
+        return
+    clear_up(journal, entry, card)
+    debit(card, order, entry)
+
+
+def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    """Before another debit: one on this card of which nobody knows what became of it is asked for, and told.
+
+    Raises:
+        DebitOpenError: there was one.
+    """
+    with aborted_by_faults(entry):
+        other = journal.open_on(card.identity)
+        if other is None:
+            return
+        try:
+            with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
+                recover(card, other)
+            shown = other.shown()
+        finally:
+            other.release()
+        zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
+        amount = yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
+        time = "{}-{}-{} {}:{}:{}".format(*_parts(shown.time or ""))
+        raise DebitOpenError(
+            f"此前 {time} 的一笔消费（{amount} 元）：{zh}", f"an earlier one, {time}, {amount} yuan: {en}"
+        )
+
+
+def _parts(time: str) -> list[str]:
+    """YYYYMMDDhhmmss taken apart."""
+    return [time[:4], *(time[start : start + 2] for start in range(4, 14, 2))]
+
+
+def as_it_stands(entry: JournalEntry, error: CardioError) -> CardioError:
+    """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters.
+
+    A journal that cannot be read leaves even that unknown.
+    """
+    try:
+        if entry.state in BEFORE_SENT:
+            # The card's thread may be just about to send it: then this step is refused, or that one is.
+            with suppress(JournalStepError):
+                entry.move(DebitState.ABORTED, reason=error.code)
+        if entry.state is DebitState.SENT:
+            with suppress(JournalStepError):
+                entry.move(DebitState.UNKNOWN, reason=error.code)
+        state = entry.state
+    except CardioError:
+        state = DebitState.UNKNOWN
+    if state is DebitState.UNKNOWN and not isinstance(error, DebitUnknownError):
+        return DebitUnknownError(f"结果未知：{error.detail}", f"its outcome is not known: {error.detail_en}")
+    return error

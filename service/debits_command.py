@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from cardio.account import yuan
 from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 
@@ -88,6 +87,8 @@ def _one(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 
 
 def _yuan(fen: int | None) -> str:
+    from cardio.account import yuan
+
     return "-" if fen is None else yuan(fen)
 
 

@@ -62,10 +62,10 @@ class JournalFile:
             JournalUnavailableError: the disk is full, or the like.
         """
         with self.lock:
-            if self._database.in_transaction:
-                yield self._database
-                return
             try:
+                if self._database.in_transaction:
+                    yield self._database
+                    return
                 self._database.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._database
@@ -76,7 +76,7 @@ class JournalFile:
                     raise
             except sqlite3.IntegrityError:
                 raise
-            except sqlite3.Error as error:
+            except sqlite3.Error as error:  # the file is closed, the disk is full
                 raise _unavailable(self._path, error) from error
 
     def close(self) -> None:

@@ -315,3 +315,15 @@ def test_many_threads_take_one_key(journal: Journal) -> None:
     for thread in threads:
         thread.join()
     assert (len(taken), len(refused)) == (1, 49)
+
+
+def test_a_journal_that_is_closed_takes_no_step(journal: Journal, path: Path) -> None:
+    """As when the service stops while a card's thread is still at work: what is on disk is what is known."""
+    entry = bring(journal.take("local", "k", "x"), S.SENT)
+    journal.close()
+    for work in (lambda: entry.move(S.COMMITTED, result=result()), lambda: entry.state, lambda: journal.listed(None)):
+        with pytest.raises(JournalUnavailableError):
+            work()
+    again = Journal(path)
+    assert again.shown(entry.id).state is S.UNKNOWN
+    again.close()

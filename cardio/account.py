@@ -73,6 +73,12 @@ class Totals:
     pooled_fund_total: int
     payment_year: str
 
+    def is_now(self, now: Totals) -> bool:
+        """Whether these are the totals of ``now``; the balance may have been loaded meanwhile."""
+        mine = (self.self_paid_total, self.pooled_fund_total, self.payment_year)
+        same = mine == (now.self_paid_total, now.pooled_fund_total, now.payment_year)
+        return same and now.personal_account_balance >= self.personal_account_balance
+
     def after(self, amounts: Amounts, year: str) -> Totals:
         """What a debit leaves; the first one of a new year begins its totals anew."""
         same = year <= self.payment_year

@@ -73,6 +73,8 @@ class Witnesses:
     counter: CounterSays
     others: bool = False
     """Its details account for every number since, by other debits than this."""
+    disproved: bool = False
+    """It gives a MAC2 under this debit's number, and it is another's."""
     proof: CardProof | None = None
     """Its MAC2 and TAC, where they are this debit's."""
 
@@ -100,7 +102,7 @@ def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
         return Verdict(DebitState.UNKNOWN)
     if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
         return Verdict(DebitState.ABORTED)
-    if counter is CounterSays.MOVED and detail is DetailSays.SILENT:
+    if counter is CounterSays.MOVED and detail is DetailSays.SILENT and not witnesses.disproved:
         return Verdict(DebitState.COMMITTED, "counter")
     # The number has gone on, and the card's own record does not know this debit.
     return Verdict(DebitState.MANUAL)
@@ -147,14 +149,15 @@ def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
     found = None if details is None else next((one for one in details if _notes(one, intent, numbers)), None)
     counter, moved = card.run(_counter(visit, intent))
     proof = proved
-    if found is not None and checked.get(found.transaction_number or 0) is Mac2.UNCHECKED:
-        # One that nobody here can check is the debit's where it is called as its detail is.
+    if found is not None and moved == 1 and checked.get(found.transaction_number or 0) is Mac2.UNCHECKED:
+        # One that nobody here can check is the debit's where it is called as its detail is, and there was no other.
         proof = proofs[found.transaction_number or 0]
     return Witnesses(
         proved=proved is not None,
         detail=DetailSays.SILENT if details is None else DetailSays.ABSENT if found is None else DetailSays.FOUND,
         counter=counter,
-        others=details is not None and _account_for(details, before, moved),
+        others=details is not None and _account_for(details[: max(0, moved)], intent, numbers),
+        disproved=Mac2.WRONG in checked.values() and proved is None,
         proof=proof,
     )
 
@@ -181,7 +184,7 @@ def _details(visit: Visit) -> Plan[list[Detail] | None]:
         if reading.hindrance is not None and not isinstance(reading.hindrance, AccessNotGrantedError):
             raise reading.hindrance
         return None
-    return None if reading.damaged_numbers else list(details_in(reading))
+    return None if reading.damaged_numbers or reading.corrupt_numbers else list(details_in(reading))
 
 
 def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
@@ -192,14 +195,23 @@ def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> boo
     )
 
 
-def _account_for(details: list[Detail], before: int, moved: int) -> bool:
-    """Whether each number that the card has counted since stands in a detail, by either way of calling it.
+def _account_for(since: list[Detail], intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
+    """Whether each number that the card has counted since stands in a detail that is plainly another debit's, by either
+    way of calling it.
 
     One detail that is missing does not deceive: this debit's own would be the newest, and then the totals are its.
     """
-    noted = [detail.transaction_number for detail in details[:moved]]
-    counted_to = [before + number for number in range(moved, 0, -1)]
-    return moved > 0 and noted in (counted_to, [number - 1 for number in counted_to])
+    noted = [detail.transaction_number for detail in since]
+    counted_to = [intent.transaction_number + number for number in range(len(since), 0, -1)]
+    complete = bool(since) and noted in (counted_to, [number - 1 for number in counted_to])
+    return complete and all(_is_anothers(detail, intent) for detail in since if detail.transaction_number in numbers)
+
+
+def _is_anothers(detail: Detail, intent: DebitIntent) -> bool:
+    """It can be read whole, and is not this debit with another time: a card's clock is not to be relied upon."""
+    whole = None not in (detail.terminal_number, detail.time, *detail.amounts)
+    mine = (intent.terminal_number, intent.amounts_in_order)
+    return whole and (detail.terminal_number, detail.amounts) != mine
 
 
 def _counter(visit: Visit, intent: DebitIntent) -> Plan[tuple[CounterSays, int]]:
@@ -218,9 +230,8 @@ def compare(intent: DebitIntent, start: PurchaseStart) -> CounterSays:
     """Where the card stands now against where it stood before the debit."""
     moved = start.transaction_number - intent.transaction_number
     if moved == 0:
-        return CounterSays.UNTOUCHED if start.totals == intent.totals else CounterSays.ODD
+        return CounterSays.UNTOUCHED if intent.totals.is_now(start.totals) else CounterSays.ODD
     if moved == 1:
-        year = intent.time[:4]
-        same = start.totals == intent.totals.after(intent.amounts, year)
-        return CounterSays.MOVED if same else CounterSays.LATER
+        after = intent.totals.after(intent.amounts, intent.time[:4])
+        return CounterSays.MOVED if after.is_now(start.totals) else CounterSays.LATER
     return CounterSays.LATER if moved > 1 else CounterSays.ODD

@@ -61,6 +61,8 @@ def send_or_recover(
         return _send(card, intent, authorisation, entry, check=check)
     except DebitUnknownError as unknown:
         try:
+            if entry.state is DebitState.SENT:
+                raise unknown  # a doubt could not be written down either: who asks next begins with what is on disk
             return recover(card, entry)
         except (DebitNotDoneError, DebitManualError):
             raise
@@ -82,12 +84,13 @@ def _send(
             entry.move(DebitState.COMMITTED, result=told)
             return told
         entry.move(DebitState.ABORTED, reason=told.code)
-    except CardioError as error:
+    except Exception as error:  # whatever it is: the card may have done it
+        known = error if isinstance(error, CardioError) else CardioError()
         with suppress(CardioError):  # where the journal cannot say so, SENT stands there, which comes to the same
-            entry.move(DebitState.UNKNOWN, reason=error.code, doubted=isinstance(error, WrongMac2Error))
+            entry.move(DebitState.UNKNOWN, reason=known.code, doubted=isinstance(error, WrongMac2Error))
         raise DebitUnknownError(
-            f"消费命令已发出，结果未知：{error.detail}",
-            f"the debit was sent, its outcome is not known: {error.detail_en}",
+            f"消费命令已发出，结果未知：{known.detail}",
+            f"the debit was sent, its outcome is not known: {known.detail_en}",
         ) from error
     raise told
 
@@ -139,5 +142,5 @@ def aborted_by_faults(entry: DebitEntry) -> Iterator[None]:
         yield
     except CardioError as error:
         with suppress(CardioError):  # a journal that cannot say so says of an unsent debit what comes to the same
-            entry.move(DebitState.ABORTED, reason=error.code)
+            entry.move(DebitState.ABORTED, reason=error.code, unsent=True)
         raise

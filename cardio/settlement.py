@@ -191,8 +191,15 @@ class DebitEntry(Protocol):
         result: DebitResult | None = None,
         reason: str = "",
         doubted: bool = False,
+        unsent: bool = False,
     ) -> None:
-        """Raises: CardioError: the step may not follow, or cannot be written; it is not taken then."""
+        """Takes a step.
+
+        Args: ``unsent``: only if nothing was sent yet, for whoever aborts must not undo what another thread has done.
+
+        Raises:
+            CardioError: the step may not follow, or cannot be written; it is not taken then.
+        """
 
 
 def purchase_of(card: SecuredCard, intent: DebitIntent) -> Purchase:

@@ -47,7 +47,8 @@ def go_on(journal: Journal, entry: JournalEntry, card: SecuredCard, order: Debit
 
 
 def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
-    """Before another debit: one on this card of which nobody knows what became of it is asked for, and told.
+    """Before another debit: one on this card of which nobody knows what became of it is asked for, and told; its amount
+    and time only to whom it belongs.
 
     Raises:
         DebitOpenError: there was one.
@@ -56,13 +57,17 @@ def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
         other = journal.open_on(card.identity)
         if other is None:
             return
+        entry.took.append(other)
         try:
-            with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
-                recover(card, other)
+            if other.state is not DebitState.MANUAL:
+                with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
+                    recover(card, other)
             shown = other.shown()
         finally:
             other.release()
         zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
+        if shown.origin != entry.shown().origin:
+            raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of somebody else's: {en}")
         amount = yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
         time = "{}-{}-{} {}:{}:{}".format(*_parts(shown.time or ""))
         raise DebitOpenError(
@@ -75,22 +80,24 @@ def _parts(time: str) -> list[str]:
     return [time[:4], *(time[start : start + 2] for start in range(4, 14, 2))]
 
 
-def as_it_stands(entry: JournalEntry, error: CardioError) -> CardioError:
-    """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters.
-
-    A journal that cannot be read leaves even that unknown.
+def as_it_stands(entry: JournalEntry, error: Exception) -> Exception | None:
+    """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters; None: it is
+    done. A journal that cannot be read leaves even that unknown.
     """
+    reason = error.code if isinstance(error, CardioError) else "internal"
     try:
-        if entry.state in BEFORE_SENT:
-            # The card's thread may be just about to send it: then this step is refused, or that one is.
-            with suppress(JournalStepError):
-                entry.move(DebitState.ABORTED, reason=error.code)
+        # The card's thread may be just about to send it: then this step is refused, or that one is.
+        with suppress(JournalStepError):
+            entry.move(DebitState.ABORTED, reason=reason, unsent=True)
         if entry.state is DebitState.SENT:
             with suppress(JournalStepError):
-                entry.move(DebitState.UNKNOWN, reason=error.code)
+                entry.move(DebitState.UNKNOWN, reason=reason)
         state = entry.state
     except CardioError:
         state = DebitState.UNKNOWN
-    if state is DebitState.UNKNOWN and not isinstance(error, DebitUnknownError):
-        return DebitUnknownError(f"结果未知：{error.detail}", f"its outcome is not known: {error.detail_en}")
+    if state in DONE:
+        return None
+    if state in UNCLEAR and not isinstance(error, DebitUnknownError):
+        known = error if isinstance(error, CardioError) else CardioError()
+        return DebitUnknownError(f"结果未知：{known.detail}", f"its outcome is not known: {known.detail_en}")
     return error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cardio.card import SocialSecurityCard
 from cardio.debit_errors import DebitUnknownError
@@ -21,7 +21,7 @@ from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrde
 from service.debit_answers import DebitShown
 from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.desk import Asking, Desk
-from service.errors import NoIdempotencyKeyError, OtherOrderError
+from service.errors import NoIdempotencyKeyError
 from service.journal import Journal, JournalEntry
 from service.journal_place import JournalPlace
 from service.scopes import Caller
@@ -68,8 +68,8 @@ class DebitCalls:
     def __init__(self, place: JournalPlace, security: BridgeSecurity) -> None:
         self._place = place
         self._security = security
-        self._between: dict[str, tuple[str, JournalEntry]] = {}
-        """Debits that wait for their second step, with their keys, by who called the first."""
+        self._between: dict[tuple[str, str], tuple[str, JournalEntry]] = {}
+        """Debits that wait for their second step, with their keys, by who called the first, and at which reader."""
 
     async def journal(self) -> Journal:
         """Raises: JournalUnavailableError, ConfigurationError."""
@@ -102,39 +102,48 @@ class DebitCalls:
         order = parse_pay_info(given.pPayInfo)
         journal = await self.journal()
         what = f"{given.pCardInfo.strip()}\n{given.pPayInfo.strip()}"
-        entry = await asyncio.to_thread(journal.take, asked.caller.origin, key, what)
-        with _working_on(entry) as work:
-            if not await asyncio.to_thread(needs_its_card, entry):
-                return await self._deliver(entry, None)
-            if asked.function.step == 1 and await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
-                return await self._first_step(asked, order, journal, work)
+        entry = await _taken(lambda: journal.take(asked.caller.origin, key, what))
+        return await _to_the_end(entry, lambda work: self._take_up(asked, order, journal, work))
 
-            def on_card(card: SocialSecurityCard) -> None:
-                if entry.state in BEFORE_SENT:
-                    with aborted_by_faults(entry):
-                        guard(card, given.pCardInfo)
-                go_on(journal, entry, card, order)
+    async def _take_up(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
+        entry, given = work.entry, asked.given
+        if not await asyncio.to_thread(needs_its_card, entry):
+            return await self._deliver(entry, None)
+        if asked.function.step == 1 and await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
+            return await self._first_step(asked, order, journal, work)
 
-            return await self._on_card(on_card, asked, work)
+        def on_card(card: SocialSecurityCard) -> None:
+            if entry.state in BEFORE_SENT:
+                with aborted_by_faults(entry):
+                    guard(card, given.pCardInfo)
+            go_on(journal, entry, card, order)
+
+        return await self._on_card(on_card, asked, work)
 
     async def _on_card(self, on_card: Callable[[SocialSecurityCard], None], asked: Asked, work: _Work) -> DebitAnswer:
         caller, given = asked.caller, asked.given
+        session = None
         try:
             credentials = self._security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             doing = asked.desk().do(work.guarded(on_card), asked.asking, credentials=credentials, repeat=False)
             _, session = await doing
-        except CardioError as error:
-            raise await work.as_it_stands(error) from error
+        except Exception as error:  # whatever it is, the journal says what it means
+            await work.judge(error)
         return await self._deliver(work.entry, session)
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
+        """What a debit came to. It is done, whether or not that can be noted."""
+
         def deliver() -> tuple[str, DebitShown]:
-            result = entry.result
+            shown = entry.shown()
+            result = shown.result
             if result is None:
                 raise DebitUnknownError()
-            if entry.state is DebitState.COMMITTED:
-                entry.move(DebitState.DELIVERED)
-            return result_text(result), entry.shown()
+            if shown.state is DebitState.COMMITTED:
+                with suppress(CardioError):
+                    entry.move(DebitState.DELIVERED)
+                    shown = entry.shown()
+            return result_text(result), shown
 
         text, shown = await asyncio.to_thread(deliver)
         return DebitAnswer(text, session, shown)
@@ -155,58 +164,65 @@ class DebitCalls:
             credentials = self._security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             desk = asked.desk()
             text = await desk.with_held(work.guarded(step), asked.asking, credentials=credentials)
-        except CardioError as error:
-            raise await work.as_it_stands(error) from error
-        self._between[asked.asking.grant] = (asked.key, entry)
+        except Exception as error:  # whatever it is, the journal says what it means
+            await work.judge(error)
+            return await self._deliver(entry, None)
+        self._between[asked.asking.grant, desk.reader.name] = (asked.key, entry)
         while len(self._between) > _MOST_BETWEEN:
             self._between.pop(next(iter(self._between)))  # who never came back begins anew
         return DebitAnswer(text, desk.card_session, await asyncio.to_thread(entry.shown))
 
     async def second_step(self, asked: Asked, held: Desk | None) -> DebitAnswer:
-        """The step that debits; by the first one's key it also says what became of it.
+        """The step that debits; by a key it also says what became of a debit whose second step was called before.
 
         Args: ``held``: the desk that holds a card for this caller.
 
         Raises:
-            StepError: there was no first step. OtherOrderError: it was another debit's. Else as `call`.
+            StepError: there was no first step. Else as `call`.
         """
-        waiting = self._between.get(asked.asking.grant)
-        if waiting is None or held is None:
+        place = (asked.asking.grant, "" if held is None else held.reader.name)
+        key, entry = self._between.get(place, ("", None))
+        if held is None or entry is None or (asked.given.idempotencyKey and asked.key != key):
             return await self._ask_again(asked)
-        key, entry = waiting
-        if asked.given.idempotencyKey and asked.key != key:
-            raise OtherOrderError()
-        del self._between[asked.asking.grant]
+        del self._between[place]
+        await asyncio.to_thread(entry.resume)
+        return await _to_the_end(entry, lambda work: self._finish(asked, held, work))
 
+    async def _finish(self, asked: Asked, held: Desk, work: _Work) -> DebitAnswer:
         def step(steps: HsmSteps) -> str:
             return debit_2(steps, asked.given.pKey)
 
-        await asyncio.to_thread(entry.resume)
-        with _working_on(entry) as work:
-            try:
-                await held.with_held(work.guarded(step), asked.asking, credentials=None)
-            except CardioError as error:
-                raise await work.as_it_stands(error) from error
-            return await self._deliver(entry, held.card_session)
+        try:
+            await held.with_held(work.guarded(step), asked.asking, credentials=None)
+        except Exception as error:  # whatever it is, the journal says what it means
+            await work.judge(error)
+        return await self._deliver(work.entry, held.card_session)
 
     async def _ask_again(self, asked: Asked) -> DebitAnswer:
-        """What became of a debit whose second step was called before."""
         if not asked.given.idempotencyKey:
             raise StepError()
         journal = await self.journal()
-        entry = await asyncio.to_thread(journal.find, asked.caller.origin, asked.key)
-        if entry is None:
-            raise StepError()
-        with _working_on(entry) as work:
-            if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
+
+        def find() -> JournalEntry:
+            found = journal.find(asked.caller.origin, asked.key)
+            if found is None:
                 raise StepError()
-            if not await asyncio.to_thread(needs_its_card, entry):
-                return await self._deliver(entry, None)
+            return found
 
-            def on_card(card: SocialSecurityCard) -> None:
-                recover(card, entry)
+        entry = await _taken(find)
+        return await _to_the_end(entry, lambda work: self._find_out(asked, work))
 
-            return await self._on_card(on_card, asked, work)
+    async def _find_out(self, asked: Asked, work: _Work) -> DebitAnswer:
+        entry = work.entry
+        if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
+            raise StepError()
+        if not await asyncio.to_thread(needs_its_card, entry):
+            return await self._deliver(entry, None)
+
+        def on_card(card: SocialSecurityCard) -> None:
+            recover(card, entry)
+
+        return await self._on_card(on_card, asked, work)
 
 
 class _Work:
@@ -227,22 +243,48 @@ class _Work:
 
         return with_release
 
-    async def as_it_stands(self, error: CardioError) -> CardioError:
-        """What an error means for the debit. Its thread may never come back, and no longer has it."""
+    async def judge(self, error: Exception) -> None:
+        """Raises what an error means for the debit, if it is not done in spite of it. Its thread may never come back,
+        and no longer has it."""
         found = await asyncio.to_thread(as_it_stands, self.entry, error)
         self.entry.release()
-        return found
+        if found is not None:
+            raise found from error
 
 
-@contextmanager
-def _working_on(entry: JournalEntry) -> Iterator[_Work]:
-    """Raises: DebitUnknownError: as the work says, with the debit's id."""
-    work = _Work(entry)
+async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
+    """Takes a debit up; who is cut off meanwhile has not taken it."""
+    taking = asyncio.ensure_future(asyncio.to_thread(take))
     try:
-        yield work
-    except DebitUnknownError as error:
-        error.debit_id = entry.id
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(lambda done: None if done.cancelled() or done.exception() else done.result().release())
         raise
-    finally:
+
+
+async def _to_the_end(entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]) -> DebitAnswer:
+    """Works on a debit. A caller that is cut off, or leaves, stops what has not begun; what has begun goes on, so that
+    its end is in the journal.
+
+    Raises: as the work says; DebitUnknownError with the debit's id.
+    """
+    work = _Work(entry)
+
+    async def to_the_end() -> DebitAnswer:
+        try:
+            return await do(work)
+        except DebitUnknownError as error:
+            error.debit_id = entry.id
+            raise
+        finally:
+            if not work.begun:
+                entry.release()
+
+    working = asyncio.ensure_future(to_the_end())
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
         if not work.begun:
-            entry.release()
+            working.cancel()
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody hears of it
+        raise

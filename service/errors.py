@@ -280,6 +280,14 @@ class JournalUnavailableError(CardioError):
     driver_code = -13
 
 
+class JournalKeyLostError(JournalUnavailableError):
+    code = "journal-key-lost"
+    title = "消费日志的密钥文件缺失或不符，不能消费"
+    title_en = "The key file of the journal is missing or another one's: no debit without it"
+    remedy = "请将 debits.sqlite 与 debits.key 一起恢复；切勿只恢复其中一个。"
+    remedy_en = "Restore debits.sqlite and debits.key together, never one without the other."
+
+
 class NoJournalError(JournalUnavailableError):
     code = "no-journal"
     title = "本服务未设置消费日志，不能消费"

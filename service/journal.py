@@ -16,23 +16,30 @@ from pathlib import Path
 from typing import Any
 
 from cardio.debit_errors import DebitOpenError, SameSecondError
-from cardio.errors import CardChangedError
+from cardio.errors import CardChangedError, CardioError
 from cardio.settlement import (
     BEFORE_SENT,
     DONE,
     MAY_FOLLOW,
     NOBODY_KNOWS,
-    UNCLEAR,
     DebitIntent,
     DebitResult,
     DebitState,
     result_of,
 )
 from service.debit_answers import DebitShown
-from service.errors import DebitInFlightError, JournalStepError, NoSuchDebitError, OtherOrderError
+from service.errors import (
+    DebitInFlightError,
+    JournalKeyLostError,
+    JournalStepError,
+    NoSuchDebitError,
+    OtherOrderError,
+)
 from service.journal_file import JournalFile
 from service.tokens import load_token
 
+_MARKED = "cardio journal of debits"
+"""Its keyed hash tells whether the key is still the one."""
 _BY_KEY = "SELECT * FROM debit WHERE owner = ? AND idempotency_key = ?"
 
 
@@ -45,13 +52,28 @@ class Journal:
 
         Raises:
             JournalUnavailableError: it cannot be used, or another process has it.
-            ConfigurationError: its key file is not as it should be.
+            JournalKeyLostError: its key file is missing, or another one's: no card would be known again.
+            ConfigurationError: the key file is not as it should be.
         """
         self._working: dict[str, JournalEntry] = {}
         """Who works on a debit right now, by its id."""
-        self._key = hashlib.sha256(load_token(path.with_suffix(".key")).encode()).digest()
+        key = path.with_suffix(".key")
+        if path.is_file() and path.stat().st_size and not key.exists():
+            raise JournalKeyLostError(f"缺少 {key}", f"{key} is missing")
+        self._key = hashlib.sha256(load_token(key).encode()).digest()
         self._file = JournalFile(path)
+        try:
+            self._set_right()
+        except CardioError:
+            self._file.close()
+            raise
+
+    def _set_right(self) -> None:
         with self._file.transaction() as database:
+            database.execute("INSERT OR IGNORE INTO key_mark VALUES (1, ?)", (self._hash(_MARKED),))
+            (mark,) = database.execute("SELECT mark FROM key_mark").fetchone()
+            if not hmac.compare_digest(mark, self._hash(_MARKED)):
+                raise JournalKeyLostError("密钥文件不是该日志的", "the key file is not this journal's")
             for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
                 database.execute(
                     f"UPDATE debit SET state = ?, reason = 'crash', changed = ? WHERE state IN ({_marks(left)})",  # noqa: S608
@@ -114,10 +136,10 @@ class Journal:
             return self._found(_BY_KEY, (owner, idempotency_key))
 
     def open_on(self, card: bytes) -> JournalEntry | None:
-        """The oldest debit on this card of which nobody knows yet what became of it. As `find`."""
-        query = f"SELECT * FROM debit WHERE card = ? AND state IN ({_marks(UNCLEAR)}) ORDER BY created"  # noqa: S608
+        """The oldest debit on this card of which nobody knows what became of it. As `find`."""
+        query = f"SELECT * FROM debit WHERE card = ? AND state IN ({_marks(NOBODY_KNOWS)}) ORDER BY created"  # noqa: S608
         with self._file.lock:
-            return self._found(query, (self._hash(card), *UNCLEAR))
+            return self._found(query, (self._hash(card), *NOBODY_KNOWS))
 
     def _found(self, query: str, values: Iterable[str]) -> JournalEntry | None:
         with self._file.transaction() as database:
@@ -174,10 +196,13 @@ class Journal:
         result: DebitResult | None = None,
         reason: str = "",
         doubted: bool = False,
+        unsent: bool = False,
     ) -> None:
         """Takes one step; it is on disk when this returns.
 
-        Args: ``attempt``: whose step it is; an earlier attempt's thread that comes back takes none.
+        Args:
+            attempt: whose step it is; an earlier attempt's thread that comes back takes none.
+            unsent: only if nothing was sent yet.
 
         Raises:
             JournalStepError: the step may not follow.
@@ -207,7 +232,7 @@ class Journal:
                         " AND card = (SELECT card FROM debit WHERE id = ?)",
                         (_now(), *BEFORE_SENT, debit_id, debit_id),
                     )
-                _step(database, debit_id, to, changes, attempt=attempt)
+                _step(database, debit_id, to, changes, attempt=attempt, unsent=unsent)
         except sqlite3.IntegrityError as error:
             raise (SameSecondError() if "debit.time" in str(error) else DebitOpenError()) from error
 
@@ -270,6 +295,8 @@ class JournalEntry:
 
     def __init__(self, journal: Journal, debit_id: str, attempt: int) -> None:
         self.id = debit_id
+        self.took: list[JournalEntry] = []
+        """Other debits that were taken up on the way, and are let go with this one."""
         self._journal = journal
         self._attempt = attempt
 
@@ -301,14 +328,18 @@ class JournalEntry:
         result: DebitResult | None = None,
         reason: str = "",
         doubted: bool = False,
+        unsent: bool = False,
     ) -> None:
-        self._journal.move(self.id, self._attempt, to, intent=intent, result=result, reason=reason, doubted=doubted)
+        facts: dict[str, Any] = {"intent": intent, "result": result, "reason": reason}
+        self._journal.move(self.id, self._attempt, to, doubted=doubted, unsent=unsent, **facts)
 
     def shown(self) -> DebitShown:
         return self._journal.shown(self.id)
 
     def release(self) -> None:
-        """Somebody else may take it up; a second time does nothing."""
+        """Somebody else may take it up, and what it took; a second time does nothing."""
+        for other in self.took:
+            other.release()
         self._journal.release(self)
 
     def resume(self) -> None:
@@ -323,9 +354,10 @@ def _step(
     changes: dict[str, Any],
     *,
     attempt: int | None = None,
+    unsent: bool = False,
 ) -> None:
     """Raises: JournalStepError: it may not follow, or another attempt has begun."""
-    before = [state for state, after in MAY_FOLLOW.items() if to in after]
+    before = [state for state, after in MAY_FOLLOW.items() if to in after and (not unsent or state in BEFORE_SENT)]
     changes |= {"state": to, "changed": _now()}
     places = ", ".join(f"{name} = ?" for name in changes)
     done = database.execute(

@@ -36,6 +36,7 @@ CREATE TABLE debit (
 CREATE UNIQUE INDEX debit_once_by_number ON debit (card, number, terminal) WHERE state <> 'aborted';
 CREATE UNIQUE INDEX debit_once_by_time ON debit (card, terminal, time) WHERE state <> 'aborted';
 CREATE INDEX debit_by_state ON debit (state);
+CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
 """
 _PRAGMAS = {"locking_mode": "exclusive", "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 """As they are set, in this order, and as they are read back; 2 is FULL."""
@@ -48,6 +49,8 @@ class JournalFile:
         """Raises: JournalUnavailableError: it cannot be used, or another process has it."""
         self.lock = threading.RLock()
         self._path = path
+        self._depth = 0
+        """One while a transaction is open: what is done inside it is part of it."""
         try:
             self._database = _opened(path)
         except (sqlite3.Error, OSError) as error:
@@ -62,22 +65,32 @@ class JournalFile:
             JournalUnavailableError: the disk is full, or the like.
         """
         with self.lock:
+            if self._depth:
+                yield self._database
+                return
             try:
-                if self._database.in_transaction:
-                    yield self._database
-                    return
                 self._database.execute("BEGIN IMMEDIATE")
+                self._depth += 1
                 try:
                     yield self._database
                     self._database.execute("COMMIT")
                 except BaseException:
-                    if self._database.in_transaction:  # a full disk rolls back by itself
-                        self._database.execute("ROLLBACK")
+                    self._roll_back()
                     raise
+                finally:
+                    self._depth -= 1
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:  # the file is closed, the disk is full
                 raise _unavailable(self._path, error) from error
+
+    def _roll_back(self) -> None:
+        """Where even that fails nothing is written any more: what comes later would not be on disk."""
+        try:
+            if self._database.in_transaction:  # a full disk rolls back by itself
+                self._database.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._database.close()
 
     def close(self) -> None:
         with self.lock:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.commands import get_response
 from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord
 from cardio.apdu.trace import Exchange, Trace, without_pin
 from cardio.apdu.wire import t0_characters
 from cardio.errors import CardGarbledError, ReaderTimeoutError, UsageError
@@ -106,7 +107,7 @@ class Channel:
         """Sends one command and returns the whole answer.
 
         More data (``61xx``) is fetched only for a command that expects data; ``6Cxx`` is followed once, but not for
-        a command that is to be sent once.
+        a command that is to be sent once: of that no refusal by GET RESPONSE is taken for its own either.
 
         Raises:
             CardGarbledError: an answer that is no answer, or that never ends.
@@ -121,7 +122,11 @@ class Channel:
             if response.sw1 == 0x6C:
                 raise CardGarbledError("卡片不断更改长度", "the card keeps changing the length")
         if response.sw1 == 0x61 and command.expected_length is not None:
-            return self._fetch(response)
+            fetched = self._fetch(response)
+            if command.once and fetched.status_word != StatusWord.SUCCESS:
+                # That is GET RESPONSE's refusal. What the command itself has come to was to be fetched, and was not.
+                raise CardGarbledError("卡片没有交出应答", "the card does not give its answer out")
+            return fetched
         return response
 
     def _fetch(self, response: ResponseApdu) -> ResponseApdu:

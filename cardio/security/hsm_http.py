@@ -75,7 +75,7 @@ class HttpLine:
             try:
                 status, body = self._exchange(method, path, question)
                 break
-            except self._httpx.TransportError as error:
+            except self._httpx.HTTPError as error:
                 if attempt == _ATTEMPTS:
                     # Its text names address and cause, never the question.
                     raise HsmUnreachableError(

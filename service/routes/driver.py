@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -11,6 +12,7 @@ from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
 from cardio.driver import BasicLayout
 from cardio.driver_codes import DriverCode, driver_codes
 from cardio.driver_functions import READ_BASIC, DebitFunction, DriverArguments, find_function
+from cardio.errors import CardioError
 from cardio.model import Answer, Problem
 from service.debit_answers import DebitShown
 from service.debits import DebitCalls
@@ -124,7 +126,9 @@ async def _debit(
     except DebitUnknownError as error:
         response.status_code = error.status
         text = f"{error.title}：{error.remedy}".replace("|", " ")
-        shown = await debits.shown(error.debit_id)
+        shown = None
+        with suppress(CardioError):  # a journal that cannot be read does not make it known
+            shown = await debits.shown(error.debit_id)
         return DriverAnswered(
             function=wanted.name, return_code=OUTCOME_UNKNOWN, pOutInfo=text, fields=None, debit=shown
         )

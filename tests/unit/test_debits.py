@@ -433,6 +433,9 @@ def start(number: int, self_paid: int, pooled: int, year: str = "2026", balance:
     ("now", "time", "counter"),
     [
         (start(12, 3150, 20600), TIME, Counter.UNTOUCHED),
+        (start(12, 3150, 20600, balance=28100), TIME, Counter.UNTOUCHED),
+        (start(13, 3160, 20620, balance=28100), TIME, Counter.MOVED),
+        (start(12, 3150, 20600, balance=27999), TIME, Counter.ODD),
         (start(12, 3151, 20600), TIME, Counter.ODD),
         (start(11, 3150, 20600), TIME, Counter.ODD),
         (start(13, 3160, 20620), TIME, Counter.MOVED),

@@ -247,7 +247,7 @@ def test_steps_that_are_left_stand_in_nobodys_way(desk: Desk) -> None:
 def test_a_second_step_by_another_key_is_another_debits(desk: Desk) -> None:
     text = desk.call("iDoDebit_HSM_Step1").json()["pOutInfo"]
     answer = debit_step_1_to_2(text, HISTORICAL, CITY)
-    assert refused(desk.call("iDoDebit_HSM_Step2", pKey=answer, key="other")) == (422, "other-order")
+    assert refused(desk.call("iDoDebit_HSM_Step2", pKey=answer, key="other")) == (409, "step-order")
     assert desk.debits == 0
     assert desk.call("iDoDebit_HSM_Step2", pKey=answer, key="k").json()["pOutInfo"] == DONE
 

@@ -18,9 +18,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
+from uuid import UUID
 
 from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
-from cardio.errors import CardioError, NoReaderError, ReaderError
+from cardio.errors import CardioError, NoReaderError, ReaderError, UsageError
 from cardio.folders import config_folder
 from cardio.model import CardReading, ReaderInfo, ReaderStatus
 from cardio.private_file import read_private
@@ -42,6 +43,8 @@ class BridgeNotRunningError(ReaderError):
     title_en = "No bridge is running on this machine"
     remedy = "请启动读卡服务（cardio serve）。"
     remedy_en = "Start the bridge (cardio serve)."
+    never_reached = True
+    """Whether it is certain that what was asked did not reach it."""
 
 
 class ImposterError(CardioError):
@@ -139,20 +142,31 @@ class BridgeClient:
         answer = self.get(f"/v1/readers/{quote(name, safe='')}/card", supplement=str(supplement).lower())
         return CardReading.model_validate_json(json.dumps(answer))
 
-    def driver(self, function: str, *, idempotency_key: str | None = None, **arguments: Any) -> str:
+    def driver(self, function: str, *, idempotency_key: str | UUID | None = None, **arguments: Any) -> str:
         """A function of the national interface; gives its output.
 
         Args: ``idempotency_key`` names a debit: asked again by the same key it is told, and never done twice.
 
         Raises:
             BridgeError: with its `driver_code`.
-            DebitUnknownError: a debit was sent and its outcome is not known: ask again by the same key.
+            DebitUnknownError: a debit was sent and its outcome is not known, or the bridge's answer was lost: ask again
+                by the same key.
+            UsageError: the key is no printable ASCII.
         """
-        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        key = "" if idempotency_key is None else str(idempotency_key)
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError("Idempotency-Key 只能用可打印的 ASCII 字符", "an Idempotency-Key is printable ASCII")
         place = f"/v1/driver/{quote(function, safe='')}"
-        answer = self._ask("POST", place, json=arguments, headers=headers)
+        try:
+            answer = self._ask("POST", place, json=arguments, headers={"Idempotency-Key": key} if key else {})
+        except BridgeNotRunningError as error:
+            if not key or error.never_reached:
+                raise
+            raise DebitUnknownError("未收到服务的应答", "the bridge's answer was lost") from error
         if answer["return"] == OUTCOME_UNKNOWN:
-            raise DebitUnknownError()
+            unknown = DebitUnknownError()
+            unknown.debit_id = (answer.get("debit") or {}).get("id")
+            raise unknown
         return str(answer["pOutInfo"])
 
     def choose(self, wanted: str | None) -> str:
@@ -192,7 +206,9 @@ class BridgeClient:
         try:
             answer = self._client.request(method, path, **given)
         except httpx.TransportError as error:
-            raise BridgeNotRunningError() from error
+            lost = BridgeNotRunningError()
+            lost.never_reached = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise lost from error
         if answer.status_code == 204:
             return {}
         try:

@@ -9,7 +9,8 @@
         ├── DebitManualError            debit-manual                 have a person compare card and journal
         │   └── WrongMac2Error          wrong-mac2                   check who the holder is, have a person compare
         ├── DebitOpenError              debit-open                   see what became of the other debit first
-        └── SameSecondError             debit-same-second            see whether it is the same debit
+        ├── SameSecondError             debit-same-second            see whether it is the same debit
+        └── NumberUsedError             debit-number-used            the card has gone back in time: leave it
 """
 
 from __future__ import annotations
@@ -80,5 +81,20 @@ class SameSecondError(CardError):
     title_en = "There is a debit of this card at this very time already"
     remedy = "请核对是否重复收费；确需再次消费时，请使用新的交易时间。"
     remedy_en = "See whether it is the same debit; for another one, use another time."
+    status = 409
+    driver_code = -0x6985
+
+
+class NumberUsedError(CardError):
+    """A card's number only grows: one that has gone back is a copy, or a software card that was made anew."""
+
+    code = "debit-number-used"
+    title = "卡内交易序号已用过，卡片可能被复制"
+    title_en = "The card's transaction number was used already: the card may be a copy"
+    remedy = "请勿用该卡收费，请核对持卡人身份并联系信息科。（模拟卡重新生成后序号会倒退：测试时请换用新的消费日志。）"
+    remedy_en = (
+        "Do not charge this card; check who the holder is, and ask your IT department. "
+        "(A software card that is made anew begins its numbers anew: take another journal for the test.)"
+    )
     status = 409
     driver_code = -0x6985

@@ -275,6 +275,12 @@ def find_function(name: str) -> DriverFunction:
     return found
 
 
+def parse_card_info(text: str) -> tuple[str, str]:
+    """``卡识别码|卡号|…``: the identification code in capitals, and the card's number, which may be left out."""
+    code, number, *_ = [*text.strip().split("|"), ""]
+    return code.strip().upper(), number.strip()
+
+
 def guard(card: SocialSecurityCard, card_info: str) -> None:
     """Compares ``卡识别码|卡号|`` with the card that is in: the guard against a card swapped between two calls.
 
@@ -282,7 +288,7 @@ def guard(card: SocialSecurityCard, card_info: str) -> None:
         UsageError: −23, nothing was passed; −20, no identification code.
         CardChangedError: −22, it is another card.
     """
-    code, _, number = card_info.strip().partition("|")
+    code, number = parse_card_info(card_info)
     if not code:
         raise UsageError("pCardInfo 为空", "pCardInfo is empty", driver_code=_ILLEGAL)
     if not _CODE.fullmatch(code):
@@ -291,6 +297,5 @@ def guard(card: SocialSecurityCard, card_info: str) -> None:
         )
     issuer = card.visit.contents.files[ISSUER_FILE]
     own_code, own_number = text_of(issuer, "identification_code"), text_of(issuer, "card_number")
-    number = number.partition("|")[0].strip()
-    if code.upper() != (own_code or "").upper() or (number and number != (own_number or "").strip()):
+    if code != (own_code or "").upper() or (number and number != (own_number or "").strip()):
         raise CardChangedError("传入的卡信息与卡内不符", "the card in the reader is another than the one passed")

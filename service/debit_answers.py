@@ -20,14 +20,18 @@ class DebitShown(Answer):
     id: str
     state: DebitState
     outcome: Outcome = Field(description="done: money was taken, once; none: nothing was; unknown: nobody can tell yet")
-    origin: str
+    origin: str = Field(description="whose it is: a page's origin, a program's name, or local")
     idempotency_key: str
     created: datetime
     changed: datetime
-    reason: str
+    reason: str = Field(
+        description="what brought it here: an error's code, crash, superseded, left, person, or nothing"
+    )
     self_paid_amount: int | None = Field(description="in fen")
     pooled_fund_amount: int | None = Field(description="in fen")
-    time: str | None
+    time: str | None = Field(description="YYYYMMDDhhmmss, as it was asked for")
+    terminal_number: str | None
+    transaction_number: int | None = Field(description="the card's, with which it began")
     result: DebitResult | None
 
     @classmethod
@@ -47,9 +51,12 @@ class DebitShown(Answer):
             self_paid_amount=None if intent is None else intent.self_paid_amount,
             pooled_fund_amount=None if intent is None else intent.pooled_fund_amount,
             time=None if intent is None else intent.time,
+            terminal_number=None if intent is None else intent.terminal_number,
+            transaction_number=None if intent is None else intent.transaction_number,
             result=None if row["result"] is None else DebitResult.model_validate_json(row["result"]),
         )
 
 
 class DebitList(Answer):
     debits: tuple[DebitShown, ...]
+    more: bool = Field(description="there are more, which are not listed")

@@ -13,7 +13,7 @@ from cardio.debit_errors import DebitUnknownError
 from cardio.debit_witnesses import recover
 from cardio.debiting import aborted_by_faults
 from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
-from cardio.driver_functions import DebitFunction, DriverArguments, guard
+from cardio.driver_functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError
 from cardio.security.errors import StepError
@@ -48,7 +48,7 @@ class Asked:
     def key(self) -> str:
         """Raises: NoIdempotencyKeyError: there is none, or it is none."""
         key = self.given.idempotencyKey.strip()
-        if not key or len(key) > _LONGEST_KEY or not key.isprintable():
+        if not key or len(key) > _LONGEST_KEY or not (key.isascii() and key.isprintable()):
             raise NoIdempotencyKeyError()
         return key
 
@@ -101,7 +101,8 @@ class DebitCalls:
         key, given = asked.key, asked.given
         order = parse_pay_info(given.pPayInfo)
         journal = await self.journal()
-        what = f"{given.pCardInfo.strip()}\n{given.pPayInfo.strip()}"
+        # By what it says, not by how it is written: 0.1 and 0.10 are the same.
+        what = "|".join((parse_card_info(given.pCardInfo)[0], bytes(order.amounts).hex(), order.time))
         entry = await _taken(lambda: journal.take(asked.caller.origin, key, what))
         return await _to_the_end(entry, lambda work: self._take_up(asked, order, journal, work))
 

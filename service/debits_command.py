@@ -63,6 +63,8 @@ def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
         for one in listed["debits"]
     ]  # fmt: skip
     output.table(rows)
+    if listed["more"]:
+        output.text("还有更多未列出，请先记为已入账 / there are more: say which are booked (cardio debits settled)")
 
 
 def _one(bridge: BridgeClient, options: Namespace, output: Output) -> None:
@@ -78,11 +80,18 @@ def _one(bridge: BridgeClient, options: Namespace, output: Output) -> None:
         output.document(shown)
         return
     told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _OUTCOMES[shown["outcome"]]}
-    told |= {"状态 state": shown["state"], "来源 origin": shown["origin"], "时间 time": shown["time"] or "-"}
+    told |= {"状态 state": shown["state"], "原因 reason": shown["reason"] or "-"}
+    told |= {"来源 origin": shown["origin"], "Idempotency-Key": shown["idempotency_key"]}
+    told |= {"提出 asked": shown["created"], "交易时间 time": shown["time"] or "-"}
     told |= {"自付 self-paid": _yuan(shown["self_paid_amount"]), "统筹 pooled": _yuan(shown["pooled_fund_amount"])}
+    number = shown["transaction_number"]
+    told |= {
+        "终端机编号 terminal": shown["terminal_number"] or "-",
+        "交易序号 number": "-" if number is None else number,
+    }
     if (result := shown["result"]) is not None:
-        told |= {"交易序号 number": result["transaction_number"], "终端机编号 terminal": result["terminal_number"]}
-        told |= {"终端交易序号": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
+        told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
+        told |= {"依据 known by": result["known_by"]}
     output.table([(name, str(value)) for name, value in told.items()])
 
 

@@ -220,10 +220,16 @@ def problem_document(error: CardioError, request_id: str | None) -> dict[str, An
 
 class NoIdempotencyKeyError(CardioError):
     code = "no-idempotency-key"
-    title = "消费请求缺少 Idempotency-Key，或不合规"
-    title_en = "A debit needs an Idempotency-Key of at most 200 characters"
-    remedy = "请为每笔消费生成一个新的 Idempotency-Key（如 UUID），重试时保持不变。"
-    remedy_en = "Give each debit a key of its own, such as a UUID, and keep it when you ask again."
+    title = "消费请求缺少 Idempotency-Key，或其内容不合规（可打印的 ASCII，至多 200 个字符）"
+    title_en = "A debit's Idempotency-Key is missing, or is none (printable ASCII, 200 characters at most)"
+    remedy = (
+        "请为每笔消费生成一个新的键（如 UUID），重试时保持不变。"
+        "HTTP 用请求头 Idempotency-Key，JSON 兼容接口与 SDK 用 idempotencyKey。"
+    )
+    remedy_en = (
+        "Give each debit a key of its own, such as a UUID, and keep it when you ask again: HTTP has the header "
+        "Idempotency-Key, the JSON dialect and the SDK have idempotencyKey."
+    )
     status = 400
     exit_status = 2
     driver_code = -14

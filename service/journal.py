@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cardio.debit_errors import DebitOpenError, SameSecondError
+from cardio.debit_errors import NumberUsedError, SameSecondError
 from cardio.errors import CardChangedError, CardioError
 from cardio.settlement import (
     BEFORE_SENT,
-    DONE,
     MAY_FOLLOW,
     NOBODY_KNOWS,
+    TO_BE_BOOKED,
     DebitIntent,
     DebitResult,
     DebitState,
@@ -85,15 +85,15 @@ class Journal:
     def take(self, owner: str, idempotency_key: str, asked: str) -> JournalEntry:
         """The debit that somebody asks for by a key: a new one, or the one that has it already.
 
-        One that ended before anything was sent begins anew; all others are as they stand. It is the caller's until
-        `JournalEntry.release`.
+        One that ended before anything was sent begins anew, whatever it asked for; all others are as they stand. It is
+        the caller's until `JournalEntry.release`.
 
         Args:
             owner: the page's origin, or ``local``: keys of different owners have nothing to do with each other.
             asked: what is asked for, as one text; the journal keeps its keyed hash.
 
         Raises:
-            OtherOrderError: the key was used for something else.
+            OtherOrderError: by this key a card was told to do something else, or is about to be.
             DebitInFlightError: somebody works on it right now.
             JournalUnavailableError: the disk is full, or the like.
         """
@@ -112,17 +112,18 @@ class Journal:
                     (debit_id, owner, idempotency_key, digest, now, now),
                 )
                 return debit_id, 1
-            if row["asked"] != digest:
+            state = DebitState(row["state"])
+            ended_unsent = state in BEFORE_SENT or (state is DebitState.ABORTED and not row["sent"])
+            if row["asked"] != digest and (row["id"] in self._working or not ended_unsent):
                 raise OtherOrderError()
             if row["id"] in self._working:
                 raise DebitInFlightError()
-            state = DebitState(row["state"])
-            if state not in BEFORE_SENT and (state is not DebitState.ABORTED or row["sent"]):
+            if not ended_unsent:
                 return row["id"], row["attempt"]
             database.execute(
                 "UPDATE debit SET state = 'new', attempt = attempt + 1, card = NULL, number = NULL, terminal = NULL,"
-                " time = NULL, intent = NULL, reason = '', changed = ? WHERE id = ?",
-                (now, row["id"]),
+                " time = NULL, intent = NULL, reason = '', asked = ?, changed = ? WHERE id = ?",
+                (digest, now, row["id"]),
             )
             return row["id"], row["attempt"] + 1
 
@@ -234,7 +235,7 @@ class Journal:
                     )
                 _step(database, debit_id, to, changes, attempt=attempt, unsent=unsent)
         except sqlite3.IntegrityError as error:
-            raise (SameSecondError() if "debit.time" in str(error) else DebitOpenError()) from error
+            raise (SameSecondError() if "debit.time" in str(error) else NumberUsedError()) from error
 
     # -- who books them -------------------------------------------------------------------------
 
@@ -262,17 +263,17 @@ class Journal:
         """Raises: NoSuchDebitError."""
         return DebitShown.of_row(dict(self.row(debit_id)))
 
-    def listed(self, owner: str | None, *, all_states: bool = False) -> list[DebitShown]:
-        """Those that somebody has still to do with, the oldest first: to be booked, or nobody knows.
+    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitShown]:
+        """Those that somebody has still to do with: what nobody knows first, else the newest first.
 
-        Args: ``owner`` None lists everybody's.
+        Args: ``owner`` None lists everybody's. ``all_states``: those that are over too.
         """
-        wanted = set(DebitState) if all_states else (DONE - {DebitState.SETTLED}) | NOBODY_KNOWS
+        wanted = set(DebitState) if all_states else TO_BE_BOOKED | NOBODY_KNOWS
         with self._file.transaction() as database:
             rows = database.execute(
                 f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608
-                " ORDER BY created, rowid LIMIT 500",
-                (owner, owner, *wanted),
+                f" ORDER BY state IN ({_marks(NOBODY_KNOWS)}) DESC, created DESC, rowid DESC LIMIT ?",
+                (owner, owner, *wanted, *NOBODY_KNOWS, limit),
             ).fetchall()
         return [DebitShown.of_row(dict(row)) for row in rows]
 

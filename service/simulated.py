@@ -20,16 +20,28 @@ class SimulatedReaders(SoftwareReaders):
         """Raises:
         CardioError: there is no persona of one of the names.
         """
-        cards = [find_persona(name).card() for name in names or DEFAULT_PERSONAS]
-        super().__init__(SoftwareReader(f"Simulated Reader {index:02}", card) for index, card in enumerate(cards))
+        cards: dict[str, AnyCard] = {
+            f"Simulated Reader {index:02}": find_persona(name).card()
+            for index, name in enumerate(names or DEFAULT_PERSONAS)
+        }
+        super().__init__(SoftwareReader(name, card) for name, card in cards.items())
+        self._last = cards
+        """The card that each reader had last, without its faults."""
         self._upright: dict[str, AnyCard] = {}
         """Cards that are in upside down, as they were before."""
 
     def insert(self, reader: str, persona: str, fault: str | None) -> None:
         """Puts a fresh card into a reader, with a fault where one is named."""
+        slot = self._simulated(reader)
         card: AnyCard = find_persona(persona).card()
         self._upright.pop(reader, None)
-        self._simulated(reader).insert(with_fault(card, fault) if fault else card)
+        slot.insert(with_fault(card, fault) if fault else card)
+        self._last[reader] = card
+
+    def put_back(self, reader: str) -> None:
+        """The card that this reader had last, with all it remembers and without a fault."""
+        self._upright.pop(reader, None)
+        self._simulated(reader).insert(self._last[reader])
 
     def remove(self, reader: str) -> None:
         self._simulated(reader).remove()

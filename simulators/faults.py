@@ -74,6 +74,19 @@ def _slow(card: AnyCard, command: bytes) -> bytes:
     return card.transmit(command)
 
 
+def _lost_debit() -> Callable[[AnyCard, bytes], bytes]:
+    """Debits, and is mute from then on: it was taken, and no answer comes."""
+    debited = False
+
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        nonlocal debited
+        answer = b"" if debited else card.transmit(command)
+        debited = debited or command[:2] == b"\xb0\x2c"
+        return b"" if debited else answer
+
+    return fault
+
+
 _MAKERS: dict[str, Callable[[AnyCard], FaultyCard]] = {
     "mute": lambda card: FaultyCard(card, lambda good, command: b"", atr=b""),
     "bank-card": lambda card: FaultyCard(card, _bank_card),
@@ -84,6 +97,7 @@ _MAKERS: dict[str, Callable[[AnyCard], FaultyCard]] = {
     "one-byte": lambda card: FaultyCard(card, _one_byte),
     "lying-lengths": lambda card: FaultyCard(card, _lying_lengths),
     "slow": lambda card: FaultyCard(card, _slow),
+    "lost-debit": lambda card: FaultyCard(card, _lost_debit()),
 }
 FAULTS = tuple(_MAKERS)
 

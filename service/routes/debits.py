@@ -17,6 +17,7 @@ from service.scopes import Caller, Scope
 
 router = APIRouter(prefix="/v1/debits", tags=["debits"])
 _SEES = needs(Scope.SETTLE, Scope.MANAGE)
+_MOST_LISTED = 500
 DebitId = Annotated[str, Path(max_length=64)]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "there is no such debit of this caller's"},
@@ -42,10 +43,12 @@ async def list_debits(
         bool, Query(alias="all", description="those that are settled or came to nothing too")
     ] = False,
 ) -> DebitList:
-    """The caller's debits that are not settled yet; the owner sees everybody's."""
+    """The caller's debits that are not settled yet: those of which nobody knows the outcome, then the newest first. The
+    owner sees everybody's."""
     journal = await debits.journal()
     owner = None if Scope.MANAGE in caller.scopes else caller.origin
-    return DebitList(debits=tuple(await asyncio.to_thread(journal.listed, owner, all_states=all_states)))
+    found = await asyncio.to_thread(journal.listed, owner, all_states=all_states, limit=_MOST_LISTED + 1)
+    return DebitList(debits=tuple(found[:_MOST_LISTED]), more=len(found) > _MOST_LISTED)
 
 
 @router.get("/{debit}", dependencies=[_SEES], responses=_NO_JOURNAL | {404: _PROBLEMS[404]})

@@ -40,6 +40,11 @@ def simulator_router(readers: SimulatedReaders) -> APIRouter:
         """Pulls the card; in the middle of a reading it is a card that was pulled too early."""
         readers.remove(reader)
 
+    @router.post("/readers/{reader}/put-back", status_code=204, responses=not_found)
+    async def put_back(reader: str) -> None:
+        """Puts in again the card that this reader had last: it remembers what was done to it, and no longer fails."""
+        readers.put_back(reader)
+
     @router.post("/readers/{reader}/turn-over", status_code=204, responses=not_found)
     async def turn_over(reader: str) -> None:
         """Takes the card out and puts it in the other way round: upside down it is mute."""

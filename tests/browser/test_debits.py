@@ -60,8 +60,25 @@ def test_the_developers_page_debits(page: Page, till: Served) -> None:
     driver.get_by_label("函数").select_option("iDoDebit")
     given = driver.get_by_label("参数（JSON）")
     assert "idempotencyKey" in given.input_value() and "0.10|0.20|20" in given.input_value()
-    given.fill(given.input_value().replace("|||||", CARD).replace('"pin": ""', '"pin": "123456"'))
+    given.fill(given.input_value().replace("卡识别码|卡号|", CARD).replace('"pin": ""', '"pin": "123456"'))
     for _ in range(2):
         driver.get_by_role("button", name="调用").click()
         expect(driver.locator(".result")).to_contain_text("返回 0")
         expect(driver.locator(".result")).to_contain_text("|0.10|0.20|0000000C|")
+
+
+def test_the_developers_page_loses_a_debit_and_finds_it(page: Page, till: Served) -> None:
+    """What a clerk meets when a card is pulled too early, played on the software card: unknown, put back, done."""
+    page.goto(at(till, "/developer"))
+    driver = page.get_by_role("tabpanel")
+    simulate(till, "PUT", {"persona": "whole", "fault": "lost-debit"})
+    page.get_by_role("tab", name="驱动函数").click()
+    driver.get_by_label("函数").select_option("iDoDebit")
+    given = driver.get_by_label("参数（JSON）")
+    given.fill(given.input_value().replace("卡识别码|卡号|", CARD).replace('"pin": ""', '"pin": "123456"'))
+    driver.get_by_role("button", name="调用").click()
+    expect(driver.locator(".result")).to_contain_text("返回 -202")
+    page.get_by_role("button", name="放回").first.click()
+    driver.get_by_role("button", name="调用").click()
+    expect(driver.locator(".result")).to_contain_text("返回 0")
+    expect(driver.locator(".result")).to_contain_text('"known_by": "proof"')

@@ -4,13 +4,20 @@ const CARD = "|||||";
 const CONTACT_FIRST = { iType: 3 };
 const KEY = { pKey: "" };
 
+const DEBITED = "卡识别码|卡号|";
+let debitKey = "";
+
 /** A debit of now, by a key of its own. */
 const debit = () => {
+  debitKey = crypto.randomUUID();
   const now = new Date();
   const time = [now.getFullYear(), now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes(), now.getSeconds()];
   const digits = time.map((part) => String(part).padStart(2, "0")).join("");
-  return { iType: 3, pCardInfo: CARD, pPayInfo: `0.10|0.20|${digits}|`, pin: "", idempotencyKey: crypto.randomUUID() };
+  return { iType: 3, pCardInfo: DEBITED, pPayInfo: `0.10|0.20|${digits}|`, pin: "", idempotencyKey: debitKey };
 };
+
+/** Its second step, by the key of the first. */
+const debitKeyed = () => ({ pKey: "", pin: "", idempotencyKey: debitKey });
 
 export const FUNCTIONS = [
   ["iReadCardBas", CONTACT_FIRST],
@@ -35,7 +42,7 @@ export const FUNCTIONS = [
   ["iWriteCard_HSM_Step2", { pKey: "", pWriteData: "" }],
   ["iDoDebit", debit],
   ["iDoDebit_HSM_Step1", debit],
-  ["iDoDebit_HSM_Step2", KEY],
+  ["iDoDebit_HSM_Step2", debitKeyed],
 ];
 
 /** What a function is tried with at first. */

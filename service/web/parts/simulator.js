@@ -21,6 +21,7 @@ export function SimulatorPanel({ info, choices, attempt, wide = false }) {
   };
   const pull = () => attempt((bridge) => simulate(bridge, info.name, { method: "DELETE" }));
   const turn = () => attempt((bridge) => simulate(bridge, info.name, { method: "POST", path: "turn-over" }));
+  const back = () => attempt((bridge) => simulate(bridge, info.name, { method: "POST", path: "put-back" }));
   const full = info.status !== "empty" && info.status !== "unavailable";
   return html`
     <div class="simulator">
@@ -35,6 +36,7 @@ export function SimulatorPanel({ info, choices, attempt, wide = false }) {
       <div class="actions">
         <button type="button" onclick=${insert}>${wide && full ? say("swap") : say("putIn")}</button>
         <button type="button" onclick=${pull}>${say("takeOut")}</button>
+        ${wide && html`<button type="button" onclick=${back}>${say("putBack")}</button>`}
         ${wide && html`<button type="button" onclick=${turn}>${say("turnOver")}</button>`}
       </div>
     </div>`;

@@ -358,6 +358,8 @@ export interface Debit {
   self_paid_amount: number | null;
   pooled_fund_amount: number | null;
   time: string | null;
+  terminal_number: string | null;
+  transaction_number: number | null;
   result: {
     transaction_number: number;
     terminal_number: string;

@@ -11,7 +11,7 @@ export const zh = {
   noTokenTitle: "缺少访问令牌", noTokenRemedy: "请用启动 cardio 时显示的链接打开本页。",
   wrongTokenTitle: "访问令牌与本机的读卡服务不符", wrongTokenRemedy: "请用启动 cardio 时显示的链接重新打开本页；若仍如此，请告知信息科：端口可能被另一个程序占用。",
   offlineTitle: "读卡服务没有应答", offlineRemedy: "请确认 cardio 正在运行；恢复后本页会自动连接。",
-  simulator: "软件卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", turnOver: "翻面", noFault: "无故障", persona: "角色", fault: "故障",
+  simulator: "软件卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", putBack: "放回", turnOver: "翻面", noFault: "无故障", persona: "角色", fault: "故障",
 };
 
 export const en = {
@@ -25,5 +25,5 @@ export const en = {
   noTokenTitle: "The access token is missing", noTokenRemedy: "Open this page by the link that cardio showed when it started.",
   wrongTokenTitle: "The access token does not fit this computer's card service", wrongTokenRemedy: "Open this page again by the link that cardio showed when it started; if that does not help, tell your IT department that another program may hold the port.",
   offlineTitle: "The card service does not answer", offlineRemedy: "Make sure that cardio is running; this page connects again by itself.",
-  simulator: "Software card", putIn: "Insert", takeOut: "Pull", swap: "Swap", turnOver: "Turn over", noFault: "no fault", persona: "Persona", fault: "Fault",
+  simulator: "Software card", putIn: "Insert", takeOut: "Pull", swap: "Swap", putBack: "Put back", turnOver: "Turn over", noFault: "no fault", persona: "Persona", fault: "Fault",
 };

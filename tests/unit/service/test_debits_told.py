@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
+import httpx
 import pytest
 
-from cardio.bridge import BridgeClient, BridgeError, default_token_file
+from cardio.bridge import BridgeClient, BridgeError, BridgeNotRunningError, default_token_file
 from cardio.debit_errors import DebitUnknownError
+from cardio.errors import UsageError
 from service.doctor_checks import bridge_findings
 from tests.unit.service.bridge import SECOND, TOKEN
-from tests.unit.service.debit_desk import CARD, DONE, PAY, Desk, pulled
+from tests.unit.service.debit_desk import CARD, DONE, LATER, PAY, Desk, pulled
 
 CARDIO = Path(sys.executable).with_name("cardio")
 ASKED = {"reader": SECOND, "pCardInfo": CARD, "pPayInfo": PAY, "pin": "123456"}
@@ -45,11 +50,34 @@ def test_the_programs_client(desk: Desk) -> None:
         with pytest.raises(BridgeError) as without:
             client.driver("iDoDebit", **ASKED)
         assert without.value.code == "no-idempotency-key"
-        with pytest.raises(DebitUnknownError):
+        with pytest.raises(DebitUnknownError) as unknown:
             client.driver("iDoDebit", idempotency_key="k", **ASKED)
+        assert unknown.value.debit_id == client.get("/v1/debits")["debits"][0]["id"]
         desk.put(desk.card)
         assert client.driver("iDoDebit", idempotency_key="k", **ASKED) == DONE
-    assert desk.debits == 1
+        with pytest.raises(UsageError):
+            client.driver("iDoDebit", idempotency_key="键", **ASKED)
+        name = UUID("11111111-2222-4333-8444-555555555555")
+        later = ASKED | {"pPayInfo": LATER}
+        assert client.driver("iDoDebit", idempotency_key=name, **later).startswith("13|")
+    assert desk.debits == 2
+
+
+def test_an_answer_that_never_reaches_the_program_is_unknown(desk: Desk) -> None:
+    """The bridge goes down before it answers: that is not "no bridge is running, start it"."""
+    with (
+        BridgeClient.connect(desk.bridge.address, token=TOKEN) as client,
+        socket.create_server(("127.0.0.1", 0)) as line,
+    ):
+        client._client.base_url = httpx.URL(f"http://127.0.0.1:{line.getsockname()[1]}")  # the line, before it breaks
+        breaking = threading.Thread(target=lambda: line.accept()[0].close())
+        breaking.start()
+        with pytest.raises(DebitUnknownError):
+            client.driver("iDoDebit", idempotency_key="k", **ASKED)
+        breaking.join(5)
+        line.close()
+        with pytest.raises(BridgeNotRunningError):  # it was never reached
+            client.driver("iDoDebit", idempotency_key="k", **ASKED)
 
 
 def test_the_console(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio.debit_errors import DebitOpenError, SameSecondError
+from cardio.debit_errors import NumberUsedError, SameSecondError
 from cardio.errors import CardChangedError
 from cardio.settlement import DebitIntent, DebitResult, DebitState, result_of
 from service.errors import (
@@ -141,6 +141,25 @@ def test_what_was_sent_never_begins_anew(journal: Journal, state: DebitState) ->
     assert journal.take("local", "k", "x").state is state
 
 
+def test_what_was_not_sent_may_ask_for_something_else_by_its_key(journal: Journal) -> None:
+    bring(journal.take("local", "k", "x"), S.ARMED).move(S.ABORTED)
+    assert bring(journal.take("local", "k", "y"), S.SENT).state is S.SENT
+    for what in ("x", "z"):
+        with pytest.raises(OtherOrderError):
+            journal.take("local", "k", what)
+
+
+def test_what_nobody_knows_is_listed_first_and_then_the_newest(journal: Journal) -> None:
+    ways = [S.COMMITTED, S.UNKNOWN, S.DELIVERED, S.MANUAL, S.SETTLED]
+    ids = {}
+    for number, state in enumerate(ways):
+        given = intent(20 + number, f"201511181851{number:02}")
+        ids[state] = bring(journal.take("local", state, "x"), state, given=given).id
+    assert [one.id for one in journal.listed(None)] == [ids[s] for s in (S.MANUAL, S.UNKNOWN, S.DELIVERED, S.COMMITTED)]
+    assert [one.id for one in journal.listed(None, limit=1)] == [ids[S.MANUAL]]
+    assert len(journal.listed(None, all_states=True)) == 5
+
+
 def test_what_the_card_refused_does_not_begin_anew(journal: Journal) -> None:
     bring(journal.take("local", "k", "x"), S.SENT).move(S.ABORTED)
     assert journal.take("local", "k", "x").state is S.ABORTED
@@ -152,7 +171,7 @@ def test_what_the_card_refused_does_not_begin_anew(journal: Journal) -> None:
 def test_a_card_has_one_debit_of_a_number_and_of_a_second(journal: Journal) -> None:
     bring(journal.take("local", "first", "x"), S.UNKNOWN)
     for name, given, error in (
-        ("number", intent(time="20151118185002"), DebitOpenError),
+        ("number", intent(time="20151118185002"), NumberUsedError),
         ("time", intent(13), SameSecondError),
     ):
         other = journal.take("local", name, "x")
@@ -228,6 +247,16 @@ def test_a_step_that_is_refused_ends_nobody_elses(journal: Journal) -> None:
     assert live.state is S.INITIALISED
 
 
+def test_who_thinks_nothing_was_sent_does_not_write_over_what_was(journal: Journal) -> None:
+    """It read ARMED; meanwhile the card's thread has told the card. Only the card's refusal, and it knows, aborts."""
+    entry = bring(journal.take("local", "k", "x"), S.SENT)
+    with pytest.raises(JournalStepError):
+        entry.move(S.ABORTED, reason="cut off", unsent=True)
+    assert entry.state is S.SENT
+    entry.move(S.ABORTED, reason="the card refused")
+    assert journal.shown(entry.id).state is S.ABORTED
+
+
 def test_a_doubt_stays(journal: Journal) -> None:
     entry = bring(journal.take("local", "k", "x"), S.SENT)
     assert not entry.doubted
@@ -240,8 +269,8 @@ def test_lists_are_the_owners(journal: Journal) -> None:
     done = bring(journal.take("https://his.example", "b", "x"), S.SETTLED, OTHER)
     theirs = bring(journal.take("local", "c", "x"), S.UNKNOWN, b"third")
     assert [one.id for one in journal.listed("https://his.example")] == [mine.id]
-    assert [one.id for one in journal.listed("https://his.example", all_states=True)] == [mine.id, done.id]
-    assert [one.id for one in journal.listed(None)] == [mine.id, theirs.id]
+    assert [one.id for one in journal.listed("https://his.example", all_states=True)] == [done.id, mine.id]
+    assert [one.id for one in journal.listed(None)] == [theirs.id, mine.id], "what nobody knows first"
 
 
 def test_the_file_is_its_owners_and_one_process_has_it(journal: Journal, path: Path) -> None:

@@ -19,7 +19,6 @@ FUNCTION = "iDoDebit"
 _ILLEGAL, _BAD_LENGTH = -23, -42
 _STEP_2 = re.compile(r"([0-9A-Fa-f]{8})\|([0-9]{14})\|([0-9A-Fa-f]{8})\|?", re.ASCII)
 _YUAN = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,2})?", re.ASCII)
-_KEY = re.compile(r"([0-9A-Fa-f]{8})\|([0-9]{14})\|([0-9A-Fa-f]{8})\|?", re.ASCII)
 
 
 def parse_pay_info(text: str) -> DebitOrder:

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, TypedDict, Unpack
 
 from cardio.account import Amounts, CardProof, PurchaseStart, Totals, purse_of
 from cardio.debit_errors import DebitManualError, DebitNotDoneError, WrongMac2Error
@@ -166,6 +166,18 @@ class DebitResult(Answer):
     """The card's MAC2; its word alone, where a caller's HSM checks it; what witnessed afterwards; or who decided."""
 
 
+class StepFacts(TypedDict, total=False):
+    """What a step brings besides its state."""
+
+    intent: DebitIntent | None
+    result: DebitResult | None
+    reason: str
+    doubted: bool
+    """From now on."""
+    unsent: bool
+    """Take it only if nothing was sent yet: whoever aborts must not undo what another thread has done."""
+
+
 class DebitEntry(Protocol):
     """One debit in a journal. What it is told is on disk when it returns; a step that may not follow is refused."""
 
@@ -183,19 +195,8 @@ class DebitEntry(Protocol):
     def meet(self, card: bytes) -> None:
         """Notes which card it is; of one that is known already, checks it. Raises: CardChangedError: another one."""
 
-    def move(
-        self,
-        to: DebitState,
-        *,
-        intent: DebitIntent | None = None,
-        result: DebitResult | None = None,
-        reason: str = "",
-        doubted: bool = False,
-        unsent: bool = False,
-    ) -> None:
+    def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
         """Takes a step.
-
-        Args: ``unsent``: only if nothing was sent yet, for whoever aborts must not undo what another thread has done.
 
         Raises:
             CardioError: the step may not follow, or cannot be written; it is not taken then.

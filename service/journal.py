@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from cardio.debit_errors import NumberUsedError, SameSecondError
 from cardio.errors import CardChangedError, CardioError
@@ -23,8 +23,8 @@ from cardio.settlement import (
     NOBODY_KNOWS,
     TO_BE_BOOKED,
     DebitIntent,
-    DebitResult,
     DebitState,
+    StepFacts,
     result_of,
 )
 from service.debit_answers import DebitShown
@@ -76,7 +76,7 @@ class Journal:
                 raise JournalKeyLostError("密钥文件不是该日志的", "the key file is not this journal's")
             for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
                 database.execute(
-                    f"UPDATE debit SET state = ?, reason = 'crash', changed = ? WHERE state IN ({_marks(left)})",  # noqa: S608
+                    f"UPDATE debit SET state = ?, reason = 'crash', changed = ? WHERE state IN ({_marks(left)})",  # noqa: S608 - marks and names of ours
                     (right, _now(), *left),
                 )
 
@@ -138,7 +138,7 @@ class Journal:
 
     def open_on(self, card: bytes) -> JournalEntry | None:
         """The oldest debit on this card of which nobody knows what became of it. As `find`."""
-        query = f"SELECT * FROM debit WHERE card = ? AND state IN ({_marks(NOBODY_KNOWS)}) ORDER BY created"  # noqa: S608
+        query = f"SELECT * FROM debit WHERE card = ? AND state IN ({_marks(NOBODY_KNOWS)}) ORDER BY created"  # noqa: S608 - marks and names of ours
         with self._file.lock:
             return self._found(query, (self._hash(card), *NOBODY_KNOWS))
 
@@ -187,53 +187,40 @@ class Journal:
                     "读卡器中不是该笔消费的卡，请放回原卡", "this is not the card of that debit: put that one back"
                 )
 
-    def move(
-        self,
-        debit_id: str,
-        attempt: int,
-        to: DebitState,
-        *,
-        intent: DebitIntent | None = None,
-        result: DebitResult | None = None,
-        reason: str = "",
-        doubted: bool = False,
-        unsent: bool = False,
-    ) -> None:
+    def move(self, debit_id: str, attempt: int, to: DebitState, **facts: Unpack[StepFacts]) -> None:
         """Takes one step; it is on disk when this returns.
 
-        Args:
-            attempt: whose step it is; an earlier attempt's thread that comes back takes none.
-            unsent: only if nothing was sent yet.
+        Args: ``attempt``: whose step it is; an earlier attempt's thread that comes back takes none.
 
         Raises:
             JournalStepError: the step may not follow.
-            DebitOpenError: another debit on this card may be the same, and nobody knows what became of it.
             SameSecondError: there is one of this card and terminal at this very time.
+            NumberUsedError: there is one of this card and terminal by this very number.
             JournalUnavailableError: it cannot be written; the step is not taken.
         """
-        changes: dict[str, Any] = {"reason": reason}
+        changes: dict[str, Any] = {"reason": facts.get("reason", "")}
         if to is DebitState.SENT:
             changes["sent"] = 1
-        if doubted:
+        if facts.get("doubted"):
             changes["doubted"] = 1
-        if intent is not None:
+        if (intent := facts.get("intent")) is not None:
             changes |= {
                 "intent": intent.model_dump_json(), "number": intent.transaction_number,
                 "terminal": intent.terminal_number, "time": intent.time,
             }  # fmt: skip
-        if result is not None:
+        if (result := facts.get("result")) is not None:
             changes["result"] = result.model_dump_json()
         try:
             with self._file.transaction() as database:
                 if to is DebitState.INITIALISED:
                     # A card that begins a debit has forgotten any that it had begun before.
                     database.execute(
-                        f"UPDATE debit SET state = 'aborted', reason = 'superseded', changed = ?"  # noqa: S608
+                        f"UPDATE debit SET state = 'aborted', reason = 'superseded', changed = ?"  # noqa: S608 - marks and names of ours
                         f" WHERE state IN ({_marks(BEFORE_SENT)}) AND id <> ?"
                         " AND card = (SELECT card FROM debit WHERE id = ?)",
                         (_now(), *BEFORE_SENT, debit_id, debit_id),
                     )
-                _step(database, debit_id, to, changes, attempt=attempt, unsent=unsent)
+                _step(database, debit_id, to, changes, attempt=attempt, unsent=facts.get("unsent", False))
         except sqlite3.IntegrityError as error:
             raise (SameSecondError() if "debit.time" in str(error) else NumberUsedError()) from error
 
@@ -271,7 +258,7 @@ class Journal:
         wanted = set(DebitState) if all_states else TO_BE_BOOKED | NOBODY_KNOWS
         with self._file.transaction() as database:
             rows = database.execute(
-                f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608
+                f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608 - marks and names of ours
                 f" ORDER BY state IN ({_marks(NOBODY_KNOWS)}) DESC, created DESC, rowid DESC LIMIT ?",
                 (owner, owner, *wanted, *NOBODY_KNOWS, limit),
             ).fetchall()
@@ -314,25 +301,11 @@ class JournalEntry:
     def doubted(self) -> bool:
         return bool(self._journal.row(self.id)["doubted"])
 
-    @property
-    def result(self) -> DebitResult | None:
-        return self.shown().result
-
     def meet(self, card: bytes) -> None:
         self._journal.meet(self.id, self._attempt, card)
 
-    def move(
-        self,
-        to: DebitState,
-        *,
-        intent: DebitIntent | None = None,
-        result: DebitResult | None = None,
-        reason: str = "",
-        doubted: bool = False,
-        unsent: bool = False,
-    ) -> None:
-        facts: dict[str, Any] = {"intent": intent, "result": result, "reason": reason}
-        self._journal.move(self.id, self._attempt, to, doubted=doubted, unsent=unsent, **facts)
+    def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
+        self._journal.move(self.id, self._attempt, to, **facts)
 
     def shown(self) -> DebitShown:
         return self._journal.shown(self.id)
@@ -362,7 +335,7 @@ def _step(
     changes |= {"state": to, "changed": _now()}
     places = ", ".join(f"{name} = ?" for name in changes)
     done = database.execute(
-        f"UPDATE debit SET {places} WHERE id = ? AND (? IS NULL OR attempt = ?) AND state IN ({_marks(before)})",  # noqa: S608
+        f"UPDATE debit SET {places} WHERE id = ? AND (? IS NULL OR attempt = ?) AND state IN ({_marks(before)})",  # noqa: S608 - marks and names of ours
         (*changes.values(), debit_id, attempt, attempt, *before),
     )
     if done.rowcount != 1:

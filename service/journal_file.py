@@ -49,8 +49,8 @@ class JournalFile:
         """Raises: JournalUnavailableError: it cannot be used, or another process has it."""
         self.lock = threading.RLock()
         self._path = path
-        self._depth = 0
-        """One while a transaction is open: what is done inside it is part of it."""
+        self._inside = False
+        """Whether a transaction is open: what is done meanwhile is part of it."""
         try:
             self._database = _opened(path)
         except (sqlite3.Error, OSError) as error:
@@ -65,20 +65,20 @@ class JournalFile:
             JournalUnavailableError: the disk is full, or the like.
         """
         with self.lock:
-            if self._depth:
+            if self._inside:
                 yield self._database
                 return
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                self._depth += 1
+                self._inside = True
                 try:
                     yield self._database
                     self._database.execute("COMMIT")
-                except BaseException:
+                except BaseException:  # whatever it is, an interruption too: nothing half done stays
                     self._roll_back()
                     raise
                 finally:
-                    self._depth -= 1
+                    self._inside = False
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:  # the file is closed, the disk is full
@@ -127,7 +127,7 @@ def _opened(path: Path) -> sqlite3.Connection:
                     f"消费日志不能以 {name}={wanted} 运行（{found}）",
                     f"the journal runs with {name} {found}, not {wanted}",
                 )
-    except BaseException:
+    except BaseException:  # whatever it is, an interruption too: the file and its lock do not stay held
         database.close()
         raise
     return database

@@ -80,8 +80,10 @@ def _lost_debit() -> Callable[[AnyCard, bytes], bytes]:
 
     def fault(card: AnyCard, command: bytes) -> bytes:
         nonlocal debited
-        answer = b"" if debited else card.transmit(command)
-        debited = debited or command[:2] == b"\xb0\x2c"
+        if debited:
+            return b""
+        answer = card.transmit(command)
+        debited = command[:2] == b"\xb0\x2c"
         return b"" if debited else answer
 
     return fault

@@ -34,7 +34,6 @@ from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, SamKind,
 _NO_SUCH_KEY = frozenset({0x6A88, 0x6A83, 0x6A82, 0x9403})
 _LEVEL = frozenset({0x6982, 0x6985, 0x6700})
 _NO_SUCH_COMMAND = frozenset({0x6D00, 0x6E00, 0x6A81, 0x6A86})
-_MAC_INVALID = 0x9302
 _AUTHORISATION = 8
 """Bytes that 80 70 answers: the terminal's number and MAC1."""
 _SECONDS = 20.0
@@ -183,7 +182,7 @@ class PsamCard:
 
         def check() -> Mac2:
             response = self._transmit(CommandApdu(0x80, 0x72, 0x00, 0x00, mac2))
-            if response.status_word == _MAC_INVALID:
+            if response.status_word == StatusWord.MAC_INVALID:
                 return Mac2.WRONG
             _expect_success(response)
             return Mac2.RIGHT

@@ -29,6 +29,8 @@ from tests.unit.card_helpers import known_random
 TIME = "20151118185001"
 ORDER = DebitOrder(Amounts(0, 10, 20), TIME)
 DEBIT = bytes.fromhex("B02C")
+UNTOUCHED, DONE = (12, 3150, 20600), (13, 3160, 20620)
+"""The number and totals of the card with everything, before and after ORDER."""
 Fault = Callable[[AnyCard, bytes], bytes]
 
 
@@ -134,5 +136,14 @@ def answers(status_word: str, *, done: bool) -> Fault:
         if done:
             card.transmit(command)
         return bytes.fromhex(status_word)
+
+    return fault
+
+
+def refuse(head: str, answer: str) -> Fault:
+    """The card answers so to every command that begins so."""
+
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        return bytes.fromhex(answer) if command.startswith(bytes.fromhex(head)) else card.transmit(command)
 
     return fault

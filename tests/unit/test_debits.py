@@ -1,4 +1,4 @@
-"""A debit in the library: the bytes it sends, what it makes of every answer, and who bears witness when none comes.
+"""A debit in the library: the bytes it sends, and what it makes of every answer.
 
 MAC1, TAC and MAC2 are openssl's (see test_card_purse): the software key file keeps no number of its own, so the
 terminal's is the card's, 0000000C; session key CA88B0D5C15FDF18.
@@ -12,15 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from cardio.account import Amounts, PurchaseStart, Totals, debit_key
-from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitUnknownError, WrongMac2Error
-from cardio.debit_witnesses import CounterSays as Counter
-from cardio.debit_witnesses import DetailSays as Detail
-from cardio.debit_witnesses import Verdict, Witnesses, compare, judge
+from cardio.account import Amounts
+from cardio.debit_errors import DebitNotDoneError, DebitUnknownError, WrongMac2Error
 from cardio.debiting import debit
 from cardio.errors import (
     AccessNotGrantedError,
-    CardChangedError,
     CardGarbledError,
     CardioError,
     CardRefusedError,
@@ -28,20 +24,15 @@ from cardio.errors import (
     NotSupportedError,
     UsageError,
 )
-from cardio.filesystem.layout_file import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.errors import KeyNotInSamError, NoSamError, TerminalNumberMissingError, WrongPinError
 from cardio.security.pin import Pin
-from cardio.settlement import DebitIntent, DebitOrder, DebitState, error_of
-from service.journal import Journal
+from cardio.settlement import DebitOrder, DebitState, error_of
 from simulators.personas import find_persona
 from simulators.reader import AnyCard
-from tests.unit.debits import DEBIT, ORDER, TIME, Fault, Till, answers
+from tests.unit.debits import DEBIT, DONE, ORDER, TIME, UNTOUCHED, Fault, Till, answers, refuse
 
 S = DebitState
-DPK1 = debit_key(layout_of(2), 1)
-UNTOUCHED, DONE = (12, 3150, 20600), (13, 3160, 20620)
-RECORD = "000D32000000009999" + TIME + "000000000000000A00000014"
 
 
 @pytest.fixture
@@ -108,13 +99,6 @@ def test_cards_of_every_generation(tmp_path: Path, persona: str, after: tuple[in
 # -- before the card is told: nothing is taken, and the same key may try again -------------------
 
 
-def refuse(head: str, answer: str) -> Fault:
-    def fault(card: AnyCard, command: bytes) -> bytes:
-        return bytes.fromhex(answer) if command.startswith(bytes.fromhex(head)) else card.transmit(command)
-
-    return fault
-
-
 @pytest.mark.parametrize(
     ("fault", "kind", "code"),
     [
@@ -146,11 +130,11 @@ def test_no_sam_no_key_no_terminal_number(till: Till) -> None:
     assert till.take().state is S.NEW and till.debits == 0
     keys = till.sam._file  # type: ignore[attr-defined] # the key file of the soft SAM
     without = keys.model_copy(update={"keys": {"3DES": {k: v for k, v in keys.keys["3DES"].items() if k != "DPK1"}}})
-    till.sam._file = without  # type: ignore[attr-defined]
+    till.sam._file = without  # type: ignore[attr-defined] # the key file of the soft SAM
     with pytest.raises(KeyNotInSamError) as caught:
         till.debit()
     assert caught.value.driver_code == -27272 and till.totals == UNTOUCHED
-    till.sam._file = keys.model_copy(update={"terminal_number": None})  # type: ignore[attr-defined]
+    till.sam._file = keys.model_copy(update={"terminal_number": None})  # type: ignore[attr-defined] # the key file of the soft SAM
     with pytest.raises(TerminalNumberMissingError):
         till.debit()
     assert till.debits == 0
@@ -184,7 +168,7 @@ def test_a_generation_of_which_no_debits_are_known(till: Till, monkeypatch: pyte
 
 
 def _without_purse(layout: object) -> object:
-    return replace(layout, purse=None)  # type: ignore[type-var]
+    return replace(layout, purse=None)  # type: ignore[type-var] # a layout, which the test need not name
 
 
 # -- the card has answered ----------------------------------------------------------------------
@@ -261,195 +245,6 @@ def test_a_wrong_mac2_is_not_forgotten_when_the_card_goes(tmp_path: Path, proof:
     else:
         with pytest.raises(WrongMac2Error):
             till.recover()
-
-
-def test_a_proof_that_is_not_the_debits_is_not_taken_for_it(tmp_path: Path) -> None:
-    """The card proves something else under this number; its detail speaks, and no TAC is made up."""
-    till = Till(tmp_path)
-    till.fault = till.loses_answer(True)
-    with pytest.raises(DebitUnknownError):
-        till.debit()
-    till.fault = refuse("805A", "FFFFFFFFEEEEEEEE9000")
-    result = till.recover()
-    assert (result.known_by, result.tac, result.mac2) == ("detail", None, None)
-
-
-def test_number_and_totals_alone_where_the_card_denies_its_details(tmp_path: Path) -> None:
-    till = Till(tmp_path, transaction_proof=False)
-    till.fault = till.loses_answer(True)
-    with pytest.raises(DebitUnknownError):
-        till.debit()
-    till.fault = denies_details
-    assert till.recover().known_by == "counter"
-
-
-def denies_details(card: AnyCard, command: bytes) -> bytes:
-    """READ RECORD of EF08 is refused, whatever way it is asked for."""
-    answer = card.transmit(command)
-    return b"\x69\x85" if command[:2] == b"\x00\xb2" and answer[:4] in DETAILS else answer
-
-
-DETAILS = (b"\x00\x0d\x32\x00", b"\x00\x0c\x32\x37", b"\x00\x0b\x32\x37", b"\x00\x0a\x31\x37")
-"""How the card's details begin."""
-
-
-def test_a_debit_that_stands_at_sent_can_be_cleared_up(till: Till) -> None:
-    """As a thread leaves it that never came back: recovered to any end."""
-    till.fault = till.loses_answer(True)
-    with pytest.raises(DebitUnknownError):
-        till.debit()
-    till.fault = refuse("805A", "6D00")
-    del till.card.applications[4].by_id[0xEF08].records[0]
-    with till.journal._file.transaction() as database:  # no caller can leave it so
-        database.execute("UPDATE debit SET state = 'sent'")
-    with pytest.raises(DebitManualError):
-        till.recover()
-    assert till.take().state is S.MANUAL
-
-
-# -- no answer ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", ["after", "before"])
-@pytest.mark.parametrize("proof", [True, False])
-@pytest.mark.parametrize("done", [True, False])
-def test_a_lost_answer_is_unknown_until_the_same_card_is_back(
-    tmp_path: Path, done: bool, proof: bool, number: str
-) -> None:
-    till = Till(tmp_path, transaction_proof=proof, debit_number=number)
-    till.fault = till.loses_answer(done)
-    with pytest.raises(DebitUnknownError) as caught:
-        till.debit()
-    assert caught.value.status == 202 and till.take().state is S.UNKNOWN
-    till.fault = None
-    good, till.card = till.card, find_persona("adult").card()
-    with pytest.raises(CardChangedError) as other:
-        till.recover()
-    assert other.value.driver_code == -22 and till.take().state is S.UNKNOWN
-    till.card = good
-    if done:
-        result = till.recover()
-        assert result.known_by == ("proof" if proof else "detail") and till.totals == DONE
-        assert (result.tac, result.mac2) == (("AC0B188C", "3D03B128") if proof else (None, None))
-    else:
-        with pytest.raises(DebitNotDoneError):
-            till.recover()
-        assert till.totals == UNTOUCHED
-    assert till.debits == 1 and till.take().state is (S.COMMITTED if done else S.ABORTED)
-
-
-def test_without_its_pin_only_the_proof_speaks(tmp_path: Path) -> None:
-    for proof in (True, False):
-        folder = tmp_path / str(proof)
-        folder.mkdir()
-        till = Till(folder, "personalised", transaction_proof=proof)
-        till.fault = till.loses_answer(True)
-        with pytest.raises(DebitUnknownError):
-            till.debit()
-        till.fault = None
-        if proof:
-            assert till.recover(pin=None).known_by == "proof"
-        else:
-            with pytest.raises(DebitUnknownError):
-                till.recover(pin=None)
-            assert till.take().state is S.UNKNOWN
-            with pytest.raises(WrongPinError):
-                till.recover(pin="654321")
-            assert till.recover().known_by == "detail"
-        assert till.debits == 1
-
-
-def test_a_card_that_went_elsewhere_meanwhile(tmp_path: Path) -> None:
-    """Done here and then debited elsewhere; not done here, and debited elsewhere."""
-    for done in (True, False):
-        folder = tmp_path / f"{done}"
-        folder.mkdir()
-        here = Till(folder)
-        here.fault = here.loses_answer(done)
-        with pytest.raises(DebitUnknownError):
-            here.debit()
-        here.fault = None
-        here.journal, journal = Journal(folder / "elsewhere.sqlite"), here.journal
-        for hour in range(3):
-            here.debit(f"elsewhere {done} {hour}", DebitOrder(Amounts(0, 1, 1), f"201511181900{int(done)}{hour}"))
-        here.journal = journal
-        if done:
-            assert here.recover().known_by == "detail"
-        else:
-            with pytest.raises(DebitNotDoneError):
-                here.recover()
-
-
-def test_a_card_whose_records_are_not_its_numbers_wants_a_person(till: Till) -> None:
-    till.fault = till.loses_answer(True)
-    with pytest.raises(DebitUnknownError):
-        till.debit()
-    till.fault = refuse("805A", "6D00")
-    details = till.card.applications[4].by_id[0xEF08]
-    del details.records[0]
-    with pytest.raises(DebitManualError):
-        till.recover()
-    assert till.take().state is S.MANUAL
-
-
-@pytest.mark.parametrize(
-    ("proved", "detail", "counter", "others", "state", "known_by"),
-    [
-        (True, Detail.SILENT, Counter.SILENT, False, S.COMMITTED, "proof"),
-        (True, Detail.ABSENT, Counter.MOVED, False, S.COMMITTED, "proof"),
-        (True, Detail.FOUND, Counter.LATER, True, S.COMMITTED, "proof"),
-        (True, Detail.FOUND, Counter.UNTOUCHED, False, S.MANUAL, None),
-        (True, Detail.FOUND, Counter.ODD, False, S.MANUAL, None),
-        (False, Detail.FOUND, Counter.MOVED, False, S.COMMITTED, "detail"),
-        (False, Detail.FOUND, Counter.SILENT, False, S.COMMITTED, "detail"),
-        (False, Detail.FOUND, Counter.LATER, False, S.COMMITTED, "detail"),
-        (False, Detail.FOUND, Counter.UNTOUCHED, False, S.MANUAL, None),
-        (False, Detail.SILENT, Counter.MOVED, False, S.COMMITTED, "counter"),
-        (False, Detail.ABSENT, Counter.MOVED, False, S.MANUAL, None),
-        (False, Detail.ABSENT, Counter.UNTOUCHED, False, S.ABORTED, None),
-        (False, Detail.SILENT, Counter.UNTOUCHED, False, S.ABORTED, None),
-        (False, Detail.ABSENT, Counter.LATER, True, S.ABORTED, None),
-        (False, Detail.ABSENT, Counter.LATER, False, S.MANUAL, None),
-        (False, Detail.SILENT, Counter.LATER, False, S.MANUAL, None),
-        (False, Detail.ABSENT, Counter.SILENT, False, S.UNKNOWN, None),
-        (False, Detail.SILENT, Counter.SILENT, False, S.UNKNOWN, None),
-        (False, Detail.SILENT, Counter.ODD, False, S.MANUAL, None),
-    ],
-)
-def test_how_witnesses_are_weighed(
-    proved: bool, detail: Detail, counter: Counter, others: bool, state: DebitState, known_by: str | None
-) -> None:
-    verdict: Verdict = judge(Witnesses(proved, detail, counter, others))
-    assert verdict.state is state and (known_by is None or verdict.known_by == known_by)
-    if not proved:
-        assert judge(Witnesses(proved, detail, counter, others), doubted=True).state is S.MANUAL
-
-
-def start(number: int, self_paid: int, pooled: int, year: str = "2026", balance: int = 28000) -> PurchaseStart:
-    return PurchaseStart(Totals(balance, self_paid, pooled, year), number, 1, 0, b"\xa1\xb2\xc3\xd4")
-
-
-@pytest.mark.parametrize(
-    ("now", "time", "counter"),
-    [
-        (start(12, 3150, 20600), TIME, Counter.UNTOUCHED),
-        (start(12, 3150, 20600, balance=28100), TIME, Counter.UNTOUCHED),
-        (start(13, 3160, 20620, balance=28100), TIME, Counter.MOVED),
-        (start(12, 3150, 20600, balance=27999), TIME, Counter.ODD),
-        (start(12, 3151, 20600), TIME, Counter.ODD),
-        (start(11, 3150, 20600), TIME, Counter.ODD),
-        (start(13, 3160, 20620), TIME, Counter.MOVED),
-        (start(13, 10, 20, "2027"), "20270101000000", Counter.MOVED),
-        (start(13, 3160, 20620), "20270101000000", Counter.LATER),
-        (start(13, 3160, 20621), TIME, Counter.LATER),
-        (start(13, 3160, 20620, balance=27999), TIME, Counter.LATER),
-        (start(14, 3160, 20620), TIME, Counter.LATER),
-    ],
-)
-def test_what_number_and_totals_say(now: PurchaseStart, time: str, counter: Counter) -> None:
-    order = DebitOrder(ORDER.amounts, time)
-    intent = DebitIntent.of(order, start(12, 3150, 20600), DPK1, bytes.fromhex("000000009999"))
-    assert compare(intent, now) is counter
 
 
 def test_the_pin_and_the_card_stand_nowhere_in_the_journal(till: Till, tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from cardio.settlement import DebitOrder, DebitState
 from simulators.hsm import SoftwareHsm
 from simulators.psam import SoftwarePsam
 from simulators.reader import AnyCard, SoftwareReader
-from tests.unit.debits import ORDER, Ready, Till
-from tests.unit.test_debits import DONE, UNTOUCHED
+from tests.unit.debits import DONE, ORDER, UNTOUCHED, Ready, Till
 
 TERMINAL = "000000009999"
 BEGIN = "807001002CA1B2C3D4000C000000000000000A0000001432201511181850010100" + "8684370200000013" + "3337303230307378"
@@ -152,7 +151,7 @@ def test_a_psam_that_says_nothing_of_mac2_proves_no_forgery(tmp_path: Path) -> N
     """It cannot tell: the card's own records do, and no person is troubled."""
     psam = Psam()
     till = Till(tmp_path, sam=psam.sam)
-    psam.sam.check_purchase = lambda *_: Mac2.UNCHECKED  # type: ignore[method-assign]
+    psam.sam.check_purchase = lambda *_: Mac2.UNCHECKED  # type: ignore[method-assign] # a PSAM that cannot tell
     assert till.debit().known_by == "detail"
 
 
@@ -176,7 +175,7 @@ def test_an_hsm_that_fails_after_the_card_has_answered(tmp_path: Path, fault: st
 
         def then(card: AnyCard, command: bytes) -> bytes:
             if command[:2] == b"\xb0\x2c":
-                hsm.fault = fault  # type: ignore[assignment]
+                hsm.fault = fault  # type: ignore[assignment] # one of its names, from the parameters
             return card.transmit(command)
 
         till.fault = then

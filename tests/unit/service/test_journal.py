@@ -100,9 +100,9 @@ def test_only_the_steps_of_the_picture(journal: Journal, before: DebitState, aft
 
 def test_what_is_done_waits_until_it_is_booked(journal: Journal) -> None:
     entry = bring(journal.take("local", "k", "x"), S.SENT)
-    assert entry.result is None and journal.shown(entry.id).outcome == "unknown"
+    assert entry.shown().result is None and journal.shown(entry.id).outcome == "unknown"
     entry.move(S.COMMITTED, result=result())
-    assert entry.result == result() and [one.id for one in journal.listed(None)] == [entry.id]
+    assert entry.shown().result == result() and [one.id for one in journal.listed(None)] == [entry.id]
     entry.move(S.DELIVERED)
     assert [one.outcome for one in journal.listed(None)] == ["done"]
     for _ in range(2):

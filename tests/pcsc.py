@@ -18,6 +18,7 @@ from typing import IO
 
 from cardio.errors import CardioError
 from cardio.model import ReaderStatus
+from cardio.readers import scard
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.reader import AnyCard
 from simulators.vpcd import VpcdLink
@@ -101,6 +102,22 @@ class Slot:
         pcscd: it takes the next card in while it lets the last one go.
         """
         self.reader.connect().close()
+
+    def wait_until_let_go(self) -> None:
+        """Waits until pcscd has done with a program that was killed.
+
+        It resets that program's card, and a card that is pulled in this very moment leaves the reader's state wrong
+        until the next one comes (pcsc-lite 1.9.9, SCardDisconnect).
+        """
+        wait_until(lambda: not self._in_use(), f"nobody holds {self.reader.name}")
+
+    def _in_use(self) -> bool:
+        context = scard.Context()
+        try:
+            states = context.status_change(0, [(self.reader.name, scard.STATE_UNAWARE)])
+        finally:
+            context.release()
+        return any(state.flags & scard.STATE_IN_USE for state in states or ())
 
     def wait_for(self, status: ReaderStatus) -> None:
         wait_until(lambda: self.reader.info().status is status, f"{self.reader.name} is {status}")

@@ -58,6 +58,7 @@ class PcscConnection:
         self._card = card
         self.atr = card.atr()
         self._closed = False
+        self._perhaps_removed = False
 
     @property
     def protocol(self) -> TransmissionProtocol:
@@ -72,9 +73,11 @@ class PcscConnection:
         """
         try:
             response = self._card.transmit(command)
-        except NoCardError as error:
+        except (NoCardError, CardRemovedError) as error:
+            self._perhaps_removed = True
             raise CardRemovedError(hresult=error.hresult) from error
         if len(response) < _LEAST_RESPONSE and self._is_leaving():
+            self._perhaps_removed = True
             raise CardRemovedError()
         return response
 
@@ -97,7 +100,8 @@ class PcscConnection:
     def control(self, code: int, data: bytes) -> bytes:
         try:
             return self._card.control(code, data)
-        except NoCardError as error:
+        except (NoCardError, CardRemovedError) as error:
+            self._perhaps_removed = True
             raise CardRemovedError(hresult=error.hresult) from error
 
     def _is_leaving(self) -> bool:
@@ -108,11 +112,25 @@ class PcscConnection:
             states = self._context.status_change(_LEAVING_MILLISECONDS, [(self._reader, known)])
         return bool(states)
 
+    def _is_removed(self) -> bool:
+        """Whether the card that was held is out: asked before it is reset.
+
+        pcscd takes a reader for empty whose pulled card is reset, and does not see the next card if that comes within
+        its poll (pcsc-lite 1.9.9, SCardDisconnect).
+        """
+        try:
+            self._card.atr()
+            return self._perhaps_removed and self._is_leaving()
+        except (NoCardError, CardRemovedError):
+            return True
+        except CardioError:
+            return False
+
     def close(self, *, reset: bool = False) -> None:
         if self._closed:
             return
         self._closed = True
-        if reset:
+        if reset and not self._is_removed():
             # Before the transaction ends: nobody comes in between and finds the rights.
             self._card.disconnect(reset=True)
         else:

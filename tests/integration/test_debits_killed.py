@@ -134,6 +134,7 @@ def test_a_bridge_that_is_killed_debits_once(till: Till, step: str, card: str) -
         with pytest.raises(httpx.TransportError):
             till.debit(bridge)
         assert bridge.process.wait(10) == -signal.SIGKILL
+    till.slot.wait_until_let_go()
     if card != "stays":
         till.pull()
     if card == "swapped":

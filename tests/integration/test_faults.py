@@ -191,3 +191,16 @@ def test_a_swap_faster_than_the_poll_is_the_new_card(slot: Slot) -> None:
     wait_until(lambda: slot.reader.info().event_counter >= before + 2, "both changes are counted")
     holder = read_card(slot.reader, manners=MannersStore(None)).holder
     assert holder is not None and holder.name == "测小小"
+
+
+def test_a_pulled_card_is_not_reset(slot: Slot) -> None:
+    """It has no rights to lose, and pcscd would take the reader for empty, with the next card in it."""
+    for _ in range(5):
+        slot.insert(ADULT.card())
+        connection = slot.reader.connect()
+        slot.pull()
+        with pytest.raises(CardRemovedError):
+            connection.transmit(bytes.fromhex("00A40000023F00"))
+        connection.close(reset=True)
+        slot.insert(find_persona("child").card())
+        slot.remove()

@@ -22,6 +22,8 @@ SESSION_SECONDS = 120.0
 """How long a card may be held in all; other programs wait for it meanwhile."""
 KEEP_ALIVE_SECONDS = 2.0
 """Windows resets a held card after five seconds without a call."""
+_ANSWER_SECONDS = 2.0
+"""How long the reader may take to say that the card is still there."""
 
 Result = TypeVar("Result")
 
@@ -132,7 +134,7 @@ class CardSession:
                     if time.monotonic() >= self._until:
                         raise SessionEndedError()
                     self._worker.run_within(
-                        self._keep_alive_seconds, self._connection.keep_alive, if_given_up=self._close_quietly
+                        _ANSWER_SECONDS, self._connection.keep_alive, if_given_up=self._close_quietly
                     )
                 except CardioError:
                     # The card has gone, or its time has: the next call says so.

@@ -38,7 +38,7 @@ from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
-from cardio.secured_card import SecuredCard
+from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
 
 OPERATION_SECONDS = 9.0
@@ -92,6 +92,12 @@ class SocialSecurityCard(SecuredCard):
     def historical_bytes(self) -> bytes:
         """卡复位信息; none of an ATR that is malformed."""
         return _historical_bytes(self.atr)
+
+    @property
+    def known_identity(self) -> bytes | None:
+        """`identity`, if this card has said already who it is: nothing is sent."""
+        contents = self._basic if self._visit is None else self._visit.contents
+        return None if contents is None else identity_in(contents, self.historical_bytes)
 
     @property
     def algorithm(self) -> str:

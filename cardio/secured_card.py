@@ -13,7 +13,7 @@ from cardio.changing import PreparedChange
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError
 from cardio.file_model import FileWritten
 from cardio.filesystem.layout import Layout
-from cardio.filesystem.visit import ISSUER_FILE, Visit, text_of
+from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
 from cardio.security.credentials import CardOpener
 from cardio.security.errors import NoSamError, SamError
 from cardio.security.holder_pin import HolderPin, expect_success
@@ -22,6 +22,13 @@ from cardio.security.sam import CardKey, Sam
 from cardio.security.terminal import INTERNAL_KEY
 
 Result = TypeVar("Result")
+
+
+def identity_in(contents: CardContents, historical_bytes: bytes) -> bytes | None:
+    """`SecuredCard.identity`, by what was read of a card; None where that does not say."""
+    issuer = contents.files.get(ISSUER_FILE)
+    code = None if issuer is None else text_of(issuer, "identification_code")
+    return code.upper().encode("ascii", "replace") + historical_bytes if code and historical_bytes else None
 
 
 class SecuredCard(ABC):
@@ -57,10 +64,10 @@ class SecuredCard(ABC):
         Raises:
             CardGarbledError: it does not say who it is.
         """
-        code = text_of(self.visit.contents.files[ISSUER_FILE], "identification_code")
-        if not code or not self.historical_bytes:
+        found = identity_in(self.visit.contents, self.historical_bytes)
+        if found is None:
             raise CardGarbledError("卡片没有卡识别码", "the card has no identification code")
-        return code.upper().encode("ascii", "replace") + self.historical_bytes
+        return found
 
     def card_key(self, name: str) -> CardKey:
         """A key of the layout, on this card. Raises: SamError, CardGarbledError: as `CardOpener.terminal`."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
+from service.asking import Asking
+from service.audit import Audit
 from service.debits import DebitCalls
 from service.description import describe_truly
-from service.desk import Asking
 from service.desks import Desks
 from service.dialects.sockets import dialect_router
 from service.driver_calls import DriverCalls
 from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
 from service.events import READ_FINISHED, EventHub
+from service.gate.grants import Grant
 from service.gate.layer import REQUEST_ID
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
@@ -80,6 +83,7 @@ def create_app(
     security: BridgeSecurity | None = None,
     habits: Habits | None = None,
     journal: JournalPlace | None = None,
+    audit: Audit | None = None,
 ) -> FastAPI:
     """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
     manners = MannersStore.in_cache() if manners is None else manners
@@ -87,6 +91,7 @@ def create_app(
     security = security or BridgeSecurity()
     habits = habits or Habits()
     journal = journal or JournalPlace(None)
+    audit = audit or Audit(None)
     for problem in layouts.problems:
         _log.warning("a layout is left out: %s", problem.detail_en)
 
@@ -98,7 +103,7 @@ def create_app(
         loop.set_exception_handler(_note_unheard)
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
-        desks = state.desks = Desks(sources, manners, hub, layouts)
+        desks = state.desks = Desks(sources, manners, hub, layouts, audit)
         state.security = security
         state.debits = DebitCalls(journal, security)
         state.driver = DriverCalls(desks, security, state.debits)
@@ -106,6 +111,9 @@ def create_app(
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
+            access.grants.on_revoked.append(lambda grant: audit.note(Asking(action="grant-revoked", target=grant)))
+            access.grants.on_added.append(lambda grant: audit.note(_added(grant)))
+        audit.note(Asking(action="bridge-started", target=version("cardio")))
 
         def take(event: ReaderEvent) -> None:
             desks.take(event)
@@ -128,6 +136,8 @@ def create_app(
                 await loop.run_in_executor(None, watch.stop)
             desks.close()
             journal.close()
+            audit.note(Asking(action="bridge-stopped"))
+            audit.close()
 
     app = FastAPI(
         title="cardio",
@@ -138,7 +148,7 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.state.metrics = Metrics()
+    app.state.metrics, app.state.audit = Metrics(), audit
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
     for one in _ROUTES:
         app.include_router(one.router)
@@ -159,7 +169,13 @@ def _note_unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity) -> None:
     """What it gives goes to those who listen; why it fails too."""
     with suppress(CardioError):
-        await desks.desk(reader).read(Asking(), supplement=True, credentials=security.for_reading("local"))
+        asking, credentials = Asking(action="auto-read"), security.for_reading("local")
+        await desks.desk(reader).read(asking, supplement=True, credentials=credentials)
+
+
+def _added(grant: Grant) -> Asking:
+    scopes = ",".join(sorted(grant.scopes))
+    return Asking(action="grant-added", target=f"{grant.id} {grant.kind} {grant.origin or '-'} {scopes}")
 
 
 def _set_right(journal: JournalPlace) -> None:

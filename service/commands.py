@@ -59,6 +59,8 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
     from service import logs
     from service.app import Habits, create_app
+    from service.audit import Audit
+    from service.audit_command import audit_file
     from service.journal_place import JournalPlace
     from service.server import BridgeServer, bind_loopback, bind_network
     from service.settings import BridgeSettings
@@ -82,7 +84,14 @@ def _run(options: Namespace, output: Output) -> int:
     access = _access(settings, port, dialects)
     habits = Habits(auto_read=settings.auto_read, dialect_layout=settings.dialects.layout)
     journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
-    app = create_app(sources, simulated=simulated, security=security, habits=habits, journal=journal)
+    app = create_app(
+        sources,
+        simulated=simulated,
+        security=security,
+        habits=habits,
+        journal=journal,
+        audit=Audit(audit_file(settings)),
+    )
     server = BridgeServer(app, access, settings.network)
     access.pairing.on_asked.append(lambda asked: _say_asked(asked.origin, asked.code, asked.name, output))
     scheme = "https" if settings.network.certificate is not None else "http"

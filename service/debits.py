@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from cardio.card import SocialSecurityCard
@@ -18,9 +18,10 @@ from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError
 from cardio.security.errors import StepError
 from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder, DebitState
+from service.asking import Asking
 from service.debit_answers import DebitShown
 from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
-from service.desk import Asking, Desk
+from service.desk import Desk
 from service.errors import NoIdempotencyKeyError
 from service.journal import Journal, JournalEntry
 from service.journal_place import JournalPlace
@@ -126,7 +127,7 @@ class DebitCalls:
         session = None
         try:
             credentials = self._security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
-            doing = asked.desk().do(work.guarded(on_card), asked.asking, credentials=credentials, repeat=False)
+            doing = asked.desk().do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
             _, session = await doing
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
@@ -164,7 +165,7 @@ class DebitCalls:
             terminal_number = await asyncio.to_thread(self._security.terminal_number_for_steps)
             credentials = self._security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             desk = asked.desk()
-            text = await desk.with_held(work.guarded(step), asked.asking, credentials=credentials)
+            text = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
             return await self._deliver(entry, None)
@@ -194,7 +195,7 @@ class DebitCalls:
             return debit_2(steps, asked.given.pKey)
 
         try:
-            await held.with_held(work.guarded(step), asked.asking, credentials=None)
+            await held.with_held(work.guarded(step), work.named(asked), credentials=None)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
         return await self._deliver(work.entry, held.card_session)
@@ -243,6 +244,10 @@ class _Work:
                 self.entry.release()
 
         return with_release
+
+    def named(self, asked: Asked) -> Asking:
+        """The call, with the debit that it is about."""
+        return replace(asked.asking, target=self.entry.id)
 
     async def judge(self, error: Exception) -> None:
         """Raises what an error means for the debit, if it is not done in spite of it. Its thread may never come back,

@@ -9,21 +9,26 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Request, Response
+from starlette.requests import HTTPConnection
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.security.credentials import Credentials
+from service.asking import Asking
+from service.audit import Audit
 from service.debits import DebitCalls
-from service.desk import Asking, Desk
+from service.desk import Desk
 from service.desks import Desks
 from service.driver_calls import DriverCalls
 from service.events import EventHub
 from service.gate.access import Access
-from service.gate.layer import CALLER
+from service.gate.layer import CALLER, REQUEST_ID
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
 Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
+_TARGETS = ("application", "file", "debit", "grant")
+"""What of a path says what a call is about; each has a form of its own, or names something of ours."""
 
 
 async def _desks(request: Request) -> Desks:
@@ -39,6 +44,11 @@ async def _hub(request: Request) -> EventHub:
 async def _security(request: Request) -> BridgeSecurity:
     security: BridgeSecurity = request.app.state.security
     return security
+
+
+async def _audit(request: Request) -> Audit:
+    audit: Audit = request.app.state.audit
+    return audit
 
 
 async def _access(request: Request) -> Access:
@@ -64,6 +74,7 @@ def needs(*scopes: Scope) -> Any:
 
 DesksOf = Annotated[Desks, Depends(_desks)]
 SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
+AuditOf = Annotated[Audit, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
 CallerOf = Annotated[Caller, Depends(_caller)]
 HubOf = Annotated[EventHub, Depends(_hub)]
@@ -107,9 +118,29 @@ class CardCall:
 
 
 async def _asking(
-    caller: CallerOf, cardio_card_session: CardSessionHeader = None, cardio_lease: LeaseHeader = None
+    request: Request,
+    caller: CallerOf,
+    cardio_card_session: CardSessionHeader = None,
+    cardio_lease: LeaseHeader = None,
 ) -> Asking:
-    return Asking(caller.grant, cardio_card_session, cardio_lease)
+    return asking_of(request, caller, cardio_card_session, cardio_lease)
+
+
+def asking_of(
+    connection: HTTPConnection, caller: Caller, card_session: str | None = None, lease: str | None = None
+) -> Asking:
+    """What a request says of itself. Its route stands for it, not its path: that can hold what a caller likes."""
+    scope = connection.scope
+    named = (scope["path_params"].get(name) for name in _TARGETS)
+    return Asking(
+        grant=caller.grant,
+        card_session=card_session,
+        lease=lease,
+        origin=caller.origin,
+        action=f"{scope.get('method', 'WEBSOCKET')} {scope['route'].path_format}",
+        target="/".join(str(one) for one in named if one is not None),
+        request_id=getattr(connection.state, REQUEST_ID, ""),
+    )
 
 
 AskingOf = Annotated[Asking, Depends(_asking)]

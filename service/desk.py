@@ -21,6 +21,8 @@ from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
 from service.answers import DeskInfo, LeaseShown
+from service.asking import Asking
+from service.audit import Audit, Touch
 from service.events import CARD_READ, READ_FINISHED, EventHub
 from service.held import Holding
 from service.lease import LeaseBook
@@ -32,16 +34,6 @@ _TRACE_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """What a call says of itself: who calls, which card it means, and by which lease."""
-
-    grant: str = "local"
-    card_session: str | None = None
-    """The card that the caller saw; with another one in, nothing is done."""
-    lease: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all desks share."""
 
@@ -49,6 +41,7 @@ class Surroundings:
     layouts: LayoutChoice
     stopping: asyncio.Future[None]
     hub: EventHub
+    audit: Audit
 
 
 class Desk:
@@ -133,12 +126,16 @@ class Desk:
         counters: list[int] = []
         trace: list[Exchange] = []
 
-        def on_this_card(card: SocialSecurityCard) -> Result:
+        def on_this_card(card: SocialSecurityCard, touch: Touch) -> Result:
             counter = card.event_counter()
             counters[:] = [counter]
+            touch.card_session = self._session_of(counter)
             if counter != expected and (named or not repeat):
                 raise CardChangedError()
-            return work(card)
+            try:
+                return work(card)
+            finally:
+                touch.identity = card.known_identity
 
         expected, named = self.info.event_counter, asking.card_session is not None
 
@@ -149,11 +146,12 @@ class Desk:
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
             holding.end()
-            return on_card(
-                self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
-                credentials=credentials, seconds=left, worker=worker, repeat=repeat,
-                trace=lambda exchange: self._note(trace, exchange),
-            )  # fmt: skip
+            with self._around.audit.touching(asking, self.reader.name) as touch:
+                return on_card(
+                    self.reader, lambda card: on_this_card(card, touch), manners=self._around.manners,
+                    layouts=self._around.layouts, credentials=credentials, seconds=left, worker=worker, repeat=repeat,
+                    trace=lambda exchange: self._note(trace, exchange),
+                )  # fmt: skip
 
         try:
             result = await self._in_line(attempt)
@@ -177,11 +175,13 @@ class Desk:
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
             try:
-                if credentials is not None:
-                    holding.begin(asking.grant, credentials)
-                    if named and self.reader.info().event_counter != expected:
-                        raise CardChangedError()
-                return holding.do(asking.grant, work)
+                with self._around.audit.touching(asking, self.reader.name) as touch:
+                    touch.card_session = self.card_session
+                    if credentials is not None:
+                        holding.begin(asking.grant, credentials)
+                        if named and self.reader.info().event_counter != expected:
+                            raise CardChangedError()
+                    return holding.do(asking.grant, lambda steps: _noted(work, steps, touch))
             finally:
                 if holding.owner == asking.grant and not holding.waits_for_a_step:
                     holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
@@ -282,3 +282,10 @@ class Desk:
         """Those who wait are answered by the reader itself: it has gone."""
         self._closed = True
         self._line.close(self.holding.end)
+
+
+def _noted(work: Callable[[HsmSteps], Result], steps: HsmSteps, touch: Touch) -> Result:
+    try:
+        return work(steps)
+    finally:
+        touch.identity = steps.card.known_identity

@@ -12,6 +12,7 @@ from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
 from cardio.readers.base import Reader, ReaderSource
 from service.answers import ReaderList
+from service.audit import Audit
 from service.desk import Desk, Surroundings
 from service.events import EventHub
 
@@ -25,6 +26,7 @@ class Desks:
         manners: MannersStore,
         hub: EventHub,
         layouts: LayoutChoice = NATIONAL,
+        audit: Audit | None = None,
     ) -> None:
         self._sources = list(sources)
         self._hub = hub
@@ -33,7 +35,7 @@ class Desks:
         self._why_down: Problem | None = None
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
-        self._around = Surroundings(manners, layouts, self._stopping, hub)
+        self._around = Surroundings(manners, layouts, self._stopping, hub, audit or Audit(None))
 
     def stop(self) -> None:
         """Answers everybody who waits at a desk: the service stops."""

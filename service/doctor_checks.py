@@ -11,6 +11,7 @@ from typing import Any
 from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
 from cardio.cli.finding import Finding
 from cardio.errors import CardioError
+from service.errors import AuditUnavailableError
 from service.scopes import Scope
 from service.settings import BridgeSettings, settings_files
 
@@ -47,6 +48,7 @@ def _service(settings: BridgeSettings) -> Iterator[Finding]:
                 f"{place} 正在运行，版本 {status['version']}",
                 f"{place} runs, version {status['version']}",
             )
+            yield _audit(status.get("audit", "off"))
             # Where nobody is debited nobody needs a journal, and to ask would make one.
             if Scope.SETTLE in settings.scopes:
                 yield _debits_of(bridge)
@@ -54,6 +56,17 @@ def _service(settings: BridgeSettings) -> Iterator[Finding]:
         yield _not_running(settings.port, error)
     except CardioError as error:
         yield Finding.of_error("service", error)
+
+
+def _audit(state: str) -> Finding:
+    if state == "failing":
+        return Finding(
+            "audit", "bad", "审计日志写不进去", "nothing is written into the audit log",
+            AuditUnavailableError.remedy, AuditUnavailableError.remedy_en, exit_status=1,
+        )  # fmt: skip
+    if state == "off":
+        return Finding("audit", "note", "设置中关闭了审计日志", "the settings have no audit log", "", "")
+    return Finding("audit", "ok", "审计日志正在记录", "the audit log is kept")
 
 
 def _debits_of(bridge: BridgeClient) -> Finding:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from cardio.card import SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
 from cardio.errors import NoReaderError, UsageError
 from cardio.security.credentials import Credentials
 from cardio.security.errors import StepError
+from service.asking import Asking
 from service.debits import Asked, DebitAnswer, DebitCalls
-from service.desk import Asking, Desk
+from service.desk import Desk
 from service.desks import Desks
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
@@ -18,6 +20,8 @@ from service.security import BridgeSecurity
 _CONTACTLESS = re.compile(r"contactless|picc|nfc|非接|\bcl\b", re.IGNORECASE)
 _CONTACT_ONLY, _CONTACTLESS_ONLY, CONTACT_FIRST, _CONTACTLESS_FIRST = 1, 2, 3, 4
 _BY_PIN = 1
+_FILE_NAME = re.compile(r"\b(?:SSSE|3F00|DF[0-9A-F]{2})EF[0-9A-F]{2}\b", re.IGNORECASE)
+_MOST_NAMED = 20
 _SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 
 
@@ -47,6 +51,7 @@ class DriverCalls:
         if isinstance(function, DebitFunction):
             done = await self.debit(function, given, caller, asking, reader=reader)
             return done.output, done.card_session
+        asking = _named(asking, function, given)
         if isinstance(function, StepFunction):
             return await self._step(function, given, caller, asking, reader)
 
@@ -72,6 +77,7 @@ class DriverCalls:
             DebitUnknownError: nobody knows yet whether money was taken.
         """
         caller.require(Scope(function.right))
+        asking = _named(asking, function, given)
         asked = Asked(function, given, caller, asking, lambda: self._desk(given, reader))
         if function.step == 2:
             return await self._debits.second_step(asked, self._held_for(asking, reader))
@@ -129,3 +135,10 @@ class DriverCalls:
         if not in_order:
             raise NoReaderError()
         return next((desk for desk in in_order if desk.card_session is not None), in_order[0])
+
+
+def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:
+    """With the function, and the files that it is about, in the caller's words but without whatever else they hold."""
+    return replace(
+        asking, action=function.name, target=" ".join(_FILE_NAME.findall(given.pFileAddr)[:_MOST_NAMED]).upper()
+    )

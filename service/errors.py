@@ -294,6 +294,17 @@ class JournalKeyLostError(JournalUnavailableError):
     remedy_en = "Restore debits.sqlite and debits.key together, never one without the other."
 
 
+class AuditUnavailableError(CardioError):
+    code = "audit-unavailable"
+    title = "审计日志不可用"
+    title_en = "The audit log cannot be used"
+    remedy = "请检查磁盘空间和文件权限；读卡照常，但这段时间没有审计记录。"
+    remedy_en = "Check disk space and permissions; cards are read as before, but this time is not in the log."
+    status = 503
+    exit_status = 78
+    driver_code = -13
+
+
 class NoJournalError(JournalUnavailableError):
     code = "no-journal"
     title = "本服务未设置消费日志，不能消费"

@@ -27,6 +27,7 @@ from cardio.settlement import (
     StepFacts,
     result_of,
 )
+from service.database_file import DatabaseFile
 from service.debit_answers import DebitShown
 from service.errors import (
     DebitInFlightError,
@@ -35,7 +36,7 @@ from service.errors import (
     NoSuchDebitError,
     OtherOrderError,
 )
-from service.journal_file import JournalFile
+from service.journal_schema import JOURNAL_FILE
 from service.tokens import load_token
 
 _MARKED = "cardio journal of debits"
@@ -61,7 +62,7 @@ class Journal:
         if path.is_file() and path.stat().st_size and not key.exists():
             raise JournalKeyLostError(f"缺少 {key}", f"{key} is missing")
         self._key = hashlib.sha256(load_token(key).encode()).digest()
-        self._file = JournalFile(path)
+        self._file = DatabaseFile(path, JOURNAL_FILE)
         try:
             self._set_right()
         except CardioError:

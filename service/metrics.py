@@ -35,6 +35,7 @@ class Metrics:
                 ("pcsc_up", "PC/SC runs"),
                 ("streams", "Open streams and sockets"),
                 ("subscribers_dropped", "Subscribers dropped for being slow"),
+                ("audit_entries_lost", "Entries that the audit log could not take since it last took one"),
                 ("debits_unknown", "Debits whose outcome nobody knows"),
                 ("debits_unsettled", "Debits that were done and are not booked yet"),
             )

@@ -108,6 +108,8 @@ class BridgeSettings(BaseSettings):
     token_file: Path | None = None
     grants_file: Path | None = None
     debits_file: Path | None = Field(default=None, description="the journal of debits; beside the token file else")
+    audit: bool = Field(default=True, description="keep an audit log of who did what with which card")
+    audit_file: Path | None = Field(default=None, description="the audit log; beside the token file else")
     sam: str | None = Field(default=None, description="soft:FILE, psam:READER, hsm:URL; several with commas")
     policy: Path | None = None
     loss_list: Path | None = None

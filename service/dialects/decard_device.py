@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib.metadata import version
 
 from cardio.apdu.command import CommandApdu
 from cardio.errors import CardMuteError, NoCardError, NotSupportedError, UsageError
-from service.desk import Asking
+from service.asking import Asking
 from service.dialects.decard_dialect import HANDLE, DecardDialect
 from service.dialects.messages import DialectRequest
 from service.driver_calls import CONTACT_FIRST, DriverCalls
@@ -59,6 +60,7 @@ async def _command(request: DialectRequest, calls: DriverCalls, caller: Caller, 
         command = CommandApdu.from_bytes(bytes.fromhex(text))
     except ValueError as error:
         raise UsageError("这不是一条命令", "that is no command APDU") from error
+    asking = replace(asking, action=request.function)
     response, _ = await desk.do(lambda card: card.transmit(command), asking, repeat=False)
     data = bytes(response).hex().upper()
     return DecardDialect.answer(request, "0", [str(len(data) // 2), data])

@@ -6,13 +6,15 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from cardio.driver import BasicLayout
 from cardio.driver_functions import DriverArguments, find_function
 from cardio.errors import CardioError, UsageError
-from service.desk import Asking
+from service.asking import Asking
+from service.dependencies import asking_of
 from service.desks import Desks
 from service.dialects.decard_device import PREFIXES, device_answer
 from service.dialects.decard_dialect import DecardDialect
@@ -43,7 +45,7 @@ def _endpoint(make: Callable[[], Dialect], layout: BasicLayout) -> Callable[[Web
         caller: Caller = getattr(socket.state, CALLER)
         await socket.accept()
         # Two sockets of one page are two callers: each has its own steps.
-        asking = Asking(grant=f"{caller.grant}#{secrets.token_hex(4)}")
+        asking = replace(asking_of(socket, caller), grant=f"{caller.grant}#{secrets.token_hex(4)}")
         try:
             with suppress(WebSocketDisconnect):
                 await _serve(socket, make(), caller, asking, layout)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from cardio.model import Problem
 from service.debit_answers import DebitList, DebitShown
-from service.dependencies import CallerOf, DebitsOf, needs
+from service.dependencies import AuditOf, CallerOf, DebitsOf, asking_of, needs
 from service.errors import NoSuchDebitError
 from service.journal import Journal
 from service.scopes import Caller, Scope
@@ -71,12 +71,15 @@ async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> De
 
 
 @router.post("/{debit}/resolution", dependencies=[needs(Scope.MANAGE)], responses=_PROBLEMS)
-async def resolve_debit(debit: DebitId, asked: Resolution, debits: DebitsOf) -> DebitShown:
+async def resolve_debit(
+    request: Request, debit: DebitId, asked: Resolution, debits: DebitsOf, audit: AuditOf, caller: CallerOf
+) -> DebitShown:
     """A person says what became of a debit that card and journal disagree on, or whose card never came back."""
     journal = await debits.journal()
 
     def resolve() -> DebitShown:
         journal.decide(debit, done=asked.outcome == "done")
+        audit.note(asking_of(request, caller), target=f"{debit} {asked.outcome}")
         return journal.shown(debit)
 
     return await asyncio.to_thread(resolve)

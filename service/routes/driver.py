@@ -14,10 +14,10 @@ from cardio.driver_codes import DriverCode, driver_codes
 from cardio.driver_functions import READ_BASIC, DebitFunction, DriverArguments, find_function
 from cardio.errors import CardioError
 from cardio.model import Answer, Problem
+from service.asking import Asking
 from service.debit_answers import DebitShown
 from service.debits import DebitCalls
 from service.dependencies import CARD_SESSION, AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader
-from service.desk import Asking
 from service.driver_calls import DriverCalls
 from service.routes.readers import CARD_PROBLEMS
 from service.scopes import Caller

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cardio.errors import CardioError
 from cardio.model import Answer
-from service.dependencies import AccessOf, CallerOf, DesksOf, HubOf, needs
+from service.dependencies import AccessOf, AuditOf, CallerOf, DesksOf, HubOf, asking_of, needs
 from service.desks import Desks
 from service.event_stream import EventStream
 from service.events import RESYNC, STATE, EventHub
@@ -24,6 +24,8 @@ from service.scopes import Caller, Scope
 
 router = APIRouter(prefix="/v1", tags=["events"])
 _NAME_LIMIT = 64
+LISTENS = "listens-to-readings"
+"""In the audit log: from here on this caller is told what is read from every card, until its stream ends."""
 _RESYNC_CLOSE, _NO_SCOPE_CLOSE = 4408, 4403
 
 
@@ -56,8 +58,11 @@ async def _payloads(
     dependencies=[needs(Scope.BASIC)],
 )
 async def stream_events(
+    request: Request,
     desks: DesksOf,
     hub: HubOf,
+    audit: AuditOf,
+    caller: CallerOf,
     last_event_id: Annotated[str | None, Header(max_length=_NAME_LIMIT)] = None,
     readings: Annotated[bool, Query(description="with what was read, while the card is in")] = False,
 ) -> Response:
@@ -65,6 +70,8 @@ async def stream_events(
 
     A client that was too slow gets `resync` and the end of the stream: it connects again.
     """
+    if readings:
+        await asyncio.to_thread(audit.note, asking_of(request, caller), action=LISTENS)
     return EventStream(_payloads(desks, hub, last_event_id, readings=readings))
 
 
@@ -90,6 +97,8 @@ async def socket_events(
         await socket.close(_NO_SCOPE_CLOSE, "no-scope")
         return
     state = socket.app.state
+    if readings:
+        await asyncio.to_thread(state.audit.note, asking_of(socket, caller), action=LISTENS)
     sending = asyncio.ensure_future(_send_events(socket, state.desks, state.hub, after, readings=readings))
     listening = asyncio.ensure_future(_until_gone(socket))
     try:

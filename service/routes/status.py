@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from cardio.model import Answer, ReaderStatus
-from service.dependencies import AccessOf, DebitsOf, DesksOf, HubOf, needs
+from service.audit import AuditState
+from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, needs
 from service.metrics import Metrics
 from service.sam_watch import SamState, SamWatch
 from service.scopes import Scope
@@ -32,10 +33,11 @@ class Status(Answer):
     dialects: DialectPorts
     simulated: bool
     auto_read: bool
+    audit: AuditState = Field(description="failing: nothing is written at present")
 
 
 @router.get("/v1/status", dependencies=[needs(Scope.BASIC)])
-async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf) -> Status:
+async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, audit: AuditOf) -> Status:
     """The service and what it depends on."""
     state = request.app.state
     sam: SamWatch = state.sam_watch
@@ -50,6 +52,7 @@ async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf)
         dialects=DialectPorts(json_=ports.get("json"), decard=ports.get("decard")),
         simulated=state.simulated,
         auto_read=state.auto_read,
+        audit=audit.state,
     )
 
 
@@ -59,7 +62,9 @@ async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf)
     response_class=Response,
     responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
 )
-async def metrics(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, debits: DebitsOf) -> Response:
+async def metrics(
+    request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, debits: DebitsOf, audit: AuditOf
+) -> Response:
     """Figures for Prometheus; nothing of anybody is in them."""
     figures: Metrics = request.app.state.metrics
     infos = [desk.info for desk in desks.all()]
@@ -69,6 +74,7 @@ async def metrics(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf
         pcsc_up=0 if desks.service_down else 1,
         streams=access.live.all_streams,
         subscribers_dropped=hub.dropped,
+        audit_entries_lost=audit.lost,
         **await debits.figures(),
     )
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -389,6 +389,8 @@ export interface Status {
   dialects: { json: number | null; decard: number | null };
   simulated: boolean;
   auto_read: boolean;
+  /** `failing`: nothing is written into the audit log at present. */
+  audit: "on" | "off" | "failing";
 }
 
 export interface Me {

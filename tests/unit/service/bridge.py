@@ -16,6 +16,7 @@ from websockets.typing import Origin, Subprotocol
 
 from cardio.filesystem.manners import MannersStore
 from service.app import Habits, create_app
+from service.audit import Audit
 from service.gate.access import Access, DialectRule
 from service.gate.limits import Rate
 from service.journal_place import JournalPlace
@@ -45,6 +46,7 @@ class Bridge:
         habits: Habits | None = None,
         simulate: bool = True,
         journal: Path | None = None,
+        audit: Path | None = None,
     ) -> None:
         self._clients: list[httpx.Client] = []
         self._sockets: list[ClientConnection] = []
@@ -73,6 +75,7 @@ class Bridge:
             security=security,
             habits=habits,
             journal=JournalPlace(journal),
+            audit=Audit(audit),
         )
         self.app.middleware_stack = None
         self.app.add_middleware(_Counting, hits=self.hits)

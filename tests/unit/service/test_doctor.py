@@ -38,6 +38,20 @@ def test_a_bridge_that_runs_is_green(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stopped.state == "note" and "cardio serve" in stopped.remedy
 
 
+@pytest.mark.parametrize(("log", "state"), [("file", "ok"), ("folder", "bad"), ("none", "note")])
+def test_the_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str, state: str) -> None:
+    path = tmp_path / "audit.sqlite"
+    if log == "folder":
+        path.mkdir()
+    bridge = Bridge(audit=None if log == "none" else path)
+    token()
+    monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(bridge.port))
+    finding = found()["audit"]
+    bridge.stop()
+    assert finding.state == state and bool(finding.remedy) == (state == "bad")
+    assert finding.exit_status == (1 if state == "bad" else 0)
+
+
 def test_a_port_that_somebody_else_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as squatter:
         monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(squatter.getsockname()[1]))

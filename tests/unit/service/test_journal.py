@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from service.errors import (
     OtherOrderError,
 )
 from service.journal import Journal, JournalEntry
+from service.journal_schema import JOURNAL_FILE
 
 S = DebitState
 WAY = [S.NEW, S.PREPARED, S.INITIALISED, S.ARMED, S.SENT, S.COMMITTED, S.DELIVERED, S.SETTLED]
@@ -289,7 +291,8 @@ def test_it_is_synchronous_and_says_so_when_it_cannot_be(path: Path, monkeypatch
     modes = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     assert modes == {"journal_mode": "wal", "synchronous": 2}
     journal.close()
-    monkeypatch.setattr("service.journal_file._PRAGMAS", {"journal_mode": "wal", "synchronous": 7})
+    unheard_of = replace(JOURNAL_FILE, pragmas={"journal_mode": "wal", "synchronous": 7})
+    monkeypatch.setattr("service.journal.JOURNAL_FILE", unheard_of)
     with pytest.raises(JournalUnavailableError):
         Journal(path)
 

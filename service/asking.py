@@ -1,0 +1,20 @@
+"""What a call says of itself: who calls, what for, which card it means, and by which lease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    grant: str = "local"
+    card_session: str | None = None
+    """The card that the caller saw; with another one in, nothing is done."""
+    lease: str | None = None
+    origin: str = "local"
+    """The page's origin, or ``local`` for a program."""
+    action: str = ""
+    """What is asked for: the route with its method, or the driver function."""
+    target: str = ""
+    """What it is about: the files, the debit."""
+    request_id: str = ""

@@ -1,0 +1,141 @@
+"""A file of the bridge's own: SQLite with a write-ahead log, for its owner only, each change whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardio.errors import CardioError
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What is in such a file, and how it is kept."""
+
+    name: str
+    name_en: str
+    unavailable: type[CardioError]
+    """Raised when it cannot be used."""
+    version: int
+    schema: str
+    pragmas: Mapping[str, str | int]
+    """As they are set, in this order, and as they are read back; ``synchronous`` 1 is NORMAL, 2 is FULL."""
+    wait_seconds: float = 2.0
+    """How long another process that is writing is waited for."""
+
+    def error(self, path: Path, error: sqlite3.Error | OSError) -> CardioError:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return self.unavailable(
+                f"另一个程序正在使用{self.name} {path}", f"another program has the {self.name_en} {path}"
+            )
+        return self.unavailable(f"{self.name} {path}：{error}", f"{self.name_en} {path}: {error}")
+
+
+class DatabaseFile:
+    """One connection, used by one thread at a time."""
+
+    def __init__(self, path: Path, kind: FileKind) -> None:
+        """Raises: the kind's error: it cannot be used, or another process has it."""
+        self.lock = threading.RLock()
+        self._path = path
+        self._kind = kind
+        self._inside = False
+        """Whether a transaction is open: what is done meanwhile is part of it."""
+        try:
+            self._database = _opened(path, kind)
+        except (sqlite3.Error, OSError) as error:
+            raise kind.error(path, error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Everything as it is now, for reading: nobody who writes waits for it.
+
+        Raises:
+            CardioError: the kind's: it cannot be read.
+        """
+        with self.lock:
+            try:
+                self._database.execute("BEGIN")
+                try:
+                    yield self._database
+                finally:
+                    self._roll_back()
+            except sqlite3.Error as error:  # the file is damaged, or closed
+                raise self._kind.error(self._path, error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is on disk afterwards, or none of it. One inside another is part of it.
+
+        Raises:
+            sqlite3.IntegrityError: what must be unique would not be.
+            CardioError: the kind's: the disk is full, or the like.
+        """
+        with self.lock:
+            if self._inside:
+                yield self._database
+                return
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._inside = True
+                try:
+                    yield self._database
+                    self._database.execute("COMMIT")
+                except BaseException:  # whatever it is, an interruption too: nothing half done stays
+                    self._roll_back()
+                    raise
+                finally:
+                    self._inside = False
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:  # the file is closed, the disk is full
+                raise self._kind.error(self._path, error) from error
+
+    def _roll_back(self) -> None:
+        """Where even that fails nothing is written any more: what comes later would not be on disk."""
+        try:
+            if self._database.in_transaction:  # a full disk rolls back by itself
+                self._database.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._database.close()
+
+    def close(self) -> None:
+        with self.lock:
+            self._database.close()
+
+
+def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A file that is there is not opened by hand: to close it again would end the locks of this process on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    database = sqlite3.connect(path, timeout=kind.wait_seconds, isolation_level=None, check_same_thread=False)
+    try:
+        database.row_factory = sqlite3.Row
+        # What is no text any more, because somebody has damaged the file, is still read.
+        database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        for name, wanted in kind.pragmas.items():
+            database.execute(f"PRAGMA {name} = {wanted}")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version > kind.version:
+            raise kind.unavailable(
+                f"{kind.name} {path} 由较新的版本写成", f"the {kind.name_en} {path} was written by a newer version"
+            )
+        if version == 0:
+            database.executescript(f"BEGIN IMMEDIATE; {kind.schema} PRAGMA user_version = {kind.version}; COMMIT;")
+        for name, wanted in kind.pragmas.items():
+            found = database.execute(f"PRAGMA {name}").fetchone()[0]
+            if found != wanted:
+                raise kind.unavailable(
+                    f"{kind.name}不能以 {name}={wanted} 运行（{found}）",
+                    f"the {kind.name_en} runs with {name} {found}, not {wanted}",
+                )
+    except BaseException:  # whatever it is, an interruption too: the file and its lock do not stay held
+        database.close()
+        raise
+    return database

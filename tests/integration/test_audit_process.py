@@ -1,0 +1,74 @@
+"""The audit log of bridges as processes: where it is, two of them at once, and one that is killed while it reads."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.audit_log import AuditLog, NumberedEntry
+from tests.integration.bridges import BridgeProcess, served
+
+pytestmark = pytest.mark.pcsc
+SIMULATED = ("--no-pcsc", "--simulate", "adult")
+READER = "/v1/readers/Simulated Reader 00/card"
+
+
+def log_of(folder: Path) -> list[NumberedEntry]:
+    """All entries; the log is whole."""
+    log = AuditLog(folder / "config" / "cardio" / "audit.sqlite")
+    try:
+        assert log.verify().findings == ()
+        return log.entries()
+    finally:
+        log.close()
+
+
+def read(bridge: BridgeProcess, told: list[str]) -> None:
+    """Reads until the bridge is no more; keeps the requests that were answered."""
+    try:
+        while True:
+            answer = bridge.client.get(READER)
+            if answer.status_code == 200:
+                told.append(answer.headers["X-Request-Id"])
+    except httpx.TransportError:
+        return
+
+
+def test_it_is_beside_the_token_and_its_owners(tmp_path: Path) -> None:
+    with served(tmp_path, *SIMULATED) as bridge:
+        bridge.client.get(READER).raise_for_status()
+        home = tmp_path / "config" / "cardio"
+        assert {"audit.key", "audit.sqlite", "token"} <= {one.name for one in home.iterdir()}
+        assert all(one.stat().st_mode & 0o077 == 0 for one in home.iterdir())
+    assert [one.entry.action for one in log_of(tmp_path)] == [
+        "bridge-started", "GET /v1/readers/{reader}/card", "bridge-stopped",
+    ]  # fmt: skip
+
+
+def test_two_bridges_of_one_user_write_one_log(tmp_path: Path) -> None:
+    with served(tmp_path, *SIMULATED) as one, served(tmp_path, *SIMULATED) as other:
+        for _ in range(20):
+            for bridge in (one, other):
+                bridge.client.get(READER).raise_for_status()
+    entries = log_of(tmp_path)
+    assert [one.number for one in entries] == list(range(1, 45))
+    assert {one.entry.outcome for one in entries} == {"ok"}
+
+
+def test_what_was_answered_is_in_the_log_when_the_bridge_is_killed(tmp_path: Path) -> None:
+    told: list[str] = []
+    with served(tmp_path, *SIMULATED) as bridge:
+        reading = threading.Thread(target=read, args=(bridge, told))
+        reading.start()
+        while len(told) < 50 and reading.is_alive():
+            reading.join(0.01)
+        bridge.process.send_signal(signal.SIGKILL)
+        reading.join(10)
+    assert set(told) <= {one.entry.request_id for one in log_of(tmp_path)}
+    with served(tmp_path, *SIMULATED) as bridge:
+        bridge.client.get(READER).raise_for_status()
+    assert [one.entry.action for one in log_of(tmp_path)][-3::2] == ["bridge-started", "bridge-stopped"]

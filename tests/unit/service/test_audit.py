@@ -1,0 +1,343 @@
+"""What the bridge writes into its audit log: every use of a card, by whom, with what outcome, and nobody's data."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.audit import LOST
+from service.audit_log import AuditEntry, AuditLog
+from service.gate.access import DialectRule
+from service.scopes import DEFAULT_SCOPES, Scope
+from simulators.personas import find_persona
+from tests.pcsc import wait_until
+from tests.unit.service.bridge import FIRST, SECOND, TOKEN, Bridge
+from tests.unit.service.debit_desk import Desk
+
+PAGE = "https://his.example"
+CARD = "/v1/readers/{reader}/card"
+ADULT = "370200D15600000500000001FFFFFFFF|A00000011|"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.sqlite"
+
+
+@pytest.fixture
+def bridge(path: Path) -> Iterator[Bridge]:
+    rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES | {Scope.APDU}) for name in ("json", "decard")]
+    made = Bridge(
+        "adult", "whole", scopes=frozenset(Scope), audit=path, journal=path.with_name("debits.sqlite"), dialects=rules
+    )
+    yield made
+    made.stop()
+
+
+def entries(path: Path) -> list[AuditEntry]:
+    log = AuditLog(path)
+    try:
+        assert log.verify().findings == ()
+        return [one.entry for one in log.entries()]
+    finally:
+        log.close()
+
+
+def last(path: Path) -> AuditEntry:
+    return entries(path)[-1]
+
+
+def test_a_reading_is_one_entry(bridge: Bridge, path: Path) -> None:
+    before = len(entries(path))
+    answer = bridge.client.get(f"/v1/readers/{FIRST}/card")
+    assert answer.status_code == 200 and len(entries(path)) == before + 1
+    entry = last(path)
+    assert (entry.origin, entry.grant, entry.action, entry.target) == ("local", "local", f"GET {CARD}", "")
+    assert (entry.reader, entry.outcome) == (FIRST, "ok")
+    assert entry.card_session == answer.headers["Cardio-Card-Session"]
+    assert entry.request_id == answer.headers["X-Request-Id"]
+    assert re.fullmatch(r"[0-9a-f]{16}", entry.card)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", entry.time)
+
+
+CALLS: list[tuple[str, str, Any, str, str, int]] = [
+    ("GET", "/card", None, f"GET {CARD}", "", 200),
+    ("GET", "/card/nhsa-1101", None, f"GET {CARD}/nhsa-1101", "", 200),
+    ("GET", "/card/files", None, f"GET {CARD}/files", "", 200),
+    ("GET", "/card/files/DF01/EF06", None, f"GET {CARD}/files/{{application}}/{{file}}", "DF01/EF06", 200),
+    ("GET", "/card/insurance", None, f"GET {CARD}/insurance", "", 200),
+    ("GET", "/card/employment", None, f"GET {CARD}/employment", "", 200),
+    ("GET", "/card/photo", None, f"GET {CARD}/photo", "", 403),
+    ("POST", "/card/pin/verify", {"pin": "123456"}, f"POST {CARD}/pin/verify", "", 200),
+    ("POST", "/card/pin/change", {"pin": "123456", "new_pin": "123456"}, f"POST {CARD}/pin/change", "", 200),
+    ("GET", "/card/pin", None, f"GET {CARD}/pin", "", 200),
+    ("POST", "/card/pin/unblock", None, f"POST {CARD}/pin/unblock", "", 503),
+    ("POST", "/card/pin/reload", {"new_pin": "123456"}, f"POST {CARD}/pin/reload", "", 503),
+    ("POST", "/card/verification", {}, f"POST {CARD}/verification", "", 200),
+    ("POST", "/apdu", {"command": "0084000008"}, "POST /v1/readers/{reader}/apdu", "", 200),
+    ("POST", "/card/files/DF01/EF06", {"values": {"residence": "测试路"}},
+     f"POST {CARD}/files/{{application}}/{{file}}", "DF01/EF06", 503),
+    ("DRIVER", "iReadCardBas", {}, "iReadCardBas", "", 200),
+    ("DRIVER", "iReadCard", {"iAuthType": 1, "pin": "123456", "pCardInfo": ADULT,
+     "pFileAddr": "SSSEEF05|07|$df01ef06|23|$"}, "iReadCard", "SSSEEF05 DF01EF06", 200),
+    ("DRIVER", "iVerifyPIN", {"pin": "123456"}, "iVerifyPIN", "", 200),
+    ("DRIVER", "iReadCardBas_HSM_Step1", {}, "iReadCardBas_HSM_Step1", "", 200),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "body", "action", "target", "status"), CALLS, ids=[one[3] for one in CALLS]
+)
+def test_every_use_of_a_card_is_one_entry(
+    bridge: Bridge, path: Path, method: str, place: str, body: Any, action: str, target: str, status: int
+) -> None:
+    before = len(entries(path))
+    if method == "DRIVER":
+        answer = bridge.client.post(f"/v1/driver/{place}", json={"reader": FIRST} | body)
+    else:
+        answer = bridge.client.request(method, f"/v1/readers/{FIRST}{place}", json=body)
+    assert answer.status_code == status, answer.text
+    written = entries(path)[before:]
+    assert [(one.action, one.target, one.reader) for one in written] == [(action, target, FIRST)]
+    assert written[0].outcome == ("ok" if status == 200 else answer.json()["code"])
+
+
+def test_no_route_to_a_card_is_forgotten(bridge: Bridge) -> None:
+    """Whatever leads to a card in a reader is among the calls above."""
+    document = bridge.client.get("/openapi.json").json()
+    routes = {
+        f"{method.upper()} {where}"
+        for where, methods in document["paths"].items()
+        for method in methods
+        if where.startswith("/v1/readers/") and ("/card" in where or where.endswith("/apdu"))
+    }
+    assert routes and routes <= {one[3] for one in CALLS}
+
+
+def test_cards_are_told_apart_and_known_again(bridge: Bridge, path: Path) -> None:
+    for reader in (FIRST, SECOND, FIRST):
+        bridge.client.get(f"/v1/readers/{reader}/card")
+    first, second, again = (one.card for one in entries(path)[-3:])
+    assert first == again != second
+
+
+def test_who_did_not_say_who_it_is_is_known_by_what_it_said_before(bridge: Bridge, path: Path) -> None:
+    """A single command reads no name; the card in the reader is the one that was read before."""
+    bridge.client.get(f"/v1/readers/{FIRST}/card")
+    bridge.client.post(f"/v1/readers/{FIRST}/apdu", json={"command": "0084000008"})
+    read, command = entries(path)[-2:]
+    assert read.card == command.card != ""
+    reader = bridge.readers.reader(FIRST)
+    assert reader is not None
+    session = read.card_session
+    reader.insert(find_persona("child").card())
+    wait_until(
+        lambda: bridge.client.get("/v1/readers").json()["readers"][0]["card_session"] not in (session, None), "swapped"
+    )
+    bridge.client.post(f"/v1/readers/{FIRST}/apdu", json={"command": "0084000008"})
+    assert last(path).card == "" and last(path).card_session not in (session, "")
+
+
+def test_what_failed_is_an_entry_too(bridge: Bridge, path: Path) -> None:
+    wrong = bridge.client.post(f"/v1/readers/{FIRST}/card/pin/verify", json={"pin": "654321"})
+    assert (last(path).outcome, last(path).card != "") == (wrong.json()["code"], True)
+    reader = bridge.readers.reader(FIRST)
+    assert reader is not None
+    reader.remove()
+    answer = bridge.client.get(f"/v1/readers/{FIRST}/card")
+    assert last(path).outcome == answer.json()["code"] == "no-card"
+
+
+def test_who_is_turned_away_is_none(bridge: Bridge, path: Path) -> None:
+    before = entries(path)
+    page, _ = bridge.pair(PAGE, Scope.BASIC)
+    assert page.get(f"/v1/readers/{FIRST}/card/files").status_code == 403
+    assert bridge.caller(TOKEN, "https://evil.example").get(f"/v1/readers/{FIRST}/card").status_code == 403
+    assert bridge.caller(None).get(f"/v1/readers/{FIRST}/card").status_code == 401
+    assert [one.action for one in entries(path)[len(before) :]] == ["grant-added"]
+
+
+def test_who_was_let_in_read_and_was_shut_out(bridge: Bridge, path: Path) -> None:
+    page, grant = bridge.pair(PAGE, Scope.BASIC)
+    page.get(f"/v1/readers/{FIRST}/card").raise_for_status()
+    bridge.client.delete(f"/v1/grants/{grant}").raise_for_status()
+    added, read, revoked = entries(path)[-3:]
+    assert (added.action, added.target) == ("grant-added", f"{grant} page {PAGE} basic")
+    assert (read.action, read.origin, read.grant) == (f"GET {CARD}", PAGE, grant)
+    assert (revoked.action, revoked.target) == ("grant-revoked", grant)
+
+
+def test_who_listens_to_readings(bridge: Bridge, path: Path) -> None:
+    page, grant = bridge.pair(PAGE, Scope.BASIC)
+    with page.stream("GET", "/v1/events") as stream:
+        next(stream.iter_lines())
+    assert last(path).action == "grant-added", "without what was read there is nobody's data in events"
+    with page.stream("GET", "/v1/events", params={"readings": "true"}) as stream:
+        next(stream.iter_lines())
+    assert (last(path).action, last(path).origin, last(path).grant) == ("listens-to-readings", PAGE, grant)
+    bridge.socket("/v1/ws?readings=true", headers={"Authorization": f"Bearer {TOKEN}"}).recv(5)
+    assert (last(path).action, last(path).origin) == ("listens-to-readings", "local")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "message", "action"),
+    [
+        ("json", '{"function":"iReadCardBas","iType":3}', "iReadCardBas"),
+        ("decard", '{"func":"iReadCardBas","in":["3"]}', "iReadCardBas"),
+        ("decard", '{"func":"dc_cpuapduInt","in":["100","5","0084000008"]}', "dc_cpuapduInt"),
+    ],
+)
+def test_dialects(bridge: Bridge, path: Path, dialect: str, message: str, action: str) -> None:
+    before = len(entries(path))
+    socket = bridge.socket("/", port=bridge.dialect_ports[dialect])
+    socket.send(message)
+    socket.recv(5)
+    written = entries(path)[before:]
+    assert [(one.action, one.outcome, one.origin) for one in written] == [(action, "ok", "local")]
+    assert written[0].grant.startswith(f"programs {dialect}#")
+
+
+def test_beginning_and_end(path: Path) -> None:
+    bridge = Bridge(audit=path)
+    bridge.stop()
+    assert [one.action for one in entries(path)] == ["bridge-started", "bridge-stopped"]
+
+
+def test_debits_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    desk = Desk(tmp_path, audit=path)
+    try:
+        debit = desk.call().json()["debit"]["id"]
+        assert (last(path).action, last(path).target, last(path).outcome) == ("iDoDebit", debit, "ok")
+        before = len(entries(path))
+        desk.call()  # told from the journal
+        assert len(entries(path)) == before, "no card was touched"
+
+        def falls_silent(card: Any, command: bytes) -> bytes:
+            answer: bytes = card.transmit(command)
+            if command[:2] == bytes.fromhex("B02C"):
+                desk.reader.remove()
+            return answer
+
+        desk.put(desk.card, falls_silent)
+        lost = desk.call(key="l", pPayInfo="0.1|0.20|20151118185002|")
+        assert lost.status_code == 202
+        assert (last(path).action, last(path).target) == ("iDoDebit", lost.json()["debit"]["id"])
+        assert last(path).outcome != "ok"
+        answer = desk.bridge.client.post(
+            f"/v1/debits/{lost.json()['debit']['id']}/resolution", json={"outcome": "done"}
+        )
+        answer.raise_for_status()
+        assert last(path).action == "POST /v1/debits/{debit}/resolution"
+        assert last(path).target == f"{lost.json()['debit']['id']} done"
+    finally:
+        desk.bridge.stop()
+
+
+def test_nobody_is_in_log_or_journal(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, audit=tmp_path / "audit.sqlite")
+    try:
+        reading = desk.bridge.client.get(f"/v1/readers/{SECOND}/card").json()
+        desk.call()
+        desk.bridge.client.post(f"/v1/readers/{SECOND}/card/pin/verify", json={"pin": "654321"})
+        desk.bridge.client.get("/v1/readers/119900197708090027/card")
+    finally:
+        desk.bridge.stop()
+    holder, card = reading["holder"], reading["card"]
+    canaries = [
+        holder["name"], holder["social_security_number"], card["card_number"], card["identification_code"], "654321",
+        "123456",
+    ]  # fmt: skip
+    content = b"".join(one.read_bytes() for one in tmp_path.glob("*.sqlite*"))
+    assert b"iDoDebit" in content and b"no-such" not in content, "the scan looks at what is there"
+    for canary in canaries:
+        for raw in (canary.encode(), canary.encode("gb18030"), canary.lower().encode()):
+            assert raw not in content and raw.hex().encode() not in content.lower(), canary
+
+
+def test_a_log_that_cannot_be_written_hinders_nobody_and_says_so(path: Path) -> None:
+    path.mkdir()
+    bridge = Bridge("adult", scopes=frozenset(Scope), audit=path)
+    try:
+        for _ in range(3):
+            assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
+        assert bridge.client.get("/v1/status").json()["audit"] == "failing"
+        assert "cardio_audit_entries_lost 4.0" in bridge.client.get("/metrics").text  # with its own start
+        path.rmdir()
+        wait_until(lambda: _read(bridge) == "on", "it is written again")
+    finally:
+        bridge.stop()
+    lost, *rest = entries(path)
+    assert lost.action == LOST and int(lost.target) >= 4
+    assert [one.action for one in rest] == [f"GET {CARD}", "bridge-stopped"]
+
+
+def _read(bridge: Bridge) -> str:
+    bridge.client.get(f"/v1/readers/{FIRST}/card").raise_for_status()
+    state: str = bridge.client.get("/v1/status").json()["audit"]
+    return state
+
+
+def test_without_a_log_nothing_is_written(tmp_path: Path) -> None:
+    bridge = Bridge("adult")
+    try:
+        assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
+        assert bridge.client.get("/v1/status").json()["audit"] == "off"
+    finally:
+        bridge.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def command(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name("cardio"), "audit", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), **environment},
+    )
+
+
+@pytest.fixture
+def written(bridge: Bridge, path: Path) -> Path:
+    bridge.client.get(f"/v1/readers/{FIRST}/card")
+    bridge.client.get(f"/v1/readers/{SECOND}/card")
+    return path
+
+
+def test_the_command_lists_while_the_bridge_runs(written: Path, tmp_path: Path) -> None:
+    listed = command(tmp_path, "--file", str(written), "--last", "2", "--json")
+    told = json.loads(listed.stdout)["entries"]
+    assert [(one["number"], one["reader"], one["outcome"]) for one in told] == [(2, FIRST, "ok"), (3, SECOND, "ok")]
+    mine = command(tmp_path, "--file", str(written), "--this-card", "--reader", "sim:whole", "--json")
+    assert [one["reader"] for one in json.loads(mine.stdout)["entries"]] == [SECOND]
+    people = command(tmp_path, "--file", str(written), "--card", told[0]["card"])
+    assert FIRST in people.stdout and SECOND not in people.stdout and "bridge-started" not in people.stdout
+
+
+def test_the_command_verifies(written: Path, tmp_path: Path) -> None:
+    whole = command(tmp_path, "verify", "--file", str(written))
+    assert whole.returncode == 0 and "全部完好" in whole.stdout and "3:" in whole.stdout
+    document = json.loads(command(tmp_path, "verify", "--file", str(written), "--json").stdout)
+    assert (document["entries"], document["findings"]) == (3, [])
+    against = command(tmp_path, "verify", "--file", str(written), "--anchor", document["anchor"])
+    assert against.returncode == 0
+    touched = command(tmp_path, "verify", "--file", str(written), "--anchor", "9" + document["anchor"])
+    assert touched.returncode == 1 and "第 4 至 93 条：缺失" in touched.stdout, touched.stdout
+
+
+def test_the_command_makes_no_log(tmp_path: Path) -> None:
+    for environment in ({}, {"CARDIO_BRIDGE_AUDIT": "false"}):
+        done = command(tmp_path, "verify", **environment)
+        assert done.returncode == 78 and "Traceback" not in done.stderr, done.stderr
+    assert list(tmp_path.rglob("audit*")) == []

@@ -99,13 +99,23 @@ def _list(log: AuditLog, options: Namespace, output: Output) -> int:
     ]
     rows += [
         (
-            str(one.number), one.entry.time, one.entry.origin, one.entry.action, one.entry.target or "-",
+            str(one.number), _here(one.entry.time), one.entry.origin, one.entry.action, one.entry.target or "-",
             one.entry.reader or "-", one.entry.card or "-", one.entry.outcome,
         )
         for one in entries
     ]  # fmt: skip
     output.table(rows)
     return DONE
+
+
+def _here(time: str) -> str:
+    """A time as the clocks here show it; in a damaged log it may be none."""
+    from datetime import datetime
+
+    try:
+        return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+    except ValueError:
+        return time
 
 
 def _verify(log: AuditLog, options: Namespace, output: Output) -> int:

@@ -1,4 +1,4 @@
-"""The pcscd of these tests, in the private /run that scripts/isolated.sh gives."""
+"""The pcscd of these tests, in the private /run that scripts/isolated.sh gives; its readers; and a bridge over them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from cardio.model import ReaderStatus
+from tests.integration.bridges import BridgeHere
 from tests.pcsc import RUN, Daemon, Slot, configure, find_slots
 
 
@@ -35,3 +37,24 @@ def slot(daemon: Daemon, slots: list[Slot]) -> Iterator[Slot]:
     yield slots[0]
     if daemon.process is not None:
         slots[0].remove()
+
+
+@pytest.fixture(scope="module")
+def whole_bridge(daemon: Daemon) -> Iterator[BridgeHere]:
+    with BridgeHere() as made:
+        yield made
+
+
+@pytest.fixture
+def bridge(whole_bridge: BridgeHere, slot: Slot) -> BridgeHere:
+    """The one bridge, which knows that the first slot is empty."""
+    whole_bridge.wait_for(slot.reader.name, ReaderStatus.EMPTY)
+    return whole_bridge
+
+
+@pytest.fixture
+def every(bridge: BridgeHere, slots: list[Slot]) -> Iterator[list[Slot]]:
+    """All four slots; whatever is in them afterwards is taken out."""
+    yield slots
+    for one in slots:
+        one.pull()

@@ -24,6 +24,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
+from cardio.wrong_value import in_chinese
 from service.asking import Asking
 from service.audit import Audit
 from service.debits import DebitCalls
@@ -223,7 +224,7 @@ def _add_error_handlers(app: FastAPI) -> None:
         # The name of an unknown field is whatever the caller wrote, and stays out of answers.
         known = first["loc"][:-1] if first["type"] == "extra_forbidden" else first["loc"]
         place = ".".join(str(part) for part in known)
-        error_found = UsageError(f"参数 {place} 不正确（{first['msg']}）", f"{place}: {first['msg']}")
+        error_found = UsageError(f"参数 {place} 不正确：{in_chinese(first)}", f"{place}: {first['msg']}")
         return problem_response(error_found, request_id(request))
 
     @app.exception_handler(HTTPException)

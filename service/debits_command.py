@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cardio.cli.command import DONE, Command
@@ -11,6 +12,7 @@ from cardio.cli.output import Output
 if TYPE_CHECKING:
     from cardio.bridge import BridgeClient
 
+_NOT_DECIDED = 1
 _OUTCOMES = {"done": "已扣款 taken", "none": "未扣款 nothing taken", "unknown": "未知 UNKNOWN"}
 
 
@@ -29,6 +31,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         choices=("done", "none"),
         help="核对卡内记录后：已扣款或未扣款 / after comparing with the card: taken or not",
     )
+    parser.add_argument("--yes", action="store_true", help="认定时不再询问 / do not ask before it is decided")
     parser.add_argument("--address", metavar="URL", help="服务地址 / the bridge; default http://127.0.0.1:12340")
 
 
@@ -41,10 +44,9 @@ def _run(options: Namespace, output: Output) -> int:
     if options.action == "resolve" and options.outcome is None:
         raise UsageError("请用 --outcome done 或 none 说明结果", "--outcome done or none says what became of it")
     with BridgeClient.connect(options.address) as bridge:
-        if options.action == "list":
-            _list(bridge, options, output)
-        else:
-            _one(bridge, options, output)
+        if options.action != "list":
+            return _one(bridge, options, output)
+        _list(bridge, options, output)
     return DONE
 
 
@@ -67,18 +69,35 @@ def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
         output.text("还有更多未列出，请先记为已入账 / there are more: say which are booked (cardio debits settled)")
 
 
-def _one(bridge: BridgeClient, options: Namespace, output: Output) -> None:
+def _one(bridge: BridgeClient, options: Namespace, output: Output) -> int:
     place = f"/v1/debits/{options.which}"
     match options.action:
         case "settled":
             shown = bridge.post(f"{place}/settled", {})
         case "resolve":
+            if not options.yes and not _consents(bridge.get(place), options.outcome, output):
+                output.note("未认定 / nothing was decided")
+                return _NOT_DECIDED
             shown = bridge.post(f"{place}/resolution", {"outcome": options.outcome})
         case _:
             shown = bridge.get(place)
     if output.as_json:
         output.document(shown)
-        return
+    else:
+        output.table(_rows(shown))
+    return DONE
+
+
+def _consents(shown: Mapping[str, Any], outcome: str, output: Output) -> bool:
+    """Shows the debit that a person is about to decide on, and asks: it is for good."""
+    from cardio.cli.consent import consents
+
+    for name, value in _rows(shown):
+        output.note(f"{name}  {value}")
+    return consents(f"认定为“{_OUTCOMES[outcome]}”，不可更改？ decide so, for good?")
+
+
+def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _OUTCOMES[shown["outcome"]]}
     told |= {"状态 state": shown["state"], "原因 reason": shown["reason"] or "-"}
     told |= {"来源 origin": shown["origin"], "Idempotency-Key": shown["idempotency_key"]}
@@ -92,7 +111,7 @@ def _one(bridge: BridgeClient, options: Namespace, output: Output) -> None:
     if (result := shown["result"]) is not None:
         told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
         told |= {"依据 known by": result["known_by"]}
-    output.table([(name, str(value)) for name, value in told.items()])
+    return [(name, str(value)) for name, value in told.items()]
 
 
 def _yuan(fen: int | None) -> str:

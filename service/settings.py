@@ -23,6 +23,7 @@ from pydantic_settings import (
 from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
+from cardio.wrong_value import in_chinese
 from service.gate.origin import is_origin
 from service.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
@@ -150,7 +151,9 @@ class BridgeSettings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "settings"
-            raise ConfigurationError(f"设置 {place}：{first['msg']}", f"setting {place}: {first['msg']}") from error
+            raise ConfigurationError(
+                f"设置 {place}：{in_chinese(first)}", f"setting {place}: {first['msg']}"
+            ) from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             listed = ", ".join(str(path) for path in settings_files())
             raise ConfigurationError(f"设置文件（{listed}）：{error}", f"settings file ({listed}): {error}") from error

@@ -16,6 +16,7 @@ from cardio.errors import ConfigurationError, UsageError
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.layout_file import load_layout
+from cardio.wrong_value import in_chinese
 from simulators.card import SoftwareCard
 from simulators.card_memory import CardMemory, PurseState
 from simulators.encoding import MisfitError
@@ -127,7 +128,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             first = error.errors()[0]
             place = f"{internal.path if internal else ''}/{'.'.join(str(part) for part in first['loc'])}"
             raise ConfigurationError(
-                f"角色 {self.id}：{place}：{first['msg']}", f"persona {self.id}: {place}: {first['msg']}"
+                f"角色 {self.id}：{place}：{in_chinese(first)}", f"persona {self.id}: {place}: {first['msg']}"
             ) from error
 
     def _pki(self, random: Callable[[int], bytes]) -> PkiApplication | None:
@@ -164,7 +165,7 @@ def load_persona(path: Path) -> Persona:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
-            f"{path.name}：{place}：{first['msg']}", f"{path.name}: {place}: {first['msg']}"
+            f"{path.name}：{place}：{in_chinese(first)}", f"{path.name}: {place}: {first['msg']}"
         ) from error
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
+from cardio.cli.consent import consents
 from cardio.cli.explore import add_card_arguments, work_on_card
 from cardio.cli.keys import credentials_of
 from cardio.cli.output import Output
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cardio.file_model import FileWritten
 
 _REFUSED = 1
-_YES = ("y", "yes", "是")
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -71,12 +70,9 @@ def _values(given: list[str]) -> dict[str, str] | bytes:
 
 
 def _consents(change: FileWritten, output: Output) -> bool:
-    """Shows what is to be written and asks; without a terminal nobody can consent."""
+    """Shows what is to be written and asks."""
     _note_changes(change, output)
-    if not sys.stdin.isatty():
-        raise UsageError("没有终端可供确认，请加 --yes", "there is no terminal to confirm on: add --yes")
-    print("写入？ write? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in _YES
+    return consents("写入？ write?")
 
 
 def _note_changes(change: FileWritten, output: Output) -> None:

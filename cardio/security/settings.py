@@ -42,6 +42,7 @@ from cardio.security.psam import PsamCard, PsamSettings
 from cardio.security.sam import Sam, SamSource
 from cardio.security.soft import SoftSam
 from cardio.security.terminal import MacStart, TerminalSettings
+from cardio.wrong_value import in_chinese
 
 SAM_VARIABLE, SETTINGS_VARIABLE = "CARDIO_SAM", "CARDIO_SECURITY"
 _GROUP = "cardio.sams"
@@ -103,7 +104,7 @@ class SecuritySettings(_Table):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ConfigurationError(
-                f"{place}：{where}：{first['msg']}", f"{place}: {where}: {first['msg']}"
+                f"{place}：{where}：{in_chinese(first)}", f"{place}: {where}: {first['msg']}"
             ) from error
 
     @property

@@ -25,6 +25,7 @@ from cardio.security.algorithms import CipherSuite, pad, suite_for
 from cardio.security.errors import AlgorithmNotSupportedError, PsamKeyLevelError, SamError
 from cardio.security.purchase import authorise_by_mac, check_by_mac
 from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, SamKind, key_missing
+from cardio.wrong_value import in_chinese
 
 _TEST_MARK = b"TEST"
 """Every published test key begins so."""
@@ -87,7 +88,7 @@ class SoftSam:
             first = error.errors(include_input=False, include_context=False)[0]
             place = ".".join(str(part) for part in first["loc"])
             raise ConfigurationError(
-                f"密钥文件 {path}：{place}：{first['msg']}", f"key file {path}: {place}: {first['msg']}"
+                f"密钥文件 {path}：{place}：{in_chinese(first)}", f"key file {path}: {place}: {first['msg']}"
             ) from None
 
     def __repr__(self) -> str:

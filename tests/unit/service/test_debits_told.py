@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -42,6 +44,23 @@ def debits(desk: Desk, *arguments: str) -> subprocess.CompletedProcess[str]:
         [CARDIO, "debits", *arguments, "--address", desk.bridge.address],
         capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False,
     )  # fmt: skip
+
+
+def at_a_terminal(desk: Desk, answer: str, *arguments: str) -> tuple[str, int]:
+    """With a person who answers what is asked; gives all that stands on the screen."""
+    ours, theirs = pty.openpty()
+    command = [str(CARDIO), "debits", *arguments, "--address", desk.bridge.address]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(os.environ)) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # the end of a terminal
+            while part := os.read(ours, 4096):
+                asked = b"[y/N]" in said
+                said += part
+                if not asked and b"[y/N]" in said:
+                    os.write(ours, answer.encode() + b"\n")
+    os.close(ours)
+    return said.decode(), process.returncode
 
 
 def test_the_programs_client(desk: Desk) -> None:
@@ -90,7 +109,7 @@ def test_the_console(desk: Desk) -> None:
     debit = json.loads(debits(desk, "--json").stdout)["debits"][0]["id"]
     shown = debits(desk, "show", debit).stdout
     assert "已扣款 taken" in shown and "AC0B188C" in shown and "0.20" in shown
-    refused = debits(desk, "resolve", debit, "--outcome", "none")
+    refused = debits(desk, "resolve", debit, "--outcome", "none", "--yes")
     assert refused.returncode == 1 and "没有疑问" in refused.stderr
     for arguments in (("resolve", debit), ("settled",), ("show",)):
         assert debits(desk, *arguments).returncode == 2
@@ -101,8 +120,14 @@ def test_the_console(desk: Desk) -> None:
 def test_a_person_decides_on_the_console(desk: Desk) -> None:
     desk.put(desk.card, pulled(desk.reader, done=False))
     debit = desk.call().json()["debit"]["id"]
-    decided = debits(desk, "resolve", debit, "--outcome", "none")
-    assert decided.returncode == 0 and "未扣款 nothing taken" in decided.stdout
+    nobody = debits(desk, "resolve", debit, "--outcome", "none")
+    assert nobody.returncode == 2 and "--yes" in nobody.stderr
+    for answer in ("n", "", "no"):
+        said, status = at_a_terminal(desk, answer, "resolve", debit, "--outcome", "none")
+        assert status == 1 and "不可更改" in said and "0.20" in said and "未认定" in said, said
+        assert desk.bridge.client.get(f"/v1/debits/{debit}").json()["outcome"] == "unknown"
+    said, status = at_a_terminal(desk, "y", "resolve", debit, "--outcome", "none")
+    assert status == 0 and "未认定" not in said
     assert desk.call().json()["code"] == "debit-not-done"
 
 

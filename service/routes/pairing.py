@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,7 +11,9 @@ from pydantic import Field
 
 from cardio.errors import UsageError
 from cardio.model import Answer, Problem
-from service.dependencies import AccessOf, CallerOf, needs
+from service.asking import Asking
+from service.audit import Audit
+from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, needs
 from service.errors import NoTokenError
 from service.gate.access import Access
 from service.gate.grants import Grant
@@ -18,6 +21,8 @@ from service.gate.pairing import NAME_LIMIT, PairingRequest, presentable
 from service.scopes import PAGE_SCOPES, Scope
 
 router = APIRouter(prefix="/v1", tags=["access"])
+ADDED, REVOKED = "grant-added", "grant-revoked"
+"""In the audit log."""
 _GONE: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "it is not known any more"}}
 _MANY: dict[int | str, dict[str, Any]] = {429: {"model": Problem, "description": "too many ask"}}
 RequestId = Annotated[str, Path(max_length=32)]
@@ -96,7 +101,9 @@ class Me(Answer):
 
 
 @router.post("/pairing", status_code=202, responses=_MANY)
-async def ask_for_pairing(request: Request, asked: PairingAsked, access: AccessOf) -> PairingBegun:
+async def ask_for_pairing(
+    request: Request, asked: PairingAsked, access: AccessOf, caller: CallerOf, audit: AuditOf
+) -> PairingBegun:
     """A page asks to be let in. A person confirms on the bridge's own page, or with `cardio pair`."""
     origin = request.headers.get("origin")
     if origin is None:
@@ -107,6 +114,11 @@ async def ask_for_pairing(request: Request, asked: PairingAsked, access: AccessO
     if access.is_own(origin):
         raise UsageError("本服务自己的页面无需配对", "the bridge's own pages need no pairing")
     begun, secret = access.pairing.ask(origin, asked.name, asked.scopes)
+    if begun.grant is not None:  # of a trusted origin: nobody else was asked
+        asking = asking_of(request, caller)
+        for gone in begun.displaced:
+            await asyncio.to_thread(audit.note, asking, action=REVOKED, target=gone)
+        await _note_added(audit, asking, access.grants.get(begun.grant))
     return PairingBegun(
         request=begun.id,
         secret=secret,
@@ -140,7 +152,9 @@ async def list_pairing_requests(access: AccessOf) -> PairingList:
 
 
 @router.post("/pairing/{request_id}/approve", responses=_GONE, dependencies=[needs(Scope.MANAGE)])
-async def approve(request_id: RequestId, chosen: ScopesChosen, access: AccessOf, caller: CallerOf) -> GrantShown:
+async def approve(
+    request: Request, request_id: RequestId, chosen: ScopesChosen, access: AccessOf, caller: CallerOf, audit: AuditOf
+) -> GrantShown:
     """A person has compared origin and code and lets the page in, with the scopes that are named here.
 
     `--scopes` is the limit of what can be granted by hand; the administrator's trusted origins have their own.
@@ -152,7 +166,9 @@ async def approve(request_id: RequestId, chosen: ScopesChosen, access: AccessOf,
             f"不能授予权限 {listed}：请管理员在 scopes 设置中放行",
             f"{listed} cannot be granted here: the administrator allows it by the setting `scopes`",
         )
-    return _grant_shown(access, access.pairing.approve(request_id, chosen.scopes))
+    grant = access.pairing.approve(request_id, chosen.scopes)
+    await _note_added(audit, asking_of(request, caller), grant)
+    return _grant_shown(access, grant)
 
 
 @router.post("/pairing/{request_id}/deny", status_code=204, responses=_GONE, dependencies=[needs(Scope.MANAGE)])
@@ -168,26 +184,39 @@ async def list_grants(access: AccessOf) -> GrantList:
 
 
 @router.post("/grants", status_code=201, dependencies=[needs(Scope.MANAGE)])
-async def add_program(asked: ProgramAsked, access: AccessOf, caller: CallerOf) -> GrantMade:
+async def add_program(
+    request: Request, asked: ProgramAsked, access: AccessOf, caller: CallerOf, audit: AuditOf
+) -> GrantMade:
     """A token for a program on this machine, with no more than the caller's own scopes."""
     beyond = set(asked.scopes) - (caller.scopes - {Scope.MANAGE})
     if beyond:
         listed = ", ".join(sorted(beyond))
         raise UsageError(f"不能授予 {listed}", f"{listed} cannot be granted here")
     grant, token = access.grants.add("program", None, presentable(asked.name), asked.scopes)
+    await _note_added(audit, asking_of(request, caller), grant)
     return GrantMade(**_grant_shown(access, grant).model_dump(), token=token)
 
 
 @router.delete("/grants/{grant_id}", status_code=204, responses=_GONE, dependencies=[needs(Scope.MANAGE)])
-async def revoke(grant_id: Annotated[str, Path(max_length=64)], access: AccessOf) -> None:
+async def revoke(
+    request: Request, grant_id: Annotated[str, Path(max_length=64)], access: AccessOf, caller: CallerOf, audit: AuditOf
+) -> None:
     """Ends a grant at once: open streams and sockets too."""
     access.grants.revoke(grant_id)
+    await asyncio.to_thread(audit.note, asking_of(request, caller), action=REVOKED, target=grant_id)
 
 
 @router.get("/me")
 async def me(caller: CallerOf) -> Me:
     """What the token grants."""
     return Me(grant=caller.grant, origin=caller.origin, name=caller.name, scopes=_ordered(caller.scopes))
+
+
+async def _note_added(audit: Audit, asking: Asking, grant: Grant | None) -> None:
+    if grant is not None:
+        scopes = ",".join(sorted(grant.scopes))
+        target = f"{grant.id} {grant.kind} {grant.origin or '-'} {scopes}"
+        await asyncio.to_thread(audit.note, asking, action=ADDED, target=target)
 
 
 def _ordered(scopes: frozenset[Scope]) -> tuple[Scope, ...]:

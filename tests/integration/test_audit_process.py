@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.audit_log import AuditLog, NumberedEntry
+from service.audit_entries import NumberedEntry
+from service.audit_log import AuditLog
 from tests.integration.bridges import BridgeProcess, served
 
 pytestmark = pytest.mark.pcsc

@@ -213,3 +213,13 @@ def test_the_public_names() -> None:
         assert getattr(cardio, name) is not None
     with pytest.raises(AttributeError):
         _ = cardio.nothing
+
+
+def test_who_it_is_is_known_as_soon_as_it_has_said_so() -> None:
+    reader = SoftwareReader("r", find_persona("adult").card())
+    card = SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None))
+    assert card.known_identity is None
+    with pytest.raises(CardRemovedError):
+        card.read(on_basic=lambda _: reader.remove())
+    historical_bytes = bytes.fromhex("0081544C928684370200000001")
+    assert card.known_identity == b"370200D15600000500000001FFFFFFFF" + historical_bytes

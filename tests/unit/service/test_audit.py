@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,11 @@ from typing import Any
 import pytest
 
 from service.audit import LOST
-from service.audit_log import AuditEntry, AuditLog
+from service.audit_entries import AuditEntry
+from service.audit_log import AuditLog
 from service.gate.access import DialectRule
 from service.scopes import DEFAULT_SCOPES, Scope
+from simulators.faults import FaultyCard
 from simulators.personas import find_persona
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, TOKEN, Bridge
@@ -49,6 +48,12 @@ def entries(path: Path) -> list[AuditEntry]:
         return [one.entry for one in log.entries()]
     finally:
         log.close()
+
+
+def session_of(bridge: Bridge) -> str | None:
+    """Of the card in the first reader."""
+    session: str | None = bridge.client.get("/v1/readers").json()["readers"][0]["card_session"]
+    return session
 
 
 def last(path: Path) -> AuditEntry:
@@ -139,9 +144,7 @@ def test_who_did_not_say_who_it_is_is_known_by_what_it_said_before(bridge: Bridg
     assert reader is not None
     session = read.card_session
     reader.insert(find_persona("child").card())
-    wait_until(
-        lambda: bridge.client.get("/v1/readers").json()["readers"][0]["card_session"] not in (session, None), "swapped"
-    )
+    wait_until(lambda: session_of(bridge) not in (session, None), "swapped")
     bridge.client.post(f"/v1/readers/{FIRST}/apdu", json={"command": "0084000008"})
     assert last(path).card == "" and last(path).card_session not in (session, "")
 
@@ -286,6 +289,96 @@ def _read(bridge: Bridge) -> str:
     return state
 
 
+def test_what_could_not_be_written_is_told_even_at_the_end(path: Path) -> None:
+    bridge = Bridge("adult", audit=path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
+    assert bridge.client.get("/v1/status").json()["audit"] == "failing"
+    other.execute("ROLLBACK")
+    other.close()
+    bridge.stop()
+    assert [(one.action, one.target) for one in entries(path)[1:]] == [(LOST, "1"), ("bridge-stopped", "")]
+
+
+@pytest.mark.parametrize("names", [("",), ("-wal", "-shm"), ("", "-wal", "-shm")], ids=["file", "log", "all"])
+def test_a_file_that_is_taken_away_is_missed_at_the_next_entry(
+    bridge: Bridge, path: Path, names: tuple[str, ...]
+) -> None:
+    bridge.client.get(f"/v1/readers/{FIRST}/card")
+    for name in names:
+        path.with_name(path.name + name).unlink()
+    bridge.client.get(f"/v1/readers/{FIRST}/card").raise_for_status()
+    assert bridge.client.get("/v1/status").json()["audit"] == "on"
+    log = AuditLog(path)
+    actions = [one.entry.action for one in log.entries()]
+    findings = [one.problem.value for one in log.verify().findings]
+    log.close()
+    if "" in names:
+        assert (actions, findings) == (["audit-log-broken", f"GET {CARD}"], ["broken-before"])
+    else:  # what stood in the write-ahead log was held by the bridge, and is in the file now
+        assert (actions, findings) == (["bridge-started", f"GET {CARD}", f"GET {CARD}"], [])
+
+
+def test_a_bridge_goes_on_when_the_file_is_mended(bridge: Bridge, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TRIGGER planted BEFORE INSERT ON entry BEGIN SELECT RAISE(IGNORE); END")
+    bridge.client.get(f"/v1/readers/{FIRST}/card").raise_for_status()
+    assert bridge.client.get("/v1/status").json()["audit"] == "failing"
+    other.execute("DROP TRIGGER planted")
+    other.close()
+    wait_until(lambda: _read(bridge) == "on", "it is written again")
+
+
+def test_whose_data_were_told_before_the_reading_failed(bridge: Bridge, path: Path) -> None:
+    """Listeners have the basic information by then: the entry knows the card, which is new in the reader."""
+    bridge.client.get(f"/v1/readers/{FIRST}/card")
+    before = last(path)
+    reader = bridge.readers.reader(FIRST)
+    assert reader is not None
+
+    def pulled(card: Any, command: bytes) -> bytes:
+        if bytes.fromhex("DF01") in command:
+            reader.remove()
+        answer: bytes = card.transmit(command)
+        return answer
+
+    reader.insert(FaultyCard(find_persona("adult").card(), pulled))
+    wait_until(
+        lambda: (
+            bridge.client.get("/v1/readers").json()["readers"][0]["card_session"] not in (before.card_session, None)
+        ),
+        "it is seen",
+    )
+    assert bridge.client.get(f"/v1/readers/{FIRST}/card").json()["code"] == "card-removed"
+    assert (last(path).card, last(path).outcome) == (before.card, "card-removed")
+    assert last(path).card_session not in (before.card_session, "")
+
+
+def test_a_trusted_page_lets_itself_in(path: Path) -> None:
+    bridge = Bridge("adult", audit=path, trusted={PAGE: frozenset({Scope.BASIC})})
+    try:
+        for number in range(18):
+            asked = bridge.caller(None, PAGE).post("/v1/pairing", json={"name": "页面", "scopes": ["basic"]})
+            assert asked.status_code == 202
+            added = last(path)
+            assert (added.action, added.origin, added.grant) == ("grant-added", PAGE, ""), number
+            assert added.request_id == asked.headers["X-Request-Id"]
+    finally:
+        bridge.stop()
+    made = [one.target.split()[0] for one in entries(path) if one.action == "grant-added"]
+    gone = [(one.target, one.origin) for one in entries(path) if one.action == "grant-revoked"]
+    assert gone and gone == [(grant, PAGE) for grant in made[: len(gone)]], "the oldest make room"
+
+
+def test_a_first_step_knows_its_card(bridge: Bridge, path: Path) -> None:
+    step = bridge.client.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": FIRST})
+    bridge.client.get(f"/v1/readers/{FIRST}/card")
+    first, read = entries(path)[-2:]
+    assert step.headers["Cardio-Card-Session"] == first.card_session == read.card_session
+    assert first.card == read.card != ""
+
+
 def test_without_a_log_nothing_is_written(tmp_path: Path) -> None:
     bridge = Bridge("adult")
     try:
@@ -294,50 +387,3 @@ def test_without_a_log_nothing_is_written(tmp_path: Path) -> None:
     finally:
         bridge.stop()
     assert list(tmp_path.iterdir()) == []
-
-
-# -- the command ----------------------------------------------------------------------------------
-
-
-def command(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("cardio"), "audit", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), **environment},
-    )
-
-
-@pytest.fixture
-def written(bridge: Bridge, path: Path) -> Path:
-    bridge.client.get(f"/v1/readers/{FIRST}/card")
-    bridge.client.get(f"/v1/readers/{SECOND}/card")
-    return path
-
-
-def test_the_command_lists_while_the_bridge_runs(written: Path, tmp_path: Path) -> None:
-    listed = command(tmp_path, "--file", str(written), "--last", "2", "--json")
-    told = json.loads(listed.stdout)["entries"]
-    assert [(one["number"], one["reader"], one["outcome"]) for one in told] == [(2, FIRST, "ok"), (3, SECOND, "ok")]
-    mine = command(tmp_path, "--file", str(written), "--this-card", "--reader", "sim:whole", "--json")
-    assert [one["reader"] for one in json.loads(mine.stdout)["entries"]] == [SECOND]
-    people = command(tmp_path, "--file", str(written), "--card", told[0]["card"])
-    assert FIRST in people.stdout and SECOND not in people.stdout and "bridge-started" not in people.stdout
-
-
-def test_the_command_verifies(written: Path, tmp_path: Path) -> None:
-    whole = command(tmp_path, "verify", "--file", str(written))
-    assert whole.returncode == 0 and "全部完好" in whole.stdout and "3:" in whole.stdout
-    document = json.loads(command(tmp_path, "verify", "--file", str(written), "--json").stdout)
-    assert (document["entries"], document["findings"]) == (3, [])
-    against = command(tmp_path, "verify", "--file", str(written), "--anchor", document["anchor"])
-    assert against.returncode == 0
-    touched = command(tmp_path, "verify", "--file", str(written), "--anchor", "9" + document["anchor"])
-    assert touched.returncode == 1 and "第 4 至 93 条：缺失" in touched.stdout, touched.stdout
-
-
-def test_the_command_makes_no_log(tmp_path: Path) -> None:
-    for environment in ({}, {"CARDIO_BRIDGE_AUDIT": "false"}):
-        done = command(tmp_path, "verify", **environment)
-        assert done.returncode == 78 and "Traceback" not in done.stderr, done.stderr
-    assert list(tmp_path.rglob("audit*")) == []

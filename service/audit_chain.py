@@ -1,0 +1,167 @@
+"""The chain of the audit log: what each entry's hash is over, and what does not fit. No file here.
+
+Each entry has a keyed hash over itself and the one before; the head, sealed by the same key, tells where the log ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from cardio.errors import UsageError
+from service.audit_entries import BROKEN, MOST_ENTRIES, AuditEntry
+
+FIRST = ""
+"""What stands for the hash of the entry before the first one."""
+_MARK_BYTES = 8
+
+
+class Problem(StrEnum):
+    CHANGED = "changed"
+    MISSING = "missing"
+    UNPROVEN = "unproven"
+    """After a gap: the hash is over an entry that is no more."""
+    MOVED = "moved"
+    BROKEN_BEFORE = "broken-before"
+    """The bridge itself found the log other than it had left it, and said so in this entry."""
+    HEAD_CHANGED = "head-changed"
+    HEAD_MISSING = "head-missing"
+    SCHEMA_CHANGED = "schema-changed"
+    OTHER_THAN_NOTED = "other-than-noted"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Entries that are not as they were written, by number."""
+
+    problem: Problem
+    first: int
+    last: int
+
+
+class Chain:
+    """The keys of one log."""
+
+    def __init__(self, secret: str) -> None:
+        self._chain_key = hashlib.sha256(b"chain" + secret.encode()).digest()
+        self._card_key = hashlib.sha256(b"card" + secret.encode()).digest()
+
+    def mark(self, identity: bytes) -> str:
+        """What stands for a card: a keyed hash of who it is (`SecuredCard.identity`)."""
+        return hmac.digest(self._card_key, identity, "sha256")[:_MARK_BYTES].hex()
+
+    def hash(self, before: str, number: int, values: Sequence[str]) -> str:
+        """An entry's hash. JSON keeps the fields apart: nothing moves from one into the next unseen."""
+        return self._digest(json.dumps([before, number, *values], ensure_ascii=False, separators=(",", ":")))
+
+    def seal(self, number: int, chain: str) -> str:
+        """The head's, for the entry at the end."""
+        return self._digest(f"head {number} {chain}")
+
+    def check_head(self, head: Sequence[Any] | None, number: int, chain: str) -> Iterator[Finding]:
+        """The head (number, hash, seal) against the last entry, or against 0 and `FIRST`."""
+        if head is None:
+            yield Finding(Problem.HEAD_MISSING, number, number)
+            return
+        sealed, of_chain, seal = head
+        if not _same(text_of(seal), self.seal(sealed, of_chain)):
+            yield Finding(Problem.HEAD_CHANGED, number, number)
+        elif sealed > number:
+            yield Finding(Problem.MISSING, number + 1, sealed)
+        elif (sealed, of_chain) != (number, chain):
+            yield Finding(Problem.HEAD_CHANGED, number, number)
+
+    def _digest(self, text: str) -> str:
+        return hmac.digest(self._chain_key, _raw(text), "sha256").hex()
+
+
+@dataclass(slots=True)
+class Walk:
+    """Entries that are checked in their order."""
+
+    chain: Chain
+    noted: Anchor | None = None
+    entries: int = 0
+    number: int = 0
+    last: str = FIRST
+    """The last entry's number and hash."""
+    findings: list[Finding] = field(default_factory=list)
+
+    def take(self, number: int, values: Sequence[Any]) -> None:
+        """The next entry as it stands in the file, its hash at the end."""
+        *texts, stands = map(text_of, values)
+        self.entries += 1
+        expected = self.number + 1
+        if not expected <= number < MOST_ENTRIES:
+            self.find(Problem.MOVED, number)
+            return
+        fits = _same(stands, self.chain.hash(self.last, number, texts))
+        if number > expected:
+            self.find(Problem.MISSING, expected, number - 1)
+        if not fits:
+            self.find(Problem.CHANGED if number == expected else Problem.UNPROVEN, number)
+        if AuditEntry(*texts).action == BROKEN:
+            self.find(Problem.BROKEN_BEFORE, number)
+        if self.noted is not None and self.noted.number == number and self.noted.chain != stands:
+            self.find(Problem.OTHER_THAN_NOTED, number)
+        self.number, self.last = number, stands
+
+    def end(self, head: Sequence[Any] | None) -> None:
+        """After the last entry: is it the one that the head was sealed for?"""
+        self.findings += self.chain.check_head(head, self.number, self.last)
+        if self.noted is not None and self.noted.number > self.number:
+            self.find(Problem.MISSING, self.number + 1, self.noted.number)
+
+    def find(self, problem: Problem, first: int, last: int | None = None) -> None:
+        self.findings.append(Finding(problem, first, first if last is None else last))
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The last entry at some time: noted elsewhere, it shows later that everything up to there still stands."""
+
+    number: int
+    chain: str
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.chain}"
+
+    @classmethod
+    def parse(cls, text: str) -> Anchor:
+        """Raises: UsageError: it is no anchor."""
+        number, colon, chain = text.strip().partition(":")
+        if not (number.isascii() and number.isdigit() and len(number) <= len(str(MOST_ENTRIES)) and colon):
+            raise UsageError("锚点应为“序号:散列”", "an anchor is number:hash, as verify prints it")
+        return cls(int(number), chain)
+
+
+def in_ranges(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """What is the same of entries in a row is said once."""
+    ranges: dict[Problem, Finding] = {}
+    for one in findings:
+        before = ranges.get(one.problem)
+        if before is not None and before.first <= one.first <= before.last + 1:
+            one = Finding(one.problem, before.first, max(before.last, one.last))
+        elif before is not None:
+            yield before
+        ranges[one.problem] = one
+    yield from ranges.values()
+
+
+def text_of(value: Any) -> str:
+    """What a column holds; in a damaged file it may be anything."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _same(left: str, right: str) -> bool:
+    return hmac.compare_digest(_raw(left), _raw(right))
+
+
+def _raw(text: str) -> bytes:
+    """As it stands in the file: `DatabaseFile` reads what is no UTF-8 any more as surrogates."""
+    return text.encode("utf-8", "surrogateescape")

@@ -24,6 +24,7 @@ from cardio.errors import CardGarbledError, CardioError, NoPhotoError
 from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
+from cardio.filesystem.bank import read_bank_number
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.conformance.card import check_card
 from cardio.filesystem.conformance.structure import check_structure
@@ -275,6 +276,15 @@ class SocialSecurityCard(SecuredCard):
         if photo is None:
             raise NoPhotoError()
         return photo
+
+    def bank_number(self) -> str:
+        """The bank's card number (银行卡号), from the bank's application beside the social security environment.
+
+        Raises:
+            NoBankNumberError: there is no such application, or it does not give the number.
+        """
+        self.forget_visit()  # another application is current afterwards
+        return self.run(read_bank_number())
 
     def values(self, address: Address) -> str:
         """What stands at a national address (``SSSEEF05|01|07|$``), in the same shape.

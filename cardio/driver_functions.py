@@ -193,6 +193,10 @@ def _read_debits(card: SocialSecurityCard, given: DriverArguments) -> str:
     return "".join(f"{record}|" for record in records if record.strip("^"))
 
 
+def _read_bank_number(card: SocialSecurityCard, given: DriverArguments) -> str:
+    return card.bank_number()
+
+
 def _new_pin(given: DriverArguments) -> Pin:
     if given.newPin is None:
         raise NotSupportedError(
@@ -224,6 +228,7 @@ _WHOLE: tuple[tuple[str, tuple[str, ...], Right, Callable[[SocialSecurityCard, D
     ("iReloadPIN", ("iType", "pCardInfo"), "pin", _reload_pin),
     ("iUnblockPIN", ("iType", "pCardInfo"), "pin", _unblock_pin),
     ("iReadDebitRecord", ("iType",), "files", _read_debits),
+    ("iReadICCardNum", ("iType",), "files", _read_bank_number),
 )
 _FIRST: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
     ("iReadCardBas_HSM_Step1", ("iType",), "basic", lambda steps, given: steps.read_basic_1()),

@@ -28,6 +28,7 @@
         ├── AccessNotGrantedError       access-not-granted           get the PIN, a PSAM or an HSM
         ├── FileUnreadableError         file-unreadable              depends on the file
         ├── NoPhotoError                no-photo                     go on without
+        ├── NoBankNumberError           no-bank-number               go on without
         ├── CardRefusedError            card-error                   depends on the status word
         ├── NotWrittenError             not-written                  write it again
         ├── CardGarbledError            card-garbled                 clean the contacts, try again
@@ -319,6 +320,18 @@ class NoPhotoError(CardError):
     remedy = "请用其他方式核对持卡人。"
     remedy_en = "Check the holder by other means."
     status = 404
+
+
+class NoBankNumberError(CardError):
+    """``status_word`` is what the card said of its bank application, where that is the reason."""
+
+    code = "no-bank-number"
+    title = "卡内没有可读的银行卡号"
+    title_en = "The card gives no bank card number"
+    remedy = "请向持卡人询问银行卡号，或使用银行卡。"
+    remedy_en = "Ask the holder for the number, or take the bank card."
+    status = 404
+    driver_code = -0x6A82
 
 
 class CardRefusedError(CardError):

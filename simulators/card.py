@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from cardio.filesystem.layout import Key, Purse
+from simulators.bank import BankApplication
 from simulators.card_authentication import CardAuthentication
 from simulators.card_command import (
     CONDITIONS,
@@ -62,6 +63,7 @@ class SoftwareCard:
         pki: PkiApplication | None = None,
         takes_debits: Purse | None = None,
         purse: PurseState | None = None,
+        bank: BankApplication | None = None,
     ) -> None:
         """Args:
         algorithm_marker: what the FCI names (3DES, SSF33, SM4); None leaves it out.
@@ -71,6 +73,7 @@ class SoftwareCard:
         pki: its certificate application, where it has one.
         takes_debits: in which application and by which keys, by its layout.
         purse: what is in the purse of a card that is new.
+        bank: its bank's application, where it has one.
 
         Raises:
             ConfigurationError: the memory is another card's.
@@ -92,7 +95,7 @@ class SoftwareCard:
                 memory.store(self._state)
 
         card_keys = CardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
-        self._pki = pki
+        self._beside = [environment for environment in (pki, bank) if environment is not None]
         self._session = CardSession(self.manners)
         self._purse = self._make_purse(takes_debits, purse or PurseState(), card_keys, keep, random)
         authentication = CardAuthentication(self._session, card_keys, self._state, keep, random)
@@ -169,8 +172,8 @@ class SoftwareCard:
     def reset(self) -> None:
         """Power on or warm reset: nothing selected but the root, no right held, no answer waiting."""
         self._session.reset(self.applications[0] if self.manners.application_at_power_up else None)
-        if self._pki is not None:
-            self._pki.reset()
+        for environment in self._beside:
+            environment.reset()
         self._forget_debit()
 
     def _forget_debit(self) -> None:
@@ -184,13 +187,14 @@ class SoftwareCard:
             OSError: the card's memory cannot be written.
         """
         session = self._session
-        if self._pki is not None:
-            answer = self._pki.transmit(command)
-            if answer is not None:
-                # Another environment is current: nothing of the social security one is.
-                session.reset(None)
-                self._forget_debit()
-                return answer
+        # Each is told of every SELECT: whoever is not meant is not current any more.
+        answers = [environment.transmit(command) for environment in self._beside]
+        answer = next((one for one in answers if one is not None), None)
+        if answer is not None:
+            # Another environment is current: nothing of the social security one is.
+            session.reset(None)
+            self._forget_debit()
+            return answer
         session.offered_challenge, session.challenge = session.challenge, None
         if len(command) < 4:
             return WRONG_LENGTH

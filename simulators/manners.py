@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from simulators.bank import BankManner
+
 
 class WrongLength(StrEnum):
     """What a card does when Le is not the length of the record."""
@@ -33,6 +35,8 @@ class CardManners(BaseModel, frozen=True, extra="forbid"):
     """How a card behaves where the field is not of one mind."""
 
     wrong_length: WrongLength = WrongLength.TELL
+    bank_number: BankManner = "free"
+    """Where the bank's application has its number, on a card that has one."""
     data_at_once: bool = False
     """SELECT answers the FCI itself; otherwise ``61xx`` first."""
     select_file_p1: HexSet = frozenset({0x00, 0x02})

@@ -17,6 +17,7 @@ from cardio.filesystem.layout import Layout
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.layout_file import load_layout
 from cardio.wrong_value import in_chinese
+from simulators.bank import BankApplication
 from simulators.card import SoftwareCard
 from simulators.card_memory import CardMemory, PurseState
 from simulators.encoding import MisfitError
@@ -55,6 +56,8 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
     ``SSSE/EF06/name_extension``."""
     layout: Path | None = None
     """A layout file; without one that of the generation, or of the region where there is one."""
+    bank_number: Annotated[str, Field(pattern=r"^6200000[0-9]{5,12}$")] | None = None
+    """What its bank's application gives, where it has one: of a bank that does not exist."""
     manners: CardManners = CardManners()
     files: dict[str, dict[str, Any]]
     """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.md."""
@@ -112,6 +115,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             pki=self._pki(random),
             takes_debits=layout.purse,
             purse=self._purse(layout),
+            bank=None if self.bank_number is None else BankApplication(self.bank_number, self.manners.bank_number),
         )
 
     def _purse(self, layout: Layout) -> PurseState:

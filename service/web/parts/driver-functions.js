@@ -27,6 +27,7 @@ export const FUNCTIONS = [
   ["iReadCard_HSM_Step1", { iType: 3, pCardInfo: CARD, pFileAddr: "SSSEEF05|01|07|$" }],
   ["iReadCard_HSM_Step2", KEY],
   ["iReadDebitRecord", CONTACT_FIRST],
+  ["iReadICCardNum", CONTACT_FIRST],
   ["iVerifyPIN", { iType: 3, pin: "" }],
   ["iChangePIN", { iType: 3, pin: "", newPin: "" }],
   ["iReloadPIN", { iType: 3, pCardInfo: CARD, newPin: "" }],

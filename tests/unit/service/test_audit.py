@@ -94,6 +94,7 @@ CALLS: list[tuple[str, str, Any, str, str, int]] = [
     ("DRIVER", "iReadCard", {"iAuthType": 1, "pin": "123456", "pCardInfo": ADULT,
      "pFileAddr": "SSSEEF05|07|$df01ef06|23|$"}, "iReadCard", "SSSEEF05 DF01EF06", 200),
     ("DRIVER", "iVerifyPIN", {"pin": "123456"}, "iVerifyPIN", "", 200),
+    ("DRIVER", "iReadICCardNum", {}, "iReadICCardNum", "", 200),
     ("DRIVER", "iReadCardBas_HSM_Step1", {}, "iReadCardBas_HSM_Step1", "", 200),
 ]  # fmt: skip
 

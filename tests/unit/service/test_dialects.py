@@ -62,6 +62,10 @@ def test_the_json_dialect_byte_for_byte(bridge: Bridge) -> None:
         )
         == '{"functionName":"iReadCard","success":"1","pOutInfo":"SSSEEF05|A00000011|$"}'
     )
+    assert ask(socket, '{"function":"iReadICCardNum"}') == (
+        '{"functionName":"iReadICCardNum","success":"1","pOutInfo":"6200000000000000005"}'
+    )
+    assert json.loads(ask(socket, '{"function":"iReadIdentityCard"}'))["success"] == "-13"
     # Kiosks send numbers as texts, and pkey in lower case.
     assert json.loads(ask(socket, '{"function":"iReadCardBas","iType":"3"}'))["success"] == "1"
     bridge.readers.remove(FIRST)

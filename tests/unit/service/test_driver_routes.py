@@ -16,6 +16,7 @@ from service.scopes import Scope
 from service.security import BridgeSecurity
 from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
 from simulators.test_keys import key_file
+from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 from tests.unit.service.test_security_routes import Ready
 
@@ -70,8 +71,20 @@ def test_the_functions_are_those_of_the_standard_set() -> None:
             "iReloadPIN", "iReloadPIN_HSM_Step1", "iReloadPIN_HSM_Step2", "iReloadPIN_HSM_Step3",
             "iUnblockPIN", "iUnblockPIN_HSM_Step1", "iUnblockPIN_HSM_Step2", "iUnblockPIN_HSM_Step3",
             "iDoDebit", "iDoDebit_HSM_Step1", "iDoDebit_HSM_Step2", "iReadDebitRecord",
+            "iReadICCardNum",  # no function of the set, and yet what a counter calls every day
         ]
     )  # fmt: skip
+
+
+def test_the_banks_card_number(bridge: Bridge) -> None:
+    assert output(call(bridge, "iReadICCardNum")) == "6200000000000000005"
+    assert output(call(bridge, "iReadCardBas")).startswith("370200|"), "the card is found again"
+    basic = bridge.client.post("/v1/grants", json={"name": "x", "scopes": ["basic"]}).json()
+    refused = bridge.caller(basic["token"]).post("/v1/driver/iReadICCardNum", json={"reader": FIRST})
+    assert (refused.status_code, refused.json()["code"]) == (403, "no-scope")
+    place = f"/v1/simulator/readers/{FIRST}/card"
+    bridge.client.put(place, json={"persona": "first-generation"}).raise_for_status()
+    wait_until(lambda: code(call(bridge, "iReadICCardNum")) == -27266, "a card without a bank")
 
 
 def test_the_basic_information_in_three_layouts(bridge: Bridge) -> None:

@@ -27,8 +27,8 @@ from service.security import BridgeSecurity
 
 Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
-_TARGETS = ("application", "file", "debit", "grant")
-"""What of a path says what a call is about; each has a form of its own, or names something of ours."""
+_TARGETS = ("application", "file")
+"""What of a path says what a call is about."""
 
 
 async def _desks(request: Request) -> Desks:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 from cardio.card import SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
 from cardio.errors import NoReaderError, UsageError
+from cardio.filesystem.address import Address
 from cardio.security.credentials import Credentials
 from cardio.security.errors import StepError
 from service.asking import Asking
@@ -20,7 +22,6 @@ from service.security import BridgeSecurity
 _CONTACTLESS = re.compile(r"contactless|picc|nfc|非接|\bcl\b", re.IGNORECASE)
 _CONTACT_ONLY, _CONTACTLESS_ONLY, CONTACT_FIRST, _CONTACTLESS_FIRST = 1, 2, 3, 4
 _BY_PIN = 1
-_FILE_NAME = re.compile(r"\b(?:SSSE|3F00|DF[0-9A-F]{2})EF[0-9A-F]{2}\b", re.IGNORECASE)
 _MOST_NAMED = 20
 _SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 
@@ -138,7 +139,9 @@ class DriverCalls:
 
 
 def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:
-    """With the function, and the files that it is about, in the caller's words but without whatever else they hold."""
-    return replace(
-        asking, action=function.name, target=" ".join(_FILE_NAME.findall(given.pFileAddr)[:_MOST_NAMED]).upper()
-    )
+    """With the function, and the files that it is about."""
+    files: list[str] = []
+    if given.pFileAddr:
+        with suppress(UsageError):  # the function says so itself
+            files = [part.file for part in Address.parse(given.pFileAddr).parts]
+    return replace(asking, action=function.name, target=" ".join(files[:_MOST_NAMED]))

@@ -92,7 +92,7 @@ CALLS: list[tuple[str, str, Any, str, str, int]] = [
      f"POST {CARD}/files/{{application}}/{{file}}", "DF01/EF06", 503),
     ("DRIVER", "iReadCardBas", {}, "iReadCardBas", "", 200),
     ("DRIVER", "iReadCard", {"iAuthType": 1, "pin": "123456", "pCardInfo": ADULT,
-     "pFileAddr": "SSSEEF05|07|$df01ef06|23|$"}, "iReadCard", "SSSEEF05 DF01EF06", 200),
+     "pFileAddr": "3F00EF05|07|$df01ef06|23|$"}, "iReadCard", "SSSE/EF05 DF01/EF06", 200),
     ("DRIVER", "iVerifyPIN", {"pin": "123456"}, "iVerifyPIN", "", 200),
     ("DRIVER", "iReadICCardNum", {}, "iReadICCardNum", "", 200),
     ("DRIVER", "iReadCardBas_HSM_Step1", {}, "iReadCardBas_HSM_Step1", "", 200),

@@ -84,8 +84,8 @@ class Desk:
         started = time.monotonic()
 
         def work(card: SocialSecurityCard) -> CardReading:
-            session = self._session_of(card.event_counter())
-            tell = None if not supplement else lambda basic: self._tell_basic(basic, session)
+            counter = card.event_counter()
+            tell = None if not supplement else lambda basic: self._tell_basic(basic, counter)
             return card.read(supplement=supplement, on_basic=tell)
 
         try:
@@ -132,7 +132,10 @@ class Desk:
             touch.card, touch.card_session = card, self._session_of(counter)
             if counter != expected and (named or not repeat):
                 raise CardChangedError()
-            return work(card)
+            try:
+                return work(card)
+            finally:  # the watcher may have told of it meanwhile
+                touch.card_session = touch.card_session or self._session_of(counter)
 
         expected, named = self.info.event_counter, asking.card_session is not None
 
@@ -222,12 +225,13 @@ class Desk:
 
     # -- what is told -----------------------------------------------------------------------------
 
-    def _tell_basic(self, reading: CardReading, session: str | None) -> None:
+    def _tell_basic(self, reading: CardReading, counter: int) -> None:
         """From the thread of the card."""
-        self._loop.call_soon_threadsafe(self._publish_reading, reading, session)
+        self._loop.call_soon_threadsafe(self._publish_reading, reading, counter)
 
-    def _publish_reading(self, reading: CardReading, session: str | None) -> None:
-        if session is not None and session == self.card_session:
+    def _publish_reading(self, reading: CardReading, counter: int) -> None:
+        session = self._session_of(counter)  # a card may be read before the watcher has told of it, not before here
+        if session is not None:
             data = {"reader": self.reader.name, "card_session": session}
             self._around.hub.publish(CARD_READ, data, subject=self.reader.name, reading=reading)
 

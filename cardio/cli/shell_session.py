@@ -51,6 +51,8 @@ class _Hold:
 
     def _work(self, work: Callable[[SocialSecurityCard], Result]) -> Result:
         with self._busy:
+            if self._given_up:
+                raise ReaderTimeoutError()  # it was let go before this began, and nobody would let it go again
             if self._connection is None:
                 self._connection = self._reader.connect()
             if self._card is None:

@@ -20,7 +20,6 @@ terminal_number = "410100813475"
 from __future__ import annotations
 
 import os
-import threading
 import tomllib
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -183,20 +182,21 @@ class _PsamSlot:
             reader = self._find_reader(self._name)
         except (CardError, ReaderError) as error:
             raise _not_there(error) from error
-        given_up = threading.Event()
+        granted: list[PsamCard] = []
 
         def connect() -> PsamCard:
-            card = PsamCard.connect(reader, self._settings)
-            if given_up.is_set():
-                card.close()
-            return card
+            granted.append(PsamCard.connect(reader, self._settings))
+            return granted[0]
+
+        def let_go() -> None:
+            if granted:
+                granted[0].close()
 
         try:
             # Another program may hold the slot for good, or it is the slot of the card itself.
             with Worker() as worker:
-                return worker.run_within(_PSAM_SECONDS, connect)
+                return worker.run_within(_PSAM_SECONDS, connect, if_given_up=let_go)
         except ReaderTimeoutError as error:
-            given_up.set()
             raise SamFailedError(
                 f"PSAM 卡槽“{reader.name}”被占用，或与用户卡是同一卡槽",
                 f"the PSAM slot {reader.name!r} is held by another program, or is the card's own",

@@ -203,6 +203,12 @@ class SdkDesk:
         return outcome["value"]
 
 
+def found_in(page: Page, *words: str) -> list[str]:
+    """Which of these stand anywhere in the page. (pytest would compare a word with a whole page for minutes.)"""
+    content = page.content()
+    return [word for word in words if word in content]
+
+
 def find(page: Page, options: str) -> Any:
     """How `find` ends, from a fresh import."""
     return page.evaluate(

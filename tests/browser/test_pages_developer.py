@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Served
-from tests.browser.elsewhere import at, simulate
+from tests.browser.elsewhere import at, found_in, simulate
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def test_another_card_takes_what_was_shown_with_it(page: Page, served_whole: Ser
     expect(page.locator(".items")).to_contain_text("测试甲")
     simulate(served_whole, "DELETE")
     expect(page.get_by_role("tabpanel")).to_contain_text("请插入社会保障卡")
-    assert "测试甲" not in page.content()
+    assert not found_in(page, "测试甲")
 
 
 def test_the_commands_are_named(page: Page, served_whole: Served) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from cardio.card import SocialSecurityCard
-from cardio.errors import CardResetError
+from cardio.errors import CardResetError, ReaderTimeoutError
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
+from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
 from cardio.security.errors import KeyNotInSamError, SamError, SamFailedError
 from cardio.security.pin import Pin
@@ -20,6 +21,7 @@ from cardio.security.sam import CardKey
 from cardio.security.settings import SecuritySettings
 from cardio.security.soft import KeyFile, SoftSam
 from simulators.personas import find_persona
+from simulators.psam import SoftwarePsam
 from simulators.reader import AnyCard, SoftwareReader
 from simulators.test_keys import key_file
 
@@ -113,6 +115,25 @@ def test_a_psam_slot_that_is_the_cards_own_hangs_nobody(monkeypatch: pytest.Monk
     )
     assert isinstance(error, SamFailedError)
     assert reader.connect().transmit(bytes.fromhex("0084000008"))[-2:] == b"\x90\x00"
+
+
+def test_a_psam_that_is_got_in_the_moment_it_is_given_up_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    class JustTooLate(Worker):
+        def run_within(
+            self, seconds: float, function: Callable[[], Any], *, if_given_up: Callable[[], None] | None = None
+        ) -> Any:
+            function()
+            if if_given_up is not None:
+                if_given_up()
+            raise ReaderTimeoutError()
+
+    monkeypatch.setattr("cardio.security.settings.Worker", JustTooLate)
+    slot = SoftwareReader("slot", SoftwarePsam())
+    source = SecuritySettings().sam_source("psam:slot", lambda name: slot)
+    assert source is not None
+    with pytest.raises(SamFailedError):
+        source.open()
+    assert slot._held.acquire(timeout=0), "the slot is still held"
 
 
 def test_reading_again_and_again_with_a_wrong_sam_costs_one_try() -> None:

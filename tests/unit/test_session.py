@@ -129,7 +129,7 @@ def test_a_card_that_hangs_is_touched_by_nobody_but_the_thread_that_hangs(store:
 
     with pytest.raises(ReaderTimeoutError):
         session.do(hang, seconds=0.1)
-    assert hanging.is_set() and session.ended
+    assert hanging.wait(5) and session.ended
     session.close()
     assert closed_by == []
     with pytest.raises(SessionEndedError):

@@ -29,7 +29,7 @@ from cardio.cli.output import Output
 from cardio.cli.shell import SHELL, Shell, history_path
 from cardio.cli.shell_commands import COMMANDS
 from cardio.cli.shell_session import Session
-from cardio.errors import CardRemovedError, ConfigurationError
+from cardio.errors import CardRemovedError, ConfigurationError, ReaderTimeoutError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.model import ReaderInfo
 from cardio.readers.base import Connection
@@ -413,6 +413,15 @@ def test_ctrl_c_gives_up_a_card_that_hangs(monkeypatch: pytest.MonkeyPatch) -> N
         reader.insert(WHOLE.card())
         assert PENSION in hanging("show 养老")
     card.go_on.set()
+
+
+def test_work_that_begins_after_its_card_was_let_go_connects_to_none(reader: SoftwareReader) -> None:
+    """As where its thread got no time before it was given up."""
+    hold = shell_session._Hold(reader, LayoutChoice.at_hand(), None, lambda exchange: None)
+    hold.let_go()
+    with pytest.raises(ReaderTimeoutError):
+        hold.run(5, lambda card: None)
+    reader.connect().close()
 
 
 def test_a_reader_that_another_program_holds_is_busy(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:

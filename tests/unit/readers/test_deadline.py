@@ -26,16 +26,18 @@ def test_what_is_raised_reaches_who_waits_and_the_thread_lives_on() -> None:
 
 
 def test_a_thread_that_hangs_is_given_up_and_ends_when_it_comes_back() -> None:
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
     hanging: list[threading.Thread] = []
 
     def hang() -> None:
         hanging.append(threading.current_thread())
+        begun.set()
         release.wait(30)
 
     with Worker() as worker:
         with pytest.raises(ReaderTimeoutError):
             worker.run_within(0.05, hang)
+        assert begun.wait(5)  # its thread may have begun later than it was given up
         assert worker.run_within(5, threading.current_thread) is not hanging[0]
         assert hanging[0].is_alive()
         release.set()

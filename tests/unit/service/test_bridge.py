@@ -225,19 +225,24 @@ def test_a_hanging_card_holds_up_neither_the_next_card_nor_the_end() -> None:
     class Hanging:
         atr = bytes.fromhex("3B00")
 
+        def __init__(self) -> None:
+            self.asked = threading.Event()
+
         def reset(self) -> None: ...
 
         def transmit(self, command: bytes) -> bytes:
+            self.asked.set()
             hanging.wait(30)
             return b"\x6f\x00"
 
     reader = made.readers.reader(FIRST)
     assert reader is not None
-    reader.insert(Hanging())
+    first, next_but_one = Hanging(), Hanging()
+    reader.insert(first)
     statuses: list[int] = []
     stuck = threading.Thread(target=lambda: statuses.append(made.client.get(f"/v1/readers/{FIRST}/card").status_code))
     stuck.start()
-    wait_until(lambda: threading.active_count() > 0 and stuck.is_alive(), "the reading hangs")
+    assert first.asked.wait(5)
     made.readers.insert(FIRST, "child", None)
     started = time.monotonic()
     wait_until(
@@ -246,9 +251,10 @@ def test_a_hanging_card_holds_up_neither_the_next_card_nor_the_end() -> None:
         3.0,
     )
     assert time.monotonic() - started < 3
-    reader.insert(Hanging())
+    reader.insert(next_but_one)
     second = threading.Thread(target=lambda: statuses.append(made.client.get(f"/v1/readers/{FIRST}/card").status_code))
     second.start()
+    assert next_but_one.asked.wait(5)
     started = time.monotonic()
     made.server.stop()
     made.thread.join(5)

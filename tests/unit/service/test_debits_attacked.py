@@ -39,11 +39,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Operations may take one second, so that a card that never answers is found out soon."""
+    """Operations may take two seconds, so that a card that never answers is found out soon."""
     real = BridgeDesk.do
 
     async def do(self: BridgeDesk, *given: Any, **more: Any) -> Any:
-        return await real(self, *given, **(more | {"seconds": 1.0}))
+        return await real(self, *given, **(more | {"seconds": 2.0}))
 
     monkeypatch.setattr(BridgeDesk, "do", do)
 
@@ -115,7 +115,7 @@ def test_nobody_waits_any_more_for_a_card_that_hangs_in_the_debit(desk: Desk, in
             assert desk.bridge.client.delete(f"/v1/grants/{grant}").status_code < 300
             page, _ = desk.bridge.pair(PAGE, *SETTLING)
         asking.join(10)
-        while not desk.bridge.app.state.debits._place.opened.counts().get(S.UNKNOWN):  # its second is over
+        while not desk.bridge.app.state.debits._place.opened.counts().get(S.UNKNOWN):  # its time is over
             time.sleep(0.02)
         desk.put(desk.card)
         assert in_the_end(desk, page).json()["pOutInfo"] == DONE

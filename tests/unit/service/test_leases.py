@@ -24,6 +24,7 @@ def bridge() -> Iterator[Bridge]:
 
 
 def test_a_leased_reader_answers_only_its_owner(bridge: Bridge) -> None:
+    bridge.app.state.desks.desk(FIRST).lease = LeaseBook(clock=lambda: 0.0)
     lease = bridge.client.post(f"/v1/readers/{FIRST}/lease", json={"seconds": 30, "purpose": "挂号"})
     assert lease.status_code == 201
     mine = {"Cardio-Lease": lease.json()["lease"]}

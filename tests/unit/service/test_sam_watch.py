@@ -7,13 +7,15 @@ import json
 import socket
 
 from cardio.filesystem.manners import MannersStore
+from cardio.model import ReaderEvent
 from service.app import Habits
 from service.desks import Desks
 from service.events import EventHub
 from service.sam_watch import SamWatch
 from service.security import BridgeSecurity
+from simulators.faults import FaultyCard
 from simulators.personas import find_persona
-from simulators.reader import SoftwareReader, SoftwareReaders
+from simulators.reader import AnyCard, SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge
 
@@ -57,6 +59,35 @@ def test_a_psam_in_a_reader_shows_in_the_status_as_it_comes_and_goes() -> None:
         wait_until(lambda: bridge.client.get("/v1/status").json()["psam"]["state"] == "up", "it is there")
         bridge.readers.remove(FIRST)
         wait_until(lambda: bridge.client.get("/v1/status").json()["psam"]["state"] == "down", "it has gone")
+    finally:
+        bridge.stop()
+
+
+def test_a_card_that_is_read_before_it_is_told_of_is_told_all_the_same() -> None:
+    bridge = Bridge()
+    reader = bridge.readers.reader(FIRST)
+    assert reader is not None
+    try:
+        with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
+            events = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
+            assert next(events)["type"] == "cardio.state"
+            late: list[ReaderEvent] = []
+            listeners, reader._listeners = reader._listeners, [late.append]
+
+            def tell_first(card: AnyCard, command: bytes) -> bytes:
+                reader._listeners = listeners
+                while late:
+                    event = late.pop(0)
+                    for emit in listeners:
+                        emit(event)
+                return card.transmit(command)
+
+            reader.insert(FaultyCard(find_persona("child").card(), tell_first))
+            assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
+            told: list[str] = []
+            while not told or told[-1] != "cardio.read-finished":
+                told.append(next(events)["type"])
+            assert told[-2:] == ["cardio.card-read", "cardio.read-finished"]
     finally:
         bridge.stop()
 

@@ -111,7 +111,7 @@ def create_app(
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
-        await asyncio.to_thread(audit.note, Asking(action="bridge-started", target=version("cardio")))
+        audit.note(Asking(action="bridge-started", target=version("cardio")))
 
         def take(event: ReaderEvent) -> None:
             desks.take(event)

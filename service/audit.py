@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,11 @@ AuditState = Literal["on", "off", "failing"]
 LOST = "audit-entries-lost"
 """The action of an entry that says: before it the log could not be written; its target is how many are missing."""
 _REST_SECONDS = 1.0
-"""A log that cannot be written is left alone for so long: whoever reads a card does not wait for it again and again."""
+"""A log that cannot be written is left alone for so long."""
+_MOST_WAITING = 1000
+"""Entries that may wait to be written; a disk that hangs must not fill the memory."""
+_END_SECONDS = 1.0
+"""How long the end of the bridge waits for what is still to be written."""
 _log = logging.getLogger("cardio.service")
 
 
@@ -34,18 +39,31 @@ class Touch:
     """Asked who it is when the entry is written: it may have said so before a reading that never ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """An entry on its way: with who the card is, for its mark takes the log's key."""
+
+    entry: AuditEntry
+    identity: bytes | None
+
+
 class Audit:
-    """One for the whole bridge; may be used from any thread."""
+    """One for the whole bridge; may be used from any thread.
+
+    A thread of its own writes what is noted: neither a card nor an answer waits for the disk.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Args: ``path`` None: nothing is written."""
         self._path = path
         self._log: AuditLog | None = None
         self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[_Noted | threading.Event | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._closed = False
         self._rests_until = 0.0
         self._marks: dict[str, tuple[str, str]] = {}
         """By reader: the card session, and the mark of its card, for what is done later without asking who it is."""
-        self._closed = False
         self.lost = 0
         """Entries that could not be written since one could."""
 
@@ -67,45 +85,92 @@ class Audit:
             outcome = error.code
             raise
         finally:
-            self._note(asking, reader=reader, touch=touch, outcome=outcome)
+            identity = None if touch.card is None else touch.card.known_identity
+            noted = replace(_entry(asking), reader=reader, card_session=touch.card_session or "", outcome=outcome)
+            self._take(_Noted(noted, identity))
 
     def note(self, asking: Asking, *, action: str | None = None, target: str | None = None) -> None:
         """An entry of what touches no card."""
-        self._note(asking, action=action, target=target)
+        entry = _entry(asking)
+        self._take(_Noted(replace(entry, action=action or entry.action, target=target or entry.target), None))
 
-    def _note(
-        self,
-        asking: Asking,
-        *,
-        action: str | None = None,
-        target: str | None = None,
-        reader: str = "",
-        touch: Touch | None = None,
-        outcome: str = "ok",
-    ) -> None:
+    def flush(self, seconds: float = 5.0) -> bool:
+        """Waits until what was noted so far is written, or could not be; False: it took too long."""
+        written = threading.Event()
+        with self._lock:
+            if self._writer is None:
+                return True
+            self._queue.put(written)
+        return written.wait(seconds)
+
+    def close(self, last: Asking | None = None) -> None:
+        """Ends with a last entry, which is tried even where nothing could be written a moment ago."""
+        self._rests_until = 0.0
+        if last is not None:
+            self.note(last)
+        with self._lock:
+            self._closed = True
+            writer, self._writer = self._writer, None
+            self._queue.put(None)
+        if writer is not None:
+            writer.join(_END_SECONDS)
+
+    def _take(self, noted: _Noted) -> None:
         if self._path is None:
             return
         with self._lock:
-            if time.monotonic() < self._rests_until:
+            if self._closed:  # a card's thread that came back after the end: a thread for this one
+                threading.Thread(target=self._write_late, args=(self._path, noted), daemon=True).start()
+                return
+            if self._queue.qsize() >= _MOST_WAITING:
                 self.lost += 1
                 return
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._run, args=(self._path,), name="cardio-audit", daemon=True)
+                self._writer.start()
+            self._queue.put(noted)
+
+    # -- on the writer's thread -------------------------------------------------------------------
+
+    def _run(self, path: Path) -> None:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, threading.Event):
+                item.set()
+            elif time.monotonic() < self._rests_until:
+                self._miss()
+            else:
+                self._write(path, item)
+        self._let_go()
+
+    def _write(self, path: Path, noted: _Noted) -> None:
+        try:
+            log = self._opened(path)
+            entry = replace(noted.entry, card=self._mark(log, noted))
+            if self.lost:
+                missing = self.lost
+                log.append(AuditEntry(now(), "local", "local", LOST, target=str(missing)))
+                with self._lock:
+                    self.lost -= missing
+            log.append(entry)
+        except Exception as error:  # whatever it is: it is the log's trouble, and a clerk has a queue to serve
+            if not self.lost:
+                words = error.detail_en if isinstance(error, CardioError) else type(error).__name__
+                _log.error("nothing is written into the audit log: %s", words)
+            self._rests_until = time.monotonic() + _REST_SECONDS
+            self._miss()
+            self._let_go()
+
+    def _write_late(self, path: Path, noted: _Noted) -> None:
+        with suppress(CardioError):  # the bridge has ended: nobody is there to be told
+            log = AuditLog(path)
             try:
-                log = self._opened(self._path)
-                session = "" if touch is None else touch.card_session or ""
-                entry = AuditEntry(
-                    time=now(), origin=asking.origin, grant=asking.grant, action=action or asking.action,
-                    target=asking.target if target is None else target, reader=reader, card_session=session,
-                    card="" if touch is None else self._mark(log, reader, session, touch.card),
-                    outcome=outcome, request_id=asking.request_id,
-                )  # fmt: skip
-                if self.lost:
-                    log.append(AuditEntry(now(), "local", "local", LOST, target=str(self.lost)))
-                    self.lost = 0
-                log.append(entry)
-                if self._closed:  # a card's thread that came back late
-                    self._let_go()
-            except Exception as error:  # whatever it is: it is the log's trouble, and a clerk has a queue to serve
-                self._rest(error)
+                log.append(replace(noted.entry, card=self._mark(log, noted)))
+            finally:
+                log.close()
+
+    def _miss(self) -> None:
+        with self._lock:
+            self.lost += 1
 
     def _opened(self, path: Path) -> AuditLog:
         if self._log is not None and not self._log.is_in_place:
@@ -114,32 +179,21 @@ class Audit:
             self._log = AuditLog(path)
         return self._log
 
-    def _mark(self, log: AuditLog, reader: str, session: str, card: SocialSecurityCard | None) -> str:
-        identity = None if card is None else card.known_identity
-        if identity is not None:
-            self._marks[reader] = (session, log.chain.mark(identity))
+    def _mark(self, log: AuditLog, noted: _Noted) -> str:
+        reader, session = noted.entry.reader, noted.entry.card_session
+        if noted.identity is not None:
+            self._marks[reader] = (session, log.chain.mark(noted.identity))
         known_session, mark = self._marks.get(reader, ("", ""))
-        return mark if known_session == session and (session or identity is not None) else ""
-
-    def _rest(self, error: Exception) -> None:
-        if not self.lost:
-            words = error.detail_en if isinstance(error, CardioError) else type(error).__name__
-            _log.error("nothing is written into the audit log: %s", words)
-        self.lost += 1
-        self._rests_until = time.monotonic() + _REST_SECONDS
-        self._let_go()
+        return mark if known_session == session and (session or noted.identity is not None) else ""
 
     def _let_go(self) -> None:
         log, self._log = self._log, None
         if log is not None:
             log.close()
 
-    def close(self, last: Asking | None = None) -> None:
-        """Ends with a last entry, which is tried even where nothing could be written a moment ago."""
-        with self._lock:
-            self._rests_until = 0.0
-        if last is not None:
-            self.note(last)
-        with self._lock:
-            self._closed = True
-            self._let_go()
+
+def _entry(asking: Asking) -> AuditEntry:
+    return AuditEntry(
+        time=now(), origin=asking.origin, grant=asking.grant, action=asking.action, target=asking.target,
+        request_id=asking.request_id,
+    )  # fmt: skip

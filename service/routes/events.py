@@ -71,7 +71,7 @@ async def stream_events(
     A client that was too slow gets `resync` and the end of the stream: it connects again.
     """
     if readings:
-        await asyncio.to_thread(audit.note, asking_of(request, caller), action=LISTENS)
+        audit.note(asking_of(request, caller), action=LISTENS)
     return EventStream(_payloads(desks, hub, last_event_id, readings=readings))
 
 
@@ -98,7 +98,7 @@ async def socket_events(
         return
     state = socket.app.state
     if readings:
-        await asyncio.to_thread(state.audit.note, asking_of(socket, caller), action=LISTENS)
+        state.audit.note(asking_of(socket, caller), action=LISTENS)
     sending = asyncio.ensure_future(_send_events(socket, state.desks, state.hub, after, readings=readings))
     listening = asyncio.ensure_future(_until_gone(socket))
     try:

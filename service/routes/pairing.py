@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -117,8 +116,8 @@ async def ask_for_pairing(
     if begun.grant is not None:  # of a trusted origin: nobody else was asked
         asking = asking_of(request, caller)
         for gone in begun.displaced:
-            await asyncio.to_thread(audit.note, asking, action=REVOKED, target=gone)
-        await _note_added(audit, asking, access.grants.get(begun.grant))
+            audit.note(asking, action=REVOKED, target=gone)
+        _note_added(audit, asking, access.grants.get(begun.grant))
     return PairingBegun(
         request=begun.id,
         secret=secret,
@@ -167,7 +166,7 @@ async def approve(
             f"{listed} cannot be granted here: the administrator allows it by the setting `scopes`",
         )
     grant = access.pairing.approve(request_id, chosen.scopes)
-    await _note_added(audit, asking_of(request, caller), grant)
+    _note_added(audit, asking_of(request, caller), grant)
     return _grant_shown(access, grant)
 
 
@@ -193,7 +192,7 @@ async def add_program(
         listed = ", ".join(sorted(beyond))
         raise UsageError(f"不能授予 {listed}", f"{listed} cannot be granted here")
     grant, token = access.grants.add("program", None, presentable(asked.name), asked.scopes)
-    await _note_added(audit, asking_of(request, caller), grant)
+    _note_added(audit, asking_of(request, caller), grant)
     return GrantMade(**_grant_shown(access, grant).model_dump(), token=token)
 
 
@@ -203,7 +202,7 @@ async def revoke(
 ) -> None:
     """Ends a grant at once: open streams and sockets too."""
     access.grants.revoke(grant_id)
-    await asyncio.to_thread(audit.note, asking_of(request, caller), action=REVOKED, target=grant_id)
+    audit.note(asking_of(request, caller), action=REVOKED, target=grant_id)
 
 
 @router.get("/me")
@@ -212,11 +211,11 @@ async def me(caller: CallerOf) -> Me:
     return Me(grant=caller.grant, origin=caller.origin, name=caller.name, scopes=_ordered(caller.scopes))
 
 
-async def _note_added(audit: Audit, asking: Asking, grant: Grant | None) -> None:
+def _note_added(audit: Audit, asking: Asking, grant: Grant | None) -> None:
     if grant is not None:
         scopes = ",".join(sorted(grant.scopes))
         target = f"{grant.id} {grant.kind} {grant.origin or '-'} {scopes}"
-        await asyncio.to_thread(audit.note, asking, action=ADDED, target=target)
+        audit.note(asking, action=ADDED, target=target)
 
 
 def _ordered(scopes: frozenset[Scope]) -> tuple[Scope, ...]:

@@ -68,6 +68,7 @@ class Bridge:
             self.port, TOKEN, scopes=scopes, file=file, trusted=trusted, dialects=rules,
             rate=rate or Rate(10_000, 10_000),
         )  # fmt: skip
+        self.audit, self.audit_file = Audit(audit), audit
         self.app = create_app(
             [self.readers],
             manners=MannersStore(None),
@@ -75,7 +76,7 @@ class Bridge:
             security=security,
             habits=habits,
             journal=JournalPlace(journal),
-            audit=Audit(audit),
+            audit=self.audit,
         )
         self.app.middleware_stack = None
         self.app.add_middleware(_Counting, hits=self.hits)

@@ -41,13 +41,22 @@ def bridge(path: Path) -> Iterator[Bridge]:
     made.stop()
 
 
-def entries(path: Path) -> list[AuditEntry]:
-    log = AuditLog(path)
+def entries(bridge: Bridge) -> list[AuditEntry]:
+    """All of them; the log is whole."""
+    assert bridge.audit_file is not None and bridge.audit.flush()
+    log = AuditLog(bridge.audit_file)
     try:
         assert log.verify().findings == ()
         return [one.entry for one in log.entries()]
     finally:
         log.close()
+
+
+def state_of(bridge: Bridge) -> str:
+    """How the log is, once what was noted has been tried."""
+    assert bridge.audit.flush()
+    state: str = bridge.client.get("/v1/status").json()["audit"]
+    return state
 
 
 def session_of(bridge: Bridge) -> str | None:
@@ -56,15 +65,15 @@ def session_of(bridge: Bridge) -> str | None:
     return session
 
 
-def last(path: Path) -> AuditEntry:
-    return entries(path)[-1]
+def last(bridge: Bridge) -> AuditEntry:
+    return entries(bridge)[-1]
 
 
-def test_a_reading_is_one_entry(bridge: Bridge, path: Path) -> None:
-    before = len(entries(path))
+def test_a_reading_is_one_entry(bridge: Bridge) -> None:
+    before = len(entries(bridge))
     answer = bridge.client.get(f"/v1/readers/{FIRST}/card")
-    assert answer.status_code == 200 and len(entries(path)) == before + 1
-    entry = last(path)
+    assert answer.status_code == 200 and len(entries(bridge)) == before + 1
+    entry = last(bridge)
     assert (entry.origin, entry.grant, entry.action, entry.target) == ("local", "local", f"GET {CARD}", "")
     assert (entry.reader, entry.outcome) == (FIRST, "ok")
     assert entry.card_session == answer.headers["Cardio-Card-Session"]
@@ -103,15 +112,15 @@ CALLS: list[tuple[str, str, Any, str, str, int]] = [
     ("method", "place", "body", "action", "target", "status"), CALLS, ids=[one[3] for one in CALLS]
 )
 def test_every_use_of_a_card_is_one_entry(
-    bridge: Bridge, path: Path, method: str, place: str, body: Any, action: str, target: str, status: int
+    bridge: Bridge, method: str, place: str, body: Any, action: str, target: str, status: int
 ) -> None:
-    before = len(entries(path))
+    before = len(entries(bridge))
     if method == "DRIVER":
         answer = bridge.client.post(f"/v1/driver/{place}", json={"reader": FIRST} | body)
     else:
         answer = bridge.client.request(method, f"/v1/readers/{FIRST}{place}", json=body)
     assert answer.status_code == status, answer.text
-    written = entries(path)[before:]
+    written = entries(bridge)[before:]
     assert [(one.action, one.target, one.reader) for one in written] == [(action, target, FIRST)]
     assert written[0].outcome == ("ok" if status == 200 else answer.json()["code"])
 
@@ -128,18 +137,18 @@ def test_no_route_to_a_card_is_forgotten(bridge: Bridge) -> None:
     assert routes and routes <= {one[3] for one in CALLS}
 
 
-def test_cards_are_told_apart_and_known_again(bridge: Bridge, path: Path) -> None:
+def test_cards_are_told_apart_and_known_again(bridge: Bridge) -> None:
     for reader in (FIRST, SECOND, FIRST):
         bridge.client.get(f"/v1/readers/{reader}/card")
-    first, second, again = (one.card for one in entries(path)[-3:])
+    first, second, again = (one.card for one in entries(bridge)[-3:])
     assert first == again != second
 
 
-def test_who_did_not_say_who_it_is_is_known_by_what_it_said_before(bridge: Bridge, path: Path) -> None:
+def test_who_did_not_say_who_it_is_is_known_by_what_it_said_before(bridge: Bridge) -> None:
     """A single command reads no name; the card in the reader is the one that was read before."""
     bridge.client.get(f"/v1/readers/{FIRST}/card")
     bridge.client.post(f"/v1/readers/{FIRST}/apdu", json={"command": "0084000008"})
-    read, command = entries(path)[-2:]
+    read, command = entries(bridge)[-2:]
     assert read.card == command.card != ""
     reader = bridge.readers.reader(FIRST)
     assert reader is not None
@@ -147,48 +156,48 @@ def test_who_did_not_say_who_it_is_is_known_by_what_it_said_before(bridge: Bridg
     reader.insert(find_persona("child").card())
     wait_until(lambda: session_of(bridge) not in (session, None), "swapped")
     bridge.client.post(f"/v1/readers/{FIRST}/apdu", json={"command": "0084000008"})
-    assert last(path).card == "" and last(path).card_session not in (session, "")
+    assert last(bridge).card == "" and last(bridge).card_session not in (session, "")
 
 
-def test_what_failed_is_an_entry_too(bridge: Bridge, path: Path) -> None:
+def test_what_failed_is_an_entry_too(bridge: Bridge) -> None:
     wrong = bridge.client.post(f"/v1/readers/{FIRST}/card/pin/verify", json={"pin": "654321"})
-    assert (last(path).outcome, last(path).card != "") == (wrong.json()["code"], True)
+    assert (last(bridge).outcome, last(bridge).card != "") == (wrong.json()["code"], True)
     reader = bridge.readers.reader(FIRST)
     assert reader is not None
     reader.remove()
     answer = bridge.client.get(f"/v1/readers/{FIRST}/card")
-    assert last(path).outcome == answer.json()["code"] == "no-card"
+    assert last(bridge).outcome == answer.json()["code"] == "no-card"
 
 
-def test_who_is_turned_away_is_none(bridge: Bridge, path: Path) -> None:
-    before = entries(path)
+def test_who_is_turned_away_is_none(bridge: Bridge) -> None:
+    before = entries(bridge)
     page, _ = bridge.pair(PAGE, Scope.BASIC)
     assert page.get(f"/v1/readers/{FIRST}/card/files").status_code == 403
     assert bridge.caller(TOKEN, "https://evil.example").get(f"/v1/readers/{FIRST}/card").status_code == 403
     assert bridge.caller(None).get(f"/v1/readers/{FIRST}/card").status_code == 401
-    assert [one.action for one in entries(path)[len(before) :]] == ["grant-added"]
+    assert [one.action for one in entries(bridge)[len(before) :]] == ["grant-added"]
 
 
-def test_who_was_let_in_read_and_was_shut_out(bridge: Bridge, path: Path) -> None:
+def test_who_was_let_in_read_and_was_shut_out(bridge: Bridge) -> None:
     page, grant = bridge.pair(PAGE, Scope.BASIC)
     page.get(f"/v1/readers/{FIRST}/card").raise_for_status()
     bridge.client.delete(f"/v1/grants/{grant}").raise_for_status()
-    added, read, revoked = entries(path)[-3:]
+    added, read, revoked = entries(bridge)[-3:]
     assert (added.action, added.target) == ("grant-added", f"{grant} page {PAGE} basic")
     assert (read.action, read.origin, read.grant) == (f"GET {CARD}", PAGE, grant)
     assert (revoked.action, revoked.target) == ("grant-revoked", grant)
 
 
-def test_who_listens_to_readings(bridge: Bridge, path: Path) -> None:
+def test_who_listens_to_readings(bridge: Bridge) -> None:
     page, grant = bridge.pair(PAGE, Scope.BASIC)
     with page.stream("GET", "/v1/events") as stream:
         next(stream.iter_lines())
-    assert last(path).action == "grant-added", "without what was read there is nobody's data in events"
+    assert last(bridge).action == "grant-added", "without what was read there is nobody's data in events"
     with page.stream("GET", "/v1/events", params={"readings": "true"}) as stream:
         next(stream.iter_lines())
-    assert (last(path).action, last(path).origin, last(path).grant) == ("listens-to-readings", PAGE, grant)
+    assert (last(bridge).action, last(bridge).origin, last(bridge).grant) == ("listens-to-readings", PAGE, grant)
     bridge.socket("/v1/ws?readings=true", headers={"Authorization": f"Bearer {TOKEN}"}).recv(5)
-    assert (last(path).action, last(path).origin) == ("listens-to-readings", "local")
+    assert (last(bridge).action, last(bridge).origin) == ("listens-to-readings", "local")
 
 
 @pytest.mark.parametrize(
@@ -199,12 +208,12 @@ def test_who_listens_to_readings(bridge: Bridge, path: Path) -> None:
         ("decard", '{"func":"dc_cpuapduInt","in":["100","5","0084000008"]}', "dc_cpuapduInt"),
     ],
 )
-def test_dialects(bridge: Bridge, path: Path, dialect: str, message: str, action: str) -> None:
-    before = len(entries(path))
+def test_dialects(bridge: Bridge, dialect: str, message: str, action: str) -> None:
+    before = len(entries(bridge))
     socket = bridge.socket("/", port=bridge.dialect_ports[dialect])
     socket.send(message)
     socket.recv(5)
-    written = entries(path)[before:]
+    written = entries(bridge)[before:]
     assert [(one.action, one.outcome, one.origin) for one in written] == [(action, "ok", "local")]
     assert written[0].grant.startswith(f"programs {dialect}#")
 
@@ -212,18 +221,21 @@ def test_dialects(bridge: Bridge, path: Path, dialect: str, message: str, action
 def test_beginning_and_end(path: Path) -> None:
     bridge = Bridge(audit=path)
     bridge.stop()
-    assert [one.action for one in entries(path)] == ["bridge-started", "bridge-stopped"]
+    assert [one.action for one in entries(bridge)] == ["bridge-started", "bridge-stopped"]
 
 
 def test_debits_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "audit.sqlite"
-    desk = Desk(tmp_path, audit=path)
+    desk = Desk(tmp_path, audit=tmp_path / "audit.sqlite")
     try:
         debit = desk.call().json()["debit"]["id"]
-        assert (last(path).action, last(path).target, last(path).outcome) == ("iDoDebit", debit, "ok")
-        before = len(entries(path))
+        assert (last(desk.bridge).action, last(desk.bridge).target, last(desk.bridge).outcome) == (
+            "iDoDebit",
+            debit,
+            "ok",
+        )
+        before = len(entries(desk.bridge))
         desk.call()  # told from the journal
-        assert len(entries(path)) == before, "no card was touched"
+        assert len(entries(desk.bridge)) == before, "no card was touched"
 
         def falls_silent(card: Any, command: bytes) -> bytes:
             answer: bytes = card.transmit(command)
@@ -234,14 +246,14 @@ def test_debits_are_named(tmp_path: Path) -> None:
         desk.put(desk.card, falls_silent)
         lost = desk.call(key="l", pPayInfo="0.1|0.20|20151118185002|")
         assert lost.status_code == 202
-        assert (last(path).action, last(path).target) == ("iDoDebit", lost.json()["debit"]["id"])
-        assert last(path).outcome != "ok"
+        assert (last(desk.bridge).action, last(desk.bridge).target) == ("iDoDebit", lost.json()["debit"]["id"])
+        assert last(desk.bridge).outcome != "ok"
         answer = desk.bridge.client.post(
             f"/v1/debits/{lost.json()['debit']['id']}/resolution", json={"outcome": "done"}
         )
         answer.raise_for_status()
-        assert last(path).action == "POST /v1/debits/{debit}/resolution"
-        assert last(path).target == f"{lost.json()['debit']['id']} done"
+        assert last(desk.bridge).action == "POST /v1/debits/{debit}/resolution"
+        assert last(desk.bridge).target == f"{lost.json()['debit']['id']} done"
     finally:
         desk.bridge.stop()
 
@@ -273,21 +285,20 @@ def test_a_log_that_cannot_be_written_hinders_nobody_and_says_so(path: Path) -> 
     try:
         for _ in range(3):
             assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
-        assert bridge.client.get("/v1/status").json()["audit"] == "failing"
+        assert state_of(bridge) == "failing"
         assert "cardio_audit_entries_lost 4.0" in bridge.client.get("/metrics").text  # with its own start
         path.rmdir()
-        wait_until(lambda: _read(bridge) == "on", "it is written again")
+        wait_until(lambda: read_and_look(bridge) == "on", "it is written again")
     finally:
         bridge.stop()
-    lost, *rest = entries(path)
+    lost, *rest = entries(bridge)
     assert lost.action == LOST and int(lost.target) >= 4
     assert [one.action for one in rest] == [f"GET {CARD}", "bridge-stopped"]
 
 
-def _read(bridge: Bridge) -> str:
+def read_and_look(bridge: Bridge) -> str:
     bridge.client.get(f"/v1/readers/{FIRST}/card").raise_for_status()
-    state: str = bridge.client.get("/v1/status").json()["audit"]
-    return state
+    return state_of(bridge)
 
 
 def test_what_could_not_be_written_is_told_even_at_the_end(path: Path) -> None:
@@ -295,11 +306,11 @@ def test_what_could_not_be_written_is_told_even_at_the_end(path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
-    assert bridge.client.get("/v1/status").json()["audit"] == "failing"
+    assert state_of(bridge) == "failing"
     other.execute("ROLLBACK")
     other.close()
     bridge.stop()
-    assert [(one.action, one.target) for one in entries(path)[1:]] == [(LOST, "1"), ("bridge-stopped", "")]
+    assert [(one.action, one.target) for one in entries(bridge)[1:]] == [(LOST, "1"), ("bridge-stopped", "")]
 
 
 @pytest.mark.parametrize("names", [("",), ("-wal", "-shm"), ("", "-wal", "-shm")], ids=["file", "log", "all"])
@@ -310,7 +321,7 @@ def test_a_file_that_is_taken_away_is_missed_at_the_next_entry(
     for name in names:
         path.with_name(path.name + name).unlink()
     bridge.client.get(f"/v1/readers/{FIRST}/card").raise_for_status()
-    assert bridge.client.get("/v1/status").json()["audit"] == "on"
+    assert state_of(bridge) == "on"
     log = AuditLog(path)
     actions = [one.entry.action for one in log.entries()]
     findings = [one.problem.value for one in log.verify().findings]
@@ -325,16 +336,16 @@ def test_a_bridge_goes_on_when_the_file_is_mended(bridge: Bridge, path: Path) ->
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("CREATE TRIGGER planted BEFORE INSERT ON entry BEGIN SELECT RAISE(IGNORE); END")
     bridge.client.get(f"/v1/readers/{FIRST}/card").raise_for_status()
-    assert bridge.client.get("/v1/status").json()["audit"] == "failing"
+    assert state_of(bridge) == "failing"
     other.execute("DROP TRIGGER planted")
     other.close()
-    wait_until(lambda: _read(bridge) == "on", "it is written again")
+    wait_until(lambda: read_and_look(bridge) == "on", "it is written again")
 
 
-def test_whose_data_were_told_before_the_reading_failed(bridge: Bridge, path: Path) -> None:
+def test_whose_data_were_told_before_the_reading_failed(bridge: Bridge) -> None:
     """Listeners have the basic information by then: the entry knows the card, which is new in the reader."""
     bridge.client.get(f"/v1/readers/{FIRST}/card")
-    before = last(path)
+    before = last(bridge)
     reader = bridge.readers.reader(FIRST)
     assert reader is not None
 
@@ -352,8 +363,8 @@ def test_whose_data_were_told_before_the_reading_failed(bridge: Bridge, path: Pa
         "it is seen",
     )
     assert bridge.client.get(f"/v1/readers/{FIRST}/card").json()["code"] == "card-removed"
-    assert (last(path).card, last(path).outcome) == (before.card, "card-removed")
-    assert last(path).card_session not in (before.card_session, "")
+    assert (last(bridge).card, last(bridge).outcome) == (before.card, "card-removed")
+    assert last(bridge).card_session not in (before.card_session, "")
 
 
 def test_a_trusted_page_lets_itself_in(path: Path) -> None:
@@ -362,20 +373,20 @@ def test_a_trusted_page_lets_itself_in(path: Path) -> None:
         for number in range(18):
             asked = bridge.caller(None, PAGE).post("/v1/pairing", json={"name": "页面", "scopes": ["basic"]})
             assert asked.status_code == 202
-            added = last(path)
+            added = last(bridge)
             assert (added.action, added.origin, added.grant) == ("grant-added", PAGE, ""), number
             assert added.request_id == asked.headers["X-Request-Id"]
     finally:
         bridge.stop()
-    made = [one.target.split()[0] for one in entries(path) if one.action == "grant-added"]
-    gone = [(one.target, one.origin) for one in entries(path) if one.action == "grant-revoked"]
+    made = [one.target.split()[0] for one in entries(bridge) if one.action == "grant-added"]
+    gone = [(one.target, one.origin) for one in entries(bridge) if one.action == "grant-revoked"]
     assert gone and gone == [(grant, PAGE) for grant in made[: len(gone)]], "the oldest make room"
 
 
-def test_a_first_step_knows_its_card(bridge: Bridge, path: Path) -> None:
+def test_a_first_step_knows_its_card(bridge: Bridge) -> None:
     step = bridge.client.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": FIRST})
     bridge.client.get(f"/v1/readers/{FIRST}/card")
-    first, read = entries(path)[-2:]
+    first, read = entries(bridge)[-2:]
     assert step.headers["Cardio-Card-Session"] == first.card_session == read.card_session
     assert first.card == read.card != ""
 
@@ -384,7 +395,7 @@ def test_without_a_log_nothing_is_written(tmp_path: Path) -> None:
     bridge = Bridge("adult")
     try:
         assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
-        assert bridge.client.get("/v1/status").json()["audit"] == "off"
+        assert state_of(bridge) == "off"
     finally:
         bridge.stop()
     assert list(tmp_path.iterdir()) == []

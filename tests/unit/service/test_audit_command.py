@@ -22,6 +22,7 @@ def written(tmp_path: Path) -> Iterator[Path]:
     bridge = Bridge("adult", "whole", audit=path)
     for reader in (FIRST, SECOND):
         bridge.client.get(f"/v1/readers/{reader}/card").raise_for_status()
+    assert bridge.audit.flush()
     yield path
     bridge.stop()
 

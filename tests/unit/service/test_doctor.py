@@ -46,6 +46,7 @@ def test_the_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str
     bridge = Bridge(audit=None if log == "none" else path)
     token()
     monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(bridge.port))
+    assert bridge.audit.flush()
     finding = found()["audit"]
     bridge.stop()
     assert finding.state == state and bool(finding.remedy) == (state == "bad")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import bridge, closed_card, counts, events, pcsc, software_card, whole_card
+from bench import audit, bridge, closed_card, counts, events, pcsc, software_card, whole_card
 
 _MEASUREMENTS = {
     "counts": counts,
@@ -14,6 +14,7 @@ _MEASUREMENTS = {
     "closed-card": closed_card,
     "events": events,
     "bridge": bridge,
+    "audit": audit,
 }
 
 

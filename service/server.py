@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from types import FrameType
 
 import h11
@@ -24,6 +25,7 @@ _IDLE_SECONDS = 7
 """How long an unused connection stays. Longer than httpx keeps one to use it again (5 s): with both the same, a program
 that asks every five seconds now and then writes into a connection that closes at that moment, and gets no answer."""
 _MOST_CONNECTIONS = 256
+_TICK_SECONDS = 1.0
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
@@ -123,6 +125,14 @@ class BridgeServer(uvicorn.Server):
             )
         )
         self._app = app
+        self._told_to_stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """uvicorn's looks ten times a second whether it is to stop; ours is told, and once a second sets the date that
+        answers have."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_stop.wait(), _TICK_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # First: an interrupt that finds the server stopping already is taken for the second, and ends it by force.
@@ -134,5 +144,6 @@ class BridgeServer(uvicorn.Server):
         self.should_exit = True
         loop: asyncio.AbstractEventLoop | None = getattr(self._app.state, "loop", None)
         if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._told_to_stop.set)
             loop.call_soon_threadsafe(self._app.state.hub.close)
             loop.call_soon_threadsafe(self._app.state.desks.stop)

@@ -108,11 +108,12 @@ class Audit:
         self._rests_until = 0.0
         if last is not None:
             self.note(last)
+        in_time = self.flush(_END_SECONDS)
         with self._lock:
             self._closed = True
             writer, self._writer = self._writer, None
             self._queue.put(None)
-        if writer is not None:
+        if writer is not None and in_time:
             writer.join(_END_SECONDS)
 
     def _take(self, noted: _Noted) -> None:

@@ -7,12 +7,12 @@ PROCESSING OPTIONS, which is asked for only where no record gives the number wit
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
@@ -21,16 +21,16 @@ from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import BerTlv, parse_ber_tlv
 from cardio.errors import CardGarbledError, NoBankNumberError
+from cardio.filesystem.layout import HexBytes, HexNumber
 
 _MOST_RECORDS = 32
 """Records that a locator may send us to; real ones name three to six."""
-_SHORTEST, _LONGEST = 12, 19
-_FORMAT_1, _AIP = 0x80, 2
+_MOST_REQUESTED = 250
+"""Bytes that a card may ask of the terminal: more does not fit into one command."""
 _LOCATOR_ENTRY = 4
-_LONG_TAG, _LONG_LENGTH = 0x1F, 0x7F
-
-Tag = Annotated[int, BeforeValidator(lambda text: int(text, 16))]
-Hex = Annotated[bytes, BeforeValidator(bytes.fromhex)]
+"""Short file identifier in the upper five bits, first and last record, and what is signed."""
+_LONG_TAG, _LAST_OF_TAG = 0x1F, 0x7F
+"""As in any BER tag: whether more bytes follow the first, and the greatest that ends it."""
 
 
 class _Fact(BaseModel):
@@ -46,21 +46,25 @@ class RecordPlace(_Fact):
 
 
 class NumberTags(_Fact):
-    number: Tag
-    track: Tag
+    number: HexNumber
+    track: HexNumber
+    shortest: int
+    longest: int
 
 
 class ProcessingOptions(_Fact):
-    header: Hex
-    requested: Tag
-    template: Tag
-    locator: Tag
+    header: HexBytes
+    requested: HexNumber
+    template: HexNumber
+    locator: HexNumber
+    short_template: HexNumber
+    before_locator: int
 
 
 class BankApplication(_Fact):
     title: str
     title_en: str
-    name: Hex
+    name: HexBytes
     records: tuple[RecordPlace, ...]
     tags: NumberTags
     options: ProcessingOptions
@@ -100,14 +104,14 @@ def _number_in(record: ResponseApdu, tags: NumberTags) -> str | None:
         if node.tag in (tags.number, tags.track):
             # The track has D behind the number, and anything behind that.
             digits = node.value.hex().upper().partition("D")[0].rstrip("F")
-            if digits.isdecimal() and _SHORTEST <= len(digits) <= _LONGEST:
+            if digits.isdecimal() and tags.shortest <= len(digits) <= tags.longest:
                 return digits
     return None
 
 
 def _get_processing_options(selected: ResponseApdu, facts: ProcessingOptions) -> CommandApdu:
     requested = next((node.value for node in _nodes(selected) if node.tag == facts.requested), b"")
-    length = min(sum(_requested_lengths(requested)), 250)
+    length = min(sum(_requested_lengths(requested)), _MOST_REQUESTED)
     cla, ins, p1, p2 = facts.header
     data = bytes((facts.template, length)) + bytes(length)
     return CommandApdu(cla, ins, p1, p2, data, SHORT_MAXIMUM)
@@ -119,7 +123,7 @@ def _requested_lengths(requested: bytes) -> Iterator[int]:
     while offset < len(requested):
         if requested[offset] & _LONG_TAG == _LONG_TAG:
             offset += 1
-            while offset < len(requested) and requested[offset] > _LONG_LENGTH:
+            while offset < len(requested) and requested[offset] > _LAST_OF_TAG:
                 offset += 1
         offset += 1
         if offset < len(requested):
@@ -133,8 +137,8 @@ def _located(options: ResponseApdu, facts: ProcessingOptions) -> Iterator[tuple[
     for node in _nodes(options):
         if node.tag == facts.locator:
             locator = node.value
-        elif node.tag == _FORMAT_1:
-            locator = node.value[_AIP:]
+        elif node.tag == facts.short_template:
+            locator = node.value[facts.before_locator :]
     left = _MOST_RECORDS
     for offset in range(0, len(locator) - _LOCATOR_ENTRY + 1, _LOCATOR_ENTRY):
         sfi, first, last = locator[offset] >> 3, locator[offset + 1], locator[offset + 2]
@@ -146,16 +150,7 @@ def _located(options: ResponseApdu, facts: ProcessingOptions) -> Iterator[tuple[
 
 
 def _nodes(response: ResponseApdu) -> Iterator[BerTlv]:
-    """All objects in an answer, those inside others too; none where it is no BER-TLV or an error."""
-    if response.status_word != StatusWord.SUCCESS and not response.data:
-        return
-    try:
-        yield from _all(parse_ber_tlv(response.data))
-    except CardGarbledError:
-        return
-
-
-def _all(nodes: Iterable[BerTlv]) -> Iterator[BerTlv]:
-    for node in nodes:
-        yield node
-        yield from _all(node.children)
+    """All objects in an answer, those inside others too; none where it is no BER-TLV."""
+    with suppress(CardGarbledError):
+        for node in parse_ber_tlv(response.data):
+            yield from node.walk()

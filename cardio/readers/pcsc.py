@@ -123,7 +123,7 @@ class PcscConnection:
             return self._perhaps_removed and self._is_leaving()
         except (NoCardError, CardRemovedError):
             return True
-        except CardioError:
+        except CardioError:  # reset by another program, or the service is gone: not for this to say
             return False
 
     def close(self, *, reset: bool = False) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cardio.answer import make_reading
 from cardio.apdu.channel import Channel, TransmissionProtocol
 from cardio.errors import CardioError
+from cardio.filesystem.bank import read_bank_number
 from cardio.filesystem.manners import FamilyManners
 from cardio.filesystem.plan import read_card
 from simulators.personas import find_persona
@@ -100,3 +101,30 @@ class Mutating:
 )
 def test_a_good_card_on_a_bad_line(persona: str, seed: int, rate: float) -> None:
     survive(Mutating(persona, seed, rate), find_persona(persona).atr)
+
+
+def sized(tag: str, data: bytes) -> bytes:
+    return bytes.fromhex(tag) + bytes((len(data),)) + data
+
+
+VALUE = st.binary(max_size=40)
+OF_A_BANK = st.one_of(
+    VALUE.map(lambda data: data + b"\x90\x00"),
+    VALUE.map(lambda data: sized("70", data) + b"\x90\x00"),
+    VALUE.map(lambda data: sized("6F", sized("9F38", data)) + b"\x90\x00"),
+    VALUE.map(lambda data: sized("77", sized("94", data)) + b"\x90\x00"),
+    st.sampled_from([b"\x6a\x83", b"\x69\x85", b"\x6c\x10", b"\x61\x10", b"\x90\x00"]),
+)
+
+
+@given(answers=st.lists(OF_A_BANK, min_size=1, max_size=12), rounds=st.integers(1, 20))
+def test_a_hostile_bank_application(answers: list[bytes], rounds: int) -> None:
+    """Its number is digits, or there is none."""
+    card = Hostile(answers * rounds)
+    try:
+        found = Channel(card).run(read_bank_number())
+    except CardioError:
+        return
+    finally:
+        assert card.commands < 3000
+    assert found.isdecimal() and 12 <= len(found) <= 19

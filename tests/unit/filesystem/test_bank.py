@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from cardio.apdu.channel import Channel, TransmissionProtocol
+from cardio.apdu.channel import Channel
 from cardio.apdu.transcript import Transcript
 from cardio.card import SocialSecurityCard
-from cardio.errors import CardioError, NoBankNumberError
+from cardio.errors import NoBankNumberError
 from cardio.filesystem.bank import read_bank_number
 from cardio.filesystem.manners import MannersStore
 from simulators.personas import find_persona
@@ -82,51 +80,6 @@ def test_a_card_that_sends_us_about() -> None:
     followed = [(f"00B2{number:02X}0C00", "6A83") for number in range(1, 33)]
     with pytest.raises(NoBankNumberError):
         number_of(*SELECTED, *NOTHING, ("80A80000028300", f"9464{locator}9000"), *followed)
-
-
-class Hostile:
-    """Gives what it is told to, whatever it is asked."""
-
-    protocol = TransmissionProtocol.T0
-
-    def __init__(self, answers: list[bytes]) -> None:
-        self.answers = answers
-        self.asked = 0
-
-    def transmit(self, command: bytes) -> bytes:
-        self.asked += 1
-        return self.answers[self.asked % len(self.answers)]
-
-
-def sized(tag: str, data: bytes) -> bytes:
-    return bytes.fromhex(tag) + bytes((len(data),)) + data
-
-
-DATA = st.binary(max_size=40)
-ANSWERS = st.lists(
-    st.one_of(
-        DATA.map(lambda data: data + b"\x90\x00"),
-        DATA.map(lambda data: sized("70", data) + b"\x90\x00"),
-        DATA.map(lambda data: sized("6F", sized("9F38", data)) + b"\x90\x00"),
-        DATA.map(lambda data: sized("77", sized("94", data)) + b"\x90\x00"),
-        st.sampled_from([b"\x6a\x83", b"\x69\x85", b"\x6c\x10", b"\x61\x10", b"\x90\x00"]),
-    ),
-    min_size=1,
-    max_size=12,
-)
-
-
-@given(ANSWERS)
-@settings(max_examples=300, deadline=None)
-def test_whatever_a_card_answers(answers: list[bytes]) -> None:
-    card = Hostile(answers)
-    try:
-        found = Channel(card).run(read_bank_number())
-    except CardioError:
-        return
-    finally:
-        assert card.asked < 3000
-    assert found.isdecimal() and 12 <= len(found) <= 19
 
 
 @pytest.mark.parametrize(

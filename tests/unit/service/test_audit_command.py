@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from service.audit_chain import Problem
+from service.audit_command import _PROBLEMS
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 
 
@@ -72,6 +74,11 @@ def test_the_command_shows_what_stands_in_a_damaged_log(written: Path, tmp_path:
     assert len(listed.stdout.splitlines()) == 4 and r"one\u000a99  forged \u001b[2J\u202e" in listed.stdout
     touched = command(tmp_path, "verify", "--file", str(written))
     assert touched.returncode == 1 and "第 2 条：内容被改动" in touched.stdout
+
+
+def test_every_problem_has_its_words() -> None:
+    assert set(_PROBLEMS) == {one.value for one in Problem}
+    assert all(zh and en for zh, en in _PROBLEMS.values())
 
 
 def test_the_command_makes_no_log(tmp_path: Path) -> None:

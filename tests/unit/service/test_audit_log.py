@@ -77,14 +77,15 @@ APPEND = """
 import sys
 from pathlib import Path
 from service.audit_log import AuditEntry, AuditLog
+from service.errors import AuditUnavailableError
 log = AuditLog(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     while True:
         try:
             log.append(AuditEntry("now", "local", "local", f"{sys.argv[3]} {number}"))
             break
-        except Exception:
-            pass
+        except AuditUnavailableError:
+            pass  # the other one is writing
     print(number, flush=True)
 """
 

@@ -100,7 +100,7 @@ def test_an_end_cut_off_with_its_head_is_named_once_the_bridge_goes_on(path: Pat
 def test_swapped_entries_are_named(path: Path) -> None:
     """With all that they say, and with the hashes staying where they were."""
     swap = [
-        f"UPDATE entry SET {column} = (SELECT {column} FROM kept WHERE number = 13 - entry.number)"  # noqa: S608
+        f"UPDATE entry SET {column} = (SELECT {column} FROM kept WHERE number = 13 - entry.number)"  # noqa: S608 - names of ours
         " WHERE number IN (4, 9)"
         for column in (field.name for field in fields(AuditEntry))
     ]

@@ -84,6 +84,7 @@ class Bridge:
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()
         wait_until(lambda: self.server.started, "the bridge has started")
+        assert self.audit.flush(), "its start is in the log, or could not be written"
         self.address = f"http://127.0.0.1:{self.port}"
         self.client = self.caller(TOKEN)
 

@@ -318,6 +318,7 @@ def test_a_file_that_is_taken_away_is_missed_at_the_next_entry(
     bridge: Bridge, path: Path, names: tuple[str, ...]
 ) -> None:
     bridge.client.get(f"/v1/readers/{FIRST}/card")
+    assert state_of(bridge) == "on"
     for name in names:
         path.with_name(path.name + name).unlink()
     bridge.client.get(f"/v1/readers/{FIRST}/card").raise_for_status()

@@ -74,12 +74,11 @@ class Audit:
         return "failing" if self.lost else "on"
 
     @contextmanager
-    def touching(self, asking: Asking, reader: str) -> Iterator[Touch]:
-        """Around one use of a card: an entry when it ends, however it ends."""
-        touch = Touch()
+    def touching(self, asking: Asking, reader: str, touch: Touch) -> Iterator[None]:
+        """Around one use of a card, which fills ``touch``: an entry when it ends, however it ends."""
         outcome = "internal"
         try:
-            yield touch
+            yield
             outcome = "ok"
         except CardioError as error:
             outcome = error.code

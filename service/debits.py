@@ -165,14 +165,14 @@ class DebitCalls:
             terminal_number = await asyncio.to_thread(self._security.terminal_number_for_steps)
             credentials = self._security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             desk = asked.desk()
-            text = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
+            text, session = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
             return await self._deliver(entry, None)
         self._between[asked.asking.grant, desk.reader.name] = (asked.key, entry)
         while len(self._between) > _MOST_BETWEEN:
             self._between.pop(next(iter(self._between)))  # who never came back begins anew
-        return DebitAnswer(text, desk.card_session, await asyncio.to_thread(entry.shown))
+        return DebitAnswer(text, session, await asyncio.to_thread(entry.shown))
 
     async def second_step(self, asked: Asked, held: Desk | None) -> DebitAnswer:
         """The step that debits; by a key it also says what became of a debit whose second step was called before.
@@ -194,11 +194,12 @@ class DebitCalls:
         def step(steps: HsmSteps) -> str:
             return debit_2(steps, asked.given.pKey)
 
+        session = None
         try:
-            await held.with_held(work.guarded(step), work.named(asked), credentials=None)
+            _, session = await held.with_held(work.guarded(step), work.named(asked), credentials=None)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
-        return await self._deliver(work.entry, held.card_session)
+        return await self._deliver(work.entry, session)
 
     async def _ask_again(self, asked: Asked) -> DebitAnswer:
         if not asked.given.idempotencyKey:

@@ -82,6 +82,7 @@ class Desk:
             CardioError: as `do` says.
         """
         started = time.monotonic()
+        asked_of, touch = self.card_session, Touch()
 
         def work(card: SocialSecurityCard) -> CardReading:
             counter = card.event_counter()
@@ -89,9 +90,13 @@ class Desk:
             return card.read(supplement=supplement, on_basic=tell)
 
         try:
-            reading, session = await self.do(work, asking, seconds=OPERATION_SECONDS, credentials=credentials)
+            reading, session = await self.do(
+                work, asking, seconds=OPERATION_SECONDS, credentials=credentials, touch=touch
+            )
         except CardioError as error:
-            self._tell_finished(error.code, None, self.card_session, started, Problem.of(error))
+            # The card may have left, and the next one be in: this was not its reading.
+            failed = asked_of if touch.card is None else touch.card_session
+            self._tell_finished(error.code, None, failed, started, Problem.of(error))
             raise
         self._tell_finished("ok", reading, session, started)
         return reading, session
@@ -104,15 +109,17 @@ class Desk:
         seconds: float = WHOLE_CARD_SECONDS,
         credentials: Credentials | None = None,
         repeat: bool = True,
+        touch: Touch | None = None,
     ) -> tuple[Result, str | None]:
         """Does something with the card in the reader, within so many seconds, waiting included.
 
         Args:
             credentials: what closed files are opened with.
             repeat: after another program's reset, begin again; never for what changes the card or sends a PIN.
+            touch: is told which card it was, also where the work fails.
 
-        Returns what the work gave, and the session of the card it was done with; None where the card is so new that
-        it has none yet.
+        Returns what the work gave, and the session of the card it was done with, which may have left since; None
+        where the card is so new that it has none yet.
 
         Raises:
             QueueFullError: too many are waiting already. ReaderBusyError: those before took all the time.
@@ -125,8 +132,9 @@ class Desk:
         deadline = time.monotonic() + seconds
         counters: list[int] = []
         trace: list[Exchange] = []
+        touch = touch or Touch()
 
-        def on_this_card(card: SocialSecurityCard, touch: Touch) -> Result:
+        def on_this_card(card: SocialSecurityCard) -> Result:
             counter = card.event_counter()
             counters[:] = [counter]
             touch.card, touch.card_session = card, self._session_of(counter)
@@ -146,10 +154,10 @@ class Desk:
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
             holding.end()
-            with self._around.audit.touching(asking, self.reader.name) as touch:
+            with self._around.audit.touching(asking, self.reader.name, touch):
                 return on_card(
-                    self.reader, lambda card: on_this_card(card, touch), manners=self._around.manners,
-                    layouts=self._around.layouts, credentials=credentials, seconds=left, worker=worker, repeat=repeat,
+                    self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
+                    credentials=credentials, seconds=left, worker=worker, repeat=repeat,
                     trace=lambda exchange: self._note(trace, exchange),
                 )  # fmt: skip
 
@@ -158,24 +166,27 @@ class Desk:
         finally:
             if not counters or counters[0] == self.info.event_counter:
                 self.trace = trace
-        return result, self._session_of(counters[0] if counters else None)
+        return result, touch.card_session
 
     async def with_held(
         self, work: Callable[[HsmSteps], Result], asking: Asking, *, credentials: Credentials | None
-    ) -> Result:
+    ) -> tuple[Result, str | None]:
         """Does one step of several with a card that stays held for this caller; with credentials it begins anew.
+
+        Returns what the work gave, and the session of the card, as `do`.
 
         Raises:
             StepError: nothing is held for this caller. CardioError: as `do`.
         """
         self._check(asking)
         expected, named = self.info.event_counter, asking.card_session is not None
+        touch = Touch()
 
         def attempt(worker: Worker) -> Result:
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
             try:
-                with self._around.audit.touching(asking, self.reader.name) as touch:
+                with self._around.audit.touching(asking, self.reader.name, touch):
                     if credentials is not None:
                         holding.begin(asking.grant, credentials)
                         if named and self.reader.info().event_counter != expected:
@@ -185,7 +196,7 @@ class Desk:
                 if holding.owner == asking.grant and not holding.waits_for_a_step:
                     holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
 
-        return await self._in_line(attempt)
+        return await self._in_line(attempt), touch.card_session
 
     async def end_held(self, grant: str) -> None:
         """Lets go the card that is held for a caller, if there is one: the caller has gone.
@@ -196,8 +207,12 @@ class Desk:
             await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
 
     def _noted(self, work: Callable[[HsmSteps], Result], steps: HsmSteps, touch: Touch) -> Result:
-        touch.card, touch.card_session = steps.card, self._session_of(steps.card.event_counter())
-        return work(steps)
+        counter = steps.card.event_counter()
+        touch.card, touch.card_session = steps.card, self._session_of(counter)
+        try:
+            return work(steps)
+        finally:  # the watcher may have told of it meanwhile
+            touch.card_session = touch.card_session or self._session_of(counter)
 
     def _check(self, asking: Asking) -> None:
         self.lease.check(asking.lease)

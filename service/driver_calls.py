@@ -91,11 +91,10 @@ class DriverCalls:
             held = self._held_for(asking, reader)
             if held is None:
                 raise StepError()
-            return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None), None
+            return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
         desk = self._desk(given, reader)
         credentials = self._security.for_steps(caller.origin)
-        text = await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
-        return text, desk.card_session
+        return await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
 
     def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
         """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""

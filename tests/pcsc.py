@@ -29,13 +29,15 @@ PORTS = (35963, 35973)
 PAD_PORT = 35983
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: str, seconds: float = 10.0, sleep: Callable[[float], object] = time.sleep
+) -> None:
     """Waits for a condition, never for a fixed time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.005)
+        sleep(0.005)
 
 
 @dataclass(slots=True)

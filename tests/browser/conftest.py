@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.elsewhere import Elsewhere, SdkDesk
 
@@ -17,9 +17,13 @@ CHROMIUM = "/usr/bin/chromium"
 CARDIO = Path(sys.executable).with_name("cardio")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
+_PATIENCE = 15.0
+"""Seconds that what a page shall show may take on a machine that is busy; Playwright's own 5 are few."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=_PATIENCE * 1000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium

@@ -8,13 +8,15 @@ import json
 import socket
 import threading
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser, Page, expect
+
+from tests.pcsc import wait_until
 
 SDK = Path(__file__).parents[2] / "service" / "web" / "sdk"
 BLANK = "<!doctype html><html lang=zh-CN><title>门诊收费</title><p>门诊收费"
@@ -207,6 +209,11 @@ def found_in(page: Page, *words: str) -> list[str]:
     """Which of these stand anywhere in the page. (pytest would compare a word with a whole page for minutes.)"""
     content = page.content()
     return [word for word in words if word in content]
+
+
+def wait_held(page: Page, held: Sequence[object]) -> None:
+    """Waits until a request of the page is held back; the page's own messages come in meanwhile."""
+    wait_until(lambda: bool(held), "the page has asked", sleep=lambda seconds: page.wait_for_timeout(1000 * seconds))
 
 
 def find(page: Page, options: str) -> Any:

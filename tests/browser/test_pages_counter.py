@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import APIResponse, Browser, Locator, Page, Request, Route, expect
 
 from tests.browser.conftest import Served
-from tests.browser.elsewhere import found_in, simulate
+from tests.browser.elsewhere import found_in, simulate, wait_held
 
 pytestmark = pytest.mark.browser
 WATCH_BLOBS = """window.blobs = { made: [], gone: [] };
@@ -63,6 +63,7 @@ def test_the_free_fields_come_first(page: Page) -> None:
         expect(desk(page).locator(".name")).to_have_text("测＊＊")
         expect(desk(page)).to_contain_text("正在读取其余信息")
         expect(desk(page)).not_to_contain_text("常住地")
+        wait_held(page, held)
         route, response = held.pop()
         route.fulfill(response=response)
         expect(desk(page)).to_contain_text("常住地")

@@ -57,4 +57,4 @@ def every(bridge: BridgeHere, slots: list[Slot]) -> Iterator[list[Slot]]:
     """All four slots; whatever is in them afterwards is taken out."""
     yield slots
     for one in slots:
-        one.pull()
+        one.remove()

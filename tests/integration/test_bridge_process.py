@@ -111,7 +111,7 @@ def test_cards_that_do_not_answer_do_not_hold_it_up(folder: Path, slots: list[Sl
         for fault in faults:
             fault.told.set()
         for one in slots[:3]:
-            one.pull()
+            one.remove()
 
 
 def test_it_ends_while_pcsc_is_away(folder: Path, daemon: Daemon, slot: Slot) -> None:

@@ -58,7 +58,7 @@ def psam(slots: list[Slot], slot: Slot) -> Iterator[Slot]:
     second = slots[(slots.index(slot) + 1) % len(slots)]
     second.insert(SoftwarePsam(algorithms=("3DES", "SM4")))
     yield second
-    second.pull()
+    second.remove()
 
 
 def laboratory(source: PsamIn | At) -> Credentials:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 import pytest
 
+from cardio.security.credentials import Credentials
+from service.asking import Asking
+from service.desk import Desk
 from service.errors import LeasedError, LeaseLostError
 from service.lease import Asked, Lease, LeaseBook
 from service.scopes import Caller, Scope
+from simulators.faults import FaultyCard
+from simulators.personas import find_persona
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 
@@ -128,6 +136,52 @@ def test_a_swap_that_the_watcher_has_not_told_yet_is_noticed_too(bridge: Bridge)
     unnamed = bridge.client.get(f"/v1/readers/{FIRST}/card")
     assert unnamed.json()["holder"]["name"] == "测小小" and "cardio-card-session" not in unnamed.headers
     reader._listeners = listeners
+
+
+def test_a_reading_that_fails_is_told_of_its_own_card(bridge: Bridge) -> None:
+    """The card is swapped while it is read: its end is not the next card's, for which a page would show it."""
+    desk = bridge.app.state.desks.desk(FIRST)
+    reader = bridge.readers.reader(FIRST)
+    assert reader is not None
+    sessions: list[str | None] = [desk.card_session]
+
+    def session_changes() -> None:
+        wait_until(lambda: desk.card_session not in (*sessions, None), "the watcher has told")
+        sessions.append(desk.card_session)
+
+    def swapped(card: Any, command: bytes) -> bytes:
+        if len(sessions) == 2:
+            reader.insert(find_persona("child").card())
+            session_changes()
+        answer: bytes = card.transmit(command)
+        return answer
+
+    reader.insert(FaultyCard(find_persona("adult").card(), swapped))
+    session_changes()
+    with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
+        told = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
+        assert next(told)["type"] == "cardio.state"
+        assert bridge.client.get(f"/v1/readers/{FIRST}/card").json()["code"] == "card-removed"
+        assert bridge.client.get(f"/v1/readers/{FIRST}/card").json()["holder"]["name"] == "测小小"
+        first, second = (one["data"] for one in islice((e for e in told if e["type"] == "cardio.read-finished"), 2))
+    _, old, new = sessions
+    assert (first["outcome"], first["card_session"]) == ("card-removed", old)
+    assert (second["outcome"], second["card_session"]) == ("ok", new)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["at-once", "in-steps"])
+def test_what_was_done_names_the_card_it_was_done_with(bridge: Bridge, held: bool) -> None:
+    """Also where the next card is in before the answer leaves."""
+    desk: Desk = bridge.app.state.desks.desk(FIRST)
+    before = desk.card_session
+
+    def work(_: object) -> str:
+        bridge.readers.insert(FIRST, "child", None)
+        wait_until(lambda: desk.card_session not in (before, None), "the watcher has told")
+        return "done"
+
+    doing = desk.with_held(work, Asking(), credentials=Credentials()) if held else desk.do(work, Asking())
+    assert asyncio.run_coroutine_threadsafe(doing, desk._loop).result(10) == ("done", before)
 
 
 def test_a_reading_tells_the_basic_fields_first_and_only_to_who_asks(bridge: Bridge) -> None:

@@ -166,7 +166,7 @@ class Desk:
         finally:
             if not counters or counters[0] == self.info.event_counter:
                 self.trace = trace
-        return result, touch.card_session
+        return result, touch.card_session or self._session_of(counters[0] if counters else None)
 
     async def with_held(
         self, work: Callable[[HsmSteps], Result], asking: Asking, *, credentials: Credentials | None

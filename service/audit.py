@@ -35,6 +35,8 @@ class Touch:
     """One use of the card in a reader, as far as it has come."""
 
     card_session: str | None = None
+    event_counter: int | None = None
+    """Which insertion of its reader the card is."""
     card: SocialSecurityCard | None = None
     """Asked who it is when the entry is written: it may have said so before a reading that never ended."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -85,7 +86,7 @@ class Desk:
         asked_of, touch = self.card_session, Touch()
 
         def work(card: SocialSecurityCard) -> CardReading:
-            counter = card.event_counter()
+            counter = touch.event_counter
             tell = None if not supplement else lambda basic: self._tell_basic(basic, counter)
             return card.read(supplement=supplement, on_basic=tell)
 
@@ -95,7 +96,7 @@ class Desk:
             )
         except CardioError as error:
             # The card may have left, and the next one be in: this was not its reading.
-            failed = asked_of if touch.card is None else touch.card_session
+            failed = asked_of if touch.card is None else self._session_of(touch)
             self._tell_finished(error.code, None, failed, started, Problem.of(error))
             raise
         self._tell_finished("ok", reading, session, started)
@@ -130,20 +131,14 @@ class Desk:
         """
         self._check(asking)
         deadline = time.monotonic() + seconds
-        counters: list[int] = []
         trace: list[Exchange] = []
         touch = touch or Touch()
 
         def on_this_card(card: SocialSecurityCard) -> Result:
-            counter = card.event_counter()
-            counters[:] = [counter]
-            touch.card, touch.card_session = card, self._session_of(counter)
-            if counter != expected and (named or not repeat):
-                raise CardChangedError()
-            try:
+            with self._touched(card, touch):
+                if touch.event_counter != expected and (named or not repeat):
+                    raise CardChangedError()
                 return work(card)
-            finally:  # the watcher may have told of it meanwhile
-                touch.card_session = touch.card_session or self._session_of(counter)
 
         expected, named = self.info.event_counter, asking.card_session is not None
 
@@ -164,9 +159,9 @@ class Desk:
         try:
             result = await self._in_line(attempt)
         finally:
-            if not counters or counters[0] == self.info.event_counter:
+            if touch.event_counter in (None, self.info.event_counter):
                 self.trace = trace
-        return result, touch.card_session or self._session_of(counters[0] if counters else None)
+        return result, self._session_of(touch)
 
     async def with_held(
         self, work: Callable[[HsmSteps], Result], asking: Asking, *, credentials: Credentials | None
@@ -182,6 +177,10 @@ class Desk:
         expected, named = self.info.event_counter, asking.card_session is not None
         touch = Touch()
 
+        def step(steps: HsmSteps) -> Result:
+            with self._touched(steps.card, touch):
+                return work(steps)
+
         def attempt(worker: Worker) -> Result:
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
@@ -191,12 +190,12 @@ class Desk:
                         holding.begin(asking.grant, credentials)
                         if named and self.reader.info().event_counter != expected:
                             raise CardChangedError()
-                    return holding.do(asking.grant, lambda steps: self._noted(work, steps, touch))
+                    return holding.do(asking.grant, step)
             finally:
                 if holding.owner == asking.grant and not holding.waits_for_a_step:
                     holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
 
-        return await self._in_line(attempt), touch.card_session
+        return await self._in_line(attempt), self._session_of(touch)
 
     async def end_held(self, grant: str) -> None:
         """Lets go the card that is held for a caller, if there is one: the caller has gone.
@@ -206,13 +205,15 @@ class Desk:
         if not self._closed:
             await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
 
-    def _noted(self, work: Callable[[HsmSteps], Result], steps: HsmSteps, touch: Touch) -> Result:
-        counter = steps.card.event_counter()
-        touch.card, touch.card_session = steps.card, self._session_of(counter)
+    @contextmanager
+    def _touched(self, card: SocialSecurityCard, touch: Touch) -> Iterator[None]:
+        """Around work with a card, on its thread: keeps which card it is."""
+        touch.card, touch.event_counter = card, card.event_counter()
+        touch.card_session = self._session_at(touch.event_counter)
         try:
-            return work(steps)
+            yield
         finally:  # the watcher may have told of it meanwhile
-            touch.card_session = touch.card_session or self._session_of(counter)
+            touch.card_session = self._session_of(touch)
 
     def _check(self, asking: Asking) -> None:
         self.lease.check(asking.lease)
@@ -235,17 +236,21 @@ class Desk:
             exchange = Exchange(command, response, exchange.seconds)
         trace.append(exchange)
 
-    def _session_of(self, counter: int | None) -> str | None:
+    def _session_at(self, counter: int | None) -> str | None:
         return self.card_session if counter == self.info.event_counter else None
+
+    def _session_of(self, touch: Touch) -> str | None:
+        """Of the card that was touched, which may have left since."""
+        return touch.card_session or self._session_at(touch.event_counter)
 
     # -- what is told -----------------------------------------------------------------------------
 
-    def _tell_basic(self, reading: CardReading, counter: int) -> None:
+    def _tell_basic(self, reading: CardReading, counter: int | None) -> None:
         """From the thread of the card."""
         self._loop.call_soon_threadsafe(self._publish_reading, reading, counter)
 
-    def _publish_reading(self, reading: CardReading, counter: int) -> None:
-        session = self._session_of(counter)  # a card may be read before the watcher has told of it, not before here
+    def _publish_reading(self, reading: CardReading, counter: int | None) -> None:
+        session = self._session_at(counter)  # a card may be read before the watcher has told of it, not before here
         if session is not None:
             data = {"reader": self.reader.name, "card_session": session}
             self._around.hub.publish(CARD_READ, data, subject=self.reader.name, reading=reading)

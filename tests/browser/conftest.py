@@ -17,13 +17,13 @@ CHROMIUM = "/usr/bin/chromium"
 CARDIO = Path(sys.executable).with_name("cardio")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
-_PATIENCE = 15.0
-"""Seconds that what a page shall show may take on a machine that is busy; Playwright's own 5 are few."""
+_PATIENCE_MILLISECONDS = 15_000
+"""What a page shall show may take so long on a machine that is busy; Playwright's own 5 seconds are few."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=_PATIENCE * 1000)
+    expect.set_options(timeout=_PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium

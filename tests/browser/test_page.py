@@ -168,7 +168,7 @@ def test_a_bridge_that_was_killed_and_started_again_is_found_again(page: Page) -
     expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
     again = Served("child", port=first.address.rpartition(":")[2])
     try:
-        expect(desk(page, 0).locator(".name")).to_have_text("测＊＊", timeout=15_000)
+        expect(desk(page, 0).locator(".name")).to_have_text("测＊＊")
         assert page.get_by_role("alert").count() == 0
     finally:
         again.stop()

@@ -180,11 +180,12 @@ def test_no_readers_and_then_some(
     bridge: BridgeHere, daemon: Daemon, slot: Slot, arranged: Callable[[list[tuple[str, int]]], None]
 ) -> None:
     arranged([])
-    wait_until(lambda: bridge.is_ready() and listed(bridge) == [], "no reader is listed")
+    wait_until(
+        lambda: bridge.is_ready() and bridge.client.get("/v1/readers").json() == {"readers": [], "problems": []},
+        "PC/SC runs; there is nothing in it",
+    )
     refused(bridge.card(slot.reader.name), 404, "reader-not-found")
     refused(bridge.driver("iReadCardBas"), 503, "no-reader")
-    listing = bridge.client.get("/v1/readers").json()
-    assert listing == {"readers": [], "problems": []}, "PC/SC runs; there is nothing in it"
     arranged([("Counter A", FIRST_PORT), ("Counter B", SECOND_PORT)])
     slot.insert(ADULT.card())
     bridge.reads(slot.reader.name)
@@ -204,10 +205,6 @@ def test_a_reader_is_renamed_and_another_is_moved(
     refused(bridge.card(slot.reader.name), 404, "reader-not-found")
     refused(bridge.card(moved), 404, "no-card")
     new.remove()
-
-
-def listed(bridge: BridgeHere) -> list[str]:
-    return [one["name"] for one in bridge.client.get("/v1/readers").json()["readers"]]
 
 
 def find_readers() -> list[str]:

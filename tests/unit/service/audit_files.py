@@ -1,4 +1,4 @@
-"""Audit logs in a file, and what somebody does to them: for the tests of the log."""
+"""Audit logs in a file, a bridge's too, and what somebody does to them: for the tests of the log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.audit_entries import AuditEntry
 from service.audit_log import AuditLog, Verification
+from tests.unit.service.bridge import Bridge
 
 ENTRIES = 12
 KEY = "A test's key, which nobody else has. 1234567"
@@ -54,3 +55,21 @@ def write_log(path: Path) -> None:
     for number in range(1, ENTRIES + 1):
         assert log.append(entry(number)) == number
     log.close()
+
+
+def entries(bridge: Bridge) -> list[AuditEntry]:
+    """All of them; the log is whole."""
+    assert bridge.audit_file is not None and bridge.audit.flush()
+    log = AuditLog(bridge.audit_file)
+    try:
+        assert log.verify().findings == ()
+        return [one.entry for one in log.entries()]
+    finally:
+        log.close()
+
+
+def state_of(bridge: Bridge) -> str:
+    """How the log is, once what was noted has been tried."""
+    assert bridge.audit.flush()
+    state: str = bridge.client.get("/v1/status").json()["audit"]
+    return state

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ from tests.pcsc import wait_until
 TOKEN = "T" * 43
 AUTH = f"Authorization: Bearer {TOKEN}"
 FIRST, SECOND = "Simulated Reader 00", "Simulated Reader 01"
+
+
+def told_in(stream: httpx.Response) -> Iterator[dict[str, Any]]:
+    """The events of an open event stream."""
+    return (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
 
 
 class Bridge:

@@ -17,7 +17,7 @@ from simulators.faults import FaultyCard
 from simulators.personas import find_persona
 from simulators.reader import AnyCard, SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
-from tests.unit.service.bridge import FIRST, Bridge
+from tests.unit.service.bridge import FIRST, Bridge, told_in
 
 
 def test_a_psam_that_is_pulled_and_an_hsm_that_goes() -> None:
@@ -69,7 +69,7 @@ def test_a_card_that_is_read_before_it_is_told_of_is_told_all_the_same() -> None
     assert reader is not None
     try:
         with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
-            events = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
+            events = told_in(stream)
             assert next(events)["type"] == "cardio.state"
             late: list[ReaderEvent] = []
             listeners, reader._listeners = reader._listeners, [late.append]
@@ -96,7 +96,7 @@ def test_cards_are_read_as_they_come_where_a_site_wants_it() -> None:
     bridge = Bridge(habits=Habits(auto_read=True))
     try:
         with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
-            events = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
+            events = told_in(stream)
             assert next(events)["type"] == "cardio.state"
             bridge.readers.insert(FIRST, "child", None)
             told: list[dict[str, object]] = []

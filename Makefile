@@ -31,11 +31,11 @@ check: $(TEST_READY)
 	PYTHONPATH=. $(BIN)/lint-imports
 
 unit: $(TEST_READY)
-	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/fuzz
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/field tests/fuzz
 
 # Two at a time what may be: there is one PC/SC service, and one machine to install the package in.
 test: check
-	scripts/isolated.sh $(BIN)/pytest -n 2 --dist loadfile tests/unit tests/fuzz tests/browser
+	scripts/isolated.sh $(BIN)/pytest -n 2 --dist loadfile tests/unit tests/field tests/fuzz tests/browser
 	scripts/isolated.sh $(BIN)/pytest tests/integration tests/packaging
 
 bench: $(TEST_READY)

@@ -1,0 +1,54 @@
+"""The calls that a field case can make to its card: one function each, named in the case as ``do``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cardio.card import SocialSecurityCard
+from cardio.driver_codes import code_of
+from cardio.driver_functions import CardFunction, DriverArguments, find_function
+from cardio.errors import CardioError
+from cardio.filesystem.manners import MannersStore
+from cardio.holding import on_card, read_card
+from cardio.readers.base import Reader
+from cardio.security.credentials import Credentials
+from cardio.security.pin import Pin
+from tests.conftest import TODAY
+
+Step = Callable[[Reader, MannersStore, Mapping[str, Any]], Any]
+
+
+def _read(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+    supplement = step.get("supplement", True)
+    return read_card(reader, manners=store, today=TODAY, supplement=supplement).model_dump(mode="json")
+
+
+def _driver(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+    """A function of the national interface: its return code and its text. A failure has no text."""
+    function = find_function(step.get("function", "iReadCardBas"))
+    assert isinstance(function, CardFunction)
+    arguments = DriverArguments.from_mapping(step.get("arguments", {}))
+    credentials = Credentials(pin=Pin(step["pin"])) if "pin" in step else None
+    try:
+        text = on_card(reader, lambda card: function.work(card, arguments), manners=store, credentials=credentials)
+    except CardioError as error:
+        return {"return": code_of(error), "slug": error.code}
+    return {"return": 0, "text": text, "fields": text.split("|")}
+
+
+def _with_pin(work: Callable[[SocialSecurityCard], Any]) -> Step:
+    def run(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+        pin = Pin(step["pin"]) if "pin" in step else None
+        credentials = Credentials(pin=pin, accept_last_try=step.get("accept_last_try", False))
+        return on_card(reader, work, manners=store, credentials=credentials, repeat=False)
+
+    return run
+
+
+STEPS: dict[str, Step] = {
+    "read": _read,
+    "driver": _driver,
+    "pin-status": _with_pin(lambda card: {"tries": card.pin_tries()}),
+    "pin-verify": _with_pin(lambda card: card.verify_pin()),
+}

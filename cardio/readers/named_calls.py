@@ -1,7 +1,7 @@
 """The four PC/SC calls that take or give names of readers, by the names' own bytes.
 
-pyscard 2.3 reads names as UTF-8 and writes them as ASCII (its helpers.c), so a reader whose name is anything else can be
-neither listed, watched nor connected (pyscard #106, #121). These calls go to the system's library by `ctypes`, on
+pyscard 2.3 reads names as UTF-8 and writes them as ASCII (its helpers.c), so a reader whose name is anything else can
+be neither listed, watched nor connected (pyscard #106, #121). These calls go to the system's library by `ctypes`, on
 pyscard's own contexts and handles, which are plain numbers of that library.
 """
 

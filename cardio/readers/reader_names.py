@@ -1,8 +1,8 @@
 """Names of readers: bytes to PC/SC, a readable text to people and programs.
 
-PC/SC says nothing of an encoding (pcsc-lite hands ``FRIENDLYNAME`` and the USB strings through as they are), and readers
-made in China have names in UTF-8 and in GBK. A name that is UTF-8 is its own text. Every other name gets a mark at its
-end, so that two readers whose names differ in their bytes only keep two texts::
+PC/SC says nothing of an encoding (pcsc-lite hands ``FRIENDLYNAME`` and the USB strings through as they are), and
+readers made in China have names in UTF-8 and in GBK. A name that is UTF-8 is its own text. Every other name gets a mark
+at its end, so that two readers whose names differ in their bytes only keep two texts::
 
     德卡T10 00 00             UTF-8
     德卡T10 00 00 [GBK]       the same text in GBK

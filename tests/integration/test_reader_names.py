@@ -1,4 +1,4 @@
-"""Readers whose names are not ASCII (pyscard #106, #121), over a real pcscd: listed, watched and read like any other."""
+"""Readers whose names are not ASCII (pyscard #106, #121), over a real pcscd: they work like any other."""
 
 from __future__ import annotations
 

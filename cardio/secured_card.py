@@ -52,6 +52,10 @@ class SecuredCard(ABC):
     def forget_visit(self) -> None:
         """What is current on the card is not known any more: the next visit begins anew."""
 
+    @abstractmethod
+    def _confirm_first(self) -> None:
+        """Has the card say who it is, where that is to be compared and was not yet."""
+
     @property
     def layout(self) -> Layout:
         """What is known of cards like this one."""
@@ -225,5 +229,6 @@ class SecuredCard(ABC):
 
     def run_apart(self, conversation: Plan[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
+        self._confirm_first()
         self.forget_visit()
         return self.run(conversation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
@@ -54,12 +54,14 @@ class Visit:
         t1: bool = False,
         layouts: LayoutChoice = NATIONAL,
         opener: Opener | None = None,
+        on_issuer: Callable[[CardContents], None] | None = None,
     ) -> None:
         """Args:
         manners: what is known of this family; what this card teaches is written into it.
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         layouts: the layouts to choose from.
         opener: presents PINs and keys where a file is closed.
+        on_issuer: told as soon as EF05 has said which card it is; what it raises ends the visit.
         """
         self.manners = manners
         self.contents = CardContents(layout_of(DEFAULT_GENERATION))
@@ -67,6 +69,7 @@ class Visit:
         self.profile = IssuerProfile()
         self._layouts = layouts
         self._opener = opener
+        self._on_issuer = on_issuer
         self._current: str | None = None
         self._rights: frozenset[str] = frozenset()
         self._unreachable: dict[str, int] = {}
@@ -92,6 +95,8 @@ class Visit:
         version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
         self.contents.layout = self._layouts.choose(version, code[:REGION_DIGITS] if code else None)
         self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
+        if self._on_issuer is not None:
+            self._on_issuer(self.contents)
         self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
         if self._opener is not None:
             named = self.environment.named or self.layout.algorithm

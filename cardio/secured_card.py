@@ -15,7 +15,7 @@ from cardio.file_model import FileWritten
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
 from cardio.security.credentials import CardOpener
-from cardio.security.errors import NoSamError, SamError
+from cardio.security.errors import NoSamError
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.pin import Pin
 from cardio.security.sam import CardKey, Sam
@@ -128,11 +128,13 @@ class SecuredCard(ABC):
 
     @property
     def terminal_number(self) -> str | None:
-        """终端机编号 of the SAM, where there is one."""
-        try:
-            return None if self._opener is None else self._opener.sam.terminal_number
-        except SamError:
-            return None
+        """终端机编号 of the SAM; None where there is no SAM, or it is of a kind that has none.
+
+        Raises:
+            SamError: there is a SAM that should say it, and it cannot be asked.
+            TestKeysError: as `CardOpener.sam`.
+        """
+        return self._opener.sam.terminal_number if self._opener is not None and self._opener.has_sam else None
 
     # -- changes --------------------------------------------------------------------------------
 

@@ -88,6 +88,11 @@ class CardOpener:
             self._sam.close()
 
     @property
+    def has_sam(self) -> bool:
+        """The credentials name a SAM, be it to be had or not."""
+        return self._credentials.sam is not None
+
+    @property
     def sam(self) -> Sam:
         """The SAM, opened when it is first needed.
 
@@ -111,7 +116,8 @@ class CardOpener:
             raise NoSamError()
         sam = self._credentials.sam.open()
         try:
-            if sam.test_keys and not self._simulated and not self._credentials.laboratory:
+            # A SAM that cannot say whose keys it has raises: it is not let at a real card either.
+            if not (self._simulated or self._credentials.laboratory) and sam.test_keys:
                 raise TestKeysError()
         except CardioError:
             sam.close()

@@ -38,7 +38,8 @@ from cardio.security.errors import NoSamError, SamFailedError
 from cardio.security.fallback import FallbackSource
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
-from cardio.security.psam import CONNECT_SECONDS, PsamCard, PsamSettings
+from cardio.security.psam import PsamCard, PsamSettings
+from cardio.security.psam_connection import CONNECT_SECONDS
 from cardio.security.sam import Sam, SamSource
 from cardio.security.soft import SoftSam
 from cardio.security.terminal import MacStart, TerminalSettings

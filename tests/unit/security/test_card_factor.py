@@ -18,17 +18,20 @@ from cardio.driver_debits import debit_1
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardGarbledError, CardioError
 from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.visit import Visit
 from cardio.identity.card_proofs import identify
 from cardio.identity.policy import default_policy
 from cardio.model import CardReading
 from cardio.security.credentials import Credentials
-from cardio.security.errors import ContactSlotNeededError, KeyNotInSamError, NoCardFactorError
+from cardio.security.errors import ContactSlotNeededError, HsmUnreachableError, KeyNotInSamError, NoCardFactorError
 from cardio.security.factors import reset_information
 from cardio.security.pin import Pin
-from cardio.security.sam import SamSource
+from cardio.security.sam import CardKey, SamSource
+from cardio.security.soft import SoftSam
 from cardio.settlement import DebitState
 from simulators.personas import find_persona
 from simulators.reader import AnyCard, SoftwareReader
+from tests.conftest import TODAY
 from tests.unit.debits import ORDER, UNTOUCHED, Ready, Till, soft_sam
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=8)))
@@ -104,10 +107,11 @@ class Behind:
 
 
 class Desk:
-    """A persona's card behind an ATR, and what is sent to it."""
+    """A card, or a persona's, behind an ATR, and what is sent to it."""
 
-    def __init__(self, persona: str, atr: bytes, credentials: Credentials | None) -> None:
-        self.reader = SoftwareReader("r", Behind(find_persona(persona).card(), atr))
+    def __init__(self, card: str | AnyCard, atr: bytes | None, credentials: Credentials | None) -> None:
+        found = find_persona(card).card() if isinstance(card, str) else card
+        self.reader = SoftwareReader("r", found if atr is None else Behind(found, atr))
         self.trace = TraceLog()
         self.card = SocialSecurityCard(
             self.reader.connect(),
@@ -288,12 +292,12 @@ def without_key(keys: Ready, name: str) -> Ready:
 
 
 def test_a_sam_without_the_proving_key_presents_none_to_a_third_generation_card(keys: Ready) -> None:
-    desk = Desk("third-closed", find_persona("third-closed").atr, Credentials(sam=without_key(keys, "IRK")))
+    desk = Desk("third-closed", None, Credentials(sam=without_key(keys, "IRK")))
     reading = desk.card.read(supplement=False)
     assert reading.holder is None and isinstance(desk.card.refusal_of_holder(), KeyNotInSamError)
     assert not desk.instructions & AUTHENTICATION
     # Nor file by file, without a reading before.
-    desk = Desk("third-closed", find_persona("third-closed").atr, Credentials(sam=without_key(keys, "IRK")))
+    desk = Desk("third-closed", None, Credentials(sam=without_key(keys, "IRK")))
     assert desk.card.file("SSSE/EF06").unread
     assert not desk.instructions & AUTHENTICATION
 
@@ -301,7 +305,7 @@ def test_a_sam_without_the_proving_key_presents_none_to_a_third_generation_card(
 def test_an_open_third_generation_card_that_could_not_prove_itself_is_no_success_over_the_interface(
     keys: Ready,
 ) -> None:
-    desk = Desk("third-generation", find_persona("third-generation").atr, Credentials(sam=without_key(keys, "IRK")))
+    desk = Desk("third-generation", None, Credentials(sam=without_key(keys, "IRK")))
     assert "not-proved" in warned(desk.card.read(supplement=False))
     with pytest.raises(KeyNotInSamError) as caught:
         read_basic(desk.card)
@@ -314,7 +318,26 @@ def test_a_third_generation_card_that_refuses_to_prove_itself_gets_no_key(answer
         def transmit(self, command: bytes) -> bytes:
             return bytes.fromhex(answer) if command[1] == 0x88 else super().transmit(command)
 
-    desk = Desk("third-closed", find_persona("third-closed").atr, Credentials(sam=keys))
-    desk.reader.card.transmit = Refusing(find_persona("third-closed").card(), b"").transmit  # type: ignore[union-attr]
-    content = desk.card.file("SSSE/EF06")
-    assert content.unread and 0x82 not in desk.instructions
+    card = find_persona("third-closed").card()
+    desk = Desk(Refusing(card, card.atr), None, Credentials(sam=keys))
+    assert desk.card.file("SSSE/EF06").unread and 0x88 in desk.instructions
+    assert 0x82 not in desk.instructions
+
+
+def test_after_a_proof_that_failed_no_file_is_read_from_another_application(keys: Ready) -> None:
+    """Internal authentication is the environment's. Its EF05 was given for the application's of the same number."""
+
+    class Unreachable(SoftSam):
+        def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:
+            raise HsmUnreachableError()
+
+    unreachable = Ready(Unreachable(keys.open()._file))  # type: ignore[attr-defined] # the key file of the soft SAM
+    manners = MannersStore(None)
+    for _ in range(2):  # the second time it is known that the file is closed, and rights are asked for first
+        desk = Desk("personalised", None, Credentials(sam=unreachable))
+        visit = Visit(manners.load("x", TODAY), opener=desk.card._opener)
+        desk.card.run(visit.begin())
+        visit.profile.closed.add("DF01/EF05")
+        reading = desk.card.run(visit.read("DF01/EF05"))
+        assert isinstance(reading.hindrance, HsmUnreachableError)
+        assert reading.closed and not reading.records

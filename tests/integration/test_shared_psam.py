@@ -5,6 +5,8 @@ pcscd keeps a card powered for some seconds after its last user, and the applica
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, TestKeysError
 from cardio.security.pin import Pin
 from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Sam
+from cardio.security.sam import Sam, SamSource
+from cardio.security.settings import SecuritySettings
 from cardio.session import CardSession
 from cardio.settlement import DebitResult
 from service.journal import Journal
@@ -60,16 +63,31 @@ def psam(slots: list[Slot], slot: Slot) -> Iterator[Slot]:
     second.remove()
 
 
+OTHER_PROGRAM = """
+import sys
+from cardio.readers.pcsc import PcscReader
+
+connection = PcscReader(sys.argv[1]).connect()
+for command in sys.argv[2:]:
+    assert connection.transmit(bytes.fromhex(command))[-2:] == b"\\x90\\x00"
+connection.close()
+"""
+
+
 def other_program(slot: Slot, *commands: str) -> None:
-    """Another program uses the card in a slot, and leaves it as it is then."""
-    connection = slot.reader.connect()
-    for command in commands:
-        assert connection.transmit(bytes.fromhex(command))[-2:] == b"\x90\x00"
-    connection.close()
+    """Another process uses the card in a slot, and leaves it as it is then."""
+    subprocess.run([sys.executable, "-c", OTHER_PROGRAM, slot.reader.name, *commands], check=True)
+
+
+def as_set_up(psam: Slot) -> SamSource:
+    source = SecuritySettings.model_validate({"psam": {"levels": 3}}).sam_source("psam:slot", lambda name: psam.reader)
+    assert source is not None
+    return source
 
 
 def laboratory(psam: Slot, trace: TraceLog | None = None) -> Credentials:
-    return Credentials(sam=PsamIn(psam.reader, trace), laboratory=True)
+    source = as_set_up(psam) if trace is None else PsamIn(psam.reader, trace)
+    return Credentials(sam=source, laboratory=True)
 
 
 def terminal_number_in(text: str) -> str:
@@ -101,7 +119,7 @@ def test_test_keys_are_refused_wherever_another_program_left_them(
     slot.insert(find_persona("third-closed").card())
     other_program(psam, *left)
     with pytest.raises(TestKeysError):
-        on_card(slot.reader, read_basic, manners=store, credentials=Credentials(sam=PsamIn(psam.reader)))
+        on_card(slot.reader, read_basic, manners=store, credentials=Credentials(sam=as_set_up(psam)))
 
 
 def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: MannersStore, tmp_path: Path) -> None:
@@ -110,7 +128,7 @@ def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: MannersStore, tm
     other_program(psam, SELECT_SX3)
     journal = Journal(tmp_path / "debits.sqlite")
     entry = journal.take("local", "k", "x")
-    credentials = Credentials(sam=PsamIn(psam.reader), pin=Pin("123456"), laboratory=True)
+    credentials = Credentials(sam=as_set_up(psam), pin=Pin("123456"), laboratory=True)
 
     def pay(card: SocialSecurityCard) -> DebitResult:
         return debit(card, ORDER, entry)

@@ -274,6 +274,14 @@ def test_steps_ask_no_hsm_for_a_card_without_a_factor(step: str) -> None:
     assert not desk.instructions & AUTHENTICATION and not steps.waits
 
 
+def test_a_card_without_it_is_known_by_its_code_and_that_is_not_enough_for_money() -> None:
+    desk = Desk("personalised", CONTACTLESS, None)
+    reading = desk.card.read(supplement=False)
+    assert desk.card.known_identity == (reading.card.identification_code or "").encode("ascii")
+    with pytest.raises(ContactSlotNeededError):
+        _ = desk.card.identity
+
+
 def test_a_pin_needs_no_factor() -> None:
     desk = Desk("personalised", CONTACTLESS, Credentials(pin=Pin("123456")))
     desk.card.verify_pin()

@@ -13,14 +13,13 @@ from datetime import date
 from typing import Self
 
 from cardio.answer import make_reading
-from cardio.apdu.atr import Atr
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.conformance_model import ConformanceReport
 from cardio.contents import card_identity, card_tree, file_content, photo_content, report_files, report_sections
-from cardio.errors import CardGarbledError, CardioError, NoPhotoError
+from cardio.errors import CardioError, NoPhotoError
 from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
@@ -83,8 +82,7 @@ class SocialSecurityCard(SecuredCard):
         opener = None
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection)
-            historical_bytes = _historical_bytes(connection.atr)
-            opener = credentials.opener(historical_bytes, simulated=reader.simulated, pad=pad)
+            opener = credentials.opener(connection.atr, simulated=reader.simulated, pad=pad)
         super().__init__(Channel(connection, trace=trace, seconds=seconds), opener)
 
     @property
@@ -94,11 +92,6 @@ class SocialSecurityCard(SecuredCard):
     def event_counter(self) -> int:
         """Which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
         return self._connection.event_counter()
-
-    @property
-    def historical_bytes(self) -> bytes:
-        """卡复位信息; none of an ATR that is malformed."""
-        return _historical_bytes(self.atr)
 
     @property
     def known_identity(self) -> bytes | None:
@@ -188,6 +181,10 @@ class SocialSecurityCard(SecuredCard):
             return None
         reading = self._basic.files[HOLDER_FILE]
         return reading.hindrance or refusal_error(self._basic.layout, reading)
+
+    def refusal_of_proof(self) -> CardioError | None:
+        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it."""
+        return None if self._basic is None else self._basic.unproved
 
     # -- files --------------------------------------------------------------------------------
 
@@ -373,11 +370,3 @@ class SocialSecurityCard(SecuredCard):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _historical_bytes(atr: bytes) -> bytes:
-    """None of an ATR that is malformed: keys that depend on them are then not to be had."""
-    try:
-        return Atr.from_bytes(atr).historical_bytes
-    except CardGarbledError:
-        return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
@@ -94,7 +95,10 @@ class DriverCalls:
                 raise StepError()
             return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
         desk = await self._desk(given, asking, reader)
-        credentials = self._security.for_steps(caller.origin)
+        if function.right == "basic":
+            credentials = await asyncio.to_thread(self._security.for_reading_steps, caller.origin)
+        else:
+            credentials = self._security.for_steps(caller.origin)
         return await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
 
     def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:

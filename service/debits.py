@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from cardio.card import SocialSecurityCard
-from cardio.debit_errors import DebitUnknownError
+from cardio.debit_errors import DebitOpenError, DebitUnknownError
 from cardio.debit_witnesses import recover
 from cardio.debiting import aborted_by_faults
 from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver_functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver_steps import HsmSteps
-from cardio.errors import CardioError
 from cardio.security.errors import StepError
-from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder, DebitState
+from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
 from service.asking import Asking
 from service.debit_answers import DebitShown
+from service.debit_receipts import DebitReceipts, Told
 from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.desk import Desk
 from service.errors import NoIdempotencyKeyError
@@ -61,6 +61,8 @@ class DebitAnswer:
     output: str
     card_session: str | None
     debit: DebitShown
+    told: Told | None = None
+    """What its caller knows when it has this."""
 
 
 class DebitCalls:
@@ -69,18 +71,27 @@ class DebitCalls:
     def __init__(self, place: JournalPlace, security: BridgeSecurity) -> None:
         self._place = place
         self._security = security
+        self.receipts = DebitReceipts()
         self._between: dict[tuple[str, str], tuple[str, JournalEntry]] = {}
         """Debits that wait for their second step, with their keys, by who called the first, and at which reader."""
 
     async def journal(self) -> Journal:
-        """Raises: JournalUnavailableError, ConfigurationError."""
+        """The journal, with all in it that was handed over before.
+
+        Raises:
+            JournalUnavailableError, ConfigurationError: it cannot be used.
+        """
+        await self.receipts.written()
         return await asyncio.to_thread(self._place.open)
 
     async def figures(self) -> dict[str, int]:
-        """How many debits nobody knows the outcome of, and how many are not booked yet; none without a journal."""
+        """How many debits nobody knows the outcome of, how many have a result that reached nobody, and how many are not
+        booked yet; none without a journal."""
         journal = self._place.opened
         counts = {} if journal is None else await asyncio.to_thread(journal.counts)
+        undelivered = 0 if journal is None else await asyncio.to_thread(journal.delivery.count_undelivered)
         return {
+            "debits_undelivered": undelivered,
             "debits_unknown": sum(counts.get(state, 0) for state in NOBODY_KNOWS),
             "debits_unsettled": sum(counts.get(state, 0) for state in TO_BE_BOOKED),
         }
@@ -105,7 +116,25 @@ class DebitCalls:
         # By what it says, not by how it is written: 0.1 and 0.10 are the same.
         what = "|".join((parse_card_info(given.pCardInfo)[0], bytes(order.amounts).hex(), order.time))
         entry = await _taken(lambda: journal.take(asked.caller.origin, key, what))
-        return await _to_the_end(entry, lambda work: self._take_up(asked, order, journal, work))
+        return await self._answered(asked, entry, lambda work: self._take_up(asked, order, journal, work))
+
+    async def _answered(
+        self, asked: Asked, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
+    ) -> DebitAnswer:
+        """Works on a debit, and notes what its caller is told when it has been told."""
+        following = self.receipts.follow(entry, asked.asking.receipt)
+        try:
+            answer = await _to_the_end(entry, do)
+        except DebitUnknownError:
+            following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
+            raise
+        except DebitOpenError as error:
+            if error.told_debit is not None:
+                following.tells(Told(error.told_debit, "done", datetime.now(UTC)))
+            raise
+        if answer.told is not None:
+            following.tells(answer.told)
+        return answer
 
     async def _take_up(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
         entry, given = work.entry, asked.given
@@ -134,21 +163,12 @@ class DebitCalls:
         return await self._deliver(work.entry, session)
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
-        """What a debit came to. It is done, whether or not that can be noted."""
-
-        def deliver() -> tuple[str, DebitShown]:
-            shown = entry.shown()
-            result = shown.result
-            if result is None:
-                raise DebitUnknownError()
-            if shown.state is DebitState.COMMITTED:
-                with suppress(CardioError):
-                    entry.move(DebitState.DELIVERED)
-                    shown = entry.shown()
-            return result_text(result), shown
-
-        text, shown = await asyncio.to_thread(deliver)
-        return DebitAnswer(text, session, shown)
+        """What a debit came to. That its caller has it is noted when it has been sent."""
+        shown = await asyncio.to_thread(entry.shown)
+        if shown.result is None:
+            raise DebitUnknownError()
+        told = Told.of(shown, by_name=True)
+        return DebitAnswer(result_text(shown.result), session, shown.delivered(told.at), told)
 
     # -- in steps -------------------------------------------------------------------------------
 
@@ -188,7 +208,7 @@ class DebitCalls:
             return await self._ask_again(asked)
         del self._between[place]
         await asyncio.to_thread(entry.resume)
-        return await _to_the_end(entry, lambda work: self._finish(asked, held, work))
+        return await self._answered(asked, entry, lambda work: self._finish(asked, held, work))
 
     async def _finish(self, asked: Asked, held: Desk, work: _Work) -> DebitAnswer:
         def step(steps: HsmSteps) -> str:
@@ -213,7 +233,7 @@ class DebitCalls:
             return found
 
         entry = await _taken(find)
-        return await _to_the_end(entry, lambda work: self._find_out(asked, work))
+        return await self._answered(asked, entry, lambda work: self._find_out(asked, work))
 
     async def _find_out(self, asked: Asked, work: _Work) -> DebitAnswer:
         entry = work.entry

@@ -37,6 +37,7 @@ class Metrics:
                 ("subscribers_dropped", "Subscribers dropped for being slow"),
                 ("audit_entries_lost", "Entries that the audit log could not take since it last took one"),
                 ("debits_unknown", "Debits whose outcome nobody knows"),
+                ("debits_undelivered", "Debits that were done while their result has reached nobody"),
                 ("debits_unsettled", "Debits that were done and are not booked yet"),
             )
         }

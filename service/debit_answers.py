@@ -73,12 +73,15 @@ class DebitShown(Answer):
             result=None if row["result"] is None else DebitResult.model_validate_json(row["result"]),
         )
 
-    def delivered(self, at: datetime) -> Self:
-        """As its caller is told of it: what reaches the caller is delivered."""
-        if self.state is not DebitState.COMMITTED:
-            return self
-        told = {"state": DebitState.DELIVERED, "reason": "", "changed": at, "handed_over": at, "undelivered": False}
-        return self.model_copy(update=told)
+    def as_answered(self, at: datetime) -> Self:
+        """As the answer to its own key has it, the same each time: what reaches its caller is delivered, and what came
+        after that stands in the list only."""
+        if self.state is DebitState.COMMITTED:
+            told = {"state": DebitState.DELIVERED, "reason": "", "changed": at, "handed_over": at, "undelivered": False}
+            return self.model_copy(update=told)
+        if self.acknowledged and self.handed_over and self.acknowledged > self.handed_over:
+            return self.model_copy(update={"acknowledged": None})
+        return self
 
 
 class DebitList(Answer):

@@ -57,7 +57,7 @@ class DebitReceipts:
 
     def write(self, journal: Journal, told: tuple[Told, ...]) -> asyncio.Task[None]:
         """Begins to write; what is asked after this finds it written, by `written`."""
-        writing = asyncio.ensure_future(asyncio.to_thread(_write, journal, told))
+        writing = asyncio.ensure_future(asyncio.to_thread(note, journal, told))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing
@@ -96,18 +96,18 @@ class FollowedAnswer:
         self._journal.under_way.end(self._debit_id)
 
 
-def _write(journal: Journal, told: tuple[Told, ...]) -> None:
-    """What cannot be written counts as not handed over: it is told once more."""
+def note(journal: Journal, told: Iterable[Told]) -> None:
+    """Notes what was handed over. What cannot be written counts as not handed over: it is told once more."""
     for one in told:
         with suppress(CardioError):
             match one.outcome:
                 case "unknown":
                     journal.delivery.note_told_unknown(one.debit_id)
                 case "done":
-                    _write_done(journal, one)
+                    _note_done(journal, one)
 
 
-def _write_done(journal: Journal, told: Told) -> None:
+def _note_done(journal: Journal, told: Told) -> None:
     try:
         journal.entry(told.debit_id).move(DebitState.DELIVERED, at=told.at)
     except JournalStepError:  # it was before

@@ -168,7 +168,7 @@ class DebitCalls:
         if shown.result is None:
             raise DebitUnknownError()
         told = Told.of(shown, by_name=True)
-        return DebitAnswer(result_text(shown.result), session, shown.delivered(told.at), told)
+        return DebitAnswer(result_text(shown.result), session, shown.as_answered(told.at), told)
 
     # -- in steps -------------------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ def create_app(
         hub.on_published.append(_figures_of(state.metrics))
         desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor)
         state.security = security
-        state.debits = DebitCalls(journal, security)
+        state.debits = DebitCalls(journal, security, supervisor)
         state.driver = DriverCalls(desks, security, state.debits)
         await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from cardio.errors import CardioError
+from cardio.readers.supervision import Supervisor
 from cardio.settlement import DebitState
 from service.debit_answers import DebitShown
 from service.errors import JournalStepError
@@ -37,7 +38,8 @@ class Told:
 class DebitReceipts:
     """One for the whole bridge, on its event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
         self._writing: set[asyncio.Task[None]] = set()
 
     def follow(self, entry: JournalEntry, receipt: AnswerReceipt | None) -> FollowedAnswer:
@@ -57,10 +59,14 @@ class DebitReceipts:
 
     def write(self, journal: Journal, told: tuple[Told, ...]) -> asyncio.Task[None]:
         """Begins to write; what is asked after this finds it written, by `written`."""
-        writing = asyncio.ensure_future(asyncio.to_thread(note, journal, told))
+        writing = asyncio.ensure_future(asyncio.to_thread(self._note, journal, told))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing
+
+    def _note(self, journal: Journal, told: tuple[Told, ...]) -> None:
+        with self._supervisor.guard("debit-receipts"):
+            note(journal, told)
 
     async def written(self) -> None:
         """Waits until all that was handed over before is in the journal, or could not be written."""

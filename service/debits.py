@@ -15,6 +15,8 @@ from cardio.debiting import aborted_by_faults
 from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver_functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver_steps import HsmSteps
+from cardio.errors import CardioError
+from cardio.readers.supervision import Supervisor
 from cardio.security.errors import StepError
 from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
 from service.asking import Asking
@@ -68,10 +70,11 @@ class DebitAnswer:
 class DebitCalls:
     """One for the whole bridge."""
 
-    def __init__(self, place: JournalPlace, security: BridgeSecurity) -> None:
+    def __init__(self, place: JournalPlace, security: BridgeSecurity, supervisor: Supervisor | None = None) -> None:
         self._place = place
         self._security = security
-        self.receipts = DebitReceipts()
+        self._supervisor = supervisor or Supervisor()
+        self.receipts = DebitReceipts(self._supervisor)
         self._between: dict[tuple[str, str], tuple[str, JournalEntry]] = {}
         """Debits that wait for their second step, with their keys, by who called the first, and at which reader."""
 
@@ -124,7 +127,7 @@ class DebitCalls:
         """Works on a debit, and notes what its caller is told when it has been told."""
         following = self.receipts.follow(entry, asked.asking.receipt)
         try:
-            answer = await _to_the_end(entry, do)
+            answer = await _to_the_end(entry, do, self._supervisor)
         except DebitUnknownError:
             following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
             raise
@@ -289,7 +292,9 @@ async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
         raise
 
 
-async def _to_the_end(entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]) -> DebitAnswer:
+async def _to_the_end(
+    entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]], supervisor: Supervisor
+) -> DebitAnswer:
     """Works on a debit. A caller that is cut off, or leaves, stops what has not begun; what has begun goes on, so that
     its end is in the journal.
 
@@ -313,5 +318,12 @@ async def _to_the_end(entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, 
     except asyncio.CancelledError:
         if not work.begun:
             working.cancel()
-        working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody hears of it
+        working.add_done_callback(lambda done: _note_unheard(done, supervisor))
         raise
+
+
+def _note_unheard(done: asyncio.Future[DebitAnswer], supervisor: Supervisor) -> None:
+    """Nobody hears how this debit ended, so what was not planned for is noted here; the rest is in the journal."""
+    error = None if done.cancelled() else done.exception()
+    if error is not None and not isinstance(error, CardioError):
+        supervisor.note("debit", error)

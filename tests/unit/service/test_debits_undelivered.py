@@ -341,6 +341,46 @@ def test_the_next_waits_for_an_answer_that_is_under_way(desk: Desk, monkeypatch:
     assert desk.debits == 2
 
 
+def test_a_note_that_fails_unplanned_is_counted_and_holds_the_card(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says neither whose card it was nor what was taken, and nobody waits for it for ever."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError(CARD)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("service.debit_receipts.note", fails)
+        assert desk.call().json()["pOutInfo"] == DONE
+        assert refused(desk.call(key="k2", pPayInfo=LATER)) == HELD
+    failures = desk.bridge.client.get("/v1/status").json()
+    assert "debit-receipts" in json.dumps(failures) and CARD not in json.dumps(failures)
+    assert desk.call().json()["pOutInfo"] == DONE
+    assert desk.call(key="k2", pPayInfo=LATER).status_code == 200
+
+
+def test_a_debit_that_fails_unplanned_while_its_caller_is_cut_off_is_counted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, grant = desk.bridge.pair(PAGE, *SETTLING)
+    card = SlowCard(desk)
+    asking = threading.Thread(target=lambda: desk.call(client=page))
+    asking.start()
+    assert card.begun.wait(5)
+    assert desk.bridge.client.delete(f"/v1/grants/{grant}").status_code < 300
+    asking.join(5)
+    tried = threading.Event()
+
+    def fails(*_: object) -> None:
+        tried.set()
+        raise RuntimeError(CARD)
+
+    monkeypatch.setattr("service.debits.as_it_stands", fails)
+    monkeypatch.setattr("service.debits.result_text", fails)
+    card.answer()
+    assert tried.wait(5)
+    wait_until(lambda: desk.bridge.app.state.supervisor.failures, "it is counted")
+    assert [one.task for one in desk.bridge.app.state.supervisor.failures] == ["debit"]
+
+
 # -- what nobody knows ------------------------------------------------------------------------------
 
 

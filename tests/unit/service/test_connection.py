@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket as sockets
+import ssl
 import struct
+import subprocess
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +132,46 @@ def test_it_catches_up_with_what_was_sent(reading: bool) -> None:
             caller.close()
             await connection.catch_up()
             assert transport.is_closing()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_beneath_tls(tmp_path: Path, says_so: bool) -> None:
+    """A caller that leaves, with TLS's own word for it or without one."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=desk.example", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(certificate, key)
+    theirs = ssl.create_default_context(cafile=str(certificate))
+    theirs.check_hostname = False
+
+    def call(address: tuple[str, int]) -> ssl.SSLSocket:
+        return theirs.wrap_socket(sockets.create_connection(address, timeout=5))
+
+    async def run() -> None:
+        server = Server()
+        listening = await asyncio.get_running_loop().create_server(lambda: server, "127.0.0.1", 0, ssl=ours)
+        caller = await asyncio.to_thread(call, listening.sockets[0].getsockname())
+        transport = await server.made
+        connection = CallerConnection(transport)
+        transport.write(b"the answer")
+        assert connection.is_open and connection.has_taken_all
+        assert await asyncio.to_thread(caller.recv, 100) == b"the answer"
+        assert connection.is_open
+        if says_so:
+            caller.setblocking(False)
+            with contextlib.suppress(ssl.SSLError):  # it does not wait for the other end's word
+                caller.unwrap()
+        caller.close()
+        assert not connection.is_open
+        transport.abort()
+        listening.close()
+        await listening.wait_closed()
 
     asyncio.run(run())
 

@@ -9,7 +9,7 @@
         ├── DebitManualError            debit-manual                 have a person compare card and journal
         │   └── WrongMac2Error          wrong-mac2                   check who the holder is, have a person compare
         ├── DebitOpenError              debit-open                   see what became of the other debit first
-        ├── DebitUndeliveredError       debit-undelivered            look at the debit before, its result reached nobody
+        ├── DebitUndeliveredError       debit-undelivered            ask for the result of the previous debit first
         ├── SameSecondError             debit-same-second            see whether it is the same debit
         └── NumberUsedError             debit-number-used            the card has gone back in time: leave it
 """
@@ -23,7 +23,7 @@ from cardio.errors import CardError
 OUTCOME_UNKNOWN = -202
 """Return code of a debit whose outcome is not known: cardio's own, for the national interface has none."""
 RESULT_UNDELIVERED = -203
-"""Return code where an earlier debit's result has reached no caller: cardio's own as well."""
+"""Return code if the result of an earlier debit was not delivered: cardio's own as well."""
 
 
 class DebitNotDoneError(CardError):
@@ -79,29 +79,28 @@ class DebitOpenError(CardError):
     status = 409
     driver_code = -0x6985
     told_debit: str | None = None
-    """The earlier debit, where its own caller, which knows that its outcome was not known, is told here that it is
-    done."""
+    """The earlier debit, if this refusal tells its own caller, which had heard of the doubt, that it is done."""
 
 
 class DebitUndeliveredError(CardError):
-    """The card was debited, and the caller had left before it was told: its next debit may be the same one again."""
+    """The card was debited and the caller left before it was answered, so the next debit may be the same one again."""
 
     code = "debit-undelivered"
     title = "上一笔扣款已成功，但结果未送达"
-    title_en = "The debit before was done, but its result has reached nobody"
+    title_en = "The previous debit was done, but its result was not delivered"
     remedy = (
         "请勿重复收费。请先在业务系统中重试或查询上一笔扣款，核对后补打凭条；"
         "业务系统查不到时，请联系信息科核对（cardio debits）。"
     )
     remedy_en = (
-        "Do not charge again. First ask for the debit before by its own Idempotency-Key, or list it, and print its "
-        "slip; where its program does not know it, have your IT department look at it (cardio debits)."
+        "Do not charge again. First ask for the previous debit by its own Idempotency-Key, or list it, and print its "
+        "slip. If the cashier's program does not know it, have your IT department check it (cardio debits)."
     )
     status = 409
     driver_code = RESULT_UNDELIVERED
 
     def __init__(self, detail: str = "", detail_en: str = "", *, debit_id: str | None = None) -> None:
-        """Args: ``debit_id``: the debit before, for its own caller only."""
+        """Args: ``debit_id``: the previous debit, for its own caller only."""
         super().__init__(detail, detail_en)
         self.members: dict[str, Any] = {} if debit_id is None else {"debit": debit_id}
 

@@ -21,4 +21,4 @@ class Asking:
     """What it is about: the files, the debit."""
     request_id: str = ""
     receipt: AnswerReceipt | None = field(default=None, repr=False, compare=False)
-    """Tells whether the answer was handed over; None where there is nobody to hand it to."""
+    """Tells whether the answer was handed over; None if the call has no caller to answer."""

@@ -25,15 +25,15 @@ class DebitShown(Answer):
     created: datetime
     changed: datetime
     handed_over: datetime | None = Field(
-        description="when its result was given to its caller, which was still there; null until then, and of debits of "
-        "an older version"
+        description="when its result was handed over to its caller, which was still connected; null until then, and "
+        "for debits of an older version"
     )
     acknowledged: datetime | None = Field(
         description="when its caller came back for a result that it had been given, or said that it has it; or when "
         "a person did"
     )
     undelivered: bool = Field(
-        description="it is done, and its result has reached nobody: the next debit on this card is refused until then"
+        description="it is done, and its result was not delivered: the next debit on this card is refused"
     )
     reason: str = Field(
         description="what brought it here: an error's code, crash, superseded, left, person, or nothing"
@@ -74,8 +74,7 @@ class DebitShown(Answer):
         )
 
     def as_answered(self, at: datetime) -> Self:
-        """As the answer to its own key has it, the same each time: what reaches its caller is delivered, and what came
-        after that stands in the list only."""
+        """Return it as the answer to its own key shows it, the same each time: delivered, without what came later."""
         if self.state is DebitState.COMMITTED:
             told = {"state": DebitState.DELIVERED, "reason": "", "changed": at, "handed_over": at, "undelivered": False}
             return self.model_copy(update=told)

@@ -1,4 +1,4 @@
-"""Notes in the journal what callers were told of their debits, once the answer that tells it was handed over."""
+"""Note in the journal what callers were told of their debits, after the answer that tells it was handed over."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Told:
     outcome: Literal["done", "none", "unknown"]
     at: datetime
     again: bool = False
-    """Its caller had been given the result before, and asks for this very debit: it knows of it."""
+    """The caller was given the result before and asks for this debit by name, so it knows of it."""
 
     @classmethod
     def of(cls, shown: DebitShown, *, by_name: bool) -> Told:
-        """Args: ``by_name``: its caller asked for this debit, by key or id, and not for a list."""
+        """Args: ``by_name``: the caller asked for this debit by key or id, not for a list."""
         again = by_name and shown.outcome == "done" and shown.state is not DebitState.COMMITTED
         return cls(shown.id, shown.outcome, datetime.now(UTC), again)
 
@@ -43,11 +43,11 @@ class DebitReceipts:
         self._writing: set[asyncio.Task[None]] = set()
 
     def follow(self, entry: JournalEntry, receipt: AnswerReceipt | None) -> FollowedAnswer:
-        """Another debit on the card waits from now on until it is known whether this answer was handed over."""
+        """Follow an answer: another debit on the card waits until it is known whether this one was handed over."""
         return FollowedAnswer(self, entry.journal, entry.id, receipt)
 
     def note_when_handed_over(self, journal: Journal, receipt: AnswerReceipt | None, told: Iterable[Told]) -> None:
-        """Notes what an answer tells if it reaches its caller."""
+        """Note what an answer tells if it is handed over."""
         noted = tuple(told)
 
         def concluded(handed_over: bool) -> None:
@@ -58,7 +58,7 @@ class DebitReceipts:
             receipt.when_known(concluded)
 
     def write(self, journal: Journal, told: tuple[Told, ...]) -> asyncio.Task[None]:
-        """Begins to write; what is asked after this finds it written, by `written`."""
+        """Begin to write; `written` waits for it."""
         writing = asyncio.ensure_future(asyncio.to_thread(self._note, journal, told))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
@@ -69,7 +69,7 @@ class DebitReceipts:
             note(journal, told)
 
     async def written(self) -> None:
-        """Waits until all that was handed over before is in the journal, or could not be written."""
+        """Wait until everything handed over before is in the journal, or could not be written."""
         if self._writing:
             await asyncio.wait(self._writing)
 
@@ -89,7 +89,7 @@ class FollowedAnswer:
             receipt.when_known(self._concluded)
 
     def tells(self, *told: Told) -> None:
-        """Says what the answer will tell."""
+        """Set what the answer will tell."""
         self._told = told
 
     def _concluded(self, handed_over: bool) -> None:
@@ -103,7 +103,7 @@ class FollowedAnswer:
 
 
 def note(journal: Journal, told: Iterable[Told]) -> None:
-    """Notes what was handed over. What cannot be written counts as not handed over: it is told once more."""
+    """Note what was handed over. If it cannot be written it counts as not handed over, and is told once more."""
     for one in told:
         with suppress(CardioError):
             match one.outcome:

@@ -24,7 +24,7 @@ from service.journal import Journal, JournalEntry
 _TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
 _NOT_TOLD = ("仍不能确定", "it is still not known")
 _ANSWER_SECONDS = 5.0
-"""How long an earlier debit's answer may be under way while the next one waits with the card."""
+"""How long the next debit waits for the answer to an earlier one that is being sent."""
 
 
 def needs_its_card(entry: JournalEntry) -> bool:
@@ -56,13 +56,12 @@ def go_on(journal: Journal, entry: JournalEntry, card: SecuredCard, order: Debit
 
 
 def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
-    """Before another debit: one on this card of which nobody knows what became of it is asked for, and told; one that
-    is done while its result has reached nobody stops the next one. Amount and time are told only to whom the earlier
-    one belongs.
+    """Resolve an earlier debit on this card whose outcome is unknown, and stop at one whose result was not delivered.
+    Amount and time are told only to the caller that owns the earlier debit.
 
     Raises:
-        DebitOpenError: there was one of which nobody knew.
-        DebitUndeliveredError: there is one of whose result nobody knows.
+        DebitOpenError: the outcome of an earlier debit was unknown.
+        DebitUndeliveredError: the result of an earlier debit was not delivered.
     """
     with aborted_by_faults(entry):
         _find_out_what_is_open(journal, entry, card)
@@ -89,6 +88,7 @@ def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredC
         f"此前 {time} 的一笔消费（{amount} 元）：{zh}", f"an earlier one, {time}, {amount} yuan: {en}"
     )
     # A caller that never heard of the doubt does not know that it has to look.
+    journal.under_way.wait(other.id, _ANSWER_SECONDS)
     if shown.outcome == "done" and other.told_unknown:
         error.told_debit = other.id
     raise error

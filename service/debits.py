@@ -64,7 +64,7 @@ class DebitAnswer:
     card_session: str | None
     debit: DebitShown
     told: Told | None = None
-    """What its caller knows when it has this."""
+    """What this answer tells its caller, for the journal."""
 
 
 class DebitCalls:
@@ -79,7 +79,7 @@ class DebitCalls:
         """Debits that wait for their second step, with their keys, by who called the first, and at which reader."""
 
     async def journal(self) -> Journal:
-        """The journal, with all in it that was handed over before.
+        """Return the journal, after everything handed over before was written.
 
         Raises:
             JournalUnavailableError, ConfigurationError: it cannot be used.
@@ -88,8 +88,8 @@ class DebitCalls:
         return await asyncio.to_thread(self._place.open)
 
     async def figures(self) -> dict[str, int]:
-        """How many debits nobody knows the outcome of, how many have a result that reached nobody, and how many are not
-        booked yet; none without a journal."""
+        """Return how many debits have an unknown outcome, an undelivered result, or are not booked yet; 0 without a
+        journal."""
         journal = self._place.opened
         counts = {} if journal is None else await asyncio.to_thread(journal.counts)
         undelivered = 0 if journal is None else await asyncio.to_thread(journal.delivery.count_undelivered)
@@ -124,7 +124,7 @@ class DebitCalls:
     async def _answered(
         self, asked: Asked, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
     ) -> DebitAnswer:
-        """Works on a debit, and notes what its caller is told when it has been told."""
+        """Work on a debit, and note what its caller is told once the answer was handed over."""
         following = self.receipts.follow(entry, asked.asking.receipt)
         try:
             answer = await _to_the_end(entry, do, self._supervisor)
@@ -166,7 +166,7 @@ class DebitCalls:
         return await self._deliver(work.entry, session)
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
-        """What a debit came to. That its caller has it is noted when it has been sent."""
+        """Return what a debit came to; that it was delivered is noted after it was sent."""
         shown = await asyncio.to_thread(entry.shown)
         if shown.result is None:
             raise DebitUnknownError()
@@ -323,7 +323,7 @@ async def _to_the_end(
 
 
 def _note_unheard(done: asyncio.Future[DebitAnswer], supervisor: Supervisor) -> None:
-    """Nobody hears how this debit ended, so what was not planned for is noted here; the rest is in the journal."""
+    """Note an unplanned error of a debit whose caller was cut off; planned ones are in the journal."""
     error = None if done.cancelled() else done.exception()
     if error is not None and not isinstance(error, CardioError):
         supervisor.note("debit", error)

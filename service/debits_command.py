@@ -52,7 +52,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
-    # A look at the list tells nobody in particular: who has seen to a debit says so (`acknowledged`).
+    # Printing a list does not mean that a person has checked each debit: `acknowledged` says that.
     listed = bridge.get("/v1/debits", peek="true", **({"all": "true"} if options.all else {}))
     if output.as_json:
         output.document(listed)

@@ -103,7 +103,7 @@ def _debits(listed: list[dict[str, Any]]) -> Finding:
     if undelivered:
         return Finding(
             "debits", "bad", f"{undelivered} 笔扣款的结果未送达",
-            f"debits whose result has reached nobody: {undelivered}",
+            f"debits whose result was not delivered: {undelivered}",
             "请核对这些扣款（cardio debits），然后用 cardio debits acknowledged 记为已核对。",
             "Look at them (cardio debits), then say so: cardio debits acknowledged.", exit_status=1,
         )  # fmt: skip

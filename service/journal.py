@@ -259,7 +259,7 @@ class Journal:
         return DebitShown.of_row(dict(self.row(debit_id)))
 
     def entry(self, debit_id: str) -> JournalEntry:
-        """The debit as it stands, for a step that nobody has to work for. Raises: NoSuchDebitError."""
+        """Return a debit for a step that needs no card. Raises: NoSuchDebitError."""
         return JournalEntry(self, debit_id, self.row(debit_id)["attempt"])
 
     def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitShown]:

@@ -40,8 +40,8 @@ CREATE INDEX debit_by_state ON debit (state);
 CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
 """,
     upgrades={
-        # What was `delivered` stays so, though nobody noted whether its caller was still there. What was only
-        # `committed` was not even sent, but for what a person has decided.
+        # `delivered` stays, although it was written before the answer was sent. `committed` was not even sent, unless
+        # a person decided it.
         1: """
 ALTER TABLE debit ADD COLUMN told_unknown INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE debit ADD COLUMN handed_over TEXT;

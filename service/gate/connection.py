@@ -30,21 +30,21 @@ class CallerConnection:
 
     @property
     def is_open(self) -> bool:
-        """The caller has not closed it, nor its own half of it."""
+        """True if the caller has closed neither the connection nor its own half of it."""
         if self._transport.is_closing():
             return False
         return not self._events() & (_CLOSED | _HANG_UP)
 
     @property
     def has_taken_all(self) -> bool:
-        """What was written has left this process, and the other end has not refused it."""
+        """True if all that was written has left this process and the other end has not refused it."""
         if self._transport.get_write_buffer_size():
             return False
         return not self._events() & _HANG_UP
 
     async def catch_up(self) -> None:
-        """Lets the server read what the caller has sent so far: the end of a WebSocket is a message among others, and
-        the server reads no further while one waits."""
+        """Let the server read what the caller has sent so far. A WebSocket is closed by a message among others, and the
+        server reads no further while one waits."""
         reading = self._transport.is_reading()
         self._transport.resume_reading()
         for _ in range(_MOST_TURNS):
@@ -55,7 +55,7 @@ class CallerConnection:
             self._transport.pause_reading()
 
     def _events(self) -> int:
-        """What poll(2) says of the socket at this moment."""
+        """Return what poll(2) says of the socket at this moment."""
         if not hasattr(select, "poll"):  # Windows: what asyncio has read is all that is known
             return 0
         socket = self._transport.get_extra_info("socket")
@@ -68,7 +68,7 @@ class CallerConnection:
 
 
 async def hand_over(socket: WebSocket, text: str, receipt: AnswerReceipt) -> None:
-    """Sends one answer over a WebSocket; the receipt says whether its caller had neither closed nor begun to.
+    """Send one answer over a WebSocket, and conclude its receipt: handed over if its caller has not begun to close.
 
     Raises:
         WebSocketDisconnect, RuntimeError: the caller has gone.

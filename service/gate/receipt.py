@@ -1,4 +1,4 @@
-"""Whether one answer was handed over to its caller: found out where it is sent, told to those that asked."""
+"""Whether one answer was handed over to its caller: found out where it is sent, told to what depends on it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ RECEIPT = "receipt"
 
 
 class AnswerReceipt:
-    """One for each answer, used on the event loop only. As a context it ends as "not handed over", if nothing else was
-    said."""
+    """What became of one answer; used on the event loop only. As a context manager it concludes "not handed over" at
+    its end, unless it was concluded before."""
 
     def __init__(self) -> None:
         self._handed_over: bool | None = None
@@ -20,18 +20,18 @@ class AnswerReceipt:
 
     @property
     def awaited(self) -> bool:
-        """Something depends on it."""
+        """True if a listener waits for it."""
         return bool(self._listeners)
 
     def when_known(self, listener: Callable[[bool], None]) -> None:
-        """Calls the listener once with whether the answer was handed over, at once if that is known."""
+        """Call the listener once with whether the answer was handed over, at once if that is known."""
         if self._handed_over is None:
             self._listeners.append(listener)
         else:
             listener(self._handed_over)
 
     def conclude(self, *, handed_over: bool) -> None:
-        """Says what became of the answer. Only the first word counts."""
+        """Say what became of the answer. Only the first call counts."""
         if self._handed_over is not None:
             return
         self._handed_over = handed_over

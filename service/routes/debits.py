@@ -22,7 +22,7 @@ _MOST_LISTED = 500
 DebitId = Annotated[str, Path(max_length=64)]
 Peek = Annotated[
     bool,
-    Query(description="true: only a look; what is seen does not count as told to its caller, as monitors want it"),
+    Query(description="true: look only; no debit counts as handed over by this, as a monitor wants it"),
 ]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "there is no such debit of this caller's"},
@@ -53,7 +53,7 @@ async def list_debits(
     """The caller's debits that are not settled yet: those of which nobody knows the outcome, then the newest first. The
     owner sees everybody's.
 
-    A result that has reached nobody before counts as handed over when its own caller has it from here."""
+    A result that was not delivered before counts as handed over when its own caller is given it here."""
     journal = await debits.journal()
     owner = None if Scope.MANAGE in caller.scopes else caller.origin
     found = await asyncio.to_thread(journal.listed, owner, all_states=all_states, limit=_MOST_LISTED + 1)
@@ -68,7 +68,7 @@ async def list_debits(
 async def show_debit(
     debit: DebitId, caller: CallerOf, asking: AskingOf, debits: DebitsOf, peek: Peek = False
 ) -> DebitShown:
-    """One debit: how far it is, whether money was taken, and its result; its own caller has been told of it then."""
+    """One debit: how far it is, whether money was taken, and its result; its own caller then counts as told."""
     journal = await debits.journal()
     shown = await asyncio.to_thread(_own, journal, debit, caller)
     if not peek and shown.origin == caller.origin:
@@ -80,14 +80,14 @@ async def show_debit(
 async def acknowledge_debit(
     request: Request, debit: DebitId, caller: CallerOf, debits: DebitsOf, audit: AuditOf
 ) -> DebitShown:
-    """Its caller has the result, or a person has looked at it: the next debit on that card does not wait for this one
-    any more. A second time does nothing."""
+    """Say that its caller has the result, or that a person has checked it: the next debit on that card is not refused
+    for it any more. A second time does nothing."""
     journal = await debits.journal()
 
     def acknowledge() -> DebitShown:
         _own(journal, debit, caller)
         if not journal.delivery.acknowledge(debit):
-            raise JournalStepError("该笔消费没有扣款结果可确认", "there is no result that anybody could have")
+            raise JournalStepError("该笔消费没有扣款结果可确认", "there is no result to acknowledge")
         audit.note(asking_of(request, caller), target=debit)
         return journal.shown(debit)
 

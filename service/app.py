@@ -138,6 +138,8 @@ def create_app(
             hub.on_published.append(read_at_once)
         watches = SourceWatches(sources, take, desks.forget, supervisor)
         await watches.start()
+        for name in desks.missing():
+            _log.warning("the settings name a reader that is not there: %s", name)
         looking = asyncio.ensure_future(supervisor.keep_task("sam-watch", sam_watch.run))
         try:
             yield

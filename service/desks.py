@@ -189,6 +189,10 @@ class Desks:
         """The readers that a patient's card may be in."""
         return self.policy.counting(list(self._desks))
 
+    def missing(self) -> list[str]:
+        """What the settings call a reader, and no reader that is there now is called."""
+        return self.policy.missing(list(self._desks))
+
     def listing(self) -> ReaderList:
         """What is in every reader, and what keeps others from being listed."""
         problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self.service_down else []

@@ -30,6 +30,7 @@ class CardSelection:
         asked once what it is; the answer is kept as long as the card stays.
 
         Raises:
+            PcscUnavailableError: there is no reader, and PC/SC does not run.
             NoReaderError, NoCardError, SeveralCardsError, CardioError: as `choose_card` says.
         """
         if asking.card_session is not None:
@@ -39,6 +40,8 @@ class CardSelection:
         faults: dict[str, tuple[str | None, CardioError]] = {}
         for _ in range(_ROUNDS):
             desks = {desk.reader.name: desk for desk in self._desks.all()}
+            if not desks and self._desks.service_down:
+                raise self._desks.service_fault()
             choice = choose_card([_slot(desk, faults) for desk in desks.values()], self._desks.policy, preference)
             if choice.reader is not None:
                 return desks[choice.reader]

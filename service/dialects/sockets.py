@@ -22,7 +22,9 @@ from service.dialects.json_dialect import JsonDialect
 from service.dialects.messages import Dialect, DialectRequest
 from service.driver_calls import DriverCalls
 from service.errors import InternalError, WaitError
+from service.gate.connection import hand_over
 from service.gate.layer import CALLER
+from service.gate.receipt import AnswerReceipt
 from service.scopes import Caller
 
 DIALECTS: dict[str, tuple[int, Callable[[], Dialect]]] = {
@@ -68,9 +70,11 @@ async def _serve(socket: WebSocket, dialect: Dialect, caller: Caller, asking: As
             rate.spend(caller.grant)
         except WaitError as error:
             await asyncio.sleep(error.retry_after)
-        reply = await _reply(message.get("text"), dialect, calls, caller, asking, layout)
-        with suppress(RuntimeError):  # the caller has gone meanwhile
-            await socket.send_text(reply)
+        with AnswerReceipt() as receipt:
+            asked = replace(asking, receipt=receipt)
+            reply = await _reply(message.get("text"), dialect, calls, caller, asked, layout)
+            with suppress(RuntimeError):  # the caller has gone meanwhile
+                await hand_over(socket, reply, receipt)
 
 
 async def _reply(
@@ -90,4 +94,6 @@ async def _reply(
     except CardioError as error:
         return dialect.failed(request, error)
     except Exception:  # whatever it is: each request has its reply, and what was read stands in no log
+        if asking.receipt is not None:
+            asking.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
         return dialect.failed(request, InternalError())

@@ -148,6 +148,7 @@ class SocialSecurityCard(SecuredCard):
                 supplement=supplement,
                 prove=prove,
                 t1=self._is_t1,
+                atr=self.atr,
                 layouts=self._layouts,
                 opener=self._opener,
                 on_basic=basic_is_there,
@@ -338,9 +339,16 @@ class SocialSecurityCard(SecuredCard):
         return self._visit
 
     def _new_visit(self, manners: FamilyManners, opener: Opener | None) -> Visit:
-        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, opener=opener, on_issuer=self._identify)
+        visit = Visit(
+            manners,
+            t1=self._is_t1,
+            atr=self.atr,
+            layouts=self._layouts,
+            opener=opener,
+            on_issuer=self._identify,
+        )
         self.run(visit.begin())
-        self.run(visit.refuse_nonsense())
+        self.run(visit.refuse_strangers())
         return visit
 
     def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:

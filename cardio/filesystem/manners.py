@@ -48,6 +48,21 @@ class Reference(StrEnum):
         return {Reference.SELECT_P1_02: 0x02, Reference.SELECT_P1_00: 0x00}.get(self)
 
 
+class EnvironmentWay(StrEnum):
+    """How the social security environment is reached, in the order in which the ways are tried."""
+
+    NAME = "name"
+    NAME_WITHOUT_LE = "name-without-le"
+    """As cards behind some T=1 readers want it."""
+    FILE_ID = "file-id"
+    CURRENT = "current"
+    """It is current when the card is powered, and nothing selects it."""
+    ROOT_FILE_ID = "root-file-id"
+    """By its file id, after the root (3F00)."""
+    ROOT = "root"
+    """The root is the environment: old cards of Shanghai."""
+
+
 class Addressing(StrEnum):
     """How its records are asked for."""
 
@@ -95,6 +110,8 @@ class FamilyManners(BaseModel):
     """What the cards of one family allow."""
 
     learnt_on: date | None = None
+    environment: EnvironmentWay = EnvironmentWay.NAME
+    """The way that led to the social security environment."""
     files: dict[str, Manner] = Field(default_factory=dict)
     applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = Field(default_factory=dict)
     """P1 with which SELECT reaches an application (DF)."""

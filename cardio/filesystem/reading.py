@@ -61,6 +61,8 @@ def read_file(
             best = attempt
         if reader.is_whole(attempt):
             break
+    if best is None and reader.gave_one is not None:
+        best = yield from reader.one_by_one(reader.gave_one)
     return best if best is not None else FileReading(file, refusal=reader.refusal)
 
 
@@ -71,6 +73,8 @@ class _FileReader(Approach):
         super().__init__(file)
         self._known_shape = shape
         self._thorough, self._exact = thorough, exact
+        self.gave_one: Manner | None = None
+        """A manner for all records in which the card gave one record only."""
         strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
         self._lengths = strays | dict(file.record_shape) | dict(shape or ())
         self._repeats = {item.tag: file.repeats(item) for item in file.items}
@@ -106,6 +110,13 @@ class _FileReader(Approach):
             case Addressing.IDENTIFIER:
                 works = yield from self._by_identifier(manner, reading)
         return reading if works or reading.closed else None
+
+    def one_by_one(self, manner: Manner) -> Plan[FileReading | None]:
+        """Record by record in the mode that other cards take for "all from this number"."""
+        if not (yield from self.reach(manner.reference)):
+            return None
+        reading = FileReading(self.file, manner=manner)
+        return reading if (yield from self._by_number(manner, reading)) else None
 
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
         """Whether these can be records of this file: a known one first, few unknown, few more than there should be.
@@ -148,6 +159,8 @@ class _FileReader(Approach):
                 break
             length = self._length_of_rest(reading)
         # A card that takes "all from this number" for "this number" gives one record.
+        if len(reading.records) == 1 and self.gave_one is None:
+            self.gave_one = manner
         return len(reading.records) > 1 or len(self._order) < 2
 
     def _length_of_rest(self, reading: FileReading) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from cardio.errors import CardGarbledError
@@ -48,6 +49,14 @@ def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: b
         unread=tuple(remarks.unread),
         warnings=tuple(remarks.warnings),
     )
+
+
+def cut_short(reading: CardReading, missing: Iterable[str]) -> CardReading:
+    """A reading without files of its supplement that there was no time for: the others are an answer all the same."""
+    remarks = Remarks()
+    for path in missing:
+        remarks.out_of_time(path)
+    return reading.model_copy(update={"unread": (*reading.unread, *remarks.unread)})
 
 
 def _gives_holder(contents: CardContents) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cardio.apdu.status_word import StatusWord, describe
-from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, FileUnreadableError
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, FileUnreadableError, ReaderTimeoutError
 from cardio.filesystem.codes import REGION_DIGITS, code_table
 from cardio.filesystem.decoding import DecodedRecord
 from cardio.filesystem.file_reading import NONSENSE, FileReading
@@ -51,6 +51,10 @@ _REMEDIES = {
     "incomplete": (
         "请重新插卡再读；若仍不完整，请到发卡机构检查。",
         "Insert the card again; if it stays incomplete, have the issuer check it.",
+    ),
+    "out-of-time": (
+        "读卡较慢，该文件未读；需要时请再读一次。",
+        "The card is slow, and time ran out before this file: read once more if it is wanted.",
     ),
     "internal": (
         "该数据由卡片内部维护，需通过交易指令查询。",
@@ -123,6 +127,12 @@ class Remarks:
             case _:
                 reason = "card-error"
         self.miss(file.path, reason, detail, detail_en, code=code, remedies=remedies)
+
+    def out_of_time(self, path: str) -> None:
+        """A file that there was no time for."""
+        self.miss(
+            path, "out-of-time", "读卡时间已到，未读", "not read: time ran out", code=ReaderTimeoutError.driver_code
+        )
 
     def internal(self, file: File) -> None:
         """A file that no command reads."""

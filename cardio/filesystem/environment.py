@@ -50,8 +50,8 @@ class Environment:
     def try_way(self, way: EnvironmentWay, issuer_file: int, *, fetch: bool) -> Plan[int | None]:
         """Looks for the environment by one way; gives the status word of a refusal, None where it may be current.
 
-        The ways are tried in their order: `ROOT` begins where `ROOT_FILE_ID` has ended. Where the environment has to be current by itself, the
-        issuer's file must be selectable there.
+        The ways are tried in their order: `ROOT` begins where `ROOT_FILE_ID` has ended. Where the environment has to be
+        current by itself, the issuer's file must be selectable there.
 
         Raises:
             NotASocialSecurityCardError: the card has selected something else, and says so.

@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, PlainSerializer, ValidationError
 from cardio.apdu.atr import Atr
 from cardio.apdu.commands import RecordMode
 from cardio.errors import CardGarbledError
+from cardio.filesystem.unfinished import UnfinishedReadings
 
 _HISTORICAL_BYTES_OF_FAMILY = 7
 _MOST_FAMILIES = 500
@@ -161,6 +162,8 @@ class MannersStore:
         self._seen: tuple[int, int] | None = None
         """Time and size of the file that `_families` was read from."""
         self._lock = threading.Lock()
+        self.unfinished = UnfinishedReadings()
+        """Readings that time cut short; they are in memory only, and nothing of them is in the file."""
 
     @classmethod
     def in_cache(cls) -> MannersStore:

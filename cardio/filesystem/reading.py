@@ -8,7 +8,7 @@ What an earlier card had is where it begins, and never what it ends with: an ite
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import SHORT_MAXIMUM
@@ -36,6 +36,7 @@ def read_file(
     *,
     thorough: bool = False,
     exact: bool = True,
+    on_manner: Callable[[Manner], None] | None = None,
 ) -> Plan[FileReading]:
     """Reads all records of a file whose records begin with a tag.
 
@@ -45,8 +46,9 @@ def read_file(
         known: manners that worked on this kind of card before, tried first.
         thorough: look for records beyond those that the layout or an earlier card had.
         exact: ask for the length that is expected; a card that cuts its answers may have more.
+        on_manner: told of a manner as soon as it has brought a record: the reading may not come to its end.
     """
-    reader = _FileReader(file, shape, thorough=thorough, exact=exact)
+    reader = _FileReader(file, shape, thorough=thorough, exact=exact, on_manner=on_manner)
     best: FileReading | None = None
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
         attempt = yield from reader.attempt(manner)
@@ -69,8 +71,17 @@ def read_file(
 class _FileReader(Approach):
     """The attempts at one file, and what they have shown so far."""
 
-    def __init__(self, file: File, shape: Shape | None, *, thorough: bool, exact: bool) -> None:
+    def __init__(
+        self,
+        file: File,
+        shape: Shape | None,
+        *,
+        thorough: bool,
+        exact: bool,
+        on_manner: Callable[[Manner], None] | None,
+    ) -> None:
         super().__init__(file)
+        self._on_manner = on_manner
         self._known_shape = shape
         self._thorough, self._exact = thorough, exact
         self.gave_one: Manner | None = None
@@ -308,8 +319,9 @@ class _FileReader(Approach):
             return (yield from ask(read_record(p1, mode, sfi, 2 + response.data[1])))
         return response
 
-    @staticmethod
-    def _take(reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
+    def _take(self, reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
+        if self._on_manner is not None and reading.manner is not None and not reading.records:
+            self._on_manner(reading.manner)
         reading.records += records
         if response.status_word == CORRUPT:
             reading.corrupt |= {record.tag for record in records}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.commands import read_record, select_by_name, select_file
@@ -417,7 +418,14 @@ class Visit:
             reading = yield from read_equal_records(file, known, all_at_once=self._gives_all_at_once)
         else:
             exact = not (thorough and self.manners.cuts)
-            reading = yield from read_file(file, shapes.get(file.path), known, thorough=thorough, exact=exact)
+            reading = yield from read_file(
+                file,
+                shapes.get(file.path),
+                known,
+                thorough=thorough,
+                exact=exact,
+                on_manner=partial(self.manners.files.setdefault, file.path),
+            )
             if reading.manner is not None and not reading.damaged:
                 shapes[file.path] = reading.shape
         if reading.manner is not None:

@@ -34,6 +34,11 @@ from cardio.filesystem.rights import Opener, in_order, ways_to_read
 
 ISSUER_FILE = "SSSE/EF05"
 HOLDER_FILE = "SSSE/EF06"
+IDENTIFYING_ITEMS = {
+    ISSUER_FILE: frozenset({"identification_code", "card_number"}),
+    HOLDER_FILE: frozenset({"social_security_number", "name"}),
+}
+"""What callers know a card and a person by: where one of these cannot be read, nothing may stand in its place."""
 _SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
 _FRUITLESS_WAYS = 2
 """Ways that a card may let us go and then show nothing: a card of another kind must not cost many commands."""

@@ -36,7 +36,7 @@ def read_file(
     *,
     thorough: bool = False,
     exact: bool = True,
-    on_manner: Callable[[Manner], None] | None = None,
+    on_manner: Callable[[Manner], object] | None = None,
 ) -> Plan[FileReading]:
     """Reads all records of a file whose records begin with a tag.
 
@@ -78,7 +78,7 @@ class _FileReader(Approach):
         *,
         thorough: bool,
         exact: bool,
-        on_manner: Callable[[Manner], None] | None,
+        on_manner: Callable[[Manner], object] | None,
     ) -> None:
         super().__init__(file)
         self._on_manner = on_manner

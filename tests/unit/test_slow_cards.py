@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,20 @@ from cardio.model import CardReading
 from simulators.personas import Persona, find_persona
 from simulators.reader import AnyCard, SoftwareReader
 from tests.conftest import TODAY
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A line that takes its time, where no clock can be put in place of the real one."""
+
+    seconds: float
+
+    def pass_by(self) -> None:
+        threading.Event().wait(self.seconds)
+
+    def then(self, answer: bytes) -> bytes:
+        self.pass_by()
+        return answer
 
 
 @dataclass

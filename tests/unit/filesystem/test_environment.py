@@ -77,8 +77,8 @@ def test_a_blocked_environment_is_not_gone_round(status_word: str) -> None:
         Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyManners()))
 
 
-def root_card(**manners: object) -> SoftwareCard:
-    return card_of(environment_by=frozenset({"root"}), **manners)
+def root_card() -> SoftwareCard:
+    return card_of(environment_by=frozenset({"root"}))
 
 
 @pytest.mark.parametrize("ways", [{"file-id"}, {"root"}])

@@ -28,7 +28,7 @@ def slow_reader(monkeypatch: pytest.MonkeyPatch) -> SoftwareReader:
         return card.transmit(command)
 
     reader = SoftwareReader("r", FaultyCard(find_persona("field").card(), fault))
-    monkeypatch.setattr("cardio.cli.sources.find_reader", lambda wanted: reader)
+    monkeypatch.setattr("cardio.cli.sources.find_reader", lambda *wanted: reader)
 
     def in_little_time(*arguments: object, **named: object) -> object:
         return partial(on_card, *arguments)(**(named | {"seconds": 1.25}))  # type: ignore[arg-type]

@@ -336,7 +336,8 @@ export class CardioBridge {
     try {
       return await this.request("/v1/readers/-/chosen", options);
     } catch (error) {
-      throw error.problem?.code === "several-cards" ? new CardioError("refused", { reason: "which-reader", problem: error.problem }) : error;
+      if (error.problem?.code !== "several-cards") throw error;
+      throw Object.assign(new CardioError("refused", { reason: "which-reader" }), { problem: error.problem });
     }
   }
 

@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 TEST_READY := $(VENV)/.test-ready
 
+# A test sees what a user sees: nothing that this machine tells its Pythons (PYTHONUNBUFFERED, PYTHONIOENCODING …).
+unexport $(filter PYTHON%,$(.VARIABLES))
+
 .PHONY: help setup run test check unit bench docs deb clean
 
 help:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cardio.filesystem.manners import MannersStore
+
+for _name in [name for name in os.environ if name.startswith("PYTHON")]:
+    # What this machine tells its Pythons (PYTHONUNBUFFERED, PYTHONIOENCODING …) no user has: the programs that tests
+    # start see what a user's shell gives them.
+    del os.environ[_name]
 
 settings.register_profile("cardio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cardio")

@@ -96,7 +96,7 @@ def test_watch_tells_events_one_json_object_a_line(slot: Slot) -> None:
 
 class Bridge:
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        started = json.loads("".join(iter(lines_of(process.stdout).readline, "}\n")) + "}")
+        started = json.loads(lines_of(process.stdout).readline())
         self.process = process
         self.client = httpx.Client(
             base_url=started["address"],

@@ -43,7 +43,7 @@ def test_with_tls_it_listens_elsewhere_and_nothing_is_in_the_clear(
     )  # fmt: skip
     try:
         assert served.stdout is not None
-        address = json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")["address"]
+        address = json.loads(served.stdout.readline())["address"]
         port = int(address.rpartition(":")[2])
         assert address.startswith("https://127.0.0.1:")
         trust = ssl.create_default_context(cafile=str(certificate[0]))

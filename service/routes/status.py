@@ -94,7 +94,7 @@ async def metrics(
     text = figures.text(
         readers=len(infos),
         cards=sum(info.status is not ReaderStatus.EMPTY for info in infos),
-        pcsc_up=int(desks.service_state == "up"),
+        pcsc_up=0 if desks.service_down else 1,
         streams=access.live.all_streams,
         subscribers_dropped=hub.dropped,
         audit_entries_lost=audit.lost,

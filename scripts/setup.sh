@@ -160,7 +160,7 @@ else
 fi
 
 [ -x .venv/bin/python ] || step "making .venv" "$python" -m venv .venv
-pip() { .venv/bin/python -m pip --disable-pip-version-check --progress-bar off "$@"; }
+pip() { PIP_PROGRESS_BAR=off .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 if [ "$purpose" = test ]; then
   step "installing Python packages into .venv (about 300 MB)" pip install -e '.[pcsc,service,shell,dev]'

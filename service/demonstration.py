@@ -106,8 +106,10 @@ def bind(settings: BridgeSettings, *, chosen: bool) -> list[socket]:
 
     try:
         return bind_loopback(settings.port)
-    except ConfigurationError:
+    except ConfigurationError as error:
         if chosen:
+            error.remedy = "请另选端口（make run PORT=12341，或 --port）；不指定端口时会自动选用空闲端口。"
+            error.remedy_en = "Choose another port (make run PORT=12341, or --port); without one a free one is found."
             raise
         return bind_loopback(0)
 

@@ -193,6 +193,7 @@ def test_a_port_that_is_taken(alone: Path, chosen: bool) -> None:
                 cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
             )  # fmt: skip
             assert done.returncode == 2 and f"127.0.0.1:{port}" in done.stderr and "错误：" in done.stderr
+            assert "make run PORT=" in done.stderr
         else:
             with make_run(alone) as run:
                 assert "端口 12340 已被占用，改用" in run.said and "PORT=" in run.said

@@ -115,6 +115,9 @@ def test_a_bridge_tells_the_same_over_http(tmp_path: Path, nothing: Path, progra
         assert [problem["code"] for problem in listed] == [code]
         assert (ready.status_code, ready.json()["code"]) == (503, code)
         assert bridge.client.get("/v1/status").json()["pcsc"] == "down"
+        # A driver call that names no reader says the same, and sends nobody to look at a cable.
+        driver = bridge.client.post("/v1/driver/iReadCardBas", json={"iType": 1}).json()
+        assert (driver["code"], driver["driver_code"], driver["remedy"]) == (code, -11, listed[0]["remedy"])
 
 
 def status_of(client: httpx.Client) -> str:

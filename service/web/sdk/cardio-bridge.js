@@ -47,7 +47,7 @@ const CODES = {
   "card-changed": ["card-changed", "session-ended"],
   "card-error": ["card-error", "card-fault", "card-garbled", "card-mute", "card-blocked", "file-unreadable", "forged-card",
     "not-a-social-security-card", "undecodable", "replayed-challenge", "authentication-failed", "key-blocked"],
-  "service-down": ["pcsc-unavailable", "stopping", "reader-error"],
+  "service-down": ["pcsc-unavailable", "pcsc-not-installed", "pcsc-support-missing", "stopping", "reader-error"],
   timeout: ["reader-timeout"],
 };
 const STATE_OF = new Map(Object.entries(CODES).flatMap(([state, codes]) => codes.map((code) => [code, state])));

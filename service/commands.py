@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from cardio.readers.base import ReaderSource
+    from cardio.readers.supervision import Supervisor
     from service.gate.access import Access, DialectRule
     from service.security import BridgeSecurity
     from service.settings import BridgeSettings
@@ -63,6 +64,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
+    from cardio.readers.supervision import Supervisor
     from cardio.security.settings import SecuritySettings
     from service import demonstration, logs
     from service.app import Habits, create_app
@@ -83,9 +85,11 @@ def _run(options: Namespace, output: Output) -> int:
         settings = settings.model_copy(update={"simulate": list(DEMO_PERSONAS)})
     if not settings.pcsc and settings.simulate is None:
         raise UsageError("--no-pcsc 须与 --simulate 同用，否则没有任何读卡器", "--no-pcsc needs --simulate")
+    supervisor = Supervisor()
+    supervisor.watch_threads()
     security = _security(settings)
     simulated = None if settings.simulate is None else SimulatedReaders(settings.simulate)
-    sources: list[ReaderSource] = [*([simulated] if simulated is not None else []), *_pcsc(settings)]
+    sources: list[ReaderSource] = [*([simulated] if simulated is not None else []), *_pcsc(settings, supervisor)]
     if options.demo:
         sockets = demonstration.bind(settings, chosen="port" in settings.model_fields_set)
         passing = demonstration.PassingJournal()
@@ -111,6 +115,7 @@ def _run(options: Namespace, output: Output) -> int:
         habits=habits,
         journal=journal,
         audit=Audit(audit_file(settings)),
+        supervisor=supervisor,
     )
     server = BridgeServer(app, access, settings.network)
     access.pairing.on_asked.append(lambda asked: _say_asked(asked.origin, asked.code, asked.name, output))
@@ -214,11 +219,11 @@ def _security(settings: BridgeSettings) -> BridgeSecurity:
     )
 
 
-def _pcsc(settings: BridgeSettings) -> list[ReaderSource]:
+def _pcsc(settings: BridgeSettings, supervisor: Supervisor) -> list[ReaderSource]:
     """PC/SC as a source, unless the settings leave it out. Whether it runs now decides nothing: it may come later."""
     from cardio.readers.pcsc import PcscSource
 
-    return [PcscSource()] if settings.pcsc else []
+    return [PcscSource(supervisor)] if settings.pcsc else []
 
 
 serve_command = Command(

@@ -28,7 +28,9 @@ from cardio.security.errors import (
 )
 from cardio.security.factors import Factors
 from cardio.security.pin import Pin, verify
+from cardio.security.pin_count import PinPolicy
 from cardio.security.pin_guard import CardPin, PinGuard
+from cardio.security.pin_memory import PinMemory
 from cardio.security.sam import Sam, SamSource
 from cardio.security.terminal import INTERNAL_KEY, Terminal, TerminalSettings
 
@@ -51,23 +53,47 @@ class Credentials:
     guard: PinGuard = field(default_factory=PinGuard)
     """Keeps count of wrong PINs; a program with several callers shares one."""
     settings: TerminalSettings = field(default_factory=TerminalSettings)
+    pin_policy: PinPolicy = field(default_factory=PinPolicy)
 
     laboratory: bool = False
     """Test keys may meet cards that are not simulated."""
 
-    def opener(self, historical_bytes: bytes, *, simulated: bool, pad: PinPad | None = None) -> CardOpener:
-        """What presents them to one card; ``pad`` is its reader's key pad, where there is one."""
-        return CardOpener(self, historical_bytes, simulated=simulated, pad=pad)
+    def opener(
+        self,
+        historical_bytes: bytes,
+        *,
+        simulated: bool,
+        pad: PinPad | None = None,
+        family: str = "",
+        memory: PinMemory | None = None,
+    ) -> CardOpener:
+        """What presents them to one card.
+
+        Args:
+            pad: its reader's key pad, where there is one.
+            family: cards that are alike in what asking for the count of PIN tries costs.
+            memory: where it is kept what such counts said; in the guard, without one.
+        """
+        return CardOpener(self, historical_bytes, simulated=simulated, pad=pad, family=family, memory=memory)
 
 
 class CardOpener:
     """Presents credentials to one card during one visit (`cardio.filesystem.rights.Opener`)."""
 
     def __init__(
-        self, credentials: Credentials, historical_bytes: bytes, *, simulated: bool, pad: PinPad | None
+        self,
+        credentials: Credentials,
+        historical_bytes: bytes,
+        *,
+        simulated: bool,
+        pad: PinPad | None,
+        family: str = "",
+        memory: PinMemory | None = None,
     ) -> None:
         self._credentials = credentials
         self._pad = pad
+        self._family = family
+        self._memory = memory
         self._historical_bytes = historical_bytes
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
@@ -122,8 +148,14 @@ class CardOpener:
     def pin(self) -> CardPin:
         """This card's PIN; before `meet`, that of a card known by its ATR only."""
         if self._card_pin is None:
-            self._card_pin = self._credentials.guard.card(self._historical_bytes, self._credentials.origin)
+            self._card_pin = self._pin_of(self._historical_bytes)
         return self._card_pin
+
+    def _pin_of(self, identity: bytes) -> CardPin:
+        credentials = self._credentials
+        return credentials.guard.card(
+            identity, credentials.origin, family=self._family, memory=self._memory, policy=credentials.pin_policy
+        )
 
     @property
     def holders_pin(self) -> Pin | None:
@@ -162,7 +194,7 @@ class CardOpener:
 
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None) -> None:
         code = identification_code or ""
-        self._card_pin = self._credentials.guard.card(self._historical_bytes + code.encode(), self._credentials.origin)
+        self._card_pin = self._pin_of(self._historical_bytes + code.encode())
         self._card = (layout, algorithm or _UNKNOWN, code)
         self._terminal = None
 

@@ -37,6 +37,7 @@ from service.events import READ_FINISHED, EventHub
 from service.gate.layer import REQUEST_ID
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
+from service.questions import QuestionBook
 from service.routes import (
     commands,
     debits,
@@ -48,6 +49,7 @@ from service.routes import (
     leases,
     pairing,
     pin,
+    questions,
     readers,
     status,
     verification,
@@ -61,6 +63,7 @@ WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
     health, hello, pairing, status, readers, leases, commands, files, pin, verification, events, driver, debits,
+    questions,
 )  # fmt: skip
 _log = logging.getLogger("cardio.service")
 
@@ -106,11 +109,13 @@ def create_app(
         desks = state.desks = Desks(sources, manners, hub, layouts, audit)
         state.security = security
         state.debits = DebitCalls(journal, security)
-        state.driver = DriverCalls(desks, security, state.debits)
+        state.questions = QuestionBook(hub, page=_counter_page(state))
+        state.driver = DriverCalls(desks, security, state.debits, state.questions)
         await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
+            access.grants.on_revoked.append(state.questions.drop_grant)
         audit.note(Asking(action="bridge-started", target=version("cardio")))
 
         def take(event: ReaderEvent) -> None:
@@ -156,6 +161,12 @@ def create_app(
     _add_error_handlers(app)
     describe_truly(app)
     return app
+
+
+def _counter_page(state: Any) -> str:
+    """Where people find the counter's page."""
+    access = getattr(state, "access", None)
+    return "" if access is None else f"{access.scheme}://127.0.0.1:{access.port}/"
 
 
 def _note_unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

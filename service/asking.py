@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,5 @@ class Asking:
     target: str = ""
     """What it is about: the files, the debit."""
     request_id: str = ""
+    gone: asyncio.Future[None] | None = field(default=None, compare=False, repr=False)
+    """Done when the caller has left: nobody asks a person on its behalf any more."""

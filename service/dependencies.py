@@ -22,6 +22,7 @@ from service.driver_calls import DriverCalls
 from service.events import EventHub
 from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
+from service.questions import QuestionBook
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
@@ -56,6 +57,11 @@ async def _access(request: Request) -> Access:
     return access
 
 
+async def _questions(request: Request) -> QuestionBook:
+    questions: QuestionBook = request.app.state.questions
+    return questions
+
+
 async def _caller(request: Request) -> Caller:
     caller: Caller = getattr(request.state, CALLER)
     return caller
@@ -76,6 +82,7 @@ DesksOf = Annotated[Desks, Depends(_desks)]
 SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
 AuditOf = Annotated[Audit, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
+QuestionsOf = Annotated[QuestionBook, Depends(_questions)]
 CallerOf = Annotated[Caller, Depends(_caller)]
 HubOf = Annotated[EventHub, Depends(_hub)]
 CardSessionHeader = Annotated[

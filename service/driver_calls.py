@@ -8,14 +8,18 @@ from dataclasses import replace
 
 from cardio.card import SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
-from cardio.errors import NoReaderError, UsageError
+from cardio.errors import CardioError, NoReaderError, UsageError
 from cardio.filesystem.address import Address
 from cardio.security.credentials import Credentials
-from cardio.security.errors import StepError
+from cardio.security.errors import LastTryError, StepError
 from service.asking import Asking
+from service.audit import Touch
+from service.clerk import Clerk, Supplement, subject_of
 from service.debits import Asked, DebitAnswer, DebitCalls
 from service.desk import Desk
 from service.desks import Desks
+from service.question_errors import last_try_without_clerk
+from service.questions import QuestionBook
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
@@ -29,8 +33,9 @@ _SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 class DriverCalls:
     """One for the whole bridge: HTTP and the dialects call through it."""
 
-    def __init__(self, desks: Desks, security: BridgeSecurity, debits: DebitCalls) -> None:
+    def __init__(self, desks: Desks, security: BridgeSecurity, debits: DebitCalls, questions: QuestionBook) -> None:
         self._desks = desks
+        self._questions = questions
         self._security = security
         self._debits = debits
 
@@ -42,8 +47,13 @@ class DriverCalls:
         asking: Asking,
         *,
         reader: str | None = None,
+        seconds: float | None = None,
     ) -> tuple[str, str | None]:
         """Carries out one function; gives its output string, and the session of the card.
+
+        What only a person can give, the clerk is asked for at the bridge's own page.
+
+        Args: ``seconds`` is how long the caller waits; None where it says nothing of it.
 
         Raises:
             NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
@@ -54,14 +64,22 @@ class DriverCalls:
             return done.output, done.card_session
         asking = _named(asking, function, given)
         if isinstance(function, StepFunction):
-            return await self._step(function, given, caller, asking, reader)
-
-        def work(card: SocialSecurityCard) -> str:
-            return function.work(card, given)
-
-        credentials = self._credentials(function, given, caller)
+            return await self._step(function, given, caller, asking, reader, seconds)
         desk = self._desk(given, reader)
-        return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card)
+        brought = self._credentials(function, given, caller)
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+            whole, credentials = supplemented(given, added), brought
+            if credentials is not None and added != Supplement():
+                credentials = credentials.with_consent(added.accept_last_try).with_pin(added.entered.pin)
+
+            def work(card: SocialSecurityCard) -> str:
+                return function.work(card, whole)
+
+            repeat = not function.changes_card
+            return await desk.do(work, asking, credentials=credentials, repeat=repeat, touch=touch)
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
     async def debit(
         self,
@@ -79,13 +97,37 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         asking = _named(asking, function, given)
-        asked = Asked(function, given, caller, asking, lambda: self._desk(given, reader))
         if function.step == 2:
+            asked = Asked(function, given, caller, asking, lambda: self._desk(given, reader))
             return await self._debits.second_step(asked, self._held_for(asking, reader))
-        return await self._debits.call(asked)
+        return await self._debit_with_consent(function, given, caller, asking, reader)
+
+    async def _debit_with_consent(
+        self, function: DebitFunction, given: DriverArguments, caller: Caller, asking: Asking, reader: str | None
+    ) -> DebitAnswer:
+        """A debit that stops at the last try is over: the consent that it asks for counts for the next one."""
+        with_consent = given
+        with suppress(CardioError):  # the debit says so itself, or needs no card at all
+            desk = self._desk(given, reader)
+            subject = subject_of(desk, caller, asking, asking.card_session or desk.card_session)
+            if self._questions.consented(subject):
+                with_consent = replace(given, acceptLastTry=True)
+        try:
+            return await self._debits.call(
+                Asked(function, with_consent, caller, asking, lambda: self._desk(given, reader))
+            )
+        except LastTryError as error:
+            self._questions.leave(subject)
+            raise last_try_without_clerk(self._questions.page) from error
 
     async def _step(
-        self, function: StepFunction, given: DriverArguments, caller: Caller, asking: Asking, reader: str | None
+        self,
+        function: StepFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        reader: str | None,
+        seconds: float | None,
     ) -> tuple[str, str | None]:
         if not function.first:
             held = self._held_for(asking, reader)
@@ -94,7 +136,12 @@ class DriverCalls:
             return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
         desk = self._desk(given, reader)
         credentials = self._security.for_steps(caller.origin)
-        return await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+            whole = supplemented(given, added)
+            return await desk.with_held(lambda steps: function.work(steps, whole), asking, credentials=credentials)
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
     def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
         """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
@@ -135,6 +182,12 @@ class DriverCalls:
         if not in_order:
             raise NoReaderError()
         return next((desk for desk in in_order if desk.card_session is not None), in_order[0])
+
+
+def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:
+    """The arguments of a call, with the new PIN that the holder has entered."""
+    new = added.entered.new_pin
+    return given if new is None else replace(given, newPin=new.digits)
 
 
 def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:

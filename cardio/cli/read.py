@@ -14,6 +14,7 @@ from cardio.cli.explore import (
     add_card_arguments,
     chosen_layouts,
     coded_text,
+    naming_consent,
     note_unread,
     progress_on,
     trace_on,
@@ -50,12 +51,15 @@ def _run(options: Namespace, output: Output) -> int:
     def driver_here() -> str:
         reader = find_reader(options.reader)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
-        return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
+        with naming_consent():
+            return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
 
     def read_here() -> CardReading:
         reader = find_reader(options.reader)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
-        return read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts, credentials=credentials)
+        basic = options.basic
+        with naming_consent():
+            return read_card(reader, supplement=not basic, trace=trace, layouts=layouts, credentials=credentials)
 
     if options.driver:
         text = here_or_by_bridge(

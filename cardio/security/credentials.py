@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
@@ -57,6 +57,14 @@ class Credentials:
 
     laboratory: bool = False
     """Test keys may meet cards that are not simulated."""
+
+    def with_pin(self, pin: Pin | None) -> Credentials:
+        """These with a PIN that was entered meanwhile, in place of the key pad; without one unchanged."""
+        return self if pin is None else replace(self, pin=pin, pad_digits=None)
+
+    def with_consent(self, accept_last_try: bool) -> Credentials:
+        """These, where the holder has consented to spend the last try."""
+        return replace(self, accept_last_try=True) if accept_last_try else self
 
     def opener(
         self,

@@ -259,6 +259,7 @@ class NoPinPadError(PinEntryError):
     title_en = "The reader has no PIN pad"
     remedy = "请改用其他方式录入密码。"
     remedy_en = "Enter the PIN in another way."
+    driver_code = -13
 
 
 class ForgedCardError(CardError):

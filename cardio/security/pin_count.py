@@ -71,8 +71,8 @@ class TriesCounter:
             return self.remembered()
         # Kept before anything else is sent: a card that is pulled now has lost no more than it said.
         self._keep(left)
-        if note.left is not None:
-            self._compare(query, note, left)
+        if note.left is not None and left <= note.left:
+            self._compare(note.left, left)
         elif query is not CountQuery.FREE:
             left = yield from self._find_out(left, once=once and query is CountQuery.UNTRIED)
         return PinCount(left, "told")
@@ -136,16 +136,14 @@ class TriesCounter:
         elif query is not CountQuery.FREE:
             self._memory.keep_query(self._family, CountQuery.SILENT)
 
-    def _compare(self, query: CountQuery, note: CardNote, left: int) -> None:
+    def _compare(self, before: int, left: int) -> None:
         """What asking costs, by the count that the card gave before."""
-        if left == note.left and left:
+        if left == before and left:
             self._keep(left, CardQuery.FREE)
             self._memory.keep_query(self._family, CountQuery.FREE)
-        elif left < (note.left or 0):
+        elif left < before:
             # Spent elsewhere, or by the asking: nobody knows, so it is not asked again.
             self._keep(left, CardQuery.OPEN)
-            self._memory.keep_query(self._family, CountQuery.UNDECIDED)
-        elif query is CountQuery.PROMISING:
             self._memory.keep_query(self._family, CountQuery.UNDECIDED)
 
     def _find_out(self, left: int, *, once: bool) -> Plan[int]:

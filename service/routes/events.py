@@ -35,11 +35,11 @@ class Ticket(Answer):
 
 
 async def _payloads(
-    desks: Desks, hub: EventHub, after: str | None, *, readings: bool
+    desks: Desks, hub: EventHub, after: str | None, *, readings: bool, questions: bool = False
 ) -> AsyncGenerator[dict[str, Any], None]:
     """`state`, or what was missed; then every change; `resync` when the client was too slow or the service stops."""
     # Subscribed before the state is taken: nothing is lost in between.
-    with hub.subscription() as events:
+    with hub.subscription(questions=questions) as events:
         missed = hub.missed_since(after) if after else None
         if missed is None:
             yield hub.document(STATE, desks.listing().model_dump(mode="json"))
@@ -65,14 +65,17 @@ async def stream_events(
     caller: CallerOf,
     last_event_id: Annotated[str | None, Header(max_length=_NAME_LIMIT)] = None,
     readings: Annotated[bool, Query(description="with what was read, while the card is in")] = False,
+    questions: Annotated[bool, Query(description="this page shows questions to a clerk; scope `manage`")] = False,
 ) -> Response:
     """Begins with `state` (all readers), or with what was missed since `Last-Event-ID`.
 
     A client that was too slow gets `resync` and the end of the stream: it connects again.
     """
+    if questions:
+        caller.require(Scope.MANAGE)
     if readings:
         audit.note(asking_of(request, caller), action=LISTENS)
-    return EventStream(_payloads(desks, hub, last_event_id, readings=readings))
+    return EventStream(_payloads(desks, hub, last_event_id, readings=readings, questions=questions))
 
 
 @router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])

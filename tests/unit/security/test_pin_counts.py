@@ -5,9 +5,12 @@ Each call has a guard of its own, as each process has; what outlives it is the f
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -331,3 +334,34 @@ def test_other_errors_stay_what_they_are(store: MannersStore) -> None:
     with pytest.raises(CardioError) as caught:
         verify(card, store, WRONG)
     assert caught.value.code == "card-refused" or caught.value.status_word == 0x6985
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def cardio(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("cardio"), *arguments]
+    return subprocess.run(command, input=typed, capture_output=True, text=True, env=dict(os.environ))
+
+
+def test_the_command_says_what_it_knows_and_how(tmp_path: Path) -> None:
+    status = cardio("pin", "status", "--reader", "sim:adult")
+    assert (status.returncode, status.stdout) == (0, "还剩 3 次 / tries left: 3\n"), status.stderr
+    told = json.loads(cardio("pin", "status", "--reader", "sim:adult", "--json").stdout)
+    assert told == {"action": "status", "tries_left": 3, "count": "told"}
+    settings = tmp_path / "config" / "cardio" / "security.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('ask_pin_count = false\nunknown_pin_count = "refuse"\n')
+    unknown = cardio("pin", "status", "--reader", "sim:child")
+    assert (unknown.returncode, unknown.stdout) == (0, "剩余次数未知 / how many tries are left is not known\n")
+    refused = cardio("pin", "verify", "--pin-stdin", "--reader", "sim:child", typed=RIGHT + "\n")
+    assert refused.returncode == 1 and "[last-try]" in refused.stderr and "--accept-last-try" in refused.stderr
+    done = cardio("pin", "verify", "--pin-stdin", "--accept-last-try", "--reader", "sim:child", typed=RIGHT + "\n")
+    assert (done.returncode, done.stdout) == (0, "密码正确 / The PIN is right\n")
+
+
+def test_a_setting_that_is_none_is_told(tmp_path: Path) -> None:
+    settings = tmp_path / "config" / "cardio" / "security.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('unknown_pin_count = "perhaps"\n')
+    assert cardio("pin", "status", "--reader", "sim:adult").returncode == 78

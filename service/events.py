@@ -57,6 +57,7 @@ class EventHub:
         self.clerks = 0
         """Open pages that show questions to the clerk."""
         self.on_published: list[Callable[[str, Mapping[str, Any]], None]] = []
+        self.on_closed: list[Callable[[], None]] = []
 
     def publish(
         self,
@@ -159,6 +160,8 @@ class EventHub:
     def close(self) -> None:
         """Ends every stream, so that the service can stop."""
         self._closed = True
+        for tell in self.on_closed:
+            tell()
         for queue in list(self._subscribers):
             self._drop(queue)
 

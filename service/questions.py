@@ -17,6 +17,7 @@ from typing import Any, Literal
 from cardio.errors import CardChangedError, ReaderBusyError
 from cardio.security.errors import PinEntryCancelledError, PinEntryTimeoutError
 from cardio.security.pin import Pin
+from service.errors import StoppingError
 from service.events import EventHub
 from service.question_errors import ConsentDeclinedError, ConsentTimeoutError, QuestionGoneError
 
@@ -42,6 +43,7 @@ class Outcome(StrEnum):
     CARD_GONE = "card-gone"
     CALLER_GONE = "caller-gone"
     TIMED_OUT = "timed-out"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class QuestionBook:
         self._consents: dict[tuple[str, str, str | None], float] = {}
         self.page = page
         hub.on_published.append(self._published)
+        hub.on_closed.append(self._stop)
 
     @property
     def has_clerk(self) -> bool:
@@ -113,7 +116,7 @@ class QuestionBook:
         Raises:
             ConsentDeclinedError: the clerk says no.
             ConsentTimeoutError: no answer in time.
-            CardChangedError: the card has left.
+            CardChangedError: the card has left. StoppingError: the service stops.
         """
         if self._take_consent(subject):
             return
@@ -250,6 +253,11 @@ class QuestionBook:
                 self._close(question, Outcome.CARD_GONE)
         self._consents = {key: until for key, until in self._consents.items() if key[1] != reader}
 
+    def _stop(self) -> None:
+        """The service stops, and waits for no clerk."""
+        for question in self.all():
+            self._close(question, Outcome.STOPPED)
+
     def _take_consent(self, subject: Subject) -> bool:
         until = self._consents.pop(_key(subject), None)
         return until is not None and self._clock() < until
@@ -262,6 +270,8 @@ class QuestionBook:
                 raise late
             case Outcome.CARD_GONE:
                 raise CardChangedError()
+            case Outcome.STOPPED:
+                raise StoppingError()
 
 
 def _key(subject: Subject) -> tuple[str, str, str | None]:

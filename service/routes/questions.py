@@ -52,19 +52,19 @@ async def list_questions(questions: QuestionsOf) -> QuestionList:
     return QuestionList(questions=tuple(shown))
 
 
-@router.post("/{question_id}/answer", status_code=204, responses=_PROBLEMS)
+@router.post("/{request_id}/answer", status_code=204, responses=_PROBLEMS)
 async def answer_question(
     request: Request,
-    question_id: Annotated[str, Path(max_length=32)],
+    request_id: Annotated[str, Path(max_length=32, description="the question's id")],
     given: QuestionAnswered,
     questions: QuestionsOf,
     caller: CallerOf,
     audit: AuditOf,
 ) -> None:
     """The clerk's answer. What is entered goes to the call that waits, and nowhere else."""
-    question = questions.find(question_id)
+    question = questions.find(request_id)
     entered = _entered(question, given) if given.answer == "yes" else Entered()
-    questions.answer(question_id, yes=given.answer == "yes", entered=entered)
+    questions.answer(request_id, yes=given.answer == "yes", entered=entered)
     subject = question.subject
     audit.note(
         asking_of(request, caller),

@@ -454,7 +454,7 @@ export type CardioEvent =
   | Envelope<"lease-asked", { reader: string; by: string; purpose: string; answer_within: number }>
   | Envelope<"lease-changed", { reader: string; lease: LeaseShown | null }>
   | Envelope<"question-asked", { question: string; kind: "last-try" | "pin"; wants: ("pin" | "new_pin")[]; reader: string; card_session: string | null; caller: string; function: string; seconds_left: number }>
-  | Envelope<"question-answered", { question: string; kind: "last-try" | "pin"; reader: string; outcome: "yes" | "no" | "card-gone" | "caller-gone" | "timed-out" }>
+  | Envelope<"question-answered", { question: string; kind: "last-try" | "pin"; reader: string; outcome: "yes" | "no" | "card-gone" | "caller-gone" | "timed-out" | "stopped" }>
   | Envelope<"sam-up" | "sam-down", { kind: "psam" | "hsm"; place: string | null }>
   | Envelope<"service-up" | "service-down", Record<string, unknown>>;
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from tests.unit.service.clerk_page import ClerkPage
 
 RIGHT, WRONG, OTHER, NEW = "123456", "999999", "888888", "246802"
 PAGE = "http://his.example:8080"
+WHOLE = "370200D15600000500000013FFFFFFFF|A00000011|"
 INFO = "370200D15600000500000001FFFFFFFF|A00000011|"
 CAN = frozenset({Scope.BASIC, Scope.FILES, Scope.PIN})
 
@@ -174,6 +176,15 @@ def test_who_does_not_answer(bridge: Bridge, clerk: ClerkPage, monkeypatch: pyte
     assert call(bridge, "iVerifyPIN", pin=RIGHT).json()["return"] == 0
 
 
+def test_a_bridge_that_stops_waits_for_no_clerk(bridge: Bridge, clerk: ClerkPage) -> None:
+    waiting = clerk.begin(lambda: call(bridge, "iVerifyPIN"))
+    clerk.question()
+    bridge.server.stop()
+    bridge.thread.join(8)
+    assert not bridge.thread.is_alive()
+    assert waiting.result(10).json()["code"] == "stopping"
+
+
 # -- a PIN where there is no key pad ------------------------------------------------------------
 
 
@@ -285,6 +296,29 @@ def test_only_the_bridges_own_pages_see_and_answer_questions(bridge: Bridge, cle
         assert stranger.get("/v1/events?questions=true").status_code == 403
     assert not waiting.done()
     clerk.answer(question, "no")
+
+
+def test_a_debit_that_stops_at_the_last_try_asks_for_the_next_one(tmp_path: Path) -> None:
+    security = BridgeSecurity(sam=Ready(soft_sam(tmp_path)))
+    bridge = Bridge("whole", scopes=frozenset(Scope), security=security, journal=tmp_path / "debits.db")
+    try:
+        spend_two_tries(bridge)
+        body = {"reader": FIRST, "pCardInfo": WHOLE, "pPayInfo": "0.1|0.2|20261125103000|", "pin": RIGHT}
+
+        def debit(key: str) -> dict[str, Any]:
+            headers = {"Idempotency-Key": key}
+            found: dict[str, Any] = bridge.client.post("/v1/driver/iDoDebit", json=body, headers=headers).json()
+            return found
+
+        refused = debit("first")
+        assert (refused["code"], refused["driver_code"]) == ("last-try", -51)
+        assert f"{bridge.address}/" in refused["remedy"]
+        listed = bridge.client.get("/v1/questions").json()["questions"]
+        assert [(one["kind"], one["function"]) for one in listed] == [("last-try", "iDoDebit")]
+        bridge.client.post(f"/v1/questions/{listed[0]['question']}/answer", json={"answer": "yes"})
+        assert debit("second")["return"] == 0
+    finally:
+        bridge.stop()
 
 
 # -- the dialects -------------------------------------------------------------------------------

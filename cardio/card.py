@@ -41,7 +41,7 @@ from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
-from cardio.security.pin_memory import PinMemory
+from cardio.security.pin_memory import PinMemoryFile
 
 OPERATION_SECONDS = 9.0
 """How long one basic reading may take in all; people are told within ten seconds."""
@@ -79,7 +79,7 @@ class SocialSecurityCard(SecuredCard):
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection)
             historical_bytes = _historical_bytes(connection.atr)
-            memory = None if self._store.path is None else PinMemory.beside(self._store.path)
+            memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
             opener = credentials.opener(
                 historical_bytes, simulated=reader.simulated, pad=pad, family=self._family, memory=memory
             )

@@ -30,7 +30,7 @@ from cardio.security.errors import (
 )
 from cardio.security.pin import Pin
 from cardio.security.pin_count import VERIFICATION_FAILED, PinCount, PinPolicy, TriesCounter
-from cardio.security.pin_memory import CountQuery, PinMemory
+from cardio.security.pin_memory import CountQuery, PinMemory, VolatileMemory
 from cardio.security.pin_pad_answers import entry_error_of
 
 WRONG_CARDS = 3
@@ -65,7 +65,7 @@ class PinGuard:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._memory = PinMemory(None)
+        self._memory = VolatileMemory()
         self._secret = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._cards: OrderedDict[bytes, _CardRecord] = OrderedDict()

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 FILE = "pin-counts.db"
 _CARDS_KEPT = 2_000
@@ -69,22 +70,62 @@ class CardNote:
     asking: CardQuery = CardQuery.OPEN
 
 
-class PinMemory:
-    """May be used from any thread, and by several processes of one user."""
+class PinMemory(Protocol):
+    """What is known of families and cards. May be used from any thread."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Args: ``path`` None: what is learnt lives as long as this object."""
+    def query(self, family: str) -> CountQuery:
+        """What is known of a family; of one that cannot be looked up nothing."""
+
+    def keep_query(self, family: str, query: CountQuery) -> bool:
+        """Notes what is known of a family now; False: it could not be kept."""
+
+    def card(self, identity: bytes) -> CardNote:
+        """What is known of a card."""
+
+    def keep_card(self, identity: bytes, note: CardNote) -> None:
+        """Notes what is known of a card now, if it can be kept."""
+
+
+class VolatileMemory:
+    """Lives as long as the program."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, CountQuery] = {}
+        self._cards: dict[bytes, CardNote] = {}
+        self._lock = threading.Lock()
+
+    def query(self, family: str) -> CountQuery:
+        return self._families.get(family, CountQuery.UNTRIED)
+
+    def keep_query(self, family: str, query: CountQuery) -> bool:
+        self._families[family] = query
+        return True
+
+    def card(self, identity: bytes) -> CardNote:
+        return self._cards.get(hashlib.sha256(identity).digest(), CardNote())
+
+    def keep_card(self, identity: bytes, note: CardNote) -> None:
+        mark = hashlib.sha256(identity).digest()
+        with self._lock:
+            self._cards.pop(mark, None)
+            self._cards[mark] = note
+            if len(self._cards) > _CARDS_KEPT:
+                self._cards.pop(next(iter(self._cards)))
+
+
+class PinMemoryFile:
+    """Outlives the program; may be used by several processes of one user."""
+
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.RLock()
-        self._volatile = _opened(None) if path is None else None
+        self._lock = threading.Lock()
 
     @classmethod
-    def beside(cls, manners: Path) -> PinMemory:
+    def beside(cls, manners: Path) -> PinMemoryFile:
         """The memory that belongs to a file of learnt manners."""
         return cls(manners.with_name(FILE))
 
     def query(self, family: str) -> CountQuery:
-        """What is known of a family; of one that cannot be looked up nothing."""
         with suppress(sqlite3.Error, OSError, ValueError), self._database() as database:
             row = database.execute("SELECT kind, day FROM families WHERE family = ?", (family,)).fetchone()
             known = CountQuery.UNTRIED if row is None else CountQuery(row[0])
@@ -94,7 +135,6 @@ class PinMemory:
         return CountQuery.UNTRIED
 
     def keep_query(self, family: str, query: CountQuery) -> bool:
-        """Notes what is known of a family now; False: it could not be kept."""
         with suppress(sqlite3.Error, OSError), self._database() as database:
             row = (family, query.value, date.today().toordinal())
             database.execute("INSERT OR REPLACE INTO families VALUES (?, ?, ?)", row)
@@ -102,7 +142,6 @@ class PinMemory:
         return False
 
     def card(self, identity: bytes) -> CardNote:
-        """What is known of a card."""
         with suppress(sqlite3.Error, OSError, ValueError), self._database() as database:
             mark = _mark(database, identity)
             row = database.execute("SELECT tries_left, asking FROM cards WHERE mark = ?", (mark,)).fetchone()
@@ -110,7 +149,6 @@ class PinMemory:
         return CardNote()
 
     def keep_card(self, identity: bytes, note: CardNote) -> None:
-        """Notes what is known of a card now. A disk that cannot be written keeps nothing."""
         with suppress(sqlite3.Error, OSError), self._database() as database:
             mark = _mark(database, identity)
             database.execute("DELETE FROM cards WHERE mark = ?", (mark,))
@@ -123,14 +161,9 @@ class PinMemory:
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
         """One transaction. A file that is no database is begun anew."""
-        with self._lock:
-            if self._volatile is not None:
-                with self._volatile:
-                    yield self._volatile
-                return
-            with closing(self._opened_anew()) as database, database:
-                database.execute("BEGIN IMMEDIATE")
-                yield database
+        with self._lock, closing(self._opened_anew()) as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
 
     def _opened_anew(self) -> sqlite3.Connection:
         try:
@@ -138,16 +171,14 @@ class PinMemory:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:  # it is damaged, or no database at all
-            if self._path is not None:
-                self._path.unlink()
+            self._path.unlink()
             return _opened(self._path)
 
 
-def _opened(path: Path | None) -> sqlite3.Connection:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    database = sqlite3.connect(path or ":memory:", timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
     try:
         # What a power cut takes is learnt again, so the disk is not waited for.
         database.executescript("PRAGMA synchronous = OFF;" + _SCHEMA)

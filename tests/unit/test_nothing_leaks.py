@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -260,7 +261,7 @@ def test_what_is_entered_at_the_counters_page_is_in_no_event_list_or_log(keys: P
         ]
         for function, entered in entries:
             body = {"reader": FIRST, "pCardInfo": info}
-            waiting = clerk.begin(lambda name=function, body=body: bridge.client.post(f"/v1/driver/{name}", json=body))
+            waiting = clerk.begin(partial(bridge.client.post, f"/v1/driver/{function}", json=body))
             question = clerk.question()
             said.append(repr(question).encode())
             for nonsense in (

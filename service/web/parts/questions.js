@@ -11,6 +11,9 @@ const UNREADY_MS = 600;
 /** The open questions. `onAsked` is told of each new one. */
 export class Questions {
   #bridge = null;
+  #attaching = false;
+  #missed = false;
+  #mayAnswer = false;
   #draw;
   #onAsked;
 
@@ -23,9 +26,16 @@ export class Questions {
   /** Asks the bridge what is open: for what was asked before this page was. */
   async attach(bridge) {
     this.#bridge = bridge;
-    const { questions } = await bridge.request("/v1/questions").catch(() => ({ questions: [] }));
+    this.#attaching = true;
+    let listed;
+    do {
+      this.#missed = false;
+      listed = await bridge.request("/v1/questions").catch(() => null);
+    } while (this.#missed && listed);
+    this.#attaching = false;
+    this.#mayAnswer = listed !== null; // a page that was let in for less is no place to answer
     this.clear();
-    questions.forEach((one) => this.#add(one));
+    listed?.questions.forEach((one) => this.#add(one));
   }
 
   clear() {
@@ -34,7 +44,8 @@ export class Questions {
   }
 
   take({ type, data }) {
-    if (type === "cardio.question-asked") this.#add(data);
+    if (type === "cardio.question-asked" && this.#attaching) this.#missed = true;
+    else if (type === "cardio.question-asked" && this.#mayAnswer) this.#add(data);
     if (type === "cardio.question-answered") this.#remove(data.question);
   }
 

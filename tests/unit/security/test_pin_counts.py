@@ -340,7 +340,7 @@ def test_other_errors_stay_what_they_are(store: MannersStore) -> None:
 
 
 def cardio(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("cardio"), *arguments]
+    command = [str(Path(sys.executable).with_name("cardio")), *arguments]
     return subprocess.run(command, input=typed, capture_output=True, text=True, env=dict(os.environ))
 
 

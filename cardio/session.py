@@ -15,6 +15,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
+from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from cardio.security.errors import SessionEndedError
 
@@ -44,14 +45,18 @@ class CardSession:
         trace: Trace | None = None,
         seconds: float = SESSION_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        supervisor: Supervisor | None = None,
     ) -> None:
         """Connects and holds the card.
+
+        Args: ``supervisor`` is told when keeping the card alive fails in a way that was not planned for.
 
         Raises:
             ReaderBusyError: another program did not let go of it in time.
             CardioError: as `Reader.connect`.
         """
-        self._worker = Worker()
+        supervisor = supervisor or Supervisor()
+        self._worker = Worker(supervisor)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._until = time.monotonic() + seconds
@@ -85,7 +90,12 @@ class CardSession:
         except CardioError:
             self._worker.close()
             raise
-        self._keeper = threading.Thread(target=self._keep, name="cardio-session", daemon=True)
+        self._keeper = threading.Thread(
+            target=supervisor.keep_thread,
+            args=("card-session", self._keep, self._ended),
+            name="cardio-session",
+            daemon=True,
+        )
         self._keeper.start()
 
     def do(self, work: Callable[[SocialSecurityCard], Result], *, seconds: float = OPERATION_SECONDS) -> Result:

@@ -24,6 +24,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
+from cardio.readers.supervision import Supervisor
 from cardio.wrong_value import in_chinese
 from service.asking import Asking
 from service.audit import Audit
@@ -38,6 +39,7 @@ from service.gate.layer import REQUEST_ID
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
 from service.questions import QuestionBook
+from service.readers.source_watches import SourceWatches
 from service.routes import (
     commands,
     debits,
@@ -87,6 +89,7 @@ def create_app(
     habits: Habits | None = None,
     journal: JournalPlace | None = None,
     audit: Audit | None = None,
+    supervisor: Supervisor | None = None,
 ) -> FastAPI:
     """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
     manners = MannersStore.in_cache() if manners is None else manners
@@ -95,6 +98,7 @@ def create_app(
     habits = habits or Habits()
     journal = journal or JournalPlace(None)
     audit = audit or Audit(None)
+    supervisor = supervisor or Supervisor()
     for problem in layouts.problems:
         _log.warning("a layout is left out: %s", problem.detail_en)
 
@@ -103,10 +107,10 @@ def create_app(
         loop = asyncio.get_running_loop()
         state = app.state
         state.loop, state.started = loop, time.monotonic()
-        loop.set_exception_handler(_note_unheard)
+        loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
-        desks = state.desks = Desks(sources, manners, hub, layouts, audit)
+        desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor)
         state.security = security
         state.debits = DebitCalls(journal, security)
         state.questions = QuestionBook(hub, page=_counter_page(state))
@@ -118,25 +122,30 @@ def create_app(
             access.grants.on_revoked.append(state.questions.drop_grant)
         audit.note(Asking(action="bridge-started", target=version("cardio")))
 
-        def take(event: ReaderEvent) -> None:
-            desks.take(event)
+        readings: set[asyncio.Task[None]] = set()
+
+        def take(event: ReaderEvent, source: ReaderSource) -> None:
+            desks.take(event, source)
             sam_watch.look_at_psam()
-            if habits.auto_read and event.kind is EventKind.CARD_INSERTED and event.reader is not None:
-                state.reading = asyncio.ensure_future(_read_at_once(desks, event.reader, security))
 
-        def take_soon(event: ReaderEvent) -> None:
-            loop.call_soon_threadsafe(take, event)
+        def read_at_once(kind: str, data: Mapping[str, Any]) -> None:
+            if kind == EventKind.CARD_INSERTED:
+                reading = asyncio.ensure_future(_read_at_once(desks, data["reader"], security, supervisor))
+                readings.add(reading)
+                reading.add_done_callback(readings.discard)
 
-        watches = [source.watch(take_soon) for source in sources]
-        looking = asyncio.ensure_future(sam_watch.run())
+        if habits.auto_read:
+            hub.on_published.append(read_at_once)
+        watches = SourceWatches(sources, take, desks.forget, supervisor)
+        await watches.start()
+        looking = asyncio.ensure_future(supervisor.keep_task("sam-watch", sam_watch.run))
         try:
             yield
         finally:
             looking.cancel()
             hub.close()
             desks.stop()
-            for watch in watches:
-                await loop.run_in_executor(None, watch.stop)
+            await watches.stop()
             desks.close()
             journal.close()
             await asyncio.to_thread(audit.close, Asking(action="bridge-stopped"))
@@ -150,7 +159,8 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.state.metrics, app.state.audit = Metrics(), audit
+    app.state.metrics, app.state.audit, app.state.supervisor = Metrics(), audit, supervisor
+    audit.supervisor = supervisor
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
     for one in _ROUTES:
         app.include_router(one.router)
@@ -169,14 +179,19 @@ def _counter_page(state: Any) -> str:
     return "" if access is None else f"{access.scheme}://127.0.0.1:{access.port}/"
 
 
-def _note_unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What nobody waited for: its kind only, for asyncio would print the message, and what was read from a card."""
-    _log.error("unheard: %s", type(context.get("exception")).__name__)
+def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Notes what escaped from a callback or a task: asyncio would print its message, and what was read from a card."""
+
+    def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        supervisor.note("event-loop", error if isinstance(error, BaseException) else RuntimeError())
+
+    return note
 
 
-async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity) -> None:
+async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity, supervisor: Supervisor) -> None:
     """What it gives goes to those who listen; why it fails too."""
-    with suppress(CardioError):
+    with supervisor.guard("auto-read"), suppress(CardioError):
         asking, credentials = Asking(action="auto-read"), security.for_reading("local")
         await desks.desk(reader).read(asking, supplement=True, credentials=credentials)
 

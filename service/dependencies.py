@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request, Response
 from starlette.requests import HTTPConnection
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from service.asking import Asking
 from service.audit import Audit
@@ -62,6 +63,11 @@ async def _questions(request: Request) -> QuestionBook:
     return questions
 
 
+async def _supervisor(request: Request) -> Supervisor:
+    supervisor: Supervisor = request.app.state.supervisor
+    return supervisor
+
+
 async def _caller(request: Request) -> Caller:
     caller: Caller = getattr(request.state, CALLER)
     return caller
@@ -84,6 +90,7 @@ AuditOf = Annotated[Audit, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
 QuestionsOf = Annotated[QuestionBook, Depends(_questions)]
 CallerOf = Annotated[Caller, Depends(_caller)]
+SupervisorOf = Annotated[Supervisor, Depends(_supervisor)]
 HubOf = Annotated[EventHub, Depends(_hub)]
 CardSessionHeader = Annotated[
     str | None, Header(max_length=64, description="the card that is meant; with another one in, nothing is done")

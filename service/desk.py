@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cardio.apdu.trace import Exchange
@@ -20,6 +20,7 @@ from cardio.holding import on_card
 from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
+from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from service.answers import DeskInfo, LeaseShown
 from service.asking import Asking
@@ -43,6 +44,7 @@ class Surroundings:
     stopping: asyncio.Future[None]
     hub: EventHub
     audit: Audit
+    supervisor: Supervisor = field(default_factory=Supervisor)
 
 
 class Desk:
@@ -51,10 +53,10 @@ class Desk:
     def __init__(self, reader: Reader, surroundings: Surroundings) -> None:
         self.reader = reader
         self.lease = LeaseBook()
-        self.holding = Holding(reader, surroundings.manners, surroundings.layouts)
+        self.holding = self._new_holding(None, reader, surroundings)
         self._around = surroundings
         self._loop = asyncio.get_running_loop()
-        self._line = Line(reader.name, surroundings.stopping)
+        self._line = Line(reader.name, surroundings.stopping, surroundings.supervisor)
         self._closed = False
         self.card_session: str | None = None
         self.trace: list[Exchange] = []
@@ -293,9 +295,13 @@ class Desk:
         """Another card, another thread: one that hangs with the last card holds up nobody."""
         busy = self._line.waiting or self.holding.owner is not None
         if busy:
-            self.holding = Holding(self.reader, self._around.manners, self._around.layouts, before=self.holding)
+            self.holding = self._new_holding(self.holding, self.reader, self._around)
             self._line.close()
-            self._line = Line(self.reader.name, self._around.stopping)
+            self._line = Line(self.reader.name, self._around.stopping, self._around.supervisor)
+
+    @staticmethod
+    def _new_holding(before: Holding | None, reader: Reader, around: Surroundings) -> Holding:
+        return Holding(reader, around.manners, around.layouts, before, around.supervisor)
 
     def stop(self) -> None:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""

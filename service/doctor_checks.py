@@ -49,6 +49,7 @@ def _service(settings: BridgeSettings) -> Iterator[Finding]:
                 f"{place} runs, version {status['version']}",
             )
             yield _audit(status.get("audit", "off"))
+            yield from map(_task, status.get("tasks", ()))
             # Where nobody is debited nobody needs a journal, and to ask would make one.
             if Scope.SETTLE in settings.scopes:
                 yield _debits_of(bridge)
@@ -67,6 +68,19 @@ def _audit(state: str) -> Finding:
     if state == "off":
         return Finding("audit", "note", "设置中关闭了审计日志", "the settings have no audit log", "", "")
     return Finding("audit", "ok", "审计日志正在记录", "the audit log is kept")
+
+
+def _task(task: dict[str, Any]) -> Finding:
+    """A background task of the running bridge that has failed."""
+    return Finding(
+        "task",
+        "bad" if task["down"] else "note",
+        f"后台任务 {task['task']} 出错 {task['failures']} 次，最近一次 {task['error']}（{task['place']}）",
+        f"background task {task['task']} failed {task['failures']} times, last {task['error']} at {task['place']}",
+        "任务会自动恢复；请把此行连同日志交给信息科。",
+        "It starts again by itself; give this line and the log to your IT department.",
+        exit_status=1 if task["down"] else 0,
+    )
 
 
 def _debits_of(bridge: BridgeClient) -> Finding:

@@ -44,9 +44,11 @@ export class Questions {
   }
 
   take({ type, data }) {
-    if (type === "cardio.question-asked" && this.#attaching) this.#missed = true;
-    else if (type === "cardio.question-asked" && this.#mayAnswer) this.#add(data);
-    if (type === "cardio.question-answered") this.#remove(data.question);
+    const asked = type === "cardio.question-asked";
+    if (!asked && type !== "cardio.question-answered") return;
+    if (this.#attaching) this.#missed = true;
+    else if (!asked) this.#remove(data.question);
+    else if (this.#mayAnswer) this.#add(data);
   }
 
   #add(question) {

@@ -16,6 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from cardio.filesystem.manners import MannersStore
+from cardio.readers.base import ReaderSource
+from cardio.readers.supervision import Supervisor
 from service.app import Habits, create_app
 from service.audit import Audit
 from service.gate.access import Access, DialectRule
@@ -53,7 +55,10 @@ class Bridge:
         simulate: bool = True,
         journal: Path | None = None,
         audit: Path | None = None,
+        sources: Sequence[ReaderSource] = (),
+        supervisor: Supervisor | None = None,
     ) -> None:
+        """Args: ``sources`` come before the simulated readers."""
         self._clients: list[httpx.Client] = []
         self._sockets: list[ClientConnection] = []
         self.commands = 0
@@ -76,13 +81,14 @@ class Bridge:
         )  # fmt: skip
         self.audit, self.audit_file = Audit(audit), audit
         self.app = create_app(
-            [self.readers],
+            [*sources, self.readers],
             manners=MannersStore(None),
             simulated=self.readers if simulate else None,
             security=security,
             habits=habits,
             journal=JournalPlace(journal),
             audit=self.audit,
+            supervisor=supervisor,
         )
         self.app.middleware_stack = None
         self.app.add_middleware(_Counting, hits=self.hits)

@@ -175,6 +175,10 @@ class SecuredCard(ABC):
         """Notes that the card did not take it."""
         self._required_opener.pin.key_refused(key, left, sam=False)
 
+    def pin_restored(self) -> None:
+        """Notes that the tries of the PIN were restored by somebody else's conversation."""
+        self._required_opener.pin.unblocked()
+
     def change_by(self, command: CommandApdu) -> Plan[None]:
         """Sends a command of somebody else's making that changes the card.
 

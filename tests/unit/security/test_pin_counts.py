@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from cardio.card import SocialSecurityCard
 from cardio.driver_codes import code_of
+from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError, CardRemovedError
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
@@ -27,6 +28,8 @@ from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, PinBlockedError, PinOutcomeUnknownError, WrongPinError
 from cardio.security.pin import Pin
 from cardio.security.pin_count import PinCount, PinPolicy
+from cardio.session import CardSession
+from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3
 from simulators.personas import find_persona
 from simulators.reader import SoftwareReader
 
@@ -193,6 +196,22 @@ def test_a_fault_while_one_tries_counts_as_a_try(store: MannersStore) -> None:
     with pytest.raises(PinOutcomeUnknownError):
         verify(card, store, OTHER)
     assert count(card, store) == PinCount(1, "remembered"), "two were left, and one may be spent"
+
+
+def test_an_unblocking_in_steps_brings_all_tries_back(store: MannersStore) -> None:
+    card = QuirkyPin(untelling="6700")
+    for wrong in (WRONG, OTHER):
+        with pytest.raises(WrongPinError):
+            verify(card, store, wrong)
+    with CardSession(SoftwareReader("r", card), manners=store, credentials=Credentials()) as held:
+        steps = held.do(HsmSteps)
+        historical, city = held.do(lambda one: one.historical_bytes.hex().upper()), "370200"
+        first = held.do(lambda one: steps.unblock_1())
+        second = held.do(lambda one: steps.pin_2("iUnblockPIN", general_step_1_to_2(first, historical, city)))
+        held.do(lambda one: steps.pin_3("iUnblockPIN", pin_step_2_to_3(second, historical, city)))
+    card.left = 3  # as the card has it now
+    verify(card, store, RIGHT)
+    assert len(card.pins) == 3
 
 
 # -- a count that falls by the asking -----------------------------------------------------------

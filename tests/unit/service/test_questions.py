@@ -269,6 +269,15 @@ def test_without_a_page_there_is_no_place_to_enter_it(bridge: Bridge) -> None:
     assert bridge.client.get("/v1/questions").json()["questions"] == []
 
 
+def test_a_page_that_is_closed_is_waited_for_no_more(bridge: Bridge) -> None:
+    with bridge.client.stream("GET", "/v1/events?questions=true") as stream:
+        events = told_in(stream)
+        assert next(events)["type"] == "cardio.state"
+        assert bridge.app.state.questions.has_clerk
+    wait_until(lambda: not bridge.app.state.questions.has_clerk, "nobody is there")
+    assert call(bridge, "iVerifyPIN").json()["code"] == "no-pin-pad"
+
+
 def test_one_entry_at_a_reader(bridge: Bridge, clerk: ClerkPage) -> None:
     first = clerk.begin(lambda: call(bridge, "iVerifyPIN"))
     question = clerk.question()
@@ -295,7 +304,8 @@ def test_only_the_bridges_own_pages_see_and_answer_questions(bridge: Bridge, cle
         assert answer.status_code == 403
         before = bridge.app.state.hub.clerks
         with stranger.stream("GET", "/v1/events?questions=true") as stream:
-            assert next(told_in(stream))["type"] == "cardio.state"
+            events = told_in(stream)
+            assert next(events)["type"] == "cardio.state"
             assert bridge.app.state.hub.clerks == before, "it is no place where a clerk answers"
     assert not waiting.done()
     clerk.answer(question, "no")

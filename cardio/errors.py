@@ -14,7 +14,8 @@
     │   ├── PcscUnavailableError        pcsc-unavailable             start the PC/SC service
     │   ├── NoReaderError               no-reader                    plug a reader in
     │   ├── ReaderNotFoundError         reader-not-found             name another reader
-    │   ├── AmbiguousReaderError        reader-ambiguous             name one reader in full
+    │   │   └── AmbiguousReaderError    reader-ambiguous             name one reader in full
+    │   ├── SeveralCardsError           several-cards                leave one card in, or name a reader
     │   ├── ReaderWatchError            reader-watch-failed          wait, it starts again by itself
     │   ├── ReaderGoneError             reader-gone                  plug it in again
     │   ├── ReaderBusyError             reader-busy                  wait, close the other program
@@ -43,7 +44,8 @@ interface gives for the same event; ``exit_status`` follows sysexits.h where it 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 
 class CardioError(Exception):
@@ -186,7 +188,7 @@ class ReaderNotFoundError(ReaderError):
     retryable = False
 
 
-class AmbiguousReaderError(ReaderError):
+class AmbiguousReaderError(ReaderNotFoundError):
     code = "reader-ambiguous"
     title = "有多个读卡器符合"
     title_en = "Several readers fit"
@@ -194,6 +196,24 @@ class AmbiguousReaderError(ReaderError):
     remedy_en = "Name the reader in full (see: cardio readers), or leave a card in one of them only."
     status = 409
     retryable = False
+
+
+class SeveralCardsError(ReaderError):
+    code = "several-cards"
+    title = "有多张社会保障卡"
+    title_en = "There is more than one social security card"
+    remedy = "请只留下持卡人的卡，取出其他卡片后重试。"
+    remedy_en = "Leave the holder's card in, take the others out, and try again."
+    status = 409
+    driver_code = -2
+
+    @classmethod
+    def between(cls, readers: Sequence[str]) -> Self:
+        """Args: ``readers`` that have a card each."""
+        return cls(
+            f"以下读卡器中都有社会保障卡：{'、'.join(readers)}",
+            f"each of these readers has a social security card: {', '.join(readers)}",
+        )
 
 
 class ReaderWatchError(ReaderError):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from cardio.apdu.trace import Trace
-from cardio.card import OPERATION_SECONDS, SocialSecurityCard
+from cardio.card import OPERATION_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
@@ -46,6 +46,7 @@ class CardSession:
         seconds: float = SESSION_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         supervisor: Supervisor | None = None,
+        confirm: Confirm | None = None,
     ) -> None:
         """Connects and holds the card.
 
@@ -76,6 +77,7 @@ class CardSession:
                 credentials=credentials or Credentials(),
                 trace=trace,
                 seconds=seconds,
+                confirm=confirm,
             )
 
         try:

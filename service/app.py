@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
+from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from cardio.wrong_value import in_chinese
 from service.asking import Asking
@@ -39,6 +40,7 @@ from service.gate.layer import REQUEST_ID
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
 from service.questions import QuestionBook
+from service.readers.card_selection import CardSelection
 from service.readers.source_watches import SourceWatches
 from service.routes import (
     commands,
@@ -77,6 +79,8 @@ class Habits:
     auto_read: bool = False
     """Cards are read as soon as they are put in."""
     dialect_layout: BasicLayout = "11"
+    reader_policy: ReaderPolicy = field(default_factory=ReaderPolicy)
+    """Which readers count, and which is contactless."""
 
 
 def create_app(
@@ -110,11 +114,11 @@ def create_app(
         loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
-        desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor)
+        desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor, habits.reader_policy)
         state.security = security
         state.debits = DebitCalls(journal, security)
         state.questions = QuestionBook(hub, page=_counter_page(state))
-        state.driver = DriverCalls(desks, security, state.debits, state.questions)
+        state.driver = DriverCalls(desks, security, state.debits, state.questions, CardSelection(desks))
         await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
@@ -129,7 +133,7 @@ def create_app(
             sam_watch.look_at_psam()
 
         def read_at_once(kind: str, data: Mapping[str, Any]) -> None:
-            if kind == EventKind.CARD_INSERTED:
+            if kind == EventKind.CARD_INSERTED and data["reader"] in desks.counting():
                 reading = asyncio.ensure_future(_read_at_once(desks, data["reader"], security, supervisor))
                 readings.add(reading)
                 reading.add_done_callback(readings.discard)
@@ -138,6 +142,8 @@ def create_app(
             hub.on_published.append(read_at_once)
         watches = SourceWatches(sources, take, desks.forget, supervisor)
         await watches.start()
+        for name in desks.missing():
+            _log.warning("the settings name a reader that is not there: %s", name)
         looking = asyncio.ensure_future(supervisor.keep_task("sam-watch", sam_watch.run))
         try:
             yield

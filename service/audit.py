@@ -19,6 +19,7 @@ from cardio.readers.supervision import Supervisor
 from service.asking import Asking
 from service.audit_entries import AuditEntry
 from service.audit_log import AuditLog, now
+from service.readers.card_binding import CardBinding
 
 AuditState = Literal["on", "off", "failing"]
 LOST = "audit-entries-lost"
@@ -41,6 +42,8 @@ class Touch:
     """Which insertion of its reader the card is."""
     card: SocialSecurityCard | None = None
     """Asked who it is when the entry is written: it may have said so before a reading that never ended."""
+    binding: CardBinding | None = None
+    """What its session stood for when it was touched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
+    from cardio.security.settings import SecuritySettings
     from service import logs
     from service.app import Habits, create_app
     from service.audit import Audit
@@ -82,7 +83,11 @@ def _run(options: Namespace, output: Output) -> int:
     sockets += bind_network(settings.network, port)
     dialects, more = _dialects(settings)
     access = _access(settings, port, dialects)
-    habits = Habits(auto_read=settings.auto_read, dialect_layout=settings.dialects.layout)
+    habits = Habits(
+        auto_read=settings.auto_read,
+        dialect_layout=settings.dialects.layout,
+        reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
+    )
     journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
     app = create_app(
         sources,

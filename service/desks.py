@@ -12,6 +12,7 @@ from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
 from cardio.readers.base import Reader, ReaderSource
+from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from service.answers import ReaderList
 from service.audit import Audit
@@ -31,8 +32,10 @@ class Desks:
         layouts: LayoutChoice = NATIONAL,
         audit: Audit | None = None,
         supervisor: Supervisor | None = None,
+        policy: ReaderPolicy | None = None,
     ) -> None:
         self._sources = list(sources)
+        self.policy = policy or ReaderPolicy()
         self._hub = hub
         self._desks: dict[str, Desk] = {}
         self._shown: dict[tuple[int, str], str] = {}
@@ -42,7 +45,7 @@ class Desks:
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
         self._around = Surroundings(
-            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor()
+            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped
         )
 
     def stop(self) -> None:
@@ -93,10 +96,25 @@ class Desks:
                 desk.close()
                 self._publish(left, None)
 
+    def _swapped(self, desk: Desk, atr: bytes) -> None:
+        """Tells of a swap that PC/SC has not noticed: another card answers than the session stands for."""
+        for kind in (EventKind.CARD_REMOVED, EventKind.CARD_INSERTED):
+            event = ReaderEvent(
+                kind=kind,
+                reader=desk.reader.name,
+                simulated=desk.reader.simulated,
+                atr=atr.hex().upper() or None if kind is EventKind.CARD_INSERTED else None,
+                event_counter=desk.info.event_counter,
+                time=datetime.now(UTC),
+            )
+            self._publish(event, self._update(desk.reader.name, event))
+
     def _publish(self, event: ReaderEvent, session: str | None) -> None:
         if event.kind is EventKind.CARD_REMOVED and event.reader is not None:
             self._hub.forget_readings(event.reader)
         data = event.model_dump(mode="json", include={"reader", "simulated", "atr", "event_counter"})
+        if event.reader is not None:
+            data["counts"] = event.reader in self.counting()
         if event.kind in _OF_CARDS:
             data["card_session"] = session
         self._hub.publish(event.kind.value, data, subject=event.reader, time=event.time)
@@ -163,14 +181,24 @@ class Desks:
 
     def tell_lease(self, desk: Desk) -> None:
         """Tells everybody who has a reader now."""
-        shown = desk.shown().lease
+        shown = desk.shown(counts=True).lease
         data = {"reader": desk.reader.name, "lease": None if shown is None else shown.model_dump(mode="json")}
         self._hub.publish("lease-changed", data, subject=desk.reader.name)
+
+    def counting(self) -> list[str]:
+        """The readers that a patient's card may be in."""
+        return self.policy.counting(list(self._desks))
+
+    def missing(self) -> list[str]:
+        """What the settings call a reader, and no reader that is there now is called."""
+        return self.policy.missing(list(self._desks))
 
     def listing(self) -> ReaderList:
         """What is in every reader, and what keeps others from being listed."""
         problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self.service_down else []
-        return ReaderList(readers=tuple(desk.shown() for desk in self._desks.values()), problems=tuple(problems))
+        counting = self.counting()
+        shown = tuple(desk.shown(counts=name in counting) for name, desk in self._desks.items())
+        return ReaderList(readers=shown, problems=tuple(problems))
 
     def service_fault(self) -> ReaderError:
         """Why PC/SC cannot be used, as the watcher found: it does not run, or a policy closes it to this user."""

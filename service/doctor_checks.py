@@ -50,6 +50,7 @@ def _service(settings: BridgeSettings) -> Iterator[Finding]:
             )
             yield _audit(status.get("audit", "off"))
             yield from map(_task, status.get("tasks", ()))
+            yield from _missing_readers(settings, [info.name for info in bridge.readers()])
             # Where nobody is debited nobody needs a journal, and to ask would make one.
             if Scope.SETTLE in settings.scopes:
                 yield _debits_of(bridge)
@@ -81,6 +82,19 @@ def _task(task: dict[str, Any]) -> Finding:
         "It starts again by itself; give this line and the log to your IT department.",
         exit_status=1 if task["down"] else 0,
     )
+
+
+def _missing_readers(settings: BridgeSettings, present: list[str]) -> Iterator[Finding]:
+    """Readers that the settings name and that are not there: a name that changed, a cable that is out."""
+    for name in settings.readers.policy(settings.sam).missing(present):
+        yield Finding(
+            "readers",
+            "note",
+            f"设置中的读卡器“{name}”不在；现有：{'、'.join(present) or '—'}",
+            f"the settings name a reader {name!r} that is not there; there are: {', '.join(present) or '-'}",
+            "请检查连接线，或改正 bridge.toml 中 [readers] 或 sam 的名称。",
+            "Check its cable, or mend its name in [readers] or sam of bridge.toml.",
+        )
 
 
 def _debits_of(bridge: BridgeClient) -> Finding:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
 from cardio.card import SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
-from cardio.errors import CardioError, NoReaderError, UsageError
+from cardio.errors import CardioError, UsageError
 from cardio.filesystem.address import Address
+from cardio.readers.card_choice import Preference
 from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, StepError
 from service.asking import Asking
@@ -20,20 +21,26 @@ from service.desk import Desk
 from service.desks import Desks
 from service.question_errors import last_try_without_clerk
 from service.questions import QuestionBook
+from service.readers.card_selection import CardSelection
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
-_CONTACTLESS = re.compile(r"contactless|picc|nfc|非接|\bcl\b", re.IGNORECASE)
-_CONTACT_ONLY, _CONTACTLESS_ONLY, CONTACT_FIRST, _CONTACTLESS_FIRST = 1, 2, 3, 4
 _BY_PIN = 1
 _MOST_NAMED = 20
-_SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 
 
 class DriverCalls:
     """One for the whole bridge: HTTP and the dialects call through it."""
 
-    def __init__(self, desks: Desks, security: BridgeSecurity, debits: DebitCalls, questions: QuestionBook) -> None:
+    def __init__(
+        self,
+        desks: Desks,
+        security: BridgeSecurity,
+        debits: DebitCalls,
+        questions: QuestionBook,
+        selection: CardSelection | None = None,
+    ) -> None:
+        self.selection = selection or CardSelection(desks)
         self._desks = desks
         self._questions = questions
         self._security = security
@@ -65,7 +72,7 @@ class DriverCalls:
         asking = _named(asking, function, given)
         if isinstance(function, StepFunction):
             return await self._step(function, given, caller, asking, reader, seconds)
-        desk = self._desk(given, reader)
+        desk = await self._desk(given, asking, reader)
         brought = self._credentials(function, given, caller)
 
         async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
@@ -97,28 +104,31 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         asking = _named(asking, function, given)
-        if function.step == 2:
-            asked = Asked(function, given, caller, asking, lambda: self._desk(given, reader))
-            return await self._debits.second_step(asked, self._held_for(asking, reader))
-        return await self._debit_with_consent(function, given, caller, asking, reader)
+        used: list[Desk] = []
 
-    async def _debit_with_consent(
-        self, function: DebitFunction, given: DriverArguments, caller: Caller, asking: Asking, reader: str | None
-    ) -> DebitAnswer:
-        """A debit that stops at the last try is over: the consent that it asks for counts for the next one."""
-        with_consent = given
-        with suppress(CardioError):  # the debit says so itself, or needs no card at all
-            desk = self._desk(given, reader)
-            subject = subject_of(desk, caller, asking, asking.card_session or desk.card_session)
-            if self._questions.consented(subject):
-                with_consent = replace(given, acceptLastTry=True)
+        async def desk() -> Desk:
+            used.append(await self._desk(given, asking, reader))
+            return used[-1]
+
+        asked = Asked(function, given, caller, asking, desk)
+        if function.step == 2:
+            return await self._debits.second_step(asked, self._held_for(asking, reader))
+        if self._questions.has_consent_of(caller.grant):
+            with suppress(CardioError):  # the debit says so itself, or needs no card at all
+                given = self._with_consent(given, caller, asking, await desk())
+            asked = Asked(function, given, caller, asking, desk)
         try:
-            return await self._debits.call(
-                Asked(function, with_consent, caller, asking, lambda: self._desk(given, reader))
-            )
+            return await self._debits.call(asked)
         except LastTryError as error:
-            self._questions.leave(subject)
+            # This debit is over: the consent that is asked for now counts for the next one.
+            if used:
+                self._questions.leave(subject_of(used[-1], caller, asking, used[-1].card_session))
             raise last_try_without_clerk(self._questions.page) from error
+
+    def _with_consent(self, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk) -> DriverArguments:
+        """The arguments of a debit, with the consent to the last try that was given for this card."""
+        consented = self._questions.consented(subject_of(desk, caller, asking, desk.card_session))
+        return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(
         self,
@@ -134,8 +144,11 @@ class DriverCalls:
             if held is None:
                 raise StepError()
             return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
-        desk = self._desk(given, reader)
-        credentials = self._security.for_steps(caller.origin)
+        desk = await self._desk(given, asking, reader)
+        if function.right == "basic":
+            credentials = await asyncio.to_thread(self._security.for_reading_steps, caller.origin)
+        else:
+            credentials = self._security.for_steps(caller.origin)
 
         async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
             whole = supplemented(given, added)
@@ -158,30 +171,19 @@ class DriverCalls:
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
         return self._security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
 
-    def _desk(self, given: DriverArguments, reader: str | None) -> Desk:
-        return self._desks.desk(reader) if reader else self.choose(given.iType)
+    async def _desk(self, given: DriverArguments, asking: Asking, reader: str | None) -> Desk:
+        return self._desks.desk(reader) if reader else await self.choose(given.iType, asking)
 
-    def choose(self, card_type: int) -> Desk:
-        """The reader that iType means, one with a card in it first.
+    async def choose(self, card_type: int, asking: Asking) -> Desk:
+        """The reader that iType means, and the card that is meant where several are in.
 
         Raises:
             UsageError: there is no such iType.
-            NoReaderError: there is no reader of this kind.
+            CardioError: as `CardSelection.choose` says.
         """
-        if not _CONTACT_ONLY <= card_type <= _CONTACTLESS_FIRST:
+        if card_type not in set(Preference):
             raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
-        desks = [desk for desk in self._desks.all() if not _SAM_SLOT.search(desk.reader.name)]
-        contactless = [desk for desk in desks if _CONTACTLESS.search(desk.reader.name)]
-        contact = [desk for desk in desks if desk not in contactless]
-        in_order = {
-            _CONTACT_ONLY: contact,
-            _CONTACTLESS_ONLY: contactless,
-            CONTACT_FIRST: contact + contactless,
-            _CONTACTLESS_FIRST: contactless + contact,
-        }[card_type]
-        if not in_order:
-            raise NoReaderError()
-        return next((desk for desk in in_order if desk.card_session is not None), in_order[0])
+        return await self.selection.choose(Preference(card_type), asking)
 
 
 def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:

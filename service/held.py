@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from cardio.card import Confirm
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardChangedError, CardioError
 from cardio.filesystem.layout_choice import LayoutChoice
@@ -58,12 +59,12 @@ class Holding:
         if self.owner not in (None, grant) and time.monotonic() < self._ends:
             raise HeldError()
 
-    def begin(self, grant: str, credentials: Credentials) -> None:
-        """Connects to the card and holds it. Raises: CardioError: as `CardSession`."""
+    def begin(self, grant: str, credentials: Credentials, confirm: Confirm | None = None) -> None:
+        """Connects to the card and holds it. Raises: CardioError: as `CardSession`; what ``confirm`` raises."""
         self.end()
         session = CardSession(
             self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS,
-            supervisor=self._supervisor,
+            supervisor=self._supervisor, confirm=confirm,
         )  # fmt: skip
         try:
             steps = session.do(HsmSteps)

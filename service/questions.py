@@ -162,6 +162,10 @@ class QuestionBook:
         """Whether a consent is at hand; it is used up then."""
         return self._take_consent(subject)
 
+    def has_consent_of(self, grant: str) -> bool:
+        """Whether a consent is at hand for any card of this caller's."""
+        return any(key[0] == grant for key in self._consents)
+
     # -- answering ------------------------------------------------------------------------------
 
     def answer(self, question_id: str, *, yes: bool, entered: Entered) -> Question:

@@ -23,12 +23,12 @@ from pydantic_settings import (
 from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
+from cardio.readers.policy_settings import SYSTEM_FILE, ReaderSettings
 from cardio.wrong_value import in_chinese
 from service.gate.origin import is_origin
 from service.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
 FILE_VARIABLE = "CARDIO_BRIDGE_FILE"
-SYSTEM_FILE = Path("/etc/cardio/bridge.toml")
 DEFAULT_PORT = 12340
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -118,6 +118,7 @@ class BridgeSettings(BaseSettings):
     auto_read: bool = Field(default=False, description="read a card as soon as it is put in")
     dialects: Dialects = Dialects()
     trusted_origins: list[TrustedOrigin] = []
+    readers: ReaderSettings = ReaderSettings()
     limits: Limits = Limits()
     network: Network = Network()
     log_format: Literal["text", "json"] = "text"

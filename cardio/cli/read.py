@@ -49,13 +49,13 @@ def _run(options: Namespace, output: Output) -> int:
     credentials = credentials_of(options)
 
     def driver_here() -> str:
-        reader = find_reader(options.reader)
+        reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
         with naming_consent():
             return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
 
     def read_here() -> CardReading:
-        reader = find_reader(options.reader)
+        reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
         basic = options.basic
         with naming_consent():

@@ -26,7 +26,7 @@ from cardio.security.errors import (
     TestKeysError,
     WriteOutcomeUnknownError,
 )
-from cardio.security.factors import Factors
+from cardio.security.factors import Factors, known_reset_information, reset_information
 from cardio.security.pin import Pin, verify
 from cardio.security.pin_count import PinPolicy
 from cardio.security.pin_guard import CardPin, PinGuard
@@ -55,6 +55,8 @@ class Credentials:
     settings: TerminalSettings = field(default_factory=TerminalSettings)
     pin_policy: PinPolicy = field(default_factory=PinPolicy)
 
+    terminal_number: str | None = None
+    """终端机编号 where a caller's own HSM takes the SAM's place; empty where there is one that cannot be read."""
     laboratory: bool = False
     """Test keys may meet cards that are not simulated."""
 
@@ -68,7 +70,7 @@ class Credentials:
 
     def opener(
         self,
-        historical_bytes: bytes,
+        atr: bytes,
         *,
         simulated: bool,
         pad: PinPad | None = None,
@@ -82,7 +84,7 @@ class Credentials:
             family: cards that are alike in what asking for the count of PIN tries costs.
             memory: where it is kept what such counts said; in the guard, without one.
         """
-        return CardOpener(self, historical_bytes, simulated=simulated, pad=pad, family=family, memory=memory)
+        return CardOpener(self, atr, simulated=simulated, pad=pad, family=family, memory=memory)
 
 
 class CardOpener:
@@ -91,7 +93,7 @@ class CardOpener:
     def __init__(
         self,
         credentials: Credentials,
-        historical_bytes: bytes,
+        atr: bytes,
         *,
         simulated: bool,
         pad: PinPad | None,
@@ -102,7 +104,8 @@ class CardOpener:
         self._pad = pad
         self._family = family
         self._memory = memory
-        self._historical_bytes = historical_bytes
+        self._atr = atr
+        self._historical_bytes = known_reset_information(atr)
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
         self._forged: ForgedCardError | None = None
@@ -120,6 +123,16 @@ class CardOpener:
     def close(self) -> None:
         if self._sam is not None:
             self._sam.close()
+
+    @property
+    def has_sam(self) -> bool:
+        """The credentials name a SAM, be it to be had or not."""
+        return self._credentials.sam is not None
+
+    @property
+    def terminal_number(self) -> str | None:
+        """终端机编号, as `Sam.terminal_number`. Raises as `sam`."""
+        return self.sam.terminal_number if self.has_sam else self._credentials.terminal_number
 
     @property
     def sam(self) -> Sam:
@@ -145,7 +158,8 @@ class CardOpener:
             raise NoSamError()
         sam = self._credentials.sam.open()
         try:
-            if sam.test_keys and not self._simulated and not self._credentials.laboratory:
+            # A SAM that cannot say whose keys it has raises: it is not let at a real card either.
+            if not (self._simulated or self._credentials.laboratory) and sam.test_keys:
                 raise TestKeysError()
         except CardioError:
             sam.close()
@@ -156,7 +170,7 @@ class CardOpener:
     def pin(self) -> CardPin:
         """This card's PIN; before `meet`, that of a card known by its ATR only."""
         if self._card_pin is None:
-            self._card_pin = self._pin_of(self._historical_bytes)
+            self._card_pin = self._pin_of(self._historical_bytes or self._atr)
         return self._card_pin
 
     def _pin_of(self, identity: bytes) -> CardPin:
@@ -189,14 +203,14 @@ class CardOpener:
         """The SAM before this card.
 
         Raises:
+            NoCardFactorError, CardGarbledError: the card's factors cannot be computed; no SAM was asked.
             SamError, ConfigurationError: as `sam`.
-            CardGarbledError: the card's factors cannot be computed.
         """
         if self._terminal is None:
             if self._card is None:
                 raise SessionEndedError()
             layout, algorithm, code = self._card
-            factors = Factors.of(self._historical_bytes, code)
+            factors = Factors.of(reset_information(self._atr), code)
             self._terminal = Terminal(self.sam, layout, algorithm, factors, settings=self._credentials.settings)
         return self._terminal
 
@@ -283,16 +297,18 @@ class CardOpener:
             )
         self._pin_proved = True
 
-    def prove_card(self) -> Plan[None]:
+    def prove_card(self) -> Plan[CardioError | None]:
         self.refuse_copy()
-        if self.lacks(INTERNAL_KEY) is not None:
-            return
+        hindrance = self.lacks(INTERNAL_KEY)
+        if hindrance is not None:
+            return hindrance if self.has_sam else None  # a site without keys proves no card
         try:
             yield from self.terminal.prove_card()
         except ForgedCardError as error:
             # A copy could pass on what is presented to it: from now on it gets neither key nor PIN.
             self._forged = error
             raise
+        return None
 
     def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
         if not self._credentials.settings.mac:

@@ -8,10 +8,11 @@ from importlib.metadata import version
 
 from cardio.apdu.command import CommandApdu
 from cardio.errors import CardMuteError, NoCardError, NotSupportedError, UsageError
+from cardio.readers.card_choice import Preference
 from service.asking import Asking
 from service.dialects.decard_dialect import HANDLE, DecardDialect
 from service.dialects.messages import DialectRequest
-from service.driver_calls import CONTACT_FIRST, DriverCalls
+from service.driver_calls import DriverCalls
 from service.errors import SimulatedOnlyError
 from service.scopes import Caller, Scope
 
@@ -37,7 +38,7 @@ async def device_answer(request: DialectRequest, calls: DriverCalls, caller: Cal
             return answer(request, "0", [f"cardio {version('cardio')}"])
         case "dc_cpureset":
             caller.require(Scope.BASIC)
-            desk = calls.choose(CONTACT_FIRST)
+            desk = await calls.choose(Preference.CONTACT_FIRST, asking)
             if desk.card_session is None:
                 raise NoCardError()
             if desk.info.atr is None:
@@ -50,7 +51,7 @@ async def device_answer(request: DialectRequest, calls: DriverCalls, caller: Cal
 
 async def _command(request: DialectRequest, calls: DriverCalls, caller: Caller, asking: Asking) -> str:
     caller.require(Scope.APDU)
-    desk = calls.choose(CONTACT_FIRST)
+    desk = await calls.choose(Preference.CONTACT_FIRST, asking)
     if not desk.reader.simulated:
         raise SimulatedOnlyError()
     text = str(request.arguments.get("2", ""))

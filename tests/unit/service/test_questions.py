@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import ClientConnection
 
 import service.clerk
 import service.questions
@@ -61,8 +62,8 @@ def tries(bridge: Bridge) -> int:
     return left
 
 
-def session(bridge: Bridge) -> str | None:
-    found: str | None = bridge.client.get("/v1/readers").json()["readers"][0]["card_session"]
+def session(bridge: Bridge, number: int = 0) -> str | None:
+    found: str | None = bridge.client.get("/v1/readers").json()["readers"][number]["card_session"]
     return found
 
 
@@ -337,9 +338,16 @@ def test_a_debit_that_stops_at_the_last_try_asks_for_the_next_one(tmp_path: Path
 # -- the dialects -------------------------------------------------------------------------------
 
 
+def dialect(bridge: Bridge, name: str) -> ClientConnection:
+    """A socket of a dialect, whose callers name no reader: so there is one card."""
+    bridge.readers.remove(SECOND)
+    wait_until(lambda: session(bridge, 1) is None, "the other card is out")
+    return bridge.socket("/", port=bridge.dialect_ports[name], origin=PAGE)
+
+
 def test_a_dialects_call_waits_too(bridge: Bridge, clerk: ClerkPage) -> None:
     spend_two_tries(bridge)
-    socket = bridge.socket("/", port=bridge.dialect_ports["json"], origin=PAGE)
+    socket = dialect(bridge, "json")
     socket.send(json.dumps({"function": "iVerifyPIN", "iType": 3}))
     clerk.answer(clerk.question(), pin=RIGHT)
     clerk.answer(clerk.question())
@@ -353,7 +361,7 @@ def test_a_dialects_reply_has_the_national_code(
     spend_two_tries(bridge)
     if answer is None:
         monkeypatch.setattr(service.clerk, "ANSWER_SECONDS", 0.3)
-    socket = bridge.socket("/", port=bridge.dialect_ports["json"], origin=PAGE)
+    socket = dialect(bridge, "json")
     socket.send(json.dumps({"function": "iVerifyPIN", "iType": 3, "pin": RIGHT}))
     if answer is not None:
         clerk.answer(clerk.question(), answer)
@@ -368,7 +376,7 @@ def test_decards_caller_is_answered_before_it_gives_up(
     """Of its ten seconds some are kept for the work after the answer; here all of them, so it does not wait at all."""
     spend_two_tries(bridge)
     monkeypatch.setattr(service.clerk, "_WORK_SECONDS", 10.0)
-    socket = bridge.socket("/", port=bridge.dialect_ports["decard"], origin=PAGE)
+    socket = dialect(bridge, "decard")
     socket.send(json.dumps({"func": "iVerifyPIN", "in": ["3"]}))
     reply = json.loads(socket.recv(10))
     assert reply["result"] == "-32" and f"{bridge.address}/" in reply["out"][0]
@@ -376,7 +384,7 @@ def test_decards_caller_is_answered_before_it_gives_up(
 
 def test_without_a_page_a_dialect_says_where_to_go(bridge: Bridge) -> None:
     spend_two_tries(bridge)
-    socket = bridge.socket("/", port=bridge.dialect_ports["json"], origin=PAGE)
+    socket = dialect(bridge, "json")
     socket.send(json.dumps({"function": "iVerifyPIN", "iType": 3, "pin": RIGHT}))
     reply = json.loads(socket.recv(10))
     assert reply["success"] == "-51" and f"{bridge.address}/" in reply["pOutInfo"]
@@ -387,7 +395,7 @@ def test_without_a_page_a_dialect_says_where_to_go(bridge: Bridge) -> None:
 
 
 def test_a_question_dies_with_its_socket(bridge: Bridge, clerk: ClerkPage) -> None:
-    socket = bridge.socket("/", port=bridge.dialect_ports["json"], origin=PAGE)
+    socket = dialect(bridge, "json")
     socket.send(json.dumps({"function": "iVerifyPIN", "iType": 3}))
     question = clerk.question()
     socket.close()

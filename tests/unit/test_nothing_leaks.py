@@ -276,8 +276,8 @@ def test_what_is_entered_at_the_counters_page_is_in_no_event_list_or_log(keys: P
             outcome = waiting.result(10)
             assert outcome.status_code == (422 if entered.get("pin") == WRONG_PIN else 200), outcome.text
             said.append(outcome.content)
+            assert clerk.outcome(question) == "yes"
         said.append(repr([one for one in clerk.events if "question" in one["type"]]).encode())
-        assert len([one for one in clerk.events if one["type"] == "cardio.question-answered"]) == len(entries)
         said.append(repr(bridge.app.state.questions.all()).encode() + repr(vars(bridge.app.state.questions)).encode())
     finally:
         clerk.close()

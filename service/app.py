@@ -37,6 +37,7 @@ from service.driver_calls import DriverCalls
 from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
 from service.events import READ_FINISHED, EventHub
 from service.gate.layer import REQUEST_ID
+from service.gate.receipt import RECEIPT
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
 from service.questions import QuestionBook
@@ -116,7 +117,7 @@ def create_app(
         hub.on_published.append(_figures_of(state.metrics))
         desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor, habits.reader_policy)
         state.security = security
-        state.debits = DebitCalls(journal, security)
+        state.debits = DebitCalls(journal, security, supervisor)
         state.questions = QuestionBook(hub, page=_counter_page(state))
         state.driver = DriverCalls(desks, security, state.debits, state.questions, CardSelection(desks))
         await asyncio.to_thread(_set_right, journal)
@@ -153,6 +154,7 @@ def create_app(
             desks.stop()
             await watches.stop()
             desks.close()
+            await state.debits.receipts.written()
             journal.close()
             await asyncio.to_thread(audit.close, Asking(action="bridge-stopped"))
 
@@ -261,4 +263,6 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def unknown(request: Request, error: Exception) -> Response:
         # The log gets the kind and the place; a message could carry what was read from a card.
         _log.error("request %s failed: %s", request_id(request), type(error).__name__)
+        if (receipt := getattr(request.state, RECEIPT, None)) is not None:
+            receipt.conclude(handed_over=False)  # what the route had for its caller is not what is sent
         return problem_response(InternalError(), request_id(request))

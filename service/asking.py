@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from service.gate.receipt import AnswerReceipt
+
 
 @dataclass(frozen=True, slots=True)
 class Asking:
@@ -21,3 +23,5 @@ class Asking:
     request_id: str = ""
     gone: asyncio.Future[None] | None = field(default=None, compare=False, repr=False)
     """Done when the caller has left: nobody asks a person on its behalf any more."""
+    receipt: AnswerReceipt | None = field(default=None, repr=False, compare=False)
+    """Tells whether the answer was handed over; None if the call has no caller to answer."""

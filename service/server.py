@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cardio.errors import ConfigurationError
 from service.gate.access import Access
+from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.layer import Gate
 from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
 from service.logs import RequestLog
@@ -79,6 +80,7 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own says so too
         super().connection_made(transport)
+        self.app_state = self.app_state | {CONNECTION: CallerConnection(transport)}
         self._watch()
 
     def data_received(self, data: bytes) -> None:

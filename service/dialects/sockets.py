@@ -23,7 +23,9 @@ from service.dialects.json_dialect import JsonDialect
 from service.dialects.messages import Dialect, DialectRequest
 from service.driver_calls import DriverCalls
 from service.errors import InternalError, WaitError
+from service.gate.connection import hand_over
 from service.gate.layer import CALLER
+from service.gate.receipt import AnswerReceipt
 from service.scopes import Caller
 
 DIALECTS: dict[str, tuple[int, Callable[[], Dialect]]] = {
@@ -79,12 +81,13 @@ async def _serve(socket: WebSocket, dialect: Dialect, caller: Caller, asking: As
                 await asyncio.sleep(error.retry_after)
             gone = asyncio.ensure_future(_left(incoming))
             try:
-                there = replace(asking, gone=gone)
-                reply = await _reply(message.get("text"), dialect, calls, caller, there, layout)
+                with AnswerReceipt() as receipt:
+                    asked = replace(asking, receipt=receipt, gone=gone)
+                    reply = await _reply(message.get("text"), dialect, calls, caller, asked, layout)
+                    with suppress(RuntimeError):  # the caller has gone meanwhile
+                        await hand_over(socket, reply, receipt)
             finally:
                 gone.cancel()
-            with suppress(RuntimeError):  # the caller has gone meanwhile
-                await socket.send_text(reply)
     finally:
         incoming.cancel()
 
@@ -114,4 +117,6 @@ async def _reply(
     except CardioError as error:
         return dialect.failed(request, error)
     except Exception:  # whatever it is: each request has its reply, and what was read stands in no log
+        if asking.receipt is not None:
+            asking.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
         return dialect.failed(request, InternalError())

@@ -21,7 +21,7 @@ from service.gate.access import DialectRule
 from service.gate.origin import is_origin
 from service.scopes import DEFAULT_SCOPES, Scope
 from simulators.hsm_steps import read_step_1_to_2
-from tests.unit.service.bridge import FIRST, SECOND, Bridge
+from tests.unit.service.bridge import FIRST, FIRST_COUNTS, SECOND, Bridge
 
 PAGE = "http://his.example:8080"
 BASIC = (
@@ -33,7 +33,12 @@ BASIC = (
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
     rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES) for name in ("json", "decard")]
-    made = Bridge(dialects=rules, trusted={PAGE: frozenset({Scope.BASIC, Scope.FILES})}, scopes=frozenset(Scope))
+    made = Bridge(
+        dialects=rules,
+        trusted={PAGE: frozenset({Scope.BASIC, Scope.FILES})},
+        scopes=frozenset(Scope),
+        habits=FIRST_COUNTS,
+    )
     yield made
     made.stop()
 
@@ -77,7 +82,7 @@ def test_the_json_dialect_byte_for_byte(bridge: Bridge) -> None:
 
 def test_the_page_of_the_field_goes_to_the_hsm_by_itself(bridge: Bridge) -> None:
     """As a widespread page does it: iReadCardBas, on −2201 step 1, the authority's answer, then ReadCard_HSM_Step2."""
-    bridge.readers.remove(FIRST)
+    bridge.readers.insert(FIRST, "third-closed", None)
     socket = opened(bridge, "json")
     first = json.loads(ask(socket, '{"function":"iReadCardBas","iType":3}'))
     assert first["success"] == "-2201", "compared as a text"
@@ -112,7 +117,10 @@ def test_the_decard_dialect_byte_for_byte(bridge: Bridge) -> None:
 
 
 def test_bare_commands_go_to_software_cards_of_who_may() -> None:
-    bridge = Bridge(dialects=[DialectRule("decard", programs=True, scopes=frozenset({Scope.BASIC, Scope.APDU}))])
+    bridge = Bridge(
+        dialects=[DialectRule("decard", programs=True, scopes=frozenset({Scope.BASIC, Scope.APDU}))],
+        habits=FIRST_COUNTS,
+    )
     try:
         socket = opened(bridge, "decard", None)
         reply = json.loads(ask(socket, '{"func":"dc_cpuapduInt","in":["1","5","0084000008"]}'))

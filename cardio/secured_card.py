@@ -199,7 +199,7 @@ class SecuredCard(ABC):
         self._required_opener.pin.key_refused(key, left, sam=False)
 
     def pin_restored(self) -> None:
-        """Notes that the tries of the PIN were restored by somebody else's conversation."""
+        """Note that the tries of the PIN were restored by a command of the caller's making."""
         self._required_opener.pin.unblocked()
 
     def change_by(self, command: CommandApdu) -> Plan[None]:

@@ -42,7 +42,7 @@ Attempt = Callable[[Supplement, Asking, Touch], Awaitable[Result]]
 
 
 class Clerk:
-    """Asks for one call."""
+    """Ask for one call."""
 
     def __init__(
         self, book: QuestionBook, desk: Desk, caller: Caller, asking: Asking, seconds: float | None = None
@@ -56,7 +56,7 @@ class Clerk:
         self._ends = time.monotonic() + limit
 
     async def help(self, attempt: Attempt[Result]) -> Result:
-        """Makes the call; where it stops for want of a person's word, asks, and makes it again with that.
+        """Make the call; where it stops for want of a person's word, ask, and make it again with that.
 
         Nothing was sent where it stopped, so no PIN is ever sent twice.
 
@@ -95,10 +95,10 @@ class Clerk:
         return await self._book.pins(subject, wants, self._left, self._asking.gone)
 
     async def _consent(self, subject: Subject, error: LastTryError) -> None:
-        if self._book.consented(subject):
+        if self._book.take_consent(subject):
             return
         if not self._book.has_clerk:
-            self._book.leave(subject)
+            self._book.ask_for_next_call(subject)
             raise last_try_without_clerk(self._book.page) from error
         await self._book.consent(subject, self._left, self._asking.gone)
 

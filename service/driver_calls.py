@@ -122,12 +122,12 @@ class DriverCalls:
         except LastTryError as error:
             # This debit is over: the consent that is asked for now counts for the next one.
             if used:
-                self._questions.leave(subject_of(used[-1], caller, asking, used[-1].card_session))
+                self._questions.ask_for_next_call(subject_of(used[-1], caller, asking, used[-1].card_session))
             raise last_try_without_clerk(self._questions.page) from error
 
     def _with_consent(self, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk) -> DriverArguments:
         """The arguments of a debit, with the consent to the last try that was given for this card."""
-        consented = self._questions.consented(subject_of(desk, caller, asking, desk.card_session))
+        consented = self._questions.take_consent(subject_of(desk, caller, asking, desk.card_session))
         return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(

@@ -109,7 +109,7 @@ class QuestionBook:
     # -- asking ---------------------------------------------------------------------------------
 
     async def consent(self, subject: Subject, seconds: float, gone: asyncio.Future[None] | None) -> None:
-        """Waits until the clerk says that the holder consents to spend the last try.
+        """Wait until the clerk says that the holder consents to spend the last try.
 
         The question outlives a call whose time is over: a consent that is given then counts for the next call.
 
@@ -118,18 +118,18 @@ class QuestionBook:
             ConsentTimeoutError: no answer in time.
             CardChangedError: the card has left. StoppingError: the service stops.
         """
-        if self._take_consent(subject):
+        if self.take_consent(subject):
             return
         question = self._asked(QuestionKind.LAST_TRY, subject) or self._ask(QuestionKind.LAST_TRY, subject, ())
         outcome = await self._wait(question, seconds, gone)
         if outcome is None:
             raise ConsentTimeoutError.at(self.page)
         self._refuse(outcome, ConsentDeclinedError(), ConsentTimeoutError.at(self.page))
-        if not self._take_consent(subject):  # another call of this caller had it
+        if not self.take_consent(subject):  # another call of this caller had it
             raise ConsentTimeoutError.at(self.page)
 
     async def pins(self, subject: Subject, wants: Wants, seconds: float, gone: asyncio.Future[None] | None) -> Entered:
-        """Waits until the holder has entered what is wanted at the bridge's page.
+        """Wait until the holder has entered what is wanted at the bridge's page.
 
         Raises:
             PinEntryCancelledError, PinEntryTimeoutError: nothing was entered.
@@ -153,14 +153,15 @@ class QuestionBook:
         entered, question.entered = question.entered, Entered()
         return entered
 
-    def leave(self, subject: Subject) -> None:
-        """Asks for consent without waiting: it counts for the next call of this caller to this card."""
+    def ask_for_next_call(self, subject: Subject) -> None:
+        """Ask for consent without waiting: it counts for the next call of this caller to this card."""
         if self._asked(QuestionKind.LAST_TRY, subject) is None:
             self._ask(QuestionKind.LAST_TRY, subject, ())
 
-    def consented(self, subject: Subject) -> bool:
-        """Whether a consent is at hand; it is used up then."""
-        return self._take_consent(subject)
+    def take_consent(self, subject: Subject) -> bool:
+        """Use a consent up that is at hand; False: there is none."""
+        until = self._consents.pop(_key(subject), None)
+        return until is not None and self._clock() < until
 
     def has_consent_of(self, grant: str) -> bool:
         """Whether a consent is at hand for any card of this caller's."""
@@ -261,10 +262,6 @@ class QuestionBook:
         """The service stops, and waits for no clerk."""
         for question in self.all():
             self._close(question, Outcome.STOPPED)
-
-    def _take_consent(self, subject: Subject) -> bool:
-        until = self._consents.pop(_key(subject), None)
-        return until is not None and self._clock() < until
 
     def _refuse(self, outcome: Outcome, declined: Exception, late: Exception) -> None:
         match outcome:

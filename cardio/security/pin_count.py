@@ -25,7 +25,7 @@ class PinPolicy:
     """What a site does about PINs where the field is not of one mind."""
 
     unknown_count: UnknownCount = "try"
-    """A PIN of which nobody knows how many tries are left: tried, or refused without consent."""
+    """A PIN whose number of tries left is not known: tried, or refused without consent."""
     ask_count: bool = True
     """Cards are asked for the count, where that is not known to cost a try."""
 
@@ -114,7 +114,7 @@ class TriesCounter:
         if not self._policy.ask_count or note.asking is CardQuery.IN_VAIN:
             return False
         if note.left == 1 and note.asking is not CardQuery.FREE:
-            return False  # it has said that it is at its last try, and nobody knows whether asking would take it
+            return False  # it has said that it is at its last try, and it is not known whether asking would take that
         match query:
             case CountQuery.FREE:
                 return True
@@ -142,7 +142,7 @@ class TriesCounter:
             self._keep(left, CardQuery.FREE)
             self._memory.keep_query(self._family, CountQuery.FREE)
         elif left < before:
-            # Spent elsewhere, or by the asking: nobody knows, so it is not asked again.
+            # Spent elsewhere, or by the asking: that is not known, so it is not asked again.
             self._keep(left, CardQuery.OPEN)
             self._memory.keep_query(self._family, CountQuery.UNDECIDED)
 

@@ -77,13 +77,13 @@ class PinMemory(Protocol):
         """What is known of a family; of one that cannot be looked up nothing."""
 
     def keep_query(self, family: str, query: CountQuery) -> bool:
-        """Notes what is known of a family now; False: it could not be kept."""
+        """Note what is known of a family now; False: it could not be kept."""
 
     def card(self, identity: bytes) -> CardNote:
         """What is known of a card."""
 
     def keep_card(self, identity: bytes, note: CardNote) -> None:
-        """Notes what is known of a card now, if it can be kept."""
+        """Note what is known of a card now, if it can be kept."""
 
 
 class VolatileMemory:

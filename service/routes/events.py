@@ -92,6 +92,7 @@ async def socket_events(
     socket: WebSocket,
     after: Annotated[str | None, Query(max_length=_NAME_LIMIT)] = None,
     readings: Annotated[bool, Query()] = False,
+    questions: Annotated[bool, Query()] = False,
 ) -> None:
     """The same events over a WebSocket. What the client sends is read and left alone."""
     caller: Caller = getattr(socket.state, CALLER)
@@ -104,7 +105,9 @@ async def socket_events(
     state = socket.app.state
     if readings:
         state.audit.note(asking_of(socket, caller), action=LISTENS)
-    sending = asyncio.ensure_future(_send_events(socket, state.desks, state.hub, after, readings=readings))
+    clerk = questions and Scope.MANAGE in caller.scopes
+    payloads = _payloads(state.desks, state.hub, after, readings=readings, questions=clerk)
+    sending = asyncio.ensure_future(_send_events(socket, payloads))
     listening = asyncio.ensure_future(_until_gone(socket))
     try:
         await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,8 +119,8 @@ async def socket_events(
                 await task
 
 
-async def _send_events(socket: WebSocket, desks: Desks, hub: EventHub, after: str | None, *, readings: bool) -> None:
-    async with aclosing(_payloads(desks, hub, after, readings=readings)) as payloads:
+async def _send_events(socket: WebSocket, events: AsyncGenerator[dict[str, Any], None]) -> None:
+    async with aclosing(events) as payloads:
         async for payload in payloads:
             await socket.send_json(payload)
     await socket.close(_RESYNC_CLOSE, RESYNC)

@@ -460,9 +460,9 @@ export class CardioBridge {
     } });
   }
 
-  async #socket({ last, readings, signal, take, live }) {
+  async #socket({ last, readings, questions, signal, take, live }) {
     const { ticket } = await this.#send("/v1/ws/ticket", { method: "POST", signal, fresh: true });
-    const query = new URLSearchParams({ ...(last ? { after: last } : {}), ...(readings ? { readings: "true" } : {}) });
+    const query = new URLSearchParams({ ...(last ? { after: last } : {}), ...(readings ? { readings: "true" } : {}), ...(questions ? { questions: "true" } : {}) });
     const socket = new WebSocket(`${this.address.replace(/^http/, "ws")}/v1/ws?${query}`, ["cardio.v1", `ticket.${ticket}`]);
     const stop = () => socket.close();
     signal.addEventListener("abort", stop);

@@ -279,6 +279,18 @@ def test_a_page_that_is_closed_is_waited_for_no_more(bridge: Bridge) -> None:
     assert call(bridge, "iVerifyPIN").json()["code"] == "no-pin-pad"
 
 
+def test_a_page_may_follow_over_a_websocket(bridge: Bridge) -> None:
+    for client, counts in ((bridge.client, True), (bridge.pair("http://other.example", Scope.BASIC)[0], False)):
+        ticket = client.post("/v1/ws/ticket").json()["ticket"]
+        origin = client.headers.get("Origin")
+        path = "/v1/ws?questions=true"
+        socket = bridge.socket(path, origin=origin, protocols=["cardio.v1", f"ticket.{ticket}"])
+        assert json.loads(socket.recv(5))["type"] == "cardio.state"
+        assert bridge.app.state.questions.has_clerk is counts
+        socket.close()
+        wait_until(lambda: not bridge.app.state.questions.has_clerk, "nobody is there")
+
+
 def test_one_entry_at_a_reader(bridge: Bridge, clerk: ClerkPage) -> None:
     first = clerk.begin(lambda: call(bridge, "iVerifyPIN"))
     question = clerk.question()

@@ -187,13 +187,10 @@ class DriverCalls:
 
         Raises:
             UsageError: there is no such iType.
-            ReaderError: there is no reader, since PC/SC does not run: why, and what to do about that.
             CardioError: as `CardSelection.choose` says.
         """
         if card_type not in set(Preference):
             raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
-        if self._desks.service_down and not self._desks.all():
-            raise self._desks.service_fault()
         return await self.selection.choose(Preference(card_type), asking)
 
 

@@ -250,3 +250,13 @@ def test_a_source_with_its_own_reader_of_that_name_gets_no_one_elses_session(mak
     names = [one["name"] for one in bridge.client.get("/v1/readers").json()["readers"]]
     assert sorted(names) == [FIRST, f"{FIRST} (2)"]
     assert session(bridge, FIRST) != session(bridge, f"{FIRST} (2)")
+
+
+def test_a_reader_that_the_settings_name_and_that_is_not_there_is_told_and_stops_nothing(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = ReaderPolicy(contactless=("Window 9",), sam=("PSAM 7",))
+    bridge = make("adult", habits=Habits(reader_policy=policy))
+    assert driver(bridge).json()["fields"]["name"] == ADULT
+    told = [record.getMessage() for record in caplog.records if "settings name" in record.getMessage()]
+    assert [name for name in ("Window 9", "PSAM 7") if any(name in one for one in told)] == ["Window 9", "PSAM 7"]

@@ -50,7 +50,7 @@ if [ "$purpose" = test ]; then
     say "the test suite runs real PC/SC and a real browser and cannot do without them"; exit 1; }
   # For the Debian package: what builds it, and a small machine of its own to install it in. Its Python is Debian's.
   install_packages python3 python3-venv python3-dev dpkg-dev binutils adduser libpcsclite1 systemd systemd-sysv \
-    systemd-container libpam-systemd dbus polkitd curl procps || {
+    systemd-container libpam-systemd dbus polkitd curl procps desktop-file-utils || {
     say "the test suite builds the Debian package and installs it, and cannot do without them"; exit 1; }
 else
   # shellcheck disable=SC2086

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from cardio.errors import CardioError
 
 _OPENERS = (("xdg-open",), ("gio", "open"), ("sensible-browser",), ("x-www-browser",))
-_FAILS_WITHIN = 5.0
+_FAILS_WITHIN = 3.0
 """A program that hands the link to a browser ends at once; one that is the browser itself goes on."""
 _TITLE = "读卡台"
 

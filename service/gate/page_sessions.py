@@ -27,7 +27,8 @@ LONG_LINK_SECONDS = 600
 """How long a link counts that a person copies by hand."""
 _MOST_TICKETS = 64
 _MOST_SESSIONS = 64
-_ROOT = 0
+_ROOT, _FIRST_PERSON = 0, 1000
+"""Below this number are root and the users of services, who have no browser (Debian Policy 9.2.2)."""
 _LEFT_OUT = frozenset({Scope.METRICS})
 """No page shows the figures for Prometheus."""
 _PAGE_SCOPES: dict[str, frozenset[Scope]] = {"/kiosk": frozenset({Scope.BASIC})}
@@ -39,7 +40,7 @@ class _Ticket:
     ends: float
     page: OwnPage
     user: int | None
-    """The system user whose browser may use it; None where the system does not tell, or for a link made by root."""
+    """The system user whose browser may use it; None where the system does not tell, or no person asked."""
 
 
 class PageSessions:
@@ -57,14 +58,16 @@ class PageSessions:
 
         Args:
             user: the system user who asks for the link; only the same user's browser can use it, since other users
-                see a browser's command line. Root hands links on, so those are not bound to a user.
+                see a browser's command line. Root and the user of the system service hand links on to a person, so
+                theirs are bound to nobody.
         """
         now = self._clock()
         self._tickets = {name: ticket for name, ticket in self._tickets.items() if ticket.ends > now}
         while len(self._tickets) >= _MOST_TICKETS:
             del self._tickets[next(iter(self._tickets))]
         ticket = secrets.token_urlsafe(32)
-        self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, None if user == _ROOT else user)
+        bound_to = user if user is not None and user >= _FIRST_PERSON else None
+        self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, bound_to)
         return ticket
 
     def redeem(self, ticket: str, *, user: int | None, held: str | None = None) -> tuple[Grant, str | None]:

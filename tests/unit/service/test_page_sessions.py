@@ -73,9 +73,15 @@ def test_another_user_who_saw_the_link_gets_nothing_and_takes_nothing_away(
     assert sessions.made.redeem(ticket, user=CLERK)[1]
 
 
-def test_root_hands_links_on_and_may_use_anybodys() -> None:
+@pytest.mark.parametrize("user", [0, 107, 999])
+def test_root_and_services_hand_links_on(user: int) -> None:
+    """An administrator has the system unit's own user make a link for the clerk, who cannot read its token."""
     sessions = Sessions()
-    assert sessions.made.redeem(sessions.made.issue("/", user=0), user=OTHER)[1]
+    assert sessions.made.redeem(sessions.made.issue("/", user=user), user=OTHER)[1]
+
+
+def test_root_may_use_anybodys_link() -> None:
+    sessions = Sessions()
     assert sessions.made.redeem(sessions.made.issue("/", user=CLERK), user=0)[1]
 
 

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS
+from tests.packaging.conftest import ROOT
 from tests.packaging.machine import Machine
 from tests.pcsc import wait_until
 
@@ -121,7 +122,8 @@ def test_log_in_click_read_close_click_again(desktop: Machine, tmp_path: Path) -
 
 def spend(machine: Machine, link: str, *, user: str) -> int:
     """What a local user's program gets who has seen a link and claims to be the bridge's page."""
-    address, _, ticket = link.partition("/#ticket=")
+    page, _, ticket = link.partition("#ticket=")
+    address = "/".join(page.split("/")[:3])
     words = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}"]
     words += ["--header", f"Origin: {address}", "--json", json.dumps({"ticket": ticket})]
     return int(machine.run(*words, f"{address}/v1/pages/session", user=user))
@@ -177,3 +179,26 @@ def test_the_administrator_can_do_without_the_autostart(desktop: Machine) -> Non
     log_in(desktop)
     listed = desktop.run("systemctl", "--user", "list-units", "--all", "--no-legend", "app-cardio@*", user="clerk")
     assert listed == "" and desktop.answers("/livez") is None
+
+
+def test_a_kiosks_browser_gets_a_new_link_when_the_bridge_starts_anew(desktop: Machine) -> None:
+    """The user unit that docs/pages.md shows, with a browser that notes its link and stays."""
+    text = (ROOT / "docs" / "pages.md").read_text(encoding="utf-8")
+    unit = text.partition("cardio-kiosk\n")[2].partition("```")[0]
+    assert "cardio open kiosk --print" in unit
+    write(desktop, "/usr/local/bin/chromium", f'#!/bin/sh\necho "$2" >>{NOTED}\nexec sleep infinity\n', "755")
+    write(desktop, "/etc/systemd/user/cardio-kiosk.service", unit)
+    desktop.run("systemctl", "--global", "enable", "cardio-kiosk")
+    log_in(desktop)
+
+    def links() -> list[str]:
+        done = desktop.attempt("cat", NOTED)
+        return done.stdout.split()
+
+    for number in (1, 2, 3):
+        wait_until(lambda n=number: len(links()) == n, f"the browser has its link number {number}", 60)
+        assert links()[-1].startswith("http://127.0.0.1:12340/kiosk#ticket=")
+        assert spend(desktop, links()[-1], user="clerk") == 200
+        # By an upgrade, by a crash: the first is told to the manager, the second is not.
+        words = ["restart"] if number == 1 else ["kill", "--signal=KILL"]
+        desktop.run("systemctl", "--user", *words, "cardio", user="clerk")

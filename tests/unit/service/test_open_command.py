@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -330,3 +331,27 @@ def test_an_icon_has_no_terminal_so_a_window_says_it(tmp_path: Path, program: st
         assert shell.open(*words, DISPLAY=":7").returncode == 69
     assert shell.open().returncode == 69, "without a desktop there are no windows"
     assert not shell.noted.exists()
+
+
+def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, closed_port())
+    process = subprocess.Popen(
+        [CARDIO, "serve", "--no-pcsc", "--simulate", "adult", "--port", "0"],
+        env=shell.environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        shown: list[str] = []
+        while "Ctrl-C" not in "".join(shown[-1:]):
+            shown.append(process.stdout.readline())
+            assert shown[-1], "it has ended: " + "".join(shown)
+        text = "".join(shown)
+        assert default_token_file().read_text().strip() not in text
+        link = next(line.strip() for line in shown if "#ticket=" in line)
+        assert comes_in(link) and not comes_in(link)
+        words = shlex.split(text.partition("afterwards: ")[2].splitlines()[0])
+        again = subprocess.run([*words, "--print"], env=shell.environment, capture_output=True, text=True, check=True)
+        assert comes_in(again.stdout.strip())
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -353,3 +355,14 @@ def test_who_listens_and_who_connects_is_read_from_the_kernels_table(
     assert listening_user("127.0.0.1", 9090) is None and listening_user("his.example", 12340) is None
     monkeypatch.setattr("service.gate.origin._TABLES", (tmp_path / "none",))
     assert listening_user("127.0.0.1", 12340) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_user_at_the_other_end_of_a_real_connection_is_found(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.bind((host, 0))
+        listener.listen()
+        with socket.create_connection(listener.getsockname()[:2]) as client, listener.accept()[0] as accepted:
+            assert peer_user(client.getsockname()[:2], accepted.getsockname()[:2]) == os.getuid()
+        assert listening_user(host, listener.getsockname()[1]) == os.getuid()

@@ -192,11 +192,13 @@ def test_a_kiosks_browser_gets_a_new_link_when_the_bridge_starts_anew(desktop: M
     log_in(desktop)
 
     def links() -> list[str]:
-        done = desktop.attempt("cat", NOTED)
-        return done.stdout.split()
+        return desktop.attempt("cat", NOTED).stdout.split()
+
+    def wait_for(number: int) -> None:
+        wait_until(lambda: len(links()) == number, f"the browser has its link number {number}", 60)
 
     for number in (1, 2, 3):
-        wait_until(lambda n=number: len(links()) == n, f"the browser has its link number {number}", 60)
+        wait_for(number)
         assert links()[-1].startswith("http://127.0.0.1:12340/kiosk#ticket=")
         assert spend(desktop, links()[-1], user="clerk") == 200
         # By an upgrade, by a crash: the first is told to the manager, the second is not.

@@ -191,8 +191,8 @@ def test_a_bridge_elsewhere_is_named(shell: Shell, bridge: Bridge, tmp_path: Pat
     default_token_file().rename(elsewhere)
     words = ("--print", "--address", bridge.address + "/", "--token-file", str(elsewhere))
     assert comes_in(shell.open(*words, CARDIO_BRIDGE_PORT="1").stdout.strip())
-    words = ("--print", "--token-file", str(elsewhere))
-    assert comes_in(shell.open(*words, CARDIO_BRIDGE_PORT="1", CARDIO_BRIDGE=bridge.address).stdout.strip())
+    less = ("--print", "--token-file", str(elsewhere))
+    assert comes_in(shell.open(*less, CARDIO_BRIDGE_PORT="1", CARDIO_BRIDGE=bridge.address).stdout.strip())
 
 
 def test_settings_that_leave_the_port_to_chance(shell: Shell) -> None:

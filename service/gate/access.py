@@ -276,7 +276,9 @@ def _caller(grant: Grant, origin: str | None) -> Caller:
     fallback = LOCAL if grant.kind in ("local", "session") else f"{grant.kind} {grant.id}"
     # A program may say what it likes of its origin: it counts as itself, and as nobody else.
     named = fallback if grant.kind == "program" else origin or fallback
-    return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=grant.name)
+    # A session is named after its page, for the list of grants; nobody has given the caller a name.
+    name = "" if grant.kind == "session" else grant.name
+    return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=name)
 
 
 def _port_of(scope: Scope) -> int:

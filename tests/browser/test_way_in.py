@@ -20,6 +20,7 @@ from tests.pcsc import wait_until
 
 pytestmark = pytest.mark.browser
 STORED = "() => JSON.stringify({ ...localStorage, ...sessionStorage })"
+KIOSK = "/kiosk?reader=Simulated%20Reader%2000"
 PASTE = "link => { location.href = link; }"
 
 
@@ -135,7 +136,7 @@ def test_tabs_bookmarks_and_reloads_need_no_link(page: Page, served: Served, des
     page.close()
     tab.close()
     late = opened.value.context.new_page()
-    late.goto(f"{served.address}/kiosk")
+    late.goto(served.address + KIOSK)
     expect(late.locator(".name")).to_have_text("测＊甲")
 
 
@@ -363,7 +364,20 @@ def test_what_a_squatter_finds_in_the_browser_is_worth_nothing(
 
 
 def test_links_to_every_page_lead_there(page: Page, served: Served) -> None:
-    for path, sign in (("/developer", ".reader-list label"), ("/pair", "#granted"), ("/kiosk", ".name")):
+    for path, sign in (("/developer", ".reader-list label"), ("/pair", "#granted"), (KIOSK, ".name")):
         page.goto(at(served, path))
         expect(page.locator(sign).first).to_be_visible()
         assert page.url == served.address + path
+
+
+def test_many_tabs_work_and_one_too_many_says_so(page: Page, served: Served, desktop: Desktop) -> None:
+    """Each click opens another tab. A browser has six connections to a server, which six event streams would fill."""
+    tabs = [page, *(page.context.new_page() for _ in range(7))]
+    for tab in tabs:
+        tab.goto(desktop.click() if tab is page else served.address)
+        expect_card(tab)
+    one_more = page.context.new_page()
+    one_more.goto(served.address)
+    expect(one_more.get_by_role("alert")).to_contain_text("打开的读卡页面过多")
+    tabs.pop().close()
+    expect_card(one_more)

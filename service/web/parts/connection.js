@@ -61,9 +61,10 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
       if (error.state === "revoked") return false;
       throw error;
     }
-    let lost = false;
+    let lost = false, live = false;
     bridge.subscribe({
-      readings, resume: false, onEvent,
+      // Of event streams a browser opens six to a server, for all its tabs; of sockets more than the bridge takes.
+      readings, resume: false, onEvent, transport: "websocket",
       onState: (state, error) => {
         if (state === "ended") {
           end(session, error);
@@ -72,7 +73,10 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
         // A bridge that was away may have other settings.
         if (state === "live" && lost) Promise.resolve(onBridge(bridge)).catch(() => {});
         lost ||= state === "lost";
-        onState(state, error && problemOf(error));
+        // A browser does not tell why a socket was refused: the bridge, which answers, takes no more of them.
+        const refused = state === "lost" && !error && !live;
+        live = state === "live";
+        onState(state, refused ? ownProblem("too-many-sockets", "tooManyTabs") : error && problemOf(error));
       },
     });
     return true;

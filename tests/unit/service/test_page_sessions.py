@@ -290,6 +290,16 @@ def test_a_session_leaves_nothing_behind_that_outlives_it(bridge: Bridge) -> Non
     assert (answer.status_code, answer.json()["code"]) == (403, "no-scope")
 
 
+def test_a_page_that_has_a_reader_is_called_by_its_address(bridge: Bridge) -> None:
+    page = bridge.caller(spend(bridge, ticket_of(bridge)).json()["token"], bridge.address)
+    place = f"/v1/readers/{FIRST.replace(' ', '%20')}/lease"
+    lease = page.post(place, json={"seconds": 30, "purpose": "挂号"}).json()["lease"]
+    try:
+        assert bridge.client.get("/v1/readers").json()["readers"][0]["lease"]["owner"] == bridge.address
+    finally:
+        page.delete(place, headers={"Cardio-Lease": lease})
+
+
 def test_a_session_is_listed_and_can_be_ended(bridge: Bridge) -> None:
     opened = spend(bridge, ticket_of(bridge)).json()
     page = bridge.caller(opened["token"])

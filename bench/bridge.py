@@ -60,7 +60,7 @@ class _Served:
             stdout=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
         assert self.process.stdout is not None
-        started = json.loads("".join(iter(self.process.stdout.readline, "}\n")) + "}")
+        started = json.loads(self.process.stdout.readline())
         self.address: str = started["address"]
         self.token = Path(started["token_file"]).read_text(encoding="ascii").strip()
         self._headers = {"Authorization": f"Bearer {self.token}"}

@@ -191,8 +191,9 @@ def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEvent
 async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity, supervisor: Supervisor) -> None:
     """What it gives goes to those who listen; why it fails too."""
     with supervisor.guard("auto-read"), suppress(CardioError):
-        asking, credentials = Asking(action="auto-read"), security.for_reading("local")
-        await desks.desk(reader).read(asking, supplement=True, credentials=credentials)
+        desk = desks.desk(reader)
+        credentials = security.at(simulated=desk.reader.simulated).for_reading("local")
+        await desk.read(Asking(action="auto-read"), supplement=True, credentials=credentials)
 
 
 def _set_right(journal: JournalPlace) -> None:

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cardio.errors import PcscUnavailableError, ReaderError, ReaderNotFoundError, ReaderWatchError
+from cardio.errors import (
+    PcscNotInstalledError,
+    PcscSupportMissingError,
+    PcscUnavailableError,
+    ReaderError,
+    ReaderNotFoundError,
+    ReaderWatchError,
+)
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
@@ -20,6 +27,7 @@ from service.desk import Desk, Surroundings
 from service.events import EventHub
 from service.readers.shown_reader import ShownReader
 
+_SAID_BY_CODE = (PcscNotInstalledError, PcscSupportMissingError, ReaderWatchError)
 _OF_CARDS = (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE)
 
 
@@ -42,6 +50,7 @@ class Desks:
         """Under which name each source's reader is shown: its own, unless another source has a reader of that name."""
         self._down: dict[int, Problem | None] = {}
         """The sources whose service is down, and why."""
+        self._service_told = False
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
         self._around = Surroundings(
@@ -60,7 +69,7 @@ class Desks:
             source: where the event comes from; may be left out where there is one source only.
 
         Raises:
-            Exception: the source does not give the reader that it has told of.
+            Exception: the source fails where it is asked for the reader that it has told of.
         """
         number = 0 if source is None else self._number(source)
         if event.reader is not None:
@@ -68,8 +77,10 @@ class Desks:
         session: str | None = None
         match event.kind:
             case EventKind.SERVICE_DOWN:
+                self._service_told = True
                 self._down[number] = event.problem
             case EventKind.SERVICE_UP:
+                self._service_told = True
                 self._down.pop(number, None)
             case EventKind.READER_REMOVED:
                 gone = self._desks.pop(event.reader or "", None)
@@ -135,18 +146,19 @@ class Desks:
         """Gives the session that an event is about: of a removed card the one it had."""
         desk = self._desks.get(name)
         if desk is None:
-            desk = self._desks[name] = Desk(self._reader(name), self._around)
+            reader = self._reader(name)
+            if reader is None:
+                return None  # it has gone already; its removal is told next
+            desk = self._desks[name] = Desk(reader, self._around)
         before = desk.card_session
         desk.take(event)
         return before if event.kind is EventKind.CARD_REMOVED else desk.card_session
 
-    def _reader(self, name: str) -> Reader:
+    def _reader(self, name: str) -> Reader | None:
         """The reader that is shown under a name, from the source that has told of it and from no other."""
         number, own = next(key for key, shown in self._shown.items() if shown == name)
         reader = self._sources[number].reader(own)
-        if reader is None:
-            raise ReaderNotFoundError()
-        return reader if own == name else ShownReader(name, reader)
+        return reader if own == name or reader is None else ShownReader(name, reader)
 
     def desk(self, name: str) -> Desk:
         """The desk of a reader, by its full name.
@@ -205,7 +217,7 @@ class Desks:
         why = next((problem for problem in self._down.values() if problem is not None), None)
         if why is None:
             return PcscUnavailableError()
-        kind = ReaderWatchError if why.code == ReaderWatchError.code else PcscUnavailableError
+        kind = next((kind for kind in _SAID_BY_CODE if kind.code == why.code), PcscUnavailableError)
         fault = kind(why.detail, why.detail_en, hresult=int(why.hresult, 16) if why.hresult else None)
         fault.remedy, fault.remedy_en = why.remedy, why.remedy_en
         return fault
@@ -213,6 +225,11 @@ class Desks:
     @property
     def service_down(self) -> bool:
         return bool(self._down)
+
+    @property
+    def service_state(self) -> str:
+        """``up`` or ``down`` as the watcher has told; ``off`` where PC/SC is left out, and before its first word."""
+        return "off" if not self._service_told else "down" if self._down else "up"
 
     def close(self) -> None:
         for desk in self._desks.values():

@@ -61,8 +61,9 @@ class DriverCalls:
         def work(card: SocialSecurityCard) -> str:
             return function.work(card, given)
 
-        credentials = self._credentials(function, given, caller)
         desk = await self._desk(given, asking, reader)
+        caller = _at(desk, function, caller)
+        credentials = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
         return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card)
 
     async def debit(
@@ -81,7 +82,13 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         asking = _named(asking, function, given)
-        asked = Asked(function, given, caller, asking, lambda: self._desk(given, asking, reader))
+
+        async def desk() -> Desk:
+            found = await self._desk(given, asking, reader)
+            _at(found, function, caller).pin(given.pin)
+            return found
+
+        asked = Asked(function, given, caller, asking, desk)
         if function.step == 2:
             return await self._debits.second_step(asked, self._held_for(asking, reader))
         return await self._debits.call(asked)
@@ -93,12 +100,15 @@ class DriverCalls:
             held = self._held_for(asking, reader)
             if held is None:
                 raise StepError()
+            _at(held, function, caller)
             return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
         desk = await self._desk(given, asking, reader)
+        _at(desk, function, caller)
+        security = self._security.at(simulated=desk.reader.simulated)
         if function.right == "basic":
-            credentials = await asyncio.to_thread(self._security.for_reading_steps, caller.origin)
+            credentials = await asyncio.to_thread(security.for_reading_steps, caller.origin)
         else:
-            credentials = self._security.for_steps(caller.origin)
+            credentials = security.for_steps(caller.origin)
         return await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
 
     def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
@@ -106,15 +116,17 @@ class DriverCalls:
         in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
         return next((desk for desk in in_order if desk.holding.owner == asking.grant), None)
 
-    def _credentials(self, function: CardFunction, given: DriverArguments, caller: Caller) -> Credentials | None:
+    def _credentials(
+        self, function: CardFunction, given: DriverArguments, caller: Caller, security: BridgeSecurity
+    ) -> Credentials | None:
         by_pin = function.right == "pin" or (given.iAuthType == _BY_PIN and function.right == "files")
         if not by_pin and function.right == "basic":
-            return self._security.for_reading(caller.origin)
+            return security.for_reading(caller.origin)
         if by_pin:
             caller.require(Scope.PIN)
         pin = caller.pin(given.pin) if by_pin else None
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
-        return self._security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
+        return security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
 
     async def _desk(self, given: DriverArguments, asking: Asking, reader: str | None) -> Desk:
         return self._desks.desk(reader) if reader else await self.choose(given.iType, asking)
@@ -124,11 +136,21 @@ class DriverCalls:
 
         Raises:
             UsageError: there is no such iType.
+            ReaderError: there is no reader, since PC/SC does not run: why, and what to do about that.
             CardioError: as `CardSelection.choose` says.
         """
         if card_type not in set(Preference):
             raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
+        if self._desks.service_down and not self._desks.all():
+            raise self._desks.service_fault()
         return await self.selection.choose(Preference(card_type), asking)
+
+
+def _at(desk: Desk, function: DriverFunction, caller: Caller) -> Caller:
+    """The caller with the rights that count at this desk. Raises: NoScopeError: it may not call this function there."""
+    narrowed = caller.at(simulated=desk.reader.simulated)
+    narrowed.require(Scope(function.right))
+    return narrowed
 
 
 def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 from cardio.filesystem.layout import Key, Purse
 from simulators.bank import BankApplication
@@ -156,9 +157,23 @@ class SoftwareCard:
         return CardPurse(self._session, keys, self._state, keep, random, facts, details)
 
     @property
+    def _root(self) -> CardApplication | None:
+        """The application that the root is, on cards whose root is one."""
+        return self.applications[0] if "root" in self.manners.environment_by else None
+
+    @property
     def purse(self) -> PurseState | None:
         """What the card keeps of money, where it keeps any."""
         return self._state.purse
+
+    def take_over_purse(self, before: SoftwareCard) -> None:
+        """Its money is as that card's: transaction numbers and details of a person's next card go on."""
+        self._state.purse = deepcopy(before.purse)
+        kept = {file.path: file for application in before.applications for file in application.by_id.values()}
+        for application in self.applications:
+            for file in application.by_id.values():
+                if file.details and file.path in kept:
+                    file.records = list(kept[file.path].records)
 
     @property
     def pin_tries_left(self) -> int:
@@ -171,7 +186,7 @@ class SoftwareCard:
 
     def reset(self) -> None:
         """Power on or warm reset: nothing selected but the root, no right held, no answer waiting."""
-        self._session.reset(self.applications[0] if self.manners.application_at_power_up else None)
+        self._session.reset(self.applications[0] if self.manners.application_at_power_up else self._root)
         for environment in self._beside:
             environment.reset()
         self._forget_debit()
@@ -231,6 +246,8 @@ class SoftwareCard:
         if p1 in (0x00, 0x01) and file_id in self._by_id:
             if p1 not in self.manners.select_application_p1:
                 return WRONG_P1_P2
+            if self._by_id[file_id] is self.applications[0] and "file-id" not in self.manners.environment_by:
+                return NO_FILE
             return self._enter(self._by_id[file_id])
         if p1 == 0x01:
             return NO_FILE
@@ -249,12 +266,14 @@ class SoftwareCard:
         application = self._by_name.get(name)
         if application is None:
             return NO_FILE
+        if application is self.applications[0] and "name" not in self.manners.environment_by:
+            return NO_FILE
         if 0x04 not in self.manners.select_application_p1 and application is not self.applications[0]:
             return WRONG_P1_P2
         return self._enter(application)
 
     def _select_root(self) -> bytes:
-        self._session.enter(None)
+        self._session.enter(self._root)
         return self._answer_fci(b"\x84" + bytes((len(_MF_NAME),)) + _MF_NAME)
 
     def _enter(self, application: CardApplication) -> bytes:

@@ -54,8 +54,8 @@ class TestKeysError(ConfigurationError):
     code = "test-keys"
     title = "测试密钥不能用于真实读卡器"
     title_en = "Test keys are not for real readers"
-    remedy = "请换用正式密钥；仅在实验室可设置 laboratory = true。"
-    remedy_en = "Use the real keys; in a laboratory, and only there, set laboratory = true."
+    remedy = "请换用正式密钥；仅在实验室可在 security.toml 中设置 laboratory = true。"
+    remedy_en = "Use the real keys; in a laboratory, and only there, set laboratory = true in security.toml."
 
 
 class PolicyError(ConfigurationError):

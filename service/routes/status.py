@@ -40,7 +40,7 @@ class Status(Answer):
     version: str
     instance: str
     uptime_seconds: int
-    pcsc: str = Field(description="up or down")
+    pcsc: str = Field(description="up, down, or off where PC/SC is left out")
     psam: SamState
     hsm: SamState
     dialects: DialectPorts
@@ -62,7 +62,7 @@ async def status(
         version=version("cardio"),
         instance=hub.run,
         uptime_seconds=int(time.monotonic() - state.started),
-        pcsc="down" if desks.service_down else "up",
+        pcsc=desks.service_state,
         psam=sam.states["psam"],
         hsm=sam.states["hsm"],
         dialects=DialectPorts(json_=ports.get("json"), decard=ports.get("decard")),

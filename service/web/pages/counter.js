@@ -18,7 +18,7 @@ function redraw() {
 function view() {
   const none = page.connection === "live" && desk.readers.size === 0 && page.problems.length === 0;
   return html`
-    <${Shell} page=${page} path="/">
+    <${Shell} page=${page} path="/" readers=${[...desk.readers.values()].map((reader) => reader.info)}>
       <div class="readers"><${ReaderCards} page=${page} desk=${desk} /></div>
       ${none && html`<p class="none">${say("noReaders")}</p>`}
     <//>

@@ -47,7 +47,7 @@ const CODES = {
   "card-changed": ["card-changed", "session-ended"],
   "card-error": ["card-error", "card-fault", "card-garbled", "card-mute", "card-blocked", "file-unreadable", "forged-card",
     "not-a-social-security-card", "undecodable", "replayed-challenge", "authentication-failed", "key-blocked"],
-  "service-down": ["pcsc-unavailable", "stopping", "reader-error"],
+  "service-down": ["pcsc-unavailable", "pcsc-not-installed", "pcsc-support-missing", "stopping", "reader-error"],
   timeout: ["reader-timeout"],
 };
 const STATE_OF = new Map(Object.entries(CODES).flatMap(([state, codes]) => codes.map((code) => [code, state])));
@@ -336,7 +336,8 @@ export class CardioBridge {
     try {
       return await this.request("/v1/readers/-/chosen", options);
     } catch (error) {
-      throw error.problem?.code === "several-cards" ? new CardioError("refused", { reason: "which-reader", problem: error.problem }) : error;
+      if (error.problem?.code !== "several-cards") throw error;
+      throw Object.assign(new CardioError("refused", { reason: "which-reader" }), { problem: error.problem });
     }
   }
 

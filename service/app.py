@@ -40,6 +40,7 @@ from service.gate.layer import REQUEST_ID
 from service.gate.receipt import RECEIPT
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
+from service.questions import QuestionBook
 from service.readers.card_selection import CardSelection
 from service.readers.source_watches import SourceWatches
 from service.routes import (
@@ -54,6 +55,7 @@ from service.routes import (
     page_sessions,
     pairing,
     pin,
+    questions,
     readers,
     status,
     verification,
@@ -67,7 +69,7 @@ WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
-    debits,
+    debits, questions,
 )  # fmt: skip
 _log = logging.getLogger("cardio.service")
 
@@ -117,11 +119,13 @@ def create_app(
         desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor, habits.reader_policy)
         state.security = security
         state.debits = DebitCalls(journal, security, supervisor)
-        state.driver = DriverCalls(desks, security, state.debits, CardSelection(desks))
+        state.questions = QuestionBook(hub, page=_counter_page(state))
+        state.driver = DriverCalls(desks, security, state.debits, state.questions, CardSelection(desks))
         await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
+            access.grants.on_revoked.append(state.questions.drop_grant)
         audit.note(Asking(action="bridge-started", target=version("cardio")))
 
         readings: set[asyncio.Task[None]] = set()
@@ -176,6 +180,12 @@ def create_app(
     _add_error_handlers(app)
     describe_truly(app)
     return app
+
+
+def _counter_page(state: Any) -> str:
+    """Where people find the counter's page."""
+    access = getattr(state, "access", None)
+    return "" if access is None else f"{access.scheme}://127.0.0.1:{access.port}/"
 
 
 def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:

@@ -24,6 +24,7 @@ from service.events import EventHub
 from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
 from service.gate.receipt import RECEIPT
+from service.questions import QuestionBook
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
@@ -56,6 +57,11 @@ async def _audit(request: Request) -> Audit:
 async def _access(request: Request) -> Access:
     access: Access = request.app.state.access
     return access
+
+
+async def _questions(request: Request) -> QuestionBook:
+    questions: QuestionBook = request.app.state.questions
+    return questions
 
 
 async def _supervisor(request: Request) -> Supervisor:
@@ -92,6 +98,7 @@ DesksOf = Annotated[Desks, Depends(_desks)]
 SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
 AuditOf = Annotated[Audit, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
+QuestionsOf = Annotated[QuestionBook, Depends(_questions)]
 CallerOf = Annotated[Caller, Depends(_caller)]
 SupervisorOf = Annotated[Supervisor, Depends(_supervisor)]
 HubOf = Annotated[EventHub, Depends(_hub)]

@@ -8,15 +8,19 @@ from dataclasses import replace
 
 from cardio.card import SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
-from cardio.errors import UsageError
+from cardio.errors import CardioError, UsageError
 from cardio.filesystem.address import Address
 from cardio.readers.card_choice import Preference
 from cardio.security.credentials import Credentials
-from cardio.security.errors import StepError
+from cardio.security.errors import LastTryError, StepError
 from service.asking import Asking
+from service.audit import Touch
+from service.clerk import Clerk, Supplement, subject_of
 from service.debits import Asked, DebitAnswer, DebitCalls
 from service.desk import Desk
 from service.desks import Desks
+from service.question_errors import last_try_without_clerk
+from service.questions import QuestionBook
 from service.readers.card_selection import CardSelection
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
@@ -29,10 +33,16 @@ class DriverCalls:
     """One for the whole bridge: HTTP and the dialects call through it."""
 
     def __init__(
-        self, desks: Desks, security: BridgeSecurity, debits: DebitCalls, selection: CardSelection | None = None
+        self,
+        desks: Desks,
+        security: BridgeSecurity,
+        debits: DebitCalls,
+        questions: QuestionBook,
+        selection: CardSelection | None = None,
     ) -> None:
         self.selection = selection or CardSelection(desks)
         self._desks = desks
+        self._questions = questions
         self._security = security
         self._debits = debits
 
@@ -44,8 +54,13 @@ class DriverCalls:
         asking: Asking,
         *,
         reader: str | None = None,
+        seconds: float | None = None,
     ) -> tuple[str, str | None]:
         """Carries out one function; gives its output string, and the session of the card.
+
+        What only a person can give, the clerk is asked for at the bridge's own page.
+
+        Args: ``seconds`` is how long the caller waits; None where it says nothing of it.
 
         Raises:
             NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
@@ -56,15 +71,23 @@ class DriverCalls:
             return done.output, done.card_session
         asking = _named(asking, function, given)
         if isinstance(function, StepFunction):
-            return await self._step(function, given, caller, asking, reader)
-
-        def work(card: SocialSecurityCard) -> str:
-            return function.work(card, given)
-
+            return await self._step(function, given, caller, asking, reader, seconds)
         desk = await self._desk(given, asking, reader)
         caller = _at(desk, function, caller)
-        credentials = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
-        return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card)
+        brought = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+            whole, credentials = supplemented(given, added), brought
+            if credentials is not None and added != Supplement():
+                credentials = credentials.with_consent(added.accept_last_try).with_pin(added.entered.pin)
+
+            def work(card: SocialSecurityCard) -> str:
+                return function.work(card, whole)
+
+            repeat = not function.changes_card
+            return await desk.do(work, asking, credentials=credentials, repeat=repeat, touch=touch)
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
     async def debit(
         self,
@@ -82,19 +105,42 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         asking = _named(asking, function, given)
+        used: list[Desk] = []
 
         async def desk() -> Desk:
             found = await self._desk(given, asking, reader)
             _at(found, function, caller).pin(given.pin)
+            used.append(found)
             return found
 
         asked = Asked(function, given, caller, asking, desk)
         if function.step == 2:
             return await self._debits.second_step(asked, self._held_for(asking, reader))
-        return await self._debits.call(asked)
+        if self._questions.has_consent_of(caller.grant):
+            with suppress(CardioError):  # the debit says so itself, or needs no card at all
+                given = self._with_consent(given, caller, asking, await desk())
+            asked = Asked(function, given, caller, asking, desk)
+        try:
+            return await self._debits.call(asked)
+        except LastTryError as error:
+            # This debit is over: the consent that is asked for now counts for the next one.
+            if used:
+                self._questions.ask_for_next_call(subject_of(used[-1], caller, asking, used[-1].card_session))
+            raise last_try_without_clerk(self._questions.page) from error
+
+    def _with_consent(self, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk) -> DriverArguments:
+        """The arguments of a debit, with the consent to the last try that was given for this card."""
+        consented = self._questions.take_consent(subject_of(desk, caller, asking, desk.card_session))
+        return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(
-        self, function: StepFunction, given: DriverArguments, caller: Caller, asking: Asking, reader: str | None
+        self,
+        function: StepFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        reader: str | None,
+        seconds: float | None,
     ) -> tuple[str, str | None]:
         if not function.first:
             held = self._held_for(asking, reader)
@@ -109,7 +155,12 @@ class DriverCalls:
             credentials = await asyncio.to_thread(security.for_reading_steps, caller.origin)
         else:
             credentials = security.for_steps(caller.origin)
-        return await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+            whole = supplemented(given, added)
+            return await desk.with_held(lambda steps: function.work(steps, whole), asking, credentials=credentials)
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
     def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
         """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
@@ -151,6 +202,12 @@ def _at(desk: Desk, function: DriverFunction, caller: Caller) -> Caller:
     narrowed = caller.at(simulated=desk.reader.simulated)
     narrowed.require(Scope(function.right))
     return narrowed
+
+
+def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:
+    """The arguments of a call, with the new PIN that the holder has entered."""
+    new = added.entered.new_pin
+    return given if new is None else replace(given, newPin=new.digits)
 
 
 def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:

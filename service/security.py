@@ -50,6 +50,7 @@ class BridgeSecurity:
             origin=origin,
             guard=self.guard,
             settings=self.settings.terminal,
+            pin_policy=self.settings.pin_policy,
             laboratory=self.settings.laboratory,
         )
 

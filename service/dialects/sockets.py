@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.types import Message
 
 from cardio.driver import BasicLayout
 from cardio.driver_functions import DriverArguments, find_function
@@ -32,6 +33,10 @@ DIALECTS: dict[str, tuple[int, Callable[[], Dialect]]] = {
     "decard": (50150, DecardDialect),
 }
 """By name: the port that callers in the field have built in, and what speaks it."""
+
+
+_PATIENCE: dict[type, float] = {DecardDialect: 9.0}
+"""After so many seconds a dialect's callers have their answer: Decard's published client gives up after ten."""
 
 
 def dialect_router(layout: BasicLayout) -> APIRouter:
@@ -62,19 +67,36 @@ def _endpoint(make: Callable[[], Dialect], layout: BasicLayout) -> Callable[[Web
 async def _serve(socket: WebSocket, dialect: Dialect, caller: Caller, asking: Asking, layout: BasicLayout) -> None:
     calls: DriverCalls = socket.app.state.driver
     rate = socket.app.state.access.rate
-    while True:
-        message = await socket.receive()
-        if message["type"] == "websocket.disconnect":
-            return
-        try:
-            rate.spend(caller.grant)
-        except WaitError as error:
-            await asyncio.sleep(error.retry_after)
-        with AnswerReceipt() as receipt:
-            asked = replace(asking, receipt=receipt)
-            reply = await _reply(message.get("text"), dialect, calls, caller, asked, layout)
-            with suppress(RuntimeError):  # the caller has gone meanwhile
-                await hand_over(socket, reply, receipt)
+    incoming = asyncio.ensure_future(socket.receive())
+    try:
+        while True:
+            message = await incoming
+            if message["type"] == "websocket.disconnect":
+                return
+            # Read while this one is worked on: so a question to the clerk ends when its caller leaves.
+            incoming = asyncio.ensure_future(socket.receive())
+            try:
+                rate.spend(caller.grant)
+            except WaitError as error:
+                await asyncio.sleep(error.retry_after)
+            gone = asyncio.ensure_future(_left(incoming))
+            try:
+                with AnswerReceipt() as receipt:
+                    asked = replace(asking, receipt=receipt, gone=gone)
+                    reply = await _reply(message.get("text"), dialect, calls, caller, asked, layout)
+                    with suppress(RuntimeError):  # the caller has gone meanwhile
+                        await hand_over(socket, reply, receipt)
+            finally:
+                gone.cancel()
+    finally:
+        incoming.cancel()
+
+
+async def _left(incoming: asyncio.Future[Message]) -> None:
+    """Ends when the caller has left; never, where its next message is there already."""
+    message = await asyncio.shield(incoming)
+    if message["type"] != "websocket.disconnect":
+        await asyncio.get_running_loop().create_future()
 
 
 async def _reply(
@@ -89,7 +111,8 @@ async def _reply(
             return await device_answer(request, calls, caller, asking)
         function = find_function(request.function)
         given = DriverArguments.from_mapping({"layout": layout, **request.arguments})
-        output, _ = await calls.call(function, given, caller, asking)
+        seconds = _PATIENCE.get(type(dialect))
+        output, _ = await calls.call(function, given, caller, asking, seconds=seconds)
         return dialect.done(request, output)
     except CardioError as error:
         return dialect.failed(request, error)

@@ -27,7 +27,7 @@ const passes = ({ state, status }) => ["not-running", "timeout", "service-down"]
 /** Finds the bridge and follows it for ever.
     `onBridge` gets it when it has proved itself; `onState` gets connecting, live, lost and refused. A link that is
     pasted into the page, and a session that another tab gets, are taken at any time. */
-export function connect({ onBridge = () => {}, onEvent, onState, readings = false }) {
+export function connect({ onBridge = () => {}, onEvent, onState, readings = false, questions = false }) {
   let following = false;
 
   async function follow(refusal) {
@@ -64,7 +64,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
     let lost = false, live = false;
     bridge.subscribe({
       // Of event streams a browser opens six to a server, for all its tabs; of sockets more than the bridge takes.
-      readings, resume: false, onEvent, transport: "websocket",
+      readings, questions, resume: false, onEvent, transport: "websocket",
       onState: (state, error) => {
         if (state === "ended") {
           end(session, error);

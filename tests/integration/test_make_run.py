@@ -19,7 +19,6 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from cardio.bridge import default_token_file
 from cardio.model import ReaderStatus
 from simulators.personas import find_persona
 from tests.integration.bridges import client_for
@@ -33,13 +32,21 @@ CARD_INFO = "370200D15600000500000013FFFFFFFF|A00000011|"
 FORGED_CARD = -21
 
 
+def token_of(address: str, ticket: str) -> str:
+    """What the page that the link opens gets for its ticket."""
+    answer = httpx.post(
+        f"{address}/v1/pages/session", json={"ticket": ticket}, headers={"Origin": address}, trust_env=False, timeout=20
+    )
+    return str(answer.json()["token"])
+
+
 class Run:
     """What `make run` started: its process group, what it says, and its page's rights."""
 
     def __init__(self, process: subprocess.Popen[str], said: str, link: re.Match[str]) -> None:
         self.process = process
         self.said = said
-        self.client = client_for(link[1], default_token_file().read_text(encoding="ascii").strip())
+        self.client = client_for(link[1], token_of(link[1], link[2]))
         wait_until(lambda: len(self.readers()) >= 5, "the simulated readers are listed")
 
     def readers(self) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ class _Served:
         assert self.process.stdout is not None
         started = json.loads(self.process.stdout.readline())
         self.address: str = started["address"]
-        self.token = started["page"].partition("#token=")[2]
+        self.token = Path(started["token_file"]).read_text(encoding="ascii").strip()
         self._headers = {"Authorization": f"Bearer {self.token}"}
         self.client = httpx.Client(base_url=self.address, headers=self._headers, timeout=30, trust_env=False)
         self._plain = HTTPConnection("127.0.0.1", int(self.address.rpartition(":")[2]), timeout=30)

@@ -52,7 +52,7 @@ def main() -> None:
         )
         assert bridge.stdout is not None
         started = json.loads(bridge.stdout.readline())
-        token = started["page"].partition("#token=")[2]
+        token = Path(started["token_file"]).read_text(encoding="ascii").strip()
         delays: SimpleQueue[float | None] = SimpleQueue()
         threading.Thread(target=_follow, args=(started["address"], token, delays), daemon=True).start()
         assert delays.get(timeout=20) is None

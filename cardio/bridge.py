@@ -41,8 +41,8 @@ class BridgeNotRunningError(ReaderError):
     code = "bridge-not-running"
     title = "本机没有运行读卡服务"
     title_en = "No bridge is running on this machine"
-    remedy = "请启动读卡服务（cardio serve）。"
-    remedy_en = "Start the bridge (cardio serve)."
+    remedy = "请启动读卡服务：systemctl --user start cardio，或 cardio serve。"
+    remedy_en = "Start the bridge: systemctl --user start cardio, or cardio serve."
     never_reached = True
     """Whether it is certain that what was asked did not reach it."""
 

@@ -151,7 +151,7 @@ if [ "$purpose" = test ]; then
     stop "the test suite runs real PC/SC and a real browser and cannot do without them"
   # For the Debian package: what builds it, and a small machine of its own to install it in. Its Python is Debian's.
   install_packages required "for the tests of the Debian package" python3 python3-venv python3-dev dpkg-dev binutils \
-    adduser libpcsclite1 systemd systemd-sysv systemd-container libpam-systemd dbus polkitd curl procps ||
+    adduser libpcsclite1 systemd systemd-sysv systemd-container libpam-systemd dbus polkitd curl procps desktop-file-utils ||
     stop "the test suite builds the Debian package and installs it, and cannot do without them"
 else
   say "about 80 MB in .venv and a minute; what readers need besides is optional"

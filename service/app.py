@@ -52,6 +52,7 @@ from service.routes import (
     health,
     hello,
     leases,
+    page_sessions,
     pairing,
     pin,
     questions,
@@ -67,8 +68,8 @@ from service.simulated import SimulatedReaders
 WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
-    health, hello, pairing, status, readers, leases, commands, files, pin, verification, events, driver, debits,
-    questions,
+    health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
+    debits, questions,
 )  # fmt: skip
 _log = logging.getLogger("cardio.service")
 

@@ -70,6 +70,7 @@ def _run(options: Namespace, output: Output) -> int:
     from service.app import Habits, create_app
     from service.audit import Audit
     from service.audit_command import audit_file
+    from service.cli.open import open_again
     from service.journal_place import JournalPlace
     from service.server import BridgeServer, bind_loopback, bind_network
     from service.settings import BridgeSettings
@@ -121,11 +122,20 @@ def _run(options: Namespace, output: Output) -> int:
     access.pairing.on_asked.append(lambda asked: _say_asked(asked.origin, asked.code, asked.name, output))
     scheme = "https" if settings.network.certificate is not None else "http"
     address = f"{scheme}://127.0.0.1:{port}"
-    page = f"{address}/#token={_token(settings)}"
+    page = f"{address}/#ticket={_first_ticket(access)}"
     if output.as_json:
-        output.json_line({"address": address, "page": page, "dialects": {r.name: p for p, r in dialects.items()}})
+        output.json_line(
+            {
+                "address": address,
+                "page": page,
+                "token_file": str(_token_file(settings)),
+                "dialects": {rule.name: at for at, rule in dialects.items()},
+            }
+        )
     else:
         output.text(f"cardio 已启动，请在本机浏览器打开 / running; open in this machine's browser:\n\n  {page}\n")
+        again = open_again(address, options.token_file)
+        output.text(f"链接 10 分钟内有效，只能用一次；以后请用 / for 10 minutes and one use; afterwards: {again}")
         if options.demo:
             output.text(demonstration.words(settings, port))
         for at, rule in dialects.items():
@@ -141,6 +151,16 @@ def _say_asked(origin: str, code: str, name: str, output: Output) -> None:
         f"网页请求授权 a page asks to be let in: {origin} {name}\n"
         f"  核对码 code {code[:3]} {code[3:]} → cardio pair approve {code}"
     )
+
+
+def _first_ticket(access: Access) -> str:
+    """For the link that is shown at the start, which a person may be slow to open."""
+    import os
+
+    from service.gate.page_sessions import LONG_LINK_SECONDS
+
+    user = os.getuid() if hasattr(os, "getuid") else None
+    return access.sessions.issue("/", user=user, seconds=LONG_LINK_SECONDS)
 
 
 def _token_file(settings: BridgeSettings) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.gate.access import HELLO, OPEN_PATHS, PAIRING
+from service.gate.access import HELLO, OPEN_PATHS, PAIRING, SESSION
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _EVERYWHERE = {
@@ -20,8 +20,8 @@ _EVERYWHERE = {
     "431": "the headers are larger than 8 KiB",
     "500": "the service has failed inside",
 }
-_OPEN = {(HELLO, "get"), (PAIRING, "post"), (f"{PAIRING}/{{request_id}}", "get")}
-"""What any page may ask: these take no token."""
+_OPEN = {(HELLO, "get"), (PAIRING, "post"), (f"{PAIRING}/{{request_id}}", "get"), (SESSION, "post")}
+"""What takes no token: what any page may ask, and how the bridge's own pages get one."""
 _TOKEN = {"401": "the token is missing or wrong"}
 
 

@@ -38,9 +38,57 @@ class NoTokenError(GateError):
     code = "no-token"
     title = "缺少访问令牌或令牌不正确"
     title_en = "The access token is missing or wrong"
-    remedy = "请用启动时显示的链接打开页面，或在请求中带上令牌；已被撤销的网页须重新配对。"
-    remedy_en = "Open the page by the link shown at the start, or send the token; a page that was revoked pairs again."
+    remedy = "请从桌面图标“读卡台”打开页面（命令：cardio open）；程序请在请求中带上令牌；已被撤销的网页须重新配对。"
+    remedy_en = (
+        "Open the page by the icon 'Card Counter' (command: cardio open); a program sends the token; a page that was "
+        "revoked pairs again."
+    )
     status = 401
+
+
+class LinkUsedError(GateError):
+    """The ticket in a link to one of the bridge's own pages counts no more."""
+
+    code = "link-used"
+    title = "此链接已经用过，或已过期"
+    title_en = "This link was used before, or its time is over"
+    remedy = "请重新点击桌面图标“读卡台”；没有图标请联系信息科（命令：cardio open）。"
+    remedy_en = "Click the icon 'Card Counter' again; without one ask your IT department (command: cardio open)."
+    status = 401
+
+
+class BridgeNotStartedError(ReaderError):
+    """The bridge was told to start and did not become ready."""
+
+    code = "bridge-not-started"
+    title = "读卡服务未能启动"
+    title_en = "The card service did not start"
+    remedy = "请运行 cardio doctor 查看原因，或联系信息科（日志：journalctl --user -u cardio）。"
+    remedy_en = "Run cardio doctor, or ask your IT department (log: journalctl --user -u cardio)."
+
+
+class PortHeldError(CardioError):
+    """Another user's program listens at the bridge's port; it was sent nothing."""
+
+    code = "port-held"
+    title = "读卡服务的端口被另一个用户的程序占用"
+    title_en = "Another user's program has the port of the card service"
+    remedy = "如有另一位用户尚未注销，请其注销后重试；否则请勿继续，联系信息科查明占用端口的程序。"
+    remedy_en = (
+        "If another user is still logged in, have them log out, then try again. Otherwise do not go on: have your IT "
+        "department find out what listens there."
+    )
+    exit_status = 77
+
+
+class NoBrowserError(CardioError):
+    """A link was made, and no browser could be started to open it."""
+
+    code = "no-browser"
+    title = "没有可以启动的浏览器"
+    title_en = "No browser could be started"
+    remedy = "请将上面的链接粘贴到浏览器的地址栏；链接只能用一次。"
+    remedy_en = "Paste the link above into a browser's address bar; it counts once."
 
 
 class HeadersTooLargeError(GateError):

@@ -54,6 +54,9 @@ install -D -m 644 "$here/systemd/cardio.service" "$tree/usr/lib/systemd/system/c
 install -D -m 644 "$here/systemd/user/cardio.service" "$tree/usr/lib/systemd/user/cardio.service"
 install -D -m 644 "$here/polkit/50-cardio.rules" "$tree/usr/share/polkit-1/rules.d/50-cardio.rules"
 install -D -m 644 "$here/bridge.toml" "$tree/etc/cardio/bridge.toml"
+install -D -m 644 "$here/desktop/cardio.desktop" "$tree/usr/share/applications/cardio.desktop"
+install -D -m 644 "$here/desktop/autostart.desktop" "$tree/etc/xdg/autostart/cardio.desktop"
+install -D -m 644 "$root/service/web/icon.svg" "$tree/usr/share/icons/hicolor/scalable/apps/cardio.svg"
 documents=$tree/usr/share/doc/cardio
 install -d "$documents"
 cp -r --no-preserve=mode "$here/policies" "$documents/policies"
@@ -64,7 +67,7 @@ install -m 644 "$here/deb/copyright" "$documents/copyright"
 control=$tree/DEBIAN
 install -d "$control"
 for script in postinst prerm postrm; do install -m 755 "$here/deb/$script" "$control/$script"; done
-echo /etc/cardio/bridge.toml >"$control/conffiles"
+printf '%s\n' /etc/cardio/bridge.toml /etc/xdg/autostart/cardio.desktop >"$control/conffiles"
 (cd "$tree" && find opt usr -type f -print0 | LC_ALL=C sort -z |
   xargs -0 md5sum >"$control/md5sums")
 # Compiled modules hold for one minor version of Python; the shared libraries say which libc they need.

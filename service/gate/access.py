@@ -23,6 +23,7 @@ from service.errors import (
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
 from service.gate.origin import is_origin, is_same_user
+from service.gate.page_sessions import PageSessions
 from service.gate.pairing import Pairing
 from service.gate.tickets import Tickets
 from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Caller
@@ -32,12 +33,16 @@ PAGES = frozenset({"/", "/kiosk", "/developer", "/pair"})
 OPEN_PATHS = PAGES | {"/livez", "/readyz", "/openapi.json"}
 OPEN_PREFIX = "/static/"
 HELLO, PAIRING = "/v1/hello", "/v1/pairing"
+SESSION = "/v1/pages/session"
+"""Where the bridge's own pages change a link's ticket for a token; it is asked without one."""
 _OUTCOME = re.compile(r"/v1/pairing/[0-9a-f]{16}")
 DIALECT_PREFIX = "/dialects/"
 """Where the application serves dialects; reached by their own ports and by no other way."""
 PROTOCOL = "cardio.v1"
 _TICKET, _BEARER = "ticket.", "bearer."
 _STRANGERS = frozenset({"cross-site", "same-site"})
+_OF_ONE_ORIGIN = frozenset({"", "same-origin"})
+"""What ``Sec-Fetch-Site`` says of a page's request to its own origin; older browsers do not send it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Access:
     port: int
     grants: Grants
     pairing: Pairing
+    sessions: PageSessions
     scheme: str = "http"
     tickets: Tickets = field(default_factory=Tickets)
     live: LiveCalls = field(default_factory=LiveCalls)
@@ -113,12 +119,15 @@ class Access:
         """
         hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", *more_hosts})
         grants = Grants(token, scopes | OWNERS_SCOPES, file)
+        live = LiveCalls()
         access = cls(
             hosts=hosts,
             own_origins=frozenset(f"{scheme}://{host}" for host in hosts),
             port=port,
             grants=grants,
             pairing=Pairing(grants, trusted),
+            sessions=PageSessions(grants, live),
+            live=live,
             scheme=scheme,
             rate=RateLimit(rate or Rate()),
             dialects=dict(dialects or {}),
@@ -140,6 +149,8 @@ class Access:
         if scope["path"].startswith(DIALECT_PREFIX):
             raise NotFoundError()
         foreign = origin if origin is not None and origin not in self.own_origins else None
+        if scope["type"] == "http" and scope["path"] == SESSION and scope["method"] == "POST":
+            return self._own_page(headers, origin)
         if self._is_open_to_pages(scope):
             return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
         if foreign is not None and not self._is_known(foreign):
@@ -152,6 +163,13 @@ class Access:
             raise WrongOriginError()
         grant = self._grant(scope, headers, origin)
         return Passed(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
+
+    def _own_page(self, headers: list[tuple[bytes, bytes]], origin: str | None) -> Passed:
+        """Let in a page of the bridge itself, and nothing else: a program does not need a session."""
+        site = _header(headers, b"sec-fetch-site")
+        if origin is None or origin not in self.own_origins or site not in _OF_ONE_ORIGIN:
+            raise WrongOriginError()
+        return Passed(Caller(origin, frozenset(), grant=""))
 
     def check_still(self, passed: Passed) -> None:
         """Whether it still may go on: its grant can be revoked while its body arrives. Raises: NoTokenError"""
@@ -258,10 +276,13 @@ class Access:
 
 
 def _caller(grant: Grant, origin: str | None) -> Caller:
-    fallback = LOCAL if grant.kind == "local" else f"{grant.kind} {grant.id}"
+    # The owner's own pages count as the owner, as their programs do.
+    fallback = LOCAL if grant.kind in ("local", "session") else f"{grant.kind} {grant.id}"
     # A program may say what it likes of its origin: it counts as itself, and as nobody else.
     named = fallback if grant.kind == "program" else origin or fallback
-    return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=grant.name)
+    # A session is named after its page, for the list of grants; nobody has given the caller a name.
+    name = "" if grant.kind == "session" else grant.name
+    return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=name)
 
 
 def _port_of(scope: Scope) -> int:

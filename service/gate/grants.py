@@ -27,7 +27,9 @@ LOCAL = "local"
 """The grant of the token file's token."""
 _FILE_LIMIT = 1 << 20
 _MOST_GRANTS = 500
-GrantKind = Literal["local", "page", "program", "dialect"]
+GrantKind = Literal["local", "page", "program", "dialect", "session"]
+_NOT_KEPT = frozenset({"local", "session"})
+"""Kinds that stand in no file: the token file has the first, and a session ends with the bridge's process."""
 
 
 class Grant(BaseModel):
@@ -80,6 +82,11 @@ class Grants:
     def get(self, grant_id: str) -> Grant | None:
         return self._grants.get(grant_id)
 
+    @property
+    def owner(self) -> Grant:
+        """The grant of the token file's token."""
+        return self._grants[LOCAL]
+
     def of_origin(self, origin: str) -> list[Grant]:
         """The grants that pages of an origin have."""
         return [grant for grant in self._grants.values() if grant.origin == origin]
@@ -100,12 +107,24 @@ class Grants:
             verifier="" if kind == "dialect" else verifier_of(token), created=datetime.now(UTC),
         )  # fmt: skip
         with self._lock:
-            if len(self._grants) >= _MOST_GRANTS:
+            if sum(one.kind != "session" for one in self._grants.values()) >= _MOST_GRANTS:
                 raise ConfigurationError("授权过多，请撤销不用的", "there are too many grants: revoke unused ones")
             self._write([*self._grants.values(), grant])
             self._grants[grant.id] = grant
             if grant.verifier:
                 self._by_verifier[grant.verifier] = grant
+        return grant, token
+
+    def add_session(self, page: str, scopes: Iterable[Scope]) -> tuple[Grant, str]:
+        """A grant for the bridge's own pages in one browser, and its token; in memory only."""
+        token = secrets.token_urlsafe(32)
+        grant = Grant(
+            id=secrets.token_hex(6), kind="session", origin=None, name=page, scopes=frozenset(scopes),
+            verifier=verifier_of(token), created=datetime.now(UTC),
+        )  # fmt: skip
+        with self._lock:
+            self._grants[grant.id] = grant
+            self._by_verifier[grant.verifier] = grant
         return grant, token
 
     def revoke(self, grant_id: str) -> None:
@@ -120,10 +139,12 @@ class Grants:
                 raise NoSuchGrantError()
             del self._grants[grant_id]
             self._by_verifier.pop(grant.verifier, None)
+        self.last_used.pop(grant_id, None)
         for tell in self.on_revoked:
             tell(grant_id)
-        with self._lock:
-            self._write(self._grants.values())
+        if grant.kind not in _NOT_KEPT:
+            with self._lock:
+                self._write(self._grants.values())
 
     def _used(self, grant: Grant | None) -> Grant | None:
         if grant is not None:
@@ -133,7 +154,7 @@ class Grants:
     def _write(self, grants: Iterable[Grant]) -> None:
         if self._file is None:
             return
-        kept = [grant.model_dump(mode="json") for grant in grants if grant.id != LOCAL]
+        kept = [grant.model_dump(mode="json") for grant in grants if grant.kind not in _NOT_KEPT]
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle, temporary = tempfile.mkstemp(dir=self._file.parent, prefix=".grants-")  # 0600
@@ -151,7 +172,7 @@ def _load(file: Path | None) -> tuple[Grant, ...]:
         return ()
     text = read_private(file, "授权文件", "grants file", limit=_FILE_LIMIT)
     try:
-        return _GRANTS.validate_json(text)
+        return tuple(grant for grant in _GRANTS.validate_json(text) if grant.kind not in _NOT_KEPT)
     except ValidationError as error:
         raise ConfigurationError(
             f"授权文件 {file} 已损坏，删除后须重新配对", f"the grants file {file} is damaged: delete it and pair again"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[1-9][0-9]{0,4})?")
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_LOCAL_COLUMN, _REMOTE_COLUMN, _USER_COLUMN = 1, 2, 7
+_LOCAL_COLUMN, _REMOTE_COLUMN, _STATE_COLUMN, _USER_COLUMN = 1, 2, 3, 7
+_LISTENS = "0A"
 
 
 def is_origin(text: str) -> bool:
@@ -35,15 +38,41 @@ def is_same_user(client: tuple[str, int], server: tuple[str, int]) -> bool:
 
     Only Linux tells; elsewhere nobody is taken for the same user.
     """
+    return peer_user(client, server) == os.getuid()
+
+
+def peer_user(client: tuple[str, int], server: tuple[str, int]) -> int | None:
+    """Tell which system user runs the program at the other end of a loopback connection.
+
+    Returns:
+        None where the system does not tell: only Linux does, and only of this machine's own connections.
+    """
     wanted = [_as_kernel_writes(*client), _as_kernel_writes(*server)]
+    for columns in _connections():
+        # Seen from the other end: its local address is our client's. Ports alone name one connection a family.
+        if [columns[_LOCAL_COLUMN], columns[_REMOTE_COLUMN]] == wanted:
+            return int(columns[_USER_COLUMN])
+    return None
+
+
+def listening_user(host: str, port: int) -> int | None:
+    """Tell which system user's program listens at an address of this machine; None where the system does not tell."""
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return None
+    wanted = {_as_kernel_writes(one, port) for one in (str(address), "0.0.0.0", "::")}  # noqa: S104 - compared, not bound
+    for columns in _connections():
+        if columns[_STATE_COLUMN] == _LISTENS and columns[_LOCAL_COLUMN] in wanted:
+            return int(columns[_USER_COLUMN])
+    return None
+
+
+def _connections() -> Iterator[list[str]]:
+    """The kernel's table of TCP sockets, a row in columns; nothing on other systems than Linux."""
     for table in _TABLES:
         try:
             lines = table.read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
-        for line in lines:
-            columns = line.split()
-            # Seen from the other end: its local address is our client's. Ports alone name one connection a family.
-            if [columns[_LOCAL_COLUMN], columns[_REMOTE_COLUMN]] == wanted:
-                return int(columns[_USER_COLUMN]) == os.getuid()
-    return False
+        yield from (line.split() for line in lines)

@@ -15,9 +15,9 @@ from service.audit import Audit
 from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, needs
 from service.errors import NoTokenError
 from service.gate.access import Access
-from service.gate.grants import Grant
+from service.gate.grants import LOCAL, Grant
 from service.gate.pairing import NAME_LIMIT, PairingRequest, presentable
-from service.scopes import PAGE_SCOPES, Scope
+from service.scopes import PAGE_SCOPES, NoScopeError, Scope
 
 router = APIRouter(prefix="/v1", tags=["access"])
 ADDED, REVOKED = "grant-added", "grant-revoked"
@@ -70,7 +70,7 @@ class ScopesChosen(Answer):
 
 class GrantShown(Answer):
     grant: str
-    kind: str = Field(description="local, page, program or dialect")
+    kind: str = Field(description="local, page, program, dialect, or session: the bridge's own pages in a browser")
     origin: str | None
     name: str
     scopes: tuple[Scope, ...]
@@ -187,6 +187,11 @@ async def add_program(
     request: Request, asked: ProgramAsked, access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> GrantMade:
     """A token for a program on this machine, with no more than the caller's own scopes."""
+    if caller.grant != LOCAL:
+        # It outlives the bridge's run, which a page's session must not.
+        raise NoScopeError(
+            "只有本机令牌文件中的令牌可以为程序新建令牌", "only the token file's token makes tokens for programs"
+        )
     beyond = set(asked.scopes) - (caller.scopes - {Scope.MANAGE})
     if beyond:
         listed = ", ".join(sorted(beyond))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.elsewhere import Elsewhere, SdkDesk
+from tests.browser.elsewhere import Elsewhere, SdkDesk, at
 
 CHROMIUM = "/usr/bin/chromium"
 CARDIO = Path(sys.executable).with_name("cardio")
@@ -42,7 +42,14 @@ class Served:
         assert self.process.stdout is not None
         started = json.loads(self.process.stdout.readline())
         self.address: str = started["address"]
-        self.link: str = started["page"]
+        self.printed: str = started["page"]
+        """The link that a person is shown at the start; it counts once."""
+        self.token = Path(started["token_file"]).read_text(encoding="ascii").strip()
+
+    @property
+    def link(self) -> str:
+        """A fresh link to the counter, as `cardio open` makes one each time."""
+        return at(self, "/")
 
     def stop(self) -> None:
         self.process.terminate()

@@ -40,7 +40,7 @@ class Bridge(Protocol):
     """A bridge as `conftest.Served` starts it."""
 
     address: str
-    link: str
+    token: str
 
 
 class Elsewhere:
@@ -132,8 +132,14 @@ def fake_bridge(answers: Mapping[str, Any], *, proof: str | None = None) -> Call
 
 
 def at(served: Bridge, path: str) -> str:
-    """The link to another page of the bridge."""
-    return f"{served.address}{path}#{served.link.partition('#')[2]}"
+    """A fresh link to a page of the bridge."""
+    request = urllib.request.Request(
+        f"{served.address}/v1/pages/ticket",
+        data=json.dumps({"page": path.partition("?")[0], "seconds": 600}).encode(),
+        headers={"Authorization": f"Bearer {served.token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return f"{served.address}{path}#ticket={json.load(answer)['ticket']}"
 
 
 def simulate(
@@ -145,7 +151,7 @@ def simulate(
         method=method,
         data=None if body is None else json.dumps(body).encode(),
         headers={
-            "Authorization": f"Bearer {served.link.partition('#token=')[2]}",
+            "Authorization": f"Bearer {served.token}",
             "Content-Type": "application/json",
         },
     )

@@ -117,7 +117,7 @@ def test_a_stranger_cannot_open_the_pairing_page_in_a_frame(desk: SdkDesk) -> No
 
 def test_without_the_owners_token_nobody_is_listed(page: Page, served: Served) -> None:
     page.goto(f"{served.address}/pair")
-    expect(page.get_by_role("alert")).to_contain_text("请用启动 cardio 时显示的链接打开本页")
+    expect(page.get_by_role("alert")).to_contain_text("请从桌面图标“读卡台”打开")
     expect(page.locator(".pairing, .grant")).to_have_count(0)
 
 

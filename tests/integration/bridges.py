@@ -182,7 +182,7 @@ class BridgeProcess(Asker):
         self.process = process
         self.log = log
         self.address: str = started["address"]
-        self.token: str = started["page"].partition("#token=")[2]
+        self.token: str = Path(started["token_file"]).read_text(encoding="ascii").strip()
         self.dialects: dict[str, int] = started["dialects"]
         self.client = client_for(self.address, self.token)
         wait_until(self.answers, "the bridge answers")

@@ -32,13 +32,21 @@ CARD_INFO = "370200D15600000500000013FFFFFFFF|A00000011|"
 FORGED_CARD = -21
 
 
+def token_of(address: str, ticket: str) -> str:
+    """What the page that the link opens gets for its ticket."""
+    answer = httpx.post(
+        f"{address}/v1/pages/session", json={"ticket": ticket}, headers={"Origin": address}, trust_env=False, timeout=20
+    )
+    return str(answer.json()["token"])
+
+
 class Run:
     """What `make run` started: its process group, what it says, and its page's rights."""
 
     def __init__(self, process: subprocess.Popen[str], said: str, link: re.Match[str]) -> None:
         self.process = process
         self.said = said
-        self.client = client_for(link[1], link[2])
+        self.client = client_for(link[1], token_of(link[1], link[2]))
         wait_until(lambda: len(self.readers()) >= 5, "the simulated readers are listed")
 
     def readers(self) -> list[dict[str, Any]]:
@@ -75,7 +83,7 @@ def make_run(folder: Path, *arguments: str, environment: Mapping[str, str] | Non
             said += line
             if "Ctrl-C" in line:
                 break
-        link = re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", said)
+        link = re.search(r"(http://127\.0\.0\.1:\d+)/#ticket=(\S+)", said)
         assert link is not None, said
         run = Run(process, said, link)
         try:
@@ -204,7 +212,7 @@ def test_a_port_of_ones_own(alone: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with make_run(alone, f"PORT={port}") as run:
-        assert f"http://127.0.0.1:{port}/#token=" in run.said
+        assert f"http://127.0.0.1:{port}/#ticket=" in run.said
 
 
 def test_a_home_that_cannot_be_written_hinders_nothing(alone: Path) -> None:
@@ -281,7 +289,7 @@ def test_the_ready_line_is_one_json_document(alone: Path) -> None:
     try:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert list(ready) == ["address", "page", "dialects"]
+        assert list(ready) == ["address", "page", "token_file", "dialects"]
     finally:
         process.terminate()
         rest, _ = process.communicate(timeout=20)

@@ -165,7 +165,7 @@ class Bridge:
         self.process = process
         self.client = httpx.Client(
             base_url=started["address"],
-            headers={"Authorization": "Bearer " + started["page"].partition("#token=")[2]},
+            headers={"Authorization": "Bearer " + Path(started["token_file"]).read_text(encoding="ascii").strip()},
             timeout=15,
         )
         wait_until(self._answers, "the bridge answers")

@@ -74,7 +74,7 @@ function view() {
     <${Shell} page=${page} path="/developer" readers=${page.listing.readers}>
       <div class="workbench">
         <div class="side">
-          <${ReaderList} listing=${page.listing} selected=${page.selected} choose=${(name) => page.set({ selected: name, failure: null })} />
+          <${ReaderList} listing=${page.listing} live=${page.connection === "live"} selected=${page.selected} choose=${(name) => page.set({ selected: name, failure: null })} />
           ${page.failure && html`<${Problem} problem=${page.failure} level=${2} />`}
           ${info && html`<${SimulatorPanel} key=${info.name} info=${info} choices=${page.choices} attempt=${attempt} wide />`}
         </div>

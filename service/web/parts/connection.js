@@ -1,20 +1,11 @@
-// The way of the bridge's own pages to their bridge: the owner's token, the event stream, and what to say without them.
+// The way of the bridge's own pages to their bridge: the link, the session, the event stream, and what to say without them.
 
 import { CardioBridge } from "../sdk/cardio-bridge.js";
 import { words } from "../words.js";
+import { forgetSession, heldSession, onSessionElsewhere, spendLink, takeLink } from "./session.js";
 
-const KEY = "cardio-token";
 const AGAIN_MS = 1000;
-
-/** The token from the link's fragment, which is taken off the address at once; else the one of this tab. */
-export function takeToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    sessionStorage.setItem(KEY, given);
-    history.replaceState(null, "", location.pathname + location.search);
-  }
-  return sessionStorage.getItem(KEY);
-}
+const pause = () => new Promise((resume) => setTimeout(resume, AGAIN_MS));
 
 /** A problem of the page itself, in the shape of the bridge's. */
 export const ownProblem = (code, key) => ({
@@ -26,40 +17,105 @@ export const ownProblem = (code, key) => ({
 /** The words for an error: those of an unreachable bridge are of this desk, not of a page from elsewhere. */
 export function problemOf(error) {
   if (error.state === "not-running") return ownProblem("not-running", "offline");
-  if (error.state === "revoked" || error.state === "imposter") return ownProblem(error.state, "wrongToken");
+  if (error.state === "revoked") return ownProblem("revoked", "noToken");
+  if (error.state === "imposter") return ownProblem("imposter", "imposter");
   return error;
 }
 
+const passes = ({ state, status }) => ["not-running", "timeout", "service-down"].includes(state) || status === 429 || status >= 500;
+
 /** Finds the bridge and follows it for ever.
-    `onBridge` gets it when it has proved itself; `onState` gets connecting, live, lost and refused. */
-export async function connect({ onBridge = () => {}, onEvent, onState, readings = false, questions = false }) {
-  const token = takeToken();
-  if (!token) {
-    onState("refused", ownProblem("no-token", "noToken"));
-    return;
-  }
-  const store = { get: () => ({ grant: "local", token }), set() {} };
-  for (;;) {
-    try {
-      const bridge = await CardioBridge.find({ address: location.origin, store });
-      if (!bridge.paired) throw Object.assign(new Error("revoked"), { state: "revoked" });
-      await onBridge(bridge);
-      let lost = false;
-      bridge.subscribe({
-        readings, questions, resume: false, onEvent,
-        onState: (state, error) => {
-          // A bridge that was started anew may have other settings.
-          if (state === "live" && lost) Promise.resolve(onBridge(bridge)).catch(() => {});
-          lost ||= state === "lost";
-          onState(state === "ended" ? "refused" : state, error && problemOf(error));
-        },
-      });
-      return;
-    } catch (error) {
-      const final = error.state !== "not-running" && error.state !== "timeout" && error.state !== "service-down";
-      onState(final ? "refused" : "lost", problemOf(error));
-      if (final) return;
-      await new Promise((resume) => setTimeout(resume, AGAIN_MS));
+    `onBridge` gets it when it has proved itself; `onState` gets connecting, live, lost and refused. A link that is
+    pasted into the page, and a session that another tab gets, are taken at any time. */
+export function connect({ onBridge = () => {}, onEvent, onState, readings = false, questions = false }) {
+  let following = false;
+
+  async function follow(refusal) {
+    if (following) return;
+    following = true;
+    for (let session; (session = heldSession());) {
+      try {
+        if (await begin(session)) return;
+        forgetSession(session);
+        refusal ??= ownProblem("revoked", "noToken");
+      } catch (error) {
+        onState(passes(error) ? "lost" : "refused", problemOf(error));
+        if (!passes(error)) {
+          following = false;
+          return;
+        }
+        await pause();
+      }
     }
+    following = false;
+    onState("refused", refusal ?? ownProblem("no-token", "noToken"));
   }
+
+  /** Whether the bridge knows the session; then it is followed until it ends. */
+  async function begin(session) {
+    const bridge = await CardioBridge.find({ address: location.origin, store: { get: () => session, set() {} } });
+    if (!bridge.paired) return false;
+    try {
+      await onBridge(bridge);
+    } catch (error) {
+      if (error.state === "revoked") return false;
+      throw error;
+    }
+    let lost = false, live = false;
+    bridge.subscribe({
+      // Of event streams a browser opens six to a server, for all its tabs; of sockets more than the bridge takes.
+      readings, questions, resume: false, onEvent, transport: "websocket",
+      onState: (state, error) => {
+        if (state === "ended") {
+          end(session, error);
+          return;
+        }
+        // A bridge that was away may have other settings.
+        if (state === "live" && lost) Promise.resolve(onBridge(bridge)).catch(() => {});
+        lost ||= state === "lost";
+        // A browser does not tell why a socket was refused: the bridge, which answers, takes no more of them.
+        const refused = state === "lost" && !error && !live;
+        live = state === "live";
+        onState(state, refused ? ownProblem("too-many-sockets", "tooManyTabs") : error && problemOf(error));
+      },
+    });
+    return true;
+  }
+
+  function end(session, error) {
+    following = false;
+    if (error?.state !== "revoked") {
+      onState("refused", error && problemOf(error));
+      return;
+    }
+    forgetSession(session);
+    onState("lost", null); // what is shown may no longer be true, whatever comes next
+    follow(problemOf(error));
+  }
+
+  /** Goes through the link in the address, if there is one, and then in by the session. */
+  async function arrive(link) {
+    for (let waiting = link; waiting;) {
+      try {
+        await spendLink(waiting);
+        waiting = null;
+      } catch (error) {
+        if (error.problem && !passes(error.problem)) {
+          // A page that has a session goes on with it; the others say why the link counts no more.
+          follow(error.problem.code === "no-token" ? ownProblem("no-token", "noToken") : error.problem);
+          return;
+        }
+        onState("lost", error.problem ?? ownProblem("not-running", "offline"));
+        await pause();
+      }
+    }
+    follow();
+  }
+
+  addEventListener("hashchange", () => {
+    const link = takeLink();
+    if (link) arrive(link);
+  });
+  onSessionElsewhere(() => follow());
+  arrive(takeLink());
 }

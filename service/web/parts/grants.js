@@ -32,7 +32,8 @@ function Grant({ grant, attempt }) {
 }
 
 export function GrantList({ grants, attempt }) {
-  const others = grants.filter((grant) => grant.kind !== "local");
+  // This computer's own pages are no strangers that somebody let in.
+  const others = grants.filter((grant) => grant.kind !== "local" && grant.kind !== "session");
   if (others.length === 0) return html`<p class="none">${say("noGrants")}</p>`;
   return html`<ul class="grants">${others.map((grant) => html`<${Grant} key=${grant.grant} grant=${grant} attempt=${attempt} />`)}</ul>`;
 }

@@ -3,11 +3,12 @@
 import { html } from "./html.js";
 import { say } from "./language.js";
 
-export function ReaderList({ listing, selected, choose }) {
+/** Without a connection nobody knows which readers there are: then `live` is false, and nothing is said of them. */
+export function ReaderList({ listing, live, selected, choose }) {
   return html`
     <fieldset class="reader-list">
       <legend>${say("readers")}</legend>
-      ${listing.readers.length === 0 && html`<p class="none">${say("noReaders")}</p>`}
+      ${live && listing.readers.length === 0 && html`<p class="none">${say("noReaders")}</p>`}
       ${listing.readers.map((info) => html`
         <label key=${info.name} class=${info.name === selected ? "chosen" : ""}>
           <input type="radio" name="reader" value=${info.name} checked=${info.name === selected} onchange=${() => choose(info.name)} />

@@ -9,8 +9,9 @@ export const zh = {
   empty: "无卡", card: "有卡", mute: "卡无应答", "in-use": "被占用", unavailable: "不可用",
   insert: "请插入社会保障卡", reading: "正在读卡…", expiry: "有效期至",
   remedy: "处理：", colon: "：", comma: "、", stop: "。", cancel: "取消", driverCode: "返回码 {n}",
-  noTokenTitle: "缺少访问令牌", noTokenRemedy: "请用启动 cardio 时显示的链接打开本页。",
-  wrongTokenTitle: "访问令牌与本机的读卡服务不符", wrongTokenRemedy: "请用启动 cardio 时显示的链接重新打开本页；若仍如此，请告知信息科：端口可能被另一个程序占用。",
+  noTokenTitle: "本页尚未授权", noTokenRemedy: "请从桌面图标“读卡台”打开；没有图标请联系信息科（命令：cardio open）。",
+  tooManyTabsTitle: "打开的读卡页面过多", tooManyTabsRemedy: "请关闭不用的标签页；本页随后会自动连接。",
+  imposterTitle: "本机端口上的程序不是读卡服务", imposterRemedy: "请勿在本页继续操作，请联系信息科：端口可能被另一个程序占用。",
   offlineTitle: "读卡服务没有应答", offlineRemedy: "请确认 cardio 正在运行；恢复后本页会自动连接。",
   simulator: "软件卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", putBack: "放回", turnOver: "翻面", noFault: "无故障", persona: "角色", fault: "故障",
 };
@@ -24,8 +25,9 @@ export const en = {
   empty: "empty", card: "card in", mute: "card is mute", "in-use": "in use", unavailable: "unavailable",
   insert: "Put a social security card in", reading: "Reading…", expiry: "Valid until",
   remedy: "Do: ", colon: ": ", comma: ", ", stop: ". ", cancel: "Cancel", driverCode: "driver code {n}",
-  noTokenTitle: "The access token is missing", noTokenRemedy: "Open this page by the link that cardio showed when it started.",
-  wrongTokenTitle: "The access token does not fit this computer's card service", wrongTokenRemedy: "Open this page again by the link that cardio showed when it started; if that does not help, tell your IT department that another program may hold the port.",
+  noTokenTitle: "This page has no access yet", noTokenRemedy: "Open it by the desktop icon “Card Counter”; without one ask your IT department (command: cardio open).",
+  tooManyTabsTitle: "Too many of these pages are open", tooManyTabsRemedy: "Close tabs that are not used; this page then connects by itself.",
+  imposterTitle: "What answers on this computer is not the card service", imposterRemedy: "Do not go on in this page; tell your IT department that another program may hold the port.",
   offlineTitle: "The card service does not answer", offlineRemedy: "Make sure that cardio is running; this page connects again by itself.",
   simulator: "Software card", putIn: "Insert", takeOut: "Pull", swap: "Swap", putBack: "Put back", turnOver: "Turn over", noFault: "no fault", persona: "Persona", fault: "Fault",
 };

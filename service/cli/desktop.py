@@ -1,0 +1,86 @@
+"""The user's desktop: starting the browser with a link, and showing a problem where there is no terminal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from cardio.errors import CardioError
+
+_OPENERS = (("xdg-open",), ("gio", "open"), ("sensible-browser",), ("x-www-browser",))
+_FAILS_WITHIN = 3.0
+"""A program that hands the link to a browser ends at once; one that is the browser itself goes on."""
+_TITLE = "读卡台"
+
+
+def open_in_browser(link: str) -> bool:
+    """Start the user's browser with a link; tell whether one was started.
+
+    ``$BROWSER`` comes first, as for other programs (several commands with colons, ``%s`` for the link).
+    """
+    if sys.platform in ("win32", "darwin"):
+        import webbrowser
+
+        return webbrowser.open(link)
+    return any(_starts(words) for words in _commands(link))
+
+
+def is_started_by_icon() -> bool:
+    """Tell whether there is a desktop and no terminal."""
+    has_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return _has_display() and not has_terminal
+
+
+def show_problem(error: CardioError) -> None:
+    """Show an error in a window, where the desktop has a program for that."""
+    text = f"{error.detail}\n\n处理：{error.remedy}\n\n{error.detail_en} [{error.code}]\n{error.remedy_en}"
+    for words in (
+        ("zenity", "--error", "--no-markup", f"--title={_TITLE}", f"--text={text}"),
+        ("kdialog", "--title", _TITLE, "--error", text),
+        ("notify-send", "--urgency=critical", _TITLE, text),
+    ):
+        if _starts(words):
+            return
+
+
+def _has_display() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _commands(link: str) -> Iterator[tuple[str, ...]]:
+    for named in os.environ.get("BROWSER", "").split(os.pathsep):
+        try:
+            words = shlex.split(named)
+        except ValueError:  # a quotation mark is missing
+            continue
+        if words:
+            filled = tuple(word.replace("%s", link) for word in words)
+            yield filled if "%s" in named else (*filled, link)
+    # Without a display these would start a browser for terminals, in nobody's terminal.
+    if _has_display():
+        for opener in _OPENERS:
+            yield (*opener, link)
+
+
+def _starts(words: tuple[str, ...]) -> bool:
+    """Start a program that outlives this one; tell whether it runs, or has done its work already."""
+    if shutil.which(words[0]) is None:
+        return False
+    try:
+        process = subprocess.Popen(  # noqa: S603 - no shell; the words are the user's own setting or fixed
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
+    try:
+        return process.wait(_FAILS_WITHIN) == 0
+    except subprocess.TimeoutExpired:
+        return True

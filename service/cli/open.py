@@ -1,0 +1,144 @@
+"""``cardio open``: opens one of the bridge's own pages in the user's browser, with nothing to type."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cardio.cli.command import DONE, Command
+from cardio.cli.output import Output
+
+if TYPE_CHECKING:
+    from service.settings import BridgeSettings
+
+_PATHS = {"": "/", "counter": "/", "kiosk": "/kiosk", "developer": "/developer", "pair": "/pair"}
+_IN_A_QUERY = "=&"
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "page",
+        nargs="?",
+        default="counter",
+        metavar="PAGE",
+        help="counter（默认）、kiosk、developer、pair；kiosk?reader=NAME 指定读卡器 / which page; default: counter",
+    )
+    parser.add_argument(
+        "--print", action="store_true", help="只显示链接，不打开浏览器 / show the link, open no browser"
+    )
+    parser.add_argument("--address", metavar="URL", help="服务地址 / the bridge; default: the port in the settings")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="令牌文件 / the token's file")
+
+
+def _run(options: Namespace, output: Output) -> int:
+    from cardio.errors import CardioError
+    from service.cli import desktop
+
+    try:
+        return _open(options, output)
+    except CardioError as error:
+        # An icon has no terminal: what went wrong would be seen by nobody.
+        if not (options.print or output.as_json) and desktop.is_started_by_icon():
+            desktop.show_problem(error)
+        raise
+
+
+def _open(options: Namespace, output: Output) -> int:
+    from cardio.bridge import ADDRESS_VARIABLE, default_token_file
+    from service.cli import desktop
+    from service.cli.running_bridge import reach
+    from service.cli.user_unit import UserUnit
+    from service.errors import NoBrowserError
+    from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS
+    from service.settings import BridgeSettings
+
+    path, query = _page(options.page)
+    settings = BridgeSettings.load(token_file=options.token_file)
+    named = options.address or os.environ.get(ADDRESS_VARIABLE)
+    address = (named or _address(settings)).rstrip("/")
+    token_file = settings.token_file or default_token_file()
+    by_hand = options.print or output.as_json
+    # The unit serves the port of the settings; a bridge that was named is another one's to start.
+    with reach(address, token_file, None if named else UserUnit()) as bridge:
+        asked = {"page": path, "seconds": LONG_LINK_SECONDS if by_hand else LINK_SECONDS}
+        ticket = bridge.post("/v1/pages/ticket", asked)
+    link = f"{address}{path}{query}#ticket={ticket['ticket']}"
+    if output.as_json:
+        output.document({"link": link, "expires_in": ticket["expires_in"]})
+    elif options.print:
+        output.text(link)
+    elif desktop.open_in_browser(link):
+        output.text(f"已在浏览器中打开 / opened in the browser: {address}{path}{query}")
+    else:
+        output.text(link)
+        raise NoBrowserError()
+    return DONE
+
+
+def open_again(address: str, token_file: Path | None) -> str:
+    """The command that gives a new link to a bridge, as it is typed where this program was started."""
+    from service.settings import BridgeSettings
+
+    words = [_program(), "open"]
+    found_by_itself = BridgeSettings.load()  # without the options that this bridge was started with
+    if address != _address_of(found_by_itself.port, found_by_itself):
+        words += ["--address", address]
+    if token_file is not None:
+        words += ["--token-file", str(token_file)]
+    return shlex.join(words)
+
+
+def _program() -> str:
+    """``cardio`` where the shell finds this very program by that name, else its path from here."""
+    own, found = Path(sys.argv[0]), shutil.which("cardio")
+    if found is not None and Path(found).resolve() == own.resolve():
+        return "cardio"
+    path = os.path.relpath(own)
+    return str(own) if path.startswith("..") else path
+
+
+def _page(asked: str) -> tuple[str, str]:
+    """The path of a page and its query. Raises: UsageError: there is no such page."""
+    from cardio.errors import UsageError
+
+    name, mark, query = asked.strip().lstrip("/").partition("?")
+    path = _PATHS.get(name)
+    if path is None:
+        listed = "counter, kiosk, developer, pair"
+        raise UsageError(f"没有页面 {name}；可选：{listed}", f"there is no page {name}; choose one of: {listed}")
+    return path, mark + quote(query, safe=_IN_A_QUERY)
+
+
+def _address(settings: BridgeSettings) -> str:
+    """Where the bridge of the settings is. Raises: UsageError: the settings leave the port to chance."""
+    from cardio.errors import UsageError
+
+    if settings.port == 0:
+        raise UsageError(
+            "设置中的端口为 0（任选），请用 --address 指明服务地址", "the settings pick any port: give --address"
+        )
+    return _address_of(settings.port, settings)
+
+
+def _address_of(port: int, settings: BridgeSettings) -> str:
+    scheme = "https" if settings.network.certificate is not None else "http"
+    return f"{scheme}://127.0.0.1:{port}"
+
+
+open_command = Command(
+    name="open",
+    help="在浏览器中打开读卡台 / open the card counter in the browser",
+    examples=(
+        "  cardio open                             读卡台 / the counter\n"
+        "  cardio open kiosk --print               只显示链接，10 分钟内可用一次 / a link, for one use in 10 minutes\n"
+        "  cardio open --address http://127.0.0.1:12399"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

@@ -1,0 +1,83 @@
+"""Finding the bridge of this user: the one that runs, or the user unit's, which is started if need be."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cardio.bridge import BridgeClient, BridgeNotRunningError, ImposterError
+from cardio.private_file import read_private
+from service.cli.user_unit import UserUnit
+from service.errors import BridgeNotStartedError, PortHeldError
+from service.gate.origin import listening_user
+
+_READY_SECONDS = 45.0
+"""A bridge on an old and busy machine takes some ten seconds from its start to its first answer."""
+_LOOK_AGAIN_SECONDS = 0.1
+_TOKEN_LIMIT = 4096
+
+
+def reach(address: str, token_file: Path, unit: UserUnit | None) -> BridgeClient:
+    """Connect to the bridge as the owner of its token, when it has proved that it knows the token.
+
+    Args:
+        unit: what is started where no bridge runs; None to start nothing.
+
+    Raises:
+        BridgeNotRunningError: no bridge runs there, and there is no unit to start.
+        BridgeNotStartedError: the unit was started and did not become ready.
+        PortHeldError, ImposterError: another program has the port; it was not sent the token.
+        ConfigurationError: others may read the token file.
+    """
+    try:
+        return _connect(address, token_file)
+    except BridgeNotRunningError:
+        if unit is None or not unit.is_installed():
+            _expect_port_is_not_held(address)
+            raise
+    if not unit.is_running():
+        _expect_port_is_not_held(address)
+        if not unit.start():
+            raise BridgeNotStartedError()
+    ends = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < ends and unit.is_running():
+        try:
+            return _connect(address, token_file)
+        except BridgeNotRunningError:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+    _expect_port_is_not_held(address)
+    raise BridgeNotStartedError()
+
+
+def _connect(address: str, token_file: Path) -> BridgeClient:
+    if not token_file.exists():
+        raise BridgeNotRunningError()
+    token = read_private(token_file, "令牌文件", "token file", limit=_TOKEN_LIMIT).strip()
+    try:
+        return BridgeClient.connect(address, token=token)
+    except ImposterError:
+        _expect_port_is_not_held(address)
+        raise
+
+
+def _expect_port_is_not_held(address: str) -> None:
+    """Raises: PortHeldError: a program of another user listens there, maybe that user's bridge."""
+    parts = urlsplit(address)
+    user = listening_user(parts.hostname or "", parts.port or 0)
+    if user is not None and user != os.getuid():
+        name = _name_of(user)
+        raise PortHeldError(
+            f"端口 {parts.port} 由用户 {name} 的程序占用，没有向它发送任何内容",
+            f"a program of the user {name} listens on port {parts.port}; it was sent nothing",
+        )
+
+
+def _name_of(user: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(user).pw_name
+    except (ImportError, KeyError):
+        return str(user)

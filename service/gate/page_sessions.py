@@ -1,0 +1,112 @@
+"""The way in for the bridge's own pages: a link with a ticket that counts once, changed for a token of this run.
+
+The owner's permanent token never goes into a page, an address or a command line. A link holds a ticket; the page that
+the link opens changes it for a token of its own (a grant of kind ``session``), which is kept in memory and ends with
+the bridge's process.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from service.errors import LinkUsedError
+from service.gate.grants import Grant, Grants, verifier_of
+from service.gate.limits import LiveCalls
+from service.scopes import Scope
+
+_log = logging.getLogger("cardio.service")
+OwnPage = Literal["/", "/kiosk", "/developer", "/pair"]
+LINK_SECONDS = 60
+"""How long a link counts that a program hands to the browser."""
+LONG_LINK_SECONDS = 600
+"""How long a link counts that a person copies by hand."""
+_MOST_TICKETS = 64
+_MOST_SESSIONS = 64
+_ROOT, _FIRST_PERSON = 0, 1000
+"""Below this number are root and the users of services, who have no browser (Debian Policy 9.2.2)."""
+_LEFT_OUT = frozenset({Scope.METRICS})
+"""No page shows the figures for Prometheus."""
+_PAGE_SCOPES: dict[str, frozenset[Scope]] = {"/kiosk": frozenset({Scope.BASIC})}
+"""Pages that need less than the owner may do: a kiosk stands where anybody can reach it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    ends: float
+    page: OwnPage
+    user: int | None
+    """The system user whose browser may use it; None where the system does not tell, or no person asked."""
+
+
+class PageSessions:
+    """Links that were handed out, and the tokens that they were changed for."""
+
+    def __init__(self, grants: Grants, live: LiveCalls, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._grants = grants
+        self._live = live
+        self._clock = clock
+        self._tickets: dict[str, _Ticket] = {}
+        """By the hash of the ticket: looking one up takes the same time whatever else there is."""
+
+    def issue(self, page: OwnPage, *, user: int | None, seconds: int = LINK_SECONDS) -> str:
+        """Make a ticket for a page.
+
+        Args:
+            user: the system user who asks for the link; only the same user's browser can use it, since other users
+                see a browser's command line. Root and the user of the system service hand links on to a person, so
+                theirs are bound to nobody.
+        """
+        now = self._clock()
+        self._tickets = {name: ticket for name, ticket in self._tickets.items() if ticket.ends > now}
+        while len(self._tickets) >= _MOST_TICKETS:
+            del self._tickets[next(iter(self._tickets))]
+        ticket = secrets.token_urlsafe(32)
+        bound_to = user if user is not None and user >= _FIRST_PERSON else None
+        self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, bound_to)
+        return ticket
+
+    def redeem(self, ticket: str, *, user: int | None, held: str | None = None) -> tuple[Grant, str | None]:
+        """Change a ticket for a session; give its grant and its token.
+
+        Args:
+            user: the system user at the other end of the connection.
+            held: the token that the page has already. If it still counts for the same, that session goes on and no
+                new token is given.
+
+        Raises:
+            LinkUsedError: the ticket was used before, its time is over, it belongs to another user of this machine,
+                or it never was one.
+        """
+        name = verifier_of(ticket)
+        found = self._tickets.get(name)
+        if found is None:
+            raise LinkUsedError()
+        if found.user is not None and user not in (found.user, _ROOT):
+            # The ticket stays: another user cannot take the owner's link away by trying it.
+            _log.warning("a link to a page was tried by another user of this machine")
+            raise LinkUsedError()
+        del self._tickets[name]
+        if found.ends <= self._clock():
+            raise LinkUsedError()
+        scopes = self._scopes(found.page)
+        kept = self._grants.find(held) if held else None
+        if kept is not None and kept.kind == "session" and kept.scopes == scopes:
+            return kept, None
+        self._make_room()
+        return self._grants.add_session(found.page, scopes)
+
+    def _scopes(self, page: OwnPage) -> frozenset[Scope]:
+        return _PAGE_SCOPES.get(page, self._grants.owner.scopes - _LEFT_OUT)
+
+    def _make_room(self) -> None:
+        """Each browser profile that was thrown away leaves a session behind: the one unused for longest ends."""
+        sessions = [grant for grant in self._grants.all() if grant.kind == "session"]
+        used = self._grants.last_used
+        sessions.sort(key=lambda grant: (self._live.streams(grant.id) > 0, used.get(grant.id, grant.created)))
+        for grant in sessions[: max(0, len(sessions) - _MOST_SESSIONS + 1)]:
+            self._grants.revoke(grant.id)

@@ -1,0 +1,76 @@
+"""How the bridge's own pages are opened: the owner asks for a link's ticket, the page changes it for a token."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from pydantic import Field
+
+from cardio.model import Answer, Problem
+from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of
+from service.gate.grants import LOCAL
+from service.gate.origin import peer_user
+from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
+from service.routes.pairing import ADDED
+from service.scopes import NoScopeError, Scope
+
+router = APIRouter(prefix="/v1/pages", tags=["access"])
+_USED: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "the ticket was used before, or its time is over"}
+}
+
+
+class LinkAsked(Answer):
+    page: OwnPage = "/"
+    seconds: int = Field(default=LINK_SECONDS, ge=5, le=LONG_LINK_SECONDS, description="how long it counts")
+
+
+class LinkTicket(Answer):
+    ticket: str = Field(description="counts once, as the fragment `#ticket=TICKET` of the page's address")
+    page: OwnPage
+    expires_in: int = Field(description="seconds")
+
+
+class LinkOpened(Answer):
+    ticket: str = Field(max_length=200)
+
+
+class PageSession(Answer):
+    grant: str
+    token: str | None = Field(description="ends with the bridge's process; null where the page has one that counts")
+    scopes: tuple[Scope, ...]
+
+
+@router.post("/ticket")
+async def issue_page_ticket(request: Request, asked: LinkAsked, access: AccessOf, caller: CallerOf) -> LinkTicket:
+    """A ticket for a link to one of the bridge's own pages. Only the token file's token is given one."""
+    if caller.grant != LOCAL:
+        raise NoScopeError("只有本机令牌文件中的令牌可以打开页面", "only the token file's token opens pages")
+    ticket = access.sessions.issue(asked.page, user=_user(request), seconds=asked.seconds)
+    return LinkTicket(ticket=ticket, page=asked.page, expires_in=asked.seconds)
+
+
+@router.post("/session", responses=_USED)
+async def open_page_session(
+    request: Request,
+    opened: LinkOpened,
+    access: AccessOf,
+    caller: CallerOf,
+    audit: AuditOf,
+    authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the token that it has")] = "",
+) -> PageSession:
+    """Changes a link's ticket for a token, for the bridge's own pages only. The ticket is spent by this."""
+    scheme, _, held = authorization.partition(" ")
+    grant, token = access.sessions.redeem(
+        opened.ticket, user=_user(request), held=held.strip() if scheme.lower() == "bearer" else None
+    )
+    if token is not None:
+        audit.note(asking_of(request, caller), action=ADDED, target=f"{grant.id} {grant.kind} {grant.name}")
+    return PageSession(grant=grant.id, token=token, scopes=tuple(one for one in Scope if one in grant.scopes))
+
+
+def _user(request: Request) -> int | None:
+    """The system user at the other end of the connection, where the system tells."""
+    client, server = request.scope.get("client"), request.scope.get("server")
+    return None if client is None or server is None else peer_user(tuple(client[:2]), tuple(server[:2]))

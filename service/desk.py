@@ -37,7 +37,7 @@ from service.events import CARD_READ, READ_FINISHED, EventHub
 from service.held import Holding
 from service.lease import LeaseBook
 from service.line import QUEUE_LIMIT, Line
-from service.readers.card_binding import CardBinding, CardSwappedError
+from service.readers.card_binding import CardBinding
 
 Result = TypeVar("Result")
 _LEAST_SECONDS = 0.5
@@ -189,10 +189,9 @@ class Desk:
 
         try:
             result = await self._in_line(attempt)
-        except CardSwappedError:
-            self._note_swap(touch)
-            left = deadline - time.monotonic()
-            if meant.strictly or left < _LEAST_SECONDS:
+        except CardChangedError:
+            swapped, left = self._note_swap(touch), deadline - time.monotonic()
+            if not swapped or meant.strictly or left < _LEAST_SECONDS:
                 raise
             touch.card_session = None
             return await self.do(work, asking, seconds=left, credentials=credentials, touch=touch)
@@ -241,7 +240,7 @@ class Desk:
 
         try:
             result = await self._in_line(attempt)
-        except CardSwappedError:
+        except CardChangedError:
             self._note_swap(touch)
             raise
         return result, self._session_of(touch)
@@ -277,17 +276,24 @@ class Desk:
         """On the card's thread, when the card has said which one it is.
 
         Raises:
-            CardSwappedError: it is not the card of its session.
+            CardChangedError: it is not the card of its session.
         """
         if touch.event_counter == self.info.event_counter:  # else its session is not known here yet
             if meant.strictly and self.card_session != meant.card_session:
                 raise CardChangedError()
             self._binding.confirm(mark)
 
-    def _note_swap(self, touch: Touch) -> None:
-        """Ends the session of the card that was swapped unseen, and begins another for the card that is in."""
+    def _note_swap(self, touch: Touch) -> bool:
+        """Ends the session of a card that was swapped unseen, and begins another for the card that is in.
+
+        Returns:
+            Whether the work ended for such a swap.
+        """
+        if touch.binding is None or not touch.binding.swapped:
+            return False
         if touch.event_counter == self.info.event_counter and touch.binding is self._binding:
             self._around.on_swapped(self, b"" if touch.card is None else touch.card.atr)
+        return True
 
     @property
     def is_ours(self) -> bool | None:

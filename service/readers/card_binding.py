@@ -11,10 +11,6 @@ import threading
 from cardio.errors import CardChangedError
 
 
-class CardSwappedError(CardChangedError):
-    """The card in the reader is another one than before, and PC/SC has not told of it."""
-
-
 class CardBinding:
     """The card of one session; may be used from any thread."""
 
@@ -23,6 +19,8 @@ class CardBinding:
         self._identity: bytes | None = None
         self.ours: bool | None = None
         """Whether it is a social security card; None as long as it was not asked."""
+        self.swapped = False
+        """Another card has answered in its place, and PC/SC has not told of it."""
 
     @property
     def is_known(self) -> bool:
@@ -36,10 +34,11 @@ class CardBinding:
             identity: as `SocialSecurityCard` tells it; None: the card did not say who it is.
 
         Raises:
-            CardSwappedError: it is another card, or one that does not say whether it is the same.
+            CardChangedError: it is another card, or one that does not say whether it is the same.
         """
         with self._lock:
             if self._identity is not None and identity != self._identity:
-                raise CardSwappedError()
+                self.swapped = True
+                raise CardChangedError()
             if identity is not None:
                 self._identity, self.ours = identity, True

@@ -37,6 +37,7 @@ from cardio.filesystem.rights import Opener
 from cardio.filesystem.visit import HOLDER_FILE, CardContents, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
+from cardio.readers.device_number import ReaderWithSerial, device_number
 from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
@@ -88,6 +89,13 @@ class SocialSecurityCard(SecuredCard):
     def event_counter(self) -> int:
         """Which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
         return self._connection.event_counter()
+
+    @property
+    def device_number(self) -> str:
+        """终端设备号: the reader's serial number, or a number made of its name; never empty."""
+        connection = self._connection
+        serial = connection.reader_serial() if isinstance(connection, ReaderWithSerial) else b""
+        return device_number(self._reader.name, serial)
 
     @property
     def historical_bytes(self) -> bytes:

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 
-from cardio.card import SocialSecurityCard
+from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
 from cardio.errors import NoReaderError, UsageError
 from cardio.filesystem.address import Address
@@ -29,8 +29,10 @@ _SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 class DriverCalls:
     """One for the whole bridge: HTTP and the dialects call through it."""
 
-    def __init__(self, desks: Desks, security: BridgeSecurity, debits: DebitCalls) -> None:
+    def __init__(self, desks: Desks, security: BridgeSecurity, debits: DebitCalls, *, device_number: str = "") -> None:
+        """Args: ``device_number`` is 终端设备号 as the site has set it; each reader's own without it."""
         self._desks = desks
+        self._device_number = device_number
         self._security = security
         self._debits = debits
 
@@ -42,8 +44,11 @@ class DriverCalls:
         asking: Asking,
         *,
         reader: str | None = None,
+        seconds: float | None = None,
     ) -> tuple[str, str | None]:
         """Carries out one function; gives its output string, and the session of the card.
+
+        Args: ``seconds`` is how long a function may take that changes nothing on the card; the others take their time.
 
         Raises:
             NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
@@ -53,6 +58,7 @@ class DriverCalls:
             done = await self.debit(function, given, caller, asking, reader=reader)
             return done.output, done.card_session
         asking = _named(asking, function, given)
+        given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
             return await self._step(function, given, caller, asking, reader)
 
@@ -61,7 +67,8 @@ class DriverCalls:
 
         credentials = self._credentials(function, given, caller)
         desk = self._desk(given, reader)
-        return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card)
+        limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
+        return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card, seconds=limit)
 
     async def debit(
         self,

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import sys
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from cardio.errors import ConfigurationError
+from service.dialects.listening import DialectPorts
 from service.gate.access import Access
 from service.gate.layer import Gate
 from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
 from service.logs import RequestLog
 from service.settings import Network
+
+_log = logging.getLogger("cardio.service")
 
 _STOP_SECONDS = 1
 _HEAD_SECONDS = 10.0
@@ -26,6 +33,10 @@ _IDLE_SECONDS = 7
 that asks every five seconds now and then writes into a connection that closes at that moment, and gets no answer."""
 _MOST_CONNECTIONS = 256
 _TICK_SECONDS = 1.0
+_TICKS_BETWEEN_TRIES = 3
+"""How often a dialect's port is tried that another program has."""
+_CLOSE_SECONDS = 1.0
+"""How long a socket that this side closes waits for the other side's word."""
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
@@ -41,6 +52,7 @@ def bind_loopback(port: int) -> list[socket.socket]:
             sockets.append(_bind(socket.AF_INET6, "::1", first.getsockname()[1]))
         except ConfigurationError:
             if port:
+                first.close()
                 raise
         except OSError:
             pass
@@ -56,7 +68,11 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     # With the protocol named, asyncio turns Nagle's algorithm off for what is accepted; without it, each answer in two
     # parts waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "win32":
+        # There SO_REUSEADDR would take a port that another program listens on, and share its callers at random.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         # Already listening when the address is shown: who is quick waits a moment and is not refused.
@@ -98,6 +114,14 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
+class _SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, but a client that does not answer a close is let go sooner, so that it takes nobody's place."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.close_timeout = _CLOSE_SECONDS
+
+
 class BridgeServer(uvicorn.Server):
     """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
 
@@ -115,7 +139,7 @@ class BridgeServer(uvicorn.Server):
                 timeout_keep_alive=_IDLE_SECONDS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
                 h11_max_incomplete_event_size=HEADER_LIMIT,
-                ws="websockets-sansio",
+                ws=_SocketProtocol,
                 ws_max_size=FRAME_LIMIT,
                 ws_per_message_deflate=False,
                 http=_Protocol,
@@ -125,14 +149,42 @@ class BridgeServer(uvicorn.Server):
             )
         )
         self._app = app
+        self._access = access
         self._told_to_stop = asyncio.Event()
+        self._ticks = 0
 
     async def main_loop(self) -> None:
         """uvicorn's looks ten times a second whether it is to stop; ours is told, and once a second sets the date that
         answers have."""
         while not await self.on_tick(0):
+            self._app.state.pulse.beat()
+            await self._open_dialects()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_stop.wait(), _TICK_SECONDS)
+
+    async def _open_dialects(self) -> None:
+        """Now and then tries the ports that another program had when the bridge was started."""
+        ports: DialectPorts = self._app.state.dialect_ports
+        self._ticks += 1
+        if ports.complete or self._ticks % _TICKS_BETWEEN_TRIES:
+            return
+        try:
+            for one in await asyncio.to_thread(ports.open):
+                self._access.dialects[one.port] = one.rule
+                for listener in one.sockets:
+                    await self._serve_also(listener)
+                _log.warning("the dialect %s listens on port %d now", one.rule.name, one.port)
+        except Exception as error:  # whatever it is: the bridge goes on without this dialect
+            _log.error("a dialect cannot listen: %s", type(error).__name__)
+
+    async def _serve_also(self, listener: socket.socket) -> None:
+        """As `uvicorn.Server.startup` does with the sockets that it is given."""
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            return _Protocol(self.config, self.server_state, self.lifespan.state, loop)
+
+        self.servers.append(await loop.create_server(protocol, sock=listener, ssl=self.config.ssl))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # First: an interrupt that finds the server stopping already is taken for the second, and ends it by force.

@@ -48,7 +48,7 @@ def test_without_anything_it_is_closed_up(monkeypatch: pytest.MonkeyPatch) -> No
         ("prot = 1\n", "prot"),
         ("port = 70000\n", "port"),
         ('scopes = ["everything"]\n', "scopes"),
-        ('[[trusted_origins]]\norigin = "https://his.example/"\n', "trusted_origins.0"),
+        ('[[trusted_origins]]\norigin = "https://his.example/his"\n', "trusted_origins.0"),
         ('[[trusted_origins]]\norigin = "https://a"\nscopes = ["manage"]\n', "trusted_origins.0"),
         ('[network]\nlisten = ["0.0.0.0"]\n', "network"),
         ("[dialects]\njsno = true\n", "dialects.jsno"),

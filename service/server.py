@@ -15,9 +15,11 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from cardio.errors import ConfigurationError
 from service.dialects.listening import DialectPorts
+from service.dialects.sockets import LOST
 from service.gate.access import Access
 from service.gate.layer import Gate
 from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
@@ -120,6 +122,17 @@ class _SocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.close_timeout = _CLOSE_SECONDS
+        self._lost = asyncio.Event()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # it has none where the handshake is malformed
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[LOST] = self._lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost.set()
+        super().connection_lost(exc)
 
 
 class BridgeServer(uvicorn.Server):

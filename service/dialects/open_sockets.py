@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from service.errors import TooManySocketsError
@@ -18,8 +18,8 @@ MOST_OF_CALLER = 64
 MOST_IN_ALL = 128
 """Half of what the server takes, so that the bridge's own pages and other programs always find a place."""
 MOST_CLOSING = 64
-CLOSING_SECONDS = 1.2
-"""How long a socket takes at most to be gone after it was told to: see `service.server`."""
+MOST_CLOSING_OF_CALLER = 24
+"""Sockets that this side has closed and the other side has not: a client may take its time, and they count as well."""
 _STEADY_SECONDS = 5.0
 """A socket that is used again after so long belongs to a page that keeps it."""
 
@@ -65,7 +65,7 @@ class OpenSockets:
         self._of_caller, self._in_all = of_caller, in_all
         self._clock = clock
         self._sockets: dict[OpenSocket, None] = {}
-        self._closing = 0
+        self._closing: Counter[str] = Counter()
 
     def open(self, caller: str) -> OpenSocket:
         """Make a place for a caller's new socket.
@@ -74,33 +74,37 @@ class OpenSockets:
             TooManySocketsError: none can give way: all are being used, or too many are on their way out already.
         """
         if self.of(caller) >= self._of_caller:
-            self._make_room(caller)
+            self._make_room([caller])
         elif len(self._sockets) >= self._in_all:
-            counted = Counter(one.caller for one in self._sockets if not one.busy)
-            self._make_room(max(counted, key=lambda one: counted[one], default=caller))
+            self._make_room([name for name, _ in Counter(one.caller for one in self._sockets).most_common()])
         now = self._clock()
         made = OpenSocket(caller, opened=now, last=now)
         self._sockets[made] = None
         return made
 
-    def _make_room(self, caller: str) -> None:
-        idle = [one for one in self._sockets if one.caller == caller and not one.busy]
-        if not idle or not self.closing():
-            raise TooManySocketsError(retry_after=5)
-        gives_way = min(idle, key=lambda one: one.value)
-        self.gone(gives_way)
-        gives_way.told.set()
+    def _make_room(self, callers: Iterable[str]) -> None:
+        """Have a socket of the first of these callers give way who can spare one."""
+        for caller in callers:
+            idle = [one for one in self._sockets if one.caller == caller and not one.busy]
+            if idle and self.closing(caller):
+                gives_way = min(idle, key=lambda one: one.value)
+                self.gone(gives_way)
+                gives_way.told.set()
+                return
+        raise TooManySocketsError(retry_after=5)
 
-    def closing(self) -> bool:
-        """Count a socket that is being closed by this side, if there is room for one; it lingers for a moment."""
-        if self._closing >= MOST_CLOSING:
+    def closing(self, caller: str) -> bool:
+        """Count a socket that this side closes, if there is room for one more; `closed` ends that."""
+        if self._closing.total() >= MOST_CLOSING or self._closing[caller] >= MOST_CLOSING_OF_CALLER:
             return False
-        self._closing += 1
-        asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._closed)
+        self._closing[caller] += 1
         return True
 
-    def _closed(self) -> None:
-        self._closing -= 1
+    def closed(self, caller: str) -> None:
+        """The other side has closed it too, or was given up."""
+        self._closing[caller] -= 1
+        if not self._closing[caller]:
+            del self._closing[caller]
 
     def use(self, socket: OpenSocket, busy: bool) -> None:
         socket.use(busy, self._clock())

@@ -23,6 +23,8 @@ from service.errors import InternalError, TooManySocketsError, WaitError, proble
 from service.gate.layer import CALLER
 from service.scopes import Caller
 
+LOST = "cardio.lost"
+"""The ASGI extension by which the server tells that a socket's connection is gone: an event."""
 GAVE_WAY, BUSY, TOO_LATE = 4429, 4429, 4408
 """Codes that sockets are closed with, after HTTP's own 429 and 408."""
 _GAVE_WAY = "idle; gave way to a newer socket of this caller"
@@ -30,6 +32,7 @@ _BUSY = "too many sockets are in use; close some"
 _TOO_LATE = "the answer came too late for its caller"
 _LEFT_FOR_GOOD = 1001
 """A page's socket is closed with this when the page is left (RFC 6455 §7.4.1)."""
+_LINGERING_SECONDS = 5.0
 _REJOIN_SECONDS = 15.0
 """How long a card stays held for a caller without a socket: some open one for each step."""
 
@@ -66,7 +69,7 @@ class DialectCallers:
         try:
             place = self._open.open(owner)
         except TooManySocketsError as error:
-            await self._turn_away(socket, kind(), error)
+            await self._turn_away(socket, owner, kind(), error)
             return
         code = _LEFT_FOR_GOOD
         try:
@@ -77,6 +80,9 @@ class DialectCallers:
         finally:
             self._open.gone(place)
             await self._leave(socket, owner, code)
+            if place.told.is_set():
+                await _until_lost(socket)
+                self._open.closed(owner)
 
     async def _talk(
         self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, asking: Asking
@@ -111,7 +117,6 @@ class DialectCallers:
         except Ended as ended:
             return ended.code
         except TooLate:
-            self._open.closing()
             await _close(socket, TOO_LATE, _TOO_LATE)
             return TOO_LATE
         finally:
@@ -119,15 +124,19 @@ class DialectCallers:
             told.cancel()
         return _LEFT_FOR_GOOD
 
-    async def _turn_away(self, socket: WebSocket, dialect: Dialect, error: TooManySocketsError) -> None:
+    async def _turn_away(self, socket: WebSocket, owner: str, dialect: Dialect, error: TooManySocketsError) -> None:
         """Say why in the dialect's own form, which a page can read; of a refused handshake it learns nothing."""
-        if not self._open.closing():
+        if not self._open.closing(owner):
             await socket.send_denial_response(problem_response(error, None))
             return
-        await socket.accept()
-        with suppress(RuntimeError, WebSocketDisconnect):
-            await socket.send_text(dialect.failed(None, error))
-        await _close(socket, BUSY, _BUSY)
+        try:
+            await socket.accept()
+            with suppress(RuntimeError, WebSocketDisconnect):
+                await socket.send_text(dialect.failed(None, error))
+            await _close(socket, BUSY, _BUSY)
+            await _until_lost(socket)
+        finally:
+            self._open.closed(owner)
 
     async def _leave(self, socket: WebSocket, owner: str, code: int) -> None:
         """Let go what is held for a caller whose last socket this was: at once, if it does not come back."""
@@ -153,6 +162,14 @@ class DialectCallers:
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     with suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
         await socket.close(code, reason)
+
+
+async def _until_lost(socket: WebSocket) -> None:
+    """Wait until a socket that this side has closed is gone; the server gives the other side a moment for it."""
+    lost: asyncio.Event | None = socket.scope["extensions"].get(LOST)
+    if lost is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(lost.wait(), _LINGERING_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

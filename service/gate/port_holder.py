@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,16 +70,13 @@ def _table() -> Iterator[list[str]]:
 
 def _sockets() -> Iterator[tuple[int, str]]:
     """Processes and the inodes of their sockets, of those processes that this user may look into."""
-    for process in _PROC.iterdir():
-        if not process.name.isdecimal():
-            continue
-        try:
-            links = [os.readlink(entry.path) for entry in os.scandir(process / "fd")]
-        except OSError:
-            continue  # another user's, or it has just ended
-        for link in links:
-            if (found := _SOCKET.fullmatch(link)) is not None:
-                yield int(process.name), found[1]
+    for process in filter(str.isdecimal, os.listdir(_PROC)):
+        folder = _PROC / process / "fd"
+        with suppress(OSError):  # another user's, or it has just ended
+            for name in os.listdir(folder):
+                with suppress(OSError):
+                    if (found := _SOCKET.fullmatch(os.readlink(folder / name))) is not None:
+                        yield int(process), found[1]
 
 
 def _program(pid: int) -> str:

@@ -237,6 +237,11 @@ class Access:
         return None
 
     def _dialect(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Passed:
+        passed = self._dialect_caller(rule, scope, headers)
+        self.refusals.forget(_header(headers, b"origin"), rule.name)
+        return passed
+
+    def _dialect_caller(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Passed:
         """A caller of a dialect sends no token where its page is granted, or where it is the user's own program.
 
         A page that has no origin of its own (``null``, ``file://``) brings the token of a named program.

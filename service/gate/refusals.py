@@ -50,7 +50,7 @@ class Refusals:
         """
         sent = "" if origin is None else origin
         chinese, english = words or advice(sent)
-        place = (site_of(sent) if is_origin(sent) else shown_origin(sent), dialect)
+        place = _place(sent, dialect)
         now = self._clock()
         known = self._kept.pop(place, None)
         if known is None or now - known.last > _KEPT_SECONDS:
@@ -61,6 +61,10 @@ class Refusals:
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
         return chinese, english
+
+    def forget(self, origin: str | None, dialect: str) -> None:
+        """It was let in since."""
+        self._kept.pop(_place(origin or "", dialect), None)
 
     def _say(self, dialect: str, english: str, now: float) -> None:
         self._lines = [at for at in self._lines if now - at < _KEPT_SECONDS]
@@ -73,3 +77,7 @@ class Refusals:
         now = self._clock()
         fresh = [one for one in reversed(self._kept.values()) if now - one.last <= _KEPT_SECONDS]
         return [(one, int(now - one.last)) for one in fresh]
+
+
+def _place(origin: str, dialect: str) -> tuple[str, str]:
+    return site_of(origin) if is_origin(origin) else shown_origin(origin), dialect

@@ -18,6 +18,7 @@ from websockets.typing import Origin, Subprotocol
 from cardio.filesystem.manners import MannersStore
 from service.app import Habits, create_app
 from service.audit import Audit
+from service.dialects.listening import DialectPorts
 from service.gate.access import Access, DialectRule
 from service.gate.limits import Rate
 from service.journal_place import JournalPlace
@@ -53,6 +54,7 @@ class Bridge:
         simulate: bool = True,
         journal: Path | None = None,
         audit: Path | None = None,
+        dialect_ports: DialectPorts | None = None,
     ) -> None:
         self._clients: list[httpx.Client] = []
         self._sockets: list[ClientConnection] = []
@@ -83,6 +85,7 @@ class Bridge:
             habits=habits,
             journal=JournalPlace(journal),
             audit=self.audit,
+            dialect_ports=dialect_ports,
         )
         self.app.middleware_stack = None
         self.app.add_middleware(_Counting, hits=self.hits)

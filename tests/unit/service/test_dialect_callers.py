@@ -180,8 +180,10 @@ def test_a_shell_that_is_not_listed_asks_as_pages_do(bridge: Bridge) -> None:
     assert not reads(bridge, SHELL)
     (asked,) = bridge.client.get("/v1/pairing").json()["requests"]
     assert asked["origin"] == SHELL
+    assert [one["origin"] for one in bridge.client.get("/v1/pairing").json()["refused"]] == [SHELL]
     bridge.client.post(f"/v1/pairing/{asked['request']}/approve", json={"scopes": ["basic"]}).raise_for_status()
     assert reads(bridge, SHELL)
+    assert bridge.client.get("/v1/pairing").json()["refused"] == []
 
 
 # -- refusals are told -------------------------------------------------------------------------------

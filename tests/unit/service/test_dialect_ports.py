@@ -108,26 +108,11 @@ def test_a_port_that_is_taken_is_left_and_tried_again(host: str) -> None:
         one.close()
 
 
-class _Started(Bridge):
-    """A bridge whose dialect has a port that is taken."""
-
-    def __init__(self, waiting: DialectPorts, monkeypatch: pytest.MonkeyPatch) -> None:
-        from tests.unit.service import bridge
-
-        create = bridge.create_app
-
-        def with_ports(*sources: Any, **named: Any) -> Any:
-            return create(*sources, **named, dialect_ports=waiting)
-
-        monkeypatch.setattr(bridge, "create_app", with_ports)
-        super().__init__()
-
-
 def test_the_bridge_runs_and_the_dialect_comes_by_itself(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_TICK_SECONDS", 0.05)
     waiting = ports(vendor.port)
     assert waiting.open() == []
-    bridge = _Started(waiting, monkeypatch)
+    bridge = Bridge(dialect_ports=waiting)
     token = default_token_file()
     token.parent.mkdir(parents=True)
     token.touch(0o600)
@@ -173,7 +158,7 @@ def test_a_fault_while_it_is_tried_again_does_not_end_the_bridge(
         raise RuntimeError("nobody planned for this")
 
     monkeypatch.setattr(waiting, "open", fail)
-    bridge = _Started(waiting, monkeypatch)
+    bridge = Bridge(dialect_ports=waiting)
     try:
         wait_until(lambda: len(tries) > 2, "it goes on trying", 20)
         assert bridge.client.get("/v1/status").status_code == 200

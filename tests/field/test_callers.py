@@ -174,8 +174,8 @@ def test_caller(script: Mapping[str, Any], hang: threading.Event, monkeypatch: p
 
 def _hang(bridge: Bridge, hang: threading.Event) -> None:
     """The card answers nothing until the event."""
-    (reader,) = bridge.readers.readers()
-    card: Any = reader.card
+    reader: Any = bridge.readers.reader(FIRST)
+    card = reader.card
     transmit = card.transmit
 
     def wait(command: bytes) -> bytes:

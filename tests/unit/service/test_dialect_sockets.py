@@ -116,9 +116,9 @@ def test_where_all_are_in_use_the_dialect_says_so_itself(monkeypatch: pytest.Mon
     hang, asked = threading.Event(), threading.Event()
     monkeypatch.setattr(sockets, "OpenSockets", partial(OpenSockets, of_caller=2))
     small = made()
-    (card,) = [reader.card for reader in small.readers.readers() if reader.name == FIRST]
-    answers: Any = card
-    transmit = answers.transmit
+    first: Any = small.readers.reader(FIRST)
+    card = first.card
+    transmit = card.transmit
 
     def wait(command: bytes) -> bytes:
         asked.set()

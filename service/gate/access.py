@@ -47,6 +47,12 @@ _OF_PROGRAMS = (
     "programs are not let in: set [dialects] programs = true (the program must be the same user's), or run cardio pair "
     "add NAME --scopes basic,files and put the token in the address",
 )
+_OF_OTHERS = (
+    "该程序不是由运行本服务的用户运行的，或系统未告知：请用同一用户运行，"
+    "或运行 cardio pair add 名称 --scopes basic,files 并把令牌写进连接地址",
+    "the program is not run by the user who runs the bridge, or the system does not tell: run it as that user, or run "
+    "cardio pair add NAME --scopes basic,files and put the token in the address",
+)
 _STRANGERS = frozenset({"cross-site", "same-site"})
 
 
@@ -262,7 +268,7 @@ class Access:
         if program and rule.programs and is_same_user(scope["client"], scope["server"]):
             return Passed(Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
         if origin is None or origin in self._served_by(port) or not is_origin(origin):
-            words = _OF_PROGRAMS if program else None
+            words = (_OF_OTHERS if rule.programs else _OF_PROGRAMS) if program else None
             raise WrongOriginError(*self.refusals.note(origin, rule.name, words))
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-from cardio.apdu.atr import Atr
 from cardio.errors import CardGarbledError
 from cardio.filesystem.decoding import decode_records
 from cardio.filesystem.file_reading import FileReading
@@ -15,6 +14,8 @@ from cardio.filesystem.plan import SUPPLEMENT
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, CardContents
 from cardio.model import Card, CardReading, CodedValue, Derived, Holder
 from cardio.remarks import Remarks, coded_value, issuing_region
+from cardio.security.errors import NoCardFactorError
+from cardio.security.factors import reset_information
 
 
 def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: bytes, today: date) -> CardReading:
@@ -32,6 +33,9 @@ def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: b
     holder = _holder(contents.layout, values, remarks) if _gives_holder(contents) else None
     if contents.marker_problem is not None:
         remarks.warn("algorithm", None, contents.marker_problem.zh, contents.marker_problem.en)
+    if contents.unproved is not None:
+        zh, en = contents.unproved.detail, contents.unproved.detail_en
+        remarks.warn("not-proved", None, f"未核验卡片真伪：{zh}", f"the card has not proved itself: {en}")
     derived = _derived(card, holder, today)
     _check_numbers(card, holder, remarks)
     _check_dates(card, holder, today, remarks)
@@ -79,8 +83,8 @@ def _coded(layout: Layout, values: dict[str, DecodedItem], name: str, remarks: R
 def _card(contents: CardContents, atr: bytes, values: dict[str, DecodedItem], remarks: Remarks) -> Card:
     historical_bytes = None
     try:
-        historical_bytes = Atr.from_bytes(atr).historical_bytes.hex().upper()
-    except CardGarbledError as error:
+        historical_bytes = reset_information(atr).hex().upper()
+    except (NoCardFactorError, CardGarbledError) as error:
         remarks.warn("atr", None, error.detail, error.detail_en)
     identification_code = _text(values, "identification_code")
     return Card(

@@ -170,14 +170,19 @@ class BridgeClient:
         return str(answer["pOutInfo"])
 
     def choose(self, wanted: str | None) -> str:
-        """The full name of the reader that is meant. Raises: NoReaderError, ReaderNotFoundError."""
+        """The full name of the reader that is meant; without a name the bridge chooses.
+
+        Raises:
+            NoReaderError, ReaderNotFoundError: there is none, none is meant, or several are.
+            BridgeError: a person has to choose (``several-cards``).
+        """
+        if wanted is None:
+            return str(self.get("/v1/readers/-/chosen")["reader"])
         infos = self.readers()
         if not infos:
             raise NoReaderError()
-        if wanted is None:
-            with_card = [info for info in infos if info.status is not ReaderStatus.EMPTY]
-            return (with_card or infos)[0].name
-        return choose_name([info.name for info in infos], wanted)
+        with_card = [info.name for info in infos if info.status is not ReaderStatus.EMPTY]
+        return choose_name([info.name for info in infos], wanted, with_card.__contains__)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Every event from now on, as CloudEvents objects; ends when the bridge stops. Raises: BridgeError."""

@@ -13,18 +13,18 @@ from datetime import date
 from typing import Self
 
 from cardio.answer import make_reading
-from cardio.apdu.atr import Atr
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.conformance_model import ConformanceReport
 from cardio.contents import card_identity, card_tree, file_content, photo_content, report_files, report_sections
-from cardio.errors import CardGarbledError, CardioError, NoPhotoError
+from cardio.errors import CardioError, NoPhotoError
 from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
 from cardio.filesystem.bank import read_bank_number
+from cardio.filesystem.card_mark import card_mark
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.conformance.card import check_card
 from cardio.filesystem.conformance.structure import check_structure
@@ -34,7 +34,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import FamilyManners, MannersStore, family_of
 from cardio.filesystem.reading_binary import Progress
 from cardio.filesystem.rights import Opener
-from cardio.filesystem.visit import HOLDER_FILE, CardContents, Visit
+from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, CardContents, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.device_number import ReaderWithSerial, device_number
@@ -43,6 +43,8 @@ from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
 
+Confirm = Callable[[bytes | None], None]
+"""Is told which card it is (`card_mark`; None where the card does not say); what it raises ends the work."""
 OPERATION_SECONDS = 9.0
 """How long one basic reading may take in all; people are told within ten seconds."""
 WHOLE_CARD_SECONDS = 60.0
@@ -62,24 +64,26 @@ class SocialSecurityCard(SecuredCard):
         layouts: LayoutChoice | None = None,
         credentials: Credentials | None = None,
         seconds: float = OPERATION_SECONDS,
+        confirm: Confirm | None = None,
     ) -> None:
         """Args:
         manners: remembers what kinds of cards allow; by default in the user's cache directory.
         layouts: the layouts to choose from; by default those at hand, the user's own first.
         credentials: a SAM and a PIN to open with what the card keeps closed.
+        confirm: told which card it is, before anything of its holder is read and before a PIN, a key or a change.
         """
         self._connection = connection
         self._reader = reader
         self._store = MannersStore.in_cache() if manners is None else manners
         self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
+        self._confirm = confirm
         self._family = family_of(connection.atr)
         self._visit: Visit | None = None
         self._basic: CardContents | None = None
         opener = None
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection)
-            historical_bytes = _historical_bytes(connection.atr)
-            opener = credentials.opener(historical_bytes, simulated=reader.simulated, pad=pad)
+            opener = credentials.opener(connection.atr, simulated=reader.simulated, pad=pad)
         super().__init__(Channel(connection, trace=trace, seconds=seconds), opener)
 
     @property
@@ -96,11 +100,6 @@ class SocialSecurityCard(SecuredCard):
         connection = self._connection
         serial = connection.reader_serial() if isinstance(connection, ReaderWithSerial) else b""
         return device_number(self._reader.name, serial)
-
-    @property
-    def historical_bytes(self) -> bytes:
-        """卡复位信息; none of an ATR that is malformed."""
-        return _historical_bytes(self.atr)
 
     @property
     def known_identity(self) -> bytes | None:
@@ -160,6 +159,7 @@ class SocialSecurityCard(SecuredCard):
                 layouts=self._layouts,
                 opener=self._opener,
                 on_basic=basic_is_there,
+                on_issuer=self._identify,
             )
         )
         self._store.save(self._family, manners)
@@ -189,6 +189,10 @@ class SocialSecurityCard(SecuredCard):
             return None
         reading = self._basic.files[HOLDER_FILE]
         return reading.hindrance or refusal_error(self._basic.layout, reading)
+
+    def refusal_of_proof(self) -> CardioError | None:
+        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it."""
+        return None if self._basic is None else self._basic.unproved
 
     # -- files --------------------------------------------------------------------------------
 
@@ -291,6 +295,7 @@ class SocialSecurityCard(SecuredCard):
         Raises:
             NoBankNumberError: there is no such application, or it does not give the number.
         """
+        self._confirm_first()
         self.forget_visit()  # another application is current afterwards
         return self.run(read_bank_number())
 
@@ -318,6 +323,15 @@ class SocialSecurityCard(SecuredCard):
         self._visit = None
         return self._channel.transmit(command)
 
+    def _identify(self, contents: CardContents) -> None:
+        if self._confirm is not None:
+            self._confirm(card_mark(contents.files[ISSUER_FILE], self.atr))
+
+    def _confirm_first(self) -> None:
+        """Before another application than the social security environment is selected, which says who the card is."""
+        if self._confirm is not None and self._visit is None:
+            self.visit  # noqa: B018 - beginning a visit reads EF05
+
     # -- the way to the card --------------------------------------------------------------------
 
     @property
@@ -332,7 +346,7 @@ class SocialSecurityCard(SecuredCard):
         return self._visit
 
     def _new_visit(self, manners: FamilyManners, opener: Opener | None) -> Visit:
-        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, opener=opener)
+        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, opener=opener, on_issuer=self._identify)
         self.run(visit.begin())
         self.run(visit.refuse_nonsense())
         return visit
@@ -364,11 +378,3 @@ class SocialSecurityCard(SecuredCard):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _historical_bytes(atr: bytes) -> bytes:
-    """None of an ATR that is malformed: keys that depend on them are then not to be had."""
-    try:
-        return Atr.from_bytes(atr).historical_bytes
-    except CardGarbledError:
-        return b""

@@ -30,6 +30,7 @@ def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry) -> DebitResul
         CardioError: what hindered; nothing was taken.
     """
     with aborted_by_faults(entry):
+        _ = card.identity  # one that does not say who it is gives no key either
         sam = card.sam
         terminal_number = packed_terminal_number(sam.terminal_number)
         intent = begin(card, order, entry, debit_key(card.layout, sam.purchase_index()), terminal_number)

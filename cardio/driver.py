@@ -8,8 +8,9 @@ from typing import Literal
 from cardio.card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError
 from cardio.model import CardReading, CodedValue
+from cardio.security.errors import SamError
 
-NO_PSAM_TERMINAL = "000000000000"
+NO_PSAM_TERMINAL, UNKNOWN_TERMINAL = "000000000000", ""
 BasicLayout = Literal["11", "13", "colon"]
 """Layouts of the basic information in the field: eleven fields, thirteen as issuing programs have them, and a vendor's
 fourteen between colons."""
@@ -28,8 +29,23 @@ def read_basic(card: SocialSecurityCard, *, device: str = "") -> str:
             −2201 no PSAM, −2202 no such algorithm, −2203 no RKSSSE, −24 key level, −(status word).
     """
     reading = _open_reading(card)
-    terminal = card.terminal_number or NO_PSAM_TERMINAL
-    return basic_string(reading, terminal=terminal, device=device or card.device_number)
+    return basic_string(reading, terminal=terminal_field(card), device=device or card.device_number)
+
+
+def terminal_field(card: SocialSecurityCard) -> str:
+    """终端机编号, zeros without a PSAM card; empty where the one that is set up is not to be had and another SAM stands
+    in for it.
+
+    Raises:
+        SamError: a PSAM card is set up, and does not say its number.
+    """
+    try:
+        number = card.terminal_number
+    except SamError:
+        if card.sam.kind == "psam":
+            raise
+        return UNKNOWN_TERMINAL
+    return NO_PSAM_TERMINAL if number is None else number
 
 
 def basic_text(card: SocialSecurityCard, layout: BasicLayout, *, device: str = "") -> str:
@@ -45,6 +61,9 @@ def _open_reading(card: SocialSecurityCard) -> CardReading:
         refusal = card.refusal_of_holder()
         if refusal is not None:
             raise refusal
+    unproved = card.refusal_of_proof()
+    if unproved is not None:
+        raise unproved  # the string has no place to say it
     return reading
 
 

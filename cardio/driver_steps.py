@@ -17,7 +17,7 @@ from cardio.apdu.command import CommandApdu
 from cardio.apdu.commands import external_authentication, get_challenge, internal_authentication
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.card import SocialSecurityCard
-from cardio.driver import basic_string
+from cardio.driver import basic_string, terminal_field
 from cardio.errors import AccessNotGrantedError, CardChangedError, CardioError, CardRefusedError, UsageError
 from cardio.filesystem.access import PIN
 from cardio.filesystem.address import Address, values_at
@@ -103,6 +103,7 @@ class HsmSteps:
         authentication and its use. The last two are empty where the holder's file is open.
         """
         self.begin_anew()
+        reset_information = self._card.reset_information
         challenge, source = self._random(HALF), self._random(HALF)
         proof = self._card.run(self._card_proof(challenge + source))
         opening = self._card.run(self._card.visit.read(HOLDER_FILE)).closed
@@ -115,11 +116,12 @@ class HsmSteps:
                 raise ForgedCardError()
             if opening:
                 self._authenticate(self._opening_key(HOLDER_FILE), outer, outer_source)
-            return basic_string(self._card.reading_of_visit(), device=self._device or self._card.device_number)
+            device = self._device or self._card.device_number
+            return basic_string(self._card.reading_of_visit(), terminal=terminal_field(self._card), device=device)
 
         self.expect("iReadCardBas", 2, take)
         code = self._identification_code
-        fields = [code[:6], self._card.historical_bytes.hex().upper(), self.algorithm_mark, code]
+        fields = [code[:6], reset_information.hex().upper(), self.algorithm_mark, code]
         fields += [part.hex().upper() for part in (challenge, source, outer_challenge, outer_source)]
         return joined(fields)
 
@@ -238,6 +240,7 @@ class HsmSteps:
 
     def _ask_for_key(self, function: str, key: Key, *, then: Callable[[], str]) -> str:
         """Gives out a challenge for external authentication; the answer is presented, then the work goes on."""
+        _ = self._card.reset_information  # the HSM computes with it
         visit = self._card.visit
         self._card.run(visit.enter(key.application))
         source = self._random(HALF)

@@ -14,6 +14,9 @@
     │   ├── PcscUnavailableError        pcsc-unavailable             start the PC/SC service
     │   ├── NoReaderError               no-reader                    plug a reader in
     │   ├── ReaderNotFoundError         reader-not-found             name another reader
+    │   │   └── AmbiguousReaderError    reader-ambiguous             name one reader in full
+    │   ├── SeveralCardsError           several-cards                leave one card in, or name a reader
+    │   ├── ReaderWatchError            reader-watch-failed          wait, it starts again by itself
     │   ├── ReaderGoneError             reader-gone                  plug it in again
     │   ├── ReaderBusyError             reader-busy                  wait, close the other program
     │   └── ReaderTimeoutError          reader-timeout               take the card out, put it in again
@@ -41,7 +44,8 @@ interface gives for the same event; ``exit_status`` follows sysexits.h where it 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 
 class CardioError(Exception):
@@ -182,6 +186,43 @@ class ReaderNotFoundError(ReaderError):
     remedy_en = "See the names of the present readers with: cardio readers"
     status = 404
     retryable = False
+
+
+class AmbiguousReaderError(ReaderNotFoundError):
+    code = "reader-ambiguous"
+    title = "有多个读卡器符合"
+    title_en = "Several readers fit"
+    remedy = "请写出读卡器的完整名称（cardio readers 可查看），或只在其中一个读卡器中放卡。"
+    remedy_en = "Name the reader in full (see: cardio readers), or leave a card in one of them only."
+    status = 409
+    retryable = False
+
+
+class SeveralCardsError(ReaderError):
+    code = "several-cards"
+    title = "有多张社会保障卡"
+    title_en = "There is more than one social security card"
+    remedy = "请只留下持卡人的卡，取出其他卡片后重试。"
+    remedy_en = "Leave the holder's card in, take the others out, and try again."
+    status = 409
+    driver_code = -2
+
+    @classmethod
+    def between(cls, readers: Sequence[str]) -> Self:
+        """Args: ``readers`` that have a card each."""
+        return cls(
+            f"以下读卡器中都有社会保障卡：{'、'.join(readers)}",
+            f"each of these readers has a social security card: {', '.join(readers)}",
+        )
+
+
+class ReaderWatchError(ReaderError):
+    code = "reader-watch-failed"
+    title = "读卡器监视出错，正在自动恢复"
+    title_en = "Watching the readers has failed and starts again by itself"
+    remedy = "请稍候几秒再试；若一直如此，请联系信息科（cardio doctor 可查出原因）。"
+    remedy_en = "Wait a few seconds and try again; if it stays so, call your IT department (cardio doctor says more)."
+    status = 503
 
 
 class ReaderGoneError(ReaderError):

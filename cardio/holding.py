@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TypeVar
 
 from cardio.apdu.trace import Trace
-from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
-from cardio.errors import CardResetError, ReaderBusyError, ReaderTimeoutError
+from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, Confirm, SocialSecurityCard
+from cardio.errors import (
+    CardioError,
+    CardResetError,
+    NotASocialSecurityCardError,
+    ReaderBusyError,
+    ReaderTimeoutError,
+)
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
-from cardio.model import CardReading
+from cardio.model import CardReading, ReaderStatus
 from cardio.readers.base import Reader
+from cardio.readers.card_choice import CardSlot, Preference, ReaderPolicy, choose_card
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
 
@@ -34,11 +42,14 @@ def on_card(
     seconds: float = WHOLE_CARD_SECONDS,
     worker: Worker | None = None,
     repeat: bool = True,
+    confirm: Confirm | None = None,
 ) -> Result:
     """Connects, does something with the card, and lets it go.
 
     Work that another program's reset interrupts is begun again, unless ``repeat`` is off or a PIN or key was presented:
     what changes the card is never done twice, and nothing is presented again by itself.
+
+    ``confirm`` is told which card it is before anything of its holder is read; what it raises ends the work.
 
     The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
     or one of its own.
@@ -63,6 +74,7 @@ def on_card(
             layouts=layouts,
             credentials=credentials,
             seconds=left,
+            confirm=confirm,
         ) as card:
             try:
                 return work(card)
@@ -89,6 +101,50 @@ def on_card(
     finally:
         if worker is None:
             mine.close()
+
+
+def find_card(
+    readers: Sequence[Reader],
+    policy: ReaderPolicy | None = None,
+    preference: Preference | None = None,
+    *,
+    manners: MannersStore | None = None,
+    seconds: float = OPERATION_SECONDS,
+) -> Reader:
+    """The reader whose card is meant, where nothing names one: see `cardio.readers.card_choice`.
+
+    Where several readers have a card, each card is asked what it is: three commands on a family that is known.
+
+    Args:
+        seconds: how long each of those cards may take to say what it is.
+
+    Raises:
+        NoReaderError, NoCardError, SeveralCardsError: as `choose_card` says.
+        CardioError: why a card beside another did not say what it is.
+    """
+    by_name = {reader.name: reader for reader in readers}
+    slots = {name: _slot(reader) for name, reader in by_name.items()}
+    while True:
+        choice = choose_card(list(slots.values()), policy or ReaderPolicy(), preference)
+        if choice.reader is not None:
+            return by_name[choice.reader]
+        for name in choice.ask:
+            ours, fault = True, None
+            try:
+                on_card(by_name[name], lambda card: card.layout, manners=manners, seconds=seconds)
+            except NotASocialSecurityCardError:
+                ours = False
+            except CardioError as error:
+                fault = error
+            slots[name] = replace(slots[name], ours=ours if fault is None else None, fault=fault)
+
+
+def _slot(reader: Reader) -> CardSlot:
+    info = reader.info()
+    occupied = info.status not in (ReaderStatus.EMPTY, ReaderStatus.UNAVAILABLE)
+    # A card that another program holds for itself cannot be read here: it gives way.
+    ours = False if info.status is ReaderStatus.IN_USE else None
+    return CardSlot(reader.name, occupied, bytes.fromhex(info.atr or ""), ours)
 
 
 def read_card(

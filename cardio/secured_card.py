@@ -15,7 +15,8 @@ from cardio.file_model import FileWritten
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
 from cardio.security.credentials import CardOpener
-from cardio.security.errors import NoSamError, SamError
+from cardio.security.errors import NoSamError
+from cardio.security.factors import known_reset_information, reset_information
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.pin import Pin
 from cardio.security.sam import CardKey, Sam
@@ -28,7 +29,7 @@ def identity_in(contents: CardContents, historical_bytes: bytes) -> bytes | None
     """`SecuredCard.identity`, by what was read of a card; None where that does not say."""
     issuer = contents.files.get(ISSUER_FILE)
     code = None if issuer is None else text_of(issuer, "identification_code")
-    return code.upper().encode("ascii", "replace") + historical_bytes if code and historical_bytes else None
+    return code.upper().encode("ascii", "replace") + historical_bytes if code else None
 
 
 class SecuredCard(ABC):
@@ -45,12 +46,29 @@ class SecuredCard(ABC):
 
     @property
     @abstractmethod
+    def atr(self) -> bytes: ...
+
+    @property
     def historical_bytes(self) -> bytes:
-        """卡复位信息."""
+        """卡复位信息; none where the ATR does not tell it."""
+        return known_reset_information(self.atr)
+
+    @property
+    def reset_information(self) -> bytes:
+        """卡复位信息, for what hangs on it.
+
+        Raises:
+            NoCardFactorError, CardGarbledError: the ATR does not tell it.
+        """
+        return reset_information(self.atr)
 
     @abstractmethod
     def forget_visit(self) -> None:
         """What is current on the card is not known any more: the next visit begins anew."""
+
+    @abstractmethod
+    def _confirm_first(self) -> None:
+        """Has the card say who it is, where that is to be compared and was not yet."""
 
     @property
     def layout(self) -> Layout:
@@ -62,8 +80,9 @@ class SecuredCard(ABC):
         """By what this card is known from every other one: its 卡识别码 and its historical bytes.
 
         Raises:
-            CardGarbledError: it does not say who it is.
+            NoCardFactorError, CardGarbledError: it does not say who it is.
         """
+        _ = self.reset_information
         found = identity_in(self.visit.contents, self.historical_bytes)
         if found is None:
             raise CardGarbledError("卡片没有卡识别码", "the card has no identification code")
@@ -104,7 +123,9 @@ class SecuredCard(ABC):
         fault = self._opener.lacks(INTERNAL_KEY)
         if fault is not None:
             raise fault
-        self.run(self._opener.prove_card())
+        hindrance = self.run(self._opener.prove_card())
+        if hindrance is not None:
+            raise hindrance
 
     def certificate(self, data: bytes) -> bytes | None:
         """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
@@ -128,11 +149,13 @@ class SecuredCard(ABC):
 
     @property
     def terminal_number(self) -> str | None:
-        """终端机编号 of the SAM, where there is one."""
-        try:
-            return None if self._opener is None else self._opener.sam.terminal_number
-        except SamError:
-            return None
+        """终端机编号 of the SAM, or of the credentials; None where there is neither, or the SAM has none.
+
+        Raises:
+            SamError: there is a SAM that should say it, and it cannot be asked.
+            TestKeysError: as `CardOpener.sam`.
+        """
+        return None if self._opener is None else self._opener.terminal_number
 
     # -- changes --------------------------------------------------------------------------------
 
@@ -225,5 +248,6 @@ class SecuredCard(ABC):
 
     def run_apart(self, conversation: Plan[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
+        self._confirm_first()
         self.forget_visit()
         return self.run(conversation)

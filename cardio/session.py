@@ -9,12 +9,13 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from cardio.apdu.trace import Trace
-from cardio.card import OPERATION_SECONDS, SocialSecurityCard
+from cardio.card import OPERATION_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
+from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from cardio.security.errors import SessionEndedError
 
@@ -44,14 +45,19 @@ class CardSession:
         trace: Trace | None = None,
         seconds: float = SESSION_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        supervisor: Supervisor | None = None,
+        confirm: Confirm | None = None,
     ) -> None:
         """Connects and holds the card.
+
+        Args: ``supervisor`` is told when keeping the card alive fails in a way that was not planned for.
 
         Raises:
             ReaderBusyError: another program did not let go of it in time.
             CardioError: as `Reader.connect`.
         """
-        self._worker = Worker()
+        supervisor = supervisor or Supervisor()
+        self._worker = Worker(supervisor)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._until = time.monotonic() + seconds
@@ -71,6 +77,7 @@ class CardSession:
                 credentials=credentials or Credentials(),
                 trace=trace,
                 seconds=seconds,
+                confirm=confirm,
             )
 
         try:
@@ -85,7 +92,12 @@ class CardSession:
         except CardioError:
             self._worker.close()
             raise
-        self._keeper = threading.Thread(target=self._keep, name="cardio-session", daemon=True)
+        self._keeper = threading.Thread(
+            target=supervisor.keep_thread,
+            args=("card-session", self._keep, self._ended),
+            name="cardio-session",
+            daemon=True,
+        )
         self._keeper.start()
 
     def do(self, work: Callable[[SocialSecurityCard], Result], *, seconds: float = OPERATION_SECONDS) -> Result:

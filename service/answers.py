@@ -20,6 +20,7 @@ class DeskInfo(ReaderInfo):
 
     card_session: str | None = Field(description="names the card that is in now; another card has another session")
     lease: LeaseShown | None
+    counts: bool = Field(description="a patient's card may be in it; a SAM's slot does not count")
 
 
 class ReaderList(Answer):
@@ -27,6 +28,13 @@ class ReaderList(Answer):
 
     readers: tuple[DeskInfo, ...]
     problems: tuple[Problem, ...]
+
+
+class ChosenReader(Answer):
+    """The reader that a call means which names none."""
+
+    reader: str
+    card_session: str | None
 
 
 class Health(Answer):

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
+from cardio.readers.card_choice import ReaderPolicy
+from cardio.readers.supervision import Supervisor
 from cardio.wrong_value import in_chinese
 from service.asking import Asking
 from service.audit import Audit
@@ -39,6 +41,8 @@ from service.events import READ_FINISHED, EventHub
 from service.gate.layer import REQUEST_ID
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
+from service.readers.card_selection import CardSelection
+from service.readers.source_watches import SourceWatches
 from service.routes import (
     commands,
     debits,
@@ -76,6 +80,8 @@ class Habits:
     dialect_layout: BasicLayout = "11"
     device_number: str = ""
     """终端设备号 of the national interface; each reader's own without it."""
+    reader_policy: ReaderPolicy = field(default_factory=ReaderPolicy)
+    """Which readers count, and which is contactless."""
 
 
 def create_app(
@@ -89,6 +95,7 @@ def create_app(
     journal: JournalPlace | None = None,
     audit: Audit | None = None,
     dialect_ports: DialectPorts | None = None,
+    supervisor: Supervisor | None = None,
 ) -> FastAPI:
     """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
     manners = MannersStore.in_cache() if manners is None else manners
@@ -97,6 +104,7 @@ def create_app(
     habits = habits or Habits()
     journal = journal or JournalPlace(None)
     audit = audit or Audit(None)
+    supervisor = supervisor or Supervisor()
     for problem in layouts.problems:
         _log.warning("a layout is left out: %s", problem.detail_en)
 
@@ -105,38 +113,47 @@ def create_app(
         loop = asyncio.get_running_loop()
         state = app.state
         state.loop, state.started, state.pulse = loop, time.monotonic(), LoopPulse()
-        loop.set_exception_handler(_note_unheard)
+        loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
-        desks = state.desks = Desks(sources, manners, hub, layouts, audit)
+        desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor, habits.reader_policy)
         state.security = security
         state.debits = DebitCalls(journal, security)
-        state.driver = DriverCalls(desks, security, state.debits, device_number=habits.device_number)
+        state.driver = DriverCalls(
+            desks, security, state.debits, CardSelection(desks), device_number=habits.device_number
+        )
         await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
         audit.note(Asking(action="bridge-started", target=version("cardio")))
 
-        def take(event: ReaderEvent) -> None:
-            desks.take(event)
+        readings: set[asyncio.Task[None]] = set()
+
+        def take(event: ReaderEvent, source: ReaderSource) -> None:
+            desks.take(event, source)
             sam_watch.look_at_psam()
-            if habits.auto_read and event.kind is EventKind.CARD_INSERTED and event.reader is not None:
-                state.reading = asyncio.ensure_future(_read_at_once(desks, event.reader, security))
 
-        def take_soon(event: ReaderEvent) -> None:
-            loop.call_soon_threadsafe(take, event)
+        def read_at_once(kind: str, data: Mapping[str, Any]) -> None:
+            if kind == EventKind.CARD_INSERTED and data["reader"] in desks.counting():
+                reading = asyncio.ensure_future(_read_at_once(desks, data["reader"], security, supervisor))
+                readings.add(reading)
+                reading.add_done_callback(readings.discard)
 
-        watches = [source.watch(take_soon) for source in sources]
-        looking = asyncio.ensure_future(sam_watch.run())
+        if habits.auto_read:
+            hub.on_published.append(read_at_once)
+        watches = SourceWatches(sources, take, desks.forget, supervisor)
+        await watches.start()
+        for name in desks.missing():
+            _log.warning("the settings name a reader that is not there: %s", name)
+        looking = asyncio.ensure_future(supervisor.keep_task("sam-watch", sam_watch.run))
         try:
             yield
         finally:
             looking.cancel()
             hub.close()
             desks.stop()
-            for watch in watches:
-                await loop.run_in_executor(None, watch.stop)
+            await watches.stop()
             desks.close()
             journal.close()
             await asyncio.to_thread(audit.close, Asking(action="bridge-stopped"))
@@ -150,8 +167,9 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.state.metrics, app.state.audit = Metrics(), audit
+    app.state.metrics, app.state.audit, app.state.supervisor = Metrics(), audit, supervisor
     app.state.dialect_ports = dialect_ports or DialectPorts({}, lambda port: [])
+    audit.supervisor = supervisor
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
     for one in _ROUTES:
         app.include_router(one.router)
@@ -164,14 +182,19 @@ def create_app(
     return app
 
 
-def _note_unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What nobody waited for: its kind only, for asyncio would print the message, and what was read from a card."""
-    _log.error("unheard: %s", type(context.get("exception")).__name__)
+def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Notes what escaped from a callback or a task: asyncio would print its message, and what was read from a card."""
+
+    def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        supervisor.note("event-loop", error if isinstance(error, BaseException) else RuntimeError())
+
+    return note
 
 
-async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity) -> None:
+async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity, supervisor: Supervisor) -> None:
     """What it gives goes to those who listen; why it fails too."""
-    with suppress(CardioError):
+    with supervisor.guard("auto-read"), suppress(CardioError):
         asking, credentials = Asking(action="auto-read"), security.for_reading("local")
         await desks.desk(reader).read(asking, supplement=True, credentials=credentials)
 

@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError
+from cardio.readers.supervision import Supervisor
 from service.asking import Asking
 from service.audit_entries import AuditEntry
 from service.audit_log import AuditLog, now
+from service.readers.card_binding import CardBinding
 
 AuditState = Literal["on", "off", "failing"]
 LOST = "audit-entries-lost"
@@ -39,6 +42,8 @@ class Touch:
     """Which insertion of its reader the card is."""
     card: SocialSecurityCard | None = None
     """Asked who it is when the entry is written: it may have said so before a reading that never ended."""
+    binding: CardBinding | None = None
+    """What its session stood for when it was touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,14 @@ class Audit:
     def __init__(self, path: Path | None) -> None:
         """Args: ``path`` None: nothing is written."""
         self._path = path
+        self.supervisor = Supervisor()
+        """Told when the writer fails; the bridge puts its own here."""
         self._log: AuditLog | None = None
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[_Noted | threading.Event | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._closed = False
+        self._ended = threading.Event()
         self._rests_until = 0.0
         self._marks: dict[str, tuple[str, str]] = {}
         """By reader: the card session, and the mark of its card, for what is done later without asking who it is."""
@@ -114,6 +122,8 @@ class Audit:
             self._closed = True
             writer, self._writer = self._writer, None
             self._queue.put(None)
+            if not in_time:
+                self._ended.set()
         if writer is not None and in_time:
             writer.join(_END_SECONDS)
 
@@ -128,7 +138,12 @@ class Audit:
                 self.lost += 1
                 return
             if self._writer is None:
-                self._writer = threading.Thread(target=self._run, args=(self._path,), name="cardio-audit", daemon=True)
+                self._writer = threading.Thread(
+                    target=self.supervisor.keep_thread,
+                    args=("audit-log", partial(self._run, self._path), self._ended),
+                    name="cardio-audit",
+                    daemon=True,
+                )
                 self._writer.start()
             self._queue.put(noted)
 
@@ -163,7 +178,10 @@ class Audit:
             self._let_go()
 
     def _write_late(self, path: Path, noted: _Noted) -> None:
-        with suppress(CardioError):  # the bridge has ended: nobody is there to be told
+        with (
+            self.supervisor.guard("audit-log"),
+            suppress(CardioError),
+        ):  # the bridge has ended: nobody is there to be told
             log = AuditLog(path)
             try:
                 log.append(replace(noted.entry, card=self._mark(log, noted)))

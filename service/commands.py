@@ -59,6 +59,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
     from cardio.model import Problem
+    from cardio.security.settings import SecuritySettings
     from service import logs
     from service.app import Habits, create_app
     from service.audit import Audit
@@ -90,6 +91,7 @@ def _run(options: Namespace, output: Output) -> int:
         auto_read=settings.auto_read,
         dialect_layout=settings.dialects.layout,
         device_number=settings.driver.device_number,
+        reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
     )
     journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
     app = create_app(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ class Asked:
     given: DriverArguments
     caller: Caller
     asking: Asking
-    desk: Callable[[], Desk]
+    desk: Callable[[], Awaitable[Desk]]
     """Looked up when the card is needed: what is done is told without any reader."""
 
     @property
@@ -127,7 +127,8 @@ class DebitCalls:
         session = None
         try:
             credentials = self._security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
-            doing = asked.desk().do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
+            desk = await asked.desk()
+            doing = desk.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
             _, session = await doing
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
@@ -164,7 +165,7 @@ class DebitCalls:
         try:
             terminal_number = await asyncio.to_thread(self._security.terminal_number_for_steps)
             credentials = self._security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
-            desk = asked.desk()
+            desk = await asked.desk()
             text, session = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)

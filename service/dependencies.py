@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request, Response
 from starlette.requests import HTTPConnection
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from service.asking import Asking
 from service.audit import Audit
@@ -56,6 +57,11 @@ async def _access(request: Request) -> Access:
     return access
 
 
+async def _supervisor(request: Request) -> Supervisor:
+    supervisor: Supervisor = request.app.state.supervisor
+    return supervisor
+
+
 async def _caller(request: Request) -> Caller:
     caller: Caller = getattr(request.state, CALLER)
     return caller
@@ -77,6 +83,7 @@ SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
 AuditOf = Annotated[Audit, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
 CallerOf = Annotated[Caller, Depends(_caller)]
+SupervisorOf = Annotated[Supervisor, Depends(_supervisor)]
 HubOf = Annotated[EventHub, Depends(_hub)]
 CardSessionHeader = Annotated[
     str | None, Header(max_length=64, description="the card that is meant; with another one in, nothing is done")

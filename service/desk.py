@@ -13,13 +13,21 @@ from typing import TypeVar
 from cardio.apdu.trace import Exchange
 from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.driver_steps import HsmSteps
-from cardio.errors import CardChangedError, CardioError, NoCardError, ReaderBusyError, ReaderGoneError
+from cardio.errors import (
+    CardChangedError,
+    CardioError,
+    NoCardError,
+    NotASocialSecurityCardError,
+    ReaderBusyError,
+    ReaderGoneError,
+)
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
 from cardio.model import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
+from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from service.answers import DeskInfo, LeaseShown
 from service.asking import Asking
@@ -28,6 +36,7 @@ from service.events import CARD_READ, READ_FINISHED, EventHub
 from service.held import Holding
 from service.lease import LeaseBook
 from service.line import QUEUE_LIMIT, Line
+from service.readers.card_binding import CardBinding, CardSwappedError
 
 Result = TypeVar("Result")
 _LEAST_SECONDS = 0.5
@@ -43,6 +52,19 @@ class Surroundings:
     stopping: asyncio.Future[None]
     hub: EventHub
     audit: Audit
+    supervisor: Supervisor
+    on_swapped: Callable[[Desk, bytes], None]
+    """Is told that another card is in than the session stands for, with its ATR."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """The card that was in when a call came."""
+
+    event_counter: int
+    card_session: str | None
+    strictly: bool
+    """The caller named it, or the call changes it: nothing is done with another one."""
 
 
 class Desk:
@@ -51,24 +73,25 @@ class Desk:
     def __init__(self, reader: Reader, surroundings: Surroundings) -> None:
         self.reader = reader
         self.lease = LeaseBook()
-        self.holding = Holding(reader, surroundings.manners, surroundings.layouts)
+        self.holding = self._new_holding(None, reader, surroundings)
         self._around = surroundings
         self._loop = asyncio.get_running_loop()
-        self._line = Line(reader.name, surroundings.stopping)
+        self._line = Line(reader.name, surroundings.stopping, surroundings.supervisor)
         self._closed = False
         self.card_session: str | None = None
+        self._binding = CardBinding()
         self.trace: list[Exchange] = []
         """The last conversation with the card that is in; without its data unless the card is simulated."""
         self.info = ReaderInfo(
             name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
         )
 
-    def shown(self) -> DeskInfo:
+    def shown(self, *, counts: bool) -> DeskInfo:
         lease = self.lease.current
         shown = None
         if lease is not None:
             shown = LeaseShown(owner=lease.owner, purpose=lease.purpose, seconds_left=self.lease.seconds_left())
-        return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown)
+        return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
 
     # -- work with the card -----------------------------------------------------------------------
 
@@ -133,14 +156,12 @@ class Desk:
         deadline = time.monotonic() + seconds
         trace: list[Exchange] = []
         touch = touch or Touch()
+        meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None or not repeat)
 
         def on_this_card(card: SocialSecurityCard) -> Result:
             with self._touched(card, touch):
-                if touch.event_counter != expected and (named or not repeat):
-                    raise CardChangedError()
+                self._check_still(meant, touch)
                 return work(card)
-
-        expected, named = self.info.event_counter, asking.card_session is not None
 
         def attempt(worker: Worker) -> Result:
             left = deadline - time.monotonic()
@@ -154,10 +175,22 @@ class Desk:
                     self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
                     credentials=credentials, seconds=left, worker=worker, repeat=repeat,
                     trace=lambda exchange: self._note(trace, exchange),
+                    confirm=lambda mark: self._confirm(meant, touch, mark),
                 )  # fmt: skip
 
         try:
             result = await self._in_line(attempt)
+        except CardSwappedError:
+            self._note_swap(touch)
+            left = deadline - time.monotonic()
+            if meant.strictly or left < _LEAST_SECONDS:
+                raise
+            touch.card_session = None
+            return await self.do(work, asking, seconds=left, credentials=credentials, touch=touch)
+        except NotASocialSecurityCardError:
+            if touch.event_counter == self.info.event_counter:
+                self._binding.ours = False
+            raise
         finally:
             if touch.event_counter in (None, self.info.event_counter):
                 self.trace = trace
@@ -174,11 +207,13 @@ class Desk:
             StepError: nothing is held for this caller. CardioError: as `do`.
         """
         self._check(asking)
-        expected, named = self.info.event_counter, asking.card_session is not None
+        meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None)
         touch = Touch()
 
         def step(steps: HsmSteps) -> Result:
             with self._touched(steps.card, touch):
+                if credentials is not None:
+                    self._check_still(meant, touch)
                 return work(steps)
 
         def attempt(worker: Worker) -> Result:
@@ -187,15 +222,20 @@ class Desk:
             try:
                 with self._around.audit.touching(asking, self.reader.name, touch):
                     if credentials is not None:
-                        holding.begin(asking.grant, credentials)
-                        if named and self.reader.info().event_counter != expected:
-                            raise CardChangedError()
+                        touch.event_counter = self.reader.info().event_counter
+                        self._check_still(meant, touch)
+                        holding.begin(asking.grant, credentials, lambda mark: self._confirm(meant, touch, mark))
                     return holding.do(asking.grant, step)
             finally:
                 if holding.owner == asking.grant and not holding.waits_for_a_step:
                     holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
 
-        return await self._in_line(attempt), self._session_of(touch)
+        try:
+            result = await self._in_line(attempt)
+        except CardSwappedError:
+            self._note_swap(touch)
+            raise
+        return result, self._session_of(touch)
 
     async def end_held(self, grant: str) -> None:
         """Lets go the card that is held for a caller, if there is one: the caller has gone.
@@ -208,12 +248,42 @@ class Desk:
     @contextmanager
     def _touched(self, card: SocialSecurityCard, touch: Touch) -> Iterator[None]:
         """Around work with a card, on its thread: keeps which card it is."""
-        touch.card, touch.event_counter = card, card.event_counter()
+        touch.card, touch.event_counter, touch.binding = card, card.event_counter(), self._binding
         touch.card_session = self._session_at(touch.event_counter)
         try:
             yield
         finally:  # the watcher may have told of it meanwhile
             touch.card_session = self._session_of(touch)
+
+    def _check_still(self, meant: _Meant, touch: Touch) -> None:
+        """On the card's thread, before the work begins: whether the card that was meant is in.
+
+        Raises:
+            CardChangedError: PC/SC has told of another one, or a call before this one has found another one.
+        """
+        if meant.strictly and (touch.event_counter != meant.event_counter or self.card_session != meant.card_session):
+            raise CardChangedError()
+
+    def _confirm(self, meant: _Meant, touch: Touch, mark: bytes | None) -> None:
+        """On the card's thread, when the card has said which one it is.
+
+        Raises:
+            CardSwappedError: it is not the card of its session.
+        """
+        if touch.event_counter == self.info.event_counter:  # else its session is not known here yet
+            if meant.strictly and self.card_session != meant.card_session:
+                raise CardChangedError()
+            self._binding.confirm(mark)
+
+    def _note_swap(self, touch: Touch) -> None:
+        """Ends the session of the card that was swapped unseen, and begins another for the card that is in."""
+        if touch.event_counter == self.info.event_counter and touch.binding is self._binding:
+            self._around.on_swapped(self, b"" if touch.card is None else touch.card.atr)
+
+    @property
+    def is_ours(self) -> bool | None:
+        """Whether the card that is in is a social security card; None as long as it was not asked."""
+        return self._binding.ours
 
     def _check(self, asking: Asking) -> None:
         self.lease.check(asking.lease)
@@ -280,6 +350,7 @@ class Desk:
         if event.kind in (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE):
             self._renew()
             self.card_session = None if event.kind is EventKind.CARD_REMOVED else secrets.token_hex(8)
+            self._binding = CardBinding()
             self.trace = []
         status = {
             EventKind.CARD_INSERTED: ReaderStatus.CARD,
@@ -293,9 +364,13 @@ class Desk:
         """Another card, another thread: one that hangs with the last card holds up nobody."""
         busy = self._line.waiting or self.holding.owner is not None
         if busy:
-            self.holding = Holding(self.reader, self._around.manners, self._around.layouts, before=self.holding)
+            self.holding = self._new_holding(self.holding, self.reader, self._around)
             self._line.close()
-            self._line = Line(self.reader.name, self._around.stopping)
+            self._line = Line(self.reader.name, self._around.stopping, self._around.supervisor)
+
+    @staticmethod
+    def _new_holding(before: Holding | None, reader: Reader, around: Surroundings) -> Holding:
+        return Holding(reader, around.manners, around.layouts, before, around.supervisor)
 
     def stop(self) -> None:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""

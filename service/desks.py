@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
-from cardio.errors import PcscUnavailableError, ReaderError, ReaderNotFoundError
+from cardio.errors import PcscUnavailableError, ReaderError, ReaderNotFoundError, ReaderWatchError
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
 from cardio.readers.base import Reader, ReaderSource
+from cardio.readers.card_choice import ReaderPolicy
+from cardio.readers.supervision import Supervisor
 from service.answers import ReaderList
 from service.audit import Audit
 from service.desk import Desk, Surroundings
 from service.events import EventHub
+from service.readers.shown_reader import ShownReader
 
 _OF_CARDS = (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE)
 
@@ -27,40 +31,105 @@ class Desks:
         hub: EventHub,
         layouts: LayoutChoice = NATIONAL,
         audit: Audit | None = None,
+        supervisor: Supervisor | None = None,
+        policy: ReaderPolicy | None = None,
     ) -> None:
         self._sources = list(sources)
+        self.policy = policy or ReaderPolicy()
         self._hub = hub
         self._desks: dict[str, Desk] = {}
-        self._service_down = False
-        self._why_down: Problem | None = None
+        self._shown: dict[tuple[int, str], str] = {}
+        """Under which name each source's reader is shown: its own, unless another source has a reader of that name."""
+        self._down: dict[int, Problem | None] = {}
+        """The sources whose service is down, and why."""
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
-        self._around = Surroundings(manners, layouts, self._stopping, hub, audit or Audit(None))
+        self._around = Surroundings(
+            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped
+        )
 
     def stop(self) -> None:
         """Answers everybody who waits at a desk: the service stops."""
         if not self._stopping.done():
             self._stopping.set_result(None)
 
-    def take(self, event: ReaderEvent) -> None:
-        """Brings the desks up to date with what a watcher saw, and tells everybody."""
+    def take(self, event: ReaderEvent, source: ReaderSource | None = None) -> None:
+        """Brings the desks up to date with what a watcher saw, and tells everybody.
+
+        Args:
+            source: where the event comes from; may be left out where there is one source only.
+
+        Raises:
+            Exception: the source does not give the reader that it has told of.
+        """
+        number = 0 if source is None else self._number(source)
+        if event.reader is not None:
+            event = event.model_copy(update={"reader": self._shown_name(number, event.reader)})
         session: str | None = None
         match event.kind:
-            case EventKind.SERVICE_DOWN | EventKind.SERVICE_UP:
-                self._service_down = event.kind is EventKind.SERVICE_DOWN
-                self._why_down = event.problem
+            case EventKind.SERVICE_DOWN:
+                self._down[number] = event.problem
+            case EventKind.SERVICE_UP:
+                self._down.pop(number, None)
             case EventKind.READER_REMOVED:
                 gone = self._desks.pop(event.reader or "", None)
                 if gone is not None:
                     gone.close()
+                self._shown = {key: name for key, name in self._shown.items() if name != event.reader}
             case _ if event.reader is not None:
                 session = self._update(event.reader, event)
+        self._publish(event, session)
+
+    def forget(self, source: ReaderSource) -> None:
+        """Takes a source's readers away: its watch has ended, and a new one tells of them again."""
+        number = self._number(source)
+        self._down.pop(number, None)
+        for own, name in [(own, name) for (of, own), name in self._shown.items() if of == number]:
+            del self._shown[number, own]
+            desk = self._desks.pop(name, None)
+            if desk is not None:
+                left = ReaderEvent(
+                    kind=EventKind.READER_REMOVED, reader=name, simulated=desk.reader.simulated, time=datetime.now(UTC)
+                )
+                if desk.card_session is not None:
+                    self._publish(left.model_copy(update={"kind": EventKind.CARD_REMOVED}), desk.card_session)
+                desk.close()
+                self._publish(left, None)
+
+    def _swapped(self, desk: Desk, atr: bytes) -> None:
+        """Tells of a swap that PC/SC has not noticed: another card answers than the session stands for."""
+        for kind in (EventKind.CARD_REMOVED, EventKind.CARD_INSERTED):
+            event = ReaderEvent(
+                kind=kind,
+                reader=desk.reader.name,
+                simulated=desk.reader.simulated,
+                atr=atr.hex().upper() or None if kind is EventKind.CARD_INSERTED else None,
+                event_counter=desk.info.event_counter,
+                time=datetime.now(UTC),
+            )
+            self._publish(event, self._update(desk.reader.name, event))
+
+    def _publish(self, event: ReaderEvent, session: str | None) -> None:
         if event.kind is EventKind.CARD_REMOVED and event.reader is not None:
             self._hub.forget_readings(event.reader)
         data = event.model_dump(mode="json", include={"reader", "simulated", "atr", "event_counter"})
+        if event.reader is not None:
+            data["counts"] = event.reader in self.counting()
         if event.kind in _OF_CARDS:
             data["card_session"] = session
         self._hub.publish(event.kind.value, data, subject=event.reader, time=event.time)
+
+    def _number(self, source: ReaderSource) -> int:
+        return next(number for number, one in enumerate(self._sources) if one is source)
+
+    def _shown_name(self, number: int, own: str) -> str:
+        """The name that a source's reader has here. Two readers never share one."""
+        name = self._shown.get((number, own))
+        if name is None:
+            taken = set(self._shown.values())
+            names = (own, *(f"{own} ({again})" for again in range(2, len(taken) + 3)))
+            name = self._shown[number, own] = next(one for one in names if one not in taken)
+        return name
 
     def _update(self, name: str, event: ReaderEvent) -> str | None:
         """Gives the session that an event is about: of a removed card the one it had."""
@@ -72,11 +141,12 @@ class Desks:
         return before if event.kind is EventKind.CARD_REMOVED else desk.card_session
 
     def _reader(self, name: str) -> Reader:
-        for source in self._sources:
-            reader = source.reader(name)
-            if reader is not None:
-                return reader
-        raise ReaderNotFoundError()
+        """The reader that is shown under a name, from the source that has told of it and from no other."""
+        number, own = next(key for key, shown in self._shown.items() if shown == name)
+        reader = self._sources[number].reader(own)
+        if reader is None:
+            raise ReaderNotFoundError()
+        return reader if own == name else ShownReader(name, reader)
 
     def desk(self, name: str) -> Desk:
         """The desk of a reader, by its full name.
@@ -86,7 +156,7 @@ class Desks:
             PcscUnavailableError: nor could there be, since PC/SC does not run.
         """
         desk = self._desks.get(name)
-        if desk is None and self._service_down:
+        if desk is None and self.service_down:
             raise self.service_fault()
         if desk is None:
             names = list(self._desks)
@@ -111,27 +181,38 @@ class Desks:
 
     def tell_lease(self, desk: Desk) -> None:
         """Tells everybody who has a reader now."""
-        shown = desk.shown().lease
+        shown = desk.shown(counts=True).lease
         data = {"reader": desk.reader.name, "lease": None if shown is None else shown.model_dump(mode="json")}
         self._hub.publish("lease-changed", data, subject=desk.reader.name)
 
+    def counting(self) -> list[str]:
+        """The readers that a patient's card may be in."""
+        return self.policy.counting(list(self._desks))
+
+    def missing(self) -> list[str]:
+        """What the settings call a reader, and no reader that is there now is called."""
+        return self.policy.missing(list(self._desks))
+
     def listing(self) -> ReaderList:
         """What is in every reader, and what keeps others from being listed."""
-        problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self._service_down else []
-        return ReaderList(readers=tuple(desk.shown() for desk in self._desks.values()), problems=tuple(problems))
+        problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self.service_down else []
+        counting = self.counting()
+        shown = tuple(desk.shown(counts=name in counting) for name, desk in self._desks.items())
+        return ReaderList(readers=shown, problems=tuple(problems))
 
-    def service_fault(self) -> PcscUnavailableError:
+    def service_fault(self) -> ReaderError:
         """Why PC/SC cannot be used, as the watcher found: it does not run, or a policy closes it to this user."""
-        why = self._why_down
+        why = next((problem for problem in self._down.values() if problem is not None), None)
         if why is None:
             return PcscUnavailableError()
-        fault = PcscUnavailableError(why.detail, why.detail_en, hresult=int(why.hresult, 16) if why.hresult else None)
+        kind = ReaderWatchError if why.code == ReaderWatchError.code else PcscUnavailableError
+        fault = kind(why.detail, why.detail_en, hresult=int(why.hresult, 16) if why.hresult else None)
         fault.remedy, fault.remedy_en = why.remedy, why.remedy_en
         return fault
 
     @property
     def service_down(self) -> bool:
-        return self._service_down
+        return bool(self._down)
 
     def close(self) -> None:
         for desk in self._desks.values():

@@ -67,6 +67,8 @@ def _service(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
             for one in status.get("dialect_problems", ()):
                 seen.dialect_problems[one["name"]] = Problem.model_validate(one["problem"])
             yield from _refused(bridge.get("/v1/pairing").get("refused", ()))
+            yield from map(_task, status.get("tasks", ()))
+            yield from _missing_readers(settings, [info.name for info in bridge.readers()])
             # Where nobody is debited nobody needs a journal, and to ask would make one.
             if Scope.SETTLE in settings.scopes:
                 yield _debits_of(bridge)
@@ -95,6 +97,32 @@ def _audit(state: str) -> Finding:
     if state == "off":
         return Finding("audit", "note", "设置中关闭了审计日志", "the settings have no audit log", "", "")
     return Finding("audit", "ok", "审计日志正在记录", "the audit log is kept")
+
+
+def _task(task: dict[str, Any]) -> Finding:
+    """A background task of the running bridge that has failed."""
+    return Finding(
+        "task",
+        "bad" if task["down"] else "note",
+        f"后台任务 {task['task']} 出错 {task['failures']} 次，最近一次 {task['error']}（{task['place']}）",
+        f"background task {task['task']} failed {task['failures']} times, last {task['error']} at {task['place']}",
+        "任务会自动恢复；请把此行连同日志交给信息科。",
+        "It starts again by itself; give this line and the log to your IT department.",
+        exit_status=1 if task["down"] else 0,
+    )
+
+
+def _missing_readers(settings: BridgeSettings, present: list[str]) -> Iterator[Finding]:
+    """Readers that the settings name and that are not there: a name that changed, a cable that is out."""
+    for name in settings.readers.policy(settings.sam).missing(present):
+        yield Finding(
+            "readers",
+            "note",
+            f"设置中的读卡器“{name}”不在；现有：{'、'.join(present) or '—'}",
+            f"the settings name a reader {name!r} that is not there; there are: {', '.join(present) or '-'}",
+            "请检查连接线，或改正 bridge.toml 中 [readers] 或 sam 的名称。",
+            "Check its cable, or mend its name in [readers] or sam of bridge.toml.",
+        )
 
 
 def _debits_of(bridge: BridgeClient) -> Finding:

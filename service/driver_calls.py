@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
-from cardio.errors import NoReaderError, UsageError
+from cardio.errors import UsageError
 from cardio.filesystem.address import Address
+from cardio.readers.card_choice import Preference
 from cardio.security.credentials import Credentials
 from cardio.security.errors import StepError
 from service.asking import Asking
 from service.debits import Asked, DebitAnswer, DebitCalls
 from service.desk import Desk
 from service.desks import Desks
+from service.readers.card_selection import CardSelection
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
-_CONTACTLESS = re.compile(r"contactless|picc|nfc|非接|\bcl\b", re.IGNORECASE)
-_CONTACT_ONLY, _CONTACTLESS_ONLY, CONTACT_FIRST, _CONTACTLESS_FIRST = 1, 2, 3, 4
 _BY_PIN = 1
 _MOST_NAMED = 20
-_SAM_SLOT = re.compile(r"\bSAM\b|PSAM", re.IGNORECASE)
 
 
 class DriverCalls:
     """One for the whole bridge: HTTP and the dialects call through it."""
 
-    def __init__(self, desks: Desks, security: BridgeSecurity, debits: DebitCalls, *, device_number: str = "") -> None:
+    def __init__(
+        self,
+        desks: Desks,
+        security: BridgeSecurity,
+        debits: DebitCalls,
+        selection: CardSelection | None = None,
+        *,
+        device_number: str = "",
+    ) -> None:
         """Args: ``device_number`` is 终端设备号 as the site has set it; each reader's own without it."""
+        self.selection = selection or CardSelection(desks)
         self._desks = desks
         self._device_number = device_number
         self._security = security
@@ -66,7 +74,7 @@ class DriverCalls:
             return function.work(card, given)
 
         credentials = self._credentials(function, given, caller)
-        desk = self._desk(given, reader)
+        desk = await self._desk(given, asking, reader)
         limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
         return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card, seconds=limit)
 
@@ -86,7 +94,7 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         asking = _named(asking, function, given)
-        asked = Asked(function, given, caller, asking, lambda: self._desk(given, reader))
+        asked = Asked(function, given, caller, asking, lambda: self._desk(given, asking, reader))
         if function.step == 2:
             return await self._debits.second_step(asked, self._held_for(asking, reader))
         return await self._debits.call(asked)
@@ -99,8 +107,11 @@ class DriverCalls:
             if held is None:
                 raise StepError()
             return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
-        desk = self._desk(given, reader)
-        credentials = self._security.for_steps(caller.origin)
+        desk = await self._desk(given, asking, reader)
+        if function.right == "basic":
+            credentials = await asyncio.to_thread(self._security.for_reading_steps, caller.origin)
+        else:
+            credentials = self._security.for_steps(caller.origin)
         return await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
 
     def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
@@ -118,30 +129,19 @@ class DriverCalls:
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
         return self._security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
 
-    def _desk(self, given: DriverArguments, reader: str | None) -> Desk:
-        return self._desks.desk(reader) if reader else self.choose(given.iType)
+    async def _desk(self, given: DriverArguments, asking: Asking, reader: str | None) -> Desk:
+        return self._desks.desk(reader) if reader else await self.choose(given.iType, asking)
 
-    def choose(self, card_type: int) -> Desk:
-        """The reader that iType means, one with a card in it first.
+    async def choose(self, card_type: int, asking: Asking) -> Desk:
+        """The reader that iType means, and the card that is meant where several are in.
 
         Raises:
             UsageError: there is no such iType.
-            NoReaderError: there is no reader of this kind.
+            CardioError: as `CardSelection.choose` says.
         """
-        if not _CONTACT_ONLY <= card_type <= _CONTACTLESS_FIRST:
+        if card_type not in set(Preference):
             raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
-        desks = [desk for desk in self._desks.all() if not _SAM_SLOT.search(desk.reader.name)]
-        contactless = [desk for desk in desks if _CONTACTLESS.search(desk.reader.name)]
-        contact = [desk for desk in desks if desk not in contactless]
-        in_order = {
-            _CONTACT_ONLY: contact,
-            _CONTACTLESS_ONLY: contactless,
-            CONTACT_FIRST: contact + contactless,
-            _CONTACTLESS_FIRST: contactless + contact,
-        }[card_type]
-        if not in_order:
-            raise NoReaderError()
-        return next((desk for desk in in_order if desk.card_session is not None), in_order[0])
+        return await self.selection.choose(Preference(card_type), asking)
 
 
 def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:

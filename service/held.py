@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from cardio.card import Confirm
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardChangedError, CardioError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.readers.base import Reader
+from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from cardio.security.errors import StepError
 from cardio.session import CardSession
@@ -27,7 +29,12 @@ class Holding:
     """What is held at one desk. `begin`, `do`, `end` and `end_for` run on the desk's thread."""
 
     def __init__(
-        self, reader: Reader, manners: MannersStore, layouts: LayoutChoice, before: Holding | None = None
+        self,
+        reader: Reader,
+        manners: MannersStore,
+        layouts: LayoutChoice,
+        before: Holding | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         """Args: ``before`` was held with the last card, and is let go."""
         self._reader = reader
@@ -39,20 +46,26 @@ class Holding:
         self._over = False
         self._lock = threading.RLock()
         self.owner: str | None = None
+        self._supervisor = supervisor or Supervisor()
         if before is not None:
-            threading.Thread(target=before.finish, name="cardio-let-go", daemon=True).start()
+            threading.Thread(target=self._finish, args=(before,), name="cardio-let-go", daemon=True).start()
+
+    def _finish(self, before: Holding) -> None:
+        with self._supervisor.guard("card-let-go"):
+            before.finish()
 
     def check(self, grant: str) -> None:
         """Raises: HeldError: the card is held for somebody else, whose time is not over."""
         if self.owner not in (None, grant) and time.monotonic() < self._ends:
             raise HeldError()
 
-    def begin(self, grant: str, credentials: Credentials) -> None:
-        """Connects to the card and holds it. Raises: CardioError: as `CardSession`."""
+    def begin(self, grant: str, credentials: Credentials, confirm: Confirm | None = None) -> None:
+        """Connects to the card and holds it. Raises: CardioError: as `CardSession`; what ``confirm`` raises."""
         self.end()
         session = CardSession(
-            self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS
-        )
+            self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS,
+            supervisor=self._supervisor, confirm=confirm,
+        )  # fmt: skip
         try:
             steps = session.do(HsmSteps)
         except CardioError:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from cardio.readers.deadline import Worker
+from cardio.readers.supervision import Supervisor
 from service.errors import QueueFullError, StoppingError
 
 Result = TypeVar("Result")
@@ -16,10 +17,11 @@ QUEUE_LIMIT = 4
 
 
 class Line:
-    def __init__(self, name: str, stopping: asyncio.Future[None]) -> None:
+    def __init__(self, name: str, stopping: asyncio.Future[None], supervisor: Supervisor | None = None) -> None:
         """Args: ``stopping`` is done when the service stops: whoever waits is told so."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")
-        self._worker = Worker()
+        self._supervisor = supervisor or Supervisor()
+        self._worker = Worker(self._supervisor)
         self._stopping = stopping
         self.waiting = 0
 
@@ -56,6 +58,10 @@ class Line:
     def close(self, last: Callable[[], None] | None = None) -> None:
         """Those who wait are still served, and after them what is to be done last."""
         if last is not None:
-            self._thread.submit(last)
+            self._thread.submit(self._do_last, last)
         self._thread.submit(self._worker.close)
         self._thread.shutdown(wait=False)
+
+    def _do_last(self, last: Callable[[], None]) -> None:
+        with self._supervisor.guard("reader-queue"):  # no caller waits for it
+            last()

@@ -36,6 +36,8 @@ class Metrics:
                 ("streams", "Open streams and sockets"),
                 ("subscribers_dropped", "Subscribers dropped for being slow"),
                 ("audit_entries_lost", "Entries that the audit log could not take since it last took one"),
+                ("task_failures", "Unplanned errors of background tasks since the start"),
+                ("tasks_down", "Background tasks that wait for their next start"),
                 ("debits_unknown", "Debits whose outcome nobody knows"),
                 ("debits_unsettled", "Debits that were done and are not booked yet"),
             )

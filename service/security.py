@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cardio.errors import CardioError
 from cardio.identity.loss_list import LossList
 from cardio.identity.policy import Policy, default_policy
 from cardio.security.credentials import Credentials
@@ -51,6 +52,14 @@ class BridgeSecurity:
             settings=replace(self.settings.terminal, mac=False),
             laboratory=self.settings.laboratory,
         )
+
+    def for_reading_steps(self, origin: str) -> Credentials:
+        """As `for_steps`, with the terminal's number for the answer. It may take the PSAM card's seconds."""
+        try:
+            number = self.terminal_number_for_steps()
+        except CardioError:
+            number = ""  # there is one, and nobody can say it; the caller asks its own HSM for that very reason
+        return replace(self.for_steps(origin), terminal_number=number)
 
     def for_debit(self, origin: str, pin: Pin | None, accept_last_try: bool) -> Credentials:
         """The PIN that was passed, or the key pad; either is used only where the card wants it."""

@@ -181,14 +181,12 @@ class BridgeServer(uvicorn.Server):
         self._ticks += 1
         if ports.complete or self._ticks % _TICKS_BETWEEN_TRIES:
             return
-        try:
+        with self._app.state.supervisor.guard("dialect-ports"):  # the bridge goes on without this dialect
             for one in await asyncio.to_thread(ports.open):
                 self._access.dialects[one.port] = one.rule
                 for listener in one.sockets:
                     await self._serve_also(listener)
                 _log.warning("the dialect %s listens on port %d now", one.rule.name, one.port)
-        except Exception as error:  # whatever it is: the bridge goes on without this dialect
-            _log.error("a dialect cannot listen: %s", type(error).__name__)
 
     async def _serve_also(self, listener: socket.socket) -> None:
         """As `uvicorn.Server.startup` does with the sockets that it is given."""

@@ -33,13 +33,13 @@ from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
 from cardio.readers.device_number import is_device_number
+from cardio.readers.policy_settings import SYSTEM_FILE, ReaderSettings
 from cardio.wrong_value import in_chinese
 from service.dialects.registry import dialects
 from service.gate.origin_form import OriginFormError, as_origin
 from service.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
 FILE_VARIABLE = "CARDIO_BRIDGE_FILE"
-SYSTEM_FILE = Path("/etc/cardio/bridge.toml")
 DEFAULT_PORT = 12340
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -183,6 +183,7 @@ class BridgeSettings(BaseSettings):
     dialects: Dialects = Dialects()
     driver: Driver = Driver()
     trusted_origins: list[TrustedOrigin] = []
+    readers: ReaderSettings = ReaderSettings()
     limits: Limits = Limits()
     network: Network = Network()
     log_format: Literal["text", "json"] = "text"

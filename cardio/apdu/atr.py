@@ -13,6 +13,8 @@ from cardio.errors import CardGarbledError
 MAXIMUM_LENGTH = 33
 
 
+_MADE_UP_T0, _MADE_UP_TD = 0x80, b"\x80\x01"
+
 _INTERFACE_BYTES = ((0x10, "TA"), (0x20, "TB"), (0x40, "TC"), (0x80, "TD"))
 
 
@@ -29,6 +31,15 @@ def _interface_bytes(raw: bytes) -> tuple[tuple[str, int], ...]:
                 announced = value if name == "TD" else 0
         group += 1
     return tuple(named)
+
+
+def made_up_by_reader(raw: bytes) -> bool:
+    """Whether an ATR is one that a reader makes up for a contactless card, which has none of its own.
+
+    ``3B 8n 80 01``, then what the card said in its ATS or ATQB (PC/SC part 3 §3.1.3.2.3). Nothing more is looked at:
+    readers make mistakes in the rest. A card with contacts might send the same bytes; nothing tells the two apart.
+    """
+    return raw[:1] == b"\x3b" and len(raw) >= 4 and raw[1] & 0xF0 == _MADE_UP_T0 and raw[2:4] == _MADE_UP_TD
 
 
 @dataclass(frozen=True, slots=True)

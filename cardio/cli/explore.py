@@ -75,7 +75,7 @@ def work_on_card(
     from cardio.cli.sources import find_reader
     from cardio.holding import on_card
 
-    reader = find_reader(options.reader)
+    reader = find_reader(options.reader, options.sam)
     return on_card(
         reader,
         work,

@@ -48,12 +48,12 @@ def _run(options: Namespace, output: Output) -> int:
     credentials = credentials_of(options)
 
     def driver_here() -> str:
-        reader = find_reader(options.reader)
+        reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
         return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
 
     def read_here() -> CardReading:
-        reader = find_reader(options.reader)
+        reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
         return read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts, credentials=credentials)
 

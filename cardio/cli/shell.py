@@ -180,7 +180,7 @@ def _history(output: Output) -> History:
 def _run(options: Namespace, output: Output) -> int:
     from cardio.cli.sources import find_reader
 
-    reader, layouts = find_reader(options.reader), chosen_layouts(options, output)
+    reader, layouts = find_reader(options.reader, options.sam), chosen_layouts(options, output)
     credentials = credentials_of(options)
     with Session(reader, layouts, output, tracing=options.trace, credentials=credentials) as session:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():

@@ -16,8 +16,11 @@ def brought_sources() -> dict[str, Callable[[], ReaderSource]]:
     return {entry_point.name: entry_point.load() for entry_point in entry_points(group=_GROUP)}
 
 
-def find_reader(wanted: str | None) -> Reader:
-    """The reader that ``--reader`` means.
+def find_reader(wanted: str | None, sam: str | None = None) -> Reader:
+    """The reader that ``--reader`` means; without a name, the one whose card is meant.
+
+    Args:
+        sam: what ``--sam`` names, whose slot is never the holder's.
 
     Raises:
         CardioError: there is none such, or PC/SC does not run.
@@ -31,7 +34,14 @@ def find_reader(wanted: str | None) -> Reader:
         return found
     from cardio.readers.pcsc import PcscSource
 
-    return choose_reader(PcscSource().readers(), wanted)
+    readers = PcscSource().readers()
+    if wanted is not None:
+        return choose_reader(readers, wanted)
+    from cardio.holding import find_card
+    from cardio.readers.policy_settings import ReaderSettings
+    from cardio.security.settings import SecuritySettings
+
+    return find_card(readers, ReaderSettings.of_this_desk().policy(SecuritySettings.load().named(sam)))
 
 
 def all_readers() -> tuple[list[Reader], CardioError | None]:

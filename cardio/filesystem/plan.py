@@ -23,6 +23,7 @@ def read_card(
     layouts: LayoutChoice = NATIONAL,
     opener: Opener | None = None,
     on_basic: Callable[[CardContents], None] | None = None,
+    on_issuer: Callable[[CardContents], None] | None = None,
 ) -> Plan[CardContents]:
     """Reads who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
 
@@ -32,6 +33,7 @@ def read_card(
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         layouts: the layouts to choose from.
         opener: presents PINs and keys where a file is closed.
+        on_issuer: as `Visit` takes it.
         on_basic: told as soon as EF05 and EF06 are there, before the files of DF01 are asked for.
 
     Raises:
@@ -41,7 +43,7 @@ def read_card(
         CardGarbledError: nothing that it answers is a record.
         ForgedCardError: it is a copy.
     """
-    visit = Visit(manners, t1=t1, layouts=layouts, opener=opener)
+    visit = Visit(manners, t1=t1, layouts=layouts, opener=opener, on_issuer=on_issuer)
     environment, contents = visit.environment, visit.contents
     # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
     yield from visit.begin(want_algorithm=not manners.algorithms)

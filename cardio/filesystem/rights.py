@@ -29,8 +29,12 @@ class Opener(Protocol):
             CardioError: the card did not grant it. A PIN that is wrong ends the visit; keys go on being `lacks`.
         """
 
-    def prove_card(self) -> Plan[None]:
-        """Has the card prove that it is genuine, where that can be computed. Raises: ForgedCardError."""
+    def prove_card(self) -> Plan[CardioError | None]:
+        """Has the card prove that it is genuine; gives why that could not be computed, where there are keys for it.
+
+        Raises:
+            ForgedCardError: it is not.
+        """
 
     def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
         """Sends a writing command with the MAC of an application."""

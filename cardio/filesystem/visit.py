@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
@@ -37,6 +37,8 @@ class CardContents:
     layout: Layout
     algorithm: str | None = None
     files: dict[str, FileReading] = field(default_factory=dict)
+    unproved: CardioError | None = None
+    """Why the card has not proved itself, where its generation does and there are keys for it."""
     marker_problem: Meaning | None = None
     """What keeps the card's own word on its algorithm from being understood."""
 
@@ -54,12 +56,14 @@ class Visit:
         t1: bool = False,
         layouts: LayoutChoice = NATIONAL,
         opener: Opener | None = None,
+        on_issuer: Callable[[CardContents], None] | None = None,
     ) -> None:
         """Args:
         manners: what is known of this family; what this card teaches is written into it.
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         layouts: the layouts to choose from.
         opener: presents PINs and keys where a file is closed.
+        on_issuer: told as soon as EF05 has said which card it is; what it raises ends the visit.
         """
         self.manners = manners
         self.contents = CardContents(layout_of(DEFAULT_GENERATION))
@@ -67,11 +71,14 @@ class Visit:
         self.profile = IssuerProfile()
         self._layouts = layouts
         self._opener = opener
+        self._on_issuer = on_issuer
         self._current: str | None = None
         self._rights: frozenset[str] = frozenset()
         self._unreachable: dict[str, int] = {}
         self._proved = False
         """The card was asked to prove itself."""
+        self._proof_fault: CardioError | None = None
+        """Why it is given no key: it has not proved itself, and should have."""
         self._gives_all_at_once = False
         """It has given several records in one answer."""
 
@@ -92,6 +99,8 @@ class Visit:
         version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
         self.contents.layout = self._layouts.choose(version, code[:REGION_DIGITS] if code else None)
         self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
+        if self._on_issuer is not None:
+            self._on_issuer(self.contents)
         self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
         if self._opener is not None:
             named = self.environment.named or self.layout.algorithm
@@ -105,7 +114,7 @@ class Visit:
         """
         if self._opener is not None and self.layout.proves_itself:
             yield from self.enter(self.layout.environment.id)
-            yield from self._opener.prove_card()
+            self.contents.unproved = self._proof_fault = yield from self._opener.prove_card()
             self._proved = True
 
     def read(
@@ -228,13 +237,15 @@ class Visit:
         yield from self.enter(environment)
         fault: CardioError | None = None
         try:
-            yield from opener.prove_card()
-        except CardRefusedError:
-            pass  # cards before the third generation need not know the command
+            unproved = yield from opener.prove_card()
+            fault = unproved if self.layout.proves_itself else None
+        except CardRefusedError as error:
+            # Cards before the third generation need not know the command.
+            fault = error if self.layout.proves_itself else None
         except CardioError as error:
             fault = error
-        if application != environment and fault is None:
-            yield from self.enter(application)
+        # Also after a fault: whatever is read next is to be this application's.
+        yield from self.enter(application)
         return fault
 
     def grant(self, right: str) -> None:
@@ -253,10 +264,11 @@ class Visit:
             fault = self._opener.lacks(right)
             if fault is not None:
                 return fault
-        if needed - self._rights - {PIN} and not self._proved:
-            fault = yield from self._prove_first(self._opener)
-            if fault is not None:
-                return fault
+        if needed - self._rights - {PIN}:
+            if not self._proved:
+                self._proof_fault = yield from self._prove_first(self._opener)
+            if self._proof_fault is not None:
+                return self._proof_fault
         for right in in_order(needed - self._rights):
             try:
                 yield from self._opener.present(right)

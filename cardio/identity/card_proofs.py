@@ -15,6 +15,7 @@ from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
 from cardio.identity.verdict import verify
 from cardio.model import CardReading
 from cardio.security.errors import ForgedCardError, SamError
+from cardio.security.sam import Sam
 
 _PARTS, _CODE = 12, 4
 """卡识别码: twelve bytes of city, RID and serial number, four of 认证码 (V2.0 table 10)."""
@@ -43,15 +44,22 @@ def identify(card: SocialSecurityCard, policy: Policy, loss_list: LossList | Non
 def _chip(card: SocialSecurityCard) -> ChipProof:
     try:
         card.prove()
+        sam = card.sam
+        return ChipProof("genuine", card.algorithm, sam.kind, sam.test_keys)
     except ForgedCardError as error:
         sam = card.sam
-        return ChipProof("forged", card.algorithm, sam.kind, sam.test_keys, driver_code=error.driver_code)
+        return ChipProof("forged", card.algorithm, sam.kind, _may_be_test_keys(sam), driver_code=error.driver_code)
     except (SamError, CardRefusedError, CardGarbledError) as error:
         return ChipProof(
             "not-done", card.algorithm, reason=Meaning(error.detail, error.detail_en), driver_code=error.driver_code
         )
-    sam = card.sam
-    return ChipProof("genuine", card.algorithm, sam.kind, sam.test_keys)
+
+
+def _may_be_test_keys(sam: Sam) -> bool:
+    try:
+        return sam.test_keys
+    except SamError:
+        return True  # a SAM that does not say whose keys it has proves nothing against a card
 
 
 def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> CodeProof:
@@ -71,7 +79,8 @@ def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> Co
         return CodeProof("not-done", reason=Meaning(error.detail, error.detail_en), driver_code=error.driver_code)
     if expected is None:
         return CodeProof("not-done", reason=Meaning("该密钥设备不能计算认证码", "this SAM cannot compute it"))
-    return CodeProof("right" if compare_digest(expected, code[_PARTS:]) else "wrong", test_keys=card.sam.test_keys)
+    test_keys = _may_be_test_keys(card.sam)
+    return CodeProof("right" if compare_digest(expected, code[_PARTS:]) else "wrong", test_keys=test_keys)
 
 
 def _holder(card: SocialSecurityCard, chip: ChipProof) -> HolderProof:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cardio.apdu.channel import Transport
-from cardio.errors import NoReaderError, ReaderNotFoundError
+from cardio.errors import AmbiguousReaderError, NoReaderError, ReaderNotFoundError
 from cardio.model import ReaderEvent, ReaderInfo
 
 
@@ -83,10 +83,8 @@ class ReaderSource(Protocol):
         """Tells what is there, then every change, until stopped."""
 
 
-def choose_reader(readers: Sequence[Reader], wanted: str | None) -> Reader:
+def choose_reader(readers: Sequence[Reader], wanted: str) -> Reader:
     """The reader that a person means, as `choose_name` has it.
-
-    Without a name, the only reader, or the only one with a card in it.
 
     Raises:
         NoReaderError: there is no reader at all.
@@ -94,31 +92,33 @@ def choose_reader(readers: Sequence[Reader], wanted: str | None) -> Reader:
     """
     if not readers:
         raise NoReaderError()
-    if wanted is None:
-        if len(readers) == 1:
-            return readers[0]
-        with_card = [reader for reader in readers if reader.info().atr is not None]
-        return with_card[0] if len(with_card) == 1 else readers[0]
     names = [reader.name for reader in readers]
-    return readers[names.index(choose_name(names, wanted))]
+    chosen = choose_name(names, wanted, lambda name: readers[names.index(name)].info().atr is not None)
+    return readers[names.index(chosen)]
 
 
-def choose_name(names: Sequence[str], wanted: str) -> str:
+def choose_name(names: Sequence[str], wanted: str, has_card: Callable[[str], bool] = lambda name: False) -> str:
     """The name that a person means: whole, a part of one, or its number from 0.
 
+    Args:
+        has_card: says whether a card is in the reader of a name; asked where a part fits several.
+
     Raises:
-        ReaderNotFoundError: none is meant, or several are.
+        ReaderNotFoundError: none is meant.
+        AmbiguousReaderError: several fit, and not just one of them has a card.
     """
     if wanted in names:
         return wanted
     if wanted.isdecimal() and len(wanted) < 4 and int(wanted) < len(names):
         return names[int(wanted)]
-    partial = [name for name in names if wanted.lower() in name.lower()]
-    if len(partial) == 1:
-        return partial[0]
-    listed, listed_en = (comma.join(names) for comma in ("、", ", "))
+    partial = [name for name in names if wanted.casefold() in name.casefold()]
+    meant = partial if len(partial) < 2 else [name for name in partial if has_card(name)]
+    if len(meant) == 1:
+        return meant[0]
     if partial:
-        raise ReaderNotFoundError(
-            f"“{wanted}”对应多个读卡器：{listed}", f"{wanted!r} fits several readers: {listed_en}"
+        raise AmbiguousReaderError(
+            f"“{wanted}”对应多个读卡器：{'、'.join(partial)}",
+            f"{wanted!r} fits several readers: {', '.join(partial)}",
         )
+    listed, listed_en = (comma.join(names) for comma in ("、", ", "))
     raise ReaderNotFoundError(f"没有读卡器“{wanted}”；现有：{listed}", f"no reader {wanted!r}; there are: {listed_en}")

@@ -8,23 +8,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from cardio.errors import ReaderTimeoutError
+from cardio.errors import CardioError, ReaderTimeoutError
+from cardio.readers.supervision import Supervisor
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
     function: Callable[[], Any]
     outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = field(default_factory=queue.SimpleQueue)
+    given_up: bool = False
+    """No thread waits for its outcome any more."""
 
 
-def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
+def _work(jobs: queue.SimpleQueue[_Job | None], supervisor: Supervisor) -> None:
     while (job := jobs.get()) is not None:
         try:
             job.outcome.put((job.function(), None))
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             job.outcome.put((None, error))
+            if job.given_up and not isinstance(error, CardioError):
+                supervisor.note("card-worker", error)
         del job  # nothing of the last card outlives its reading
 
 
@@ -35,7 +40,9 @@ class Worker:
     what asking a waiting one does, so whoever reads often keeps a worker.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, supervisor: Supervisor | None = None) -> None:
+        """Args: ``supervisor`` is told of errors that no thread waits for any more."""
+        self._supervisor = supervisor or Supervisor()
         self._jobs: queue.SimpleQueue[_Job | None] | None = None
         self._job: _Job | None = None
 
@@ -53,14 +60,17 @@ class Worker:
         """
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
-            threading.Thread(target=_work, args=(self._jobs,), name="cardio-reading", daemon=True).start()
+            threading.Thread(
+                target=_work, args=(self._jobs, self._supervisor), name="cardio-reading", daemon=True
+            ).start()
         job = self._job = _Job(function)
         self._jobs.put(job)
         try:
             result, error = job.outcome.get(timeout=seconds)
         except BaseException as interrupted:  # its time is over, or a person interrupts: its thread is given up
+            job.given_up = True
             if if_given_up is not None:
-                self._jobs.put(_Job(if_given_up))
+                self._jobs.put(_Job(if_given_up, given_up=True))
             self.close()
             if isinstance(interrupted, queue.Empty):
                 raise ReaderTimeoutError() from None

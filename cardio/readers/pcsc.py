@@ -18,6 +18,7 @@ from cardio.errors import (
 from cardio.model import ReaderInfo, ReaderStatus
 from cardio.readers import scard
 from cardio.readers.base import Emit, Reader, Watch
+from cardio.readers.supervision import Supervisor
 from cardio.readers.watcher import PcscWatch
 
 _LEAST_RESPONSE = 2
@@ -187,6 +188,10 @@ class PcscReader:
 class PcscSource:
     """The readers of this machine's PC/SC service."""
 
+    def __init__(self, supervisor: Supervisor | None = None) -> None:
+        """Args: ``supervisor`` is told when the watching fails."""
+        self._supervisor = supervisor or Supervisor()
+
     def readers(self) -> Sequence[Reader]:
         context = scard.Context()
         try:
@@ -198,4 +203,4 @@ class PcscSource:
         return PcscReader(name)
 
     def watch(self, emit: Emit) -> Watch:
-        return PcscWatch(emit)
+        return PcscWatch(emit, supervisor=self._supervisor)

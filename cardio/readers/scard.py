@@ -3,6 +3,7 @@
 It uses pyscard's ``smartcard.scard``, the plain C functions, for three reasons: its higher level powers a card
 down on disconnect and so resets other programs, its monitors stop for good when the service stops, and its
 errors are compared by texts that differ from system to system. Errors are told apart here by number.
+Calls with names of readers are made by `cardio.readers.named_calls`, for pyscard knows names in ASCII only.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from cardio.errors import (
     ReaderGoneError,
     ReaderTimeoutError,
 )
+from cardio.readers import named_calls
+from cardio.readers.reader_names import raw_name, readable_name
 
 E_CANCELLED = 0x80100002
 E_INVALID_HANDLE = 0x80100003
@@ -156,28 +159,39 @@ class Context:
         _library().SCardCancel(self._handle)
 
     def readers(self) -> list[str]:
-        """Names of the present readers."""
-        result, names = _library().SCardListReaders(self._handle, [])
-        if result & 0xFFFFFFFF == E_NO_READERS:
+        """Names of the present readers, as `readable_name` has them."""
+        return [named_calls.to_text(raw) or readable_name(raw) for raw in self._raw_names()]
+
+    def _raw_names(self) -> list[bytes]:
+        result, names = named_calls.list_readers(self._handle)
+        if result == E_NO_READERS:
             return []
         if result != 0:
             raise error_for(result)
-        return list(names)
+        return names
+
+    def _raw_name(self, name: str) -> bytes:
+        raw = named_calls.from_text(name) or raw_name(name, self._raw_names)
+        if raw is None:
+            raise error_for(E_UNKNOWN_READER)
+        return raw
 
     def status_change(self, milliseconds: int, known: Sequence[tuple[str, int]]) -> list[ReaderState] | None:
         """Waits until a reader's state differs from the known one; None when the time is over."""
-        result, states = _library().SCardGetStatusChange(self._handle, milliseconds, list(known))
-        if result & 0xFFFFFFFF in (E_TIMEOUT, E_CANCELLED):
+        raw = [(self._raw_name(name), flags & ~STATE_CHANGED) for name, flags in known]
+        result, states = named_calls.status_change(self._handle, milliseconds, raw)
+        if result in (E_TIMEOUT, E_CANCELLED):
             return None
         if result != 0:
             raise error_for(result)
-        return [ReaderState(name, flags, bytes(atr)) for name, flags, atr in states]
+        return [ReaderState(name, flags, atr) for (name, _), (flags, atr) in zip(known, states, strict=True)]
 
     def connect(self, reader: str) -> Card:
         """Powers the card in a reader, shared with other programs."""
         library = _library()
-        result, handle, protocol = library.SCardConnect(
-            self._handle, reader, library.SCARD_SHARE_SHARED, library.SCARD_PROTOCOL_T0 | library.SCARD_PROTOCOL_T1
+        protocols = library.SCARD_PROTOCOL_T0 | library.SCARD_PROTOCOL_T1
+        result, handle, protocol = named_calls.connect(
+            self._handle, self._raw_name(reader), library.SCARD_SHARE_SHARED, protocols
         )
         if result != 0:
             raise error_for(result)
@@ -194,8 +208,8 @@ class Card:
         self._pci = _library().SCARD_PCI_T1 if t1 else _library().SCARD_PCI_T0
 
     def atr(self) -> bytes:
-        _, _, _, atr = _checked_on_card(_library().SCardStatus(self._handle))
-        return bytes(atr)
+        atr: bytes = _checked_on_card(named_calls.card_status(self._handle))
+        return atr
 
     def begin_transaction(self) -> None:
         """Keeps other programs' commands out; waits as long as another program does the same."""

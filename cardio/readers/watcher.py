@@ -3,6 +3,8 @@
 It waits in SCardGetStatusChange (no polling of cards), learns of new readers by PC/SC's own notification, and
 when the service is stopped, restarted or killed it says so, tries again with a back-off, and goes on.
 Insertions are told apart by the event counter, so a quick swap is two events and not none.
+Errors that PC/SC has no name for, and faults of this code, end one round and not the thread: they are told as a service
+that is down, and the next round begins after a pause.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cardio.errors import CardioError
+from cardio.errors import CardioError, PcscUnavailableError, ReaderWatchError
 from cardio.model import EventKind, Problem, ReaderEvent
 from cardio.readers import scard
 from cardio.readers.base import Emit
+from cardio.readers.supervision import Pauses, Supervisor
 
 WAIT_MILLISECONDS = 5_000
 """The longest wait before the list of readers is looked at again."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _STOP_SECONDS = 2.0
+TASK = "pcsc-watch"
+"""The name of the thread for its supervisor."""
 
 
 def now() -> datetime:
@@ -31,9 +35,12 @@ def now() -> datetime:
 class PcscWatch:
     """Watches from when it is made until `stop`."""
 
-    def __init__(self, emit: Emit, *, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self, emit: Emit, *, clock: Callable[[], datetime] = now, supervisor: Supervisor | None = None
+    ) -> None:
         self._emit = emit
         self._clock = clock
+        self._supervisor = supervisor or Supervisor()
         self._known: dict[str, int] = {}
         """State word of each reader as last told."""
         self._with_card: set[str] = set()
@@ -56,18 +63,25 @@ class PcscWatch:
             self._thread.join(timeout=0.05)
 
     def _run(self) -> None:
-        pause = _FIRST_PAUSE
+        self._supervisor.keep_thread(TASK, self._watch_service, self._stopping)
+
+    def _watch_service(self) -> None:
+        """Watches until stopped. An error that is none of cardio's is raised, after the service was told to be down."""
+        pauses = Pauses()
         while not self._stopping.is_set():
+            pauses.begin()
             try:
                 self._context = scard.Context()
-                self._tell_service(up=True)
-                pause = _FIRST_PAUSE
                 self._watch(self._context)
             except CardioError as error:
-                self._forget_readers()
-                self._tell_service(up=False, problem=Problem.of(error))
-                self._stopping.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                if isinstance(error, PcscUnavailableError) and self._context is not None:
+                    pauses = Pauses()  # the service was there: it may be back at once
+                self._tell_down(error)
+                self._stopping.wait(pauses.next())
+            except BaseException:
+                with suppress(Exception):  # a listener that fails is what may have raised it
+                    self._tell_down(ReaderWatchError())
+                raise
             finally:
                 if self._context is not None:
                     with suppress(CardioError):
@@ -76,17 +90,26 @@ class PcscWatch:
 
     def _watch(self, context: scard.Context) -> None:
         """Tells changes until the service fails (raises) or the watch is stopped (returns)."""
+        names = context.readers()
+        states = context.status_change(0, self._questions(names))
+        self._tell_service(up=True)  # not before it has answered both: else it would come and go with each try
+        self._tell_readers(names)
+        self._tell_states(states)
         while not self._stopping.is_set():
             names = context.readers()
             self._tell_readers(names)
-            questions = [(name, self._known[name]) for name in names]
-            # The number of readers in the upper half makes PC/SC answer as soon as one comes or goes.
-            questions.append((scard.PNP_NOTIFICATION, len(names) << 16))
-            states = context.status_change(WAIT_MILLISECONDS, questions)
-            time = self._clock()
-            for state in states or ():
-                if state.name != scard.PNP_NOTIFICATION and state.flags & scard.STATE_CHANGED:
-                    self._tell_state(state, time)
+            self._tell_states(context.status_change(WAIT_MILLISECONDS, self._questions(names)))
+
+    def _questions(self, names: list[str]) -> list[tuple[str, int]]:
+        questions = [(name, self._known.get(name, scard.STATE_UNAWARE)) for name in names]
+        # The number of readers in the upper half makes PC/SC answer as soon as one comes or goes.
+        return [*questions, (scard.PNP_NOTIFICATION, len(names) << 16)]
+
+    def _tell_states(self, states: list[scard.ReaderState] | None) -> None:
+        time = self._clock()
+        for state in states or ():
+            if state.name in self._known and state.flags & scard.STATE_CHANGED:
+                self._tell_state(state, time)
 
     def _tell_readers(self, names: list[str]) -> None:
         for name in [known for known in self._known if known not in names]:
@@ -119,9 +142,14 @@ class PcscWatch:
             self._tell(EventKind.CARD_REMOVED, name, self._clock())
         self._tell(EventKind.READER_REMOVED, name, self._clock())
 
-    def _forget_readers(self) -> None:
-        for name in list(self._known):
-            self._forget_reader(name)
+    def _tell_down(self, error: CardioError) -> None:
+        try:
+            for name in list(self._known):
+                self._forget_reader(name)
+        finally:
+            self._known.clear()
+            self._with_card.clear()
+        self._tell_service(up=False, problem=Problem.of(error))
 
     def _tell_service(self, *, up: bool, problem: Problem | None = None) -> None:
         state = (up, None if problem is None else problem.code)

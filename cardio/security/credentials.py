@@ -26,7 +26,7 @@ from cardio.security.errors import (
     TestKeysError,
     WriteOutcomeUnknownError,
 )
-from cardio.security.factors import Factors
+from cardio.security.factors import Factors, known_reset_information, reset_information
 from cardio.security.pin import Pin, verify
 from cardio.security.pin_guard import CardPin, PinGuard
 from cardio.security.sam import Sam, SamSource
@@ -52,23 +52,24 @@ class Credentials:
     """Keeps count of wrong PINs; a program with several callers shares one."""
     settings: TerminalSettings = field(default_factory=TerminalSettings)
 
+    terminal_number: str | None = None
+    """终端机编号 where a caller's own HSM takes the SAM's place; empty where there is one that cannot be read."""
     laboratory: bool = False
     """Test keys may meet cards that are not simulated."""
 
-    def opener(self, historical_bytes: bytes, *, simulated: bool, pad: PinPad | None = None) -> CardOpener:
+    def opener(self, atr: bytes, *, simulated: bool, pad: PinPad | None = None) -> CardOpener:
         """What presents them to one card; ``pad`` is its reader's key pad, where there is one."""
-        return CardOpener(self, historical_bytes, simulated=simulated, pad=pad)
+        return CardOpener(self, atr, simulated=simulated, pad=pad)
 
 
 class CardOpener:
     """Presents credentials to one card during one visit (`cardio.filesystem.rights.Opener`)."""
 
-    def __init__(
-        self, credentials: Credentials, historical_bytes: bytes, *, simulated: bool, pad: PinPad | None
-    ) -> None:
+    def __init__(self, credentials: Credentials, atr: bytes, *, simulated: bool, pad: PinPad | None) -> None:
         self._credentials = credentials
         self._pad = pad
-        self._historical_bytes = historical_bytes
+        self._atr = atr
+        self._historical_bytes = known_reset_information(atr)
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
         self._forged: ForgedCardError | None = None
@@ -86,6 +87,16 @@ class CardOpener:
     def close(self) -> None:
         if self._sam is not None:
             self._sam.close()
+
+    @property
+    def has_sam(self) -> bool:
+        """The credentials name a SAM, be it to be had or not."""
+        return self._credentials.sam is not None
+
+    @property
+    def terminal_number(self) -> str | None:
+        """终端机编号, as `Sam.terminal_number`. Raises as `sam`."""
+        return self.sam.terminal_number if self.has_sam else self._credentials.terminal_number
 
     @property
     def sam(self) -> Sam:
@@ -111,7 +122,8 @@ class CardOpener:
             raise NoSamError()
         sam = self._credentials.sam.open()
         try:
-            if sam.test_keys and not self._simulated and not self._credentials.laboratory:
+            # A SAM that cannot say whose keys it has raises: it is not let at a real card either.
+            if not (self._simulated or self._credentials.laboratory) and sam.test_keys:
                 raise TestKeysError()
         except CardioError:
             sam.close()
@@ -122,7 +134,7 @@ class CardOpener:
     def pin(self) -> CardPin:
         """This card's PIN; before `meet`, that of a card known by its ATR only."""
         if self._card_pin is None:
-            self._card_pin = self._credentials.guard.card(self._historical_bytes, self._credentials.origin)
+            self._card_pin = self._credentials.guard.card(self._historical_bytes or self._atr, self._credentials.origin)
         return self._card_pin
 
     @property
@@ -149,14 +161,14 @@ class CardOpener:
         """The SAM before this card.
 
         Raises:
+            NoCardFactorError, CardGarbledError: the card's factors cannot be computed; no SAM was asked.
             SamError, ConfigurationError: as `sam`.
-            CardGarbledError: the card's factors cannot be computed.
         """
         if self._terminal is None:
             if self._card is None:
                 raise SessionEndedError()
             layout, algorithm, code = self._card
-            factors = Factors.of(self._historical_bytes, code)
+            factors = Factors.of(reset_information(self._atr), code)
             self._terminal = Terminal(self.sam, layout, algorithm, factors, settings=self._credentials.settings)
         return self._terminal
 
@@ -243,16 +255,18 @@ class CardOpener:
             )
         self._pin_proved = True
 
-    def prove_card(self) -> Plan[None]:
+    def prove_card(self) -> Plan[CardioError | None]:
         self.refuse_copy()
-        if self.lacks(INTERNAL_KEY) is not None:
-            return
+        hindrance = self.lacks(INTERNAL_KEY)
+        if hindrance is not None:
+            return hindrance if self.has_sam else None  # a site without keys proves no card
         try:
             yield from self.terminal.prove_card()
         except ForgedCardError as error:
             # A copy could pass on what is presented to it: from now on it gets neither key nor PIN.
             self._forged = error
             raise
+        return None
 
     def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
         if not self._credentials.settings.mac:

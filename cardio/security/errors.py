@@ -12,6 +12,8 @@
     │   ├── KeyNotInSamError            key-not-in-sam               another PSAM, or the HSM
     │   ├── PsamKeyLevelError           psam-key-level               a PSAM of the right level, or the HSM
     │   ├── TerminalNumberMissingError  no-terminal-number           set terminal_number, or use a PSAM card
+    │   ├── NoCardFactorError           no-card-factor               another reader, then the issuing authority
+    │   │   └── ContactSlotNeededError  contact-slot-needed          put the card into the contact slot
     │   ├── SamFailedError              sam-failed                   put the PSAM in again
     │   ├── HsmUnreachableError         hsm-unreachable              mend the line to the HSM
     │   └── HsmAnswerError              hsm-answer                   tell who runs the HSM
@@ -123,6 +125,31 @@ class TerminalNumberMissingError(SamError):
     title_en = "There is no terminal number: no debit without one"
     remedy = "请在 security.toml 或密钥文件中设置 terminal_number，或使用 PSAM 卡。"
     remedy_en = "Set terminal_number in security.toml or the key file, or use a PSAM card."
+
+
+class NoCardFactorError(SamError):
+    """The ATR does not give what the card's keys are diversified by: no key was computed, none was presented."""
+
+    code = "no-card-factor"
+    title = "卡片的复位信息不能用于认证"
+    title_en = "The card's reset information gives no factor for its keys"
+    remedy = "请换一台接触式读卡器重试；若仍如此，请持卡人到发卡机构检查卡片。"
+    remedy_en = (
+        "Try another reader with a contact slot; if it is the same there, have the issuing authority check the card."
+    )
+    status = 422
+    exit_status = 1
+    driver_code = -1
+
+
+class ContactSlotNeededError(NoCardFactorError):
+    """A contactless card has no ATR; what the reader shows in its place says nothing about the card's keys."""
+
+    code = "contact-slot-needed"
+    title = "非接触方式不能认证这张卡"
+    title_en = "This card cannot be authenticated without contacts"
+    remedy = "请改为插入接触式卡槽后重新操作；这不说明卡片有问题。"
+    remedy_en = "Put the card into the contact slot and begin again; this says nothing against the card."
 
 
 class SamFailedError(SamError):

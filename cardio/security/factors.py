@@ -1,14 +1,60 @@
 """What a card's keys are diversified by: its chip's number, its city, its province (分散因子)."""
+# Which ATR tells the chip's number is decided here and nowhere else: a wrong number makes a genuine card look forged,
+# and costs it a try of each key that is presented.
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
 
+from cardio.apdu.atr import Atr, made_up_by_reader
 from cardio.errors import CardGarbledError
+from cardio.security.errors import ContactSlotNeededError, NoCardFactorError
 
+_RESET_INFORMATION = 13
 _LENGTH = 8
 _CITY_DIGITS = 6
+
+
+def reset_information(atr: bytes) -> bytes:
+    """卡复位信息: the thirteen historical bytes T1 to TD of a social security card's own ATR.
+
+    The standard's ATR is ``3B 6D 00 00`` and these bytes, on T=0 (public articles on LD/T 32.2-2015, and the readings
+    of five public programs). What a card says of its speed (TA1, TB1, TC1) does not move them, so it may differ. An ATR
+    with another number of bytes, with another protocol than T=0, or made up by a contactless reader, has other things
+    in their place: an ATS, an ATQB, a storage card's name.
+
+    Raises:
+        ContactSlotNeededError: a reader has made the ATR up.
+        NoCardFactorError: it is some other card's.
+        CardGarbledError: it is no ATR.
+    """
+    if made_up_by_reader(atr):
+        raise ContactSlotNeededError(
+            "读卡器给出的是非接触卡的 ATR，其中没有卡复位信息",
+            "the reader shows the ATR that it makes up for contactless cards: no reset information is in it",
+        )
+    parsed = Atr.from_bytes(atr)
+    if parsed.protocols != (0,):
+        listed = ", ".join(f"T={protocol}" for protocol in parsed.protocols)
+        raise NoCardFactorError(
+            f"ATR 使用 {listed} 协议，社会保障卡为 T=0", f"the ATR offers {listed}, and a social security card T=0"
+        )
+    if len(parsed.historical_bytes) != _RESET_INFORMATION:
+        length = len(parsed.historical_bytes)
+        raise NoCardFactorError(
+            f"ATR 有 {length} 个历史字节，社会保障卡为 {_RESET_INFORMATION} 个",
+            f"the ATR has {length} historical bytes, and a social security card {_RESET_INFORMATION}",
+        )
+    return parsed.historical_bytes
+
+
+def known_reset_information(atr: bytes) -> bytes:
+    """As `reset_information`; nothing where an ATR does not tell it."""
+    try:
+        return reset_information(atr)
+    except (NoCardFactorError, CardGarbledError):
+        return b""
 
 
 @dataclass(frozen=True, slots=True)

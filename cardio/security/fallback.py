@@ -121,7 +121,28 @@ class FallbackSam:
 
     @property
     def terminal_number(self) -> str | None:
-        return next((number for sam in self._sams() if (number := sam.terminal_number) is not None), None)
+        """Of the first that says one. Raises: SamError: none does, and one that may have it could not be asked."""
+        self.open_one()
+        fault, tried = self._first_fault, 0
+        while True:
+            for sam in self._open[tried:]:
+                tried += 1
+                try:
+                    number = sam.terminal_number
+                except SamError as error:
+                    fault = fault or error
+                    continue
+                if number is not None:
+                    return number
+            try:
+                if self._open_next() is None:
+                    break
+            except SamError as error:
+                fault = fault or error
+        fault = fault or self._first_fault
+        if fault is not None:
+            raise fault
+        return None
 
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return self._for(key).versions(key)

@@ -1,5 +1,8 @@
 """A PSAM card in a reader's slot: it diversifies its keys by the card's factors and computes with them.
 
+Other programs use the same card, and what they selected stays selected when they have gone. So each use begins with a
+SELECT (ISO/IEC 7816-4 §11.1.1): of the MF for the terminal's number, of an algorithm's environment for keys.
+
 Commands as public libraries of two regions send them (docs/algorithms.md): ``BF DE usage index`` derives the process
 key, ``80 FA 00 00`` enciphers with it, ``80 FA 05 00`` makes a MAC; ``80 70`` begins a debit, ``80 72`` checks its end.
 """
@@ -7,28 +10,26 @@ key, ``80 FA 00 00`` enciphers with it, ``80 FA 05 00`` makes a MAC; ``80 70`` b
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any
 
-from cardio.apdu.channel import Channel
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
-from cardio.apdu.commands import read_binary, select_by_name
+from cardio.apdu.commands import read_binary, select_by_name, select_file
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import StatusWord, describe
+from cardio.apdu.status_word import Meaning, StatusWord, describe
 from cardio.apdu.trace import Trace
-from cardio.errors import CardError, ReaderError
-from cardio.readers.base import Connection, Reader
+from cardio.readers.base import Reader
 from cardio.security.algorithms import MAC_LENGTH, suite_for
 from cardio.security.errors import (
     AlgorithmNotSupportedError,
-    NoSamError,
     PsamKeyLevelError,
     SamError,
     SamFailedError,
 )
+from cardio.security.psam_connection import PsamConnection
 from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, SamKind, key_missing
 
 _NO_SUCH_KEY = frozenset({0x6A88, 0x6A83, 0x6A82, 0x9403})
@@ -36,11 +37,10 @@ _LEVEL = frozenset({0x6982, 0x6985, 0x6700})
 _NO_SUCH_COMMAND = frozenset({0x6D00, 0x6E00, 0x6A81, 0x6A86})
 _AUTHORISATION = 8
 """Bytes that 80 70 answers: the terminal's number and MAC1."""
-_SECONDS = 20.0
 _TEST_REGION = "000000"
 """No region has this code: terminals with it are the simulators'."""
-
-Result = TypeVar("Result")
+_TEST_MARK = b"TEST"
+"""Stands in the historical bytes of the simulators' PSAM cards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,25 @@ class PsamSettings:
     """Whose keys it holds, where it holds a province's or a city's: two or six digits."""
     keys: dict[str, int] = field(default_factory=dict)
     """Usage and index of single keys, as 0x670A, where they are not the layout's."""
+    terminal_number: str | None = None
+    """终端机编号 of a PSAM card that has none in its file: twelve digits."""
 
 
 class PsamCard:
     """Computes on a PSAM card, held from `connect` to `close`.
 
-    A fault of the PSAM's reader or card is a SamError: it says nothing about the card of the person at the counter.
+    What it knows belongs to the card that was in the slot at `connect`. Once that card is out, nothing more is told and
+    nothing computed, whichever card is in by then.
     """
 
     kind: SamKind = "psam"
 
-    def __init__(self, connection: Connection, settings: PsamSettings, *, simulated: bool, trace: Trace | None) -> None:
+    def __init__(self, connection: PsamConnection, settings: PsamSettings) -> None:
         self._connection = connection
         self._settings = settings
-        self._trace = trace
-        self._selected: str | None = None
         self._began: tuple[Purchase, bytes] | None = None
-        self.terminal_number = self._guarded(self._read_terminal_number)
-        self.test_keys = simulated or (self.terminal_number or "").startswith(_TEST_REGION)
+        self._number = connection.from_known_place(self._read_terminal_number)
+        """What the card says of its terminal's number: its digits, or why there are none."""
 
     @classmethod
     def connect(cls, reader: Reader, settings: PsamSettings | None = None, *, trace: Trace | None = None) -> PsamCard:
@@ -78,23 +79,46 @@ class PsamCard:
 
         Raises:
             NoSamError: the slot, or the card in it, is not there.
-            SamFailedError: it does not answer as a PSAM card does.
+            SamFailedError: it does not answer as a card does.
         """
+        connection = PsamConnection(reader, trace)
         try:
-            connection = reader.connect()
-        except (CardError, ReaderError) as error:
-            raise _no_psam(error) from error
-        try:
-            return cls(connection, settings or PsamSettings(), simulated=reader.simulated, trace=trace)
+            return cls(connection, settings or PsamSettings())
         except SamError:
             connection.close()
             raise
 
     def __repr__(self) -> str:
-        return f"PsamCard({self.terminal_number})"
+        return f"PsamCard({self._number if isinstance(self._number, str) else '-'})"
 
     def close(self) -> None:
         self._connection.close()
+
+    @property
+    def terminal_number(self) -> str:
+        """终端机编号.
+
+        Raises:
+            SamError: the card in the slot does not give it, or it is not the card any more that was met here.
+        """
+        self._connection.require_same_card()
+        if isinstance(self._number, str):
+            return self._number
+        if self._settings.terminal_number is not None:
+            return self._settings.terminal_number
+        zh, en = self._number
+        raise SamFailedError(f"PSAM 卡没有给出终端机编号：{zh}", f"the PSAM card gives no terminal number: {en}")
+
+    @property
+    def test_keys(self) -> bool:
+        """Whether its keys are the simulators'.
+
+        Raises:
+            SamError: nothing tells: the card gives no terminal number.
+        """
+        if self._connection.simulated or _TEST_MARK in self._connection.atr:
+            return True
+        return self.terminal_number.startswith(_TEST_REGION)
 
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return ()
@@ -139,13 +163,13 @@ class PsamCard:
         facts = _facts()
 
         def read() -> int | None:
-            self._select("3DES")
-            response = self._transmit(read_binary(0, 1, facts["purchase_index_sfi"]))
+            self._select_environment("3DES")
+            response = self._connection.transmit(read_binary(0, 1, facts["purchase_index_sfi"]))
             whole = response.status_word == StatusWord.SUCCESS and len(response.data) == 1
             return response.data[0] if whole else None
 
         try:
-            return self._guarded(read)
+            return self._connection.from_known_place(read)
         except AlgorithmNotSupportedError:
             return None
 
@@ -154,15 +178,14 @@ class PsamCard:
         fault = self.lacks(key)
         if fault is not None:
             raise fault
-        self._began = None
         numbers = bytes((key.version or 0, purchase.algorithm_number))
         data = purchase.challenge + purchase.transaction_number.to_bytes(2, "big") + purchase.amounts
         data += bytes((purchase.transaction_type,)) + purchase.time + numbers
         data += b"".join(reversed(key.factors.of_levels((self._usage(key) or 0) >> 13)))
 
         def begin() -> bytes:
-            self._select(key.algorithm)
-            response = self._transmit(CommandApdu(0x80, 0x70, 0x01, 0x00, data, _AUTHORISATION))
+            self._select_environment(key.algorithm)
+            response = self._connection.transmit(CommandApdu(0x80, 0x70, 0x01, 0x00, data, _AUTHORISATION))
             if response.status_word in _NO_SUCH_KEY | _NO_SUCH_COMMAND:
                 raise key_missing(key.name, "PSAM 卡", "the PSAM card")
             if response.status_word in _LEVEL:
@@ -170,7 +193,7 @@ class PsamCard:
             _expect_success(response)
             return _whole(response.data, _AUTHORISATION)
 
-        answer = self._guarded(begin)
+        answer = self._connection.from_known_place(begin)
         authorisation = Authorisation(answer[:4], answer[4:])
         self._began = (purchase, authorisation.terminal_transaction_number)
         return authorisation
@@ -181,13 +204,13 @@ class PsamCard:
             return Mac2.UNCHECKED
 
         def check() -> Mac2:
-            response = self._transmit(CommandApdu(0x80, 0x72, 0x00, 0x00, mac2))
+            response = self._connection.transmit(CommandApdu(0x80, 0x72, 0x00, 0x00, mac2))
             if response.status_word == StatusWord.MAC_INVALID:
                 return Mac2.WRONG
             _expect_success(response)
             return Mac2.RIGHT
 
-        return self._guarded(check)
+        return self._connection.guarded(check)
 
     def _compute(self, key: CardKey, challenge: bytes, command: CommandApdu) -> bytes:
         """Derives the process key and uses it: it serves one conversation only."""
@@ -198,33 +221,42 @@ class PsamCard:
         derive = CommandApdu(0xBF, 0xDE, usage >> 8, usage & 0xFF, _factors(key, challenge, usage >> 13))
 
         def both() -> bytes:
-            self._select(key.algorithm)
-            response = self._transmit(derive)
+            self._select_environment(key.algorithm)
+            response = self._connection.transmit(derive)
             if response.status_word in _NO_SUCH_KEY:
                 raise key_missing(key.name, "PSAM 卡", "the PSAM card")
             if response.status_word in _LEVEL:
                 raise PsamKeyLevelError(status_word=response.status_word)
             _expect_success(response)
-            answer = self._transmit(command)
+            answer = self._connection.transmit(command)
             if answer.status_word in _NO_SUCH_COMMAND:
                 raise AlgorithmNotSupportedError(status_word=answer.status_word)
             _expect_success(answer)
             return answer.data
 
-        return self._guarded(both)
+        return self._connection.from_known_place(both)
 
-    def _select(self, algorithm: str) -> None:
-        if self._selected == algorithm:
+    def _select_environment(self, algorithm: str) -> None:
+        """Makes an algorithm's environment current. Some cards find it from the MF only.
+
+        Raises:
+            AlgorithmNotSupportedError: the card has none.
+        """
+        ways = [select_by_name(bytes.fromhex(name), want_fci=False) for name in _facts()["select"][algorithm]]
+        if self._select(ways) or (self._select_mf() and self._select(ways)):
             return
-        self._selected = None
-        for name in _facts()["select"][algorithm]:
-            response = self._transmit(select_by_name(bytes.fromhex(name), want_fci=False))
-            if response.sw1 in (0x90, 0x61):
-                self._selected = algorithm
-                return
         raise AlgorithmNotSupportedError(
             f"PSAM 卡没有 {algorithm} 环境", f"the PSAM card has no environment for {algorithm}"
         )
+
+    def _select_mf(self) -> bool:
+        facts = _facts()["mf"]
+        by_name = select_by_name(bytes.fromhex(facts["name"]), want_fci=False)
+        return self._select([select_file(facts["file_id"], 0x00), by_name])
+
+    def _select(self, ways: Iterable[CommandApdu]) -> bool:
+        self._began = None  # a debit that has begun ends with any SELECT
+        return self._connection.select(ways)
 
     def _usage(self, key: CardKey) -> int | None:
         """Usage byte and index, with the levels of this PSAM card."""
@@ -237,23 +269,21 @@ class PsamCard:
         usage = key.usage if levels is None else levels << 5 | key.usage & 0x1F
         return usage << 8 | key.index
 
-    def _read_terminal_number(self) -> str | None:
+    def _read_terminal_number(self) -> str | Meaning:
+        """The number, or what the card gave in its place."""
         facts = _facts()
-        response = self._transmit(read_binary(0, facts["terminal_number_length"], facts["terminal_number_sfi"]))
+        if not self._select_mf():
+            return Meaning("主控文件（MF）不能选择", "its master file cannot be selected")
+        response = self._connection.transmit(
+            read_binary(0, facts["terminal_number_length"], facts["terminal_number_sfi"])
+        )
+        if response.status_word != StatusWord.SUCCESS:
+            meaning, status_word = describe(response.status_word), f"{response.status_word:04X}"
+            return Meaning(f"{status_word} {meaning.zh}", f"{status_word} {meaning.en}")
         digits = response.data.hex()
-        whole = response.status_word == StatusWord.SUCCESS and len(response.data) == facts["terminal_number_length"]
-        return digits if whole and digits.isdecimal() else None
-
-    def _transmit(self, command: CommandApdu) -> ResponseApdu:
-        # A channel of its own for each: its deadline counts from when it is made.
-        return Channel(self._connection, trace=self._trace, seconds=_SECONDS).transmit(command)
-
-    def _guarded(self, work: Callable[[], Result]) -> Result:
-        try:
-            return work()
-        except (CardError, ReaderError) as error:
-            self._selected = None
-            raise _no_psam(error) from error
+        if len(response.data) != facts["terminal_number_length"] or not digits.isdecimal():
+            return Meaning("文件内容不是 12 位数字", "what its file holds is not twelve digits")
+        return digits
 
 
 def _factors(key: CardKey, challenge: bytes, levels: int) -> bytes:
@@ -279,11 +309,6 @@ def _whole(answer: bytes, length: int) -> bytes:
             f"the PSAM card answered {len(answer)} bytes, not {length}",
         )
     return answer
-
-
-def _no_psam(error: CardError | ReaderError) -> SamError:
-    kind = SamFailedError if error.code in ("reader-timeout", "card-garbled", "card-mute") else NoSamError
-    return kind(f"PSAM 卡槽：{error.detail}", f"PSAM slot: {error.detail_en}", hresult=error.hresult)
 
 
 @cache

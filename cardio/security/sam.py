@@ -113,11 +113,11 @@ class Sam(Protocol):
 
     @property
     def test_keys(self) -> bool:
-        """Its keys are the published ones of the simulators."""
+        """Its keys are the published ones of the simulators. Where nothing tells, that is a SamError, not a no."""
 
     @property
     def terminal_number(self) -> str | None:
-        """终端机编号, twelve digits; None where it has none."""
+        """终端机编号, twelve digits; None where this SAM has none. One that cannot be read is a SamError."""
 
     def versions(self, key: CardKey) -> tuple[int, ...]:
         """The version groups that it holds of a key, the best first; none leaves it to the card."""

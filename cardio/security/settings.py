@@ -9,6 +9,7 @@ mac_start = "zero"             # or "challenge": the initial value of a MAC
 levels = 2                     # diversifications that the PSAM has yet to do
 region = "43"                  # whose keys it holds
 keys = { RKSSSE = "670A" }     # usage byte and index, where they are not the layout's
+terminal_number = "410100813475"   # of a PSAM that has none in its file
 
 [hsm]
 token_file = "/etc/cardio/hsm-token"
@@ -38,6 +39,7 @@ from cardio.security.fallback import FallbackSource
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
 from cardio.security.psam import PsamCard, PsamSettings
+from cardio.security.psam_connection import CONNECT_SECONDS
 from cardio.security.sam import Sam, SamSource
 from cardio.security.soft import SoftSam
 from cardio.security.terminal import MacStart, TerminalSettings
@@ -46,7 +48,7 @@ from cardio.wrong_value import in_chinese
 SAM_VARIABLE, SETTINGS_VARIABLE = "CARDIO_SAM", "CARDIO_SECURITY"
 _GROUP = "cardio.sams"
 _TOKEN_LIMIT = 4096
-_PSAM_SECONDS = 3.0
+_PSAM_SECONDS = CONNECT_SECONDS
 
 FindReader = Callable[[str], Reader]
 
@@ -65,6 +67,7 @@ class _Psam(_Table):
     levels: Literal[1, 2, 3] | None = None
     region: Annotated[str, Field(pattern=r"^([0-9]{2}|[0-9]{6})?$")] = ""
     keys: dict[str, Annotated[int, BeforeValidator(_usage_and_index)]] = {}
+    terminal_number: Annotated[str, Field(pattern=r"^[0-9]{12}$")] | None = None
 
 
 class _Hsm(_Table):
@@ -175,7 +178,7 @@ class _PsamSlot:
     def __init__(self, name: str, find_reader: FindReader, settings: _Psam) -> None:
         self._name = name
         self._find_reader = find_reader
-        self._settings = PsamSettings(settings.levels, settings.region, dict(settings.keys))
+        self._settings = PsamSettings(settings.levels, settings.region, dict(settings.keys), settings.terminal_number)
 
     def open(self) -> Sam:
         try:

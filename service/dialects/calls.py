@@ -10,9 +10,10 @@ from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.driver import BasicLayout
 from cardio.driver_functions import DriverArguments, find_function
+from cardio.readers.card_choice import Preference
 from service.asking import Asking
 from service.desk import Desk
-from service.driver_calls import CONTACT_FIRST, DriverCalls
+from service.driver_calls import DriverCalls
 from service.scopes import Caller
 
 
@@ -38,9 +39,9 @@ class DialectCalls:
         output, _ = await self.driver.call(found, given, self.caller, self.asking, seconds=self.seconds)
         return output
 
-    def reader(self) -> Desk:
-        """The reader that a caller means who names none. Raises: NoReaderError: there is none."""
-        return self.driver.choose(CONTACT_FIRST)
+    async def reader(self) -> Desk:
+        """The reader that a caller means who names none. Raises: CardioError: as `CardSelection.choose`."""
+        return await self.driver.choose(Preference.CONTACT_FIRST, self.asking)
 
     async def transmit(self, desk: Desk, command: CommandApdu, action: str) -> ResponseApdu:
         """Send one command to the card in a reader. Raises: CardioError: as `Desk.do`."""

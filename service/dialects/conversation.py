@@ -102,6 +102,7 @@ class Conversation:
             while True:
                 await self._something()
                 if self._ended is not None:
+                    await listening
                     raise self._ended
                 message, arrived = self._pending.popleft()
                 self._changed.set()
@@ -119,13 +120,19 @@ class Conversation:
             await self._changed.wait()
 
     async def _listen(self) -> None:
+        try:
+            await self._take_messages()
+        finally:
+            self._ended = self._ended or Ended()
+            self._changed.set()
+
+    async def _take_messages(self) -> None:
         since: float | None = None
         while True:
             try:
                 message = await self.receive()
             except Ended as ended:
                 self._ended = ended
-                self._changed.set()
                 return
             arrived = self.pulse.earliest_arrival()
             self._pending.append((message, arrived if since is None else min(since, arrived)))

@@ -70,7 +70,7 @@ class DecardDialect(Dialect):
             case "dc_getver":
                 return self._answer(request, "0", [f"cardio {version('cardio')}"])
             case "dc_cpureset":
-                return self._answer(request, "0", self._reset(calls))
+                return self._answer(request, "0", await self._reset(calls))
             case "dc_cpuapduInt":
                 return self._answer(request, "0", await self._command(request, calls))
             case "dc_GetSocialSecurityCardBaseInfo":
@@ -88,9 +88,9 @@ class DecardDialect(Dialect):
             raise UsageError(f"type 应为 0 或 1，而不是 {given[:8]}", f"type is 0 or 1, not {given[:8]!r}")
 
     @staticmethod
-    def _reset(calls: DialectCalls) -> list[str]:
+    async def _reset(calls: DialectCalls) -> list[str]:
         calls.caller.require(Scope.BASIC)
-        desk = calls.reader()
+        desk = await calls.reader()
         if desk.card_session is None:
             raise NoCardError()
         if desk.info.atr is None:
@@ -100,7 +100,7 @@ class DecardDialect(Dialect):
     @staticmethod
     async def _command(request: DialectRequest, calls: DialectCalls) -> list[str]:
         calls.caller.require(Scope.APDU)
-        desk = calls.reader()
+        desk = await calls.reader()
         if not desk.reader.simulated:
             raise SimulatedOnlyError()
         text = str(request.arguments.get("2", ""))

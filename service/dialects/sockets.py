@@ -196,7 +196,8 @@ class _Answers:
             return self.dialect.done(request, await calls.call(request.function, request.arguments))
         except CardioError as error:
             return self.dialect.failed(request, error)
-        except Exception:  # whatever it is: each request has its reply, and what was read stands in no log
+        except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log
+            self.socket.app.state.supervisor.note("dialects", error)
             return self.dialect.failed(request, InternalError())
 
     async def _wait_for_a_turn(self, seconds: float | None) -> None:

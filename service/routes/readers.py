@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Response
 
 from cardio.model import CardReading, Problem
 from cardio.nhsa import Nhsa1101, nhsa_1101
-from service.answers import ReaderList
-from service.dependencies import CallOf, DesksOf, needs
+from cardio.readers.card_choice import Preference
+from service.answers import ChosenReader, ReaderList
+from service.dependencies import AskingOf, CallOf, DesksOf, DriverOf, needs
 from service.scopes import Scope
 
 router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(Scope.BASIC)])
@@ -30,6 +31,19 @@ CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
 async def list_readers(desks: DesksOf) -> ReaderList:
     """The readers and what is in them, from what the watcher knows: no card is touched."""
     return desks.listing()
+
+
+@router.get("/-/chosen", responses=CARD_PROBLEMS)
+async def choose_reader(
+    calls: DriverOf,
+    asking: AskingOf,
+    iType: Annotated[
+        Preference | None, Query(description="1 contact, 2 contactless, 3 contact first, 4 contactless first")
+    ] = None,
+) -> ChosenReader:
+    """The reader whose card is meant where the caller names none; `several-cards` where a person has to choose."""
+    desk = await calls.selection.choose(iType, asking)
+    return ChosenReader(reader=desk.reader.name, card_session=desk.card_session)
 
 
 @router.get("/{reader:path}/card", responses=CARD_PROBLEMS, response_model=CardReading)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from pydantic import Field, create_model
 
 from cardio.model import Answer, Problem, ReaderStatus
 from service.audit import AuditState
-from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, needs
+from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
 from service.dialects.registry import dialects
 from service.metrics import Metrics
 from service.sam_watch import SamState, SamWatch
@@ -43,6 +45,17 @@ class DialectProblem(Answer):
     problem: Problem
 
 
+class TaskState(Answer):
+    """A background task that has failed since the start. What it failed of is in the log, without any data."""
+
+    task: str
+    failures: int
+    error: str = Field(description="kind of the last error")
+    place: str = Field(description="where it was raised")
+    time: datetime
+    down: bool = Field(description="it waits for its next start")
+
+
 class Status(Answer):
     version: str
     instance: str
@@ -55,10 +68,13 @@ class Status(Answer):
     simulated: bool
     auto_read: bool
     audit: AuditState = Field(description="failing: nothing is written at present")
+    tasks: tuple[TaskState, ...] = Field(description="background tasks that have failed; none is well")
 
 
 @router.get("/v1/status", dependencies=[needs(Scope.BASIC)])
-async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, audit: AuditOf) -> Status:
+async def status(
+    request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, audit: AuditOf, supervisor: SupervisorOf
+) -> Status:
     """The service and what it depends on."""
     state = request.app.state
     sam: SamWatch = state.sam_watch
@@ -78,6 +94,7 @@ async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf,
         simulated=state.simulated,
         auto_read=state.auto_read,
         audit=audit.state,
+        tasks=tuple(TaskState(**asdict(failure)) for failure in supervisor.failures),
     )
 
 
@@ -88,7 +105,13 @@ async def status(request: Request, desks: DesksOf, hub: HubOf, access: AccessOf,
     responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
 )
 async def metrics(
-    request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, debits: DebitsOf, audit: AuditOf
+    request: Request,
+    desks: DesksOf,
+    hub: HubOf,
+    access: AccessOf,
+    debits: DebitsOf,
+    audit: AuditOf,
+    supervisor: SupervisorOf,
 ) -> Response:
     """Figures for Prometheus; nothing of anybody is in them."""
     figures: Metrics = request.app.state.metrics
@@ -100,6 +123,8 @@ async def metrics(
         streams=access.live.all_streams,
         subscribers_dropped=hub.dropped,
         audit_entries_lost=audit.lost,
+        task_failures=sum(failure.failures for failure in supervisor.failures),
+        tasks_down=len(supervisor.down),
         **await debits.figures(),
     )
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

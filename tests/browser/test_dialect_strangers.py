@@ -39,7 +39,9 @@ IN_A_FRAME = """([address, kind]) => new Promise((resolve) => {
 
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
-    made = Bridge(dialects=[DialectRule("json", programs=True, scopes=DEFAULT_SCOPES)], scopes=frozenset(Scope))
+    made = Bridge(
+        "adult", dialects=[DialectRule("json", programs=True, scopes=DEFAULT_SCOPES)], scopes=frozenset(Scope)
+    )
     yield made
     made.stop()
 

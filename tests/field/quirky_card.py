@@ -16,6 +16,7 @@ A file holds::
     [[step]]                       # one call after another on the same card
     do = "read"                    # see `tests.field.steps`
     error = "not-a-social-security-card"
+    keys = true                    # the published test keys are at hand, as in a laboratory
     commands = 3                   # exactly so many reach the card
     [step.gives]                   # what the answer holds, by dotted path
     "holder.name" = "测试甲"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,11 +10,15 @@ from cardio.card import SocialSecurityCard
 from cardio.driver_codes import code_of
 from cardio.driver_functions import CardFunction, DriverArguments, find_function
 from cardio.errors import CardioError
+from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card, read_card
 from cardio.readers.base import Reader
 from cardio.security.credentials import Credentials
 from cardio.security.pin import Pin
+from cardio.security.sam import Sam
+from cardio.security.soft import KeyFile, SoftSam
+from simulators.test_keys import key_file
 from tests.conftest import TODAY
 
 Step = Callable[[Reader, MannersStore, Mapping[str, Any]], Any]
@@ -21,7 +26,25 @@ Step = Callable[[Reader, MannersStore, Mapping[str, Any]], Any]
 
 def _read(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
     supplement = step.get("supplement", True)
-    return read_card(reader, manners=store, today=TODAY, supplement=supplement).model_dump(mode="json")
+    reading = read_card(reader, manners=store, today=TODAY, supplement=supplement, credentials=_test_keys(step))
+    return reading.model_dump(mode="json")
+
+
+def _test_keys(step: Mapping[str, Any]) -> Credentials | None:
+    if not step.get("keys", False):
+        return None
+    keys = KeyFile.model_validate(tomllib.loads(key_file(layout_of(3).keys)))
+    return Credentials(sam=_Ready(SoftSam(keys)), laboratory=True)
+
+
+class _Ready:
+    """A SAM that is at hand."""
+
+    def __init__(self, sam: Sam) -> None:
+        self._sam = sam
+
+    def open(self) -> Sam:
+        return self._sam
 
 
 def _driver(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
@@ -29,7 +52,7 @@ def _driver(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any
     function = find_function(step.get("function", "iReadCardBas"))
     assert isinstance(function, CardFunction)
     arguments = DriverArguments.from_mapping(step.get("arguments", {}))
-    credentials = Credentials(pin=Pin(step["pin"])) if "pin" in step else None
+    credentials = Credentials(pin=Pin(step["pin"])) if "pin" in step else _test_keys(step)
     try:
         text = on_card(reader, lambda card: function.work(card, arguments), manners=store, credentials=credentials)
     except CardioError as error:

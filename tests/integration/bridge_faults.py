@@ -12,6 +12,7 @@ import pytest
 from smartcard import scard as raw
 
 from cardio.model import ReaderStatus
+from cardio.readers import named_calls
 from simulators.personas import find_persona
 from simulators.reader import AnyCard
 from tests.integration.bridges import (
@@ -97,6 +98,17 @@ scard.SCardReleaseContext(context)
             self.die()
 
 
+def call_of(name: str) -> tuple[Any, str]:
+    """Where a function of PC/SC is called: the module, and what the function is called there."""
+    named = {
+        "SCardConnect": "connect",
+        "SCardGetStatusChange": "status_change",
+        "SCardListReaders": "list_readers",
+        "SCardStatus": "card_status",
+    }
+    return (named_calls, named[name]) if name in named else (raw, name)
+
+
 class Spoiled:
     """A function of PC/SC that gives something else, for as many calls as it is told to."""
 
@@ -105,7 +117,8 @@ class Spoiled:
         self.left = 0
         self.after = 0
         """Calls that go well before."""
-        good: Callable[..., Any] = getattr(raw, name)
+        module, attribute = call_of(name)
+        good: Callable[..., Any] = getattr(module, attribute)
 
         def spoiled(*arguments: Any) -> Any:
             self.calls += 1
@@ -115,7 +128,7 @@ class Spoiled:
             self.left -= 1
             return instead
 
-        monkeypatch.setattr(raw, name, spoiled)
+        monkeypatch.setattr(module, attribute, spoiled)
 
 
 def signed(hresult: int) -> int:

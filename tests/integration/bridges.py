@@ -77,16 +77,16 @@ def quicken(configuration: Path) -> None:
         )  # fmt: skip
 
 
-def configure_named(folder: Path, readers: Sequence[tuple[str, int]]) -> Path:
-    """A configuration for pcscd with readers of these names and ports, in this order."""
+def configure_named(folder: Path, readers: Sequence[tuple[str | bytes, int]]) -> Path:
+    """A configuration for pcscd with readers of these names and ports, in this order. A name may be bytes."""
     configuration = folder / "reader.conf.d"
     configuration.mkdir(parents=True)
     for number, (name, port) in enumerate(readers):
         library = folder / f"libifdvpcd-{number}.so"
         shutil.copy(DRIVER.resolve(), library)
-        (configuration / f"{number}").write_text(
-            f'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{port:#06X}\nLIBPATH {library}\nCHANNELID {port:#06X}\n'
-        )
+        rest = f"DEVICENAME /dev/null:{port:#06X}\nLIBPATH {library}\nCHANNELID {port:#06X}\n"
+        raw = name if isinstance(name, bytes) else name.encode()
+        (configuration / f"{number}").write_bytes(b'FRIENDLYNAME "' + raw + b'"\n' + rest.encode())
     return configuration
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from cardio.model import ReaderStatus
-from tests.integration.bridges import BridgeHere
+from tests.integration.bridges import BridgeHere, configure_named
 from tests.pcsc import RUN, Daemon, Slot, configure, find_slots
 
 
@@ -58,3 +60,19 @@ def every(bridge: BridgeHere, slots: list[Slot]) -> Iterator[list[Slot]]:
     yield slots
     for one in slots:
         one.remove()
+
+
+@pytest.fixture
+def arranged(daemon: Daemon, slot: Slot, tmp_path: Path) -> Iterator[Callable[[list[tuple[str | bytes, int]]], None]]:
+    """Starts pcscd anew with other readers; two slots each."""
+    ordinary = daemon.configuration
+
+    def arrange(readers: list[tuple[str | bytes, int]]) -> None:
+        daemon.stop()
+        daemon.configuration = configure_named(tmp_path / str(time.monotonic_ns()), readers)
+        daemon.start(readers=2 * len(readers))
+
+    yield arrange
+    daemon.stop()
+    daemon.configuration = ordinary
+    daemon.start()

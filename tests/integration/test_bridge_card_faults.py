@@ -16,7 +16,7 @@ import pytest
 from smartcard import scard as raw
 
 from cardio.model import ReaderStatus
-from cardio.readers import scard
+from cardio.readers import named_calls, scard
 from simulators.faults import FaultyCard, PulledCard, with_fault
 from tests.integration.bridge_faults import (
     ADULT,
@@ -175,7 +175,7 @@ class Connections:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.open = 0
-        connect, disconnect = raw.SCardConnect, raw.SCardDisconnect
+        connect, disconnect = named_calls.connect, raw.SCardDisconnect
 
         def connecting(*arguments: Any) -> Any:
             self.open += 1
@@ -187,7 +187,7 @@ class Connections:
             self.open -= 1
             return disconnect(*arguments)
 
-        monkeypatch.setattr(raw, "SCardConnect", connecting)
+        monkeypatch.setattr(named_calls, "connect", connecting)
         monkeypatch.setattr(raw, "SCardDisconnect", disconnecting)
 
 

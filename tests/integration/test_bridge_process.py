@@ -22,6 +22,7 @@ from smartcard import scard as raw
 from websockets.sync.client import connect
 
 from cardio.model import ReaderStatus
+from cardio.readers import named_calls
 from cardio.readers.pcsc import PcscSource
 from simulators.faults import FaultyCard
 from simulators.personas import find_persona
@@ -126,9 +127,9 @@ def test_it_ends_while_pcsc_is_away(folder: Path, daemon: Daemon, slot: Slot) ->
 def test_it_ends_when_it_is_told_in_the_moment_before_it_waits(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cancel that comes just before PC/SC is asked to wait ends nothing."""
     entering, cancelled = threading.Event(), threading.Event()
-    change, cancel = raw.SCardGetStatusChange, raw.SCardCancel
+    change, cancel = named_calls.status_change, raw.SCardCancel
 
-    def late(context: Any, milliseconds: int, questions: list[tuple[str, int]]) -> Any:
+    def late(context: Any, milliseconds: int, questions: list[tuple[bytes, int]]) -> Any:
         if all(known for _, known in questions):  # what was not known is answered at once
             entering.set()
             cancelled.wait(5)
@@ -139,7 +140,7 @@ def test_it_ends_when_it_is_told_in_the_moment_before_it_waits(slot: Slot, monke
         cancelled.set()
         return result
 
-    monkeypatch.setattr(raw, "SCardGetStatusChange", late)
+    monkeypatch.setattr(named_calls, "status_change", late)
     monkeypatch.setattr(raw, "SCardCancel", early)
     watch = PcscSource().watch(lambda event: None)
     assert entering.wait(5)

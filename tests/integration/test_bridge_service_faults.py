@@ -10,10 +10,8 @@ from __future__ import annotations
 import select
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +34,6 @@ from tests.integration.bridges import (
     SECOND_PORT,
     BridgeHere,
     InCommand,
-    configure_named,
     in_parallel,
     refused,
 )
@@ -160,24 +157,8 @@ def test_the_service_goes_in_the_middle_of_a_command(
 # -- readers -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def arranged(daemon: Daemon, slot: Slot, tmp_path: Path) -> Iterator[Callable[[list[tuple[str, int]]], None]]:
-    """Starts pcscd anew with other readers; two slots each."""
-    ordinary = daemon.configuration
-
-    def arrange(readers: list[tuple[str, int]]) -> None:
-        daemon.stop()
-        daemon.configuration = configure_named(tmp_path / str(time.monotonic_ns()), readers)
-        daemon.start(readers=2 * len(readers))
-
-    yield arrange
-    daemon.stop()
-    daemon.configuration = ordinary
-    daemon.start()
-
-
 def test_no_readers_and_then_some(
-    bridge: BridgeHere, daemon: Daemon, slot: Slot, arranged: Callable[[list[tuple[str, int]]], None]
+    bridge: BridgeHere, daemon: Daemon, slot: Slot, arranged: Callable[[list[tuple[str | bytes, int]]], None]
 ) -> None:
     arranged([])
     wait_until(
@@ -192,7 +173,7 @@ def test_no_readers_and_then_some(
 
 
 def test_a_reader_is_renamed_and_another_is_moved(
-    bridge: BridgeHere, slot: Slot, arranged: Callable[[list[tuple[str, int]]], None]
+    bridge: BridgeHere, slot: Slot, arranged: Callable[[list[tuple[str | bytes, int]]], None]
 ) -> None:
     put_in(bridge, slot, ADULT.card())
     bridge.reads(slot.reader.name)

@@ -73,11 +73,11 @@ def test_a_third_generation_card_opens_with_the_psam_in_the_second_slot(
     trace = TraceLog()
     credentials = laboratory(PsamIn(psam.reader, trace))
     assert on_card(slot.reader, holder, manners=store, credentials=credentials) == "测试壬"
-    # SELECT of the environment, and for each of two authentications the process key, its use, and GET RESPONSE.
+    # The number in the MF; for each of two authentications the environment, the process key, its use, GET RESPONSE.
     assert [exchange.command[:2].hex().upper() for exchange in trace.exchanges] == [
-        "00B0",
         "00A4",
-        *("BFDE", "80FA", "00C0") * 2,
+        "00B0",
+        *("00A4", "BFDE", "80FA", "00C0") * 2,
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from service.settings import FILE_VARIABLE, BridgeSettings
 from tests.packaging.conftest import PACKAGING
 
-EXAMPLES = {"sam", "policy", "loss_list", "debits_file", "audit_file", "trusted_origins"}
+EXAMPLES = {"sam", "policy", "loss_list", "debits_file", "audit_file", "readers", "trusted_origins"}
 
 
 def test_it_changes_nothing_as_it_is_installed() -> None:

@@ -63,7 +63,8 @@ def test_what_a_psam_is_told_byte_for_byte(tmp_path: Path) -> None:
     till = Till(tmp_path, sam=psam.sam)
     result = till.debit()
     assert psam.sent == [
-        "00B0960006", "00A4040006D15600000590", "00B09C0001", BEGIN, "00C0000008", "80720000042183FF90",
+        "00A40000023F00", "00B0960006", "00A4040006D15600000590", "00B09C0001",
+        "00A4040006D15600000590", BEGIN, "00C0000008", "80720000042183FF90",
     ]  # fmt: skip
     assert (result.terminal_transaction_number, result.tac, result.mac2) == ("00000107", "D287DC40", "2183FF90")
     assert (result.terminal_number, result.known_by) == (TERMINAL, "mac2") and till.totals == DONE

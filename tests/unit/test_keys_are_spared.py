@@ -140,12 +140,20 @@ def test_reading_again_and_again_with_a_wrong_sam_costs_one_try() -> None:
     """Three plain readings would lock a citizen's card for good: what a card has refused is not presented again."""
     card = Listening(find_persona("third-closed").card())
     reader = SoftwareReader("r", card)
-    # It has no key to prove the card with, so that it cannot find out in a cheaper way.
-    without_proof = Credentials(sam=WithoutProof(sam(right=frozenset()).sam))
+    # Its key of internal authentication is the card's, so that it cannot find out in a cheaper way.
+    half_right = Credentials(sam=sam(right=frozenset({"IRK"})))
     for _ in range(5):
-        reading = on_card(reader, lambda held: held.read(), manners=MannersStore(None), credentials=without_proof)
+        reading = on_card(reader, lambda held: held.read(), manners=MannersStore(None), credentials=half_right)
         assert reading.holder is None
     assert sum(one.startswith(EXTERNAL) for one in card.sent) == 1
+
+
+def test_a_sam_that_cannot_have_the_card_prove_itself_presents_it_no_key() -> None:
+    card = Listening(find_persona("third-closed").card())
+    without_proof = Credentials(sam=WithoutProof(sam(right=frozenset()).sam))
+    reading = with_card(card, lambda held: held.read(), without_proof)
+    assert reading.holder is None and [one.driver_code for one in reading.unread if one.file == "SSSE/EF06"] == [-27272]
+    assert EXTERNAL not in card.sent
 
 
 class WithoutProof:

@@ -31,15 +31,23 @@ function forgetLater(reader) {
   }, SHOWN_SECONDS * 1000);
 }
 
+const CHANGES = ["cardio.state", "cardio.card-inserted", "cardio.card-mute", "cardio.card-removed", "cardio.reader-added", "cardio.reader-removed"];
+
 function onEvent(event) {
-  const { data, type } = event;
-  if (!wanted && (type === "cardio.card-inserted" || type === "cardio.card-mute")) page.current = data.reader;
-  if (!wanted && type === "cardio.state") {
-    const first = data.readers.find((info) => info.status === "card" || info.status === "mute") ?? data.readers[0];
-    page.current = first?.name ?? null;
-  }
-  if (!wanted && type === "cardio.reader-added") page.current ??= data.reader;
   desk.take(event);
+  if (!wanted && CHANGES.includes(event.type)) choose();
+}
+
+/** Which reader is shown is the bridge's choice: another kind of card gives way, of two of ours none is taken. */
+async function choose() {
+  const number = (page.choices = (page.choices ?? 0) + 1);
+  let chosen = null, several = null;
+  try {
+    chosen = (await page.bridge.chosen()).reader;
+  } catch (error) {
+    if (error.reason === "which-reader") several = error.problem;
+  }
+  if (number === page.choices) page.set({ current: chosen ?? page.current, several });
 }
 
 function Countdown({ ends }) {
@@ -82,6 +90,7 @@ const Fault = ({ problem }) => html`
 function Scene() {
   if (page.refusal) return html`<${Fault} problem=${page.refusal} />`;
   if (page.connection !== "live") return html`<${Stage} kind="idle" title=${say("connecting")} />`;
+  if (page.several) return html`<${Fault} problem=${page.several} />`;
   const reader = desk.readers.get(page.current);
   if (!reader) return html`<${Stage} kind="error" title=${say("outOfService")} text=${desk.problems[0] ? pick(desk.problems[0], "title") : say("askStaff")} />`;
   if (reader.reading) return html`<${Person} reading=${reader.reading} whole=${!reader.busy} />`;
@@ -101,7 +110,7 @@ function view() {
 page.draw();
 connect({
   readings: true, onEvent,
-  onBridge: async (bridge) => desk.attach(bridge, { reads: (await bridge.status()).auto_read }),
+  onBridge: async (bridge) => desk.attach((page.bridge = bridge), { reads: (await bridge.status()).auto_read }),
   onState: (connection, refusal) => {
     if (connection === "lost" || connection === "refused") desk.clear();
     page.set({ connection, refusal: connection === "live" ? null : refusal });

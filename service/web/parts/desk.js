@@ -58,7 +58,7 @@ export class Desk {
     this.problems = problems;
     for (const info of readers) {
       const reader = this.#add(info);
-      if (info.status === "card" || info.status === "mute") this.read(reader);
+      if (info.counts !== false && (info.status === "card" || info.status === "mute")) this.read(reader);
     }
   }
 
@@ -70,11 +70,11 @@ export class Desk {
   }
 
   #put(data, status) {
-    const { reader: name, simulated, atr = null, event_counter = 0 } = data;
+    const { reader: name, simulated, atr = null, event_counter = 0, counts = true } = data;
     const card_session = status === "empty" ? null : data.card_session ?? null;
     const lease = this.readers.get(name)?.info.lease ?? null;
     this.#drop(name);
-    return this.#add({ name, simulated, status, atr, event_counter, card_session, lease });
+    return this.#add({ name, simulated, status, atr, event_counter, card_session, lease, counts });
   }
 
   #drop(name) {
@@ -91,6 +91,7 @@ export class Desk {
   }
 
   #arrived(reader) {
+    if (!reader.info.counts) return; // a SAM's slot, or a reader that the settings leave out
     if (!this.#reads) {
       this.read(reader);
       return;

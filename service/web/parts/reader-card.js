@@ -49,6 +49,7 @@ function Actions({ page, desk, reader }) {
 }
 
 function Waiting({ reader }) {
+  if (!reader.info.counts) return html`<p class="none">${say("notCounting")}</p>`;
   if (reader.busy) return html`<p class="busy large"><span class="spinner" aria-hidden="true"></span>${say("reading")}</p>`;
   if (reader.problem || reader.info.status !== "empty") return null;
   return html`<div class="waiting"><${CardPicture} /><p>${say("insert")}</p></div>`;

@@ -146,6 +146,14 @@ export interface ReaderInfo {
   event_counter: number;
   card_session: string | null;
   lease: LeaseShown | null;
+  /** A patient's card may be in it; the slot of a SAM does not count. */
+  counts: boolean;
+}
+
+/** The reader whose card is meant where none is named. */
+export interface ChosenReader {
+  reader: string;
+  card_session: string | null;
 }
 
 export interface ReaderList {
@@ -442,6 +450,8 @@ interface Envelope<Type extends string, Data> {
 }
 
 interface AtReader {
+  /** As in `ReaderInfo`. */
+  counts: boolean;
   reader: string;
   simulated: boolean;
   atr: string | null;
@@ -514,6 +524,7 @@ export class CardioBridge {
   me(options?: Options): Promise<Me>;
   status(options?: Options): Promise<Status>;
   readers(options?: Options): Promise<ReaderList>;
+  chosen(options?: Options): Promise<ChosenReader>;
 
   read(reader?: ReaderName, options?: CardOptions & { supplement?: boolean }): Promise<CardReading & { card_session: string | null }>;
   nhsa1101(reader?: ReaderName, options?: CardOptions): Promise<Nhsa1101>;

@@ -331,6 +331,15 @@ export class CardioBridge {
   status(options) { return this.request("/v1/status", options); }
   readers(options) { return this.request("/v1/readers", options); }
 
+  /** The reader whose card is meant where none is named. Other kinds of cards give way; two of ours are `which-reader`. */
+  async chosen(options) {
+    try {
+      return await this.request("/v1/readers/-/chosen", options);
+    } catch (error) {
+      throw error.problem?.code === "several-cards" ? new CardioError("refused", { reason: "which-reader", problem: error.problem }) : error;
+    }
+  }
+
   async #card(reader, rest, options = {}) {
     return this.#send(`/v1/readers/${part(await this.#reader(reader, options.signal))}/card${rest}`, options);
   }
@@ -339,10 +348,11 @@ export class CardioBridge {
   async #reader(reader, signal) {
     if (reader) return reader.name ?? reader;
     const { readers, problems } = await this.readers({ signal });
-    const filled = readers.filter((one) => one.status !== "empty" && one.status !== "unavailable");
+    const counting = readers.filter((one) => one.counts !== false);
+    const filled = counting.filter((one) => one.status !== "empty" && one.status !== "unavailable");
     if (filled.length === 1) return filled[0].name;
-    if (filled.length) throw new CardioError("refused", { reason: "which-reader" });
-    if (readers.length) throw new CardioError("no-card");
+    if (filled.length) return (await this.chosen({ signal })).reader;
+    if (counting.length) throw new CardioError("no-card");
     throw problems.length ? refusalFor(problems[0]) : new CardioError("no-reader");
   }
 

@@ -2,6 +2,7 @@
 
 export const zh = {
   counterTitle: "社会保障卡读卡台",
+  notCounting: "PSAM 卡槽，或设置中不使用的读卡器",
   show: "显示", hide: "隐藏", again: "重新读卡", print: "打印凭条", photo: "照片", photoOf: "持卡人照片", nhsa1101: "医保 1101 入参", dismiss: "知道了",
   readingRest: "正在读取其余信息…", wasRead: "已读卡：{reader}",
   copy: "复制{field}", copied: "已复制{field}", notCopied: "浏览器不允许复制，请手工抄录",
@@ -15,6 +16,7 @@ export const zh = {
 
 export const en = {
   counterTitle: "Social security cards",
+  notCounting: "Slot of a PSAM card, or a reader that the settings leave out",
   show: "Show", hide: "Hide", again: "Read again", print: "Print slip", photo: "Photo", photoOf: "The holder's photo", nhsa1101: "NHSA 1101 input", dismiss: "Close",
   readingRest: "Reading the rest…", wasRead: "Card read: {reader}",
   copy: "Copy: {field}", copied: "Copied: {field}", notCopied: "The browser does not let the page copy: write it down by hand",

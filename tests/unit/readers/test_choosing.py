@@ -1,7 +1,10 @@
 import pytest
 
-from cardio.errors import NoReaderError, ReaderNotFoundError
+from cardio.errors import AmbiguousReaderError, NoReaderError, ReaderNotFoundError, SeveralCardsError
+from cardio.filesystem.manners import MannersStore
+from cardio.holding import find_card
 from cardio.readers.base import choose_reader
+from simulators.faults import with_fault
 from simulators.personas import find_persona
 from simulators.reader import SoftwareReader
 
@@ -19,10 +22,26 @@ def test_what_means_none_or_several_is_refused_with_the_names(wanted: str) -> No
         choose_reader([A, B, C], wanted)
 
 
-def test_without_a_name_the_one_with_a_card_is_meant() -> None:
+def test_of_several_that_fit_the_only_one_with_a_card_is_meant() -> None:
+    with_card = SoftwareReader("Vendor Three", find_persona("adult").card())
+    assert choose_reader([A, with_card, B], "vendor") is with_card
+    with pytest.raises(AmbiguousReaderError) as raised:
+        choose_reader([A, with_card, SoftwareReader("Vendor Four", find_persona("child").card())], "vendor")
+    assert raised.value.code == "reader-ambiguous"
+
+
+def test_without_a_name_the_one_with_a_card_is_meant(store: MannersStore) -> None:
     with_card = SoftwareReader("D", find_persona("adult").card())
-    assert choose_reader([A, with_card, C], None) is with_card
-    assert choose_reader([A], None) is A
-    assert choose_reader([A, B], None) is A
+    assert find_card([A, with_card, C], manners=store) is with_card
+    assert find_card([A], manners=store) is A
+    assert find_card([A, B], manners=store) is A
     with pytest.raises(NoReaderError):
-        choose_reader([], None)
+        find_card([], manners=store)
+
+
+def test_without_a_name_another_kind_of_card_gives_way_and_two_of_ours_do_not(store: MannersStore) -> None:
+    bank = SoftwareReader("E", with_fault(find_persona("adult").card(), "bank-card"))
+    first, second = (SoftwareReader(name, find_persona("adult").card()) for name in "FG")
+    assert find_card([bank, first], manners=store) is first
+    with pytest.raises(SeveralCardsError, match=r"F.*G"):
+        find_card([bank, first, second], manners=store)

@@ -13,6 +13,7 @@ from pytest_mock import MockerFixture
 from cardio.errors import CardioError
 from cardio.model import EventKind, ReaderEvent
 from cardio.readers import scard
+from cardio.readers.supervision import Supervisor
 from cardio.readers.watcher import PcscWatch
 
 ATR = bytes.fromhex("3B6D00000081544C928684370200000001")
@@ -70,11 +71,12 @@ def state(flags: int, counter: int, atr: bytes = b"", name: str = "R") -> Answer
 EMPTY, PRESENT, MUTE = scard.STATE_EMPTY, scard.STATE_PRESENT, scard.STATE_PRESENT | scard.STATE_MUTE
 
 
-def told(mocker: MockerFixture, script: Script) -> list[tuple[str, str | None]]:
+def told(mocker: MockerFixture, script: Script, supervisor: Supervisor | None = None) -> list[tuple[str, str | None]]:
     mocker.patch.object(scard, "Context", script.open)
-    mocker.patch("cardio.readers.watcher._FIRST_PAUSE", 0.001)
+    mocker.patch("cardio.readers.supervision.FIRST_PAUSE", 0.001)
+    mocker.patch("cardio.readers.supervision.LONGEST_PAUSE", 0.01)
     events: SimpleQueue[ReaderEvent] = SimpleQueue()
-    watch = PcscWatch(events.put, clock=lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    watch = PcscWatch(events.put, clock=lambda: datetime(2026, 11, 22, tzinfo=UTC), supervisor=supervisor)
     assert script.done.wait(10)
     watch.stop()
     got = []
@@ -131,6 +133,73 @@ def test_a_service_that_goes_takes_its_cards_and_readers_along_and_is_waited_for
 def test_a_service_that_is_not_there_at_first(mocker: MockerFixture) -> None:
     script = Script(scard.E_NO_SERVICE, scard.E_NO_SERVICE, [state(EMPTY, 0)])
     assert told(mocker, script) == [("service-down", None), *START]
+
+
+def test_an_error_that_has_no_name_is_told_once_however_long_it_lasts(mocker: MockerFixture) -> None:
+    def fail(known: object) -> list[scard.ReaderState]:
+        raise scard.error_for(0x80100099)
+
+    failing: list[list[Answer] | int] = [[fail] for _ in range(20)]
+    script = Script(*failing, [state(EMPTY, 0)])
+    assert told(mocker, script) == [("service-down", None), *START]
+
+
+@pytest.mark.parametrize("fault", [SystemError("pyscard"), UnicodeDecodeError("utf-8", b"x", 0, 1, ""), MemoryError()])
+def test_a_fault_that_no_one_planned_for_ends_one_round_and_not_the_thread(
+    mocker: MockerFixture, fault: Exception
+) -> None:
+    def fail(known: object) -> list[scard.ReaderState]:
+        raise fault
+
+    script = Script([state(PRESENT, 1, ATR), fail], [state(PRESENT, 1, ATR)])
+    supervisor = Supervisor()
+    assert told(mocker, script, supervisor) == [
+        *START,
+        ("card-inserted", "R"),
+        ("card-removed", "R"),
+        ("reader-removed", "R"),
+        ("service-down", None),
+        *START,
+        ("card-inserted", "R"),
+    ]
+    (failure,) = supervisor.failures
+    assert (failure.task, failure.failures, failure.error) == ("pcsc-watch", 1, type(fault).__name__)
+    assert "test_watcher.py" in failure.place and failure.place.endswith("in fail")
+    assert not supervisor.down, "it runs again"
+
+
+def test_a_listener_that_fails_is_told_all_anew(mocker: MockerFixture) -> None:
+    mocker.patch("cardio.readers.supervision.FIRST_PAUSE", 0.001)
+    script = Script([state(PRESENT, 1, ATR)], [state(PRESENT, 1, ATR)])
+    mocker.patch.object(scard, "Context", script.open)
+    events: SimpleQueue[ReaderEvent] = SimpleQueue()
+    failing = True
+
+    def listen(event: ReaderEvent) -> None:
+        nonlocal failing
+        events.put(event)
+        if failing and event.kind is EventKind.CARD_INSERTED:
+            failing = False
+            raise KeyError("of a listener")
+
+    watch = PcscWatch(listen, supervisor=(supervisor := Supervisor()))
+    assert script.done.wait(10)
+    watch.stop()
+    kinds = [events.get().kind.value for _ in range(events.qsize())]
+    assert kinds[-3:] == ["service-up", "reader-added", "card-inserted"]
+    assert [failure.error for failure in supervisor.failures] == ["KeyError"]
+
+
+def test_a_reader_that_comes_and_goes_fifty_times(mocker: MockerFixture) -> None:
+    script = Script([], readers=[])
+
+    def turn(known: object) -> list[scard.ReaderState]:
+        script.names = [] if script.names else ["R"]
+        return []
+
+    script.contexts = [[turn] * 101]
+    kinds = [kind for kind, _ in told(mocker, script)]
+    assert kinds == ["service-up", *["reader-added", "reader-removed"] * 50, "reader-added"]
 
 
 def test_a_reader_that_is_unplugged_and_one_that_comes(mocker: MockerFixture) -> None:

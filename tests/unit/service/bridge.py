@@ -16,6 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from cardio.filesystem.manners import MannersStore
+from cardio.readers.base import ReaderSource
+from cardio.readers.supervision import Supervisor
 from service.app import Habits, create_app
 from service.audit import Audit
 from service.dialects.listening import DialectPorts
@@ -55,7 +57,10 @@ class Bridge:
         journal: Path | None = None,
         audit: Path | None = None,
         dialect_ports: DialectPorts | None = None,
+        sources: Sequence[ReaderSource] = (),
+        supervisor: Supervisor | None = None,
     ) -> None:
+        """Args: ``sources`` come before the simulated readers."""
         self._clients: list[httpx.Client] = []
         self._sockets: list[ClientConnection] = []
         self.commands = 0
@@ -78,7 +83,7 @@ class Bridge:
         )  # fmt: skip
         self.audit, self.audit_file = Audit(audit), audit
         self.app = create_app(
-            [self.readers],
+            [*sources, self.readers],
             manners=MannersStore(None),
             simulated=self.readers if simulate else None,
             security=security,
@@ -86,6 +91,7 @@ class Bridge:
             journal=JournalPlace(journal),
             audit=self.audit,
             dialect_ports=dialect_ports,
+            supervisor=supervisor,
         )
         self.app.middleware_stack = None
         self.app.add_middleware(_Counting, hits=self.hits)

@@ -216,6 +216,19 @@ def test_who_leaves_has_nothing_begun_any_more() -> None:
     assert run_virtually(work()) == ["call-0"]
 
 
+def test_a_line_that_fails_as_nobody_planned_for_ends_the_conversation() -> None:
+    async def fail() -> str | None:
+        raise RuntimeError("nobody planned for this")
+
+    async def work() -> None:
+        bridge = Bridge(Wire())
+        bridge.conversation.receive = fail
+        with pytest.raises(RuntimeError):
+            await bridge.run()
+
+    run_virtually(work())
+
+
 @pytest.mark.parametrize("number", [MOST_PENDING - 1, MOST_PENDING, 3 * MOST_PENDING])
 def test_a_flood_is_taken_piece_by_piece(number: int) -> None:
     async def work() -> list[str]:

@@ -25,7 +25,7 @@ SHELL = "app://his"
 
 def made(*, programs: bool, trusted: tuple[str, ...] = ()) -> Bridge:
     rule = DialectRule("json", programs=programs, scopes=DEFAULT_SCOPES)
-    return Bridge(dialects=[rule], trusted=dict.fromkeys(trusted, DEFAULT_SCOPES), scopes=frozenset(Scope))
+    return Bridge("adult", dialects=[rule], trusted=dict.fromkeys(trusted, DEFAULT_SCOPES), scopes=frozenset(Scope))
 
 
 @pytest.fixture

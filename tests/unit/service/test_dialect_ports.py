@@ -112,7 +112,7 @@ def test_the_bridge_runs_and_the_dialect_comes_by_itself(vendor: Vendor, monkeyp
     monkeypatch.setattr(server, "_TICK_SECONDS", 0.05)
     waiting = ports(vendor.port)
     assert waiting.open() == []
-    bridge = Bridge(dialect_ports=waiting)
+    bridge = Bridge("adult", dialect_ports=waiting)
     token = default_token_file()
     token.parent.mkdir(parents=True)
     token.touch(0o600)
@@ -158,9 +158,11 @@ def test_a_fault_while_it_is_tried_again_does_not_end_the_bridge(
         raise RuntimeError("nobody planned for this")
 
     monkeypatch.setattr(waiting, "open", fail)
-    bridge = Bridge(dialect_ports=waiting)
+    bridge = Bridge("adult", dialect_ports=waiting)
     try:
         wait_until(lambda: len(tries) > 2, "it goes on trying", 20)
+        (task,) = [one for one in bridge.client.get("/v1/status").json()["tasks"] if one["task"] == "dialect-ports"]
+        assert task["error"] == "RuntimeError" and task["failures"] > 1
         assert bridge.client.get("/v1/status").status_code == 200
     finally:
         bridge.stop()

@@ -37,7 +37,7 @@ def made(*personas: str, rate: Rate | None = None) -> Bridge:
 
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
-    bridge = made()
+    bridge = made("adult")
     yield bridge
     bridge.stop()
 
@@ -115,7 +115,7 @@ def test_where_all_are_in_use_the_dialect_says_so_itself(monkeypatch: pytest.Mon
     """A page cannot read why a handshake was refused: the socket opens, says it in the dialect's form, and closes."""
     hang, asked = threading.Event(), threading.Event()
     monkeypatch.setattr(sockets, "OpenSockets", partial(OpenSockets, of_caller=2))
-    small = made()
+    small = made("adult")
     first: Any = small.readers.reader(FIRST)
     card = first.card
     transmit = card.transmit

@@ -23,7 +23,7 @@ from service.gate.access import DialectRule
 from service.gate.origin import is_origin
 from service.scopes import DEFAULT_SCOPES, Scope
 from simulators.hsm_steps import read_step_1_to_2
-from tests.unit.service.bridge import FIRST, SECOND, Bridge
+from tests.unit.service.bridge import FIRST, Bridge
 
 PAGE = "http://his.example:8080"
 BASIC = (
@@ -35,7 +35,8 @@ BASIC = (
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
     rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES) for name in ("json", "decard")]
-    made = Bridge(dialects=rules, trusted={PAGE: frozenset({Scope.BASIC, Scope.FILES})}, scopes=frozenset(Scope))
+    trusted = {PAGE: frozenset({Scope.BASIC, Scope.FILES})}
+    made = Bridge("adult", dialects=rules, trusted=trusted, scopes=frozenset(Scope))
     yield made
     made.stop()
 
@@ -71,7 +72,6 @@ def test_the_json_dialect_byte_for_byte(bridge: Bridge) -> None:
     # Kiosks send numbers as texts, and pkey in lower case.
     assert json.loads(ask(socket, '{"function":"iReadCardBas","iType":"3"}'))["success"] == "1"
     bridge.readers.remove(FIRST)
-    bridge.readers.remove(SECOND)
     empty = json.loads(ask(socket, '{"function":"iReadCardBas","iType":3}'))
     assert empty["success"] == "-2" and empty["pOutInfo"].startswith("无卡")
     assert list(empty) == ["functionName", "success", "pOutInfo"]
@@ -79,7 +79,7 @@ def test_the_json_dialect_byte_for_byte(bridge: Bridge) -> None:
 
 def test_the_page_of_the_field_goes_to_the_hsm_by_itself(bridge: Bridge) -> None:
     """As a widespread page does it: iReadCardBas, on −2201 step 1, the authority's answer, then ReadCard_HSM_Step2."""
-    bridge.readers.remove(FIRST)
+    bridge.readers.insert(FIRST, "third-closed", None)
     socket = opened(bridge, "json")
     first = json.loads(ask(socket, '{"function":"iReadCardBas","iType":3}'))
     assert first["success"] == "-2201", "compared as a text"
@@ -109,12 +109,13 @@ def test_the_decard_dialect_byte_for_byte(bridge: Bridge) -> None:
     assert wrong["result"] == "-14" and len(wrong["out"]) == 1
     assert ask(socket, '{"func":"dc_exit","in":["1"]}') == '{"func":"dc_exit","result":"0","out":[]}'
     bridge.readers.remove(FIRST)
-    bridge.readers.remove(SECOND)
     assert json.loads(ask(socket, '{"func":"dc_cpureset","in":["1"]}'))["result"] == "-2"
 
 
 def test_bare_commands_go_to_software_cards_of_who_may() -> None:
-    bridge = Bridge(dialects=[DialectRule("decard", programs=True, scopes=frozenset({Scope.BASIC, Scope.APDU}))])
+    bridge = Bridge(
+        "adult", dialects=[DialectRule("decard", programs=True, scopes=frozenset({Scope.BASIC, Scope.APDU}))]
+    )
     try:
         socket = opened(bridge, "decard", None)
         reply = json.loads(ask(socket, '{"func":"dc_cpuapduInt","in":["1","5","0084000008"]}'))
@@ -238,7 +239,7 @@ def test_an_origin_is_written_as_browsers_write_it() -> None:
 
 def test_the_sites_device_number_is_in_every_basic_string_and_no_callers() -> None:
     rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES) for name in ("json", "decard")]
-    bridge = Bridge("adult", "third-closed", dialects=rules, habits=Habits(device_number="窗口3"))
+    bridge = Bridge("adult", dialects=rules, habits=Habits(device_number="窗口3"))
     try:
         socket = opened(bridge, "json", None)
         message = '{"function":"iReadCardBas","iType":3,"deviceNumber":"x","device":"y"}'
@@ -247,7 +248,8 @@ def test_the_sites_device_number_is_in_every_basic_string_and_no_callers() -> No
         assert json.loads(ask(decard, '{"func":"iReadCardBas","in":["3"]}'))["out"][0].endswith("|窗口3|")
         route = bridge.client.post("/v1/driver/iReadCardBas", json={"iType": 3}).json()
         assert route["fields"]["device_number"] == "窗口3"
-        step = bridge.client.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": SECOND}).json()["pOutInfo"]
+        bridge.readers.insert(FIRST, "third-closed", None)
+        step = bridge.client.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": FIRST}).json()["pOutInfo"]
         done = bridge.client.post("/v1/driver/iReadCardBas_HSM_Step2", json={"pKey": read_step_1_to_2(step)}).json()
         assert done["pOutInfo"].endswith("|000000000000|窗口3|")
         assert bridge.client.post("/v1/driver/iReadCardBas", json={"deviceNumber": "x"}).status_code == 400

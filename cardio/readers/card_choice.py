@@ -1,0 +1,193 @@
+"""Which card is meant where the caller names no reader: one policy for library, command line, bridge, dialects, pages.
+
+A desk has more than one card: a SAM card in its slot, a clerk's own token, a bank's card in the terminal beside it, the
+patient before still in the other reader. The policy says which readers count, which card gives way, and when a person
+has to choose. It sees names and ATRs only; what a card says of itself is asked by its users (`CardSlot.ours`).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from functools import cache
+from importlib.resources import files
+
+from cardio.apdu.atr import made_up_by_reader
+from cardio.errors import CardioError, NoCardError, NoReaderError, ReaderNotFoundError, SeveralCardsError
+from cardio.readers.base import choose_name
+
+
+class Interface(StrEnum):
+    CONTACT = "contact"
+    CONTACTLESS = "contactless"
+    UNKNOWN = "unknown"
+
+
+class Preference(IntEnum):
+    """iType of the national interface."""
+
+    CONTACT = 1
+    CONTACTLESS = 2
+    CONTACT_FIRST = 3
+    CONTACTLESS_FIRST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CardSlot:
+    """A reader as the policy sees it."""
+
+    name: str
+    occupied: bool
+    """Something is in it, be it mute or held by another program."""
+    atr: bytes = b""
+    ours: bool | None = None
+    """Whether its card is a social security card; None where the card has not been asked."""
+    fault: CardioError | None = None
+    """Why the card could not say what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPolicy:
+    """What a site says of its readers: names, or parts of names."""
+
+    use: tuple[str, ...] = ()
+    """Readers that count; empty: all of them."""
+    contact: tuple[str, ...] = ()
+    contactless: tuple[str, ...] = ()
+    sam: tuple[str, ...] = ()
+    """Slots of the configured SAM cards: never a patient's."""
+
+    def counting(self, names: Sequence[str]) -> list[str]:
+        """The readers that a patient's card may be in."""
+        slots = {slot for slot in (_slot_of(names, wanted) for wanted in self.sam) if slot is not None}
+        return [
+            name
+            for name in names
+            if name not in slots and (fits(name, self.use) if self.use else _hinted(name) is not Hint.SAM)
+        ]
+
+    def interface(self, name: str, atr: bytes = b"") -> Interface:
+        """How a reader meets its card: by the settings, by the ATR of the card that is in, by the reader's name."""
+        if fits(name, self.contactless):
+            return Interface.CONTACTLESS
+        if fits(name, self.contact):
+            return Interface.CONTACT
+        if atr:
+            return Interface.CONTACTLESS if made_up_by_reader(atr) else Interface.CONTACT
+        hint = _hinted(name)
+        return Interface(hint.value) if hint in (Hint.CONTACT, Hint.CONTACTLESS) else Interface.UNKNOWN
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """What the settings name and no reader is: in their words."""
+        named = dict.fromkeys((*self.use, *self.contact, *self.contactless, *self.sam))
+        return [
+            wanted for wanted in named if not any(fits(name, (wanted,)) for name in names) and not wanted.isdecimal()
+        ]
+
+
+def fits(name: str, wanted: Sequence[str]) -> bool:
+    """Whether a name is one of those wanted, or has one of them in it."""
+    return any(one.casefold() in name.casefold() for one in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The reader that is meant, or the readers whose cards must be asked first what they are."""
+
+    reader: str | None
+    ask: tuple[str, ...] = ()
+
+
+def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Preference | None = None) -> Choice:
+    """Chooses between the readers of a desk.
+
+    An empty reader gives way to one with a card, a card that is none of ours to one that is. Two social security cards
+    are never chosen between, nor is a card that did not say what it is passed over.
+
+    Args:
+        preference: iType; None: contact or not makes no difference.
+
+    Raises:
+        NoReaderError: no reader counts.
+        NoCardError: no reader of the wanted interface has a card.
+        SeveralCardsError: a person has to choose.
+        CardioError: why a card beside another did not say what it is.
+    """
+    names = policy.counting([slot.name for slot in slots])
+    counting = [slot for slot in slots if slot.name in names]
+    if not counting:
+        raise NoReaderError()
+    groups = _groups(counting, policy, preference)
+    eligible = [slot for group in groups for slot in group]
+    if not eligible:
+        raise NoCardError(*_NO_CARD_THERE[preference or Preference.CONTACT])
+    occupied = [slot for slot in eligible if slot.occupied]
+    if len(occupied) < 2:
+        return Choice((occupied or eligible)[0].name)
+    unasked = [slot.name for slot in occupied if slot.ours is None and slot.fault is None]
+    if unasked:
+        return Choice(None, tuple(unasked))
+    for slot in occupied:
+        if slot.fault is not None:
+            raise slot.fault  # it may be the patient's
+    for group in groups:
+        ours = [slot.name for slot in group if slot.occupied and slot.ours]
+        if len(ours) > 1:
+            raise SeveralCardsError.between(ours)
+        if ours:
+            return Choice(ours[0])
+    return Choice(occupied[0].name)
+
+
+_NO_CARD_THERE = {
+    Preference.CONTACT: ("接触式读卡器中没有卡", "there is no card in a contact reader"),
+    Preference.CONTACTLESS: ("非接触读卡区没有卡", "there is no card on a contactless reader"),
+}
+
+
+def _groups(
+    slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Preference | None
+) -> tuple[list[CardSlot], ...]:
+    """The readers that may be chosen, the preferred ones first."""
+    if preference is None:
+        return (list(slots),)
+    interface = {slot.name: policy.interface(slot.name, slot.atr) for slot in slots}
+    contact = [slot for slot in slots if interface[slot.name] is not Interface.CONTACTLESS]
+    contactless = [slot for slot in slots if interface[slot.name] is Interface.CONTACTLESS]
+    # An empty reader of which nothing is known may be the one where the card is to be put.
+    perhaps = [slot for slot in slots if interface[slot.name] is Interface.UNKNOWN and not slot.occupied]
+    return {
+        Preference.CONTACT: (contact,),
+        Preference.CONTACTLESS: (contactless + perhaps,),
+        Preference.CONTACT_FIRST: (contact, contactless),
+        Preference.CONTACTLESS_FIRST: (contactless, contact),
+    }[preference]
+
+
+def _slot_of(names: Sequence[str], wanted: str) -> str | None:
+    """The slot that a SAM setting means. One that fits several readers means none for certain."""
+    try:
+        return choose_name(names, wanted)
+    except ReaderNotFoundError:  # AmbiguousReaderError too
+        return None
+
+
+class Hint(StrEnum):
+    """What a reader's name tells, where the settings say nothing."""
+
+    SAM = "sam"
+    CONTACTLESS = "contactless"
+    CONTACT = "contact"
+
+
+@cache
+def _hints() -> tuple[tuple[Hint, re.Pattern[str]], ...]:
+    given = tomllib.loads(files("cardio.readers").joinpath("reader_hints.toml").read_text(encoding="utf-8"))
+    return tuple((Hint(one["hint"]), re.compile(one["pattern"], re.IGNORECASE)) for one in given["hints"])
+
+
+def _hinted(name: str) -> Hint | None:
+    return next((hint for hint, pattern in _hints() if pattern.search(name)), None)

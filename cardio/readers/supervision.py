@@ -1,0 +1,136 @@
+"""Keeping background work alive: what escapes from it is logged with its place, counted, and the work starts again.
+
+Python ends a thread whose function raises, and an asyncio task in the same way: nothing else notices. A bridge whose
+watcher ended like that shows empty readers for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+"""Seconds before work that failed starts again: doubled after each failure, up to the longest."""
+_ROOT = Path(__file__).parents[2]
+_log = logging.getLogger("cardio.supervision")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailure:
+    """What became of one background task that has failed at least once."""
+
+    task: str
+    failures: int
+    error: str
+    """Kind of the last error. Its message is left out: it can carry what was read from a card."""
+    place: str
+    """Where it was raised: file, line and function."""
+    time: datetime
+    down: bool
+    """The task waits for its next start."""
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised: the innermost line of this project, else the innermost of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_ROOT) and ".venv" not in frame.filename]
+    for frame in (ours or frames)[-1:]:
+        path = Path(frame.filename)
+        return f"{path.relative_to(_ROOT) if ours else path.name}:{frame.lineno} in {frame.name}"
+    return "unknown"
+
+
+class Supervisor:
+    """The background tasks of one program. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: dict[str, TaskFailure] = {}
+
+    @property
+    def failures(self) -> tuple[TaskFailure, ...]:
+        """Every task that has failed since the start."""
+        with self._lock:
+            return tuple(self._failures.values())
+
+    @property
+    def down(self) -> tuple[TaskFailure, ...]:
+        """The tasks that do not run at present."""
+        return tuple(failure for failure in self.failures if failure.down)
+
+    def note(self, task: str, error: BaseException, *, down: bool = False) -> None:
+        """Counts and logs an error that was not planned for."""
+        kind, place = type(error).__name__, place_of(error)
+        with self._lock:
+            before = self._failures.get(task)
+            count = 1 if before is None else before.failures + 1
+            self._failures[task] = TaskFailure(task, count, kind, place, datetime.now(UTC), down)
+        _log.error("%s failed (%d): %s at %s", task, count, kind, place)
+
+    def note_running(self, task: str) -> None:
+        """Notes that a task that was down runs again."""
+        with self._lock:
+            before = self._failures.get(task)
+            if before is not None and before.down:
+                self._failures[task] = replace(before, down=False)
+
+    @contextmanager
+    def guard(self, task: str) -> Iterator[None]:
+        """Runs work that is done once: an error that escapes is noted and goes no further."""
+        try:
+            yield
+        except Exception as error:  # whatever it is, the task that it escapes from would end unseen
+            self.note(task, error)
+
+    def keep_thread(self, task: str, work: Callable[[], None], stopping: threading.Event) -> None:
+        """Runs work on this thread until it returns or ``stopping`` is set; after an error it starts again."""
+        pauses = Pauses()
+        while not stopping.is_set():
+            try:
+                self.note_running(task)
+                pauses.begin()
+                return work()
+            except BaseException as error:  # a thread has no caller that would see it
+                self.note(task, error, down=True)
+                stopping.wait(pauses.next())
+
+    async def keep_task(self, task: str, work: Callable[[], Awaitable[None]]) -> None:
+        """As `keep_thread`, for a coroutine on the event loop; cancelling ends it."""
+        pauses = Pauses()
+        while True:
+            try:
+                self.note_running(task)
+                pauses.begin()
+                return await work()
+            except Exception as error:  # a task has no caller that would see it
+                self.note(task, error, down=True)
+                await asyncio.sleep(pauses.next())
+
+
+class Pauses:
+    """How long to wait before the next start: longer after each failure, short again after a long run."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = FIRST_PAUSE
+        self._began = clock()
+
+    def begin(self) -> None:
+        """Notes that the work starts."""
+        self._began = self._clock()
+
+    def next(self) -> float:
+        """Seconds until the next start."""
+        if self._clock() - self._began > LONGEST_PAUSE:
+            self._pause = FIRST_PAUSE
+        pause = self._pause
+        self._pause = min(2 * pause, LONGEST_PAUSE)
+        return pause

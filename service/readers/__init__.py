@@ -1,0 +1,1 @@
+"""Readers of the bridge: their sources, and which card is meant."""

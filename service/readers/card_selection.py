@@ -1,0 +1,80 @@
+"""Which reader a call means that names none: the policy of `cardio.readers.card_choice`, over the bridge's readers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from cardio.card import OPERATION_SECONDS
+from cardio.errors import CardChangedError, CardioError, NotASocialSecurityCardError
+from cardio.model import ReaderStatus
+from cardio.readers.card_choice import CardSlot, Preference, choose_card
+from service.asking import Asking
+from service.desk import Desk
+from service.desks import Desks
+from service.errors import HeldError, LeasedError
+
+_ROUNDS = 3
+
+
+class CardSelection:
+    """One for the whole bridge. Runs on the event loop."""
+
+    def __init__(self, desks: Desks) -> None:
+        self._desks = desks
+
+    async def choose(self, preference: Preference | None, asking: Asking) -> Desk:
+        """The reader whose card is meant.
+
+        A card session that the caller names is the card that it means. Where several readers have a card, each card is
+        asked once what it is; the answer is kept as long as the card stays.
+
+        Raises:
+            PcscUnavailableError: there is no reader, and PC/SC does not run.
+            NoReaderError, NoCardError, SeveralCardsError, CardioError: as `choose_card` says.
+        """
+        if asking.card_session is not None:
+            named = next((desk for desk in self._desks.all() if desk.card_session == asking.card_session), None)
+            if named is not None:
+                return named
+        faults: dict[str, tuple[str | None, CardioError]] = {}
+        for _ in range(_ROUNDS):
+            desks = {desk.reader.name: desk for desk in self._desks.all()}
+            if not desks and self._desks.service_down:
+                raise self._desks.service_fault()
+            choice = choose_card([_slot(desk, faults) for desk in desks.values()], self._desks.policy, preference)
+            if choice.reader is not None:
+                return desks[choice.reader]
+            asked = [desks[name] for name in choice.ask]
+            found = await asyncio.gather(*(_fault_of(desk, asking) for desk in asked))
+            for desk, (session, fault) in zip(asked, found, strict=True):
+                if fault is not None:
+                    faults[desk.reader.name] = session, fault
+        raise CardChangedError()  # cards come and go faster than they can be asked
+
+
+def _slot(desk: Desk, faults: dict[str, tuple[str | None, CardioError]]) -> CardSlot:
+    session, fault = faults.get(desk.reader.name, (None, None))
+    fault = fault if session == desk.card_session else None
+    # A card that another program or page has for itself is not this caller's: it gives way.
+    of_another = desk.info.status is ReaderStatus.IN_USE or isinstance(fault, (LeasedError, HeldError))
+    return CardSlot(
+        desk.reader.name,
+        occupied=desk.card_session is not None,
+        atr=bytes.fromhex(desk.info.atr or ""),
+        ours=False if of_another else desk.is_ours,
+        fault=None if of_another else fault,
+    )
+
+
+async def _fault_of(desk: Desk, asking: Asking) -> tuple[str | None, CardioError | None]:
+    """Has the card in a reader say what it is, which the reader keeps; gives why it could not."""
+    session = desk.card_session
+    question = replace(asking, action="choose-card", card_session=session, lease=None)
+    try:
+        await desk.do(lambda card: card.layout, question, seconds=OPERATION_SECONDS)
+    except NotASocialSecurityCardError:
+        return session, None
+    except CardioError as error:
+        return session, error
+    return session, None

@@ -1,0 +1,26 @@
+"""A reader under another name: where two sources have readers of the same name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cardio.model import ReaderInfo
+from cardio.readers.base import Connection, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReader:
+    """Behaves as the reader behind it, and is called otherwise."""
+
+    name: str
+    behind: Reader
+
+    @property
+    def simulated(self) -> bool:
+        return self.behind.simulated
+
+    def info(self) -> ReaderInfo:
+        return self.behind.info().model_copy(update={"name": self.name})
+
+    def connect(self) -> Connection:
+        return self.behind.connect()

@@ -1,0 +1,84 @@
+"""The watches over all sources of readers. A watch that fails starts again, and disturbs no other source."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from cardio.model import ReaderEvent
+from cardio.readers.base import ReaderSource
+from cardio.readers.supervision import Supervisor
+
+Take = Callable[[ReaderEvent, ReaderSource], None]
+
+
+class SourceWatches:
+    """Runs on the event loop."""
+
+    def __init__(
+        self,
+        sources: Sequence[ReaderSource],
+        take: Take,
+        forget: Callable[[ReaderSource], None],
+        supervisor: Supervisor,
+    ) -> None:
+        """Args:
+        take: is given every event, with the source that it comes from.
+        forget: is told when the watch of a source has ended; a new one tells all readers anew.
+        """
+        self._sources = sources
+        self._take = take
+        self._forget = forget
+        self._supervisor = supervisor
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Starts all watches; returns when each source has told what it has, or has failed."""
+        tried = []
+        for number, source in enumerate(self._sources):
+            first_try = asyncio.Event()
+            tried.append(first_try.wait())
+            name = f"watch-{number}-{type(source).__name__}"
+            self._tasks.append(asyncio.create_task(self._keep(name, source, first_try)))
+        await asyncio.gather(*tried)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep(self, name: str, source: ReaderSource, tried: asyncio.Event) -> None:
+        async def watch() -> None:
+            try:
+                await self._watch(name, source, tried)
+            finally:
+                tried.set()
+
+        await self._supervisor.keep_task(name, watch)
+
+    async def _watch(self, name: str, source: ReaderSource, tried: asyncio.Event) -> None:
+        """Watches one source until an event cannot be taken (raises), or until this is cancelled."""
+        loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
+
+        def take(event: ReaderEvent) -> None:
+            if failed.done():
+                return
+            try:
+                self._take(event, source)
+            except Exception as error:  # the readers are not what they seem now: all is told anew
+                failed.set_exception(error)
+
+        def emit(event: ReaderEvent) -> None:
+            loop.call_soon_threadsafe(take, event)
+
+        watching = source.watch(emit)
+        loop.call_soon(tried.set)  # after what has been told already
+        try:
+            await failed
+        finally:
+            failed.cancel()
+            with self._supervisor.guard(name):
+                await loop.run_in_executor(None, watching.stop)
+            with self._supervisor.guard(name):
+                self._forget(source)

@@ -9,16 +9,21 @@
         ├── DebitManualError            debit-manual                 have a person compare card and journal
         │   └── WrongMac2Error          wrong-mac2                   check who the holder is, have a person compare
         ├── DebitOpenError              debit-open                   see what became of the other debit first
+        ├── DebitUndeliveredError       debit-undelivered            ask for the result of the previous debit first
         ├── SameSecondError             debit-same-second            see whether it is the same debit
         └── NumberUsedError             debit-number-used            the card has gone back in time: leave it
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from cardio.errors import CardError
 
 OUTCOME_UNKNOWN = -202
 """Return code of a debit whose outcome is not known: cardio's own, for the national interface has none."""
+RESULT_UNDELIVERED = -203
+"""Return code if the result of an earlier debit was not delivered: cardio's own as well."""
 
 
 class DebitNotDoneError(CardError):
@@ -73,6 +78,31 @@ class DebitOpenError(CardError):
     remedy_en = "See what became of the earlier debit, then decide whether to begin another."
     status = 409
     driver_code = -0x6985
+    told_debit: str | None = None
+    """The earlier debit, if this refusal tells its own caller, which had heard of the doubt, that it is done."""
+
+
+class DebitUndeliveredError(CardError):
+    """The card was debited and the caller left before it was answered, so the next debit may be the same one again."""
+
+    code = "debit-undelivered"
+    title = "上一笔扣款已成功，但结果未送达"
+    title_en = "The previous debit was done, but its result was not delivered"
+    remedy = (
+        "请勿重复收费。请先在业务系统中重试或查询上一笔扣款，核对后补打凭条；"
+        "业务系统查不到时，请联系信息科核对（cardio debits）。"
+    )
+    remedy_en = (
+        "Do not charge again. First ask for the previous debit by its own Idempotency-Key, or list it, and print its "
+        "slip. If the cashier's program does not know it, have your IT department check it (cardio debits)."
+    )
+    status = 409
+    driver_code = RESULT_UNDELIVERED
+
+    def __init__(self, detail: str = "", detail_en: str = "", *, debit_id: str | None = None) -> None:
+        """Args: ``debit_id``: the previous debit, for its own caller only."""
+        super().__init__(detail, detail_en)
+        self.members: dict[str, Any] = {} if debit_id is None else {"debit": debit_id}
 
 
 class SameSecondError(CardError):

@@ -41,8 +41,9 @@ class DebitState(StrEnum):
     SENT = "sent"
     """The card may have been told."""
     COMMITTED = "committed"
+    """It is done; its result was not delivered yet."""
     DELIVERED = "delivered"
-    """The caller was given the result."""
+    """Its result was handed over to its caller, which was still connected."""
     SETTLED = "settled"
     """The caller has said that it is booked."""
     ABORTED = "aborted"
@@ -174,6 +175,8 @@ class StepFacts(TypedDict, total=False):
     reason: str
     doubted: bool
     """From now on."""
+    at: datetime
+    """When it was, if not now."""
     unsent: bool
     """Take it only if nothing was sent yet: whoever aborts must not undo what another thread has done."""
 

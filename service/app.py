@@ -39,6 +39,7 @@ from service.driver_calls import DriverCalls
 from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
 from service.events import READ_FINISHED, EventHub
 from service.gate.layer import REQUEST_ID
+from service.gate.receipt import RECEIPT
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
 from service.readers.card_selection import CardSelection
@@ -118,7 +119,7 @@ def create_app(
         hub.on_published.append(_figures_of(state.metrics))
         desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor, habits.reader_policy)
         state.security = security
-        state.debits = DebitCalls(journal, security)
+        state.debits = DebitCalls(journal, security, supervisor)
         state.driver = DriverCalls(
             desks, security, state.debits, CardSelection(desks), device_number=habits.device_number
         )
@@ -155,6 +156,7 @@ def create_app(
             desks.stop()
             await watches.stop()
             desks.close()
+            await state.debits.receipts.written()
             journal.close()
             await asyncio.to_thread(audit.close, Asking(action="bridge-stopped"))
 
@@ -258,4 +260,6 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def unknown(request: Request, error: Exception) -> Response:
         # The log gets the kind and the place; a message could carry what was read from a card.
         _log.error("request %s failed: %s", request_id(request), type(error).__name__)
+        if (receipt := getattr(request.state, RECEIPT, None)) is not None:
+            receipt.conclude(handed_over=False)  # what the route had for its caller is not what is sent
         return problem_response(InternalError(), request_id(request))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from service.gate.receipt import AnswerReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +20,5 @@ class Asking:
     target: str = ""
     """What it is about: the files, the debit."""
     request_id: str = ""
+    receipt: AnswerReceipt | None = field(default=None, repr=False, compare=False)
+    """Tells whether the answer was handed over; None if the call has no caller to answer."""

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,6 +26,8 @@ class FileKind:
     schema: str
     pragmas: Mapping[str, str | int]
     """As they are set, in this order, and as they are read back; ``synchronous`` 1 is NORMAL, 2 is FULL."""
+    upgrades: Mapping[int, str] = field(default_factory=dict)
+    """By version: what makes the next one of it."""
     wait_seconds: float = 2.0
     """How long another process that is writing is waited for."""
 
@@ -139,6 +141,10 @@ def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
             )
         if version == 0:
             database.executescript(f"BEGIN IMMEDIATE; {kind.schema} PRAGMA user_version = {kind.version}; COMMIT;")
+            version = kind.version
+        for older in range(version, kind.version):
+            upgrade = f"BEGIN IMMEDIATE; {kind.upgrades[older]} PRAGMA user_version = {older + 1}; COMMIT;"
+            database.executescript(upgrade)
         for name, wanted in kind.pragmas.items():
             found = database.execute(f"PRAGMA {name}").fetchone()[0]
             if found != wanted:

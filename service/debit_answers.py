@@ -24,6 +24,17 @@ class DebitShown(Answer):
     idempotency_key: str
     created: datetime
     changed: datetime
+    handed_over: datetime | None = Field(
+        description="when its result was handed over to its caller, which was still connected; null until then, and "
+        "for debits of an older version"
+    )
+    acknowledged: datetime | None = Field(
+        description="when its caller came back for a result that it had been given, or said that it has it; or when "
+        "a person did"
+    )
+    undelivered: bool = Field(
+        description="it is done, and its result was not delivered: the next debit on this card is refused"
+    )
     reason: str = Field(
         description="what brought it here: an error's code, crash, superseded, left, person, or nothing"
     )
@@ -39,6 +50,9 @@ class DebitShown(Answer):
         """As the journal's table has it."""
         intent = None if row["intent"] is None else DebitIntent.model_validate_json(row["intent"])
         state = DebitState(row["state"])
+        handed_over, acknowledged = (
+            None if row[name] is None else datetime.fromisoformat(row[name]) for name in ("handed_over", "acknowledged")
+        )
         return cls(
             id=row["id"],
             state=state,
@@ -47,6 +61,9 @@ class DebitShown(Answer):
             idempotency_key=row["idempotency_key"],
             created=datetime.fromisoformat(row["created"]),
             changed=datetime.fromisoformat(row["changed"]),
+            handed_over=handed_over,
+            acknowledged=acknowledged,
+            undelivered=state is DebitState.COMMITTED and acknowledged is None,
             reason=row["reason"],
             self_paid_amount=None if intent is None else intent.self_paid_amount,
             pooled_fund_amount=None if intent is None else intent.pooled_fund_amount,
@@ -55,6 +72,15 @@ class DebitShown(Answer):
             transaction_number=None if intent is None else intent.transaction_number,
             result=None if row["result"] is None else DebitResult.model_validate_json(row["result"]),
         )
+
+    def as_answered(self, at: datetime) -> Self:
+        """Return it as the answer to its own key shows it, the same each time: delivered, without what came later."""
+        if self.state is DebitState.COMMITTED:
+            told = {"state": DebitState.DELIVERED, "reason": "", "changed": at, "handed_over": at, "undelivered": False}
+            return self.model_copy(update=told)
+        if self.acknowledged and self.handed_over and self.acknowledged > self.handed_over:
+            return self.model_copy(update={"acknowledged": None})
+        return self
 
 
 class DebitList(Answer):

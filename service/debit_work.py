@@ -5,17 +5,26 @@ from __future__ import annotations
 from contextlib import suppress
 
 from cardio.account import yuan
-from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitOpenError, DebitUnknownError
+from cardio.debit_errors import (
+    DebitManualError,
+    DebitNotDoneError,
+    DebitOpenError,
+    DebitUndeliveredError,
+    DebitUnknownError,
+)
 from cardio.debit_witnesses import recover
 from cardio.debiting import aborted_by_faults, debit
 from cardio.errors import CardioError
 from cardio.secured_card import SecuredCard
 from cardio.settlement import BEFORE_SENT, DONE, UNCLEAR, DebitOrder, DebitState, error_of
+from service.debit_answers import DebitShown
 from service.errors import JournalStepError
 from service.journal import Journal, JournalEntry
 
 _TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
 _NOT_TOLD = ("仍不能确定", "it is still not known")
+_ANSWER_SECONDS = 5.0
+"""How long the next debit waits for the answer to an earlier one that is being sent."""
 
 
 def needs_its_card(entry: JournalEntry) -> bool:
@@ -36,7 +45,7 @@ def go_on(journal: Journal, entry: JournalEntry, card: SecuredCard, order: Debit
     """With the card: debits it, if it was never told to; else finds out what has become of that.
 
     Raises:
-        DebitOpenError: another debit on this card was not cleared up; whoever asked sees what became of it first.
+        DebitOpenError, DebitUndeliveredError: as `clear_up`.
         CardioError: as `debit` and `recover`.
     """
     if entry.state in UNCLEAR:
@@ -47,32 +56,62 @@ def go_on(journal: Journal, entry: JournalEntry, card: SecuredCard, order: Debit
 
 
 def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
-    """Before another debit: one on this card of which nobody knows what became of it is asked for, and told; its amount
-    and time only to whom it belongs.
+    """Resolve an earlier debit on this card whose outcome is unknown, and stop at one whose result was not delivered.
+    Amount and time are told only to the caller that owns the earlier debit.
 
     Raises:
-        DebitOpenError: there was one.
+        DebitOpenError: the outcome of an earlier debit was unknown.
+        DebitUndeliveredError: the result of an earlier debit was not delivered.
     """
     with aborted_by_faults(entry):
-        other = journal.open_on(card.identity)
-        if other is None:
-            return
-        entry.took.append(other)
-        try:
-            if other.state is not DebitState.MANUAL:
-                with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
-                    recover(card, other)
-            shown = other.shown()
-        finally:
-            other.release()
-        zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
-        if shown.origin != entry.shown().origin:
-            raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of somebody else's: {en}")
-        amount = yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
-        time = "{}-{}-{} {}:{}:{}".format(*_parts(shown.time or ""))
-        raise DebitOpenError(
-            f"此前 {time} 的一笔消费（{amount} 元）：{zh}", f"an earlier one, {time}, {amount} yuan: {en}"
-        )
+        _find_out_what_is_open(journal, entry, card)
+        _stop_for_an_undelivered_result(journal, entry, card)
+
+
+def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    other = journal.open_on(card.identity)
+    if other is None:
+        return
+    entry.took.append(other)
+    try:
+        if other.state is not DebitState.MANUAL:
+            with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
+                recover(card, other)
+        shown = other.shown()
+    finally:
+        other.release()
+    zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
+    if shown.origin != entry.shown().origin:
+        raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of somebody else's: {en}")
+    time, amount = _time_and_amount(shown)
+    error = DebitOpenError(
+        f"此前 {time} 的一笔消费（{amount} 元）：{zh}", f"an earlier one, {time}, {amount} yuan: {en}"
+    )
+    # A caller that never heard of the doubt does not know that it has to look.
+    journal.under_way.wait(other.id, _ANSWER_SECONDS)
+    if shown.outcome == "done" and other.told_unknown:
+        error.told_debit = other.id
+    raise error
+
+
+def _stop_for_an_undelivered_result(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    earlier = journal.delivery.undelivered_on(card.identity)
+    if earlier is None:
+        return
+    # Its caller may be being answered at this very moment.
+    journal.under_way.wait(earlier.id, _ANSWER_SECONDS)
+    earlier = journal.delivery.undelivered_on(card.identity)
+    if earlier is None:
+        return
+    if earlier.origin != entry.shown().origin:
+        raise DebitUndeliveredError("该笔扣款由其他系统发起", "it is another program's or page's")
+    time, amount = _time_and_amount(earlier)
+    raise DebitUndeliveredError(f"交易时间 {time}，金额 {amount} 元", f"at {time}, {amount} yuan", debit_id=earlier.id)
+
+
+def _time_and_amount(shown: DebitShown) -> tuple[str, str]:
+    time = "{}-{}-{} {}:{}:{}".format(*_parts(shown.time or ""))
+    return time, yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
 
 
 def _parts(time: str) -> list[str]:

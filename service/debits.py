@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from cardio.card import SocialSecurityCard
-from cardio.debit_errors import DebitUnknownError
+from cardio.debit_errors import DebitOpenError, DebitUnknownError
 from cardio.debit_witnesses import recover
 from cardio.debiting import aborted_by_faults
 from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver_functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError
+from cardio.readers.supervision import Supervisor
 from cardio.security.errors import StepError
-from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder, DebitState
+from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
 from service.asking import Asking
 from service.debit_answers import DebitShown
+from service.debit_receipts import DebitReceipts, Told
 from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.desk import Desk
 from service.errors import NoIdempotencyKeyError
@@ -61,26 +63,39 @@ class DebitAnswer:
     output: str
     card_session: str | None
     debit: DebitShown
+    told: Told | None = None
+    """What this answer tells its caller, for the journal."""
 
 
 class DebitCalls:
     """One for the whole bridge."""
 
-    def __init__(self, place: JournalPlace, security: BridgeSecurity) -> None:
+    def __init__(self, place: JournalPlace, security: BridgeSecurity, supervisor: Supervisor | None = None) -> None:
         self._place = place
         self._security = security
+        self._supervisor = supervisor or Supervisor()
+        self.receipts = DebitReceipts(self._supervisor)
         self._between: dict[tuple[str, str], tuple[str, JournalEntry]] = {}
         """Debits that wait for their second step, with their keys, by who called the first, and at which reader."""
 
     async def journal(self) -> Journal:
-        """Raises: JournalUnavailableError, ConfigurationError."""
+        """Return the journal, after everything handed over before was written.
+
+        Raises:
+            JournalUnavailableError, ConfigurationError: it cannot be used.
+        """
+        await self.receipts.written()
         return await asyncio.to_thread(self._place.open)
 
     async def figures(self) -> dict[str, int]:
-        """How many debits nobody knows the outcome of, and how many are not booked yet; none without a journal."""
+        """Return how many debits have an unknown outcome, an undelivered result, or are not booked yet; 0 without a
+        journal."""
+        await self.receipts.written()
         journal = self._place.opened
         counts = {} if journal is None else await asyncio.to_thread(journal.counts)
+        undelivered = 0 if journal is None else await asyncio.to_thread(journal.delivery.count_undelivered)
         return {
+            "debits_undelivered": undelivered,
             "debits_unknown": sum(counts.get(state, 0) for state in NOBODY_KNOWS),
             "debits_unsettled": sum(counts.get(state, 0) for state in TO_BE_BOOKED),
         }
@@ -105,7 +120,25 @@ class DebitCalls:
         # By what it says, not by how it is written: 0.1 and 0.10 are the same.
         what = "|".join((parse_card_info(given.pCardInfo)[0], bytes(order.amounts).hex(), order.time))
         entry = await _taken(lambda: journal.take(asked.caller.origin, key, what))
-        return await _to_the_end(entry, lambda work: self._take_up(asked, order, journal, work))
+        return await self._answered(asked, entry, lambda work: self._take_up(asked, order, journal, work))
+
+    async def _answered(
+        self, asked: Asked, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
+    ) -> DebitAnswer:
+        """Work on a debit, and note what its caller is told once the answer was handed over."""
+        following = self.receipts.follow(entry, asked.asking.receipt)
+        try:
+            answer = await _to_the_end(entry, do, self._supervisor)
+        except DebitUnknownError:
+            following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
+            raise
+        except DebitOpenError as error:
+            if error.told_debit is not None:
+                following.tells(Told(error.told_debit, "done", datetime.now(UTC)))
+            raise
+        if answer.told is not None:
+            following.tells(answer.told)
+        return answer
 
     async def _take_up(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
         entry, given = work.entry, asked.given
@@ -135,21 +168,12 @@ class DebitCalls:
         return await self._deliver(work.entry, session)
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
-        """What a debit came to. It is done, whether or not that can be noted."""
-
-        def deliver() -> tuple[str, DebitShown]:
-            shown = entry.shown()
-            result = shown.result
-            if result is None:
-                raise DebitUnknownError()
-            if shown.state is DebitState.COMMITTED:
-                with suppress(CardioError):
-                    entry.move(DebitState.DELIVERED)
-                    shown = entry.shown()
-            return result_text(result), shown
-
-        text, shown = await asyncio.to_thread(deliver)
-        return DebitAnswer(text, session, shown)
+        """Return what a debit came to; that it was delivered is noted after it was sent."""
+        shown = await asyncio.to_thread(entry.shown)
+        if shown.result is None:
+            raise DebitUnknownError()
+        told = Told.of(shown, by_name=True)
+        return DebitAnswer(result_text(shown.result), session, shown.as_answered(told.at), told)
 
     # -- in steps -------------------------------------------------------------------------------
 
@@ -189,7 +213,7 @@ class DebitCalls:
             return await self._ask_again(asked)
         del self._between[place]
         await asyncio.to_thread(entry.resume)
-        return await _to_the_end(entry, lambda work: self._finish(asked, held, work))
+        return await self._answered(asked, entry, lambda work: self._finish(asked, held, work))
 
     async def _finish(self, asked: Asked, held: Desk, work: _Work) -> DebitAnswer:
         def step(steps: HsmSteps) -> str:
@@ -214,7 +238,7 @@ class DebitCalls:
             return found
 
         entry = await _taken(find)
-        return await _to_the_end(entry, lambda work: self._find_out(asked, work))
+        return await self._answered(asked, entry, lambda work: self._find_out(asked, work))
 
     async def _find_out(self, asked: Asked, work: _Work) -> DebitAnswer:
         entry = work.entry
@@ -270,7 +294,9 @@ async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
         raise
 
 
-async def _to_the_end(entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]) -> DebitAnswer:
+async def _to_the_end(
+    entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]], supervisor: Supervisor
+) -> DebitAnswer:
     """Works on a debit. A caller that is cut off, or leaves, stops what has not begun; what has begun goes on, so that
     its end is in the journal.
 
@@ -294,5 +320,12 @@ async def _to_the_end(entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, 
     except asyncio.CancelledError:
         if not work.begun:
             working.cancel()
-        working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody hears of it
+        working.add_done_callback(lambda done: _note_unheard(done, supervisor))
         raise
+
+
+def _note_unheard(done: asyncio.Future[DebitAnswer], supervisor: Supervisor) -> None:
+    """Note an unplanned error of a debit whose caller was cut off; planned ones are in the journal."""
+    error = None if done.cancelled() else done.exception()
+    if error is not None and not isinstance(error, CardioError):
+        supervisor.note("debit", error)

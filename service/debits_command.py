@@ -21,8 +21,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "action",
         nargs="?",
         default="list",
-        choices=("list", "show", "settled", "resolve"),
-        help="列出、查看；记为已入账；人工认定 / list, show; say that it is booked; decide what became of it",
+        choices=("list", "show", "acknowledged", "settled", "resolve"),
+        help="列出、查看；记为已核对；记为已入账；人工认定 / list, show; say that it was looked at; that it is booked; "
+        "decide what became of it",
     )
     parser.add_argument("which", nargs="?", metavar="DEBIT", help="编号 / its id")
     parser.add_argument("--all", action="store_true", help="包括已入账和未成功的 / those that are over too")
@@ -51,7 +52,8 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
-    listed = bridge.get("/v1/debits", **({"all": "true"} if options.all else {}))
+    # Printing a list does not mean that a person has checked each debit: `acknowledged` says that.
+    listed = bridge.get("/v1/debits", peek="true", **({"all": "true"} if options.all else {}))
     if output.as_json:
         output.document(listed)
         return
@@ -61,10 +63,15 @@ def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
     rows = [("编号 debit", "时间 time", "自付 self-paid", "统筹 pooled", "结果 outcome", "状态 state", "来源 origin")]
     rows += [
         (one["id"], one["time"] or "-", _yuan(one["self_paid_amount"]), _yuan(one["pooled_fund_amount"]),
-         _OUTCOMES[one["outcome"]], one["state"], one["origin"])
+         _outcome(one), one["state"], one["origin"])
         for one in listed["debits"]
     ]  # fmt: skip
     output.table(rows)
+    if any(one["undelivered"] for one in listed["debits"]):
+        output.text(
+            "结果未送达的扣款会挡住该卡的下一笔，核对后请用 cardio debits acknowledged 编号 / "
+            "an undelivered result stops the next debit on its card: look at it, then cardio debits acknowledged DEBIT"
+        )
     if listed["more"]:
         output.text("还有更多未列出，请先记为已入账 / there are more: say which are booked (cardio debits settled)")
 
@@ -72,15 +79,17 @@ def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 def _one(bridge: BridgeClient, options: Namespace, output: Output) -> int:
     place = f"/v1/debits/{options.which}"
     match options.action:
+        case "acknowledged":
+            shown = bridge.post(f"{place}/acknowledged", {})
         case "settled":
             shown = bridge.post(f"{place}/settled", {})
         case "resolve":
-            if not options.yes and not _consents(bridge.get(place), options.outcome, output):
+            if not options.yes and not _consents(bridge.get(place, peek="true"), options.outcome, output):
                 output.note("未认定 / nothing was decided")
                 return _NOT_DECIDED
             shown = bridge.post(f"{place}/resolution", {"outcome": options.outcome})
         case _:
-            shown = bridge.get(place)
+            shown = bridge.get(place, peek="true")
     if output.as_json:
         output.document(shown)
     else:
@@ -98,11 +107,12 @@ def _consents(shown: Mapping[str, Any], outcome: str, output: Output) -> bool:
 
 
 def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-    told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _OUTCOMES[shown["outcome"]]}
+    told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _outcome(shown)}
     told |= {"状态 state": shown["state"], "原因 reason": shown["reason"] or "-"}
     told |= {"来源 origin": shown["origin"], "Idempotency-Key": shown["idempotency_key"]}
     told |= {"提出 asked": shown["created"], "交易时间 time": shown["time"] or "-"}
     told |= {"自付 self-paid": _yuan(shown["self_paid_amount"]), "统筹 pooled": _yuan(shown["pooled_fund_amount"])}
+    told |= {"送达 handed over": shown["handed_over"] or "-", "核对 acknowledged": shown["acknowledged"] or "-"}
     number = shown["transaction_number"]
     told |= {
         "终端机编号 terminal": shown["terminal_number"] or "-",
@@ -112,6 +122,11 @@ def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
         told |= {"依据 known by": result["known_by"]}
     return [(name, str(value)) for name, value in told.items()]
+
+
+def _outcome(shown: Mapping[str, Any]) -> str:
+    outcome = _OUTCOMES[shown["outcome"]]
+    return f"{outcome}，结果未送达 UNDELIVERED" if shown["undelivered"] else outcome
 
 
 def _yuan(fen: int | None) -> str:
@@ -126,6 +141,7 @@ debits_command = Command(
     examples=(
         "  cardio debits\n"
         "  cardio debits show 5f3a90c1d2e4b6a7\n"
+        "  cardio debits acknowledged 5f3a90c1d2e4b6a7    已核对，该卡可再消费 / looked at, its card is free\n"
         "  cardio debits resolve 5f3a90c1d2e4b6a7 --outcome none    核对卡内记录之后 / after comparing with the card"
     ),
     add_arguments=_add_arguments,

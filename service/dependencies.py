@@ -23,6 +23,7 @@ from service.driver_calls import DriverCalls
 from service.events import EventHub
 from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
+from service.gate.receipt import RECEIPT
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
@@ -147,6 +148,7 @@ def asking_of(
         action=f"{scope.get('method', 'WEBSOCKET')} {scope['route'].path_format}",
         target="/".join(str(one) for one in named if one is not None),
         request_id=getattr(connection.state, REQUEST_ID, ""),
+        receipt=getattr(connection.state, RECEIPT, None),
     )
 
 

@@ -43,6 +43,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
     problem["additionalProperties"] = True
     problem["properties"] |= {
         "retry_after": {"type": "integer", "description": "seconds to wait, where waiting helps"},
+        "debit": {"type": "string", "description": "of `debit-undelivered`: the previous debit, for its own caller"},
         "lease": {"$ref": "#/components/schemas/LeaseShown"},
     }
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -127,7 +127,7 @@ def _missing_readers(settings: BridgeSettings, present: list[str]) -> Iterator[F
 
 def _debits_of(bridge: BridgeClient) -> Finding:
     try:
-        return _debits(bridge.get("/v1/debits")["debits"])
+        return _debits(bridge.get("/v1/debits", peek="true")["debits"])
     except CardioError as error:
         return Finding.of_error("debits", error)
 
@@ -140,6 +140,14 @@ def _debits(listed: list[dict[str, Any]]) -> Finding:
             "请持卡人放回该卡重试；卡片不再出现时，核对后用 cardio debits resolve 认定。",
             "Have the card put back and ask again; when it does not come back, compare and use cardio debits resolve.",
             exit_status=1,
+        )  # fmt: skip
+    undelivered = sum(one["undelivered"] for one in listed)
+    if undelivered:
+        return Finding(
+            "debits", "bad", f"{undelivered} 笔扣款的结果未送达",
+            f"debits whose result was not delivered: {undelivered}",
+            "请核对这些扣款（cardio debits），然后用 cardio debits acknowledged 记为已核对。",
+            "Look at them (cardio debits), then say so: cardio debits acknowledged.", exit_status=1,
         )  # fmt: skip
     done = sum(one["outcome"] == "done" for one in listed)
     return Finding(

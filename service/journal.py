@@ -29,6 +29,7 @@ from cardio.settlement import (
 )
 from service.database_file import DatabaseFile
 from service.debit_answers import DebitShown
+from service.debit_delivery import AnswersUnderWay, DeliveryRecords
 from service.errors import (
     DebitInFlightError,
     JournalKeyLostError,
@@ -58,11 +59,13 @@ class Journal:
         """
         self._working: dict[str, JournalEntry] = {}
         """Who works on a debit right now, by its id."""
+        self.under_way = AnswersUnderWay()
         key = path.with_suffix(".key")
         if path.is_file() and path.stat().st_size and not key.exists():
             raise JournalKeyLostError(f"缺少 {key}", f"{key} is missing")
         self._key = hashlib.sha256(load_token(key).encode()).digest()
         self._file = DatabaseFile(path, JOURNAL_FILE)
+        self.delivery = DeliveryRecords(self._file, self._hash)
         try:
             self._set_right()
         except CardioError:
@@ -204,6 +207,10 @@ class Journal:
             changes["sent"] = 1
         if facts.get("doubted"):
             changes["doubted"] = 1
+        if (at := facts.get("at")) is not None:
+            changes["changed"] = at.isoformat()
+        if to is DebitState.DELIVERED:
+            changes["handed_over"] = changes.get("changed", _now())
         if (intent := facts.get("intent")) is not None:
             changes |= {
                 "intent": intent.model_dump_json(), "number": intent.transaction_number,
@@ -241,7 +248,7 @@ class Journal:
                 raise DebitInFlightError()
             if DebitState(row["state"]) not in NOBODY_KNOWS:
                 raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
-            changes: dict[str, Any] = {"reason": "person"}
+            changes: dict[str, Any] = {"reason": "person", "acknowledged": _now()}
             if done:
                 intent = DebitIntent.model_validate_json(row["intent"])
                 changes["result"] = result_of(intent, None, "person").model_dump_json()
@@ -250,6 +257,10 @@ class Journal:
     def shown(self, debit_id: str) -> DebitShown:
         """Raises: NoSuchDebitError."""
         return DebitShown.of_row(dict(self.row(debit_id)))
+
+    def entry(self, debit_id: str) -> JournalEntry:
+        """Return a debit for a step that needs no card. Raises: NoSuchDebitError."""
+        return JournalEntry(self, debit_id, self.row(debit_id)["attempt"])
 
     def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitShown]:
         """Those that somebody has still to do with: what nobody knows first, else the newest first.
@@ -284,42 +295,47 @@ class JournalEntry:
 
     def __init__(self, journal: Journal, debit_id: str, attempt: int) -> None:
         self.id = debit_id
+        self.journal = journal
         self.took: list[JournalEntry] = []
         """Other debits that were taken up on the way, and are let go with this one."""
-        self._journal = journal
         self._attempt = attempt
 
     @property
     def state(self) -> DebitState:
-        return DebitState(self._journal.row(self.id)["state"])
+        return DebitState(self.journal.row(self.id)["state"])
 
     @property
     def intent(self) -> DebitIntent | None:
-        kept = self._journal.row(self.id)["intent"]
+        kept = self.journal.row(self.id)["intent"]
         return None if kept is None else DebitIntent.model_validate_json(kept)
 
     @property
     def doubted(self) -> bool:
-        return bool(self._journal.row(self.id)["doubted"])
+        return bool(self.journal.row(self.id)["doubted"])
+
+    @property
+    def told_unknown(self) -> bool:
+        """Its caller was told that its outcome was not known."""
+        return bool(self.journal.row(self.id)["told_unknown"])
 
     def meet(self, card: bytes) -> None:
-        self._journal.meet(self.id, self._attempt, card)
+        self.journal.meet(self.id, self._attempt, card)
 
     def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
-        self._journal.move(self.id, self._attempt, to, **facts)
+        self.journal.move(self.id, self._attempt, to, **facts)
 
     def shown(self) -> DebitShown:
-        return self._journal.shown(self.id)
+        return self.journal.shown(self.id)
 
     def release(self) -> None:
         """Somebody else may take it up, and what it took; a second time does nothing."""
         for other in self.took:
             other.release()
-        self._journal.release(self)
+        self.journal.release(self)
 
     def resume(self) -> None:
         """Raises: DebitInFlightError: somebody else has taken it up."""
-        self._journal.resume(self)
+        self.journal.resume(self)
 
 
 def _step(
@@ -333,7 +349,7 @@ def _step(
 ) -> None:
     """Raises: JournalStepError: it may not follow, or another attempt has begun."""
     before = [state for state, after in MAY_FOLLOW.items() if to in after and (not unsent or state in BEFORE_SENT)]
-    changes |= {"state": to, "changed": _now()}
+    changes = {"changed": _now()} | changes | {"state": to}
     places = ", ".join(f"{name} = ?" for name in changes)
     done = database.execute(
         f"UPDATE debit SET {places} WHERE id = ? AND (? IS NULL OR attempt = ?) AND state IN ({_marks(before)})",  # noqa: S608 - marks and names of ours

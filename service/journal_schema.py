@@ -9,7 +9,7 @@ JOURNAL_FILE = FileKind(
     name="消费日志",
     name_en="journal of debits",
     unavailable=JournalUnavailableError,
-    version=1,
+    version=2,
     schema="""
 CREATE TABLE debit (
   id TEXT PRIMARY KEY,
@@ -29,6 +29,9 @@ CREATE TABLE debit (
   reason TEXT NOT NULL DEFAULT '',
   created TEXT NOT NULL,
   changed TEXT NOT NULL,
+  told_unknown INTEGER NOT NULL DEFAULT 0,
+  handed_over TEXT,
+  acknowledged TEXT,
   UNIQUE (owner, idempotency_key)
 ) STRICT;
 CREATE UNIQUE INDEX debit_once_by_number ON debit (card, number, terminal) WHERE state <> 'aborted';
@@ -36,5 +39,15 @@ CREATE UNIQUE INDEX debit_once_by_time ON debit (card, terminal, time) WHERE sta
 CREATE INDEX debit_by_state ON debit (state);
 CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
 """,
+    upgrades={
+        # `delivered` stays, although it was written before the answer was sent. `committed` was not even sent, unless
+        # a person decided it.
+        1: """
+ALTER TABLE debit ADD COLUMN told_unknown INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE debit ADD COLUMN handed_over TEXT;
+ALTER TABLE debit ADD COLUMN acknowledged TEXT;
+UPDATE debit SET acknowledged = changed WHERE state = 'committed' AND reason = 'person';
+""",
+    },
     pragmas={"locking_mode": "exclusive", "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1},
 )

@@ -39,6 +39,7 @@ class Metrics:
                 ("task_failures", "Unplanned errors of background tasks since the start"),
                 ("tasks_down", "Background tasks that wait for their next start"),
                 ("debits_unknown", "Debits whose outcome nobody knows"),
+                ("debits_undelivered", "Debits that were done while their result was not delivered"),
                 ("debits_unsettled", "Debits that were done and are not booked yet"),
             )
         }

@@ -21,6 +21,7 @@ from cardio.errors import ConfigurationError
 from service.dialects.listening import DialectPorts
 from service.dialects.sockets import LOST
 from service.gate.access import Access
+from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.layer import Gate
 from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
 from service.logs import RequestLog
@@ -97,6 +98,7 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own says so too
         super().connection_made(transport)
+        self.app_state = self.app_state | {CONNECTION: CallerConnection(transport)}
         self._watch()
 
     def data_received(self, data: bytes) -> None:

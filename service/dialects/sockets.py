@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -20,7 +20,9 @@ from service.dialects.messages import Dialect, DialectRequest
 from service.dialects.open_sockets import OpenSocket, OpenSockets
 from service.dialects.registry import dialects
 from service.errors import InternalError, TooManySocketsError, WaitError, problem_response
+from service.gate.connection import hand_over
 from service.gate.layer import CALLER
+from service.gate.receipt import AnswerReceipt
 from service.scopes import Caller
 
 LOST = "cardio.lost"
@@ -96,15 +98,12 @@ class DialectCallers:
             text: str | None = message.get("text")
             return text
 
-        async def send(reply: str) -> None:
-            with suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
-                await socket.send_text(reply)
-
+        answers = _Answers(socket, dialect, caller, asking, self._layout)
         if dialect.greeting is not None:
-            await send(dialect.greeting)
+            await answers.send(dialect.greeting)
         conversation = Conversation(
-            _Answers(socket, dialect, caller, asking, self._layout), receive, send, dialect.patience,
-            socket.app.state.pulse, on_busy=lambda busy: self._open.use(place, busy),
+            answers, receive, answers.send, dialect.patience, socket.app.state.pulse,
+            on_busy=lambda busy: self._open.use(place, busy),
         )  # fmt: skip
         talking = asyncio.ensure_future(conversation.run())
         told = asyncio.ensure_future(place.told.wait())
@@ -122,6 +121,7 @@ class DialectCallers:
         finally:
             talking.cancel()
             told.cancel()
+            answers.receipt.conclude(handed_over=False)  # of an answer that was not sent
         return _LEFT_FOR_GOOD
 
     async def _turn_away(self, socket: WebSocket, owner: str, dialect: Dialect, error: TooManySocketsError) -> None:
@@ -172,7 +172,7 @@ async def _until_lost(socket: WebSocket) -> None:
             await asyncio.wait_for(lost.wait(), _LINGERING_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Answers:
     """What answers the messages of one socket."""
 
@@ -181,15 +181,19 @@ class _Answers:
     caller: Caller
     asking: Asking
     layout: BasicLayout
+    receipt: AnswerReceipt = field(default_factory=AnswerReceipt)
+    """Of the answer that is being worked on, or was sent last."""
 
     async def answer(self, message: str | None, seconds: float | None) -> str:
+        self.receipt = AnswerReceipt()
+        asking = replace(self.asking, receipt=self.receipt)
         request: DialectRequest | None = None
         try:
             if message is None:
                 raise UsageError("应为文本消息", "a text message is wanted")
             await self._wait_for_a_turn(seconds)
             request = self.dialect.parse(message)
-            calls = DialectCalls(self.socket.app.state.driver, self.caller, self.asking, self.layout, seconds)
+            calls = DialectCalls(self.socket.app.state.driver, self.caller, asking, self.layout, seconds)
             own = await self.dialect.own_function(request, calls)
             if own is not None:
                 return own
@@ -198,7 +202,13 @@ class _Answers:
             return self.dialect.failed(request, error)
         except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log
             self.socket.app.state.supervisor.note("dialects", error)
+            self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
             return self.dialect.failed(request, InternalError())
+
+    async def send(self, reply: str) -> None:
+        """Send a reply, and conclude its receipt."""
+        with self.receipt as receipt, suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
+            await hand_over(self.socket, reply, receipt)
 
     async def _wait_for_a_turn(self, seconds: float | None) -> None:
         """Raises: WaitError: the caller has asked so often that its turn comes too late."""
@@ -210,6 +220,7 @@ class _Answers:
             await asyncio.sleep(error.retry_after)
 
     def failed(self, message: str | None, error: CardioError) -> str:
+        self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
         request: DialectRequest | None = None
         with suppress(CardioError):
             request = None if message is None else self.dialect.parse(message)

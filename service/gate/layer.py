@@ -20,7 +20,9 @@ from cardio.errors import CardioError
 from service.errors import BodyTooLargeError, NoTokenError, SlowBodyError, TooManySocketsError, problem_response
 from service.gate import cors
 from service.gate.access import Access, Passed
+from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.limits import BODY_LIMIT, BODY_SECONDS
+from service.gate.receipt import RECEIPT, AnswerReceipt
 
 _log = logging.getLogger("cardio.service")
 REQUEST_ID, CALLER = "request_id", "caller"
@@ -70,7 +72,8 @@ class Gate:
         answer = _Answer(scope, send, (*_HEADERS, self._policy))
         started = time.monotonic()
         try:
-            await self._pass(scope, receive, answer)
+            with answer.receipt:
+                await self._pass(scope, receive, answer)
         finally:
             self._observer.request_ended(scope, answer.status, time.monotonic() - started)
 
@@ -114,6 +117,7 @@ class Gate:
                 task.cancel()
 
     async def _refuse(self, error: CardioError, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        answer.receipt.conclude(handed_over=False)  # what is sent from here on is not the route's answer
         preflight = self._preflight(error, scope)
         if preflight is not None:
             await preflight(scope, receive, answer.send)
@@ -162,7 +166,10 @@ class _Answer:
 
     def __init__(self, scope: Scope, send: Send, headers: tuple[tuple[bytes, bytes], ...]) -> None:
         self.request_id = uuid4().hex
-        scope.setdefault("state", {})[REQUEST_ID] = self.request_id
+        self.receipt = AnswerReceipt()
+        state = scope.setdefault("state", {})
+        state |= {REQUEST_ID: self.request_id, RECEIPT: self.receipt}
+        self._connection: CallerConnection | None = state.get(CONNECTION)
         self.status = 0
         self.foreign_origin: str | None = None
         self.task: asyncio.Task[None] | None = None
@@ -191,9 +198,13 @@ class _Answer:
         if self.task is None:
             await self._send(message)
             return
+        last = kind == "http.response.body" and not message.get("more_body", False) and self.receipt.awaited
+        there = last and self._connection is not None and self._connection.is_open
         try:
             async with asyncio.timeout(_STALLED_SECONDS):
                 await self._send(message)
+            if last and self._connection is not None:
+                self.receipt.conclude(handed_over=there and self._connection.has_taken_all)
         except TimeoutError:
             # The client does not read: nobody waits for it any more, and nothing more is said to it.
             self.stalled = True
@@ -202,6 +213,7 @@ class _Answer:
 
     async def cut(self, code: int) -> None:
         """Ends what has begun: a socket by a close that says why, a stream by breaking it off."""
+        self.receipt.conclude(handed_over=False)
         if self._socket_open:
             with suppress(Exception):  # whatever it is: the line may have gone already
                 await self._send({"type": "websocket.close", "code": code, "reason": "revoked"})

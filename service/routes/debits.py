@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from cardio.model import Problem
 from service.debit_answers import DebitList, DebitShown
-from service.dependencies import AuditOf, CallerOf, DebitsOf, asking_of, needs
-from service.errors import NoSuchDebitError
+from service.debit_receipts import Told
+from service.dependencies import AskingOf, AuditOf, CallerOf, DebitsOf, asking_of, needs
+from service.errors import JournalStepError, NoSuchDebitError
 from service.journal import Journal
 from service.scopes import Caller, Scope
 
@@ -19,6 +20,10 @@ router = APIRouter(prefix="/v1/debits", tags=["debits"])
 _SEES = needs(Scope.SETTLE, Scope.MANAGE)
 _MOST_LISTED = 500
 DebitId = Annotated[str, Path(max_length=64)]
+Peek = Annotated[
+    bool,
+    Query(description="true: look only; no debit counts as handed over by this, as a monitor wants it"),
+]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "there is no such debit of this caller's"},
     409: {"model": Problem, "description": "the debit is past that, or not there yet"},
@@ -38,23 +43,55 @@ class Resolution(BaseModel):
 @router.get("", dependencies=[_SEES], responses=_NO_JOURNAL)
 async def list_debits(
     caller: CallerOf,
+    asking: AskingOf,
     debits: DebitsOf,
     all_states: Annotated[
         bool, Query(alias="all", description="those that are settled or came to nothing too")
     ] = False,
+    peek: Peek = False,
 ) -> DebitList:
     """The caller's debits that are not settled yet: those of which nobody knows the outcome, then the newest first. The
-    owner sees everybody's."""
+    owner sees everybody's.
+
+    A result that was not delivered before counts as handed over when its own caller is given it here."""
     journal = await debits.journal()
     owner = None if Scope.MANAGE in caller.scopes else caller.origin
     found = await asyncio.to_thread(journal.listed, owner, all_states=all_states, limit=_MOST_LISTED + 1)
-    return DebitList(debits=tuple(found[:_MOST_LISTED]), more=len(found) > _MOST_LISTED)
+    listed = tuple(found[:_MOST_LISTED])
+    if not peek:
+        told = (Told.of(one, by_name=False) for one in listed if one.origin == caller.origin)
+        debits.receipts.note_when_handed_over(journal, asking.receipt, told)
+    return DebitList(debits=listed, more=len(found) > _MOST_LISTED)
 
 
 @router.get("/{debit}", dependencies=[_SEES], responses=_NO_JOURNAL | {404: _PROBLEMS[404]})
-async def show_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitShown:
-    """One debit: how far it is, whether money was taken, and its result."""
-    return await asyncio.to_thread(_own, await debits.journal(), debit, caller)
+async def show_debit(
+    debit: DebitId, caller: CallerOf, asking: AskingOf, debits: DebitsOf, peek: Peek = False
+) -> DebitShown:
+    """One debit: how far it is, whether money was taken, and its result; its own caller then counts as told."""
+    journal = await debits.journal()
+    shown = await asyncio.to_thread(_own, journal, debit, caller)
+    if not peek and shown.origin == caller.origin:
+        debits.receipts.note_when_handed_over(journal, asking.receipt, [Told.of(shown, by_name=True)])
+    return shown
+
+
+@router.post("/{debit}/acknowledged", dependencies=[_SEES], responses=_PROBLEMS)
+async def acknowledge_debit(
+    request: Request, debit: DebitId, caller: CallerOf, debits: DebitsOf, audit: AuditOf
+) -> DebitShown:
+    """Say that its caller has the result, or that a person has checked it: the next debit on that card is not refused
+    for it any more. A second time does nothing."""
+    journal = await debits.journal()
+
+    def acknowledge() -> DebitShown:
+        _own(journal, debit, caller)
+        if not journal.delivery.acknowledge(debit):
+            raise JournalStepError("该笔消费没有扣款结果可确认", "there is no result to acknowledge")
+        audit.note(asking_of(request, caller), target=debit)
+        return journal.shown(debit)
+
+    return await asyncio.to_thread(acknowledge)
 
 
 @router.post("/{debit}/settled", dependencies=[_SEES], responses=_PROBLEMS)

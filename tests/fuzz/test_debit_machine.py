@@ -1,4 +1,4 @@
-"""A state machine over debits, pulls, swaps, kills and retries: as `test_debit_histories`, and it shrinks."""
+"""A state machine over debits, pulls, swaps, kills, leaving callers, retries: as `test_debit_histories`; it shrinks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.fuzz.test_debit_histories import STATES, Fate, World, cards_of_people
 from tests.unit.debits import Ready, soft_sam
 
 _FATES = st.one_of(
-    st.just(Fate()),
-    st.builds(Fate, kill_at=st.sampled_from(STATES), kill_before=st.booleans()),
-    st.builds(Fate, pull=st.booleans()),
-    st.builds(Fate, kill_at_debit=st.booleans()),
+    st.builds(Fate, leaves=st.booleans()),
+    st.builds(Fate, kill_at=st.sampled_from(STATES), kill_before=st.booleans(), leaves=st.booleans()),
+    st.builds(Fate, pull=st.booleans(), leaves=st.booleans()),
+    st.builds(Fate, kill_at_debit=st.booleans(), leaves=st.booleans()),
 )
 _YUAN = st.builds(Amounts, st.just(0), st.integers(0, 10_000), st.integers(1, 10_000))
 
@@ -64,12 +64,24 @@ class Debits(RuleBasedStateMachine):
         self.world.debit_elsewhere()
 
     @rule()
+    def ask_for_the_list(self) -> None:
+        self.world.list_all()
+
+    @rule()
+    def look(self) -> None:
+        self.world.look()
+
+    @rule()
     def restart(self) -> None:
         self.world.start_again()
 
     @invariant()
     def no_card_is_told_twice(self) -> None:
         assert all(times <= 1 for key, times in self.world.told.items() if key != "elsewhere")
+
+    @invariant()
+    def nothing_is_charged_while_a_result_is_unheard(self) -> None:
+        assert not self.world.broken, self.world.broken
 
     def teardown(self) -> None:
         try:

@@ -361,6 +361,12 @@ export interface Debit {
   idempotency_key: string;
   created: string;
   changed: string;
+  /** When its result was handed over to its caller, which was still connected. */
+  handed_over: string | null;
+  /** When its caller came back for the result, or said that it has it; or a person did. */
+  acknowledged: string | null;
+  /** It is done, and its result was not delivered: the next debit on this card is refused (`debit-undelivered`). */
+  undelivered: boolean;
   reason: string;
   /** In fen. */
   self_paid_amount: number | null;

@@ -17,6 +17,7 @@ from websockets.typing import Origin, Subprotocol
 
 from cardio.filesystem.manners import MannersStore
 from cardio.readers.base import ReaderSource
+from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from service.app import Habits, create_app
 from service.audit import Audit
@@ -33,6 +34,8 @@ from tests.pcsc import wait_until
 TOKEN = "T" * 43
 AUTH = f"Authorization: Bearer {TOKEN}"
 FIRST, SECOND = "Simulated Reader 00", "Simulated Reader 01"
+FIRST_COUNTS = Habits(reader_policy=ReaderPolicy(use=(FIRST,)))
+"""A desk whose calls that name no reader mean the first; between two cards there would be no choice."""
 
 
 def told_in(stream: httpx.Response) -> Iterator[dict[str, Any]]:

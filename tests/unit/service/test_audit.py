@@ -16,7 +16,7 @@ from simulators.faults import FaultyCard
 from simulators.personas import find_persona
 from tests.pcsc import wait_until
 from tests.unit.service.audit_files import entries, state_of
-from tests.unit.service.bridge import FIRST, SECOND, TOKEN, Bridge
+from tests.unit.service.bridge import FIRST, FIRST_COUNTS, SECOND, TOKEN, Bridge
 from tests.unit.service.debit_desk import Desk
 
 PAGE = "https://his.example"
@@ -33,7 +33,13 @@ def path(tmp_path: Path) -> Path:
 def bridge(path: Path) -> Iterator[Bridge]:
     rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES | {Scope.APDU}) for name in ("json", "decard")]
     made = Bridge(
-        "adult", "whole", scopes=frozenset(Scope), audit=path, journal=path.with_name("debits.sqlite"), dialects=rules
+        "adult",
+        "whole",
+        scopes=frozenset(Scope),
+        audit=path,
+        journal=path.with_name("debits.sqlite"),
+        dialects=rules,
+        habits=FIRST_COUNTS,
     )
     yield made
     made.stop()

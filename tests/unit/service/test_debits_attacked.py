@@ -149,16 +149,21 @@ def test_cut_off_while_the_journal_still_writes(desk: Desk, monkeypatch: pytest.
 
 
 def test_done_and_not_to_be_noted_as_delivered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = JournalEntry.move
+    real, tried = JournalEntry.move, threading.Event()
     journal = desk.bridge.app.state.debits._place
 
     def move(self: JournalEntry, to: S, **more: Any) -> None:
         if to is S.DELIVERED:
             journal.opened._file._database.execute("PRAGMA query_only = 1")  # as a disk that is full
-        real(self, to, **more)
+        try:
+            real(self, to, **more)
+        finally:
+            if to is S.DELIVERED:
+                tried.set()
 
     monkeypatch.setattr(JournalEntry, "move", move)
     assert desk.call().json()["pOutInfo"] == DONE
+    assert tried.wait(5), "it is noted after the answer was sent"
     journal.opened._file._database.execute("PRAGMA query_only = 0")
     assert [one["state"] for one in desk.bridge.client.get("/v1/debits").json()["debits"]] == ["committed"]
 
@@ -272,6 +277,9 @@ def test_another_page_hears_neither_amount_nor_time(desk: Desk) -> None:
         assert refused(answer) == (409, "debit-open")
         assert ("0.30" in answer.json()["detail"]) is (asking is mine)
         assert ("2015" in answer.text) is (asking is mine)
+        assert desk.call(client=mine, key=paying, pPayInfo=paying).status_code == 200, (
+            "told by another's refusal is untold"
+        )
 
 
 # -- the journal's files -----------------------------------------------------------------------------

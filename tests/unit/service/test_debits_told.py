@@ -21,6 +21,8 @@ from cardio.bridge import BridgeClient, BridgeError, BridgeNotRunningError, defa
 from cardio.debit_errors import DebitUnknownError
 from cardio.errors import UsageError
 from service.doctor_checks import bridge_findings
+from simulators.reader import AnyCard
+from tests.unit.debits import DEBIT
 from tests.unit.service.bridge import SECOND, TOKEN
 from tests.unit.service.debit_desk import CARD, DONE, LATER, PAY, Desk, pulled
 
@@ -131,6 +133,44 @@ def test_a_person_decides_on_the_console(desk: Desk) -> None:
     assert desk.call().json()["code"] == "debit-not-done"
 
 
+def leave_a_debit(desk: Desk) -> None:
+    """A caller leaves while the card works on its debit, by the key ``left``."""
+    begun, answers = threading.Event(), threading.Event()
+
+    def slow(card: AnyCard, command: bytes) -> bytes:
+        if command[:2] == DEBIT:
+            begun.set()
+            assert answers.wait(10)
+        return card.transmit(command)
+
+    desk.put(desk.card, slow)
+    body = json.dumps(ASKED | {"pPayInfo": LATER}).encode()
+    head = (
+        f"POST /v1/driver/iDoDebit HTTP/1.1\r\nHost: 127.0.0.1:{desk.bridge.port}\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"Content-Type: application/json\r\nIdempotency-Key: left\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", desk.bridge.port), timeout=5) as line:
+        line.sendall(head.encode() + body)
+        assert begun.wait(5)
+    answers.set()
+    desk.bridge.client.get(f"/v1/readers/{SECOND}/card").raise_for_status()  # comes when the debit is over
+
+
+def test_the_console_tells_of_a_result_that_reached_nobody(desk: Desk) -> None:
+    leave_a_debit(desk)
+    debit = json.loads(debits(desk, "--json").stdout)["debits"][0]["id"]
+    for _ in range(2):
+        listed = debits(desk).stdout
+        assert "结果未送达 UNDELIVERED" in listed and "cardio debits acknowledged" in listed
+        assert "结果未送达 UNDELIVERED" in debits(desk, "show", debit).stdout
+    assert desk.call(key="k2").json()["code"] == "debit-undelivered", "a list that was printed is no person's word"
+    assert debits(desk, "acknowledged").returncode == 2
+    said = debits(desk, "acknowledged", debit)
+    assert said.returncode == 0 and "UNDELIVERED" not in said.stdout
+    assert "UNDELIVERED" not in debits(desk).stdout and "acknowledged" not in debits(desk).stdout
+    assert desk.call(key="k2").status_code == 200
+
+
 def test_figures_and_doctor(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(desk.bridge.port))
     monkeypatch.setenv("CARDIO_BRIDGE_SCOPES", "basic,settle")
@@ -138,6 +178,10 @@ def test_figures_and_doctor(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     def figures() -> list[str]:
         text = desk.bridge.client.get("/metrics").text
         return [text.partition(f"\ncardio_debits_{name} ")[2].partition("\n")[0] for name in ("unknown", "unsettled")]
+
+    def reached_nobody() -> str:
+        text = desk.bridge.client.get("/metrics").text
+        return text.partition("\ncardio_debits_undelivered ")[2].partition("\n")[0]
 
     def finding() -> str:
         return next(one.state for one in bridge_findings() if one.check == "debits")
@@ -149,5 +193,11 @@ def test_figures_and_doctor(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     desk.put(desk.card)
     desk.call()
     assert figures() == ["0.0", "1.0"] and finding() == "ok"
+    assert reached_nobody() == "0.0"
+    leave_a_debit(desk)
+    assert reached_nobody() == "1.0" and figures() == ["0.0", "2.0"] and finding() == "bad"
+    assert reached_nobody() == "1.0", "nobody in particular has read that"
+    desk.call(key="left", pPayInfo=LATER)
+    assert reached_nobody() == "0.0" and finding() == "ok"
     monkeypatch.setenv("CARDIO_BRIDGE_SCOPES", "basic")
     assert not [one for one in bridge_findings() if one.check == "debits"]

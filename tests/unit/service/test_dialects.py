@@ -23,7 +23,7 @@ from service.gate.access import DialectRule
 from service.gate.origin import is_origin
 from service.scopes import DEFAULT_SCOPES, Scope
 from simulators.hsm_steps import read_step_1_to_2
-from tests.unit.service.bridge import FIRST, Bridge
+from tests.unit.service.bridge import FIRST, FIRST_COUNTS, SECOND, Bridge
 
 PAGE = "http://his.example:8080"
 BASIC = (
@@ -35,8 +35,12 @@ BASIC = (
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
     rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES) for name in ("json", "decard")]
-    trusted = {PAGE: frozenset({Scope.BASIC, Scope.FILES})}
-    made = Bridge("adult", dialects=rules, trusted=trusted, scopes=frozenset(Scope))
+    made = Bridge(
+        dialects=rules,
+        trusted={PAGE: frozenset({Scope.BASIC, Scope.FILES})},
+        scopes=frozenset(Scope),
+        habits=FIRST_COUNTS,
+    )
     yield made
     made.stop()
 
@@ -72,6 +76,7 @@ def test_the_json_dialect_byte_for_byte(bridge: Bridge) -> None:
     # Kiosks send numbers as texts, and pkey in lower case.
     assert json.loads(ask(socket, '{"function":"iReadCardBas","iType":"3"}'))["success"] == "1"
     bridge.readers.remove(FIRST)
+    bridge.readers.remove(SECOND)
     empty = json.loads(ask(socket, '{"function":"iReadCardBas","iType":3}'))
     assert empty["success"] == "-2" and empty["pOutInfo"].startswith("无卡")
     assert list(empty) == ["functionName", "success", "pOutInfo"]
@@ -109,12 +114,14 @@ def test_the_decard_dialect_byte_for_byte(bridge: Bridge) -> None:
     assert wrong["result"] == "-14" and len(wrong["out"]) == 1
     assert ask(socket, '{"func":"dc_exit","in":["1"]}') == '{"func":"dc_exit","result":"0","out":[]}'
     bridge.readers.remove(FIRST)
+    bridge.readers.remove(SECOND)
     assert json.loads(ask(socket, '{"func":"dc_cpureset","in":["1"]}'))["result"] == "-2"
 
 
 def test_bare_commands_go_to_software_cards_of_who_may() -> None:
     bridge = Bridge(
-        "adult", dialects=[DialectRule("decard", programs=True, scopes=frozenset({Scope.BASIC, Scope.APDU}))]
+        dialects=[DialectRule("decard", programs=True, scopes=frozenset({Scope.BASIC, Scope.APDU}))],
+        habits=FIRST_COUNTS,
     )
     try:
         socket = opened(bridge, "decard", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import sqlite3
 import stat
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -318,6 +321,125 @@ def test_a_newer_versions_journal_is_left_alone(path: Path) -> None:
     with pytest.raises(JournalUnavailableError) as caught:
         Journal(path)
     assert "newer" in caught.value.detail_en
+
+
+VERSION_1 = """
+CREATE TABLE debit (
+  id TEXT PRIMARY KEY, owner TEXT NOT NULL, idempotency_key TEXT NOT NULL, asked TEXT NOT NULL,
+  attempt INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL, sent INTEGER NOT NULL DEFAULT 0,
+  doubted INTEGER NOT NULL DEFAULT 0, card TEXT, number INTEGER, terminal TEXT, time TEXT, intent TEXT, result TEXT,
+  reason TEXT NOT NULL DEFAULT '', created TEXT NOT NULL, changed TEXT NOT NULL, UNIQUE (owner, idempotency_key)
+) STRICT;
+CREATE UNIQUE INDEX debit_once_by_number ON debit (card, number, terminal) WHERE state <> 'aborted';
+CREATE UNIQUE INDEX debit_once_by_time ON debit (card, terminal, time) WHERE state <> 'aborted';
+CREATE INDEX debit_by_state ON debit (state);
+CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
+PRAGMA user_version = 1;
+"""
+"""The journal's file as it was before it knew what was handed over."""
+
+
+def test_a_journal_of_the_version_before_is_kept(path: Path) -> None:
+    key = "K" * 43
+    path.with_suffix(".key").touch(0o600)
+    path.with_suffix(".key").write_text(key)
+    card = hmac.new(hashlib.sha256(key.encode()).digest(), CARD, hashlib.sha256).hexdigest()
+    then, changed = "2026-11-25T10:30:00+00:00", "2026-11-25T10:31:00+00:00"
+    rows = [
+        (state.value, state.value if reason == "" else reason, state.value, card, number, reason, then, changed)
+        for number, (state, reason) in enumerate(
+            [
+                (S.DELIVERED, ""),
+                (S.COMMITTED, ""),
+                (S.COMMITTED, "person"),
+                (S.SETTLED, ""),
+                (S.ABORTED, ""),
+                (S.UNKNOWN, ""),
+            ]
+        )
+    ]
+    with sqlite3.connect(path) as database:
+        database.executescript(VERSION_1)
+        for state, name, asked, mark, number, reason, created, at in rows:
+            database.execute(
+                "INSERT INTO debit (id, owner, idempotency_key, asked, state, card, number, terminal, time, reason,"
+                " created, changed) VALUES (?, 'local', ?, ?, ?, ?, ?, '000000009999', ?, ?, ?, ?)",
+                (name, name, asked, state, mark, number, f"2026112510300{number}", reason, created, at),
+            )
+    database.close()
+    for _ in range(2):
+        journal = Journal(path)
+        listed = {one.id: one for one in journal.listed(None, all_states=True)}
+        assert {name: one.state for name, one in listed.items()} == {
+            "delivered": S.DELIVERED, "committed": S.COMMITTED, "person": S.COMMITTED, "settled": S.SETTLED,
+            "aborted": S.ABORTED, "unknown": S.UNKNOWN,
+        }  # fmt: skip
+        assert {one.changed.isoformat() for one in listed.values()} == {changed}
+        assert [one.id for one in listed.values() if one.undelivered] == ["committed"], "that was not even sent"
+        assert [one.id for one in listed.values() if one.handed_over] == [], "nobody has noted when"
+        held = journal.delivery.undelivered_on(CARD)
+        assert held is not None and held.id == "committed" and journal.delivery.undelivered_on(OTHER) is None
+        journal.close()
+
+
+def test_what_reached_nobody_is_held_until_it_is_known(journal: Journal) -> None:
+    def held() -> list[str]:
+        found = journal.delivery.undelivered_on(CARD)
+        return [] if found is None else [found.idempotency_key]
+
+    way = [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
+    entries = {
+        name: bring(journal.take("local", name, "x"), S.COMMITTED, given=intent(20 + second, f"2015111818510{second}"))
+        for name, second in way
+    }
+    assert held() == ["a"] and journal.delivery.count_undelivered() == 4, "the oldest first"
+    at = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
+    entries["a"].move(S.DELIVERED, at=at)
+    shown = entries["a"].shown()
+    assert (shown.handed_over, shown.changed, shown.acknowledged, held()) == (at, at, None, ["b"])
+    assert journal.delivery.acknowledge(entries["b"].id) and held() == ["c"]
+    assert entries["b"].shown().state is S.COMMITTED and entries["b"].shown().acknowledged is not None
+    journal.settle(entries["c"].id)
+    assert held() == ["d"]
+    entries["d"].move(S.DELIVERED)
+    assert held() == [] and journal.delivery.count_undelivered() == 0
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_only_what_is_done_is_acknowledged_and_the_first_time_counts(journal: Journal, state: DebitState) -> None:
+    entry = bring(journal.take("local", "k", "x"), state)
+    done = state in (S.COMMITTED, S.DELIVERED, S.SETTLED)
+    assert journal.delivery.acknowledge(entry.id) is done
+    first = entry.shown().acknowledged
+    journal.delivery.acknowledge(entry.id)
+    assert entry.shown().acknowledged == first and (first is not None) is done and entry.state is state
+    assert not journal.delivery.acknowledge("nobody")
+
+
+def test_a_person_who_decides_has_seen_it(journal: Journal) -> None:
+    entry = bring(journal.take("local", "k", "x"), S.MANUAL)
+    journal.decide(entry.id, done=True)
+    assert entry.shown().acknowledged is not None and journal.delivery.undelivered_on(CARD) is None
+
+
+def test_who_is_being_answered_is_waited_for(journal: Journal) -> None:
+    under_way, waited = journal.under_way, threading.Event()
+    for _ in range(2):
+        under_way.begin("k")
+
+    def wait() -> None:
+        under_way.wait("k", 60)
+        waited.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    under_way.wait("another", 60)
+    under_way.end("k")
+    under_way.wait("k", 0.01)
+    assert not waited.is_set(), "one of two answers is still under way"
+    under_way.end("k")
+    assert waited.wait(5)
+    waiting.join(5)
 
 
 def test_a_full_disk_takes_no_step(journal: Journal) -> None:

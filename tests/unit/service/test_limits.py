@@ -14,12 +14,12 @@ from service.errors import TooManyRequestsError
 from service.gate.limits import BODY_LIMIT, FRAME_LIMIT, SOCKET_LIMIT, Rate, RateLimit
 from service.scopes import Scope
 from tests.pcsc import wait_until
-from tests.unit.service.bridge import AUTH, FIRST, Bridge
+from tests.unit.service.bridge import AUTH, FIRST, FIRST_COUNTS, Bridge
 
 
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
-    made = Bridge(scopes=frozenset(Scope))
+    made = Bridge(scopes=frozenset(Scope), habits=FIRST_COUNTS)
     yield made
     made.stop()
 

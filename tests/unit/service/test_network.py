@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cardio.bridge import default_token_file
 from tests.unit.cli.test_cli import CARDIO, run
+from tests.unit.debits import soft_sam
+from tests.unit.service.debit_desk import CARD
 
 
 @pytest.fixture
@@ -50,6 +53,40 @@ def test_with_tls_it_listens_elsewhere_and_nothing_is_in_the_clear(
             assert client.get(f"https://127.0.0.2:{port}/livez").status_code == 421
         with httpx.Client(trust_env=False) as client, pytest.raises(httpx.TransportError):
             client.get(f"http://127.0.0.2:{port}/livez")
+    finally:
+        served.terminate()
+        served.communicate(timeout=10)
+
+
+def test_a_debit_over_tls_is_handed_over_too(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    """What is asked of the connection is asked of the one beneath TLS."""
+    soft_sam(tmp_path)
+    settings = tmp_path / "bridge.toml"
+    settings.write_text(
+        f'[network]\nlisten = ["127.0.0.2"]\ncertificate = "{certificate[0]}"\nkey = "{certificate[1]}"\n'
+    )
+    environment = os.environ | {
+        "CARDIO_BRIDGE_FILE": str(settings), "CARDIO_SAM": f"soft:{tmp_path / 'keys.toml'}",
+        "CARDIO_BRIDGE_SCOPES": "basic,files,pin,settle", "CARDIO_BRIDGE_DEBITS_FILE": str(tmp_path / "debits.sqlite"),
+    }  # fmt: skip
+    served = subprocess.Popen(
+        [CARDIO, "serve", "--no-pcsc", "--port", "0", "--json", "--simulate", "whole"],
+        stdout=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    try:
+        assert served.stdout is not None
+        address = json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")["address"]
+        trust = ssl.create_default_context(cafile=str(certificate[0]))
+        token = default_token_file().read_text().strip()
+        with httpx.Client(verify=trust, trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
+            for second in (1, 2):
+                asked = {"pCardInfo": CARD, "pPayInfo": f"0.1|0.20|2015111818500{second}|", "pin": "123456"}
+                done = client.post(
+                    f"{address}/v1/driver/iDoDebit", json=asked, headers={"Idempotency-Key": f"k{second}"}
+                )
+                assert done.status_code == 200, done.text
+            listed = client.get(f"{address}/v1/debits", params={"peek": True}).json()["debits"]
+            assert [one["state"] for one in listed] == ["delivered", "delivered"]
     finally:
         served.terminate()
         served.communicate(timeout=10)

@@ -1,0 +1,82 @@
+"""What the system knows of a caller's connection, so that an answer counts as handed over only if its caller was there.
+
+Bytes that are written are not bytes that are read: TCP tells that the other end has closed, or that it refused what
+came (RFC 9293 §3.5.3, §3.6), and nothing of the program behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+
+from starlette.websockets import WebSocket
+
+from service.gate.receipt import AnswerReceipt
+
+CONNECTION = "connection"
+"""Its name in the state of a request."""
+_CLOSED = getattr(select, "POLLRDHUP", 0)
+"""The other end sends nothing more. Linux tells it even while unread bytes wait; elsewhere asyncio must read first."""
+_INPUT = getattr(select, "POLLIN", 0)
+_HANG_UP = getattr(select, "POLLHUP", 0) | getattr(select, "POLLERR", 0)
+_MOST_TURNS = 64
+
+
+class CallerConnection:
+    """One caller's connection, for HTTP and WebSocket alike."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    @property
+    def is_open(self) -> bool:
+        """True if the caller has closed neither the connection nor its own half of it."""
+        if self._transport.is_closing():
+            return False
+        return not self._events() & (_CLOSED | _HANG_UP)
+
+    @property
+    def has_taken_all(self) -> bool:
+        """True if all that was written has left this process and the other end has not refused it."""
+        if self._transport.get_write_buffer_size():
+            return False
+        return not self._events() & _HANG_UP
+
+    async def catch_up(self) -> None:
+        """Let the server read what the caller has sent so far. A WebSocket is closed by a message among others, and the
+        server reads no further while one waits."""
+        reading = self._transport.is_reading()
+        self._transport.resume_reading()
+        for _ in range(_MOST_TURNS):
+            if self._transport.is_closing() or not self._events() & _INPUT:
+                break
+            await asyncio.sleep(0)
+        if not reading:
+            self._transport.pause_reading()
+
+    def _events(self) -> int:
+        """Return what poll(2) says of the socket at this moment."""
+        if not hasattr(select, "poll"):  # Windows: what asyncio has read is all that is known
+            return 0
+        socket = self._transport.get_extra_info("socket")
+        if socket is None or socket.fileno() < 0:
+            return _HANG_UP
+        poll = select.poll()
+        poll.register(socket.fileno(), _INPUT | _CLOSED)
+        found = poll.poll(0)
+        return found[0][1] if found else 0
+
+
+async def hand_over(socket: WebSocket, text: str, receipt: AnswerReceipt) -> None:
+    """Send one answer over a WebSocket, and conclude its receipt: handed over if its caller has not begun to close.
+
+    Raises:
+        WebSocketDisconnect, RuntimeError: the caller has gone.
+    """
+    connection: CallerConnection | None = getattr(socket.state, CONNECTION, None)
+    there = connection is not None and receipt.awaited
+    if connection is not None and there:
+        await connection.catch_up()
+        there = connection.is_open
+    await socket.send_text(text)
+    receipt.conclude(handed_over=there and connection is not None and connection.has_taken_all)

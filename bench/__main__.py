@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import audit, bridge, closed_card, counts, events, pcsc, software_card, whole_card
+from bench import audit, bridge, closed_card, counts, events, pcsc, same_card, software_card, whole_card
 
 _MEASUREMENTS = {
     "counts": counts,
     "whole-card": whole_card,
     "software-card": software_card,
     "pcsc": pcsc,
+    "same-card": same_card,
     "closed-card": closed_card,
     "events": events,
     "bridge": bridge,

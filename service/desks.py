@@ -60,7 +60,7 @@ class Desks:
             source: where the event comes from; may be left out where there is one source only.
 
         Raises:
-            Exception: the source does not give the reader that it has told of.
+            Exception: the source fails where it is asked for the reader that it has told of.
         """
         number = 0 if source is None else self._number(source)
         if event.reader is not None:
@@ -135,18 +135,19 @@ class Desks:
         """Gives the session that an event is about: of a removed card the one it had."""
         desk = self._desks.get(name)
         if desk is None:
-            desk = self._desks[name] = Desk(self._reader(name), self._around)
+            reader = self._reader(name)
+            if reader is None:
+                return None  # it has gone already; its removal is told next
+            desk = self._desks[name] = Desk(reader, self._around)
         before = desk.card_session
         desk.take(event)
         return before if event.kind is EventKind.CARD_REMOVED else desk.card_session
 
-    def _reader(self, name: str) -> Reader:
+    def _reader(self, name: str) -> Reader | None:
         """The reader that is shown under a name, from the source that has told of it and from no other."""
         number, own = next(key for key, shown in self._shown.items() if shown == name)
         reader = self._sources[number].reader(own)
-        if reader is None:
-            raise ReaderNotFoundError()
-        return reader if own == name else ShownReader(name, reader)
+        return reader if own == name or reader is None else ShownReader(name, reader)
 
     def desk(self, name: str) -> Desk:
         """The desk of a reader, by its full name.

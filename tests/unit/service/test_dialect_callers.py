@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import logging
+from argparse import Namespace
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
+from cardio.bridge import default_token_file
+from cardio.cli.output import Output
+from service.doctor_checks import bridge_findings
 from service.gate.access import DialectRule
 from service.gate.callers import may_be_a_program
 from service.gate.origin import is_origin
 from service.gate.origin_form import OriginFormError, advice, as_origin
 from service.gate.refusals import Refusals
+from service.pair_command import pair_command
 from service.scopes import DEFAULT_SCOPES, Scope
 from tests.unit.service.bridge import TOKEN, Bridge
 
@@ -200,6 +206,26 @@ def test_a_refusal_says_what_to_write(bridge: Bridge) -> None:
     remedies = {one["origin"]: one["remedy_en"] for one in refused}
     assert '[[trusted_origins]] origin = "https://his.example"' in remedies["https://his.example"]
     assert "cardio pair add" in remedies["null"] and "cardio pair add" in remedies["file://"]
+
+
+def test_doctor_names_who_was_refused_and_pair_add_names_the_address(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = default_token_file()
+    file.parent.mkdir(parents=True)
+    file.touch(0o600)
+    file.write_text(TOKEN)
+    monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(bridge.port))
+    assert not reads(bridge, "file://")
+    (found,) = [one for one in bridge_findings() if one.check == "callers"]
+    assert found.state == "note" and "file://" in found.found and "cardio pair add" in found.remedy
+    written = StringIO()
+    options = Namespace(action="add", which="HIS", scopes="basic,files", address=bridge.address)
+    pair_command.run(options, Output(as_json=False, stdout=written))
+    address = f"ws://127.0.0.1:{bridge.dialect_ports['json']}"
+    assert f"{address}/" in written.getvalue()
+    path = written.getvalue().partition(address)[2].split()[0]
+    assert reads(bridge, "file://", path=path)
 
 
 def test_no_page_fills_the_log_or_the_list(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,7 +21,7 @@ from service.errors import (
     WrongHostError,
     WrongOriginError,
 )
-from service.gate.callers import may_be_a_program
+from service.gate.callers import OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
 from service.gate.origin import NULL_ORIGINS, is_origin, is_same_user
@@ -41,18 +41,6 @@ DIALECT_PREFIX = "/dialects/"
 """Where the application serves dialects; reached by their own ports and by no other way."""
 PROTOCOL = "cardio.v1"
 _TICKET, _BEARER = "ticket.", "bearer."
-_OF_PROGRAMS = (
-    "本机程序未获允许：请在设置中启用 [dialects] programs = true（程序须由同一用户运行），"
-    "或运行 cardio pair add 名称 --scopes basic,files 并把令牌写进连接地址",
-    "programs are not let in: set [dialects] programs = true (the program must be the same user's), or run cardio pair "
-    "add NAME --scopes basic,files and put the token in the address",
-)
-_OF_OTHERS = (
-    "该程序不是由运行本服务的用户运行的，或系统未告知：请用同一用户运行，"
-    "或运行 cardio pair add 名称 --scopes basic,files 并把令牌写进连接地址",
-    "the program is not run by the user who runs the bridge, or the system does not tell: run it as that user, or run "
-    "cardio pair add NAME --scopes basic,files and put the token in the address",
-)
 _STRANGERS = frozenset({"cross-site", "same-site"})
 
 
@@ -268,8 +256,8 @@ class Access:
         if program and rule.programs and is_same_user(scope["client"], scope["server"]):
             return Passed(Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
         if origin is None or origin in self._served_by(port) or not is_origin(origin):
-            words = (_OF_OTHERS if rule.programs else _OF_PROGRAMS) if program else None
-            raise WrongOriginError(*self.refusals.note(origin, rule.name, words))
+            words = OF_OTHER_USERS if rule.programs else PROGRAMS_NOT_LET_IN
+            raise WrongOriginError(*self.refusals.note(origin, rule.name, words if program else None))
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
                 return Passed(_caller(grant, origin), None, True, path)

@@ -13,6 +13,18 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _OF_BROWSERS = frozenset({b"accept-language", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
 """What browsers send with every handshake; a page cannot keep it back."""
 _BROWSERS_NAME = b"mozilla/"
+PROGRAMS_NOT_LET_IN = (
+    "本机程序未获允许：请在设置中启用 [dialects] programs = true（程序须由同一用户运行），"
+    "或运行 cardio pair add 名称 --scopes basic,files 并把令牌写进连接地址",
+    "programs are not let in: set [dialects] programs = true (the program must be the same user's), or run cardio pair "
+    "add NAME --scopes basic,files and put the token in the address",
+)
+OF_OTHER_USERS = (
+    "该程序不是由运行本服务的用户运行的，或系统未告知：请用同一用户运行，"
+    "或运行 cardio pair add 名称 --scopes basic,files 并把令牌写进连接地址",
+    "the program is not run by the user who runs the bridge, or the system does not tell: run it as that user, or run "
+    "cardio pair add NAME --scopes basic,files and put the token in the address",
+)
 
 
 def may_be_a_program(origin: str | None, headers: list[tuple[bytes, bytes]], port: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 
 from cardio.errors import CardGarbledError
@@ -11,6 +13,8 @@ from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.numbers import card_number_fault, identity_number_fault, is_citizens_number
 from cardio.filesystem.plan import SUPPLEMENT
+from cardio.filesystem.text import join_split_text, trim
+from cardio.filesystem.text_reading import TextNote, for_people
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, CardContents
 from cardio.model import Card, CardReading, CodedValue, Derived, Holder
 from cardio.remarks import Remarks, coded_value, issuing_region
@@ -50,6 +54,14 @@ def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: b
     )
 
 
+def cut_short(reading: CardReading, missing: Iterable[str]) -> CardReading:
+    """A reading without files of its supplement that there was no time for: the others are an answer all the same."""
+    remarks = Remarks()
+    for path in missing:
+        remarks.out_of_time(path)
+    return reading.model_copy(update={"unread": (*reading.unread, *remarks.unread)})
+
+
 def _gives_holder(contents: CardContents) -> bool:
     """Whether there is anything to say about the holder, were it that nothing is written."""
     readings = [contents.files[path] for path in (HOLDER_FILE, *SUPPLEMENT) if path in contents.files]
@@ -60,7 +72,25 @@ def _decode_file(reading: FileReading, remarks: Remarks) -> dict[str, DecodedIte
     """The items of a file by name; what cannot be decoded is reported and has no value."""
     records = decode_records(reading)
     remarks.read(reading, records)
-    return {item.item.name: item for record in reversed(records) for item in record.items}
+    values = {item.item.name: item for record in reversed(records) for item in record.items}
+    return {name: _for_people(item, values, remarks) for name, item in reversed(values.items())}
+
+
+def _for_people(decoded: DecodedItem, values: dict[str, DecodedItem], remarks: Remarks) -> DecodedItem:
+    """A text without what only fills its field, a number as its standard writes it; and what to tell of it."""
+    item = decoded.item
+    if not isinstance(decoded.value, str):
+        return decoded
+    extension = next((other for other in values.values() if other.item.extends == item.name), None)
+    goes_on = extension is not None and bool(trim(extension.raw))
+    content, room = trim(decoded.raw[: item.length] if item.cut else decoded.raw), item.length
+    if extension is not None and goes_on:
+        content, room = trim(join_split_text(decoded.raw, extension.raw)), room + extension.item.length
+    text, notes = for_people(item, decoded.value, content, room)
+    for note in sorted(notes):
+        if not (decoded.cut and note is TextNote.FULL):
+            remarks.text(item, note)
+    return replace(decoded, value=text) if text != decoded.value else decoded
 
 
 def _text(values: dict[str, DecodedItem], name: str) -> str | None:

@@ -8,18 +8,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import date
 from typing import Self
 
-from cardio.answer import make_reading
+from cardio.answer import cut_short, make_reading
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.conformance_model import ConformanceReport
 from cardio.contents import card_identity, card_tree, file_content, photo_content, report_files, report_sections
-from cardio.errors import CardioError, NoPhotoError
+from cardio.errors import CardioError, NoPhotoError, ReaderTimeoutError
 from cardio.file_model import CardDump, CardTree, FileContent, Photo, Report
 from cardio.filesystem import plan
 from cardio.filesystem.address import Address, answer
@@ -34,6 +36,7 @@ from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import FamilyManners, MannersStore, family_of
 from cardio.filesystem.reading_binary import Progress
 from cardio.filesystem.rights import Opener
+from cardio.filesystem.unfinished import KeptAnswers, resuming
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, CardContents, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
@@ -65,8 +68,10 @@ class SocialSecurityCard(SecuredCard):
         credentials: Credentials | None = None,
         seconds: float = OPERATION_SECONDS,
         confirm: Confirm | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
+        clock: what the seconds are counted by.
         manners: remembers what kinds of cards allow; by default in the user's cache directory.
         layouts: the layouts to choose from; by default those at hand, the user's own first.
         credentials: a SAM and a PIN to open with what the card keeps closed.
@@ -84,7 +89,7 @@ class SocialSecurityCard(SecuredCard):
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection)
             opener = credentials.opener(connection.atr, simulated=reader.simulated, pad=pad)
-        super().__init__(Channel(connection, trace=trace, seconds=seconds), opener)
+        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock), opener)
 
     @property
     def atr(self) -> bytes:
@@ -139,6 +144,8 @@ class SocialSecurityCard(SecuredCard):
             CardGarbledError: its answers make no sense.
             ForgedCardError: it is a copy.
             CardRemovedError: it was pulled out on the way; nothing is returned then.
+            ReaderTimeoutError: time ran out before EF05 and EF06 were read; the next try begins where this one ended.
+                Where only the supplement lacks, ``unread`` says so.
         """
         today = today or date.today()
         manners = self._store.load(self._family, today)
@@ -150,21 +157,46 @@ class SocialSecurityCard(SecuredCard):
 
         self._visit = None  # another application will be current than a visit counts on
         self._basic = None
-        contents = self.run(
-            plan.read_card(
-                manners,
-                supplement=supplement,
-                prove=prove,
-                t1=self._is_t1,
-                layouts=self._layouts,
-                opener=self._opener,
-                on_basic=basic_is_there,
-                on_issuer=self._identify,
-            )
+        kept = self._store.unfinished.take(self._reader.name, self.atr, self.event_counter)
+        conversation = plan.read_card(
+            manners,
+            supplement=supplement,
+            prove=prove,
+            t1=self._is_t1,
+            atr=self.atr,
+            layouts=self._layouts,
+            opener=self._opener,
+            on_basic=basic_is_there,
+            on_issuer=self._identify,
         )
+        try:
+            contents = self.run(resuming(conversation, kept, t1=self._is_t1))
+        except ReaderTimeoutError as error:
+            self._store.save(self._family, manners)  # what the card has taught so far is true
+            reading = self.reading_cut_short(today=today)
+            if reading is None:
+                self._keep_unfinished(kept, error)
+                raise
+            return reading
         self._store.save(self._family, manners)
         self._basic = contents
         return self._reading_of(contents, today)
+
+    def reading_cut_short(self, *, today: date | None = None) -> CardReading | None:
+        """What the last `read` had when its time ran out, from any thread; None where EF05 and EF06 were not read."""
+        contents = self._basic
+        if contents is None:
+            return None
+        missing = [path for path in plan.SUPPLEMENT if path not in contents.files]
+        return cut_short(self._reading_of(contents, today or date.today()), missing)
+
+    def _keep_unfinished(self, kept: KeptAnswers, error: ReaderTimeoutError) -> None:
+        """Keeps what the card has answered, for the next try with the same card."""
+        with suppress(CardioError):  # the reader has gone: then there is no next try
+            self._store.unfinished.keep(self._reader.name, self.atr, self.event_counter(), kept)
+            if kept.grown:
+                error.remedy = "读卡较慢：请不要取出卡片，再读一次，将从中断处继续。"
+                error.remedy_en = "The card is slow: leave it in and read once more, which goes on where this ended."
 
     def _reading_of(self, contents: CardContents, today: date) -> CardReading:
         return make_reading(
@@ -346,9 +378,20 @@ class SocialSecurityCard(SecuredCard):
         return self._visit
 
     def _new_visit(self, manners: FamilyManners, opener: Opener | None) -> Visit:
-        visit = Visit(manners, t1=self._is_t1, layouts=self._layouts, opener=opener, on_issuer=self._identify)
-        self.run(visit.begin())
-        self.run(visit.refuse_nonsense())
+        visit = Visit(
+            manners,
+            t1=self._is_t1,
+            atr=self.atr,
+            layouts=self._layouts,
+            opener=opener,
+            on_issuer=self._identify,
+        )
+        try:
+            self.run(visit.begin())
+            self.run(visit.refuse_strangers())
+        except ReaderTimeoutError:
+            self._store.save(self._family, manners)
+            raise
         return visit
 
     def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:

@@ -6,10 +6,13 @@ from datetime import date
 from typing import Literal
 
 from cardio.card import SocialSecurityCard
-from cardio.errors import AccessNotGrantedError
-from cardio.model import CardReading, CodedValue
+from cardio.errors import AccessNotGrantedError, DecodeError
+from cardio.filesystem.visit import IDENTIFYING_ITEMS
+from cardio.model import CardReading, CodedValue, Holder, Unread
+from cardio.remarks import unread_error
 from cardio.security.errors import SamError
 
+_NOT_WRITTEN = "missing"
 NO_PSAM_TERMINAL, UNKNOWN_TERMINAL = "000000000000", ""
 BasicLayout = Literal["11", "13", "colon"]
 """Layouts of the basic information in the field: eleven fields, thirteen as issuing programs have them, and a vendor's
@@ -78,11 +81,9 @@ def basic_string(reading: CardReading, *, terminal: str = NO_PSAM_TERMINAL, devi
 
     Raises:
         AccessNotGrantedError: the card keeps its holder's information closed.
+        FileUnreadableError: number, name, card number or identification code could not be read.
     """
-    if reading.holder is None:
-        code = next((unread.driver_code for unread in reading.unread), None)
-        raise AccessNotGrantedError(driver_code=code)
-    card, holder = reading.card, reading.holder
+    holder, card = _complete_holder(reading), reading.card
     fields = (
         card.region.code if card.region else None,
         holder.social_security_number,
@@ -104,7 +105,7 @@ def thirteen_fields(reading: CardReading) -> str:
     """卡识别码|卡类别|规范版本|初始化机构编号|发卡日期|卡有效期|卡号|社会保障号码|姓名|性别|民族|出生地|出生日期|
 
     Raises:
-        AccessNotGrantedError: the card keeps its holder's information closed.
+        AccessNotGrantedError, FileUnreadableError: as `basic_string`.
     """
     return "".join(f"{field.replace('|', ' ')}|" for field in _thirteen(reading))
 
@@ -119,10 +120,36 @@ def colon_fields(reading: CardReading) -> str:
     return ":".join(field.replace(":", " ") for field in fields)
 
 
-def _thirteen(reading: CardReading) -> list[str]:
-    if reading.holder is None:
+def _complete_holder(reading: CardReading) -> Holder:
+    """The holder, if everything that a caller knows a person and a card by was read.
+
+    What an issuer has left blank is an empty field, as on a card that was not yet personalised; what is there and could
+    not be read is an error, never an empty field with the return code 0.
+
+    Raises:
+        AccessNotGrantedError: the card keeps its holder's information closed.
+        FileUnreadableError: one of `IDENTIFYING_ITEMS` could not be read or decoded: −15, or −(status word).
+    """
+    holder, card = reading.holder, reading.card
+    if holder is None:
         raise AccessNotGrantedError(driver_code=next((unread.driver_code for unread in reading.unread), None))
-    card, holder = reading.card, reading.holder
+    hindered = [unread for unread in reading.unread if _hinders(unread)]
+    if not hindered:
+        return holder
+    is_blank = not (holder.social_security_number or holder.name or card.card_number)
+    if is_blank and all(unread.reason == _NOT_WRITTEN for unread in hindered):
+        return holder
+    raise unread_error(hindered[0], driver_code=DecodeError.driver_code)
+
+
+def _hinders(unread: Unread) -> bool:
+    """Whether one of the identifying items is missing for this."""
+    wanted = IDENTIFYING_ITEMS.get(unread.file, frozenset())
+    return bool(wanted) and unread.reason != "empty" and (unread.item is None or unread.item in wanted)
+
+
+def _thirteen(reading: CardReading) -> list[str]:
+    holder, card = _complete_holder(reading), reading.card
     fields = (
         card.identification_code,
         _code(card.card_class),

@@ -16,6 +16,7 @@ from cardio.driver import BasicLayout, basic_text
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardChangedError, NoSuchFileError, NotSupportedError, UsageError
 from cardio.filesystem.address import Address, values_at
+from cardio.filesystem.text_reading import standard_form
 from cardio.filesystem.visit import ISSUER_FILE, text_of
 from cardio.security.pin import Pin
 
@@ -306,5 +307,9 @@ def guard(card: SocialSecurityCard, card_info: str) -> None:
         )
     issuer = card.visit.contents.files[ISSUER_FILE]
     own_code, own_number = text_of(issuer, "identification_code"), text_of(issuer, "card_number")
-    if code != (own_code or "").upper() or (number and number != (own_number or "").strip()):
+    # A reading gives the number as its standard writes it, whatever stands on the card.
+    item = next((item for item in issuer.file.items if item.name == "card_number"), None)
+    numbers = {number, (own_number or "").strip()}
+    same_number = len({standard_form(item, one) for one in numbers} if item is not None else numbers) == 1
+    if code != (own_code or "").upper() or (number and not same_number):
         raise CardChangedError("传入的卡信息与卡内不符", "the card in the reader is another than the one passed")

@@ -161,16 +161,30 @@ def read_card(
 ) -> CardReading:
     """Who the card in a reader belongs to: `SocialSecurityCard.read` by way of `on_card`.
 
+    A card that hangs while the supplement is read has given EF05 and EF06: that is an answer.
+
     Raises:
         CardioError: as those two say.
     """
-    return on_card(
-        reader,
-        lambda card: card.read(supplement=supplement, today=today),
-        manners=manners,
-        trace=trace,
-        layouts=layouts,
-        credentials=credentials,
-        seconds=seconds,
-        worker=worker,
-    )
+    cards: list[SocialSecurityCard] = []
+
+    def read(card: SocialSecurityCard) -> CardReading:
+        cards.append(card)
+        return card.read(supplement=supplement, today=today)
+
+    try:
+        return on_card(
+            reader,
+            read,
+            manners=manners,
+            trace=trace,
+            layouts=layouts,
+            credentials=credentials,
+            seconds=seconds,
+            worker=worker,
+        )
+    except ReaderTimeoutError:
+        reading = cards[-1].reading_cut_short(today=today) if cards else None
+        if reading is None:
+            raise
+        return reading

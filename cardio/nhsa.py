@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from cardio.errors import AccessNotGrantedError, FileUnreadableError
+from cardio.errors import AccessNotGrantedError, DecodeError, FileUnreadableError
 from cardio.filesystem.numbers import is_citizens_number
 from cardio.model import Answer, CardReading
+from cardio.remarks import unread_error
 
 SOCIAL_SECURITY_CARD = "03"
 _ID_CARD, _BY_CARD = "01", "90"
@@ -34,7 +35,7 @@ def nhsa_1101(reading: CardReading) -> Nhsa1101:
 
     Raises:
         AccessNotGrantedError: the card keeps its holder's information closed.
-        FileUnreadableError: a field that 1101 requires is empty on the card.
+        FileUnreadableError: a field that 1101 requires is empty on the card, or could not be read.
     """
     card, holder = reading.card, reading.holder
     if holder is None:
@@ -46,6 +47,9 @@ def nhsa_1101(reading: CardReading) -> Nhsa1101:
         "name": holder.name,
     }
     missing = [name for name, value in values.items() if not value]
+    hindered = [unread for unread in reading.unread if unread.item in missing]
+    if hindered:
+        raise unread_error(hindered[0], driver_code=DecodeError.driver_code)
     if missing:
         listed = ", ".join(missing)
         raise FileUnreadableError(

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cardio.apdu.status_word import StatusWord, describe
-from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, FileUnreadableError
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, FileUnreadableError, ReaderTimeoutError
 from cardio.filesystem.codes import REGION_DIGITS, code_table
 from cardio.filesystem.decoding import DecodedRecord
 from cardio.filesystem.file_reading import NONSENSE, FileReading
 from cardio.filesystem.items import DecodedItem, HiddenCharacters, PartialDate
 from cardio.filesystem.layout import File, Format, Item, Layout, Structure
+from cardio.filesystem.text_reading import TextNote
 from cardio.model import CodedValue, Region, Unread, Warning
 
 _NO_PSAM = -2201
@@ -52,11 +53,43 @@ _REMEDIES = {
         "请重新插卡再读；若仍不完整，请到发卡机构检查。",
         "Insert the card again; if it stays incomplete, have the issuer check it.",
     ),
+    "out-of-time": (
+        "读卡较慢，该文件未读；需要时请再读一次。",
+        "The card is slow, and time ran out before this file: read once more if it is wanted.",
+    ),
     "internal": (
         "该数据由卡片内部维护，需通过交易指令查询。",
         "The card keeps it for itself; a transaction asks for it.",
     ),
     "undecodable": ("该项请人工核对；其他项不受影响。", "Check this item by hand; the others are not affected."),
+}
+_WITHOUT_IT = (
+    "请擦净芯片后重读；若仍失败，请核对证件后人工录入，并请持卡人到发卡机构重写该项。",
+    "Clean the chip and read again; if it stays so, take the data from the holder's document; the issuer can mend it.",
+)
+"""What to do where one item lacks and the work cannot go on without."""
+_TEXT_NOTES = {
+    TextNote.CUT: (
+        "末尾只有半个汉字，已略去，后面的内容可能没有写入卡内，请对照证件",
+        "it ends within a character, which is left out: there may have been more, compare the document",
+    ),
+    TextNote.FULL: (
+        "写满了整个数据项，后面的内容可能没有写入卡内，请对照证件",
+        "it fills its field: there may have been more, compare the document",
+    ),
+    TextNote.FILL: ("末尾的填充字符已略去", "characters at its end that only fill the field are left out"),
+    TextNote.SUBSTITUTES: (
+        "有代替缺字的符号，可能是发卡系统写不出的生僻字，请对照证件",
+        "a sign stands for a character that the issuer's program did not know: compare the document",
+    ),
+    TextNote.PRIVATE_USE: (
+        "有自造字（专用区字符），本机可能显示不出或显示成别的字，请对照证件",
+        "it has a private-use character, which may show as another or not at all: compare the document",
+    ),
+    TextNote.NORMALISED: (
+        "卡内的写法不合标准，已改为标准写法（原文见文件内容）",
+        "written as its standard has it; it stands otherwise on the card (see the file)",
+    ),
 }
 
 
@@ -123,6 +156,17 @@ class Remarks:
             case _:
                 reason = "card-error"
         self.miss(file.path, reason, detail, detail_en, code=code, remedies=remedies)
+
+    def out_of_time(self, path: str) -> None:
+        """A file that there was no time for."""
+        self.miss(
+            path, "out-of-time", "读卡时间已到，未读", "not read: time ran out", code=ReaderTimeoutError.driver_code
+        )
+
+    def text(self, item: Item, note: TextNote) -> None:
+        """What a person would want to know of a text."""
+        zh, en = _TEXT_NOTES[note]
+        self.warn(note.value, item.name, f"{item.label}：{zh}", f"{item.label_en}: {en}")
 
     def internal(self, file: File) -> None:
         """A file that no command reads."""
@@ -202,6 +246,8 @@ class Remarks:
             self.warn(
                 "control-characters", item.name, f"{item.label}中有控制字符，已略去", "control characters left out"
             )
+        if decoded.cut:
+            self.text(item, TextNote.CUT)
         if decoded.overlong:
             zh = f"{item.label}：{len(decoded.raw)} 字节，规范为 {item.length} 字节"
             self.warn("overlong", item.name, zh, f"{len(decoded.raw)} bytes, the specification says {item.length}")
@@ -215,13 +261,16 @@ class Remarks:
                     self.miss(file.path, "missing", zh, en, item=lacking.name)
 
 
-def _as_error(unread: Unread) -> CardioError:
-    """The error that an unread file is, where nothing but that file was wanted."""
+def unread_error(unread: Unread, *, driver_code: int | None = None) -> CardioError:
+    """The error that an unread file or item is, where one cannot go on without it.
+
+    Args:
+        driver_code: the code where the reason has none of its own.
+    """
     kind = AccessNotGrantedError if unread.reason.startswith("needs-") else FileUnreadableError
-    error = kind(
-        f"{unread.file}：{unread.detail}", f"{unread.file}: {unread.detail_en}", driver_code=unread.driver_code
-    )
-    error.remedy, error.remedy_en = unread.remedy, unread.remedy_en
+    code = unread.driver_code if unread.driver_code is not None else driver_code
+    error = kind(f"{unread.file}：{unread.detail}", f"{unread.file}: {unread.detail_en}", driver_code=code)
+    error.remedy, error.remedy_en = _WITHOUT_IT if unread.item is not None else (unread.remedy, unread.remedy_en)
     return error
 
 
@@ -242,7 +291,7 @@ def refusal_error(layout: Layout, reading: FileReading) -> CardioError | None:
     """The error that a refused file is, where nothing but that file was wanted."""
     remarks = Remarks()
     remarks.refused(layout, reading)
-    return _as_error(remarks.unread[0]) if remarks.unread else None
+    return unread_error(remarks.unread[0]) if remarks.unread else None
 
 
 def coded_value(layout: Layout, item: Item, value: object, remarks: Remarks) -> CodedValue:

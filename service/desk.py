@@ -20,6 +20,7 @@ from cardio.errors import (
     NotASocialSecurityCardError,
     ReaderBusyError,
     ReaderGoneError,
+    ReaderTimeoutError,
 )
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
@@ -118,12 +119,20 @@ class Desk:
                 work, asking, seconds=OPERATION_SECONDS, credentials=credentials, touch=touch
             )
         except CardioError as error:
-            # The card may have left, and the next one be in: this was not its reading.
-            failed = asked_of if touch.card is None else self._session_of(touch)
-            self._tell_finished(error.code, None, failed, started, Problem.of(error))
-            raise
+            cut_short = self._cut_short(touch) if isinstance(error, ReaderTimeoutError) else None
+            if cut_short is None:
+                # The card may have left, and the next one be in: this was not its reading.
+                failed = asked_of if touch.card is None else self._session_of(touch)
+                self._tell_finished(error.code, None, failed, started, Problem.of(error))
+                raise
+            reading, session = cut_short, self._session_of(touch)
         self._tell_finished("ok", reading, session, started)
         return reading, session
+
+    def _cut_short(self, touch: Touch) -> CardReading | None:
+        """What a card that hangs in its supplement has given before; nothing of one that has left."""
+        still_in = touch.card is not None and touch.event_counter == self.info.event_counter
+        return touch.card.reading_cut_short() if still_in and touch.card is not None else None
 
     async def do(
         self,

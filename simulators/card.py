@@ -156,6 +156,11 @@ class SoftwareCard:
         return CardPurse(self._session, keys, self._state, keep, random, facts, details)
 
     @property
+    def _root(self) -> CardApplication | None:
+        """The application that the root is, on cards whose root is one."""
+        return self.applications[0] if "root" in self.manners.environment_by else None
+
+    @property
     def purse(self) -> PurseState | None:
         """What the card keeps of money, where it keeps any."""
         return self._state.purse
@@ -171,7 +176,7 @@ class SoftwareCard:
 
     def reset(self) -> None:
         """Power on or warm reset: nothing selected but the root, no right held, no answer waiting."""
-        self._session.reset(self.applications[0] if self.manners.application_at_power_up else None)
+        self._session.reset(self.applications[0] if self.manners.application_at_power_up else self._root)
         for environment in self._beside:
             environment.reset()
         self._forget_debit()
@@ -231,6 +236,8 @@ class SoftwareCard:
         if p1 in (0x00, 0x01) and file_id in self._by_id:
             if p1 not in self.manners.select_application_p1:
                 return WRONG_P1_P2
+            if self._by_id[file_id] is self.applications[0] and "file-id" not in self.manners.environment_by:
+                return NO_FILE
             return self._enter(self._by_id[file_id])
         if p1 == 0x01:
             return NO_FILE
@@ -249,12 +256,14 @@ class SoftwareCard:
         application = self._by_name.get(name)
         if application is None:
             return NO_FILE
+        if application is self.applications[0] and "name" not in self.manners.environment_by:
+            return NO_FILE
         if 0x04 not in self.manners.select_application_p1 and application is not self.applications[0]:
             return WRONG_P1_P2
         return self._enter(application)
 
     def _select_root(self) -> bytes:
-        self._session.enter(None)
+        self._session.enter(self._root)
         return self._answer_fci(b"\x84" + bytes((len(_MF_NAME),)) + _MF_NAME)
 
     def _enter(self, application: CardApplication) -> bytes:

@@ -49,6 +49,8 @@ class CardManners(BaseModel, frozen=True, extra="forbid"):
     """The modes (low three bits of P2) that READ RECORD takes."""
     read_all_as_one: bool = False
     """Mode 5 gives the one record with the number P1, as mode 4 does."""
+    environment_by: frozenset[Literal["name", "file-id", "root"]] = frozenset({"name", "file-id"})
+    """How the social security environment is reached; ``root``: the root (3F00) is the environment itself."""
     application_at_power_up: bool = False
     """The social security environment is current after reset (single-application cards)."""
     all_files_open: bool = False

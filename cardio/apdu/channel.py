@@ -23,6 +23,9 @@ NONSENSE_LIMIT = 8
 DATA_LIMIT = 65536
 """Bytes of data after one command."""
 
+_USUAL_AFTER = 3
+"""Commands after which it is known how long one takes on this line."""
+
 
 class TransmissionProtocol(Enum):
     T0 = "T=0"
@@ -72,6 +75,8 @@ class Channel:
         self._clock = clock
         self._deadline = clock() + seconds
         self._commands = self._characters = self._refused = 0
+        self._spent = 0.0
+        """Seconds that the commands so far have taken."""
 
     @property
     def counts(self) -> Counts:
@@ -149,12 +154,15 @@ class Channel:
 
     def _exchange(self, command: CommandApdu) -> ResponseApdu:
         started = self._clock()
-        if started >= self._deadline:
+        # What would probably be answered too late is not sent: there is still time to give what has been read.
+        if started + self._usual_seconds() >= self._deadline:
             raise ReaderTimeoutError()
         raw_command = bytes(self._for_protocol(command))
         raw_response = self._transport.transmit(raw_command)
+        seconds = self._clock() - started
+        self._spent += seconds
         if self._trace is not None:
-            self._trace(Exchange(without_pin(raw_command), raw_response, self._clock() - started))
+            self._trace(Exchange(without_pin(raw_command), raw_response, seconds))
         response = ResponseApdu.from_bytes(raw_response)
         if len(response.data) > DATA_LIMIT:
             raise CardGarbledError("卡片的应答过长", "the card's answer is longer than any command may ask for")
@@ -162,6 +170,10 @@ class Channel:
         self._characters += t0_characters(len(command.data), len(response.data))
         self._refused += response.sw1 not in (0x90, 0x61, 0x62)
         return response
+
+    def _usual_seconds(self) -> float:
+        """What a command has taken on average; 0 where a few tell nothing yet."""
+        return self._spent / self._commands if self._commands >= _USUAL_AFTER else 0.0
 
     def _for_protocol(self, command: CommandApdu) -> CommandApdu:
         """T=0 carries data one way at a time: a case 4 command leaves its Le at home (ISO 7816-3 §12.2)."""

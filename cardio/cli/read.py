@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from cardio.model import CardReading, CodedValue
     from cardio.security.credentials import Credentials
 
+_MOST_TRIES = 4
+"""Readings of a slow card, each of which goes on where the one before has ended."""
+
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_card_arguments(parser)
@@ -43,6 +46,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, output: Output) -> int:
     from cardio.cli.sources import find_reader
     from cardio.driver import read_basic
+    from cardio.errors import ReaderTimeoutError
+    from cardio.filesystem.manners import MannersStore
     from cardio.holding import on_card, read_card
 
     credentials = credentials_of(options)
@@ -55,7 +60,23 @@ def _run(options: Namespace, output: Output) -> int:
     def read_here() -> CardReading:
         reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
-        return read_card(reader, supplement=not options.basic, trace=trace, layouts=layouts, credentials=credentials)
+        store = MannersStore.in_cache()
+
+        def read_once() -> CardReading:
+            return read_card(
+                reader, supplement=not options.basic, manners=store,
+                trace=trace, layouts=layouts, credentials=credentials,
+            )  # fmt: skip
+
+        for _ in range(_MOST_TRIES - 1):
+            try:
+                return read_once()
+            except ReaderTimeoutError:
+                # Another process would begin at the beginning; this one goes on where it ended.
+                if not store.unfinished.progress(reader.name):
+                    raise
+                output.note("读卡较慢，请不要取出卡片，正在继续 / the card is slow: leave it in, going on")
+        return read_once()
 
     if options.driver:
         text = here_or_by_bridge(

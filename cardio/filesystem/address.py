@@ -19,6 +19,7 @@ from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import File, Format, Item, Kind, Structure
 from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
 from cardio.filesystem.text import join_split_text, text_across
+from cardio.filesystem.visit import IDENTIFYING_ITEMS
 
 INNER = "^"
 """Between values that stand inside one item or record."""
@@ -207,6 +208,8 @@ def _tagged(asked: ItemAddress, file: File, reading: FileReading, records: list[
     if len(found) < asked.occurrence:
         return ""
     decoded = found[asked.occurrence - 1]
+    if decoded.problem is not None and decoded.item.name in IDENTIFYING_ITEMS.get(file.path, ()):
+        raise _damaged(file, f"{asked.tag:02X}")
     return _split(decoded, file, reading) or _text(decoded)
 
 

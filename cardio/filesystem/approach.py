@@ -31,6 +31,9 @@ MANNER_REFUSALS = frozenset(
 """Answers to the first record that speak about the way of asking; others speak about that one record."""
 
 
+_READ_RECORD = 0xB2
+
+
 class Approach:
     """One file of a card: how it can be named, and why it could not be read."""
 
@@ -76,9 +79,13 @@ class Approach:
 def ask(command: CommandApdu) -> Plan[ResponseApdu]:
     """Asks, and takes an answer that makes no sense for a refusal: the next record may be better."""
     try:
-        return (yield command)
+        response = yield command
     except CardGarbledError:
         return ResponseApdu(b"", NONSENSE)
+    if command.ins == _READ_RECORD and response.ok and not response.data:
+        # Cards that say 9000 to everything: where a record comes there are bytes.
+        return ResponseApdu(b"", StatusWord.RECORD_NOT_FOUND)
+    return response
 
 
 def has_data(response: ResponseApdu) -> bool:

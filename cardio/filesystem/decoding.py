@@ -9,7 +9,7 @@ from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.items import DecodedItem, decode_item, decode_part, revised_item, unknown_item
 from cardio.filesystem.layout import File, Item
 from cardio.filesystem.structures import split_parts
-from cardio.filesystem.text import is_fill, join_split_text
+from cardio.filesystem.text import is_fill, join_split_text, trim
 
 _BLANK = b"\x00\xff"
 
@@ -56,8 +56,12 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
         if known.extends in first and known.extends not in revised:
             yield DecodedRecord(number, (DecodedItem(known, record.value, None),))
         elif extension is not None and is_first and known.name not in revised and extension.name in first:
-            whole = decode_item(known, join_split_text(value, first[extension.name][1]))
-            yield DecodedRecord(number, (DecodedItem(known, record.value, whole.value, whole.problem),))
+            tail = first[extension.name][1]
+            # Where the text goes on, it is the end of the extension that may cut a character.
+            capacity = known.length + (extension.length if trim(tail) else 0)
+            whole = decode_item(known, join_split_text(value, tail), capacity)
+            told = DecodedItem(known, record.value, whole.value, whole.problem, cut=whole.cut)
+            yield DecodedRecord(number, (told,))
         else:
             told = decode_item(meant, value)
             if meant is not known:

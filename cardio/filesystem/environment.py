@@ -1,4 +1,7 @@
-"""The social security environment: whether it is there, and which algorithm it names."""
+"""The social security environment: the ways to it, and what it says about its algorithm.
+
+A card that answers SELECT with 9000 has proved nothing: where its FCI comes along, the name in it is compared.
+"""
 
 from __future__ import annotations
 
@@ -6,86 +9,158 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cardio.apdu.channel import Plan
-from cardio.apdu.commands import select_by_name
+from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
+from cardio.apdu.commands import select_by_name, select_file
 from cardio.apdu.fci import Fci
-from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import Meaning, StatusWord, describe
-from cardio.errors import CardBlockedError, CardGarbledError, CardRefusedError, NotASocialSecurityCardError
+from cardio.apdu.status_word import Meaning, StatusWord
+from cardio.errors import CardGarbledError
+from cardio.filesystem.approach import ask
 from cardio.filesystem.layout import Application
-from cardio.filesystem.manners import Algorithm
+from cardio.filesystem.manners import Algorithm, EnvironmentWay
+from cardio.filesystem.recognition import another_name
 
-_BLOCKED = frozenset(
-    {
-        StatusWord.SELECTED_FILE_INVALIDATED,
-        StatusWord.FUNCTION_NOT_SUPPORTED,
-        StatusWord.AUTHENTICATION_BLOCKED,
-        0x9303,  # application permanently blocked
-    }
-)
-_NOT_HERE = frozenset(
-    {
-        StatusWord.FILE_NOT_FOUND,
-        StatusWord.INCORRECT_P1_P2,
-        StatusWord.WRONG_P1_P2,
-        StatusWord.WRONG_LENGTH,
-        StatusWord.INS_NOT_SUPPORTED,
-        StatusWord.CLA_NOT_SUPPORTED,
-        0x6999,  # "applet selection failed" of Java cards
-    }
-)
+_ROOT = 0x3F00
+_ACCEPTED = (0x90, 0x61)
 
 
 @dataclass(slots=True)
 class Environment:
-    """Selecting the social security environment (SSSE), and what its FCI says about the algorithm."""
+    """Selecting the social security environment (SSSE), and what its FCI says."""
 
+    application: Application
     meanings: Mapping[str, Algorithm]
     t1: bool
+    atr: bytes = b""
+    way: EnvironmentWay = EnvironmentWay.NAME
+    """The way that is known to lead there, and by which it is entered again."""
     fetched: bool = False
     named: Algorithm | None = None
     """The algorithm; None where the card names none."""
+    proved: bool = False
+    """The card has said that what it selected has the name of the environment."""
     problem: Meaning | None = None
+    _root_refusal: int | None = None
+    """What the root answered when it was selected on the way."""
 
-    def select(self, environment: Application, *, fetch: bool) -> Plan[None]:
-        """Makes the social security environment current.
+    @property
+    def ways(self) -> list[EnvironmentWay]:
+        """The ways to look for it, in order."""
+        return [way for way in EnvironmentWay if self.t1 or way is not EnvironmentWay.NAME_WITHOUT_LE]
+
+    def try_way(self, way: EnvironmentWay, issuer_file: int, *, fetch: bool) -> Plan[int | None]:
+        """Looks for the environment by one way; gives the status word of a refusal, None where it may be current.
+
+        The ways are tried in their order: `ROOT` begins where `ROOT_FILE_ID` has ended. Where the environment has to be
+        current by itself, the issuer's file must be selectable there.
 
         Raises:
-            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: it is not there, or not to be had.
+            NotASocialSecurityCardError: the card has selected something else, and says so.
         """
-        response = yield select_by_name(environment.name or b"", want_fci=fetch or self.t1)
-        if response.status_word in _BLOCKED:
-            raise CardBlockedError(status_word=response.status_word)
-        if response.status_word in _NOT_HERE:
-            raise _not_this_card(response)
-        if response.sw1 not in (0x90, 0x61):
-            meaning = describe(response.status_word)
-            raise CardRefusedError(
-                f"社会保障应用无法选择：{response.status_word:04X} {meaning.zh}",
-                f"the social security application cannot be selected: {response.status_word:04X} {meaning.en}",
-                status_word=response.status_word,
-            )
+        known, self.way = self.way, way
+        match way:
+            case EnvironmentWay.CURRENT:
+                refusal = yield from self._look_here(issuer_file)
+            case EnvironmentWay.ROOT_FILE_ID:
+                root = yield from ask(self._by_file_id(_ROOT, False))
+                self._root_refusal = None if root.sw1 in _ACCEPTED else root.status_word
+                refusal = self._root_refusal
+                if refusal is None:
+                    refusal = yield from self._answer_to(self._by_file_id(self.application.file_id, fetch), fetch)
+            case EnvironmentWay.ROOT:
+                # The card stands there since the way before this one.
+                refusal = self._root_refusal
+                if refusal is None:
+                    refusal = yield from self._look_here(issuer_file)
+            case _:
+                refusal = yield from self.select(fetch=fetch)
+        if refusal is not None:
+            self.way = known
+        return refusal
+
+    def select(self, *, fetch: bool) -> Plan[int | None]:
+        """Makes the environment current by the way that is known; gives the status word of a refusal.
+
+        Raises:
+            NotASocialSecurityCardError: the card has selected something else, and says so.
+        """
+        name = self.application.name or b""
+        match self.way:
+            case EnvironmentWay.NAME:
+                # With T=1 the FCI comes along, and Le must be sent.
+                command = select_by_name(name, want_fci=fetch or self.t1)
+            case EnvironmentWay.NAME_WITHOUT_LE:
+                command = select_by_name(name, want_fci=False)
+            case EnvironmentWay.FILE_ID:
+                command = self._by_file_id(self.application.file_id, fetch)
+            case EnvironmentWay.ROOT:
+                command = self._by_file_id(_ROOT, fetch)
+            case EnvironmentWay.ROOT_FILE_ID:
+                root = yield self._by_file_id(_ROOT, False)
+                if root.sw1 not in _ACCEPTED:
+                    return root.status_word
+                command = self._by_file_id(self.application.file_id, fetch)
+            case EnvironmentWay.CURRENT:
+                self.fetched = True  # there is nothing to fetch it by
+                return None
+        return (yield from self._answer_to(command, fetch))
+
+    def enter_again(self) -> Plan[int | None]:
+        """As `select`, from another application."""
+        if self.way is EnvironmentWay.CURRENT:
+            # It was current when the card was powered: then it is the root, or no command leads back there.
+            self.way = EnvironmentWay.ROOT
+        refusal = yield from self.select(fetch=False)
+        if refusal is not None and self.way is EnvironmentWay.FILE_ID:
+            # An application need not see its neighbour.
+            self.way = EnvironmentWay.ROOT_FILE_ID
+            refusal = yield from self.select(fetch=False)
+        return refusal
+
+    def _look_here(self, issuer_file: int) -> Plan[int | None]:
+        """Whether the issuer's file can be selected where the card stands."""
+        for p1 in (0x02, 0x00):
+            response = yield from ask(select_file(issuer_file, p1))
+            if response.sw1 in _ACCEPTED:
+                self.fetched = True  # the environment was not selected: no FCI of it can be had
+                return None
+            if response.status_word not in (StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2):
+                break
+        return response.status_word
+
+    def _answer_to(self, command: CommandApdu, fetch: bool) -> Plan[int | None]:
+        response = yield command
+        if response.sw1 not in _ACCEPTED:
+            return response.status_word
         if response.data or fetch:
             self._take(response.data)
+        return None
 
-    def _take(self, fci: bytes) -> None:
+    def _by_file_id(self, file_id: int, fetch: bool) -> CommandApdu:
+        command = select_file(file_id, 0x00)
+        return command.with_expected_length(SHORT_MAXIMUM) if fetch or self.t1 else command
+
+    def _take(self, raw: bytes) -> None:
         self.fetched = True
-        if not fci:
+        if not raw:
             return
         try:
-            marker = Fci.from_bytes(fci).algorithm_marker
+            fci = Fci.from_bytes(raw)
         except CardGarbledError:
             self.problem = Meaning("应用选择信息无法解析，算法未知", "the answer to SELECT cannot be parsed")
             return
-        if marker is not None:
-            self.named = self.meanings.get(f"{marker:02X}")
+        self._compare(fci.name)
+        if fci.algorithm_marker is not None:
+            self.named = self.meanings.get(f"{fci.algorithm_marker:02X}")
             if self.named is None:
-                self.problem = Meaning(f"算法标识 {marker:02X} 未知", f"algorithm marker {marker:02X} is unknown")
+                number = f"{fci.algorithm_marker:02X}"
+                self.problem = Meaning(f"算法标识 {number} 未知", f"algorithm marker {number} is unknown")
 
-
-def _not_this_card(response: ResponseApdu) -> NotASocialSecurityCardError:
-    meaning = describe(response.status_word)
-    return NotASocialSecurityCardError(
-        f"卡内没有社会保障应用（{response.status_word:04X} {meaning.zh}）",
-        f"the card has no social security application ({response.status_word:04X} {meaning.en})",
-        status_word=response.status_word,
-    )
+    def _compare(self, name: bytes | None) -> None:
+        """A name may be longer than what was asked for (ISO/IEC 7816-4: by its beginning), and may be left out."""
+        wanted = self.application.name or b""
+        if not name or not wanted:
+            return
+        if name.startswith(wanted):
+            self.proved = True
+        elif self.way in (EnvironmentWay.NAME, EnvironmentWay.NAME_WITHOUT_LE):
+            raise another_name(name, self.atr)

@@ -15,6 +15,7 @@ from cardio.errors import DecodeError, UsageError
 from cardio.filesystem.layout import Format, Item, Kind, Variant
 from cardio.filesystem.structures import split_chain, split_parts
 from cardio.filesystem.text import FILL, decode_text, encode_text, ends_within_character, is_fill, trim
+from cardio.filesystem.text_reading import read_text
 
 Value = str | int | date | datetime
 _TIME, _TIME_DIGITS, _MONTH_DIGITS = "%Y%m%d%H%M%S", 14, 6
@@ -33,8 +34,8 @@ class HiddenCharacters(str):
 
 
 def _read_text(raw: bytes) -> str | None:
-    text, cleaned = decode_text(raw)
-    return HiddenCharacters(text or "") if cleaned else text
+    text, hidden = decode_text(raw)
+    return HiddenCharacters(text or "") if hidden else text
 
 
 def _read_digits(raw: bytes) -> str | None:
@@ -198,6 +199,8 @@ class DecodedItem:
     problem: DecodeError | None = None
     items: tuple[DecodedItem, ...] = ()
     """What is inside, in place of a value."""
+    cut: bool = False
+    """It ends within a character, which is left out."""
     revised: bool = False
     """It has its V2.0 meaning on a 1.0 card, and the fill that says so."""
 
@@ -251,10 +254,17 @@ def unknown_item(tag: int, length: int) -> Item:
     )
 
 
-def decode_item(item: Item, raw: bytes) -> DecodedItem:
-    """Like `decode_value`, with what is inside; what cannot be decoded is reported and not raised."""
+def decode_item(item: Item, raw: bytes, capacity: int | None = None) -> DecodedItem:
+    """Like `decode_value`, with what is inside; what cannot be decoded is reported and not raised.
+
+    Args:
+        capacity: the bytes that there is room for, where a text goes on in another item.
+    """
     meant = next((_as_variant(item, variant) for variant in item.variants if variant.length == len(raw)), item)
     try:
+        if meant.kind is Kind.TEXT and meant.format is Format.AN and not _is_empty(meant, raw):
+            text, hidden, cut = read_text(raw[: meant.length] if meant.cut else raw, capacity or meant.length)
+            return DecodedItem(item, raw, HiddenCharacters(text or "") if hidden else text, cut=cut)
         if meant.kind is not Kind.ITEMS:
             return DecodedItem(item, raw, decode_value(meant, raw))
         if _is_empty(meant, raw):

@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, PlainSerializer, ValidationError
 from cardio.apdu.atr import Atr
 from cardio.apdu.commands import RecordMode
 from cardio.errors import CardGarbledError
+from cardio.filesystem.unfinished import UnfinishedReadings
 
 _HISTORICAL_BYTES_OF_FAMILY = 7
 _MOST_FAMILIES = 500
@@ -46,6 +47,21 @@ class Reference(StrEnum):
     @property
     def select_p1(self) -> int | None:
         return {Reference.SELECT_P1_02: 0x02, Reference.SELECT_P1_00: 0x00}.get(self)
+
+
+class EnvironmentWay(StrEnum):
+    """How the social security environment is reached, in the order in which the ways are tried."""
+
+    NAME = "name"
+    NAME_WITHOUT_LE = "name-without-le"
+    """As cards behind some T=1 readers want it."""
+    FILE_ID = "file-id"
+    CURRENT = "current"
+    """It is current when the card is powered, and nothing selects it."""
+    ROOT_FILE_ID = "root-file-id"
+    """By its file id, after the root (3F00)."""
+    ROOT = "root"
+    """The root is the environment: old cards of Shanghai."""
 
 
 class Addressing(StrEnum):
@@ -95,6 +111,8 @@ class FamilyManners(BaseModel):
     """What the cards of one family allow."""
 
     learnt_on: date | None = None
+    environment: EnvironmentWay = EnvironmentWay.NAME
+    """The way that led to the social security environment."""
     files: dict[str, Manner] = Field(default_factory=dict)
     applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = Field(default_factory=dict)
     """P1 with which SELECT reaches an application (DF)."""
@@ -144,6 +162,8 @@ class MannersStore:
         self._seen: tuple[int, int] | None = None
         """Time and size of the file that `_families` was read from."""
         self._lock = threading.Lock()
+        self.unfinished = UnfinishedReadings()
+        """Readings that time cut short; they are in memory only, and nothing of them is in the file."""
 
     @classmethod
     def in_cache(cls) -> MannersStore:

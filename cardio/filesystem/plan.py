@@ -20,6 +20,7 @@ def read_card(
     supplement: bool = True,
     prove: bool = True,
     t1: bool = False,
+    atr: bytes = b"",
     layouts: LayoutChoice = NATIONAL,
     opener: Opener | None = None,
     on_basic: Callable[[CardContents], None] | None = None,
@@ -31,19 +32,20 @@ def read_card(
         prove: have the card prove itself first, where its generation does and there are keys for it.
         manners: what is known of this family; what this card teaches is written into it.
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
+        atr: the card's ATR, which names the kind of a card that is none of ours.
         layouts: the layouts to choose from.
         opener: presents PINs and keys where a file is closed.
         on_issuer: as `Visit` takes it.
         on_basic: told as soon as EF05 and EF06 are there, before the files of DF01 are asked for.
 
     Raises:
-        NotASocialSecurityCardError: there is no social security environment on the card.
+        NotASocialSecurityCardError: there is no social security environment on the card, or nothing in it.
         CardBlockedError: there is one, and it is blocked.
         CardRefusedError: it cannot be selected for another reason.
         CardGarbledError: nothing that it answers is a record.
         ForgedCardError: it is a copy.
     """
-    visit = Visit(manners, t1=t1, layouts=layouts, opener=opener, on_issuer=on_issuer)
+    visit = Visit(manners, t1=t1, atr=atr, layouts=layouts, opener=opener, on_issuer=on_issuer)
     environment, contents = visit.environment, visit.contents
     # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
     yield from visit.begin(want_algorithm=not manners.algorithms)
@@ -51,15 +53,15 @@ def read_card(
         yield from visit.prove_card()
     # Always asked for: whether a card opens it is that card's affair, and one command tells.
     yield from visit.read(HOLDER_FILE)
-    yield from visit.refuse_nonsense()
+    yield from visit.refuse_strangers()
     layout = visit.layout
     if layout.generation not in manners.algorithms and not environment.fetched:
-        yield from environment.select(layout.environment, fetch=True)
+        yield from environment.select(fetch=True)
     contents.marker_problem = environment.problem
     if environment.problem is None:
         if environment.fetched:
             manners.algorithms[layout.generation] = environment.named or layout.algorithm
-        contents.algorithm = manners.algorithms[layout.generation]
+        contents.algorithm = manners.algorithms.get(layout.generation, layout.algorithm)
     if supplement:
         if on_basic is not None:
             on_basic(contents)

@@ -8,7 +8,7 @@ What an earlier card had is where it begins, and never what it ends with: an ite
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import SHORT_MAXIMUM
@@ -36,6 +36,7 @@ def read_file(
     *,
     thorough: bool = False,
     exact: bool = True,
+    on_manner: Callable[[Manner], object] | None = None,
 ) -> Plan[FileReading]:
     """Reads all records of a file whose records begin with a tag.
 
@@ -45,8 +46,9 @@ def read_file(
         known: manners that worked on this kind of card before, tried first.
         thorough: look for records beyond those that the layout or an earlier card had.
         exact: ask for the length that is expected; a card that cuts its answers may have more.
+        on_manner: told of a manner as soon as it has brought a record: the reading may not come to its end.
     """
-    reader = _FileReader(file, shape, thorough=thorough, exact=exact)
+    reader = _FileReader(file, shape, thorough=thorough, exact=exact, on_manner=on_manner)
     best: FileReading | None = None
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
         attempt = yield from reader.attempt(manner)
@@ -61,16 +63,29 @@ def read_file(
             best = attempt
         if reader.is_whole(attempt):
             break
+    if best is None and reader.gave_one is not None:
+        best = yield from reader.one_by_one(reader.gave_one)
     return best if best is not None else FileReading(file, refusal=reader.refusal)
 
 
 class _FileReader(Approach):
     """The attempts at one file, and what they have shown so far."""
 
-    def __init__(self, file: File, shape: Shape | None, *, thorough: bool, exact: bool) -> None:
+    def __init__(
+        self,
+        file: File,
+        shape: Shape | None,
+        *,
+        thorough: bool,
+        exact: bool,
+        on_manner: Callable[[Manner], object] | None,
+    ) -> None:
         super().__init__(file)
+        self._on_manner = on_manner
         self._known_shape = shape
         self._thorough, self._exact = thorough, exact
+        self.gave_one: Manner | None = None
+        """A manner for all records in which the card gave one record only."""
         strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
         self._lengths = strays | dict(file.record_shape) | dict(shape or ())
         self._repeats = {item.tag: file.repeats(item) for item in file.items}
@@ -106,6 +121,13 @@ class _FileReader(Approach):
             case Addressing.IDENTIFIER:
                 works = yield from self._by_identifier(manner, reading)
         return reading if works or reading.closed else None
+
+    def one_by_one(self, manner: Manner) -> Plan[FileReading | None]:
+        """Record by record in the mode that other cards take for "all from this number"."""
+        if not (yield from self.reach(manner.reference)):
+            return None
+        reading = FileReading(self.file, manner=manner)
+        return reading if (yield from self._by_number(manner, reading)) else None
 
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
         """Whether these can be records of this file: a known one first, few unknown, few more than there should be.
@@ -148,6 +170,8 @@ class _FileReader(Approach):
                 break
             length = self._length_of_rest(reading)
         # A card that takes "all from this number" for "this number" gives one record.
+        if len(reading.records) == 1 and self.gave_one is None:
+            self.gave_one = manner
         return len(reading.records) > 1 or len(self._order) < 2
 
     def _length_of_rest(self, reading: FileReading) -> int:
@@ -295,8 +319,9 @@ class _FileReader(Approach):
             return (yield from ask(read_record(p1, mode, sfi, 2 + response.data[1])))
         return response
 
-    @staticmethod
-    def _take(reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
+    def _take(self, reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
+        if self._on_manner is not None and reading.manner is not None and not reading.records:
+            self._on_manner(reading.manner)
         reading.records += records
         if response.status_word == CORRUPT:
             reading.corrupt |= {record.tag for record in records}

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.commands import read_record, select_by_name, select_file
 from cardio.apdu.status_word import Meaning, StatusWord, describe
-from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, CardRefusedError
+from cardio.errors import (
+    AccessNotGrantedError,
+    CardGarbledError,
+    CardioError,
+    CardRefusedError,
+    FileUnreadableError,
+)
 from cardio.filesystem.access import FREE, PIN
 from cardio.filesystem.approach import Approach, ask
 from cardio.filesystem.codes import REGION_DIGITS
@@ -18,15 +25,23 @@ from cardio.filesystem.items import decode_value
 from cardio.filesystem.layout import Application, File, Layout, Structure
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
-from cardio.filesystem.manners import Addressing, FamilyManners, IssuerProfile, Manner, Shape
+from cardio.filesystem.manners import Addressing, EnvironmentWay, FamilyManners, IssuerProfile, Manner, Shape
 from cardio.filesystem.reading import read_file
 from cardio.filesystem.reading_binary import OFFSET_LIMIT, Progress, read_transparent
 from cardio.filesystem.reading_equal import read_equal_records
+from cardio.filesystem.recognition import environment_refused, may_be_elsewhere, without_a_record
 from cardio.filesystem.rights import Opener, in_order, ways_to_read
 
 ISSUER_FILE = "SSSE/EF05"
 HOLDER_FILE = "SSSE/EF06"
+IDENTIFYING_ITEMS = {
+    ISSUER_FILE: frozenset({"identification_code", "card_number"}),
+    HOLDER_FILE: frozenset({"social_security_number", "name"}),
+}
+"""What callers know a card and a person by: where one of these cannot be read, nothing may stand in its place."""
 _SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
+_FRUITLESS_WAYS = 2
+"""Ways that a card may let us go and then show nothing: a card of another kind must not cost many commands."""
 _SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
 
 
@@ -54,6 +69,7 @@ class Visit:
         manners: FamilyManners,
         *,
         t1: bool = False,
+        atr: bytes = b"",
         layouts: LayoutChoice = NATIONAL,
         opener: Opener | None = None,
         on_issuer: Callable[[CardContents], None] | None = None,
@@ -61,13 +77,15 @@ class Visit:
         """Args:
         manners: what is known of this family; what this card teaches is written into it.
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
+        atr: the card's ATR, which names the kind of a card that is none of ours.
         layouts: the layouts to choose from.
         opener: presents PINs and keys where a file is closed.
         on_issuer: told as soon as EF05 has said which card it is; what it raises ends the visit.
         """
         self.manners = manners
         self.contents = CardContents(layout_of(DEFAULT_GENERATION))
-        self.environment = Environment(self.contents.layout.algorithm_markers, t1=t1)
+        layout = self.contents.layout
+        self.environment = Environment(layout.environment, layout.algorithm_markers, t1, atr, manners.environment)
         self.profile = IssuerProfile()
         self._layouts = layouts
         self._opener = opener
@@ -93,9 +111,8 @@ class Visit:
             NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
         """
         # Keys depend on the algorithm, so with an opener the card is asked for it.
-        yield from self.environment.select(self.layout.environment, fetch=want_algorithm or self._opener is not None)
+        issuer = yield from self._find_environment(fetch=want_algorithm or self._opener is not None)
         self._current = self.layout.environment.id
-        issuer = yield from self._read(self._file(ISSUER_FILE), self.manners.issuer_shapes)
         version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
         self.contents.layout = self._layouts.choose(version, code[:REGION_DIGITS] if code else None)
         self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
@@ -105,6 +122,40 @@ class Visit:
         if self._opener is not None:
             named = self.environment.named or self.layout.algorithm
             self._opener.meet(self.layout, None if self.environment.problem else named, code)
+
+    def _find_environment(self, *, fetch: bool) -> Plan[FileReading]:
+        """Makes the environment current, by the way that this family is known for or else by any; reads who issued it.
+
+        Raises:
+            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
+        """
+        environment, file = self.environment, self._file(ISSUER_FILE)
+        if environment.way is not EnvironmentWay.NAME and (yield from environment.select(fetch=fetch)) is None:
+            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            if issuer.records:
+                return issuer
+        first_refusal: int | None = None
+        found: FileReading | None = None
+        fruitless = 0
+        for way in environment.ways:
+            refusal = yield from environment.try_way(way, file.file_id, fetch=fetch)
+            if refusal is not None:
+                first_refusal = first_refusal or refusal
+                if way is EnvironmentWay.NAME and not may_be_elsewhere(refusal, environment.atr):
+                    break
+                continue
+            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            if issuer.records:
+                self.manners.environment = way
+                return issuer
+            found = found or issuer
+            fruitless += 1
+            # A card that takes the name for its own has nothing to show elsewhere.
+            if way is EnvironmentWay.NAME or fruitless >= _FRUITLESS_WAYS:
+                break
+        if found is None:
+            raise environment_refused(first_refusal or StatusWord.FILE_NOT_FOUND, environment.atr)
+        return found
 
     def prove_card(self) -> Plan[None]:
         """Internal authentication, where the national flow has it for this generation and there are keys for it.
@@ -284,13 +335,33 @@ class Visit:
         held = [needed for needed in ways_to_read(file) if needed <= self._rights]
         return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
 
-    def refuse_nonsense(self) -> Plan[None]:
-        """Raises: CardGarbledError: neither the issuer's nor the holder's file gives a record."""
-        if not self.contents.files[ISSUER_FILE].nonsense:
+    def refuse_strangers(self) -> Plan[None]:
+        """Refuses a card that let the environment be selected, and has no record of the issuer nor of the holder.
+
+        Raises:
+            CardGarbledError: what it gives are no records.
+            NotASocialSecurityCardError: it gives nothing, and does not say that its application has our name.
+            AccessNotGrantedError, FileUnreadableError: it says so, and its files are closed or blank.
+        """
+        issuer = self.contents.files[ISSUER_FILE]
+        if issuer.records:
             return
         holder = self.contents.files.get(HOLDER_FILE) or (yield from self.read(HOLDER_FILE))
-        if holder.nonsense:
+        if holder.records:
+            return
+        if issuer.nonsense and holder.nonsense:
             raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
+        environment = self.environment
+        if not environment.fetched and (yield from environment.select(fetch=True)) is None:
+            self._rights = frozenset()
+        if not environment.proved:
+            raise without_a_record(environment.atr)
+        if issuer.closed:
+            raise AccessNotGrantedError()
+        raise FileUnreadableError(
+            "社会保障卡内没有发卡机构和持卡人的记录，可能是未写入数据的空白卡",
+            "a social security card without a record of EF05 or EF06: it may be blank",
+        )
 
     def enter(self, application_id: str) -> Plan[int | None]:
         """Makes an application current; gives None, or the status word of the most telling refusal."""
@@ -300,8 +371,11 @@ class Visit:
             return self._unreachable[application_id]
         application = self.layout.application(application_id)
         if application is self.layout.environment:
-            yield from self.environment.select(application, fetch=False)
-            refusal = None
+            refusal = yield from self.environment.enter_again()
+            if refusal is not None and self.environment.way is EnvironmentWay.NAME:
+                raise environment_refused(refusal, self.environment.atr)
+            if refusal is None:
+                self.manners.environment = self.environment.way
         else:
             refusal = yield from self._select(application)
         if refusal is not None:
@@ -349,7 +423,14 @@ class Visit:
             reading = yield from read_equal_records(file, known, all_at_once=self._gives_all_at_once)
         else:
             exact = not (thorough and self.manners.cuts)
-            reading = yield from read_file(file, shapes.get(file.path), known, thorough=thorough, exact=exact)
+            reading = yield from read_file(
+                file,
+                shapes.get(file.path),
+                known,
+                thorough=thorough,
+                exact=exact,
+                on_manner=partial(self.manners.files.setdefault, file.path),
+            )
             if reading.manner is not None and not reading.damaged:
                 shapes[file.path] = reading.shape
         if reading.manner is not None:

@@ -84,6 +84,10 @@ def name(facts: Facts) -> Finding:
     # Newer characters for names are in no table of Python's yet (Cn), or have private code points (Co).
     if not any(kind[0] == "L" or kind in ("Cn", "Co", "Nl") for kind in kinds):
         return failed("姓名中没有文字", "there is no letter in the name")
+    if facts.warned("cut-text", "name") or facts.warned("full-text", "name"):
+        return not_done(
+            "姓名写到数据项末尾为止，可能不完整，请对照证件", "the name ends where its field does: compare the document"
+        )
     extension = facts.unread(HOLDER_FILE, "name_extension")
     if extension is not None and extension.reason in _CUT_SHORT:
         return of_unread(extension)

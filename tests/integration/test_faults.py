@@ -28,6 +28,7 @@ from cardio.model import ReaderStatus
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.faults import FaultyCard, PulledCard, with_fault
 from simulators.personas import find_persona
+from simulators.reader import AnyCard
 from tests.pcsc import Daemon, Slot, wait_until
 
 pytestmark = pytest.mark.pcsc
@@ -204,3 +205,46 @@ def test_a_pulled_card_is_not_reset(slot: Slot) -> None:
         connection.close(reset=True)
         slot.insert(find_persona("child").card())
         slot.remove()
+
+
+def slow_card(persona: str, seconds: float) -> FaultyCard:
+    """Each command takes its time, as through a remote desktop."""
+
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        time.sleep(seconds)
+        return card.transmit(command)
+
+    return FaultyCard(find_persona(persona).card(), fault)
+
+
+def test_a_slow_line_gives_the_basic_data_without_the_supplement(slot: Slot, store: MannersStore) -> None:
+    slot.insert(slow_card("child", 1.1))
+    reading = read_card(slot.reader, manners=store)
+    assert reading.holder is not None and reading.holder.name == "测小小"
+    assert "out-of-time" in {unread.reason for unread in reading.unread}
+
+
+def test_a_card_that_hangs_in_its_supplement_has_given_the_basic_data(slot: Slot, store: MannersStore) -> None:
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        if command[1] == 0xA4 and command[-2:] == b"\xdf\x01":
+            time.sleep(4.0)
+        return card.transmit(command)
+
+    slot.insert(FaultyCard(ADULT.card(), fault))
+    reading = read_card(slot.reader, manners=store, seconds=2.0)
+    assert reading.holder is not None and reading.holder.name == "测试甲"
+    assert [unread.reason for unread in reading.unread] == ["out-of-time"] * 3
+
+
+def test_the_second_try_on_a_slow_line_begins_where_the_first_ended(slot: Slot, store: MannersStore) -> None:
+    """Twenty-seven commands of 0.6 s are more than nine seconds; two tries are enough, and a third card is learnt."""
+    slot.insert(slow_card("field", 0.6))
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            reading = read_card(slot.reader, manners=store)
+            break
+        except ReaderTimeoutError as error:
+            assert "不要取出" in error.remedy and store.unfinished.progress(slot.reader.name) > 0
+    assert reading.holder is not None and reading.holder.name == "测试庚" and 1 < tries <= 3

@@ -166,6 +166,12 @@ def test_control_characters_that_the_reading_left_out_still_count() -> None:
     assert outcome(judged(reading), "name") == "failed"
 
 
+@pytest.mark.parametrize("code", ["cut-text", "full-text"])
+def test_a_name_that_ends_where_its_field_does_is_not_passed(code: str) -> None:
+    reading = READING.model_copy(update={"warnings": warned(code, "name")})
+    assert outcome(judged(reading), "name") == "not-done"
+
+
 @pytest.mark.parametrize(
     ("item", "check"),
     [

@@ -240,9 +240,18 @@ def test_a_family_with_cards_of_two_generations_keeps_an_algorithm_for_each() ->
 
 @pytest.mark.parametrize("status_word", ["6A82", "6D00", "6E00", "6999", "6A86"])
 def test_another_card_is_not_a_social_security_card(status_word: str) -> None:
+    """Three more ways to the environment are tried, and no more: by file id, EF05 as it stands, and the root."""
+    card = Transcript(
+        [
+            (SELECT, status_word),
+            ("00A4000002DDF1", "6A82"),
+            ("00A4020002EF05", "6A82"),
+            ("00A40000023F00", "6A82"),
+        ]
+    )
     with pytest.raises(NotASocialSecurityCardError) as caught:
-        Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyManners()))
-    assert caught.value.status_word == int(status_word, 16)
+        Channel(card).run(read_card(FamilyManners()))
+    assert caught.value.status_word == int(status_word, 16) and card.finished
 
 
 @pytest.mark.parametrize("status_word", ["6A81", "6283", "9303"])

@@ -1,0 +1,66 @@
+"""What kind of card an ATR, or the name of an application, belongs to (card_kinds.toml).
+
+An ATR proves nothing: it finds the words for a card that has refused to be a social security card, and never
+makes one of it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+_Pattern = Annotated[str, Field(pattern=r"^[0-9A-F.]+$")]
+_CONTACTLESS = 0x80
+"""The first interface byte TD1 of an ATR that the reader has built for a contactless card (PC/SC part 3 §3.1.3.2.3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardKind:
+    """A kind of card that is met at counters."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    id: str
+    title: str
+    title_en: str
+    atr: tuple[_Pattern, ...]
+    names: tuple[_Pattern, ...] = ()
+    ours: bool = False
+    """Cards with such an ATR may be social security cards."""
+    source: str
+    confidence: str
+
+
+@cache
+def card_kinds() -> tuple[CardKind, ...]:
+    """All kinds that are known, the more particular first."""
+    text = (files("cardio.filesystem") / "card_kinds.toml").read_text(encoding="utf-8")
+    return TypeAdapter(tuple[CardKind, ...]).validate_python(tomllib.loads(text)["kinds"])
+
+
+def kind_of_atr(atr: bytes) -> CardKind | None:
+    """The kind that an ATR names, None where it names none."""
+    digits = atr.hex().upper()
+    return next((kind for kind in card_kinds() if any(_begins(digits, one) for one in kind.atr)), None)
+
+
+def kind_of_name(name: bytes) -> CardKind | None:
+    """The kind whose cards have an application of this name (AID), None where it is not known."""
+    digits = name.hex().upper()
+    return next((kind for kind in card_kinds() if any(_begins(digits, one) for one in kind.names)), None)
+
+
+def is_contactless(atr: bytes) -> bool:
+    """Whether a reader built this ATR for a contactless card: ``3B 8n 80 01``."""
+    return len(atr) > 3 and atr[0] == 0x3B and atr[1] & 0xF0 == _CONTACTLESS and atr[2:4] == b"\x80\x01"
+
+
+def _begins(digits: str, pattern: str) -> bool:
+    return len(digits) >= len(pattern) and all(
+        wanted in (".", digit) for wanted, digit in zip(pattern, digits, strict=False)
+    )

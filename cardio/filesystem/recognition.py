@@ -1,0 +1,140 @@
+"""What it means when a card does not give its social security environment out, in words for the counter.
+
+The status word alone does not tell: 6A81 is a blocked card where the ATR is one of ours (LD/T 32.5), and "function not
+supported" (ISO/IEC 7816-4) where it is a storage card's.
+"""
+
+from __future__ import annotations
+
+from cardio.apdu.atr import Atr
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.errors import (
+    CardBlockedError,
+    CardError,
+    CardGarbledError,
+    CardRefusedError,
+    NotASocialSecurityCardError,
+)
+from cardio.filesystem.card_kinds import CardKind, is_contactless, kind_of_atr, kind_of_name
+
+_BLOCKED = frozenset(
+    {
+        StatusWord.SELECTED_FILE_INVALIDATED,
+        StatusWord.FUNCTION_NOT_SUPPORTED,
+        StatusWord.AUTHENTICATION_BLOCKED,
+        0x9303,  # application permanently blocked
+    }
+)
+_NOT_HERE = frozenset(
+    {
+        StatusWord.FILE_NOT_FOUND,
+        StatusWord.INCORRECT_P1_P2,
+        StatusWord.WRONG_P1_P2,
+        StatusWord.WRONG_LENGTH,
+        StatusWord.INS_NOT_SUPPORTED,
+        StatusWord.CLA_NOT_SUPPORTED,
+        StatusWord.KEY_NOT_FOUND,
+        0x6881,  # logical channel not supported
+        0x6882,  # secure messaging not supported
+        0x6999,  # "applet selection failed" of Java cards
+        0x6A80,  # the name is none that the card can have
+        0x6A87,  # Lc inconsistent with P1 P2
+    }
+)
+_HISTORICAL_BYTES = 13
+"""Of a social security card; they are its 卡复位信息."""
+
+
+def environment_refused(status_word: int, atr: bytes) -> CardError:
+    """The error that a card's refusal to select the environment is.
+
+    Args:
+        status_word: the card's answer to SELECT.
+        atr: the card's ATR; empty where it is not known.
+    """
+    kind = kind_of_atr(atr)
+    if kind is not None and not kind.ours:
+        return another_kind(kind, status_word)
+    if status_word in _BLOCKED:
+        if status_word == StatusWord.FUNCTION_NOT_SUPPORTED and not _may_be_ours(atr):
+            return not_ours(status_word, atr)
+        return CardBlockedError(status_word=status_word)
+    if status_word in _NOT_HERE:
+        return not_ours(status_word, atr)
+    meaning = describe(status_word)
+    return CardRefusedError(
+        f"社会保障应用无法选择：{status_word:04X} {meaning.zh}",
+        f"the social security application cannot be selected: {status_word:04X} {meaning.en}",
+        status_word=status_word,
+    )
+
+
+def may_be_elsewhere(status_word: int, atr: bytes) -> bool:
+    """Whether a card that refuses the environment by its name may have it all the same, and is asked in other ways."""
+    kind = kind_of_atr(atr)
+    if kind is not None and not kind.ours and is_contactless(atr):
+        return False
+    return status_word in _NOT_HERE
+
+
+def not_ours(status_word: int, atr: bytes) -> NotASocialSecurityCardError:
+    """A card that has no social security environment, of a kind that its ATR does not name."""
+    meaning = describe(status_word)
+    error = NotASocialSecurityCardError(
+        f"卡内没有社会保障应用（{status_word:04X} {meaning.zh}）",
+        f"the card has no social security application ({status_word:04X} {meaning.en})",
+        status_word=status_word,
+    )
+    if is_contactless(atr):
+        error.remedy = "读到的是感应卡：请拿开其他卡片，将社会保障卡插入读卡器的卡槽。"
+        error.remedy_en = (
+            "That was a contactless card: take it away, and insert the social security card into the slot."
+        )
+    return error
+
+
+def another_kind(kind: CardKind, status_word: int | None = None) -> NotASocialSecurityCardError:
+    """A card that is known by name to be of another kind."""
+    why, why_en = "", ""
+    if status_word is not None:
+        meaning = describe(status_word)
+        why, why_en = f"（{status_word:04X} {meaning.zh}）", f" ({status_word:04X} {meaning.en})"
+    error = NotASocialSecurityCardError(
+        f"读卡器上是{kind.title}，不是社会保障卡{why}",
+        f"this is {kind.title_en}, not a social security card{why_en}",
+        status_word=status_word,
+    )
+    error.remedy = f"请取走{kind.title}，换用社会保障卡。"
+    error.remedy_en = f"Take {kind.title_en} away and use the social security card."
+    return error
+
+
+def another_name(name: bytes, atr: bytes) -> NotASocialSecurityCardError:
+    """A card that says of the application it has selected that its name is another than was asked for."""
+    kind = kind_of_name(name) or kind_of_atr(atr)
+    if kind is not None and not kind.ours:
+        return another_kind(kind)
+    return NotASocialSecurityCardError(
+        "卡片选择的是别的应用，不是社会保障应用", "what the card has selected is another application"
+    )
+
+
+def without_a_record(atr: bytes) -> NotASocialSecurityCardError:
+    """A card that lets everything be selected, and has nothing of a social security card in it."""
+    kind = kind_of_atr(atr)
+    if kind is not None and not kind.ours:
+        return another_kind(kind)
+    return NotASocialSecurityCardError(
+        "卡片接受了选择，但发卡机构文件和持卡人文件中没有一条记录：不是社会保障卡，或是未写入数据的空白卡",
+        "the card lets the application be selected and gives no record of EF05 or EF06: another card, or a blank one",
+    )
+
+
+def _may_be_ours(atr: bytes) -> bool:
+    """Whether an ATR can be a social security card's: 13 historical bytes, from its contacts; or it is not known."""
+    if is_contactless(atr):
+        return False
+    try:
+        return not atr or len(Atr.from_bytes(atr).historical_bytes) == _HISTORICAL_BYTES
+    except CardGarbledError:
+        return True

@@ -1,0 +1,225 @@
+"""Readings that time cut short: what the card has answered is kept, so that the next try begins where it ended.
+
+On a slow line (a remote desktop, 0.6 s a command) one reading may not be enough for EF05 and EF06. What was read of
+them is kept in memory, never on a disk, for a minute, for the card that gave it and for nobody else: the ATR and the
+insertion are the same, and the record with the identification code (卡识别码) is read again and is the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord
+from cardio.errors import CardGarbledError
+
+KEPT_SECONDS = 60.0
+_SELECT, _READ_RECORD = 0xA4, 0xB2
+_ELEMENTARY_FILE = 0xEF
+_IDENTIFICATION_CODE = 0x01
+_ACCEPTED, _MORE_DATA, _WARNING = (0x90, 0x61), 0x61, 0x62
+_ALL = 5
+_BY_CONTENT = frozenset({0, 4, 5})
+"""Modes of READ RECORD whose answer does not depend on which record was read last."""
+_LASTING = frozenset(
+    {
+        StatusWord.SUCCESS,
+        StatusWord.WRONG_LENGTH,
+        StatusWord.COMMAND_INCOMPATIBLE,
+        StatusWord.NO_CURRENT_EF,
+        StatusWord.FUNCTION_NOT_SUPPORTED,
+        StatusWord.FILE_NOT_FOUND,
+        StatusWord.RECORD_NOT_FOUND,
+        StatusWord.INCORRECT_P1_P2,
+        StatusWord.WRONG_P1_P2,
+        StatusWord.INS_NOT_SUPPORTED,
+        StatusWord.CLA_NOT_SUPPORTED,
+    }
+)
+"""Answers that a card gives again to the same command; that a file is closed is no such answer."""
+
+Result = TypeVar("Result")
+_Key = tuple[bytes, bytes]
+"""The application or EF that is selected, and the command."""
+
+
+@dataclass(slots=True, repr=False)
+class KeptAnswers:
+    """What one card has answered to SELECT and READ RECORD in its environment."""
+
+    answers: dict[_Key, ResponseApdu] = field(default_factory=dict)
+    grown: int = 0
+    """How many answers the last try has added."""
+
+
+def resuming(plan: Plan[Result], kept: KeptAnswers, *, t1: bool = False) -> Plan[Result]:
+    """Carries a plan on, and answers for the card what it has answered in an earlier try.
+
+    A record is answered for only after the card has given the one with its identification code once more. A file is
+    selected only where something has to be read from it. With T=0 an FCI is not fetched a second time.
+    """
+    before, place = dict(kept.answers), _Place()
+    kept.answers, kept.grown = {}, 0
+    same_card = False
+    try:
+        command = next(plan)
+        while True:
+            key = place.key(command)
+            known = None if key is None else before.get(key) or before.get(_of_any_length(key))
+            if known is not None and place.may_answer(command, known, same_card=same_card):
+                response = known
+                place.owe(command, response)
+            else:
+                fci_known = known is not None and command.ins == _SELECT and not t1
+                try:
+                    if place.owed is not None and place.reads_current_file(command):
+                        yield place.owed
+                        place.owed = None
+                    response = yield replace(command, expected_length=None) if fci_known else command
+                except CardGarbledError as error:
+                    command = plan.throw(error)
+                    continue
+                if fci_known and known is not None and response.sw1 in _ACCEPTED:
+                    response = known
+                if known is not None and _tells_the_card(response):
+                    same_card = known == response
+                    before = before if same_card else {}
+                if known is None and key is not None and place.is_lasting(response):
+                    kept.grown += 1
+                place.sent(command)
+            if key is not None and place.is_lasting(response):
+                kept.answers[key] = response
+                if _is_one_record(command, response):
+                    kept.answers[_of_any_length(key)] = response
+            place.follow(command, response)
+            command = plan.send(response)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    finally:
+        plan.close()
+        kept.answers = before | kept.answers
+
+
+def _tells_the_card(response: ResponseApdu) -> bool:
+    """Whether an answer begins with the record of an identification code that is not blank."""
+    data = response.data
+    return len(data) > 2 and data[0] == _IDENTIFICATION_CODE and len(set(data[2 : 2 + data[1]])) > 1
+
+
+def _is_one_record(command: CommandApdu, response: ResponseApdu) -> bool:
+    """Whether an answer is one record and whole, so that it would be the same for another length."""
+    data = response.data
+    return command.ins == _READ_RECORD and command.p2 & 0x07 != _ALL and len(data) > 1 and len(data) == 2 + data[1]
+
+
+def _of_any_length(key: _Key) -> _Key:
+    return key[0], key[1][:4]
+
+
+class _Place:
+    """Where the card stands: in the application that was selected first or elsewhere, and in which of its files."""
+
+    def __init__(self) -> None:
+        self._environment: bytes | None = None
+        self._application = b""
+        self._file = b""
+        self._free = True
+        """No key and no PIN was presented yet: what is read is open to everybody."""
+        self.owed: CommandApdu | None = None
+        """The selection of a file that the plan believes to be made, and that was not sent."""
+
+    def key(self, command: CommandApdu) -> _Key | None:
+        """By what an answer is kept; None for a command that must go to the card."""
+        if not self._free or (self._environment is not None and self._application != self._environment):
+            return None
+        if command.ins == _READ_RECORD and command.p2 & 0x07 in _BY_CONTENT:
+            return self._file if self.reads_current_file(command) else b"", bytes(command)
+        return (self._application, bytes(command)) if command.ins == _SELECT else None
+
+    @staticmethod
+    def may_answer(command: CommandApdu, known: ResponseApdu, *, same_card: bool) -> bool:
+        """Whether an answer that was kept may stand for the card's own."""
+        if command.ins == _SELECT:
+            return _selects_file(command)
+        return same_card or not known.data
+
+    @staticmethod
+    def is_lasting(response: ResponseApdu) -> bool:
+        warning = response.sw1 == _WARNING and bool(response.data)
+        return response.status_word in _LASTING or response.sw1 == _MORE_DATA or warning
+
+    @staticmethod
+    def reads_current_file(command: CommandApdu) -> bool:
+        return command.ins == _READ_RECORD and not command.p2 >> 3
+
+    def owe(self, command: CommandApdu, response: ResponseApdu) -> None:
+        """Notes that a selection was answered for."""
+        if command.ins == _SELECT and response.sw1 in _ACCEPTED:
+            self.owed = command
+
+    def sent(self, command: CommandApdu) -> None:
+        """Notes that a command has gone to the card."""
+        if command.ins == _SELECT:
+            self.owed = None
+
+    def follow(self, command: CommandApdu, response: ResponseApdu) -> None:
+        """Notes where the card stands after a command, or would stand had it been sent."""
+        if command.ins == _READ_RECORD:
+            if self._environment is None:
+                self._environment = self._application  # records are read: this was what the plan was looking for
+        elif command.ins != _SELECT:
+            self._free = False
+        elif response.sw1 in _ACCEPTED:
+            if _selects_file(command):
+                self._file = command.data
+            else:
+                self._application, self._file = command.data, b""
+
+
+def _selects_file(command: CommandApdu) -> bool:
+    return len(command.data) == 2 and command.data[0] == _ELEMENTARY_FILE
+
+
+@dataclass(slots=True, repr=False)
+class _Entry:
+    atr: bytes
+    event_counter: int
+    until: float
+    kept: KeptAnswers
+
+
+class UnfinishedReadings:
+    """What is kept of the card in each reader. Several threads may use it: each has a reader of its own."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._by_reader: dict[str, _Entry] = {}
+
+    def take(self, reader: str, atr: bytes, event_counter: Callable[[], int]) -> KeptAnswers:
+        """What was kept of the card that is in a reader, and is not kept any more; nothing of any other card.
+
+        Args:
+            event_counter: tells which insertion it is; asked only where something was kept.
+        """
+        now = self._clock()
+        for name in [name for name, entry in list(self._by_reader.items()) if entry.until < now]:
+            self._by_reader.pop(name, None)
+        entry = self._by_reader.pop(reader, None)
+        if entry is None or entry.atr != atr or entry.event_counter != event_counter():
+            return KeptAnswers()
+        return entry.kept
+
+    def progress(self, reader: str) -> int:
+        """How many answers the last try has added to what is kept; 0 where another try would not come further."""
+        entry = self._by_reader.get(reader)
+        return 0 if entry is None else entry.kept.grown
+
+    def keep(self, reader: str, atr: bytes, event_counter: int, kept: KeptAnswers) -> None:
+        """Keeps what a reading had when its time ran out."""
+        self._by_reader[reader] = _Entry(atr, event_counter, self._clock() + KEPT_SECONDS, kept)

@@ -1,4 +1,4 @@
-# make run    the bridge with software cards; prints the address of its page
+# make run    the bridge with software cards, everything switched on; prints the address of its page (PORT=12341 to choose)
 # make test   the whole test suite, real PC/SC and a real browser included
 # make check  style, types and the import contract; make bench  the measurements; make deb  the Debian package
 .DEFAULT_GOAL := help
@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 TEST_READY := $(VENV)/.test-ready
+
+# A test sees what a user sees: nothing that this machine tells its Pythons (PYTHONUNBUFFERED, PYTHONIOENCODING …).
+unexport $(filter PYTHON%,$(.VARIABLES))
 
 .PHONY: help setup run test check unit bench docs deb clean
 
@@ -21,8 +24,9 @@ $(TEST_READY): pyproject.toml scripts/setup.sh packaging/deb/fetch.sh packaging/
 
 setup: $(RUN_READY)
 
+# Ctrl-C is how it is ended: no error for make to complain of.
 run: $(RUN_READY)
-	@$(BIN)/cardio serve --simulate
+	@trap : INT; $(BIN)/cardio serve --demo $(if $(PORT),--port $(PORT)); ended=$$?; [ $$ended -eq 130 ] || exit $$ended
 
 check: $(TEST_READY)
 	$(BIN)/ruff check .

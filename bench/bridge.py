@@ -60,7 +60,7 @@ class _Served:
             stdout=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
         assert self.process.stdout is not None
-        started = json.loads("".join(iter(self.process.stdout.readline, "}\n")) + "}")
+        started = json.loads(self.process.stdout.readline())
         self.address: str = started["address"]
         self.token = started["page"].partition("#token=")[2]
         self._headers = {"Authorization": f"Bearer {self.token}"}

@@ -51,7 +51,7 @@ def main() -> None:
             text=True,
         )
         assert bridge.stdout is not None
-        started = json.loads("".join(iter(bridge.stdout.readline, "}\n")) + "}")
+        started = json.loads(bridge.stdout.readline())
         token = started["page"].partition("#token=")[2]
         delays: SimpleQueue[float | None] = SimpleQueue()
         threading.Thread(target=_follow, args=(started["address"], token, delays), daemon=True).start()

@@ -45,6 +45,7 @@ from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
+from cardio.security.pin_memory import PinMemoryFile
 
 Confirm = Callable[[bytes | None], None]
 """Is told which card it is (`card_mark`; None where the card does not say); what it raises ends the work."""
@@ -88,7 +89,10 @@ class SocialSecurityCard(SecuredCard):
         opener = None
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection)
-            opener = credentials.opener(connection.atr, simulated=reader.simulated, pad=pad)
+            memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
+            opener = credentials.opener(
+                connection.atr, simulated=reader.simulated, pad=pad, family=self._family, memory=memory
+            )
         super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock), opener)
 
     @property

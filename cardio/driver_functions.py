@@ -18,6 +18,7 @@ from cardio.errors import CardChangedError, NoSuchFileError, NotSupportedError, 
 from cardio.filesystem.address import Address, values_at
 from cardio.filesystem.text_reading import standard_form
 from cardio.filesystem.visit import ISSUER_FILE, text_of
+from cardio.security.errors import NoPinPadError
 from cardio.security.pin import Pin
 
 Right = Literal["basic", "files", "write", "pin", "settle"]
@@ -171,9 +172,8 @@ def _change_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
 
 
 def _reload_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
-    new = _new_pin(given)
     guard(card, given.pCardInfo)
-    card.reload_pin(new)
+    card.reload_pin(_new_pin(given))
     return ""
 
 
@@ -200,10 +200,7 @@ def _read_bank_number(card: SocialSecurityCard, given: DriverArguments) -> str:
 
 def _new_pin(given: DriverArguments) -> Pin:
     if given.newPin is None:
-        raise NotSupportedError(
-            "读卡器的密码键盘不能给出新密码，请传入 newPin",
-            "a key pad does not give the new PIN away: pass newPin",
-        )
+        raise NoPinPadError("读卡器的密码键盘不能给出新密码", "a key pad does not give the new PIN away")
     return Pin(given.newPin)
 
 

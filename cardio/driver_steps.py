@@ -234,6 +234,7 @@ class HsmSteps:
         if whole.header != command.header or len(whole.data) != length:
             raise UsageError("第三步的命令不是所请求的命令", "the command of the third step is not the one asked for")
         self._card.run(self._card.change_by(whole))
+        self._card.pin_restored()
         return ""
 
     # -- what they share ------------------------------------------------------------------------

@@ -12,6 +12,8 @@
     │   └── LayoutError                 layout                       mend the TOML file it names
     ├── ReaderError                     (the desk's side)
     │   ├── PcscUnavailableError        pcsc-unavailable             start the PC/SC service
+    │   │   ├── PcscNotInstalledError   pcsc-not-installed           install pcscd and libccid
+    │   │   └── PcscSupportMissingError pcsc-support-missing         add pyscard
     │   ├── NoReaderError               no-reader                    plug a reader in
     │   ├── ReaderNotFoundError         reader-not-found             name another reader
     │   │   └── AmbiguousReaderError    reader-ambiguous             name one reader in full
@@ -168,6 +170,24 @@ class PcscUnavailableError(ReaderError):
     title_en = "The PC/SC service is not running"
     remedy = "请启动智能卡服务（Linux 为 pcscd，Windows 为 Smart Card 服务），本程序会自动恢复。"
     remedy_en = "Start the PC/SC service (pcscd on Linux, Smart Card on Windows); this program recovers by itself."
+
+
+class PcscNotInstalledError(PcscUnavailableError):
+    code = "pcsc-not-installed"
+    title = "未安装智能卡服务"
+    title_en = "The PC/SC service is not installed"
+    remedy = "请用系统的软件包管理器安装 pcscd（pcsc-lite）和读卡器驱动 libccid（ccid），装好后本程序会自动恢复。"
+    remedy_en = (
+        "Install pcscd (pcsc-lite) and the readers' driver libccid (ccid); this program then recovers by itself."
+    )
+
+
+class PcscSupportMissingError(PcscUnavailableError):
+    code = "pcsc-support-missing"
+    title = "本程序未安装读卡器支持（pyscard）"
+    title_en = "This program has no support for readers (pyscard)"
+    remedy = "请安装 pyscard（pip install pyscard），然后重新启动本程序。"
+    remedy_en = "Install pyscard (pip install pyscard), then start this program again."
 
 
 class NoReaderError(ReaderError):

@@ -19,6 +19,7 @@ from cardio.security.errors import NoSamError
 from cardio.security.factors import known_reset_information, reset_information
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.pin import Pin
+from cardio.security.pin_count import PinCount
 from cardio.security.sam import CardKey, Sam
 from cardio.security.terminal import INTERNAL_KEY
 
@@ -197,6 +198,10 @@ class SecuredCard(ABC):
         """Notes that the card did not take it."""
         self._required_opener.pin.key_refused(key, left, sam=False)
 
+    def pin_restored(self) -> None:
+        """Note that the tries of the PIN were restored by a command of the caller's making."""
+        self._required_opener.pin.unblocked()
+
     def change_by(self, command: CommandApdu) -> Plan[None]:
         """Sends a command of somebody else's making that changes the card.
 
@@ -206,8 +211,15 @@ class SecuredCard(ABC):
         expect_success((yield from self._required_opener.changing(command)))
 
     def pin_tries(self) -> int | None:
-        """How many tries are left, 0 when blocked; None when the card does not tell. It costs none."""
-        return self.run(self._holder_pin().tries())
+        """How many tries are left, 0 when blocked; None where that is not known: `pin_count` without its source."""
+        return self.pin_count().left
+
+    def pin_count(self) -> PinCount:
+        """How many tries are left, and how that is known.
+
+        The card is asked only where asking is known to cost no try, or once of its family to find that out.
+        """
+        return self.run(self._holder_pin().count())
 
     def verify_pin(self) -> None:
         """Has the card check the PIN of the credentials.

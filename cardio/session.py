@@ -166,5 +166,15 @@ class CardSession:
             self._card.close()
 
 
-_LOST = frozenset({"card-removed", "card-reset", "reader-gone", "reader-timeout", "pcsc-unavailable", "card-mute"})
+_LOST = frozenset(
+    {
+        "card-removed",
+        "card-reset",
+        "reader-gone",
+        "reader-timeout",
+        "pcsc-unavailable",
+        "pcsc-not-installed",
+        "card-mute",
+    }
+)
 """Errors after which nothing of what was held is left."""

@@ -11,6 +11,7 @@ import cardio.errors
 import cardio.security.errors
 import cardio.security.pki_errors
 import service.errors
+import service.question_errors
 import service.scopes
 import simulators.vpcd
 from cardio.driver_codes import driver_codes
@@ -65,6 +66,7 @@ def _kinds() -> Iterator[type[CardioError]]:
         cardio.security.errors,
         cardio.security.pki_errors,
         service.errors,
+        service.question_errors,
         service.scopes,
         simulators.vpcd,
     ):

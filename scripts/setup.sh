@@ -1,18 +1,84 @@
 #!/usr/bin/env bash
 # Installs what the project needs and says what it installs.
-#   scripts/setup.sh run    the command and the bridge, in .venv; PC/SC support when it can be built
+#   scripts/setup.sh run    the command and the bridge, in .venv; support for readers when it can be built
 #   scripts/setup.sh test   that, and everything the test suite uses (needs root or sudo for Debian packages)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:?run or test}
 python=${PYTHON:-python3}
+log=$(mktemp "${TMPDIR:-/tmp}/cardio-setup-XXXXXX.log")
 
 say() { printf 'cardio setup: %s\n' "$*"; }
+stop() {
+  say "$@"
+  exit 1
+}
+
+# What runs in the background hears no Ctrl-C by itself.
+work='' clock=''
+stop_work() {
+  # shellcheck disable=SC2086
+  kill $work $clock 2>/dev/null || true
+  say "stopped; begin again at any time"
+  exit 130
+}
+trap stop_work INT TERM
+
+# Runs a step whose own output goes to the log; a sign of life every ten seconds, and the log's end when it fails.
+step() {
+  local title=$1 began=$SECONDS ended=0
+  shift
+  say "$title"
+  printf '\n== %s\n' "$title" >>"$log"
+  "$@" >>"$log" 2>&1 &
+  work=$!
+  (
+    while sleep 10 >/dev/null 2>&1; do
+      printf 'cardio setup:   … %s s: %.100s\n' $((SECONDS - began)) "$(tail -n 1 "$log" | tr -d '\r')"
+      [ $((SECONDS - began)) -lt 60 ] || [ $((SECONDS - began)) -ge 70 ] || slow "$title"
+    done
+  ) &
+  clock=$!
+  wait "$work" || ended=$?
+  kill "$clock" 2>/dev/null || true
+  wait "$clock" 2>/dev/null || true
+  work='' clock=''
+  if [ $ended = 0 ]; then
+    say "  done in $((SECONDS - began)) s"
+  else
+    say "  failed; the end of $log:"
+    tail -n 8 "$log" | sed 's/^/    /'
+  fi
+  return $ended
+}
+
+# Downloads that take more than a minute, most often from outside China.
+slow() {
+  case $1 in
+  *Python*)
+    [ -n "${PIP_INDEX_URL:-}" ] ||
+      say "  慢？可用国内镜像 slow? a mirror: PIP_INDEX_URL=https://pypi.tuna.tsinghua.edu.cn/simple make $purpose"
+    ;;
+  *Debian*) say "  慢？请在 /etc/apt/sources.list 中改用国内镜像 / slow? name a mirror near you in /etc/apt/sources.list" ;;
+  esac
+}
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
-can_be_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+
+# Whether packages can be installed. A person at a terminal is asked, and then by sudo for the password.
+can_be_root() {
+  [ "$(id -u)" != 0 ] || return 0
+  command -v sudo >/dev/null || return 1
+  ! sudo -n true 2>/dev/null || return 0
+  [ -t 0 ] && [ -t 1 ] || return 1
+  local answer
+  printf 'cardio setup: 现在用 sudo 安装吗？ install them now with sudo? [Y/n] '
+  read -r answer || return 1
+  case $answer in [nN]*) return 1 ;; esac
+  sudo -v
+}
 
 missing_packages() {
   for package in "$@"; do
@@ -20,58 +86,95 @@ missing_packages() {
   done
 }
 
-install_packages() {
-  local missing
-  missing=$(missing_packages "$@")
-  [ -n "$missing" ] || return 0
-  if ! command -v apt-get >/dev/null || ! can_be_root; then
-    say "missing and not installed (needs root on a Debian-family system): $missing"
-    return 1
-  fi
-  say "installing Debian packages: $missing"
-  as_root apt-get update -qq
+# The one line that a person pastes who may install packages.
+apt_line() { printf 'sudo apt-get install --no-install-recommends %s' "${1% }"; }
+
+update_and_install() {
+  as_root apt-get update
   # shellcheck disable=SC2086
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $1
 }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-  say "Python 3.11 or newer is needed; $("$python" --version) found. Set PYTHON=/path/to/python3.11"; exit 1; }
-"$python" -c 'import ensurepip' 2>/dev/null || install_packages python3-venv || {
-  say "Python's venv module is missing: ask your administrator for the package python3-venv"; exit 1; }
+# Args: "required" or "optional", what they are for, the packages.
+install_packages() {
+  local kind=$1 why=$2 missing
+  shift 2
+  command -v dpkg-query >/dev/null || missing="$* "
+  missing=${missing-$(missing_packages "$@")}
+  [ -n "$missing" ] || return 0
+  say "$kind, $why: Debian packages ${missing% }"
+  if command -v apt-get >/dev/null && can_be_root; then
+    step "installing Debian packages ($(size_of "$missing"))" update_and_install "$missing" && return 0
+  fi
+  if [ "$kind" = optional ]; then
+    say "going on without them. To have them, paste:"
+  else
+    say "they are needed. Paste this line (it needs root on a Debian-family system), then begin again:"
+  fi
+  say "  $(apt_line "$missing")"
+  command -v apt-get >/dev/null ||
+    say "  (without apt: Fedora has them as pcsc-lite pcsc-lite-ccid pcsc-lite-devel gcc pkgconf python3-devel)"
+  return 1
+}
 
-# What pyscard is built with: it has no wheel for Linux.
-build_packages="libpcsclite-dev gcc libc6-dev pkg-config"
-"$python" -c 'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null ||
-  build_packages="$build_packages python3-dev"
+# What apt says it will download, before it does; nothing where it cannot tell yet.
+size_of() {
+  # shellcheck disable=SC2086
+  LC_ALL=C apt-get install -s --no-install-recommends $1 >/dev/null 2>&1 || {
+    printf 'some minutes'
+    return 0
+  }
+  # shellcheck disable=SC2086
+  LC_ALL=C apt-get install --print-uris -y -qq --no-install-recommends $1 2>/dev/null |
+    awk '{ bytes += $3 } END { printf "%d MB to download", bytes / 1000000 }'
+}
 
-if [ "$purpose" = test ]; then
-  # shellcheck disable=SC2086
-  install_packages $build_packages pcscd vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux openssl xxd || {
-    say "the test suite runs real PC/SC and a real browser and cannot do without them"; exit 1; }
-  # For the Debian package: what builds it, and a small machine of its own to install it in. Its Python is Debian's.
-  install_packages python3 python3-venv python3-dev dpkg-dev binutils adduser libpcsclite1 systemd systemd-sysv \
-    systemd-container libpam-systemd dbus polkitd curl procps || {
-    say "the test suite builds the Debian package and installs it, and cannot do without them"; exit 1; }
-else
-  # shellcheck disable=SC2086
-  install_packages $build_packages libpcsclite1 || true
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+  stop "Python 3.11 or newer is needed; $("$python" --version) found. Set PYTHON=/path/to/python3.11"
+"$python" -c 'import ensurepip' 2>/dev/null ||
+  install_packages required "to make .venv" python3-venv ||
+  stop "Python's venv module is missing, and .venv cannot be made without it"
+
+# What pyscard is built with: it has no wheel for Linux. cardio's own words name the same (cardio/readers/absence.py).
+build_packages="libpcsclite-dev gcc libc6-dev pkg-config python3-dev"
+# What a reader needs: the service, and the driver of USB readers.
+reader_packages="pcscd libccid libpcsclite1"
+if "$python" -c 'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null; then
+  build_packages=${build_packages% python3-dev}
 fi
 
-[ -x .venv/bin/python ] || { say "making .venv"; "$python" -m venv .venv; }
-pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
-
-say "installing Python packages into .venv"
 if [ "$purpose" = test ]; then
-  pip install -e '.[pcsc,service,shell,dev]'
-  say "fetching wheels for the Debian package into .venv/wheelhouse"
-  packaging/deb/fetch.sh
+  say "about 2 GB in all, and three to ten minutes; the tests themselves take some twenty"
+  # shellcheck disable=SC2086
+  install_packages required "for the tests, which run real PC/SC and a real browser" $build_packages $reader_packages \
+    vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux openssl xxd locales ||
+    stop "the test suite runs real PC/SC and a real browser and cannot do without them"
+  # For the Debian package: what builds it, and a small machine of its own to install it in. Its Python is Debian's.
+  install_packages required "for the tests of the Debian package" python3 python3-venv python3-dev dpkg-dev binutils \
+    adduser libpcsclite1 systemd systemd-sysv systemd-container libpam-systemd dbus polkitd curl procps ||
+    stop "the test suite builds the Debian package and installs it, and cannot do without them"
+else
+  say "about 80 MB in .venv and a minute; what readers need besides is optional"
+  # shellcheck disable=SC2086
+  install_packages optional "for real readers (simulated ones do without)" $build_packages $reader_packages || true
+fi
+
+[ -x .venv/bin/python ] || step "making .venv" "$python" -m venv .venv
+pip() { PIP_PROGRESS_BAR=off .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+
+if [ "$purpose" = test ]; then
+  step "installing Python packages into .venv (about 300 MB)" pip install -e '.[pcsc,service,shell,dev]'
+  step "fetching Python wheels for the Debian package into .venv/wheelhouse" packaging/deb/fetch.sh
   touch .venv/.test-ready .venv/.run-ready
 else
-  pip install -e '.[service,shell]'
-  if ! pip install -e '.[pcsc]' 2>.venv/pyscard-build.log; then
-    say "PC/SC support (pyscard) could not be built, so only software cards will work; why: .venv/pyscard-build.log"
-    say "to add it later: install libpcsclite-dev and gcc, then run 'make clean setup'"
+  step "installing Python packages into .venv (about 80 MB)" pip install -e '.[service,shell]'
+  if ! step "optional: building Python's support for readers (pyscard)" pip install -e '.[pcsc]'; then
+    cp "$log" .venv/pyscard-build.log
+    say "optional: without pyscard real readers cannot be used, and simulated ones can. Why: .venv/pyscard-build.log"
+    say "to add it later, paste:"
+    say "  $(apt_line "$build_packages $reader_packages") && make clean setup"
   fi
   touch .venv/.run-ready
 fi
+rm -f "$log"
 say "ready: .venv/bin/cardio --help"

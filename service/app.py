@@ -42,6 +42,7 @@ from service.gate.layer import REQUEST_ID
 from service.gate.receipt import RECEIPT
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
+from service.questions import QuestionBook
 from service.readers.card_selection import CardSelection
 from service.readers.source_watches import SourceWatches
 from service.routes import (
@@ -55,6 +56,7 @@ from service.routes import (
     leases,
     pairing,
     pin,
+    questions,
     readers,
     status,
     verification,
@@ -68,6 +70,7 @@ WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
     health, hello, pairing, status, readers, leases, commands, files, pin, verification, events, driver, debits,
+    questions,
 )  # fmt: skip
 _log = logging.getLogger("cardio.service")
 
@@ -120,13 +123,15 @@ def create_app(
         desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor, habits.reader_policy)
         state.security = security
         state.debits = DebitCalls(journal, security, supervisor)
+        state.questions = QuestionBook(hub, page=_counter_page(state))
         state.driver = DriverCalls(
-            desks, security, state.debits, CardSelection(desks), device_number=habits.device_number
+            desks, security, state.debits, state.questions, CardSelection(desks), device_number=habits.device_number
         )
         await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
+            access.grants.on_revoked.append(state.questions.drop_grant)
         audit.note(Asking(action="bridge-started", target=version("cardio")))
 
         readings: set[asyncio.Task[None]] = set()
@@ -184,6 +189,12 @@ def create_app(
     return app
 
 
+def _counter_page(state: Any) -> str:
+    """Where people find the counter's page."""
+    access = getattr(state, "access", None)
+    return "" if access is None else f"{access.scheme}://127.0.0.1:{access.port}/"
+
+
 def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
     """Notes what escaped from a callback or a task: asyncio would print its message, and what was read from a card."""
 
@@ -197,8 +208,9 @@ def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEvent
 async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity, supervisor: Supervisor) -> None:
     """What it gives goes to those who listen; why it fails too."""
     with supervisor.guard("auto-read"), suppress(CardioError):
-        asking, credentials = Asking(action="auto-read"), security.for_reading("local")
-        await desks.desk(reader).read(asking, supplement=True, credentials=credentials)
+        desk = desks.desk(reader)
+        credentials = security.at(simulated=desk.reader.simulated).for_reading("local")
+        await desk.read(Asking(action="auto-read"), supplement=True, credentials=credentials)
 
 
 def _set_right(journal: JournalPlace) -> None:

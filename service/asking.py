@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from service.gate.receipt import AnswerReceipt
@@ -20,5 +21,7 @@ class Asking:
     target: str = ""
     """What it is about: the files, the debit."""
     request_id: str = ""
+    gone: asyncio.Future[None] | None = field(default=None, compare=False, repr=False)
+    """Done when the caller has left: nobody asks a person on its behalf any more."""
     receipt: AnswerReceipt | None = field(default=None, repr=False, compare=False)
     """Tells whether the answer was handed over; None if the call has no caller to answer."""

@@ -12,6 +12,7 @@ from cardio.cli.output import Output
 
 if TYPE_CHECKING:
     from cardio.readers.base import ReaderSource
+    from cardio.readers.supervision import Supervisor
     from service.dialects.listening import DialectPorts
     from service.gate.access import Access, DialectRule
     from service.security import BridgeSecurity
@@ -36,6 +37,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="PERSONA",
         help="同时提供装有软件卡的模拟读卡器 / add simulated readers with software cards",
     )
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="演示：模拟读卡器上全部功能可用（测试密钥、密码、扣款），不影响真实读卡器"
+        " / everything works at simulated readers: test keys, PIN, debits; no real reader is touched by it",
+    )
     parser.add_argument("--no-pcsc", action="store_true", help="不使用 PC/SC 读卡器 / leave PC/SC readers out")
     parser.add_argument("--port", type=_port, help="端口，默认 12340；0 为任选 / 0 picks a free one; default 12340")
     parser.add_argument(
@@ -59,15 +66,16 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
     from cardio.model import Problem
+    from cardio.readers.supervision import Supervisor
     from cardio.security.settings import SecuritySettings
-    from service import logs
+    from service import demonstration, logs
     from service.app import Habits, create_app
     from service.audit import Audit
     from service.audit_command import audit_file
     from service.journal_place import JournalPlace
     from service.server import BridgeServer, bind_loopback, bind_network
     from service.settings import BridgeSettings
-    from service.simulated import SimulatedReaders
+    from service.simulated import DEMO_PERSONAS, SimulatedReaders
 
     settings = BridgeSettings.load(
         port=options.port, simulate=options.simulate, sam=options.sam, scopes=options.scopes, policy=options.policy,
@@ -75,25 +83,36 @@ def _run(options: Namespace, output: Output) -> int:
         pcsc=False if options.no_pcsc else None, log_format=options.log_format, log_level=options.log_level,
     )  # fmt: skip
     logs.configure(settings.log_format, settings.log_level)
+    if options.demo and not settings.simulate:
+        settings = settings.model_copy(update={"simulate": list(DEMO_PERSONAS)})
     if not settings.pcsc and settings.simulate is None:
         raise UsageError("--no-pcsc 须与 --simulate 同用，否则没有任何读卡器", "--no-pcsc needs --simulate")
+    supervisor = Supervisor()
+    supervisor.watch_threads()
     security = _security(settings)
     simulated = None if settings.simulate is None else SimulatedReaders(settings.simulate)
-    sources = [*_pcsc(settings, optional=simulated is not None), *([simulated] if simulated is not None else [])]
-    sockets = bind_loopback(settings.port)
+    sources: list[ReaderSource] = [*([simulated] if simulated is not None else []), *_pcsc(settings, supervisor)]
+    if options.demo:
+        sockets = demonstration.bind(settings, chosen="port" in settings.model_fields_set)
+        passing = demonstration.PassingJournal()
+        journal: JournalPlace = passing
+        settings = demonstration.with_a_place(settings, _token_file(settings), passing.folder)
+        security = demonstration.security(security)
+    else:
+        sockets = bind_loopback(settings.port)
+        journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
     port = sockets[0].getsockname()[1]
     sockets += bind_network(settings.network, port)
     dialect_ports = _dialect_ports(settings)
     opened = dialect_ports.open()
     dialects = {one.port: one.rule for one in opened}
-    access = _access(settings, port, dialects)
+    access = _access(settings, port, dialects, demo=options.demo)
     habits = Habits(
         auto_read=settings.auto_read,
         dialect_layout=settings.dialects.layout,
         device_number=settings.driver.device_number,
         reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
     )
-    journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
     app = create_app(
         sources,
         simulated=simulated,
@@ -102,6 +121,7 @@ def _run(options: Namespace, output: Output) -> int:
         journal=journal,
         audit=Audit(audit_file(settings)),
         dialect_ports=dialect_ports,
+        supervisor=supervisor,
     )
     server = BridgeServer(app, access, settings.network)
     access.pairing.on_asked.append(lambda asked: _say_asked(asked.origin, asked.code, asked.name, output))
@@ -114,9 +134,11 @@ def _run(options: Namespace, output: Output) -> int:
             for name, port, error in dialect_ports.problems()
         ]
         named = {rule.name: at for at, rule in dialects.items()}
-        output.document({"address": address, "page": page, "dialects": named, "dialect_problems": missing})
+        output.json_line({"address": address, "page": page, "dialects": named, "dialect_problems": missing})
     else:
         output.text(f"cardio 已启动，请在本机浏览器打开 / running; open in this machine's browser:\n\n  {page}\n")
+        if options.demo:
+            output.text(demonstration.words(settings, port))
         for at, rule in dialects.items():
             output.text(f"兼容接口 dialect {rule.name}: ws://127.0.0.1:{at}")
         for _, _, error in dialect_ports.problems():
@@ -148,14 +170,16 @@ def _token(settings: BridgeSettings) -> str:
     return load_token(_token_file(settings))
 
 
-def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule]) -> Access:
+def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule], *, demo: bool) -> Access:
+    from service import demonstration
     from service.gate.access import Access
     from service.gate.limits import Rate
 
     return Access.for_port(
         port,
         _token(settings),
-        scopes=settings.scopes,
+        scopes=demonstration.scopes(settings) if demo else settings.scopes,
+        simulated_only=demonstration.simulated_only(settings) if demo else frozenset(),
         file=settings.grants_file or _token_file(settings).with_name(_GRANTS),
         trusted=settings.trusted,
         more_hosts=settings.network.hosts,
@@ -201,20 +225,11 @@ def _security(settings: BridgeSettings) -> BridgeSecurity:
     )
 
 
-def _pcsc(settings: BridgeSettings, *, optional: bool) -> list[ReaderSource]:
-    """PC/SC as a source, unless it is not wanted, or not there and not needed."""
-    from cardio.errors import PcscUnavailableError
+def _pcsc(settings: BridgeSettings, supervisor: Supervisor) -> list[ReaderSource]:
+    """PC/SC as a source, unless the settings leave it out. Whether it runs now decides nothing: it may come later."""
     from cardio.readers.pcsc import PcscSource
 
-    if not settings.pcsc:
-        return []
-    source = PcscSource()
-    if optional:
-        try:
-            source.readers()
-        except PcscUnavailableError:
-            return []
-    return [source]
+    return [PcscSource(supervisor)] if settings.pcsc else []
 
 
 serve_command = Command(
@@ -223,7 +238,8 @@ serve_command = Command(
     examples=(
         "  cardio serve\n"
         "  cardio serve --simulate                 没有读卡器时 / without a reader\n"
-        "  cardio serve --simulate adult field     指定角色 / these personas"
+        "  cardio serve --simulate adult field     指定角色 / these personas\n"
+        "  cardio serve --demo                     全部功能，测试密钥 / everything, with test keys"
     ),
     add_arguments=_add_arguments,
     run=_run,

@@ -159,8 +159,9 @@ class DebitCalls:
         caller, given = asked.caller, asked.given
         session = None
         try:
-            credentials = self._security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             desk = await asked.desk()
+            security = self._security.at(simulated=desk.reader.simulated)
+            credentials = security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             doing = desk.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
             _, session = await doing
         except Exception as error:  # whatever it is, the journal says what it means
@@ -187,9 +188,10 @@ class DebitCalls:
             return debit_1(steps, order, entry, terminal_number)
 
         try:
-            terminal_number = await asyncio.to_thread(self._security.terminal_number_for_steps)
-            credentials = self._security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             desk = await asked.desk()
+            security = self._security.at(simulated=desk.reader.simulated)
+            terminal_number = await asyncio.to_thread(security.terminal_number_for_steps)
+            credentials = security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
             text, session = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)

@@ -24,6 +24,7 @@ from service.events import EventHub
 from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
 from service.gate.receipt import RECEIPT
+from service.questions import QuestionBook
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 
@@ -58,6 +59,11 @@ async def _access(request: Request) -> Access:
     return access
 
 
+async def _questions(request: Request) -> QuestionBook:
+    questions: QuestionBook = request.app.state.questions
+    return questions
+
+
 async def _supervisor(request: Request) -> Supervisor:
     supervisor: Supervisor = request.app.state.supervisor
     return supervisor
@@ -68,11 +74,20 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
+async def _desk_of(request: Request) -> Desk | None:
+    """The desk that a path names, if there is one."""
+    named = request.path_params.get("reader")
+    return next((desk for desk in (await _desks(request)).all() if desk.reader.name == named), None)
+
+
 def needs(*scopes: Scope) -> Any:
     """A dependency of a route: its caller must have been granted this scope, or one of several."""
 
     async def check(request: Request) -> None:
         caller = await _caller(request)
+        desk = await _desk_of(request) if caller.simulated_only else None
+        if desk is not None:
+            caller = caller.at(simulated=desk.reader.simulated)
         if not caller.scopes.intersection(scopes):
             caller.require(scopes[0])
 
@@ -83,6 +98,7 @@ DesksOf = Annotated[Desks, Depends(_desks)]
 SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
 AuditOf = Annotated[Audit, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
+QuestionsOf = Annotated[QuestionBook, Depends(_questions)]
 CallerOf = Annotated[Caller, Depends(_caller)]
 SupervisorOf = Annotated[Supervisor, Depends(_supervisor)]
 HubOf = Annotated[EventHub, Depends(_hub)]
@@ -158,7 +174,9 @@ AskingOf = Annotated[Asking, Depends(_asking)]
 async def _card_call(
     reader: str, desks: DesksOf, caller: CallerOf, security: SecurityOf, asking: AskingOf, response: Response
 ) -> CardCall:
-    return CardCall(desks.desk(reader), asking, caller, security, response)
+    desk = desks.desk(reader)
+    simulated = desk.reader.simulated
+    return CardCall(desk, asking, caller.at(simulated=simulated), security.at(simulated=simulated), response)
 
 
 CallOf = Annotated[CardCall, Depends(_card_call)]

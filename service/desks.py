@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cardio.errors import PcscUnavailableError, ReaderError, ReaderNotFoundError, ReaderWatchError
+from cardio.errors import (
+    PcscNotInstalledError,
+    PcscSupportMissingError,
+    PcscUnavailableError,
+    ReaderError,
+    ReaderNotFoundError,
+    ReaderWatchError,
+)
 from cardio.filesystem.layout_choice import NATIONAL, LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import EventKind, Problem, ReaderEvent
@@ -20,6 +27,7 @@ from service.desk import Desk, Surroundings
 from service.events import EventHub
 from service.readers.shown_reader import ShownReader
 
+_SAID_BY_CODE = (PcscNotInstalledError, PcscSupportMissingError, ReaderWatchError)
 _OF_CARDS = (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE)
 
 
@@ -42,6 +50,7 @@ class Desks:
         """Under which name each source's reader is shown: its own, unless another source has a reader of that name."""
         self._down: dict[int, Problem | None] = {}
         """The sources whose service is down, and why."""
+        self._service_told = False
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
         self._around = Surroundings(
@@ -68,8 +77,10 @@ class Desks:
         session: str | None = None
         match event.kind:
             case EventKind.SERVICE_DOWN:
+                self._service_told = True
                 self._down[number] = event.problem
             case EventKind.SERVICE_UP:
+                self._service_told = True
                 self._down.pop(number, None)
             case EventKind.READER_REMOVED:
                 gone = self._desks.pop(event.reader or "", None)
@@ -206,7 +217,7 @@ class Desks:
         why = next((problem for problem in self._down.values() if problem is not None), None)
         if why is None:
             return PcscUnavailableError()
-        kind = ReaderWatchError if why.code == ReaderWatchError.code else PcscUnavailableError
+        kind = next((kind for kind in _SAID_BY_CODE if kind.code == why.code), PcscUnavailableError)
         fault = kind(why.detail, why.detail_en, hresult=int(why.hresult, 16) if why.hresult else None)
         fault.remedy, fault.remedy_en = why.remedy, why.remedy_en
         return fault
@@ -214,6 +225,11 @@ class Desks:
     @property
     def service_down(self) -> bool:
         return bool(self._down)
+
+    @property
+    def service_state(self) -> str:
+        """``up`` or ``down`` as the watcher has told; ``off`` where PC/SC is left out, and before its first word."""
+        return "off" if not self._service_told else "down" if self._down else "up"
 
     def close(self) -> None:
         for desk in self._desks.values():

@@ -8,15 +8,19 @@ from dataclasses import replace
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
-from cardio.errors import UsageError
+from cardio.errors import CardioError, UsageError
 from cardio.filesystem.address import Address
 from cardio.readers.card_choice import Preference
 from cardio.security.credentials import Credentials
-from cardio.security.errors import StepError
+from cardio.security.errors import LastTryError, StepError
 from service.asking import Asking
+from service.audit import Touch
+from service.clerk import Clerk, Supplement, subject_of
 from service.debits import Asked, DebitAnswer, DebitCalls
 from service.desk import Desk
 from service.desks import Desks
+from service.question_errors import last_try_without_clerk
+from service.questions import QuestionBook
 from service.readers.card_selection import CardSelection
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
@@ -33,6 +37,7 @@ class DriverCalls:
         desks: Desks,
         security: BridgeSecurity,
         debits: DebitCalls,
+        questions: QuestionBook,
         selection: CardSelection | None = None,
         *,
         device_number: str = "",
@@ -41,6 +46,7 @@ class DriverCalls:
         self.selection = selection or CardSelection(desks)
         self._desks = desks
         self._device_number = device_number
+        self._questions = questions
         self._security = security
         self._debits = debits
 
@@ -56,7 +62,10 @@ class DriverCalls:
     ) -> tuple[str, str | None]:
         """Carries out one function; gives its output string, and the session of the card.
 
-        Args: ``seconds`` is how long a function may take that changes nothing on the card; the others take their time.
+        What only a person can give, the clerk is asked for at the bridge's own page.
+
+        Args: ``seconds`` is how long the caller waits; None where it says nothing of it. What changes the
+            card takes its time all the same.
 
         Raises:
             NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
@@ -68,15 +77,24 @@ class DriverCalls:
         asking = _named(asking, function, given)
         given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
-            return await self._step(function, given, caller, asking, reader)
-
-        def work(card: SocialSecurityCard) -> str:
-            return function.work(card, given)
-
-        credentials = self._credentials(function, given, caller)
+            return await self._step(function, given, caller, asking, reader, seconds)
         desk = await self._desk(given, asking, reader)
-        limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
-        return await desk.do(work, asking, credentials=credentials, repeat=not function.changes_card, seconds=limit)
+        caller = _at(desk, function, caller)
+        brought = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+            whole, credentials = supplemented(given, added), brought
+            if credentials is not None and added != Supplement():
+                credentials = credentials.with_consent(added.accept_last_try).with_pin(added.entered.pin)
+
+            def work(card: SocialSecurityCard) -> str:
+                return function.work(card, whole)
+
+            repeat = not function.changes_card
+            limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
+            return await desk.do(work, asking, credentials=credentials, repeat=repeat, touch=touch, seconds=limit)
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
     async def debit(
         self,
@@ -94,40 +112,79 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         asking = _named(asking, function, given)
-        asked = Asked(function, given, caller, asking, lambda: self._desk(given, asking, reader))
+        used: list[Desk] = []
+
+        async def desk() -> Desk:
+            found = await self._desk(given, asking, reader)
+            _at(found, function, caller).pin(given.pin)
+            used.append(found)
+            return found
+
+        asked = Asked(function, given, caller, asking, desk)
         if function.step == 2:
             return await self._debits.second_step(asked, self._held_for(asking, reader))
-        return await self._debits.call(asked)
+        if self._questions.has_consent_of(caller.grant):
+            with suppress(CardioError):  # the debit says so itself, or needs no card at all
+                given = self._with_consent(given, caller, asking, await desk())
+            asked = Asked(function, given, caller, asking, desk)
+        try:
+            return await self._debits.call(asked)
+        except LastTryError as error:
+            # This debit is over: the consent that is asked for now counts for the next one.
+            if used:
+                self._questions.ask_for_next_call(subject_of(used[-1], caller, asking, used[-1].card_session))
+            raise last_try_without_clerk(self._questions.page) from error
+
+    def _with_consent(self, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk) -> DriverArguments:
+        """The arguments of a debit, with the consent to the last try that was given for this card."""
+        consented = self._questions.take_consent(subject_of(desk, caller, asking, desk.card_session))
+        return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(
-        self, function: StepFunction, given: DriverArguments, caller: Caller, asking: Asking, reader: str | None
+        self,
+        function: StepFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        reader: str | None,
+        seconds: float | None,
     ) -> tuple[str, str | None]:
         if not function.first:
             held = self._held_for(asking, reader)
             if held is None:
                 raise StepError()
+            _at(held, function, caller)
             return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
         desk = await self._desk(given, asking, reader)
+        _at(desk, function, caller)
+        security = self._security.at(simulated=desk.reader.simulated)
         if function.right == "basic":
-            credentials = await asyncio.to_thread(self._security.for_reading_steps, caller.origin)
+            credentials = await asyncio.to_thread(security.for_reading_steps, caller.origin)
         else:
-            credentials = self._security.for_steps(caller.origin)
-        return await desk.with_held(lambda steps: function.work(steps, given), asking, credentials=credentials)
+            credentials = security.for_steps(caller.origin)
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+            whole = supplemented(given, added)
+            return await desk.with_held(lambda steps: function.work(steps, whole), asking, credentials=credentials)
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
     def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
         """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
         in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
         return next((desk for desk in in_order if desk.holding.owner == asking.grant), None)
 
-    def _credentials(self, function: CardFunction, given: DriverArguments, caller: Caller) -> Credentials | None:
+    def _credentials(
+        self, function: CardFunction, given: DriverArguments, caller: Caller, security: BridgeSecurity
+    ) -> Credentials | None:
         by_pin = function.right == "pin" or (given.iAuthType == _BY_PIN and function.right == "files")
         if not by_pin and function.right == "basic":
-            return self._security.for_reading(caller.origin)
+            return security.for_reading(caller.origin)
         if by_pin:
             caller.require(Scope.PIN)
         pin = caller.pin(given.pin) if by_pin else None
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
-        return self._security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
+        return security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
 
     async def _desk(self, given: DriverArguments, asking: Asking, reader: str | None) -> Desk:
         return self._desks.desk(reader) if reader else await self.choose(given.iType, asking)
@@ -137,11 +194,27 @@ class DriverCalls:
 
         Raises:
             UsageError: there is no such iType.
+            ReaderError: there is no reader, since PC/SC does not run: why, and what to do about that.
             CardioError: as `CardSelection.choose` says.
         """
         if card_type not in set(Preference):
             raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
+        if self._desks.service_down and not self._desks.all():
+            raise self._desks.service_fault()
         return await self.selection.choose(Preference(card_type), asking)
+
+
+def _at(desk: Desk, function: DriverFunction, caller: Caller) -> Caller:
+    """The caller with the rights that count at this desk. Raises: NoScopeError: it may not call this function there."""
+    narrowed = caller.at(simulated=desk.reader.simulated)
+    narrowed.require(Scope(function.right))
+    return narrowed
+
+
+def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:
+    """The arguments of a call, with the new PIN that the holder has entered."""
+    new = added.entered.new_pin
+    return given if new is None else replace(given, newPin=new.digits)
 
 
 def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:

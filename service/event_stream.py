@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from starlette.responses import Response
@@ -79,6 +79,18 @@ def frame_of(payload: dict[str, Any]) -> bytes:
     kind = payload["type"].removeprefix(TYPE_PREFIX)
     name = "" if kind == RESYNC else f"id: {payload['id']}\n"
     return f"event: {kind}\n{name}data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode()
+
+
+@asynccontextmanager
+async def leaving(receive: Receive) -> AsyncIterator[asyncio.Future[None]]:
+    """Done when the client of a request whose body was taken has left."""
+    gone = asyncio.ensure_future(_until_gone(receive))
+    try:
+        yield gone
+    finally:
+        gone.cancel()
+        with suppress(asyncio.CancelledError):
+            await gone
 
 
 async def _until_gone(receive: Receive) -> None:

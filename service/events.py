@@ -54,7 +54,10 @@ class EventHub:
         """Tells this run of the service from others: numbers of another run mean nothing in this one."""
         self._closed = False
         self.dropped = 0
+        self.clerks = 0
+        """Open pages that show questions to the clerk."""
         self.on_published: list[Callable[[str, Mapping[str, Any]], None]] = []
+        self.on_closed: list[Callable[[], None]] = []
 
     def publish(
         self,
@@ -133,16 +136,21 @@ class EventHub:
         return [event for event in self._kept if event.number > number]
 
     @contextmanager
-    def subscription(self) -> Iterator[AsyncIterator[Event]]:
-        """Events from now on, until the hub closes or the client is too slow."""
+    def subscription(self, *, questions: bool = False) -> Iterator[AsyncIterator[Event]]:
+        """Events from now on, until the hub closes or the client is too slow.
+
+        Args: ``questions``: the client shows questions to a clerk.
+        """
         queue: asyncio.Queue[Event | None] = asyncio.Queue(_QUEUE + 1)
         if self._closed:
             queue.put_nowait(None)
         else:
             self._subscribers.add(queue)
+        self.clerks += questions
         try:
             yield _events(queue)
         finally:
+            self.clerks -= questions
             self._subscribers.discard(queue)
 
     @property
@@ -152,6 +160,8 @@ class EventHub:
     def close(self) -> None:
         """Ends every stream, so that the service can stop."""
         self._closed = True
+        for tell in self.on_closed:
+            tell()
         for queue in list(self._subscribers):
             self._drop(queue)
 

@@ -53,7 +53,7 @@ class _JsonLines(logging.Formatter):
         if record.exc_info is not None and record.exc_info[0] is not None:
             # The kind only: a message or a traceback could carry what was read from a card.
             line["error"] = record.exc_info[0].__name__
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)  # ASCII: a terminal of any encoding keeps it JSON
 
 
 class _TextLines(logging.Formatter):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cardio.errors import NotPermittedError
@@ -56,9 +56,19 @@ class Caller:
     """Which grant lets it in; ``local`` is the token of the token file."""
     name: str = ""
     """What a person called it when it was let in."""
+    simulated_only: frozenset[Scope] = frozenset()
+    """Which of its scopes count at simulated readers only: a demonstration's."""
+
+    def at(self, *, simulated: bool) -> Caller:
+        """The caller with the scopes that count at this kind of reader."""
+        if simulated or not self.simulated_only:
+            return self
+        return replace(self, scopes=self.scopes - self.simulated_only)
 
     def require(self, scope: Scope) -> None:
         """Raises: NoScopeError: the caller may not."""
+        if scope in self.simulated_only and scope not in self.scopes:
+            raise _demonstration_only(scope)
         if scope not in self.scopes:
             raise NoScopeError(f"缺少权限 {scope.value}", f"the scope {scope.value} is not granted")
 
@@ -73,3 +83,13 @@ class Caller:
     def label(self) -> str:
         """What other people are told of who it is."""
         return f"{self.name} ({self.origin})" if self.name else self.origin
+
+
+def _demonstration_only(scope: Scope) -> NoScopeError:
+    fault = NoScopeError(
+        f"演示模式下，权限 {scope.value} 只对模拟读卡器有效",
+        f"in a demonstration the scope {scope.value} counts at simulated readers only",
+    )
+    fault.remedy = "请选用模拟读卡器；要用真实读卡器，请不带 --demo 启动 cardio serve，并用 --scopes 授予该权限。"
+    fault.remedy_en = "Choose a simulated reader; for a real one start cardio serve without --demo, with --scopes."
+    return fault

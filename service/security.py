@@ -28,6 +28,15 @@ class BridgeSecurity:
     """Where PSAM card and HSM are, as the settings name them."""
     pad_digits: int = 6
     """How many digits a PIN has that is entered on the reader's own key pad."""
+    simulated_sam: SamSource | None = None
+    """The published test keys, in a demonstration: they open cards in simulated readers, and no other reader's."""
+
+    def at(self, *, simulated: bool) -> BridgeSecurity:
+        """What there is for cards in this kind of reader; wrong PINs are counted together."""
+        if not simulated or self.simulated_sam is None:
+            return self
+        policy = self.policy.model_copy(update={"accept_test_keys": True})
+        return replace(self, sam=self.simulated_sam, policy=policy)
 
     def credentials(
         self, origin: str, pin: Pin | None = None, *, accept_last_try: bool = False, on_pad: bool = False
@@ -41,6 +50,7 @@ class BridgeSecurity:
             origin=origin,
             guard=self.guard,
             settings=self.settings.terminal,
+            pin_policy=self.settings.pin_policy,
             laboratory=self.settings.laboratory,
         )
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 
 from cardio.errors import NoCardError, ReaderNotFoundError
+from cardio.security.sam import Sam
+from cardio.security.soft import KeyFile, SoftSam
 from service.answers import PersonaChoice, SimulatorChoices
+from simulators.card import SoftwareCard
 from simulators.faults import FAULTS, with_fault
 from simulators.personas import find_persona, personas
 from simulators.reader import AnyCard, SoftwareReader, SoftwareReaders
+from simulators.test_keys import published_key_file
 
 DEFAULT_PERSONAS = ("adult", "rare-name", "third-closed")
+DEMO_PERSONAS = ("adult", "rare-name", "whole", "third-closed", "third-forged")
+"""A good card, a rare name, one that is paid with, one that keys open, and a copy of one."""
 
 
 class SimulatedReaders(SoftwareReaders):
@@ -20,9 +27,10 @@ class SimulatedReaders(SoftwareReaders):
         """Raises:
         CardioError: there is no persona of one of the names.
         """
+        self._of_persona: dict[str, SoftwareCard] = {}
+        """The last card of each persona that was put in."""
         cards: dict[str, AnyCard] = {
-            f"Simulated Reader {index:02}": find_persona(name).card()
-            for index, name in enumerate(names or DEFAULT_PERSONAS)
+            f"Simulated Reader {index:02}": self._made(name) for index, name in enumerate(names or DEFAULT_PERSONAS)
         }
         super().__init__(SoftwareReader(name, card) for name, card in cards.items())
         self._last = cards
@@ -31,9 +39,15 @@ class SimulatedReaders(SoftwareReaders):
         """Cards that are in upside down, as they were before."""
 
     def insert(self, reader: str, persona: str, fault: str | None) -> None:
-        """Puts a fresh card into a reader, with a fault where one is named."""
+        """Puts a fresh card into a reader, with a fault where one is named.
+
+        Its transaction numbers go on where the persona's last card stopped: one that began anew would be a copy.
+        """
         slot = self._simulated(reader)
-        card: AnyCard = find_persona(persona).card()
+        before = self._of_persona.get(persona)
+        card = self._made(persona)
+        if before is not None:
+            card.take_over_purse(before)
         self._upright.pop(reader, None)
         slot.insert(with_fault(card, fault) if fault else card)
         self._last[reader] = card
@@ -58,6 +72,10 @@ class SimulatedReaders(SoftwareReaders):
             self._upright[reader] = card
         slot.insert(with_fault(card, "mute") if upright is None else upright)
 
+    def _made(self, persona: str) -> SoftwareCard:
+        card = self._of_persona[persona] = find_persona(persona).card()
+        return card
+
     def _simulated(self, name: str) -> SoftwareReader:
         found = self.reader(name)
         if found is None:
@@ -69,3 +87,14 @@ class SimulatedReaders(SoftwareReaders):
         """The personas and faults that there are."""
         listed = (PersonaChoice(id=p.id, title=p.title, title_en=p.title_en) for p in personas().values())
         return SimulatorChoices(personas=tuple(listed), faults=FAULTS)
+
+
+class PublishedTestKeys:
+    """A SAM with the published test keys, made in memory: there is no file that another program could be given."""
+
+    def __init__(self) -> None:
+        document = tomllib.loads(published_key_file())
+        self._sam = SoftSam(KeyFile.model_validate(document), "published test keys")
+
+    def open(self) -> Sam:
+        return self._sam

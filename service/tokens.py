@@ -24,13 +24,21 @@ def load_token(path: Path) -> str:
     try:
         _create(path)
     except OSError as error:
-        raise ConfigurationError(f"令牌文件 {path}：{error}", f"token file {path}: {error}") from error
+        raise _cannot_make(path, error) from error
     token = read_private(path, "令牌文件", "token file", limit=_MOST_LENGTH).strip()
     if len(token) < _LEAST_LENGTH:
         raise ConfigurationError(
             f"令牌文件 {path} 内容过短，删除后会自动生成", f"the token in {path} is too short: delete the file"
         )
     return token
+
+
+def _cannot_make(path: Path, error: OSError) -> ConfigurationError:
+    why = error.strerror or error
+    fault = ConfigurationError(f"令牌文件 {path} 无法创建：{why}", f"the token file {path} cannot be made: {why}")
+    fault.remedy = "请让 HOME（或 XDG_CONFIG_HOME）指向可写的目录，或用 --token-file 指定位置，然后重新启动。"
+    fault.remedy_en = "Make HOME (or XDG_CONFIG_HOME) a folder that can be written, or give --token-file; start again."
+    return fault
 
 
 def _create(path: Path) -> None:

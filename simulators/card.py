@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 from cardio.filesystem.layout import Key, Purse
 from simulators.bank import BankApplication
@@ -164,6 +165,15 @@ class SoftwareCard:
     def purse(self) -> PurseState | None:
         """What the card keeps of money, where it keeps any."""
         return self._state.purse
+
+    def take_over_purse(self, before: SoftwareCard) -> None:
+        """Its money is as that card's: transaction numbers and details of a person's next card go on."""
+        self._state.purse = deepcopy(before.purse)
+        kept = {file.path: file for application in before.applications for file in application.by_id.values()}
+        for application in self.applications:
+            for file in application.by_id.values():
+                if file.details and file.path in kept:
+                    file.records = list(kept[file.path].records)
 
     @property
     def pin_tries_left(self) -> int:

@@ -163,12 +163,18 @@ def _psam(options: Namespace, output: Output) -> int:
 
 
 def _serve(card: AnyCard, name: str, vpcd: str, output: Output) -> int:
-    """Keeps a card in a virtual reader until it is pulled, here or there."""
-    from simulators.vpcd import VpcdLink
+    """Keeps a card in a virtual reader until it is pulled here.
+
+    Raises:
+        NoVirtualReaderError: there is no reader that takes it.
+        VirtualReaderGoneError: the reader has let it go: pcscd has ended.
+    """
+    from simulators.vpcd import VirtualReaderGoneError, VpcdLink
 
     host, port = _address(vpcd)
     link = VpcdLink(card, host, port)
     link.insert()
+    link.wait_until_seen()
     ended = ended_by_signal()
 
     def end_with_the_link() -> None:
@@ -181,7 +187,12 @@ def _serve(card: AnyCard, name: str, vpcd: str, output: Output) -> int:
     else:
         output.text(f"已插卡 {name} → {vpcd}；Ctrl-C 拔卡 / inserted; Ctrl-C pulls the card")
     ended.wait()
+    gone = not link.is_in
     link.remove()
+    if gone:
+        raise VirtualReaderGoneError(
+            f"{vpcd} 上的虚拟读卡器已断开（pcscd 已停止？）", f"the virtual reader on {vpcd} has gone; has pcscd ended?"
+        )
     return DONE
 
 

@@ -24,13 +24,20 @@ def ended_by_signal() -> threading.Event:
 def write_keys(options: Namespace, output: Output) -> int:
     """Writes the published test keys where only their owner reads them: the library wants key files so."""
     from cardio.filesystem.layout_file import GENERATIONS, layout_of
-    from simulators.test_keys import key_file
+    from simulators.test_keys import published_key_file
 
-    keys = {key.name: key for generation in GENERATIONS for key in layout_of(generation).keys}
+    keys = {key.name for generation in GENERATIONS for key in layout_of(generation).keys}
     path = Path(options.file)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(key_file(keys.values()))
+            stream.write(published_key_file())
+    except FileExistsError as error:
+        fault = CannotWriteError(f"{path} 已存在，未覆盖", f"{path} exists already and was left as it is")
+        fault.remedy, fault.remedy_en = (
+            "请换一个文件名，或先删除该文件。",
+            "Choose another name, or delete the file first.",
+        )
+        raise fault from error
     except OSError as error:
         raise CannotWriteError(
             f"无法写入 {path}：{error.strerror}", f"cannot write {path}: {error.strerror}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cardio.filesystem.layout import Key
+from cardio.filesystem.layout_file import GENERATIONS, layout_of
 
 TERMINAL_NUMBER = "000000009999"
 """No region has the code 000000."""
@@ -24,6 +25,11 @@ def root_key(name: str, algorithm: str, length: int, version: int = 1) -> bytes:
     if algorithm == "3DES" and length == 8:
         return (beginning + name[-2:]).encode("ascii")
     return (beginning + name).ljust(16, ".").encode("ascii")
+
+
+def published_key_file() -> str:
+    """The key file with the roots of every key that any generation's layout names."""
+    return key_file({key.name: key for generation in GENERATIONS for key in layout_of(generation).keys}.values())
 
 
 def key_file(keys: Iterable[Key]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 
 from cardio.errors import ReaderError
@@ -18,6 +19,9 @@ from simulators.reader import AnyCard
 DEFAULT_PORT = 35963
 _POWER_OFF, _POWER_ON, _RESET, _GET_ATR = 0, 1, 2, 4
 _CONNECT_SECONDS = 5.0
+_SEEN_SECONDS = 10.0
+"""pcscd looks every 400 ms; on a machine that is busy it takes longer."""
+_LOOK_SECONDS = 0.1
 # A mute card is there and fails when it is powered. vpcd asks for the ATR to see whether a card is there, and
 # refuses one of more than 33 bytes when it powers it. (An answer of no bytes would make vpcd hang.)
 _NO_ATR = bytes(40)
@@ -31,6 +35,14 @@ class NoVirtualReaderError(ReaderError):
     remedy_en = "Install vsmartcard-vpcd and start pcscd, then check the address of --vpcd."
 
 
+class VirtualReaderGoneError(ReaderError):
+    code = "virtual-reader-gone"
+    title = "虚拟读卡器已断开"
+    title_en = "The virtual reader has gone"
+    remedy = "请确认 pcscd 正在运行，然后重新执行本命令。"
+    remedy_en = "See that pcscd runs, then run this command again."
+
+
 class VpcdLink:
     """A card in one slot of vpcd, served on a thread of its own from `insert` to `remove`."""
 
@@ -39,6 +51,8 @@ class VpcdLink:
         self._address = (host, port)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._asked = threading.Event()
+        """The reader has asked something: it knows the card."""
 
     def insert(self) -> None:
         """Connects to the slot; pcscd sees the card at its next look, within 400 ms.
@@ -54,10 +68,31 @@ class VpcdLink:
                 f"{host}:{port} 上没有虚拟读卡器（vpcd）：{error}",
                 f"no virtual reader (vpcd) listens on {host}:{port}: {error}",
             ) from error
+        self._asked.clear()
         self._socket.settimeout(None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._thread = threading.Thread(target=self._serve, args=(self._socket,), name="vpcd-card", daemon=True)
         self._thread.start()
+
+    def wait_until_seen(self, seconds: float = _SEEN_SECONDS) -> None:
+        """Waits until the reader has asked for the card: that a connection was made proves nothing.
+
+        Raises:
+            NoVirtualReaderError: what listens there is no vpcd, or its slot has a card already.
+        """
+        end = time.monotonic() + seconds
+        while not self._asked.wait(_LOOK_SECONDS):
+            if time.monotonic() > end or not self.is_in:
+                host, port = self._address
+                raise NoVirtualReaderError(
+                    f"{host}:{port} 上的程序没有询问卡片：该卡槽已有卡，或者它不是虚拟读卡器（vpcd）",
+                    f"what listens on {host}:{port} asks for no card: its slot has one already, or it is no vpcd",
+                )
+
+    @property
+    def is_in(self) -> bool:
+        """Whether the card is still in: neither pulled here, nor let go by the reader."""
+        return self._thread is not None and self._thread.is_alive()
 
     def remove(self) -> None:
         """Pulls the card."""
@@ -84,7 +119,10 @@ class VpcdLink:
     def _serve(self, line: socket.socket) -> None:
         with suppress(OSError, EOFError):
             while True:
-                answer = self._answer(_receive(line))
+                message = _receive(line)
+                if len(message) == 1:
+                    self._asked.set()
+                answer = self._answer(message)
                 if answer is not None:
                     line.sendall(struct.pack(">H", len(answer)) + answer)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -10,6 +12,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cardio.filesystem.manners import MannersStore
+
+for _name in [name for name in os.environ if name.startswith("PYTHON")]:
+    # What this machine tells its Pythons (PYTHONUNBUFFERED, PYTHONIOENCODING …) no user has: the programs that tests
+    # start see what a user's shell gives them.
+    del os.environ[_name]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in the background has them, and all they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("cardio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cardio")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -76,14 +77,28 @@ def work_on_card(
     from cardio.holding import on_card
 
     reader = find_reader(options.reader, options.sam)
-    return on_card(
-        reader,
-        work,
-        layouts=chosen_layouts(options, output),
-        credentials=credentials or credentials_of(options),
-        trace=trace_on(options, output, reader),
-        repeat=repeat,
-    )
+    with naming_consent():
+        return on_card(
+            reader,
+            work,
+            layouts=chosen_layouts(options, output),
+            credentials=credentials or credentials_of(options),
+            trace=trace_on(options, output, reader),
+            repeat=repeat,
+        )
+
+
+@contextmanager
+def naming_consent() -> Iterator[None]:
+    """Has an error of the last try name the option by which the holder's consent is given here."""
+    from cardio.security.errors import LastTryError
+
+    try:
+        yield
+    except LastTryError as error:
+        error.remedy = "请先请持卡人确认密码；持卡人同意使用最后一次后，加上 --accept-last-try 重试。"
+        error.remedy_en = "Ask the holder to be sure; with the holder's consent add --accept-last-try."
+        raise
 
 
 def trace_on(options: Namespace, output: Output, reader: Reader) -> Trace | None:

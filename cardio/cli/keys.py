@@ -49,7 +49,7 @@ def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
 
 
 def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Credentials | None:
-    """What the options bring to open a card with; None where they bring nothing.
+    """What the options bring to open a card with; None where they bring nothing, and no PIN is in question.
 
     Args: ``wants_pin`` says whether the holder's PIN is asked for; None leaves it to the options.
 
@@ -65,13 +65,14 @@ def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Cred
 
     settings = SecuritySettings.load()
     sam = settings.sam_source(options.sam, find_reader)
+    about_pin = wants_pin is not None
     if wants_pin is None:
         wants_pin = options.pin is not None and (options.pin or options.pin_stdin)
     pad_digits: int | None = options.pin_pad
     if pad_digits is not None and not SHORTEST <= pad_digits <= LONGEST:
         raise PinFormatError()
     pin = entered_pin(options, "持卡人密码 holder's PIN") if wants_pin and pad_digits is None else None
-    if sam is None and pin is None and pad_digits is None:
+    if sam is None and pin is None and pad_digits is None and not about_pin:
         return None
     return Credentials(
         sam=sam,
@@ -80,6 +81,7 @@ def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Cred
         accept_last_try=options.accept_last_try,
         origin="command line",
         settings=settings.terminal,
+        pin_policy=settings.pin_policy,
         laboratory=settings.laboratory,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -60,6 +61,12 @@ def _key_finding(settings: SecuritySettings, place: str, find_reader: FindReader
 def disk_finding(folder: Path) -> Finding:
     """Whether what is learnt and granted can be kept."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        return Finding(
+            "disk", "note", f"{place} 不可写", f"{place} cannot be written",
+            "读卡不受影响，但学到的卡片特点无法保存；请让 HOME（或 XDG_CACHE_HOME）指向可写的目录。",
+            "Readings go on, but what is learnt of cards is not kept: HOME (or XDG_CACHE_HOME) must be writable.",
+        )  # fmt: skip
     free = shutil.disk_usage(place).free
     found, found_en = f"{place} 可用 {free >> 20} MiB", f"{place}: {free >> 20} MiB free"
     if free < _LEAST_FREE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -9,7 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points
 from io import TextIOWrapper
-from typing import NoReturn
+from pathlib import Path
+from traceback import walk_tb
+from typing import NoReturn, TextIO
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.conformance import CONFORMANCE
@@ -28,15 +31,15 @@ from cardio.cli.write import WRITE
 from cardio.errors import CardioError, UsageError
 
 _GROUP = "cardio.commands"
-_INTERRUPTED, _PIPE_CLOSED, _CANNOT_WRITE = 130, 141, 74
+_INTERRUPTED, _PIPE_CLOSED, _CANNOT_WRITE, _FAILED = 130, 141, 74, 70
 _EPILOG = """示例 examples:
   cardio read                     读取读卡器中的社会保障卡 / read the card in the reader
   cardio read --reader sim:adult  没有读卡器？读一张软件卡 / no reader? read a software card
   cardio serve --simulate         启动本地服务和软件卡 / the local bridge with software cards
 
 退出状态 exit status: 0 完成 done; 1 卡或操作未成 the card or operation said no; 2 用法错误 wrong usage;
-  69 无读卡器或 PC/SC no reader or PC/SC; 77 无权限 not permitted; 78 配置错误 bad configuration;
-  130 被中断 interrupted"""
+  69 无读卡器或 PC/SC no reader or PC/SC; 70 内部错误 internal error; 74 输出无法写入 the output cannot be written;
+  77 无权限 not permitted; 78 配置错误 bad configuration; 130 被中断 interrupted; 141 管道已关闭 the pipe is closed"""
 
 
 def commands() -> list[Command]:
@@ -109,20 +112,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> None:
     """The entry point: leaves at once, since a reading that hangs in PC/SC would keep the process alive."""
     _mend_standard_streams()
+    status = _FAILED
     try:
         status = main()
-        sys.stdout.flush()
-        sys.stderr.flush()
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
     except SystemExit as end:  # argparse, after --help
         status = end.code if isinstance(end.code, int) else 1
     except BrokenPipeError:
         status = _PIPE_CLOSED
     except OSError as error:
-        # The answer could not be written: a full disk, a closed terminal.
-        with suppress(OSError):
-            os.write(2, f"cardio: {error}\n".encode())
-        status = _CANNOT_WRITE
-    os._exit(status)
+        status = _cannot_write(error)
+    except Exception as error:  # the last one that can say something: words, and never a traceback
+        _say_unplanned(error)
+    finally:
+        # What was printed is still in Python's buffer where the output is no terminal.
+        os._exit(_flushed(status))
+
+
+def _flushed(status: int) -> int:
+    """Hands over what is still buffered; gives the exit status, which is another where that fails."""
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return status or _PIPE_CLOSED
+    except (OSError, ValueError) as error:
+        return status or _cannot_write(error)
+    return status
+
+
+def _cannot_write(error: Exception) -> int:
+    """The answer could not be written: a full disk, a closed terminal."""
+    why = getattr(error, "strerror", None) or error
+    _say(f"错误：输出无法写入：{why}")
+    _say("处理：请检查磁盘空间，或换一个输出位置。")
+    _say(f"Error: the output cannot be written: {why}")
+    _say("Do:    Make room on the disk, or write to another place.")
+    return _CANNOT_WRITE
+
+
+def _say_unplanned(error: Exception) -> None:
+    """An error that nobody planned for: its kind and its place. Its message may quote what was read from a card."""
+    place = "?"
+    for frame in walk_tb(error.__traceback__):
+        place = f"{Path(frame[0].f_code.co_filename).name}:{frame[1]}"
+    _say(f"错误：程序内部错误（{type(error).__name__}，{place}）")
+    _say("处理：请重试；若仍失败，请把以上一行发给信息科。")
+    _say(f"Error: an internal error ({type(error).__name__}, {place})")
+    _say("Do:    Try again; if it fails again, send the line above to your IT department.")
+
+
+def _say(line: str) -> None:
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _mend_standard_streams() -> None:
@@ -132,8 +176,13 @@ def _mend_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", encoding=_encoding_of(sys.stderr), closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", encoding=_encoding_of(sys.stdout), closefd=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _encoding_of(other: TextIO | None) -> str:
+    """The encoding of the stream that is there: both speak the terminal's."""
+    return getattr(other, "encoding", None) or locale.getpreferredencoding(False)

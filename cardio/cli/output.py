@@ -7,6 +7,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 from cardio.errors import CardioError
@@ -22,26 +23,36 @@ class Output:
 
     @classmethod
     def guarded(cls, *, as_json: bool) -> Output:
-        """Keeps file descriptor 1 for itself: PC/SC's C code prints there when its library is missing."""
+        """Keeps file descriptor 1 for itself: PC/SC's C code prints there when its library is missing.
+
+        It speaks the terminal's encoding, as standard error does.
+        """
         sys.stdout.flush()
-        own = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
+        own = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
         os.dup2(2, 1)
         return cls(as_json=as_json, stdout=own)
 
     def document(self, document: Any) -> None:
         """The one JSON document."""
-        print(json.dumps(document, ensure_ascii=False, indent=2), file=self._stdout, flush=True)
+        print(self._json(document, indent=2), file=self._stdout, flush=True)
 
     def json_line(self, document: Any) -> None:
         """One of several JSON objects, a line each."""
-        print(json.dumps(document, ensure_ascii=False), file=self._stdout, flush=True)
+        print(self._json(document), file=self._stdout, flush=True)
+
+    def _json(self, document: Any, *, indent: int | None = None) -> str:
+        """JSON that every program reads: in an encoding that has not every character it is plain ASCII."""
+        encoding = getattr(self._stdout, "encoding", None) or "utf-8"
+        unicode = encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig")
+        return json.dumps(document, ensure_ascii=not unicode, indent=indent)
 
     def text(self, text: str = "") -> None:
         print(text, file=self._stdout, flush=True)
 
     def note(self, text: str) -> None:
-        """For people, beside the answer: on standard error."""
-        print(text, file=self._stderr, flush=True)
+        """For people, beside the answer: on standard error. Where that cannot be written the answer stands alone."""
+        with suppress(OSError):
+            print(text, file=self._stderr, flush=True)
 
     def table(self, rows: Iterable[Sequence[str]], *, gap: int = 2) -> None:
         """Columns as wide as their widest cell, Chinese characters counting two."""

@@ -13,10 +13,10 @@ from cardio.cli.output import Output
 
 if TYPE_CHECKING:
     from cardio.card import SocialSecurityCard
-    from cardio.security.credentials import Credentials
+    from cardio.security.pin_count import PinCount
 
 _ACTIONS = {
-    "status": "剩余次数，不消耗 / how many tries are left; costs none",
+    "status": "剩余次数 / how many tries are left",
     "verify": "验证密码 / have the card check the PIN",
     "change": "修改密码 / replace the PIN by another",
     "unblock": "解锁，密码不变（需要 PUK 密钥）/ restore the tries; takes the key PUK",
@@ -39,27 +39,24 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, output: Output) -> int:
-    from cardio.security.credentials import Credentials
-
-    credentials = credentials_of(options, wants_pin=options.action in ("verify", "change")) or Credentials()
-    work = _work(options, credentials)
-    tries = work_on_card(options, output, work, credentials=credentials, repeat=options.action == "status")
+    credentials = credentials_of(options, wants_pin=options.action in ("verify", "change"))
+    count = work_on_card(options, output, _work(options), credentials=credentials, repeat=options.action == "status")
     if output.as_json:
-        output.document({"action": options.action, "tries_left": tries})
+        output.document({"action": options.action, "tries_left": count.left, "count": count.source})
     elif options.action == "status":
-        output.text(_tries_text(tries))
+        output.text(_count_text(count))
     else:
         zh, en = _DONE_WORDS[options.action]
         output.text(f"{zh} / {en}")
     return DONE
 
 
-def _work(options: Namespace, credentials: Credentials) -> Callable[[SocialSecurityCard], int | None]:
-    """What is to be done on the card; it gives the tries that are left afterwards, where the card tells."""
+def _work(options: Namespace) -> Callable[[SocialSecurityCard], PinCount]:
+    """What is to be done on the card; it gives the tries that are left afterwards, as far as they are known."""
     on_pad = options.action == "change" and options.pin_pad is not None
     new = entered_new_pin(options) if options.action in ("change", "reload") and not on_pad else None
 
-    def work(card: SocialSecurityCard) -> int | None:
+    def work(card: SocialSecurityCard) -> PinCount:
         match options.action:
             case "verify":
                 card.verify_pin()
@@ -71,15 +68,22 @@ def _work(options: Namespace, credentials: Credentials) -> Callable[[SocialSecur
                 card.unblock_pin()
             case "reload" if new is not None:
                 card.reload_pin(new)
-        return card.pin_tries()
+        return card.pin_count()
 
     return work
 
 
-def _tries_text(tries: int | None) -> str:
-    if tries is None:
-        return "卡片未告知剩余次数 / the card does not tell how many tries are left"
-    return "密码已锁定 / the PIN is blocked" if tries == 0 else f"还剩 {tries} 次 / tries left: {tries}"
+def _count_text(count: PinCount) -> str:
+    if count.left is None:
+        return "剩余次数未知 / how many tries are left is not known"
+    zh, en = (
+        ("密码已锁定", "the PIN is blocked")
+        if count.left == 0
+        else (f"还剩 {count.left} 次", f"tries left: {count.left}")
+    )
+    if count.source == "remembered":
+        zh, en = f"{zh}（卡片上次所告；再询问可能消耗次数，未询问）", f"{en} (as the card said last; it was not asked)"
+    return f"{zh} / {en}"
 
 
 PIN = Command(

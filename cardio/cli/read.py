@@ -14,6 +14,7 @@ from cardio.cli.explore import (
     add_card_arguments,
     chosen_layouts,
     coded_text,
+    naming_consent,
     note_unread,
     progress_on,
     trace_on,
@@ -55,7 +56,8 @@ def _run(options: Namespace, output: Output) -> int:
     def driver_here() -> str:
         reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
-        return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
+        with naming_consent():
+            return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
 
     def read_here() -> CardReading:
         reader = find_reader(options.reader, options.sam)
@@ -63,10 +65,11 @@ def _run(options: Namespace, output: Output) -> int:
         store = MannersStore.in_cache()
 
         def read_once() -> CardReading:
-            return read_card(
-                reader, supplement=not options.basic, manners=store,
-                trace=trace, layouts=layouts, credentials=credentials,
-            )  # fmt: skip
+            with naming_consent():
+                return read_card(
+                    reader, supplement=not options.basic, manners=store,
+                    trace=trace, layouts=layouts, credentials=credentials,
+                )  # fmt: skip
 
         for _ in range(_MOST_TRIES - 1):
             try:

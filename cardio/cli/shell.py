@@ -17,6 +17,7 @@ from cardio.cli.keys import credentials_of
 from cardio.cli.output import Output
 from cardio.cli.shell_session import Session
 from cardio.errors import CardioError, ConfigurationError
+from cardio.folders import home_folder
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -147,7 +148,7 @@ def _completer(session: Session) -> Completer:
 
 
 def history_path() -> Path:
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    state = Path(os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state")
     return state / "cardio" / "shell_history"
 
 

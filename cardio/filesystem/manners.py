@@ -24,6 +24,7 @@ from cardio.apdu.atr import Atr
 from cardio.apdu.commands import RecordMode
 from cardio.errors import CardGarbledError
 from cardio.filesystem.unfinished import UnfinishedReadings
+from cardio.folders import home_folder
 
 _HISTORICAL_BYTES_OF_FAMILY = 7
 _MOST_FAMILIES = 500
@@ -168,7 +169,7 @@ class MannersStore:
     @classmethod
     def in_cache(cls) -> MannersStore:
         """The store in the user's cache directory (``$XDG_CACHE_HOME``, else ``~/.cache``)."""
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache")
         return cls(cache / "cardio" / "manners.json")
 
     def load(self, family: str, today: date) -> FamilyManners:

@@ -30,6 +30,7 @@ from cardio.errors import (
     ReaderTimeoutError,
 )
 from cardio.readers import named_calls
+from cardio.readers.absence import policy_fault, service_fault, support_fault
 from cardio.readers.reader_names import raw_name, readable_name
 
 E_CANCELLED = 0x80100002
@@ -74,11 +75,6 @@ _ERRORS: dict[int, type[CardioError]] = {
     E_TIMEOUT: ReaderTimeoutError,
     W_SECURITY_VIOLATION: NotPermittedError,
 }
-_POLKIT = (
-    "系统策略不允许使用读卡器",
-    "the system's policy (polkit) does not let this user use the reader",
-)
-
 STATE_UNAWARE, STATE_CHANGED = 0x0000, 0x0002
 STATE_UNKNOWN, STATE_UNAVAILABLE, STATE_EMPTY, STATE_PRESENT = 0x0004, 0x0008, 0x0010, 0x0020
 STATE_EXCLUSIVE, STATE_IN_USE, STATE_MUTE = 0x0080, 0x0100, 0x0200
@@ -91,10 +87,7 @@ def _library() -> ModuleType:
     try:
         from smartcard import scard
     except ImportError as error:
-        raise PcscUnavailableError(
-            "没有安装 PC/SC 支持，请安装：pip install pyscard",
-            "PC/SC support (pyscard) is not installed: pip install pyscard",
-        ) from error
+        raise support_fault() from error
     library: ModuleType = scard
     return library
 
@@ -104,7 +97,9 @@ def error_for(result: int) -> CardioError:
     number = result & 0xFFFFFFFF
     kind = _ERRORS.get(number, ReaderError)
     if kind is NotPermittedError:
-        return NotPermittedError(*_POLKIT, hresult=number)
+        return policy_fault(number)
+    if number == E_NO_SERVICE:
+        return service_fault(number)
     if kind is ReaderError:
         return ReaderError(f"读卡器返回错误 {number:08X}", f"PC/SC error {number:08X}", hresult=number)
     return kind(hresult=number)

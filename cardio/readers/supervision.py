@@ -90,6 +90,15 @@ class Supervisor:
         except Exception as error:  # whatever it is, the task that it escapes from would end unseen
             self.note(task, error)
 
+    def watch_threads(self) -> None:
+        """Notes what escapes from any thread of this process; Python itself would print its message and its lines."""
+
+        def note(escaped: threading.ExceptHookArgs) -> None:
+            if escaped.exc_value is not None:
+                self.note(f"thread-{escaped.thread.name if escaped.thread else '?'}", escaped.exc_value)
+
+        threading.excepthook = note
+
     def keep_thread(self, task: str, work: Callable[[], None], stopping: threading.Event) -> None:
         """Runs work on this thread until it returns or ``stopping`` is set; after an error it starts again."""
         pauses = Pauses()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
@@ -28,7 +28,9 @@ from cardio.security.errors import (
 )
 from cardio.security.factors import Factors, known_reset_information, reset_information
 from cardio.security.pin import Pin, verify
+from cardio.security.pin_count import PinPolicy
 from cardio.security.pin_guard import CardPin, PinGuard
+from cardio.security.pin_memory import PinMemory
 from cardio.security.sam import Sam, SamSource
 from cardio.security.terminal import INTERNAL_KEY, Terminal, TerminalSettings
 
@@ -51,23 +53,57 @@ class Credentials:
     guard: PinGuard = field(default_factory=PinGuard)
     """Keeps count of wrong PINs; a program with several callers shares one."""
     settings: TerminalSettings = field(default_factory=TerminalSettings)
+    pin_policy: PinPolicy = field(default_factory=PinPolicy)
 
     terminal_number: str | None = None
     """终端机编号 where a caller's own HSM takes the SAM's place; empty where there is one that cannot be read."""
     laboratory: bool = False
     """Test keys may meet cards that are not simulated."""
 
-    def opener(self, atr: bytes, *, simulated: bool, pad: PinPad | None = None) -> CardOpener:
-        """What presents them to one card; ``pad`` is its reader's key pad, where there is one."""
-        return CardOpener(self, atr, simulated=simulated, pad=pad)
+    def with_pin(self, pin: Pin | None) -> Credentials:
+        """These with a PIN that was entered meanwhile, in place of the key pad; without one unchanged."""
+        return self if pin is None else replace(self, pin=pin, pad_digits=None)
+
+    def with_consent(self, accept_last_try: bool) -> Credentials:
+        """These, where the holder has consented to spend the last try."""
+        return replace(self, accept_last_try=True) if accept_last_try else self
+
+    def opener(
+        self,
+        atr: bytes,
+        *,
+        simulated: bool,
+        pad: PinPad | None = None,
+        family: str = "",
+        memory: PinMemory | None = None,
+    ) -> CardOpener:
+        """What presents them to one card.
+
+        Args:
+            pad: its reader's key pad, where there is one.
+            family: cards that are alike in what asking for the count of PIN tries costs.
+            memory: where it is kept what such counts said; in the guard, without one.
+        """
+        return CardOpener(self, atr, simulated=simulated, pad=pad, family=family, memory=memory)
 
 
 class CardOpener:
     """Presents credentials to one card during one visit (`cardio.filesystem.rights.Opener`)."""
 
-    def __init__(self, credentials: Credentials, atr: bytes, *, simulated: bool, pad: PinPad | None) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        atr: bytes,
+        *,
+        simulated: bool,
+        pad: PinPad | None,
+        family: str = "",
+        memory: PinMemory | None = None,
+    ) -> None:
         self._credentials = credentials
         self._pad = pad
+        self._family = family
+        self._memory = memory
         self._atr = atr
         self._historical_bytes = known_reset_information(atr)
         self._simulated = simulated
@@ -134,8 +170,14 @@ class CardOpener:
     def pin(self) -> CardPin:
         """This card's PIN; before `meet`, that of a card known by its ATR only."""
         if self._card_pin is None:
-            self._card_pin = self._credentials.guard.card(self._historical_bytes or self._atr, self._credentials.origin)
+            self._card_pin = self._pin_of(self._historical_bytes or self._atr)
         return self._card_pin
+
+    def _pin_of(self, identity: bytes) -> CardPin:
+        credentials = self._credentials
+        return credentials.guard.card(
+            identity, credentials.origin, family=self._family, memory=self._memory, policy=credentials.pin_policy
+        )
 
     @property
     def holders_pin(self) -> Pin | None:
@@ -174,7 +216,7 @@ class CardOpener:
 
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None) -> None:
         code = identification_code or ""
-        self._card_pin = self._credentials.guard.card(self._historical_bytes + code.encode(), self._credentials.origin)
+        self._card_pin = self._pin_of(self._historical_bytes + code.encode())
         self._card = (layout, algorithm or _UNKNOWN, code)
         self._terminal = None
 

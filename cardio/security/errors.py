@@ -25,7 +25,7 @@
     │   ├── PinEntryTimeoutError        pin-entry-timeout            enter it within the time
     │   ├── PinEntryMismatchError       pin-entry-mismatch           enter the new one twice alike
     │   ├── PinQuotaError               pin-quota                    wait
-    │   ├── LastTryError                last-try                     ask the holder, then accept_last_try
+    │   ├── LastTryError                last-try                     ask the holder, then try again with consent
     │   ├── PinAlreadyWrongError        pin-already-wrong            another PIN
     │   └── NoPinPadError               no-pin-pad                   another way to enter it
     └── CardError
@@ -54,8 +54,8 @@ class TestKeysError(ConfigurationError):
     code = "test-keys"
     title = "测试密钥不能用于真实读卡器"
     title_en = "Test keys are not for real readers"
-    remedy = "请换用正式密钥；仅在实验室可设置 laboratory = true。"
-    remedy_en = "Use the real keys; in a laboratory, and only there, set laboratory = true."
+    remedy = "请换用正式密钥；仅在实验室可在 security.toml 中设置 laboratory = true。"
+    remedy_en = "Use the real keys; in a laboratory, and only there, set laboratory = true in security.toml."
 
 
 class PolicyError(ConfigurationError):
@@ -258,15 +258,17 @@ class PinQuotaError(PinEntryError):
     remedy = "请 15 分钟后再试；若非本人操作，请联系信息科。"
     remedy_en = "Try again in fifteen minutes; if this was not you, call your IT department."
     status = 429
+    driver_code = -51
 
 
 class LastTryError(PinEntryError):
     code = "last-try"
     title = "只剩最后一次密码尝试，未发送"
     title_en = "Only the last try is left, or nobody knows how many: nothing was sent"
-    remedy = "请向持卡人确认密码，再明确同意使用最后一次（accept_last_try）。"
-    remedy_en = "Ask the holder to be sure, then consent to spend the last try (accept_last_try)."
+    remedy = "请先请持卡人确认密码；持卡人明确同意使用最后一次后，再重试。"
+    remedy_en = "Ask the holder to be sure; try again when the holder has consented to spend the last try."
     status = 409
+    driver_code = -51
 
 
 class PinAlreadyWrongError(PinEntryError):
@@ -284,6 +286,7 @@ class NoPinPadError(PinEntryError):
     title_en = "The reader has no PIN pad"
     remedy = "请改用其他方式录入密码。"
     remedy_en = "Enter the PIN in another way."
+    driver_code = -13
 
 
 class ForgedCardError(CardError):

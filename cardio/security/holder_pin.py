@@ -17,6 +17,7 @@ from cardio.readers.pin_pad import PinPad
 from cardio.security.credentials import SSSE_MAC_KEY, CardOpener
 from cardio.security.errors import MacRefusedError, NoPinPadError
 from cardio.security.pin import Pin, change, reload_block
+from cardio.security.pin_count import PinCount
 
 UNBLOCK_KEY = "PUK"
 UNBLOCK = CommandApdu(0x84, 0x24, 0x00, 0x00)
@@ -29,14 +30,16 @@ class HolderPin:
     def __init__(self, opener: CardOpener) -> None:
         self._opener = opener
 
-    def tries(self) -> Plan[int | None]:
-        """How many tries are left, 0 when blocked; None when the card does not tell. No try is spent."""
+    def count(self) -> Plan[PinCount]:
+        """How many tries are left, as far as that can be known without spending one that matters."""
         with self._opener.pin.exclusive():
-            return (yield from self._opener.pin.tries())
+            return (yield from self._opener.pin.count())
 
     def verify(self) -> Plan[None]:
         """Raises: WrongPinError, PinBlockedError, LastTryError and the like: see `CardPin.submit`."""
         yield from self._opener.present(PIN)
+        with self._opener.pin.exclusive():
+            yield from self._opener.pin.find_out_after_success()
 
     def change_on_pad(self) -> Plan[None]:
         """Has the holder enter the present PIN and twice the new one, on the reader's key pad. Raises as `verify`."""

@@ -28,7 +28,9 @@ from cardio.security.errors import (
     PinQuotaError,
     WrongPinError,
 )
-from cardio.security.pin import Pin, tries_left
+from cardio.security.pin import Pin
+from cardio.security.pin_count import VERIFICATION_FAILED, PinCount, PinPolicy, TriesCounter
+from cardio.security.pin_memory import CountQuery, PinMemory, VolatileMemory
 from cardio.security.pin_pad_answers import entry_error_of
 
 WRONG_CARDS = 3
@@ -63,6 +65,7 @@ class PinGuard:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._memory = VolatileMemory()
         self._secret = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._cards: OrderedDict[bytes, _CardRecord] = OrderedDict()
@@ -70,13 +73,26 @@ class PinGuard:
         self._keys: OrderedDict[tuple[bytes, str], dict[str, tuple[float, int]]] = OrderedDict()
         """Of keys that a card has refused: whose answer it was, until when, and how many tries were left."""
 
-    def card(self, identity: bytes, origin: str) -> CardPin:
+    def card(
+        self,
+        identity: bytes,
+        origin: str,
+        *,
+        family: str = "",
+        memory: PinMemory | None = None,
+        policy: PinPolicy | None = None,
+    ) -> CardPin:
         """The PIN of one card, for one caller.
 
         Args:
             identity: what tells this card from others; only its keyed hash is kept.
             origin: who asks: a page's origin, a program, the command line.
+            family: cards that are alike in what asking for the count costs.
+            memory: where it is kept what counts said and cost; in this guard, without one.
+            policy: what the site does where a count is not known.
         """
+        policy = policy or PinPolicy()
+        counter = TriesCounter(memory or self._memory, policy, family=family, identity=identity)
         key = self._digest(identity)
         with self._lock:
             record = self._cards.setdefault(key, _CardRecord())
@@ -86,7 +102,7 @@ class PinGuard:
                 if oldest is None:
                     break
                 del self._cards[oldest]
-        return CardPin(self, key, record, origin)
+        return CardPin(self, key, record, origin, counter, policy)
 
     def allow(self, origin: str) -> None:
         """Raises: PinQuotaError: this caller was wrong on too many cards and has to wait."""
@@ -141,7 +157,17 @@ class PinGuard:
 class CardPin:
     """One card's PIN: the plans that ask for it, each sent at most once."""
 
-    def __init__(self, guard: PinGuard, key: bytes, record: _CardRecord, origin: str) -> None:
+    def __init__(
+        self,
+        guard: PinGuard,
+        key: bytes,
+        record: _CardRecord,
+        origin: str,
+        counter: TriesCounter,
+        policy: PinPolicy,
+    ) -> None:
+        self._counter = counter
+        self._policy = policy
         self._guard = guard
         self._key = key
         self._record = record
@@ -155,13 +181,13 @@ class CardPin:
         with self._record.lock:
             yield
 
-    def tries(self) -> Plan[int | None]:
-        """How many tries are left, 0 when blocked; None when the card does not tell."""
-        response = yield tries_left()
-        left = tries_in(response.status_word)
-        if response.status_word == StatusWord.SUCCESS:
-            return None  # verified already, so it does not count
-        return left
+    def count(self) -> Plan[PinCount]:
+        """How many tries are left, as far as that can be known without spending one that matters."""
+        return (yield from self._counter.ask())
+
+    def find_out_after_success(self) -> Plan[None]:
+        """As `TriesCounter.find_out_after_success`."""
+        yield from self._counter.find_out_after_success()
 
     def submit(self, pin: Pin, command: CommandApdu, *, accept_last_try: bool, known_right: bool = False) -> Plan[None]:
         """Sends one command that spends a try when ``pin``, which the card compares, is wrong.
@@ -193,7 +219,7 @@ class CardPin:
             PinEntryError: the holder did not enter one; nothing was sent.
             The errors of `submit`.
         """
-        yield from self._may_try(None, accept_last_try=accept_last_try, known_right=False)
+        before = yield from self._may_try(None, accept_last_try=accept_last_try, known_right=False)
         self.pending = True
         try:
             status_word = ask()
@@ -202,20 +228,36 @@ class CardPin:
         self.pending = False
         entry_error = entry_error_of(status_word)
         if entry_error is not None:
+            self._counter.told(before)
             raise entry_error
         self._judge(status_word, None)
 
-    def _may_try(self, digest: bytes | None, *, accept_last_try: bool, known_right: bool) -> Plan[None]:
-        """Raises: PinQuotaError, PinBlockedError, PinAlreadyWrongError, LastTryError: nothing may be sent."""
+    def _may_try(self, digest: bytes | None, *, accept_last_try: bool, known_right: bool) -> Plan[int | None]:
+        """How many tries are left before this one, as far as that is known.
+
+        Raises:
+            PinQuotaError, PinBlockedError, PinAlreadyWrongError, LastTryError: nothing may be sent.
+        """
         self._guard.allow(self._origin)
-        left = None if known_right else (yield from self.tries())
-        if left == 0:
+        if known_right:
+            return None
+        # The count is asked for the holder's sake: who consents to the last try need not be told of it.
+        asks = not accept_last_try or self._counter.query is CountQuery.FREE
+        count = (yield from self._counter.ask(once=True)) if asks else self._counter.remembered()
+        if count.left == 0 and count.source == "told":
             raise PinBlockedError()
-        if self._was_wrong(digest, left):
+        if self._was_wrong(digest, count.left):
             raise PinAlreadyWrongError()
-        if left == 1 and not accept_last_try:
-            raise LastTryError()
-        if left is None and not accept_last_try and not known_right:
+        if not accept_last_try:
+            self._refuse_last_try(count)
+        self._counter.begin_try(count.left)
+        return count.left
+
+    def _refuse_last_try(self, count: PinCount) -> None:
+        """Raises: LastTryError: it would be the last, or may be and the site tries none such."""
+        if count.left == 1:
+            raise LastTryError("密码只剩最后一次尝试，未发送", "only the last try of the PIN is left: nothing was sent")
+        if count.left is None and self._policy.unknown_count == "refuse":
             raise LastTryError(
                 "卡片未告知剩余次数，可能是最后一次，未发送",
                 "the card does not tell how many tries are left; this may be the last: nothing was sent",
@@ -243,26 +285,26 @@ class CardPin:
     def unblocked(self) -> None:
         """The tries were restored, or the PIN was replaced: what was wrong before may be right now."""
         self._record.wrong = None
+        self._counter.restored()
 
     def _judge(self, status_word: int, digest: bytes | None) -> None:
         if status_word == StatusWord.SUCCESS:
             self._record.wrong = None
+            self._counter.restored()
             return
         left = tries_in(status_word)
-        if left is None:
+        self._counter.told(left)
+        if left is None and status_word != VERIFICATION_FAILED:
             raise CardRefusedError(
                 f"卡片返回 {status_word:04X}，密码未通过",
                 f"the card answered {status_word:04X} to the PIN",
                 status_word=status_word,
             )
         if digest is not None:
-            self._record.wrong, self._record.left_after_wrong = digest, left
+            self._record.wrong, self._record.left_after_wrong = digest, left or 0
         self._guard.was_wrong(self._origin, self._key)
         if left == 0:
             raise PinBlockedError(status_word=status_word)
-        raise WrongPinError(
-            f"密码错误，还剩 {left} 次",
-            f"the PIN is wrong; tries left: {left}",
-            tries_left=left,
-            status_word=status_word,
-        )
+        zh = "卡片未告知剩余次数" if left is None else f"还剩 {left} 次"
+        en = f"tries left: {'the card does not tell' if left is None else left}"
+        raise WrongPinError(f"密码错误，{zh}", f"the PIN is wrong; {en}", tries_left=left, status_word=status_word)

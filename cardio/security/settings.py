@@ -4,6 +4,8 @@ sam = "psam:Slot 2"            # soft:/path/keys.toml, psam:READER, hsm:https://
 laboratory = false             # test keys may meet real cards
 mac = true                     # writes carry a MAC
 mac_start = "zero"             # or "challenge": the initial value of a MAC
+unknown_pin_count = "try"      # or "refuse": a PIN of which nobody knows how many tries are left
+ask_pin_count = true           # cards are asked for the count, where that is not known to cost a try
 
 [psam]
 levels = 2                     # diversifications that the PSAM has yet to do
@@ -38,6 +40,7 @@ from cardio.security.errors import NoSamError, SamFailedError
 from cardio.security.fallback import FallbackSource
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
+from cardio.security.pin_count import PinPolicy, UnknownCount
 from cardio.security.psam import PsamCard, PsamSettings
 from cardio.security.psam_connection import CONNECT_SECONDS
 from cardio.security.sam import Sam, SamSource
@@ -84,6 +87,8 @@ class SecuritySettings(_Table):
     laboratory: bool = False
     mac: bool = True
     mac_start: MacStart = MacStart.ZERO
+    unknown_pin_count: UnknownCount = "try"
+    ask_pin_count: bool = True
     psam: _Psam = _Psam()
     hsm: _Hsm = _Hsm()
 
@@ -112,6 +117,10 @@ class SecuritySettings(_Table):
     @property
     def terminal(self) -> TerminalSettings:
         return TerminalSettings(mac_start=self.mac_start, mac=self.mac)
+
+    @property
+    def pin_policy(self) -> PinPolicy:
+        return PinPolicy(unknown_count=self.unknown_pin_count, ask_count=self.ask_pin_count)
 
     def named(self, named: str | None) -> str | None:
         """What is named as SAM: by the caller, by ``$CARDIO_SAM``, or by the file."""

@@ -91,14 +91,17 @@ class DialectCallers:
     ) -> int:
         """Speak until one side ends it; gives the code of the close."""
 
+        left = asyncio.Event()
+
         async def receive() -> str | None:
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":
+                left.set()
                 raise Ended(message.get("code", 1006))
             text: str | None = message.get("text")
             return text
 
-        answers = _Answers(socket, dialect, caller, asking, self._layout)
+        answers = _Answers(socket, dialect, caller, asking, self._layout, left)
         if dialect.greeting is not None:
             await answers.send(dialect.greeting)
         conversation = Conversation(
@@ -172,6 +175,10 @@ async def _until_lost(socket: WebSocket) -> None:
             await asyncio.wait_for(lost.wait(), _LINGERING_SECONDS)
 
 
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
 @dataclass(slots=True)
 class _Answers:
     """What answers the messages of one socket."""
@@ -181,12 +188,22 @@ class _Answers:
     caller: Caller
     asking: Asking
     layout: BasicLayout
+    left: asyncio.Event
+    """Set when the caller has closed the socket."""
     receipt: AnswerReceipt = field(default_factory=AnswerReceipt)
     """Of the answer that is being worked on, or was sent last."""
 
     async def answer(self, message: str | None, seconds: float | None) -> str:
         self.receipt = AnswerReceipt()
-        asking = replace(self.asking, receipt=self.receipt)
+        # A question to the clerk ends when its caller leaves.
+        gone = asyncio.ensure_future(_wait(self.left))
+        asking = replace(self.asking, receipt=self.receipt, gone=gone)
+        try:
+            return await self._answer(message, seconds, asking)
+        finally:
+            gone.cancel()
+
+    async def _answer(self, message: str | None, seconds: float | None, asking: Asking) -> str:
         request: DialectRequest | None = None
         try:
             if message is None:

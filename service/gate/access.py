@@ -88,6 +88,8 @@ class Access:
     rate: RateLimit = field(default_factory=lambda: RateLimit(Rate()))
     dialects: dict[int, DialectRule] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
+    simulated_only: frozenset[GrantedScope] = frozenset()
+    """Scopes that count at simulated readers only, whoever has them: a demonstration's."""
 
     @classmethod
     def for_port(
@@ -102,6 +104,7 @@ class Access:
         rate: Rate | None = None,
         dialects: Mapping[int, DialectRule] | None = None,
         scheme: str = "http",
+        simulated_only: frozenset[GrantedScope] = frozenset(),
     ) -> Access:
         """The access to a bridge on this machine's loopback addresses.
 
@@ -124,6 +127,7 @@ class Access:
             scheme=scheme,
             rate=RateLimit(rate or Rate()),
             dialects=dict(dialects or {}),
+            simulated_only=simulated_only,
         )
         grants.on_revoked.append(access.live.cut)
         return access

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 from uuid import uuid4
 
@@ -91,7 +92,7 @@ class Gate:
         except CardioError as error:
             await self._refuse(error, scope, receive, answer)
             return
-        scope["state"][CALLER] = passed.caller
+        scope["state"][CALLER] = replace(passed.caller, simulated_only=self._access.simulated_only)
         await self._run(passed, scope, receive, answer)
 
     async def _run(self, passed: Passed, scope: Scope, receive: Receive, answer: _Answer) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
@@ -19,6 +20,7 @@ from service.debit_answers import DebitShown
 from service.debits import DebitCalls
 from service.dependencies import CARD_SESSION, AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader
 from service.driver_calls import DriverCalls
+from service.event_stream import leaving
 from service.routes.readers import CARD_PROBLEMS
 from service.scopes import Caller
 
@@ -84,6 +86,7 @@ async def list_codes(caller: CallerOf) -> DriverCodes:
 
 @router.post("/{function}", responses=_CODES_GIVEN | _OF_DEBITS)
 async def call_function(
+    request: Request,
     function: Annotated[str, Path(max_length=64, examples=[READ_BASIC])],
     asked: DriverAsked,
     calls: DriverOf,
@@ -96,13 +99,16 @@ async def call_function(
     """Calls a function of the national driver interface.
 
     Functions in steps (`…_HSM_Step1`) hold the card for the caller's token until the last step, or for a minute.
-    Debits (`iDoDebit`, its steps) need an `Idempotency-Key`.
+    Debits (`iDoDebit`, its steps) need an `Idempotency-Key`. Where the PIN's last try wants consent, or a PIN is to be
+    entered and the reader has no key pad, an open page of the bridge asks the clerk, and the call waits for a minute.
     """
     wanted = find_function(function)
     given = _arguments(asked, idempotency_key)
     if isinstance(wanted, DebitFunction):
         return await _debit(wanted, given, calls, debits, caller, asking, asked.reader, response)
-    text, session = await calls.call(wanted, given, caller, asking, reader=asked.reader)
+    async with leaving(request.receive) as gone:
+        asking = replace(asking, gone=gone)
+        text, session = await calls.call(wanted, given, caller, asking, reader=asked.reader)
     if session is not None:
         response.headers[CARD_SESSION] = session
     basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and asked.layout == "11"

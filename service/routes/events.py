@@ -35,11 +35,11 @@ class Ticket(Answer):
 
 
 async def _payloads(
-    desks: Desks, hub: EventHub, after: str | None, *, readings: bool
+    desks: Desks, hub: EventHub, after: str | None, *, readings: bool, questions: bool = False
 ) -> AsyncGenerator[dict[str, Any], None]:
     """`state`, or what was missed; then every change; `resync` when the client was too slow or the service stops."""
     # Subscribed before the state is taken: nothing is lost in between.
-    with hub.subscription() as events:
+    with hub.subscription(questions=questions) as events:
         missed = hub.missed_since(after) if after else None
         if missed is None:
             yield hub.document(STATE, desks.listing().model_dump(mode="json"))
@@ -65,14 +65,19 @@ async def stream_events(
     caller: CallerOf,
     last_event_id: Annotated[str | None, Header(max_length=_NAME_LIMIT)] = None,
     readings: Annotated[bool, Query(description="with what was read, while the card is in")] = False,
+    questions: Annotated[
+        bool,
+        Query(description="this page shows questions to a clerk; without the scope `manage` it counts for nothing"),
+    ] = False,
 ) -> Response:
     """Begins with `state` (all readers), or with what was missed since `Last-Event-ID`.
 
     A client that was too slow gets `resync` and the end of the stream: it connects again.
     """
+    clerk = questions and Scope.MANAGE in caller.scopes
     if readings:
         audit.note(asking_of(request, caller), action=LISTENS)
-    return EventStream(_payloads(desks, hub, last_event_id, readings=readings))
+    return EventStream(_payloads(desks, hub, last_event_id, readings=readings, questions=clerk))
 
 
 @router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])
@@ -87,6 +92,7 @@ async def socket_events(
     socket: WebSocket,
     after: Annotated[str | None, Query(max_length=_NAME_LIMIT)] = None,
     readings: Annotated[bool, Query()] = False,
+    questions: Annotated[bool, Query()] = False,
 ) -> None:
     """The same events over a WebSocket. What the client sends is read and left alone."""
     caller: Caller = getattr(socket.state, CALLER)
@@ -99,7 +105,9 @@ async def socket_events(
     state = socket.app.state
     if readings:
         state.audit.note(asking_of(socket, caller), action=LISTENS)
-    sending = asyncio.ensure_future(_send_events(socket, state.desks, state.hub, after, readings=readings))
+    clerk = questions and Scope.MANAGE in caller.scopes
+    payloads = _payloads(state.desks, state.hub, after, readings=readings, questions=clerk)
+    sending = asyncio.ensure_future(_send_events(socket, payloads))
     listening = asyncio.ensure_future(_until_gone(socket))
     try:
         await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,8 +119,8 @@ async def socket_events(
                 await task
 
 
-async def _send_events(socket: WebSocket, desks: Desks, hub: EventHub, after: str | None, *, readings: bool) -> None:
-    async with aclosing(_payloads(desks, hub, after, readings=readings)) as payloads:
+async def _send_events(socket: WebSocket, events: AsyncGenerator[dict[str, Any], None]) -> None:
+    async with aclosing(events) as payloads:
         async for payload in payloads:
             await socket.send_json(payload)
     await socket.close(_RESYNC_CLOSE, RESYNC)

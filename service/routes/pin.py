@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field, SecretStr
@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from cardio.card import SocialSecurityCard
 from cardio.model import Answer, Problem
 from cardio.security.pin import Pin
+from cardio.security.pin_count import PinCount
 from service.dependencies import CallOf, needs
 from service.routes.readers import CARD_PROBLEMS
 from service.scopes import Scope
@@ -24,7 +25,14 @@ Digits = Annotated[SecretStr, Field(max_length=16, description="four to sixteen 
 
 
 class PinTries(Answer):
-    tries_left: int | None = Field(description="0 when blocked; null when the card does not tell")
+    tries_left: int | None = Field(description="0 when blocked; null when it is not known")
+    count: Literal["told", "remembered", "unknown"] = Field(
+        description="`told` by the card just now; `remembered` from its last answer, for asking may cost it a try"
+    )
+
+    @classmethod
+    def of(cls, count: PinCount) -> PinTries:
+        return cls(tries_left=count.left, count=count.source)
 
 
 class PinGiven(Answer):
@@ -42,9 +50,9 @@ class PinReloaded(Answer):
 
 @router.get("/{reader:path}/card/pin", responses=_PIN_PROBLEMS)
 async def pin_status(call: CallOf) -> PinTries:
-    """How many tries are left; it costs none."""
+    """How many tries are left. The card is asked only where asking is not known to cost a try."""
     credentials = call.security.credentials(call.caller.origin)
-    return PinTries(tries_left=await call.do(lambda card: card.pin_tries(), credentials=credentials))
+    return PinTries.of(await call.do(lambda card: card.pin_count(), credentials=credentials))
 
 
 @router.post("/{reader:path}/card/pin/verify", responses=_PIN_PROBLEMS)
@@ -52,11 +60,11 @@ async def verify_pin(given: PinGiven, call: CallOf) -> PinTries:
     """Has the card check the holder's PIN. It is sent once, whatever happens."""
     credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
-    def work(card: SocialSecurityCard) -> int | None:
+    def work(card: SocialSecurityCard) -> PinCount:
         card.verify_pin()
-        return card.pin_tries()
+        return card.pin_count()
 
-    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/change", responses=_PIN_PROBLEMS)
@@ -65,23 +73,23 @@ async def change_pin(given: PinChanged, call: CallOf) -> PinTries:
     new = _pin(given.new_pin)
     credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
-    def work(card: SocialSecurityCard) -> int | None:
+    def work(card: SocialSecurityCard) -> PinCount:
         card.change_pin(new)
-        return card.pin_tries()
+        return card.pin_count()
 
-    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/unblock", responses=_PIN_PROBLEMS)
 async def unblock_pin(call: CallOf) -> PinTries:
     """Restores the tries with the authority's key; the PIN stays."""
 
-    def work(card: SocialSecurityCard) -> int | None:
+    def work(card: SocialSecurityCard) -> PinCount:
         card.unblock_pin()
-        return card.pin_tries()
+        return card.pin_count()
 
     credentials = call.security.credentials(call.caller.origin)
-    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/reload", responses=_PIN_PROBLEMS)
@@ -89,12 +97,12 @@ async def reload_pin(given: PinReloaded, call: CallOf) -> PinTries:
     """Sets a new PIN with the authority's key."""
     new = _pin(given.new_pin)
 
-    def work(card: SocialSecurityCard) -> int | None:
+    def work(card: SocialSecurityCard) -> PinCount:
         card.reload_pin(new)
-        return card.pin_tries()
+        return card.pin_count()
 
     credentials = call.security.credentials(call.caller.origin)
-    return PinTries(tries_left=await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
 
 
 def _pin(given: SecretStr) -> Pin:

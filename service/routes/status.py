@@ -60,7 +60,7 @@ class Status(Answer):
     version: str
     instance: str
     uptime_seconds: int
-    pcsc: str = Field(description="up or down")
+    pcsc: str = Field(description="up, down, or off where PC/SC is left out")
     psam: SamState
     hsm: SamState
     dialects: DialectPorts
@@ -83,7 +83,7 @@ async def status(
         version=version("cardio"),
         instance=hub.run,
         uptime_seconds=int(time.monotonic() - state.started),
-        pcsc="down" if desks.service_down else "up",
+        pcsc=desks.service_state,
         psam=sam.states["psam"],
         hsm=sam.states["hsm"],
         dialects=DialectPorts(**{f"{name}_": ports.get(name) for name in dialects()}),

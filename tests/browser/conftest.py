@@ -40,7 +40,7 @@ class Served:
             text=True,
         )
         assert self.process.stdout is not None
-        started = json.loads("".join(iter(self.process.stdout.readline, "}\n")) + "}")
+        started = json.loads(self.process.stdout.readline())
         self.address: str = started["address"]
         self.link: str = started["page"]
 

@@ -13,6 +13,28 @@ from tests.browser.elsewhere import at, found_in, simulate, wait_held
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture
+def served(served: Served) -> Served:
+    """With a card in its first reader only: between two cards a kiosk takes none."""
+    simulate(served, "DELETE", number=1)
+    return served
+
+
+def test_two_cards_that_lay_there_before_are_not_chosen_between(page: Page, served: Served) -> None:
+    simulate(served, "PUT", {"persona": "child", "fault": None}, number=1)
+    page.goto(at(served, "/kiosk"))
+    expect(page.get_by_role("alert")).to_contain_text("有多张社会保障卡")
+    assert not found_in(page, "测＊甲", "测＊小")
+    simulate(served, "DELETE", number=1)
+    expect(page.locator(".name")).to_have_text("测＊甲")
+
+
+def test_another_kind_of_card_beside_gives_way(page: Page, served: Served) -> None:
+    simulate(served, "PUT", {"persona": "child", "fault": "bank-card"}, number=1)
+    page.goto(at(served, "/kiosk"))
+    expect(page.locator(".name")).to_have_text("测＊甲")
+
+
 def test_a_holder_sees_little_and_is_told_to_take_the_card(page: Page, served: Served) -> None:
     page.goto(at(served, "/kiosk"))
     expect(page.locator(".name")).to_have_text("测＊甲")
@@ -82,6 +104,7 @@ def test_it_follows_the_reader_that_a_card_is_put_into(page: Page, served: Serve
 
 
 def test_a_kiosk_can_be_tied_to_one_reader(page: Page, served: Served) -> None:
+    simulate(served, "PUT", {"persona": "third-closed", "fault": None}, number=1)
     page.goto(at(served, "/kiosk?reader=Simulated%20Reader%2001"))
     expect(page.locator("main")).to_contain_text("卡片已读取")
     simulate(served, "PUT", {"persona": "child", "fault": None})

@@ -237,8 +237,7 @@ def served(
     process, log = start(folder, *arguments, environment=environment, program=program)
     try:
         assert process.stdout is not None
-        text = "".join(iter(process.stdout.readline, "}\n")) + "}"
-        bridge = BridgeProcess(process, json.loads(text), log)
+        bridge = BridgeProcess(process, json.loads(process.stdout.readline()), log)
         try:
             yield bridge
         finally:

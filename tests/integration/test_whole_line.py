@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +65,69 @@ def test_a_card_from_one_process_is_read_by_another(slot: Slot) -> None:
     assert empty.returncode == 1 and json.loads(empty.stdout)["error"]["code"] == "no-card"
 
 
+def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself, and says nothing was put in."""
+    done = subprocess.run([CARDIO, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert "已插卡" not in done.stdout and "inserted" not in done.stdout.replace('"inserted": false', "")
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.mark.parametrize("kind", ["run", "psam"])
+def test_a_slot_that_has_a_card_takes_no_other(slot: Slot, kind: str) -> None:
+    slot.insert(find_persona("adult").card())
+    words = ["sim", kind, *(["child"] if kind == "run" else []), "--vpcd", f"127.0.0.1:{slot.port}"]
+    done = ended(*words)
+    assert done.returncode == 69 and "该卡槽已有卡" in done.stderr and "处理：" in done.stderr
+    document = json.loads(ended(*words, "--json").stdout)
+    assert document["error"]["code"] == "no-virtual-reader"
+
+
+@pytest.mark.parametrize("manner", ["silent", "closes", "talks"])
+def test_what_listens_and_is_no_virtual_reader_gets_no_card(manner: str) -> None:
+    """Another program has the port: it was told that the card is in."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            line, _ = other.accept()
+            with line:
+                if manner == "talks":
+                    line.sendall(b"\x00\x04SSH-2.0-other\r\n")
+                if manner != "closes":
+                    line.recv(1)  # until the other side gives up
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = ended("sim", "run", "adult", "--vpcd", f"127.0.0.1:{other.getsockname()[1]}")
+        thread.join(10)
+    assert done.returncode == 69 and "虚拟读卡器（vpcd）" in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["ends", "killed"])
+def test_pcscd_that_ends_under_a_card_is_told(slot: Slot, daemon: Daemon, how: int) -> None:
+    card = subprocess.Popen(
+        [CARDIO, "sim", "run", "adult", "--vpcd", f"127.0.0.1:{slot.port}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert "已插卡 adult" in lines_of(card.stdout).readline()
+    daemon.stop(how)
+    _, said = card.communicate(timeout=20)
+    daemon.start()
+    assert card.returncode == 69
+    assert "错误：127.0.0.1" in said and "已断开" in said and "处理：" in said and "pcscd" in said
+
+
+def test_a_card_that_is_pulled_by_its_own_command_ends_well(slot: Slot) -> None:
+    card = subprocess.Popen(
+        [CARDIO, "sim", "run", "adult", "--vpcd", f"127.0.0.1:{slot.port}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert "已插卡 adult" in lines_of(card.stdout).readline()
+    card.send_signal(signal.SIGINT)
+    _, said = card.communicate(timeout=20)
+    assert (card.returncode, said) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("fault", "seen", "code"),
     [
@@ -96,7 +161,7 @@ def test_watch_tells_events_one_json_object_a_line(slot: Slot) -> None:
 
 class Bridge:
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        started = json.loads("".join(iter(lines_of(process.stdout).readline, "}\n")) + "}")
+        started = json.loads(lines_of(process.stdout).readline())
         self.process = process
         self.client = httpx.Client(
             base_url=started["address"],

@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -39,6 +40,8 @@ from simulators.personas import Persona, find_persona
 from simulators.reader import SoftwareReader, SoftwareReaders
 from simulators.test_keys import key_file, root_key
 from tests.pcsc import wait_until
+from tests.unit.service.bridge import FIRST, Bridge
+from tests.unit.service.clerk_page import ClerkPage
 
 NAME, NUMBER, CARD_NUMBER, ADDRESS = "金丝雀儿", "119900195311270023", "C4N4RY000", "金丝雀路 53 号"
 PIN, NEW_PIN, WRONG_PIN = "80573914", "41937508", "60284917"
@@ -242,3 +245,45 @@ def test_in_no_refusal_or_log_of_the_bridge(keys: Path, log: io.StringIO) -> Non
     thread.join(5)
     assert leaks(*refusals, log.getvalue()) == set()
     assert CardRemovedError.code == "card-removed"
+
+
+def test_what_is_entered_at_the_counters_page_is_in_no_event_list_or_log(keys: Path, log: io.StringIO) -> None:
+    bridge = Bridge(security=BridgeSecurity(sam=Ready(SoftSam.load(keys))), scopes=frozenset(Scope))
+    bridge.readers.reader(FIRST).insert(canary().card())  # type: ignore[union-attr]
+    clerk, said = ClerkPage(bridge), list[bytes]()
+    try:
+        info = f"{canary_code()}|{CARD_NUMBER}|"
+        entries: list[tuple[str, dict[str, str]]] = [
+            ("iVerifyPIN", {"pin": WRONG_PIN}),
+            ("iVerifyPIN", {"pin": PIN}),
+            ("iChangePIN", {"pin": PIN, "new_pin": NEW_PIN, "new_pin_again": NEW_PIN}),
+            ("iReloadPIN", {"new_pin": PIN, "new_pin_again": PIN}),
+        ]
+        for function, entered in entries:
+            body = {"reader": FIRST, "pCardInfo": info}
+            waiting = clerk.begin(partial(bridge.client.post, f"/v1/driver/{function}", json=body))
+            question = clerk.question()
+            said.append(repr(question).encode())
+            for nonsense in (
+                {**entered, "new_pin_again": WRONG_PIN},
+                {name: value + "x" for name, value in entered.items()},
+            ):
+                if "new_pin" in entered or nonsense["pin"].endswith("x"):
+                    refused = clerk.answer(question, **nonsense)
+                    assert refused.status_code == 422, refused.text
+                    said.append(refused.content)
+            assert clerk.answer(question, **entered).status_code == 204
+            outcome = waiting.result(10)
+            assert outcome.status_code == (422 if entered.get("pin") == WRONG_PIN else 200), outcome.text
+            said.append(outcome.content)
+            assert clerk.outcome(question) == "yes"
+        said.append(repr([one for one in clerk.events if "question" in one["type"]]).encode())
+        said.append(repr(bridge.app.state.questions.all()).encode() + repr(vars(bridge.app.state.questions)).encode())
+    finally:
+        clerk.close()
+        bridge.stop()
+    assert leaks(*said, log.getvalue()) == set()
+
+
+def canary_code() -> str:
+    return str(canary().files["SSSE/EF05"]["identification_code"]).removeprefix("hex:")

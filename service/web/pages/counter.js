@@ -4,21 +4,25 @@ import { connect } from "../parts/connection.js";
 import { Desk } from "../parts/desk.js";
 import { html } from "../parts/html.js";
 import { say } from "../parts/language.js";
+import { QuestionCards, Questions, titleOf } from "../parts/questions.js";
 import { ReaderCards } from "../parts/reader-card.js";
 import { makePage, Shell } from "../parts/shell.js";
 import { Slip } from "../parts/slip.js";
 
 const page = makePage(view, { titleKey: "counterTitle", choices: null, slip: null, refusal: null });
 const desk = new Desk(redraw, (reader) => page.announce(say("wasRead", { reader: reader.info.name })));
+const questions = new Questions(redraw, (question) => page.announce(titleOf(question)));
 
 function redraw() {
+  page.titleKey = questions.open.length ? "counterAsks" : "counterTitle";
   page.set({ problems: page.refusal ? [page.refusal] : desk.problems });
 }
 
 function view() {
   const none = page.connection === "live" && desk.readers.size === 0 && page.problems.length === 0;
   return html`
-    <${Shell} page=${page} path="/">
+    <${Shell} page=${page} path="/" readers=${[...desk.readers.values()].map((reader) => reader.info)}>
+      ${questions.open.length > 0 && html`<${QuestionCards} questions=${questions} />`}
       <div class="readers"><${ReaderCards} page=${page} desk=${desk} /></div>
       ${none && html`<p class="none">${say("noReaders")}</p>`}
     <//>
@@ -28,7 +32,8 @@ function view() {
 function onState(connection, refusal) {
   page.connection = connection;
   page.refusal = connection === "live" ? null : refusal;
-  if (connection === "lost" || connection === "refused") desk.clear();
+  if (connection === "lost" || connection === "refused") { desk.clear(); questions.clear(); }
+  else if (connection === "live" && page.bridge) questions.attach(page.bridge);
   redraw();
 }
 
@@ -40,4 +45,4 @@ async function onBridge(bridge) {
 }
 
 redraw();
-connect({ readings: true, onBridge, onState, onEvent: (event) => desk.take(event) });
+connect({ readings: true, questions: true, onBridge, onState, onEvent: (event) => { desk.take(event); questions.take(event); } });

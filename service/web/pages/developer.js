@@ -71,7 +71,7 @@ function view() {
     ["events", html`<${EventLog} events=${page.events} clear=${() => page.set({ events: [] })} />`],
   ];
   return html`
-    <${Shell} page=${page} path="/developer">
+    <${Shell} page=${page} path="/developer" readers=${page.listing.readers}>
       <div class="workbench">
         <div class="side">
           <${ReaderList} listing=${page.listing} selected=${page.selected} choose=${(name) => page.set({ selected: name, failure: null })} />

@@ -31,14 +31,21 @@ function forgetLater(reader) {
   }, SHOWN_SECONDS * 1000);
 }
 
-const CHANGES = ["cardio.state", "cardio.card-inserted", "cardio.card-mute", "cardio.card-removed", "cardio.reader-added", "cardio.reader-removed"];
-
 function onEvent(event) {
   desk.take(event);
-  if (!wanted && CHANGES.includes(event.type)) choose();
+  if (wanted) return;
+  const { data, type } = event;
+  if (type === "cardio.card-inserted" || type === "cardio.card-mute") {
+    if (data.counts !== false) follow(data.reader); // the holder has chosen by putting the card in
+  } else if (type === "cardio.state" || type.startsWith("cardio.reader-") || page.several) choose();
 }
 
-/** Which reader is shown is the bridge's choice: another kind of card gives way, of two of ours none is taken. */
+function follow(reader) {
+  page.choices = (page.choices ?? 0) + 1;
+  page.set({ current: reader, several: null });
+}
+
+/** Before a card has been put in it is the bridge's choice: another kind of card gives way, of two of ours none is taken. */
 async function choose() {
   const number = (page.choices = (page.choices ?? 0) + 1);
   let chosen = null, several = null;

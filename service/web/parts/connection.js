@@ -32,7 +32,7 @@ export function problemOf(error) {
 
 /** Finds the bridge and follows it for ever.
     `onBridge` gets it when it has proved itself; `onState` gets connecting, live, lost and refused. */
-export async function connect({ onBridge = () => {}, onEvent, onState, readings = false }) {
+export async function connect({ onBridge = () => {}, onEvent, onState, readings = false, questions = false }) {
   const token = takeToken();
   if (!token) {
     onState("refused", ownProblem("no-token", "noToken"));
@@ -46,7 +46,7 @@ export async function connect({ onBridge = () => {}, onEvent, onState, readings 
       await onBridge(bridge);
       let lost = false;
       bridge.subscribe({
-        readings, resume: false, onEvent,
+        readings, questions, resume: false, onEvent,
         onState: (state, error) => {
           // A bridge that was started anew may have other settings.
           if (state === "live" && lost) Promise.resolve(onBridge(bridge)).catch(() => {});

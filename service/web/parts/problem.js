@@ -3,6 +3,15 @@
 import { html } from "./html.js";
 import { pick, say } from "./language.js";
 
+/** Whether a problem alarms nobody: PC/SC is not there, and only simulated readers were asked for or are left. */
+export function isQuiet(problem, readers) {
+  return problem.code.startsWith("pcsc-") && readers.length > 0 && readers.every((info) => info.simulated);
+}
+
+/** What is said beside the work, where nothing went wrong. */
+export const Aside = ({ problem }) => html`
+  <p class="hint aside" role="note">${pick(problem, "title")}${say("comma")}${say("onlySimulated")}${say("stop")}${pick(problem, "remedy")}</p>`;
+
 /** `level` is that of its heading, below the one that it stands under. */
 export function Problem({ problem, level = 3, children }) {
   const detail = pick(problem, "detail");

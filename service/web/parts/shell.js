@@ -2,7 +2,7 @@
 
 import { html, render } from "./html.js";
 import { htmlLanguage, say, toggle } from "./language.js";
-import { Problem } from "./problem.js";
+import { Aside, isQuiet, Problem } from "./problem.js";
 
 const PAGES = [["/", "navCounter"], ["/kiosk", "navKiosk"], ["/developer", "navDeveloper"], ["/pair", "navPair"]];
 
@@ -36,7 +36,10 @@ export const Connection = ({ page }) => html`
 
 export const Voice = ({ page }) => html`<p class="unseen" role="status" data-voice>${page.voice}</p>`;
 
-export function Shell({ page, path, children }) {
+/** `readers` are those of the page, where it shows any. */
+export function Shell({ page, path, readers = [], children }) {
+  const quiet = page.problems.filter((problem) => isQuiet(problem, readers));
+  const alarming = page.problems.filter((problem) => !quiet.includes(problem));
   return html`
     <a class="skip" href="#main">${say("skip")}</a>
     <header class="top">
@@ -49,8 +52,9 @@ export function Shell({ page, path, children }) {
       <${LanguageButton} page=${page} />
     </header>
     <main id="main" tabindex="-1">
-      ${page.problems.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}
+      ${alarming.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}
       ${children}
+      ${quiet.map((problem) => html`<${Aside} problem=${problem} />`)}
     </main>
     <${Voice} page=${page} />`;
 }

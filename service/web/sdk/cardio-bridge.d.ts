@@ -472,6 +472,8 @@ export type CardioEvent =
   | Envelope<"read-finished", { reader: string; card_session: string | null; outcome: string; milliseconds: number; reading: CardReading | null }>
   | Envelope<"lease-asked", { reader: string; by: string; purpose: string; answer_within: number }>
   | Envelope<"lease-changed", { reader: string; lease: LeaseShown | null }>
+  | Envelope<"question-asked", { question: string; kind: "last-try" | "pin"; wants: ("pin" | "new_pin")[]; reader: string; card_session: string | null; caller: string; function: string; seconds_left: number }>
+  | Envelope<"question-answered", { question: string; kind: "last-try" | "pin"; reader: string; outcome: "yes" | "no" | "card-gone" | "caller-gone" | "timed-out" | "stopped" }>
   | Envelope<"sam-up" | "sam-down", { kind: "psam" | "hsm"; place: string | null }>
   | Envelope<"service-up" | "service-down", Record<string, unknown>>;
 
@@ -483,6 +485,8 @@ export interface SubscribeOptions {
   onState?: (state: SubscriptionState, error: CardioError | null) => void;
   /** With what was read from the cards. */
   readings?: boolean;
+  /** This page shows questions to a clerk: for the bridge's own pages only. */
+  questions?: boolean;
   /** The id of the last event that is known; without it, it begins with `state`. */
   after?: string | null;
   /** false: after a break begin with `state` in place of what was missed. */

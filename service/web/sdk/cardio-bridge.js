@@ -47,7 +47,7 @@ const CODES = {
   "card-changed": ["card-changed", "session-ended"],
   "card-error": ["card-error", "card-fault", "card-garbled", "card-mute", "card-blocked", "file-unreadable", "forged-card",
     "not-a-social-security-card", "undecodable", "replayed-challenge", "authentication-failed", "key-blocked"],
-  "service-down": ["pcsc-unavailable", "stopping", "reader-error"],
+  "service-down": ["pcsc-unavailable", "pcsc-not-installed", "pcsc-support-missing", "stopping", "reader-error"],
   timeout: ["reader-timeout"],
 };
 const STATE_OF = new Map(Object.entries(CODES).flatMap(([state, codes]) => codes.map((code) => [code, state])));
@@ -336,7 +336,8 @@ export class CardioBridge {
     try {
       return await this.request("/v1/readers/-/chosen", options);
     } catch (error) {
-      throw error.problem?.code === "several-cards" ? new CardioError("refused", { reason: "which-reader", problem: error.problem }) : error;
+      if (error.problem?.code !== "several-cards") throw error;
+      throw Object.assign(new CardioError("refused", { reason: "which-reader" }), { problem: error.problem });
     }
   }
 
@@ -400,7 +401,7 @@ export class CardioBridge {
   release(reader, lease, options) { return this.request(`/v1/readers/${part(reader.name ?? reader)}/lease`, { method: "DELETE", lease, ...options }); }
 
   /** Follows what happens at the readers, for ever: connects again by itself, and goes on where it was. */
-  subscribe({ onEvent, onState = () => {}, readings = false, after = null, resume = true, transport = "sse", signal } = {}) {
+  subscribe({ onEvent, onState = () => {}, readings = false, questions = false, after = null, resume = true, transport = "sse", signal } = {}) {
     const controller = new AbortController();
     const subscription = { state: "connecting", error: null, last: after, close: () => controller.abort() };
     const tell = (state, error = null) => {
@@ -423,7 +424,7 @@ export class CardioBridge {
         let lost = null, on = false;
         const live = () => { wait = 125; on = true; this.#live++; tell("live"); };
         try {
-          await connect.call(this, { last: subscription.last, readings, signal: controller.signal, take, live });
+          await connect.call(this, { last: subscription.last, readings, questions, signal: controller.signal, take, live });
         } catch (error) {
           lost = error instanceof CardioError ? error : new CardioError("not-running", { cause: error });
         }
@@ -442,8 +443,9 @@ export class CardioBridge {
     return subscription;
   }
 
-  #stream({ last, readings, signal, take, live }) {
-    return this.#send(`/v1/events${readings ? "?readings=true" : ""}`, { headers: last ? { "Last-Event-ID": last } : {}, signal, fresh: true, take: async (response, begun) => {
+  #stream({ last, readings, questions, signal, take, live }) {
+    const query = [readings && "readings=true", questions && "questions=true"].filter(Boolean).join("&");
+    return this.#send(`/v1/events${query && `?${query}`}`, { headers: last ? { "Last-Event-ID": last } : {}, signal, fresh: true, take: async (response, begun) => {
       begun();
       live();
       const reader = response.body.getReader();
@@ -459,9 +461,9 @@ export class CardioBridge {
     } });
   }
 
-  async #socket({ last, readings, signal, take, live }) {
+  async #socket({ last, readings, questions, signal, take, live }) {
     const { ticket } = await this.#send("/v1/ws/ticket", { method: "POST", signal, fresh: true });
-    const query = new URLSearchParams({ ...(last ? { after: last } : {}), ...(readings ? { readings: "true" } : {}) });
+    const query = new URLSearchParams({ ...(last ? { after: last } : {}), ...(readings ? { readings: "true" } : {}), ...(questions ? { questions: "true" } : {}) });
     const socket = new WebSocket(`${this.address.replace(/^http/, "ws")}/v1/ws?${query}`, ["cardio.v1", `ticket.${ticket}`]);
     const stop = () => socket.close();
     signal.addEventListener("abort", stop);

@@ -43,7 +43,7 @@ def test_with_tls_it_listens_elsewhere_and_nothing_is_in_the_clear(
     )  # fmt: skip
     try:
         assert served.stdout is not None
-        address = json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")["address"]
+        address = json.loads(served.stdout.readline())["address"]
         port = int(address.rpartition(":")[2])
         assert address.startswith("https://127.0.0.1:")
         trust = ssl.create_default_context(cafile=str(certificate[0]))
@@ -75,7 +75,7 @@ def test_a_debit_over_tls_is_handed_over_too(certificate: tuple[Path, Path], tmp
     )  # fmt: skip
     try:
         assert served.stdout is not None
-        address = json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")["address"]
+        address = json.loads(served.stdout.readline())["address"]
         trust = ssl.create_default_context(cafile=str(certificate[0]))
         token = default_token_file().read_text().strip()
         with httpx.Client(verify=trust, trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:

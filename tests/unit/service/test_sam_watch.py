@@ -48,7 +48,7 @@ def test_without_any_there_is_none() -> None:
     bridge = Bridge()
     try:
         status = bridge.client.get("/v1/status").json()
-        assert (status["psam"]["state"], status["hsm"]["state"], status["pcsc"]) == ("none", "none", "up")
+        assert (status["psam"]["state"], status["hsm"]["state"], status["pcsc"]) == ("none", "none", "off")
     finally:
         bridge.stop()
 

@@ -220,6 +220,23 @@ def test_the_last_work_of_a_reader() -> None:
     wait_until(lambda: [one.task for one in supervisor.failures] == ["reader-queue"], "it is counted")
 
 
+def test_a_thread_that_nothing_else_watches(capfd: pytest.CaptureFixture[str]) -> None:
+    supervisor, before = Supervisor(), threading.excepthook
+    supervisor.watch_threads()
+    try:
+
+        def fail() -> None:
+            raise Unplanned()
+
+        thread = threading.Thread(target=fail, name="of-a-library")
+        thread.start()
+        thread.join()
+    finally:
+        threading.excepthook = before
+    assert [one.task for one in supervisor.failures] == ["thread-of-a-library"]
+    assert PERSONAL not in capfd.readouterr().err
+
+
 def test_pauses_grow_and_are_short_again_after_a_long_run(mocker: MockerFixture) -> None:
     mocker.patch("cardio.readers.supervision.FIRST_PAUSE", 0.2)
     now = [0.0]

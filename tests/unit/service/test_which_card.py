@@ -91,7 +91,7 @@ def test_two_social_security_cards_are_not_chosen_between_and_the_choice_is_said
         assert FIRST in answer.json()["detail"] and SECOND in answer.json()["detail"]
     assert driver(bridge, reader=SECOND).status_code == 200
     named = bridge.client.post(
-        "/v1/driver/iReadCardBas", json={}, headers={"Cardio-Card-Session": session(bridge, FIRST)}
+        "/v1/driver/iReadCardBas", json={}, headers={"Cardio-Card-Session": session(bridge, FIRST) or ""}
     )
     assert named.json()["fields"]["name"] == ADULT, "the session that the caller names is a choice"
 

@@ -1,0 +1,112 @@
+"""Why PC/SC cannot be used: not built in, not installed, not running, or not permitted. Each has its own remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from cardio.errors import (
+    NotPermittedError,
+    PcscNotInstalledError,
+    PcscSupportMissingError,
+    PcscUnavailableError,
+    ReaderError,
+)
+
+_SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
+_SOCKET = "/run/pcscd/pcscd.comm"
+_PLACES_OF_DAEMONS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+_SYSTEMD = Path("/run/systemd/system")
+BUILD_PACKAGES = "libpcsclite-dev gcc libc6-dev pkg-config python3-dev"
+"""What pyscard is built with on Debian: it has no wheel for Linux. scripts/setup.sh installs the same."""
+_INSTALL = {
+    "apt-get": "sudo apt install pcscd libccid",
+    "dnf": "sudo dnf install pcsc-lite pcsc-lite-ccid",
+    "zypper": "sudo zypper install pcsc-lite pcsc-ccid",
+    "pacman": "sudo pacman -S pcsclite ccid",
+}
+
+
+def service_fault(hresult: int | None = None) -> ReaderError | NotPermittedError:
+    """What keeps the PC/SC service from answering."""
+    if sys.platform != "linux":
+        return PcscUnavailableError(hresult=hresult)
+    socket = Path(os.environ.get(_SOCKET_VARIABLE) or _SOCKET)
+    try:
+        listens = socket.exists()
+    except PermissionError:
+        return _closed_to_user(socket, hresult)
+    if listens and not os.access(socket, os.R_OK | os.W_OK):
+        return _closed_to_user(socket, hresult)
+    if not listens and _daemon() is None:
+        return _not_installed(hresult)
+    return _not_running(hresult)
+
+
+def support_fault() -> PcscSupportMissingError:
+    """pyscard is not there: what adds it to this very Python."""
+    fault = PcscSupportMissingError()
+    pip = f"{sys.executable} -m pip install pyscard"
+    if sys.platform == "linux" and shutil.which("apt-get"):
+        pip = f"sudo apt install {BUILD_PACKAGES} && {pip}"
+    fault.remedy = f"请安装：{pip}（在源码目录中也可执行 make clean setup），然后重新启动本程序。"
+    fault.remedy_en = f"Install it: {pip} (or, in the source folder: make clean setup). Then start this program again."
+    return fault
+
+
+def policy_fault(hresult: int | None = None) -> NotPermittedError:
+    """The service runs, and a policy of the system's closes it to this user."""
+    fault = NotPermittedError(
+        "系统策略不允许使用读卡器",
+        "the system's policy (polkit) does not let this user use the reader",
+        hresult=hresult,
+    )
+    fault.remedy = (
+        "请管理员用 polkit 规则为当前用户授予读卡器权限（动作 org.debian.pcsc-lite.*）；远程桌面用户尤其需要。"
+    )
+    fault.remedy_en = (
+        "Have the administrator admit this user by a polkit rule (actions org.debian.pcsc-lite.*); users of remote "
+        "desktops need one."
+    )
+    return fault
+
+
+def _daemon() -> str | None:
+    """The service's program; it stands in a folder that is in no user's path."""
+    return shutil.which("pcscd", path=os.pathsep.join([os.environ.get("PATH", ""), *_PLACES_OF_DAEMONS]))
+
+
+def _not_installed(hresult: int | None) -> PcscNotInstalledError:
+    fault = PcscNotInstalledError(hresult=hresult)
+    command = next((line for tool, line in _INSTALL.items() if shutil.which(tool)), None)
+    if command is not None:
+        fault.remedy = f"请安装智能卡服务和读卡器驱动：{command}；装好后本程序会自动恢复。"
+        fault.remedy_en = (
+            f"Install the service and the readers' driver: {command}. This program then recovers by itself."
+        )
+    return fault
+
+
+def _not_running(hresult: int | None) -> PcscUnavailableError:
+    fault = PcscUnavailableError(hresult=hresult)
+    command = "sudo systemctl enable --now pcscd.socket" if _SYSTEMD.is_dir() else "sudo pcscd"
+    fault.remedy = f"请启动智能卡服务（pcscd）：{command}；本程序会自动恢复。"
+    fault.remedy_en = f"Start the PC/SC service (pcscd): {command}. This program recovers by itself."
+    return fault
+
+
+def _closed_to_user(socket: Path, hresult: int | None) -> NotPermittedError:
+    try:
+        group = socket.group()
+    except (OSError, KeyError):
+        group = ""
+    zh, en = f"当前用户不能访问智能卡服务（{socket}）", f"this user may not reach the PC/SC service ({socket})"
+    fault = NotPermittedError(zh, en, hresult=hresult)
+    how, how_en = (
+        (f"（例如加入 {group} 组，再重新登录）", f", by the group {group} for instance") if group else ("", "")
+    )
+    fault.remedy = f"请管理员为当前用户授予访问该套接字的权限{how}。"
+    fault.remedy_en = f"Have the administrator give this user access to the socket{how_en}; then log in again."
+    return fault

@@ -1,0 +1,196 @@
+"""What was learnt of PIN counts: by family whether asking for the count is free, by card what it said last.
+
+A card that counts VERIFY without data as a wrong PIN would be blocked by three programs that only look. So what is
+learnt outlives the program: in a small file beside the learnt manners, for its owner only. Cards stand in it by keyed
+hashes; the file may be deleted at any time, which costs a card of a counting family one try.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+FILE = "pin-counts.db"
+_CARDS_KEPT = 2_000
+_SILENCE_DAYS = 30
+_WAIT_SECONDS = 2.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS families (family TEXT PRIMARY KEY, kind TEXT NOT NULL, day INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cards (
+    mark BLOB PRIMARY KEY, tries_left INTEGER, asking TEXT NOT NULL, number INTEGER NOT NULL
+);
+"""
+
+
+class CountQuery(StrEnum):
+    """What asking a family's cards for the count (VERIFY without data) is known to cost."""
+
+    UNTRIED = "untried"
+    """No card of the family has been asked."""
+    PROMISING = "promising"
+    """One card was asked once and had enough left to ask the next one twice."""
+    UNDECIDED = "undecided"
+    """One card was asked, and its answer does not say whether the asking cost a try."""
+    FREE = "free"
+    """Asked twice, a card gave the same count."""
+    COSTS = "costs"
+    """A count fell by the asking: no card of the family is asked again."""
+    SILENT = "silent"
+    """The answer holds no count, so asking is of no use."""
+
+
+class CardQuery(StrEnum):
+    """What asking one card has come to."""
+
+    OPEN = "open"
+    FREE = "free"
+    """This very card was asked, and its count did not fall."""
+    IN_VAIN = "in-vain"
+    """It answered without a count, and is not asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardNote:
+    """What is known of one card's PIN."""
+
+    left: int | None = None
+    """The count that it gave last; None where it gave none, or its PIN was right since."""
+    asking: CardQuery = CardQuery.OPEN
+
+
+class PinMemory(Protocol):
+    """What is known of families and cards. May be used from any thread."""
+
+    def query(self, family: str) -> CountQuery:
+        """What is known of a family; of one that cannot be looked up nothing."""
+
+    def keep_query(self, family: str, query: CountQuery) -> bool:
+        """Note what is known of a family now; False: it could not be kept."""
+
+    def card(self, identity: bytes) -> CardNote:
+        """What is known of a card."""
+
+    def keep_card(self, identity: bytes, note: CardNote) -> None:
+        """Note what is known of a card now, if it can be kept."""
+
+
+class VolatileMemory:
+    """Lives as long as the program."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, CountQuery] = {}
+        self._cards: dict[bytes, CardNote] = {}
+        self._lock = threading.Lock()
+
+    def query(self, family: str) -> CountQuery:
+        return self._families.get(family, CountQuery.UNTRIED)
+
+    def keep_query(self, family: str, query: CountQuery) -> bool:
+        self._families[family] = query
+        return True
+
+    def card(self, identity: bytes) -> CardNote:
+        return self._cards.get(hashlib.sha256(identity).digest(), CardNote())
+
+    def keep_card(self, identity: bytes, note: CardNote) -> None:
+        mark = hashlib.sha256(identity).digest()
+        with self._lock:
+            self._cards.pop(mark, None)
+            self._cards[mark] = note
+            if len(self._cards) > _CARDS_KEPT:
+                self._cards.pop(next(iter(self._cards)))
+
+
+class PinMemoryFile:
+    """Outlives the program; may be used by several processes of one user."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    @classmethod
+    def beside(cls, manners: Path) -> PinMemoryFile:
+        """The memory that belongs to a file of learnt manners."""
+        return cls(manners.with_name(FILE))
+
+    def query(self, family: str) -> CountQuery:
+        with suppress(sqlite3.Error, OSError, ValueError), self._database() as database:
+            row = database.execute("SELECT kind, day FROM families WHERE family = ?", (family,)).fetchone()
+            known = CountQuery.UNTRIED if row is None else CountQuery(row[0])
+            # One odd card must not speak for its family for ever.
+            old = known is CountQuery.SILENT and not 0 <= date.today().toordinal() - row[1] <= _SILENCE_DAYS
+            return CountQuery.UNTRIED if old else known
+        return CountQuery.UNTRIED
+
+    def keep_query(self, family: str, query: CountQuery) -> bool:
+        with suppress(sqlite3.Error, OSError), self._database() as database:
+            row = (family, query.value, date.today().toordinal())
+            database.execute("INSERT OR REPLACE INTO families VALUES (?, ?, ?)", row)
+            return True
+        return False
+
+    def card(self, identity: bytes) -> CardNote:
+        with suppress(sqlite3.Error, OSError, ValueError), self._database() as database:
+            mark = _mark(database, identity)
+            row = database.execute("SELECT tries_left, asking FROM cards WHERE mark = ?", (mark,)).fetchone()
+            return CardNote() if row is None else CardNote(row[0], CardQuery(row[1]))
+        return CardNote()
+
+    def keep_card(self, identity: bytes, note: CardNote) -> None:
+        with suppress(sqlite3.Error, OSError), self._database() as database:
+            mark = _mark(database, identity)
+            database.execute("DELETE FROM cards WHERE mark = ?", (mark,))
+            if note != CardNote():
+                (last,) = database.execute("SELECT coalesce(max(number), 0) FROM cards").fetchone()
+                row = (mark, note.left, note.asking.value, last + 1)
+                database.execute("INSERT INTO cards VALUES (?, ?, ?, ?)", row)
+                database.execute("DELETE FROM cards WHERE number <= ?", (last + 1 - _CARDS_KEPT,))
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. A file that is no database is begun anew."""
+        with self._lock, closing(self._opened_anew()) as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+
+    def _opened_anew(self) -> sqlite3.Connection:
+        try:
+            return _opened(self._path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # it is damaged, or no database at all
+            self._path.unlink()
+            return _opened(self._path)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+    try:
+        # What a power cut takes is learnt again, so the disk is not waited for.
+        database.executescript("PRAGMA synchronous = OFF;" + _SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _mark(database: sqlite3.Connection, identity: bytes) -> bytes:
+    row = database.execute("SELECT value FROM secret").fetchone()
+    if row is None:
+        row = (secrets.token_bytes(32),)
+        database.execute("INSERT INTO secret VALUES (1, ?)", row)
+    return hmac.new(row[0], identity, hashlib.sha256).digest()

@@ -1,0 +1,111 @@
+"""Driver functions that want what only a person can give: the PIN, a new PIN, or consent to spend its last try.
+
+Hospital software has no argument for either, and often no key pad. So the bridge's own page asks, and the call waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from cardio.security.errors import LastTryError, NoPinPadError
+from service.asking import Asking
+from service.audit import Touch
+from service.desk import Desk
+from service.question_errors import last_try_without_clerk, no_place_for_pin
+from service.questions import ANSWER_SECONDS, Entered, QuestionBook, Subject, Wants
+from service.scopes import Caller
+
+_WORK_SECONDS = 2.0
+"""Of a caller's own time, what is kept for the work after the answer."""
+_PLACES = 3
+"""How often a call is begun: bare, with what was entered, with consent."""
+_WANTED: dict[str, Wants] = {
+    "iChangePIN": ("pin", "new_pin"),
+    "iReloadPIN": ("new_pin",),
+    "iReloadPIN_HSM_Step1": ("new_pin",),
+}
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Supplement:
+    """What the clerk or the holder has added to a call."""
+
+    entered: Entered = field(default_factory=Entered)
+    accept_last_try: bool = False
+
+
+Attempt = Callable[[Supplement, Asking, Touch], Awaitable[Result]]
+
+
+class Clerk:
+    """Ask for one call."""
+
+    def __init__(
+        self, book: QuestionBook, desk: Desk, caller: Caller, asking: Asking, seconds: float | None = None
+    ) -> None:
+        """Args: ``seconds`` is how long the caller waits; None where it says nothing of it."""
+        self._book = book
+        self._desk = desk
+        self._caller = caller
+        self._asking = asking
+        limit = ANSWER_SECONDS if seconds is None else min(ANSWER_SECONDS, seconds - _WORK_SECONDS)
+        self._ends = time.monotonic() + limit
+
+    async def help(self, attempt: Attempt[Result]) -> Result:
+        """Make the call; where it stops for want of a person's word, ask, and make it again with that.
+
+        Nothing was sent where it stopped, so no PIN is ever sent twice.
+
+        Raises:
+            CardioError: as the call says, and as `QuestionBook.consent` and `QuestionBook.pins` say.
+        """
+        supplement, asking = Supplement(), self._asking
+        for _ in range(_PLACES - 1):
+            touch = Touch()
+            try:
+                return await attempt(supplement, asking, touch)
+            except NoPinPadError as error:
+                if supplement.entered != Entered():
+                    raise
+                subject = self._subject(touch)
+                supplement = replace(supplement, entered=await self._enter(subject, error))
+            except LastTryError as error:
+                if supplement.accept_last_try:
+                    raise
+                subject = self._subject(touch)
+                await self._consent(subject, error)
+                supplement = replace(supplement, accept_last_try=True)
+            # The answer was given for this card, and for no other.
+            asking = replace(asking, card_session=subject.card_session)
+        return await attempt(supplement, asking, Touch())
+
+    def _subject(self, touch: Touch) -> Subject:
+        """What is asked about: the card that the call has met."""
+        session = touch.card_session or self._asking.card_session or self._desk.card_session
+        return subject_of(self._desk, self._caller, self._asking, session)
+
+    async def _enter(self, subject: Subject, error: NoPinPadError) -> Entered:
+        if not self._book.has_clerk:
+            raise no_place_for_pin(self._book.page) from error
+        wants = _WANTED.get(self._asking.action, ("pin",))
+        return await self._book.pins(subject, wants, self._left, self._asking.gone)
+
+    async def _consent(self, subject: Subject, error: LastTryError) -> None:
+        if self._book.take_consent(subject):
+            return
+        if not self._book.has_clerk:
+            self._book.ask_for_next_call(subject)
+            raise last_try_without_clerk(self._book.page) from error
+        await self._book.consent(subject, self._left, self._asking.gone)
+
+    @property
+    def _left(self) -> float:
+        return self._ends - time.monotonic()
+
+
+def subject_of(desk: Desk, caller: Caller, asking: Asking, card_session: str | None) -> Subject:
+    return Subject(caller.grant, caller.label, asking.action, desk.reader.name, card_session)

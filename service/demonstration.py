@@ -1,0 +1,130 @@
+"""``cardio serve --demo``: everything can be tried at simulated readers, and nothing of it reaches a real card.
+
+All scopes and the published test keys count at simulated readers only; debits stand in a journal that ends with the
+bridge. A real reader beside them reads as ever, by what the settings grant and with the keys that they name; no card in
+it is ever debited.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardio.errors import CannotWriteError, CardioError, ConfigurationError
+from service.journal_place import JournalPlace
+from service.scopes import PAGE_SCOPES, Scope
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from service.security import BridgeSecurity
+    from service.settings import BridgeSettings
+
+GRANTS = "demo-grants.json"
+"""Beside the token file: pages that are paired with a demonstration are let in by no other bridge."""
+PIN = "123456"
+_PCSC_SECONDS = 2.0
+
+
+class PassingJournal(JournalPlace):
+    """A journal of debits in a folder of its own, which goes with it.
+
+    Raises:
+        CannotWriteError: no such folder can be made.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="cardio-demo-"))
+        except OSError as error:
+            raise CannotWriteError(
+                f"无法创建临时目录：{error.strerror}", f"no temporary folder can be made: {error.strerror}"
+            ) from error
+        super().__init__(self.folder / "debits.sqlite")
+
+    def close(self) -> None:
+        super().close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def with_a_place(settings: BridgeSettings, token_file: Path, passing: Path) -> BridgeSettings:
+    """Settings whose token can be kept: where the user's home cannot be written, in the folder that passes."""
+    try:
+        token_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        writable = False
+    else:
+        writable = token_file.exists() or os.access(token_file.parent, os.W_OK)
+    if writable or settings.token_file is not None:
+        return settings.model_copy(update={"grants_file": token_file.with_name(GRANTS)})
+    return settings.model_copy(
+        update={"token_file": passing / "token", "grants_file": passing / GRANTS, "audit": False}
+    )
+
+
+def missing_pcsc() -> CardioError | None:
+    """Why there are no other readers beside the simulated ones; None where PC/SC answers."""
+    from cardio.readers.deadline import Worker
+    from cardio.readers.pcsc import PcscSource
+
+    try:
+        with Worker() as worker:
+            worker.run_within(_PCSC_SECONDS, PcscSource().readers)
+    except CardioError as error:
+        return error
+    return None
+
+
+def scopes(settings: BridgeSettings) -> frozenset[Scope]:
+    """What the token grants: everything that can be granted."""
+    return settings.scopes | PAGE_SCOPES
+
+
+def simulated_only(settings: BridgeSettings) -> frozenset[Scope]:
+    """What of it counts at simulated readers only: what the settings do not grant, and money always."""
+    return (scopes(settings) - settings.scopes) | {Scope.SETTLE}
+
+
+def security(own: BridgeSecurity) -> BridgeSecurity:
+    """The bridge's security, with the published test keys for simulated readers."""
+    from service.simulated import PublishedTestKeys
+
+    return replace(own, simulated_sam=PublishedTestKeys())
+
+
+def bind(settings: BridgeSettings, *, chosen: bool) -> list[socket]:
+    """The bridge's sockets; where nobody chose the port and another program has it, on a free one.
+
+    Raises:
+        ConfigurationError: the port that was chosen is taken.
+    """
+    from service.server import bind_loopback
+
+    try:
+        return bind_loopback(settings.port)
+    except ConfigurationError as error:
+        if chosen:
+            error.remedy = "请另选端口（make run PORT=12341，或 --port）；不指定端口时会自动选用空闲端口。"
+            error.remedy_en = "Choose another port (make run PORT=12341, or --port); without one a free one is found."
+            raise
+        return bind_loopback(0)
+
+
+def words(settings: BridgeSettings, port: int) -> str:
+    """What the start says beside the address: the PIN, what is kept, and what is otherwise than asked."""
+    lines = [
+        f"演示：模拟读卡器上可试用全部功能，测试卡密码 {PIN}；密钥是公开的测试密钥，扣款记录随服务结束而删除。",
+        f"demo: everything works at the simulated readers; the cards' PIN is {PIN}; debits are forgotten at the end.",
+    ]
+    if settings.port not in (0, port):
+        lines.append(f"端口 {settings.port} 已被占用，改用 {port}；要指定端口：make run PORT=12341")
+        lines.append(f"port {settings.port} is taken, so this is {port}; to choose one: make run PORT=12341")
+    missing = missing_pcsc() if settings.pcsc else None
+    if missing is not None:
+        lines.append(f"可选：真实读卡器暂不可用（{missing.detail}）。{missing.remedy}")
+        lines.append(f"optional: no real readers for now ({missing.detail_en}). {missing.remedy_en}")
+    return "\n".join(lines)

@@ -40,6 +40,7 @@ from cardio.filesystem.unfinished import KeptAnswers, resuming
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, CardContents, Visit
 from cardio.model import CardReading
 from cardio.readers.base import Connection, Reader
+from cardio.readers.device_number import ReaderWithSerial, device_number
 from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
@@ -101,6 +102,13 @@ class SocialSecurityCard(SecuredCard):
     def event_counter(self) -> int:
         """Which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
         return self._connection.event_counter()
+
+    @property
+    def device_number(self) -> str:
+        """终端设备号: the reader's serial number, or a number made of its name; never empty."""
+        connection = self._connection
+        serial = connection.reader_serial() if isinstance(connection, ReaderWithSerial) else b""
+        return device_number(self._reader.name, serial)
 
     @property
     def known_identity(self) -> bytes | None:

@@ -22,6 +22,8 @@ fourteen between colons."""
 def read_basic(card: SocialSecurityCard, *, device: str = "") -> str:
     """iReadCardBas: reads the card as the national flow has it, and gives its eleven fields.
 
+    Args: ``device`` is 终端设备号; the reader's own without it.
+
     A third-generation card proves itself where the SAM has its key, and is opened with RKSSSE where it is closed.
 
     Raises:
@@ -30,7 +32,7 @@ def read_basic(card: SocialSecurityCard, *, device: str = "") -> str:
             −2201 no PSAM, −2202 no such algorithm, −2203 no RKSSSE, −24 key level, −(status word).
     """
     reading = _open_reading(card)
-    return basic_string(reading, terminal=terminal_field(card), device=device)
+    return basic_string(reading, terminal=terminal_field(card), device=device or card.device_number)
 
 
 def terminal_field(card: SocialSecurityCard) -> str:
@@ -49,10 +51,10 @@ def terminal_field(card: SocialSecurityCard) -> str:
     return NO_PSAM_TERMINAL if number is None else number
 
 
-def basic_text(card: SocialSecurityCard, layout: BasicLayout) -> str:
+def basic_text(card: SocialSecurityCard, layout: BasicLayout, *, device: str = "") -> str:
     """Reads the card and gives its basic information in one of the layouts. Raises as `read_basic`."""
     if layout == "11":
-        return read_basic(card)
+        return read_basic(card, device=device)
     return thirteen_fields(_open_reading(card)) if layout == "13" else colon_fields(_open_reading(card))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, get_args
 
 from cardio.card import SocialSecurityCard
-from cardio.driver import BasicLayout, basic_text, read_basic
+from cardio.driver import BasicLayout, basic_text
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardChangedError, NoSuchFileError, NotSupportedError, UsageError
 from cardio.filesystem.address import Address, values_at
@@ -47,6 +47,8 @@ class DriverArguments:
     layout: BasicLayout = "11"
     idempotencyKey: str = ""
     """Names a debit, so that whoever asks again by the same name is told and not debited again."""
+    deviceNumber: str = ""
+    """终端设备号 as the site has set it; the reader's own without it. No caller passes it."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Self:
@@ -55,7 +57,7 @@ class DriverArguments:
         Raises:
             UsageError: a value is not of its kind.
         """
-        known = {one.name.lower(): one for one in fields(cls)}
+        known = {one.name.lower(): one for one in fields(cls) if one.name != "deviceNumber"}
         values: dict[str, Any] = {}
         for name, value in given.items():
             one = known.get(name.lower())
@@ -136,9 +138,7 @@ DriverFunction = CardFunction | StepFunction | DebitFunction
 
 
 def _read_basic(card: SocialSecurityCard, given: DriverArguments) -> str:
-    if given.layout == "11":
-        return read_basic(card)
-    return basic_text(card, given.layout)
+    return basic_text(card, given.layout, device=given.deviceNumber)
 
 
 def _read(card: SocialSecurityCard, given: DriverArguments) -> str:
@@ -217,6 +217,10 @@ def _guarded(
     return check_first
 
 
+def _read_basic_2(steps: HsmSteps, given: DriverArguments) -> str:
+    return steps.read_basic_2(given.pKey, device=given.deviceNumber)
+
+
 _WHOLE: tuple[tuple[str, tuple[str, ...], Right, Callable[[SocialSecurityCard, DriverArguments], str]], ...] = (
     (READ_BASIC, ("iType",), "basic", _read_basic),
     ("iReadCard", ("iType", "iAuthType", "pCardInfo", "pFileAddr"), "files", _read),
@@ -245,7 +249,7 @@ _FIRST: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArgum
     ("iUnblockPIN_HSM_Step1", ("iType", "pCardInfo"), "pin", _guarded(lambda steps, given: steps.unblock_1())),
 )  # fmt: skip
 _NEXT: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
-    ("iReadCardBas_HSM_Step2", ("pKey",), "basic", lambda steps, given: steps.read_basic_2(given.pKey)),
+    ("iReadCardBas_HSM_Step2", ("pKey",), "basic", _read_basic_2),
     ("iReadCard_HSM_Step2", ("pKey",), "files", lambda steps, given: steps.read_2(given.pKey)),
     (
         "iWriteCard_HSM_Step2", ("pKey", "pWriteData"), "write",

@@ -65,6 +65,7 @@ class HsmSteps:
         self._random = random
         self._next: _Next | None = None
         self._data_to_write = ""
+        self._device = ""
 
     @property
     def waits(self) -> bool:
@@ -115,7 +116,8 @@ class HsmSteps:
                 raise ForgedCardError()
             if opening:
                 self._authenticate(self._opening_key(HOLDER_FILE), outer, outer_source)
-            return basic_string(self._card.reading_of_visit(), terminal=terminal_field(self._card))
+            device = self._device or self._card.device_number
+            return basic_string(self._card.reading_of_visit(), terminal=terminal_field(self._card), device=device)
 
         self.expect("iReadCardBas", 2, take)
         code = self._identification_code
@@ -123,11 +125,14 @@ class HsmSteps:
         fields += [part.hex().upper() for part in (challenge, source, outer_challenge, outer_source)]
         return joined(fields)
 
-    def read_basic_2(self, answer: str) -> str:
+    def read_basic_2(self, answer: str, *, device: str = "") -> str:
         """Takes ``内部认证数据|外部认证数据|``, 32 hex each: authentication data and original information.
+
+        Args: ``device`` is 终端设备号; the reader's own without it.
 
         Gives the eleven fields of iReadCardBas. Raises: ForgedCardError: the card's answer is not the HSM's.
         """
+        self._device = device
         return self.take("iReadCardBas", 2, answer)
 
     # -- iReadCard_HSM --------------------------------------------------------------------------

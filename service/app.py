@@ -32,6 +32,8 @@ from service.audit import Audit
 from service.debits import DebitCalls
 from service.description import describe_truly
 from service.desks import Desks
+from service.dialects.conversation import LoopPulse
+from service.dialects.listening import DialectPorts
 from service.dialects.sockets import dialect_router
 from service.driver_calls import DriverCalls
 from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
@@ -81,6 +83,8 @@ class Habits:
     auto_read: bool = False
     """Cards are read as soon as they are put in."""
     dialect_layout: BasicLayout = "11"
+    device_number: str = ""
+    """终端设备号 of the national interface; each reader's own without it."""
     reader_policy: ReaderPolicy = field(default_factory=ReaderPolicy)
     """Which readers count, and which is contactless."""
 
@@ -95,6 +99,7 @@ def create_app(
     habits: Habits | None = None,
     journal: JournalPlace | None = None,
     audit: Audit | None = None,
+    dialect_ports: DialectPorts | None = None,
     supervisor: Supervisor | None = None,
 ) -> FastAPI:
     """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
@@ -112,7 +117,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         state = app.state
-        state.loop, state.started = loop, time.monotonic()
+        state.loop, state.started, state.pulse = loop, time.monotonic(), LoopPulse()
         loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
@@ -120,7 +125,9 @@ def create_app(
         state.security = security
         state.debits = DebitCalls(journal, security, supervisor)
         state.questions = QuestionBook(hub, page=_counter_page(state))
-        state.driver = DriverCalls(desks, security, state.debits, state.questions, CardSelection(desks))
+        state.driver = DriverCalls(
+            desks, security, state.debits, state.questions, CardSelection(desks), device_number=habits.device_number
+        )
         await asyncio.to_thread(_set_right, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
@@ -169,6 +176,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.metrics, app.state.audit, app.state.supervisor = Metrics(), audit, supervisor
+    app.state.dialect_ports = dialect_ports or DialectPorts({}, lambda port: [])
     audit.supervisor = supervisor
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
     for one in _ROUTES:

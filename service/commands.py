@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,14 @@ from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
-    from socket import socket
-
     from cardio.readers.base import ReaderSource
     from cardio.readers.supervision import Supervisor
+    from service.dialects.listening import DialectPorts
     from service.gate.access import Access, DialectRule
     from service.security import BridgeSecurity
     from service.settings import BridgeSettings
 
+_log = logging.getLogger("cardio.service")
 _GRANTS, _DEBITS = "grants.json", "debits.sqlite"
 
 
@@ -64,6 +65,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
+    from cardio.model import Problem
     from cardio.readers.supervision import Supervisor
     from cardio.security.settings import SecuritySettings
     from service import demonstration, logs
@@ -102,11 +104,14 @@ def _run(options: Namespace, output: Output) -> int:
         journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
     port = sockets[0].getsockname()[1]
     sockets += bind_network(settings.network, port)
-    dialects, more = _dialects(settings)
+    dialect_ports = _dialect_ports(settings)
+    opened = dialect_ports.open()
+    dialects = {one.port: one.rule for one in opened}
     access = _access(settings, port, dialects, demo=options.demo)
     habits = Habits(
         auto_read=settings.auto_read,
         dialect_layout=settings.dialects.layout,
+        device_number=settings.driver.device_number,
         reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
     )
     app = create_app(
@@ -116,6 +121,7 @@ def _run(options: Namespace, output: Output) -> int:
         habits=habits,
         journal=journal,
         audit=Audit(audit_file(settings)),
+        dialect_ports=dialect_ports,
         supervisor=supervisor,
     )
     server = BridgeServer(app, access, settings.network)
@@ -124,12 +130,17 @@ def _run(options: Namespace, output: Output) -> int:
     address = f"{scheme}://127.0.0.1:{port}"
     page = f"{address}/#ticket={_first_ticket(access)}"
     if output.as_json:
+        missing = [
+            {"name": name, "port": port, "problem": Problem.of(error).document()}
+            for name, port, error in dialect_ports.problems()
+        ]
         output.json_line(
             {
                 "address": address,
                 "page": page,
                 "token_file": str(_token_file(settings)),
                 "dialects": {rule.name: at for at, rule in dialects.items()},
+                "dialect_problems": missing,
             }
         )
     else:
@@ -140,8 +151,12 @@ def _run(options: Namespace, output: Output) -> int:
             output.text(demonstration.words(settings, port))
         for at, rule in dialects.items():
             output.text(f"兼容接口 dialect {rule.name}: ws://127.0.0.1:{at}")
+        for _, _, error in dialect_ports.problems():
+            output.text(f"{error.detail} / {error.detail_en}\n  {error.remedy}\n  {error.remedy_en}")
         output.text("Ctrl-C 结束 / stops it")
-    server.run(sockets=[*sockets, *more])
+    for _, _, error in dialect_ports.problems():
+        _log.warning("%s", error.detail_en)
+    server.run(sockets=[*sockets, *(listener for one in opened for listener in one.sockets)])
     return DONE
 
 
@@ -194,24 +209,15 @@ def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule
     )
 
 
-def _dialects(settings: BridgeSettings) -> tuple[dict[int, DialectRule], list[socket]]:
-    """The dialects that are switched on, by port, and their sockets."""
+def _dialect_ports(settings: BridgeSettings) -> DialectPorts:
+    """The dialects that are switched on, and their ports; none is open yet."""
+    from service.dialects.listening import DialectPorts
     from service.gate.access import DialectRule
     from service.server import bind_loopback
 
     wanted = settings.dialects
-    ports = {
-        "json": wanted.json_port if wanted.json_ else None,
-        "decard": wanted.decard_port if wanted.decard else None,
-    }
-    rules: dict[int, DialectRule] = {}
-    sockets = []
-    for name, port in ports.items():
-        if port is not None:
-            bound = bind_loopback(port)
-            rules[bound[0].getsockname()[1]] = DialectRule(name, wanted.programs, wanted.scopes)
-            sockets += bound
-    return rules, sockets
+    rules = {DialectRule(name, wanted.programs, wanted.scopes): port for name, port in wanted.ports.items()}
+    return DialectPorts(rules, bind_loopback)
 
 
 def _security(settings: BridgeSettings) -> BridgeSecurity:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
 from cardio.cli.finding import Finding
 from cardio.errors import CardioError
+from cardio.model import Problem
+from service.dialects.listening import taken_port
+from service.dialects.registry import dialects
 from service.errors import AuditUnavailableError
+from service.gate.port_holder import port_holder
 from service.scopes import Scope
 from service.settings import BridgeSettings, settings_files
 
@@ -32,12 +37,21 @@ def bridge_findings() -> Iterator[Finding]:
         return
     files = ", ".join(str(path) for path in settings_files())
     yield Finding("settings", "ok", files or "没有设置文件，均为默认", files or "no settings file: all defaults")
-    yield from _service(settings)
-    yield from _dialects(settings)
+    seen = _Seen()
+    yield from _service(settings, seen)
+    yield from _dialects(settings, seen)
     yield from browser_findings(settings, POLICY_FOLDERS)
 
 
-def _service(settings: BridgeSettings) -> Iterator[Finding]:
+@dataclass(slots=True)
+class _Seen:
+    """What the bridge says of itself, if it runs."""
+
+    running: bool = False
+    dialect_problems: dict[str, Problem] = field(default_factory=dict)
+
+
+def _service(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
     place = f"http://127.0.0.1:{settings.port}"
     try:
         with BridgeClient.connect(place) as bridge:
@@ -49,6 +63,10 @@ def _service(settings: BridgeSettings) -> Iterator[Finding]:
                 f"{place} runs, version {status['version']}",
             )
             yield _audit(status.get("audit", "off"))
+            seen.running = True
+            for one in status.get("dialect_problems", ()):
+                seen.dialect_problems[one["name"]] = Problem.model_validate(one["problem"])
+            yield from _refused(bridge.get("/v1/pairing").get("refused", ()))
             yield from map(_task, status.get("tasks", ()))
             yield from _missing_readers(settings, [info.name for info in bridge.readers()])
             # Where nobody is debited nobody needs a journal, and to ask would make one.
@@ -58,6 +76,16 @@ def _service(settings: BridgeSettings) -> Iterator[Finding]:
         yield _not_running(settings.port, error)
     except CardioError as error:
         yield Finding.of_error("service", error)
+
+
+def _refused(callers: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    for one in callers:
+        yield Finding(
+            "callers", "note",
+            f"兼容接口 {one['dialect']} 拒绝了 {one['origin'] or '未注明来源的程序'}（{one['count']} 次）",
+            f"{one['dialect']} turned away {one['origin'] or 'a program without an Origin'} ({one['count']} times)",
+            one["remedy"], one["remedy_en"],
+        )  # fmt: skip
 
 
 def _audit(state: str) -> Finding:
@@ -153,11 +181,17 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _dialects(settings: BridgeSettings) -> Iterator[Finding]:
-    wanted = settings.dialects
-    for name, on, port in (("json", wanted.json_, wanted.json_port), ("decard", wanted.decard, wanted.decard_port)):
-        listening = not _is_free(port)
-        if on and listening:
+def _dialects(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
+    for name in dialects():
+        on, port = name in settings.dialects.ports, settings.dialects.port_of(name)
+        taken, problem = not _is_free(port), seen.dialect_problems.get(name)
+        if problem is None and on and taken and not seen.running:
+            problem = Problem.of(taken_port(name, port))
+        if problem is not None:
+            yield Finding(
+                "dialect", "bad", problem.detail, problem.detail_en, problem.remedy, problem.remedy_en, exit_status=69
+            )
+        elif on and taken:
             yield Finding("dialect", "ok", f"{name}：ws://127.0.0.1:{port}", f"{name}: ws://127.0.0.1:{port}")
         elif on:
             yield Finding(
@@ -165,12 +199,19 @@ def _dialects(settings: BridgeSettings) -> Iterator[Finding]:
                 f"{name} is on, but nobody listens on {port}",
                 "请启动读卡服务。", "Start the bridge.",
             )  # fmt: skip
-        elif listening:
+        elif taken:
+            holder = _holder(port)
             yield Finding(
-                "dialect", "note", f"端口 {port}（{name}）上有其他程序", f"another program has port {port} ({name})",
+                "dialect", "note", f"端口 {port}（{name}）上有其他程序{holder}",
+                f"another program has port {port} ({name}){holder}",
                 "可能是厂商的读卡程序；启用兼容接口前请先停止它。",
                 "It may be a vendor's bridge: stop it before this dialect is switched on.",
             )  # fmt: skip
+
+
+def _holder(port: int) -> str:
+    holder = port_holder(port)
+    return "" if holder is None or not holder.words else f": {holder.words}"
 
 
 def browser_findings(settings: BridgeSettings, folders: tuple[Path, ...]) -> Iterator[Finding]:

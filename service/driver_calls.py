@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
-from cardio.card import SocialSecurityCard
+from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.address import Address
@@ -39,9 +39,13 @@ class DriverCalls:
         debits: DebitCalls,
         questions: QuestionBook,
         selection: CardSelection | None = None,
+        *,
+        device_number: str = "",
     ) -> None:
+        """Args: ``device_number`` is 终端设备号 as the site has set it; each reader's own without it."""
         self.selection = selection or CardSelection(desks)
         self._desks = desks
+        self._device_number = device_number
         self._questions = questions
         self._security = security
         self._debits = debits
@@ -60,7 +64,8 @@ class DriverCalls:
 
         What only a person can give, the clerk is asked for at the bridge's own page.
 
-        Args: ``seconds`` is how long the caller waits; None where it says nothing of it.
+        Args: ``seconds`` is how long the caller waits; None where it says nothing of it. What changes the
+            card takes its time all the same.
 
         Raises:
             NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
@@ -70,6 +75,7 @@ class DriverCalls:
             done = await self.debit(function, given, caller, asking, reader=reader)
             return done.output, done.card_session
         asking = _named(asking, function, given)
+        given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
             return await self._step(function, given, caller, asking, reader, seconds)
         desk = await self._desk(given, asking, reader)
@@ -85,7 +91,8 @@ class DriverCalls:
                 return function.work(card, whole)
 
             repeat = not function.changes_card
-            return await desk.do(work, asking, credentials=credentials, repeat=repeat, touch=touch)
+            limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
+            return await desk.do(work, asking, credentials=credentials, repeat=repeat, touch=touch, seconds=limit)
 
         return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 

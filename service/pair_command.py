@@ -96,7 +96,20 @@ def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 def _add(bridge: BridgeClient, options: Namespace, output: Output) -> None:
     scopes = (options.scopes or "basic").split(",")
     made = bridge.post("/v1/grants", {"name": options.which, "scopes": scopes})
-    _tell(output, made, f"{made['token']}\n授权 grant {made['grant']}；令牌只显示这一次 / the token is shown only now")
+    lines = [made["token"], f"授权 grant {made['grant']}；令牌只显示这一次 / the token is shown only now"]
+    _tell(output, made, "\n".join([*lines, *_addresses(bridge, made["token"])]))
+
+
+def _addresses(bridge: BridgeClient, token: str) -> list[str]:
+    """Where a program that can send nothing else brings its token: in the address of a dialect."""
+    from cardio.errors import CardioError
+
+    try:
+        ports = bridge.get("/v1/status")["dialects"]
+    except CardioError:  # the owner's token may not ask; the address is in the documents too
+        return []
+    listening = {name: port for name, port in ports.items() if port is not None}
+    return [f"兼容接口 dialect {name}: ws://127.0.0.1:{port}/{token}" for name, port in listening.items()]
 
 
 def _tell(output: Output, document: Any, text: str) -> None:
@@ -113,7 +126,8 @@ pair_command = Command(
         "  cardio pair list\n"
         "  cardio pair approve 482913              核对码由网页显示 / the page shows the code\n"
         "  cardio pair revoke 5f3a90c1d2e4\n"
-        "  cardio pair add prometheus --scopes metrics"
+        "  cardio pair add prometheus --scopes metrics\n"
+        "  cardio pair add HIS --scopes basic,files  Electron 等从磁盘打开的页面 / a page from a disk"
     ),
     add_arguments=_add_arguments,
     run=_run,

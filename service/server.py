@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import sys
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from cardio.errors import ConfigurationError
+from service.dialects.listening import DialectPorts
+from service.dialects.sockets import LOST
 from service.gate.access import Access
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.layer import Gate
 from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
 from service.logs import RequestLog
 from service.settings import Network
+
+_log = logging.getLogger("cardio.service")
 
 _STOP_SECONDS = 1
 _HEAD_SECONDS = 10.0
@@ -27,6 +36,10 @@ _IDLE_SECONDS = 7
 that asks every five seconds now and then writes into a connection that closes at that moment, and gets no answer."""
 _MOST_CONNECTIONS = 256
 _TICK_SECONDS = 1.0
+_TICKS_BETWEEN_TRIES = 3
+"""How often a dialect's port is tried that another program has."""
+_CLOSE_SECONDS = 1.0
+"""How long a socket that this side closes waits for the other side's word."""
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
@@ -42,6 +55,7 @@ def bind_loopback(port: int) -> list[socket.socket]:
             sockets.append(_bind(socket.AF_INET6, "::1", first.getsockname()[1]))
         except ConfigurationError:
             if port:
+                first.close()
                 raise
         except OSError:
             pass
@@ -57,7 +71,11 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     # With the protocol named, asyncio turns Nagle's algorithm off for what is accepted; without it, each answer in two
     # parts waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "win32":
+        # There SO_REUSEADDR would take a port that another program listens on, and share its callers at random.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         # Already listening when the address is shown: who is quick waits a moment and is not refused.
@@ -100,6 +118,25 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
+class _SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, but a client that does not answer a close is let go sooner, so that it takes nobody's place."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.close_timeout = _CLOSE_SECONDS
+        self._lost = asyncio.Event()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # it has none where the handshake is malformed
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[LOST] = self._lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost.set()
+        super().connection_lost(exc)
+
+
 class BridgeServer(uvicorn.Server):
     """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
 
@@ -117,7 +154,7 @@ class BridgeServer(uvicorn.Server):
                 timeout_keep_alive=_IDLE_SECONDS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
                 h11_max_incomplete_event_size=HEADER_LIMIT,
-                ws="websockets-sansio",
+                ws=_SocketProtocol,
                 ws_max_size=FRAME_LIMIT,
                 ws_per_message_deflate=False,
                 http=_Protocol,
@@ -127,14 +164,40 @@ class BridgeServer(uvicorn.Server):
             )
         )
         self._app = app
+        self._access = access
         self._told_to_stop = asyncio.Event()
+        self._ticks = 0
 
     async def main_loop(self) -> None:
         """uvicorn's looks ten times a second whether it is to stop; ours is told, and once a second sets the date that
         answers have."""
         while not await self.on_tick(0):
+            self._app.state.pulse.beat()
+            await self._open_dialects()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_stop.wait(), _TICK_SECONDS)
+
+    async def _open_dialects(self) -> None:
+        """Now and then tries the ports that another program had when the bridge was started."""
+        ports: DialectPorts = self._app.state.dialect_ports
+        self._ticks += 1
+        if ports.complete or self._ticks % _TICKS_BETWEEN_TRIES:
+            return
+        with self._app.state.supervisor.guard("dialect-ports"):  # the bridge goes on without this dialect
+            for one in await asyncio.to_thread(ports.open):
+                self._access.dialects[one.port] = one.rule
+                for listener in one.sockets:
+                    await self._serve_also(listener)
+                _log.warning("the dialect %s listens on port %d now", one.rule.name, one.port)
+
+    async def _serve_also(self, listener: socket.socket) -> None:
+        """As `uvicorn.Server.startup` does with the sockets that it is given."""
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            return _Protocol(self.config, self.server_state, self.lifespan.state, loop)
+
+        self.servers.append(await loop.create_server(protocol, sock=listener, ssl=self.config.ssl))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # First: an interrupt that finds the server stopping already is taken for the second, and ends it by force.

@@ -9,9 +9,18 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,9 +32,11 @@ from pydantic_settings import (
 from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
+from cardio.readers.device_number import is_device_number
 from cardio.readers.policy_settings import SYSTEM_FILE, ReaderSettings
 from cardio.wrong_value import in_chinese
-from service.gate.origin import is_origin
+from service.dialects.registry import dialects
+from service.gate.origin_form import OriginFormError, as_origin
 from service.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
 FILE_VARIABLE = "CARDIO_BRIDGE_FILE"
@@ -45,29 +56,82 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Dialects(_Table):
-    """Ways to speak that hospital software has built in; each is off unless it is switched on here."""
+class DialectSettings(_Table):
+    """Ways to speak that hospital software has built in; each is off unless it is switched on here.
 
-    json_: bool = Field(default=False, alias="json", description="ws://127.0.0.1:12342")
-    decard: bool = Field(default=False, description="ws://127.0.0.1:50150")
-    programs: bool = Field(default=False, description="let in programs of the same user, which send no Origin")
+    Every dialect has two settings beside these: its name, which switches it on, and ``NAME_port``.
+    """
+
+    programs: bool = Field(default=False, description="let in programs of the same user, whatever Origin they send")
     layout: BasicLayout = Field(default="11", description="of the basic information")
     scopes: Scopes = Field(default=DEFAULT_SCOPES, description="what such programs may do")
-    json_port: int = Field(default=12342, ge=0, le=65535)
-    decard_port: int = Field(default=50150, ge=0, le=65535)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The settings of each dialect."""
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The dialects that are switched on, and the port of each."""
+        return {name: self.port_of(name) for name in dialects() if getattr(self, _switch(name))}
+
+    def port_of(self, name: str) -> int:
+        port: int = getattr(self, f"{name}_port")
+        return port
+
+    @model_validator(mode="after")
+    def _each_has_a_port(self) -> DialectSettings:
+        taken: dict[int, str] = {}
+        for name, port in self.ports.items():
+            if port and port in taken:
+                raise ValueError(f"{taken[port]}_port and {name}_port are the same port {port}")
+            taken[port] = name
+        return self
+
+
+def _switch(name: str) -> str:
+    """The field that switches a dialect on: a model has a method of its own that is called ``json``."""
+    return f"{name}_" if hasattr(BaseModel, name) else name
+
+
+def _with_dialects() -> type[DialectSettings]:
+    fields: dict[str, Any] = {}
+    for name, kind in dialects().items():
+        fields[_switch(name)] = (bool, Field(default=False, alias=name, description=f"ws://127.0.0.1:{kind.port}"))
+        fields[f"{name}_port"] = (int, Field(default=kind.port, ge=0, le=65535))
+    return create_model("Dialects", __base__=DialectSettings, **fields)
+
+
+if TYPE_CHECKING:
+    Dialects = DialectSettings
+else:
+    Dialects = _with_dialects()
+
+
+def _device_number(text: str) -> str:
+    if text and not is_device_number(text):
+        raise ValueError("at most 32 bytes of GBK, no bar and no control character")
+    return text
+
+
+class Driver(_Table):
+    """The national driver's functions, whoever calls them."""
+
+    device_number: Annotated[str, AfterValidator(_device_number)] = Field(
+        default="", description="终端设备号; else the reader's serial number, or its name"
+    )
 
 
 class TrustedOrigin(_Table):
     """An origin that the administrator has confirmed for every desk: its pages pair without asking anybody."""
 
-    origin: str
+    origin: Annotated[str, AfterValidator(as_origin)]
     name: str = ""
-    scopes: Scopes = frozenset({Scope.BASIC})
+    scopes: Scopes = Field(default=DEFAULT_SCOPES, description="files too: iReadCard needs it")
 
     @model_validator(mode="after")
-    def _is_one(self) -> TrustedOrigin:
-        if not is_origin(self.origin):
-            raise ValueError(f"{self.origin!r} is no origin: https://host or https://host:port, nothing after it")
+    def _grants_what_can_be_granted(self) -> TrustedOrigin:
         if beyond := self.scopes - PAGE_SCOPES:
             raise ValueError(f"no page is granted {', '.join(sorted(beyond))}")
         return self
@@ -117,12 +181,20 @@ class BridgeSettings(BaseSettings):
     pin_pad_digits: int = Field(default=6, ge=4, le=16)
     auto_read: bool = Field(default=False, description="read a card as soon as it is put in")
     dialects: Dialects = Dialects()
+    driver: Driver = Driver()
     trusted_origins: list[TrustedOrigin] = []
     readers: ReaderSettings = ReaderSettings()
     limits: Limits = Limits()
     network: Network = Network()
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+
+    @model_validator(mode="after")
+    def _no_dialect_has_the_own_port(self) -> BridgeSettings:
+        for name, port in self.dialects.ports.items():
+            if port and port == self.port:
+                raise ValueError(f"dialects.{name}_port is the bridge's own port {port}")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -152,6 +224,10 @@ class BridgeSettings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "settings"
+            wrong = first.get("ctx", {}).get("error")
+            if isinstance(wrong, OriginFormError):
+                chinese, english = f"设置 {place}：{wrong.chinese}", f"setting {place}: {wrong.english}"
+                raise ConfigurationError(chinese, english) from error
             raise ConfigurationError(
                 f"设置 {place}：{in_chinese(first)}", f"setting {place}: {first['msg']}"
             ) from error

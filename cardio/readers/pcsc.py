@@ -98,6 +98,9 @@ class PcscConnection:
     def feature_list(self) -> bytes:
         return self._card.feature_list()
 
+    def reader_serial(self) -> bytes:
+        return self._card.reader_serial()
+
     def control(self, code: int, data: bytes) -> bytes:
         try:
             return self._card.control(code, data)

@@ -226,6 +226,12 @@ class Card:
         result, answer = library.SCardControl(self._handle, library.SCARD_CTL_CODE(_GET_FEATURE_REQUEST), [])
         return bytes(answer) if result == 0 else b""
 
+    def reader_serial(self) -> bytes:
+        """The reader's serial number (PC/SC part 3, VENDOR_IFD_SERIAL_NO); empty where the driver has none."""
+        library = _library()
+        result, value = library.SCardGetAttrib(self._handle, library.SCARD_ATTR_VENDOR_IFD_SERIAL_NO)
+        return bytes(value) if result == 0 else b""
+
     def disconnect(self, *, reset: bool = False) -> None:
         """Lets the card go as it is: to power it down would reset it for other programs.
 

@@ -7,9 +7,9 @@ negative code; ``pOutInfo`` is then what happened, in Chinese. Replies are match
 
 from __future__ import annotations
 
-from cardio.driver_codes import code_of, explain
+from cardio.driver_codes import code_of
 from cardio.errors import CardioError, UsageError
-from service.dialects.messages import DialectRequest, as_message, as_object
+from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, description
 
 _DONE = "1"
 _STEP_1, _STEP_2 = "_HSM_Step1", "_HSM_Step2"
@@ -17,7 +17,9 @@ _NAMELESS_STEP_2 = "ReadCard_HSM_Step2"
 """A widespread page calls the second step of both reading functions so, and waits for the full name."""
 
 
-class JsonDialect:
+class JsonDialect(Dialect):
+    name, port = "json", 12342
+
     def __init__(self) -> None:
         self._last_first_step = "iReadCardBas" + _STEP_1
 
@@ -39,10 +41,3 @@ class JsonDialect:
         code = code_of(error)
         name = "" if request is None else request.function[:64]
         return as_message({"functionName": name, "success": str(code), "pOutInfo": description(code, error)})
-
-
-def description(code: int, error: CardioError) -> str:
-    """What the clerk is shown: the code's own words, what exactly happened, what to do."""
-    title = explain(code).title
-    detail = "" if error.detail in (title, "") else f"（{error.detail}）"
-    return f"{title}{detail}：{error.remedy}".replace("|", " ")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from cardio.driver_codes import explain
 from cardio.errors import CardioError, UsageError
+
+if TYPE_CHECKING:
+    from service.dialects.calls import DialectCalls
 
 _LINE_SEPARATORS = {"\u2028": "\\u2028", "\u2029": "\\u2029"}
 
@@ -20,17 +25,47 @@ class DialectRequest:
     arguments: Mapping[str, Any]
 
 
-class Dialect(Protocol):
-    """One way to speak, over one socket: it may remember what was asked before."""
+class Dialect(ABC):
+    """One way to speak. A dialect is one file in this folder, ``NAME_dialect.py``: the registry finds it there.
 
+    One object serves all sockets of one caller, so it may remember what the caller asked before.
+    """
+
+    name: ClassVar[str]
+    """Its key in the settings, beside ``NAME_port``."""
+    port: ClassVar[int]
+    """The port that callers in the field have built in."""
+    patience: ClassVar[float | None] = None
+    """After so many seconds its callers give up, and take the next message for the answer to their next call."""
+    greeting: ClassVar[str | None] = None
+    """What is sent as soon as a socket is open."""
+
+    @abstractmethod
     def parse(self, message: str) -> DialectRequest:
         """Raises: UsageError: it is no request."""
 
+    @abstractmethod
     def done(self, request: DialectRequest, output: str) -> str:
         """The message for a function that returned 0."""
 
+    @abstractmethod
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
         """The message for one that did not."""
+
+    async def own_function(self, request: DialectRequest, calls: DialectCalls) -> str | None:
+        """The message for a function that the national interface does not have; None where this is none.
+
+        Raises:
+            CardioError: what hindered.
+        """
+        return None
+
+
+def description(code: int, error: CardioError) -> str:
+    """What the clerk is shown: the code's own words, what exactly happened, what to do."""
+    title = explain(code).title
+    detail = "" if error.detail in (title, "") else f"（{error.detail}）"
+    return f"{title}{detail}：{error.remedy}".replace("|", " ")
 
 
 def as_object(message: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from starlette.types import Scope
 
@@ -20,11 +21,14 @@ from service.errors import (
     WrongHostError,
     WrongOriginError,
 )
+from service.gate.callers import OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
-from service.gate.origin import is_origin, is_same_user
+from service.gate.origin import NULL_ORIGINS, is_origin, is_same_user
+from service.gate.origin_form import advice
 from service.gate.page_sessions import PageSessions
 from service.gate.pairing import Pairing
+from service.gate.refusals import Refusals
 from service.gate.tickets import Tickets
 from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Caller
 from service.scopes import Scope as GrantedScope
@@ -51,7 +55,7 @@ class DialectRule:
 
     name: str
     programs: bool
-    """Programs of the same system user are let in, who send no Origin."""
+    """Programs of the same system user are let in, whatever Origin their library writes."""
     scopes: frozenset[GrantedScope]
     """What such programs may do."""
 
@@ -88,7 +92,8 @@ class Access:
     tickets: Tickets = field(default_factory=Tickets)
     live: LiveCalls = field(default_factory=LiveCalls)
     rate: RateLimit = field(default_factory=lambda: RateLimit(Rate()))
-    dialects: Mapping[int, DialectRule] = field(default_factory=dict)
+    dialects: dict[int, DialectRule] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=Refusals)
     simulated_only: frozenset[GrantedScope] = frozenset()
     """Scopes that count at simulated readers only, whoever has them: a demonstration's."""
 
@@ -143,9 +148,9 @@ class Access:
             raise HeadersTooLargeError()
         dialect = self.dialects.get(_port_of(scope))
         self._check_host(scope, headers, None if dialect is None else _port_of(scope))
-        origin = self._origin(headers)
         if dialect is not None:
-            return self._dialect(dialect, scope, origin)
+            return self._dialect(dialect, scope, headers)
+        origin = self._origin(headers)
         if scope["path"].startswith(DIALECT_PREFIX):
             raise NotFoundError()
         foreign = origin if origin is not None and origin not in self.own_origins else None
@@ -154,7 +159,7 @@ class Access:
         if self._is_open_to_pages(scope):
             return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
         if foreign is not None and not self._is_known(foreign):
-            raise WrongOriginError()
+            raise WrongOriginError(*advice(foreign))
         path: str = scope["path"]
         if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
             return Passed(Caller(origin or LOCAL, frozenset(), grant=""))
@@ -204,7 +209,7 @@ class Access:
         if not origins:
             return None
         if len(origins) != 1 or not is_origin(origins[0]):
-            raise WrongOriginError()
+            raise WrongOriginError(*advice(origins[0]))
         return origins[0]
 
     @staticmethod
@@ -247,15 +252,34 @@ class Access:
                 return self.grants.find(one.removeprefix(_BEARER))
         return None
 
-    def _dialect(self, rule: DialectRule, scope: Scope, origin: str | None) -> Passed:
-        """A caller of a dialect sends no token: its origin must be granted, or it is the user's own program."""
+    def _dialect(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Passed:
+        passed = self._dialect_caller(rule, scope, headers)
+        self.refusals.forget(_header(headers, b"origin"), rule.name)
+        return passed
+
+    def _dialect_caller(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Passed:
+        """A caller of a dialect sends no token where its page is granted, or where it is the user's own program.
+
+        A page that has no origin of its own (``null``, ``file://``) brings the token of a named program.
+        """
+        origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+        if len(origins) > 1:
+            raise WrongOriginError()
+        origin = origins[0] if origins else None
         if scope["type"] != "websocket":
-            raise NotFoundError()
+            raise NotFoundError() if origin is None or is_origin(origin) else WrongOriginError(*advice(origin))
         path = DIALECT_PREFIX + rule.name
-        if origin is None:
-            if not rule.programs or not is_same_user(scope["client"], scope["server"]):
-                raise WrongOriginError()
+        port = _port_of(scope)
+        program = may_be_a_program(origin, headers, port)
+        if program or origin in NULL_ORIGINS:
+            grant = self._named_program(scope, headers)
+            if grant is not None:
+                return Passed(_caller(grant, None), None, True, path)
+        if program and rule.programs and is_same_user(scope["client"], scope["server"]):
             return Passed(Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
+        if origin is None or origin in self._served_by(port) or not is_origin(origin):
+            words = OF_OTHER_USERS if rule.programs else PROGRAMS_NOT_LET_IN
+            raise WrongOriginError(*self.refusals.note(origin, rule.name, words if program else None))
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
                 return Passed(_caller(grant, origin), None, True, path)
@@ -263,7 +287,22 @@ class Access:
         if GrantedScope.BASIC in trusted:
             return Passed(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
         self._ask_for(origin, rule)
-        raise WrongOriginError()
+        raise WrongOriginError(*self.refusals.note(origin, rule.name))
+
+    @staticmethod
+    def _served_by(port: int) -> frozenset[str]:
+        """The origins of pages that a dialect's own port would serve: there are none, and none is let in as one."""
+        return frozenset(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
+
+    def _named_program(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Grant | None:
+        """The grant of a program's token, in the address or as elsewhere; the owner's own token has no place there."""
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8)
+        written = [scope["path"].strip("/"), *query.get("token", [])]
+        found = [grant for token in written if token and (grant := self.grants.find(token)) is not None]
+        if not found and (brought := self._brought(scope, headers, None)) is not None:
+            found = [brought]
+        usable = [one for one in found if one.kind == "program" and GrantedScope.BASIC in one.scopes]
+        return usable[0] if usable else None
 
     def _ask_for(self, origin: str, rule: DialectRule) -> None:
         """The page cannot ask by itself, so its trying counts as asking: a person sees it and decides."""

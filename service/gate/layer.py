@@ -84,7 +84,8 @@ class Gate:
             answer.foreign_origin = passed.foreign_origin
             self._access.rate.spend(passed.payer)
             if passed.path is not None:
-                scope["path"], scope["raw_path"] = passed.path, passed.path.encode()
+                # Also what the caller wrote there: it can be a program's token.
+                scope["path"], scope["raw_path"], scope["query_string"] = passed.path, passed.path.encode(), b""
             if scope["type"] == "http":
                 receive = await _with_whole_body(scope, receive)
                 self._access.check_still(passed)
@@ -99,7 +100,7 @@ class Gate:
         task = asyncio.ensure_future(_call(self._app, scope, receive, answer))
         answer.task = task
         try:
-            with self._access.live.call(passed.caller.grant, task, stream=passed.stream):
+            with self._access.live.call(passed.caller.grant, task, stream=passed.stream, limited=passed.path is None):
                 try:
                     await asyncio.shield(task)
                 except asyncio.CancelledError:

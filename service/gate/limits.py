@@ -56,9 +56,13 @@ class LiveCalls:
         self._streams: dict[str, int] = {}
 
     @contextmanager
-    def call(self, grant: str, task: asyncio.Task[Any], *, stream: bool) -> Iterator[None]:
-        """Counts a call while it runs. Raises: TooManySocketsError: this grant has too many streams open."""
-        if stream and self._streams.get(grant, 0) >= SOCKET_LIMIT:
+    def call(self, grant: str, task: asyncio.Task[Any], *, stream: bool, limited: bool = True) -> Iterator[None]:
+        """Counts a call while it runs; sockets of a dialect have limits of their own.
+
+        Raises:
+            TooManySocketsError: this grant has too many streams open.
+        """
+        if stream and limited and self._streams.get(grant, 0) >= SOCKET_LIMIT:
             raise TooManySocketsError(retry_after=5)
         self._tasks.setdefault(grant, set()).add(task)
         if stream:

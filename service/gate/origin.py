@@ -10,21 +10,40 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[1-9][0-9]{0,4})?")
+_HOST = r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?"
+_WEB = re.compile(rf"(https?)://({_HOST}|\[[0-9a-f:.]{{2,45}}\])(:[1-9][0-9]{{0,4}})?")
+_SHELL = re.compile(r"([a-z][a-z0-9+.-]{1,30})://([a-z0-9._~-]{0,253})(:[1-9][0-9]{0,4})?")
+"""A program that shows pages of its own gives them a scheme of its own: ``app://his``, ``capacitor://localhost``."""
+_OF_BROWSERS = frozenset(
+    {
+        "http", "https", "ws", "wss", "ftp", "ftps", "file", "data", "blob", "about", "javascript", "filesystem",
+        "view-source",
+    }
+)  # fmt: skip
+"""Schemes that browsers know: what comes with one of these may be any page's."""
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+NULL_ORIGINS = frozenset({"null", "file://"})
+"""What browsers send for pages from a disk, for sandboxed frames and for much else: any page can have it."""
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LOCAL_COLUMN, _REMOTE_COLUMN, _STATE_COLUMN, _USER_COLUMN = 1, 2, 3, 7
 _LISTENS = "0A"
 
 
 def is_origin(text: str) -> bool:
-    """Whether it is an origin of the web as browsers write it (RFC 6454 §6.2): never ``null``, never a path."""
-    found = _ORIGIN.fullmatch(text)
-    if found is None or int((found[3] or ":1")[1:]) > 65535:
-        return False
+    """Whether it is an origin as browsers write it (RFC 6454 §6.2): of the web, or of a program with its own scheme.
+
+    Never ``null``, never ``file://``, never a path.
+    """
+    found = _WEB.fullmatch(text)
+    if found is None:
+        shell = _SHELL.fullmatch(text)
+        return shell is not None and shell[1] not in _OF_BROWSERS and _is_port(shell[3])
     # A browser leaves the scheme's own port out: written out it is not what a browser sends.
-    return not (text.startswith("http://") and found[3] == ":80") and not (
-        text.startswith("https://") and found[3] == ":443"
-    )
+    return _is_port(found[4]) and found[4] != f":{DEFAULT_PORTS[found[1]]}"
+
+
+def _is_port(written: str | None) -> bool:
+    return written is None or int(written[1:]) <= 65535
 
 
 def _as_kernel_writes(host: str, port: int) -> str:
@@ -36,9 +55,14 @@ def _as_kernel_writes(host: str, port: int) -> str:
 def is_same_user(client: tuple[str, int], server: tuple[str, int]) -> bool:
     """Whether the program at the other end of a loopback connection is run by the user who runs this service.
 
-    Only Linux tells; elsewhere nobody is taken for the same user.
+    Linux and Windows tell; elsewhere nobody is taken for the same user.
     """
-    return peer_user(client, server) == os.getuid()
+    if sys.platform == "win32":
+        from service.gate.windows_peers import is_same_user_on_windows
+
+        return is_same_user_on_windows(client, server)
+    user = peer_user(client, server)
+    return user is not None and user == os.getuid()
 
 
 def peer_user(client: tuple[str, int], server: tuple[str, int]) -> int | None:
@@ -73,6 +97,6 @@ def _connections() -> Iterator[list[str]]:
     for table in _TABLES:
         try:
             lines = table.read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             continue
         yield from (line.split() for line in lines)

@@ -60,8 +60,20 @@ class PairingShown(Answer):
     source: str = Field(description="`page`, or `dialect` for a caller that cannot ask by itself")
 
 
+class RefusedCaller(Answer):
+    """A caller of a dialect that was turned away lately, and what lets it in."""
+
+    origin: str = Field(description="as it was sent; empty where there was none")
+    dialect: str
+    remedy: str
+    remedy_en: str
+    count: int
+    seconds_ago: int
+
+
 class PairingList(Answer):
     requests: tuple[PairingShown, ...]
+    refused: tuple[RefusedCaller, ...] = Field(description="the last first; of an hour, one for each site")
 
 
 class ScopesChosen(Answer):
@@ -146,8 +158,15 @@ async def pairing_outcome(
 
 @router.get("/pairing", dependencies=[needs(Scope.MANAGE)])
 async def list_pairing_requests(access: AccessOf) -> PairingList:
-    """Who asks to be let in."""
-    return PairingList(requests=tuple(_shown(access, one) for one in access.pairing.waiting()))
+    """Who asks to be let in, and which callers of the dialects were turned away."""
+    refused = tuple(
+        RefusedCaller(
+            origin=one.origin, dialect=one.dialect, remedy=one.remedy, remedy_en=one.remedy_en, count=one.count,
+            seconds_ago=seconds,
+        )
+        for one, seconds in access.refusals.listed()
+    )  # fmt: skip
+    return PairingList(requests=tuple(_shown(access, one) for one in access.pairing.waiting()), refused=refused)
 
 
 @router.post("/pairing/{request_id}/approve", responses=_GONE, dependencies=[needs(Scope.MANAGE)])

@@ -6,13 +6,15 @@ import time
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import Field, create_model
 
-from cardio.model import Answer, ReaderStatus
+from cardio.model import Answer, Problem, ReaderStatus
 from service.audit import AuditState
 from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
+from service.dialects.registry import dialects
 from service.metrics import Metrics
 from service.sam_watch import SamState, SamWatch
 from service.scopes import Scope
@@ -20,9 +22,27 @@ from service.scopes import Scope
 router = APIRouter(tags=["status"])
 
 
-class DialectPorts(Answer):
-    json_: int | None = Field(serialization_alias="json", description="null where the dialect is off")
-    decard: int | None
+def _ports_model() -> type[Answer]:
+    """A member for each dialect."""
+    fields: dict[str, Any] = {
+        f"{name}_": (int | None, Field(serialization_alias=name, description="null where the dialect does not listen"))
+        for name in dialects()
+    }
+    return create_model("DialectPorts", __base__=Answer, **fields)
+
+
+if TYPE_CHECKING:
+    DialectPorts = Answer
+else:
+    DialectPorts = _ports_model()
+
+
+class DialectProblem(Answer):
+    """A dialect that is switched on and does not listen."""
+
+    name: str
+    port: int
+    problem: Problem
 
 
 class TaskState(Answer):
@@ -44,6 +64,7 @@ class Status(Answer):
     psam: SamState
     hsm: SamState
     dialects: DialectPorts
+    dialect_problems: tuple[DialectProblem, ...] = Field(description="dialects whose port another program has")
     simulated: bool
     auto_read: bool
     audit: AuditState = Field(description="failing: nothing is written at present")
@@ -65,7 +86,11 @@ async def status(
         pcsc=desks.service_state,
         psam=sam.states["psam"],
         hsm=sam.states["hsm"],
-        dialects=DialectPorts(json_=ports.get("json"), decard=ports.get("decard")),
+        dialects=DialectPorts(**{f"{name}_": ports.get(name) for name in dialects()}),
+        dialect_problems=tuple(
+            DialectProblem(name=name, port=port, problem=Problem.of(error))
+            for name, port, error in state.dialect_ports.problems()
+        ),
         simulated=state.simulated,
         auto_read=state.auto_read,
         audit=audit.state,

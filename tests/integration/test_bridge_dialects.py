@@ -34,7 +34,7 @@ scopes = ["basic", "files"]
 DIALECTS = {f"CARDIO_BRIDGE_DIALECTS__{name}": "true" for name in ("JSON", "DECARD", "PROGRAMS")}
 BASIC = (
     "370200|119900197708090027|A00000011|370200D15600000500000001FFFFFFFF|测试甲|0081544C928684370200000001|"
-    "2.00|20160520|20360520|000000000000||"
+    "2.00|20160520|20360520|000000000000|Counter-A-00-00|"
 )
 ADULT_INFO = "370200D15600000500000001FFFFFFFF|A00000011|"
 FILE = "SSSEEF05|07|$"
@@ -213,17 +213,23 @@ def test_a_step_that_fails_keeps_nobody_waiting(bridge: BridgeProcess, slot: Slo
 
 
 def test_between_two_steps_the_card_is_held_for_who_began(bridge: BridgeProcess, slot: Slot) -> None:
+    """For the caller, whatever socket it comes by, and for nobody else."""
     put_in(bridge, slot, CLOSED.card())
     with opened(JSON) as other:
         waiting = JsonCaller(other)
-        with opened(JSON) as socket:
+        with opened(JSON, PAGE) as socket:
             caller = JsonCaller(socket)
             success, step = caller.call("iReadCardBas_HSM_Step1", iType=3)
             assert success == "1"
             success, words = waiting.call("iReadCardBas", iType=3)
             assert success == "-11" and "加密机" in words
             success, _ = waiting.call("iReadCardBas_HSM_Step2", pKey=read_step_1_to_2(step))
-            assert success == "-14", "the steps are those of the other socket"
+            assert success == "-14", "the steps are another caller's"
+            with opened(JSON, PAGE) as second:
+                success, basic = JsonCaller(second).call("iReadCardBas_HSM_Step2", pKey=read_step_1_to_2(step))
+                assert success == "1" and basic.split("|")[4] == "测试壬"
+            assert caller.call("iReadCardBas_HSM_Step1", iType=3)[0] == "1"
+            socket.close(1001)  # as a browser does when the page is left
         # It has gone without a second step.
         wait_until(lambda: waiting.call("iReadCardBas", iType=3)[0] == "-2201", "the card is free", 2.0)
 
@@ -244,7 +250,7 @@ def test_who_waits_in_line_does_not_end_the_steps_of_who_came_before(bridge: Bri
     """Nothing was held yet when the reading was asked for; when its turn comes it is told that the card is held."""
     fault = InCommand()
     put_in(bridge, slot, FaultyCard(CLOSED.card(), fault))
-    with opened(JSON) as socket, opened(JSON) as other:
+    with opened(JSON, PAGE) as socket, opened(JSON) as other:
 
         def stand_in_line() -> str:
             assert fault.asked.wait(5)

@@ -160,18 +160,35 @@ def serve(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("dialect", [False, True], ids=["its-own", "of-a-dialect"])
-def test_a_port_that_is_taken(folder: Path, daemon: object, monkeypatch: pytest.MonkeyPatch, dialect: bool) -> None:
+def test_a_port_that_is_taken(folder: Path, daemon: object) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        if dialect:
-            monkeypatch.setenv("CARDIO_BRIDGE_DIALECTS__JSON", "true")
-            monkeypatch.setenv("CARDIO_BRIDGE_DIALECTS__JSON_PORT", str(port))
-        done = serve(folder, "--port", "0" if dialect else str(port))
+        done = serve(folder, "--port", str(port))
         assert done.returncode == BAD_CONFIGURATION and done.stdout == ""
         assert f"127.0.0.1:{port}" in done.stderr and "错误：" in done.stderr and "处理：" in done.stderr
-        document = json.loads(serve(folder, "--json", "--port", "0" if dialect else str(port)).stdout)
+        document = json.loads(serve(folder, "--json", "--port", str(port)).stdout)
         assert document["error"]["code"] == "configuration" and document["error"]["remedy"]
+
+
+def test_a_dialects_port_that_is_taken(folder: Path, daemon: object) -> None:
+    """A vendor's service has it: the bridge starts, names that program, and takes the port when it is free."""
+    with socket.create_server(("127.0.0.1", 0)) as vendor:
+        port = vendor.getsockname()[1]
+        dialects = {"JSON": "true", "JSON_PORT": str(port), "DECARD": "true", "DECARD_PORT": "0", "PROGRAMS": "true"}
+        environment = {f"CARDIO_BRIDGE_DIALECTS__{name}": value for name, value in dialects.items()}
+        with served(folder, environment=environment) as bridge:
+            assert list(bridge.dialects) == ["decard"], "the other one listens"
+            status = bridge.client.get("/v1/status").json()
+            (problem,) = status["dialect_problems"]
+            assert status["dialects"]["json"] is None and (problem["name"], problem["port"]) == ("json", port)
+            assert f"PID {os.getpid()}" in problem["problem"]["detail"]
+            assert str(port) in bridge.written and str(os.getpid()) in bridge.written
+            vendor.close()
+            wait_until(lambda: bridge.client.get("/v1/status").json()["dialects"]["json"] == port, "it comes", 20)
+            with connect(f"ws://127.0.0.1:{port}", proxy=None) as caller:
+                caller.send('{"function":"iReadCardBas","iType":3}')
+                assert json.loads(caller.recv(10))["functionName"] == "iReadCardBas"
+            assert "Traceback" not in bridge.written
 
 
 def test_a_token_that_others_may_read(folder: Path, daemon: object) -> None:

@@ -59,7 +59,7 @@ def test_a_closed_card_in_two_steps_field_by_field() -> None:
     assert len(answer) == 66 and answer[16:32] == SOURCE and answer[49:65] == OUTER
     assert steps.read_basic_2(answer) == (
         "320200|319900199912310046|G00000074|320200D15600000500000009FFFFFFFF|测试壬|"
-        "0081544C978684329900000009|3.00|20220202|20420202|000000000000||"
+        "0081544C978684329900000009|3.00|20220202|20420202|000000000000|r|"
     )
 
 

@@ -3,12 +3,12 @@
 import { connect, problemOf } from "../parts/connection.js";
 import { GrantList } from "../parts/grants.js";
 import { html } from "../parts/html.js";
-import { say } from "../parts/language.js";
+import { pick, say } from "../parts/language.js";
 import { PairingCard } from "../parts/pairing.js";
 import { makePage, Shell } from "../parts/shell.js";
 
 const EVERY_MS = 1500;
-const page = makePage(view, { titleKey: "pairTitle", refusal: null, failure: null, mishap: null, requests: [], grants: null, grantable: [] });
+const page = makePage(view, { titleKey: "pairTitle", refusal: null, failure: null, mishap: null, requests: [], refused: [], grants: null, grantable: [] });
 
 /** `failure` is of the last look and goes with the next; `mishap` is of what a person pressed, and stays until then. */
 const showProblems = () => page.set({ problems: [page.refusal, page.failure, page.mishap].filter(Boolean) });
@@ -18,11 +18,11 @@ async function refresh() {
   if (!page.bridge || page.connection !== "live") return;
   try {
     const looks = [page.bridge.request("/v1/pairing"), page.bridge.request("/v1/grants"), page.bridge.me()];
-    const [{ requests }, { grants }, { scopes: grantable }] = await Promise.all(looks);
+    const [{ requests, refused = [] }, { grants }, { scopes: grantable }] = await Promise.all(looks);
     const known = new Set(page.requests.map((one) => one.request));
     const fresh = requests.find((one) => !known.has(one.request));
     page.failure = null;
-    page.set({ requests, grants, grantable });
+    page.set({ requests, refused: refused.filter((one) => !requests.some((asks) => asks.origin === one.origin)), grants, grantable });
     if (fresh) page.announce(say("asksNow", { origin: fresh.origin }));
   } catch (error) {
     page.failure = problemOf(error);
@@ -53,6 +53,14 @@ function view() {
         ${page.requests.map((one) => html`<${PairingCard} key=${one.request} request=${one} grantable=${page.grantable} attempt=${attempt} />`)}
         ${page.grants && page.requests.length === 0 && html`<p class="none">${say("nobodyAsks")}</p>`}
       </section>
+      ${page.refused.length > 0 && html`
+        <section aria-labelledby="refused">
+          <h2 id="refused">${say("refusedTitle")}</h2>
+          ${page.refused.map((one) => html`<article class="pairing refused" key=${`${one.dialect} ${one.origin}`}>
+            <p class="origin">${one.origin || say("noOrigin")}</p>
+            <p>${pick(one, "remedy")}</p>
+          </article>`)}
+        </section>`}
       <section aria-labelledby="granted">
         <h2 id="granted" tabindex="-1">${say("grantsTitle")}</h2>
         ${page.grants && html`<${GrantList} grants=${page.grants} attempt=${attempt} />`}
@@ -63,7 +71,7 @@ function view() {
 function onState(connection, refusal) {
   page.connection = connection;
   page.refusal = connection === "live" ? null : refusal;
-  if (connection !== "live") Object.assign(page, { requests: [], grants: null, failure: null, mishap: null });
+  if (connection !== "live") Object.assign(page, { requests: [], refused: [], grants: null, failure: null, mishap: null });
   showProblems();
   refresh();
 }

@@ -400,7 +400,10 @@ export interface Status {
   pcsc: "up" | "down";
   psam: SamState;
   hsm: SamState;
-  dialects: { json: number | null; decard: number | null };
+  /** The port of each dialect; null where it does not listen. */
+  dialects: { json: number | null; decard: number | null; [name: string]: number | null };
+  /** Dialects that are switched on and whose port another program has. */
+  dialect_problems: { name: string; port: number; problem: Problem }[];
   simulated: boolean;
   auto_read: boolean;
   /** `failing`: nothing is written into the audit log at present. */

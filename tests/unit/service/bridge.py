@@ -21,6 +21,7 @@ from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from service.app import Habits, create_app
 from service.audit import Audit
+from service.dialects.listening import DialectPorts
 from service.gate.access import Access, DialectRule
 from service.gate.limits import Rate
 from service.journal_place import JournalPlace
@@ -58,6 +59,7 @@ class Bridge:
         simulate: bool = True,
         journal: Path | None = None,
         audit: Path | None = None,
+        dialect_ports: DialectPorts | None = None,
         sources: Sequence[ReaderSource] = (),
         supervisor: Supervisor | None = None,
     ) -> None:
@@ -91,6 +93,7 @@ class Bridge:
             habits=habits,
             journal=JournalPlace(journal),
             audit=self.audit,
+            dialect_ports=dialect_ports,
             supervisor=supervisor,
         )
         self.app.middleware_stack = None

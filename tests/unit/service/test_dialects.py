@@ -14,9 +14,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from cardio.errors import UsageError
+from service.app import Habits
 from service.dialects.decard_dialect import DecardDialect
 from service.dialects.json_dialect import JsonDialect
 from service.dialects.messages import DialectRequest
+from service.dialects.registry import dialects
 from service.gate.access import DialectRule
 from service.gate.origin import is_origin
 from service.scopes import DEFAULT_SCOPES, Scope
@@ -26,7 +28,7 @@ from tests.unit.service.bridge import FIRST, FIRST_COUNTS, SECOND, Bridge
 PAGE = "http://his.example:8080"
 BASIC = (
     "370200|119900197708090027|A00000011|370200D15600000500000001FFFFFFFF|测试甲|0081544C928684370200000001|"
-    "2.00|20160520|20360520|000000000000||"
+    "2.00|20160520|20360520|000000000000|Simulated-Reader-00|"
 )
 
 
@@ -240,3 +242,33 @@ def test_an_origin_is_written_as_browsers_write_it() -> None:
         "https://a:443", "http://a:80", "https://a b", "https://a@b", "file://", "https://a?", "https://-a", "https://a\n",
     ):  # fmt: skip
         assert not is_origin(bad), bad
+
+
+def test_the_sites_device_number_is_in_every_basic_string_and_no_callers() -> None:
+    rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES) for name in ("json", "decard")]
+    bridge = Bridge("adult", dialects=rules, habits=Habits(device_number="窗口3"))
+    try:
+        socket = opened(bridge, "json", None)
+        message = '{"function":"iReadCardBas","iType":3,"deviceNumber":"x","device":"y"}'
+        assert json.loads(ask(socket, message))["pOutInfo"].endswith("|000000000000|窗口3|")
+        decard = opened(bridge, "decard", None)
+        assert json.loads(ask(decard, '{"func":"iReadCardBas","in":["3"]}'))["out"][0].endswith("|窗口3|")
+        route = bridge.client.post("/v1/driver/iReadCardBas", json={"iType": 3}).json()
+        assert route["fields"]["device_number"] == "窗口3"
+        bridge.readers.insert(FIRST, "third-closed", None)
+        step = bridge.client.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": FIRST}).json()["pOutInfo"]
+        done = bridge.client.post("/v1/driver/iReadCardBas_HSM_Step2", json={"pKey": read_step_1_to_2(step)}).json()
+        assert done["pOutInfo"].endswith("|000000000000|窗口3|")
+        assert bridge.client.post("/v1/driver/iReadCardBas", json={"deviceNumber": "x"}).status_code == 400
+    finally:
+        bridge.stop()
+
+
+def test_a_dialect_is_one_file() -> None:
+    """Each declares itself; nothing else of the bridge names one."""
+    assert {name: kind.port for name, kind in dialects().items()} == {"decard": 50150, "json": 12342, "scanner": 8342}
+    service = Path(__file__).parents[3] / "service"
+    names = ("JsonDialect", "DecardDialect", "ScannerDialect", "json_dialect", "decard_dialect", "scanner_dialect")
+    for path in service.rglob("*.py"):
+        if not path.name.endswith("_dialect.py"):
+            assert not [name for name in names if name in path.read_text(encoding="utf-8")], path

@@ -91,7 +91,7 @@ def test_the_basic_information_in_three_layouts(bridge: Bridge) -> None:
     answer = call(bridge, "iReadCardBas", iType=3)
     assert output(answer) == (
         "370200|119900197708090027|A00000011|370200D15600000500000001FFFFFFFF|测试甲|0081544C928684370200000001|"
-        "2.00|20160520|20360520|000000000000||"
+        "2.00|20160520|20360520|000000000000|Simulated-Reader-00|"
     )
     assert answer.json()["fields"]["name"] == "测试甲" and answer.headers["cardio-card-session"]
     assert output(call(bridge, "iReadCardBas", layout="13")) == (
@@ -184,7 +184,7 @@ def test_a_closed_card_in_two_steps_with_the_authoritys_answer(bridge: Bridge) -
     basic = call(bridge, "iReadCardBas_HSM_Step2", pKey=read_step_1_to_2(step_1))
     assert output(basic) == (
         "320200|319900199912310046|G00000074|320200D15600000500000009FFFFFFFF|测试壬|"
-        "0081544C978684329900000009|3.00|20220202|20420202|000000000000||"
+        "0081544C978684329900000009|3.00|20220202|20420202|000000000000|Simulated-Reader-01|"
     )
     forged = "00" * 8 + step_1.split("|")[5] + "|" + "00" * 16 + "|"
     call(bridge, "iReadCardBas_HSM_Step1", reader=SECOND)

@@ -48,10 +48,12 @@ def test_without_anything_it_is_closed_up(monkeypatch: pytest.MonkeyPatch) -> No
         ("prot = 1\n", "prot"),
         ("port = 70000\n", "port"),
         ('scopes = ["everything"]\n', "scopes"),
-        ('[[trusted_origins]]\norigin = "https://his.example/"\n', "trusted_origins.0"),
+        ('[[trusted_origins]]\norigin = "https://his.example/his"\n', "trusted_origins.0"),
         ('[[trusted_origins]]\norigin = "https://a"\nscopes = ["manage"]\n', "trusted_origins.0"),
         ('[network]\nlisten = ["0.0.0.0"]\n', "network"),
         ("[dialects]\njsno = true\n", "dialects.jsno"),
+        ('[driver]\ndevice_number = "a|b"\n', "driver.device_number"),
+        ('[[trusted_origins]]\norigin = "null"\n', "cardio pair add"),
         ("port = [\n", "bridge.toml"),
     ],
 )
@@ -73,3 +75,16 @@ def test_other_addresses_are_bound_only_when_asked_for() -> None:
     assert [one.getsockname()[0] for one in sockets] == ["127.0.0.2"]
     for one in sockets:
         one.close()
+
+
+def test_what_an_administrator_writes_for_an_origin_is_put_right_and_may_read_files(file: Path) -> None:
+    file.write_text('[[trusted_origins]]\norigin = "https://HIS.Example:443/"\n')
+    assert BridgeSettings.load().trusted == {"https://his.example": {Scope.BASIC, Scope.FILES}}
+
+
+def test_every_dialect_has_its_switch_and_its_port(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('[dialects]\ndecard = true\ndecard_port = 50151\n[driver]\ndevice_number = "窗口3"\n')
+    monkeypatch.setenv("CARDIO_BRIDGE_DIALECTS__SCANNER", "true")
+    loaded = BridgeSettings.load()
+    assert loaded.dialects.ports == {"decard": 50151, "scanner": 8342}
+    assert loaded.dialects.port_of("json") == 12342 and loaded.driver.device_number == "窗口3"

@@ -1,0 +1,45 @@
+"""Whether a handshake can come from a program that is no browser: what its library writes for an Origin, and what else.
+
+Browsers write the Origin of a WebSocket themselves, and no page can leave it out or change it (RFC 6455 §10.2, Fetch
+§4.4). Libraries of programs write what they like: Python's websocket-client the address that it connects to, Go's
+golang.org/x/net/websocket what the programmer names, mostly ``http://localhost/``; most write none.
+"""
+
+from __future__ import annotations
+
+from service.gate.origin_form import OriginFormError, as_origin
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_OF_BROWSERS = frozenset({b"accept-language", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+"""What browsers send with every handshake; a page cannot keep it back."""
+_BROWSERS_NAME = b"mozilla/"
+PROGRAMS_NOT_LET_IN = (
+    "本机程序未获允许：请在设置中启用 [dialects] programs = true（程序须由同一用户运行），"
+    "或运行 cardio pair add 名称 --scopes basic,files 并把令牌写进连接地址",
+    "programs are not let in: set [dialects] programs = true (the program must be the same user's), or run cardio pair "
+    "add NAME --scopes basic,files and put the token in the address",
+)
+OF_OTHER_USERS = (
+    "该程序不是由运行本服务的用户运行的，或系统未告知：请用同一用户运行，"
+    "或运行 cardio pair add 名称 --scopes basic,files 并把令牌写进连接地址",
+    "the program is not run by the user who runs the bridge, or the system does not tell: run it as that user, or run "
+    "cardio pair add NAME --scopes basic,files and put the token in the address",
+)
+
+
+def may_be_a_program(origin: str | None, headers: list[tuple[bytes, bytes]], port: int) -> bool:
+    """Whether this can be a program on this machine, which connects to ``port``, and no page in a browser."""
+    if not origin:
+        return True
+    if any(name in _OF_BROWSERS or _is_browser(name, value) for name, value in headers):
+        return False
+    try:
+        written = as_origin(origin)
+    except OriginFormError:
+        return False
+    places = [place for host in _LOOPBACK for place in (host, f"{host}:{port}")]
+    return written in {f"{scheme}://{place}" for scheme in ("http", "https") for place in places}
+
+
+def _is_browser(name: bytes, value: bytes) -> bool:
+    return name == b"user-agent" and value.lower().startswith(_BROWSERS_NAME)

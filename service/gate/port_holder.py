@@ -1,0 +1,98 @@
+"""Which program listens on a port of this machine, as far as the system tells this user.
+
+Linux tells by ``/proc`` (proc(5)), Windows by ``GetExtendedTcpTable`` (`service.gate.windows_peers`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_LOCAL, _STATE, _USER, _INODE = 1, 3, 7, 9
+_LISTEN = "0A"
+_SOCKET = re.compile(r"socket:\[([0-9]+)\]")
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PortHolder:
+    """The program that listens on a port, as far as the system tells this user."""
+
+    pid: int | None
+    program: str
+    """Its name; empty where it is another user's and the system does not tell."""
+    user: str = ""
+
+    @property
+    def words(self) -> str:
+        """For people: ``vendor.exe (PID 4711)``."""
+        if self.pid is None:
+            return f"PID ?, {self.user}" if self.user else ""
+        return f"{self.program or '?'} (PID {self.pid})"
+
+
+def port_holder(port: int) -> PortHolder | None:
+    """The program that listens on a port of this machine; None where there is none, or the system does not tell."""
+    if sys.platform == "win32":
+        from service.gate.windows_peers import port_holder_on_windows
+
+        return port_holder_on_windows(port)
+    if not sys.platform.startswith("linux"):
+        return None
+    found = [row for row in _table() if row[_STATE] == _LISTEN and int(row[_LOCAL].rpartition(":")[2], 16) == port]
+    if not found:
+        return None
+    inodes = {row[_INODE] for row in found}
+    pid = next((pid for pid, inode in _sockets() if inode in inodes), None)
+    if pid is None:
+        return PortHolder(None, "", _user_name(int(found[0][_USER])))
+    return PortHolder(pid, _program(pid), _user_name(int(found[0][_USER])))
+
+
+def _table() -> Iterator[list[str]]:
+    """The rows of both tables of TCP connections, split into columns."""
+    for name in ("net/tcp", "net/tcp6"):
+        try:
+            lines = (_PROC / name).read_text(encoding="ascii").splitlines()[1:]
+        except (OSError, UnicodeDecodeError):
+            continue
+        for line in lines:
+            columns = line.split()
+            if len(columns) > _INODE:
+                yield columns
+
+
+def _sockets() -> Iterator[tuple[int, str]]:
+    """Processes and the inodes of their sockets, of those processes that this user may look into."""
+    for process in filter(str.isdecimal, os.listdir(_PROC)):
+        folder = _PROC / process / "fd"
+        with suppress(OSError):  # another user's, or it has just ended
+            for name in os.listdir(folder):
+                with suppress(OSError):
+                    if (found := _SOCKET.fullmatch(os.readlink(folder / name))) is not None:
+                        yield int(process), found[1]
+
+
+def _program(pid: int) -> str:
+    try:
+        name = (_PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "".join(one for one in name if one.isprintable())[:_LONGEST_NAME]
+
+
+def _user_name(number: int) -> str:
+    if sys.platform == "win32":
+        return ""
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

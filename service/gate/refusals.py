@@ -1,0 +1,83 @@
+"""Which callers of the dialects were turned away lately, and what lets them in. Bounded: any page can ask.
+
+A page sees nothing of a refused handshake, and a program often shows nothing. So the refusal is kept for people: in the
+log, in ``cardio doctor`` and on the page ``/pair``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.gate.origin import is_origin
+from service.gate.origin_form import advice, shown_origin
+from service.gate.pairing import site_of
+
+_MOST = 32
+_KEPT_SECONDS = 3600.0
+_MOST_LINES = 20
+"""Lines in the log an hour; what more there is can be seen on the page."""
+_log = logging.getLogger("cardio.service")
+
+
+@dataclass(slots=True)
+class Refusal:
+    """One kind of caller that was turned away."""
+
+    origin: str
+    dialect: str
+    remedy: str
+    remedy_en: str
+    count: int
+    last: float
+
+
+class Refusals:
+    """The last ones, one for each site and dialect."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, str], Refusal] = OrderedDict()
+        self._lines: list[float] = []
+
+    def note(self, origin: str | None, dialect: str, words: tuple[str, str] | None = None) -> tuple[str, str]:
+        """Keep a refusal, and give what to do about it, in Chinese and English.
+
+        Args: ``origin`` is None for a program that sent none; ``words`` say what to do where the origin does not.
+        """
+        sent = "" if origin is None else origin
+        chinese, english = words or advice(sent)
+        place = _place(sent, dialect)
+        now = self._clock()
+        known = self._kept.pop(place, None)
+        if known is None or now - known.last > _KEPT_SECONDS:
+            self._say(dialect, english, now)
+            known = Refusal(shown_origin(sent), dialect, chinese, english, 0, now)
+        known.count, known.last = known.count + 1, now
+        self._kept[place] = known
+        while len(self._kept) > _MOST:
+            self._kept.popitem(last=False)
+        return chinese, english
+
+    def forget(self, origin: str | None, dialect: str) -> None:
+        """It was let in since."""
+        self._kept.pop(_place(origin or "", dialect), None)
+
+    def _say(self, dialect: str, english: str, now: float) -> None:
+        self._lines = [at for at in self._lines if now - at < _KEPT_SECONDS]
+        if len(self._lines) < _MOST_LINES:
+            self._lines.append(now)
+            _log.warning("a caller of the dialect %s was refused: %s", dialect, english)
+
+    def listed(self) -> list[tuple[Refusal, int]]:
+        """The last ones first, and how many seconds ago each was seen last."""
+        now = self._clock()
+        fresh = [one for one in reversed(self._kept.values()) if now - one.last <= _KEPT_SECONDS]
+        return [(one, int(now - one.last)) for one in fresh]
+
+
+def _place(origin: str, dialect: str) -> tuple[str, str]:
+    return site_of(origin) if is_origin(origin) else shown_origin(origin), dialect

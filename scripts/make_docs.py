@@ -11,7 +11,7 @@ import cardio.errors
 import cardio.security.errors
 import cardio.security.pki_errors
 import service.errors
-import service.question_errors
+import service.questions.errors
 import service.scopes
 import simulators.vpcd
 from cardio.driver_codes import driver_codes
@@ -66,7 +66,7 @@ def _kinds() -> Iterator[type[CardioError]]:
         cardio.security.errors,
         cardio.security.pki_errors,
         service.errors,
-        service.question_errors,
+        service.questions.errors,
         service.scopes,
         simulators.vpcd,
     ):

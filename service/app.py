@@ -42,7 +42,7 @@ from service.gate.layer import REQUEST_ID
 from service.gate.receipt import RECEIPT
 from service.journal_place import JournalPlace
 from service.metrics import Metrics
-from service.questions import QuestionBook
+from service.questions.book import QuestionBook
 from service.readers.card_selection import CardSelection
 from service.readers.source_watches import SourceWatches
 from service.routes import (

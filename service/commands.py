@@ -68,10 +68,11 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.model import Problem
     from cardio.readers.supervision import Supervisor
     from cardio.security.settings import SecuritySettings
-    from service import demonstration, logs
+    from service import logs
     from service.app import Habits, create_app
     from service.audit import Audit
     from service.audit_command import audit_file
+    from service.cli import demonstration
     from service.cli.open import open_again
     from service.journal_place import JournalPlace
     from service.server import BridgeServer, bind_loopback, bind_network
@@ -191,7 +192,7 @@ def _token(settings: BridgeSettings) -> str:
 
 
 def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule], *, demo: bool) -> Access:
-    from service import demonstration
+    from service.cli import demonstration
     from service.gate.access import Access
     from service.gate.limits import Rate
 

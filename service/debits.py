@@ -21,8 +21,8 @@ from cardio.security.errors import StepError
 from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
 from service.asking import Asking
 from service.debit_answers import DebitShown
-from service.debit_receipts import DebitReceipts, Told
 from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
+from service.delivery.receipts import DebitReceipts, Told
 from service.desk import Desk
 from service.errors import NoIdempotencyKeyError
 from service.journal import Journal, JournalEntry

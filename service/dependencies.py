@@ -24,7 +24,7 @@ from service.events import EventHub
 from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
 from service.gate.receipt import RECEIPT
-from service.questions import QuestionBook
+from service.questions.book import QuestionBook
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
 

@@ -15,12 +15,12 @@ from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, StepError
 from service.asking import Asking
 from service.audit import Touch
-from service.clerk import Clerk, Supplement, subject_of
 from service.debits import Asked, DebitAnswer, DebitCalls
 from service.desk import Desk
 from service.desks import Desks
-from service.question_errors import last_try_without_clerk
-from service.questions import QuestionBook
+from service.questions.book import QuestionBook
+from service.questions.clerk import Clerk, Supplement, subject_of
+from service.questions.errors import last_try_without_clerk
 from service.readers.card_selection import CardSelection
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity

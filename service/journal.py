@@ -29,7 +29,7 @@ from cardio.settlement import (
 )
 from service.database_file import DatabaseFile
 from service.debit_answers import DebitShown
-from service.debit_delivery import AnswersUnderWay, DeliveryRecords
+from service.delivery.records import AnswersUnderWay, DeliveryRecords
 from service.errors import (
     DebitInFlightError,
     JournalKeyLostError,

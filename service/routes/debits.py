@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cardio.model import Problem
 from service.debit_answers import DebitList, DebitShown
-from service.debit_receipts import Told
+from service.delivery.receipts import Told
 from service.dependencies import AskingOf, AuditOf, CallerOf, DebitsOf, asking_of, needs
 from service.errors import JournalStepError, NoSuchDebitError
 from service.journal import Journal

@@ -12,7 +12,7 @@ from cardio.model import Answer, Problem
 from cardio.security.errors import PinEntryMismatchError
 from cardio.security.pin import Pin
 from service.dependencies import AuditOf, CallerOf, QuestionsOf, asking_of, needs
-from service.questions import Entered, Question, QuestionKind
+from service.questions.book import Entered, Question, QuestionKind
 from service.scopes import Scope
 
 router = APIRouter(prefix="/v1/questions", tags=["questions"], dependencies=[needs(Scope.MANAGE)])

@@ -29,9 +29,9 @@ from cardio.filesystem.manners import MannersStore
 from cardio.security.credentials import Credentials
 from cardio.security.pin import Pin
 from cardio.settlement import DebitOrder, DebitState
-from service.debit_delivery import DeliveryRecords
-from service.debit_receipts import Told, note
 from service.debit_work import as_it_stands, go_on, needs_its_card
+from service.delivery.receipts import Told, note
+from service.delivery.records import DeliveryRecords
 from service.journal import Journal, JournalEntry
 from simulators.card import SoftwareCard
 from simulators.personas import find_persona

@@ -348,7 +348,7 @@ def test_a_note_that_fails_unplanned_is_counted_and_holds_the_card(desk: Desk, m
         raise RuntimeError(CARD)
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("service.debit_receipts.note", fails)
+        meanwhile.setattr("service.delivery.receipts.note", fails)
         assert desk.call().json()["pOutInfo"] == DONE
         assert refused(desk.call(key="k2", pPayInfo=LATER)) == HELD
     failures = desk.bridge.client.get("/v1/status").json()

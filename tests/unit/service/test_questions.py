@@ -11,8 +11,8 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection
 
-import service.clerk
-import service.questions
+import service.questions.book
+import service.questions.clerk
 from service.gate.access import DialectRule
 from service.scopes import PAGE_SCOPES, Scope
 from service.security import BridgeSecurity
@@ -161,7 +161,7 @@ def test_a_consent_is_for_its_caller_and_its_card(bridge: Bridge) -> None:
 def test_a_consent_after_a_minute_is_none(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     spend_two_tries(bridge)
     call(bridge, "iVerifyPIN", pin=RIGHT)
-    monkeypatch.setattr(service.questions, "ANSWER_SECONDS", -1.0)  # as if it had passed since
+    monkeypatch.setattr(service.questions.book, "ANSWER_SECONDS", -1.0)  # as if it had passed since
     listed = bridge.client.get("/v1/questions").json()["questions"]
     bridge.client.post(f"/v1/questions/{listed[0]['question']}/answer", json={"answer": "yes"})
     assert call(bridge, "iVerifyPIN", pin=RIGHT).json()["code"] == "last-try"
@@ -169,7 +169,7 @@ def test_a_consent_after_a_minute_is_none(bridge: Bridge, monkeypatch: pytest.Mo
 
 def test_who_does_not_answer(bridge: Bridge, clerk: ClerkPage, monkeypatch: pytest.MonkeyPatch) -> None:
     spend_two_tries(bridge)
-    monkeypatch.setattr(service.clerk, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(service.questions.clerk, "ANSWER_SECONDS", 0.2)
     problem = call(bridge, "iVerifyPIN", pin=RIGHT).json()
     assert (problem["code"], problem["driver_code"]) == ("last-try-unanswered", -32)
     assert f"{bridge.address}/" in problem["remedy"] and tries(bridge) == 1
@@ -255,7 +255,7 @@ def test_cancelled_at_the_page(bridge: Bridge, clerk: ClerkPage) -> None:
 
 
 def test_nothing_entered_in_time(bridge: Bridge, clerk: ClerkPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.clerk, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(service.questions.clerk, "ANSWER_SECONDS", 0.2)
     answer = call(bridge, "iVerifyPIN")
     assert (answer.status_code, answer.json()["driver_code"]) == (408, -32)
     assert clerk.questions() == [], "what is entered later goes to no call"
@@ -372,7 +372,7 @@ def test_a_dialects_reply_has_the_national_code(
 ) -> None:
     spend_two_tries(bridge)
     if answer is None:
-        monkeypatch.setattr(service.clerk, "ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(service.questions.clerk, "ANSWER_SECONDS", 0.3)
     socket = dialect(bridge, "json")
     socket.send(json.dumps({"function": "iVerifyPIN", "iType": 3, "pin": RIGHT}))
     if answer is not None:
@@ -387,7 +387,7 @@ def test_decards_caller_is_answered_before_it_gives_up(
 ) -> None:
     """Of its ten seconds some are kept for the work after the answer; here all of them, so it does not wait at all."""
     spend_two_tries(bridge)
-    monkeypatch.setattr(service.clerk, "_WORK_SECONDS", 10.0)
+    monkeypatch.setattr(service.questions.clerk, "_WORK_SECONDS", 10.0)
     socket = dialect(bridge, "decard")
     socket.send(json.dumps({"func": "iVerifyPIN", "in": ["3"]}))
     reply = json.loads(socket.recv(10))

@@ -14,8 +14,8 @@ from cardio.security.errors import LastTryError, NoPinPadError
 from service.asking import Asking
 from service.audit import Touch
 from service.desk import Desk
-from service.question_errors import last_try_without_clerk, no_place_for_pin
-from service.questions import ANSWER_SECONDS, Entered, QuestionBook, Subject, Wants
+from service.questions.book import ANSWER_SECONDS, Entered, QuestionBook, Subject, Wants
+from service.questions.errors import last_try_without_clerk, no_place_for_pin
 from service.scopes import Caller
 
 _WORK_SECONDS = 2.0

@@ -19,7 +19,7 @@ from cardio.security.errors import PinEntryCancelledError, PinEntryTimeoutError
 from cardio.security.pin import Pin
 from service.errors import StoppingError
 from service.events import EventHub
-from service.question_errors import ConsentDeclinedError, ConsentTimeoutError, QuestionGoneError
+from service.questions.errors import ConsentDeclinedError, ConsentTimeoutError, QuestionGoneError
 
 ANSWER_SECONDS = 60.0
 """How long a question stands, and how long a consent counts whose call has ended meanwhile."""

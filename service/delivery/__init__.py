@@ -1,0 +1,1 @@
+"""Whether the answers about debits reached their callers."""

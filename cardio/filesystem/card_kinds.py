@@ -15,7 +15,6 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field, TypeAdapter
 
 _Pattern = Annotated[str, Field(pattern=r"^[0-9A-F.]+$")]
-_CONTACTLESS = 0x80
 """The first interface byte TD1 of an ATR that the reader has built for a contactless card (PC/SC part 3 §3.1.3.2.3)."""
 
 
@@ -53,11 +52,6 @@ def kind_of_name(name: bytes) -> CardKind | None:
     """The kind whose cards have an application of this name (AID), None where it is not known."""
     digits = name.hex().upper()
     return next((kind for kind in card_kinds() if any(_begins(digits, one) for one in kind.names)), None)
-
-
-def is_contactless(atr: bytes) -> bool:
-    """Whether a reader built this ATR for a contactless card: ``3B 8n 80 01``."""
-    return len(atr) > 3 and atr[0] == 0x3B and atr[1] & 0xF0 == _CONTACTLESS and atr[2:4] == b"\x80\x01"
 
 
 def _begins(digits: str, pattern: str) -> bool:

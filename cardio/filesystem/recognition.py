@@ -6,7 +6,7 @@ supported" (ISO/IEC 7816-4) where it is a storage card's.
 
 from __future__ import annotations
 
-from cardio.apdu.atr import Atr
+from cardio.apdu.atr import Atr, made_up_by_reader
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import (
     CardBlockedError,
@@ -15,7 +15,7 @@ from cardio.errors import (
     CardRefusedError,
     NotASocialSecurityCardError,
 )
-from cardio.filesystem.card_kinds import CardKind, is_contactless, kind_of_atr, kind_of_name
+from cardio.filesystem.card_kinds import CardKind, kind_of_atr, kind_of_name
 
 _BLOCKED = frozenset(
     {
@@ -72,7 +72,7 @@ def environment_refused(status_word: int, atr: bytes) -> CardError:
 def may_be_elsewhere(status_word: int, atr: bytes) -> bool:
     """Whether a card that refuses the environment by its name may have it all the same, and is asked in other ways."""
     kind = kind_of_atr(atr)
-    if kind is not None and not kind.ours and is_contactless(atr):
+    if kind is not None and not kind.ours and made_up_by_reader(atr):
         return False
     return status_word in _NOT_HERE
 
@@ -85,7 +85,7 @@ def not_ours(status_word: int, atr: bytes) -> NotASocialSecurityCardError:
         f"the card has no social security application ({status_word:04X} {meaning.en})",
         status_word=status_word,
     )
-    if is_contactless(atr):
+    if made_up_by_reader(atr):
         error.remedy = "读到的是感应卡：请拿开其他卡片，将社会保障卡插入读卡器的卡槽。"
         error.remedy_en = (
             "That was a contactless card: take it away, and insert the social security card into the slot."
@@ -132,7 +132,7 @@ def without_a_record(atr: bytes) -> NotASocialSecurityCardError:
 
 def _may_be_ours(atr: bytes) -> bool:
     """Whether an ATR can be a social security card's: 13 historical bytes, from its contacts; or it is not known."""
-    if is_contactless(atr):
+    if made_up_by_reader(atr):
         return False
     try:
         return not atr or len(Atr.from_bytes(atr).historical_bytes) == _HISTORICAL_BYTES

@@ -282,7 +282,7 @@ def test_the_description_names_every_address(bridge: Bridge) -> None:
     assert described["openapi"].startswith("3.1")
     assert {"/livez", "/readyz", "/v1/readers", "/v1/readers/{reader}/card", "/v1/events"} <= described["paths"].keys()
     assert "CardReading" in described["components"]["schemas"]
-    open_to_all = {"/v1/hello", "/v1/pairing", "/v1/pairing/{request_id}"}
+    open_to_all = {"/v1/hello", "/v1/pairing", "/v1/pairing/{request_id}", "/v1/pages/session"}
     for path, operations in described["paths"].items():
         for operation in operations.values():
             needs_token = (path.startswith("/v1/") and path not in open_to_all) or path == "/metrics"

@@ -73,6 +73,7 @@ def show(page: Page, state: str, served: Served) -> None:
             page.goto(served.address)
             expect(page.get_by_role("alert")).to_be_visible()
         case "kiosk read":
+            simulate(served, "DELETE", number=1)
             page.goto(at(served, "/kiosk"))
             expect(page.locator(".name")).to_be_visible()
         case "kiosk empty":

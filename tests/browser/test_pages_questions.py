@@ -37,7 +37,7 @@ def post(served: Served, path: str, body: dict[str, Any]) -> dict[str, Any]:
         f"{served.address}{path}",
         data=json.dumps(body).encode(),
         headers={
-            "Authorization": f"Bearer {served.link.partition('#token=')[2]}",
+            "Authorization": f"Bearer {served.token}",
             "Content-Type": "application/json",
         },
     )

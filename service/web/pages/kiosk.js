@@ -37,24 +37,24 @@ function onEvent(event) {
   const { data, type } = event;
   if (type === "cardio.card-inserted" || type === "cardio.card-mute") {
     if (data.counts !== false) follow(data.reader); // the holder has chosen by putting the card in
-  } else if (type === "cardio.state" || type.startsWith("cardio.reader-") || page.several) choose();
+  } else if (type === "cardio.state" || type.startsWith("cardio.reader-") || page.undecided) choose();
 }
 
 function follow(reader) {
   page.choices = (page.choices ?? 0) + 1;
-  page.set({ current: reader, several: null });
+  page.set({ current: reader, undecided: null });
 }
 
 /** Before a card has been put in it is the bridge's choice: another kind of card gives way, of two of ours none is taken. */
 async function choose() {
   const number = (page.choices = (page.choices ?? 0) + 1);
-  let chosen = null, several = null;
+  let chosen = null, undecided = null;
   try {
     chosen = (await page.bridge.chosen()).reader;
   } catch (error) {
-    if (error.reason === "which-reader") several = error.problem;
+    if (desk.readers.size > 0) undecided = error.problem ?? null; // it is about the cards that are in
   }
-  if (number === page.choices) page.set({ current: chosen ?? page.current, several });
+  if (number === page.choices) page.set({ current: chosen ?? page.current, undecided });
 }
 
 function Countdown({ ends }) {
@@ -97,7 +97,7 @@ const Fault = ({ problem }) => html`
 function Scene() {
   if (page.refusal) return html`<${Fault} problem=${page.refusal} />`;
   if (page.connection !== "live") return html`<${Stage} kind="idle" title=${say("connecting")} />`;
-  if (page.several) return html`<${Fault} problem=${page.several} />`;
+  if (page.undecided) return html`<${Fault} problem=${page.undecided} />`;
   const reader = desk.readers.get(page.current);
   if (!reader) return html`<${Stage} kind="error" title=${say("outOfService")} text=${desk.problems[0] ? pick(desk.problems[0], "title") : say("askStaff")} />`;
   if (reader.reading) return html`<${Person} reading=${reader.reading} whole=${!reader.busy} />`;

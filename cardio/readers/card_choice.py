@@ -105,7 +105,7 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     """Chooses between the readers of a desk.
 
     An empty reader gives way to one with a card, a card that is none of ours to one that is. Two social security cards
-    are never chosen between, nor is a card that did not say what it is passed over.
+    are never chosen between, nor is a card that did not say what it is passed over for one that the caller prefers less.
 
     Args:
         preference: iType; None: contact or not makes no difference.
@@ -130,10 +130,10 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     unasked = [slot.name for slot in occupied if slot.ours is None and slot.fault is None]
     if unasked:
         return Choice(None, tuple(unasked))
-    for slot in occupied:
-        if slot.fault is not None:
-            raise slot.fault  # it may be the patient's
     for group in groups:
+        for slot in group:
+            if slot.occupied and slot.fault is not None:
+                raise slot.fault  # it may be the patient's
         ours = [slot.name for slot in group if slot.occupied and slot.ours]
         if len(ours) > 1:
             raise SeveralCardsError.between(ours)

@@ -42,6 +42,16 @@ def test_a_card_that_does_not_say_what_it_is_is_not_passed_over() -> None:
     assert chosen(OURS, CardSlot("Counter C", True, fault=CardMuteError()), policy=ReaderPolicy(use=("B 00",))).reader
 
 
+def test_what_gives_way_by_itype_need_not_say_what_it_is() -> None:
+    """A telephone on the antenna, while the patient's card is in the slot that is asked for first."""
+    telephone = CardSlot("ACR1281 PICC 00 01", True, fault=CardMuteError())
+    assert chosen(OURS, telephone, preference=Preference.CONTACT_FIRST) == Choice(OURS.name)
+    with pytest.raises(CardMuteError):
+        chosen(OURS, telephone, preference=Preference.CONTACTLESS_FIRST)
+    with pytest.raises(CardMuteError):
+        chosen(OTHER, telephone, preference=Preference.CONTACT_FIRST)
+
+
 @pytest.mark.parametrize("named", ["Counter A 00 01", "a 00 01", "1"])
 def test_the_configured_sams_slot_is_never_the_patients(named: str) -> None:
     slots = CardSlot("Counter A 00 00", False), CardSlot("Counter A 00 01", True, CONTACT_ATR, ours=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cardio.model import EventKind
+from cardio.readers import scard
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from service.app import Habits
@@ -145,6 +146,21 @@ def test_another_pages_leased_reader_gives_way(make: Make) -> None:
     page, _ = bridge.pair("https://his.example", Scope.BASIC)
     assert page.post(f"/v1/readers/{FIRST}/lease", json={}).status_code == 201
     assert driver(bridge).json()["fields"]["name"] == find_persona_name("child")
+
+
+def test_a_token_that_another_program_has_for_itself_gives_way(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scdaemon (GnuPG) opens a token exclusively: PC/SC answers SCARD_E_SHARING_VIOLATION (yubikey.rs #456)."""
+    bridge = make("adult", "child")
+
+    def refuse(reader: SoftwareReader) -> Any:
+        if reader.name == FIRST:
+            raise scard.error_for(scard.E_SHARING_VIOLATION)
+        return connect(reader)
+
+    connect, name = SoftwareReader.connect, find_persona_name("child")
+    monkeypatch.setattr(SoftwareReader, "connect", refuse)
+    assert driver(bridge).json()["fields"]["name"] == name
+    assert driver(bridge, reader=FIRST).json()["code"] == "reader-busy"
 
 
 # -- what a session stands for -------------------------------------------------------------------

@@ -239,6 +239,43 @@ def test_nothing_is_read_written_or_presented_under_the_session_of_another_card(
     assert presented == [], "no PIN, no key, no change"
 
 
+def nameless(persona: str, **changes: Any) -> AnyCard:
+    """A card whose EF05 does not say which card it is, and that gives its holder all the same."""
+    found = find_persona(persona)
+    return found.model_copy(update={"omit": found.omit | {"SSSE/EF05"}, **changes}).card()
+
+
+@pytest.mark.parametrize("next_persona", ["child", "nameless child"])
+def test_a_card_that_did_not_say_who_it_is_has_its_session_for_itself_too(make: Make, next_persona: str) -> None:
+    bridge = make("adult")
+    put(bridge, FIRST, nameless("adult"))
+    answer = read(bridge)
+    first = answer.headers["Cardio-Card-Session"]
+    assert answer.json()["holder"]["name"] == ADULT
+    assert read(bridge, first).json()["holder"]["name"] == ADULT
+    swap_unseen(bridge, FIRST, nameless("child") if "nameless" in next_persona else find_persona("child").card())
+    refused = read(bridge, first)
+    assert (refused.status_code, refused.json()["code"]) == (409, "card-changed"), refused.text
+
+
+def blank(persona: str, number: str) -> AnyCard:
+    """A card whose identification code was never written, behind one ATR for all cards of its kind."""
+    found = find_persona(persona)
+    files = {path: dict(items) for path, items in found.files.items()}
+    files["SSSE/EF05"] |= {"identification_code": f"hex:{'FF' * 16}", "card_number": number}
+    alike = {"files": files, "fill": None, "historical_bytes": find_persona("adult").historical_bytes}
+    return found.model_copy(update=alike).card()
+
+
+def test_a_blank_identification_code_is_no_ones_mark(make: Make) -> None:
+    bridge = make("adult")
+    put(bridge, FIRST, blank("adult", ""))
+    first = read(bridge).headers["Cardio-Card-Session"]
+    swap_unseen(bridge, FIRST, blank("child", ""))
+    refused = read(bridge, first)
+    assert (refused.status_code, refused.json()["code"]) == (409, "card-changed"), refused.text
+
+
 def test_the_same_card_put_back_unseen_is_the_same_card(make: Make) -> None:
     bridge = make("adult")
     first = read(bridge).headers["Cardio-Card-Session"]

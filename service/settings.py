@@ -233,8 +233,8 @@ class BridgeSettings(BaseSettings):
             ) from error
         except SettingsError as error:  # a list or a table in a variable; what was given is not quoted
             raise ConfigurationError(
-                f"环境变量 CARDIO_BRIDGE_…：列表和表应写成 JSON，例如 [\"名称\"]：{error}",
-                f"a variable CARDIO_BRIDGE_…: lists and tables are written as JSON, [\"name\"] for one: {error}",
+                f'环境变量 CARDIO_BRIDGE_…：列表和表应写成 JSON，例如 ["名称"]：{error}',
+                f'a variable CARDIO_BRIDGE_…: lists and tables are written as JSON, ["name"] for one: {error}',
             ) from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             listed = ", ".join(str(path) for path in settings_files())

@@ -105,7 +105,7 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     """Chooses between the readers of a desk.
 
     An empty reader gives way to one with a card, a card that is none of ours to one that is. Two social security cards
-    are never chosen between, nor is a card that did not say what it is passed over for one that the caller prefers less.
+    are never chosen between. A card that did not say what it is, is not passed over for one that is preferred less.
 
     Args:
         preference: iType; None: contact or not makes no difference.

@@ -24,7 +24,7 @@ from cardio.readers.supervision import Pauses, Supervisor
 WAIT_MILLISECONDS = 5_000
 """The longest wait before the list of readers is looked at again."""
 _MOST_GONE = 10
-"""So often in a row a reader may have gone between being listed and being asked for; then PC/SC is at odds with itself."""
+"""So often in a row a reader may have gone between the list and the question; then PC/SC is at odds with itself."""
 _STOP_SECONDS = 2.0
 TASK = "pcsc-watch"
 """The name of the thread for its supervisor."""

@@ -43,7 +43,9 @@ class PinCount:
 class TriesCounter:
     """The count of one card's PIN: asked for by the rules, and remembered."""
 
-    def __init__(self, memory: CopiedMemory | VolatileMemory, policy: PinPolicy, *, family: str, identity: bytes) -> None:
+    def __init__(
+        self, memory: CopiedMemory | VolatileMemory, policy: PinPolicy, *, family: str, identity: bytes
+    ) -> None:
         self._memory = memory
         self._policy = policy
         self._family = family

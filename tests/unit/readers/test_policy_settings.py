@@ -52,7 +52,9 @@ def test_what_is_no_table_is_said_and_not_read(own: Path, value: str) -> None:
         ReaderSettings.of_this_desk()
 
 
-@pytest.mark.parametrize("table", ['use = [""]', 'contactless = [" "]', 'contact = ["A", ""]', 'use = "A"', "used = []"])
+@pytest.mark.parametrize(
+    "table", ['use = [""]', 'contactless = [" "]', 'contact = ["A", ""]', 'use = "A"', "used = []"]
+)
 def test_a_name_that_would_fit_every_reader_is_none(own: Path, table: str) -> None:
     own.write_text(f"[readers]\n{table}\n")
     with pytest.raises(ConfigurationError, match=r"readers\."):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import cache
@@ -47,6 +47,7 @@ class CardSlot:
     """Whether its card is a social security card; None where the card has not been asked."""
     fault: CardioError | None = None
     """Why the card could not say what it is."""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,15 @@ class ReaderPolicy:
     sam: tuple[str, ...] = ()
     """Slots of the configured SAM cards: never a patient's."""
 
-    def counting(self, names: Sequence[str]) -> list[str]:
-        """The readers that a patient's card may be in."""
-        slots = {slot for slot in (_slot_of(names, wanted) for wanted in self.sam) if slot is not None}
+    def counting(self, names: Sequence[str], simulated: Collection[str] = ()) -> list[str]:
+        """The readers that a patient's card may be in.
+
+        Args:
+            simulated: those of the readers that are none of PC/SC's, and have no number in the setting of a SAM.
+        """
+        numbered = [name for name in names if name not in simulated]
+        found = (_slot_of(numbered if wanted.isdecimal() else names, wanted) for wanted in self.sam)
+        slots = {slot for slot in found if slot is not None}
         return [
             name
             for name in names
@@ -116,7 +123,7 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
         SeveralCardsError: a person has to choose.
         CardioError: why a card beside another did not say what it is.
     """
-    names = policy.counting([slot.name for slot in slots])
+    names = policy.counting([slot.name for slot in slots], {slot.name for slot in slots if slot.simulated})
     counting = [slot for slot in slots if slot.name in names]
     if not counting:
         raise NoReaderError()

@@ -69,6 +69,7 @@ def _slot(desk: Desk, faults: dict[str, tuple[str | None, CardioError]]) -> Card
         atr=bytes.fromhex(desk.info.atr or ""),
         ours=False if of_another else desk.is_ours,
         fault=None if of_another else fault,
+        simulated=desk.reader.simulated,
     )
 
 

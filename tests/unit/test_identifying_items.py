@@ -80,7 +80,8 @@ def test_a_name_that_breaks_off_within_a_character_is_given_as_far_as_it_stands(
     ],
 )
 def test_nothing_but_control_characters_is_no_empty_field(file: str, item: str, raw: str) -> None:
-    persona = changed("adult", file, **{item: f"hex:{raw}"})
+    values: dict[str, Any] = {item: f"hex:{raw}"}
+    persona = changed("adult", file, **values)
     reading = read(persona)
     assert [(one.item, one.reason) for one in reading.unread if one.item == item] == [(item, "undecodable")]
     assert driver(persona)[0] == -15

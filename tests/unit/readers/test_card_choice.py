@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cardio.errors import CardMuteError, NoCardError, NoReaderError, SeveralCardsError
@@ -58,6 +60,15 @@ def test_the_configured_sams_slot_is_never_the_patients(named: str) -> None:
     assert chosen(*slots, policy=ReaderPolicy(sam=(named,))) == Choice("Counter A 00 00")
     with pytest.raises(NoReaderError):
         chosen(slots[1], policy=ReaderPolicy(sam=("Counter A 00 01",)))
+
+
+def test_a_number_means_a_reader_of_pcsc_as_it_does_where_the_sam_is_opened() -> None:
+    simulated = CardSlot("Simulated Reader 00", True, CONTACT_ATR), CardSlot("Simulated Reader 01", False)
+    sam = CardSlot("Counter A 00 01", True, CONTACT_ATR)
+    slots = *simulated, CardSlot("Counter A 00 00", False), sam
+    slots = tuple(replace(slot, simulated=slot.name.startswith("Simulated")) for slot in slots)
+    assert chosen(*slots, policy=ReaderPolicy(sam=("1",))) == Choice("Simulated Reader 00"), "the SAM is none beside it"
+    assert chosen(*slots[:2], policy=ReaderPolicy(sam=("0",))) == Choice("Simulated Reader 00")
 
 
 def test_a_slot_for_sams_by_its_name_counts_only_where_the_settings_say_so() -> None:

@@ -147,6 +147,17 @@ def test_once_a_card_has_said_that_one_is_left_consent_is_needed(store: MannersS
         verify(card, store, WRONG)
 
 
+def test_a_card_is_the_same_card_by_its_contacts_and_without_them(store: MannersStore) -> None:
+    """A dual-interface card: its PIN has one count, its two ATRs nothing in common."""
+    card = QuirkyPin(untelling="6700", left=2)
+    with pytest.raises(WrongPinError):
+        verify(card, store, WRONG)
+    card.atr = bytes.fromhex("3B8D80014D524B4B0000000000000000E1")
+    with pytest.raises(LastTryError):
+        verify(card, store, OTHER)
+    assert card.left == 1, "nothing was sent"
+
+
 @pytest.mark.parametrize("word", [word for word in UNTELLING if word != "9000"])
 def test_a_card_that_does_not_tell_is_not_asked_again(store: MannersStore, word: str) -> None:
     card = QuirkyPin(untelling=word, costs=True)  # and it may cost a try all the same

@@ -126,7 +126,7 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     names = policy.counting([slot.name for slot in slots], {slot.name for slot in slots if slot.simulated})
     counting = [slot for slot in slots if slot.name in names]
     if not counting:
-        raise NoReaderError()
+        raise _none_counts([slot.name for slot in slots])
     groups = _groups(counting, policy, preference)
     eligible = [slot for group in groups for slot in group]
     if not eligible:
@@ -147,6 +147,20 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
         if ours:
             return Choice(ours[0])
     return Choice(occupied[0].name)
+
+
+def _none_counts(names: Sequence[str]) -> NoReaderError:
+    if not names:
+        return NoReaderError()
+    error = NoReaderError(
+        f"已连接的读卡器都不用于读社会保障卡：{'、'.join(names)}",
+        f"of the readers that are connected none counts: {', '.join(names)}",
+    )
+    error.remedy = "请改正 bridge.toml 中 [readers] 的 use：SAM 卡槽和未列出的读卡器不读卡。"
+    error.remedy_en = (
+        "Mend use of [readers] in bridge.toml: slots of SAM cards and readers not named there do not count."
+    )
+    return error
 
 
 _NO_CARD_THERE = {

@@ -65,8 +65,8 @@ def test_the_configured_sams_slot_is_never_the_patients(named: str) -> None:
 def test_a_number_means_a_reader_of_pcsc_as_it_does_where_the_sam_is_opened() -> None:
     simulated = CardSlot("Simulated Reader 00", True, CONTACT_ATR), CardSlot("Simulated Reader 01", False)
     sam = CardSlot("Counter A 00 01", True, CONTACT_ATR)
-    slots = *simulated, CardSlot("Counter A 00 00", False), sam
-    slots = tuple(replace(slot, simulated=slot.name.startswith("Simulated")) for slot in slots)
+    listed = *simulated, CardSlot("Counter A 00 00", False), sam
+    slots = [replace(slot, simulated=slot.name.startswith("Simulated")) for slot in listed]
     assert chosen(*slots, policy=ReaderPolicy(sam=("1",))) == Choice("Simulated Reader 00"), "the SAM is none beside it"
     assert chosen(*slots[:2], policy=ReaderPolicy(sam=("0",))) == Choice("Simulated Reader 00")
 
@@ -76,6 +76,15 @@ def test_a_slot_for_sams_by_its_name_counts_only_where_the_settings_say_so() -> 
     with pytest.raises(NoReaderError):
         chosen(slot)
     assert chosen(slot, policy=ReaderPolicy(use=("SCR3310 SAM",))) == Choice(slot.name)
+
+
+def test_readers_that_are_there_and_do_not_count_are_no_loose_cable() -> None:
+    with pytest.raises(NoReaderError, match=r"Counter B 00 00.*Token") as caught:
+        chosen(OURS, OTHER, policy=ReaderPolicy(use=("Window 9",)))
+    assert "readers" in caught.value.remedy and "readers" in caught.value.remedy_en
+    with pytest.raises(NoReaderError) as caught:
+        chosen()
+    assert caught.value.remedy == NoReaderError.remedy
 
 
 def test_a_setting_says_which_readers_count() -> None:

@@ -47,8 +47,8 @@ from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
 from cardio.security.pin_memory import PinMemoryFile
 
-Confirm = Callable[[bytes | None], None]
-"""Is told which card it is (`card_mark`; None where the card does not say); what it raises ends the work."""
+Confirm = Callable[[bytes], None]
+"""Is told which card it is (`card_mark`); what it raises ends the work."""
 OPERATION_SECONDS = 9.0
 """How long one basic reading may take in all; people are told within ten seconds."""
 WHOLE_CARD_SECONDS = 60.0

@@ -144,7 +144,7 @@ def _slot(reader: Reader) -> CardSlot:
     occupied = info.status not in (ReaderStatus.EMPTY, ReaderStatus.UNAVAILABLE)
     # A card that another program holds for itself cannot be read here: it gives way.
     ours = False if info.status is ReaderStatus.IN_USE else None
-    return CardSlot(reader.name, occupied, bytes.fromhex(info.atr or ""), ours)
+    return CardSlot(reader.name, occupied, bytes.fromhex(info.atr or ""), ours, simulated=info.simulated)
 
 
 def read_card(

@@ -272,7 +272,7 @@ class Desk:
         if meant.strictly and (touch.event_counter != meant.event_counter or self.card_session != meant.card_session):
             raise CardChangedError()
 
-    def _confirm(self, meant: _Meant, touch: Touch, mark: bytes | None) -> None:
+    def _confirm(self, meant: _Meant, touch: Touch, mark: bytes) -> None:
         """On the card's thread, when the card has said which one it is.
 
         Raises:

@@ -199,7 +199,8 @@ class Desks:
 
     def counting(self) -> list[str]:
         """The readers that a patient's card may be in."""
-        return self.policy.counting(list(self._desks))
+        simulated = {name for name, desk in self._desks.items() if desk.reader.simulated}
+        return self.policy.counting(list(self._desks), simulated)
 
     def missing(self) -> list[str]:
         """What the settings call a reader, and no reader that is there now is called."""

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from cardio.errors import ReaderNotFoundError
 from cardio.model import Answer
+from cardio.readers.base import choose_name
 from service.desks import Desks
 from service.events import EventHub
 
@@ -27,7 +29,10 @@ class SamWatch:
 
     def __init__(self, places: Sequence[str], desks: Desks, hub: EventHub) -> None:
         """Args: ``places`` are those of the settings: ``psam:READER``, ``hsm:URL``."""
-        self._places = dict(place.partition(":")[::2] for place in places if place)
+        self._places: dict[str, list[str]] = {}
+        for place in filter(None, places):
+            kind, _, where = place.partition(":")
+            self._places.setdefault(kind, []).append(where)
         self._desks = desks
         self._hub = hub
         self.states = {
@@ -45,18 +50,25 @@ class SamWatch:
 
     async def look(self) -> None:
         if "psam" in self._places:
-            self._note("psam", up=self._has_psam(self._places["psam"]))
+            self._note("psam", up=any(map(self._has_psam, self._places["psam"])))
         if "hsm" in self._places:
-            self._note("hsm", up=await _answers(self._places["hsm"]))
+            self._note("hsm", up=any([await _answers(url) for url in self._places["hsm"]]))
 
     def look_at_psam(self) -> None:
         """A reader has changed: perhaps it is the PSAM's."""
         if "psam" in self._places:
-            self._note("psam", up=self._has_psam(self._places["psam"]))
+            self._note("psam", up=any(map(self._has_psam, self._places["psam"])))
 
-    def _has_psam(self, reader: str) -> bool:
-        wanted = reader.lower()
-        return any(wanted in desk.reader.name.lower() and desk.card_session is not None for desk in self._desks.all())
+    def _has_psam(self, wanted: str) -> bool:
+        """Whether there is a card in the reader that would be opened as the PSAM's."""
+        desks = {
+            desk.reader.name: desk for desk in self._desks.all() if not (wanted.isdecimal() and desk.info.simulated)
+        }
+        occupied = {name for name, desk in desks.items() if desk.card_session is not None}
+        try:
+            return choose_name(list(desks), wanted, occupied.__contains__) in occupied
+        except ReaderNotFoundError:  # AmbiguousReaderError too
+            return False
 
     def _note(self, kind: str, *, up: bool) -> None:
         state = "up" if up else "down"
@@ -66,11 +78,14 @@ class SamWatch:
 
     def _shown(self, kind: str) -> str | None:
         """Where it is, without what an address may carry besides: names, passwords, keys."""
-        place = self._places.get(kind)
-        if place is None or "://" not in place:
-            return place
-        parts = urlsplit(place)
-        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        return ", ".join(map(_without_secrets, self._places.get(kind, []))) or None
+
+
+def _without_secrets(place: str) -> str:
+    if "://" not in place:
+        return place
+    parts = urlsplit(place)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
 
 async def _answers(url: str) -> bool:

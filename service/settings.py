@@ -26,6 +26,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -33,13 +34,12 @@ from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
 from cardio.readers.device_number import is_device_number
-from cardio.readers.policy_settings import SYSTEM_FILE, ReaderSettings
+from cardio.readers.policy_settings import FILE_VARIABLE, SYSTEM_FILE, ReaderSettings
 from cardio.wrong_value import in_chinese
 from service.dialects.registry import dialects
 from service.gate.origin_form import OriginFormError, as_origin
 from service.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
-FILE_VARIABLE = "CARDIO_BRIDGE_FILE"
 DEFAULT_PORT = 12340
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -230,6 +230,11 @@ class BridgeSettings(BaseSettings):
                 raise ConfigurationError(chinese, english) from error
             raise ConfigurationError(
                 f"设置 {place}：{in_chinese(first)}", f"setting {place}: {first['msg']}"
+            ) from error
+        except SettingsError as error:  # a list or a table in a variable; what was given is not quoted
+            raise ConfigurationError(
+                f'环境变量 CARDIO_BRIDGE_…：列表和表应写成 JSON，例如 ["名称"]：{error}',
+                f'a variable CARDIO_BRIDGE_…: lists and tables are written as JSON, ["name"] for one: {error}',
             ) from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             listed = ", ".join(str(path) for path in settings_files())

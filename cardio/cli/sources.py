@@ -38,10 +38,11 @@ def find_reader(wanted: str | None, sam: str | None = None) -> Reader:
     if wanted is not None:
         return choose_reader(readers, wanted)
     from cardio.holding import find_card
-    from cardio.readers.policy_settings import ReaderSettings
+    from cardio.readers.policy_settings import ReaderSettings, bridges_sam
     from cardio.security.settings import SecuritySettings
 
-    return find_card(readers, ReaderSettings.of_this_desk().policy(SecuritySettings.load().named(sam)))
+    policy = ReaderSettings.of_this_desk().policy(SecuritySettings.load().named(sam), bridges_sam())
+    return find_card(readers, policy)
 
 
 def all_readers() -> tuple[list[Reader], CardioError | None]:

@@ -264,7 +264,10 @@ def decode_item(item: Item, raw: bytes, capacity: int | None = None) -> DecodedI
     try:
         if meant.kind is Kind.TEXT and meant.format is Format.AN and not _is_empty(meant, raw):
             text, hidden, cut = read_text(raw[: meant.length] if meant.cut else raw, capacity or meant.length)
-            return DecodedItem(item, raw, HiddenCharacters(text or "") if hidden else text, cut=cut)
+            if hidden and not text:
+                # Neither a text nor a field that its issuer has left empty.
+                raise DecodeError("只有控制字符，不是文字", "nothing but control characters: no text")
+            return DecodedItem(item, raw, HiddenCharacters(text) if hidden else text, cut=cut)
         if meant.kind is not Kind.ITEMS:
             return DecodedItem(item, raw, decode_value(meant, raw))
         if _is_empty(meant, raw):

@@ -18,6 +18,7 @@ from cardio.errors import (
 )
 from cardio.filesystem.access import FREE, PIN
 from cardio.filesystem.approach import Approach, ask
+from cardio.filesystem.card_kinds import kind_of_atr
 from cardio.filesystem.codes import REGION_DIGITS
 from cardio.filesystem.environment import Environment
 from cardio.filesystem.file_reading import FileReading
@@ -29,7 +30,7 @@ from cardio.filesystem.manners import Addressing, EnvironmentWay, FamilyManners,
 from cardio.filesystem.reading import read_file
 from cardio.filesystem.reading_binary import OFFSET_LIMIT, Progress, read_transparent
 from cardio.filesystem.reading_equal import read_equal_records
-from cardio.filesystem.recognition import environment_refused, may_be_elsewhere, without_a_record
+from cardio.filesystem.recognition import another_kind, environment_refused, may_be_elsewhere, without_a_record
 from cardio.filesystem.rights import Opener, in_order, ways_to_read
 
 ISSUER_FILE = "SSSE/EF05"
@@ -339,8 +340,9 @@ class Visit:
         """Refuses a card that let the environment be selected, and has no record of the issuer nor of the holder.
 
         Raises:
-            CardGarbledError: what it gives are no records.
-            NotASocialSecurityCardError: it gives nothing, and does not say that its application has our name.
+            CardGarbledError: what it gives are no records, and its ATR names no other kind of card.
+            NotASocialSecurityCardError: it gives nothing, and does not say that its application has our name; or what
+                it gives are no records, and its ATR names another kind of card.
             AccessNotGrantedError, FileUnreadableError: it says so, and its files are closed or blank.
         """
         issuer = self.contents.files[ISSUER_FILE]
@@ -350,6 +352,9 @@ class Visit:
         if holder.records:
             return
         if issuer.nonsense and holder.nonsense:
+            kind = kind_of_atr(self.environment.atr)
+            if kind is not None and not kind.ours:
+                raise another_kind(kind)  # its records are its own
             raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
         environment = self.environment
         if not environment.fetched and (yield from environment.select(fetch=True)) is None:

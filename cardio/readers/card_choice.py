@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import cache
@@ -47,6 +47,7 @@ class CardSlot:
     """Whether its card is a social security card; None where the card has not been asked."""
     fault: CardioError | None = None
     """Why the card could not say what it is."""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,15 @@ class ReaderPolicy:
     sam: tuple[str, ...] = ()
     """Slots of the configured SAM cards: never a patient's."""
 
-    def counting(self, names: Sequence[str]) -> list[str]:
-        """The readers that a patient's card may be in."""
-        slots = {slot for slot in (_slot_of(names, wanted) for wanted in self.sam) if slot is not None}
+    def counting(self, names: Sequence[str], simulated: Collection[str] = ()) -> list[str]:
+        """The readers that a patient's card may be in.
+
+        Args:
+            simulated: those of the readers that are none of PC/SC's, and have no number in the setting of a SAM.
+        """
+        numbered = [name for name in names if name not in simulated]
+        found = (_slot_of(numbered if wanted.isdecimal() else names, wanted) for wanted in self.sam)
+        slots = {slot for slot in found if slot is not None}
         return [
             name
             for name in names
@@ -105,7 +112,7 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     """Chooses between the readers of a desk.
 
     An empty reader gives way to one with a card, a card that is none of ours to one that is. Two social security cards
-    are never chosen between, nor is a card that did not say what it is passed over.
+    are never chosen between. A card that did not say what it is, is not passed over for one that is preferred less.
 
     Args:
         preference: iType; None: contact or not makes no difference.
@@ -116,10 +123,10 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
         SeveralCardsError: a person has to choose.
         CardioError: why a card beside another did not say what it is.
     """
-    names = policy.counting([slot.name for slot in slots])
+    names = policy.counting([slot.name for slot in slots], {slot.name for slot in slots if slot.simulated})
     counting = [slot for slot in slots if slot.name in names]
     if not counting:
-        raise NoReaderError()
+        raise _none_counts([slot.name for slot in slots])
     groups = _groups(counting, policy, preference)
     eligible = [slot for group in groups for slot in group]
     if not eligible:
@@ -130,16 +137,30 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     unasked = [slot.name for slot in occupied if slot.ours is None and slot.fault is None]
     if unasked:
         return Choice(None, tuple(unasked))
-    for slot in occupied:
-        if slot.fault is not None:
-            raise slot.fault  # it may be the patient's
     for group in groups:
+        for slot in group:
+            if slot.occupied and slot.fault is not None:
+                raise slot.fault  # it may be the patient's
         ours = [slot.name for slot in group if slot.occupied and slot.ours]
         if len(ours) > 1:
             raise SeveralCardsError.between(ours)
         if ours:
             return Choice(ours[0])
     return Choice(occupied[0].name)
+
+
+def _none_counts(names: Sequence[str]) -> NoReaderError:
+    if not names:
+        return NoReaderError()
+    error = NoReaderError(
+        f"已连接的读卡器都不用于读社会保障卡：{'、'.join(names)}",
+        f"of the readers that are connected none counts: {', '.join(names)}",
+    )
+    error.remedy = "请改正 bridge.toml 中 [readers] 的 use：SAM 卡槽和未列出的读卡器不读卡。"
+    error.remedy_en = (
+        "Mend use of [readers] in bridge.toml: slots of SAM cards and readers not named there do not count."
+    )
+    return error
 
 
 _NO_CARD_THERE = {

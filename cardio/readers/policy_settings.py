@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
@@ -13,7 +15,11 @@ from cardio.readers.card_choice import ReaderPolicy
 from cardio.wrong_value import in_chinese
 
 SYSTEM_FILE = Path("/etc/cardio/bridge.toml")
+FILE_VARIABLE = "CARDIO_BRIDGE_FILE"
+"""Names a file that is read in place of the others."""
 _SAM_IN_READER = "psam:"
+_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""An empty one would be a part of every reader's name."""
 
 
 class ReaderSettings(BaseModel):
@@ -21,13 +27,13 @@ class ReaderSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    use: tuple[str, ...] = Field(default=(), description="the readers that count; all where none is named")
-    contact: tuple[str, ...] = Field(default=(), description="readers that take the card in a slot")
-    contactless: tuple[str, ...] = Field(default=(), description="readers that the card is laid on")
+    use: tuple[_Name, ...] = Field(default=(), description="the readers that count; all where none is named")
+    contact: tuple[_Name, ...] = Field(default=(), description="readers that take the card in a slot")
+    contactless: tuple[_Name, ...] = Field(default=(), description="readers that the card is laid on")
 
-    def policy(self, sam: str | None = None) -> ReaderPolicy:
-        """Args: ``sam`` is what is configured as SAM: ``psam:READER``, others; several with commas."""
-        places = (place.strip() for place in (sam or "").split(","))
+    def policy(self, *sams: str | None) -> ReaderPolicy:
+        """Args: ``sams`` is what is configured as SAM: ``psam:READER``, others; several with commas."""
+        places = (place.strip() for sam in sams for place in (sam or "").split(","))
         slots = tuple(place.removeprefix(_SAM_IN_READER) for place in places if place.startswith(_SAM_IN_READER))
         return ReaderPolicy(self.use, self.contact, self.contactless, slots)
 
@@ -38,14 +44,12 @@ class ReaderSettings(BaseModel):
         Raises:
             ConfigurationError: a file is wrong.
         """
-        table: dict[str, object] = {}
-        for path in (SYSTEM_FILE, config_folder() / "bridge.toml"):
-            try:
-                table |= tomllib.loads(path.read_text(encoding="utf-8-sig")).get("readers", {})
-            except FileNotFoundError:
-                continue
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise ConfigurationError(f"{path}：{error}", f"{path}: {error}") from error
+        table: dict[str, Any] = {}
+        for path, settings in _bridge_files():
+            readers = settings.get("readers", {})
+            if not isinstance(readers, dict):
+                raise ConfigurationError(f"{path}：readers：应为对象", f"{path}: readers: must be a table")
+            table |= readers
         try:
             return cls.model_validate(table)
         except ValidationError as error:
@@ -54,3 +58,37 @@ class ReaderSettings(BaseModel):
             raise ConfigurationError(
                 f"设置 readers.{where}：{in_chinese(first)}", f"setting readers.{where}: {first['msg']}"
             ) from error
+
+
+def bridges_sam() -> str | None:
+    """What the bridge of this desk has as SAM: its slot is never a patient's, whoever reads.
+
+    Raises:
+        ConfigurationError: a file is wrong.
+    """
+    sam: str | None = None
+    for path, settings in _bridge_files():
+        found = settings.get("sam", sam)
+        if found is not None and not isinstance(found, str):
+            raise ConfigurationError(f"{path}：sam：应为文本", f"{path}: sam: must be a text")
+        sam = found
+    return sam
+
+
+def _bridge_files() -> list[tuple[Path, dict[str, Any]]]:
+    """The settings files of the bridge that there are, the weakest first, and what stands in them.
+
+    Raises:
+        ConfigurationError: one cannot be read, or one that is named is not there.
+    """
+    named = os.environ.get(FILE_VARIABLE)
+    found = []
+    for path in [Path(named)] if named else [SYSTEM_FILE, config_folder() / "bridge.toml"]:
+        try:
+            found.append((path, tomllib.loads(path.read_text(encoding="utf-8-sig"))))
+        except FileNotFoundError as error:
+            if named:
+                raise ConfigurationError(f"没有设置文件 {path}", f"there is no settings file {path}") from error
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{path}：{error}", f"{path}: {error}") from error
+    return found

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cardio.errors import CardioError, PcscUnavailableError, ReaderWatchError
+from cardio.errors import CardioError, PcscUnavailableError, ReaderGoneError, ReaderWatchError
 from cardio.model import EventKind, Problem, ReaderEvent
 from cardio.readers import scard
 from cardio.readers.base import Emit
@@ -23,6 +23,8 @@ from cardio.readers.supervision import Pauses, Supervisor
 
 WAIT_MILLISECONDS = 5_000
 """The longest wait before the list of readers is looked at again."""
+_MOST_GONE = 10
+"""So often in a row a reader may have gone between the list and the question; then PC/SC is at odds with itself."""
 _STOP_SECONDS = 2.0
 TASK = "pcsc-watch"
 """The name of the thread for its supervisor."""
@@ -95,10 +97,19 @@ class PcscWatch:
         self._tell_service(up=True)  # not before it has answered both: else it would come and go with each try
         self._tell_readers(names)
         self._tell_states(states)
+        gone = 0
         while not self._stopping.is_set():
             names = context.readers()
             self._tell_readers(names)
-            self._tell_states(context.status_change(WAIT_MILLISECONDS, self._questions(names)))
+            try:
+                states = context.status_change(WAIT_MILLISECONDS, self._questions(names))
+            except ReaderGoneError:  # one has gone since they were listed: the other readers' cards are still in
+                gone += 1
+                if gone >= _MOST_GONE:
+                    raise
+                continue
+            gone = 0
+            self._tell_states(states)
 
     def _questions(self, names: list[str]) -> list[tuple[str, int]]:
         questions = [(name, self._known.get(name, scard.STATE_UNAWARE)) for name in names]

@@ -216,7 +216,9 @@ class CardOpener:
 
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None) -> None:
         code = identification_code or ""
-        self._card_pin = self._pin_of(self._historical_bytes + code.encode())
+        # A card with two interfaces has one PIN and two ATRs: what it says of itself is what it is known by.
+        is_telling = len(set(code)) > 1
+        self._card_pin = self._pin_of(code.encode() if is_telling else self._historical_bytes + code.encode())
         self._card = (layout, algorithm or _UNKNOWN, code)
         self._terminal = None
 

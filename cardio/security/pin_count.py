@@ -12,7 +12,7 @@ from typing import Literal
 from cardio.apdu.channel import Plan
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.security.pin import tries_left
-from cardio.security.pin_memory import CardNote, CardQuery, CountQuery, PinMemory
+from cardio.security.pin_memory import CardNote, CardQuery, CopiedMemory, CountQuery, VolatileMemory
 
 UnknownCount = Literal["try", "refuse"]
 VERIFICATION_FAILED = 0x6300
@@ -43,7 +43,9 @@ class PinCount:
 class TriesCounter:
     """The count of one card's PIN: asked for by the rules, and remembered."""
 
-    def __init__(self, memory: PinMemory, policy: PinPolicy, *, family: str, identity: bytes) -> None:
+    def __init__(
+        self, memory: CopiedMemory | VolatileMemory, policy: PinPolicy, *, family: str, identity: bytes
+    ) -> None:
         self._memory = memory
         self._policy = policy
         self._family = family

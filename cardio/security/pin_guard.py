@@ -30,7 +30,7 @@ from cardio.security.errors import (
 )
 from cardio.security.pin import Pin
 from cardio.security.pin_count import VERIFICATION_FAILED, PinCount, PinPolicy, TriesCounter
-from cardio.security.pin_memory import CountQuery, PinMemory, VolatileMemory
+from cardio.security.pin_memory import CopiedMemory, CountQuery, PinMemory, VolatileMemory
 from cardio.security.pin_pad_answers import entry_error_of
 
 WRONG_CARDS = 3
@@ -92,7 +92,8 @@ class PinGuard:
             policy: what the site does where a count is not known.
         """
         policy = policy or PinPolicy()
-        counter = TriesCounter(memory or self._memory, policy, family=family, identity=identity)
+        known = self._memory if memory is None else CopiedMemory(memory, self._memory)
+        counter = TriesCounter(known, policy, family=family, identity=identity)
         key = self._digest(identity)
         with self._lock:
             record = self._cards.setdefault(key, _CardRecord())

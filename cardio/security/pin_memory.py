@@ -79,11 +79,11 @@ class PinMemory(Protocol):
     def keep_query(self, family: str, query: CountQuery) -> bool:
         """Note what is known of a family now; False: it could not be kept."""
 
-    def card(self, identity: bytes) -> CardNote:
-        """What is known of a card."""
+    def card(self, identity: bytes) -> CardNote | None:
+        """What is known of a card; None: it cannot be looked up."""
 
-    def keep_card(self, identity: bytes, note: CardNote) -> None:
-        """Note what is known of a card now, if it can be kept."""
+    def keep_card(self, identity: bytes, note: CardNote) -> bool:
+        """Note what is known of a card now; False: it could not be kept."""
 
 
 class VolatileMemory:
@@ -92,6 +92,8 @@ class VolatileMemory:
     def __init__(self) -> None:
         self._families: dict[str, CountQuery] = {}
         self._cards: dict[bytes, CardNote] = {}
+        self._only_here: set[bytes] = set()
+        """Cards of which something is known that no memory on a disk has taken."""
         self._lock = threading.Lock()
 
     def query(self, family: str) -> CountQuery:
@@ -104,13 +106,49 @@ class VolatileMemory:
     def card(self, identity: bytes) -> CardNote:
         return self._cards.get(hashlib.sha256(identity).digest(), CardNote())
 
-    def keep_card(self, identity: bytes, note: CardNote) -> None:
+    def keep_card(self, identity: bytes, note: CardNote, *, only_here: bool = False) -> bool:
         mark = hashlib.sha256(identity).digest()
         with self._lock:
             self._cards.pop(mark, None)
             self._cards[mark] = note
+            self._only_here.discard(mark)
+            if only_here:
+                self._only_here.add(mark)
             if len(self._cards) > _CARDS_KEPT:
-                self._cards.pop(next(iter(self._cards)))
+                oldest = next(iter(self._cards))
+                del self._cards[oldest]
+                self._only_here.discard(oldest)
+        return True
+
+    def is_only_here(self, identity: bytes) -> bool:
+        """Whether what is known of a card was noted with ``only_here``."""
+        return hashlib.sha256(identity).digest() in self._only_here
+
+
+class CopiedMemory:
+    """A memory on a disk that may be full, read-only or locked, with a copy in this program.
+
+    A card that has said that one try is left is not tried again because a disk did not take the note.
+    """
+
+    def __init__(self, kept: PinMemory, copy: VolatileMemory) -> None:
+        self._kept = kept
+        self._copy = copy
+
+    def query(self, family: str) -> CountQuery:
+        return self._kept.query(family)
+
+    def keep_query(self, family: str, query: CountQuery) -> bool:
+        return self._kept.keep_query(family, query)
+
+    def card(self, identity: bytes) -> CardNote:
+        note = self._kept.card(identity)
+        # What another program has noted is newer than the copy.
+        return self._copy.card(identity) if note is None or self._copy.is_only_here(identity) else note
+
+    def keep_card(self, identity: bytes, note: CardNote) -> bool:
+        is_kept = self._kept.keep_card(identity, note)
+        return self._copy.keep_card(identity, note, only_here=not is_kept)
 
 
 class PinMemoryFile:
@@ -141,14 +179,14 @@ class PinMemoryFile:
             return True
         return False
 
-    def card(self, identity: bytes) -> CardNote:
+    def card(self, identity: bytes) -> CardNote | None:
         with suppress(sqlite3.Error, OSError, ValueError), self._database() as database:
             mark = _mark(database, identity)
             row = database.execute("SELECT tries_left, asking FROM cards WHERE mark = ?", (mark,)).fetchone()
             return CardNote() if row is None else CardNote(row[0], CardQuery(row[1]))
-        return CardNote()
+        return None
 
-    def keep_card(self, identity: bytes, note: CardNote) -> None:
+    def keep_card(self, identity: bytes, note: CardNote) -> bool:
         with suppress(sqlite3.Error, OSError), self._database() as database:
             mark = _mark(database, identity)
             database.execute("DELETE FROM cards WHERE mark = ?", (mark,))
@@ -157,6 +195,8 @@ class PinMemoryFile:
                 row = (mark, note.left, note.asking.value, last + 1)
                 database.execute("INSERT INTO cards VALUES (?, ?, ?, ?)", row)
                 database.execute("DELETE FROM cards WHERE number <= ?", (last + 1 - _CARDS_KEPT,))
+            return True
+        return False
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:

@@ -22,23 +22,17 @@ class CardBinding:
         self.swapped = False
         """Another card has answered in its place, and PC/SC has not told of it."""
 
-    @property
-    def is_known(self) -> bool:
-        """Whether the card has said who it is."""
-        return self._identity is not None
-
-    def confirm(self, identity: bytes | None) -> None:
-        """Compares the card that is in with the card of this session; the first that says who it is becomes its card.
+    def confirm(self, identity: bytes) -> None:
+        """Compares the card that is in with the card of this session; the first that is asked becomes its card.
 
         Args:
-            identity: as `SocialSecurityCard` tells it; None: the card did not say who it is.
+            identity: `cardio.filesystem.card_mark.card_mark`.
 
         Raises:
-            CardChangedError: it is another card, or one that does not say whether it is the same.
+            CardChangedError: it is another card.
         """
         with self._lock:
             if self._identity is not None and identity != self._identity:
                 self.swapped = True
                 raise CardChangedError()
-            if identity is not None:
-                self._identity, self.ours = identity, True
+            self._identity, self.ours = identity, True

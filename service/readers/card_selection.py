@@ -9,6 +9,7 @@ from cardio.card import OPERATION_SECONDS
 from cardio.errors import CardChangedError, CardioError, NotASocialSecurityCardError
 from cardio.model import ReaderStatus
 from cardio.readers.card_choice import CardSlot, Preference, choose_card
+from cardio.readers.scard import E_SHARING_VIOLATION
 from service.asking import Asking
 from service.desk import Desk
 from service.desks import Desks
@@ -57,13 +58,18 @@ def _slot(desk: Desk, faults: dict[str, tuple[str | None, CardioError]]) -> Card
     session, fault = faults.get(desk.reader.name, (None, None))
     fault = fault if session == desk.card_session else None
     # A card that another program or page has for itself is not this caller's: it gives way.
-    of_another = desk.info.status is ReaderStatus.IN_USE or isinstance(fault, (LeasedError, HeldError))
+    of_another = (
+        desk.info.status is ReaderStatus.IN_USE
+        or isinstance(fault, (LeasedError, HeldError))
+        or (fault is not None and fault.hresult == E_SHARING_VIOLATION)
+    )
     return CardSlot(
         desk.reader.name,
         occupied=desk.card_session is not None,
         atr=bytes.fromhex(desk.info.atr or ""),
         ours=False if of_another else desk.is_ours,
         fault=None if of_another else fault,
+        simulated=desk.reader.simulated,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from cardio.model import ReaderEvent
-from cardio.readers.base import ReaderSource
+from cardio.readers.base import ReaderSource, Watch
 from cardio.readers.supervision import Supervisor
 
 Take = Callable[[ReaderEvent, ReaderSource], None]
@@ -72,13 +72,15 @@ class SourceWatches:
         def emit(event: ReaderEvent) -> None:
             loop.call_soon_threadsafe(take, event)
 
-        watching = source.watch(emit)
-        loop.call_soon(tried.set)  # after what has been told already
+        watching: Watch | None = None
         try:
+            watching = source.watch(emit)
+            loop.call_soon(tried.set)  # after what has been told already
             await failed
         finally:
-            failed.cancel()
-            with self._supervisor.guard(name):
-                await loop.run_in_executor(None, watching.stop)
+            failed.cancel()  # what a watch tells that has failed is not taken any more
+            if watching is not None:
+                with self._supervisor.guard(name):
+                    await loop.run_in_executor(None, watching.stop)
             with self._supervisor.guard(name):
                 self._forget(source)

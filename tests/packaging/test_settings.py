@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import FILE_VARIABLE, BridgeSettings
+from cardio.readers.policy_settings import FILE_VARIABLE
+from service.settings import BridgeSettings
 from tests.packaging.conftest import PACKAGING
 
 EXAMPLES = {"sam", "policy", "loss_list", "debits_file", "audit_file", "readers", "trusted_origins"}

@@ -70,6 +70,23 @@ def test_a_name_that_breaks_off_within_a_character_is_given_as_far_as_it_stands(
     assert driver(persona)[0] == 0 and "|阿卜杜热合曼.麦麦提吐尔逊江测|" in driver(persona)[1]
 
 
+@pytest.mark.parametrize(
+    ("file", "item", "raw"),
+    [
+        ("SSSE/EF06", "name", "0102" * 15),
+        ("SSSE/EF06", "name", "07" + "00" * 29),
+        ("SSSE/EF06", "social_security_number", "01" * 18),
+        ("SSSE/EF05", "card_number", "01" * 9),
+    ],
+)
+def test_nothing_but_control_characters_is_no_empty_field(file: str, item: str, raw: str) -> None:
+    values: dict[str, Any] = {item: f"hex:{raw}"}
+    persona = changed("adult", file, **values)
+    reading = read(persona)
+    assert [(one.item, one.reason) for one in reading.unread if one.item == item] == [(item, "undecodable")]
+    assert driver(persona)[0] == -15
+
+
 def test_an_extension_that_breaks_off_is_no_different() -> None:
     persona = changed(
         "adult", "SSSE/EF06", name="hex:" + "B2E2" * 15, name_extension="hex:" + "CAD4" * 9 + "BCD7BC"[:4]

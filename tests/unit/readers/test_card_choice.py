@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cardio.errors import CardMuteError, NoCardError, NoReaderError, SeveralCardsError
@@ -42,6 +44,16 @@ def test_a_card_that_does_not_say_what_it_is_is_not_passed_over() -> None:
     assert chosen(OURS, CardSlot("Counter C", True, fault=CardMuteError()), policy=ReaderPolicy(use=("B 00",))).reader
 
 
+def test_what_gives_way_by_itype_need_not_say_what_it_is() -> None:
+    """A telephone on the antenna, while the patient's card is in the slot that is asked for first."""
+    telephone = CardSlot("ACR1281 PICC 00 01", True, fault=CardMuteError())
+    assert chosen(OURS, telephone, preference=Preference.CONTACT_FIRST) == Choice(OURS.name)
+    with pytest.raises(CardMuteError):
+        chosen(OURS, telephone, preference=Preference.CONTACTLESS_FIRST)
+    with pytest.raises(CardMuteError):
+        chosen(OTHER, telephone, preference=Preference.CONTACT_FIRST)
+
+
 @pytest.mark.parametrize("named", ["Counter A 00 01", "a 00 01", "1"])
 def test_the_configured_sams_slot_is_never_the_patients(named: str) -> None:
     slots = CardSlot("Counter A 00 00", False), CardSlot("Counter A 00 01", True, CONTACT_ATR, ours=True)
@@ -50,11 +62,29 @@ def test_the_configured_sams_slot_is_never_the_patients(named: str) -> None:
         chosen(slots[1], policy=ReaderPolicy(sam=("Counter A 00 01",)))
 
 
+def test_a_number_means_a_reader_of_pcsc_as_it_does_where_the_sam_is_opened() -> None:
+    simulated = CardSlot("Simulated Reader 00", True, CONTACT_ATR), CardSlot("Simulated Reader 01", False)
+    sam = CardSlot("Counter A 00 01", True, CONTACT_ATR)
+    listed = *simulated, CardSlot("Counter A 00 00", False), sam
+    slots = [replace(slot, simulated=slot.name.startswith("Simulated")) for slot in listed]
+    assert chosen(*slots, policy=ReaderPolicy(sam=("1",))) == Choice("Simulated Reader 00"), "the SAM is none beside it"
+    assert chosen(*slots[:2], policy=ReaderPolicy(sam=("0",))) == Choice("Simulated Reader 00")
+
+
 def test_a_slot_for_sams_by_its_name_counts_only_where_the_settings_say_so() -> None:
     slot = CardSlot("Identiv SCR3310 SAM 00 01", True, CONTACT_ATR, ours=True)
     with pytest.raises(NoReaderError):
         chosen(slot)
     assert chosen(slot, policy=ReaderPolicy(use=("SCR3310 SAM",))) == Choice(slot.name)
+
+
+def test_readers_that_are_there_and_do_not_count_are_no_loose_cable() -> None:
+    with pytest.raises(NoReaderError, match=r"Counter B 00 00.*Token") as caught:
+        chosen(OURS, OTHER, policy=ReaderPolicy(use=("Window 9",)))
+    assert "readers" in caught.value.remedy and "readers" in caught.value.remedy_en
+    with pytest.raises(NoReaderError) as caught:
+        chosen()
+    assert caught.value.remedy == NoReaderError.remedy
 
 
 def test_a_setting_says_which_readers_count() -> None:

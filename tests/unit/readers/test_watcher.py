@@ -219,6 +219,26 @@ def test_a_reader_that_is_unplugged_and_one_that_comes(mocker: MockerFixture) ->
     ]
 
 
+def test_a_reader_that_goes_between_the_list_and_the_question_takes_no_other_along(mocker: MockerFixture) -> None:
+    """pcsc-lite answers a question about a reader that has just gone with SCARD_E_UNKNOWN_READER."""
+    script = Script([], readers=["R", "S"])
+
+    def unplug(known: object) -> list[scard.ReaderState]:
+        script.names = ["R"]
+        raise scard.error_for(scard.E_UNKNOWN_READER)
+
+    script.contexts = [[state(PRESENT, 1, ATR), unplug, state(PRESENT, 1, ATR)]]
+    assert told(mocker, script) == [*START, ("reader-added", "S"), ("card-inserted", "R"), ("reader-removed", "S")]
+
+
+def test_a_reader_that_is_listed_and_unknown_for_ever_is_a_service_that_is_down(mocker: MockerFixture) -> None:
+    def fail(known: object) -> list[scard.ReaderState]:
+        raise scard.error_for(scard.E_UNKNOWN_READER)
+
+    script = Script([state(EMPTY, 0), *[fail] * 10], [state(EMPTY, 0)])
+    assert told(mocker, script) == [*START, ("reader-removed", "R"), ("service-down", None), *START]
+
+
 def test_twenty_changes_a_second_are_twenty_changes(mocker: MockerFixture) -> None:
     """A loose contact."""
     flicker = [state(PRESENT if counter % 2 else EMPTY, counter, ATR) for counter in range(1, 21)]

@@ -28,6 +28,7 @@ from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, PinBlockedError, PinOutcomeUnknownError, WrongPinError
 from cardio.security.pin import Pin
 from cardio.security.pin_count import PinCount, PinPolicy
+from cardio.security.pin_guard import PinGuard
 from cardio.session import CardSession
 from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3
 from simulators.personas import find_persona
@@ -144,6 +145,17 @@ def test_once_a_card_has_said_that_one_is_left_consent_is_needed(store: MannersS
     assert card.left == 3
     with pytest.raises(WrongPinError):  # all tries are back, and forgotten is what it said
         verify(card, store, WRONG)
+
+
+def test_a_card_is_the_same_card_by_its_contacts_and_without_them(store: MannersStore) -> None:
+    """A dual-interface card: its PIN has one count, its two ATRs nothing in common."""
+    card = QuirkyPin(untelling="6700", left=2)
+    with pytest.raises(WrongPinError):
+        verify(card, store, WRONG)
+    card.atr = bytes.fromhex("3B8D80014D524B4B0000000000000000E1")
+    with pytest.raises(LastTryError):
+        verify(card, store, OTHER)
+    assert card.left == 1, "nothing was sent"
 
 
 @pytest.mark.parametrize("word", [word for word in UNTELLING if word != "9000"])
@@ -280,6 +292,42 @@ def test_what_cannot_be_kept_is_not_asked_for(tmp_path: Path) -> None:
     card = QuirkyPin(costs=True)
     assert [count(card, store) for _ in range(4)] == [PinCount(None, "unknown")] * 4
     assert card.asked == 0
+
+
+@pytest.mark.parametrize("hindered", ["from the start", "afterwards"])
+def test_a_last_try_is_not_forgotten_where_it_cannot_be_kept(tmp_path: Path, hindered: str) -> None:
+    """A bridge lives on beside a disk that is full or a home that is read-only."""
+    folder = tmp_path / "folder"
+    store, guard, card = MannersStore(folder / "manners.json"), PinGuard(), QuirkyPin(untelling="6700", left=2)
+    if hindered == "from the start":
+        folder.touch()
+    else:
+        count(card, store)
+        (folder / "pin-counts.db").unlink()
+        (folder / "pin-counts.db").mkdir()
+
+    def try_pin(pin: str, *, accept: bool = False) -> None:
+        credentials = Credentials(pin=Pin(pin), guard=guard, accept_last_try=accept)
+        on_card(SoftwareReader("r", card), lambda held: held.verify_pin(), manners=store, credentials=credentials)
+
+    with pytest.raises(WrongPinError):
+        try_pin(WRONG)
+    with pytest.raises(LastTryError):
+        try_pin(OTHER)
+    assert card.left == 1, "nothing was sent"
+    try_pin(RIGHT, accept=True)
+    with pytest.raises(WrongPinError):  # all tries are back, and that is known too
+        try_pin(WRONG)
+
+
+def test_what_another_program_has_kept_is_newer_than_what_this_one_knows(store: MannersStore) -> None:
+    guard, card = PinGuard(), QuirkyPin(untelling="6700", left=2)
+    own = Credentials(pin=Pin(WRONG), guard=guard)
+    with pytest.raises(WrongPinError):
+        on_card(SoftwareReader("r", card), lambda held: held.verify_pin(), manners=store, credentials=own)
+    verify(card, store, RIGHT, accept=True)  # another program: all tries are back
+    known = on_card(SoftwareReader("r", card), lambda held: held.pin_count(), manners=store, credentials=own)
+    assert known == PinCount(None, "unknown")
 
 
 def test_a_damaged_memory_is_begun_anew(store: MannersStore) -> None:

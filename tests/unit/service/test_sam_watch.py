@@ -6,6 +6,8 @@ import asyncio
 import json
 import socket
 
+import pytest
+
 from cardio.filesystem.manners import MannersStore
 from cardio.model import ReaderEvent
 from service.app import Habits
@@ -42,6 +44,33 @@ def test_a_psam_that_is_pulled_and_an_hsm_that_goes() -> None:
         return [one for one in told if one[0].startswith("sam-")]
 
     assert asyncio.run(run()) == [("sam-up", "psam"), ("sam-up", "hsm"), ("sam-down", "psam"), ("sam-down", "hsm")]
+
+
+@pytest.mark.parametrize(
+    ("places", "state"),
+    [
+        (["psam:1"], "down"),  # the second reader, and not any with a 1 in its name
+        (["psam:Counter 1 00 01"], "down"),
+        (["psam:0"], "up"),
+        (["psam:Counter 1"], "up"),  # several fit, one has a card: so it is opened
+        (["psam:0", "psam:Slot 9"], "up"),  # one stands in for the other
+    ],
+)
+def test_the_psam_that_is_looked_for_is_the_one_that_would_be_opened(places: list[str], state: str) -> None:
+    async def run() -> str:
+        adult = find_persona("adult").card()
+        source = SoftwareReaders([SoftwareReader("Counter 1 00 00", adult), SoftwareReader("Counter 1 00 01")])
+        for reader in source._readers:
+            reader.simulated = False
+        desks = Desks([source], MannersStore(None), EventHub())
+        watch = SamWatch(places, desks, EventHub())
+        watching = source.watch(desks.take)
+        await watch.look()
+        watching.stop()
+        desks.close()
+        return watch.states["psam"].state
+
+    assert asyncio.run(run()) == state
 
 
 def test_without_any_there_is_none() -> None:

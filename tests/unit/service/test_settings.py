@@ -64,6 +64,19 @@ def test_what_is_wrong_is_named(file: Path, text: str, place: str) -> None:
     assert place in wrong.value.detail and place in wrong.value.detail_en and wrong.value.exit_status == 78
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "place"),
+    [("READERS__USE", "ACR", "readers"), ("DIALECTS", "json", "dialects"), ("TRUSTED_ORIGINS", "x", "trusted_origins")],
+)
+def test_a_list_in_a_variable_that_is_none_is_told(
+    file: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, place: str
+) -> None:
+    file.write_text("")
+    monkeypatch.setenv(f"CARDIO_BRIDGE_{variable}", value)
+    with pytest.raises(ConfigurationError, match=f'JSON.*"{place}"'):
+        BridgeSettings.load()
+
+
 def test_a_settings_file_that_is_named_and_missing_is_told(file: Path) -> None:
     with pytest.raises(ConfigurationError):
         BridgeSettings.load()

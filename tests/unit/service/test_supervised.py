@@ -109,6 +109,36 @@ def test_a_source_that_fails_leaves_the_others_alone_and_is_tried_again(
     assert PERSONAL not in caplog.text and "Unplanned at" in caplog.text
 
 
+def test_a_watch_that_fails_after_it_has_begun_to_tell_leaves_nothing_behind(make: Make) -> None:
+    class HalfWatch(BrokenSource):
+        told: Emit | None = None
+
+        def watch(self, emit: Emit) -> Watch:
+            if "watch" in self.broken:
+                self.told = emit
+                self.readers_behind.watch(emit)
+            return super().watch(emit)
+
+    source = HalfWatch("watch")
+    bridge = make("adult", sources=[source])
+
+    def listed() -> list[str]:
+        return [one["name"] for one in bridge.client.get("/v1/readers").json()["readers"]]
+
+    wait_until(lambda: listed() == [FIRST], "no reader is listed that nothing watches")
+    source.broken.clear()
+    wait_until(lambda: bridge.client.get("/readyz").status_code == 200, "it works again")
+    kinds: list[str] = []
+    bridge.app.state.hub.on_published.append(lambda kind, data: kinds.append(kind))
+    reader = source.readers_behind.reader("Counter X")
+    assert isinstance(reader, SoftwareReader)
+    reader.remove()
+    reader.insert(find_persona("child").card())
+    wait_until(lambda: "card-inserted" in kinds, "it is told")
+    assert bridge.client.get("/v1/readers/Counter X/card").status_code == 200
+    assert kinds.count("card-inserted") == 1, "and told once"
+
+
 def test_a_source_that_fails_at_a_removal_shows_no_ghost(make: Make) -> None:
     source = BrokenSource()
     bridge = make("adult", sources=[source])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cardio.model import EventKind
+from cardio.readers import scard
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from service.app import Habits
@@ -147,6 +148,21 @@ def test_another_pages_leased_reader_gives_way(make: Make) -> None:
     assert driver(bridge).json()["fields"]["name"] == find_persona_name("child")
 
 
+def test_a_token_that_another_program_has_for_itself_gives_way(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scdaemon (GnuPG) opens a token exclusively: PC/SC answers SCARD_E_SHARING_VIOLATION (yubikey.rs #456)."""
+    bridge = make("adult", "child")
+
+    def refuse(reader: SoftwareReader) -> Any:
+        if reader.name == FIRST:
+            raise scard.error_for(scard.E_SHARING_VIOLATION)
+        return connect(reader)
+
+    connect, name = SoftwareReader.connect, find_persona_name("child")
+    monkeypatch.setattr(SoftwareReader, "connect", refuse)
+    assert driver(bridge).json()["fields"]["name"] == name
+    assert driver(bridge, reader=FIRST).json()["code"] == "reader-busy"
+
+
 # -- what a session stands for -------------------------------------------------------------------
 
 
@@ -221,6 +237,43 @@ def test_nothing_is_read_written_or_presented_under_the_session_of_another_card(
     assert answer.json()["code"] == "card-changed", answer.text
     presented = [one.hex() for one in sent if one[1] in (0x20, 0x82, 0x88, 0xDC, 0xD6, 0xE2, 0x5E, 0x24)]
     assert presented == [], "no PIN, no key, no change"
+
+
+def nameless(persona: str, **changes: Any) -> AnyCard:
+    """A card whose EF05 does not say which card it is, and that gives its holder all the same."""
+    found = find_persona(persona)
+    return found.model_copy(update={"omit": found.omit | {"SSSE/EF05"}, **changes}).card()
+
+
+@pytest.mark.parametrize("next_persona", ["child", "nameless child"])
+def test_a_card_that_did_not_say_who_it_is_has_its_session_for_itself_too(make: Make, next_persona: str) -> None:
+    bridge = make("adult")
+    put(bridge, FIRST, nameless("adult"))
+    answer = read(bridge)
+    first = answer.headers["Cardio-Card-Session"]
+    assert answer.json()["holder"]["name"] == ADULT
+    assert read(bridge, first).json()["holder"]["name"] == ADULT
+    swap_unseen(bridge, FIRST, nameless("child") if "nameless" in next_persona else find_persona("child").card())
+    refused = read(bridge, first)
+    assert (refused.status_code, refused.json()["code"]) == (409, "card-changed"), refused.text
+
+
+def blank(persona: str, number: str) -> AnyCard:
+    """A card whose identification code was never written, behind one ATR for all cards of its kind."""
+    found = find_persona(persona)
+    files = {path: dict(items) for path, items in found.files.items()}
+    files["SSSE/EF05"] |= {"identification_code": f"hex:{'FF' * 16}", "card_number": number}
+    alike = {"files": files, "fill": None, "historical_bytes": find_persona("adult").historical_bytes}
+    return found.model_copy(update=alike).card()
+
+
+def test_a_blank_identification_code_is_no_ones_mark(make: Make) -> None:
+    bridge = make("adult")
+    put(bridge, FIRST, blank("adult", ""))
+    first = read(bridge).headers["Cardio-Card-Session"]
+    swap_unseen(bridge, FIRST, blank("child", ""))
+    refused = read(bridge, first)
+    assert (refused.status_code, refused.json()["code"]) == (409, "card-changed"), refused.text
 
 
 def test_the_same_card_put_back_unseen_is_the_same_card(make: Make) -> None:

@@ -44,6 +44,8 @@ DIALECT_PREFIX = "/dialects/"
 """Where the application serves dialects; reached by their own ports and by no other way."""
 PROTOCOL = "cardio.v1"
 _TICKET, _BEARER = "ticket.", "bearer."
+_MOST_TOKENS = 4
+"""How many tokens in one address are looked at."""
 _STRANGERS = frozenset({"cross-site", "same-site"})
 _OF_ONE_ORIGIN = frozenset({"", "same-origin"})
 """What ``Sec-Fetch-Site`` says of a page's request to its own origin; older browsers do not send it."""
@@ -296,8 +298,9 @@ class Access:
 
     def _named_program(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Grant | None:
         """The grant of a program's token, in the address or as elsewhere; the owner's own token has no place there."""
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8)
-        written = [scope["path"].strip("/"), *query.get("token", [])]
+        # Many members are no fault of a caller's: callers of the field write what they like there. The head is short.
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        written = [scope["path"].strip("/"), *query.get("token", [])[:_MOST_TOKENS]]
         found = [grant for token in written if token and (grant := self.grants.find(token)) is not None]
         if not found and (brought := self._brought(scope, headers, None)) is not None:
             found = [brought]

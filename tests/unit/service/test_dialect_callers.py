@@ -137,6 +137,19 @@ def test_a_named_program_brings_its_token(origin: str | None) -> None:
         bridge.stop()
 
 
+def test_an_address_with_many_members_is_looked_at_like_any_other() -> None:
+    """Sandboxed pages and programs write what they like there; none of it is an error of the bridge's own."""
+    many = "&".join(f"m{number}=1" for number in range(40))
+    bridge = made(programs=False)
+    try:
+        named, _ = token(bridge, "basic", "files")
+        for origin in (None, "null", "file://"):
+            assert not reads(bridge, origin, path=f"/?{many}")
+            assert reads(bridge, origin, path=f"/?{many}&token={named}")
+    finally:
+        bridge.stop()
+
+
 def test_a_token_without_the_right_to_read_opens_nothing() -> None:
     bridge = made(programs=False)
     try:

@@ -50,7 +50,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _open(options: Namespace, output: Output) -> int:
-    from cardio.bridge import ADDRESS_VARIABLE, default_token_file
+    from cardio.bridge import ADDRESS_VARIABLE, checked_address, default_token_file
     from service.cli import desktop
     from service.cli.running_bridge import reach
     from service.cli.user_unit import UserUnit
@@ -61,7 +61,7 @@ def _open(options: Namespace, output: Output) -> int:
     path, query = _page(options.page)
     settings = BridgeSettings.load(token_file=options.token_file)
     named = options.address or os.environ.get(ADDRESS_VARIABLE)
-    address = (named or _address(settings)).rstrip("/")
+    address = checked_address(named or _address(settings))
     token_file = settings.token_file or default_token_file()
     by_hand = options.print or output.as_json
     # The unit serves the port of the settings; a bridge that was named is another one's to start.

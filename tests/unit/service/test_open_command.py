@@ -9,14 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
 
-from cardio.bridge import BridgeNotRunningError, default_token_file
+from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
+from cardio.cli.output import Output
+from cardio.errors import UsageError
+from service.cli.open import open_command
 from service.cli.running_bridge import reach
 from service.errors import PortHeldError
 from tests.pcsc import wait_until
@@ -193,6 +198,32 @@ def test_a_bridge_elsewhere_is_named(shell: Shell, bridge: Bridge, tmp_path: Pat
     assert comes_in(shell.open(*words, CARDIO_BRIDGE_PORT="1").stdout.strip())
     less = ("--print", "--token-file", str(elsewhere))
     assert comes_in(shell.open(*less, CARDIO_BRIDGE_PORT="1", CARDIO_BRIDGE=bridge.address).stdout.strip())
+
+
+NO_ADDRESSES = [
+    "127.0.0.1:12340", "http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://127.0.0.1:0", "http://",
+    "ftp://127.0.0.1:12340", "http：//127.0.0.1:12340", "http://a b", "http://me@127.0.0.1", "http://127.0.0.1/kiosk",
+    "http://127.0.0.1:12340/#ticket=x", "http://127.0.0.1:12340?x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_what_is_no_address_is_said_so(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    give_token()
+    options = Namespace(page="counter", print=True, token_file=None)
+    output = Output(as_json=False, stdout=StringIO(), stderr=StringIO())
+    for option, variable in ((address, ""), (None, address)):
+        monkeypatch.setenv("CARDIO_BRIDGE", variable)
+        options.address = option
+        with pytest.raises(UsageError) as refused:
+            open_command.run(options, output)
+        assert refused.value.detail == f"“{address}”不是服务地址；应写作 http://127.0.0.1:12340"
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_no_client_connects_to_what_is_no_address(address: str) -> None:
+    with pytest.raises(UsageError, match="no address of a bridge"):
+        BridgeClient.connect(address, token=TOKEN)
 
 
 def test_settings_that_leave_the_port_to_chance(shell: Shell) -> None:

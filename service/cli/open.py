@@ -81,15 +81,16 @@ def _open(options: Namespace, output: Output) -> int:
     return DONE
 
 
-def open_again(address: str, token_file: Path | None) -> str:
+def open_again(address: str, token_file: Path) -> str:
     """The command that gives a new link to a bridge, as it is typed where this program was started."""
+    from cardio.bridge import default_token_file
     from service.settings import BridgeSettings
 
     words = [_program(), "open"]
     found_by_itself = BridgeSettings.load()  # without the options that this bridge was started with
     if address != _address_of(found_by_itself.port, found_by_itself):
         words += ["--address", address]
-    if token_file is not None:
+    if token_file != (found_by_itself.token_file or default_token_file()):
         words += ["--token-file", str(token_file)]
     return shlex.join(words)
 

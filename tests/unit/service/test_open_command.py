@@ -364,10 +364,34 @@ def test_an_icon_has_no_terminal_so_a_window_says_it(tmp_path: Path, program: st
     assert not shell.noted.exists()
 
 
-def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path) -> None:
+def without_home(shell: Shell) -> None:
+    """The user's home cannot be written, as a container's or a locked-down desk's."""
+    shell.environment |= {"HOME": "/proc/nobody", "TMPDIR": str(shell.folder)}
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        shell.environment.pop(name, None)
+
+
+def test_a_demonstration_that_does_not_start_leaves_nothing_behind(tmp_path: Path) -> None:
     shell = Shell(tmp_path, closed_port())
+    shell.environment["TMPDIR"] = str(shell.folder)
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o644)
+    done = subprocess.run(
+        [CARDIO, "serve", "--demo", "--no-pcsc", "--port", "0", "--token-file", token],
+        env=shell.environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 78 and str(token) in done.stderr
+    assert not list(shell.folder.glob("cardio-demo-*"))
+
+
+@pytest.mark.parametrize("options", [("--simulate", "adult"), ("--demo",)])
+def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path, options: tuple[str, ...]) -> None:
+    shell = Shell(tmp_path, closed_port())
+    if options == ("--demo",):
+        without_home(shell)
     process = subprocess.Popen(
-        [CARDIO, "serve", "--no-pcsc", "--simulate", "adult", "--port", "0"],
+        [CARDIO, "serve", "--no-pcsc", *options, "--port", "0"],
         env=shell.environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -377,7 +401,8 @@ def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path) ->
             shown.append(process.stdout.readline())
             assert shown[-1], "it has ended: " + "".join(shown)
         text = "".join(shown)
-        assert default_token_file().read_text().strip() not in text
+        (kept,) = [default_token_file()] if default_token_file().exists() else shell.folder.glob("cardio-demo-*/token")
+        assert kept.read_text().strip() not in text
         link = next(line.strip() for line in shown if "#ticket=" in line)
         assert comes_in(link) and not comes_in(link)
         words = shlex.split(text.partition("afterwards: ")[2].splitlines()[0])

@@ -21,10 +21,10 @@ from service.errors import (
     WrongHostError,
     WrongOriginError,
 )
-from service.gate.callers import OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
+from service.gate.callers import OF_ANOTHER_PERSON, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
-from service.gate.origin import NULL_ORIGINS, is_origin, is_same_user
+from service.gate.origin import NULL_ORIGINS, is_origin, is_other_person, is_same_user
 from service.gate.origin_form import advice
 from service.gate.page_sessions import PageSessions
 from service.gate.pairing import Pairing
@@ -159,6 +159,8 @@ class Access:
         if scope["type"] == "http" and scope["path"] == SESSION and scope["method"] == "POST":
             return self._own_page(headers, origin)
         if self._is_open_to_pages(scope):
+            if origin in self.pairing.trusted and is_other_person(scope["client"], scope["server"]):
+                raise WrongOriginError(*OF_ANOTHER_PERSON)
             return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
         if foreign is not None and not self._is_known(foreign):
             raise WrongOriginError(*advice(foreign))
@@ -282,6 +284,8 @@ class Access:
         if origin is None or origin in self._served_by(port) or not is_origin(origin):
             words = OF_OTHER_USERS if rule.programs else PROGRAMS_NOT_LET_IN
             raise WrongOriginError(*self.refusals.note(origin, rule.name, words if program else None))
+        if self._is_let_in(origin) and is_other_person(scope["client"], scope["server"]):
+            raise WrongOriginError(*self.refusals.note(origin, rule.name, OF_ANOTHER_PERSON))
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
                 return Passed(_caller(grant, origin), None, True, path)
@@ -290,6 +294,10 @@ class Access:
             return Passed(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
         self._ask_for(origin, rule)
         raise WrongOriginError(*self.refusals.note(origin, rule.name))
+
+    def _is_let_in(self, origin: str) -> bool:
+        """Whether an Origin alone opens something: a dialect, or the pairing of a trusted one."""
+        return origin in self.pairing.trusted or bool(self.grants.of_origin(origin))
 
     @staticmethod
     def _served_by(port: int) -> frozenset[str]:

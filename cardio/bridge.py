@@ -13,11 +13,12 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
@@ -35,6 +36,8 @@ ADDRESS_VARIABLE = "CARDIO_BRIDGE"
 _SECONDS = 70.0
 _CONNECT_SECONDS = 2.0
 _TOKEN_LIMIT = 4096
+_PLACE = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+"""A host and maybe a port; no user name."""
 
 
 class BridgeNotRunningError(ReaderError):
@@ -81,6 +84,27 @@ class BridgeError(CardioError):
         self.hresult = int(number, 16) if isinstance(number, str) else None
 
 
+def checked_address(address: str) -> str:
+    """The address of a bridge as it is used: scheme, host and maybe a port.
+
+    Raises:
+        UsageError: it is none; the text says how one is written.
+    """
+    try:
+        parts = urlsplit(address)
+        has_host = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
+        is_bridges = has_host and _PLACE.fullmatch(parts.netloc) and address.rstrip("/").endswith(parts.netloc)
+    except ValueError:  # brackets that do not match, a port that is none
+        is_bridges = False
+    if not is_bridges:
+        example = f"http://127.0.0.1:{DEFAULT_PORT}"
+        raise UsageError(
+            f"“{address}”不是服务地址；应写作 {example}",
+            f"{address!r} is no address of a bridge; write it as {example}",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def default_token_file() -> Path:
     """``$XDG_CONFIG_HOME/cardio/token``, else ``~/.config/cardio/token``."""
     return config_folder() / "token"
@@ -104,10 +128,11 @@ class BridgeClient:
             BridgeNotRunningError: nobody answers there, or there is no token file: the bridge never ran here.
             ImposterError: whoever answers does not know the token.
             ConfigurationError: others may read the token file.
+            UsageError: the address is none.
         """
         import httpx
 
-        place = address or os.environ.get(ADDRESS_VARIABLE) or f"http://127.0.0.1:{DEFAULT_PORT}"
+        place = checked_address(address or os.environ.get(ADDRESS_VARIABLE) or f"http://127.0.0.1:{DEFAULT_PORT}")
         if token is None:
             path = default_token_file()
             if not path.exists():

@@ -73,14 +73,15 @@ class SocialSecurityCard(SecuredCard):
     ) -> None:
         """Args:
         clock: what the seconds are counted by.
-        manners: remembers what kinds of cards allow; by default in the user's cache directory.
+        manners: remembers what kinds of cards allow; by default in the user's cache directory, one file for
+            software cards and one for real ones.
         layouts: the layouts to choose from; by default those at hand, the user's own first.
         credentials: a SAM and a PIN to open with what the card keeps closed.
         confirm: told which card it is, before anything of its holder is read and before a PIN, a key or a change.
         """
         self._connection = connection
         self._reader = reader
-        self._store = MannersStore.in_cache() if manners is None else manners
+        self._store = MannersStore.in_cache(simulated=reader.simulated) if manners is None else manners
         self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
         self._confirm = confirm
         self._family = family_of(connection.atr)

@@ -14,11 +14,23 @@ stop() {
   exit 1
 }
 
+# Ends a process and all that it has started: who is told that set-up has stopped begins again, and two must not write
+# into one .venv.
+stop_process() {
+  local child children
+  children=$(cat "/proc/$1/task/$1/children" 2>/dev/null || true)
+  kill "$1" 2>/dev/null || true
+  for child in $children; do stop_process "$child"; done
+}
+
 # What runs in the background hears no Ctrl-C by itself.
 work='' clock=''
 stop_work() {
-  # shellcheck disable=SC2086
-  kill $work $clock 2>/dev/null || true
+  local one
+  for one in $work $clock; do
+    stop_process "$one"
+    wait "$one" 2>/dev/null || true
+  done
   say "stopped; begin again at any time"
   exit 130
 }
@@ -159,7 +171,8 @@ else
   install_packages optional "for real readers (simulated ones do without)" $build_packages $reader_packages || true
 fi
 
-[ -x .venv/bin/python ] || step "making .venv" "$python" -m venv .venv
+# One that was stopped while it was made has Python and no pip.
+.venv/bin/python -m pip --version >/dev/null 2>&1 || step "making .venv" "$python" -m venv .venv
 pip() { PIP_PROGRESS_BAR=off .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 if [ "$purpose" = test ]; then

@@ -103,6 +103,7 @@ def create_app(
     supervisor: Supervisor | None = None,
 ) -> FastAPI:
     """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
+    of_simulated = MannersStore.in_cache(simulated=True) if manners is None else manners
     manners = MannersStore.in_cache() if manners is None else manners
     layouts = LayoutChoice.at_hand() if layouts is None else layouts
     security = security or BridgeSecurity()
@@ -121,7 +122,9 @@ def create_app(
         loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
-        desks = state.desks = Desks(sources, manners, hub, layouts, audit, supervisor, habits.reader_policy)
+        desks = state.desks = Desks(
+            sources, manners, hub, layouts, audit, supervisor, habits.reader_policy, manners_of_simulated=of_simulated
+        )
         state.security = security
         state.debits = DebitCalls(journal, security, supervisor)
         state.questions = QuestionBook(hub, page=_counter_page(state))

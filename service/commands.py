@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from argparse import ArgumentParser, Namespace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, output: Output) -> int:
+    with ExitStack() as at_the_end:
+        return _serve(options, output, at_the_end)
+
+
+def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     from cardio.errors import UsageError
     from cardio.model import Problem
     from cardio.readers.supervision import Supervisor
@@ -97,6 +103,7 @@ def _run(options: Namespace, output: Output) -> int:
     if options.demo:
         sockets = demonstration.bind(settings, chosen="port" in settings.model_fields_set)
         passing = demonstration.PassingJournal()
+        at_the_end.callback(passing.close)  # also where the bridge does not come to run
         journal: JournalPlace = passing
         settings = demonstration.with_a_place(settings, _token_file(settings), passing.folder)
         security = demonstration.security(security)
@@ -146,7 +153,7 @@ def _run(options: Namespace, output: Output) -> int:
         )
     else:
         output.text(f"cardio 已启动，请在本机浏览器打开 / running; open in this machine's browser:\n\n  {page}\n")
-        again = open_again(address, options.token_file)
+        again = open_again(address, _token_file(settings))
         output.text(f"链接 10 分钟内有效，只能用一次；以后请用 / for 10 minutes and one use; afterwards: {again}")
         if options.demo:
             output.text(demonstration.words(settings, port))

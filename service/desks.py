@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from cardio.errors import (
@@ -41,7 +42,10 @@ class Desks:
         audit: Audit | None = None,
         supervisor: Supervisor | None = None,
         policy: ReaderPolicy | None = None,
+        *,
+        manners_of_simulated: MannersStore | None = None,
     ) -> None:
+        """Args: ``manners_of_simulated`` is what cards in simulated readers have taught; the others' without it."""
         self._sources = list(sources)
         self.policy = policy or ReaderPolicy()
         self._hub = hub
@@ -56,6 +60,7 @@ class Desks:
         self._around = Surroundings(
             manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped
         )
+        self._around_simulated = replace(self._around, manners=manners_of_simulated or manners)
 
     def stop(self) -> None:
         """Answers everybody who waits at a desk: the service stops."""
@@ -149,7 +154,7 @@ class Desks:
             reader = self._reader(name)
             if reader is None:
                 return None  # it has gone already; its removal is told next
-            desk = self._desks[name] = Desk(reader, self._around)
+            desk = self._desks[name] = Desk(reader, self._around_simulated if reader.simulated else self._around)
         before = desk.card_session
         desk.take(event)
         return before if event.kind is EventKind.CARD_REMOVED else desk.card_session

@@ -74,14 +74,15 @@ class EventHub:
             self.last_number, kind, data, subject, time or datetime.now(UTC), reading, problem
         )  # fmt: skip
         self._kept.append(event)
-        for tell in self.on_published:
-            tell(kind, data)
         for queue in list(self._subscribers):
             if queue.qsize() >= _QUEUE:
                 self.dropped += 1
                 self._drop(queue)
             else:
                 queue.put_nowait(event)
+        # Afterwards: what is published in answer to this has the next number, and comes after it.
+        for tell in self.on_published:
+            tell(kind, data)
 
     def forget_readings(self, subject: str) -> None:
         """A card has left this reader: what was read from it is nobody's any more."""

@@ -62,7 +62,7 @@ def _run(options: Namespace, output: Output) -> int:
     def read_here() -> CardReading:
         reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
-        store = MannersStore.in_cache()
+        store = MannersStore.in_cache(simulated=reader.simulated)
 
         def read_once() -> CardReading:
             with naming_consent():

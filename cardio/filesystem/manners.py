@@ -167,10 +167,14 @@ class MannersStore:
         """Readings that time cut short; they are in memory only, and nothing of them is in the file."""
 
     @classmethod
-    def in_cache(cls) -> MannersStore:
-        """The store in the user's cache directory (``$XDG_CACHE_HOME``, else ``~/.cache``)."""
+    def in_cache(cls, *, simulated: bool = False) -> MannersStore:
+        """The store in the user's cache directory (``$XDG_CACHE_HOME``, else ``~/.cache``).
+
+        Args: ``simulated``: that of cards in simulated readers. They have the ATRs of real families, and what they
+            teach must not decide how a real card is asked.
+        """
         cache = Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache")
-        return cls(cache / "cardio" / "manners.json")
+        return cls(cache / "cardio" / ("simulated-manners.json" if simulated else "manners.json"))
 
     def load(self, family: str, today: date) -> FamilyManners:
         """What is known of a family; nothing where the file is missing, damaged or old."""

@@ -50,7 +50,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _open(options: Namespace, output: Output) -> int:
-    from cardio.bridge import ADDRESS_VARIABLE, default_token_file
+    from cardio.bridge import ADDRESS_VARIABLE, checked_address, default_token_file
     from service.cli import desktop
     from service.cli.running_bridge import reach
     from service.cli.user_unit import UserUnit
@@ -61,7 +61,7 @@ def _open(options: Namespace, output: Output) -> int:
     path, query = _page(options.page)
     settings = BridgeSettings.load(token_file=options.token_file)
     named = options.address or os.environ.get(ADDRESS_VARIABLE)
-    address = (named or _address(settings)).rstrip("/")
+    address = checked_address(named or _address(settings))
     token_file = settings.token_file or default_token_file()
     by_hand = options.print or output.as_json
     # The unit serves the port of the settings; a bridge that was named is another one's to start.
@@ -81,15 +81,16 @@ def _open(options: Namespace, output: Output) -> int:
     return DONE
 
 
-def open_again(address: str, token_file: Path | None) -> str:
+def open_again(address: str, token_file: Path) -> str:
     """The command that gives a new link to a bridge, as it is typed where this program was started."""
+    from cardio.bridge import default_token_file
     from service.settings import BridgeSettings
 
     words = [_program(), "open"]
     found_by_itself = BridgeSettings.load()  # without the options that this bridge was started with
     if address != _address_of(found_by_itself.port, found_by_itself):
         words += ["--address", address]
-    if token_file is not None:
+    if token_file != (found_by_itself.token_file or default_token_file()):
         words += ["--token-file", str(token_file)]
     return shlex.join(words)
 

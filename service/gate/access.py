@@ -21,10 +21,10 @@ from service.errors import (
     WrongHostError,
     WrongOriginError,
 )
-from service.gate.callers import OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
+from service.gate.callers import OF_ANOTHER_PERSON, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
-from service.gate.origin import NULL_ORIGINS, is_origin, is_same_user
+from service.gate.origin import NULL_ORIGINS, is_origin, is_other_person, is_same_user
 from service.gate.origin_form import advice
 from service.gate.page_sessions import PageSessions
 from service.gate.pairing import Pairing
@@ -44,6 +44,8 @@ DIALECT_PREFIX = "/dialects/"
 """Where the application serves dialects; reached by their own ports and by no other way."""
 PROTOCOL = "cardio.v1"
 _TICKET, _BEARER = "ticket.", "bearer."
+_MOST_TOKENS = 4
+"""How many tokens in one address are looked at."""
 _STRANGERS = frozenset({"cross-site", "same-site"})
 _OF_ONE_ORIGIN = frozenset({"", "same-origin"})
 """What ``Sec-Fetch-Site`` says of a page's request to its own origin; older browsers do not send it."""
@@ -157,6 +159,8 @@ class Access:
         if scope["type"] == "http" and scope["path"] == SESSION and scope["method"] == "POST":
             return self._own_page(headers, origin)
         if self._is_open_to_pages(scope):
+            if origin in self.pairing.trusted and is_other_person(scope["client"], scope["server"]):
+                raise WrongOriginError(*OF_ANOTHER_PERSON)
             return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
         if foreign is not None and not self._is_known(foreign):
             raise WrongOriginError(*advice(foreign))
@@ -280,6 +284,8 @@ class Access:
         if origin is None or origin in self._served_by(port) or not is_origin(origin):
             words = OF_OTHER_USERS if rule.programs else PROGRAMS_NOT_LET_IN
             raise WrongOriginError(*self.refusals.note(origin, rule.name, words if program else None))
+        if self._is_let_in(origin) and is_other_person(scope["client"], scope["server"]):
+            raise WrongOriginError(*self.refusals.note(origin, rule.name, OF_ANOTHER_PERSON))
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
                 return Passed(_caller(grant, origin), None, True, path)
@@ -289,6 +295,10 @@ class Access:
         self._ask_for(origin, rule)
         raise WrongOriginError(*self.refusals.note(origin, rule.name))
 
+    def _is_let_in(self, origin: str) -> bool:
+        """Whether an Origin alone opens something: a dialect, or the pairing of a trusted one."""
+        return origin in self.pairing.trusted or bool(self.grants.of_origin(origin))
+
     @staticmethod
     def _served_by(port: int) -> frozenset[str]:
         """The origins of pages that a dialect's own port would serve: there are none, and none is let in as one."""
@@ -296,8 +306,9 @@ class Access:
 
     def _named_program(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Grant | None:
         """The grant of a program's token, in the address or as elsewhere; the owner's own token has no place there."""
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8)
-        written = [scope["path"].strip("/"), *query.get("token", [])]
+        # Many members are no fault of a caller's: callers of the field write what they like there. The head is short.
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        written = [scope["path"].strip("/"), *query.get("token", [])[:_MOST_TOKENS]]
         found = [grant for token in written if token and (grant := self.grants.find(token)) is not None]
         if not found and (brought := self._brought(scope, headers, None)) is not None:
             found = [brought]

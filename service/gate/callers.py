@@ -26,6 +26,13 @@ OF_OTHER_USERS = (
     "cardio pair add NAME --scopes basic,files and put the token in the address",
 )
 
+OF_ANOTHER_PERSON = (
+    "该连接来自本机的另一用户，本服务只供启动它的用户使用：请用同一用户打开浏览器；"
+    "多个用户共用一台电脑，请改用系统服务（cardio.service 系统单元）",
+    "the connection is another user's, and this bridge is for the user who runs it: open the browser as that user; "
+    "where several users share the machine run the bridge as its system unit",
+)
+
 
 def may_be_a_program(origin: str | None, headers: list[tuple[bytes, bytes]], port: int) -> bool:
     """Whether this can be a program on this machine, which connects to ``port``, and no page in a browser."""

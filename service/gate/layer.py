@@ -18,7 +18,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cardio.errors import CardioError
-from service.errors import BodyTooLargeError, NoTokenError, SlowBodyError, TooManySocketsError, problem_response
+from service.errors import (
+    BodyTooLargeError,
+    InternalError,
+    NoTokenError,
+    SlowBodyError,
+    TooManySocketsError,
+    problem_response,
+)
 from service.gate import cors
 from service.gate.access import Access, Passed
 from service.gate.connection import CONNECTION, CallerConnection
@@ -91,6 +98,12 @@ class Gate:
                 self._access.check_still(passed)
         except CardioError as error:
             await self._refuse(error, scope, receive, answer)
+            return
+        except (
+            Exception
+        ) as error:  # whatever it is: a gate that fails stays shut, and what a stranger sent is not logged
+            _log.error("the gate failed: %s", type(error).__name__)
+            await self._refuse(InternalError(), scope, receive, answer)
             return
         scope["state"][CALLER] = replace(passed.caller, simulated_only=self._access.simulated_only)
         await self._run(passed, scope, receive, answer)

@@ -24,6 +24,9 @@ _OF_BROWSERS = frozenset(
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 NULL_ORIGINS = frozenset({"null", "file://"})
 """What browsers send for pages from a disk, for sandboxed frames and for much else: any page can have it."""
+ROOT = 0
+PERSONS = range(1000, 60_000)
+"""Numbers of system users who are persons (Debian Policy 9.2.2); below are root and the users of services."""
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LOCAL_COLUMN, _REMOTE_COLUMN, _STATE_COLUMN, _USER_COLUMN = 1, 2, 3, 7
 _LISTENS = "0A"
@@ -71,12 +74,27 @@ def peer_user(client: tuple[str, int], server: tuple[str, int]) -> int | None:
     Returns:
         None where the system does not tell: only Linux does, and only of this machine's own connections.
     """
-    wanted = [_as_kernel_writes(*client), _as_kernel_writes(*server)]
+    try:
+        wanted = [_as_kernel_writes(*client), _as_kernel_writes(*server)]
+    except OSError:  # an address with a zone, of another machine
+        return None
     for columns in _connections():
         # Seen from the other end: its local address is our client's. Ports alone name one connection a family.
         if [columns[_LOCAL_COLUMN], columns[_REMOTE_COLUMN]] == wanted:
             return int(columns[_USER_COLUMN])
     return None
+
+
+def is_other_person(client: tuple[str, int], server: tuple[str, int]) -> bool:
+    """Tell whether the program at the other end of a loopback connection is not run by the person whose bridge this is.
+
+    An Origin proves something only where a browser writes it, and another user's program writes what it likes. A bridge
+    that is a service of the machine serves everybody's browser; root, and where the system does not tell, are let pass.
+    """
+    if sys.platform == "win32":
+        return False
+    own = os.getuid()
+    return own in PERSONS and peer_user(client, server) not in (None, own, ROOT)
 
 
 def listening_user(host: str, port: int) -> int | None:

@@ -17,6 +17,7 @@ from typing import Literal
 from service.errors import LinkUsedError
 from service.gate.grants import Grant, Grants, verifier_of
 from service.gate.limits import LiveCalls
+from service.gate.origin import PERSONS, ROOT
 from service.scopes import Scope
 
 _log = logging.getLogger("cardio.service")
@@ -27,8 +28,6 @@ LONG_LINK_SECONDS = 600
 """How long a link counts that a person copies by hand."""
 _MOST_TICKETS = 64
 _MOST_SESSIONS = 64
-_ROOT, _FIRST_PERSON = 0, 1000
-"""Below this number are root and the users of services, who have no browser (Debian Policy 9.2.2)."""
 _LEFT_OUT = frozenset({Scope.METRICS})
 """No page shows the figures for Prometheus."""
 _PAGE_SCOPES: dict[str, frozenset[Scope]] = {"/kiosk": frozenset({Scope.BASIC})}
@@ -66,7 +65,7 @@ class PageSessions:
         while len(self._tickets) >= _MOST_TICKETS:
             del self._tickets[next(iter(self._tickets))]
         ticket = secrets.token_urlsafe(32)
-        bound_to = user if user is not None and user >= _FIRST_PERSON else None
+        bound_to = user if user in PERSONS else None
         self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, bound_to)
         return ticket
 
@@ -86,7 +85,7 @@ class PageSessions:
         found = self._tickets.get(name)
         if found is None:
             raise LinkUsedError()
-        if found.user is not None and user not in (found.user, _ROOT):
+        if found.user is not None and user not in (found.user, ROOT):
             # The ticket stays: another user cannot take the owner's link away by trying it.
             _log.warning("a link to a page was tried by another user of this machine")
             raise LinkUsedError()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pty
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cardio.readers.absence import BUILD_PACKAGES
+from tests.pcsc import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "setup.sh"
 TOOLS = (
@@ -134,6 +136,36 @@ def test_the_way_back_names_every_package(machine: Machine) -> None:
     way = next(line for line in done.stdout.splitlines() if "make clean setup" in line)
     assert f"sudo apt-get install --no-install-recommends {BUILD_PACKAGES} {READERS} && make clean setup" in way
     assert "no compiler" in (machine.folder / ".venv" / "pyscard-build.log").read_text()
+
+
+def test_a_venv_that_was_left_half_made_is_made_again(machine: Machine) -> None:
+    """Stopped by Ctrl-C at that moment, it was never whole again."""
+    half = machine.folder / ".venv" / "bin" / "python"
+    half.parent.mkdir(parents=True)
+    half.write_text('#!/bin/sh\necho "No module named pip"; exit 1\n')
+    half.chmod(0o755)
+    done = machine.set_up()
+    assert done.returncode == 0 and (machine.folder / ".venv" / ".run-ready").exists(), done.stdout
+
+
+def test_nothing_goes_on_that_was_stopped(machine: Machine) -> None:
+    """Ctrl-C ends what it has begun, before it says that it has stopped."""
+    begun = machine.folder / "begun"
+    machine.has(
+        "python3", f'{PYTHON}case "$*" in *install*) echo $$ >{begun}.new; mv {begun}.new {begun}; sleep 60 ;; esac\n'
+    )
+    (machine.bin / "mv").symlink_to(shutil.which("mv") or "")
+    process = subprocess.Popen(
+        ["bash", "scripts/setup.sh", "run"], cwd=machine.folder, env=machine.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(begun.exists, "packages are being installed")
+    pip = Path("/proc") / begun.read_text().strip()
+    asleep = [Path("/proc") / one for one in (pip / "task" / pip.name / "children").read_text().split()]
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130 and "stopped; begin again at any time" in said
+    wait_until(lambda: not any(one.exists() for one in (pip, *asleep)), "all of it has ended")
 
 
 def test_what_is_needed_stops_it_with_the_line_to_paste(machine: Machine) -> None:

@@ -22,6 +22,13 @@ def test_a_family_is_the_atr_without_its_serial_number() -> None:
     assert family_of(b"") == ""
 
 
+def test_software_cards_have_a_file_of_their_own(tmp_path: Path) -> None:
+    kept = tmp_path / "cache" / "cardio" / "simulated-manners.json"
+    read_card(SoftwareReader("Simulated Reader 00", find_persona("adult").card()), today=TODAY)
+    assert "3B6D00000081544C928684" in json.loads(kept.read_text())["families"]
+    assert not kept.with_name("manners.json").exists()
+
+
 def test_what_was_learnt_is_there_for_the_next_process(store: MannersStore) -> None:
     manners = store.load("F", TODAY)
     manners.files["SSSE/EF05"] = MANNER

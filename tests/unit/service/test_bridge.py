@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,28 @@ import pytest
 
 from cardio.errors import ConfigurationError
 from cardio.filesystem.manners import MannersStore
+from cardio.readers.base import ReaderSource
 from service.app import create_app
 from service.gate.access import Access
 from service.server import BridgeServer, bind_loopback
 from service.simulated import SimulatedReaders
 from service.tokens import load_token
+from simulators.personas import find_persona
+from simulators.reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43
+NO_MEMORY = MannersStore(None)
 
 
 class Bridge:
-    def __init__(self, *personas: str) -> None:
+    def __init__(
+        self, *personas: str, sources: Sequence[ReaderSource] = (), manners: MannersStore | None = NO_MEMORY
+    ) -> None:
         self.readers = SimulatedReaders(list(personas) or ["adult", "third-closed"])
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
-        self.app = create_app([self.readers], manners=MannersStore(None), simulated=self.readers)
+        self.app = create_app([self.readers, *sources], manners=manners, simulated=self.readers)
         self.server = BridgeServer(self.app, Access.for_port(port, TOKEN))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()
@@ -55,6 +61,26 @@ def bridge() -> Iterator[Bridge]:
 
 
 FIRST, SECOND = "Simulated Reader 00", "Simulated Reader 01"
+
+
+class RealReader(SoftwareReader):
+    """One that says that a real card is in it."""
+
+    simulated = False
+
+
+def test_software_cards_teach_nothing_about_real_ones(tmp_path: Path) -> None:
+    """They have the ATRs of real families, and some are odd on purpose: a demonstration stands beside real readers."""
+    kept = tmp_path / "cache" / "cardio" / "manners.json"
+    real = RealReader("Reader One", find_persona("adult").card())
+    made = Bridge("adult", sources=[SoftwareReaders([real])], manners=None)
+    try:
+        assert made.client.get(f"/v1/readers/{FIRST}/card").json()["holder"]["name"] == "测试甲"
+        assert kept.with_name("simulated-manners.json").exists() and not kept.exists()
+        assert made.client.get("/v1/readers/Reader One/card").json()["holder"]["name"] == "测试甲"
+        assert kept.exists()
+    finally:
+        made.stop()
 
 
 def test_readers_and_what_is_in_them(bridge: Bridge) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 
 import pytest
@@ -99,6 +99,60 @@ def test_another_user_is_refused_however_it_writes_its_origin(bridge: Bridge, mo
         assert not reads(bridge, origin)
 
 
+CLERK, OTHER, SERVICE, DYNAMIC = 1000, 1001, 998, 61_184
+
+
+@pytest.fixture
+def of_users(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int | None], None]:
+    """Says whose the bridge is, and who is at the other end of its connections."""
+
+    def play(own: int, other: int | None) -> None:
+        monkeypatch.setattr("service.gate.origin.os.getuid", lambda: own)
+        monkeypatch.setattr("service.gate.origin.peer_user", lambda client, server: other)
+
+    return play
+
+
+@pytest.mark.parametrize(("own", "other"), [(CLERK, OTHER), (CLERK, SERVICE), (CLERK, 65_534)])
+def test_an_origin_that_another_user_writes_opens_nothing(
+    of_users: Callable[[int, int | None], None], own: int, other: int
+) -> None:
+    """Only a browser of the clerk's own proves something by its Origin."""
+    page, paired = "https://his.example", "https://other.example"
+    bridge = made(programs=True, trusted=(page,))
+    try:
+        bridge.access.grants.add("dialect", paired, "", DEFAULT_SCOPES)
+        of_users(own, other)
+        for origin in (page, paired):
+            with pytest.raises(InvalidStatus) as refused:
+                bridge.socket("/", port=bridge.dialect_ports["json"], origin=origin)
+            assert refused.value.response.status_code == 403
+            assert "另一用户" in refused.value.response.body.decode()
+        stranger = bridge.caller(None, origin=page)
+        assert stranger.post("/v1/pairing", json={"name": "HIS", "scopes": ["basic"]}).status_code == 403
+        assert bridge.commands == 0
+        of_users(own, own)
+        assert reads(bridge, page) and reads(bridge, paired)
+        assert stranger.post("/v1/pairing", json={"name": "HIS", "scopes": ["basic"]}).status_code == 202
+    finally:
+        bridge.stop()
+
+
+@pytest.mark.parametrize(
+    ("own", "other"), [(CLERK, None), (CLERK, 0), (SERVICE, CLERK), (0, CLERK), (DYNAMIC, CLERK), (CLERK, CLERK)]
+)
+def test_a_service_of_the_machine_serves_every_users_browser(
+    of_users: Callable[[int, int | None], None], own: int, other: int | None
+) -> None:
+    page = "https://his.example"
+    bridge = made(programs=False, trusted=(page,))
+    try:
+        of_users(own, other)
+        assert reads(bridge, page)
+    finally:
+        bridge.stop()
+
+
 def test_where_programs_are_not_let_in_they_are_told_what_to_set() -> None:
     bridge = made(programs=False)
     try:
@@ -133,6 +187,19 @@ def test_a_named_program_brings_its_token(origin: str | None) -> None:
             assert not reads(bridge, page, path=f"/{named}"), "a page of the web comes as itself"
         bridge.client.delete(f"/v1/grants/{grant}")
         assert not reads(bridge, origin, path=f"/{named}")
+    finally:
+        bridge.stop()
+
+
+def test_an_address_with_many_members_is_looked_at_like_any_other() -> None:
+    """Sandboxed pages and programs write what they like there; none of it is an error of the bridge's own."""
+    many = "&".join(f"m{number}=1" for number in range(40))
+    bridge = made(programs=False)
+    try:
+        named, _ = token(bridge, "basic", "files")
+        for origin in (None, "null", "file://"):
+            assert not reads(bridge, origin, path=f"/?{many}")
+            assert reads(bridge, origin, path=f"/?{many}&token={named}")
     finally:
         bridge.stop()
 

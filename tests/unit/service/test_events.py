@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from service.events import KEPT, EventHub
+from service.questions.book import QuestionBook, Subject
 
 
 def publish(hub: EventHub, number: int = 0) -> None:
@@ -65,3 +66,17 @@ def test_a_client_that_never_reads_is_dropped_and_the_others_go_on() -> None:
         assert hub.subscribers == 0
 
     asyncio.run(run())
+
+
+def test_what_an_event_brings_about_is_told_after_it() -> None:
+    """A client goes on after the last event that it was told of: what was told out of turn it would never hear."""
+
+    async def run() -> list[tuple[int, str]]:
+        hub = EventHub()
+        book = QuestionBook(hub)
+        with hub.subscription() as events:
+            book.ask_for_next_call(Subject("grant", "HIS", "iVerifyPIN", "Reader One", "session"))
+            hub.publish("card-removed", {"reader": "Reader One"}, subject="Reader One")
+            return [(event.number, event.kind) for event in [await anext(events) for _ in range(3)]]
+
+    assert asyncio.run(run()) == [(1, "question-asked"), (2, "card-removed"), (3, "question-answered")]

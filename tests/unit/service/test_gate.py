@@ -76,6 +76,19 @@ def test_who_belongs_gets_the_card(bridge: Bridge) -> None:
     assert status == 200
 
 
+def test_a_gate_that_fails_stays_shut_and_says_so_in_words(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("what a stranger sent")
+
+    before = bridge.commands
+    monkeypatch.setattr(Access, "check", fail)
+    status, text = bridge.ask(CARD, f"Host: 127.0.0.1:{bridge.port}", AUTH)
+    assert status == 500 and '"code":"internal"' in text and bridge.commands == before
+    assert "the gate failed: ValueError" in caplog.text and "what a stranger sent" not in caplog.text
+
+
 def test_it_listens_on_the_loopback_addresses_only(bridge: Bridge) -> None:
     assert {one.getsockname()[0] for one in bridge.sockets} <= {"127.0.0.1", "::1"}
 

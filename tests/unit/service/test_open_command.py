@@ -9,14 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
 
-from cardio.bridge import BridgeNotRunningError, default_token_file
+from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
+from cardio.cli.output import Output
+from cardio.errors import UsageError
+from service.cli.open import open_command
 from service.cli.running_bridge import reach
 from service.errors import PortHeldError
 from tests.pcsc import wait_until
@@ -195,6 +200,32 @@ def test_a_bridge_elsewhere_is_named(shell: Shell, bridge: Bridge, tmp_path: Pat
     assert comes_in(shell.open(*less, CARDIO_BRIDGE_PORT="1", CARDIO_BRIDGE=bridge.address).stdout.strip())
 
 
+NO_ADDRESSES = [
+    "127.0.0.1:12340", "http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://127.0.0.1:0", "http://",
+    "ftp://127.0.0.1:12340", "http：//127.0.0.1:12340", "http://a b", "http://me@127.0.0.1", "http://127.0.0.1/kiosk",
+    "http://127.0.0.1:12340/#ticket=x", "http://127.0.0.1:12340?x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_what_is_no_address_is_said_so(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    give_token()
+    options = Namespace(page="counter", print=True, token_file=None)
+    output = Output(as_json=False, stdout=StringIO(), stderr=StringIO())
+    for option, variable in ((address, ""), (None, address)):
+        monkeypatch.setenv("CARDIO_BRIDGE", variable)
+        options.address = option
+        with pytest.raises(UsageError) as refused:
+            open_command.run(options, output)
+        assert refused.value.detail == f"“{address}”不是服务地址；应写作 http://127.0.0.1:12340"
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_no_client_connects_to_what_is_no_address(address: str) -> None:
+    with pytest.raises(UsageError, match="no address of a bridge"):
+        BridgeClient.connect(address, token=TOKEN)
+
+
 def test_settings_that_leave_the_port_to_chance(shell: Shell) -> None:
     done = shell.open("--print", CARDIO_BRIDGE_PORT="0")
     assert done.returncode == 2 and "--address" in done.stderr
@@ -333,10 +364,34 @@ def test_an_icon_has_no_terminal_so_a_window_says_it(tmp_path: Path, program: st
     assert not shell.noted.exists()
 
 
-def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path) -> None:
+def without_home(shell: Shell) -> None:
+    """The user's home cannot be written, as a container's or a locked-down desk's."""
+    shell.environment |= {"HOME": "/proc/nobody", "TMPDIR": str(shell.folder)}
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        shell.environment.pop(name, None)
+
+
+def test_a_demonstration_that_does_not_start_leaves_nothing_behind(tmp_path: Path) -> None:
     shell = Shell(tmp_path, closed_port())
+    shell.environment["TMPDIR"] = str(shell.folder)
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o644)
+    done = subprocess.run(
+        [CARDIO, "serve", "--demo", "--no-pcsc", "--port", "0", "--token-file", token],
+        env=shell.environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 78 and str(token) in done.stderr
+    assert not list(shell.folder.glob("cardio-demo-*"))
+
+
+@pytest.mark.parametrize("options", [("--simulate", "adult"), ("--demo",)])
+def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path, options: tuple[str, ...]) -> None:
+    shell = Shell(tmp_path, closed_port())
+    if options == ("--demo",):
+        without_home(shell)
     process = subprocess.Popen(
-        [CARDIO, "serve", "--no-pcsc", "--simulate", "adult", "--port", "0"],
+        [CARDIO, "serve", "--no-pcsc", *options, "--port", "0"],
         env=shell.environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -346,7 +401,8 @@ def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path) ->
             shown.append(process.stdout.readline())
             assert shown[-1], "it has ended: " + "".join(shown)
         text = "".join(shown)
-        assert default_token_file().read_text().strip() not in text
+        (kept,) = [default_token_file()] if default_token_file().exists() else shell.folder.glob("cardio-demo-*/token")
+        assert kept.read_text().strip() not in text
         link = next(line.strip() for line in shown if "#ticket=" in line)
         assert comes_in(link) and not comes_in(link)
         words = shlex.split(text.partition("afterwards: ")[2].splitlines()[0])

@@ -140,13 +140,21 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     for group in groups:
         for slot in group:
             if slot.occupied and slot.fault is not None:
-                raise slot.fault  # it may be the patient's
+                raise _at(slot.name, slot.fault)  # it may be the patient's
         ours = [slot.name for slot in group if slot.occupied and slot.ours]
         if len(ours) > 1:
             raise SeveralCardsError.between(ours)
         if ours:
             return Choice(ours[0])
     return Choice(occupied[0].name)
+
+
+def _at(reader: str, fault: CardioError) -> CardioError:
+    """The fault, with the reader that it is about: with cards in several, a clerk would turn over the wrong one."""
+    if reader not in fault.detail:
+        fault.detail = f"读卡器“{reader}”：{fault.detail}"
+        fault.detail_en = f"reader {reader!r}: {fault.detail_en}"
+    return fault
 
 
 def _none_counts(names: Sequence[str]) -> NoReaderError:

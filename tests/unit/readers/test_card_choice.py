@@ -39,8 +39,9 @@ def test_two_social_security_cards_are_not_chosen_between() -> None:
 
 def test_a_card_that_does_not_say_what_it_is_is_not_passed_over() -> None:
     """It may be the patient's, upside down, beside the card of the patient before."""
-    with pytest.raises(CardMuteError):
+    with pytest.raises(CardMuteError) as raised:
         chosen(OURS, CardSlot("Counter C", True, fault=CardMuteError()))
+    assert "Counter C" in raised.value.detail and "Counter C" in raised.value.detail_en
     assert chosen(OURS, CardSlot("Counter C", True, fault=CardMuteError()), policy=ReaderPolicy(use=("B 00",))).reader
 
 

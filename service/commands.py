@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from service.settings import BridgeSettings
 
 _log = logging.getLogger("cardio.service")
+_HIGHEST_PORT, _LONGEST_PORT = 65535, 5
 _GRANTS, _DEBITS = "grants.json", "debits.sqlite"
 
 
 def _port(text: str) -> int:
     """A port, as argparse takes it."""
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise ValueError(text)
-    return value
+    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_PORT and int(text) <= _HIGHEST_PORT):
+        raise ArgumentTypeError(f"“{text}”不是端口，应为 0 至 {_HIGHEST_PORT} / a port is 0 to {_HIGHEST_PORT}")
+    return int(text)
 
 
 def _add_arguments(parser: ArgumentParser) -> None:

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
+from cardio.cli.main import main
 from cardio.cli.output import Output
 from cardio.errors import UsageError
 from service.cli.open import open_command
@@ -411,3 +412,11 @@ def test_the_command_that_serve_names_for_the_next_link_works(tmp_path: Path, op
     finally:
         process.terminate()
         process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "abc", "", "1.5", "８０", "0" * 5000])
+def test_what_is_no_port_is_said_so(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `make run PORT=…` hands it on."""
+    assert main(["serve", "--port=" + port]) == UsageError.exit_status
+    said = capsys.readouterr().err
+    assert "不是端口，应为 0 至 65535" in said and "a port is 0 to 65535" in said and "_port" not in said

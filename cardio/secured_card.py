@@ -10,7 +10,7 @@ from cardio import changing
 from cardio.apdu.channel import Channel, Plan
 from cardio.apdu.command import CommandApdu
 from cardio.changing import PreparedChange
-from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, NotASocialSecurityCardError
 from cardio.file_model import FileWritten
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
@@ -255,6 +255,8 @@ class SecuredCard(ABC):
 
     def _holder_pin(self) -> HolderPin:
         visit = self.visit
+        if not visit.is_certainly_ours:
+            raise NotASocialSecurityCardError()
         self.run(visit.enter(visit.layout.environment.id))
         return HolderPin(self._required_opener)
 

@@ -15,6 +15,7 @@ from cardio.errors import (
     CardioError,
     CardRefusedError,
     FileUnreadableError,
+    NotASocialSecurityCardError,
 )
 from cardio.filesystem.access import FREE, PIN
 from cardio.filesystem.approach import Approach, ask
@@ -40,6 +41,7 @@ IDENTIFYING_ITEMS = {
     HOLDER_FILE: frozenset({"social_security_number", "name"}),
 }
 """What callers know a card and a person by: where one of these cannot be read, nothing may stand in its place."""
+_CODE_DIGITS = 32
 _SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
 _FRUITLESS_WAYS = 2
 """Ways that a card may let us go and then show nothing: a card of another kind must not cost many commands."""
@@ -304,6 +306,16 @@ class Visit:
         """Notes a right that was obtained in the current application by somebody else's conversation."""
         self._rights |= {right}
 
+    @property
+    def is_certainly_ours(self) -> bool:
+        """Whether a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is one.
+
+        It has 16 bytes and begins with the six digits of a city (V2.0 table 10). A card that takes any SELECT, or has
+        some file EF05, may be any card.
+        """
+        code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
+        return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
+
     def obtain(self, needed: frozenset[str]) -> Plan[CardioError | None]:
         """Obtains rights in the current application; gives the first fault, before anything was presented if it can.
 
@@ -312,6 +324,8 @@ class Visit:
         """
         if self._opener is None:
             return AccessNotGrantedError()
+        if not self.is_certainly_ours:
+            return NotASocialSecurityCardError()
         for right in in_order(needed - self._rights):
             fault = self._opener.lacks(right)
             if fault is not None:

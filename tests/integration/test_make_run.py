@@ -289,7 +289,7 @@ def test_the_ready_line_is_one_json_document(alone: Path) -> None:
     try:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert list(ready) == ["address", "page", "token_file", "dialects"]
+        assert list(ready) == ["address", "page", "token_file", "dialects", "dialect_problems"]
     finally:
         process.terminate()
         rest, _ = process.communicate(timeout=20)

@@ -154,7 +154,7 @@ def _cannot_write(error: Exception) -> int:
 
 
 def _say_unplanned(error: Exception) -> None:
-    """An error that nobody planned for: its kind and its place. Its message may quote what was read from a card."""
+    """Report an unplanned error by its kind and its place. Its message may quote what was read from a card."""
     place = "?"
     for frame in walk_tb(error.__traceback__):
         place = f"{Path(frame[0].f_code.co_filename).name}:{frame[1]}"

@@ -61,7 +61,7 @@ class ReaderSettings(BaseModel):
 
 
 def bridges_sam() -> str | None:
-    """What the bridge of this desk has as SAM: its slot is never a patient's, whoever reads.
+    """Return what the bridge of this desk has as SAM; its slot is never a patient's, for commands too.
 
     Raises:
         ConfigurationError: a file is wrong.

@@ -4,7 +4,7 @@ sam = "psam:Slot 2"            # soft:/path/keys.toml, psam:READER, hsm:https://
 laboratory = false             # test keys may meet real cards
 mac = true                     # writes carry a MAC
 mac_start = "zero"             # or "challenge": the initial value of a MAC
-unknown_pin_count = "try"      # or "refuse": a PIN of which nobody knows how many tries are left
+unknown_pin_count = "try"      # or "refuse": a card that does not tell how many tries are left
 ask_pin_count = true           # cards are asked for the count, where that is not known to cost a try
 
 [psam]

@@ -22,11 +22,22 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(
 say "cardio $version for $architecture, $("$python" --version)"
 mkdir -p "$tree/opt"
 "$python" -m venv "$tree/opt/cardio"
-from_wheelhouse=()
-if [ -d "$wheelhouse" ]; then from_wheelhouse=(--no-index --find-links "$wheelhouse"); fi
-"$tree/opt/cardio/bin/python" -m pip --quiet install --no-compile "${from_wheelhouse[@]}" "${root}[$extras]" || {
-  say "if a package is not found: run packaging/deb/fetch.sh again, pyproject.toml asks for more than the wheelhouse has"
+if [ ! -d "$wheelhouse" ]; then
+  wheelhouse=$work/wheelhouse
+  CARDIO_WHEELHOUSE=$wheelhouse "$root/packaging/deb/fetch.sh"
+fi
+# Each wheel is checked against the lock files, so what lies in the wheelhouse need not be believed.
+install=(-m pip --quiet install --no-compile --no-index --find-links "$wheelhouse")
+refused="a wheel is missing, or is not the one of packaging/locked: run packaging/deb/fetch.sh again"
+"$tree/opt/cardio/bin/python" "${install[@]}" --require-hashes -r "$locked/service.txt" -r "$wheelhouse/built.txt" || {
+  say "$refused"
   exit 1; }
+"$python" -m venv "$work/builder"
+"$work/builder/bin/python" "${install[@]}" --require-hashes -r "$locked/building.txt" || {
+  say "$refused"
+  exit 1; }
+"$work/builder/bin/python" -m pip --quiet wheel --no-deps --no-build-isolation --no-index --wheel-dir "$work/cardio" "$root"
+"$tree/opt/cardio/bin/python" -m pip --quiet install --no-compile --no-index --no-deps "$work"/cardio/cardio-*.whl
 "$tree/opt/cardio/bin/python" -m pip --quiet uninstall --yes pip setuptools 2>/dev/null
 
 # What names the folder of this build, or what only a developer would call, stays out.
@@ -43,7 +54,7 @@ while IFS= read -r -d '' library; do
     exit 1
   fi
 done < <(find "$packages" -name '*.so*' -type f -print0)
-"$tree/opt/cardio/bin/python" -I "$here/deb/bundled.py" >"$work/bundled-packages.txt"
+"$tree/opt/cardio/bin/python" -I "$here/deb/bundled.py" "$locked/cardio.openvex.json" >"$work/bundled-packages.txt"
 # Compiled here: clerks cannot write below /opt, and would wait for the compiler at each start.
 "$tree/opt/cardio/bin/python" -I -m compileall -q -s "$tree" -p / --invalidation-mode unchecked-hash "$packages"
 install -m 755 "$here/deb/cardio" "$tree/opt/cardio/bin/cardio"
@@ -61,7 +72,7 @@ documents=$tree/usr/share/doc/cardio
 install -d "$documents"
 cp -r --no-preserve=mode "$here/policies" "$documents/policies"
 install -m 644 "$here/deb/README.Debian" "$root/NOTICE" "$root/CHANGELOG.md" "$root/docs/operating.md" \
-  "$work/bundled-packages.txt" "$documents"
+  "$work/bundled-packages.txt" "$locked/cardio.openvex.json" "$documents"
 install -m 644 "$here/deb/copyright" "$documents/copyright"
 
 control=$tree/DEBIAN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.packaging.conftest import ROOT
+from tests.packaging.conftest import PACKAGING, ROOT
 from tests.packaging.machine import Machine
 from tests.pcsc import wait_until
 
@@ -149,3 +150,24 @@ def test_a_purge_leaves_nothing(machine: Machine) -> None:
     assert not machine.succeeds("getent", "passwd", "cardio")
     assert not machine.succeeds("getent", "group", "cardio")
     assert machine.attempt("systemctl", "is-active", "cardio").stdout == "inactive\n"
+
+
+def test_a_wheel_that_was_changed_is_not_bundled(tmp_path: Path) -> None:
+    wheelhouse = tmp_path / "wheelhouse"
+    wheelhouse.mkdir()
+    for wheel in (ROOT / ".venv" / "wheelhouse").iterdir():
+        (wheelhouse / wheel.name).symlink_to(wheel)
+    (changed,) = wheelhouse.glob("idna-*.whl")
+    content = changed.read_bytes()
+    changed.unlink()
+    changed.write_bytes(content + b"\n")
+    built = subprocess.run(
+        [PACKAGING / "deb" / "build.sh", tmp_path / "out"],
+        env={**os.environ, "CARDIO_WHEELHOUSE": str(wheelhouse)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in built.stderr and "packaging/deb/fetch.sh" in built.stderr
+    assert not list((tmp_path / "out").glob("*.deb"))

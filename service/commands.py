@@ -210,6 +210,7 @@ def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule
         simulated_only=demonstration.simulated_only(settings) if demo else frozenset(),
         file=settings.grants_file or _token_file(settings).with_name(_GRANTS),
         trusted=settings.trusted,
+        trusted_names={one.origin: one.name for one in settings.trusted_origins},
         more_hosts=settings.network.hosts,
         rate=Rate(settings.limits.requests_per_second, settings.limits.burst),
         dialects=dialects,

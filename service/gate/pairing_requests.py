@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Literal
 
 from service.scopes import Scope
@@ -52,20 +52,19 @@ class PairingRequest:
     grant: str | None = None
     displaced: tuple[str, ...] = ()
     """Grants that ended to make room for this one."""
+    place: str = field(init=False)
+    """Whose place it takes: its site's, or its origin's own where that has been let in before."""
+    kind: str = field(init=False)
+    """With which others of its user it competes when there is no room."""
 
     @property
     def site(self) -> Site:
         return Site.of(self.origin)
 
-    @property
-    def place(self) -> str:
-        """Whose place it takes: its site's, or its origin's own where that has been let in before."""
-        return f"{self.user} {self.origin if self.known else self.site.place}"
-
-    @property
-    def kind(self) -> str:
-        """With which others of its user it competes when there is no room."""
-        return f"known {self.origin}" if self.known else self.site.group
+    def __post_init__(self) -> None:
+        site = self.site
+        self.place = f"{self.user} {self.origin if self.known else site.place}"
+        self.kind = f"known {self.origin}" if self.known else site.group
 
 
 _Requests = dict[str, PairingRequest]
@@ -142,9 +141,10 @@ class WaitingRequests:
     def _least_missed(self, now: float) -> PairingRequest:
         """The one that goes: where there are most, the oldest that no person looks at and that did not come first."""
         kinds = max(self._users.values(), key=lambda one: sum(map(len, one.values())))
-        crowd = list(max(kinds.values(), key=len).values())
-        later = crowd[_FIRST_COMERS:] or crowd
-        return next((one for one in later if one.shown_until <= now), later[0])
+        crowd = max(kinds.values(), key=len)
+        first = _FIRST_COMERS if len(crowd) > _FIRST_COMERS else 0
+        later = islice(crowd.values(), first, None)
+        return next((one for one in later if one.shown_until <= now), next(islice(crowd.values(), first, None)))
 
     def fairly(self) -> Iterator[PairingRequest]:
         """One after another, the newest of each kind first, and no kind again before the others had their turn."""
@@ -179,6 +179,7 @@ class PairingOutcomes:
 
     def forget(self, now: float) -> None:
         """Forget those whose time is over."""
-        for kept in (self._decided, self._expired):
-            for request_id in [name for name, (_, until) in kept.items() if until <= now]:
-                del kept[request_id]
+        for request_id in [name for name, (_, until) in self._decided.items() if until <= now]:
+            del self._decided[request_id]
+        while self._expired and next(iter(self._expired.values()))[1] <= now:
+            self._expired.popitem(last=False)

@@ -15,6 +15,7 @@ from service.gate.grants import Grant, Grants, verifier_of
 from service.gate.limits import Rate, RateLimit
 from service.gate.pairing_requests import PairingOutcomes, PairingRequest, Source, WaitingRequests
 from service.scopes import PAGE_SCOPES, Scope
+from service.sites.labels import FILLERS
 from service.sites.resemblance import KnownSite, Remark, remarks
 from service.sites.suffixes import load_suffixes
 
@@ -35,8 +36,6 @@ _MUTE_SECONDS, _MUTE_GROWTH, _LONGEST_MUTE = 60.0, 4, 3600.0
 _MOST_MUTED = 1024
 NAME_LIMIT = 40
 _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
-_FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
-"""Letters and symbols that show nothing."""
 _MOST_MARKS = 2
 """Marks on one letter; more of them reach into the lines above and below."""
 
@@ -250,7 +249,7 @@ def presentable(text: str) -> str:
     kept, marks = list[str](), 0
     for one in unicodedata.normalize("NFC", text):
         category = unicodedata.category(one)
-        if one in _FILLERS or category in _UNSEEN:
+        if one in FILLERS or category in _UNSEEN:
             continue
         marks = marks + 1 if category.startswith("M") else 0
         if marks <= _MOST_MARKS:

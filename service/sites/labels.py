@@ -7,6 +7,8 @@ import unicodedata
 _ENCODED = "xn--"
 _SHOWABLE = ("L", "M", "N")
 """General categories of what a name may show: letters, their marks, digits."""
+FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
+"""Letters and symbols that show nothing."""
 _COMMON = frozenset({"DIGIT", "HYPHEN-MINUS", "MIDDLE", "COMBINING", "FULL", "LOW"})
 """First words of names in the Unicode database that belong to no script."""
 _SCRIPT_OF = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "KATAKANA-HIRAGANA": "KATAKANA"}
@@ -40,7 +42,7 @@ def _readable_label(label: str) -> str:
 def _is_showable(text: str) -> bool:
     if unicodedata.category(text[0]).startswith("M"):
         return False
-    return all(one == "-" or unicodedata.category(one)[0] in _SHOWABLE for one in text)
+    return all(one == "-" or (unicodedata.category(one)[0] in _SHOWABLE and one not in FILLERS) for one in text)
 
 
 def is_right_to_left(text: str) -> bool:

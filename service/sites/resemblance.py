@@ -86,7 +86,8 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
     # A label so short stands elsewhere by chance, but not beside the same suffix.
     if site.kind == "domain" and its_label in labels[:-1] and len(its_label) > 2:
         return "contains"
-    near = any(are_close(one, its_label) for one in labels) or any(nearly_stands_in(one, host) for one in needles)
+    # Without the public suffix, in which names of one registry are alike anyway.
+    near = any(are_close(one, its_label) for one in labels) or nearly_stands_in(squeezed(readable(other.label)), host)
     return "close" if near else None
 
 

@@ -8,7 +8,9 @@ import json
 import stat
 import threading
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -141,6 +143,34 @@ def test_hello_proves_who_it_is(bridge: Bridge) -> None:
     for query in ({"nonce": nonce}, {"nonce": nonce, "grant": "nobody"}, {"grant": "local"}):
         assert bridge.caller(None).get("/v1/hello", params=query).json()["proof"] is None
     assert bridge.caller(None).get("/v1/hello", params={"nonce": "short", "grant": "local"}).status_code == 400
+
+
+def test_sites_cannot_tell_by_hello_that_they_talk_to_one_desk(bridge: Bridge) -> None:
+    def hello(origin: str | None) -> dict[str, Any]:
+        answer: dict[str, Any] = bridge.caller(None, origin).get("/v1/hello").json()
+        return answer
+
+    sites = ["https://a.example", "https://b.example", "http://a.example", "https://trusted.example", PAGE]
+    first = [hello(origin) for origin in sites]
+    assert len({one["instance"] for one in first}) == len(sites)
+    assert [hello(origin)["instance"] for origin in sites] == [one["instance"] for one in first]
+    program = hello(None)
+    assert program["instance"] == bridge.client.get("/v1/status").json()["instance"]
+    assert program["instance"] not in {one["instance"] for one in first}
+    # A stranger is told no more of the version than its first number; its own page, and who is let in, all of it.
+    assert program["version"] == hello(bridge.address)["version"] == first[3]["version"] == version("cardio")
+    assert {one["version"] for one in (first[0], first[1], first[2])} == {version("cardio").split(".")[0]}
+    bridge.pair(PAGE, Scope.BASIC)
+    assert hello(PAGE)["version"] == version("cardio") and hello(PAGE)["instance"] == first[4]["instance"]
+
+
+def test_another_run_has_other_marks(bridge: Bridge) -> None:
+    other = Bridge()
+    try:
+        marks = {one.caller(None, PAGE).get("/v1/hello").json()["instance"] for one in (bridge, other)}
+    finally:
+        other.stop()
+    assert len(marks) == 2
 
 
 def test_programs_have_tokens_of_their_own(bridge: Bridge) -> None:

@@ -13,6 +13,7 @@ import re
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).parents[1] / "service" / "sites" / "confusables.txt"
 _HEAD = """\
@@ -53,13 +54,13 @@ def _icu() -> tuple[ctypes.CDLL, str]:
     return ctypes.CDLL(name), found[0]
 
 
-def _function(library: ctypes.CDLL, name: str, gives: type[ctypes._SimpleCData[int]] | None) -> ctypes._FuncPointer:
+def _function(library: ctypes.CDLL, name: str, gives: Any) -> Any:
     function = getattr(library, name)
     function.restype = gives
-    return function  # type: ignore[no-any-return]
+    return function
 
 
-def _skeleton(library: ctypes.CDLL, suffix: str, checker: int, text: str) -> str:
+def _skeleton(library: ctypes.CDLL, suffix: str, checker: Any, text: str) -> str:
     encoded, status = text.encode(), ctypes.c_int(0)
     room = ctypes.create_string_buffer(256)
     skeleton = _function(library, f"uspoof_getSkeletonUTF8_{suffix}", ctypes.c_int)

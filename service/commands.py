@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from cardio.readers.supervision import Supervisor
     from service.dialects.listening import DialectPorts
     from service.gate.access import Access, DialectRule
-    from service.gate.pairing import PairingRequest
+    from service.gate.pairing_requests import PairingRequest
     from service.security import BridgeSecurity
     from service.settings import BridgeSettings
+    from service.sites.resemblance import KnownSite
 
 _log = logging.getLogger("cardio.service")
 _HIGHEST_PORT, _LONGEST_PORT = 65535, 5
@@ -135,7 +136,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     )
     _warn_of_plain_http(access)
     server = BridgeServer(app, access, settings.network)
-    access.pairing.on_asked.append(lambda asked: _say_asked(access, asked, output))
+    access.pairing.on_asked.append(lambda asked: _tell_of_request(access, asked, output))
     scheme = "https" if settings.network.certificate is not None else "http"
     address = f"{scheme}://127.0.0.1:{port}"
     page = f"{address}/#ticket={_first_ticket(access)}"
@@ -181,11 +182,20 @@ def _warn_of_plain_http(access: Access) -> None:
             _log.warning("%s", risk_words(origin, risked)[1])
 
 
-def _say_asked(access: Access, asked: PairingRequest, output: Output) -> None:
+def _tell_of_request(access: Access, asked: PairingRequest, output: Output) -> None:
+    """Tell of a request on the console, in a thread: comparing many names takes a while, and a console can be slow."""
+    import threading
+
+    told = (asked, access.pairing.known_sites(), output)
+    threading.Thread(target=_say_asked, args=told, name="cardio-pairing-told", daemon=True).start()
+
+
+def _say_asked(asked: PairingRequest, known: list[KnownSite], output: Output) -> None:
     """On the console too: a person may confirm there."""
     from service.cli.pairing_words import site_lines
+    from service.sites.resemblance import remarks
 
-    said = [(one.words, one.words_en) for one in access.pairing.remarks(asked)]
+    said = [(one.words, one.words_en) for one in remarks(asked.site, asked.name, known)]
     described = "".join(f"\n  {line}" for line in site_lines(asked.origin, asked.name, said))
     output.note(
         f"网页请求授权 a page asks to be let in:{described}\n"

@@ -8,6 +8,7 @@ import time
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
 from typing import Literal
 
 from service.errors import NoTokenError, PairingGoneError, TooManyRequestsError
@@ -16,7 +17,7 @@ from service.gate.limits import Rate, RateLimit
 from service.gate.pairing_requests import PairingOutcomes, PairingRequest, Source, WaitingRequests
 from service.scopes import PAGE_SCOPES, Scope
 from service.sites.labels import FILLERS
-from service.sites.resemblance import KnownSite, Remark, remarks
+from service.sites.resemblance import KnownSite
 from service.sites.suffixes import load_suffixes
 
 SECONDS = 120.0
@@ -35,7 +36,7 @@ _MUTE_SECONDS, _MUTE_GROWTH, _LONGEST_MUTE = 60.0, 4, 3600.0
 """How long a site that was denied must wait before it may ask again: longer each time."""
 _MOST_MUTED = 1024
 NAME_LIMIT = 40
-_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 _MOST_MARKS = 2
 """Marks on one letter; more of them reach into the lines above and below."""
 
@@ -138,8 +139,8 @@ class Pairing:
         self._on_show = {
             name: one for name, one in self._on_show.items() if one.state == "waiting" and one.shown_until > now
         }
-        chosen = [one for one in self._waiting.fairly() if one.id not in self._on_show]
-        chosen = chosen[: max(0, MOST_SHOWN - len(self._on_show))]
+        others = (one for one in self._waiting.fairly() if one.id not in self._on_show)
+        chosen = list(islice(others, max(0, MOST_SHOWN - len(self._on_show))))
         asked_for = self._waiting.find(code.replace(" ", "")) if code else None
         if asked_for is not None:
             chosen.append(asked_for)
@@ -157,10 +158,6 @@ class Pairing:
     def waits(self, origin: str, source: Source, user: int | None) -> bool:
         """Whether a user's pages of an origin wait already, having asked in this way."""
         return self._waiting.has(origin, source, user)
-
-    def remarks(self, request: PairingRequest) -> tuple[Remark, ...]:
-        """Tell what a person should know of a request, such as a likeness to an origin that has been let in."""
-        return remarks(request.site, request.name, self.known_sites())
 
     def known_sites(self) -> list[KnownSite]:
         """The origins that have been let in: the administrator's first."""

@@ -19,7 +19,8 @@ from service.errors import NoTokenError
 from service.gate.access import Access, user_of
 from service.gate.grants import LOCAL, Grant
 from service.gate.origin import is_origin
-from service.gate.pairing import NAME_LIMIT, PairingRequest, presentable
+from service.gate.pairing import NAME_LIMIT, presentable
+from service.gate.pairing_requests import PairingRequest
 from service.gate.refusals import Refusal
 from service.scopes import HARMLESS_SCOPES, PAGE_SCOPES, NoScopeError, Scope
 from service.sites.resemblance import Remark, remarks
@@ -196,7 +197,7 @@ async def pairing_outcome(
 async def list_pairing_requests(
     access: AccessOf,
     code: Annotated[
-        str | None, Query(max_length=16, description="lists the request of this code too, however many wait")
+        str | None, Query(max_length=64, description="lists the request of this code too, however many wait")
     ] = None,
 ) -> PairingList:
     """Who asks to be let in, and which callers of the dialects were turned away.

@@ -5,7 +5,10 @@ Order: size of the head, Host, Origin, then what the path takes: nothing, any pa
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +27,7 @@ from service.errors import (
 from service.gate.callers import OF_ANOTHER_PERSON, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
-from service.gate.origin import NULL_ORIGINS, is_origin, is_other_person, is_same_user
+from service.gate.origin import NULL_ORIGINS, is_origin, is_other_person, is_same_user, peer_user
 from service.gate.origin_form import advice
 from service.gate.page_sessions import PageSessions
 from service.gate.pairing import Pairing
@@ -98,6 +101,8 @@ class Access:
     refusals: Refusals = field(default_factory=Refusals)
     simulated_only: frozenset[GrantedScope] = frozenset()
     """Scopes that count at simulated readers only, whoever has them: a demonstration's."""
+    mark_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Makes the marks of this run that other sites' pages are told; see `mark_for`."""
 
     @classmethod
     def for_port(
@@ -108,6 +113,7 @@ class Access:
         scopes: frozenset[GrantedScope] = DEFAULT_SCOPES,
         file: Path | None = None,
         trusted: Mapping[str, frozenset[GrantedScope]] | None = None,
+        trusted_names: Mapping[str, str] | None = None,
         more_hosts: Iterable[str] = (),
         rate: Rate | None = None,
         dialects: Mapping[int, DialectRule] | None = None,
@@ -119,6 +125,7 @@ class Access:
         Args:
             token: the token file's; ``scopes`` is what it grants beside the owner's own rights.
             file: where grants are kept; None for nowhere.
+            trusted_names: what the administrator calls the trusted origins.
             more_hosts: ``name:port`` of a bridge that listens on other addresses too.
 
         Raises:
@@ -132,7 +139,7 @@ class Access:
             own_origins=frozenset(f"{scheme}://{host}" for host in hosts),
             port=port,
             grants=grants,
-            pairing=Pairing(grants, trusted),
+            pairing=Pairing(grants, trusted, trusted_names=trusted_names),
             sessions=PageSessions(grants, live),
             live=live,
             scheme=scheme,
@@ -162,7 +169,7 @@ class Access:
             if origin in self.pairing.trusted and is_other_person(scope["client"], scope["server"]):
                 raise WrongOriginError(*OF_ANOTHER_PERSON)
             return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
-        if foreign is not None and not self._is_known(foreign):
+        if foreign is not None and not self.is_known(foreign):
             raise WrongOriginError(*advice(foreign))
         path: str = scope["path"]
         if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
@@ -193,12 +200,17 @@ class Access:
             return None
         path = scope["path"]
         open_to_all = path in (HELLO, PAIRING) or _OUTCOME.fullmatch(path) is not None
-        return origins[0] if open_to_all or self._is_known(origins[0]) else None
+        return origins[0] if open_to_all or self.is_known(origins[0]) else None
 
     def is_own(self, origin: str) -> bool:
         return origin in self.own_origins
 
-    def _is_known(self, origin: str) -> bool:
+    def mark_for(self, origin: str) -> str:
+        """A mark of this run for one origin's pages: two sites cannot tell by it that they talk to one desk."""
+        return hmac.new(self.mark_key, origin.encode(), hashlib.sha256).hexdigest()[:8]
+
+    def is_known(self, origin: str) -> bool:
+        """Whether pages of an origin have been let in, by the administrator or a person."""
         return origin in self.pairing.trusted or any(grant.kind == "page" for grant in self.grants.of_origin(origin))
 
     def _check_host(self, scope: Scope, headers: list[tuple[bytes, bytes]], port: int | None) -> None:
@@ -292,7 +304,7 @@ class Access:
         trusted = self.pairing.trusted.get(origin, frozenset())
         if GrantedScope.BASIC in trusted:
             return Passed(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
-        self._ask_for(origin, rule)
+        self._ask_for(origin, rule, user_of(scope))
         raise WrongOriginError(*self.refusals.note(origin, rule.name))
 
     def _is_let_in(self, origin: str) -> bool:
@@ -315,14 +327,13 @@ class Access:
         usable = [one for one in found if one.kind == "program" and GrantedScope.BASIC in one.scopes]
         return usable[0] if usable else None
 
-    def _ask_for(self, origin: str, rule: DialectRule) -> None:
+    def _ask_for(self, origin: str, rule: DialectRule, user: int | None) -> None:
         """The page cannot ask by itself, so its trying counts as asking: a person sees it and decides."""
-        waiting = self.pairing.waiting()
-        if not any(one.origin == origin and one.source == "dialect" for one in waiting):
+        if not self.pairing.waits(origin, "dialect", user):
             try:
-                self.pairing.ask(origin, rule.name, rule.scopes, source="dialect")
+                self.pairing.ask(origin, rule.name, rule.scopes, source="dialect", user=user)
             except GateError:
-                pass  # too many have asked already
+                pass  # the site has asked too often, or was denied a moment ago
 
 
 def _caller(grant: Grant, origin: str | None) -> Caller:
@@ -333,6 +344,12 @@ def _caller(grant: Grant, origin: str | None) -> Caller:
     # A session is named after its page, for the list of grants; nobody has given the caller a name.
     name = "" if grant.kind == "session" else grant.name
     return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=name)
+
+
+def user_of(scope: Scope) -> int | None:
+    """The system user at the other end of a connection; None where the system does not tell."""
+    client, server = scope.get("client"), scope.get("server")
+    return None if client is None or server is None else peer_user(client, server)
 
 
 def _port_of(scope: Scope) -> int:

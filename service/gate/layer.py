@@ -162,7 +162,7 @@ class Gate:
         if origin is None or b"access-control-request-method" not in dict(scope["headers"]):
             return None
         response = Response(status_code=204)
-        response.raw_headers += cors.preflight_headers(origin, scope["headers"])
+        response.raw_headers += cors.preflight_headers(origin, scope["headers"], known=self._access.is_known(origin))
         return response
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +19,8 @@ from cardio.errors import ReaderNotFoundError
 from service.scopes import Scope
 from tests.unit.cli.test_cli import run
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
+
+CARDIO = Path(sys.executable).with_name("cardio")
 
 
 @pytest.fixture
@@ -71,6 +77,43 @@ def test_pairing_on_the_console(bridge: Bridge) -> None:
     assert (run("pair", "deny", "000000").returncode, run("pair", "approve").returncode) == (1, 2)
     made = json.loads(run("pair", "add", "prometheus", "--scopes", "metrics", "--json").stdout)
     assert "cardio_readers" in bridge.caller(made["token"]).get("/metrics").text
+
+
+def test_a_yes_on_the_console_grants_nothing_that_can_harm(bridge: Bridge) -> None:
+    page = "https://his.example-hospital.cn.login.evil.com"
+    wanted = {"name": "示例医院 HIS", "scopes": ["basic", "pin", "write", "settle"]}
+
+    def ask() -> str:
+        code: str = bridge.caller(None, page).post("/v1/pairing", json=wanted).json()["code"]
+        return code.replace(" ", "")
+
+    approved = run("pair", "approve", ask(), "--json")
+    assert json.loads(approved.stdout)["scopes"] == ["basic"]
+    assert all(scope in approved.stderr for scope in ("pin", "write", "settle", "--scopes"))
+    said = run("pair", "approve", ask()).stdout
+    assert re.search(r"site: +evil\.com\n", said) and "自称 it calls itself: 示例医院 HIS" in said
+    named = json.loads(run("pair", "approve", ask(), "--scopes", "basic,pin", "--json").stdout)
+    assert named["scopes"] == ["basic", "pin"]
+    wanted["scopes"] = ["pin"]
+    refused = run("pair", "approve", ask(), "--json")
+    assert refused.returncode == 2 and "--scopes pin" in json.loads(refused.stdout)["error"]["detail_en"]
+    assert len(bridge.client.get("/v1/pairing").json()["requests"]) == 1, "it still waits"
+
+
+@pytest.mark.parametrize(("answers", "granted"), [("y\nn\n", ["basic", "pin"]), ("n\n是\n", ["basic", "settle"])])
+def test_each_thing_that_can_harm_is_asked_for_on_a_terminal(bridge: Bridge, answers: str, granted: list[str]) -> None:
+    wanted = {"name": "HIS", "scopes": ["settle", "pin", "basic"]}
+    code = bridge.caller(None, "https://his.example").post("/v1/pairing", json=wanted).json()["code"]
+    person, terminal = os.openpty()
+    os.write(person, answers.encode())
+    done = subprocess.run(
+        [CARDIO, "pair", "approve", code], stdin=terminal, capture_output=True, text=True, timeout=60, check=False
+    )
+    os.close(terminal)
+    os.close(person)
+    assert done.returncode == 0 and "use the holder's PIN" in done.stderr and "take money" in done.stderr
+    (grant,) = [one for one in bridge.client.get("/v1/grants").json()["grants"] if one["kind"] == "page"]
+    assert grant["scopes"] == granted
 
 
 class _Imposter(BaseHTTPRequestHandler):

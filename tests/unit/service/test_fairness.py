@@ -11,8 +11,8 @@ import pytest
 
 from service.gate import origin as connections
 from service.gate.limits import Rate
-from service.gate.pairing import site_of
 from service.scopes import DEFAULT_SCOPES, Scope
+from service.sites.site import site_of
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge
 

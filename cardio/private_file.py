@@ -1,7 +1,7 @@
 """Files that are this user's alone: secrets, and what the program remembers. One check for all of them.
 
-A private file is a regular file of this user, mode 0600 or less, with one name. A symbolic link may lead anywhere, and a
-hard link may be a file that another program has to protect: neither is taken, and what it leads to is never made or
+A private file is a regular file of this user, mode 0600 or less, with one name. A symbolic link may lead anywhere, and
+a hard link may be a file that another program has to protect: neither is taken, and what it leads to is never made or
 changed.
 """
 

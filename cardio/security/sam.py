@@ -119,6 +119,15 @@ class Sam(Protocol):
     def terminal_number(self) -> str | None:
         """终端机编号, twelve digits; None where this SAM has none. One that cannot be read is a SamError."""
 
+    def identity(self, key: CardKey) -> bytes:
+        """What tells the SAM that computes with a key from others, as far as it can be told; no secret is in it.
+
+        A SAM that came by an entry point need not have it (`identity_of`).
+        """
+
+    def label(self, key: CardKey) -> str:
+        """What people call it: a file, a terminal's number, an address. It need not have it either (`label_of`)."""
+
     def versions(self, key: CardKey) -> tuple[int, ...]:
         """The version groups that it holds of a key, the best first; none leaves it to the card."""
 
@@ -155,6 +164,18 @@ class SamSource(Protocol):
 
     def open(self) -> Sam:
         """Raises: SamError, ConfigurationError: it is not to be had."""
+
+
+def identity_of(sam: Sam, key: CardKey) -> bytes:
+    """As `Sam.identity`; of a SAM that has none its kind."""
+    known = getattr(sam, "identity", None)
+    return sam.kind.encode() if known is None else known(key)
+
+
+def label_of(sam: Sam, key: CardKey) -> str:
+    """As `Sam.label`; of a SAM that has none its kind."""
+    known = getattr(sam, "label", None)
+    return sam.kind if known is None else known(key)
 
 
 def key_address(hsm_address: int | None, index: int | None) -> str:

@@ -98,7 +98,7 @@ class SocialSecurityCard(SecuredCard):
                 pad=pad,
                 family=self._family,
                 memory=memory,
-                key_memory=None if self._store.path is None else KeyMemory.beside(self._store.path),
+                key_memory=KeyMemory.of_store(self._store, simulated=reader.simulated),
             )
         super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock), opener)
 

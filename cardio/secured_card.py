@@ -195,6 +195,17 @@ class SecuredCard(ABC):
         """Allow one presentation of a key that the caller's own HSM computes with. Raises as `CardKeys.trial`."""
         return self._required_opener.trial_of_caller(key)
 
+    def forget_refused_keys(self) -> int:
+        """Forget what this card has refused of keys, and how many tries they have: the issuer has restored them.
+
+        Returns: of how many keys something was known.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        _ = self.visit  # it says which card it is
+        return self._required_opener.keys.forget()
+
     def pin_restored(self) -> None:
         """Note that the tries of the PIN were restored by a command of the caller's making."""
         self._required_opener.pin.unblocked()

@@ -58,6 +58,22 @@ def _key_finding(settings: SecuritySettings, place: str, find_reader: FindReader
     return Finding(check, "ok", f"{place}：终端机编号 {number or '—'}", f"{place}: terminal number {number or '-'}")
 
 
+def stopped_findings() -> Iterator[Finding]:
+    """SAMs that are stopped since card after card has refused them; or why that cannot be known."""
+    from cardio.filesystem.manners import MannersStore
+    from cardio.security.errors import SamRefusedError
+    from cardio.security.key_memory import KeyMemory
+
+    memory = KeyMemory.of_store(MannersStore.in_cache())
+    if memory is None or not memory.exists:
+        return
+    try:
+        for one in memory.stopped_sams():
+            yield Finding.of_error("keys", SamRefusedError(*one.said))
+    except CardioError as error:
+        yield Finding.of_error("keys", error)
+
+
 def disk_finding(folder: Path) -> Finding:
     """Whether what is learnt and granted can be kept."""
     place = next(path for path in (folder, *folder.parents) if path.exists())

@@ -16,6 +16,7 @@ from cardio.readers.pin_pad import PinPad
 from cardio.security.errors import (
     AuthenticationFailedError,
     ForgedCardError,
+    KeyAlreadyRefusedError,
     MacRefusedError,
     NoPinPadError,
     NoSamError,
@@ -116,7 +117,7 @@ class CardOpener:
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
         self._forged: ForgedCardError | None = None
-        self._refused: AuthenticationFailedError | None = None
+        self._refused: AuthenticationFailedError | KeyAlreadyRefusedError | None = None
         self._proved = False
         """The card has proved that it is genuine."""
         self._pin_proved = False
@@ -264,7 +265,7 @@ class CardOpener:
                 yield from self._present_pin()
             else:
                 yield from self.terminal.prove_terminal(right, self.keys, proved=self._proved)
-        except AuthenticationFailedError as error:
+        except (AuthenticationFailedError, KeyAlreadyRefusedError) as error:
             # One refusal is enough: every other key of this SAM would cost the card a try too.
             self._refused = error
             raise

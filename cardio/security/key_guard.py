@@ -11,7 +11,6 @@ from contextlib import suppress
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.security.errors import KeyAlreadyRefusedError, KeyMemoryError, SamRefusedError
 from cardio.security.key_memory import ASSUMED_TRIES, CARDS_IN_A_ROW, CardNotes, KeyMemory, Presenter, Refusal
-from cardio.security.memory_file import MemoryFileError
 
 _NOT_COMPARED = frozenset(
     {
@@ -55,18 +54,25 @@ class CardKeys:
             KeyMemoryError: what cards answer cannot be noted.
             SamError: the SAM cannot be asked whether it is still the same.
         """
-        try:
-            notes = self._memory.look(self._card, key, presenter, proved=proved)
-            if notes.tries_left == 1:
-                raise _last_try(key)
-            if any(self._is_unchanged(one, presenter) for one in notes.refusals):
-                raise KeyAlreadyRefusedError()
-            if self._is_known(key, presenter, notes):
-                raise KeyAlreadyRefusedError()
-            self._require_sam(presenter, notes)
-        except MemoryFileError as error:
-            raise _not_kept(error) from error
+        notes = self._memory.look(self._card, key, presenter, proved=proved)
+        if notes.tries_left == 1:
+            raise _last_try(key)
+        if any(self._is_unchanged(one, presenter) for one in notes.refusals):
+            raise KeyAlreadyRefusedError()
+        if self._is_known(key, presenter, notes):
+            raise KeyAlreadyRefusedError()
+        self._require_sam(presenter, notes)
         return KeyTrial(self._memory, self._card, key, presenter, notes.tries_left, proved=proved)
+
+    def forget(self) -> int:
+        """Forget what this card has refused, and how many tries its keys have: a person says that they are back.
+
+        Returns: of how many keys something was known.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        return self._memory.forget(self._card)
 
     def _is_unchanged(self, refusal: Refusal, presenter: Presenter) -> bool:
         """Whether a SAM still holds the key that the card has refused, as far as that can be told."""
@@ -121,14 +127,11 @@ class KeyTrial:
             KeyMemoryError: it cannot be noted; nothing is to be sent.
         """
         left = max(0, (ASSUMED_TRIES if self._before is None else self._before) - 1)
-        try:
-            self._memory.begin(self._card, self._key, left)
-        except MemoryFileError as error:
-            raise _not_kept(error) from error
+        self._memory.begin(self._card, self._key, left)
 
     def answered(self, status_word: int) -> None:
         """Note what the card has said. What cannot be noted any more leaves the try as it was: spent."""
-        with suppress(MemoryFileError):
+        with suppress(KeyMemoryError):
             if status_word == StatusWord.SUCCESS:
                 self._memory.accepted(self._card, self._key, self._presenter, proved=self._proved)
             elif status_word in _NOT_COMPARED:
@@ -163,7 +166,3 @@ def _last_try(key: str) -> KeyAlreadyRefusedError:
         f"密钥 {key} 可能只剩最后一次尝试，未发送",
         f"the key {key} may have its last try left: nothing was presented",
     )
-
-
-def _not_kept(error: MemoryFileError) -> KeyMemoryError:
-    return KeyMemoryError(error.detail, error.detail_en)

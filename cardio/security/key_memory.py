@@ -6,15 +6,19 @@ learnt manners, shared by the commands and the bridges of this user. Cards, SAMs
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardio.security.memory_file import MemoryFile, MemoryKind, keyed_hash
+from cardio.filesystem.manners import MannersStore
+from cardio.security.errors import KeyMemoryError
+from cardio.security.memory_file import MemoryFile, MemoryFileError, MemoryKind, keyed_hash
 
-FILE = "refused-keys.db"
+FILE, SIMULATED_FILE = "refused-keys.db", "simulated-refused-keys.db"
 CARDS_IN_A_ROW = 3
 """How many different cards in a row refuse one key of a SAM before the SAM is taken to be at fault."""
 ASSUMED_TRIES = 3
@@ -105,6 +109,14 @@ class SamAtFault:
     since: float
     """Seconds since 1970."""
 
+    @property
+    def said(self) -> tuple[str, str]:
+        """In words, for people."""
+        return (
+            f"{self.place}：连续 {self.cards} 张卡片拒绝了密钥 {self.key}",
+            f"{self.place}: {self.cards} cards in a row have refused the key {self.key}",
+        )
+
 
 class KeyMemory:
     """One file, or the memory of one process without a path. May be used from any thread."""
@@ -115,9 +127,30 @@ class KeyMemory:
         self._clock = clock
 
     @classmethod
-    def beside(cls, manners: Path) -> KeyMemory:
-        """The memory that belongs to a file of learnt manners."""
-        return cls(manners.with_name(FILE))
+    def beside(cls, manners: Path, *, simulated: bool = False) -> KeyMemory:
+        """The memory that belongs to a file of learnt manners.
+
+        Args: ``simulated``: that of cards in simulated readers, whose refusals say nothing about real ones.
+        """
+        return cls(manners.with_name(SIMULATED_FILE if simulated else FILE))
+
+    @classmethod
+    def of_store(cls, store: MannersStore, *, simulated: bool = False) -> KeyMemory | None:
+        """The memory beside a store of learnt manners; None where that is kept in no file."""
+        return None if store.path is None else cls.beside(store.path, simulated=simulated)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything is kept; not even the file is made by asking."""
+        return self.path is None or os.path.lexists(self.path)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._file.transaction() as database:
+                yield database
+        except MemoryFileError as error:
+            raise KeyMemoryError(error.detail, error.detail_en) from error
 
     def look(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> CardNotes:
         """What is known before a key is presented to a card.
@@ -125,9 +158,9 @@ class KeyMemory:
         Args: ``proved``: the card has proved that it is genuine.
 
         Raises:
-            MemoryFileError: it cannot be looked up.
+            KeyMemoryError: it cannot be looked up.
         """
-        with self._file.transaction() as database:
+        with self._transaction() as database:
             mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
             tries = database.execute("SELECT tries_left FROM tries WHERE card = ? AND key = ?", (mark, key)).fetchone()
             now = self._clock()
@@ -142,24 +175,24 @@ class KeyMemory:
             )
 
     def hashed(self, value: bytes | None) -> bytes | None:
-        """The mark of a probe, to compare with those that were kept. Raises: MemoryFileError."""
+        """The mark of a probe, to compare with those that were kept. Raises: KeyMemoryError."""
         if value is None:
             return None
-        with self._file.transaction() as database:
+        with self._transaction() as database:
             return keyed_hash(database, b"probe", value)
 
     def begin(self, card: bytes, key: str, tries_left: int) -> None:
         """Note that a try is about to be spent, with what is left if it is: the answer may never come.
 
         Raises:
-            MemoryFileError: it cannot be noted.
+            KeyMemoryError: it cannot be noted.
         """
-        with self._file.transaction() as database:
+        with self._transaction() as database:
             _set_tries(database, keyed_hash(database, b"card", card), key, tries_left)
 
     def restore(self, card: bytes, key: str, tries_left: int | None) -> None:
-        """Note that no try was spent. Raises: MemoryFileError."""
-        with self._file.transaction() as database:
+        """Note that no try was spent. Raises: KeyMemoryError."""
+        with self._transaction() as database:
             mark = keyed_hash(database, b"card", card)
             if tries_left is None:
                 database.execute("DELETE FROM tries WHERE card = ? AND key = ?", (mark, key))
@@ -182,9 +215,9 @@ class KeyMemory:
         Args: ``tries_left`` as the card says; None leaves what `begin` has noted.
 
         Raises:
-            MemoryFileError: it cannot be noted.
+            KeyMemoryError: it cannot be noted.
         """
-        with self._file.transaction() as database:
+        with self._transaction() as database:
             mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
             if tries_left is not None:
                 _set_tries(database, mark, key, tries_left)
@@ -204,9 +237,9 @@ class KeyMemory:
         """Note that a card took a key: its tries are back, and the SAM is not at fault for this key.
 
         Raises:
-            MemoryFileError: it cannot be noted.
+            KeyMemoryError: it cannot be noted.
         """
-        with self._file.transaction() as database:
+        with self._transaction() as database:
             mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
             for table in ("tries", "refusals"):
                 database.execute(f"DELETE FROM {table} WHERE card = ? AND key = ?", (mark, key))  # noqa: S608
@@ -221,9 +254,9 @@ class KeyMemory:
             elif not others:
                 database.execute("DELETE FROM accepted WHERE sam = ?", (sam,))
 
-    def at_fault(self) -> tuple[SamAtFault, ...]:
-        """The SAMs that are stopped, as people call them. Raises: MemoryFileError: it cannot be looked up."""
-        with self._file.transaction() as database:
+    def stopped_sams(self) -> tuple[SamAtFault, ...]:
+        """The SAMs that are stopped, as people call them. Raises: KeyMemoryError: it cannot be looked up."""
+        with self._transaction() as database:
             found = database.execute(
                 "SELECT max(place), key, count(*), sum(proved), max(time) FROM rows_of_refusals"
                 " GROUP BY sam, key HAVING count(*) >= ? ORDER BY max(number)",
@@ -239,9 +272,9 @@ class KeyMemory:
         Returns: how many refusals were forgotten.
 
         Raises:
-            MemoryFileError: it cannot be noted.
+            KeyMemoryError: it cannot be noted.
         """
-        with self._file.transaction() as database:
+        with self._transaction() as database:
             sam = None if presenter is None else keyed_hash(database, b"sam", presenter.identity)
             database.execute("DELETE FROM accepted WHERE sam = coalesce(?, sam)", (sam,))
             return database.execute("DELETE FROM rows_of_refusals WHERE sam = coalesce(?, sam)", (sam,)).rowcount
@@ -252,16 +285,16 @@ class KeyMemory:
         Returns: of how many keys something was known.
 
         Raises:
-            MemoryFileError: it cannot be noted.
+            KeyMemoryError: it cannot be noted.
         """
-        with self._file.transaction() as database:
+        with self._transaction() as database:
             mark = keyed_hash(database, b"card", card)
             database.execute("DELETE FROM refusals WHERE card = ?", (mark,))
             return database.execute("DELETE FROM tries WHERE card = ?", (mark,)).rowcount
 
     def check(self) -> None:
-        """Look whether the file can be read and written. Raises: MemoryFileError: it cannot."""
-        with self._file.transaction() as database:
+        """Look whether the file can be read and written. Raises: KeyMemoryError: it cannot."""
+        with self._transaction() as database:
             database.execute("UPDATE tries SET number = number WHERE number = (SELECT max(number) FROM tries)")
             keyed_hash(database, b"")
 

@@ -16,6 +16,7 @@ from typing import NoReturn, TextIO
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.conformance import CONFORMANCE
+from cardio.cli.core_dumps import forbid_core_dumps
 from cardio.cli.doctor import DOCTOR
 from cardio.cli.files import DUMP, FILES, SHOW
 from cardio.cli.identify import IDENTIFY
@@ -114,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> None:
     """The entry point: leaves at once, since a reading that hangs in PC/SC would keep the process alive."""
     _mend_standard_streams()
+    forbid_core_dumps()
     status = _FAILED
     try:
         status = main()

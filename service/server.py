@@ -18,6 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from cardio.errors import ConfigurationError
+from cardio.private_file import check_tls_key
 from service.dialects.listening import DialectPorts
 from service.dialects.sockets import LOST
 from service.gate.access import Access
@@ -63,7 +64,13 @@ def bind_loopback(port: int) -> list[socket.socket]:
 
 
 def bind_network(network: Network, port: int) -> list[socket.socket]:
-    """Listening sockets on the other addresses that a site has asked for. Raises: ConfigurationError."""
+    """Listening sockets on the other addresses that a site has asked for.
+
+    Raises:
+        ConfigurationError: a port is taken, or others may read the TLS key.
+    """
+    if network.key is not None:
+        check_tls_key(network.key)
     return [_bind(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port) for address in network.listen]
 
 

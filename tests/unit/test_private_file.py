@@ -13,12 +13,18 @@ import pytest
 from cardio.errors import ConfigurationError
 from cardio.private_file import (
     check_private,
+    check_tls_key,
     create_private,
     prepare_database,
+    prepare_private,
+    read_own,
     read_private,
     require_unmoved,
     write_private,
 )
+from cardio.security.settings import SecuritySettings
+from service.server import bind_network
+from service.settings import Network
 
 WHAT = ("文件", "file")
 
@@ -49,6 +55,7 @@ def a_second_name(folder: Path) -> Path:
 
 
 def a_wide_one(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     private(folder / "it").chmod(0o604)
     return folder / "it"
 
@@ -189,3 +196,112 @@ def test_a_file_that_is_exchanged_while_it_is_opened_is_noticed(tmp_path: Path) 
     os.replace(private(tmp_path / "another"), path)
     with pytest.raises(ConfigurationError):
         require_unmoved(path, before, *WHAT)
+
+
+# -- settings that others may read, and a TLS key ------------------------------------------------------
+
+
+def settings(path: Path, *, secret: bool = False) -> str:
+    return read_own(path, *WHAT, is_secret=lambda text: secret)
+
+
+def test_settings_may_be_read_by_others_and_be_linked(tmp_path: Path) -> None:
+    path = private(tmp_path / "settings.toml", "sam = 1")
+    path.chmod(0o644)
+    (tmp_path / "link.toml").symlink_to(path)
+    assert settings(path) == settings(tmp_path / "link.toml") == "sam = 1"
+
+
+@pytest.mark.parametrize("mode", [0o646, 0o602, 0o666])
+def test_settings_that_others_may_write_are_not_taken(tmp_path: Path, mode: int) -> None:
+    path = private(tmp_path / "settings.toml")
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match="chmod go-w"):
+        settings(path)
+
+
+@pytest.mark.parametrize("plant", [one_of_another_user, a_pipe, a_folder])
+def test_settings_of_another_user_or_that_are_no_file_are_not_taken(
+    tmp_path: Path, plant: Callable[[Path], Path]
+) -> None:
+    (tmp_path / "link").symlink_to(plant(tmp_path))
+    for path in (tmp_path / "it", tmp_path / "link"):
+        with pytest.raises((ConfigurationError, IsADirectoryError)):
+            settings(path)
+
+
+def test_settings_with_a_secret_are_a_private_file(tmp_path: Path) -> None:
+    path = private(tmp_path / "settings.toml", "a secret")
+    assert settings(path, secret=True) == "a secret"
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(ConfigurationError):
+        settings(tmp_path / "link", secret=True)
+    path.chmod(0o640)
+    with pytest.raises(ConfigurationError, match="chmod 600") as caught:
+        settings(path, secret=True)
+    assert "a secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sam", "taken"),
+    [
+        ("hsm:https://desk:word@hsm.example", False),
+        ("psam:1,hsm:https://desk@hsm.example/x", False),
+        ("hsm:https://hsm.example/at@", True),
+        ("psam:Slot 2", True),
+    ],
+)
+def test_an_address_with_a_password_makes_the_settings_of_keys_a_secret(tmp_path: Path, sam: str, taken: bool) -> None:
+    path = private(tmp_path / "security.toml", f'sam = "{sam}"')
+    assert SecuritySettings.load(path).sam == sam
+    path.chmod(0o644)
+    if taken:
+        assert SecuritySettings.load(path).sam == sam
+    else:
+        with pytest.raises(ConfigurationError, match="chmod 600") as caught:
+            SecuritySettings.load(path)
+        assert "word" not in str(caught.value)
+
+
+def test_a_tls_key_is_private_or_roots_for_one_group(tmp_path: Path) -> None:
+    path = private(tmp_path / "key.pem")
+    check_tls_key(path)
+    path.chmod(0o640)  # as Debian's ssl-cert has it
+    check_tls_key(path)
+    for mode in (0o644, 0o660, 0o604):
+        path.chmod(mode)
+        with pytest.raises(ConfigurationError):
+            check_tls_key(path)
+    path.chmod(0o600)
+    os.chown(path, 2002, 2002)
+    with pytest.raises(ConfigurationError):
+        check_tls_key(path)
+    for missing in (tmp_path / "nowhere", a_link(tmp_path)):
+        with pytest.raises(ConfigurationError):
+            check_tls_key(missing)
+
+
+def test_the_bridge_does_not_listen_with_a_key_that_others_may_read(tmp_path: Path) -> None:
+    key = private(tmp_path / "key.pem")
+    key.chmod(0o644)
+    network = Network(listen=["127.0.0.2"], certificate=tmp_path / "certificate.pem", key=key)
+    with pytest.raises(ConfigurationError, match="TLS"):
+        bind_network(network, 0)
+
+
+def test_typed_lines_go_into_a_private_file_only(planted: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        prepare_private(planted, *WHAT)
+
+
+@pytest.mark.parametrize("plant", [a_link, a_link_to_nowhere, a_second_name, one_of_another_user])
+def test_only_a_file_of_ones_own_is_narrowed(tmp_path: Path, plant: Callable[[Path], Path]) -> None:
+    path = plant(tmp_path)
+    target = path.resolve()
+    if target.exists():
+        target.chmod(0o666)
+    with pytest.raises(ConfigurationError):
+        prepare_private(path, *WHAT, narrow=True)
+    assert not target.exists() or stat.S_IMODE(target.stat().st_mode) == 0o666
+    prepare_private(a_wide_one(tmp_path / "other"), *WHAT, narrow=True)
+    assert stat.S_IMODE((tmp_path / "other" / "it").stat().st_mode) == 0o600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from cardio.filesystem.layout import Key
 from cardio.security.errors import KeyNotInSamError, SamError
@@ -119,15 +119,6 @@ class Sam(Protocol):
     def terminal_number(self) -> str | None:
         """终端机编号, twelve digits; None where this SAM has none. One that cannot be read is a SamError."""
 
-    def identity(self, key: CardKey) -> bytes:
-        """What tells the SAM that computes with a key from others, as far as it can be told; no secret is in it.
-
-        A SAM that came by an entry point need not have it (`identity_of`).
-        """
-
-    def label(self, key: CardKey) -> str:
-        """What people call it: a file, a terminal's number, an address. It need not have it either (`label_of`)."""
-
     def versions(self, key: CardKey) -> tuple[int, ...]:
         """The version groups that it holds of a key, the best first; none leaves it to the card."""
 
@@ -159,6 +150,17 @@ class Sam(Protocol):
         """A PSAM card checks once, and only what it began last."""
 
 
+@runtime_checkable
+class IdentifiedSam(Protocol):
+    """A SAM that says which it is. Those that come by an entry point need not."""
+
+    def identity(self, key: CardKey) -> bytes:
+        """What tells the SAM that computes with a key from others, as far as it can be told; no secret is in it."""
+
+    def label(self, key: CardKey) -> str:
+        """What people call it: a file, a terminal's number, an address."""
+
+
 class SamSource(Protocol):
     """Where a SAM is to be had; it is opened when a key is first needed, and closed with the card."""
 
@@ -167,15 +169,13 @@ class SamSource(Protocol):
 
 
 def identity_of(sam: Sam, key: CardKey) -> bytes:
-    """As `Sam.identity`; of a SAM that has none its kind."""
-    known = getattr(sam, "identity", None)
-    return sam.kind.encode() if known is None else known(key)
+    """As `IdentifiedSam.identity`; of another SAM its kind."""
+    return sam.identity(key) if isinstance(sam, IdentifiedSam) else sam.kind.encode()
 
 
 def label_of(sam: Sam, key: CardKey) -> str:
-    """As `Sam.label`; of a SAM that has none its kind."""
-    known = getattr(sam, "label", None)
-    return sam.kind if known is None else known(key)
+    """As `IdentifiedSam.label`; of another SAM its kind."""
+    return sam.label(key) if isinstance(sam, IdentifiedSam) else sam.kind
 
 
 def key_address(hsm_address: int | None, index: int | None) -> str:

@@ -80,8 +80,9 @@ def disk_finding(folder: Path) -> Finding:
     if not (place.is_dir() and os.access(place, os.W_OK)):
         return Finding(
             "disk", "note", f"{place} 不可写", f"{place} cannot be written",
-            "读卡不受影响，但学到的卡片特点无法保存；请让 HOME（或 XDG_CACHE_HOME）指向可写的目录。",
-            "Readings go on, but what is learnt of cards is not kept: HOME (or XDG_CACHE_HOME) must be writable.",
+            "学到的卡片特点无法保存，也不会使用密钥（key-memory）；请让 HOME（或 XDG_CACHE_HOME）指向可写的目录。",
+            "What is learnt of cards is not kept, and no key is presented (key-memory): HOME (XDG_CACHE_HOME) must be"
+            " writable. What needs no key is read all the same.",
         )  # fmt: skip
     free = shutil.disk_usage(place).free
     found, found_en = f"{place} 可用 {free >> 20} MiB", f"{place}: {free >> 20} MiB free"

@@ -293,10 +293,21 @@ class KeyMemory:
             return database.execute("DELETE FROM tries WHERE card = ?", (mark,)).rowcount
 
     def check(self) -> None:
-        """Look whether the file can be read and written. Raises: KeyMemoryError: it cannot."""
+        """Make the file where there is none, and look whether it can be read and written.
+
+        Raises:
+            KeyMemoryError: it cannot.
+        """
         with self._transaction() as database:
-            database.execute("UPDATE tries SET number = number WHERE number = (SELECT max(number) FROM tries)")
             keyed_hash(database, b"")
+
+    def require_place(self) -> None:
+        """Look whether a file that is not there yet can be made; nothing is made. Raises: KeyMemoryError: it cannot."""
+        if self.path is None or self.exists:
+            return
+        place = next(folder for folder in self.path.parents if os.path.lexists(folder))
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise KeyMemoryError(f"{place} 不可写", f"{place} cannot be written")
 
 
 def _row_against(database: sqlite3.Connection, sam: bytes, key: str, *, proved: bool) -> tuple[RowRefusal, ...]:

@@ -68,6 +68,8 @@ def stopped_sams(memories: Sequence[KeyMemory]) -> tuple[StoppedSam, ...]:
 def key_states(memories: Sequence[KeyMemory]) -> tuple[tuple[StoppedSam, ...], Problem | None]:
     """As `stopped_sams`; where that cannot be looked up, why: no key is presented then. Not for the event loop."""
     try:
+        for memory in memories:
+            memory.require_place()
         return stopped_sams(memories), None
     except CardioError as error:
         return (), Problem.of(error)

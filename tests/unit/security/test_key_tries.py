@@ -400,3 +400,35 @@ def test_a_callers_hsm_is_spared_for_a_day_and_the_last_try_for_ever(tmp_path: P
             keys.trial("RKSSSE", presenter)
         assert caught.value.code == "key-already-refused"
     assert memory.stopped_sams() == ()
+
+
+# -- every way to a key -----------------------------------------------------------------------------------
+
+
+def _written(held: SocialSecurityCard) -> None:
+    held.prepare("DF01/EF06", {"telephone": "00000000000"})
+
+
+WAYS: list[Callable[[SocialSecurityCard], object]] = [
+    lambda held: held.read(),
+    lambda held: held.file("DF03/EF07"),
+    lambda held: held.tree(),
+    lambda held: held.report("insurance"),
+    _written,
+    lambda held: held.unblock_pin(),
+]
+
+
+@pytest.mark.parametrize("persona", ["third-closed", "personalised"])
+@pytest.mark.parametrize("way", WAYS, ids=["read", "file", "tree", "report", "write", "unblock"])
+def test_by_no_way_and_by_no_number_of_wrong_sams_is_a_key_blocked(
+    way: Callable[[SocialSecurityCard], object], persona: str, tmp_path: Path, store: MannersStore
+) -> None:
+    card = CountingCard(tmp_path / "card.json", 9, persona)
+    for wrong in ("5A", "6A", "5A", "7A", "8A", "9A"):
+        credentials = Credentials(sam=sam_right_for(*BAD, wrong=wrong), laboratory=True)
+        try:
+            on_card(SoftwareReader("r", card), way, manners=MannersStore(store.path), credentials=credentials)
+        except CardioError as error:
+            assert error.code in ("authentication-failed", "key-already-refused")
+    assert card.tries and min(card.tries.values()) == 1 and sum(3 - left for left in card.tries.values()) == 2

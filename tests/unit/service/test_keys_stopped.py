@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cardio.security.key_memory import KeyMemory
+from service.routes.keys import key_states
 from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Scope
 from service.security import BridgeSecurity
 from simulators.reader import SoftwareReader, SoftwareReaders
@@ -68,3 +70,17 @@ def test_a_reading_by_the_driver_interface_has_the_reason_and_a_code(bridge: Bri
         refusals(bridge, number)
     answer = bridge.client.post("/v1/driver/iReadCardBas", json={"reader": "Reader 4"}).json()
     assert answer["driver_code"] == -11 and answer["code"] == "sam-refused" and "PSAM" in answer["remedy"], answer
+
+
+@pytest.mark.parametrize("spoil", ["no-folder", "rubbish"])
+def test_the_status_says_where_nothing_can_be_noted(spoil: str, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    memory = KeyMemory(place / "refused-keys.db")
+    assert key_states([memory]) == ((), None) and not place.exists()
+    if spoil == "no-folder":
+        place.touch()
+    else:
+        memory.check()
+        (place / "refused-keys.db").write_bytes(b"rubbish" * 1000)
+    stopped, problem = key_states([memory])
+    assert stopped == () and problem is not None and problem.code == "key-memory" and str(place) in problem.detail

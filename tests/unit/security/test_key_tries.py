@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,14 @@ from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
 from cardio.security.credentials import Credentials
 from cardio.security.errors import KeyAlreadyRefusedError
+from cardio.security.hsm import HsmClient
+from cardio.security.hsm_http import HttpLine
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys
 from cardio.security.key_memory import FILE, SIMULATED_FILE, KeyMemory, Presenter
 from cardio.security.pin_guard import PinGuard
 from cardio.security.psam import PsamCard, PsamSettings
 from cardio.security.sam import Sam, SamSource
+from simulators.hsm import SoftwareHsm
 from simulators.psam import SoftwarePsam
 from simulators.reader import SoftwareReader
 from tests.unit.wrong_keys import CountingCard, sam_right_for
@@ -375,6 +379,44 @@ def test_a_setting_that_is_put_right_makes_it_another_sam(
     codes = [run(cards(number), wrong, store)[1] for number in range(1, 5)]
     assert codes == ["authentication-failed"] * 3 + ["sam-refused"]
     assert run(cards(4), PsamIn(slot, PsamSettings(levels=3)), store) == ("测试壬", None)
+
+
+class OddLine:
+    """A line to an HSM whose keys are another issuer's but for IRK, until they are put right."""
+
+    def __init__(self, url: str) -> None:
+        self._line = HttpLine(url)
+        self.place = self._line.place
+        self.odd = True
+
+    def ask(self, operation: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        odd = {"historical_bytes": "5A" * 8} if self.odd and question["key"] != "IRK" else {}
+        return self._line.ask(operation, {**question, **odd})
+
+    def test_keys(self) -> bool:
+        return self._line.test_keys()
+
+
+def test_an_hsm_that_is_put_right_goes_on_though_it_is_at_the_same_address(
+    cards: Callable[[int], CountingCard], store: MannersStore
+) -> None:
+    with SoftwareHsm() as hsm:
+        line = OddLine(hsm.url)
+        source = At(HsmClient(line))
+        codes = [run(cards(number), source, store)[1] for number in range(1, 6)]
+        assert codes == ["authentication-failed"] * 3 + ["sam-refused"] * 2
+        line.odd = False
+        assert run(cards(4), source, store) == ("测试壬", None)
+        assert run(cards(1), source, store) == ("测试壬", None)
+    assert [cards(number).tries for number in (1, 2, 3, 4)] == [{}, FIRST_REFUSAL, FIRST_REFUSAL, {}]
+
+
+class At:
+    def __init__(self, sam: Sam) -> None:
+        self._sam = sam
+
+    def open(self) -> Sam:
+        return self._sam
 
 
 # -- a caller's own HSM ---------------------------------------------------------------------------------

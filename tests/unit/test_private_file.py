@@ -149,14 +149,15 @@ def test_a_file_that_is_written_anew_takes_the_place_of_the_link(tmp_path: Path,
 def test_what_is_made_is_0600_whatever_the_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        create_private(tmp_path / "a" / "token", "text", *WHAT)
+        create_private(tmp_path / "deep" / "deeper" / "a" / "token", "text", *WHAT)
         prepare_database(tmp_path / "b" / "base", *WHAT)
         write_private(tmp_path / "c" / "file", "text")
     finally:
         os.umask(before)
-    for path in (tmp_path / "a" / "token", tmp_path / "b" / "base", tmp_path / "c" / "file"):
+    for path in (tmp_path / "deep" / "deeper" / "a" / "token", tmp_path / "b" / "base", tmp_path / "c" / "file"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) & 0o022 == 0
+        above = [folder for folder in path.parents if folder.is_relative_to(tmp_path) and folder != tmp_path]
+        assert {stat.S_IMODE(folder.stat().st_mode) for folder in above} == {0o700}
         check_private(path, *WHAT)
 
 

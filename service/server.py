@@ -64,13 +64,7 @@ def bind_loopback(port: int) -> list[socket.socket]:
 
 
 def bind_network(network: Network, port: int) -> list[socket.socket]:
-    """Listening sockets on the other addresses that a site has asked for.
-
-    Raises:
-        ConfigurationError: a port is taken, or others may read the TLS key.
-    """
-    if network.key is not None:
-        check_tls_key(network.key)
+    """Listening sockets on the other addresses that a site has asked for. Raises: ConfigurationError."""
     return [_bind(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port) for address in network.listen]
 
 
@@ -148,8 +142,11 @@ class BridgeServer(uvicorn.Server):
     """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
 
     def __init__(self, app: FastAPI, access: Access, network: Network | None = None) -> None:
+        """Raises: ConfigurationError: others may read the TLS key, or there is none."""
         app.state.access = access
         certificate, key = (None, None) if network is None else (network.certificate, network.key)
+        if key is not None:
+            check_tls_key(key)
         super().__init__(
             uvicorn.Config(
                 Gate(app, access, RequestLog(app.state.metrics)),

@@ -23,7 +23,9 @@ from cardio.private_file import (
     write_private,
 )
 from cardio.security.settings import SecuritySettings
-from service.server import bind_network
+from service.app import create_app
+from service.gate.access import Access
+from service.server import BridgeServer
 from service.settings import Network
 
 WHAT = ("文件", "file")
@@ -282,12 +284,12 @@ def test_a_tls_key_is_private_or_roots_for_one_group(tmp_path: Path) -> None:
             check_tls_key(missing)
 
 
-def test_the_bridge_does_not_listen_with_a_key_that_others_may_read(tmp_path: Path) -> None:
+def test_the_bridge_does_not_serve_with_a_key_that_others_may_read(tmp_path: Path) -> None:
     key = private(tmp_path / "key.pem")
     key.chmod(0o644)
     network = Network(listen=["127.0.0.2"], certificate=tmp_path / "certificate.pem", key=key)
     with pytest.raises(ConfigurationError, match="TLS"):
-        bind_network(network, 0)
+        BridgeServer(create_app([]), Access.for_port(0, "T" * 43), network)
 
 
 def test_typed_lines_go_into_a_private_file_only(planted: Path) -> None:

@@ -172,11 +172,12 @@ class SamRefusedError(SamError):
     title_en = "Card after card has refused the keys of this key device: it is not used any more"
     remedy = (
         "卡片没有问题。请信息科核对 PSAM 卡、加密机或密钥文件及 security.toml 的 [psam] 设置，更换或更正后自动恢复；"
-        "确认密钥无误时，运行 cardio keys resume 后继续。"
+        "确认密钥无误时，在读卡台页面上恢复，或运行 cardio keys resume。"
     )
     remedy_en = (
         "The cards are well. Have your IT department check the PSAM card, the HSM or the key file, and [psam] in"
-        " security.toml; it goes on by itself once they are changed. If the keys are right, run `cardio keys resume`."
+        " security.toml; it goes on by itself once they are changed. If the keys are right, let it go on at the counter's"
+        " page, or run `cardio keys resume`."
     )
     driver_code = -11
 

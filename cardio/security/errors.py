@@ -176,8 +176,8 @@ class SamRefusedError(SamError):
     )
     remedy_en = (
         "The cards are well. Have your IT department check the PSAM card, the HSM or the key file, and [psam] in"
-        " security.toml; it goes on by itself once they are changed. If the keys are right, let it go on at the counter's"
-        " page, or run `cardio keys resume`."
+        " security.toml; it goes on by itself once they are changed. If the keys are right, let it go on at the"
+        " counter's page, or run `cardio keys resume`."
     )
     driver_code = -11
 

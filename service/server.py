@@ -18,6 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from cardio.errors import ConfigurationError
+from cardio.private_file import check_tls_key
 from service.dialects.listening import DialectPorts
 from service.dialects.sockets import LOST
 from service.gate.access import Access
@@ -141,8 +142,11 @@ class BridgeServer(uvicorn.Server):
     """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
 
     def __init__(self, app: FastAPI, access: Access, network: Network | None = None) -> None:
+        """Raises: ConfigurationError: others may read the TLS key, or there is none."""
         app.state.access = access
         certificate, key = (None, None) if network is None else (network.certificate, network.key)
+        if key is not None:
+            check_tls_key(key)
         super().__init__(
             uvicorn.Config(
                 Gate(app, access, RequestLog(app.state.metrics)),

@@ -63,7 +63,8 @@ ln -s /opt/cardio/bin/cardio "$tree/usr/bin/cardio"
 
 install -D -m 644 "$here/systemd/cardio.service" "$tree/usr/lib/systemd/system/cardio.service"
 install -D -m 644 "$here/systemd/user/cardio.service" "$tree/usr/lib/systemd/user/cardio.service"
-install -D -m 644 "$here/polkit/50-cardio.rules" "$tree/usr/share/polkit-1/rules.d/50-cardio.rules"
+# Rules are asked in the order of their names, and the first that decides has decided: the site's come before ours.
+install -D -m 644 "$here/polkit/50-cardio.rules" "$tree/usr/share/polkit-1/rules.d/zz-cardio.rules"
 install -D -m 644 "$here/bridge.toml" "$tree/etc/cardio/bridge.toml"
 install -D -m 644 "$here/desktop/cardio.desktop" "$tree/usr/share/applications/cardio.desktop"
 install -D -m 644 "$here/desktop/autostart.desktop" "$tree/etc/xdg/autostart/cardio.desktop"

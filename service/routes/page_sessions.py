@@ -10,8 +10,8 @@ from pydantic import Field
 from cardio.model import Answer, Problem
 from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of
 from service.gate.grants import LOCAL
-from service.gate.origin import peer_user
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
+from service.gate.peers import PEER, Peer
 from service.routes.pairing import ADDED
 from service.scopes import NoScopeError, Scope
 
@@ -72,5 +72,5 @@ async def open_page_session(
 
 def _user(request: Request) -> int | None:
     """The system user at the other end of the connection, where the system tells."""
-    client, server = request.scope.get("client"), request.scope.get("server")
-    return None if client is None or server is None else peer_user(tuple(client[:2]), tuple(server[:2]))
+    peer: Peer = getattr(request.state, PEER, Peer())
+    return peer.user

@@ -30,8 +30,8 @@ class ConnectionLimits:
     """Without a token, of one such user; and of those together of whom the system does not tell who they are."""
     kept: int = 64
     """Places that only connections with a token have."""
-    of_grant: int = 64
-    """How many connections one token keeps from having to give way."""
+    of_grant: int = 96
+    """How many connections one token, or one dialect's caller, keeps from having to give way."""
 
     def within(self, descriptors: int) -> ConnectionLimits:
         """Fit them to so many open files."""
@@ -41,7 +41,7 @@ class ConnectionLimits:
             min(self.of_others, in_all // 4),
             min(self.of_one_other, in_all // 8),
             min(self.kept, in_all // 4),
-            min(self.of_grant, in_all // 4),
+            min(self.of_grant, in_all * 3 // 8),
         )
 
 

@@ -55,20 +55,24 @@ class PageSessions:
         """The system user whose browser has each session."""
         grants.on_revoked.append(self._forget_user)
 
-    def issue(self, page: OwnPage, *, user: int | None, seconds: int = LINK_SECONDS) -> str:
+    def issue(
+        self, page: OwnPage, *, user: int | None, bound_to: int | None = None, seconds: int = LINK_SECONDS
+    ) -> str:
         """Make a ticket for a page.
 
         Args:
             user: the system user who asks for the link; only the same user's browser can use it, since other users
                 see a browser's command line. Root and the user of the system service hand links on to a person, so
                 theirs are bound to nobody.
+            bound_to: the only user whose browser can use it, where the asker names one.
         """
         now = self._clock()
         self._tickets = {name: ticket for name, ticket in self._tickets.items() if ticket.ends > now}
         while len(self._tickets) >= _MOST_TICKETS:
             del self._tickets[next(iter(self._tickets))]
         ticket = secrets.token_urlsafe(32)
-        bound_to = user if user in PERSONS else None
+        if bound_to is None and user in PERSONS:
+            bound_to = user
         self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, bound_to)
         return ticket
 

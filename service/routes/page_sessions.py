@@ -24,6 +24,12 @@ _USED: dict[int | str, dict[str, Any]] = {
 class LinkAsked(Answer):
     page: OwnPage = "/"
     seconds: int = Field(default=LINK_SECONDS, ge=5, le=LONG_LINK_SECONDS, description="how long it counts")
+    user: int | None = Field(
+        default=None,
+        ge=0,
+        lt=1 << 32,
+        description="the only system user whose browser may use it",
+    )
 
 
 class LinkTicket(Answer):
@@ -47,7 +53,7 @@ async def issue_page_ticket(request: Request, asked: LinkAsked, access: AccessOf
     """A ticket for a link to one of the bridge's own pages. Only the token file's token is given one."""
     if caller.grant != LOCAL:
         raise NoScopeError("只有本机令牌文件中的令牌可以打开页面", "only the token file's token opens pages")
-    ticket = access.sessions.issue(asked.page, user=_user(request), seconds=asked.seconds)
+    ticket = access.sessions.issue(asked.page, user=_user(request), bound_to=asked.user, seconds=asked.seconds)
     return LinkTicket(ticket=ticket, page=asked.page, expires_in=asked.seconds)
 
 

@@ -267,13 +267,17 @@ def test_the_link_that_serve_shows_counts_once_and_says_how_to_get_the_next(page
     assert served.token not in served.printed
 
 
-def test_a_link_with_the_owners_token_is_changed_and_the_token_kept_nowhere(page: Page, served: Served) -> None:
+def test_a_link_with_the_owners_token_opens_nothing_and_is_kept_nowhere(page: Page, served: Served) -> None:
+    """It would be in the browser's command line, in a history, in the hands of who listens at the port."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.extend([*request.headers.values(), request.post_data or "", request.url]))
     page.goto(f"{served.address}/#token={served.token}")
-    expect_card(page)
+    expect_no_access(page)
     assert page.url == f"{served.address}/"
     assert served.token not in page.evaluate(STORED) and served.token not in page.content()
+    assert not [one for one in sent if served.token in one]
     page.reload()
-    expect_card(page)
+    expect_no_access(page)
 
 
 def test_where_the_browser_stores_nothing_the_link_opens_its_own_tab(

@@ -60,10 +60,7 @@ def reads_everywhere(bridge: BridgeProcess, times: int) -> None:
     events = bridge.address.replace("http:", "ws:") + "/v1/ws"
     with connect(events, additional_headers=headers, proxy=None) as told:
         assert json.loads(told.recv(10))["type"] == "cardio.state"
-    for name, message in (
-        ("json", '{"function":"iReadCardBas","iType":3}'),
-        ("decard", '{"func":"iReadCardBas","in":["3"]}'),
-    ):
+    for name, message in MESSAGES.items():
         for _ in range(3):
             with connect(f"ws://127.0.0.1:{bridge.dialects[name]}", proxy=None) as caller:
                 caller.send(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import ARGUMENTS, CARDIO, CHROMIUM, Served
 from tests.browser.elsewhere import Elsewhere, at, closed_port, found_in, simulate
+from tests.integration.users import OTHER, doing
 from tests.pcsc import wait_until
 
 pytestmark = pytest.mark.browser
@@ -363,6 +365,46 @@ def test_what_a_squatter_finds_in_the_browser_is_worth_nothing(
     try:
         wait_until(lambda: status_of(second.address, second.token) == 200, "the bridge is back")
         assert status_of(second.address, token or "x") == 401
+    finally:
+        second.stop()
+
+
+def test_another_users_program_at_the_port_gets_nothing_of_lasting_value(page: Page) -> None:
+    """A second user has the port while the bridge is down: a tab is reloaded, a late link and a kiosk's are opened.
+
+    What its page finds is read from the second user's own program, and tried at the bridge that comes back.
+    """
+    port = closed_port()
+    first = Served("adult", port=str(port))
+    page.goto(first.link)
+    expect_card(page)
+    late, kiosk = at(first, "/"), at(first, KIOSK)
+    first.stop()
+    expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
+    with doing(OTHER, {"do": "squat", "port": port}) as squatter:
+        assert squatter.began == "listens"
+        # The page that was loaded from the bridge tells that it speaks to something else, by itself.
+        expect(page.get_by_role("alert")).to_contain_text("本机端口上的程序不是读卡服务")
+        for place in (first.address, late, kiosk):
+            tab = page.context.new_page()
+            with tab.expect_response("**/found"):
+                tab.goto(place)
+            tab.close()
+        seen = squatter.end()
+    found = [one for one in seen if one.startswith("POST /found")]
+    assert len(found) == 3 and any("#ticket=" in one for one in found), "it sees what the browser has"
+    assert not [one for one in seen if first.token in one]
+    second = Served("adult", port=str(port))
+    try:
+        wait_until(lambda: status_of(second.address, second.token) == 200, "the bridge is back")
+        for secret in {word for one in seen for word in re.findall(r"[A-Za-z0-9_-]{40,}", one)}:
+            assert status_of(second.address, secret) == 401
+            asked = urllib.request.Request(
+                f"{second.address}/v1/pages/session", json.dumps({"ticket": secret}).encode(),
+                {"Content-Type": "application/json", "Origin": second.address},
+            )  # fmt: skip
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(asked)
     finally:
         second.stop()
 

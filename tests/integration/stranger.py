@@ -11,11 +11,13 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
-    print(json.dumps({"ask": ask, "many": many, "hold": hold, "squat": squat}[asked.pop("do")](**asked)))
+    works: dict[str, Callable[..., object]] = {"ask": ask, "many": many, "hold": hold, "squat": squat}
+    print(json.dumps(works[asked.pop("do")](**asked)))
 
 
 def opened(host: str, port: int) -> socket.socket:

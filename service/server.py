@@ -250,6 +250,10 @@ class BridgeServer(uvicorn.Server):
         )
         listener.listen(_WAITING_CONNECTIONS)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._access.peers.close()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # First: an interrupt that finds the server stopping already is taken for the second, and ends it by force.
         super().handle_exit(sig, frame)

@@ -12,6 +12,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,9 +135,16 @@ class Peer:
 class Peers:
     """Who is at the other end, and whether that user is believed."""
 
-    def __init__(self, believed: BelievedUsers | None = None, lookup: PeerLookup | None = None) -> None:
+    def __init__(
+        self,
+        believed: BelievedUsers | None = None,
+        lookup: PeerLookup | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._believed = believed or BelievedUsers()
         self._lookup = lookup or PeerLookup()
+        self._clock = clock
         self._own = os.getuid() if hasattr(os, "getuid") else None
         # A thread of its own: where the system asks a server for a user's groups, nothing else waits for that.
         self._groups = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cardio-groups")
@@ -160,7 +168,7 @@ class Peers:
         if user == self._own or self._believed.everybody or str(user) in self._believed.users:
             return True
         until, member = self._members.get(user, (0.0, False))
-        return member and time.monotonic() < until
+        return member and self._clock() < until
 
     async def identify(self, client: Ends | None, server: Ends | None, user: int | None) -> Peer:
         """Tell who is at the other end, and whether that user is believed.
@@ -185,7 +193,7 @@ class Peers:
         if user is None or not (self._believed.users or self._believed.groups):
             return False
         until, member = self._members.get(user, (0.0, False))
-        if time.monotonic() < until:
+        if self._clock() < until:
             return member
         loop = asyncio.get_running_loop()
         try:
@@ -195,7 +203,7 @@ class Peers:
             return False
         while len(self._members) >= _MOST_REMEMBERED:
             del self._members[next(iter(self._members))]
-        self._members[user] = (time.monotonic() + _MEMBER_SECONDS, member)
+        self._members[user] = (self._clock() + _MEMBER_SECONDS, member)
         return member
 
     def close(self) -> None:

@@ -84,5 +84,5 @@ def test_no_system_ends_in_an_error(platform: str, monkeypatch: pytest.MonkeyPat
     if platform == "win32":
         monkeypatch.delattr("os.getuid")
     ends: Any = ENDS
-    assert asyncio.run(Peers().identify(*ends, None)) == Peer(None, is_believed=False)
+    assert asyncio.run(Peers().identify(ends[0], ends[1], None)) == Peer(None, is_believed=False)
     assert port_holder(1) is None

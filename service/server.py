@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import sys
+import time
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -41,6 +42,7 @@ _ACCEPTED_AT_ONCE = 4
 _WAITING_CONNECTIONS = 1024
 """How many may wait in the kernel until they are taken."""
 _HANDSHAKE_SECONDS = 5.0
+_SECONDS_BETWEEN_NOTES = 60.0
 _FULL_HOUSE = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n"
     b"Content-Length: 19\r\nConnection: close\r\n\r\nService Unavailable"
@@ -174,6 +176,8 @@ class BridgeServer(uvicorn.Server):
     ) -> None:
         app.state.access = access
         self._places = ConnectionPlaces((limits or ConnectionLimits()).within(available_descriptors()))
+        self._places.on_given_way = self._note_given_way
+        self._noted_given_way = float("-inf")
         app.state.connection_places = self._places
         certificate, key = (None, None) if network is None else (network.certificate, network.key)
         super().__init__(
@@ -223,6 +227,12 @@ class BridgeServer(uvicorn.Server):
                 for listener in one.sockets:
                     await self._serve_also(listener)
                 _log.warning("the dialect %s listens on port %d now", one.rule.name, one.port)
+
+    def _note_given_way(self, user: int | None) -> None:
+        now = time.monotonic()
+        if now - self._noted_given_way >= _SECONDS_BETWEEN_NOTES:
+            self._noted_given_way = now
+            _log.warning("too many connections; the oldest give way, one of user %s", "?" if user is None else user)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn's, which is given no sockets: they are served here."""

@@ -83,7 +83,8 @@ class ConnectionPlaces:
     """All places, on the event loop. The oldest come first."""
 
     limits: ConnectionLimits
-    on_given_way: Callable[[], None] = lambda: None
+    on_given_way: Callable[[int | None], None] = lambda user: None
+    """Told whose connection was closed for another."""
     _places: dict[Place, None] = field(default_factory=dict)
 
     def open(self, connection: Closable, user: int | None, *, is_own: bool) -> Place | None:
@@ -120,7 +121,7 @@ class ConnectionPlaces:
             return False
         self.closed(found)
         found.connection.close_now()
-        self.on_given_way()
+        self.on_given_way(found.user)
         return True
 
     @property

@@ -88,6 +88,8 @@ def test_three_hundred_sockets_of_another_user_harm_nobody(files: int | None, fi
             attack.end()
         reads_everywhere(bridge, 1)
         is_well(bridge)
+        told = [line for line in bridge.written.splitlines() if "give way" in line]
+        assert told and all(f"user {OTHER}" in line for line in told)
 
 
 def test_users_of_a_container_are_counted_together_too() -> None:

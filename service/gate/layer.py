@@ -43,6 +43,10 @@ _POLICY = (
     "connect-src 'self' {ws}://127.0.0.1:{port} {ws}://localhost:{port}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_NO_WORKER = (b"clear-site-data", b'"cache", "storage"')
+"""The bridge has no service worker. One that a browser looks for here was left by another program that had the port."""
+_WORKER_WANTED = (b"service-worker", b"script")
+"""What a browser itself sends when it asks for the script of a service worker (Service Workers, W3C)."""
 _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -78,7 +82,8 @@ class Gate:
             return
         # Some servers leave names as they came over a socket.
         scope["headers"] = [(name.lower(), value) for name, value in scope["headers"]]
-        answer = _Answer(scope, send, (*_HEADERS, self._policy))
+        more = (_NO_WORKER,) if _WORKER_WANTED in scope["headers"] else ()
+        answer = _Answer(scope, send, (*_HEADERS, self._policy, *more))
         started = time.monotonic()
         try:
             with answer.receipt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import Field
 
 from cardio.model import Answer, Problem
@@ -64,9 +64,12 @@ async def open_page_session(
     access: AccessOf,
     caller: CallerOf,
     audit: AuditOf,
+    response: Response,
     authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the token that it has")] = "",
 ) -> PageSession:
     """Changes a link's ticket for a token, for the bridge's own pages only. The ticket is spent by this."""
+    # What another program left in the browser's cache while it had the port is gone with the next link.
+    response.headers["Clear-Site-Data"] = '"cache"'
     scheme, _, held = authorization.partition(" ")
     grant, token = access.sessions.redeem(
         opened.ticket, user=_user(request), held=held.strip() if scheme.lower() == "bearer" else None

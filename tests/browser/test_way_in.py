@@ -409,6 +409,39 @@ def test_another_users_program_at_the_port_gets_nothing_of_lasting_value(page: P
         second.stop()
 
 
+def test_what_a_squatter_leaves_in_the_browser_does_not_stay(page: Page) -> None:
+    """A service worker, which serves pages of its own from the browser, and pages in the cache that last for a year."""
+    port = closed_port()
+    address = f"http://127.0.0.1:{port}"
+    with doing(OTHER, {"do": "squat", "port": port, "lasting": True}) as squatter:
+        assert squatter.began == "listens"
+        page.goto(address)
+        page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        page.goto(f"{address}/developer")
+        expect(page).to_have_title("squat")
+        assert page.evaluate("navigator.serviceWorker.controller !== null")
+        squatter.end()
+    bridge = Served("adult", port=str(port))
+    try:
+        tab = page.context.new_page()
+        tab.goto(address)
+        # The browser looks for a newer worker a moment after it has used one, and is told to forget it.
+        workers = "navigator.serviceWorker.getRegistrations().then((all) => all.length)"
+        wait_until(
+            lambda: tab.evaluate(workers) == 0,
+            "the worker is gone",
+            sleep=lambda seconds: tab.wait_for_timeout(1000 * seconds),
+        )
+        tab.goto("about:blank")
+        tab.goto(bridge.link)
+        expect_card(tab)
+        for path in ("/developer", "/pair", "/kiosk"):
+            tab.goto(at(bridge, path))
+            assert tab.title() != "squat"
+    finally:
+        bridge.stop()
+
+
 def test_links_to_every_page_lead_there(page: Page, served: Served) -> None:
     for path, sign in (("/developer", ".reader-list label"), ("/pair", "#granted"), (KIOSK, ".name")):
         page.goto(at(served, path))

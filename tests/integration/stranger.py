@@ -95,8 +95,19 @@ def hold(places: list[list[object]], count: int, first: str = "", seconds: float
                 held.remove(one)
 
 
-def squat(port: int) -> list[str]:
-    """Listen in the bridge's place until standard input ends; gives what was sent there."""
+WORKER = (
+    b"addEventListener('install', () => skipWaiting()); addEventListener('activate', () => clients.claim());"
+    b"addEventListener('fetch', (event) => { if (event.request.mode === 'navigate') event.respondWith(new Response("
+    b"'<title>squat</title>', { headers: { 'Content-Type': 'text/html' } })); });"
+)
+
+
+def squat(port: int, lasting: bool = False) -> list[str]:
+    """Listen in the bridge's place until standard input ends; gives what was sent there.
+
+    Args:
+        lasting: its page stays in the browser, as a service worker and in the cache.
+    """
     import select
 
     told: list[str] = []
@@ -109,6 +120,7 @@ def squat(port: int) -> list[str]:
             b"<!doctype html><title>squat</title><script>const found = JSON.stringify([location.href, "
             b"{...localStorage}, {...sessionStorage}]); fetch('/found', {method: 'POST', body: found})</script>"
         )
+        lasts = b"<script>navigator.serviceWorker.register('/worker.js')</script>"
         while True:
             ready, _, _ = select.select([sys.stdin, listener], [], [])
             if sys.stdin in ready:
@@ -120,9 +132,13 @@ def squat(port: int) -> list[str]:
                     told.append(line.recv(65536).decode("latin-1"))
                     if "content-length" in told[-1].lower() and told[-1].endswith("\r\n\r\n"):
                         told[-1] += line.recv(65536).decode("latin-1")
+                    is_worker = told[-1].startswith("GET /worker.js")
+                    body = WORKER if is_worker else page + lasts if lasting else page
+                    kind = b"text/javascript" if is_worker else b"text/html"
+                    keep = b"max-age=31536000, immutable" if lasting else b"no-store"
                     line.sendall(
-                        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n"
-                        b"Content-Length: %d\r\n\r\n%s" % (len(page), page)
+                        b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\nCache-Control: %s\r\n"
+                        b"Content-Length: %d\r\n\r\n%s" % (kind, keep, len(body), body)
                     )
                 except OSError:
                     pass

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cardio.readers.supervision import Supervisor
     from service.dialects.listening import DialectPorts
     from service.gate.access import Access, DialectRule
+    from service.gate.connection_places import ConnectionLimits
     from service.gate.pairing_requests import PairingRequest
     from service.security import BridgeSecurity
     from service.settings import BridgeSettings
@@ -135,7 +136,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         supervisor=supervisor,
     )
     _warn_of_plain_http(access)
-    server = BridgeServer(app, access, settings.network)
+    server = BridgeServer(app, access, settings.network, _connection_limits(settings))
     access.pairing.on_asked.append(lambda asked: _tell_of_request(access, asked, output))
     scheme = "https" if settings.network.certificate is not None else "http"
     address = f"{scheme}://127.0.0.1:{port}"
@@ -229,12 +230,17 @@ def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule
     from service.cli import demonstration
     from service.gate.access import Access
     from service.gate.limits import Rate
+    from service.gate.peers import BelievedUsers
 
+    _tell_who_is_believed(settings)
     return Access.for_port(
         port,
         _token(settings),
         scopes=demonstration.scopes(settings) if demo else settings.scopes,
         simulated_only=demonstration.simulated_only(settings) if demo else frozenset(),
+        believed=BelievedUsers(
+            frozenset(settings.access.users), frozenset(settings.access.groups), settings.access.everybody
+        ),
         file=settings.grants_file or _token_file(settings).with_name(_GRANTS),
         trusted=settings.trusted,
         trusted_names={one.origin: one.name for one in settings.trusted_origins},
@@ -242,6 +248,30 @@ def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule
         rate=Rate(settings.limits.requests_per_second, settings.limits.burst),
         dialects=dialects,
         scheme="https" if settings.network.certificate is not None else "http",
+    )
+
+
+def _tell_who_is_believed(settings: BridgeSettings) -> None:
+    """A service's own user has no browser: without a setting the pages that are listed would be let in for nobody."""
+    import os
+
+    from service.gate.peers import PERSONS
+
+    named = settings.access.users or settings.access.groups or settings.access.everybody
+    serves_pages = settings.trusted_origins or settings.dialects.ports
+    if hasattr(os, "getuid") and os.getuid() not in PERSONS and os.getuid() != 0 and serves_pages and not named:
+        _log.warning(
+            "no other user's browser is believed, and this service has none of its own: "
+            'set [access] groups = ["GROUP"] to the group of the clerks'
+        )
+
+
+def _connection_limits(settings: BridgeSettings) -> ConnectionLimits:
+    from service.gate.connection_places import ConnectionLimits
+
+    limits = settings.limits
+    return ConnectionLimits(
+        in_all=limits.connections, of_others=limits.connections_of_others, of_one_other=limits.connections_of_one_other
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardio.cli.command import DONE, Command
@@ -13,6 +14,8 @@ from cardio.cli.output import Output
 
 if TYPE_CHECKING:
     from cardio.bridge import BridgeClient
+
+_TOKEN_LIMIT = 4096
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -34,6 +37,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         " / what is granted; without it the harmless ones, and a question for each other",
     )
     parser.add_argument("--address", metavar="URL", help="服务地址 / the bridge; default http://127.0.0.1:12340")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="令牌文件 / the token's file")
 
 
 def _run(options: Namespace, output: Output) -> int:
@@ -42,7 +46,7 @@ def _run(options: Namespace, output: Output) -> int:
 
     if options.action != "list" and not options.which:
         raise UsageError(f"cardio pair {options.action} 缺少对象", f"cardio pair {options.action}: which one?")
-    with BridgeClient.connect(options.address) as bridge:
+    with BridgeClient.connect(options.address, token=_token_of(options)) as bridge:
         match options.action:
             case "list":
                 _list(bridge, output)
@@ -63,6 +67,14 @@ def _described(one: Mapping[str, Any]) -> list[str]:
     from service.cli.pairing_words import site_lines
 
     return site_lines(one["origin"], one["name"], [(said["remark"], said["remark_en"]) for said in one["remarks"]])
+
+
+def _token_of(options: Namespace) -> str | None:
+    """The token of the file that is named. Raises: ConfigurationError: others may read it, or it is none."""
+    from cardio.private_file import read_private
+
+    file: Path | None = options.token_file
+    return None if file is None else read_private(file, "令牌文件", "token file", limit=_TOKEN_LIMIT).strip()
 
 
 def _list(bridge: BridgeClient, output: Output) -> None:

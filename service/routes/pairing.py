@@ -14,9 +14,9 @@ from cardio.errors import UsageError
 from cardio.model import Answer, Problem
 from service.asking import Asking
 from service.audit import Audit
-from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, needs
+from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, needs, peer_of
 from service.errors import NoTokenError
-from service.gate.access import Access, user_of
+from service.gate.access import Access
 from service.gate.grants import LOCAL, Grant
 from service.gate.origin import is_origin
 from service.gate.pairing import NAME_LIMIT, presentable
@@ -161,7 +161,7 @@ async def ask_for_pairing(
         )
     if access.is_own(origin):
         raise UsageError("本服务自己的页面无需配对", "the bridge's own pages need no pairing")
-    begun, secret = access.pairing.ask(origin, asked.name, asked.scopes, user=user_of(request.scope))
+    begun, secret = access.pairing.ask(origin, asked.name, asked.scopes, user=peer_of(request).user)
     if begun.grant is not None:  # of a trusted origin: nobody else was asked
         asking = asking_of(request, caller)
         for gone in begun.displaced:

@@ -143,6 +143,48 @@ def test_a_squatter_on_the_port_is_recognised_and_sees_no_token(answer: bytes, t
     assert len(_Imposter.seen) == 1 and TOKEN not in _Imposter.seen[0]
 
 
+@pytest.mark.parametrize("asks", ["get", "post", "events"])
+def test_a_squatter_that_comes_later_sees_no_token(bridge: Bridge, asks: str) -> None:
+    """A program keeps its client; the bridge ends, and another program takes the port before the program asks again."""
+    client = BridgeClient.connect()
+    assert client.get("/v1/me")["grant"] == "local"
+    port = bridge.port
+    bridge.stop()
+    seen: list[str] = []
+
+    class Squatter(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            seen.append(f"{self.requestline} {self.headers} {self.rfile.read(length)!r}")
+            body = b'{"grant": "local", "readers": [], "proof": "00"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", port), Squatter) as squatter, client:
+        thread = threading.Thread(target=squatter.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            with pytest.raises(ImposterError):
+                match asks:
+                    case "get":
+                        client.get("/v1/readers")
+                    case "post":
+                        client.driver("iDoDebit", idempotency_key="k", pCardInfo="x", pPayInfo="y")
+                    case _:
+                        next(client.events())
+        finally:
+            squatter.shutdown()
+            thread.join()
+    assert seen and not [one for one in seen if TOKEN in one or "pCardInfo" in one]
+
+
 def test_an_answer_passed_on_from_another_port_proves_nothing(bridge: Bridge) -> None:
     """A squatter that asks the real bridge for its proof gets one for the real port."""
 

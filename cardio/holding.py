@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TypeVar
 
+from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.trace import Trace
 from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import (
@@ -25,6 +26,7 @@ from cardio.readers.base import Reader
 from cardio.readers.card_choice import CardSlot, Preference, ReaderPolicy, choose_card
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
+from cardio.security.outcome import as_outcome
 
 _RESETS_ENDURED = 2
 
@@ -43,6 +45,7 @@ def on_card(
     worker: Worker | None = None,
     repeat: bool = True,
     confirm: Confirm | None = None,
+    watch: CommandWatch | None = None,
 ) -> Result:
     """Connects, does something with the card, and lets it go.
 
@@ -52,13 +55,15 @@ def on_card(
     ``confirm`` is told which card it is before anything of its holder is read; what it raises ends the work.
 
     The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
-    or one of its own.
+    or one of its own. ``watch`` limits each command, and knows for other threads what was begun.
 
     Raises:
         ReaderBusyError: another program did not let go of the card in time.
-        ReaderTimeoutError: the card or the reader took too long.
+        ReaderTimeoutError: the card or the reader took too long; nothing was spent or changed.
+        PinOutcomeUnknownError, WriteOutcomeUnknownError: the work ended where it is not known what the card has done.
         CardioError: as the work and `Reader.connect` say.
     """
+    watch = watch or CommandWatch()
     deadline = time.monotonic() + seconds
     connected, presented = threading.Event(), threading.Event()
 
@@ -75,6 +80,7 @@ def on_card(
             credentials=credentials,
             seconds=left,
             confirm=confirm,
+            watch=watch,
         ) as card:
             try:
                 return work(card)
@@ -93,11 +99,20 @@ def on_card(
 
     mine = worker or Worker()
     try:
-        return mine.run_within(seconds, attempts)
-    except ReaderTimeoutError as error:
-        if connected.is_set():
+        return mine.run_within(seconds, attempts, watch=watch)
+    except CardioError as error:
+        if isinstance(error, ReaderTimeoutError) and not connected.is_set():
+            raise ReaderBusyError() from error
+        # What was changed is not done again for an error that only asks for another try.
+        outcome = as_outcome(error, watch.doubt) if error.retryable else error
+        if outcome is error:
             raise
-        raise ReaderBusyError() from error
+        raise outcome from error
+    except KeyboardInterrupt as interrupted:
+        outcome = as_outcome(ReaderTimeoutError("操作被中断", "interrupted"), watch.doubt)
+        if isinstance(outcome, ReaderTimeoutError):
+            raise
+        raise outcome from interrupted
     finally:
         if worker is None:
             mine.close()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, TypeVar
 
+from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.trace import Trace
 from cardio.card import OPERATION_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
@@ -18,6 +19,7 @@ from cardio.readers.deadline import Worker
 from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from cardio.security.errors import SessionEndedError
+from cardio.security.outcome import as_outcome
 
 SESSION_SECONDS = 120.0
 """How long a card may be held in all; other programs wait for it meanwhile."""
@@ -47,10 +49,13 @@ class CardSession:
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         supervisor: Supervisor | None = None,
         confirm: Confirm | None = None,
+        watch: CommandWatch | None = None,
     ) -> None:
         """Connects and holds the card.
 
-        Args: ``supervisor`` is told when keeping the card alive fails in a way that was not planned for.
+        Args:
+            supervisor: told when keeping the card alive fails in a way that was not planned for.
+            watch: as in `do`, for what is sent meanwhile.
 
         Raises:
             ReaderBusyError: another program did not let go of it in time.
@@ -78,6 +83,7 @@ class CardSession:
                 trace=trace,
                 seconds=seconds,
                 confirm=confirm,
+                watch=watch,
             )
 
         try:
@@ -86,6 +92,7 @@ class CardSession:
                 connect,
                 # It may be granted after all, to nobody who still waits.
                 if_given_up=lambda: granted[0].close() if granted else None,
+                watch=watch,
             )
         except ReaderTimeoutError as error:
             raise ReaderBusyError() from error
@@ -100,27 +107,45 @@ class CardSession:
         )
         self._keeper.start()
 
-    def do(self, work: Callable[[SocialSecurityCard], Result], *, seconds: float = OPERATION_SECONDS) -> Result:
+    def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        *,
+        seconds: float = OPERATION_SECONDS,
+        watch: CommandWatch | None = None,
+    ) -> Result:
         """Does something with the held card.
+
+        Args: ``watch`` limits each command, and knows for other threads what was begun.
 
         Raises:
             SessionEndedError: its time is over, it was closed, or the card was lost in an earlier call.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it ended where it is not known what the card has done.
             CardioError: as the work says. After a loss of the card the session is at its end.
         """
+        watch = watch or CommandWatch()
+
+        def watched() -> Result:
+            self._card.watch = watch
+            return work(self._card)
+
         with self._lock:
             left = self._until - time.monotonic()
             if self._ended.is_set() or left <= 0:
                 raise SessionEndedError()
             try:
                 return self._worker.run_within(
-                    min(seconds, left), lambda: work(self._card), if_given_up=self._close_quietly
+                    min(seconds, left), watched, if_given_up=self._close_quietly, watch=watch
                 )
             except CardioError as error:
+                outcome = as_outcome(error, watch.doubt) if error.retryable else error
                 if not self._worker.has_thread:
                     self._ended.set()  # the thread that hangs lets the card go when it comes back
-                elif error.code in _LOST:
+                elif _has_lost_the_card(error):
                     self._end()
-                raise
+                if outcome is error:
+                    raise
+                raise outcome from error
 
     @property
     def ended(self) -> bool:
@@ -178,3 +203,9 @@ _LOST = frozenset(
     }
 )
 """Errors after which nothing of what was held is left."""
+
+
+def _has_lost_the_card(error: CardioError) -> bool:
+    """Whether the card is not held any more; an outcome that is not known has its reason as its cause."""
+    causes = (error, error.__cause__)
+    return any(isinstance(one, CardioError) and one.code in _LOST for one in causes)

@@ -18,6 +18,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from cardio.apdu.command_watch import COMMAND_SECONDS
 from cardio.driver import BasicLayout
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.layout_choice import LayoutChoice
@@ -87,6 +88,8 @@ class Habits:
     """终端设备号 of the national interface; each reader's own without it."""
     reader_policy: ReaderPolicy = field(default_factory=ReaderPolicy)
     """Which readers count, and which is contactless."""
+    command_seconds: float = COMMAND_SECONDS
+    """How long a card may take for one command."""
 
 
 def create_app(
@@ -123,8 +126,9 @@ def create_app(
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
         desks = state.desks = Desks(
-            sources, manners, hub, layouts, audit, supervisor, habits.reader_policy, manners_of_simulated=of_simulated
-        )
+            sources, manners, hub, layouts, audit, supervisor, habits.reader_policy,
+            manners_of_simulated=of_simulated, command_seconds=habits.command_seconds,
+        )  # fmt: skip
         state.security = security
         state.debits = DebitCalls(journal, security, supervisor)
         state.questions = QuestionBook(hub, page=_counter_page(state))

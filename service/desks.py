@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from cardio.apdu.command_watch import COMMAND_SECONDS
 from cardio.errors import (
     PcscNotInstalledError,
     PcscSupportMissingError,
@@ -44,8 +45,12 @@ class Desks:
         policy: ReaderPolicy | None = None,
         *,
         manners_of_simulated: MannersStore | None = None,
+        command_seconds: float = COMMAND_SECONDS,
     ) -> None:
-        """Args: ``manners_of_simulated`` is what cards in simulated readers have taught; the others' without it."""
+        """Args:
+        manners_of_simulated: what cards in simulated readers have taught; the others' without it.
+        command_seconds: how long a card may take for one command.
+        """
         self._sources = list(sources)
         self.policy = policy or ReaderPolicy()
         self._hub = hub
@@ -58,8 +63,9 @@ class Desks:
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
         self._around = Surroundings(
-            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped
-        )
+            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped,
+            command_seconds,
+        )  # fmt: skip
         self._around_simulated = replace(self._around, manners=manners_of_simulated or manners)
 
     def stop(self) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from cardio.apdu.command_watch import CommandWatch
+from cardio.errors import CardioError, ReaderTimeoutError
 from cardio.readers.deadline import Worker
 from cardio.readers.supervision import Supervisor
+from cardio.security.outcome import as_outcome
 from service.errors import QueueFullError, StoppingError
 
 Result = TypeVar("Result")
@@ -25,12 +28,26 @@ class Line:
         self._stopping = stopping
         self.waiting = 0
 
-    async def do(self, work: Callable[[Worker], Result], *, limit: int | None = QUEUE_LIMIT) -> Result:
+    async def do(
+        self,
+        work: Callable[[Worker], Result],
+        *,
+        limit: int | None = QUEUE_LIMIT,
+        watch: CommandWatch | None = None,
+        on_cut: Callable[[CardioError], None] | None = None,
+    ) -> Result:
         """Does something on the thread, when it is its turn.
 
+        Args:
+            watch: knows what the work has begun at the card.
+            on_cut: told of an outcome that is not known, where the caller is cut off in the midst of it.
+
         Raises:
-            QueueFullError: more than ``limit`` wait already. StoppingError: the service stops.
+            QueueFullError: more than ``limit`` wait already.
+            StoppingError: the service stops; nothing was spent or changed.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it stops where it is not known what the card has done.
         """
+        watch = watch or CommandWatch()
         if limit is not None and self.waiting >= limit:
             raise QueueFullError()
         self.waiting += 1
@@ -40,13 +57,18 @@ class Line:
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
-                # Cut off: what has not begun does not begin; what has begun tells nobody how it ended.
+                # Cut off: what has not begun does not begin; what has begun to change the card comes to its end.
                 working.add_done_callback(lambda done: done.cancelled() or done.exception())
                 working.cancel()
+                cut_off = ReaderTimeoutError("调用已中断", "the call was cut off")
+                outcome = as_outcome(cut_off, watch.withdraw())
+                if outcome is not cut_off and on_cut is not None:
+                    on_cut(outcome)
                 raise
             if not working.done():
                 working.cancel()
-                raise StoppingError()
+                working.add_done_callback(lambda done: done.cancelled() or done.exception())
+                raise as_outcome(StoppingError(), watch.give_up())
             return working.result()
         finally:
             self.waiting -= 1

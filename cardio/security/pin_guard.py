@@ -173,8 +173,6 @@ class CardPin:
         self._key = key
         self._record = record
         self._origin = origin
-        self.pending = False
-        """A command with a PIN was sent, and its answer has not come: nobody knows whether it cost a try."""
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -203,12 +201,10 @@ class CardPin:
         """
         digest = self._guard.digest_of(pin)
         yield from self._may_try(digest, accept_last_try=accept_last_try, known_right=known_right)
-        self.pending = True
         try:
             response = yield command
         except CardGarbledError as error:
             raise PinOutcomeUnknownError() from error
-        self.pending = False
         self._judge(response.status_word, digest)
 
     def submit_on_pad(self, ask: Callable[[], int], *, accept_last_try: bool) -> Plan[None]:
@@ -221,12 +217,10 @@ class CardPin:
             The errors of `submit`.
         """
         before = yield from self._may_try(None, accept_last_try=accept_last_try, known_right=False)
-        self.pending = True
         try:
             status_word = ask()
         except CardGarbledError as error:
             raise PinOutcomeUnknownError() from error
-        self.pending = False
         entry_error = entry_error_of(status_word)
         if entry_error is not None:
             self._counter.told(before)

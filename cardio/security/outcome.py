@@ -1,0 +1,25 @@
+"""What is said of work that ended before its end was known: that a try may be spent, or that something may be changed."""
+
+from __future__ import annotations
+
+from cardio.apdu.effect import CommandEffect
+from cardio.errors import CardioError
+from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
+
+_UNKNOWN: dict[CommandEffect, type[CardioError]] = {
+    CommandEffect.PIN: PinOutcomeUnknownError,
+    CommandEffect.PIN_CHANGE: PinOutcomeUnknownError,
+    CommandEffect.CHANGE: WriteOutcomeUnknownError,
+}
+"""What is known of a debit the journal says. A key that was right costs nothing, and one that was wrong is not presented
+again by itself."""
+
+
+def as_outcome(error: CardioError, doubt: CommandEffect) -> CardioError:
+    """The error for work that ``error`` has ended while this was in doubt: the same one where nothing is."""
+    kind = _UNKNOWN.get(doubt)
+    if kind is None or isinstance(error, kind):
+        return error
+    told = kind(f"{kind.title}：{error.detail}", f"{kind.title_en}: {error.detail_en}", hresult=error.hresult)
+    told.__cause__ = error
+    return told

@@ -26,7 +26,7 @@ from cardio.readers.base import Reader
 from cardio.readers.card_choice import CardSlot, Preference, ReaderPolicy, choose_card
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
-from cardio.security.outcome import as_outcome
+from cardio.security.outcome import telling_outcome
 
 _RESETS_ENDURED = 2
 
@@ -99,20 +99,12 @@ def on_card(
 
     mine = worker or Worker()
     try:
-        return mine.run_within(seconds, attempts, watch=watch)
-    except CardioError as error:
-        if isinstance(error, ReaderTimeoutError) and not connected.is_set():
-            raise ReaderBusyError() from error
-        # What was changed is not done again for an error that only asks for another try.
-        outcome = as_outcome(error, watch.doubt) if error.retryable else error
-        if outcome is error:
+        with telling_outcome(watch):
+            return mine.run_within(seconds, attempts, watch=watch)
+    except ReaderTimeoutError as error:
+        if connected.is_set():
             raise
-        raise outcome from error
-    except KeyboardInterrupt as interrupted:
-        outcome = as_outcome(ReaderTimeoutError("操作被中断", "interrupted"), watch.doubt)
-        if isinstance(outcome, ReaderTimeoutError):
-            raise
-        raise outcome from interrupted
+        raise ReaderBusyError() from error
     finally:
         if worker is None:
             mine.close()

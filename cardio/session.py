@@ -19,7 +19,7 @@ from cardio.readers.deadline import Worker
 from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from cardio.security.errors import SessionEndedError
-from cardio.security.outcome import as_outcome
+from cardio.security.outcome import telling_outcome
 
 SESSION_SECONDS = 120.0
 """How long a card may be held in all; other programs wait for it meanwhile."""
@@ -129,7 +129,7 @@ class CardSession:
             self._card.watch = watch
             return work(self._card)
 
-        with self._lock:
+        with telling_outcome(watch), self._lock:
             left = self._until - time.monotonic()
             if self._ended.is_set() or left <= 0:
                 raise SessionEndedError()
@@ -138,14 +138,15 @@ class CardSession:
                     min(seconds, left), watched, if_given_up=self._close_quietly, watch=watch
                 )
             except CardioError as error:
-                outcome = as_outcome(error, watch.doubt) if error.retryable else error
                 if not self._worker.has_thread:
                     self._ended.set()  # the thread that hangs lets the card go when it comes back
                 elif _has_lost_the_card(error):
                     self._end()
-                if outcome is error:
-                    raise
-                raise outcome from error
+                raise
+
+    def abandon(self) -> None:
+        """Has whoever waits in `do` told at once: the process is about to end. From any thread."""
+        self._worker.abandon()
 
     @property
     def ended(self) -> bool:

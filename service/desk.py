@@ -435,6 +435,7 @@ class Desk:
     def stop(self) -> None:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
         self._line.abandon()
+        self.holding.abandon()
         self.close()
 
     def close(self) -> None:

@@ -93,6 +93,12 @@ class Holding:
             raise StepError()
         return session.do(lambda card: work(steps), watch=watch)
 
+    def abandon(self) -> None:
+        """Has the step that waits for a slow card end now: the service ends. From any thread."""
+        session = self._session
+        if session is not None:
+            session.abandon()
+
     def finish(self) -> None:
         """For good: the card has gone."""
         with self._lock:

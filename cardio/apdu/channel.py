@@ -145,7 +145,7 @@ class Channel:
         data = bytearray(response.data)
         asked, corrected = response.sw2 or SHORT_MAXIMUM, False
         for _ in range(GET_RESPONSE_LIMIT):
-            response = self._exchange(get_response(asked))
+            response = self._exchange(get_response(asked), fetches=True)
             told = response.sw2 or SHORT_MAXIMUM
             if response.sw1 == 0x6C and not corrected and told != asked:
                 asked, corrected = told, True
@@ -158,13 +158,13 @@ class Channel:
             asked = told
         raise CardGarbledError("卡片的应答没有尽头", "the card's answer never ends")
 
-    def _exchange(self, command: CommandApdu) -> ResponseApdu:
+    def _exchange(self, command: CommandApdu, *, fetches: bool = False) -> ResponseApdu:
         started = self._clock()
         # What would probably be answered too late is not sent: there is still time to give what has been read.
         if started + self._usual_seconds() >= self._deadline:
             raise ReaderTimeoutError()
         raw_command = bytes(self._for_protocol(command))
-        raw_response = self._watched(command, raw_command)
+        raw_response = self._watched(command, raw_command, fetches)
         seconds = self._clock() - started
         self._spent += seconds
         if self._trace is not None:
@@ -177,9 +177,9 @@ class Channel:
         self._refused += response.sw1 not in (0x90, 0x61, 0x62)
         return response
 
-    def _watched(self, command: CommandApdu, raw_command: bytes) -> bytes:
+    def _watched(self, command: CommandApdu, raw_command: bytes, fetches: bool) -> bytes:
         raw_response: bytes | None = None
-        self.watch.begin(command.effect)
+        self.watch.begin(command.effect, fetches=fetches)
         try:
             raw_response = self._transport.transmit(raw_command)
         finally:

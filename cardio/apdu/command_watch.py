@@ -42,16 +42,18 @@ class CommandWatch:
 
     # -- on the card's thread ---------------------------------------------------------------------
 
-    def begin(self, effect: CommandEffect, *, limited: bool = True) -> None:
+    def begin(self, effect: CommandEffect, *, limited: bool = True, fetches: bool = False) -> None:
         """Note that a command is about to be sent.
 
-        Args: ``limited``: it has to be answered within the limit; a key pad waits for a person.
+        Args:
+            limited: it has to be answered within the limit; a key pad waits for a person.
+            fetches: it fetches the answer of the command before, which is worth having even late.
 
         Raises:
             ReaderTimeoutError: the work was given up: nothing more is sent.
         """
         with self._lock:
-            if self._given_up:
+            if self._given_up and not fetches:
                 raise ReaderTimeoutError()
             self._running, self._since, self._limited = effect, self._clock(), limited
 

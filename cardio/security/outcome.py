@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.effect import CommandEffect
-from cardio.errors import CardioError
+from cardio.errors import CardioError, ReaderTimeoutError
 from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
 
 _UNKNOWN: dict[CommandEffect, type[CardioError]] = {
@@ -23,3 +27,25 @@ def as_outcome(error: CardioError, doubt: CommandEffect) -> CardioError:
     told = kind(f"{kind.title}：{error.detail}", f"{kind.title_en}: {error.detail_en}", hresult=error.hresult)
     told.__cause__ = error
     return told
+
+
+@contextmanager
+def telling_outcome(watch: CommandWatch) -> Iterator[None]:
+    """Around the waiting for one piece of work: what was begun is not told by an error that asks for another try.
+
+    Raises:
+        PinOutcomeUnknownError, WriteOutcomeUnknownError: in place of such an error, and where a person interrupts.
+    """
+    try:
+        yield
+    except CardioError as error:
+        outcome = as_outcome(error, watch.doubt) if error.retryable else error
+        if outcome is error:
+            raise
+        raise outcome from error
+    except KeyboardInterrupt as interrupted:
+        ended = ReaderTimeoutError("操作被中断", "interrupted")
+        outcome = as_outcome(ended, watch.doubt)
+        if outcome is ended:
+            raise
+        raise outcome from interrupted

@@ -237,6 +237,9 @@ class _Answers:
             await asyncio.sleep(error.retry_after)
 
     def failed(self, message: str | None, error: CardioError) -> str:
+        # Of a call that was cut off while it spends or changes, that is said; it is not merely late.
+        unknown, self.receipt.unknown = self.receipt.unknown, None
+        error = unknown or error
         self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
         request: DialectRequest | None = None
         with suppress(CardioError):

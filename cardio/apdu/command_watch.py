@@ -24,7 +24,7 @@ _GRAVITY = list(CommandEffect)
 
 
 class CommandWatch:
-    """One piece of work. The card's thread calls `begin` and `end`, every other method may be called from any thread."""
+    """One piece of work. The card's thread calls `begin` and `end`; all other methods may be called from any thread."""
 
     def __init__(self, seconds: float = COMMAND_SECONDS, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Args: ``seconds`` is the limit of one command."""

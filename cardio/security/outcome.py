@@ -1,4 +1,4 @@
-"""What is said of work that ended before its end was known: that a try may be spent, or that something may be changed."""
+"""What is said of work whose end is not known: that a try of the PIN may be spent, or the card may be changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNKNOWN: dict[CommandEffect, type[CardioError]] = {
     CommandEffect.PIN_CHANGE: PinOutcomeUnknownError,
     CommandEffect.CHANGE: WriteOutcomeUnknownError,
 }
-"""What is known of a debit the journal says. A key that was right costs nothing, and one that was wrong is not presented
+"""What is known of a debit, the journal says. A key that was right costs nothing; one that was wrong is not presented
 again by itself."""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from cardio.model import Answer
+from service.answers import VERSION
 from service.dependencies import AccessOf, HubOf
 
 router = APIRouter(tags=["access"])
@@ -57,7 +57,7 @@ async def hello(
         proof = proof_of(known.verifier, nonce, access.port)
     return Hello(
         service="cardio",
-        version=version("cardio"),
+        version=VERSION,
         api=("v1",),
         port=access.port,
         instance=hub.run,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from datetime import datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, create_model
 
 from cardio.model import Answer, Problem, ReaderStatus
+from service.answers import VERSION
 from service.audit import AuditState
 from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
 from service.dialects.registry import dialects
@@ -80,7 +80,7 @@ async def status(
     sam: SamWatch = state.sam_watch
     ports = {rule.name: port for port, rule in access.dialects.items()}
     return Status(
-        version=version("cardio"),
+        version=VERSION,
         instance=hub.run,
         uptime_seconds=int(time.monotonic() - state.started),
         pcsc=desks.service_state,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -182,5 +184,26 @@ def test_a_held_card_that_hangs_in_a_change(command: str, error: type[CardioErro
                 lambda card: card.transmit(CommandApdu.from_bytes(bytes.fromhex(command))), watch=CommandWatch(0.2)
             )
         assert session.ended
+    finally:
+        ever.set()
+
+
+def test_a_person_who_interrupts_a_pin_is_told_what_that_means() -> None:
+    """Ctrl-C while the card has the PIN; the terminal's signal is a real one."""
+    ever = threading.Event()
+
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        if command[1] == 0x20 and len(command) > 5:
+            os.kill(os.getpid(), signal.SIGINT)
+            ever.wait(30)
+        return card.transmit(command)
+
+    card = FaultyCard(find_persona("adult").card(), fault)
+    try:
+        with pytest.raises(PinOutcomeUnknownError):
+            on_card(
+                SoftwareReader("r", card), lambda one: one.verify_pin(), manners=MannersStore(None), repeat=False,
+                credentials=Credentials(pin=Pin("654321")),
+            )  # fmt: skip
     finally:
         ever.set()

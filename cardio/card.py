@@ -442,10 +442,12 @@ class SocialSecurityCard(SecuredCard):
         return readings
 
     def close(self) -> None:
-        if self._opener is not None:
-            self._opener.close()
-        # What was granted to us must not serve the next program.
-        self._connection.close(reset=self.has_presented)
+        try:
+            if self._opener is not None:
+                self._opener.close()
+        finally:  # whatever becomes of the SAM, the card is let go
+            # What was granted to us must not serve the next program.
+            self._connection.close(reset=self.has_presented)
 
     def __enter__(self) -> Self:
         return self

@@ -22,7 +22,7 @@ from cardio.errors import (
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import CardReading, ReaderStatus
-from cardio.readers.base import Reader
+from cardio.readers.base import Reader, closing_on_error
 from cardio.readers.card_choice import CardSlot, Preference, ReaderPolicy, choose_card
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
@@ -71,17 +71,19 @@ def on_card(
         connection = reader.connect()
         connected.set()
         left = deadline - time.monotonic()
-        with SocialSecurityCard(
-            connection,
-            reader,
-            manners=manners,
-            trace=trace,
-            layouts=layouts,
-            credentials=credentials,
-            seconds=left,
-            confirm=confirm,
-            watch=watch,
-        ) as card:
+        with closing_on_error(connection):
+            held = SocialSecurityCard(
+                connection,
+                reader,
+                manners=manners,
+                trace=trace,
+                layouts=layouts,
+                credentials=credentials,
+                seconds=left,
+                confirm=confirm,
+                watch=watch,
+            )
+        with held as card:
             try:
                 return work(card)
             finally:

@@ -14,7 +14,7 @@ from cardio.card import OPERATION_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
-from cardio.readers.base import Connection, Reader
+from cardio.readers.base import Connection, Reader, closing_on_error
 from cardio.readers.deadline import Worker
 from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
@@ -73,18 +73,19 @@ class CardSession:
         def connect() -> tuple[Connection, SocialSecurityCard]:
             connection = reader.connect()
             granted.append(connection)
-            return connection, SocialSecurityCard(
-                connection,
-                reader,
-                manners=manners,
-                layouts=layouts,
-                # With credentials, be they empty, the card is asked for its algorithm.
-                credentials=credentials or Credentials(),
-                trace=trace,
-                seconds=seconds,
-                confirm=confirm,
-                watch=watch,
-            )
+            with closing_on_error(connection):
+                return connection, SocialSecurityCard(
+                    connection,
+                    reader,
+                    manners=manners,
+                    layouts=layouts,
+                    # With credentials, be they empty, the card is asked for its algorithm.
+                    credentials=credentials or Credentials(),
+                    trace=trace,
+                    seconds=seconds,
+                    confirm=confirm,
+                    watch=watch,
+                )
 
         try:
             self._connection, self._card = self._worker.run_within(
@@ -96,7 +97,7 @@ class CardSession:
             )
         except ReaderTimeoutError as error:
             raise ReaderBusyError() from error
-        except CardioError:
+        except BaseException:  # whatever it is, no thread is left
             self._worker.close()
             raise
         self._keeper = threading.Thread(
@@ -183,9 +184,11 @@ class CardSession:
     def _end(self) -> None:
         if not self._ended.is_set():
             self._ended.set()
-            with suppress(ReaderTimeoutError):
-                self._worker.run_within(OPERATION_SECONDS, self._close_quietly)
-            self._worker.close()
+            try:
+                with suppress(ReaderTimeoutError):
+                    self._worker.run_within(OPERATION_SECONDS, self._close_quietly)
+            finally:
+                self._worker.close()
 
     def _close_quietly(self) -> None:
         with suppress(CardioError):  # a card that is lost already

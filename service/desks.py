@@ -198,9 +198,14 @@ class Desks:
             if desk.lease.drop_grant(grant):
                 self.tell_lease(desk)
             # Also where nothing is held yet: a first step may be waiting for the card.
-            ending = asyncio.ensure_future(_end_held(desk, grant))
+            ending = asyncio.ensure_future(self.end_held(desk, grant))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
+
+    async def end_held(self, desk: Desk, grant: str) -> None:
+        """Lets go what a caller has at one desk; a reader that has gone, or a service that stops, holds nothing."""
+        with self._around.supervisor.guard("card-let-go"), suppress(ReaderError):
+            await desk.end_held(grant)
 
     def tell_lease(self, desk: Desk) -> None:
         """Tells everybody who has a reader now."""
@@ -247,8 +252,3 @@ class Desks:
         for desk in self._desks.values():
             desk.stop()
         self._desks.clear()
-
-
-async def _end_held(desk: Desk, grant: str) -> None:
-    with suppress(ReaderError):  # the reader has gone, or the service stops: nothing is held any more
-        await desk.end_held(grant)

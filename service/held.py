@@ -10,7 +10,7 @@ from typing import TypeVar
 from cardio.apdu.command_watch import CommandWatch
 from cardio.card import Confirm
 from cardio.driver_steps import HsmSteps
-from cardio.errors import CardChangedError, CardioError
+from cardio.errors import CardChangedError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.readers.base import Reader
@@ -75,7 +75,7 @@ class Holding:
         )  # fmt: skip
         try:
             steps = session.do(HsmSteps, watch=watch)
-        except CardioError:
+        except BaseException:  # whatever it is, the card is not held for anybody
             session.close()
             raise
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from cardio.apdu.command_watch import CommandWatch
@@ -52,14 +52,15 @@ class Line:
             raise QueueFullError()
         self.waiting += 1
         try:
-            working = asyncio.wrap_future(self._thread.submit(work, self._worker))
+            submitted = self._thread.submit(work, self._worker)
+            working = asyncio.wrap_future(submitted)
             ends: set[asyncio.Future[Any]] = {working, self._stopping}
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
                 # Cut off: what has not begun does not begin; what has begun to change the card comes to its end.
-                working.add_done_callback(lambda done: done.cancelled() or done.exception())
                 working.cancel()
+                submitted.add_done_callback(self._note_unheard)
                 cut_off = ReaderTimeoutError("调用已中断", "the call was cut off")
                 outcome = as_outcome(cut_off, watch.withdraw())
                 if outcome is not cut_off and on_cut is not None:
@@ -67,11 +68,17 @@ class Line:
                 raise
             if not working.done():
                 working.cancel()
-                working.add_done_callback(lambda done: done.cancelled() or done.exception())
+                submitted.add_done_callback(self._note_unheard)
                 raise as_outcome(StoppingError(), watch.give_up())
             return working.result()
         finally:
             self.waiting -= 1
+
+    def _note_unheard(self, done: Future[Any]) -> None:
+        """Note an unplanned error of work that no caller waits for any more."""
+        error = None if done.cancelled() else done.exception()
+        if error is not None and not isinstance(error, CardioError):
+            self._supervisor.note("reader-queue", error)
 
     def abandon(self) -> None:
         """Nobody waits for a slow card any more."""

@@ -55,7 +55,7 @@ class DialectCallers:
         self._layout = layout
         self._open = OpenSockets()
         self._spoken: dict[str, Dialect] = {}
-        self._leaving: asyncio.Future[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def endpoint(self, kind: type[Dialect]) -> Callable[[WebSocket], Awaitable[None]]:
         """What serves the sockets of one dialect."""
@@ -154,12 +154,14 @@ class DialectCallers:
 
     def _let_go_soon(self, desks: Desks, owner: str) -> None:
         if not self._open.of(owner):
-            self._leaving = asyncio.ensure_future(self._let_go(desks, owner))
+            leaving = asyncio.ensure_future(self._let_go(desks, owner))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     async def _let_go(self, desks: Desks, owner: str) -> None:
         self._spoken.pop(owner, None)
         # At all of them at once: none waits for another's slow card, and none that has gone matters.
-        await asyncio.gather(*(desk.end_held(owner) for desk in desks.all()), return_exceptions=True)
+        await asyncio.gather(*(desks.end_held(desk, owner) for desk in desks.all()))
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

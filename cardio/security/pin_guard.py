@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.status_word import StatusWord, tries_in
-from cardio.errors import CardGarbledError, CardRefusedError
+from cardio.errors import CardGarbledError, CardRefusedError, ReaderBusyError
 from cardio.security.errors import (
     LastTryError,
     PinAlreadyWrongError,
@@ -33,6 +33,7 @@ from cardio.security.pin_count import VERIFICATION_FAILED, PinCount, PinPolicy, 
 from cardio.security.pin_memory import CopiedMemory, CountQuery, PinMemory, VolatileMemory
 from cardio.security.pin_pad_answers import entry_error_of
 
+_EXCLUSIVE_SECONDS = 5.0
 WRONG_CARDS = 3
 WRONG_SECONDS = 10 * 60.0
 SUSPENDED_SECONDS = 15 * 60.0
@@ -176,9 +177,20 @@ class CardPin:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Holds this card's PIN against other threads of this process while it is being tried."""
-        with self._record.lock:
+        """Holds this card's PIN against other threads of this process while it is being tried.
+
+        Raises:
+            ReaderBusyError: another thread does not come back from trying it; nothing was sent.
+        """
+        if not self._record.lock.acquire(timeout=_EXCLUSIVE_SECONDS):
+            raise ReaderBusyError(
+                "该卡的密码正在验证，尚无结果，本次未发送",
+                "the PIN of this card is being tried, and no answer has come yet: nothing was sent this time",
+            )
+        try:
             yield
+        finally:
+            self._record.lock.release()
 
     def count(self) -> Plan[PinCount]:
         """How many tries are left, as far as that can be known without spending one that matters."""

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,10 @@ from cardio.security.pin import Pin
 from cardio.session import CardSession
 from simulators.faults import FaultyCard
 from simulators.personas import find_persona
+from simulators.pin_pad import CardWithPinPad, Entry
 from simulators.reader import AnyCard, SoftwareReader
 from tests.pcsc import wait_until
+from tests.unit.test_pin_pad import PadReader
 from tests.unit.test_writing_cards import Between, Ready, card_of
 
 Command = Callable[[bytes], bytes]
@@ -207,3 +210,52 @@ def test_a_person_who_interrupts_a_pin_is_told_what_that_means() -> None:
             )  # fmt: skip
     finally:
         ever.set()
+
+
+class Holder(CardWithPinPad):
+    """Stands at the key pad and thinks before entering anything."""
+
+    def __init__(self, *entries: Entry) -> None:
+        super().__init__(find_persona("personalised").card(), list(entries))
+        self.asked, self.enters = threading.Event(), threading.Event()
+
+    def transmit(self, command: bytes) -> bytes:
+        if command[:2] == b"\xff\xc2":
+            self.asked.set()
+            self.enters.wait(30)
+        return super().transmit(command)
+
+
+def at_pad(holder: Holder, work: Callable[[SocialSecurityCard], None], **limits: Any) -> None:
+    on_card(
+        PadReader("r", holder), work, manners=MannersStore(None), credentials=Credentials(pad_digits=6), repeat=False,
+        **limits,
+    )  # fmt: skip
+
+
+def test_a_holder_may_take_longer_than_a_card() -> None:
+    holder, watch = Holder(Entry("123456")), CommandWatch(0.2)
+
+    def enter() -> None:
+        assert holder.asked.wait(10)
+        wait_until(lambda: watch._clock() > watch._since + 2 * watch.seconds, "the limit of a command is over")
+        holder.enters.set()
+
+    entering = threading.Thread(target=enter)
+    entering.start()
+    at_pad(holder, lambda card: card.verify_pin(), watch=watch)
+    entering.join()
+
+
+@pytest.mark.parametrize("entry", [Entry("123456"), Entry("999999"), Entry(instead=b"\x64\x01")])
+@pytest.mark.parametrize("work", [SocialSecurityCard.verify_pin, SocialSecurityCard.change_pin_on_pad])
+def test_an_entry_that_nobody_waits_for_any_more_is_unknown(
+    work: Callable[[SocialSecurityCard], None], entry: Entry
+) -> None:
+    """The holder may still be entering it: what the card will say is not known."""
+    holder, watch = Holder(entry), CommandWatch(0.1)
+    with pytest.raises(PinOutcomeUnknownError):
+        at_pad(holder, work, watch=watch, seconds=1.0)
+    assert watch.hangs
+    holder.enters.set()
+    wait_until(lambda: not watch.hangs, "it comes back")

@@ -102,7 +102,7 @@ def on_card(
     mine = worker or Worker()
     try:
         with telling_outcome(watch):
-            return mine.run_within(seconds, attempts, watch=watch)
+            return mine.run_watched(seconds, attempts, watch)
     except ReaderTimeoutError as error:
         if connected.is_set():
             raise

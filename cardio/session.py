@@ -88,12 +88,12 @@ class CardSession:
                 )
 
         try:
-            self._connection, self._card = self._worker.run_within(
+            self._connection, self._card = self._worker.run_watched(
                 OPERATION_SECONDS,
                 connect,
+                watch,
                 # It may be granted after all, to nobody who still waits.
                 if_given_up=lambda: granted[0].close() if granted else None,
-                watch=watch,
             )
         except ReaderTimeoutError as error:
             raise ReaderBusyError() from error
@@ -135,9 +135,7 @@ class CardSession:
             if self._ended.is_set() or left <= 0:
                 raise SessionEndedError()
             try:
-                return self._worker.run_within(
-                    min(seconds, left), watched, if_given_up=self._close_quietly, watch=watch
-                )
+                return self._worker.run_watched(min(seconds, left), watched, watch, if_given_up=self._close_quietly)
             except CardioError as error:
                 if not self._worker.has_thread:
                     self._ended.set()  # the thread that hangs lets the card go when it comes back

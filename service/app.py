@@ -207,7 +207,7 @@ def create_app(
 def _load_what_is_needed_once() -> None:
     """Reads from disk now what would be read at its first use, on the event loop."""
     for module in (*_ROUTES, simulator, sockets, description):
-        linecache.getlines(module.__file__)  # FastAPI looks where each route is defined, when it is called first
+        linecache.getlines(str(module.__file__))  # FastAPI looks where each route is defined, when it is called first
     linecache.getlines(__file__)
     mimetypes.init()
     driver_codes()

@@ -55,7 +55,7 @@ class _Hold:
 
         watch = CommandWatch(self._command_seconds)
         with telling_outcome(watch):
-            return self._worker.run_within(seconds, lambda: self._work(work, watch), watch=watch)
+            return self._worker.run_watched(seconds, lambda: self._work(work, watch), watch)
 
     def _work(self, work: Callable[[SocialSecurityCard], Result], watch: CommandWatch) -> Result:
         with self._busy:

@@ -76,24 +76,31 @@ class Worker:
         self._job: _Job | None = None
 
     def run_within(
-        self,
-        seconds: float,
-        function: Callable[[], Result],
-        *,
-        if_given_up: Callable[[], None] | None = None,
-        watch: CommandWatch | None = None,
+        self, seconds: float, function: Callable[[], Result], *, if_given_up: Callable[[], None] | None = None
     ) -> Result:
         """Runs a function on the worker's thread and gives its result, or raises what it raises.
 
-        Args:
-            if_given_up: done by that same thread when it comes back too late. Nobody else may touch what a call is
-                stuck in: PC/SC's library holds a lock of the whole process while it waits for such a handle.
-            watch: is told of the function's commands at a card: one that takes longer than it may ends the waiting
-                too, and after the waiting no other is sent.
+        Args: ``if_given_up`` is done by that same thread when it comes back too late. Nobody else may touch what a
+        call is stuck in: PC/SC's library holds a lock of the whole process while it waits for such a handle.
 
         Raises:
             ReaderTimeoutError: it has not returned in time. Its thread goes on, and nobody waits for it any more;
                 the next function gets a new one.
+        """
+        return self.run_watched(seconds, function, None, if_given_up=if_given_up)
+
+    def run_watched(
+        self,
+        seconds: float,
+        function: Callable[[], Result],
+        watch: CommandWatch | None,
+        *,
+        if_given_up: Callable[[], None] | None = None,
+    ) -> Result:
+        """As `run_within`, for a function that sends commands to a card.
+
+        Args: ``watch`` is told of them: one that takes longer than it may ends the waiting too, and after the waiting
+        no other is sent.
         """
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()

@@ -76,8 +76,8 @@ class PsamConnection:
         watch = CommandWatch(COMMAND_SECONDS)
         channel = Channel(self._connection, trace=self._trace, seconds=_SECONDS, watch=watch)
         try:
-            return self._worker.run_within(
-                _SECONDS, lambda: channel.transmit(command), if_given_up=self._connection.close, watch=watch
+            return self._worker.run_watched(
+                _SECONDS, lambda: channel.transmit(command), watch, if_given_up=self._connection.close
             )
         except ReaderTimeoutError:
             self._hangs = not self._worker.has_thread

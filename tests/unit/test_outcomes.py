@@ -128,7 +128,11 @@ def test_a_writing_that_was_lost_between_two_records_says_how_far_it_came(
 def test_a_card_that_hangs_between_two_records() -> None:
     ever = threading.Event()
     line = Between(card_of())
-    card = FaultyCard(line, after(0xDC, lambda: bool(ever.wait(30)) and None))
+
+    def hang() -> None:
+        ever.wait(30)
+
+    card = FaultyCard(line, after(0xDC, hang))
     watch = CommandWatch(0.2)
     try:
         with pytest.raises(WriteOutcomeUnknownError):

@@ -135,7 +135,12 @@ def test_a_psam_that_hangs_costs_one_commands_time_and_lets_its_slot_go(monkeypa
     hangs = False
     ever.set()
     free = threading.Event()
-    threading.Thread(target=lambda: (slot.connect().close(), free.set()), daemon=True).start()
+
+    def take() -> None:
+        slot.connect().close()
+        free.set()
+
+    threading.Thread(target=take, daemon=True).start()
     assert free.wait(10), "the thread that hung has let the slot go"
 
 

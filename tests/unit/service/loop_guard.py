@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 LIMIT = 0.020
@@ -75,12 +76,13 @@ class LoopGuard:
 
 def _places() -> list[str]:
     """Where this is called from, in this project's files; no source is read for it, which would be noted in turn."""
-    frame, found = sys._getframe(), []
+    found: list[str] = []
+    frame: FrameType | None = sys._getframe()
     while frame is not None and len(found) < 6:
         name = frame.f_code.co_filename
         if name.startswith(_ROOT) and ".venv" not in name and name != __file__:
             found.append(f"{name.rpartition('/')[2]}:{frame.f_lineno}")
-        frame = frame.f_back  # type: ignore[assignment] # None at the end
+        frame = frame.f_back
     return found
 
 

@@ -181,8 +181,8 @@ class Desk:
         watch = self._new_watch()
 
         def attempt(worker: Worker) -> Result:
-            left = deadline - time.monotonic()
             self._refuse_if_hung()
+            left = deadline - time.monotonic()
             if left < _LEAST_SECONDS:
                 raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
             holding = self.holding
@@ -346,9 +346,10 @@ class Desk:
         """On the line's thread: nothing can be sent as long as a command of an earlier call is at the card.
 
         Raises:
-            ReaderTimeoutError: so it is. To wait once more would tell nobody anything new.
+            ReaderTimeoutError: it is over its limit. To wait once more would tell nobody anything new.
         """
-        if self._hung is not None and self._hung.hangs:
+        hung = self._hung
+        if hung is not None and hung.hangs and not hung.wait_for_answer():
             raise ReaderTimeoutError(
                 "卡片仍未应答上一次的命令，本次未发送任何命令",
                 "the card has not answered the command of an earlier call: nothing was sent this time",
@@ -436,6 +437,8 @@ class Desk:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
         self._line.abandon()
         self.holding.abandon()
+        if self._hung is not None:
+            self._hung.abandon()
         self.close()
 
     def close(self) -> None:

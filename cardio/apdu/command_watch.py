@@ -31,6 +31,8 @@ class CommandWatch:
         self.seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
+        self._answered = threading.Condition(self._lock)
+        self._abandoned = False
         self._running: CommandEffect | None = None
         self._since = 0.0
         self._limited = True
@@ -61,6 +63,7 @@ class CommandWatch:
         """Note how the command has ended: with what the card answered, or with none."""
         with self._lock:
             effect, self._running = self._running, None
+            self._answered.notify_all()
             if effect is None or effect is CommandEffect.NONE:
                 return
             if answer is None or len(answer) < _STATUS_WORD:
@@ -111,6 +114,25 @@ class CommandWatch:
         """Whether the work was given up while a command was at the card that has not answered since."""
         with self._lock:
             return self._given_up and self._running is not None
+
+    def wait_for_answer(self) -> bool:
+        """Wait until no command is at the card, or the one that is there is over its limit; whether it was answered.
+
+        A card that is merely slow is waited for, and one that hangs is not, however often this is called.
+        """
+        with self._lock:
+            while self._running is not None and not self._abandoned:
+                left = self._since + self.seconds - self._clock()
+                if left <= 0:
+                    break
+                self._answered.wait(left)
+            return self._running is None
+
+    def abandon(self) -> None:
+        """Have whoever waits in `wait_for_answer` go on: the process is about to end."""
+        with self._lock:
+            self._abandoned = True
+            self._answered.notify_all()
 
     def seconds_to_limit(self) -> float:
         """How long until a command can be over its limit; 0 when one is."""

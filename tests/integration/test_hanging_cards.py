@@ -82,7 +82,9 @@ def test_a_service_that_is_stopped_while_a_card_has_a_pin(tmp_path: Path, slot: 
 
         answer, _ = in_parallel(lambda: verify(bridge, slot), stop)
         assert not refused(answer, 409, "pin-outcome-unknown")["retryable"]
-        assert bridge.process.wait(5) in (0, -signal.SIGTERM), "nobody waits for the card, the end of the process least of all"
+        assert bridge.process.wait(5) in (0, -signal.SIGTERM), (
+            "nobody waits for the card, the end of the process least of all"
+        )
 
 
 def test_a_service_that_is_stopped_while_a_card_is_read(tmp_path: Path, slot: Slot, silent: InCommand) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from cardio.apdu.command import CommandApdu
@@ -152,3 +154,25 @@ def test_the_limit_is_that_of_one_command_and_not_of_a_persons_entry() -> None:
     watch.begin(E.PIN, limited=False)
     now += 50.0
     assert watch.seconds_to_limit() == 10.0
+
+
+def test_a_slow_card_is_waited_for_and_one_that_hangs_is_not() -> None:
+    now = 100.0
+    watch = CommandWatch(10.0, clock=lambda: now)
+    assert watch.wait_for_answer()
+    watch.begin(E.PIN)
+    watch.give_up()
+    waited: list[bool] = []
+    waiting = threading.Thread(target=lambda: waited.append(watch.wait_for_answer()))
+    waiting.start()
+    watch.end(b"\x90\x00")
+    waiting.join(10)
+    assert waited == [True]
+    slow = CommandWatch(10.0, clock=lambda: now)
+    slow.begin(E.PIN)
+    now += 10.0
+    assert not slow.wait_for_answer()
+    ending = CommandWatch(10.0, clock=lambda: now)
+    ending.begin(E.PIN)
+    ending.abandon()
+    assert not ending.wait_for_answer(), "the process ends: nobody waits"

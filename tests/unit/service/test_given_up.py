@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from cardio.errors import ReaderTimeoutError
 from cardio.filesystem.layout_file import layout_of
 from cardio.security.soft import SoftSam
 from service.app import Habits
+from service.asking import Asking
 from service.gate.access import DialectRule
 from service.scopes import Scope
 from service.security import BridgeSecurity
@@ -21,7 +24,7 @@ from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3
 from simulators.personas import find_persona
 from simulators.test_keys import key_file
 from tests.pcsc import wait_until
-from tests.unit.service.bridge import FIRST, Bridge
+from tests.unit.service.bridge import FIRST, TOKEN, Bridge
 from tests.unit.service.hanging_card import HangingCard, Kind, by_instruction, put_in
 from tests.unit.service.test_in_line import Call
 from tests.unit.service.test_security_routes import Ready
@@ -276,3 +279,22 @@ def test_a_hospitals_program_behind_a_dialect_is_told_as_well(make: Make, second
     socket.send(json.dumps({"func": "iWriteCard", "in": ["3", desk.info, ADDRESS, DATA]}))
     answer = json.loads(socket.recv(15))
     assert answer["result"] == "-212" and "未知" in answer["out"][0], answer
+
+
+def test_a_card_that_is_merely_slow_is_waited_for(make: Make) -> None:
+    """The operation's time is over in the midst of a command that is within its own: the next call goes on after it."""
+    desk = make(SELECT)
+    bridge_desk = desk.bridge.app.state.desks.desk(FIRST)
+    loop = desk.bridge.app.state.loop
+
+    async def read() -> None:
+        await bridge_desk.do(lambda card: card.layout, Asking(), seconds=1.0)
+
+    with pytest.raises(ReaderTimeoutError):
+        asyncio.run_coroutine_threadsafe(read(), loop).result(10)
+    assert desk.card.asked.is_set() and bridge_desk._hung.hangs
+    call = Call(lambda: desk.bridge.caller(TOKEN).get(PLACE))
+    wait_until(lambda: bridge_desk._line.waiting == 1, "the next call is there")
+    desk.card.let.set()
+    call.join(15)
+    assert call.answer is not None and call.answer.status_code == 200, call.answer

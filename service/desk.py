@@ -181,7 +181,7 @@ class Desk:
         watch = self._new_watch()
 
         def attempt(worker: Worker) -> Result:
-            self._refuse_if_hung()
+            self._wait_for_earlier_answer(deadline)
             left = deadline - time.monotonic()
             if left < _LEAST_SECONDS:
                 raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
@@ -234,7 +234,7 @@ class Desk:
                 return work(steps)
 
         def attempt(worker: Worker) -> Result:
-            self._refuse_if_hung()
+            self._wait_for_earlier_answer(time.monotonic() + OPERATION_SECONDS)
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
             try:
@@ -342,19 +342,22 @@ class Desk:
             if watch.hangs and meant.event_counter == self.info.event_counter:
                 self._hung = watch
 
-    def _refuse_if_hung(self) -> None:
+    def _wait_for_earlier_answer(self, deadline: float) -> None:
         """On the line's thread: nothing can be sent as long as a command of an earlier call is at the card.
 
         Raises:
             ReaderTimeoutError: it is over its limit. To wait once more would tell nobody anything new.
         """
         hung = self._hung
-        if hung is not None and hung.hangs and not hung.wait_for_answer():
+        if hung is None or not hung.hangs:
+            self._hung = None
+            return
+        answered = hung.wait_for_answer(deadline - time.monotonic() - _LEAST_SECONDS)
+        if not answered and (hung.is_over_limit or self._closed):
             raise ReaderTimeoutError(
                 "卡片仍未应答上一次的命令，本次未发送任何命令",
                 "the card has not answered the command of an earlier call: nothing was sent this time",
             )
-        self._hung = None
 
     def _note(self, trace: list[Exchange], exchange: Exchange) -> None:
         if len(trace) >= _TRACE_LIMIT:
@@ -435,6 +438,7 @@ class Desk:
 
     def stop(self) -> None:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
+        self._closed = True
         self._line.abandon()
         self.holding.abandon()
         if self._hung is not None:

@@ -115,18 +115,25 @@ class CommandWatch:
         with self._lock:
             return self._given_up and self._running is not None
 
-    def wait_for_answer(self) -> bool:
-        """Wait until no command is at the card, or the one that is there is over its limit; whether it was answered.
+    def wait_for_answer(self, seconds: float) -> bool:
+        """Wait until no command is at the card, for so long at most, and never beyond the command's own limit.
 
         A card that is merely slow is waited for, and one that hangs is not, however often this is called.
+
+        Returns:
+            Whether it was answered.
         """
         with self._lock:
-            while self._running is not None and not self._abandoned:
-                left = self._since + self.seconds - self._clock()
-                if left <= 0:
-                    break
+            ends = min(self._clock() + seconds, self._since + self.seconds)
+            while self._running is not None and not self._abandoned and (left := ends - self._clock()) > 0:
                 self._answered.wait(left)
             return self._running is None
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether a command has been at the card for longer than a card may take; a person's entry too."""
+        with self._lock:
+            return self._running is not None and self._clock() >= self._since + self.seconds
 
     def abandon(self) -> None:
         """Have whoever waits in `wait_for_answer` go on: the process is about to end."""

@@ -159,11 +159,11 @@ def test_the_limit_is_that_of_one_command_and_not_of_a_persons_entry() -> None:
 def test_a_slow_card_is_waited_for_and_one_that_hangs_is_not() -> None:
     now = 100.0
     watch = CommandWatch(10.0, clock=lambda: now)
-    assert watch.wait_for_answer()
+    assert watch.wait_for_answer(30)
     watch.begin(E.PIN)
     watch.give_up()
     waited: list[bool] = []
-    waiting = threading.Thread(target=lambda: waited.append(watch.wait_for_answer()))
+    waiting = threading.Thread(target=lambda: waited.append(watch.wait_for_answer(30)))
     waiting.start()
     watch.end(b"\x90\x00")
     waiting.join(10)
@@ -171,8 +171,8 @@ def test_a_slow_card_is_waited_for_and_one_that_hangs_is_not() -> None:
     slow = CommandWatch(10.0, clock=lambda: now)
     slow.begin(E.PIN)
     now += 10.0
-    assert not slow.wait_for_answer()
+    assert not slow.wait_for_answer(30) and slow.is_over_limit and not watch.is_over_limit
     ending = CommandWatch(10.0, clock=lambda: now)
     ending.begin(E.PIN)
     ending.abandon()
-    assert not ending.wait_for_answer(), "the process ends: nobody waits"
+    assert not ending.wait_for_answer(30), "the process ends: nobody waits"

@@ -81,7 +81,7 @@ class DialectCallers:
             code = await self._talk(socket, place, dialect, caller, asking)
         finally:
             self._open.gone(place)
-            await self._leave(socket, owner, code)
+            self._leave(socket, owner, code)
             if place.told.is_set():
                 await _until_lost(socket)
                 self._open.closed(owner)
@@ -121,6 +121,13 @@ class DialectCallers:
         except TooLate:
             await _close(socket, TOO_LATE, _TOO_LATE)
             return TOO_LATE
+        except asyncio.CancelledError:  # a grant that is no more: what was begun under it is told all the same
+            talking.cancel()
+            await asyncio.wait({talking})
+            if answers.last_word is not None:
+                with suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
+                    await socket.send_text(answers.last_word)
+            raise
         finally:
             talking.cancel()
             told.cancel()
@@ -141,13 +148,16 @@ class DialectCallers:
         finally:
             self._open.closed(owner)
 
-    async def _leave(self, socket: WebSocket, owner: str, code: int) -> None:
-        """Let go what is held for a caller whose last socket this was: at once, if it does not come back."""
+    def _leave(self, socket: WebSocket, owner: str, code: int) -> None:
+        """Let go what is held for a caller whose last socket this was: at once, if it does not come back.
+
+        Nobody waits for it: a card that hangs would keep the socket from being closed.
+        """
         if self._open.of(owner):
             return
         desks: Desks = socket.app.state.desks
         if code == _LEFT_FOR_GOOD:
-            await self._let_go(desks, owner)
+            self._let_go_soon(desks, owner)
             return
         loop = asyncio.get_running_loop()
         loop.call_later(_REJOIN_SECONDS, lambda: self._let_go_soon(desks, owner))
@@ -194,6 +204,8 @@ class _Answers:
     """Set when the caller has closed the socket."""
     receipt: AnswerReceipt = field(default_factory=AnswerReceipt)
     """Of the answer that is being worked on, or was sent last."""
+    last_word: str | None = None
+    """The reply to a call that was cut off while it spends or changes."""
 
     async def answer(self, message: str | None, seconds: float | None) -> str:
         self.receipt = AnswerReceipt()
@@ -217,6 +229,10 @@ class _Answers:
             if own is not None:
                 return own
             return self.dialect.done(request, await calls.call(request.function, request.arguments))
+        except asyncio.CancelledError:
+            if self.receipt.unknown is not None:
+                self.last_word = self.dialect.failed(request, self.receipt.unknown)
+            raise
         except CardioError as error:
             return self.dialect.failed(request, error)
         except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log

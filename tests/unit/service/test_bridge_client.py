@@ -154,6 +154,6 @@ def test_an_answer_that_is_lost(
 
         monkeypatch.setattr(client._client, "request", lose)
         with pytest.raises(CardioError) as caught:
-            client.driver(function, **given)  # type: ignore[arg-type] # one of them is the key
+            client.driver(function, **given)
     assert caught.value.code == (code if reached else "bridge-not-running")
     assert caught.value.retryable == (caught.value.code == "bridge-not-running")

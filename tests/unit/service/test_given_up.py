@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from cardio.errors import ReaderTimeoutError
 from cardio.filesystem.layout_file import layout_of
@@ -298,3 +299,19 @@ def test_a_card_that_is_merely_slow_is_waited_for(make: Make) -> None:
     desk.card.let.set()
     call.join(15)
     assert call.answer is not None and call.answer.status_code == 200, call.answer
+
+
+def test_a_page_behind_a_dialect_that_is_revoked_is_told(make: Make) -> None:
+    """Its last message has a reply, and then the socket is closed."""
+    desk = make(VERIFY, dialects=[DialectRule("json", False, frozenset(Scope))])
+    origin = "https://his.example"
+    _, grant = desk.bridge.pair(origin, Scope.BASIC, Scope.PIN)
+    socket = desk.bridge.socket("/", port=desk.bridge.dialect_ports["json"], origin=origin)
+    socket.send(json.dumps({"function": "iVerifyPIN", "iType": 3, "pin": "654321"}))
+    assert desk.card.asked.wait(10)
+    desk.bridge.client.delete(f"/v1/grants/{grant}").raise_for_status()
+    answer = json.loads(socket.recv(15))
+    assert (answer["functionName"], answer["success"]) == ("iVerifyPIN", "-211") and "未知" in answer["pOutInfo"]
+    with pytest.raises(ConnectionClosed) as closed:
+        socket.recv(15)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401

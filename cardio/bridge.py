@@ -28,6 +28,7 @@ from cardio.folders import config_folder
 from cardio.model import CardReading, ReaderInfo, ReaderStatus
 from cardio.private_file import read_private
 from cardio.readers.base import choose_name
+from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
 
 if TYPE_CHECKING:
     import httpx
@@ -183,6 +184,8 @@ class BridgeClient:
             BridgeError: with its `driver_code`.
             DebitUnknownError: a debit was sent and its outcome is not known, or the bridge's answer was lost: ask again
                 by the same key.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: the bridge's answer was lost, and the function spends a
+                try of the PIN or changes the card.
             UsageError: the key is no printable ASCII.
         """
         key = "" if idempotency_key is None else str(idempotency_key)
@@ -192,9 +195,10 @@ class BridgeClient:
         try:
             answer = self._ask("POST", place, json=arguments, headers={"Idempotency-Key": key} if key else {})
         except BridgeNotRunningError as error:
-            if not key or error.never_reached:
+            unknown_outcome = _outcome_of(function, arguments, key)
+            if unknown_outcome is None or error.never_reached:
                 raise
-            raise DebitUnknownError("未收到服务的应答", "the bridge's answer was lost") from error
+            raise unknown_outcome("未收到服务的应答，结果未知", "the bridge's answer was lost") from error
         if answer["return"] == OUTCOME_UNKNOWN:
             unknown = DebitUnknownError()
             unknown.debit_id = (answer.get("debit") or {}).get("id")
@@ -299,6 +303,15 @@ class _NewConnectionError(Exception):
 def _refuse_new_connection(event: str, _: Mapping[str, Any]) -> None:
     if event == "connection.connect_tcp.started":
         raise _NewConnectionError()
+
+
+def _outcome_of(function: str, arguments: Mapping[str, Any], key: str) -> type[CardioError] | None:
+    """What is not known where the answer to a function is lost; None where it only reads."""
+    if key or function.startswith("iDoDebit"):
+        return DebitUnknownError
+    if "PIN" in function or arguments.get("pin") is not None:
+        return PinOutcomeUnknownError
+    return None if function.startswith("iRead") else WriteOutcomeUnknownError
 
 
 def _expect_proof(client: httpx.Client, token: str, grant: str) -> None:

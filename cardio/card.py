@@ -11,12 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from typing import Self
 
 from cardio.answer import cut_short, make_reading
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
+from cardio.apdu.command_watch import CommandWatch
+from cardio.apdu.effect import effect_from_outside
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.conformance_model import ConformanceReport
@@ -46,6 +49,7 @@ from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
 from cardio.security.key_memory import KeyMemory
+from cardio.security.outcome import as_outcome
 from cardio.security.pin_memory import PinMemoryFile
 
 Confirm = Callable[[bytes], None]
@@ -71,9 +75,11 @@ class SocialSecurityCard(SecuredCard):
         seconds: float = OPERATION_SECONDS,
         confirm: Confirm | None = None,
         clock: Callable[[], float] = time.monotonic,
+        watch: CommandWatch | None = None,
     ) -> None:
         """Args:
         clock: what the seconds are counted by.
+        watch: is told of every command, for whoever may have to give the work up.
         manners: remembers what kinds of cards allow; by default in the user's cache directory, one file for
             software cards and one for real ones.
         layouts: the layouts to choose from; by default those at hand, the user's own first.
@@ -90,7 +96,7 @@ class SocialSecurityCard(SecuredCard):
         self._basic: CardContents | None = None
         opener = None
         if credentials is not None:
-            pad = None if credentials.pad_digits is None else pin_pad_of(connection)
+            pad = None if credentials.pad_digits is None else pin_pad_of(connection, lambda: self._channel.watch)
             memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
             opener = credentials.opener(
                 connection.atr,
@@ -100,7 +106,7 @@ class SocialSecurityCard(SecuredCard):
                 memory=memory,
                 key_memory=KeyMemory.of_store(self._store, simulated=reader.simulated),
             )
-        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock), opener)
+        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock, watch=watch), opener)
 
     @property
     def atr(self) -> bytes:
@@ -127,6 +133,15 @@ class SocialSecurityCard(SecuredCard):
     def algorithm(self) -> str:
         """What the card names in its FCI, else what its layout says; asked for when the visit began with it."""
         return self.visit.environment.named or self.layout.algorithm
+
+    @property
+    def watch(self) -> CommandWatch:
+        """What is told of every command; each piece of work with a card that is held for long has its own."""
+        return self._channel.watch
+
+    @watch.setter
+    def watch(self, watch: CommandWatch) -> None:
+        self._channel.watch = watch
 
     @property
     def counts(self) -> Counts:
@@ -362,9 +377,20 @@ class SocialSecurityCard(SecuredCard):
         self._visit = None
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
-        """One command as it is. What is current on the card afterwards is not known, so files begin anew."""
+        """One command as it is. What is current on the card afterwards is not known, so files begin anew.
+
+        Raises:
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: its answer never came, and it does more than read.
+            CardioError: as `Channel.transmit`.
+        """
         self._visit = None
-        return self._channel.transmit(command)
+        try:
+            return self._channel.transmit(_from_outside(command))
+        except CardioError as error:
+            outcome = as_outcome(error, self.watch.take_unanswered())
+            if outcome is error:
+                raise
+            raise outcome from error
 
     def _identify(self, contents: CardContents) -> None:
         if self._confirm is not None:
@@ -422,13 +448,20 @@ class SocialSecurityCard(SecuredCard):
         return readings
 
     def close(self) -> None:
-        if self._opener is not None:
-            self._opener.close()
-        # What was granted to us must not serve the next program.
-        self._connection.close(reset=self.has_presented)
+        try:
+            if self._opener is not None:
+                self._opener.close()
+        finally:  # whatever becomes of the SAM, the card is let go
+            # What was granted to us must not serve the next program.
+            self._connection.close(reset=self.has_presented)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _from_outside(command: CommandApdu) -> CommandApdu:
+    """A command that nobody here has chosen: what does more than ask may have changed the card."""
+    return replace(command, known_effect=effect_from_outside(command.cla, command.ins, has_data=bool(command.data)))

@@ -19,6 +19,7 @@ from cardio.security.errors import NoSamError
 from cardio.security.factors import known_reset_information, reset_information
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.key_guard import KeyTrial
+from cardio.security.outcome import as_outcome
 from cardio.security.pin import Pin
 from cardio.security.pin_count import PinCount
 from cardio.security.sam import CardKey, Sam
@@ -104,10 +105,10 @@ class SecuredCard(ABC):
         try:
             return self._channel.run(conversation)
         except CardioError as error:
-            doubt = None if self._opener is None else self._opener.take_doubt()
-            if doubt is None:
+            outcome = as_outcome(error, self._channel.watch.take_unanswered())
+            if outcome is error:
                 raise
-            raise doubt from error
+            raise outcome from error
 
     # -- proofs ---------------------------------------------------------------------------------
 
@@ -216,7 +217,8 @@ class SecuredCard(ABC):
         Raises:
             MacRefusedError, CardRefusedError: the card refuses.
         """
-        expect_success((yield from self._required_opener.changing(command)))
+        _ = self._required_opener
+        expect_success((yield command))
 
     def pin_tries(self) -> int | None:
         """How many tries are left, 0 when blocked; None where that is not known: `pin_count` without its source."""

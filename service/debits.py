@@ -25,6 +25,7 @@ from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.delivery.receipts import DebitReceipts, Told
 from service.desk import Desk
 from service.errors import NoIdempotencyKeyError
+from service.gate.receipt import AnswerReceipt
 from service.journal import Journal, JournalEntry
 from service.journal_place import JournalPlace
 from service.scopes import Caller
@@ -128,7 +129,7 @@ class DebitCalls:
         """Work on a debit, and note what its caller is told once the answer was handed over."""
         following = self.receipts.follow(entry, asked.asking.receipt)
         try:
-            answer = await _to_the_end(entry, do, self._supervisor)
+            answer = await _to_the_end(entry, do, self._supervisor, asked.asking.receipt)
         except DebitUnknownError:
             following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
             raise
@@ -297,10 +298,13 @@ async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
 
 
 async def _to_the_end(
-    entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]], supervisor: Supervisor
+    entry: JournalEntry,
+    do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]],
+    supervisor: Supervisor,
+    receipt: AnswerReceipt | None,
 ) -> DebitAnswer:
     """Works on a debit. A caller that is cut off, or leaves, stops what has not begun; what has begun goes on, so that
-    its end is in the journal.
+    its end is in the journal, and a caller that can still be told hears that its outcome is not known.
 
     Raises: as the work says; DebitUnknownError with the debit's id.
     """
@@ -322,6 +326,10 @@ async def _to_the_end(
     except asyncio.CancelledError:
         if not work.begun:
             working.cancel()
+        elif receipt is not None:
+            unknown = DebitUnknownError()
+            unknown.debit_id = entry.id
+            receipt.note_unknown(unknown)
         working.add_done_callback(lambda done: _note_unheard(done, supervisor))
         raise
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cardio.errors import CardioError
+from cardio.identity.kept_loss_list import KeptLossList
 from cardio.identity.loss_list import LossList
 from cardio.identity.policy import Policy, default_policy
 from cardio.security.credentials import Credentials
@@ -24,6 +25,7 @@ class BridgeSecurity:
     guard: PinGuard = field(default_factory=PinGuard)
     policy: Policy = field(default_factory=default_policy)
     loss_list_file: Path | None = None
+    kept_loss_list: KeptLossList = field(default_factory=KeptLossList)
     sam_places: tuple[str, ...] = ()
     """Where PSAM card and HSM are, as the settings name them."""
     pad_digits: int = 6
@@ -94,9 +96,10 @@ class BridgeSecurity:
         return None if self.sam is None else self.credentials(origin)
 
     def loss_list(self) -> LossList | None:
-        """The list as its file has it now: an authority replaces it while the bridge runs.
+        """The list as its file has it now: an authority replaces it while the bridge runs. A long one takes seconds to
+        read, so that this is nothing for the event loop.
 
         Raises:
             PolicyError: the file is wrong.
         """
-        return None if self.loss_list_file is None else LossList.load(self.loss_list_file)
+        return None if self.loss_list_file is None else self.kept_loss_list.load(self.loss_list_file)

@@ -73,14 +73,17 @@ def work_on_card(
     Raises:
         CardioError: as `cardio.holding.on_card` says.
     """
+    from cardio.apdu.command_watch import CommandWatch
     from cardio.cli.sources import find_reader
     from cardio.holding import on_card
+    from cardio.readers.policy_settings import ReaderSettings
 
     reader = find_reader(options.reader, options.sam)
     with naming_consent():
         return on_card(
             reader,
             work,
+            watch=CommandWatch(ReaderSettings.of_this_desk().command_seconds),
             layouts=chosen_layouts(options, output),
             credentials=credentials or credentials_of(options),
             trace=trace_on(options, output, reader),

@@ -20,11 +20,9 @@ from cardio.security.errors import (
     MacRefusedError,
     NoPinPadError,
     NoSamError,
-    PinOutcomeUnknownError,
     SamError,
     SessionEndedError,
     TestKeysError,
-    WriteOutcomeUnknownError,
 )
 from cardio.security.factors import Factors, known_reset_information, reset_information
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys, KeyTrial
@@ -126,7 +124,6 @@ class CardOpener:
         self._no_sam: CardioError | None = None
         self._card: tuple[Layout, str, str] | None = None
         self._terminal: Terminal | None = None
-        self._writing = False
         self.granted = False
         """A PIN or a key was presented to the card."""
 
@@ -201,17 +198,6 @@ class CardOpener:
     @property
     def accepts_last_try(self) -> bool:
         return self._credentials.accept_last_try
-
-    def take_doubt(self) -> CardioError | None:
-        """What became unknown since an answer never came: whether a PIN cost a try, whether the card was changed.
-
-        It is told once.
-        """
-        if self._card_pin is not None and self._card_pin.pending:
-            self._card_pin.pending = False
-            return PinOutcomeUnknownError()
-        writing, self._writing = self._writing, False
-        return WriteOutcomeUnknownError() if writing else None
 
     @property
     def terminal(self) -> Terminal:
@@ -334,7 +320,7 @@ class CardOpener:
 
     def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
         if not self._credentials.settings.mac:
-            return (yield from self.changing(command))
+            return (yield command)
         return (yield from self.secured(command, mac_key(application)))
 
     def secured(self, command: CommandApdu, key_name: str, challenge: bytes | None = None) -> Plan[ResponseApdu]:
@@ -345,16 +331,9 @@ class CardOpener:
             SamError: the MAC cannot be computed; nothing was sent then.
         """
         challenge = challenge or (yield from self.terminal.challenge())
-        response = yield from self.changing(self.terminal.with_mac(command, key_name, challenge))
+        response = yield self.terminal.with_mac(command, key_name, challenge)
         if response.status_word == StatusWord.MAC_WRONG:
             raise MacRefusedError(status_word=response.status_word)
-        return response
-
-    def changing(self, command: CommandApdu) -> Plan[ResponseApdu]:
-        """Sends a command that changes the card; when its answer never comes, `doubt` says so."""
-        self._writing = True
-        response = yield command
-        self._writing = False
         return response
 
 

@@ -414,11 +414,15 @@ class PinBlockedError(CardError):
 
 class PinOutcomeUnknownError(CardError):
     code = "pin-outcome-unknown"
-    title = "密码验证中断，可能已用去一次尝试"
-    title_en = "The PIN verification was interrupted: a try may be spent"
-    remedy = "请先查询剩余次数（cardio pin status），再决定是否重试。"
-    remedy_en = "See how many tries are left first (cardio pin status), then decide."
+    title = "密码操作中断，结果未知，可能已用去一次尝试"
+    title_en = "The PIN operation was interrupted: its outcome is not known, a try may be spent"
+    remedy = "请勿直接重试。请先查询剩余次数（cardio pin status）再决定；如在修改密码，新旧密码都可能有效。"
+    remedy_en = (
+        "Do not just try again. See how many tries are left (cardio pin status), then decide; where the PIN was being "
+        "changed, the old or the new one may be valid."
+    )
     status = 409
+    driver_code = -211
 
 
 class MacRefusedError(CardError):
@@ -434,9 +438,10 @@ class WriteOutcomeUnknownError(CardError):
     code = "write-outcome-unknown"
     title = "写入中断，结果未知"
     title_en = "The writing was interrupted: its outcome is not known"
-    remedy = "请先读取该文件核对，再决定是否重写。"
-    remedy_en = "Read the file to see, then decide whether to write again."
+    remedy = "请勿直接重写。请先读取该文件核对，再决定是否重写。"
+    remedy_en = "Do not just write again. Read the file to see, then decide whether to write again."
     status = 409
+    driver_code = -212
 
 
 class SessionEndedError(CardError):

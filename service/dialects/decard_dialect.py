@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from cardio.apdu.command import CommandApdu
 from cardio.driver_codes import code_of
 from cardio.driver_functions import FUNCTIONS, READ_BASIC
 from cardio.errors import CardioError, CardMuteError, NoCardError, NotSupportedError, UsageError
+from service.answers import VERSION
 from service.dialects.calls import DialectCalls
 from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, description
 from service.errors import SimulatedOnlyError
@@ -68,7 +68,7 @@ class DecardDialect(Dialect):
             case _ if name in _NOTHING_TO_DO:
                 return self._answer(request, "0", ["0"] if name == "LibMain" else [])
             case "dc_getver":
-                return self._answer(request, "0", [f"cardio {version('cardio')}"])
+                return self._answer(request, "0", [f"cardio {VERSION}"])
             case "dc_cpureset":
                 return self._answer(request, "0", await self._reset(calls))
             case "dc_cpuapduInt":

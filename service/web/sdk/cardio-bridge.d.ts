@@ -9,7 +9,8 @@ export const STATES: readonly State[];
 
 /** More of it, where there is more to say. */
 export type Reason =
-  | "insecure-page" | "permission-denied" | "permission-prompt" | "mixed-content" | "page-policy" | "which-reader";
+  | "insecure-page" | "permission-denied" | "permission-prompt" | "mixed-content" | "page-policy" | "which-reader"
+  | "outcome-unknown";
 
 export type Scope = "basic" | "files" | "pin" | "write" | "settle" | "apdu";
 

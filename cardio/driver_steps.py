@@ -114,6 +114,7 @@ class HsmSteps:
             inner, _, outer = answer.rstrip("|").partition("|")
             if not hmac.compare_digest(_cryptogram(inner, source), proof):
                 raise ForgedCardError()
+            self._card.proved_by_caller()
             if opening:
                 self._authenticate(self._opening_key(HOLDER_FILE), outer, outer_source)
             device = self._device or self._card.device_number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from cardio import changing
@@ -14,6 +15,7 @@ from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, 
 from cardio.file_model import FileWritten
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
+from cardio.model import NO_SAM, Proof
 from cardio.security.credentials import CardOpener
 from cardio.security.errors import NoSamError
 from cardio.security.factors import known_reset_information, reset_information
@@ -42,8 +44,20 @@ class SecuredCard(ABC):
 
     @property
     @abstractmethod
+    def begun_visit(self) -> Visit:
+        """The visit to this card, begun when it is first needed; the card need not have proved itself."""
+
+    @property
     def visit(self) -> Visit:
-        """The visit to this card, begun when it is first needed."""
+        """The visit to this card, in which the card has proved itself where there are keys for it.
+
+        Raises:
+            ForgedCardError, ProofDeclinedError, ProofRequiredError: as `Visit.prove_card`.
+        """
+        visit = self.begun_visit
+        if self._opener is not None and self._opener.asks_every_card:
+            self.run(visit.prove_card())
+        return visit
 
     @property
     @abstractmethod
@@ -74,7 +88,7 @@ class SecuredCard(ABC):
     @property
     def layout(self) -> Layout:
         """What is known of cards like this one."""
-        return self.visit.layout
+        return self.begun_visit.layout
 
     @property
     def identity(self) -> bytes:
@@ -84,7 +98,7 @@ class SecuredCard(ABC):
             NoCardFactorError, CardGarbledError: it does not say who it is.
         """
         _ = self.reset_information
-        found = identity_in(self.visit.contents, self.historical_bytes)
+        found = identity_in(self.begun_visit.contents, self.historical_bytes)
         if found is None:
             raise CardGarbledError("卡片没有卡识别码", "the card has no identification code")
         return found
@@ -110,23 +124,32 @@ class SecuredCard(ABC):
 
     # -- proofs ---------------------------------------------------------------------------------
 
+    @property
+    def proof(self) -> Proof:
+        """How far the card was proved genuine, since it is held."""
+        return NO_SAM if self._opener is None else self._opener.proof
+
     def prove(self) -> None:
-        """Internal authentication (内部认证), on cards of every generation.
+        """Internal authentication (内部认证), on cards of every generation; once for as long as the card is held.
 
         Raises:
             ForgedCardError: the card does not know its key. No key and no PIN is presented to it afterwards.
-            CardRefusedError: it refuses to be asked.
+            ProofDeclinedError: it declines, and its generation does not.
+            CardRefusedError: it declines, as cards of its generation may.
+            ClaimsContradictError: what it says of itself fits no generation.
             SamError: it cannot be judged here.
         """
         if self._opener is None:
             raise NoSamError()
-        self.run(self.visit.enter(self.layout.environment.id))
-        fault = self._opener.lacks(INTERNAL_KEY)
-        if fault is not None:
-            raise fault
-        hindrance = self.run(self._opener.prove_card())
-        if hindrance is not None:
-            raise hindrance
+        visit = self.begun_visit
+        self.run(visit.enter(visit.layout.environment.id))
+        self.run(self._opener.ask_for_proof())
+        if not self.proof.is_genuine:
+            raise self._opener.why_not or NoSamError()
+
+    def proved_by_caller(self) -> None:
+        """Note that the caller's own HSM has found the card's answer to internal authentication right."""
+        self._required_opener.proved_by_caller(self.begun_visit.algorithm)
 
     def certificate(self, data: bytes) -> bytes | None:
         """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
@@ -171,7 +194,8 @@ class SecuredCard(ABC):
             CardioError: the file cannot be read, or the right to write it is not to be had.
         """
         visit = self.visit
-        return self.run(changing.prepare(visit, visit.layout.required_file(path), values))
+        change = self.run(changing.prepare(visit, visit.layout.required_file(path), values))
+        return replace(change, proof=self.proof)
 
     def write(self, change: PreparedChange) -> FileWritten:
         """Writes what was prepared, each record read back and compared.
@@ -181,7 +205,8 @@ class SecuredCard(ABC):
             WriteOutcomeUnknownError: an answer never came.
             CardioError: the card refused, or a MAC was broken; the detail says what was written before.
         """
-        return self.run(changing.write(self.visit, change, self._required_opener))
+        written = self.run(changing.write(self.visit, change, self._required_opener))
+        return written.model_copy(update={"proof": self.proof})
 
     # -- the holder's PIN -----------------------------------------------------------------------
 
@@ -263,5 +288,13 @@ class SecuredCard(ABC):
     def run_apart(self, conversation: Plan[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
         self._confirm_first()
+        self._prove_first()
         self.forget_visit()
         return self.run(conversation)
+
+    def _prove_first(self) -> None:
+        """Before the social security environment is left: has the card prove itself, where there are keys for it, or
+        where this site takes no other."""
+        opener = self._opener
+        if opener is not None and opener.asks_every_card and (opener.has_sam or opener.lacks_required_proof):
+            self.visit  # noqa: B018 - it asks

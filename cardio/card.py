@@ -186,7 +186,7 @@ class SocialSecurityCard(SecuredCard):
             return reading
         self._store.save(self._family, manners)
         if prove:
-            self._refuse_copy()
+            self.refuse_copy()
         self._basic = contents
         return self._reading_of(contents, today)
 
@@ -347,7 +347,7 @@ class SocialSecurityCard(SecuredCard):
             NoBankNumberError: there is no such application, or it does not give the number.
         """
         self._confirm_first()
-        self._prove_first()
+        self._prove_first(for_pin=False)
         self.forget_visit()  # another application is current afterwards
         return self.run(read_bank_number())
 
@@ -417,13 +417,8 @@ class SocialSecurityCard(SecuredCard):
         visit = self.visit
         reading = self.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
         self._store.save(self._family, visit.manners)
-        self._refuse_copy()
+        self.refuse_copy()
         return reading
-
-    def _refuse_copy(self) -> None:
-        """Raises: ForgedCardError, ProofDeclinedError: on the way the card has failed to prove itself."""
-        if self._opener is not None:
-            self._opener.refuse_copy()
 
     def _read_files(
         self, files: Collection[File], *, limit: int | None = None, progress: Progress | None = None

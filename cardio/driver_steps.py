@@ -31,6 +31,7 @@ from cardio.security.errors import (
     ForgedCardError,
     HsmNotNeededError,
     KeyAlreadyRefusedError,
+    ProofDeclinedError,
     StepError,
 )
 from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
@@ -105,8 +106,9 @@ class HsmSteps:
         self.begin_anew()
         reset_information = self._card.reset_information
         challenge, source = self._random(HALF), self._random(HALF)
+        visit = self._card.begun_visit  # the caller's HSM has the card prove itself
         proof = self._card.run(self._card_proof(challenge + source))
-        opening = self._card.run(self._card.visit.read(HOLDER_FILE)).closed
+        opening = self._card.run(visit.read(HOLDER_FILE)).closed
         outer_source = self._random(HALF) if opening else b""
         outer_challenge = self._card.run(_challenge()) if opening else b""
 
@@ -258,11 +260,15 @@ class HsmSteps:
     def _card_proof(self, data: bytes) -> Plan[bytes]:
         response = yield internal_authentication(data + self._version_byte)
         if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
-            raise _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response.status_word)
+            refusal = _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response.status_word)
+            if self._card.layout.proves_itself:
+                raise ProofDeclinedError(refusal.detail, refusal.detail_en, status_word=response.status_word)
+            raise refusal
         return response.data
 
     def _authenticate(self, key: Key, answer: str, source: bytes) -> None:
         data = _cryptogram(answer, source) + source + self._version_byte
+        self._card.refuse_copy()
         if not self._card.may_present(key.name):
             raise KeyAlreadyRefusedError()
 
@@ -305,7 +311,7 @@ class HsmSteps:
 
     @property
     def _identification_code(self) -> str:
-        return text_of(self._card.visit.contents.files[ISSUER_FILE], "identification_code") or ""
+        return text_of(self._card.begun_visit.contents.files[ISSUER_FILE], "identification_code") or ""
 
     @property
     def algorithm_mark(self) -> str:

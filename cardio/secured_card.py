@@ -283,18 +283,31 @@ class SecuredCard(ABC):
         if not visit.is_certainly_ours:
             raise NotASocialSecurityCardError()
         self.run(visit.enter(visit.layout.environment.id))
+        self.run(self._required_opener.prove_card())
         return HolderPin(self._required_opener)
 
     def run_apart(self, conversation: Plan[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
         self._confirm_first()
-        self._prove_first()
+        self._prove_first(for_pin=True)
         self.forget_visit()
         return self.run(conversation)
 
-    def _prove_first(self) -> None:
+    def refuse_copy(self) -> None:
+        """Raises: ForgedCardError, ProofDeclinedError: since it is held the card has failed to prove itself."""
+        if self._opener is not None:
+            self._opener.refuse_copy()
+
+    def _prove_first(self, *, for_pin: bool) -> None:
         """Before the social security environment is left: has the card prove itself, where there are keys for it, or
-        where this site takes no other."""
+        where this site takes no other.
+
+        Args: ``for_pin``: what follows may bring a PIN.
+        """
         opener = self._opener
-        if opener is not None and opener.asks_every_card and (opener.has_sam or opener.lacks_required_proof):
-            self.visit  # noqa: B018 - it asks
+        if opener is None or not (opener.has_sam or opener.lacks_required_proof):
+            return
+        if for_pin or opener.asks_every_card:
+            visit = self.begun_visit
+            self.run(visit.enter(visit.layout.environment.id))
+            self.run(opener.prove_card())

@@ -63,6 +63,8 @@ class Credentials:
     settings: TerminalSettings = field(default_factory=TerminalSettings)
     pin_policy: PinPolicy = field(default_factory=PinPolicy)
     proof_policy: ProofPolicy = field(default_factory=ProofPolicy)
+    keys_by_caller: bool = False
+    """The SAM only has the card prove itself; keys are presented by a caller's own HSM."""
 
     terminal_number: str | None = None
     """终端机编号 where a caller's own HSM takes the SAM's place; empty where there is one that cannot be read."""
@@ -144,7 +146,8 @@ class CardOpener:
     @property
     def terminal_number(self) -> str | None:
         """终端机编号, as `Sam.terminal_number`. Raises as `sam`."""
-        return self.sam.terminal_number if self.has_sam else self._credentials.terminal_number
+        by_sam = self.has_sam and not self._credentials.keys_by_caller
+        return self.sam.terminal_number if by_sam else self._credentials.terminal_number
 
     @property
     def sam(self) -> Sam:
@@ -248,6 +251,8 @@ class CardOpener:
             return self._refused
         if right == PIN:
             return None if self.has_pin else AccessNotGrantedError("未提供密码", "no PIN was given")
+        if self._credentials.keys_by_caller:
+            return NoSamError()
         try:
             return self.terminal.lacks(right)
         except (SamError, CardGarbledError) as error:

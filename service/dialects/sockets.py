@@ -214,7 +214,8 @@ class _Answers:
             own = await self.dialect.own_function(request, calls)
             if own is not None:
                 return own
-            return self.dialect.done(request, await calls.call(request.function, request.arguments))
+            done = await calls.call(request.function, request.arguments)
+            return self.dialect.done(request, done.output, done.proof)
         except CardioError as error:
             return self.dialect.failed(request, error)
         except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log

@@ -24,6 +24,7 @@ from cardio.filesystem.address import Address, values_at
 from cardio.filesystem.layout import File, Key
 from cardio.filesystem.rights import ways_to_read
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
+from cardio.model import Proof
 from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
 from cardio.security.credentials import SSSE_MAC_KEY
 from cardio.security.errors import (
@@ -76,6 +77,11 @@ class HsmSteps:
     @property
     def card(self) -> SocialSecurityCard:
         return self._card
+
+    @property
+    def proof(self) -> Proof:
+        """How far the card was proved genuine, by the caller's HSM or by a SAM of this desk."""
+        return self._card.proof
 
     def begin_anew(self) -> None:
         """What was waited for is not waited for any more."""

@@ -273,7 +273,7 @@ class _Work:
             try:
                 return work(subject)
             finally:
-                self.proof = (subject.card if isinstance(subject, HsmSteps) else subject).proof
+                self.proof = subject.proof
                 self.entry.release()
 
         return with_release

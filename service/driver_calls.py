@@ -33,7 +33,7 @@ _MOST_NAMED = 20
 
 
 class DriverOutput(NamedTuple):
-    """What a function gives, and what is said of the card beside it: the interface's own string has no place for that."""
+    """What a function gives, and what is said of the card beside it: the interface's string has no place for that."""
 
     output: str
     card_session: str | None

@@ -416,20 +416,26 @@ class CardOpener:
         for algorithm in claims.algorithms:
             try:
                 terminal = self._terminal_by(algorithm)
-                fault = terminal.lacks(INTERNAL_KEY)
-                if fault is not None:
-                    hindrance = hindrance or fault
-                    continue
+            except CardGarbledError as error:
+                hindrance = error  # what its keys are diversified by does not stand on the card
+                break
+            except SamError as error:
+                return not_proved(error)
+            except ConfigurationError as error:
+                if claims.proves_itself:
+                    raise
+                return not_proved(error)
+            fault = terminal.lacks(INTERNAL_KEY)
+            if fault is not None:
+                hindrance = hindrance or fault
+                continue
+            try:
                 yield from terminal.prove_card()
             except ForgedCardError as error:
                 wrong = error
             except (CardRefusedError, CardGarbledError) as error:
                 declined = error
             except SamError as error:
-                return not_proved(error)
-            except ConfigurationError as error:
-                if claims.proves_itself:
-                    raise
                 return not_proved(error)
             else:
                 return self._answered_rightly(algorithm, terminal)

@@ -113,6 +113,15 @@ class Proof(Answer):
     def is_genuine(self) -> bool:
         return self.outcome == "genuine"
 
+    @property
+    def summary(self) -> str:
+        """The outcome and why, as a clerk reads it."""
+        return f"{'真伪已核验' if self.is_genuine else '真伪未核验'}：{self.detail}"
+
+    @property
+    def summary_en(self) -> str:
+        return f"{'proved genuine' if self.is_genuine else 'not proved genuine'}: {self.detail_en}"
+
     @classmethod
     def not_asked(cls, reason: str, detail: str, detail_en: str) -> Proof:
         return cls(outcome="not-asked", reason=reason, detail=detail, detail_en=detail_en)
@@ -120,8 +129,8 @@ class Proof(Answer):
 
 NO_SAM = Proof.not_asked(
     "no-sam",
-    "本机没有 PSAM 卡或加密机，未核验卡片真伪",
-    "there is no SAM here: the card was not asked to prove itself",
+    "本机没有 PSAM 卡或加密机",
+    "there is neither a PSAM card nor an HSM here",
 )
 
 

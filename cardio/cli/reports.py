@@ -6,7 +6,15 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
-from cardio.cli.explore import add_card_arguments, note_unread, number_text, progress_on, value_text, work_on_card
+from cardio.cli.explore import (
+    add_card_arguments,
+    note_proof,
+    note_unread,
+    number_text,
+    progress_on,
+    value_text,
+    work_on_card,
+)
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -29,6 +37,7 @@ def _run(name: str, options: Namespace, output: Output) -> int:
         output.document(report.model_dump(mode="json"))
     else:
         print_report(report, output)
+        note_proof(output, report.proof)
     return DONE
 
 

@@ -82,17 +82,17 @@ def not_proved(error: CardioError, *, reason: str | None = None, answered: bool 
     proof = Proof(
         outcome="not-asked" if isinstance(error, NoSamError) else "not-possible",
         reason=reason or error.code,
-        detail=f"未核验卡片真伪：{error.detail}",
-        detail_en=f"the card was not proved genuine: {error.detail_en}",
+        detail=error.detail,
+        detail_en=error.detail_en,
     )
     return ProofOutcome(proof, error, answered)
 
 
 NOT_YET = {
-    "always": Proof.not_asked("not-yet", "尚未核验卡片真伪", "the card was not asked to prove itself yet"),
+    "always": Proof.not_asked("not-yet", "尚未要求卡片证明", "the card was not asked to prove itself yet"),
     "before-keys": Proof.not_asked(
         "setting",
-        "按本单位设置（prove_cards），读取时不核验卡片真伪",
+        "按本单位设置（prove_cards），读取时不核验",
         "by this site's setting (prove_cards) cards are not asked to prove themselves for a reading",
     ),
 }

@@ -65,7 +65,7 @@ class Dialect(ABC):
 def beside(output: str, proof: Proof | None) -> dict[str, str]:
     """What a message says beside data of a card: how far it was proved genuine. A desk without a SAM proves none, and
     its messages are what callers in the field have always had."""
-    return {} if proof in (None, NO_SAM) or not output else {"proof": proof.outcome, "proofInfo": proof.detail}
+    return {} if proof in (None, NO_SAM) or not output else {"proof": proof.outcome, "proofInfo": proof.summary}
 
 
 def description(code: int, error: CardioError) -> str:

@@ -1,4 +1,4 @@
-"""What it costs to have the card prove itself: commands and characters of one piece of work, with the proof and without.
+"""What it costs to have the card prove itself: commands and characters of one piece of work, with it and without.
 
 Aim: two commands for as long as a card is held, whatever is done with it meanwhile. The SAM's own time is in
 `closed-card`; here the keys are in a file.
@@ -24,7 +24,7 @@ from simulators.test_keys import key_file
 
 
 def _everything(card: SocialSecurityCard) -> None:
-    card.read()
+    card.read(supplement=False)
     card.file("DF01/EF06")
     card.verify_pin()
 

@@ -115,7 +115,7 @@ def gives_nothing(bridge: Bridge, copy: CopiedCard, code: str, driver_code: int)
         answer = called(bridge, name)
         problem = answer.json()
         if name == "verification":
-            assert problem["verdict"] == "refused" or code == "proof-required" and problem["verdict"] != "verified"
+            assert problem["verdict"] == "refused" or (code == "proof-required" and problem["verdict"] != "verified")
             continue
         assert (answer.status_code, problem["code"], problem["driver_code"]) == (422, code, driver_code), name
         assert "测试壬" not in answer.text and problem["remedy"] and last(bridge).outcome == code

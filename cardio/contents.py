@@ -25,7 +25,7 @@ from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import File, Item, Kind, Layout, Structure
 from cardio.filesystem.photo import recognise_photo
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, text_of
-from cardio.model import CodedValue, Proof
+from cardio.model import NO_SAM, CodedValue, Proof
 from cardio.remarks import Remarks, coded_value, issuing_region
 
 
@@ -40,7 +40,7 @@ def card_identity(contents: CardContents) -> CardIdentity:
     )
 
 
-def file_content(layout: Layout, reading: FileReading, proof: Proof) -> FileContent:
+def file_content(layout: Layout, reading: FileReading, proof: Proof = NO_SAM) -> FileContent:
     """One file, decoded beside raw."""
     file, remarks = reading.file, Remarks()
     records: tuple[RecordContent, ...] = ()

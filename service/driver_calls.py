@@ -85,7 +85,8 @@ class DriverCalls:
         caller.require(Scope(function.right))
         if isinstance(function, DebitFunction):
             done = await self.debit(function, given, caller, asking, reader=reader)
-            return DriverOutput(done.output, done.card_session, done.proof)
+            # Asked again by its key a debit is told in the same words, and then without its card.
+            return DriverOutput(done.output, done.card_session, None)
         asking = _named(asking, function, given)
         given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):

@@ -73,7 +73,9 @@ class DriverAnswered(BaseModel):
     fields: dict[str, str] | None = Field(description="the eleven fields by name, of iReadCardBas")
     debit: DebitShown | None = Field(default=None, description="of iDoDebit and its steps: how it stands")
     proof: Proof | None = Field(
-        default=None, description="how far the card was proved genuine; null where no card was needed"
+        default=None,
+        description="how far the card was proved genuine; null of debits, whose answer is the same each time: there the "
+        "header says it",
     )
 
 
@@ -141,9 +143,7 @@ async def _debit(
             function=wanted.name, return_code=OUTCOME_UNKNOWN, pOutInfo=text, fields=None, debit=shown
         )
     response.headers.update(card_headers(done.card_session, done.proof))
-    return DriverAnswered(
-        function=wanted.name, return_code=0, pOutInfo=done.output, fields=None, debit=done.debit, proof=done.proof
-    )
+    return DriverAnswered(function=wanted.name, return_code=0, pOutInfo=done.output, fields=None, debit=done.debit)
 
 
 def _arguments(asked: DriverAsked, idempotency_key: str | None) -> DriverArguments:

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from cardio.card import SocialSecurityCard
 from cardio.driver import read_basic
 from cardio.errors import CardioError
-from cardio.file_model import FileContent
 from cardio.filesystem.layout_choice import NATIONAL
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
 from cardio.identity import default_policy
 from cardio.identity.card_proofs import identify
-from cardio.model import CardReading, Proof
+from cardio.model import Proof
 from cardio.nhsa import nhsa_1101
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError
@@ -190,7 +189,7 @@ def test_what_is_read_is_the_person() -> None:
         with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), layouts=NATIONAL) as card:
             reading = card.read(supplement=False)
             content = card.file("SSSE/EF06")
-        assert isinstance(reading, CardReading) and reading.holder is not None and reading.holder.name == "测试壬"
-        assert isinstance(content, FileContent) and len(content.records) == 7
+        assert reading.holder is not None and reading.holder.name == "测试壬"
+        assert len(content.records) == 7
         assert (reading.proof.outcome, reading.proof.reason) == ("not-asked", "no-sam")
         assert content.proof == reading.proof

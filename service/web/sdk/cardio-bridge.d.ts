@@ -367,7 +367,7 @@ export interface DriverResult {
   fields: Record<string, string> | null;
   /** Of debits: how this one stands. `return` is -202 where its outcome is not known: ask again by the same key. */
   debit: Debit | null;
-  /** null where no card was needed. */
+  /** null of debits, whose answer is the same each time. */
   proof: Proof | null;
 }
 

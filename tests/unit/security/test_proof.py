@@ -113,7 +113,8 @@ def software(persona: str) -> AnyCard:
     return find_persona(persona).card()
 
 
-WAYS: dict[str, Callable[[SocialSecurityCard], object]] = {
+Way = Callable[[SocialSecurityCard], object]
+WAYS: dict[str, Way] = {
     "read": lambda card: card.read(supplement=False),
     "iReadCardBas": read_basic,
     "nhsa-1101": lambda card: nhsa_1101(card.read(supplement=False)),
@@ -405,7 +406,12 @@ def test_a_site_may_leave_readings_alone() -> None:
     desk.card.verify_pin()
     assert len(desk.sent(INTERNAL)) == 1 and desk.card.proof.is_genuine
     copy = CopiedCard.of(SECOND)
-    for work in (lambda card: card.verify_pin(), lambda card: card.file("DF01/EF06"), lambda card: card.read()):
+    ways: tuple[Way, ...] = (
+        lambda card: card.verify_pin(),
+        lambda card: card.file("DF01/EF06"),
+        lambda card: card.read(),
+    )
+    for work in ways:
         with pytest.raises(ForgedCardError):
             work(Desk(copy, pin="123456", when="before-keys").card)
     assert not copy.was_given_a_key and not copy.was_given_a_pin
@@ -414,7 +420,8 @@ def test_a_site_may_leave_readings_alone() -> None:
 @pytest.mark.parametrize("way", [*WAYS, "steps"])
 def test_where_proof_is_required_there_is_none_without_a_sam(way: str) -> None:
     desk = Desk(software("personalised"), None, pin="123456", require=True)
-    work = {**WAYS, "steps": lambda card: HsmSteps(card).unblock_1()}[way]
+    ways: dict[str, Way] = {**WAYS, "steps": lambda card: HsmSteps(card).unblock_1()}
+    work = ways[way]
     with pytest.raises(ProofRequiredError) as raised:
         work(desk.card)
     code = code_of(raised.value)
@@ -441,11 +448,12 @@ def test_a_callers_own_hsm_proves_the_card_as_well() -> None:
 def test_in_steps_the_sam_of_the_desk_asks_the_card_and_opens_nothing() -> None:
     copy = CopiedCard.of(SECOND)
     desk = Desk(copy, pin="123456")
-    for step in (
+    first_steps: tuple[Callable[[HsmSteps], str], ...] = (
         lambda steps: steps.read_1("DF01EF06|23|$"),
         lambda steps: steps.write_1("SSSEEF05|06|$"),
         lambda steps: steps.unblock_1(),
-    ):
+    )
+    for step in first_steps:
         with pytest.raises(ForgedCardError):
             step(HsmSteps(desk.card))
     assert not copy.was_given_a_key

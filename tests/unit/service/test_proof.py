@@ -21,6 +21,7 @@ from service.gate.access import DialectRule
 from service.scopes import Scope
 from service.security import BridgeSecurity
 from simulators.hsm_steps import read_step_1_to_2
+from simulators.reader import SoftwareReader
 from simulators.test_keys import key_file
 from tests.copied_card import SECOND, THIRD, CopiedCard
 from tests.unit.service.bridge import FIRST, FIRST_COUNTS, Bridge, told_in
@@ -146,6 +147,7 @@ def dialect(bridge: Bridge, name: str) -> ClientConnection:
 
 def put_in(bridge: Bridge, card: CopiedCard) -> None:
     reader = next(one for one in bridge.readers.readers() if one.name == FIRST)
+    assert isinstance(reader, SoftwareReader)
     reader.insert(card)
 
 
@@ -163,7 +165,10 @@ def test_an_older_card_that_declines_is_told_of(bridge: Bridge) -> None:
 
 def test_each_card_is_asked_and_each_call_asks_once(bridge: Bridge) -> None:
     first = CopiedCard.of(SECOND)
-    asked = lambda: [one[1] for one in first.sent].count(INTERNAL)  # noqa: E731 - a count in a word
+
+    def asked() -> int:
+        return [one[1] for one in first.sent].count(INTERNAL)
+
     genuine = bridge.client.get(CARD)
     put_in(bridge, first)
     copied = bridge.client.get(CARD)

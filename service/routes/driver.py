@@ -74,8 +74,8 @@ class DriverAnswered(BaseModel):
     debit: DebitShown | None = Field(default=None, description="of iDoDebit and its steps: how it stands")
     proof: Proof | None = Field(
         default=None,
-        description="how far the card was proved genuine; null of debits, whose answer is the same each time: there the "
-        "header says it",
+        description="how far the card was proved genuine; null of debits, whose answer is the same each time: the "
+        "header says it there",
     )
 
 

@@ -13,6 +13,7 @@ from cardio.apdu.command import CommandApdu
 from cardio.changing import PreparedChange
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, NotASocialSecurityCardError
 from cardio.file_model import FileWritten
+from cardio.filesystem.access import PIN
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
 from cardio.model import NO_SAM, Proof
@@ -289,7 +290,7 @@ class SecuredCard(ABC):
     def run_apart(self, conversation: Plan[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
         self._confirm_first()
-        self._prove_first(for_pin=True)
+        self._prove_first(for_pin=False)
         self.forget_visit()
         return self.run(conversation)
 
@@ -297,6 +298,16 @@ class SecuredCard(ABC):
         """Raises: ForgedCardError, ProofDeclinedError: since it is held the card has failed to prove itself."""
         if self._opener is not None:
             self._opener.refuse_copy()
+
+    def admit_pin(self) -> None:
+        """Before a PIN of another application: has the card prove itself, where there are keys for it.
+
+        Raises:
+            ForgedCardError, ProofDeclinedError: it does not. CardioError: it was to be asked, and has not been.
+        """
+        self._prove_first(for_pin=True)
+        if self._opener is not None:
+            self._opener.admit(PIN)
 
     def _prove_first(self, *, for_pin: bool) -> None:
         """Before the social security environment is left: has the card prove itself, where there are keys for it, or
@@ -308,6 +319,7 @@ class SecuredCard(ABC):
         if opener is None or not (opener.has_sam or opener.lacks_required_proof):
             return
         if for_pin or opener.asks_every_card:
-            visit = self.begun_visit
-            self.run(visit.enter(visit.layout.environment.id))
+            if not opener.is_asked:
+                visit = self.begun_visit
+                self.run(visit.enter(visit.layout.environment.id))
             self.run(opener.prove_card())

@@ -122,6 +122,8 @@ class CardOpener:
         self._failed: CardioError | None = None
         """How the card failed to prove itself: it gets neither key nor PIN."""
         self._outcome: ProofOutcome | None = None
+        self._proved_algorithm: str | None = None
+        """By which the card has proved itself, where its FCI names none."""
         self._claims = CardClaims((), proves_itself=True)
         self._refused: AuthenticationFailedError | None = None
         self._pin_proved = False
@@ -222,7 +224,7 @@ class CardOpener:
             SamError, ConfigurationError: as `sam`.
         """
         if self._terminal is None:
-            self._terminal = self._terminal_by(None)
+            self._terminal = self._terminal_by(self._proved_algorithm)
         return self._terminal
 
     def _terminal_by(self, algorithm: str | None) -> Terminal:
@@ -238,6 +240,8 @@ class CardOpener:
         # A card with two interfaces has one PIN and two ATRs: what it says of itself is what it is known by.
         is_telling = len(set(code)) > 1
         self._card_pin = self._pin_of(code.encode() if is_telling else self._historical_bytes + code.encode())
+        if self._card is not None and (code, claims) != (self._card[2], self._claims):
+            self._outcome, self._proved_algorithm = None, None  # it says that it is another card: it is asked anew
         self._card = (layout, algorithm or _UNKNOWN, code)
         self._claims = claims
         self._terminal = None
@@ -388,6 +392,10 @@ class CardOpener:
             # A copy could pass on what is presented to it: from now on it gets neither key nor PIN.
             self._failed = error
             raise
+        finally:
+            if self._credentials.keys_by_caller and self._sam is not None:
+                self._sam.close()  # it has nothing more to do, and others may wait for it
+                self._sam, self._terminal = None, None
 
     def proved_by_caller(self, algorithm: str) -> None:
         """Note that the caller's own HSM has found the card's answer right."""
@@ -450,7 +458,7 @@ class CardOpener:
     def _answered_rightly(self, algorithm: str, terminal: Terminal) -> ProofOutcome:
         if self._claims.fault is not None:
             return not_proved(_contradiction(self._claims.fault), answered=True)
-        self._terminal = terminal
+        self._terminal, self._proved_algorithm = terminal, algorithm
         return genuine(algorithm, terminal.sam.kind, test_keys=self._has_test_keys(terminal.sam))
 
     def _declined(self, error: CardioError) -> ProofOutcome:

@@ -222,6 +222,29 @@ def test_an_sm4_card_whose_fci_says_nothing_is_asked_by_sm4_too() -> None:
     assert desk.card.read(supplement=False).proof.algorithm == "SM4"
 
 
+def test_its_keys_are_of_the_algorithm_that_has_proved_it() -> None:
+    """A wrong one would cost the card a try, with each reading."""
+    desk = Desk(Changing("third-closed", lambda command, answer: b"\x90\x00" if command[1] == 0xA4 else answer))
+    for _ in range(2):
+        assert desk.card.read(supplement=False).holder is not None
+    assert all(one.startswith("0082000A11") for one in desk.sent(EXTERNAL)) and len(desk.sent(INTERNAL)) == 2
+
+
+def test_a_card_that_says_it_is_another_is_asked_anew() -> None:
+    """As behind a shim that lets a genuine card answer, and then speaks for itself."""
+    told = {"code": "320200D15600000500000014"}
+
+    def change(command: bytes, answer: bytes) -> bytes:
+        return answer.replace(bytes.fromhex("320200D156000005"), bytes.fromhex(told["code"][:16]))
+
+    desk = Desk(Changing("third-sm4", change))
+    assert desk.card.read(supplement=False).proof.is_genuine
+    told["code"] = "320300D156000005"
+    with pytest.raises(ForgedCardError):
+        desk.card.read(supplement=False)
+    assert len(desk.sent(INTERNAL)) == 2
+
+
 # -- claims that fit no generation -------------------------------------------------------------------
 
 

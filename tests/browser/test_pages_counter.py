@@ -121,7 +121,7 @@ def test_the_input_of_1101_is_copied(whole: tuple[Page, Served]) -> None:
 
 
 def test_the_clerk_sees_how_far_the_card_was_proved(page: Page, served: Served) -> None:
-    words = {
+    words: dict[str, tuple[str, dict[str, object]]] = {
         "genuine": (
             "真伪已核验：内部认证通过（3DES，PSAM 卡）",
             {"outcome": "genuine", "detail": "内部认证通过（3DES，PSAM 卡）"},

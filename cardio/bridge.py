@@ -25,7 +25,7 @@ from uuid import UUID
 from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
 from cardio.errors import CardioError, NoReaderError, ReaderError, UsageError
 from cardio.folders import config_folder
-from cardio.model import CardReading, ReaderInfo, ReaderStatus
+from cardio.model import CardReading, Proof, ReaderInfo, ReaderStatus
 from cardio.private_file import read_private
 from cardio.readers.base import choose_name
 from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
@@ -188,6 +188,12 @@ class BridgeClient:
                 try of the PIN or changes the card.
             UsageError: the key is no printable ASCII.
         """
+        return self.driver_with_proof(function, idempotency_key=idempotency_key, **arguments)[0]
+
+    def driver_with_proof(
+        self, function: str, *, idempotency_key: str | UUID | None = None, **arguments: Any
+    ) -> tuple[str, Proof | None]:
+        """As `driver`, and how far the card was proved genuine; None where no card was needed."""
         key = "" if idempotency_key is None else str(idempotency_key)
         if not (key.isascii() and key.isprintable()):
             raise UsageError("Idempotency-Key 只能用可打印的 ASCII 字符", "an Idempotency-Key is printable ASCII")
@@ -203,7 +209,8 @@ class BridgeClient:
             unknown = DebitUnknownError()
             unknown.debit_id = (answer.get("debit") or {}).get("id")
             raise unknown
-        return str(answer["pOutInfo"])
+        proof = answer.get("proof")
+        return str(answer["pOutInfo"]), None if proof is None else Proof.model_validate(proof)
 
     def choose(self, wanted: str | None) -> str:
         """The full name of the reader that is meant; without a name the bridge chooses.

@@ -132,7 +132,7 @@ class SocialSecurityCard(SecuredCard):
     @property
     def algorithm(self) -> str:
         """What the card names in its FCI, else what its layout says; asked for when the visit began with it."""
-        return self.visit.environment.named or self.layout.algorithm
+        return self.begun_visit.algorithm
 
     @property
     def watch(self) -> CommandWatch:
@@ -160,7 +160,7 @@ class SocialSecurityCard(SecuredCard):
 
         Args:
             on_basic: told what EF05 and EF06 give before the supplement is asked for: people need not wait for it.
-            prove: have a third-generation card prove itself first, where there are keys for it.
+            prove: have the card prove itself first, where there are keys for it.
             supplement: also ask for residence, registration and nationality (DF01), where the card may give them.
             today: the day that age and validity are counted from.
 
@@ -168,7 +168,8 @@ class SocialSecurityCard(SecuredCard):
             NotASocialSecurityCardError: it is some other card.
             CardBlockedError: it is blocked.
             CardGarbledError: its answers make no sense.
-            ForgedCardError: it is a copy.
+            ForgedCardError, ProofDeclinedError: it is a copy, or does not prove itself as its generation does.
+            ProofRequiredError: it could not be asked, and this site takes no such card.
             CardRemovedError: it was pulled out on the way; nothing is returned then.
             ReaderTimeoutError: time ran out before EF05 and EF06 were read; the next try begins where this one ended.
                 Where only the supplement lacks, ``unread`` says so.
@@ -205,6 +206,8 @@ class SocialSecurityCard(SecuredCard):
                 raise
             return reading
         self._store.save(self._family, manners)
+        if prove:
+            self.refuse_copy()
         self._basic = contents
         return self._reading_of(contents, today)
 
@@ -226,7 +229,12 @@ class SocialSecurityCard(SecuredCard):
 
     def _reading_of(self, contents: CardContents, today: date) -> CardReading:
         return make_reading(
-            contents, reader=self._reader.name, simulated=self._reader.simulated, atr=self.atr, today=today
+            contents,
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            atr=self.atr,
+            today=today,
+            proof=self.proof,
         )
 
     def reading_of_visit(self, *, today: date | None = None) -> CardReading:
@@ -249,8 +257,12 @@ class SocialSecurityCard(SecuredCard):
         return reading.hindrance or refusal_error(self._basic.layout, reading)
 
     def refusal_of_proof(self) -> CardioError | None:
-        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it."""
-        return None if self._basic is None else self._basic.unproved
+        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it.
+
+        None for one that answered rightly, and says of itself what fits no generation.
+        """
+        answered = self._opener is not None and self._opener.answered
+        return None if self._basic is None or answered else self._basic.unproved
 
     # -- files --------------------------------------------------------------------------------
 
@@ -262,7 +274,7 @@ class SocialSecurityCard(SecuredCard):
             CardioError: as `read`.
         """
         visit = self.visit
-        return file_content(visit.layout, self._read_file(visit.layout.required_file(path)))
+        return file_content(visit.layout, self._read_file(visit.layout.required_file(path)), self.proof)
 
     def dump(self, *, progress: Progress | None = None) -> CardDump:
         """Everything that the card gives, file by file.
@@ -276,14 +288,15 @@ class SocialSecurityCard(SecuredCard):
             reader=self._reader.name,
             simulated=self._reader.simulated,
             card=card_identity(visit.contents),
-            files=tuple(file_content(visit.layout, reading) for reading in readings),
+            files=tuple(file_content(visit.layout, reading, self.proof) for reading in readings),
+            proof=self.proof,
         )
 
     def tree(self, *, progress: Progress | None = None) -> CardTree:
         """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
         visit = self.visit
         self._read_files(visit.layout.readable_files(), limit=1, progress=progress)
-        return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated)
+        return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated, proof=self.proof)
 
     def report(self, name: str, *, progress: Progress | None = None) -> Report:
         """What the card says of ``insurance`` or ``employment``, topic by topic, each value with where it stands."""
@@ -303,6 +316,7 @@ class SocialSecurityCard(SecuredCard):
             totals=totals,
             unread=tuple(remarks.unread),
             warnings=tuple(remarks.warnings),
+            proof=self.proof,
         )
 
     def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
@@ -354,6 +368,7 @@ class SocialSecurityCard(SecuredCard):
             NoBankNumberError: there is no such application, or it does not give the number.
         """
         self._confirm_first()
+        self._prove_first(for_pin=False)
         self.forget_visit()  # another application is current afterwards
         return self.run(read_bank_number())
 
@@ -399,7 +414,7 @@ class SocialSecurityCard(SecuredCard):
     def _confirm_first(self) -> None:
         """Before another application than the social security environment is selected, which says who the card is."""
         if self._confirm is not None and self._visit is None:
-            self.visit  # noqa: B018 - beginning a visit reads EF05
+            self.begun_visit  # noqa: B018 - beginning a visit reads EF05
 
     # -- the way to the card --------------------------------------------------------------------
 
@@ -408,8 +423,7 @@ class SocialSecurityCard(SecuredCard):
         return self._connection.protocol is TransmissionProtocol.T1
 
     @property
-    def visit(self) -> Visit:
-        """The visit to this card, begun when it is first needed."""
+    def begun_visit(self) -> Visit:
         if self._visit is None:
             self._visit = self._new_visit(self._store.load(self._family, date.today()), self._opener)
         return self._visit
@@ -435,6 +449,7 @@ class SocialSecurityCard(SecuredCard):
         visit = self.visit
         reading = self.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
         self._store.save(self._family, visit.manners)
+        self.refuse_copy()
         return reading
 
     def _read_files(

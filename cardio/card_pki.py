@@ -38,6 +38,7 @@ class CardPki:
             SignatureNotValidError: what the card gave is no signature of this message.
             CardioError: the card refuses.
         """
+        self._card.admit_pin()
         key = self._card.run_apart(self._key())
         self._card.run_apart(verify_pin(self._layout, self._layout.pins.user, pin, accept_last_try=accept_last_try))
         return self._card.run_apart(sign(self._layout, key, message, user_id))

@@ -15,6 +15,7 @@ from typing import Literal
 
 from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError
+from cardio.model import NO_SAM, Proof
 from cardio.readers.supervision import Supervisor
 from service.asking import Asking
 from service.audit_entries import AuditEntry
@@ -91,7 +92,7 @@ class Audit:
         outcome = "internal"
         try:
             yield
-            outcome = "ok"
+            outcome = "ok" if touch.card is None else _proved("ok", touch.card.proof)
         except CardioError as error:
             outcome = error.code
             raise
@@ -221,6 +222,11 @@ class Audit:
         log, self._log = self._log, None
         if log is not None:
             log.close()
+
+
+def _proved(outcome: str, proof: Proof) -> str:
+    """An outcome, and why the card was not proved genuine where there is a SAM to ask it."""
+    return outcome if proof.is_genuine or proof == NO_SAM else f"{outcome} {proof.outcome} {proof.reason}"
 
 
 def _entry(asking: Asking) -> AuditEntry:

@@ -16,6 +16,7 @@ from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver_functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError
+from cardio.model import Proof
 from cardio.readers.supervision import Supervisor
 from cardio.security.errors import StepError
 from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
@@ -66,6 +67,8 @@ class DebitAnswer:
     debit: DebitShown
     told: Told | None = None
     """What this answer tells its caller, for the journal."""
+    proof: Proof | None = None
+    """How far the card was proved genuine; None where it was not needed."""
 
 
 class DebitCalls:
@@ -263,6 +266,7 @@ class _Work:
     def __init__(self, entry: JournalEntry) -> None:
         self.entry = entry
         self.begun = False
+        self.proof: Proof | None = None
 
     def guarded(self, work: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
         def with_release(subject: Subject) -> Result:
@@ -270,6 +274,7 @@ class _Work:
             try:
                 return work(subject)
             finally:
+                self.proof = subject.proof
                 self.entry.release()
 
         return with_release
@@ -312,7 +317,7 @@ async def _to_the_end(
 
     async def to_the_end() -> DebitAnswer:
         try:
-            return await do(work)
+            return replace(await do(work), proof=work.proof)
         except DebitUnknownError as error:
             error.debit_id = entry.id
             raise

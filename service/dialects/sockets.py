@@ -234,7 +234,8 @@ class _Answers:
             own = await self.dialect.own_function(request, calls)
             if own is not None:
                 return own
-            return self.dialect.done(request, await calls.call(request.function, request.arguments))
+            done = await calls.call(request.function, request.arguments)
+            return self.dialect.done(request, done.output, done.proof)
         except asyncio.CancelledError:
             if self.receipt.unknown is not None:
                 self.last_word = self.dialect.failed(request, self.receipt.unknown)

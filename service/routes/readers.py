@@ -75,4 +75,4 @@ async def read_for_nhsa(call: CallOf) -> Nhsa1101:
 async def _read(call: CallOf, *, supplement: bool) -> tuple[CardReading, dict[str, str]]:
     credentials = call.security.for_reading(call.caller.origin)
     reading, session = await call.desk.read(call.asking, supplement=supplement, credentials=credentials)
-    return reading, call.name_card(session)
+    return reading, call.name_card(session, reading.proof)

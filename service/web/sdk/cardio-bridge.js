@@ -374,7 +374,15 @@ export class CardioBridge {
     return this.#card(reader, supplement ? "" : "?supplement=false", { take, ...options });
   }
 
-  nhsa1101(reader, options) { return this.#card(reader, "/nhsa-1101", options); }
+  /** Ready to be sent. Its `proof`, how far the card was proved genuine, is not sent with it. */
+  nhsa1101(reader, options) {
+    const take = async (response) => {
+      const [outcome, reason = null] = (response.headers.get("Cardio-Card-Proof") ?? "").split("; reason=");
+      return Object.defineProperty(await response.json(), "proof", { value: outcome ? { outcome, reason } : null });
+    };
+    return this.#card(reader, "/nhsa-1101", { take, ...options });
+  }
+
   insurance(reader, options) { return this.#card(reader, "/insurance", { timeout: WHOLE_CARD_MS, ...options }); }
   employment(reader, options) { return this.#card(reader, "/employment", { timeout: WHOLE_CARD_MS, ...options }); }
   files(reader, options) { return this.#card(reader, "/files", { timeout: WHOLE_CARD_MS, ...options }); }

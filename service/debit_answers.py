@@ -21,7 +21,7 @@ class DebitShown(Answer):
     state: DebitState
     outcome: Outcome = Field(description="done: money was taken, once; none: nothing was; unknown: nobody can tell yet")
     origin: str = Field(description="whose it is: a page's origin, a program's name, or local")
-    idempotency_key: str
+    idempotency_key: str = Field(description="empty when it is settled: the journal keeps a keyed hash of it then")
     created: datetime
     changed: datetime
     handed_over: datetime | None = Field(
@@ -44,11 +44,19 @@ class DebitShown(Answer):
     terminal_number: str | None
     transaction_number: int | None = Field(description="the card's, with which it began")
     result: DebitResult | None
+    thinned: datetime | None = Field(
+        default=None, description="when the card's balances and totals, and the key in clear, were left out"
+    )
+    tampered: bool = Field(
+        default=False, description="its record was changed from outside, and nothing in it is believed"
+    )
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Self:
+    def of_row(cls, row: Mapping[str, Any], *, tampered: bool = False) -> Self:
         """As the journal's table has it."""
         intent = None if row["intent"] is None else DebitIntent.model_validate_json(row["intent"])
+        result = None if row["result"] is None else DebitResult.model_validate_json(row["result"])
+        order = intent or result
         state = DebitState(row["state"])
         handed_over, acknowledged = (
             None if row[name] is None else datetime.fromisoformat(row[name]) for name in ("handed_over", "acknowledged")
@@ -58,19 +66,21 @@ class DebitShown(Answer):
             state=state,
             outcome="done" if state in DONE else "unknown" if state in NOBODY_KNOWS else "none",
             origin=row["owner"],
-            idempotency_key=row["idempotency_key"],
+            idempotency_key=row["idempotency_key"] if row["thinned"] is None else "",
             created=datetime.fromisoformat(row["created"]),
             changed=datetime.fromisoformat(row["changed"]),
             handed_over=handed_over,
             acknowledged=acknowledged,
             undelivered=state is DebitState.COMMITTED and acknowledged is None,
             reason=row["reason"],
-            self_paid_amount=None if intent is None else intent.self_paid_amount,
-            pooled_fund_amount=None if intent is None else intent.pooled_fund_amount,
-            time=None if intent is None else intent.time,
-            terminal_number=None if intent is None else intent.terminal_number,
-            transaction_number=None if intent is None else intent.transaction_number,
-            result=None if row["result"] is None else DebitResult.model_validate_json(row["result"]),
+            self_paid_amount=None if order is None else order.self_paid_amount,
+            pooled_fund_amount=None if order is None else order.pooled_fund_amount,
+            time=None if order is None else order.time,
+            terminal_number=None if order is None else order.terminal_number,
+            transaction_number=None if order is None else order.transaction_number,
+            result=result,
+            thinned=None if row["thinned"] is None else datetime.fromisoformat(row["thinned"]),
+            tampered=tampered,
         )
 
     def as_answered(self, at: datetime) -> Self:

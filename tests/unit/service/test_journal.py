@@ -305,6 +305,7 @@ def test_files_that_are_no_journal(path: Path, content: bytes | None) -> None:
     if content is None:
         path.mkdir()
     else:
+        path.touch(0o600)
         path.write_bytes(content)
     if content == b"":
         Journal(path).close()
@@ -358,6 +359,7 @@ def test_a_journal_of_the_version_before_is_kept(path: Path) -> None:
             ]
         )
     ]
+    path.touch(0o600)
     with sqlite3.connect(path) as database:
         database.executescript(VERSION_1)
         for state, name, asked, mark, number, reason, created, at in rows:

@@ -95,6 +95,12 @@ class DatabaseFile:
                 raise self._kind.error(self._path, error) from error
 
     @contextmanager
+    def unlocked(self) -> Iterator[sqlite3.Connection]:
+        """The connection outside any transaction, for what begins its own (``VACUUM INTO``). Raises: sqlite3.Error."""
+        with self.lock:
+            yield self._database
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything inside is on disk afterwards, or none of it. One inside another is part of it.
 
@@ -212,7 +218,9 @@ def _for_reading(path: Path, kind: FileKind) -> sqlite3.Connection:
     # Without a write-ahead log nobody writes, and nothing is made beside a file that may be on read-only ground.
     how = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
     place = f"file:{quote(str(path.absolute()))}?{how}"
-    database = sqlite3.connect(place, uri=True, timeout=kind.wait_seconds, isolation_level=None)
+    database = sqlite3.connect(
+        place, uri=True, timeout=kind.wait_seconds, isolation_level=None, check_same_thread=False
+    )
     _read_as_it_is(database)
     return database
 

@@ -385,6 +385,10 @@ class JournalKeyLostError(JournalUnavailableError):
     remedy_en = "Restore debits.sqlite and debits.key together, never one without the other."
 
 
+class JournalInUseError(JournalUnavailableError):
+    """Another process has it."""
+
+
 class JournalGoneError(JournalUnavailableError):
     """The file is not where it was: nothing is written that would not be found there again."""
 

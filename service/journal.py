@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,11 +41,14 @@ from service.errors import (
     NoSuchDebitError,
     OtherOrderError,
 )
+from service.journal_file.archive import Archived, archive_before
+from service.journal_file.backup import write_backup
 from service.journal_file.file import JournalFile, gone
 from service.journal_file.marks import Marks
 from service.journal_file.records import JournalRecords
 from service.journal_file.steps import key_mark
 from service.journal_file.thinning import thin_settled
+from service.journal_file.verification import JournalVerification, verify_journal
 from service.journal_schema import JOURNAL_FILE
 from service.tokens import load_token
 
@@ -70,12 +74,14 @@ class Journal:
         self._working: dict[str, JournalEntry] = {}
         """Who works on a debit right now, by its id."""
         self.under_way = AnswersUnderWay()
+        self._archiving = threading.Lock()
         key, marks = path.with_suffix(".key"), Marks(path, elsewhere)
         if marks.exist and not (path.is_file() and path.stat().st_size):
             raise gone(path)
         if path.is_file() and path.stat().st_size and not key.exists():
             raise JournalKeyLostError(f"缺少 {key}", f"{key} is missing")
-        secret = load_token(key)
+        self._path, self._secret = path, load_token(key)
+        secret = self._secret
         self._key = hashlib.sha256(secret.encode()).digest()
         self.chain = Chain(secret)
         self._file = JournalFile(path, JOURNAL_FILE, self.chain, marks)
@@ -109,6 +115,39 @@ class Journal:
         with self._file.lock:
             self._file.accept()
             self._set_right()
+
+    def write_backup(self, target: Path) -> None:
+        """Write everything, and the key, into an empty private file; no debit waits for it.
+
+        Raises:
+            JournalUnavailableError: it cannot be read, or written.
+        """
+        reader = self._file.reader()
+        try:
+            write_backup(reader, target, self._secret)
+        finally:
+            reader.close()
+
+    def archive(self, before: datetime) -> Archived:
+        """Move what was settled or came to nothing before a time into a file of its own. As `archive_before`."""
+        self._file.require_ours()
+        with self._archiving:
+            return archive_before(
+                self._path, self._file, self.chain, self._hash(_MARKED), before, self._working.__contains__
+            )
+
+    def verify(self, anchor: str | None = None) -> JournalVerification:
+        """Check every step and every debit; no debit waits for it.
+
+        Raises:
+            JournalUnavailableError: it cannot be read. UsageError: that is no anchor.
+        """
+        reader = self._file.reader()
+        try:
+            with reader.snapshot() as database:
+                return verify_journal(database, self.chain, anchor)
+        finally:
+            reader.close()
 
     def _check_key(self) -> None:
         with self._file.transaction() as database:

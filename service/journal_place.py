@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 from cardio.errors import CardioError
-from service.errors import JournalGoneError, JournalRestoredError, NoJournalError
+from service.errors import JournalGoneError, JournalInUseError, JournalRestoredError, NoJournalError
 from service.journal import Journal
-from service.journal_file.file import gone
+from service.journal_file.file import gone, lock_of
 from service.journal_file.marks import Marks
 from service.journal_file.setting_aside import set_aside
 
@@ -64,15 +64,19 @@ class JournalPlace:
                 if self._journal is not None:
                     self._journal.abandon()
                     self._journal = None
-                set_aside(self._path, Marks(self._path, self._elsewhere))
+                lock = lock_of(self._path)  # another bridge may have what seems to be lost
+                try:
+                    set_aside(self._path, Marks(self._path, self._elsewhere))
+                finally:
+                    lock.release()
                 opened = self._opened(self._path)
             if opened.restored is not None:
                 opened.accept()
             return opened
 
     def trouble(self) -> CardioError | None:
-        """Return why debits stand still although there is a journal, or was one: it is not in its place, or it was
-        restored or copied."""
+        """Return why debits stand still although there is a journal, or was one: it is not in its place, was restored
+        or copied, or it cannot be used. That another bridge has it is told where a debit is asked for."""
         if self._path is None:
             return None
         journal = self._journal
@@ -82,10 +86,10 @@ class JournalPlace:
             return gone(self._path) if Marks(self._path, self._elsewhere).exist else None
         try:
             return self.open().restored
-        except JournalRestoredError as error:
-            return error
-        except CardioError:  # told where it is used: another bridge may have it for good reasons
+        except JournalInUseError:  # another bridge may have it for good reasons
             return None
+        except CardioError as error:
+            return error
 
     @property
     def opened(self) -> Journal | None:

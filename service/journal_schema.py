@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from functools import cache
+
 from service.database_file import FileKind
 from service.errors import JournalUnavailableError
 
@@ -19,6 +22,7 @@ CREATE TABLE head (
   id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, chain TEXT NOT NULL, seal TEXT NOT NULL
 ) STRICT;
 CREATE TABLE known (key_mark TEXT PRIMARY KEY, debit TEXT NOT NULL, archive TEXT, outcome TEXT) STRICT, WITHOUT ROWID;
+CREATE INDEX known_by_debit ON known (debit);
 CREATE INDEX debit_by_phase ON debit (phase, created);
 CREATE INDEX debit_by_owner ON debit (owner, phase, created);
 CREATE INDEX debit_by_card ON debit (card);
@@ -94,3 +98,24 @@ UPDATE debit SET acknowledged = changed WHERE state = 'committed' AND reason = '
         "temp_store": 2,
     },
 )
+
+BACKUP_TABLE = "backup"
+"""What a backup has besides: the key, and when it was made."""
+_NAMES = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+
+
+def structure_is_ours(database: sqlite3.Connection) -> bool:
+    """Whether the file has our tables and indexes, all of them, and nothing besides: a trigger of another program's
+    would run at every step."""
+    found = {(kind, name) for kind, name in database.execute(_NAMES)}
+    return found - {("table", BACKUP_TABLE)} == _our_names()
+
+
+@cache
+def _our_names() -> frozenset[tuple[str, str]]:
+    database = sqlite3.connect(":memory:")
+    try:
+        database.executescript(JOURNAL_FILE.schema)
+        return frozenset((kind, name) for kind, name in database.execute(_NAMES))
+    finally:
+        database.close()

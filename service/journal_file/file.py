@@ -20,7 +20,7 @@ from service.journal_file.marks import FileIdentity, JournalMark, Marks, Unreada
 from service.journal_file.process_lock import ProcessLock
 from service.journal_file.steps import begin_chain, hash_at, note_step, read_head, row_digest, row_is_noted
 from service.journal_file.upgrade import upgrade_to_3
-from service.journal_schema import UPGRADE_TO_3
+from service.journal_schema import UPGRADE_TO_3, structure_is_ours
 
 _COMMITS_BETWEEN_CHECKPOINTS = 200
 _WATCH_CHANGES = """
@@ -52,7 +52,7 @@ class JournalFile(DatabaseFile):
         self._left: tuple[int, int, int] | None = None
         """Size, time and inode of the database, as this process has left it."""
         self._log_place: os.stat_result | None = None
-        self._process_lock = ProcessLock(path.with_name(f".{path.name}.lock"), kind.unavailable)
+        self._process_lock = lock_of(path)
         self._handle: int | None = None
         try:
             marks.drop_what_cannot_be_kept()
@@ -67,6 +67,8 @@ class JournalFile(DatabaseFile):
             self._begin()
             self._log_place = log_of(path).lstat()
             with self.snapshot() as database:
+                if not structure_is_ours(database):
+                    raise kind.unavailable("消费日志的结构被改动", "the structure of the journal was changed")
                 self.restored = self.restored or self._look_inside(database)
             if self.restored is None:
                 self._write_marks()
@@ -338,6 +340,11 @@ def gone(path: Path) -> JournalGoneError:
     return JournalGoneError(
         f"消费日志 {path} 已被移走、删除或替换", f"the journal of debits {path} was moved, removed or replaced"
     )
+
+
+def lock_of(path: Path) -> ProcessLock:
+    """Take the lock of the journal at a path. Raises: JournalUnavailableError: as `ProcessLock`."""
+    return ProcessLock(path.with_name(f".{path.name}.lock"))
 
 
 def _is_there(path: Path) -> bool:

@@ -7,8 +7,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from cardio.errors import CardioError, ConfigurationError
+from cardio.errors import ConfigurationError
 from cardio.private_file import check_private
+from service.errors import JournalInUseError, JournalUnavailableError
 
 if sys.platform == "win32":
     import msvcrt
@@ -21,11 +22,12 @@ _NAME, _NAME_EN = "消费日志的锁文件", "lock file of the journal of debit
 class ProcessLock:
     """Held until `release`, or until the process ends, however it ends."""
 
-    def __init__(self, path: Path, unavailable: type[CardioError]) -> None:
+    def __init__(self, path: Path) -> None:
         """Args: ``path``: the lock's own file, which is made where it is missing.
 
         Raises:
-            CardioError: ``unavailable``: another process has it, or it is no private file.
+            JournalInUseError: another process has it.
+            JournalUnavailableError: it is no private file, or cannot be made.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._handle: int | None = None
@@ -36,16 +38,16 @@ class ProcessLock:
             _lock(self._handle)
         except ConfigurationError as error:
             self.release()
-            raise unavailable(error.detail, error.detail_en) from error
+            raise JournalUnavailableError(error.detail, error.detail_en) from error
         except BlockingIOError as error:
             self.release()
-            raise unavailable(
+            raise JournalInUseError(
                 f"另一个程序正在使用消费日志（{path.parent}）",
                 f"another program has the journal of debits in {path.parent}",
             ) from error
         except OSError as error:
             self.release()
-            raise unavailable(f"{_NAME} {path}：{error}", f"{_NAME_EN} {path}: {error}") from error
+            raise JournalUnavailableError(f"{_NAME} {path}：{error}", f"{_NAME_EN} {path}: {error}") from error
 
     def release(self) -> None:
         """Let go; a second time does nothing. The file stays."""

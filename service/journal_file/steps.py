@@ -11,7 +11,7 @@ from typing import Any
 
 from service.audit_chain import FIRST, Anchor, Chain, text_of
 
-DERIVED = frozenset({"phase", "place"})
+DERIVED = frozenset({"phase", "place", "noted", "named"})
 """What of a row is not its own, but made of it."""
 SELECT_HEAD = "SELECT number, chain, seal FROM head"
 _REPLACE_HEAD = "INSERT OR REPLACE INTO head (id, number, chain, seal) VALUES (1, ?, ?, ?)"

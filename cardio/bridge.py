@@ -17,7 +17,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -224,11 +224,27 @@ class BridgeClient:
     def get(self, path: str, **query: str) -> dict[str, Any]:
         return self._ask("GET", path, params=query)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._ask("POST", path, json=dict(body))
+    def post(self, path: str, body: Mapping[str, Any], *, seconds: float | None = _SECONDS) -> dict[str, Any]:
+        """Args: ``seconds``: how long the answer is waited for; None: as long as it takes."""
+        waiting = {} if seconds == _SECONDS else {"timeout": seconds}
+        return self._ask("POST", path, json=dict(body), **waiting)
 
     def delete(self, path: str) -> None:
         self._ask("DELETE", path)
+
+    def download(self, path: str, target: IO[bytes]) -> None:
+        """Write what a POST gives, however long it takes, into a file. Raises: BridgeError. OSError: it cannot."""
+        import httpx
+
+        try:
+            with self._client.stream("POST", path, timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as stream:
+                if stream.status_code != 200:
+                    stream.read()
+                    raise BridgeError(stream.json())
+                for chunk in stream.iter_bytes():
+                    target.write(chunk)
+        except httpx.TransportError as error:
+            raise BridgeNotRunningError() from error
 
     def _ask(self, method: str, path: str, **given: Any) -> dict[str, Any]:
         import httpx

@@ -62,6 +62,7 @@ from service.routes import (
     status,
     verification,
 )
+from service.routes import journal as journal_routes
 from service.routes.simulator import simulator_router
 from service.sam_watch import SamWatch
 from service.security import BridgeSecurity
@@ -71,7 +72,7 @@ WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
-    debits, questions,
+    debits, journal_routes, questions,
 )  # fmt: skip
 _log = logging.getLogger("cardio.service")
 
@@ -179,6 +180,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.metrics, app.state.audit, app.state.supervisor = Metrics(), audit, supervisor
+    app.state.journal_place = journal
     app.state.dialect_ports = dialect_ports or DialectPorts({}, lambda port: [])
     audit.supervisor = supervisor
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read

@@ -42,7 +42,7 @@ from service.errors import (
     OtherOrderError,
 )
 from service.journal_file.archive import Archived, archive_before
-from service.journal_file.backup import write_backup
+from service.journal_file.backup import new_beside, write_backup
 from service.journal_file.file import JournalFile, gone
 from service.journal_file.marks import Marks
 from service.journal_file.records import JournalRecords
@@ -116,17 +116,27 @@ class Journal:
             self._file.accept()
             self._set_right()
 
-    def write_backup(self, target: Path) -> None:
+    def write_backup(self, target: Path | None = None) -> Path:
         """Write everything, and the key, into an empty private file; no debit waits for it.
 
+        Args: ``target``: where; without it into a new file beside the journal, which the caller removes.
+
         Raises:
-            JournalUnavailableError: it cannot be read, or written.
+            JournalUnavailableError: it cannot be read, or written; a file made here is removed then.
         """
+        if target is None:
+            target = new_beside(self._path)
+            try:
+                return self.write_backup(target)
+            except BaseException:  # whatever it is, an interruption too: it holds the key
+                target.unlink(missing_ok=True)
+                raise
         reader = self._file.reader()
         try:
             write_backup(reader, target, self._secret)
         finally:
             reader.close()
+        return target
 
     def archive(self, before: datetime) -> Archived:
         """Move what was settled or came to nothing before a time into a file of its own. As `archive_before`."""
@@ -398,18 +408,25 @@ class Journal:
             JournalTamperedError: it says no more what was to be taken.
         """
         now = _now()
-        result = None
-        if done:
-            try:
-                result = result_of(DebitIntent.model_validate_json(row["intent"]), None, "person").model_dump_json()
-            except (ValueError, TypeError):
-                raise JournalTamperedError(row["id"]) from None
+        try:
+            intent = DebitIntent.model_validate_json(row["intent"])
+        except (ValueError, TypeError):
+            intent = None
+        if done and intent is None:
+            raise JournalTamperedError(row["id"])
+        changes: dict[str, Any] = {
+            "state": DebitState.COMMITTED if done else DebitState.ABORTED,
+            "intent": None if intent is None else intent.model_dump_json(),
+            "result": result_of(intent, None, "person").model_dump_json() if done and intent is not None else None,
+            "sent": 1, "reason": "person", "acknowledged": now, "changed": now, "handed_over": None, "thinned": None,
+        }  # fmt: skip
+        try:
+            datetime.fromisoformat(row["created"])
+        except (ValueError, TypeError):
+            changes["created"] = now
         self._file.trust(database, row["id"])
-        database.execute(
-            "UPDATE debit SET state = ?, sent = 1, result = ?, reason = 'person', acknowledged = ?, changed = ?"
-            " WHERE id = ?",
-            (DebitState.COMMITTED if done else DebitState.ABORTED, result, now, now, row["id"]),
-        )
+        places = ", ".join(f"{name} = ?" for name in changes)
+        database.execute(f"UPDATE debit SET {places} WHERE id = ?", (*changes.values(), row["id"]))  # noqa: S608 - names of ours
 
     def shown(self, debit_id: str) -> DebitShown:
         """Raises: NoSuchDebitError, JournalTamperedError."""

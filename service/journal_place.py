@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cardio.bridge import default_token_file
 from cardio.errors import CardioError
 from service.errors import JournalGoneError, JournalInUseError, JournalRestoredError, NoJournalError
 from service.journal import Journal
 from service.journal_file.file import gone, lock_of
 from service.journal_file.marks import Marks
 from service.journal_file.setting_aside import set_aside
+
+if TYPE_CHECKING:
+    from service.settings import BridgeSettings
+
+_NAME = "debits.sqlite"
+
+
+def journal_path(settings: BridgeSettings) -> Path:
+    """Where the settings have the journal; beside the token file else."""
+    return settings.debits_file or (settings.token_file or default_token_file()).with_name(_NAME)
 
 
 class JournalPlace:

@@ -81,6 +81,9 @@ class DeliveryRecords:
             JournalUnavailableError: it cannot be written.
         """
         with self._file.transaction() as database:
+            row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
+            if row is not None:
+                self._file.require_noted(database, row)
             done = database.execute(
                 "UPDATE debit SET acknowledged = coalesce(acknowledged, ?)"
                 " WHERE id = ? AND state IN ('committed', 'delivered', 'settled')",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
+import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.journal_file.verification import JournalVerification, verify_journa
 from service.journal_schema import JOURNAL_FILE
 from service.tokens import load_token
 
+_LEFT_SECONDS = 3600
 _BACKUP_TABLE = """
 CREATE TABLE backup (id INTEGER PRIMARY KEY CHECK (id = 1), secret TEXT NOT NULL, made TEXT NOT NULL) STRICT;
 """
@@ -51,6 +53,24 @@ def new_private_file(target: Path) -> int:
         raise CannotWriteError(
             f"无法写入 {target}：{error.strerror}", f"{target} cannot be written: {error.strerror}"
         ) from error
+
+
+def new_beside(path: Path) -> Path:
+    """Make an empty private file beside a journal, and remove those that a killed process has left. Raises:
+    JournalUnavailableError."""
+    prefix = f".{path.name}.backup-"
+    try:
+        for one in path.parent.glob(f"{prefix}*"):
+            if time.time() - one.stat().st_mtime > _LEFT_SECONDS:
+                one.unlink()
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+        os.close(handle)
+    except OSError as error:
+        raise JournalUnavailableError(
+            f"备份无法写入 {path.parent}：{error.strerror}",
+            f"no backup can be written into {path.parent}: {error.strerror}",
+        ) from error
+    return Path(name)
 
 
 class StoredJournal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import audit, bridge, closed_card, counts, events, pcsc, same_card, software_card, whole_card
+from bench import audit, bridge, closed_card, counts, events, journal, pcsc, same_card, software_card, whole_card
 
 _MEASUREMENTS = {
     "counts": counts,
@@ -16,6 +16,7 @@ _MEASUREMENTS = {
     "events": events,
     "bridge": bridge,
     "audit": audit,
+    "journal": journal,
 }
 
 

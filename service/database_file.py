@@ -57,7 +57,7 @@ class DatabaseFile:
         self._inside = False
         """Whether a transaction is open: what is done meanwhile is part of it."""
         try:
-            _check_parent(path, kind)
+            check_parent(path, kind)
             if read_only:
                 check_database(path, kind)
                 self._database = _for_reading(path, kind)
@@ -202,7 +202,7 @@ def check_database(path: Path, kind: FileKind) -> None:
             check_private(beside, kind.name, kind.name_en)
 
 
-def _check_parent(path: Path, kind: FileKind) -> None:
+def check_parent(path: Path, kind: FileKind) -> None:
     """Raises: CardioError: the kind's: everybody may put other files in the place of these."""
     if not hasattr(os, "getuid") or not path.parent.exists():  # made with mode 0700 then
         return

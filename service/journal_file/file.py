@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cardio.errors import CardioError, ConfigurationError
 from service.audit_chain import Anchor, Chain
-from service.database_file import DatabaseFile, FileKind, check_database, log_of
+from service.database_file import DatabaseFile, FileKind, check_database, check_parent, log_of
 from service.errors import JournalGoneError, JournalRestoredError, JournalTamperedError, JournalUnavailableError
 from service.journal_file.identity import identify
 from service.journal_file.marks import FileIdentity, JournalMark, Marks, UnreadableMarkError
@@ -48,10 +48,11 @@ class JournalFile(DatabaseFile):
         self._marks = marks
         self.was_upgraded = False
         self._tampered: str | None = None
-        self._commits = 0
+        self._commits = self._changes = 0
         self._left: tuple[int, int, int] | None = None
         """Size, time and inode of the database, as this process has left it."""
         self._log_place: os.stat_result | None = None
+        check_parent(path, kind)
         self._process_lock = lock_of(path)
         self._handle: int | None = None
         try:
@@ -69,7 +70,7 @@ class JournalFile(DatabaseFile):
             with self.snapshot() as database:
                 if not structure_is_ours(database):
                     raise kind.unavailable("消费日志的结构被改动", "the structure of the journal was changed")
-                self.restored = self.restored or self._look_inside(database)
+                self.restored = self._look_inside(database) or self.restored
             if self.restored is None:
                 self._write_marks()
             self._note_as_left()
@@ -248,7 +249,8 @@ class JournalFile(DatabaseFile):
                 if tampered is not None:
                     raise JournalTamperedError(tampered) from error
                 raise
-            if outermost:
+            if outermost and self._database.total_changes != self._changes:
+                self._changes = self._database.total_changes
                 self._commits += 1
                 if self._commits >= _COMMITS_BETWEEN_CHECKPOINTS:
                     self._checkpoint()

@@ -7,6 +7,7 @@ power cut a mark that lags behind accepts a copy of the last seconds at most.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -154,18 +155,14 @@ class Marks:
 
 
 def elsewhere_folder() -> Path | None:
-    """``$XDG_STATE_HOME/cardio``, else ``~/.local/state/cardio``, else, for a service without a home, its cache; None:
-    there is no such place."""
-    if named := os.environ.get("XDG_STATE_HOME"):
-        return Path(named) / "cardio"
+    """``$XDG_STATE_HOME/cardio``; else, for a service without a home, ``$XDG_CACHE_HOME/cardio``; else
+    ``~/.local/state/cardio``; None: there is no such place."""
+    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        if folder := os.environ.get(name):
+            return Path(folder) / "cardio"
     home = home_folder()
-    if home != NO_HOME and home.is_dir():
-        return home / ".local" / "state" / "cardio"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return Path(cache) / "cardio" if cache else None
+    return home / ".local" / "state" / "cardio" if home != NO_HOME and home.is_dir() else None
 
 
 def _place_name(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]

@@ -119,9 +119,7 @@ def main() -> None:
         for what in ("start", "list", "own", "counts", "debit", "debit_beside_lists"):
             few, many = getattr(small, what), getattr(large, what)
             print(f"{what.replace('_', ' '):20} {few:8.1f} {many:8.1f}   ratio {many / few:.2f}")
-        print(
-            f"verifying {large.verified:,.0f} debits a second; a debit's share of the file {_share(paths[1]):,.0f} bytes"
-        )
+        print(f"verifying {large.verified:,.0f} debits a second; {_share(paths[1]):,.0f} bytes of the file for each")
 
 
 def _share(path: Path) -> float:

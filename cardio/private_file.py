@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ SIDE_FILES = ("-wal", "-shm", "-journal")
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """No link is followed, and no pipe is waited for."""
 _OTHERS = 0o077
+_ROOT = 0
 
 
 def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
@@ -47,6 +49,51 @@ def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
         raise ConfigurationError(f"{what} {path} 不是文本", f"the {what_en} {path} is no text") from None
 
 
+def read_own(path: Path, what: str, what_en: str, *, is_secret: Callable[[str], bool]) -> str:
+    """The text of a settings file that others may read, and only this user or root can have written.
+
+    A link to one is taken: people keep their settings elsewhere. A text that is a secret has to be in a private file.
+
+    Raises:
+        ConfigurationError: others may have written it, or may read a secret in it.
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is no text.
+    """
+    flags = os.O_RDONLY | (_SAFELY & ~getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(os.open(path, flags), encoding="utf-8-sig") as stream:
+        about = os.fstat(stream.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ConfigurationError(f"{what} {path} 不是普通文件", f"the {what_en} {path} is no regular file")
+        if hasattr(os, "getuid"):
+            if about.st_uid not in (os.getuid(), _ROOT):
+                raise ConfigurationError(f"{what} {path} 属于其他用户", f"the {what_en} {path} is another user's")
+            others = stat.S_IWOTH if about.st_gid == os.getgid() else stat.S_IWOTH | stat.S_IWGRP
+            if about.st_mode & others:
+                raise ConfigurationError(
+                    f"{what} {path} 可被他人改写，请执行 chmod go-w",
+                    f"others may write the {what_en} {path}: chmod go-w it",
+                )
+        text = stream.read()
+    return read_private(path, what, what_en, limit=len(text)) if is_secret(text) else text
+
+
+def check_tls_key(path: Path) -> None:
+    """Look at a TLS key before a library reads it: a private file, or root's that one group may read.
+
+    Raises:
+        ConfigurationError: it is neither, or there is none.
+    """
+    what, what_en = "TLS 私钥", "TLS key"
+    try:
+        about = os.lstat(path)
+    except OSError as error:
+        raise ConfigurationError(f"{what} {path}：{error}", f"{what_en} {path}: {error}") from error
+    of_a_service = stat.S_ISREG(about.st_mode) and about.st_nlink == 1 and about.st_uid == _ROOT
+    if of_a_service and not stat.S_IMODE(about.st_mode) & (_OTHERS & ~stat.S_IRGRP):
+        return
+    _require_private(path, about, what, what_en)
+
+
 def check_private(path: Path, what: str, what_en: str) -> os.stat_result:
     """Look at a private file without opening it, for a library that opens files by name; what is there, is returned.
 
@@ -62,20 +109,38 @@ def check_private(path: Path, what: str, what_en: str) -> os.stat_result:
     return about
 
 
-def prepare_database(path: Path, what: str, what_en: str) -> os.stat_result:
-    """Make an empty private file for SQLite where there is none, and check it and those beside it with `check_private`.
+def prepare_private(path: Path, what: str, what_en: str, *, narrow: bool = False) -> os.stat_result:
+    """Make an empty private file where there is none, and look at it with `check_private`.
+
+    Args: ``narrow``: of this user's own file that others may read they may no more; nothing was ever learnt from it.
 
     Raises:
-        ConfigurationError: one of them is no private file.
+        ConfigurationError: what is there is no private file.
         OSError: it cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(FileExistsError):  # O_EXCL takes no link for a missing file, not even one that leads nowhere
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600))
+    if narrow and hasattr(os, "fchmod") and stat.S_ISREG(os.lstat(path).st_mode):
+        with os.fdopen(os.open(path, os.O_RDONLY | _SAFELY)) as stream:
+            about = os.fstat(stream.fileno())
+            if about.st_uid == os.getuid() and about.st_nlink == 1:
+                os.fchmod(stream.fileno(), 0o600)
+    return check_private(path, what, what_en)
+
+
+def prepare_database(path: Path, what: str, what_en: str) -> os.stat_result:
+    """As `prepare_private`, for SQLite: what stands beside the file is looked at too.
+
+    Raises:
+        ConfigurationError: one of them is no private file.
+        OSError: it cannot be made.
+    """
+    found = prepare_private(path, what, what_en)
     for suffix in SIDE_FILES:
         with suppress(FileNotFoundError):
             check_private(path.with_name(path.name + suffix), what, what_en)
-    return check_private(path, what, what_en)
+    return found
 
 
 def require_unmoved(path: Path, before: os.stat_result, what: str, what_en: str) -> None:

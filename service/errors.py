@@ -375,6 +375,10 @@ class JournalUnavailableError(CardioError):
     status = 503
     exit_status = 78
     driver_code = -13
+    in_use = False
+    """True if another process has it."""
+    gone = False
+    """True if the file is not where it was."""
 
 
 class JournalKeyLostError(JournalUnavailableError):
@@ -383,24 +387,6 @@ class JournalKeyLostError(JournalUnavailableError):
     title_en = "The key file of the journal is missing or another one's: no debit without it"
     remedy = "请将 debits.sqlite 与 debits.key 一起恢复；切勿只恢复其中一个。"
     remedy_en = "Restore debits.sqlite and debits.key together, never one without the other."
-
-
-class JournalInUseError(JournalUnavailableError):
-    """Another process has it."""
-
-
-class JournalGoneError(JournalUnavailableError):
-    """The file is not where it was: nothing is written that would not be found there again."""
-
-    remedy = (
-        "未扣款。请将原文件（debits.sqlite 及其 -wal）放回原处，服务会自动恢复；"
-        "文件已丢失时，用 cardio debits restore 恢复备份，或由负责人执行 cardio debits restored。"
-    )
-    remedy_en = (
-        "Nothing was taken. Put the file (debits.sqlite and its -wal) back where it was, and the bridge goes on by "
-        "itself. If it is lost, put a backup in its place (cardio debits restore), or have the person in charge say so "
-        "(cardio debits restored)."
-    )
 
 
 class JournalRestoredError(JournalUnavailableError):

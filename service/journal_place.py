@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cardio.bridge import default_token_file
 from cardio.errors import CardioError
-from service.errors import JournalGoneError, JournalInUseError, JournalRestoredError, NoJournalError
+from service.errors import JournalRestoredError, JournalUnavailableError, NoJournalError
 from service.journal import Journal
 from service.journal_file.file import gone, lock_of
 from service.journal_file.marks import Marks
@@ -70,7 +70,9 @@ class JournalPlace:
         with self._opening:
             try:
                 opened = self._opened(self._path)
-            except (JournalGoneError, JournalRestoredError):
+            except JournalUnavailableError as error:
+                if not error.gone and not isinstance(error, JournalRestoredError):
+                    raise
                 if self._journal is not None and self._journal.is_working:
                     raise
                 if self._journal is not None:
@@ -98,8 +100,8 @@ class JournalPlace:
             return gone(self._path) if Marks(self._path, self._elsewhere).exist else None
         try:
             return self.open().restored
-        except JournalInUseError:  # another bridge may have it for good reasons
-            return None
+        except JournalUnavailableError as error:  # another bridge may have it for good reasons
+            return None if error.in_use else error
         except CardioError as error:
             return error
 

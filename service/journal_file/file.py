@@ -14,7 +14,7 @@ from pathlib import Path
 from cardio.errors import CardioError, ConfigurationError
 from service.audit_chain import Anchor, Chain
 from service.database_file import DatabaseFile, FileKind, check_database, check_parent, log_of
-from service.errors import JournalGoneError, JournalRestoredError, JournalTamperedError, JournalUnavailableError
+from service.errors import JournalRestoredError, JournalTamperedError, JournalUnavailableError
 from service.journal_file.identity import identify
 from service.journal_file.marks import FileIdentity, JournalMark, Marks, UnreadableMarkError
 from service.journal_file.process_lock import ProcessLock
@@ -32,6 +32,14 @@ CREATE TEMP TRIGGER debit_is_checked BEFORE UPDATE ON main.debit
   BEGIN SELECT require_noted(old.id); INSERT OR IGNORE INTO touched VALUES (old.id); END;
 """
 """On this connection only: before a row is changed it must be as it was left, and afterwards it is noted."""
+
+_WHERE_IS_IT = (
+    "未扣款。请将原文件（debits.sqlite 及其 -wal）放回原处，服务会自动恢复；"
+    "文件已丢失时，用 cardio debits restore 恢复备份，或由负责人执行 cardio debits restored。",
+    "Nothing was taken. Put the file (debits.sqlite and its -wal) back where it was, and the bridge goes on by "
+    "itself. If it is lost, put a backup in its place (cardio debits restore), or have the person in charge say so "
+    "(cardio debits restored).",
+)
 
 
 class JournalFile(DatabaseFile):
@@ -337,11 +345,14 @@ class JournalFile(DatabaseFile):
         self._process_lock.release()
 
 
-def gone(path: Path) -> JournalGoneError:
+def gone(path: Path) -> JournalUnavailableError:
     """Return what is said of a journal whose file is not where it was."""
-    return JournalGoneError(
+    error = JournalUnavailableError(
         f"消费日志 {path} 已被移走、删除或替换", f"the journal of debits {path} was moved, removed or replaced"
     )
+    error.gone = True
+    error.remedy, error.remedy_en = _WHERE_IS_IT
+    return error
 
 
 def lock_of(path: Path) -> ProcessLock:

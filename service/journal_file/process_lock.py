@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cardio.errors import ConfigurationError
 from cardio.private_file import check_private
-from service.errors import JournalInUseError, JournalUnavailableError
+from service.errors import JournalUnavailableError
 
 if sys.platform == "win32":
     import msvcrt
@@ -26,8 +26,7 @@ class ProcessLock:
         """Args: ``path``: the lock's own file, which is made where it is missing.
 
         Raises:
-            JournalInUseError: another process has it.
-            JournalUnavailableError: it is no private file, or cannot be made.
+            JournalUnavailableError: another process has it, it is no private file, or it cannot be made.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._handle: int | None = None
@@ -41,10 +40,12 @@ class ProcessLock:
             raise JournalUnavailableError(error.detail, error.detail_en) from error
         except BlockingIOError as error:
             self.release()
-            raise JournalInUseError(
+            busy = JournalUnavailableError(
                 f"另一个程序正在使用消费日志（{path.parent}）",
                 f"another program has the journal of debits in {path.parent}",
-            ) from error
+            )
+            busy.in_use = True
+            raise busy from error
         except OSError as error:
             self.release()
             raise JournalUnavailableError(f"{_NAME} {path}：{error}", f"{_NAME_EN} {path}: {error}") from error

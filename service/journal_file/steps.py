@@ -11,6 +11,7 @@ from typing import Any
 
 from service.audit_chain import FIRST, Anchor, Chain, text_of
 
+Row = sqlite3.Row | Mapping[str, Any]
 DERIVED = frozenset({"phase", "place", "noted", "named"})
 """What of a row is not its own, but made of it."""
 SELECT_HEAD = "SELECT number, chain, seal FROM head"
@@ -25,11 +26,11 @@ def key_mark(chain: Chain, owner: str, idempotency_key: str) -> str:
     return chain.content({"owner": owner, "key": idempotency_key})[:_DIGEST_LENGTH]
 
 
-def row_digest(chain: Chain, row: Mapping[str, Any]) -> str:
+def row_digest(chain: Chain, row: Row) -> str:
     return chain.content({name: row[name] for name in row.keys() if name not in DERIVED})[:_DIGEST_LENGTH]
 
 
-def archived_digest(chain: Chain, known: Mapping[str, Any]) -> str:
+def archived_digest(chain: Chain, known: Row) -> str:
     """Return the hash of what is kept of a debit that is in an archive."""
     kept = {name: known[name] for name in ("key_mark", "debit", "archive", "outcome")}
     return chain.content({"archived": kept})[:_DIGEST_LENGTH]
@@ -75,7 +76,7 @@ def latest_digest(database: sqlite3.Connection, debit_id: str) -> str | None:
     return None if found is None else text_of(found[0])
 
 
-def row_is_noted(database: sqlite3.Connection, chain: Chain, row: Mapping[str, Any]) -> bool:
+def row_is_noted(database: sqlite3.Connection, chain: Chain, row: Row) -> bool:
     """Whether a debit's row is as the journal itself has left it."""
     noted = latest_digest(database, row["id"])
     return noted is not None and noted == row_digest(chain, row)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import JournalGoneError, JournalRestoredError, JournalUnavailableError
+from service.errors import JournalRestoredError, JournalUnavailableError
 from service.journal_place import JournalPlace
 from tests.unit.service.journal_files import S, copied, debit, edit, files, put_back
 from tests.unit.service.test_journal import OTHER, bring
@@ -35,6 +35,16 @@ def away(path: Path) -> list[tuple[Path, Path]]:
     return [(one, Path(shutil.move(one, folder))) for one in files(path)]
 
 
+def removed(path: Path) -> None:
+    for one in files(path):
+        one.unlink()
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def cut(path: Path) -> None:
     with path.open("r+b") as stream:
         stream.truncate(1024)
@@ -49,15 +59,15 @@ def another(path: Path) -> None:
 
 WAYS: dict[str, Callable[[Path], object]] = {
     "moved": away,
-    "removed": lambda path: [one.unlink() for one in files(path)],
-    "only the database removed": lambda path: path.unlink(),
-    "only its log removed": lambda path: path.with_name(path.name + "-wal").unlink(),
+    "removed": removed,
+    "only the database removed": Path.unlink,
+    "only its log removed": lambda path: os.unlink(path.with_name(path.name + "-wal")),
     "replaced": another,
     "emptied": lambda path: path.write_bytes(b""),
     "cut": cut,
     "its log cut": lambda path: os.truncate(path.with_name(path.name + "-wal"), 0),
     "a link in its place": lambda path: path.symlink_to(path.rename(path.with_suffix(".real"))),
-    "a folder in its place": lambda path: (path.unlink(), path.mkdir()),
+    "a folder in its place": folder,
 }  # fmt: skip
 
 
@@ -81,8 +91,9 @@ def test_it_goes_on_when_the_file_is_back(place: JournalPlace, path: Path) -> No
     first = debit(place.open(), "before")
     moved = away(path)
     for _ in range(2):
-        with pytest.raises(JournalGoneError):
+        with pytest.raises(JournalUnavailableError) as refused:
             place.open()
+        assert refused.value.gone
     for was, now in moved:
         shutil.move(now, was)
     assert place.trouble() is None
@@ -259,8 +270,9 @@ def test_a_mark_elsewhere_knows_what_was_restored_with_its_folder(path: Path, tm
     place.close()
     shutil.rmtree(path.parent)
     place = JournalPlace(path, tmp_path / "state")
-    with pytest.raises(JournalGoneError):
+    with pytest.raises(JournalUnavailableError) as refused:
         place.open()
+    assert refused.value.gone
 
 
 def test_a_mark_that_was_edited_is_not_believed(path: Path) -> None:

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.journal import Journal
+from service.journal_file import verification
 from service.journal_file.archive import _ARE_OVER
 from tests.unit.service.journal_files import S, debit
 from tests.unit.service.test_journal import CARD, bring, intent
@@ -81,14 +83,25 @@ def test_a_list_waits_for_no_debit_and_no_debit_for_a_list(journal: Journal) -> 
     read = threading.Event()
     with journal._file.transaction() as database:  # a debit is being written
         database.execute("SELECT 1")
-        looking = threading.Thread(target=lambda: (journal.listed(None), journal.counts(), read.set()))
+
+        def look() -> None:
+            journal.listed(None)
+            journal.counts()
+            read.set()
+
+        looking = threading.Thread(target=look)
         looking.start()
         assert read.wait(10), "the list came while the writer had the file"
     looking.join(10)
     with journal._file.reading() as database:  # a list is being read
         (before,) = database.execute("SELECT count(*) FROM debit").fetchone()
         written = threading.Event()
-        sending = threading.Thread(target=lambda: (debit_more(journal), written.set()))
+
+        def send() -> None:
+            debit_more(journal)
+            written.set()
+
+        sending = threading.Thread(target=send)
         sending.start()
         assert written.wait(10), "the debit was written while the reader had its snapshot"
         assert database.execute("SELECT count(*) FROM debit").fetchone()[0] == before
@@ -103,16 +116,14 @@ def debit_more(journal: Journal) -> None:
 def test_verifying_holds_up_no_debit(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     debit(journal, "k")
     inside, goes_on = threading.Event(), threading.Event()
-    from service import journal as journal_module
+    verify = verification.verify_journal
 
-    verify = journal_module.verify_journal
-
-    def slow(*given: object) -> object:
+    def slow(*given: Any) -> verification.JournalVerification:
         inside.set()
         assert goes_on.wait(10)
-        return verify(*given)  # type: ignore[arg-type]
+        return verify(*given)
 
-    monkeypatch.setattr(journal_module, "verify_journal", slow)
+    monkeypatch.setattr("service.journal.verify_journal", slow)
     found: list[bool] = []
     verifying = threading.Thread(target=lambda: found.append(journal.verify().is_whole))
     verifying.start()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from service.errors import JournalRestoredError, JournalUnavailableError
+from service.journal import Journal
 from service.journal_place import JournalPlace
 from tests.unit.service.journal_files import S, copied, debit, edit, files, put_back
 from tests.unit.service.test_journal import OTHER, bring
@@ -315,3 +320,28 @@ def test_reading_it_with_another_program_does_no_harm(place: JournalPlace, path:
     again = JournalPlace(path)
     assert again.trouble() is None
     again.close()
+
+
+def test_what_kill_9_leaves_is_no_copy_and_its_chain_is_whole(path: Path) -> None:
+    """At random moments, in the middle of steps and of bringing the log into the database."""
+    program = (
+        "import sys\nfrom pathlib import Path\nimport service.journal_file.file as file\n"
+        "from service.journal import Journal\nfrom tests.unit.service.journal_files import debit\n"
+        "file._COMMITS_BETWEEN_CHECKPOINTS = 3\n"
+        "journal = Journal(Path(sys.argv[1]))\nassert journal.restored is None, journal.restored.detail_en\n"
+        "begin = sum(journal.counts().values())\nprint('ready', flush=True)\n"
+        "for number in range(begin, begin + 1000):\n    print(debit(journal, str(number), number=number), flush=True)\n"
+    )
+    seen: list[str] = []
+    for run in range(12):
+        with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            seen += [process.stdout.readline().strip() for _ in range(1 + run % 4)]
+            time.sleep(random.Random(run).random() * 0.05)  # not waited for: when it is killed
+            process.kill()
+        journal = Journal(path)
+        assert journal.restored is None and journal.is_in_place
+        assert journal.verify().is_whole
+        assert set(seen) <= {one.id for one in journal.listed(None)}, "what was told is there"
+        journal.close()

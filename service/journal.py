@@ -291,13 +291,21 @@ class Journal:
     # -- one debit's steps ----------------------------------------------------------------------
 
     def row(self, debit_id: str) -> sqlite3.Row:
-        """Raises: NoSuchDebitError, JournalTamperedError."""
+        """Raises: NoSuchDebitError, JournalTamperedError, DebitArchivedError."""
         with self._file.transaction() as database:
             found: sqlite3.Row | None = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
             if found is None:
-                raise NoSuchDebitError()
+                raise self._not_here(database, debit_id)
             self._file.require_noted(database, found)
         return found
+
+    def _not_here(self, database: sqlite3.Connection, debit_id: str) -> CardioError:
+        known = database.execute("SELECT * FROM known WHERE debit = ?", (debit_id,)).fetchone()
+        if known is None:
+            return NoSuchDebitError()
+        if known["archive"] is None:
+            return JournalTamperedError(debit_id)
+        return DebitArchivedError(debit_id, known["outcome"] or "", known["archive"])
 
     def meet(self, debit_id: str, attempt: int, card: bytes) -> None:
         """Raises: CardChangedError: the debit is another card's."""

@@ -277,5 +277,6 @@ def test_the_archive_over_http(desk: Desk) -> None:
     assert made["debits"] == 1 and Path(made["file"]).is_file()
     answer = desk.call()
     assert refused(answer) == (409, "debit-archived") and desk.debits == 1
+    assert refused(desk.bridge.client.get(f"/v1/debits/{debit_id}")) == (409, "debit-archived")
     for wrong in ("9999-12-31T23:59:59", "yesterday", "0001-01-01T00:00:00+14:00"):
         assert desk.bridge.client.post("/v1/journal/archive", json={"before": wrong}).status_code in (200, 400, 422)

@@ -29,6 +29,18 @@ _OTHERS = 0o077
 _ROOT = 0
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for this user only: `mkdir` leaves the upper ones to the
+    umask, and a folder that others can write lets them replace what is in it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for one in reversed((folder, *folder.parents)):
+        if not one.exists():
+            one.mkdir(mode=0o700, exist_ok=True)
+
+
 def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
     """The text of a private file.
 
@@ -118,7 +130,7 @@ def prepare_private(path: Path, what: str, what_en: str, *, narrow: bool = False
         ConfigurationError: what is there is no private file.
         OSError: it cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     with suppress(FileExistsError):  # O_EXCL takes no link for a missing file, not even one that leads nowhere
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600))
     if narrow and hasattr(os, "fchmod") and stat.S_ISREG(os.lstat(path).st_mode):
@@ -166,7 +178,7 @@ def create_private(path: Path, text: str, what: str, what_en: str) -> None:
         ConfigurationError: what is there is no private file.
         OSError: it cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     with suppress(FileNotFoundError):
         if check_private(path, what, what_en).st_size:
             return
@@ -187,7 +199,7 @@ def write_private(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600, whatever the umask
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

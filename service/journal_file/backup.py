@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError, UsageError
+from cardio.private_file import make_folder
 from service.audit_chain import Chain
 from service.database_file import DatabaseFile
 from service.errors import JournalKeyLostError, JournalUnavailableError
@@ -150,7 +151,7 @@ def put_back(backup: StoredJournal, path: Path) -> None:
         raise JournalKeyLostError(f"{key} 是另一份日志的密钥", f"{key} is another journal's key")
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         if not key.exists():
             with os.fdopen(new_private_file(key), "w", encoding="ascii") as stream:
                 stream.write(backup.secret + "\n")

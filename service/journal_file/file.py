@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cardio.errors import CardioError, ConfigurationError
+from cardio.private_file import make_folder
 from service.audit_chain import Anchor, Chain
 from service.database_file import DatabaseFile, FileKind, check_database, check_parent, log_of
 from service.errors import JournalRestoredError, JournalTamperedError, JournalUnavailableError
@@ -376,7 +377,7 @@ def _handle_of(path: Path, kind: FileKind) -> int:
     try:
         with suppress(FileNotFoundError):
             check_database(path, kind)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except ConfigurationError as error:
         raise kind.unavailable(error.detail, error.detail_en) from error

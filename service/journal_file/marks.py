@@ -18,7 +18,7 @@ from typing import Any
 
 from cardio.errors import ConfigurationError
 from cardio.folders import NO_HOME, home_folder
-from cardio.private_file import check_private
+from cardio.private_file import check_private, make_folder
 from service.audit_chain import Chain
 
 _BYTES = 512
@@ -101,7 +101,7 @@ class MarkFile:
         """Raises: OSError: it cannot be written."""
         document: Mapping[str, Any] = asdict(mark) | {"seal": chain.content({"mark": asdict(mark)})}
         text = json.dumps(document, separators=(",", ":")).encode().ljust(_BYTES - 1) + b"\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.path.parent)
         with suppress(FileNotFoundError):
             try:
                 check_private(self.path, _NAME, _NAME_EN)
@@ -137,7 +137,7 @@ class Marks:
         kept = []
         for one in self.files[1:]:
             with suppress(OSError):
-                one.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_folder(one.path.parent)
                 if os.access(one.path.parent, os.W_OK):
                     kept.append(one)
         self.files[1:] = kept

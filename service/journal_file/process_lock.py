@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cardio.errors import ConfigurationError
-from cardio.private_file import check_private
+from cardio.private_file import check_private, make_folder
 from service.errors import JournalUnavailableError
 
 if sys.platform == "win32":
@@ -28,7 +28,7 @@ class ProcessLock:
         Raises:
             JournalUnavailableError: another process has it, it is no private file, or it cannot be made.
         """
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         self._handle: int | None = None
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)

@@ -206,7 +206,10 @@ def check_parent(path: Path, kind: FileKind) -> None:
     """Raises: CardioError: the kind's: everybody may put other files in the place of these."""
     if not hasattr(os, "getuid") or not path.parent.exists():  # made with mode 0700 then
         return
-    mode = path.parent.stat().st_mode
+    try:
+        mode = path.parent.stat().st_mode
+    except OSError as error:
+        raise kind.error(path, error) from error
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         raise kind.unavailable(
             f"{kind.name}所在的文件夹 {path.parent} 任何用户都可写，请执行 chmod o-w",

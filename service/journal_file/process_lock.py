@@ -28,9 +28,9 @@ class ProcessLock:
         Raises:
             JournalUnavailableError: another process has it, it is no private file, or it cannot be made.
         """
-        make_folder(path.parent)
         self._handle: int | None = None
         try:
+            make_folder(path.parent)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
             if not os.path.samestat(check_private(path, _NAME, _NAME_EN), os.fstat(self._handle)):
                 raise ConfigurationError(f"{_NAME} {path} 被替换", f"the {_NAME_EN} {path} was replaced")

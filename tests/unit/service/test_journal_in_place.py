@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cardio.errors import CardioError
 from service.errors import JournalRestoredError, JournalUnavailableError
 from service.journal import Journal
 from service.journal_place import JournalPlace
@@ -345,3 +346,21 @@ def test_what_kill_9_leaves_is_no_copy_and_its_chain_is_whole(path: Path) -> Non
         assert journal.verify().is_whole
         assert set(seen) <= {one.id for one in journal.listed(None)}, "what was told is there"
         journal.close()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "debits.sqlite", tmp_path / "file" / "more" / "debits.sqlite"):
+        place = JournalPlace(path, tmp_path / "file" / "state")
+        with pytest.raises(CardioError) as refused:
+            place.open()
+        assert str(tmp_path / "file") in refused.value.detail and refused.value.exit_status == 78
+        assert place.trouble() is None or isinstance(place.trouble(), CardioError)
+
+
+def test_a_mark_elsewhere_that_cannot_be_kept_is_left_out(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = JournalPlace(path, tmp_path / "file" / "state")
+    debit(place.open(), "k")
+    assert place.trouble() is None
+    place.close()

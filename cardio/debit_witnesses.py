@@ -55,7 +55,7 @@ class CounterSays(Enum):
 
     UNTOUCHED = auto()
     MOVED = auto()
-    """By this debit, and nothing else."""
+    """By one debit of these amounts: this one, or another's."""
     LATER = auto()
     """There were others since."""
     ODD = auto()
@@ -73,8 +73,6 @@ class Witnesses:
     counter: CounterSays
     others: bool = False
     """Its details account for every number since, by other debits than this."""
-    disproved: bool = False
-    """It gives a MAC2 under this debit's number, and it is another's."""
     proof: CardProof | None = None
     """Its MAC2 and TAC, where they are this debit's."""
 
@@ -100,11 +98,10 @@ def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
         return Verdict(DebitState.COMMITTED, "proof" if proved else "detail")
     if counter is CounterSays.SILENT:
         return Verdict(DebitState.UNKNOWN)
-    if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
+    moved = counter in (CounterSays.MOVED, CounterSays.LATER)
+    if counter is CounterSays.UNTOUCHED or (moved and witnesses.others):
         return Verdict(DebitState.ABORTED)
-    if counter is CounterSays.MOVED and detail is DetailSays.SILENT and not witnesses.disproved:
-        return Verdict(DebitState.COMMITTED, "counter")
-    # The number has gone on, and the card's own record does not know this debit.
+    # The number has gone on, and nothing says by whose debit: another terminal's of the same amounts moves it alike.
     return Verdict(DebitState.MANUAL)
 
 
@@ -136,6 +133,15 @@ def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
     raise error_of(entry)
 
 
+def weigh(card: SecuredCard, intent: DebitIntent, *, doubted: bool = False) -> Verdict:
+    """Ask the card what has become of a debit, and note nothing: for a debit that a person has decided on.
+
+    Raises:
+        CardioError: the card could not be asked.
+    """
+    return judge(_ask(card, intent), doubted=doubted)
+
+
 def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
     before = intent.transaction_number
     # Cards call a debit by the number that they counted to, or by the one that it began with.
@@ -157,7 +163,6 @@ def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
         detail=DetailSays.SILENT if details is None else DetailSays.ABSENT if found is None else DetailSays.FOUND,
         counter=counter,
         others=details is not None and _account_for(details[: max(0, moved)], intent, numbers),
-        disproved=Mac2.WRONG in checked.values() and proved is None,
         proof=proof,
     )
 

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from cardio.settlement import (
 )
 from service.database_file import DatabaseFile
 from service.debit_answers import DebitShown
+from service.delivery.decisions import CONTRADICTED, DecisionRecords
 from service.delivery.records import AnswersUnderWay, DeliveryRecords
 from service.errors import (
     DebitInFlightError,
@@ -43,6 +45,7 @@ from service.tokens import load_token
 _MARKED = "cardio journal of debits"
 """Its keyed hash tells whether the key is still the one."""
 _BY_KEY = "SELECT * FROM debit WHERE owner = ? AND idempotency_key = ?"
+_SHOWN = "SELECT *, (SELECT compared FROM decision WHERE debit = debit.id) AS compared FROM debit"
 
 
 class Journal:
@@ -66,6 +69,7 @@ class Journal:
         self._key = hashlib.sha256(load_token(key).encode()).digest()
         self._file = DatabaseFile(path, JOURNAL_FILE)
         self.delivery = DeliveryRecords(self._file, self._hash)
+        self.decisions = DecisionRecords(self._file, self._hash)
         try:
             self._set_right()
         except CardioError:
@@ -154,7 +158,8 @@ class Journal:
     def _worked_on(self, debit_id: str, attempt: int) -> JournalEntry:
         if debit_id in self._working:
             raise DebitInFlightError()
-        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt)
+        unsent = DebitState(self.row(debit_id)["state"]) in BEFORE_SENT
+        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt, unsent=unsent)
         return entry
 
     def resume(self, entry: JournalEntry) -> None:
@@ -174,7 +179,7 @@ class Journal:
     def row(self, debit_id: str) -> sqlite3.Row:
         """Raises: NoSuchDebitError."""
         with self._file.transaction() as database:
-            found: sqlite3.Row | None = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
+            found: sqlite3.Row | None = database.execute(f"{_SHOWN} WHERE id = ?", (debit_id,)).fetchone()
         if found is None:
             raise NoSuchDebitError()
         return found
@@ -249,6 +254,9 @@ class Journal:
             if DebitState(row["state"]) not in NOBODY_KNOWS:
                 raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
             changes: dict[str, Any] = {"reason": "person", "acknowledged": _now()}
+            if row["reason"] == CONTRADICTED:
+                changes["number"] = None  # by the card's own record it may be another debit's
+            self.decisions.note(database, debit_id, "done" if done else "none")
             if done:
                 intent = DebitIntent.model_validate_json(row["intent"])
                 changes["result"] = result_of(intent, None, "person").model_dump_json()
@@ -270,7 +278,7 @@ class Journal:
         wanted = set(DebitState) if all_states else TO_BE_BOOKED | NOBODY_KNOWS
         with self._file.transaction() as database:
             rows = database.execute(
-                f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608 - marks and names of ours
+                f"{_SHOWN} WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608 - marks and names of ours
                 f" ORDER BY state IN ({_marks(NOBODY_KNOWS)}) DESC, created DESC, rowid DESC LIMIT ?",
                 (owner, owner, *wanted, *NOBODY_KNOWS, limit),
             ).fetchall()
@@ -293,12 +301,16 @@ class Journal:
 class JournalEntry:
     """One debit of the journal (`cardio.settlement.DebitEntry`), for one attempt at it."""
 
-    def __init__(self, journal: Journal, debit_id: str, attempt: int) -> None:
+    def __init__(self, journal: Journal, debit_id: str, attempt: int, *, unsent: bool = False) -> None:
+        """Args: ``unsent``: as it was taken up, no card had been told of it."""
         self.id = debit_id
         self.journal = journal
         self.took: list[JournalEntry] = []
         """Other debits that were taken up on the way, and are let go with this one."""
         self._attempt = attempt
+        self._unsent = unsent
+        self._withdrawn = False
+        self._gate = threading.Lock()
 
     @property
     def state(self) -> DebitState:
@@ -322,7 +334,27 @@ class JournalEntry:
         self.journal.meet(self.id, self._attempt, card)
 
     def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
-        self.journal.move(self.id, self._attempt, to, **facts)
+        if to is not DebitState.SENT:
+            self.journal.move(self.id, self._attempt, to, **facts)
+            return
+        with self._gate:
+            if self._withdrawn:
+                raise JournalStepError("该笔消费已撤回", "the debit was withdrawn before it was sent")
+            self._unsent = False
+            try:
+                self.journal.move(self.id, self._attempt, to, **facts)
+            except CardioError:
+                self._unsent = True  # the card is not told of what could not be written
+                raise
+
+    def withdraw(self) -> bool:
+        """Keep the card from being told from now on; return False if it may have been told.
+
+        It needs no journal: this is how a debit ends whose journal can no longer be read.
+        """
+        with self._gate:
+            self._withdrawn |= self._unsent
+            return self._unsent
 
     def shown(self) -> DebitShown:
         return self.journal.shown(self.id)

@@ -9,7 +9,7 @@ JOURNAL_FILE = FileKind(
     name="消费日志",
     name_en="journal of debits",
     unavailable=JournalUnavailableError,
-    version=2,
+    version=3,
     schema="""
 CREATE TABLE debit (
   id TEXT PRIMARY KEY,
@@ -37,6 +37,13 @@ CREATE TABLE debit (
 CREATE UNIQUE INDEX debit_once_by_number ON debit (card, number, terminal) WHERE state <> 'aborted';
 CREATE UNIQUE INDEX debit_once_by_time ON debit (card, terminal, time) WHERE state <> 'aborted';
 CREATE INDEX debit_by_state ON debit (state);
+CREATE TABLE decision (
+  debit TEXT PRIMARY KEY REFERENCES debit (id),
+  outcome TEXT NOT NULL,
+  decided TEXT NOT NULL,
+  compared TEXT,
+  compared_at TEXT
+) STRICT;
 CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
 """,
     upgrades={
@@ -47,6 +54,19 @@ ALTER TABLE debit ADD COLUMN told_unknown INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE debit ADD COLUMN handed_over TEXT;
 ALTER TABLE debit ADD COLUMN acknowledged TEXT;
 UPDATE debit SET acknowledged = changed WHERE state = 'committed' AND reason = 'person';
+""",
+        # What persons decided before is compared as well when its card comes back.
+        2: """
+CREATE TABLE decision (
+  debit TEXT PRIMARY KEY REFERENCES debit (id),
+  outcome TEXT NOT NULL,
+  decided TEXT NOT NULL,
+  compared TEXT,
+  compared_at TEXT
+) STRICT;
+INSERT INTO decision (debit, outcome, decided)
+  SELECT id, CASE state WHEN 'aborted' THEN 'none' ELSE 'done' END, changed FROM debit
+  WHERE (state = 'aborted' AND reason = 'person') OR result LIKE '%"known_by":"person"%';
 """,
     },
     pragmas={"locking_mode": "exclusive", "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from cardio.apdu.trace import Exchange
 from cardio.card import SocialSecurityCard
 from cardio.debit_witnesses import recover
 from cardio.debiting import debit
+from cardio.debits.limits import DebitLimits
 from cardio.errors import CardRemovedError
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
@@ -29,6 +31,10 @@ from tests.unit.card_helpers import known_random
 TIME = "20151118185001"
 ORDER = DebitOrder(Amounts(0, 10, 20), TIME)
 DEBIT = bytes.fromhex("B02C")
+NOW = datetime(2015, 11, 18, 18, 51)
+"""What the clock says while ORDER is taken."""
+LIMITS = DebitLimits(years_back=20, clock=lambda: NOW)
+"""The cards' totals are of 2026."""
 UNTOUCHED, DONE = (12, 3150, 20600), (13, 3160, 20620)
 """The number and totals of the card with everything, before and after ORDER."""
 Fault = Callable[[AnyCard, bytes], bytes]
@@ -62,6 +68,7 @@ class Till:
         self.fault: Fault | None = None
         self.reader = SoftwareReader("r", self)
         self.journal = Journal(folder / "debits.sqlite")
+        self.limits = LIMITS
         self.sam = sam or soft_sam(folder)
         self.trace: list[Exchange] = []
         self.debits = 0
@@ -96,7 +103,7 @@ class Till:
     def debit(self, key: str = "k", order: DebitOrder = ORDER, *, pin: str | None = "123456") -> DebitResult:
         entry = self.take(key)
         with self.open(pin=pin) as card:
-            return debit(card, order, entry)
+            return debit(card, order, entry, self.limits)
 
     def recover(self, key: str = "k", *, pin: str | None = "123456") -> DebitResult:
         entry = self.take(key)

@@ -98,10 +98,10 @@ def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
         return Verdict(DebitState.COMMITTED, "proof" if proved else "detail")
     if counter is CounterSays.SILENT:
         return Verdict(DebitState.UNKNOWN)
-    moved = counter in (CounterSays.MOVED, CounterSays.LATER)
-    if counter is CounterSays.UNTOUCHED or (moved and witnesses.others):
+    if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
         return Verdict(DebitState.ABORTED)
-    # The number has gone on, and nothing says by whose debit: another terminal's of the same amounts moves it alike.
+    # The number has gone on, and the card's own record does not say that it was by this debit: another terminal's of the
+    # same amounts moves number and totals alike.
     return Verdict(DebitState.MANUAL)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ class Till:
     def debit(self, key: str = "k", order: DebitOrder = ORDER, *, pin: str | None = "123456") -> DebitResult:
         entry = self.take(key)
         with self.open(pin=pin) as card:
-            return debit(card, order, entry, self.limits)
+            return debit(card, order, entry, replace(self.limits, clock=lambda: order.moment))
 
     def recover(self, key: str = "k", *, pin: str | None = "123456") -> DebitResult:
         entry = self.take(key)

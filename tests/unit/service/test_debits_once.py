@@ -285,7 +285,7 @@ def test_the_number_alone_does_not_say_whose_debit_it_was(
     second.put(desk.card, None if details_speak else silent)
     assert second.call(key="theirs", pPayInfo="0.1|0.20|20151118190000|").status_code == 200
     desk.put(desk.card, None if details_speak else silent)
-    assert refused(desk.call()) == (409, "debit-not-done" if details_speak else "debit-manual")
+    assert refused(desk.call()) == (409, "debit-manual")
     assert desk.debits == 1 and desk.totals == MOVED
 
 

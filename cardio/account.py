@@ -183,8 +183,8 @@ def begin_purchase(
 ) -> Plan[PurchaseStart]:
     """INITIALIZE FOR PURCHASE: nothing moves yet. A PIN is presented only where the card wants one.
 
-    Args: ``first``: what is asked in between, when the card takes the debit and the PIN was presented. Any other command
-        ends what INITIALIZE FOR PURCHASE began, so that it is sent again afterwards.
+    Args: ``first``: what is asked in between, when the card takes the debit and the PIN was presented. Any other
+        command ends what INITIALIZE FOR PURCHASE began, so that it is sent again afterwards.
 
     Raises:
         CardRefusedError: it takes no debits, or not this one.

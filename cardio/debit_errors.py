@@ -152,7 +152,10 @@ class DebitOnCardError(CardError):
     code = "debit-on-card"
     title = "卡内已有这笔消费，本次未扣款"
     title_en = "This debit stands on the card already; nothing was taken now"
-    remedy = "请勿重复收费。请按卡内记录（时间、终端机、序号）核对原来的收费，并补打凭条；确属另一笔消费时，请换用新的交易时间。"
+    remedy = (
+        "请勿重复收费。请按卡内记录（时间、终端机、序号）核对原来的收费，并补打凭条；"
+        "确属另一笔消费时，请换用新的交易时间。"
+    )
     remedy_en = (
         "Do not charge again. Find the first charge by the card's own record (time, terminal, number) and print its "
         "slip. If this is another debit, take it with another time."
@@ -177,7 +180,9 @@ class DebitRecordUnclearError(CardError):
     code = "debit-record-unclear"
     title = "卡内有一条交易明细残缺，可能就是这笔消费，本次未扣款"
     title_en = "A damaged detail on the card may be this very debit; nothing was taken now"
-    remedy = "请勿直接再收费。请信息科读出卡内交易明细核对；不能确认时请改用其他方式收费，并请持卡人联系发卡机构检查卡片。"
+    remedy = (
+        "请勿直接再收费。请信息科读出卡内交易明细核对；不能确认时请改用其他方式收费，并请持卡人联系发卡机构检查卡片。"
+    )
     remedy_en = (
         "Do not charge again. Have your IT department compare the card's details; if they do not tell, charge in "
         "another way, and have the holder's card checked by its issuer."
@@ -191,9 +196,13 @@ class DebitNotCheckableError(CardError):
 
     code = "debit-not-checkable"
     title = "卡内明细已查不到这笔消费所在的时间，无法确认是否扣过款，本次未扣款"
-    title_en = "The card's details do not reach back to this order: nobody can tell whether it was taken. Nothing was now"
+    title_en = (
+        "The card's details do not reach back to this order: nobody can tell whether it was taken. Nothing was now"
+    )
     remedy = "请先在业务系统中确认这笔消费以前没有扣款，再用当前时间重新发起。"
-    remedy_en = "Make sure in the cashier's program that it was not taken before, then take it anew with the present time."
+    remedy_en = (
+        "Make sure in the cashier's program that it was not taken before, then take it anew with the present time."
+    )
     status = 409
     driver_code = NOT_CHECKABLE
 

@@ -100,8 +100,8 @@ def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
         return Verdict(DebitState.UNKNOWN)
     if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
         return Verdict(DebitState.ABORTED)
-    # The number has gone on, and the card's own record does not say that it was by this debit: another terminal's of the
-    # same amounts moves number and totals alike.
+    # The number has gone on, and the card's own record does not say that it was by this debit: another terminal's of
+    # the same amounts moves number and totals alike.
     return Verdict(DebitState.MANUAL)
 
 
@@ -133,13 +133,27 @@ def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
     raise error_of(entry)
 
 
-def weigh(card: SecuredCard, intent: DebitIntent, *, doubted: bool = False) -> Verdict:
-    """Ask the card what has become of a debit, and note nothing: for a debit that a person has decided on.
+def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: bool = False) -> bool | None:
+    """Ask the card whether it contradicts what a person has decided of a debit; nothing is noted.
+
+    Args: ``done``: what the person said.
+
+    Returns None where the card tells neither.
 
     Raises:
+        DebitUnknownError: it cannot tell as long as its PIN is missing.
         CardioError: the card could not be asked.
     """
-    return judge(_ask(card, intent), doubted=doubted)
+    witnesses = _ask(card, intent)
+    match judge(witnesses, doubted=doubted).state:
+        case DebitState.UNKNOWN:
+            raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
+        case DebitState.COMMITTED:
+            return not done
+        case DebitState.ABORTED:
+            return done
+    # Its number went on, and its own record can be read and does not have the debit: done is to be looked at again.
+    return True if done and witnesses.detail is DetailSays.ABSENT and not witnesses.proved else None
 
 
 def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:

@@ -24,9 +24,7 @@ _NOT_DONE = frozenset({*range(0x67, 0x6F), 0x93, 0x94} - {0x6C})
 """SW1 of checking errors and of refused transactions. Not 6Cxx: some cards carry a command out and then correct Le."""
 
 
-def debit(
-    card: SecuredCard, order: DebitOrder, entry: DebitEntry, limits: DebitLimits = DEFAULT_LIMITS
-) -> DebitResult:
+def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry, limits: DebitLimits = DEFAULT_LIMITS) -> DebitResult:
     """Debits the card once, by the leave of its SAM.
 
     Raises:
@@ -64,7 +62,7 @@ def begin(
     limits.check_order(order)
     entry.meet(card.identity)
     entry.move(DebitState.PREPARED)
-    record = CardRecordCheck(card.visit, order, limits)
+    record = CardRecordCheck(card.visit, order, limits, card.was_given_pin)
     start = card.run(begin_purchase(card.visit, key, order.amounts, terminal_number, first=record.ask))
     limits.check_year(order, start.totals)
     asked = record.result(start.transaction_number)
@@ -125,13 +123,11 @@ def _send(
         ) from error
 
 
-def _tell(
-    card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool
-) -> DebitResult:
+def _tell(card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool) -> DebitResult:
     """What the card says that it has done.
 
     Raises:
-        CardRefusedError: it says that it has not. That is a word of the line, which the card's own record is asked about.
+        CardRefusedError: it says that it has not: a word, which is compared with the card's own record.
         WrongMac2Error: it does not know the debit key, or somebody has changed what it said.
         SamError: MAC2 could not be checked. CardioError: there is no answer that says either.
     """
@@ -150,8 +146,8 @@ def _tell(
 
 
 def _refusal(status_word: int) -> CardioError:
-    """`CardRefusedError` where the card says that it has not done it (ISO/IEC 7816-4 §5.6: checking errors, and the 93xx
-    and 94xx of transactions); `CardGarbledError` for warnings, execution errors (64xx to 66xx), 6Cxx, 6Fxx."""
+    """`CardRefusedError` where the card says that it has not done it (ISO/IEC 7816-4 §5.6: checking errors, and the
+    93xx and 94xx of transactions); `CardGarbledError` for warnings, execution errors (64xx to 66xx), 6Cxx, 6Fxx."""
     meaning = describe(status_word)
     zh, en = f"{status_word:04X} {meaning.zh}", f"{status_word:04X}: {meaning.en}"
     if status_word >> 8 in _NOT_DONE:

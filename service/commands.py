@@ -121,6 +121,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         dialect_layout=settings.dialects.layout,
         device_number=settings.driver.device_number,
         reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
+        debit_limits=settings.debit_limits,
     )
     app = create_app(
         sources,

@@ -14,7 +14,7 @@ from cardio.debit_errors import (
     DebitUnknownError,
     with_marks,
 )
-from cardio.debit_witnesses import recover, weigh
+from cardio.debit_witnesses import contradicts, recover
 from cardio.debiting import DEFAULT_LIMITS, aborted_by_faults, debit
 from cardio.debits.limits import DebitLimits
 from cardio.errors import CardioError
@@ -114,11 +114,11 @@ def _compare_decisions(journal: Journal, entry: JournalEntry, card: SecuredCard)
         other = journal.entry(debit_id)
         if other.intent is None:
             continue
-        verdict = weigh(card, other.intent, doubted=other.doubted)
-        if verdict.state is DebitState.UNKNOWN:
-            continue  # without its PIN it does not tell
-        told = {DebitState.COMMITTED: "done", DebitState.ABORTED: "none"}.get(verdict.state)
-        found: Compared = "not-told" if told is None else "agrees" if told == said else "contradicts"
+        try:
+            contradicted = contradicts(card, other.intent, done=said == "done", doubted=other.doubted)
+        except DebitUnknownError:
+            continue
+        found: Compared = "not-told" if contradicted is None else "contradicts" if contradicted else "agrees"
         journal.decisions.conclude(debit_id, found)
         if found == "contradicts":
             raise _contradicted(other.shown(), entry)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from cardio.bridge import BridgeClient
 
 _NOT_DECIDED = 1
+_COMPARED = {
+    "agrees": "一致 the card agrees",
+    "contradicts": "不符 THE CARD CONTRADICTS",
+    "not-told": "卡片未能证明 the card does not tell",
+}
 _OUTCOMES = {"done": "已扣款 taken", "none": "未扣款 nothing taken", "unknown": "未知 UNKNOWN"}
 
 
@@ -118,6 +123,9 @@ def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         "终端机编号 terminal": shown["terminal_number"] or "-",
         "交易序号 number": "-" if number is None else number,
     }
+    told |= {"扣款前卡内记录 card's record": shown["card_record"] or "-"}
+    if shown["compared"] is not None:
+        told |= {"卡内记录与认定 compared": _COMPARED[shown["compared"]]}
     if (result := shown["result"]) is not None:
         told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
         told |= {"依据 known by": result["known_by"]}

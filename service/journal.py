@@ -278,7 +278,7 @@ class Journal:
         wanted = set(DebitState) if all_states else TO_BE_BOOKED | NOBODY_KNOWS
         with self._file.transaction() as database:
             rows = database.execute(
-                f"{_SHOWN} WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608 - marks and names of ours
+                f"{_SHOWN} WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"
                 f" ORDER BY state IN ({_marks(NOBODY_KNOWS)}) DESC, created DESC, rowid DESC LIMIT ?",
                 (owner, owner, *wanted, *NOBODY_KNOWS, limit),
             ).fetchall()

@@ -1,7 +1,7 @@
 """The card's own record before a debit: whether this very order stands in 医疗交易明细文件 (EF08) already.
 
-An order is known by its time and its amounts, whatever terminal, desk or journal it was taken by. The card's number does
-not take part: no public source tells by which number a card calls a detail.
+An order is known by its time and its amounts, whatever terminal, desk or journal it was taken by. The card's number
+does not take part: no public source tells by which number a card calls a detail.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from cardio.debit_errors import (
     SameSecondError,
 )
 from cardio.debits.limits import DebitLimits
+from cardio.errors import CardRefusedError
+from cardio.filesystem.access import PIN
 from cardio.filesystem.decoding import DecodedRecord, decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.layout import File, Layout
 from cardio.filesystem.text import is_fill
 from cardio.filesystem.visit import Visit
+from cardio.security.errors import PinBlockedError
 from cardio.settlement import CardRecord, DebitOrder
 
 _BLANK = b"\x00\xff"
 _ENOUGH_OLDER = 2
-"""Records in a row that are plainly older than the order. One alone may be the work of a terminal with a wrong clock."""
+"""Records in a row that are plainly older than the order: one alone may be of a terminal with a wrong clock."""
 _AHEAD = timedelta(hours=1)
 """An order may be this far ahead of the clock and still count as one of now."""
 
@@ -91,18 +94,33 @@ class CardRecordCheck:
     visit: Visit
     order: DebitOrder
     limits: DebitLimits
+    present_pin: bool = False
+    """Where the file is closed on a card that takes debits without its PIN, the PIN may be presented: it was given."""
     _found: RecordAsked = field(default=RecordAsked("unreadable"), init=False)
     _empty: bool = field(default=False, init=False)
 
     def ask(self) -> Plan[None]:
-        """Read the newest records by the rights at hand; the application of debits must be current."""
+        """Read the newest records; the application of debits must be current.
+
+        Raises:
+            WrongPinError, PinEntryError: the PIN was to be presented, and is wrong or not to be tried.
+        """
         layout = self.visit.layout
         file = layout.details_file
         if file is None or file.application != purse_of(layout).application:
             self._found = RecordAsked("no-file")
             return
-        reading = yield from self.visit.read_newest(file.path, _Enough(file, self._is_older))
+        enough = _Enough(file, self._is_older)
+        reading = yield from self.visit.read_newest(file.path, enough)
+        if reading.closed and self.present_pin and (yield from self._obtained_pin()):
+            reading = yield from self.visit.read_newest(file.path, enough)
         self._found = self._judge(reading)
+
+    def _obtained_pin(self) -> Plan[bool]:
+        try:
+            return (yield from self.visit.obtain(frozenset({PIN}))) is None
+        except (PinBlockedError, CardRefusedError):
+            return False  # the debit does not want it
 
     def result(self, transaction_number: int) -> RecordAsked:
         """Return what was found.
@@ -184,7 +202,7 @@ class _Noted:
         return self.detail.time
 
     def may_be(self, order: DebitOrder) -> bool:
-        """Whether it is the order's record, half written or damaged: it has no time, and no amount speaks against it."""
+        """Whether it may be the order's, half written or damaged: it has no time, and no amount speaks against it."""
         wanted = bytes(order.amounts)
         width = len(wanted) // len(AMOUNTS)
         parts = ((self.amounts[at : at + width], wanted[at : at + width]) for at in range(0, len(wanted), width))

@@ -1,4 +1,4 @@
-"""Exactly once beyond one journal: the card's own record is asked, words are compared with it, and what is said is so."""
+"""Exactly once beyond one journal: the card's own record is asked, and every word is compared with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from simulators.hsm_steps import debit_step_1_to_2
 from simulators.reader import AnyCard
 from tests.unit.debits import DEBIT
-from tests.unit.service.debit_desk import CARD, CITY, DONE, HISTORICAL, LATER, PAGE, PAY, Desk, pulled, refused
+from tests.unit.service.debit_desk import CITY, DONE, HISTORICAL, LATER, PAGE, Desk, pulled, refused
 
 UNTOUCHED, MOVED = (12, 3150, 20600), (13, 3160, 20620)
 PROOF, READ_RECORD = bytes.fromhex("805A"), bytes.fromhex("00B2")
@@ -109,9 +109,7 @@ def test_what_this_journal_knows_is_said_before_what_the_card_says(desk: Desk) -
         ({"type": b"\x00"}, "debit-on-card"),
     ],
 )
-def test_a_record_that_is_this_orders_or_may_be(
-    desk: Desk, second: Desk, change: dict[str, bytes], code: str
-) -> None:
+def test_a_record_that_is_this_orders_or_may_be(desk: Desk, second: Desk, change: dict[str, bytes], code: str) -> None:
     assert desk.call().json()["pOutInfo"] == DONE
     details(desk)[0] = changed(details(desk)[0], change)
     assert refused(second.call()) == (409, code)
@@ -217,7 +215,9 @@ def test_a_card_that_keeps_no_details(desk: Desk) -> None:
 # -- a word against the card ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["6985", "6700", "6982", "6A80", "6D00", "6E00", "6881", "9302", "9303", "9401", "9403"])
+@pytest.mark.parametrize(
+    "word", ["6985", "6700", "6982", "6A80", "6D00", "6E00", "6881", "9302", "9303", "9401", "9403"]
+)
 @pytest.mark.parametrize("done", [True, False])
 def test_a_refusal_is_believed_only_of_a_card_that_has_not_moved(desk: Desk, word: str, done: bool) -> None:
     def refuses(card: AnyCard, command: bytes) -> bytes:

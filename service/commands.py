@@ -107,6 +107,8 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         journal: JournalPlace = passing
         settings = demonstration.with_a_place(settings, _token_file(settings), passing.folder)
         security = demonstration.security(security)
+        # The totals of a simulated card are of one year, and a demonstration debits no other card.
+        settings = settings.model_copy(update={"debit_years": demonstration.DEBIT_YEARS})
     else:
         sockets = bind_loopback(settings.port)
         journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))

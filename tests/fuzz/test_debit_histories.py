@@ -1,6 +1,6 @@
-"""Ten thousand seeded histories of debits at two desks: pulled cards, swapped cards, kills, callers that leave, retries,
-words that are not true, journals that are lost or put back, persons who decide, rightly or not. Money moves exactly
-once, is booked once, and never moves again while its result has reached nobody.
+"""Ten thousand seeded histories of debits at two desks: pulled cards, swapped cards, kills, callers that leave,
+retries, words that are not true, journals that are lost or put back, persons who decide, rightly or not. Money moves
+exactly once, is booked once, and never moves again while its result has reached nobody.
 
 The journals are real files, the card keeps its memory, and whoever is killed leaves both as they stand. A history fails
 when a card has taken what nobody knows, when a journal says what the card has not taken, when an order is taken or
@@ -441,7 +441,7 @@ class World:
         return Fate(leaves=leaves)
 
     def end(self) -> None:
-        """Every card comes back to both desks, everything is asked for once more, and persons compare what they must."""
+        """Every card comes back to both desks, all is asked for once more, and persons compare what they must."""
         for till in self.tills:
             self.till = till
             self.start_again()
@@ -572,9 +572,7 @@ def cards_of_people() -> list[SoftwareCard]:
 
 
 @pytest.mark.parametrize("thousand", range(HISTORIES // 1000))
-def test_money_moves_exactly_once(
-    folder: Path, thousand: int, record_property: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_money_moves_exactly_once(folder: Path, thousand: int, record_property: Any) -> None:
     seen: Counter[str] = Counter()
     cards = cards_of_people()
     for seed in range(thousand * 1000, thousand * 1000 + 1000):

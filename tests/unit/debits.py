@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,14 @@ LIMITS = DebitLimits(years_back=20, clock=lambda: NOW)
 """The cards' totals are of 2026."""
 UNTOUCHED, DONE = (12, 3150, 20600), (13, 3160, 20620)
 """The number and totals of the card with everything, before and after ORDER."""
+ANY_YEAR = {"CARDIO_BRIDGE_DEBIT_YEARS": "50"}
+"""For bridges with the clock of today: the totals of these cards stay those of 2026."""
 Fault = Callable[[AnyCard, bytes], bytes]
+
+
+def moment(ago: int = 0) -> str:
+    """The time of an order of now, or of some seconds ago: for bridges with the clock of today."""
+    return f"{datetime.now() - timedelta(seconds=ago):%Y%m%d%H%M%S}"
 
 
 class Ready:

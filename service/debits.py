@@ -329,7 +329,7 @@ async def _to_the_end(
             error.debit_id = entry.id
             raise
         except JournalUnavailableError as error:
-            if entry.withdraw():
+            if await asyncio.to_thread(entry.withdraw):
                 raise  # the card was told nothing
             unknown = DebitUnknownError(f"结果未知：{error.detail}", f"its outcome is not known: {error.detail_en}")
             unknown.debit_id = entry.id

@@ -572,7 +572,7 @@ def cards_of_people() -> list[SoftwareCard]:
 
 
 @pytest.mark.parametrize("thousand", range(HISTORIES // 1000))
-def test_money_moves_exactly_once(folder: Path, thousand: int, record_property: Any) -> None:
+def test_money_moves_exactly_once(folder: Path, thousand: int) -> None:
     seen: Counter[str] = Counter()
     cards = cards_of_people()
     for seed in range(thousand * 1000, thousand * 1000 + 1000):
@@ -580,7 +580,7 @@ def test_money_moves_exactly_once(folder: Path, thousand: int, record_property: 
             seen += run(seed, folder, cards)
         except AssertionError as error:
             raise AssertionError(f"history {seed}: {error}") from error
-    record_property("seen", dict(seen))
+    print(f"histories {thousand * 1000} to {thousand * 1000 + 999}: {dict(seen)}")  # pytest -rP shows it
     # Histories in which nothing happens prove nothing.
     assert min(seen[name] for name in ("mac2", "proof", "detail")) > 30 and seen["none"] > 200, seen
     assert min(seen[name] for name in ("held", "on card", "contradicted", "decided", "put back", "lost")) > 30, seen
@@ -621,7 +621,7 @@ def test_a_desk_that_believes_the_number_alone_is_found_out(folder: Path, monkey
         return judge(witnesses, doubted=doubted)
 
     monkeypatch.setattr("cardio.debit_witnesses.judge", believes)
-    assert_found_out(folder, "booked")
+    assert_found_out(folder, "booked|everything was heard of")
 
 
 def test_a_word_that_is_believed_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

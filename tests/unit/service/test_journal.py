@@ -481,3 +481,32 @@ def test_a_journal_that_is_closed_takes_no_step(journal: Journal, path: Path) ->
     again = Journal(path)
     assert again.shown(entry.id).state is S.UNKNOWN
     again.close()
+
+
+def test_decisions_of_the_version_before_are_compared_too(path: Path) -> None:
+    journal = Journal(path)
+    entries = {}
+    for number, name in enumerate(("none", "done", "told")):
+        found = bring(journal.take("local", name, "x"), S.MANUAL, given=intent(30 + number, f"2015111818520{number}"))
+        entries[name] = found.id
+        if name != "told":
+            journal.decide(found.id, done=name == "done")
+        found.release()
+    journal.settle(entries["done"])
+    assert [journal.shown(one).compared for one in entries.values()] == [None, None, None]
+    with journal._file.transaction() as database:  # as the version before has left it
+        database.execute("DROP TABLE decision")
+        database.execute("PRAGMA user_version = 2")
+    journal.close()
+    again = Journal(path)
+    assert sorted(again.decisions.to_compare(CARD)) == sorted([(entries["none"], "none"), (entries["done"], "done")])
+    assert again.decisions.to_compare(OTHER) == []
+    again.decisions.conclude(entries["none"], "agrees")
+    again.decisions.conclude(entries["done"], "contradicts")
+    assert again.decisions.to_compare(CARD) == []
+    shown = again.shown(entries["done"])
+    assert (shown.state, shown.reason, shown.compared, shown.result) == (S.MANUAL, "contradicted", "contradicts", None)
+    assert {one.idempotency_key for one in again.listed(None)} == {"done", "told"}, "it wants a person again"
+    again.decide(entries["done"], done=False)
+    assert again.shown(entries["done"]).outcome == "none" and again.decisions.to_compare(CARD) == []
+    again.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from service.gate.access import DialectRule
+from service.scopes import Scope
 from simulators.hsm_steps import debit_step_1_to_2
 from simulators.reader import AnyCard
 from tests.unit.debits import DEBIT
-from tests.unit.service.debit_desk import CITY, DONE, HISTORICAL, LATER, PAGE, Desk, pulled, refused
+from tests.unit.service.bridge import FIRST
+from tests.unit.service.debit_desk import CARD, CITY, DONE, HISTORICAL, LATER, PAGE, PAY, Desk, pulled, refused
 
 UNTOUCHED, MOVED = (12, 3150, 20600), (13, 3160, 20620)
 PROOF, READ_RECORD = bytes.fromhex("805A"), bytes.fromhex("00B2")
@@ -212,6 +216,33 @@ def test_a_card_that_keeps_no_details(desk: Desk) -> None:
     assert desk.call().json()["debit"]["card_record"] == "not-kept"
 
 
+def test_the_dialects_code(tmp_path: Path, desk: Desk) -> None:
+    assert desk.call().json()["pOutInfo"] == DONE
+    scopes = frozenset({Scope.BASIC, Scope.PIN, Scope.SETTLE})
+    folder = tmp_path / "dialect"
+    folder.mkdir()
+    rules = [DialectRule("json", programs=True, scopes=scopes)]
+    second = Desk(folder, dialects=rules, trusted={PAGE: scopes})
+    try:
+        second.card = desk.card
+        second.put(desk.card)
+        second.bridge.readers.remove(FIRST)
+        socket = second.bridge.socket("/", port=second.bridge.dialect_ports["json"], origin=PAGE)
+
+        def ask(pay: str) -> dict[str, str]:
+            told = {"function": "iDoDebit", "iType": 3, "pCardInfo": CARD, "pPayInfo": pay, "pin": "123456"}
+            socket.send(json.dumps(told | {"idempotencyKey": "k"}))
+            reply: dict[str, str] = json.loads(socket.recv(10))
+            return reply
+
+        refused_by_card = ask(PAY)
+        assert refused_by_card["success"] == "-204" and "请勿重复收费" in refused_by_card["pOutInfo"]
+        assert ask("0.1|0.2|99991231235959|")["success"] == "-23"
+        assert second.debits == 0
+    finally:
+        second.bridge.stop()
+
+
 # -- a word against the card ---------------------------------------------------------------------------
 
 
@@ -338,8 +369,6 @@ def test_a_person_who_looks_again_may_say_otherwise(desk: Desk) -> None:
 
 
 def test_another_caller_hears_nothing_of_whose_word_it_was(desk: Desk) -> None:
-    from service.scopes import Scope
-
     page, _ = desk.bridge.pair(PAGE, Scope.BASIC, Scope.PIN, Scope.SETTLE)
     desk.put(desk.card, pulled(desk.reader, done=True))
     debit = desk.call().json()["debit"]["id"]

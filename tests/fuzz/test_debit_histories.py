@@ -43,6 +43,7 @@ from cardio.security.credentials import Credentials
 from cardio.security.pin import Pin
 from cardio.settlement import NOBODY_KNOWS, DebitOrder, DebitState
 from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
+from service.delivery.decisions import CONTRADICTED
 from service.delivery.receipts import Told, note
 from service.delivery.records import DeliveryRecords
 from service.journal import Journal, JournalEntry
@@ -334,12 +335,13 @@ class World:
             till.unnoted.discard(found.idempotency_key)
 
     def decide(self, *, rightly: bool) -> None:
-        """A person says what became of a debit that nobody knows."""
+        """A person says what became of a debit that nobody knows; who is told that the card contradicts looks at it."""
         till = self.till
         found = next((one for one in till.journal.listed(None) if one.state in NOBODY_KNOWS), None)
         if found is None:
             return
         till.journal.fate = Fate()
+        rightly |= found.reason == CONTRADICTED
         till.journal.decide(found.id, done=self._was_done(till, found.idempotency_key) is rightly)
         self.seen["decided"] += 1
         till.heard.add(found.idempotency_key)

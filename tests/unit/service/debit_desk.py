@@ -36,7 +36,7 @@ class Desk:
         """Args: ``limits``: those of debits that are not the usual ones; the clock is the desk's own."""
         self.folder = folder
         self.now: datetime = NOW
-        usual = {"years_back": 20, "clock": lambda: self.now}  # the cards' totals are of 2026
+        usual: dict[str, Any] = {"years_back": 20, "clock": lambda: self.now}  # the cards' totals are of 2026
         more.setdefault("habits", Habits(debit_limits=DebitLimits(**(usual | dict(limits or {})))))
         security = BridgeSecurity(sam=Ready(soft_sam(folder)))
         self.bridge = Bridge(

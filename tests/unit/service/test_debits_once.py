@@ -453,7 +453,8 @@ def failing(desk: Desk, when: Callable[[str], bool]) -> Callable[[], None]:
             sick[0] |= when(text)
             if sick[0] and not text.startswith(("SELECT", "ROLLBACK")):
                 raise sqlite3.OperationalError("database or disk is full")
-            return real.execute(text, *values)
+            done: sqlite3.Cursor = real.execute(text, *values)
+            return done
 
         def __getattr__(self, name: str) -> Any:
             return getattr(real, name)
@@ -517,7 +518,7 @@ def test_what_is_done_and_cannot_be_read_any_more_is_unknown(desk: Desk) -> None
         def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
             if commits[0] and text != "ROLLBACK":
                 raise sqlite3.OperationalError("disk I/O error")
-            found = real.execute(text, *values)
+            found: sqlite3.Cursor = real.execute(text, *values)
             commits[0] += sent[0] and text == "COMMIT"
             return found
 

@@ -77,6 +77,11 @@ def _list(bridge: BridgeClient, options: Namespace, output: Output) -> None:
             "结果未送达的扣款会挡住该卡的下一笔，核对后请用 cardio debits acknowledged 编号 / "
             "an undelivered result stops the next debit on its card: look at it, then cardio debits acknowledged DEBIT"
         )
+    if any(one["reason"] == "contradicted" for one in listed["debits"]):
+        output.text(
+            "原因 contradicted：卡内记录与人工认定不符，该卡须重新认定后才能消费 / "
+            "reason contradicted: the card says otherwise than the person did; decide again, its card waits for that"
+        )
     if listed["more"]:
         output.text("还有更多未列出，请先记为已入账 / there are more: say which are booked (cardio debits settled)")
 

@@ -584,7 +584,7 @@ def test_money_moves_exactly_once(folder: Path, thousand: int) -> None:
             raise AssertionError(f"history {seed}: {error}") from error
     print(f"histories {thousand * 1000} to {thousand * 1000 + 999}: {dict(seen)}")  # pytest -rP shows it
     # Histories in which nothing happens prove nothing.
-    assert min(seen[name] for name in ("mac2", "proof", "detail")) > 30 and seen["none"] > 200, seen
+    assert min(seen["mac2"], seen["proof"]) > 30 and seen["detail"] > 10 and seen["none"] > 200, seen
     assert min(seen[name] for name in ("held", "on card", "decided", "put back", "lost")) > 30, seen
     assert seen["contradicted"] > 5, seen
 

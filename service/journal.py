@@ -45,7 +45,6 @@ from service.tokens import load_token
 _MARKED = "cardio journal of debits"
 """Its keyed hash tells whether the key is still the one."""
 _BY_KEY = "SELECT * FROM debit WHERE owner = ? AND idempotency_key = ?"
-_SHOWN = "SELECT *, (SELECT compared FROM decision WHERE debit = debit.id) AS compared FROM debit"
 
 
 class Journal:
@@ -179,7 +178,7 @@ class Journal:
     def row(self, debit_id: str) -> sqlite3.Row:
         """Raises: NoSuchDebitError."""
         with self._file.transaction() as database:
-            found: sqlite3.Row | None = database.execute(f"{_SHOWN} WHERE id = ?", (debit_id,)).fetchone()
+            found: sqlite3.Row | None = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
         if found is None:
             raise NoSuchDebitError()
         return found
@@ -253,10 +252,10 @@ class Journal:
                 raise DebitInFlightError()
             if DebitState(row["state"]) not in NOBODY_KNOWS:
                 raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
-            changes: dict[str, Any] = {"reason": "person", "acknowledged": _now()}
+            outcome = "done" if done else "none"
+            changes: dict[str, Any] = {"reason": "person", "acknowledged": _now(), "decided": outcome}
             if row["reason"] == CONTRADICTED:
                 changes["number"] = None  # by the card's own record it may be another debit's
-            self.decisions.note(database, debit_id, "done" if done else "none")
             if done:
                 intent = DebitIntent.model_validate_json(row["intent"])
                 changes["result"] = result_of(intent, None, "person").model_dump_json()
@@ -278,7 +277,7 @@ class Journal:
         wanted = set(DebitState) if all_states else TO_BE_BOOKED | NOBODY_KNOWS
         with self._file.transaction() as database:
             rows = database.execute(
-                f"{_SHOWN} WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"
+                f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608 - marks and names of ours
                 f" ORDER BY state IN ({_marks(NOBODY_KNOWS)}) DESC, created DESC, rowid DESC LIMIT ?",
                 (owner, owner, *wanted, *NOBODY_KNOWS, limit),
             ).fetchall()

@@ -32,18 +32,13 @@ CREATE TABLE debit (
   told_unknown INTEGER NOT NULL DEFAULT 0,
   handed_over TEXT,
   acknowledged TEXT,
+  decided TEXT,
+  compared TEXT,
   UNIQUE (owner, idempotency_key)
 ) STRICT;
 CREATE UNIQUE INDEX debit_once_by_number ON debit (card, number, terminal) WHERE state <> 'aborted';
 CREATE UNIQUE INDEX debit_once_by_time ON debit (card, terminal, time) WHERE state <> 'aborted';
 CREATE INDEX debit_by_state ON debit (state);
-CREATE TABLE decision (
-  debit TEXT PRIMARY KEY REFERENCES debit (id),
-  outcome TEXT NOT NULL,
-  decided TEXT NOT NULL,
-  compared TEXT,
-  compared_at TEXT
-) STRICT;
 CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
 """,
     upgrades={
@@ -57,15 +52,9 @@ UPDATE debit SET acknowledged = changed WHERE state = 'committed' AND reason = '
 """,
         # What persons decided before is compared as well when its card comes back.
         2: """
-CREATE TABLE decision (
-  debit TEXT PRIMARY KEY REFERENCES debit (id),
-  outcome TEXT NOT NULL,
-  decided TEXT NOT NULL,
-  compared TEXT,
-  compared_at TEXT
-) STRICT;
-INSERT INTO decision (debit, outcome, decided)
-  SELECT id, CASE state WHEN 'aborted' THEN 'none' ELSE 'done' END, changed FROM debit
+ALTER TABLE debit ADD COLUMN decided TEXT;
+ALTER TABLE debit ADD COLUMN compared TEXT;
+UPDATE debit SET decided = CASE state WHEN 'aborted' THEN 'none' ELSE 'done' END
   WHERE (state = 'aborted' AND reason = 'person') OR result LIKE '%"known_by":"person"%';
 """,
     },

@@ -495,7 +495,8 @@ def test_decisions_of_the_version_before_are_compared_too(path: Path) -> None:
     journal.settle(entries["done"])
     assert [journal.shown(one).compared for one in entries.values()] == [None, None, None]
     with journal._file.transaction() as database:  # as the version before has left it
-        database.execute("DROP TABLE decision")
+        database.execute("ALTER TABLE debit DROP COLUMN decided")
+        database.execute("ALTER TABLE debit DROP COLUMN compared")
         database.execute("PRAGMA user_version = 2")
     journal.close()
     again = Journal(path)

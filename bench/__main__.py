@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from bench import audit, bridge, closed_card, counts, events, journal, pcsc, same_card, software_card, whole_card
+from bench import (
+    audit,
+    bridge,
+    closed_card,
+    counts,
+    debit_record,
+    events,
+    journal,
+    pcsc,
+    same_card,
+    software_card,
+    whole_card,
+)
 
 _MEASUREMENTS = {
     "counts": counts,
@@ -12,6 +24,7 @@ _MEASUREMENTS = {
     "software-card": software_card,
     "pcsc": pcsc,
     "same-card": same_card,
+    "debit-record": debit_record,
     "closed-card": closed_card,
     "events": events,
     "bridge": bridge,

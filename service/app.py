@@ -18,6 +18,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from cardio.debits.limits import DebitLimits
 from cardio.driver import BasicLayout
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.layout_choice import LayoutChoice
@@ -88,6 +89,8 @@ class Habits:
     """终端设备号 of the national interface; each reader's own without it."""
     reader_policy: ReaderPolicy = field(default_factory=ReaderPolicy)
     """Which readers count, and which is contactless."""
+    debit_limits: DebitLimits = field(default_factory=DebitLimits)
+    """What an order may ask for."""
 
 
 def create_app(
@@ -127,7 +130,7 @@ def create_app(
             sources, manners, hub, layouts, audit, supervisor, habits.reader_policy, manners_of_simulated=of_simulated
         )
         state.security = security
-        state.debits = DebitCalls(journal, security, supervisor)
+        state.debits = DebitCalls(journal, security, supervisor, habits.debit_limits)
         state.questions = QuestionBook(hub, page=_counter_page(state))
         state.driver = DriverCalls(
             desks, security, state.debits, state.questions, CardSelection(desks), device_number=habits.device_number

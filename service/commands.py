@@ -108,6 +108,8 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         journal: JournalPlace = passing
         settings = demonstration.with_a_place(settings, _token_file(settings), passing.folder)
         security = demonstration.security(security)
+        # The totals of a simulated card are of one year, and a demonstration debits no other card.
+        settings = settings.model_copy(update={"debit_years": demonstration.DEBIT_YEARS})
     else:
         sockets = bind_loopback(settings.port)
         journal = JournalPlace(journal_path(settings), elsewhere_folder())
@@ -122,6 +124,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         dialect_layout=settings.dialects.layout,
         device_number=settings.driver.device_number,
         reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
+        debit_limits=settings.debit_limits,
     )
     app = create_app(
         sources,

@@ -9,9 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from cardio.model import Answer
-from cardio.settlement import DONE, NOBODY_KNOWS, DebitIntent, DebitResult, DebitState
+from cardio.settlement import DONE, NOBODY_KNOWS, CardRecord, DebitIntent, DebitResult, DebitState
 
 Outcome = Literal["done", "none", "unknown"]
+Compared = Literal["agrees", "contradicts", "not-told"]
 
 
 class DebitShown(Answer):
@@ -36,13 +37,22 @@ class DebitShown(Answer):
         description="it is done, and its result was not delivered: the next debit on this card is refused"
     )
     reason: str = Field(
-        description="what brought it here: an error's code, crash, superseded, left, person, or nothing"
+        description="what brought it here: an error's code, crash, superseded, left, person, contradicted, or nothing"
     )
     self_paid_amount: int | None = Field(description="in fen")
     pooled_fund_amount: int | None = Field(description="in fen")
     time: str | None = Field(description="YYYYMMDDhhmmss, as it was asked for")
     terminal_number: str | None
     transaction_number: int | None = Field(description="the card's, with which it began")
+    card_record: CardRecord | None = Field(
+        default=None,
+        description="what the card's own record (DF04/EF08) said before it was debited: clear, it does not have this "
+        "order; else why it could not be asked: no-file, closed, unreadable, not-kept. null: nobody has asked",
+    )
+    compared: Compared | None = Field(
+        default=None,
+        description="of what a person has decided: what the card said of it when it was back; null until then",
+    )
     result: DebitResult | None
     thinned: datetime | None = Field(
         default=None, description="when the card's balances and totals, and the key in clear, were left out"
@@ -78,6 +88,8 @@ class DebitShown(Answer):
             time=None if order is None else order.time,
             terminal_number=None if order is None else order.terminal_number,
             transaction_number=None if order is None else order.transaction_number,
+            card_record=None if intent is None else intent.card_record,
+            compared=row.get("compared"),
             result=result,
             thinned=None if row["thinned"] is None else datetime.fromisoformat(row["thinned"]),
             tampered=tampered,

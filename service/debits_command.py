@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _NOT_DECIDED = 1
 _OF_THE_FILE = ("verify", "backup", "restore", "restored", "archive")
+_COMPARED = {
+    "agrees": "一致 the card agrees",
+    "contradicts": "不符 THE CARD CONTRADICTS",
+    "not-told": "卡片未能证明 the card does not tell",
+}
 _OUTCOMES = {"done": "已扣款 taken", "none": "未扣款 nothing taken", "unknown": "未知 UNKNOWN"}
 
 
@@ -107,6 +112,11 @@ def _list(listed: Mapping[str, Any], output: Output) -> None:
             "结果未送达的扣款会挡住该卡的下一笔，核对后请用 cardio debits acknowledged 编号 / "
             "an undelivered result stops the next debit on its card: look at it, then cardio debits acknowledged DEBIT"
         )
+    if any(one["reason"] == "contradicted" for one in listed["debits"]):
+        output.text(
+            "原因 contradicted：卡内记录与人工认定不符，该卡须重新认定后才能消费 / "
+            "reason contradicted: the card says otherwise than the person did; decide again, its card waits for that"
+        )
     if listed["more"]:
         output.text("还有更多未列出，请先记为已入账 / there are more: say which are booked (cardio debits settled)")
 
@@ -153,6 +163,9 @@ def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         "终端机编号 terminal": shown["terminal_number"] or "-",
         "交易序号 number": "-" if number is None else number,
     }
+    told |= {"扣款前卡内记录 card's record": shown["card_record"] or "-"}
+    if shown["compared"] is not None:
+        told |= {"卡内记录与认定 compared": _COMPARED[shown["compared"]]}
     if (result := shown["result"]) is not None:
         told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
         told |= {"依据 known by": result["known_by"]}

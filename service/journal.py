@@ -29,6 +29,7 @@ from cardio.settlement import (
 )
 from service.audit_chain import Chain
 from service.debit_answers import DebitShown
+from service.delivery.decisions import CONTRADICTED, DecisionRecords
 from service.delivery.records import AnswersUnderWay, DeliveryRecords
 from service.errors import (
     DebitArchivedError,
@@ -87,6 +88,7 @@ class Journal:
         self._file = JournalFile(path, JOURNAL_FILE, self.chain, marks)
         self.delivery = DeliveryRecords(self._file, self._hash)
         self.records = JournalRecords(self._file.reading, self.chain)
+        self.decisions = DecisionRecords(self._file, self._hash)
         try:
             self._check_key()
             if self.restored is None:
@@ -273,7 +275,8 @@ class Journal:
     def _worked_on(self, debit_id: str, attempt: int) -> JournalEntry:
         if debit_id in self._working:
             raise DebitInFlightError()
-        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt)
+        unsent = DebitState(self.row(debit_id)["state"]) in BEFORE_SENT
+        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt, unsent=unsent)
         return entry
 
     def resume(self, entry: JournalEntry) -> None:
@@ -403,7 +406,10 @@ class Journal:
                 return self._decide_anew(database, row, done=done)
             if DebitState(row["state"]) not in NOBODY_KNOWS:
                 raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
-            changes: dict[str, Any] = {"reason": "person", "acknowledged": _now()}
+            outcome = "done" if done else "none"
+            changes: dict[str, Any] = {"reason": "person", "acknowledged": _now(), "decided": outcome}
+            if row["reason"] == CONTRADICTED:
+                changes["number"] = None  # by the card's own record it may be another debit's
             if done:
                 intent = DebitIntent.model_validate_json(row["intent"])
                 changes["result"] = result_of(intent, None, "person").model_dump_json()
@@ -426,7 +432,8 @@ class Journal:
             "state": DebitState.COMMITTED if done else DebitState.ABORTED,
             "intent": None if intent is None else intent.model_dump_json(),
             "result": result_of(intent, None, "person").model_dump_json() if done and intent is not None else None,
-            "sent": 1, "reason": "person", "acknowledged": now, "changed": now, "handed_over": None, "thinned": None,
+            "sent": 1, "reason": "person", "decided": "done" if done else "none", "compared": None,
+            "acknowledged": now, "changed": now, "handed_over": None, "thinned": None,
         }  # fmt: skip
         try:
             datetime.fromisoformat(row["created"])
@@ -470,12 +477,16 @@ class Journal:
 class JournalEntry:
     """One debit of the journal (`cardio.settlement.DebitEntry`), for one attempt at it."""
 
-    def __init__(self, journal: Journal, debit_id: str, attempt: int) -> None:
+    def __init__(self, journal: Journal, debit_id: str, attempt: int, *, unsent: bool = False) -> None:
+        """Args: ``unsent``: as it was taken up, no card had been told of it."""
         self.id = debit_id
         self.journal = journal
         self.took: list[JournalEntry] = []
         """Other debits that were taken up on the way, and are let go with this one."""
         self._attempt = attempt
+        self._unsent = unsent
+        self._withdrawn = False
+        self._gate = threading.Lock()
 
     @property
     def state(self) -> DebitState:
@@ -499,7 +510,27 @@ class JournalEntry:
         self.journal.meet(self.id, self._attempt, card)
 
     def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
-        self.journal.move(self.id, self._attempt, to, **facts)
+        if to is not DebitState.SENT:
+            self.journal.move(self.id, self._attempt, to, **facts)
+            return
+        with self._gate:
+            if self._withdrawn:
+                raise JournalStepError("该笔消费已撤回", "the debit was withdrawn before it was sent")
+            self._unsent = False
+            try:
+                self.journal.move(self.id, self._attempt, to, **facts)
+            except CardioError:
+                self._unsent = True  # the card is not told of what could not be written
+                raise
+
+    def withdraw(self) -> bool:
+        """Keep the card from being told from now on; return False if it may have been told.
+
+        It needs no journal: this is how a debit ends whose journal can no longer be read.
+        """
+        with self._gate:
+            self._withdrawn |= self._unsent
+            return self._unsent
 
     def shown(self) -> DebitShown:
         return self.journal.shown(self.id)

@@ -31,11 +31,16 @@ CREATE INDEX debit_undelivered ON debit (card, created) WHERE state = 'committed
 """``step`` and ``head``: the chain; ``known``: every key that ever named a debit, as a keyed hash, also of archived
 ones."""
 
+# What persons decided before is compared as well when its card comes back.
 UPGRADE_TO_3 = f"""
+ALTER TABLE debit ADD COLUMN decided TEXT;
+ALTER TABLE debit ADD COLUMN compared TEXT;
+UPDATE debit SET decided = CASE state WHEN 'aborted' THEN 'none' ELSE 'done' END
+  WHERE (state = 'aborted' AND reason = 'person') OR result LIKE '%"known_by":"person"%';
 ALTER TABLE debit ADD COLUMN key_mark TEXT;
 ALTER TABLE debit ADD COLUMN thinned TEXT;
 ALTER TABLE debit ADD COLUMN phase INTEGER GENERATED ALWAYS AS ({_PHASE}) VIRTUAL;
-{_CHAIN_TABLES}"""
+{_CHAIN_TABLES}"""  # noqa: S608 - statements of ours
 
 JOURNAL_FILE = FileKind(
     name="消费日志",
@@ -64,6 +69,8 @@ CREATE TABLE debit (
   told_unknown INTEGER NOT NULL DEFAULT 0,
   handed_over TEXT,
   acknowledged TEXT,
+  decided TEXT,
+  compared TEXT,
   key_mark TEXT,
   thinned TEXT,
   phase INTEGER GENERATED ALWAYS AS ({_PHASE}) VIRTUAL,

@@ -37,6 +37,7 @@ def found(journal: Journal) -> set[tuple[str, str]]:
 
 COLUMNS = {
     "owner": "'https://other.example'", "idempotency_key": "'other'", "key_mark": "'0'", "asked": "'0'",
+    "decided": "'none'", "compared": "'agrees'",
     "attempt": "7", "state": "'aborted'", "sent": "0", "doubted": "1", "card": "'0'", "number": "99",
     "terminal": "'000000000001'", "time": "'20200101000000'", 
     "intent": "replace(intent, '_amount\":10', '_amount\":1')",

@@ -248,8 +248,12 @@ class BridgeClient:
         """Write what a POST gives, however long it takes, into a file. Raises: BridgeError. OSError: it cannot."""
         import httpx
 
+        asked = self._client.build_request(
+            "POST", path, timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            headers=self._authorization, extensions={"trace": _refuse_new_connection},
+        )  # fmt: skip
         try:
-            with self._client.stream("POST", path, timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as stream:
+            with closing(self._send(asked, stream=True)) as stream:
                 if stream.status_code != 200:
                     stream.read()
                     raise BridgeError(stream.json())

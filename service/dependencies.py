@@ -23,6 +23,7 @@ from service.driver_calls import DriverCalls
 from service.events import EventHub
 from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
+from service.gate.peers import PEER, Peer
 from service.gate.receipt import RECEIPT
 from service.journal_place import JournalPlace
 from service.questions.book import QuestionBook
@@ -207,3 +208,9 @@ IdempotencyKeyHeader = Annotated[
     str | None,
     Header(max_length=200, description="names a debit: asked again by the same key it is told, never done twice"),
 ]
+
+
+def peer_of(connection: HTTPConnection) -> Peer:
+    """Return who is at the other end of the connection, as far as the system tells."""
+    peer: Peer = getattr(connection.state, PEER, Peer())
+    return peer

@@ -1,6 +1,7 @@
 # make run    the bridge with software cards, everything switched on; prints the address of its page (PORT=12341 to choose)
 # make test   the whole test suite, real PC/SC and a real browser included
 # make check  style, types and the import contract; make bench  the measurements; make deb  the Debian package
+# make lock   the versions and hashes of all Python packages, written anew within the ranges of pyproject.toml
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -11,15 +12,17 @@ TEST_READY := $(VENV)/.test-ready
 # A test sees what a user sees: nothing that this machine tells its Pythons (PYTHONUNBUFFERED, PYTHONIOENCODING …).
 unexport $(filter PYTHON%,$(.VARIABLES))
 
-.PHONY: help setup run test check unit bench docs deb clean
+LOCKED := $(wildcard packaging/locked/*.txt)
+
+.PHONY: help setup run test check unit bench docs deb lock clean
 
 help:
-	@sed -n '1,3p' Makefile
+	@sed -n '1,4p' Makefile
 
-$(RUN_READY): pyproject.toml scripts/setup.sh
+$(RUN_READY): pyproject.toml scripts/setup.sh $(LOCKED)
 	@PYTHON=$(PYTHON) scripts/setup.sh run
 
-$(TEST_READY): pyproject.toml scripts/setup.sh packaging/deb/fetch.sh packaging/deb/common.sh
+$(TEST_READY): pyproject.toml scripts/setup.sh $(LOCKED) packaging/deb/fetch.sh packaging/deb/common.sh
 	@PYTHON=$(PYTHON) scripts/setup.sh test
 
 setup: $(RUN_READY)
@@ -50,6 +53,10 @@ docs: $(TEST_READY)
 
 deb: $(TEST_READY)
 	packaging/deb/build.sh dist
+
+# One version of each Python package, with hashes, within the ranges of pyproject.toml; UPGRADE=1 takes newer ones.
+lock:
+	PYTHON=$(PYTHON) scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

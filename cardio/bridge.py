@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -36,6 +37,8 @@ ADDRESS_VARIABLE = "CARDIO_BRIDGE"
 _SECONDS = 70.0
 _CONNECT_SECONDS = 2.0
 _TOKEN_LIMIT = 4096
+_MOST_PROOFS = 3
+"""How often a connection is made anew that the bridge closes at that very moment."""
 _PLACE = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 """A host and maybe a port; no user name."""
 
@@ -111,10 +114,15 @@ def default_token_file() -> Path:
 
 
 class BridgeClient:
-    """One bridge, as the owner of a token."""
+    """One bridge, as the owner of a token.
 
-    def __init__(self, client: httpx.Client) -> None:
+    Another program can have the port the moment the bridge has ended. So the token goes over no connection but one on
+    which the bridge has proved itself, also hours after `connect`.
+    """
+
+    def __init__(self, client: httpx.Client, token: str, grant: str) -> None:
         self._client = client
+        self._token, self._grant = token, grant
 
     @classmethod
     def connect(cls, address: str | None = None, *, token: str | None = None, grant: str = "local") -> Self:
@@ -147,8 +155,7 @@ class BridgeClient:
         except BaseException:  # whatever it is, a person's interruption too: the line does not stay open
             client.close()
             raise
-        client.headers["Authorization"] = f"Bearer {token}"
-        return cls(client)
+        return cls(client, token, grant)
 
     def readers(self) -> list[ReaderInfo]:
         """The readers that the bridge has. Raises: BridgeError."""
@@ -213,7 +220,12 @@ class BridgeClient:
         """Every event from now on, as CloudEvents objects; ends when the bridge stops. Raises: BridgeError."""
         import httpx
 
-        with self._client.stream("GET", "/v1/events", timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as stream:
+        asked = self._client.build_request(
+            "GET", "/v1/events", timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            headers=self._authorization, extensions={"trace": _refuse_new_connection},
+        )  # fmt: skip
+        stream = self._send(asked, stream=True)
+        with closing(stream):
             if stream.status_code != 200:
                 stream.read()
                 raise BridgeError(stream.json())
@@ -233,8 +245,12 @@ class BridgeClient:
     def _ask(self, method: str, path: str, **given: Any) -> dict[str, Any]:
         import httpx
 
+        headers = self._authorization | given.pop("headers", {})
+        asked = self._client.build_request(
+            method, path, headers=headers, extensions={"trace": _refuse_new_connection}, **given
+        )
         try:
-            answer = self._client.request(method, path, **given)
+            answer = self._send(asked)
         except httpx.TransportError as error:
             lost = BridgeNotRunningError()
             lost.never_reached = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
@@ -249,6 +265,23 @@ class BridgeClient:
             return dict(document)
         raise BridgeError(document)
 
+    @property
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _send(self, asked: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Send a request over a connection on which the bridge has proved itself.
+
+        Raises:
+            BridgeNotRunningError, ImposterError: nobody, or another program, listens there now. Nothing was sent.
+        """
+        for _ in range(_MOST_PROOFS):
+            try:
+                return self._client.send(asked, stream=stream)
+            except _NewConnectionError:
+                _expect_proof(self._client, self._token, self._grant)
+        raise BridgeNotRunningError()
+
     def close(self) -> None:
         self._client.close()
 
@@ -257,6 +290,15 @@ class BridgeClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _NewConnectionError(Exception):
+    """A request that carries a token would open a connection, and who is at its other end is not known."""
+
+
+def _refuse_new_connection(event: str, _: Mapping[str, Any]) -> None:
+    if event == "connection.connect_tcp.started":
+        raise _NewConnectionError()
 
 
 def _expect_proof(client: httpx.Client, token: str, grant: str) -> None:

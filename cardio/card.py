@@ -45,6 +45,7 @@ from cardio.readers.pin_pad import pin_pad_of
 from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
+from cardio.security.key_memory import KeyMemory
 from cardio.security.pin_memory import PinMemoryFile
 
 Confirm = Callable[[bytes], None]
@@ -92,7 +93,12 @@ class SocialSecurityCard(SecuredCard):
             pad = None if credentials.pad_digits is None else pin_pad_of(connection)
             memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
             opener = credentials.opener(
-                connection.atr, simulated=reader.simulated, pad=pad, family=self._family, memory=memory
+                connection.atr,
+                simulated=reader.simulated,
+                pad=pad,
+                family=self._family,
+                memory=memory,
+                key_memory=KeyMemory.of_store(self._store, simulated=reader.simulated),
             )
         super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock), opener)
 

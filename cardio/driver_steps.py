@@ -26,13 +26,7 @@ from cardio.filesystem.rights import ways_to_read
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
 from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
 from cardio.security.credentials import SSSE_MAC_KEY
-from cardio.security.errors import (
-    AuthenticationFailedError,
-    ForgedCardError,
-    HsmNotNeededError,
-    KeyAlreadyRefusedError,
-    StepError,
-)
+from cardio.security.errors import ForgedCardError, HsmNotNeededError, StepError
 from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
 from cardio.security.hsm import ALGORITHM_MARKS
 from cardio.security.pin import Pin
@@ -262,16 +256,14 @@ class HsmSteps:
 
     def _authenticate(self, key: Key, answer: str, source: bytes) -> None:
         data = _cryptogram(answer, source) + source + self._version_byte
-        if not self._card.may_present(key.name):
-            raise KeyAlreadyRefusedError()
+        trial = self._card.key_trial(key.name)
 
         def plan() -> Plan[None]:
+            trial.sending()
             response = yield external_authentication(key.id, data)
+            trial.answered(response.status_word)
             if response.status_word != StatusWord.SUCCESS:
-                refusal = authentication_refused(key.name, response)
-                if isinstance(refusal, AuthenticationFailedError):
-                    self._card.key_refused(key.name, refusal.tries_left or 0)
-                raise refusal
+                raise authentication_refused(key.name, response)
             self._card.grant(key.name)
 
         self._card.run(plan())

@@ -83,6 +83,7 @@ class Unread(Answer):
     driver_code: int | None
     remedy: str
     remedy_en: str
+    error: str | None = Field(default=None, description="slug of the error that kept it closed, where there was one")
 
 
 class Warning(Answer):

@@ -1,27 +1,58 @@
-"""Files with secrets in them: read only when nobody else can."""
+"""Files that are this user's alone: secrets, and what the program remembers. One check for all of them.
+
+A private file is a regular file of this user, mode 0600 or less, with one name. A symbolic link may lead anywhere, and
+a hard link may be a file that another program has to protect: neither is taken, and what it leads to is never made or
+changed.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cardio.errors import ConfigurationError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+SIDE_FILES = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+"""No link is followed, and no pipe is waited for."""
+_OTHERS = 0o077
+_ROOT = 0
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for this user only: `mkdir` leaves the upper ones to the
+    umask, and a folder that others can write lets them replace what is in it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for one in reversed((folder, *folder.parents)):
+        if not one.exists():
+            one.mkdir(mode=0o700, exist_ok=True)
+
 
 def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
-    """The text of a file that belongs to this user alone; neither a link nor a pipe.
+    """The text of a private file.
 
     Args: ``what`` names the file to people, in Chinese and English; of a longer text than ``limit`` the beginning.
 
     Raises:
-        ConfigurationError: others may read it, it is another user's, or it cannot be read as text.
+        ConfigurationError: it is no private file, or it cannot be read as text.
     """
     try:
-        # A link may lead anywhere, a pipe never ends.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(handle, encoding="utf-8-sig") as stream:
-            _check_owner(path, os.fstat(handle), what, what_en)
+        # What is checked is what is read: the handle, not the path a second time.
+        with os.fdopen(os.open(path, os.O_RDONLY | _SAFELY), encoding="utf-8-sig") as stream:
+            _require_private(path, os.fstat(stream.fileno()), what, what_en)
             return stream.read(limit)
     except OSError as error:
         raise ConfigurationError(f"{what} {path}：{error}", f"{what_en} {path}: {error}") from error
@@ -30,14 +61,173 @@ def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
         raise ConfigurationError(f"{what} {path} 不是文本", f"the {what_en} {path} is no text") from None
 
 
-def _check_owner(path: Path, about: os.stat_result, what: str, what_en: str) -> None:
+def read_own(path: Path, what: str, what_en: str, *, is_secret: Callable[[str], bool]) -> str:
+    """The text of a settings file that others may read, and only this user or root can have written.
+
+    A link to one is taken: people keep their settings elsewhere. A text that is a secret has to be in a private file.
+
+    Raises:
+        ConfigurationError: others may have written it, or may read a secret in it.
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is no text.
+    """
+    flags = os.O_RDONLY | (_SAFELY & ~getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(os.open(path, flags), encoding="utf-8-sig") as stream:
+        about = os.fstat(stream.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ConfigurationError(f"{what} {path} 不是普通文件", f"the {what_en} {path} is no regular file")
+        if hasattr(os, "getuid"):
+            if about.st_uid not in (os.getuid(), _ROOT):
+                raise ConfigurationError(f"{what} {path} 属于其他用户", f"the {what_en} {path} is another user's")
+            others = stat.S_IWOTH if about.st_gid == os.getgid() else stat.S_IWOTH | stat.S_IWGRP
+            if about.st_mode & others:
+                raise ConfigurationError(
+                    f"{what} {path} 可被他人改写，请执行 chmod go-w",
+                    f"others may write the {what_en} {path}: chmod go-w it",
+                )
+        text = stream.read()
+    return read_private(path, what, what_en, limit=len(text)) if is_secret(text) else text
+
+
+def check_tls_key(path: Path) -> None:
+    """Look at a TLS key before a library reads it: a private file, or root's that one group may read.
+
+    Raises:
+        ConfigurationError: it is neither, or there is none.
+    """
+    what, what_en = "TLS 私钥", "TLS key"
+    try:
+        about = os.lstat(path)
+    except OSError as error:
+        raise ConfigurationError(f"{what} {path}：{error}", f"{what_en} {path}: {error}") from error
+    of_a_service = stat.S_ISREG(about.st_mode) and about.st_nlink == 1 and about.st_uid == _ROOT
+    if of_a_service and not stat.S_IMODE(about.st_mode) & (_OTHERS & ~stat.S_IRGRP):
+        return
+    _require_private(path, about, what, what_en)
+
+
+def check_private(path: Path, what: str, what_en: str) -> os.stat_result:
+    """Look at a private file without opening it, for a library that opens files by name; what is there, is returned.
+
+    The caller compares it (`os.path.samestat`) with a second look when the file is open. The handle of a file that this
+    process has locked must not be opened and closed: that would end its locks (POSIX `fcntl`).
+
+    Raises:
+        ConfigurationError: it is no private file.
+        OSError: there is none.
+    """
+    about = os.lstat(path)
+    _require_private(path, about, what, what_en)
+    return about
+
+
+def prepare_private(path: Path, what: str, what_en: str, *, narrow: bool = False) -> os.stat_result:
+    """Make an empty private file where there is none, and look at it with `check_private`.
+
+    Args: ``narrow``: of this user's own file that others may read they may no more; nothing was ever learnt from it.
+
+    Raises:
+        ConfigurationError: what is there is no private file.
+        OSError: it cannot be made.
+    """
+    make_folder(path.parent)
+    with suppress(FileExistsError):  # O_EXCL takes no link for a missing file, not even one that leads nowhere
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600))
+    if narrow and hasattr(os, "fchmod") and stat.S_ISREG(os.lstat(path).st_mode):
+        with os.fdopen(os.open(path, os.O_RDONLY | _SAFELY)) as stream:
+            about = os.fstat(stream.fileno())
+            if about.st_uid == os.getuid() and about.st_nlink == 1:
+                os.fchmod(stream.fileno(), 0o600)
+    return check_private(path, what, what_en)
+
+
+def prepare_database(path: Path, what: str, what_en: str) -> os.stat_result:
+    """As `prepare_private`, for SQLite: what stands beside the file is looked at too.
+
+    Raises:
+        ConfigurationError: one of them is no private file.
+        OSError: it cannot be made.
+    """
+    found = prepare_private(path, what, what_en)
+    for suffix in SIDE_FILES:
+        with suppress(FileNotFoundError):
+            check_private(path.with_name(path.name + suffix), what, what_en)
+    return found
+
+
+def require_unmoved(path: Path, before: os.stat_result, what: str, what_en: str) -> None:
+    """Look at a file again that was opened by its name since `check_private`.
+
+    Raises:
+        ConfigurationError: another file is there now.
+    """
+    try:
+        same = os.path.samestat(before, check_private(path, what, what_en))
+    except OSError:
+        same = False
+    if not same:
+        raise ConfigurationError(
+            f"{what} {path} 在打开时被替换", f"the {what_en} {path} was replaced while it was opened"
+        )
+
+
+def create_private(path: Path, text: str, what: str, what_en: str) -> None:
+    """Make a private file with a text, where there is none or an empty one; of two processes one makes it.
+
+    Raises:
+        ConfigurationError: what is there is no private file.
+        OSError: it cannot be made.
+    """
+    make_folder(path.parent)
+    with suppress(FileNotFoundError):
+        if check_private(path, what, what_en).st_size:
+            return
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | _SAFELY, 0o600)
+    with os.fdopen(handle, "r+", encoding="utf-8") as stream:
+        _require_private(path, os.fstat(stream.fileno()), what, what_en)
+        if fcntl is not None:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if os.fstat(stream.fileno()).st_size == 0:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a private file whole or not at all, in the place of what is there, be that a link: the link is replaced.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    make_folder(path.parent)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600, whatever the umask
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:  # whatever it is, an interruption too: nothing half done stays
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _require_private(path: Path, about: os.stat_result, what: str, what_en: str) -> None:
+    if stat.S_ISLNK(about.st_mode):
+        raise ConfigurationError(f"{what} {path} 是符号链接", f"the {what_en} {path} is a symbolic link")
     if not stat.S_ISREG(about.st_mode):
         raise ConfigurationError(f"{what} {path} 不是普通文件", f"the {what_en} {path} is no regular file")
     if not hasattr(os, "getuid"):  # Windows has neither owners nor modes of this kind.
         return
-    if stat.S_IMODE(about.st_mode) & 0o077:
+    if about.st_uid != os.getuid():
+        raise ConfigurationError(f"{what} {path} 属于其他用户", f"the {what_en} {path} is another user's")
+    if stat.S_IMODE(about.st_mode) & _OTHERS:
         raise ConfigurationError(
             f"{what} {path} 的权限过宽，请执行 chmod 600", f"others may read the {what_en} {path}: chmod 600 it"
         )
-    if about.st_uid != os.getuid():
-        raise ConfigurationError(f"{what} {path} 属于其他用户", f"the {what_en} {path} is another user's")
+    if about.st_nlink > 1:
+        raise ConfigurationError(
+            f"{what} {path} 另有硬链接，请复制为新文件后替换",
+            f"the {what_en} {path} has another name (a hard link): copy it, and put the copy in its place",
+        )

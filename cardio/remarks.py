@@ -110,6 +110,7 @@ class Remarks:
         item: str | None = None,
         code: int | None = None,
         remedies: tuple[str, str] | None = None,
+        error: str | None = None,
     ) -> None:
         remedy, remedy_en = remedies or _REMEDIES[reason]
         self.unread.append(
@@ -122,6 +123,7 @@ class Remarks:
                 driver_code=code,
                 remedy=remedy,
                 remedy_en=remedy_en,
+                error=error,
             )
         )
 
@@ -136,14 +138,14 @@ class Remarks:
         meaning = describe(status_word)
         detail, detail_en = f"{status_word:04X} {meaning.zh}", f"{status_word:04X} {meaning.en}"
         code: int | None = -status_word
-        remedies = None
+        remedies = error = None
         match status_word:
             case StatusWord.SECURITY_STATUS_NOT_SATISFIED:
                 reason = file.read.need if not file.read.free else "needs-key"
                 hindrance = reading.hindrance
                 if hindrance is not None:
                     detail, detail_en, code = hindrance.detail, hindrance.detail_en, hindrance.driver_code
-                    remedies = (hindrance.remedy, hindrance.remedy_en)
+                    remedies, error = (hindrance.remedy, hindrance.remedy_en), hindrance.code
                 elif file.application == layout.environment.id and layout.generation >= 3:
                     code = _NO_PSAM
             case StatusWord.FILE_NOT_FOUND:
@@ -155,7 +157,7 @@ class Remarks:
                 detail, detail_en = "返回的不是记录", "the answers are not records"
             case _:
                 reason = "card-error"
-        self.miss(file.path, reason, detail, detail_en, code=code, remedies=remedies)
+        self.miss(file.path, reason, detail, detail_en, code=code, remedies=remedies, error=error)
 
     def out_of_time(self, path: str) -> None:
         """A file that there was no time for."""

@@ -18,6 +18,7 @@ from cardio.security.credentials import CardOpener
 from cardio.security.errors import NoSamError
 from cardio.security.factors import known_reset_information, reset_information
 from cardio.security.holder_pin import HolderPin, expect_success
+from cardio.security.key_guard import KeyTrial
 from cardio.security.pin import Pin
 from cardio.security.pin_count import PinCount
 from cardio.security.sam import CardKey, Sam
@@ -195,13 +196,20 @@ class SecuredCard(ABC):
         self.visit.grant(right)
         self._required_opener.granted = True
 
-    def may_present(self, key: str) -> bool:
-        """Whether a key that the caller's own HSM computes with may be presented to this card."""
-        return self._required_opener.pin.may_present(key, sam=False)
+    def key_trial(self, key: str) -> KeyTrial:
+        """Allow one presentation of a key that the caller's own HSM computes with. Raises as `CardKeys.trial`."""
+        return self._required_opener.trial_of_caller(key)
 
-    def key_refused(self, key: str, left: int) -> None:
-        """Notes that the card did not take it."""
-        self._required_opener.pin.key_refused(key, left, sam=False)
+    def forget_refused_keys(self) -> int:
+        """Forget what this card has refused of keys, and how many tries they have: the issuer has restored them.
+
+        Returns: of how many keys something was known.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        _ = self.visit  # it says which card it is
+        return self._required_opener.keys.forget()
 
     def pin_restored(self) -> None:
         """Note that the tries of the PIN were restored by a command of the caller's making."""

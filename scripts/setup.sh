@@ -173,15 +173,24 @@ fi
 
 # One that was stopped while it was made has Python and no pip.
 .venv/bin/python -m pip --version >/dev/null 2>&1 || step "making .venv" "$python" -m venv .venv
+# Nothing is taken that is not in the lock files: one version, and the hash of each of its files (make lock).
 pip() { PIP_PROGRESS_BAR=off .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+locked() { pip install --require-hashes -r "packaging/locked/$1.txt"; }
+# With the tools of building.txt instead of such that pip would fetch unchecked; swig is one of them.
+readers() { PATH=$PWD/.venv/bin:$PATH pip install --no-build-isolation --require-hashes -r packaging/locked/readers.txt; }
+cardio_itself() { pip install --no-deps --no-build-isolation -e .; }
 
+step "installing what builds Python packages into .venv" locked building
 if [ "$purpose" = test ]; then
-  step "installing Python packages into .venv (about 300 MB)" pip install -e '.[pcsc,service,shell,dev]'
+  step "building Python's support for readers (pyscard)" readers
+  step "installing Python packages into .venv (about 300 MB)" locked development
+  step "installing cardio into .venv" cardio_itself
   step "fetching Python wheels for the Debian package into .venv/wheelhouse" packaging/deb/fetch.sh
   touch .venv/.test-ready .venv/.run-ready
 else
-  step "installing Python packages into .venv (about 80 MB)" pip install -e '.[service,shell]'
-  if ! step "optional: building Python's support for readers (pyscard)" pip install -e '.[pcsc]'; then
+  step "installing Python packages into .venv (about 80 MB)" locked service
+  step "installing cardio into .venv" cardio_itself
+  if ! step "optional: building Python's support for readers (pyscard)" readers; then
     cp "$log" .venv/pyscard-build.log
     say "optional: without pyscard real readers cannot be used, and simulated ones can. Why: .venv/pyscard-build.log"
     say "to add it later, paste:"

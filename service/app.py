@@ -27,6 +27,7 @@ from cardio.model import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
+from cardio.security.key_memory import KeyMemory
 from cardio.wrong_value import in_chinese
 from service.asking import Asking
 from service.audit import Audit
@@ -54,6 +55,7 @@ from service.routes import (
     files,
     health,
     hello,
+    keys,
     leases,
     page_sessions,
     pairing,
@@ -72,7 +74,7 @@ WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
-    debits, questions,
+    debits, questions, keys,
 )  # fmt: skip
 _log = logging.getLogger("cardio.service")
 
@@ -129,6 +131,8 @@ def create_app(
             sources, manners, hub, layouts, audit, supervisor, habits.reader_policy, manners_of_simulated=of_simulated
         )
         state.security = security
+        of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
+        state.key_memories = tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files))
         state.debits = DebitCalls(journal, security, supervisor, habits.debit_limits)
         state.questions = QuestionBook(hub, page=_counter_page(state))
         state.driver = DriverCalls(

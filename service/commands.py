@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from cardio.readers.supervision import Supervisor
     from service.dialects.listening import DialectPorts
     from service.gate.access import Access, DialectRule
+    from service.gate.connection_places import ConnectionLimits
+    from service.gate.pairing_requests import PairingRequest
     from service.security import BridgeSecurity
     from service.settings import BridgeSettings
+    from service.sites.resemblance import KnownSite
 
 _log = logging.getLogger("cardio.service")
 _HIGHEST_PORT, _LONGEST_PORT = 65535, 5
@@ -135,8 +138,9 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         dialect_ports=dialect_ports,
         supervisor=supervisor,
     )
-    server = BridgeServer(app, access, settings.network)
-    access.pairing.on_asked.append(lambda asked: _say_asked(asked.origin, asked.code, asked.name, output))
+    _warn_of_plain_http(access)
+    server = BridgeServer(app, access, settings.network, _connection_limits(settings))
+    access.pairing.on_asked.append(lambda asked: _tell_of_request(access, asked, output))
     scheme = "https" if settings.network.certificate is not None else "http"
     address = f"{scheme}://127.0.0.1:{port}"
     page = f"{address}/#ticket={_first_ticket(access)}"
@@ -171,11 +175,35 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     return DONE
 
 
-def _say_asked(origin: str, code: str, name: str, output: Output) -> None:
+def _warn_of_plain_http(access: Access) -> None:
+    """In the log: origins by http:// that the administrator or a person lets do harm."""
+    from service.sites.plain_http import risk_words, risked_scopes
+
+    let_in = [(one.origin, one.scopes) for one in access.grants.all() if one.origin is not None]
+    for origin, scopes in dict.fromkeys([*access.pairing.trusted.items(), *let_in]):
+        risked = risked_scopes(origin, scopes)
+        if risked:
+            _log.warning("%s", risk_words(origin, risked)[1])
+
+
+def _tell_of_request(access: Access, asked: PairingRequest, output: Output) -> None:
+    """Tell of a request on the console, in a thread: comparing many names takes a while, and a console can be slow."""
+    import threading
+
+    told = (asked, access.pairing.known_sites(), output)
+    threading.Thread(target=_say_asked, args=told, name="cardio-pairing-told", daemon=True).start()
+
+
+def _say_asked(asked: PairingRequest, known: list[KnownSite], output: Output) -> None:
     """On the console too: a person may confirm there."""
+    from service.cli.pairing_words import site_lines
+    from service.sites.resemblance import remarks
+
+    said = [(one.words, one.words_en) for one in remarks(asked.site, asked.name, known)]
+    described = "".join(f"\n  {line}" for line in site_lines(asked.origin, asked.name, said))
     output.note(
-        f"网页请求授权 a page asks to be let in: {origin} {name}\n"
-        f"  核对码 code {code[:3]} {code[3:]} → cardio pair approve {code}"
+        f"网页请求授权 a page asks to be let in:{described}\n"
+        f"  核对码 code {asked.code[:3]} {asked.code[3:]} → cardio pair approve {asked.code}"
     )
 
 
@@ -205,18 +233,48 @@ def _access(settings: BridgeSettings, port: int, dialects: dict[int, DialectRule
     from service.cli import demonstration
     from service.gate.access import Access
     from service.gate.limits import Rate
+    from service.gate.peers import BelievedUsers
 
+    _tell_who_is_believed(settings)
     return Access.for_port(
         port,
         _token(settings),
         scopes=demonstration.scopes(settings) if demo else settings.scopes,
         simulated_only=demonstration.simulated_only(settings) if demo else frozenset(),
+        believed=BelievedUsers(
+            frozenset(settings.access.users), frozenset(settings.access.groups), settings.access.everybody
+        ),
         file=settings.grants_file or _token_file(settings).with_name(_GRANTS),
         trusted=settings.trusted,
+        trusted_names={one.origin: one.name for one in settings.trusted_origins},
         more_hosts=settings.network.hosts,
         rate=Rate(settings.limits.requests_per_second, settings.limits.burst),
         dialects=dialects,
         scheme="https" if settings.network.certificate is not None else "http",
+    )
+
+
+def _tell_who_is_believed(settings: BridgeSettings) -> None:
+    """A service's own user has no browser: without a setting the pages that are listed would be let in for nobody."""
+    import os
+
+    from service.gate.peers import PERSONS
+
+    named = settings.access.users or settings.access.groups or settings.access.everybody
+    serves_pages = settings.trusted_origins or settings.dialects.ports
+    if hasattr(os, "getuid") and os.getuid() not in PERSONS and os.getuid() != 0 and serves_pages and not named:
+        _log.warning(
+            "no other user's browser is believed, and this service has none of its own: "
+            'set [access] groups = ["GROUP"] to the group of the clerks'
+        )
+
+
+def _connection_limits(settings: BridgeSettings) -> ConnectionLimits:
+    from service.gate.connection_places import ConnectionLimits
+
+    limits = settings.limits
+    return ConnectionLimits(
+        in_all=limits.connections, of_others=limits.connections_of_others, of_one_other=limits.connections_of_one_other
     )
 
 

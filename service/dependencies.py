@@ -23,6 +23,7 @@ from service.driver_calls import DriverCalls
 from service.events import EventHub
 from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
+from service.gate.peers import PEER, Peer
 from service.gate.receipt import RECEIPT
 from service.questions.book import QuestionBook
 from service.scopes import Caller, Scope
@@ -200,3 +201,9 @@ IdempotencyKeyHeader = Annotated[
     str | None,
     Header(max_length=200, description="names a debit: asked again by the same key it is told, never done twice"),
 ]
+
+
+def peer_of(connection: HTTPConnection) -> Peer:
+    """Return who is at the other end of the connection, as far as the system tells."""
+    peer: Peer = getattr(connection.state, PEER, Peer())
+    return peer

@@ -19,6 +19,7 @@ from service.errors import AuditUnavailableError
 from service.gate.port_holder import port_holder
 from service.scopes import Scope
 from service.settings import BridgeSettings, settings_files
+from service.sites.plain_http import REMEDY, risk_words, risked_scopes
 
 POLICY_FOLDERS = (
     Path("/etc/chromium/policies/managed"),
@@ -40,6 +41,7 @@ def bridge_findings() -> Iterator[Finding]:
     seen = _Seen()
     yield from _service(settings, seen)
     yield from _dialects(settings, seen)
+    yield from plain_http_findings([*settings.trusted.items(), *seen.let_in.items()])
     yield from browser_findings(settings, POLICY_FOLDERS)
 
 
@@ -49,6 +51,8 @@ class _Seen:
 
     running: bool = False
     dialect_problems: dict[str, Problem] = field(default_factory=dict)
+    let_in: dict[str, frozenset[Scope]] = field(default_factory=dict)
+    """The origins that a person has let in, and what each may do."""
 
 
 def _service(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
@@ -66,6 +70,7 @@ def _service(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
             seen.running = True
             for one in status.get("dialect_problems", ()):
                 seen.dialect_problems[one["name"]] = Problem.model_validate(one["problem"])
+            seen.let_in = _let_in(bridge.get("/v1/grants")["grants"])
             yield from _refused(bridge.get("/v1/pairing").get("refused", ()))
             yield from map(_task, status.get("tasks", ()))
             yield from _missing_readers(settings, [info.name for info in bridge.readers()])
@@ -86,6 +91,23 @@ def _refused(callers: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             f"{one['dialect']} turned away {one['origin'] or 'a program without an Origin'} ({one['count']} times)",
             one["remedy"], one["remedy_en"],
         )  # fmt: skip
+
+
+def _let_in(grants: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[Scope]]:
+    found: dict[str, frozenset[Scope]] = {}
+    for one in grants:
+        if one["origin"] is not None:
+            known = {scope for scope in Scope if scope.value in one["scopes"]}
+            found[one["origin"]] = found.get(one["origin"], frozenset()) | known
+    return found
+
+
+def plain_http_findings(origins: Iterable[tuple[str, frozenset[Scope]]]) -> Iterator[Finding]:
+    """Origins by http:// that may do harm."""
+    for origin, scopes in origins:
+        risked = risked_scopes(origin, scopes)
+        if risked:
+            yield Finding("origins", "bad", *risk_words(origin, risked), *REMEDY, exit_status=1)
 
 
 def _audit(state: str) -> Finding:

@@ -33,6 +33,9 @@ class Scope(StrEnum):
 DEFAULT_SCOPES = frozenset({Scope.BASIC, Scope.FILES})
 OWNERS_SCOPES = frozenset({Scope.MANAGE, Scope.METRICS, Scope.APDU})
 """What the token of the token file grants besides: its owner may do all this anyway."""
+HARMLESS_SCOPES = frozenset({Scope.BASIC, Scope.FILES, Scope.APDU})
+"""What cannot spend, change or block anything on a card: granted by a person's yes alone. Each other scope is granted
+only where the person names it, so a new scope counts as harmful until it is written here."""
 PAGE_SCOPES = frozenset(Scope) - {Scope.MANAGE, Scope.METRICS}
 """What a page of another origin can be granted at all."""
 

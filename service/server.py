@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import sys
+import time
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -18,12 +19,15 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from cardio.errors import ConfigurationError
+from cardio.private_file import check_tls_key
 from service.dialects.listening import DialectPorts
 from service.dialects.sockets import LOST
 from service.gate.access import Access
 from service.gate.connection import CONNECTION, CallerConnection
+from service.gate.connection_places import ConnectionLimits, ConnectionPlaces, available_descriptors
 from service.gate.layer import Gate
 from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
+from service.gate.peers import Peers
 from service.logs import RequestLog
 from service.settings import Network
 
@@ -34,7 +38,16 @@ _HEAD_SECONDS = 10.0
 _IDLE_SECONDS = 7
 """How long an unused connection stays. Longer than httpx keeps one to use it again (5 s): with both the same, a program
 that asks every five seconds now and then writes into a connection that closes at that moment, and gets no answer."""
-_MOST_CONNECTIONS = 256
+_ACCEPTED_AT_ONCE = 4
+"""How many connections of a port are taken before what else there is gets its turn: each is a file that is open."""
+_WAITING_CONNECTIONS = 1024
+"""How many may wait in the kernel until they are taken."""
+_HANDSHAKE_SECONDS = 5.0
+_SECONDS_BETWEEN_NOTES = 60.0
+_FULL_HOUSE = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n"
+    b"Content-Length: 19\r\nConnection: close\r\n\r\nService Unavailable"
+)
 _TICK_SECONDS = 1.0
 _TICKS_BETWEEN_TRIES = 3
 """How often a dialect's port is tried that another program has."""
@@ -95,11 +108,27 @@ class _Protocol(H11Protocol):
     """uvicorn's, but who connects and does not ask is let go: it waits for the head of a request for ever."""
 
     _head: asyncio.TimerHandle | None = None
+    _caller: CallerConnection | None = None
+
+    def __init__(self, *arguments: Any, places: ConnectionPlaces, peers: Peers, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._places, self._peers = places, peers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own says so too
         super().connection_made(transport)
-        self.app_state = self.app_state | {CONNECTION: CallerConnection(transport)}
-        self._watch()
+        self._caller = CallerConnection(transport)
+        self.app_state = self.app_state | {CONNECTION: self._caller}
+        if self._caller.take_place(self._places, self._peers):
+            self._watch()
+            return
+        transport.pause_reading()
+        transport.write(_FULL_HOUSE)
+        transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._caller is not None:
+            self._caller.lost()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -134,21 +163,35 @@ class _SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost.set()
+        caller: CallerConnection | None = self.app_state.get(CONNECTION)
+        if caller is not None:
+            caller.lost()
         super().connection_lost(exc)
 
 
 class BridgeServer(uvicorn.Server):
     """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
 
-    def __init__(self, app: FastAPI, access: Access, network: Network | None = None) -> None:
+    def __init__(
+        self, app: FastAPI, access: Access, network: Network | None = None, limits: ConnectionLimits | None = None
+    ) -> None:
+        """Raises: ConfigurationError: others may read the TLS key, or there is none."""
         app.state.access = access
+        self._places = ConnectionPlaces((limits or ConnectionLimits()).within(available_descriptors()))
+        self._places.on_given_way = self._note_given_way
+        self._noted_given_way = float("-inf")
+        app.state.connection_places = self._places
         certificate, key = (None, None) if network is None else (network.certificate, network.key)
+        if key is not None:
+            check_tls_key(key)
         super().__init__(
             uvicorn.Config(
                 Gate(app, access, RequestLog(app.state.metrics)),
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # How many there may be is a matter of whose they are: `ConnectionPlaces`.
+                limit_concurrency=None,
                 # Who is at the other end is what the system says, not what a header does.
                 proxy_headers=False,
                 timeout_keep_alive=_IDLE_SECONDS,
@@ -158,7 +201,6 @@ class BridgeServer(uvicorn.Server):
                 ws_max_size=FRAME_LIMIT,
                 ws_per_message_deflate=False,
                 http=_Protocol,
-                limit_concurrency=_MOST_CONNECTIONS,
                 ssl_certfile=certificate,
                 ssl_keyfile=key,
             )
@@ -190,14 +232,41 @@ class BridgeServer(uvicorn.Server):
                     await self._serve_also(listener)
                 _log.warning("the dialect %s listens on port %d now", one.rule.name, one.port)
 
+    def _note_given_way(self, user: int | None) -> None:
+        now = time.monotonic()
+        if now - self._noted_given_way >= _SECONDS_BETWEEN_NOTES:
+            self._noted_given_way = now
+            _log.warning("too many connections; the oldest give way, one of user %s", "?" if user is None else user)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's, which is given no sockets: they are served here."""
+        await super().startup(sockets=[])
+        self.started = False  # it says that it has, and nothing is served yet
+        for listener in sockets or []:
+            await self._serve_also(listener)
+        self.started = True
+
     async def _serve_also(self, listener: socket.socket) -> None:
         """As `uvicorn.Server.startup` does with the sockets that it is given."""
         loop = asyncio.get_running_loop()
 
         def protocol() -> asyncio.Protocol:
-            return _Protocol(self.config, self.server_state, self.lifespan.state, loop)
+            return _Protocol(
+                self.config, self.server_state, self.lifespan.state, loop,
+                places=self._places, peers=self._access.peers,
+            )  # fmt: skip
 
-        self.servers.append(await loop.create_server(protocol, sock=listener, ssl=self.config.ssl))
+        handshake = None if self.config.ssl is None else _HANDSHAKE_SECONDS
+        self.servers.append(
+            await loop.create_server(
+                protocol, sock=listener, ssl=self.config.ssl, backlog=_ACCEPTED_AT_ONCE, ssl_handshake_timeout=handshake
+            )
+        )
+        listener.listen(_WAITING_CONNECTIONS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._access.peers.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # First: an interrupt that finds the server stopping already is taken for the second, and ends it by force.

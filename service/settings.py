@@ -51,6 +51,12 @@ def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _names(value: Any) -> Any:
+    """Names or numbers, as `_listed`."""
+    listed = _listed(value)
+    return [str(one) if type(one) is int else one for one in listed] if isinstance(listed, list) else listed
+
+
 Scopes = Annotated[frozenset[Scope], NoDecode, BeforeValidator(_listed)]
 
 
@@ -142,6 +148,23 @@ class TrustedOrigin(_Table):
 class Limits(_Table):
     requests_per_second: float = Field(default=50.0, gt=0, le=100_000)
     burst: int = Field(default=200, ge=1, le=100_000)
+    connections: int = Field(default=256, ge=16, le=100_000, description="of all callers together")
+    connections_of_others: int = Field(
+        default=64, ge=2, le=100_000, description="without a token, of all users who are not believed"
+    )
+    connections_of_one_other: int = Field(default=32, ge=1, le=100_000, description="without a token, of one of them")
+
+
+class BelievedPeers(_Table):
+    """Whose browsers are believed when they say what page asks, beside those of the user who runs the bridge."""
+
+    users: Annotated[list[str], NoDecode, BeforeValidator(_names)] = Field(
+        default=[], description="system users, by name or number"
+    )
+    groups: Annotated[list[str], NoDecode, BeforeValidator(_names)] = Field(
+        default=[], description="groups whose members are believed, by name or number: the clerks'"
+    )
+    everybody: bool = Field(default=False, description="all users of this machine, and callers of other machines")
 
 
 class Network(_Table):
@@ -202,6 +225,7 @@ class BridgeSettings(BaseSettings):
     trusted_origins: list[TrustedOrigin] = []
     readers: ReaderSettings = ReaderSettings()
     limits: Limits = Limits()
+    access: BelievedPeers = BelievedPeers()
     network: Network = Network()
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"

@@ -24,7 +24,7 @@ def _examine(wanted: str | None) -> Iterator[Finding]:
     yield Finding("python", "ok", python, python)
     yield _cache()
     yield from _layouts()
-    from cardio.cli.machine_checks import clock_finding, disk_finding, key_findings
+    from cardio.cli.machine_checks import clock_finding, disk_finding, key_findings, stopped_findings
     from cardio.cli.sources import find_reader
     from cardio.filesystem.manners import MannersStore
 
@@ -34,6 +34,7 @@ def _examine(wanted: str | None) -> Iterator[Finding]:
     yield clock_finding()
     yield from brought_findings()
     yield from key_findings()
+    yield from stopped_findings()
 
     try:
         if wanted is None or ":" not in wanted:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from cardio.cli.command import add_reader_argument
+from cardio.cli.command import DONE, add_reader_argument
 from cardio.cli.keys import add_key_arguments, credentials_of
 from cardio.cli.output import Output
 
@@ -151,6 +151,21 @@ def number_text(value: int, unit: str | None) -> str:
     if unit == "fen":
         return f"{Decimal(value).scaleb(-2)} 元"
     return f"{value} 个月 months" if unit == "months" else str(value)
+
+
+def status_of_keys(unread: Iterable[Unread]) -> int:
+    """The exit status of an answer: that of the error by which a card, or what is known of it, refused a key."""
+    from cardio.security import errors
+
+    refusals = (
+        errors.AuthenticationFailedError,
+        errors.KeyAlreadyRefusedError,
+        errors.KeyBlockedError,
+        errors.SamRefusedError,
+        errors.KeyMemoryError,
+    )
+    statuses = {kind.code: kind.exit_status for kind in refusals}
+    return next((statuses[one.error] for one in unread if one.error in statuses), DONE)
 
 
 def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:

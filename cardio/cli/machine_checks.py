@@ -58,14 +58,31 @@ def _key_finding(settings: SecuritySettings, place: str, find_reader: FindReader
     return Finding(check, "ok", f"{place}：终端机编号 {number or '—'}", f"{place}: terminal number {number or '-'}")
 
 
+def stopped_findings() -> Iterator[Finding]:
+    """SAMs that are stopped since card after card has refused them; or why that cannot be known."""
+    from cardio.filesystem.manners import MannersStore
+    from cardio.security.errors import SamRefusedError
+    from cardio.security.key_memory import KeyMemory
+
+    memory = KeyMemory.of_store(MannersStore.in_cache())
+    if memory is None or not memory.exists:
+        return
+    try:
+        for one in memory.stopped_sams():
+            yield Finding.of_error("keys", SamRefusedError(*one.said))
+    except CardioError as error:
+        yield Finding.of_error("keys", error)
+
+
 def disk_finding(folder: Path) -> Finding:
     """Whether what is learnt and granted can be kept."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     if not (place.is_dir() and os.access(place, os.W_OK)):
         return Finding(
             "disk", "note", f"{place} 不可写", f"{place} cannot be written",
-            "读卡不受影响，但学到的卡片特点无法保存；请让 HOME（或 XDG_CACHE_HOME）指向可写的目录。",
-            "Readings go on, but what is learnt of cards is not kept: HOME (or XDG_CACHE_HOME) must be writable.",
+            "学到的卡片特点无法保存，也不会使用密钥（key-memory）；请让 HOME（或 XDG_CACHE_HOME）指向可写的目录。",
+            "What is learnt of cards is not kept, and no key is presented (key-memory): HOME (XDG_CACHE_HOME) must be"
+            " writable. What needs no key is read all the same.",
         )  # fmt: skip
     free = shutil.disk_usage(place).free
     found, found_en = f"{place} 可用 {free >> 20} MiB", f"{place}: {free >> 20} MiB free"

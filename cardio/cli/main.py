@@ -16,9 +16,11 @@ from typing import NoReturn, TextIO
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.conformance import CONFORMANCE
+from cardio.cli.core_dumps import forbid_core_dumps
 from cardio.cli.doctor import DOCTOR
 from cardio.cli.files import DUMP, FILES, SHOW
 from cardio.cli.identify import IDENTIFY
+from cardio.cli.key_command import KEYS
 from cardio.cli.layouts import LAYOUTS
 from cardio.cli.output import Output
 from cardio.cli.pin import PIN
@@ -38,7 +40,8 @@ _EPILOG = """示例 examples:
   cardio serve --simulate         启动本地服务和软件卡 / the local bridge with software cards
 
 退出状态 exit status: 0 完成 done; 1 卡或操作未成 the card or operation said no; 2 用法错误 wrong usage;
-  69 无读卡器或 PC/SC no reader or PC/SC; 70 内部错误 internal error; 74 输出无法写入 the output cannot be written;
+  69 无读卡器、PC/SC 或密钥设备 no reader, PC/SC or key device; 70 内部错误 internal error;
+  74 输出无法写入 the output cannot be written;
   77 无权限 not permitted; 78 配置错误 bad configuration; 130 被中断 interrupted; 141 管道已关闭 the pipe is closed"""
 
 
@@ -46,7 +49,7 @@ def commands() -> list[Command]:
     """The library's own commands, and those that the bridge and the simulators bring along."""
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
     exploring = [FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, SHELL, CONFORMANCE, LAYOUTS]
-    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, WRITE, PKI, DOCTOR, *joined]
+    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, KEYS, WRITE, PKI, DOCTOR, *joined]
 
 
 class _Parser(ArgumentParser):
@@ -112,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> None:
     """The entry point: leaves at once, since a reading that hangs in PC/SC would keep the process alive."""
     _mend_standard_streams()
+    forbid_core_dumps()
     status = _FAILED
     try:
         status = main()

@@ -17,6 +17,7 @@ from cardio.cli.explore import (
     naming_consent,
     note_unread,
     progress_on,
+    status_of_keys,
     trace_on,
     work_on_card,
 )
@@ -106,7 +107,7 @@ def _run(options: Namespace, output: Output) -> int:
             f"没有照片 no photo：{no_photo.detail}；{no_photo.remedy} / {no_photo.detail_en}. {no_photo.remedy_en}"
         )
         return no_photo.exit_status
-    return DONE
+    return status_of_keys(reading.unread)
 
 
 def _save_photo(options: Namespace, output: Output, credentials: Credentials | None) -> CardioError | None:

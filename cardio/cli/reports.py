@@ -5,8 +5,16 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from cardio.cli.command import DONE, Command
-from cardio.cli.explore import add_card_arguments, note_unread, number_text, progress_on, value_text, work_on_card
+from cardio.cli.command import Command
+from cardio.cli.explore import (
+    add_card_arguments,
+    note_unread,
+    number_text,
+    progress_on,
+    status_of_keys,
+    value_text,
+    work_on_card,
+)
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ def _run(name: str, options: Namespace, output: Output) -> int:
         output.document(report.model_dump(mode="json"))
     else:
         print_report(report, output)
-    return DONE
+    return status_of_keys(report.unread)
 
 
 def print_report(report: Report, output: Output) -> None:

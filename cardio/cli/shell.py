@@ -18,6 +18,7 @@ from cardio.cli.output import Output
 from cardio.cli.shell_session import Session
 from cardio.errors import CardioError, ConfigurationError
 from cardio.folders import home_folder
+from cardio.private_file import prepare_private
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -166,10 +167,8 @@ def _history(output: Output) -> History:
 
     try:
         path = history_path()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        path.chmod(0o600)
-    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
+        prepare_private(path, "历史文件", "history file", narrow=True)
+    except (OSError, RuntimeError, ConfigurationError) as error:  # RuntimeError: nobody knows where home is
         output.note(f"不保存历史 / no history is kept: {error}")
         return InMemoryHistory()
     return Lines(str(path))

@@ -25,6 +25,7 @@ from cardio.apdu.commands import RecordMode
 from cardio.errors import CardGarbledError
 from cardio.filesystem.unfinished import UnfinishedReadings
 from cardio.folders import home_folder
+from cardio.private_file import make_folder
 
 _HISTORICAL_BYTES_OF_FAMILY = 7
 _MOST_FAMILIES = 500
@@ -202,7 +203,7 @@ class MannersStore:
 
     def _write(self, path: Path) -> None:
         families = ",".join(f"{json.dumps(name)}:{manners}" for name, manners in self._families.items())
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manners-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:

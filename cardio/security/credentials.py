@@ -27,6 +27,8 @@ from cardio.security.errors import (
     WriteOutcomeUnknownError,
 )
 from cardio.security.factors import Factors, known_reset_information, reset_information
+from cardio.security.key_guard import CALLERS_SECONDS, CardKeys, KeyTrial
+from cardio.security.key_memory import KeyMemory, Presenter
 from cardio.security.pin import Pin, verify
 from cardio.security.pin_count import PinPolicy
 from cardio.security.pin_guard import CardPin, PinGuard
@@ -76,6 +78,7 @@ class Credentials:
         pad: PinPad | None = None,
         family: str = "",
         memory: PinMemory | None = None,
+        key_memory: KeyMemory | None = None,
     ) -> CardOpener:
         """What presents them to one card.
 
@@ -83,8 +86,9 @@ class Credentials:
             pad: its reader's key pad, where there is one.
             family: cards that are alike in what asking for the count of PIN tries costs.
             memory: where it is kept what such counts said; in the guard, without one.
+            key_memory: where it is kept what cards answered to keys; in the guard, without one.
         """
-        return CardOpener(self, atr, simulated=simulated, pad=pad, family=family, memory=memory)
+        return CardOpener(self, atr, simulated=simulated, pad=pad, family=family, memory=memory, key_memory=key_memory)
 
 
 class CardOpener:
@@ -99,17 +103,23 @@ class CardOpener:
         pad: PinPad | None,
         family: str = "",
         memory: PinMemory | None = None,
+        key_memory: KeyMemory | None = None,
     ) -> None:
         self._credentials = credentials
+        self._key_memory = key_memory or credentials.guard.keys
         self._pad = pad
         self._family = family
         self._memory = memory
         self._atr = atr
         self._historical_bytes = known_reset_information(atr)
+        self._identity = self._historical_bytes or atr
+        """What tells this card from others."""
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
         self._forged: ForgedCardError | None = None
-        self._refused: AuthenticationFailedError | None = None
+        self._refused: AuthenticationFailedError | KeyAlreadyRefusedError | None = None
+        self._proved = False
+        """The card has proved that it is genuine."""
         self._pin_proved = False
         self._card_pin: CardPin | None = None
         self._sam: Sam | None = None
@@ -170,8 +180,13 @@ class CardOpener:
     def pin(self) -> CardPin:
         """This card's PIN; before `meet`, that of a card known by its ATR only."""
         if self._card_pin is None:
-            self._card_pin = self._pin_of(self._historical_bytes or self._atr)
+            self._card_pin = self._pin_of(self._identity)
         return self._card_pin
+
+    @property
+    def keys(self) -> CardKeys:
+        """This card's keys; before `meet`, those of a card known by its ATR only."""
+        return CardKeys(self._key_memory, self._identity)
 
     def _pin_of(self, identity: bytes) -> CardPin:
         credentials = self._credentials
@@ -218,7 +233,8 @@ class CardOpener:
         code = identification_code or ""
         # A card with two interfaces has one PIN and two ATRs: what it says of itself is what it is known by.
         is_telling = len(set(code)) > 1
-        self._card_pin = self._pin_of(code.encode() if is_telling else self._historical_bytes + code.encode())
+        self._identity = code.encode() if is_telling else self._historical_bytes + code.encode()
+        self._card_pin = self._pin_of(self._identity)
         self._card = (layout, algorithm or _UNKNOWN, code)
         self._terminal = None
 
@@ -248,17 +264,20 @@ class CardOpener:
             if right == PIN:
                 yield from self._present_pin()
             else:
-                if not self.pin.may_present(right, sam=True):
-                    raise KeyAlreadyRefusedError()
-                yield from self.terminal.prove_terminal(right)
-        except AuthenticationFailedError as error:
-            self.pin.key_refused(right, error.tries_left or 0, sam=True)
+                yield from self.terminal.prove_terminal(right, self.keys, proved=self._proved)
+        except (AuthenticationFailedError, KeyAlreadyRefusedError) as error:
             # One refusal is enough: every other key of this SAM would cost the card a try too.
             self._refused = error
             raise
         except CardioError as error:
             self._faults[right] = error
             raise
+
+    def trial_of_caller(self, key: str) -> KeyTrial:
+        """Allow one presentation of a key that the caller's own HSM computes with. Raises as `CardKeys.trial`."""
+        origin = self._credentials.origin
+        presenter = Presenter(b"caller" + origin.encode(), origin, seconds=CALLERS_SECONDS)
+        return self.keys.trial(key, presenter, proved=self._proved)
 
     @property
     def has_pin(self) -> bool:
@@ -315,6 +334,7 @@ class CardOpener:
             # A copy could pass on what is presented to it: from now on it gets neither key nor PIN.
             self._forged = error
             raise
+        self._proved = True
         return None
 
     def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:

@@ -15,6 +15,8 @@
     │   ├── NoCardFactorError           no-card-factor               another reader, then the issuing authority
     │   │   └── ContactSlotNeededError  contact-slot-needed          put the card into the contact slot
     │   ├── SamFailedError              sam-failed                   put the PSAM in again
+    │   ├── SamRefusedError             sam-refused                  have its keys checked, then let it go on
+    │   ├── KeyMemoryError              key-memory                   make the folder writable
     │   ├── HsmUnreachableError         hsm-unreachable              mend the line to the HSM
     │   └── HsmAnswerError              hsm-answer                   tell who runs the HSM
     ├── HsmNotNeededError               hsm-not-needed               read without the HSM
@@ -159,6 +161,40 @@ class SamFailedError(SamError):
     remedy = "请重新插入 PSAM 卡后重试；若仍失败，请联系信息科。"
     remedy_en = "Put the PSAM card in again and retry; if it fails again, call your IT department."
     retryable = True
+    driver_code = -11
+
+
+class SamRefusedError(SamError):
+    """Card after card has refused a key of this SAM: it presents none any more, to no card."""
+
+    code = "sam-refused"
+    title = "多张卡片连续拒绝了密钥，已停止使用该密钥设备"
+    title_en = "Card after card has refused the keys of this key device: it is not used any more"
+    remedy = (
+        "卡片没有问题。请信息科核对 PSAM 卡、加密机或密钥文件及 security.toml 的 [psam] 设置，更换或更正后自动恢复；"
+        "确认密钥无误时，在读卡台页面上恢复，或运行 cardio keys resume。"
+    )
+    remedy_en = (
+        "The cards are well. Have your IT department check the PSAM card, the HSM or the key file, and [psam] in"
+        " security.toml; it goes on by itself once they are changed. If the keys are right, let it go on at the"
+        " counter's page, or run `cardio keys resume`."
+    )
+    driver_code = -11
+
+
+class KeyMemoryError(SamError):
+    """What cards answer to keys cannot be noted: no key is presented, since nobody would know of a refusal later."""
+
+    code = "key-memory"
+    title = "无法记录卡片对密钥的应答，未使用密钥"
+    title_en = "What cards answer to keys cannot be noted: no key was presented"
+    remedy = (
+        "请让 HOME（或 XDG_CACHE_HOME）指向可写且有空间的目录；提示文件已损坏、权限或属主不对时，请移走该文件后重试。"
+    )
+    remedy_en = (
+        "HOME (or XDG_CACHE_HOME) must be a folder that can be written and has room; where the file is said to be"
+        " damaged, too wide or another user's, move it away, then try again."
+    )
     driver_code = -11
 
 
@@ -336,8 +372,14 @@ class KeyAlreadyRefusedError(CardError):
     code = "key-already-refused"
     title = "卡片此前已拒绝过这里的密钥，未再次尝试"
     title_en = "The card has refused a key from here before; nothing was presented again"
-    remedy = "请联系信息科核对 PSAM 卡或加密机的密钥，更正后重启服务；再试会锁死卡片。"
-    remedy_en = "Have the PSAM's or HSM's keys checked, then start anew; trying again would lock the card for good."
+    remedy = (
+        "请信息科核对 PSAM 卡、加密机或密钥文件，更换或更正后即可再读；再试会锁死卡片。"
+        "发卡机构已恢复该卡密钥时，放入该卡运行 cardio keys forget。"
+    )
+    remedy_en = (
+        "Have the PSAM's, the HSM's or the file's keys checked; once they are changed the card is read again. Trying"
+        " again would lock it for good. Where the issuer has restored the card's keys, put it in: `cardio keys forget`."
+    )
     status = 422
 
 

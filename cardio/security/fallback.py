@@ -11,7 +11,17 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cardio.security.errors import NoSamError, SamError
-from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, Sam, SamKind, SamSource
+from cardio.security.sam import (
+    Authorisation,
+    CardKey,
+    Mac2,
+    Purchase,
+    Sam,
+    SamKind,
+    SamSource,
+    identity_of,
+    label_of,
+)
 
 Result = TypeVar("Result")
 
@@ -143,6 +153,12 @@ class FallbackSam:
         if fault is not None:
             raise fault
         return None
+
+    def identity(self, key: CardKey) -> bytes:
+        return identity_of(self._for(key), key)
+
+    def label(self, key: CardKey) -> str:
+        return label_of(self._for(key), key)
 
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return self._for(key).versions(key)

@@ -63,6 +63,17 @@ class HsmClient:
     def close(self) -> None:
         """The line stays: the next card will want it."""
 
+    def identity(self, key: CardKey) -> bytes:
+        return f"hsm {self._place} {self.terminal_number or ''}".encode()
+
+    def label(self, key: CardKey) -> str:
+        return f"hsm:{self._place}"
+
+    @property
+    def _place(self) -> str:
+        """Where it is, of lines that say it."""
+        return str(getattr(self._line, "place", ""))
+
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return ()
 

@@ -57,6 +57,8 @@ class HttpLine:
             )
             if self._client.base_url.scheme not in ("http", "https") or not self._client.base_url.host:
                 raise ValueError("neither http nor https")
+            at = self._client.base_url
+            self.place = f"{at.scheme}://{at.host}" + (f":{at.port}" if at.port else "")  # never a password
         except (httpx.InvalidURL, ValueError, OSError) as error:
             raise ConfigurationError(f"加密机地址 {url}：{error}", f"HSM address {url}: {error}") from error
         self._seconds = answer_seconds

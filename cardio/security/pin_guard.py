@@ -28,6 +28,7 @@ from cardio.security.errors import (
     PinQuotaError,
     WrongPinError,
 )
+from cardio.security.key_memory import KeyMemory
 from cardio.security.pin import Pin
 from cardio.security.pin_count import VERIFICATION_FAILED, PinCount, PinPolicy, TriesCounter
 from cardio.security.pin_memory import CopiedMemory, CountQuery, PinMemory, VolatileMemory
@@ -36,12 +37,7 @@ from cardio.security.pin_pad_answers import entry_error_of
 WRONG_CARDS = 3
 WRONG_SECONDS = 10 * 60.0
 SUSPENDED_SECONDS = 15 * 60.0
-KEY_SECONDS = 24 * 3600.0
 _CARDS_KEPT = 256
-_KEYS_KEPT = 4096
-_ANY_KEY, _MANY_LEFT = "*", 15
-_SAM = "sam"
-"""Whose a key is that the bridge's own SAM computes with: all callers share it."""
 _ORIGINS_KEPT = 256
 
 
@@ -70,8 +66,8 @@ class PinGuard:
         self._lock = threading.Lock()
         self._cards: OrderedDict[bytes, _CardRecord] = OrderedDict()
         self._origins: OrderedDict[str, _OriginRecord] = OrderedDict()
-        self._keys: OrderedDict[tuple[bytes, str], dict[str, tuple[float, int]]] = OrderedDict()
-        """Of keys that a card has refused: whose answer it was, until when, and how many tries were left."""
+        self.keys = KeyMemory(None)
+        """What cards have answered to keys, where it is kept in no file."""
 
     def card(
         self,
@@ -132,21 +128,6 @@ class PinGuard:
             if len({one for _, one in record.wrong}) >= WRONG_CARDS:
                 record.suspended_until = now + SUSPENDED_SECONDS
                 record.wrong.clear()
-
-    def may_present(self, card: bytes, key: str, whose: str) -> bool:
-        """Whether a key may be presented: never again by whom the card refused, by nobody for its last try."""
-        now = self._clock()
-        with self._lock:
-            refused = self._keys.get((card, key), {})
-            return not any(until > now and (one == whose or left <= 1) for one, (until, left) in refused.items())
-
-    def key_refused(self, card: bytes, key: str, whose: str, left: int) -> None:
-        """Notes that a card did not take a key, and how many tries it says are left."""
-        with self._lock:
-            self._keys.setdefault((card, key), {})[whose] = (self._clock() + KEY_SECONDS, left)
-            self._keys.move_to_end((card, key))
-            while len(self._keys) > _KEYS_KEPT:
-                self._keys.popitem(last=False)
 
     def digest_of(self, pin: Pin) -> bytes:
         return self._digest(b"pin" + pin.digits.encode())
@@ -270,18 +251,6 @@ class CardPin:
         if digest is None or record.wrong is None or not hmac.compare_digest(record.wrong, digest):
             return False
         return left is None or left <= record.left_after_wrong
-
-    def may_present(self, key: str, *, sam: bool) -> bool:
-        """Whether a key may be presented to this card: the bridge's own SAM's, or one that the caller's HSM has."""
-        if sam and not self._guard.may_present(self._key, _ANY_KEY, _SAM):
-            return False
-        return self._guard.may_present(self._key, key, _SAM if sam else self._origin)
-
-    def key_refused(self, key: str, left: int, *, sam: bool) -> None:
-        """The card did not take it. Of a SAM one refusal is enough: its other keys would cost a try each too."""
-        self._guard.key_refused(self._key, key, _SAM if sam else self._origin, left)
-        if sam:
-            self._guard.key_refused(self._key, _ANY_KEY, _SAM, _MANY_LEFT)
 
     def unblocked(self) -> None:
         """The tries were restored, or the PIN was replaced: what was wrong before may be right now."""

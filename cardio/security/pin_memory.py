@@ -8,30 +8,28 @@ hashes; the file may be deleted at any time, which costs a card of a counting fa
 from __future__ import annotations
 
 import hashlib
-import hmac
-import os
-import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from cardio.security.memory_file import MemoryFile, MemoryKind, keyed_hash
+
 FILE = "pin-counts.db"
 _CARDS_KEPT = 2_000
 _SILENCE_DAYS = 30
-_WAIT_SECONDS = 2.0
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS families (family TEXT PRIMARY KEY, kind TEXT NOT NULL, day INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cards (
     mark BLOB PRIMARY KEY, tries_left INTEGER, asking TEXT NOT NULL, number INTEGER NOT NULL
 );
 """
+# What a power cut takes is learnt again, so the disk is not waited for.
+_KIND = MemoryKind("密码次数文件", "file of PIN counts", _SCHEMA, synchronous="OFF", renew_damaged=True)
 
 
 class CountQuery(StrEnum):
@@ -155,8 +153,7 @@ class PinMemoryFile:
     """Outlives the program; may be used by several processes of one user."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
+        self._file = MemoryFile(path, _KIND)
 
     @classmethod
     def beside(cls, manners: Path) -> PinMemoryFile:
@@ -164,7 +161,7 @@ class PinMemoryFile:
         return cls(manners.with_name(FILE))
 
     def query(self, family: str) -> CountQuery:
-        with suppress(sqlite3.Error, OSError, ValueError), self._database() as database:
+        with suppress(sqlite3.Error, OSError, ValueError), self._file.transaction() as database:
             row = database.execute("SELECT kind, day FROM families WHERE family = ?", (family,)).fetchone()
             known = CountQuery.UNTRIED if row is None else CountQuery(row[0])
             # One odd card must not speak for its family for ever.
@@ -173,22 +170,22 @@ class PinMemoryFile:
         return CountQuery.UNTRIED
 
     def keep_query(self, family: str, query: CountQuery) -> bool:
-        with suppress(sqlite3.Error, OSError), self._database() as database:
+        with suppress(sqlite3.Error, OSError), self._file.transaction() as database:
             row = (family, query.value, date.today().toordinal())
             database.execute("INSERT OR REPLACE INTO families VALUES (?, ?, ?)", row)
             return True
         return False
 
     def card(self, identity: bytes) -> CardNote | None:
-        with suppress(sqlite3.Error, OSError, ValueError), self._database() as database:
-            mark = _mark(database, identity)
+        with suppress(sqlite3.Error, OSError, ValueError), self._file.transaction() as database:
+            mark = keyed_hash(database, identity)
             row = database.execute("SELECT tries_left, asking FROM cards WHERE mark = ?", (mark,)).fetchone()
             return CardNote() if row is None else CardNote(row[0], CardQuery(row[1]))
         return None
 
     def keep_card(self, identity: bytes, note: CardNote) -> bool:
-        with suppress(sqlite3.Error, OSError), self._database() as database:
-            mark = _mark(database, identity)
+        with suppress(sqlite3.Error, OSError), self._file.transaction() as database:
+            mark = keyed_hash(database, identity)
             database.execute("DELETE FROM cards WHERE mark = ?", (mark,))
             if note != CardNote():
                 (last,) = database.execute("SELECT coalesce(max(number), 0) FROM cards").fetchone()
@@ -197,40 +194,3 @@ class PinMemoryFile:
                 database.execute("DELETE FROM cards WHERE number <= ?", (last + 1 - _CARDS_KEPT,))
             return True
         return False
-
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. A file that is no database is begun anew."""
-        with self._lock, closing(self._opened_anew()) as database, database:
-            database.execute("BEGIN IMMEDIATE")
-            yield database
-
-    def _opened_anew(self) -> sqlite3.Connection:
-        try:
-            return _opened(self._path)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:  # it is damaged, or no database at all
-            self._path.unlink()
-            return _opened(self._path)
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-    try:
-        # What a power cut takes is learnt again, so the disk is not waited for.
-        database.executescript("PRAGMA synchronous = OFF;" + _SCHEMA)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
-
-
-def _mark(database: sqlite3.Connection, identity: bytes) -> bytes:
-    row = database.execute("SELECT value FROM secret").fetchone()
-    if row is None:
-        row = (secrets.token_bytes(32),)
-        database.execute("INSERT INTO secret VALUES (1, ?)", row)
-    return hmac.new(row[0], identity, hashlib.sha256).digest()

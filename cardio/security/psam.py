@@ -120,6 +120,19 @@ class PsamCard:
             return True
         return self.terminal_number.startswith(_TEST_REGION)
 
+    def identity(self, key: CardKey) -> bytes:
+        """ATR, terminal number, and how its keys are asked for: a setting that is put right makes it another SAM."""
+        settings = self._settings
+        asked = f"{settings.levels} {settings.region} {sorted(settings.keys.items())}"
+        return b"psam" + self._connection.atr + f"{self._shown_number} {asked}".encode()
+
+    def label(self, key: CardKey) -> str:
+        return f"psam {self._shown_number}".rstrip()
+
+    @property
+    def _shown_number(self) -> str:
+        return self._number if isinstance(self._number, str) else self._settings.terminal_number or ""
+
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from cardio.filesystem.layout import Key
 from cardio.security.errors import KeyNotInSamError, SamError
@@ -150,11 +150,32 @@ class Sam(Protocol):
         """A PSAM card checks once, and only what it began last."""
 
 
+@runtime_checkable
+class IdentifiedSam(Protocol):
+    """A SAM that says which it is. Those that come by an entry point need not."""
+
+    def identity(self, key: CardKey) -> bytes:
+        """What tells the SAM that computes with a key from others, as far as it can be told; no secret is in it."""
+
+    def label(self, key: CardKey) -> str:
+        """What people call it: a file, a terminal's number, an address."""
+
+
 class SamSource(Protocol):
     """Where a SAM is to be had; it is opened when a key is first needed, and closed with the card."""
 
     def open(self) -> Sam:
         """Raises: SamError, ConfigurationError: it is not to be had."""
+
+
+def identity_of(sam: Sam, key: CardKey) -> bytes:
+    """As `IdentifiedSam.identity`; of another SAM its kind."""
+    return sam.identity(key) if isinstance(sam, IdentifiedSam) else sam.kind.encode()
+
+
+def label_of(sam: Sam, key: CardKey) -> str:
+    """As `IdentifiedSam.label`; of another SAM its kind."""
+    return sam.label(key) if isinstance(sam, IdentifiedSam) else sam.kind
 
 
 def key_address(hsm_address: int | None, index: int | None) -> str:

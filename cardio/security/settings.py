@@ -23,6 +23,7 @@ terminal_number = "410100813475"
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -33,7 +34,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from cardio.errors import CardError, CardioError, ConfigurationError, ReaderError, ReaderTimeoutError, UsageError
 from cardio.folders import config_folder
-from cardio.private_file import read_private
+from cardio.private_file import read_own, read_private
 from cardio.readers.base import Reader
 from cardio.readers.deadline import Worker
 from cardio.security.errors import NoSamError, SamFailedError
@@ -104,7 +105,8 @@ class SecuritySettings(_Table):
         if named is None and not place.exists():
             return cls()
         try:
-            return cls.model_validate(tomllib.loads(place.read_text(encoding="utf-8-sig")))
+            text = read_own(place, "密钥设置文件", "settings file of keys", is_secret=_names_a_password)
+            return cls.model_validate(tomllib.loads(text))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigurationError(f"{place}：{error}", f"{place}: {error}") from error
         except ValidationError as error:
@@ -164,6 +166,11 @@ class SecuritySettings(_Table):
         certificates = None if self.hsm.certificates is None else str(self.hsm.certificates)
         line = HttpLine(url, token=token, certificates=certificates, answer_seconds=self.hsm.answer_seconds)
         return HsmClient(line, terminal_number=self.hsm.terminal_number)
+
+
+def _names_a_password(text: str) -> bool:
+    """Whether an address in the settings has a user's name or password before its ``@``."""
+    return re.search(r"//[^\s/\"',]*@", text) is not None
 
 
 def default_settings_file() -> Path:

@@ -12,6 +12,8 @@ The file is TOML and belongs to its owner alone (mode 0600)::
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,6 +109,20 @@ class SoftSam:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def identity(self, key: CardKey) -> bytes:
+        """A hash over levels, region and keys: a file whose keys were changed is another SAM."""
+        whole: list[object] = [self._file.levels, self._file.region]
+        whole += [
+            (algorithm, name, version, value.hex())
+            for algorithm, names in sorted(self._file.keys.items())
+            for name, groups in sorted(names.items())
+            for version, value in sorted(groups.items())
+        ]
+        return b"soft" + hashlib.sha256(json.dumps(whole).encode()).digest()
+
+    def label(self, key: CardKey) -> str:
+        return f"soft:{self._name}"
 
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return tuple(sorted(self._groups(key)))

@@ -28,7 +28,9 @@ from cardio.security.errors import (
     SamError,
 )
 from cardio.security.factors import Factors
-from cardio.security.sam import CardKey, Sam, key_missing
+from cardio.security.key_guard import CardKeys, is_refusal
+from cardio.security.key_memory import Presenter
+from cardio.security.sam import CardKey, Sam, identity_of, key_missing, label_of
 
 INTERNAL_KEY = "IRK"
 _SECURED = 0x04
@@ -126,13 +128,47 @@ class Terminal:
             return
         raise _refusal("卡片没有内部认证密钥", "the card has no key for internal authentication", response)
 
-    def prove_terminal(self, name: str) -> Plan[None]:
+    def presenter(self, name: str) -> Presenter:
+        """This SAM, as it presents a key to this card: see `cardio.security.key_guard`. Raises as `key`."""
+        key = self.key(name)
+
+        def probe(of: str) -> bytes | None:
+            return self._probe(self.key(of))
+
+        def probe_of_sam(of: str, city: str, algorithm: str) -> bytes | None:
+            return self._probe(replace(self.key(of), factors=Factors(bytes(HALF), city), algorithm=algorithm))
+
+        return Presenter(
+            identity_of(self.sam, key),
+            label_of(self.sam, key),
+            self._factors.city_code,
+            self._algorithm,
+            probe,
+            probe_of_sam,
+        )
+
+    def _probe(self, key: CardKey) -> bytes | None:
+        """What the SAM's key gives for a fixed challenge; None where it cannot compute with it."""
+        try:
+            return b"".join(
+                self.sam.cryptogram(key.with_version(version), bytes(HALF), bytes(HALF))
+                for version in self._versions(key)
+            )
+        except SamError:
+            return None
+
+    def prove_terminal(self, name: str, keys: CardKeys, *, proved: bool = False) -> Plan[None]:
         """External authentication (外部认证) with a key by name: the card grants its right.
 
         A key that the card has in another version only is tried in the next that the SAM holds; a wrong one never.
 
+        Args:
+            keys: what is known of this card's keys.
+            proved: the card has proved that it is genuine.
+
         Raises:
             AuthenticationFailedError, KeyBlockedError: the card does not accept it.
+            KeyAlreadyRefusedError, SamRefusedError, KeyMemoryError: it is not presented.
             CardRefusedError: the card refuses for another reason.
             SamError: it cannot be computed; nothing was sent then, and no try is spent.
         """
@@ -140,12 +176,15 @@ class Terminal:
         fault = self.sam.lacks(key)
         if fault is not None:
             raise fault
+        trial = keys.trial(name, self.presenter(name), proved=proved)
         versions = self._versions(key)
         for version in versions:
             source = self._random(HALF)
             challenge = yield from self.challenge()
             cryptogram = self.sam.cryptogram(key.with_version(version), challenge, source)
+            trial.sending()
             response = yield external_authentication(key.id, cryptogram + source + _version_byte(version))
+            trial.answered(response.status_word)
             if response.status_word == StatusWord.SUCCESS:
                 return
             if response.status_word not in _NO_SUCH_KEY and not _wants_no_version(response, version, versions):
@@ -197,15 +236,17 @@ def authentication_refused(
 ) -> CardRefusedError | AuthenticationFailedError | KeyBlockedError:
     """The error that an answer to EXTERNAL AUTHENTICATION is."""
     left = tries_in(response.status_word)
-    if left is None:
+    if left is None and not is_refusal(response.status_word):
         return _refusal(f"卡片拒绝密钥 {name} 的外部认证", f"the card refuses authentication with {name}", response)
     if response.status_word == StatusWord.AUTHENTICATION_BLOCKED:
         return KeyBlockedError(
             f"卡片的密钥 {name} 已锁定", f"the card's key {name} is blocked", status_word=response.status_word
         )
+    zh = "卡片未告知剩余次数" if left is None else f"还剩 {left} 次"
+    en = f"tries left: {'the card does not tell' if left is None else left}"
     return AuthenticationFailedError(
-        f"密钥 {name} 外部认证失败，还剩 {left} 次",
-        f"external authentication with {name} failed; tries left: {left}",
+        f"密钥 {name} 外部认证失败，{zh}",
+        f"external authentication with {name} failed; {en}",
         tries_left=left,
         status_word=response.status_word,
         driver_code=-response.status_word,

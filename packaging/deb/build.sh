@@ -22,11 +22,22 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(
 say "cardio $version for $architecture, $("$python" --version)"
 mkdir -p "$tree/opt"
 "$python" -m venv "$tree/opt/cardio"
-from_wheelhouse=()
-if [ -d "$wheelhouse" ]; then from_wheelhouse=(--no-index --find-links "$wheelhouse"); fi
-"$tree/opt/cardio/bin/python" -m pip --quiet install --no-compile "${from_wheelhouse[@]}" "${root}[$extras]" || {
-  say "if a package is not found: run packaging/deb/fetch.sh again, pyproject.toml asks for more than the wheelhouse has"
+if [ ! -d "$wheelhouse" ]; then
+  wheelhouse=$work/wheelhouse
+  CARDIO_WHEELHOUSE=$wheelhouse "$root/packaging/deb/fetch.sh"
+fi
+# Each wheel is checked against the lock files, so what lies in the wheelhouse need not be believed.
+install=(-m pip --quiet install --no-compile --no-index --find-links "$wheelhouse")
+refused="a wheel is missing, or is not the one of packaging/locked: run packaging/deb/fetch.sh again"
+"$tree/opt/cardio/bin/python" "${install[@]}" --require-hashes -r "$locked/service.txt" -r "$wheelhouse/built.txt" || {
+  say "$refused"
   exit 1; }
+"$python" -m venv "$work/builder"
+"$work/builder/bin/python" "${install[@]}" --require-hashes -r "$locked/building.txt" || {
+  say "$refused"
+  exit 1; }
+"$work/builder/bin/python" -m pip --quiet wheel --no-deps --no-build-isolation --no-index --wheel-dir "$work/cardio" "$root"
+"$tree/opt/cardio/bin/python" -m pip --quiet install --no-compile --no-index --no-deps "$work"/cardio/cardio-*.whl
 "$tree/opt/cardio/bin/python" -m pip --quiet uninstall --yes pip setuptools 2>/dev/null
 
 # What names the folder of this build, or what only a developer would call, stays out.
@@ -43,7 +54,7 @@ while IFS= read -r -d '' library; do
     exit 1
   fi
 done < <(find "$packages" -name '*.so*' -type f -print0)
-"$tree/opt/cardio/bin/python" -I "$here/deb/bundled.py" >"$work/bundled-packages.txt"
+"$tree/opt/cardio/bin/python" -I "$here/deb/bundled.py" "$locked/cardio.openvex.json" >"$work/bundled-packages.txt"
 # Compiled here: clerks cannot write below /opt, and would wait for the compiler at each start.
 "$tree/opt/cardio/bin/python" -I -m compileall -q -s "$tree" -p / --invalidation-mode unchecked-hash "$packages"
 install -m 755 "$here/deb/cardio" "$tree/opt/cardio/bin/cardio"
@@ -52,7 +63,8 @@ ln -s /opt/cardio/bin/cardio "$tree/usr/bin/cardio"
 
 install -D -m 644 "$here/systemd/cardio.service" "$tree/usr/lib/systemd/system/cardio.service"
 install -D -m 644 "$here/systemd/user/cardio.service" "$tree/usr/lib/systemd/user/cardio.service"
-install -D -m 644 "$here/polkit/50-cardio.rules" "$tree/usr/share/polkit-1/rules.d/50-cardio.rules"
+# Rules are asked in the order of their names, and the first that decides has decided: the site's come before ours.
+install -D -m 644 "$here/polkit/50-cardio.rules" "$tree/usr/share/polkit-1/rules.d/zz-cardio.rules"
 install -D -m 644 "$here/bridge.toml" "$tree/etc/cardio/bridge.toml"
 install -D -m 644 "$here/desktop/cardio.desktop" "$tree/usr/share/applications/cardio.desktop"
 install -D -m 644 "$here/desktop/autostart.desktop" "$tree/etc/xdg/autostart/cardio.desktop"
@@ -61,7 +73,7 @@ documents=$tree/usr/share/doc/cardio
 install -d "$documents"
 cp -r --no-preserve=mode "$here/policies" "$documents/policies"
 install -m 644 "$here/deb/README.Debian" "$root/NOTICE" "$root/CHANGELOG.md" "$root/docs/operating.md" \
-  "$work/bundled-packages.txt" "$documents"
+  "$work/bundled-packages.txt" "$locked/cardio.openvex.json" "$documents"
 install -m 644 "$here/deb/copyright" "$documents/copyright"
 
 control=$tree/DEBIAN

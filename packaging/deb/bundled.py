@@ -1,6 +1,12 @@
-"""Lists the Python packages that the Debian package brings along, for whoever must know what is on the desks."""
+"""Lists the Python packages that the Debian package brings along, and what is known of their advisories.
 
+bundled.py OPENVEX_FILE
+"""
+
+import json
+import sys
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
 
 
 def licence(of: Distribution) -> str:
@@ -15,3 +21,8 @@ def licence(of: Distribution) -> str:
 
 for found in sorted(distributions(), key=lambda distribution: distribution.metadata["Name"].lower()):
     print(f"{found.metadata['Name']} {found.version} ({licence(found)})")
+
+for statement in json.loads(Path(sys.argv[1]).read_text())["statements"]:
+    for part in (part for product in statement["products"] for part in product["subcomponents"]):
+        package = part["@id"].removeprefix("pkg:pypi/")
+        print(f"{statement['vulnerability']['name']} {package} {statement['status']} ({statement['justification']})")

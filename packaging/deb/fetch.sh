@@ -10,12 +10,18 @@ trap 'rm -rf "$work"' EXIT
 pip() { "$work/pip/bin/python" -m pip --quiet "$@"; }
 
 say "fetching wheels for $("$python" --version) into $wheelhouse"
-mapfile -t build_backend < <("$python" -c 'import sys, tomllib
-print("\n".join(tomllib.load(open(sys.argv[1], "rb"))["build-system"]["requires"]))' "$root/pyproject.toml")
+# Nothing is taken that is not in the lock files: one version, and the hash of each of its files (make lock).
+pip install --require-hashes -r "$locked/building.txt"
 # No cache: it may hold a pyscard that another Python of this machine built, linked against that one's folders.
-pip wheel --no-cache-dir --wheel-dir "$work/wheels" "${root}[$extras]" "${build_backend[@]}"
-# The project's own wheel is made at each build from the sources as they are then.
-rm "$work"/wheels/cardio-*.whl
+pip wheel --no-cache-dir --require-hashes --wheel-dir "$work/wheels" -r "$locked/service.txt" -r "$locked/building.txt"
+# pyscard is built here, so its wheel has a hash that no lock file can know: it is noted beside it for build.sh.
+PATH=$work/pip/bin:$PATH pip wheel --no-cache-dir --no-build-isolation --require-hashes --wheel-dir "$work/built" \
+  -r "$locked/readers.txt"
+(cd "$work/built" && for wheel in *.whl; do
+  printf '%s --hash=sha256:%s\n' "$(sed -E 's/^([^-]+)-([^-]+)-.*/\1==\2/' <<<"$wheel")" \
+    "$(sha256sum "$wheel" | cut -d' ' -f1)"
+done) >"$work/wheels/built.txt"
+mv "$work/built"/*.whl "$work/wheels"
 rm -rf "$wheelhouse"
 mkdir -p "$(dirname "$wheelhouse")"
 mv "$work/wheels" "$wheelhouse"

@@ -32,6 +32,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--print", action="store_true", help="只显示链接，不打开浏览器 / show the link, open no browser"
     )
+    parser.add_argument(
+        "--for", dest="user", metavar="USER", help="只有此系统用户能用该链接 / only this system user can use the link"
+    )
     parser.add_argument("--address", metavar="URL", help="服务地址 / the bridge; default: the port in the settings")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="令牌文件 / the token's file")
 
@@ -64,9 +67,10 @@ def _open(options: Namespace, output: Output) -> int:
     address = checked_address(named or _address(settings))
     token_file = settings.token_file or default_token_file()
     by_hand = options.print or output.as_json
+    user = None if options.user is None else _number_of(options.user)
     # The unit serves the port of the settings; a bridge that was named is another one's to start.
     with reach(address, token_file, None if named else UserUnit()) as bridge:
-        asked = {"page": path, "seconds": LONG_LINK_SECONDS if by_hand else LINK_SECONDS}
+        asked = {"page": path, "seconds": LONG_LINK_SECONDS if by_hand else LINK_SECONDS, "user": user}
         ticket = bridge.post("/v1/pages/ticket", asked)
     link = f"{address}{path}{query}#ticket={ticket['ticket']}"
     if output.as_json:
@@ -79,6 +83,20 @@ def _open(options: Namespace, output: Output) -> int:
         output.text(link)
         raise NoBrowserError()
     return DONE
+
+
+def _number_of(user: str) -> int:
+    """The number of a system user. Raises: UsageError: there is no such user."""
+    from cardio.errors import UsageError
+
+    if user.isascii() and user.isdecimal():
+        return int(user)
+    try:
+        import pwd
+
+        return pwd.getpwnam(user).pw_uid
+    except (ImportError, KeyError):
+        raise UsageError(f"没有系统用户 {user}", f"there is no system user {user}") from None
 
 
 def open_again(address: str, token_file: Path) -> str:
@@ -138,6 +156,7 @@ open_command = Command(
     examples=(
         "  cardio open                             读卡台 / the counter\n"
         "  cardio open kiosk --print               只显示链接，10 分钟内可用一次 / a link, for one use in 10 minutes\n"
+        "  cardio open --print --for clerk         只有该用户能用 / for this user only\n"
         "  cardio open --address http://127.0.0.1:12399"
     ),
     add_arguments=_add_arguments,

@@ -67,6 +67,11 @@ class OpenSockets:
         self._sockets: dict[OpenSocket, None] = {}
         self._closing: Counter[str] = Counter()
 
+    def fit(self, connections: int) -> None:
+        """Keep within half of the connections that the server takes, and one caller within a quarter of them."""
+        self._of_caller = min(self._of_caller, connections // 4)
+        self._in_all = min(self._in_all, connections // 2)
+
     def open(self, caller: str) -> OpenSocket:
         """Make a place for a caller's new socket.
 

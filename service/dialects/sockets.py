@@ -21,6 +21,7 @@ from service.dialects.open_sockets import OpenSocket, OpenSockets
 from service.dialects.registry import dialects
 from service.errors import InternalError, TooManySocketsError, WaitError, problem_response
 from service.gate.connection import hand_over
+from service.gate.connection_places import ConnectionPlaces
 from service.gate.layer import CALLER
 from service.gate.receipt import AnswerReceipt
 from service.scopes import Caller
@@ -54,6 +55,7 @@ class DialectCallers:
     def __init__(self, layout: BasicLayout) -> None:
         self._layout = layout
         self._open = OpenSockets()
+        self._fits_server = False
         self._spoken: dict[str, Dialect] = {}
         self._leaving: asyncio.Future[None] | None = None
 
@@ -66,6 +68,10 @@ class DialectCallers:
         return serve
 
     async def _serve(self, socket: WebSocket, kind: type[Dialect]) -> None:
+        if not self._fits_server:
+            places: ConnectionPlaces = socket.app.state.connection_places
+            self._open.fit(places.limits.in_all)
+            self._fits_server = True
         caller: Caller = getattr(socket.state, CALLER)
         owner = f"{caller.grant}#{kind.name}"
         try:

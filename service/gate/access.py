@@ -5,9 +5,12 @@ Order: size of the head, Host, Origin, then what the path takes: nothing, any pa
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -21,13 +24,14 @@ from service.errors import (
     WrongHostError,
     WrongOriginError,
 )
-from service.gate.callers import OF_ANOTHER_PERSON, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
+from service.gate.callers import OF_ANOTHER_USER, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
-from service.gate.origin import NULL_ORIGINS, is_origin, is_other_person, is_same_user
+from service.gate.origin import NULL_ORIGINS, is_origin
 from service.gate.origin_form import advice
 from service.gate.page_sessions import PageSessions
 from service.gate.pairing import Pairing
+from service.gate.peers import PEER, BelievedUsers, Peer, Peers
 from service.gate.refusals import Refusals
 from service.gate.tickets import Tickets
 from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Caller
@@ -73,11 +77,14 @@ class Passed:
     """It stays open: an event stream or a socket."""
     path: str | None = None
     """Where it goes, if not where it was sent to."""
+    user: int | None = None
+    """The system user at the other end, where the system tells."""
 
     @property
     def payer(self) -> str:
-        """Whose bucket a request is taken from: the token's, whatever Origin it brings; nobody's is the owner's."""
-        return self.caller.grant or f"anybody {self.caller.origin}"
+        """Whose bucket a request is taken from: the token's, whatever Origin it brings. Without a token each origin and
+        each user of this machine has one, and none is the owner's."""
+        return self.caller.grant or f"anybody {self.user} {self.caller.origin}"
 
 
 @dataclass(slots=True)
@@ -96,8 +103,11 @@ class Access:
     rate: RateLimit = field(default_factory=lambda: RateLimit(Rate()))
     dialects: dict[int, DialectRule] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
+    peers: Peers = field(default_factory=Peers)
     simulated_only: frozenset[GrantedScope] = frozenset()
     """Scopes that count at simulated readers only, whoever has them: a demonstration's."""
+    mark_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Makes the marks of this run that other sites' pages are told; see `mark_for`."""
 
     @classmethod
     def for_port(
@@ -108,18 +118,22 @@ class Access:
         scopes: frozenset[GrantedScope] = DEFAULT_SCOPES,
         file: Path | None = None,
         trusted: Mapping[str, frozenset[GrantedScope]] | None = None,
+        trusted_names: Mapping[str, str] | None = None,
         more_hosts: Iterable[str] = (),
         rate: Rate | None = None,
         dialects: Mapping[int, DialectRule] | None = None,
         scheme: str = "http",
         simulated_only: frozenset[GrantedScope] = frozenset(),
+        believed: BelievedUsers | None = None,
     ) -> Access:
         """The access to a bridge on this machine's loopback addresses.
 
         Args:
             token: the token file's; ``scopes`` is what it grants beside the owner's own rights.
             file: where grants are kept; None for nowhere.
+            trusted_names: what the administrator calls the trusted origins.
             more_hosts: ``name:port`` of a bridge that listens on other addresses too.
+            believed: users whose browsers are believed, beside the user who runs this process.
 
         Raises:
             ConfigurationError: the grants file is damaged, or others may read it.
@@ -132,12 +146,13 @@ class Access:
             own_origins=frozenset(f"{scheme}://{host}" for host in hosts),
             port=port,
             grants=grants,
-            pairing=Pairing(grants, trusted),
+            pairing=Pairing(grants, trusted, trusted_names=trusted_names),
             sessions=PageSessions(grants, live),
             live=live,
             scheme=scheme,
             rate=RateLimit(rate or Rate()),
             dialects=dict(dialects or {}),
+            peers=Peers(believed),
             simulated_only=simulated_only,
         )
         grants.on_revoked.append(access.live.cut)
@@ -150,19 +165,24 @@ class Access:
             raise HeadersTooLargeError()
         dialect = self.dialects.get(_port_of(scope))
         self._check_host(scope, headers, None if dialect is None else _port_of(scope))
+        peer: Peer = scope.get("state", {}).get(PEER, Peer())
         if dialect is not None:
-            return self._dialect(dialect, scope, headers)
+            return self._dialect(dialect, scope, headers, peer)
+        return replace(self._check(scope, headers, peer), user=peer.user)
+
+    def _check(self, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Passed:
         origin = self._origin(headers)
         if scope["path"].startswith(DIALECT_PREFIX):
             raise NotFoundError()
         foreign = origin if origin is not None and origin not in self.own_origins else None
+        if foreign is not None and not peer.is_believed:
+            # Before anything is made of it: a request that waits could be replaced by a forged one.
+            raise WrongOriginError(*OF_ANOTHER_USER)
         if scope["type"] == "http" and scope["path"] == SESSION and scope["method"] == "POST":
             return self._own_page(headers, origin)
         if self._is_open_to_pages(scope):
-            if origin in self.pairing.trusted and is_other_person(scope["client"], scope["server"]):
-                raise WrongOriginError(*OF_ANOTHER_PERSON)
             return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
-        if foreign is not None and not self._is_known(foreign):
+        if foreign is not None and not self.is_known(foreign):
             raise WrongOriginError(*advice(foreign))
         path: str = scope["path"]
         if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
@@ -171,6 +191,8 @@ class Access:
             # A browser says that another site's page has caused this: an image, a form, a link.
             raise WrongOriginError()
         grant = self._grant(scope, headers, origin)
+        if grant.kind == "session" and not self.sessions.may_use(grant.id, peer.user):
+            raise NoTokenError()
         return Passed(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
 
     def _own_page(self, headers: list[tuple[bytes, bytes]], origin: str | None) -> Passed:
@@ -193,12 +215,17 @@ class Access:
             return None
         path = scope["path"]
         open_to_all = path in (HELLO, PAIRING) or _OUTCOME.fullmatch(path) is not None
-        return origins[0] if open_to_all or self._is_known(origins[0]) else None
+        return origins[0] if open_to_all or self.is_known(origins[0]) else None
 
     def is_own(self, origin: str) -> bool:
         return origin in self.own_origins
 
-    def _is_known(self, origin: str) -> bool:
+    def mark_for(self, origin: str) -> str:
+        """A mark of this run for one origin's pages: two sites cannot tell by it that they talk to one desk."""
+        return hmac.new(self.mark_key, origin.encode(), hashlib.sha256).hexdigest()[:8]
+
+    def is_known(self, origin: str) -> bool:
+        """Whether pages of an origin have been let in, by the administrator or a person."""
         return origin in self.pairing.trusted or any(grant.kind == "page" for grant in self.grants.of_origin(origin))
 
     def _check_host(self, scope: Scope, headers: list[tuple[bytes, bytes]], port: int | None) -> None:
@@ -256,12 +283,14 @@ class Access:
                 return self.grants.find(one.removeprefix(_BEARER))
         return None
 
-    def _dialect(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Passed:
-        passed = self._dialect_caller(rule, scope, headers)
+    def _dialect(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Passed:
+        passed = self._dialect_caller(rule, scope, headers, peer)
         self.refusals.forget(_header(headers, b"origin"), rule.name)
         return passed
 
-    def _dialect_caller(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Passed:
+    def _dialect_caller(
+        self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer
+    ) -> Passed:
         """A caller of a dialect sends no token where its page is granted, or where it is the user's own program.
 
         A page that has no origin of its own (``null``, ``file://``) brings the token of a named program.
@@ -279,25 +308,21 @@ class Access:
             grant = self._named_program(scope, headers)
             if grant is not None:
                 return Passed(_caller(grant, None), None, True, path)
-        if program and rule.programs and is_same_user(scope["client"], scope["server"]):
+        if program and rule.programs and peer.is_believed:
             return Passed(Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
         if origin is None or origin in self._served_by(port) or not is_origin(origin):
             words = OF_OTHER_USERS if rule.programs else PROGRAMS_NOT_LET_IN
             raise WrongOriginError(*self.refusals.note(origin, rule.name, words if program else None))
-        if self._is_let_in(origin) and is_other_person(scope["client"], scope["server"]):
-            raise WrongOriginError(*self.refusals.note(origin, rule.name, OF_ANOTHER_PERSON))
+        if not peer.is_believed:
+            raise WrongOriginError(*self.refusals.note(origin, rule.name, OF_ANOTHER_USER))
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
                 return Passed(_caller(grant, origin), None, True, path)
         trusted = self.pairing.trusted.get(origin, frozenset())
         if GrantedScope.BASIC in trusted:
             return Passed(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
-        self._ask_for(origin, rule)
+        self._ask_for(origin, rule, peer.user)
         raise WrongOriginError(*self.refusals.note(origin, rule.name))
-
-    def _is_let_in(self, origin: str) -> bool:
-        """Whether an Origin alone opens something: a dialect, or the pairing of a trusted one."""
-        return origin in self.pairing.trusted or bool(self.grants.of_origin(origin))
 
     @staticmethod
     def _served_by(port: int) -> frozenset[str]:
@@ -315,14 +340,13 @@ class Access:
         usable = [one for one in found if one.kind == "program" and GrantedScope.BASIC in one.scopes]
         return usable[0] if usable else None
 
-    def _ask_for(self, origin: str, rule: DialectRule) -> None:
+    def _ask_for(self, origin: str, rule: DialectRule, user: int | None) -> None:
         """The page cannot ask by itself, so its trying counts as asking: a person sees it and decides."""
-        waiting = self.pairing.waiting()
-        if not any(one.origin == origin and one.source == "dialect" for one in waiting):
+        if not self.pairing.waits(origin, "dialect", user):
             try:
-                self.pairing.ask(origin, rule.name, rule.scopes, source="dialect")
+                self.pairing.ask(origin, rule.name, rule.scopes, source="dialect", user=user)
             except GateError:
-                pass  # too many have asked already
+                pass  # the site has asked too often, or was denied a moment ago
 
 
 def _caller(grant: Grant, origin: str | None) -> Caller:

@@ -25,12 +25,11 @@ OF_OTHER_USERS = (
     "the program is not run by the user who runs the bridge, or the system does not tell: run it as that user, or run "
     "cardio pair add NAME --scopes basic,files and put the token in the address",
 )
-
-OF_ANOTHER_PERSON = (
-    "该连接来自本机的另一用户，本服务只供启动它的用户使用：请用同一用户打开浏览器；"
-    "多个用户共用一台电脑，请改用系统服务（cardio.service 系统单元）",
-    "the connection is another user's, and this bridge is for the user who runs it: open the browser as that user; "
-    "where several users share the machine run the bridge as its system unit",
+OF_ANOTHER_USER = (
+    "该连接来自本机的另一用户或另一台计算机，或系统未告知其用户：请用运行本服务的用户打开浏览器；"
+    '多个用户共用一个服务时，请管理员在设置中写入 [access] groups = ["用户组"]',
+    "the connection is another user's or another machine's, or the system does not tell: open the browser as the user "
+    'who runs the bridge; where users share one, the administrator sets [access] groups = ["GROUP"]',
 )
 
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.websockets import WebSocket
 
+from service.gate.connection_places import ConnectionPlaces, Place
+from service.gate.peers import Ends, Peer, Peers
 from service.gate.receipt import AnswerReceipt
 
 CONNECTION = "connection"
@@ -27,6 +31,57 @@ class CallerConnection:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._peer: Peer | None = None
+        self._user: int | None = None
+        self._place: Place | None = None
+        self._places: ConnectionPlaces | None = None
+
+    def take_place(self, places: ConnectionPlaces, peers: Peers) -> bool:
+        """Ask the system who has connected, and take that user's place; tell whether there was one."""
+        self._user = peers.user_at_once(*self._ends())
+        # Where the system cannot tell at once, nobody is told from anybody.
+        is_own = peers.is_known_as_believed(self._user) or not peers.tells_at_once
+        self._places, self._place = places, places.open(self, self._user, is_own=is_own)
+        return self._place is not None
+
+    async def identify(self, peers: Peers) -> Peer:
+        """Tell who is at the other end; asked once a connection."""
+        if self._peer is None:
+            client, server = self._ends()
+            self._peer = await peers.identify(client, server, self._user)
+            if self._place is not None and self._peer.is_believed:
+                self._place.is_own = True
+        return self._peer
+
+    @contextmanager
+    def working(self, grant: str) -> Iterator[None]:
+        """Note that a request is worked on, and which token it has brought, if it has."""
+        if self._place is None or self._places is None:
+            yield
+            return
+        if grant:
+            self._places.admit(self._place, grant)
+        self._place.calls += 1
+        try:
+            yield
+        finally:
+            self._place.calls -= 1
+
+    def lost(self) -> None:
+        """It is gone, and its place is free."""
+        if self._place is not None and self._places is not None:
+            self._places.closed(self._place)
+
+    def close_now(self) -> None:
+        """Close it, whatever goes on."""
+        self._transport.abort()
+
+    def _ends(self) -> tuple[Ends | None, Ends | None]:
+        """Return the addresses of client and server."""
+        client, server = self._transport.get_extra_info("peername"), self._transport.get_extra_info("sockname")
+        if not (isinstance(client, tuple) and isinstance(server, tuple)):
+            return None, None
+        return (client[0], client[1]), (server[0], server[1])
 
     @property
     def is_open(self) -> bool:

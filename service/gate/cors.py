@@ -23,11 +23,15 @@ def answer_headers(origin: str) -> Headers:
     ]
 
 
-def preflight_headers(origin: str, asked: Iterable[tuple[bytes, bytes]]) -> Headers:
+def preflight_headers(origin: str, asked: Iterable[tuple[bytes, bytes]], *, known: bool) -> Headers:
     """For the preflight of a page that may send its request.
 
-    Chrome asks whether a page of the open network may reach this machine by ``…-private-network`` (Private Network
-    Access) or ``…-local-network`` (its successor); each is answered where it is asked.
+    Browsers with Private Network Access ask by ``…-private-network`` (or ``…-local-network``) whether a page of the
+    open network may reach this machine. Only an origin that has been let in is told yes. A stranger's page can ask for
+    pairing where its browser wants no such word: those with Local Network Access ask the person instead.
+
+    Args:
+        known: whether the origin has been let in.
     """
     headers = [
         *answer_headers(origin),
@@ -37,6 +41,6 @@ def preflight_headers(origin: str, asked: Iterable[tuple[bytes, bytes]]) -> Head
     ]
     names = {name for name, value in asked if value == b"true"}
     for network in (b"private-network", b"local-network"):
-        if b"access-control-request-" + network in names:
+        if known and b"access-control-request-" + network in names:
             headers.append((b"access-control-allow-" + network, b"true"))
     return headers

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Protocol
 from uuid import uuid4
@@ -30,6 +30,7 @@ from service.gate import cors
 from service.gate.access import Access, Passed
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.limits import BODY_LIMIT, BODY_SECONDS
+from service.gate.peers import PEER
 from service.gate.receipt import RECEIPT, AnswerReceipt
 
 _log = logging.getLogger("cardio.service")
@@ -42,6 +43,10 @@ _POLICY = (
     "connect-src 'self' {ws}://127.0.0.1:{port} {ws}://localhost:{port}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_NO_WORKER = (b"clear-site-data", b'"cache", "storage"')
+"""The bridge has no service worker. One that a browser looks for here was left by another program that had the port."""
+_WORKER_WANTED = (b"service-worker", b"script")
+"""What a browser itself sends when it asks for the script of a service worker (Service Workers, W3C)."""
 _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -77,7 +82,8 @@ class Gate:
             return
         # Some servers leave names as they came over a socket.
         scope["headers"] = [(name.lower(), value) for name, value in scope["headers"]]
-        answer = _Answer(scope, send, (*_HEADERS, self._policy))
+        more = (_NO_WORKER,) if _WORKER_WANTED in scope["headers"] else ()
+        answer = _Answer(scope, send, (*_HEADERS, self._policy, *more))
         started = time.monotonic()
         try:
             with answer.receipt:
@@ -86,27 +92,33 @@ class Gate:
             self._observer.request_ended(scope, answer.status, time.monotonic() - started)
 
     async def _pass(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        try:
-            passed = self._access.check(scope)
-            answer.foreign_origin = passed.foreign_origin
-            self._access.rate.spend(passed.payer)
-            if passed.path is not None:
-                # Also what the caller wrote there: it can be a program's token.
-                scope["path"], scope["raw_path"], scope["query_string"] = passed.path, passed.path.encode(), b""
-            if scope["type"] == "http":
-                receive = await _with_whole_body(scope, receive)
-                self._access.check_still(passed)
-        except CardioError as error:
-            await self._refuse(error, scope, receive, answer)
-            return
-        except (
-            Exception
-        ) as error:  # whatever it is: a gate that fails stays shut, and what a stranger sent is not logged
-            _log.error("the gate failed: %s", type(error).__name__)
-            await self._refuse(InternalError(), scope, receive, answer)
-            return
-        scope["state"][CALLER] = replace(passed.caller, simulated_only=self._access.simulated_only)
-        await self._run(passed, scope, receive, answer)
+        connection: CallerConnection | None = scope["state"].get(CONNECTION)
+        with ExitStack() as work:
+            try:
+                if connection is not None:
+                    scope["state"][PEER] = await connection.identify(self._access.peers)
+                passed = self._access.check(scope)
+                answer.foreign_origin = passed.foreign_origin
+                self._access.rate.spend(passed.payer)
+                if connection is not None:
+                    work.enter_context(connection.working(passed.caller.grant))
+                if passed.path is not None:
+                    # Also what the caller wrote there: it can be a program's token.
+                    scope["path"], scope["raw_path"], scope["query_string"] = passed.path, passed.path.encode(), b""
+                if scope["type"] == "http":
+                    receive = await _with_whole_body(scope, receive)
+                    self._access.check_still(passed)
+            except CardioError as error:
+                await self._refuse(error, scope, receive, answer)
+                return
+            except (
+                Exception
+            ) as error:  # whatever it is: a gate that fails stays shut, and what a stranger sent is not logged
+                _log.error("the gate failed: %s", type(error).__name__)
+                await self._refuse(InternalError(), scope, receive, answer)
+                return
+            scope["state"][CALLER] = replace(passed.caller, simulated_only=self._access.simulated_only)
+            await self._run(passed, scope, receive, answer)
 
     async def _run(self, passed: Passed, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Runs the application, as a task of its own that a revocation can end at any moment."""
@@ -162,7 +174,7 @@ class Gate:
         if origin is None or b"access-control-request-method" not in dict(scope["headers"]):
             return None
         response = Response(status_code=204)
-        response.raw_headers += cors.preflight_headers(origin, scope["headers"])
+        response.raw_headers += cors.preflight_headers(origin, scope["headers"], known=self._access.is_known(origin))
         return response
 
 

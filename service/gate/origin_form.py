@@ -9,6 +9,7 @@ import unicodedata
 from service.gate.origin import DEFAULT_PORTS, NULL_ORIGINS, is_origin
 
 _LONGEST_SHOWN = 80
+_START_SHOWN = 24
 _EXAMPLE = "https://his.example-hospital.cn"
 
 
@@ -103,5 +104,7 @@ def _by_token(shown: str) -> tuple[str, str]:
 
 
 def shown_origin(origin: str) -> str:
-    """An origin that a stranger sent, fit to be shown and logged."""
-    return "".join(one if one.isprintable() and one not in "\"'<>" else "?" for one in origin[:_LONGEST_SHOWN])
+    """An origin that a stranger sent, fit to be shown and logged; its end tells whose it is and is never cut."""
+    if len(origin) > _LONGEST_SHOWN and not is_origin(origin):
+        origin = f"{origin[:_START_SHOWN]}…{origin[_START_SHOWN + 1 - _LONGEST_SHOWN :]}"
+    return "".join(one if one.isprintable() and one not in "\"'<>" else "?" for one in origin)

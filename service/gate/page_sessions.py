@@ -17,7 +17,7 @@ from typing import Literal
 from service.errors import LinkUsedError
 from service.gate.grants import Grant, Grants, verifier_of
 from service.gate.limits import LiveCalls
-from service.gate.origin import PERSONS, ROOT
+from service.gate.peers import PERSONS, ROOT
 from service.scopes import Scope
 
 _log = logging.getLogger("cardio.service")
@@ -51,21 +51,28 @@ class PageSessions:
         self._clock = clock
         self._tickets: dict[str, _Ticket] = {}
         """By the hash of the ticket: looking one up takes the same time whatever else there is."""
+        self._users: dict[str, int] = {}
+        """The system user whose browser has each session."""
+        grants.on_revoked.append(self._forget_user)
 
-    def issue(self, page: OwnPage, *, user: int | None, seconds: int = LINK_SECONDS) -> str:
+    def issue(
+        self, page: OwnPage, *, user: int | None, bound_to: int | None = None, seconds: int = LINK_SECONDS
+    ) -> str:
         """Make a ticket for a page.
 
         Args:
             user: the system user who asks for the link; only the same user's browser can use it, since other users
                 see a browser's command line. Root and the user of the system service hand links on to a person, so
                 theirs are bound to nobody.
+            bound_to: the only user whose browser can use it, where the asker names one.
         """
         now = self._clock()
         self._tickets = {name: ticket for name, ticket in self._tickets.items() if ticket.ends > now}
         while len(self._tickets) >= _MOST_TICKETS:
             del self._tickets[next(iter(self._tickets))]
         ticket = secrets.token_urlsafe(32)
-        bound_to = user if user in PERSONS else None
+        if bound_to is None and user in PERSONS:
+            bound_to = user
         self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, bound_to)
         return ticket
 
@@ -94,10 +101,20 @@ class PageSessions:
             raise LinkUsedError()
         scopes = self._scopes(found.page)
         kept = self._grants.find(held) if held else None
-        if kept is not None and kept.kind == "session" and kept.scopes == scopes:
+        if kept is not None and kept.kind == "session" and kept.scopes == scopes and self.may_use(kept.id, user):
             return kept, None
         self._make_room()
-        return self._grants.add_session(found.page, scopes)
+        grant, token = self._grants.add_session(found.page, scopes)
+        if user is not None:
+            self._users[grant.id] = user
+        return grant, token
+
+    def may_use(self, session: str, user: int | None) -> bool:
+        """Tell whether a system user may use a session: its token counts in the hands of no other user."""
+        return self._users.get(session, user) == user
+
+    def _forget_user(self, session: str) -> None:
+        self._users.pop(session, None)
 
     def _scopes(self, page: OwnPage) -> frozenset[Scope]:
         return _PAGE_SCOPES.get(page, self._grants.owner.scopes - _LEFT_OUT)

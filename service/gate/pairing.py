@@ -6,49 +6,39 @@ import hmac
 import secrets
 import time
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
-from urllib.parse import urlsplit
 
 from service.errors import NoTokenError, PairingGoneError, TooManyRequestsError
 from service.gate.grants import Grant, Grants, verifier_of
+from service.gate.limits import Rate, RateLimit
+from service.gate.pairing_requests import PairingOutcomes, PairingRequest, Source, WaitingRequests
 from service.scopes import PAGE_SCOPES, Scope
+from service.sites.labels import FILLERS
+from service.sites.resemblance import KnownSite
+from service.sites.suffixes import load_suffixes
 
 SECONDS = 120.0
 """How long a request waits for a person."""
-_MOST_WAITING = 8
-_MOST_OF_SITE = 2
-_MOST_KEPT = 64
+MOST_SHOWN = 16
+"""A person is shown so many at once; any other is found by the code that its page shows."""
+_SHOWN_SECONDS = 30.0
+"""How long a request counts as looked at, after it was shown: a person at the console reads for a while."""
 _MOST_OF_TRUSTED = 16
-_DENIED_SECONDS = 30.0
-"""How long an origin that was refused must wait before it may ask again."""
+_MOST_TOLD = 8
+"""Where more than these wait already, nobody is told of each further one; the pages that list them say how many."""
+_ASKS_OF_SITE = Rate(per_second=1 / 12, burst=10)
+_ASKS_OF_KNOWN = Rate(per_second=1 / 4, burst=32)
+"""Each page of a trusted origin that has lost its token asks: behind one origin there are many tabs and profiles."""
+_MUTE_SECONDS, _MUTE_GROWTH, _LONGEST_MUTE = 60.0, 4, 3600.0
+"""How long a site that was denied must wait before it may ask again: longer each time."""
+_MOST_MUTED = 1024
 NAME_LIMIT = 40
 _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
-_FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
-"""Letters and symbols that show nothing."""
-State = Literal["waiting", "granted", "denied", "expired"]
-Source = Literal["page", "dialect"]
-
-
-@dataclass(slots=True)
-class PairingRequest:
-    """One page that has asked."""
-
-    id: str
-    origin: str
-    name: str
-    scopes: frozenset[Scope]
-    code: str
-    """Six digits that the page shows and the person compares."""
-    source: Source
-    verifier: str
-    ends: float
-    state: State = "waiting"
-    token: str | None = field(default=None, repr=False)
-    grant: str | None = None
-    displaced: tuple[str, ...] = ()
-    """Grants that ended to make room for this one."""
+_MOST_MARKS = 2
+"""Marks on one letter; more of them reach into the lines above and below."""
 
 
 class Pairing:
@@ -59,50 +49,66 @@ class Pairing:
         grants: Grants,
         trusted: Mapping[str, frozenset[Scope]] | None = None,
         *,
+        trusted_names: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args: ``trusted`` are origins that the administrator has confirmed for everybody, with their scopes."""
+        load_suffixes()  # now, for it takes a while, and a request waits for nothing
         self._grants = grants
         self.trusted = dict(trusted or {})
+        self._trusted_names = dict(trusted_names or {})
         self._clock = clock
-        self._requests: dict[str, PairingRequest] = {}
-        self._denied: dict[str, float] = {}
+        self._waiting = WaitingRequests()
+        self._on_show: dict[str, PairingRequest] = {}
+        """What a person was shown lately, in the order of being shown."""
+        self._outcomes = PairingOutcomes()
+        self._muted: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        """Until when a site may not ask, and how often it was denied."""
+        self._asks_of_site = RateLimit(_ASKS_OF_SITE, clock=clock)
+        self._asks_of_known = RateLimit(_ASKS_OF_KNOWN, clock=clock)
         self.on_asked: list[Callable[[PairingRequest], None]] = []
 
     def ask(
-        self, origin: str, name: str, scopes: Iterable[Scope], source: Source = "page"
+        self, origin: str, name: str, scopes: Iterable[Scope], source: Source = "page", *, user: int | None = None
     ) -> tuple[PairingRequest, str]:
         """A page asks; gives the request and the secret to fetch its outcome with.
 
+        Args:
+            user: the system user at the other end of the connection; users take no places from one another.
+
         Raises:
-            TooManyRequestsError: too many wait already, or this origin was refused a moment ago.
+            TooManyRequestsError: this site asks again and again, or was refused a moment ago. Other sites' requests
+                never are a reason.
         """
-        self._tidy()
         now = self._clock()
-        if now < self._denied.get(site_of(origin), 0.0):
-            raise TooManyRequestsError(retry_after=int(self._denied[site_of(origin)] - now) + 1)
-        waiting = [one for one in self._requests.values() if one.state == "waiting"]
-        mine = [one for one in waiting if one.origin == origin and one.source == source]
-        for one in mine:  # a page that asks anew has forgotten its secret
-            one.state = "expired"
-            del self._requests[one.id]
-        others = [one for one in waiting if one not in mine]
-        of_site = sum(site_of(one.origin) == site_of(origin) for one in others)
-        if of_site >= _MOST_OF_SITE or len(others) >= _MOST_WAITING or len(self._requests) >= _MOST_KEPT:
-            raise TooManyRequestsError(retry_after=int(SECONDS))
+        self._tidy(now)
         secret = secrets.token_urlsafe(32)
         request = PairingRequest(
             id=secrets.token_hex(8), origin=origin, name=presentable(name), scopes=frozenset(scopes) & PAGE_SCOPES,
-            code=self._fresh_code(waiting), source=source, verifier=verifier_of(secret), ends=now + SECONDS,
+            code=self._fresh_code(), source=source, verifier=verifier_of(secret), ends=now + SECONDS, user=user,
+            known=origin in self.trusted or bool(self._grants.of_origin(origin)),
         )  # fmt: skip
-        self._requests[request.id] = request
-        if source == "page" and request.scopes <= self.trusted.get(origin, frozenset()):
+        # What the administrator has confirmed waits for nobody, so it takes no place.
+        at_once = source == "page" and request.scopes <= self.trusted.get(origin, frozenset())
+        self._check_may_ask(request, now, at_once=at_once)
+        if at_once:
             request.displaced = self._make_room(origin)
-            self.approve(request.id, request.scopes)
-        else:
+            self._grant(request, request.scopes)
+            return request, secret
+        for gone in self._waiting.add(request, now):
+            self._expire(gone, now)
+        if len(self._waiting) <= _MOST_TOLD:
             for tell in self.on_asked:
                 tell(request)
         return request, secret
+
+    def _check_may_ask(self, request: PairingRequest, now: float, *, at_once: bool) -> None:
+        """Raises: TooManyRequestsError: see `ask`."""
+        until, _ = self._muted.get(request.place, (0.0, 0))
+        if now < until and not at_once:
+            raise TooManyRequestsError(retry_after=int(until - now) + 1)
+        limit = self._asks_of_known if request.known else self._asks_of_site
+        limit.spend(request.place)
 
     def _make_room(self, origin: str) -> tuple[str, ...]:
         """Pages of a trusted origin that lost their token leave a grant behind each time: the oldest ones go."""
@@ -115,31 +121,84 @@ class Pairing:
         return tuple(grant.id for grant in gone)
 
     def waiting(self) -> list[PairingRequest]:
-        self._tidy()
-        return [one for one in self._requests.values() if one.state == "waiting"]
+        """All that wait, the oldest first."""
+        self._tidy(self._clock())
+        return list(self._waiting)
+
+    def shown(self, code: str | None = None) -> list[PairingRequest]:
+        """Those that a person is shown, and that keep their places meanwhile.
+
+        What is on show stays where it stands until it ends, so that nothing slips under a person's finger; new ones
+        come after it. Of many, those come that let every kind of site be seen.
+
+        Args:
+            code: shows the request of this code as well, however many wait.
+        """
+        now = self._clock()
+        self._tidy(now)
+        self._on_show = {
+            name: one for name, one in self._on_show.items() if one.state == "waiting" and one.shown_until > now
+        }
+        others = (one for one in self._waiting.fairly() if one.id not in self._on_show)
+        chosen = list(islice(others, max(0, MOST_SHOWN - len(self._on_show))))
+        asked_for = self._waiting.find(code.replace(" ", "")) if code else None
+        if asked_for is not None:
+            chosen.append(asked_for)
+        for one in sorted(chosen, key=lambda one: one.ends):
+            self._on_show.setdefault(one.id, one)
+        for one in self._on_show.values():
+            one.shown_until = now + _SHOWN_SECONDS
+        return list(self._on_show.values())
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def waits(self, origin: str, source: Source, user: int | None) -> bool:
+        """Whether a user's pages of an origin wait already, having asked in this way."""
+        return self._waiting.has(origin, source, user)
+
+    def known_sites(self) -> list[KnownSite]:
+        """The origins that have been let in: the administrator's first."""
+        listed = [KnownSite(origin, self._trusted_names.get(origin, "")) for origin in self.trusted]
+        return listed + [KnownSite(one.origin, one.name) for one in self._grants.all() if one.origin is not None]
 
     def find(self, id_or_code: str) -> PairingRequest:
         """A waiting request, by its id or by the code that the page shows. Raises: PairingGoneError."""
-        wanted = id_or_code.replace(" ", "")
-        for one in self.waiting():
-            if wanted in (one.id, one.code):
-                return one
-        raise PairingGoneError()
+        self._tidy(self._clock())
+        found = self._waiting.find(id_or_code.replace(" ", ""))
+        if found is None:
+            raise PairingGoneError()
+        return found
 
     def approve(self, request_id: str, scopes: Collection[Scope]) -> Grant:
         """A person has confirmed. Raises: PairingGoneError, ConfigurationError."""
         request = self.find(request_id)
+        grant = self._grant(request, scopes)
+        self._waiting.remove(request)
+        self._muted.pop(request.place, None)
+        return grant
+
+    def _grant(self, request: PairingRequest, scopes: Collection[Scope]) -> Grant:
         kind: Literal["page", "dialect"] = request.source
         grant, token = self._grants.add(kind, request.origin, request.name, scopes)
         request.state, request.grant, request.scopes = "granted", grant.id, grant.scopes
         request.token = None if kind == "dialect" else token
+        self._keep(request)
         return grant
 
     def deny(self, request_id: str) -> None:
-        """A person has refused. Raises: PairingGoneError."""
+        """A person has refused: the whole site is muted for a while. Raises: PairingGoneError."""
         request = self.find(request_id)
+        self._waiting.remove(request)
         request.state = "denied"
-        self._denied[site_of(request.origin)] = self._clock() + _DENIED_SECONDS
+        self._keep(request)
+        _, times = self._muted.pop(request.place, (0.0, 0))
+        seconds = min(_LONGEST_MUTE, _MUTE_SECONDS * _MUTE_GROWTH**times)
+        self._muted[request.place] = (self._clock() + seconds, times + 1)
+        while len(self._muted) > _MOST_MUTED:
+            self._muted.popitem(last=False)
 
     def seconds_left(self, request: PairingRequest) -> int:
         return max(0, int(request.ends - self._clock()))
@@ -151,9 +210,9 @@ class Pairing:
             PairingGoneError: it is not known any more.
             NoTokenError: it is somebody else's.
         """
-        self._tidy()
-        request = self._requests.get(request_id)
-        if request is None:
+        self._tidy(self._clock())
+        request = self._outcomes.find(request_id) or self._waiting.find(request_id)
+        if request is None or request.id != request_id:
             raise PairingGoneError()
         mine = hmac.compare_digest(request.verifier, verifier_of(secret)) and origin in (None, request.origin)
         if not mine:
@@ -161,32 +220,35 @@ class Pairing:
         token, request.token = request.token, None
         return request, token
 
-    def _fresh_code(self, waiting: Collection[PairingRequest]) -> str:
-        taken = {one.code for one in waiting}
-        while (code := f"{secrets.randbelow(10**6):06}") in taken:
+    def _fresh_code(self) -> str:
+        while self._waiting.has_code(code := f"{secrets.randbelow(10**6):06}"):
             pass
         return code
 
-    def _tidy(self) -> None:
-        now = self._clock()
-        for one in list(self._requests.values()):
-            if now >= one.ends + SECONDS:
-                del self._requests[one.id]
-            elif now >= one.ends and one.state == "waiting":
-                one.state = "expired"
-        self._denied = {origin: until for origin, until in self._denied.items() if until > now}
+    def _keep(self, request: PairingRequest) -> None:
+        self._outcomes.keep(request, max(request.ends, self._clock()) + SECONDS)
 
+    def _expire(self, request: PairingRequest, now: float) -> None:
+        request.state = "expired"
+        self._outcomes.keep(request, now + SECONDS)
 
-def site_of(origin: str) -> str:
-    """Scheme, port and subdomain cost a hostile site nothing: it is counted without them."""
-    host = urlsplit(origin).hostname or origin
-    labels = host.split(".")
-    if ":" in host or labels[-1].isdecimal():
-        return host
-    return ".".join(labels[-3:] if len(labels) > 2 and len(labels[-2]) <= 3 else labels[-2:])
+    def _tidy(self, now: float) -> None:
+        for one in self._waiting.ended(now):
+            self._expire(one, one.ends)
+        self._outcomes.forget(now)
+        # A site that was denied often is remembered for as long again.
+        for place in [name for name, (until, _) in self._muted.items() if until + _LONGEST_MUTE <= now]:
+            del self._muted[place]
 
 
 def presentable(text: str) -> str:
-    """A name that a stranger gave, fit to be shown: no control and no direction characters."""
-    kept = "".join(one for one in text if one not in _FILLERS and unicodedata.category(one) not in _UNSEEN)
-    return " ".join(kept.split())[:NAME_LIMIT]
+    """A name that a stranger gave, fit to be shown: no control and no direction characters, few marks on a letter."""
+    kept, marks = list[str](), 0
+    for one in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(one)
+        if one in FILLERS or category in _UNSEEN:
+            continue
+        marks = marks + 1 if category.startswith("M") else 0
+        if marks <= _MOST_MARKS:
+            kept.append(one)
+    return " ".join("".join(kept).split())[:NAME_LIMIT]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from service.gate.origin import is_origin
 from service.gate.origin_form import advice, shown_origin
-from service.gate.pairing import site_of
+from service.sites.site import site_of
 
 _MOST = 32
 _KEPT_SECONDS = 3600.0

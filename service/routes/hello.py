@@ -24,10 +24,10 @@ class AskingOrigin(Answer):
 
 class Hello(Answer):
     service: str
-    version: str
+    version: str = Field(description="to pages of an origin that has not been let in: its first number only")
     api: tuple[str, ...]
     port: int
-    instance: str = Field(description="another one after every start")
+    instance: str = Field(description="another one after every start, and for every origin")
     time: datetime
     origin: AskingOrigin
     proof: str | None = Field(description="HMAC-SHA256 in hex; null without nonce, or where the grant is unknown")
@@ -55,12 +55,14 @@ async def hello(
     asks_for_its_own = origin is None or access.is_own(origin) or (known is not None and known.origin == origin)
     if nonce is not None and known is not None and known.verifier and asks_for_its_own:
         proof = proof_of(known.verifier, nonce, access.port)
+    stranger = origin is not None and not access.is_own(origin) and not access.is_known(origin)
+    full = version("cardio")
     return Hello(
         service="cardio",
-        version=version("cardio"),
+        version=full.partition(".")[0] if stranger else full,
         api=("v1",),
         port=access.port,
-        instance=hub.run,
+        instance=hub.run if origin is None or access.is_own(origin) else access.mark_for(origin),
         time=datetime.now(UTC),
         origin=AskingOrigin(
             origin=origin,

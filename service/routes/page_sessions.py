@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import Field
 
 from cardio.model import Answer, Problem
-from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of
+from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, peer_of
 from service.gate.grants import LOCAL
-from service.gate.origin import peer_user
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
 from service.routes.pairing import ADDED
 from service.scopes import NoScopeError, Scope
@@ -24,6 +23,12 @@ _USED: dict[int | str, dict[str, Any]] = {
 class LinkAsked(Answer):
     page: OwnPage = "/"
     seconds: int = Field(default=LINK_SECONDS, ge=5, le=LONG_LINK_SECONDS, description="how long it counts")
+    user: int | None = Field(
+        default=None,
+        ge=0,
+        lt=1 << 32,
+        description="the only system user whose browser may use it",
+    )
 
 
 class LinkTicket(Answer):
@@ -47,7 +52,7 @@ async def issue_page_ticket(request: Request, asked: LinkAsked, access: AccessOf
     """A ticket for a link to one of the bridge's own pages. Only the token file's token is given one."""
     if caller.grant != LOCAL:
         raise NoScopeError("只有本机令牌文件中的令牌可以打开页面", "only the token file's token opens pages")
-    ticket = access.sessions.issue(asked.page, user=_user(request), seconds=asked.seconds)
+    ticket = access.sessions.issue(asked.page, user=peer_of(request).user, bound_to=asked.user, seconds=asked.seconds)
     return LinkTicket(ticket=ticket, page=asked.page, expires_in=asked.seconds)
 
 
@@ -58,19 +63,16 @@ async def open_page_session(
     access: AccessOf,
     caller: CallerOf,
     audit: AuditOf,
+    response: Response,
     authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the token that it has")] = "",
 ) -> PageSession:
     """Changes a link's ticket for a token, for the bridge's own pages only. The ticket is spent by this."""
+    # What another program left in the browser's cache while it had the port is gone with the next link.
+    response.headers["Clear-Site-Data"] = '"cache"'
     scheme, _, held = authorization.partition(" ")
     grant, token = access.sessions.redeem(
-        opened.ticket, user=_user(request), held=held.strip() if scheme.lower() == "bearer" else None
+        opened.ticket, user=peer_of(request).user, held=held.strip() if scheme.lower() == "bearer" else None
     )
     if token is not None:
         audit.note(asking_of(request, caller), action=ADDED, target=f"{grant.id} {grant.kind} {grant.name}")
     return PageSession(grant=grant.id, token=token, scopes=tuple(one for one in Scope if one in grant.scopes))
-
-
-def _user(request: Request) -> int | None:
-    """The system user at the other end of the connection, where the system tells."""
-    client, server = request.scope.get("client"), request.scope.get("server")
-    return None if client is None or server is None else peer_user(tuple(client[:2]), tuple(server[:2]))

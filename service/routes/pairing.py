@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import Field
 
 from cardio.errors import UsageError
 from cardio.model import Answer, Problem
 from service.asking import Asking
 from service.audit import Audit
-from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, needs
+from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, needs, peer_of
 from service.errors import NoTokenError
 from service.gate.access import Access
 from service.gate.grants import LOCAL, Grant
-from service.gate.pairing import NAME_LIMIT, PairingRequest, presentable
-from service.scopes import PAGE_SCOPES, NoScopeError, Scope
+from service.gate.origin import is_origin
+from service.gate.pairing import NAME_LIMIT, presentable
+from service.gate.pairing_requests import PairingRequest
+from service.gate.refusals import Refusal
+from service.scopes import HARMLESS_SCOPES, PAGE_SCOPES, NoScopeError, Scope
+from service.sites.resemblance import Remark, remarks
+from service.sites.site import Site
 
 router = APIRouter(prefix="/v1", tags=["access"])
 ADDED, REVOKED = "grant-added", "grant-revoked"
@@ -50,12 +57,39 @@ class PairingOutcome(Answer):
     scopes: tuple[Scope, ...]
 
 
+class SiteShown(Answer):
+    """An origin in parts, so that a person is shown the part that counts."""
+
+    scheme: str
+    before: str = Field(description="what stands before `registrable`; the site's owner chooses it freely")
+    registrable: str = Field(description="tells whose site it is: the registered domain, or the whole host")
+    port: str = Field(description="with its colon; empty for the scheme's own")
+    readable: str | None = Field(description="the host in its own letters, where it has others than ASCII")
+
+
+class RemarkShown(Answer):
+    """What a person should know of a site before it is let in."""
+
+    code: str = Field(
+        description="confusable, contains, other-suffix, close, same-name, same-site: it can be taken for `resembles`; "
+        "mixed-scripts, foreign-letters, plain-http: of the address itself"
+    )
+    remark: str
+    remark_en: str
+    resembles: str | None = Field(description="an origin that has been let in, and that this one is not")
+
+
 class PairingShown(Answer):
     request: str
     code: str
     origin: str
-    name: str
+    site: SiteShown
+    remarks: tuple[RemarkShown, ...] = Field(description="the gravest first")
+    name: str = Field(description="what the page calls itself; anybody can call themselves anything")
     scopes: tuple[Scope, ...]
+    harmless: tuple[Scope, ...] = Field(
+        description="of `scopes`, those that a yes alone should grant; each other one a person chooses by itself"
+    )
     seconds_left: int
     source: str = Field(description="`page`, or `dialect` for a caller that cannot ask by itself")
 
@@ -64,6 +98,7 @@ class RefusedCaller(Answer):
     """A caller of a dialect that was turned away lately, and what lets it in."""
 
     origin: str = Field(description="as it was sent; empty where there was none")
+    site: SiteShown | None = Field(description="null where `origin` is none that browsers write")
     dialect: str
     remedy: str
     remedy_en: str
@@ -73,6 +108,7 @@ class RefusedCaller(Answer):
 
 class PairingList(Answer):
     requests: tuple[PairingShown, ...]
+    more: int = Field(description="how many wait besides; any of them is found by its code")
     refused: tuple[RefusedCaller, ...] = Field(description="the last first; of an hour, one for each site")
 
 
@@ -84,6 +120,7 @@ class GrantShown(Answer):
     grant: str
     kind: str = Field(description="local, page, program, dialect, or session: the bridge's own pages in a browser")
     origin: str | None
+    site: SiteShown | None = Field(description="null for programs")
     name: str
     scopes: tuple[Scope, ...]
     created: datetime
@@ -124,7 +161,7 @@ async def ask_for_pairing(
         )
     if access.is_own(origin):
         raise UsageError("本服务自己的页面无需配对", "the bridge's own pages need no pairing")
-    begun, secret = access.pairing.ask(origin, asked.name, asked.scopes)
+    begun, secret = access.pairing.ask(origin, asked.name, asked.scopes, user=peer_of(request).user)
     if begun.grant is not None:  # of a trusted origin: nobody else was asked
         asking = asking_of(request, caller)
         for gone in begun.displaced:
@@ -157,16 +194,24 @@ async def pairing_outcome(
 
 
 @router.get("/pairing", dependencies=[needs(Scope.MANAGE)])
-async def list_pairing_requests(access: AccessOf) -> PairingList:
-    """Who asks to be let in, and which callers of the dialects were turned away."""
-    refused = tuple(
-        RefusedCaller(
-            origin=one.origin, dialect=one.dialect, remedy=one.remedy, remedy_en=one.remedy_en, count=one.count,
-            seconds_ago=seconds,
-        )
-        for one, seconds in access.refusals.listed()
-    )  # fmt: skip
-    return PairingList(requests=tuple(_shown(access, one) for one in access.pairing.waiting()), refused=refused)
+async def list_pairing_requests(
+    access: AccessOf,
+    code: Annotated[
+        str | None, Query(max_length=64, description="lists the request of this code too, however many wait")
+    ] = None,
+) -> PairingList:
+    """Who asks to be let in, and which callers of the dialects were turned away.
+
+    Where very many ask at once some are listed; what is listed keeps its place in the list, and its place among those
+    that wait.
+    """
+    pairing = access.pairing
+    shown, known = pairing.shown(code), pairing.known_sites()
+    # Names are compared with all that have been let in: nothing else waits for that.
+    told = await asyncio.to_thread(lambda: [remarks(one.site, one.name, known) for one in shown])
+    requests = tuple(_shown(access, one, words) for one, words in zip(shown, told, strict=True))
+    refused = tuple(_refused_shown(one, seconds) for one, seconds in access.refusals.listed())
+    return PairingList(requests=requests, more=max(0, pairing.count - len(shown)), refused=refused)
 
 
 @router.post("/pairing/{request_id}/approve", responses=_GONE, dependencies=[needs(Scope.MANAGE)])
@@ -250,13 +295,40 @@ def _spaced(code: str) -> str:
     return f"{code[:3]} {code[3:]}"
 
 
-def _shown(access: Access, one: PairingRequest) -> PairingShown:
+def _site_shown(origin: str) -> SiteShown:
+    site = Site.of(origin)
+    return SiteShown(
+        scheme=site.scheme,
+        before=site.before,
+        registrable=site.registrable,
+        port=site.port,
+        readable=site.readable_host if site.readable_host != site.host else None,
+    )
+
+
+def _refused_shown(one: Refusal, seconds: int) -> RefusedCaller:
+    return RefusedCaller(
+        origin=one.origin, site=_site_shown(one.origin) if is_origin(one.origin) else None, dialect=one.dialect,
+        remedy=one.remedy, remedy_en=one.remedy_en, count=one.count, seconds_ago=seconds,
+    )  # fmt: skip
+
+
+def _remarks_shown(words: Iterable[Remark]) -> tuple[RemarkShown, ...]:
+    return tuple(
+        RemarkShown(code=one.code, remark=one.words, remark_en=one.words_en, resembles=one.resembles) for one in words
+    )
+
+
+def _shown(access: Access, one: PairingRequest, words: Iterable[Remark]) -> PairingShown:
     return PairingShown(
         request=one.id,
         code=_spaced(one.code),
         origin=one.origin,
+        site=_site_shown(one.origin),
+        remarks=_remarks_shown(words),
         name=one.name,
         scopes=_ordered(one.scopes),
+        harmless=_ordered(one.scopes & HARMLESS_SCOPES),
         seconds_left=access.pairing.seconds_left(one),
         source=one.source,
     )
@@ -267,6 +339,7 @@ def _grant_shown(access: Access, grant: Grant) -> GrantShown:
         grant=grant.id,
         kind=grant.kind,
         origin=grant.origin,
+        site=None if grant.origin is None else _site_shown(grant.origin),
         name=grant.name,
         scopes=_ordered(grant.scopes),
         created=grant.created,

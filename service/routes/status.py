@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import asdict
 from datetime import datetime
@@ -16,6 +17,7 @@ from service.audit import AuditState
 from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
 from service.dialects.registry import dialects
 from service.metrics import Metrics
+from service.routes.keys import StoppedSam, key_states
 from service.sam_watch import SamState, SamWatch
 from service.scopes import Scope
 
@@ -68,6 +70,10 @@ class Status(Answer):
     simulated: bool
     auto_read: bool
     audit: AuditState = Field(description="failing: nothing is written at present")
+    sams_stopped: tuple[StoppedSam, ...] = Field(description="SAMs that card after card has refused; none is well")
+    keys_problem: Problem | None = Field(
+        description="why what cards answer to keys cannot be noted: no key is presented then; null is well"
+    )
     tasks: tuple[TaskState, ...] = Field(description="background tasks that have failed; none is well")
 
 
@@ -78,6 +84,7 @@ async def status(
     """The service and what it depends on."""
     state = request.app.state
     sam: SamWatch = state.sam_watch
+    stopped, keys_problem = await asyncio.to_thread(key_states, state.key_memories)
     ports = {rule.name: port for port, rule in access.dialects.items()}
     return Status(
         version=version("cardio"),
@@ -94,6 +101,8 @@ async def status(
         simulated=state.simulated,
         auto_read=state.auto_read,
         audit=audit.state,
+        sams_stopped=stopped,
+        keys_problem=keys_problem,
         tasks=tuple(TaskState(**asdict(failure)) for failure in supervisor.failures),
     )
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import SdkDesk, at, simulate
+from tests.browser.test_pages_pair import ask
 
 pytestmark = pytest.mark.browser
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
@@ -160,6 +161,19 @@ def test_a_request_and_a_grant_are_clean_and_fit(desk: SdkDesk) -> None:
     desk.own.set_viewport_size({"width": 512, "height": 384})
     desk.own.get_by_role("button", name="撤销").click()
     assert violations(desk.own) == [] and desk.own.evaluate(CLIPPED) == []
+
+
+def test_warnings_about_a_site_are_clean_and_fit(page: Page, full: Served) -> None:
+    ask(full, "https://" + ".".join(["his-example-hospital-cn"] * 7) + ".evil-site-with-a-rather-long-name.com.cn:8443")
+    ask(full, "http://10.1.2.3:8080", "长" * 40)
+    ask(full, "https://xn--80ak6aa92e.com", "x" * 40)
+    page.set_viewport_size({"width": 1024, "height": 768})
+    page.goto(at(full, "/pair"))
+    expect(page.locator(".pairing")).to_have_count(3)
+    expect(page.get_by_role("button", name="允许").first).to_be_enabled()
+    assert violations(page) == [] and page.evaluate(CLIPPED) == []
+    page.set_viewport_size({"width": 512, "height": 384})
+    assert violations(page) == [] and page.evaluate(CLIPPED) == []
 
 
 @pytest.mark.parametrize("state", ["counter shown", "kiosk read", "developer files", "developer driver"])

@@ -191,6 +191,14 @@ def test_local_network_access_refused_and_granted(elsewhere: Elsewhere, served: 
     page = granting.new_page()
     page.goto(elsewhere.address)
     assert find(page, f"{{ address: '{served.address}' }}")["paired"] is False
+    # Once the person has allowed it, Chromium wants no word of the bridge: a stranger's page asks for pairing.
+    code = page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const scopes = ['basic'];
+            bridge.pair({ name: 'x', scopes, onCode: (asked) => resolve(asked.code) }).catch(reject);
+        })"""
+    )
+    assert len(code) == 7
     granting.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import ARGUMENTS, CARDIO, CHROMIUM, Served
 from tests.browser.elsewhere import Elsewhere, at, closed_port, found_in, simulate
+from tests.integration.users import OTHER, doing
 from tests.pcsc import wait_until
 
 pytestmark = pytest.mark.browser
@@ -267,13 +269,17 @@ def test_the_link_that_serve_shows_counts_once_and_says_how_to_get_the_next(page
     assert served.token not in served.printed
 
 
-def test_a_link_with_the_owners_token_is_changed_and_the_token_kept_nowhere(page: Page, served: Served) -> None:
+def test_a_link_with_the_owners_token_opens_nothing_and_is_kept_nowhere(page: Page, served: Served) -> None:
+    """It would be in the browser's command line, in a history, in the hands of who listens at the port."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.extend([*request.headers.values(), request.post_data or "", request.url]))
     page.goto(f"{served.address}/#token={served.token}")
-    expect_card(page)
+    expect_no_access(page)
     assert page.url == f"{served.address}/"
     assert served.token not in page.evaluate(STORED) and served.token not in page.content()
+    assert not [one for one in sent if served.token in one]
     page.reload()
-    expect_card(page)
+    expect_no_access(page)
 
 
 def test_where_the_browser_stores_nothing_the_link_opens_its_own_tab(
@@ -361,6 +367,79 @@ def test_what_a_squatter_finds_in_the_browser_is_worth_nothing(
         assert status_of(second.address, token or "x") == 401
     finally:
         second.stop()
+
+
+def test_another_users_program_at_the_port_gets_nothing_of_lasting_value(page: Page) -> None:
+    """A second user has the port while the bridge is down: a tab is reloaded, a late link and a kiosk's are opened.
+
+    What its page finds is read from the second user's own program, and tried at the bridge that comes back.
+    """
+    port = closed_port()
+    first = Served("adult", port=str(port))
+    page.goto(first.link)
+    expect_card(page)
+    late, kiosk = at(first, "/"), at(first, KIOSK)
+    first.stop()
+    expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
+    with doing(OTHER, {"do": "squat", "port": port}) as squatter:
+        assert squatter.began == "listens"
+        # The page that was loaded from the bridge tells that it speaks to something else, by itself.
+        expect(page.get_by_role("alert")).to_contain_text("本机端口上的程序不是读卡服务")
+        for place in (first.address, late, kiosk):
+            tab = page.context.new_page()
+            with tab.expect_response("**/found"):
+                tab.goto(place)
+            tab.close()
+        seen = squatter.end()
+    found = [one for one in seen if one.startswith("POST /found")]
+    assert len(found) == 3 and any("#ticket=" in one for one in found), "it sees what the browser has"
+    assert not [one for one in seen if first.token in one]
+    second = Served("adult", port=str(port))
+    try:
+        wait_until(lambda: status_of(second.address, second.token) == 200, "the bridge is back")
+        for secret in {word for one in seen for word in re.findall(r"[A-Za-z0-9_-]{40,}", one)}:
+            assert status_of(second.address, secret) == 401
+            asked = urllib.request.Request(
+                f"{second.address}/v1/pages/session", json.dumps({"ticket": secret}).encode(),
+                {"Content-Type": "application/json", "Origin": second.address},
+            )  # fmt: skip
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(asked)
+    finally:
+        second.stop()
+
+
+def test_what_a_squatter_leaves_in_the_browser_does_not_stay(page: Page) -> None:
+    """A service worker, which serves pages of its own from the browser, and pages in the cache that last for a year."""
+    port = closed_port()
+    address = f"http://127.0.0.1:{port}"
+    with doing(OTHER, {"do": "squat", "port": port, "lasting": True}) as squatter:
+        assert squatter.began == "listens"
+        page.goto(address)
+        page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        page.goto(f"{address}/developer")
+        expect(page).to_have_title("squat")
+        assert page.evaluate("navigator.serviceWorker.controller !== null")
+        squatter.end()
+    bridge = Served("adult", port=str(port))
+    try:
+        tab = page.context.new_page()
+        tab.goto(address)
+        # The browser looks for a newer worker a moment after it has used one, and is told to forget it.
+        workers = "navigator.serviceWorker.getRegistrations().then((all) => all.length)"
+        wait_until(
+            lambda: tab.evaluate(workers) == 0,
+            "the worker is gone",
+            sleep=lambda seconds: tab.wait_for_timeout(1000 * seconds),
+        )
+        tab.goto("about:blank")
+        tab.goto(bridge.link)
+        expect_card(tab)
+        for path in ("/developer", "/pair", "/kiosk"):
+            tab.goto(at(bridge, path))
+            assert tab.title() != "squat"
+    finally:
+        bridge.stop()
 
 
 def test_links_to_every_page_lead_there(page: Page, served: Served) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.packaging.conftest import ROOT
+from tests.packaging.conftest import PACKAGING, ROOT
 from tests.packaging.machine import Machine
 from tests.pcsc import wait_until
 
@@ -138,6 +139,47 @@ def test_removing_stops_it_and_keeps_settings_and_token(machine: Machine) -> Non
     assert not machine.succeeds("test", "-e", "/usr/bin/cardio")
 
 
+def test_a_purge_gives_journal_and_audit_log_to_root(machine: Machine) -> None:
+    """The next system user gets the same number: of what the last one had nothing may be that user's."""
+    machine.install()
+    machine.run("systemctl", "enable", "--now", "cardio")
+    wait_until(lambda: machine.answers("/livez") is not None, "the bridge answers")
+    state = "/var/lib/cardio"
+    number = machine.run("id", "-u", "cardio").strip()
+    machine.run("sh", "-ec", f"""
+        touch /root/roots /var/spool/other && chmod 0644 /root/roots && mkdir {state}/sub /srv/money
+        for one in debits.sqlite debits.key debits.sqlite-wal debits-archive-1.sqlite sub/debits.old; do
+          echo kept >{state}/$one
+        done
+        echo kept >/srv/money/debits.sqlite
+        chmod 0666 {state}/debits.* {state}/debits-* /srv/money/debits.sqlite
+        ln -s /root/roots {state}/debits.link
+        ln -s /root/nowhere {state}/audit.link
+        ln /var/spool/other {state}/debits.other
+        chown -hR cardio: {state} /srv/money
+        chown root:root /var/spool/other
+    """)  # fmt: skip
+    machine.run("dpkg", "--purge", "cardio")
+    listed = machine.run("find", state, "/srv/money", "-printf", "%p %U %G %m %y\n").splitlines()
+    assert sorted(listed) == sorted([
+        f"{state} 0 0 700 d",
+        f"{state}/audit.key 0 0 600 f",
+        f"{state}/audit.sqlite 0 0 600 f",
+        f"{state}/debits.sqlite 0 0 600 f",
+        f"{state}/debits.key 0 0 600 f",
+        f"{state}/debits.sqlite-wal 0 0 600 f",
+        f"{state}/debits-archive-1.sqlite 0 0 600 f",
+        "/srv/money 0 0 755 d",
+        "/srv/money/debits.sqlite 0 0 600 f",
+    ])  # fmt: skip
+    assert machine.run("stat", "-c", "%U %a", "/root/roots") == "root 644\n"
+    assert machine.run("stat", "-c", "%U %a %h", "/var/spool/other") == "root 644 1\n"
+    assert not machine.succeeds("test", "-e", "/root/nowhere")
+    machine.run("useradd", "--system", "--uid", number, "another")
+    owned = machine.run("find", "/etc", "/home", "/opt", "/srv", "/usr", "/var", "-xdev", "-user", "another")
+    assert owned == "" and not machine.succeeds("cat", f"{state}/debits.key", user="another")
+
+
 def test_a_purge_leaves_nothing(machine: Machine) -> None:
     before = machine.files()
     machine.install()
@@ -149,3 +191,24 @@ def test_a_purge_leaves_nothing(machine: Machine) -> None:
     assert not machine.succeeds("getent", "passwd", "cardio")
     assert not machine.succeeds("getent", "group", "cardio")
     assert machine.attempt("systemctl", "is-active", "cardio").stdout == "inactive\n"
+
+
+def test_a_wheel_that_was_changed_is_not_bundled(tmp_path: Path) -> None:
+    wheelhouse = tmp_path / "wheelhouse"
+    wheelhouse.mkdir()
+    for wheel in (ROOT / ".venv" / "wheelhouse").iterdir():
+        (wheelhouse / wheel.name).symlink_to(wheel)
+    (changed,) = wheelhouse.glob("idna-*.whl")
+    content = changed.read_bytes()
+    changed.unlink()
+    changed.write_bytes(content + b"\n")
+    built = subprocess.run(
+        [PACKAGING / "deb" / "build.sh", tmp_path / "out"],
+        env={**os.environ, "CARDIO_WHEELHOUSE": str(wheelhouse)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in built.stderr and "packaging/deb/fetch.sh" in built.stderr
+    assert not list((tmp_path / "out").glob("*.deb"))

@@ -43,7 +43,7 @@ case "$*" in
   *Python.h*) exit 1 ;;
   *ensurepip*) [ ! -e "$BIN/no-venv" ] ;;
   *"-m venv"*) mkdir -p .venv/bin && cp "$BIN/python3" .venv/bin/python ;;
-  *install*'[pcsc]'*) echo "no compiler"; [ ! -e "$BIN/no-compiler" ] ;;
+  *install*readers.txt*) echo "no compiler"; [ ! -e "$BIN/no-compiler" ] ;;
 esac
 """
 

@@ -4,11 +4,21 @@ import { connect, problemOf } from "../parts/connection.js";
 import { GrantList } from "../parts/grants.js";
 import { html } from "../parts/html.js";
 import { pick, say } from "../parts/language.js";
-import { PairingCard } from "../parts/pairing.js";
+import { Origin } from "../parts/origin.js";
+import { FindByCode, PairingCard } from "../parts/pairing.js";
 import { makePage, Shell } from "../parts/shell.js";
 
 const EVERY_MS = 1500;
-const page = makePage(view, { titleKey: "pairTitle", refusal: null, failure: null, mishap: null, requests: [], refused: [], grants: null, grantable: [] });
+const MOVING_MS = 700; // what has just slipped under somebody's finger is not pressed
+const page = makePage(view, { titleKey: "pairTitle", refusal: null, failure: null, mishap: null, requests: [], more: 0, code: "", moving: false, refused: [], grants: null, grantable: [] });
+let still;
+
+/** The list has changed: for a moment nothing can be let in, or another site's button would be pressed for this one's. */
+function move() {
+  clearTimeout(still);
+  page.moving = true;
+  still = setTimeout(() => page.set({ moving: false }), MOVING_MS);
+}
 
 /** `failure` is of the last look and goes with the next; `mishap` is of what a person pressed, and stays until then. */
 const showProblems = () => page.set({ problems: [page.refusal, page.failure, page.mishap].filter(Boolean) });
@@ -17,18 +27,31 @@ const showProblems = () => page.set({ problems: [page.refusal, page.failure, pag
 async function refresh() {
   if (!page.bridge || page.connection !== "live") return;
   try {
-    const looks = [page.bridge.request("/v1/pairing"), page.bridge.request("/v1/grants"), page.bridge.me()];
-    const [{ requests, refused = [] }, { grants }, { scopes: grantable }] = await Promise.all(looks);
+    const waiting = page.code ? `/v1/pairing?code=${encodeURIComponent(page.code)}` : "/v1/pairing";
+    const looks = [page.bridge.request(waiting), page.bridge.request("/v1/grants"), page.bridge.me()];
+    const [{ requests, more = 0, refused = [] }, { grants }, { scopes: grantable }] = await Promise.all(looks);
     const known = new Set(page.requests.map((one) => one.request));
     const fresh = requests.find((one) => !known.has(one.request));
     page.failure = null;
-    page.set({ requests, refused: refused.filter((one) => !requests.some((asks) => asks.origin === one.origin)), grants, grantable });
+    if (requests.map((one) => one.request).join() !== page.requests.map((one) => one.request).join()) move();
+    page.set({ requests, more, refused: refused.filter((one) => !requests.some((asks) => asks.origin === one.origin)), grants, grantable });
     if (fresh) page.announce(say("asksNow", { origin: fresh.origin }));
   } catch (error) {
     page.failure = problemOf(error);
   }
   showProblems();
 }
+
+/** The request of this code is looked for among all that wait, and comes first. */
+async function find(code) {
+  page.code = code;
+  await refresh();
+}
+
+const inOrder = () => {
+  const wanted = (one) => page.code !== "" && one.code.replaceAll(" ", "") === page.code;
+  return [...page.requests.filter(wanted), ...page.requests.filter((one) => !wanted(one))];
+};
 
 /** Does something that may fail, then shows what is now. */
 async function attempt(work, then) {
@@ -50,15 +73,16 @@ function view() {
     <${Shell} page=${page} path="/pair">
       <section aria-labelledby="waiting">
         <h2 id="waiting" tabindex="-1">${say("waitingTitle")}</h2>
-        ${page.requests.map((one) => html`<${PairingCard} key=${one.request} request=${one} grantable=${page.grantable} attempt=${attempt} />`)}
+        ${page.more > 0 && html`<${FindByCode} more=${page.more} onCode=${find} />`}
+        ${inOrder().map((one) => html`<${PairingCard} key=${one.request} request=${one} grantable=${page.grantable} moving=${page.moving} attempt=${attempt} />`)}
         ${page.grants && page.requests.length === 0 && html`<p class="none">${say("nobodyAsks")}</p>`}
       </section>
       ${page.refused.length > 0 && html`
         <section aria-labelledby="refused">
           <h2 id="refused">${say("refusedTitle")}</h2>
           ${page.refused.map((one) => html`<article class="pairing refused" key=${`${one.dialect} ${one.origin}`}>
-            <p class="origin">${one.origin || say("noOrigin")}</p>
-            <p>${pick(one, "remedy")}</p>
+            <div class="address"><${Origin} origin=${one.origin || say("noOrigin")} site=${one.site} /></div>
+            <p class="advice">${pick(one, "remedy")}</p>
           </article>`)}
         </section>`}
       <section aria-labelledby="granted">
@@ -71,7 +95,7 @@ function view() {
 function onState(connection, refusal) {
   page.connection = connection;
   page.refusal = connection === "live" ? null : refusal;
-  if (connection !== "live") Object.assign(page, { requests: [], refused: [], grants: null, failure: null, mishap: null });
+  if (connection !== "live") Object.assign(page, { requests: [], more: 0, refused: [], grants: null, failure: null, mishap: null });
   showProblems();
   refresh();
 }

@@ -2,6 +2,7 @@
 
 import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { moment, say } from "./language.js";
+import { Origin } from "./origin.js";
 
 const when = (text) => (text ? moment(new Date(text)) : "—");
 
@@ -14,7 +15,7 @@ function Grant({ grant, attempt }) {
   const who = grant.origin ?? grant.name ?? grant.grant;
   return html`
     <li class="grant" data-grant=${grant.grant}>
-      <div class="who"><strong>${who}</strong><span>${[say(`kind_${grant.kind}`), grant.origin ? grant.name : null].filter(Boolean).join(" · ")}</span></div>
+      <div class="who">${grant.site ? html`<${Origin} origin=${grant.origin} site=${grant.site} />` : html`<strong>${who}</strong>`}<span>${[say(`kind_${grant.kind}`), grant.kind === "page" && grant.name ? `${say("ownName")}${grant.name}` : grant.origin ? grant.name : null].filter(Boolean).join(" · ")}</span></div>
       <p class="scopes">${grant.scopes.map((scope) => say(`scope_${scope}`)).join(say("comma"))}</p>
       <dl>
         <div><dt>${say("created")}</dt><dd>${when(grant.created)}</dd></div>

@@ -26,7 +26,7 @@ export function toggle() {
 /** A word of the page; `{n}` and the like are put in. */
 export function say(key, values = {}) {
   const text = words[language][key] ?? key;
-  return Object.entries(values).reduce((so, [name, value]) => so.replace(`{${name}}`, value), text);
+  return Object.entries(values).reduce((so, [name, value]) => so.replace(`{${name}}`, () => value), text);
 }
 
 /** What the bridge says in two languages: `title` and `title_en`. */

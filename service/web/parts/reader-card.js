@@ -48,6 +48,24 @@ function Actions({ page, desk, reader }) {
     </div>`;
 }
 
+/** Card after card has refused the keys that are set up: a person who knows that they are right lets them go on. */
+function StoppedKeys({ desk, reader }) {
+  const [sure, setSure] = useState(false);
+  if (!reader.reading?.unread.some((one) => one.error === "sam-refused")) return null;
+  const resume = async () => {
+    setSure(false);
+    if (await desk.try(reader, (bridge) => bridge.request("/v1/keys/resume", { method: "POST" }))) desk.read(reader);
+  };
+  return html`
+    <div class="actions" role="group" aria-label=${say("keysStopped")}>
+      ${sure
+        ? html`
+          <button type="button" class="danger" onclick=${resume}>${say("keysResumeSure")}</button>
+          <button type="button" onclick=${() => setSure(false)}>${say("cancel")}</button>`
+        : html`<button type="button" onclick=${() => setSure(true)}>${say("keysResume")}</button>`}
+    </div>`;
+}
+
 function Waiting({ reader }) {
   if (!reader.info.counts) return html`<p class="none">${say("notCounting")}</p>`;
   if (reader.busy) return html`<p class="busy large"><span class="spinner" aria-hidden="true"></span>${say("reading")}</p>`;
@@ -86,6 +104,7 @@ export function ReaderCard({ page, desk, reader }) {
       ${reader.reading ? html`<${Head} page=${page} reader=${reader} />` : html`<${Waiting} reader=${reader} />`}
       <${Actions} page=${page} desk=${desk} reader=${reader} />
       ${reader.reading && html`<${Rest} page=${page} reader=${reader} />`}
+      <${StoppedKeys} desk=${desk} reader=${reader} />
       <${SimulatorPanel} info=${info} choices=${page.choices} attempt=${(work) => desk.try(reader, work)} />
     </article>`;
 }

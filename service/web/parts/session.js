@@ -23,13 +23,13 @@ export function forgetSession({ token }) {
 /** Tells when another tab of this browser has got a session. */
 export const onSessionElsewhere = (tell) => addEventListener("storage", ({ key, newValue }) => { if (KEYS.includes(key) && newValue) tell(); });
 
-/** What the link in the address brings, which is taken off the address and out of the tab's history at once. */
+/** The ticket that a link brings in the address. It is taken off the address and out of the tab's history at once, and so
+    is a permanent token, which has no place there: it is not used. */
 export function takeLink() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const [ticket, token] = [fragment.get("ticket"), fragment.get("token")];
-  if (!ticket && !token) return null;
-  history.replaceState(null, "", location.pathname + location.search);
-  return { ticket, token };
+  if (ticket || token) history.replaceState(null, "", location.pathname + location.search);
+  return ticket ? { ticket } : null;
 }
 
 async function post(path, body, token) {
@@ -40,10 +40,9 @@ async function post(path, body, token) {
   return answer;
 }
 
-/** Spends a link for a session. The owner's token, which programs may put into one, is changed at once and never kept.
+/** Spends a link for a session.
     Throws an error with `problem` where the bridge refuses, and another where it does not answer. */
-export async function spendLink({ ticket, token }) {
-  const counted = ticket ?? (await post("/v1/pages/ticket", { page: location.pathname }, token)).ticket;
-  const answer = await post("/v1/pages/session", { ticket: counted }, heldSession()?.token);
+export async function spendLink({ ticket }) {
+  const answer = await post("/v1/pages/session", { ticket }, heldSession()?.token);
   if (answer.token) keep({ grant: answer.grant, token: answer.token });
 }

@@ -184,6 +184,8 @@ export interface Unread {
   driver_code: number | null;
   remedy: string;
   remedy_en: string;
+  /** The slug of the error that kept it closed, such as `key-already-refused` or `sam-refused`. */
+  error?: string | null;
 }
 
 export interface Warning {
@@ -412,6 +414,10 @@ export interface Status {
   auto_read: boolean;
   /** `failing`: nothing is written into the audit log at present. */
   audit: "on" | "off" | "failing";
+  /** SAMs that are stopped, since card after card has refused a key of theirs. */
+  sams_stopped: { place: string; key: string; cards: number; proved: boolean; since: string; problem: Problem }[];
+  /** Why no key is presented at present; null is well. */
+  keys_problem: Problem | null;
 }
 
 export interface Me {

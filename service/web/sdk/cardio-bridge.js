@@ -308,8 +308,9 @@ export class CardioBridge {
     const body = JSON.stringify({ name: name ?? globalThis.document?.title ?? "", scopes });
     const asked = await exchange(`${this.address}/v1/pairing`, { method: "POST", headers: { "Content-Type": "application/json" }, body }, { signal, take });
     const headers = { Authorization: `Bearer ${asked.secret}` };
+    const gone = (error) => { if (error.problem?.code === "no-such-pairing") return { state: "expired" }; throw error; };
     for (let told = false; ; told = true) {
-      const answer = await exchange(`${this.address}/v1/pairing/${part(asked.request)}`, { headers }, { signal, take });
+      const answer = await exchange(`${this.address}/v1/pairing/${part(asked.request)}`, { headers }, { signal, take }).catch(gone);
       if (answer.state === "granted") {
         await this.#store.set({ grant: answer.grant, token: answer.token });
         await this.prove({ signal });

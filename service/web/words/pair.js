@@ -2,7 +2,9 @@
 
 export const zh = {
   pairTitle: "配对与授权", waitingTitle: "等待确认的请求", nobodyAsks: "没有网页在请求配对。网页请求配对时，会显示在这里。",
-  asks: "网页“{name}”请求使用本机的读卡服务。它的网址是：", asksDialect: "一个网页想用“{name}”方式使用本机的读卡服务。它的网址是：", asksNow: "{origin} 请求配对",
+  asks: "一个网页请求使用本机的读卡服务。它的网址是：", asksDialect: "一个网页想用“{name}”方式使用本机的读卡服务。它的网址是：", asksNow: "{origin} 请求配对",
+  readable: "网址原文：", ownName: "网站自称：", ownNameWhat: "名称由网站自己填写，请以网址为准。",
+  manyAsk: "另有 {n} 个请求没有列出。", findCode: "按配对码查找", find: "查找",
   codeWhat: "网页上显示的配对码必须与此相同：", codeDialect: "这个网页不会显示配对码，请核对网址：",
   refusedTitle: "最近被拒绝的程序和网页", noOrigin: "未注明来源的程序",
   allowWhat: "允许它做什么", approve: "允许", deny: "拒绝", secondsLeft: "还剩 {n} 秒",
@@ -22,7 +24,9 @@ export const zh = {
 
 export const en = {
   pairTitle: "Pairing", waitingTitle: "Waiting for you", nobodyAsks: "No page asks to be paired. When one does, it appears here.",
-  asks: "The page “{name}” asks to use the card service of this computer. Its address is:", asksDialect: "A page wants to use the card service of this computer as “{name}”. Its address is:", asksNow: "{origin} asks to be paired",
+  asks: "A page asks to use the card service of this computer. Its address is:", asksDialect: "A page wants to use the card service of this computer as “{name}”. Its address is:", asksNow: "{origin} asks to be paired",
+  readable: "In its own letters: ", ownName: "The site calls itself: ", ownNameWhat: "A site can call itself anything: go by its address.",
+  manyAsk: "{n} more ask and are not listed.", findCode: "Find by code", find: "Find",
   codeWhat: "The page must show the same code:", codeDialect: "This page shows no code: look at its address.",
   refusedTitle: "Turned away lately", noOrigin: "A program that names no origin",
   allowWhat: "What it may do", approve: "Allow", deny: "Deny", secondsLeft: "{n} s left",

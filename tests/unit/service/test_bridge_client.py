@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +19,8 @@ from cardio.errors import ReaderNotFoundError
 from service.scopes import Scope
 from tests.unit.cli.test_cli import run
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
+
+CARDIO = Path(sys.executable).with_name("cardio")
 
 
 @pytest.fixture
@@ -73,6 +79,43 @@ def test_pairing_on_the_console(bridge: Bridge) -> None:
     assert "cardio_readers" in bridge.caller(made["token"]).get("/metrics").text
 
 
+def test_a_yes_on_the_console_grants_nothing_that_can_harm(bridge: Bridge) -> None:
+    page = "https://his.example-hospital.cn.login.evil.com"
+    wanted = {"name": "示例医院 HIS", "scopes": ["basic", "pin", "write", "settle"]}
+
+    def ask() -> str:
+        code: str = bridge.caller(None, page).post("/v1/pairing", json=wanted).json()["code"]
+        return code.replace(" ", "")
+
+    approved = run("pair", "approve", ask(), "--json")
+    assert json.loads(approved.stdout)["scopes"] == ["basic"]
+    assert all(scope in approved.stderr for scope in ("pin", "write", "settle", "--scopes"))
+    said = run("pair", "approve", ask()).stdout
+    assert re.search(r"site: +evil\.com\n", said) and "自称 it calls itself: 示例医院 HIS" in said
+    named = json.loads(run("pair", "approve", ask(), "--scopes", "basic,pin", "--json").stdout)
+    assert named["scopes"] == ["basic", "pin"]
+    wanted["scopes"] = ["pin"]
+    refused = run("pair", "approve", ask(), "--json")
+    assert refused.returncode == 2 and "--scopes pin" in json.loads(refused.stdout)["error"]["detail_en"]
+    assert len(bridge.client.get("/v1/pairing").json()["requests"]) == 1, "it still waits"
+
+
+@pytest.mark.parametrize(("answers", "granted"), [("y\nn\n", ["basic", "pin"]), ("n\n是\n", ["basic", "settle"])])
+def test_each_thing_that_can_harm_is_asked_for_on_a_terminal(bridge: Bridge, answers: str, granted: list[str]) -> None:
+    wanted = {"name": "HIS", "scopes": ["settle", "pin", "basic"]}
+    code = bridge.caller(None, "https://his.example").post("/v1/pairing", json=wanted).json()["code"]
+    person, terminal = os.openpty()
+    os.write(person, answers.encode())
+    done = subprocess.run(
+        [CARDIO, "pair", "approve", code], stdin=terminal, capture_output=True, text=True, timeout=60, check=False
+    )
+    os.close(terminal)
+    os.close(person)
+    assert done.returncode == 0 and "use the holder's PIN" in done.stderr and "take money" in done.stderr
+    (grant,) = [one for one in bridge.client.get("/v1/grants").json()["grants"] if one["kind"] == "page"]
+    assert grant["scopes"] == granted
+
+
 class _Imposter(BaseHTTPRequestHandler):
     seen: list[str] = []  # noqa: RUF012 - one for the test, read from outside
     answer: bytes = b"{}"
@@ -98,6 +141,48 @@ def test_a_squatter_on_the_port_is_recognised_and_sees_no_token(answer: bytes, t
         squatter.shutdown()
         thread.join()
     assert len(_Imposter.seen) == 1 and TOKEN not in _Imposter.seen[0]
+
+
+@pytest.mark.parametrize("asks", ["get", "post", "events"])
+def test_a_squatter_that_comes_later_sees_no_token(bridge: Bridge, asks: str) -> None:
+    """A program keeps its client; the bridge ends, and another program takes the port before the program asks again."""
+    client = BridgeClient.connect()
+    assert client.get("/v1/me")["grant"] == "local"
+    port = bridge.port
+    bridge.stop()
+    seen: list[str] = []
+
+    class Squatter(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            seen.append(f"{self.requestline} {self.headers} {self.rfile.read(length)!r}")
+            body = b'{"grant": "local", "readers": [], "proof": "00"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", port), Squatter) as squatter, client:
+        thread = threading.Thread(target=squatter.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            with pytest.raises(ImposterError):
+                match asks:
+                    case "get":
+                        client.get("/v1/readers")
+                    case "post":
+                        client.driver("iDoDebit", idempotency_key="k", pCardInfo="x", pPayInfo="y")
+                    case _:
+                        next(client.events())
+        finally:
+            squatter.shutdown()
+            thread.join()
+    assert seen and not [one for one in seen if TOKEN in one or "pCardInfo" in one]
 
 
 def test_an_answer_passed_on_from_another_port_proves_nothing(bridge: Bridge) -> None:

@@ -19,6 +19,7 @@ from service.gate.access import DialectRule
 from service.gate.callers import may_be_a_program
 from service.gate.origin import is_origin
 from service.gate.origin_form import OriginFormError, advice, as_origin
+from service.gate.peers import BelievedUsers, Peers
 from service.gate.refusals import Refusals
 from service.pair_command import pair_command
 from service.scopes import DEFAULT_SCOPES, Scope
@@ -94,35 +95,39 @@ def test_two_origins_are_refused(bridge: Bridge) -> None:
 
 
 def test_another_user_is_refused_however_it_writes_its_origin(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.gate.access.is_same_user", lambda client, server: False)
+    monkeypatch.setattr("service.gate.peers.PeerLookup.user_of", lambda lookup, client, server: None)
     for origin in (None, "", "http://127.0.0.1", f"http://127.0.0.1:{bridge.dialect_ports['json']}"):
         assert not reads(bridge, origin)
 
 
 CLERK, OTHER, SERVICE, DYNAMIC = 1000, 1001, 998, 61_184
+OfUsers = Callable[[Bridge, int, int | None], None]
 
 
 @pytest.fixture
-def of_users(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int | None], None]:
+def of_users(monkeypatch: pytest.MonkeyPatch) -> OfUsers:
     """Says whose the bridge is, and who is at the other end of its connections."""
 
-    def play(own: int, other: int | None) -> None:
-        monkeypatch.setattr("service.gate.origin.os.getuid", lambda: own)
-        monkeypatch.setattr("service.gate.origin.peer_user", lambda client, server: other)
+    def play(bridge: Bridge, own: int, other: int | None) -> None:
+        monkeypatch.setattr("service.gate.peers.os.getuid", lambda: own)
+        monkeypatch.setattr("service.gate.peers.PeerLookup.user_of", lambda lookup, client, server: other)
+        bridge.access.peers = Peers()
 
     return play
 
 
-@pytest.mark.parametrize(("own", "other"), [(CLERK, OTHER), (CLERK, SERVICE), (CLERK, 65_534)])
-def test_an_origin_that_another_user_writes_opens_nothing(
-    of_users: Callable[[int, int | None], None], own: int, other: int
-) -> None:
-    """Only a browser of the clerk's own proves something by its Origin."""
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [(CLERK, OTHER), (CLERK, SERVICE), (CLERK, 65_534), (CLERK, None), (CLERK, 0), (SERVICE, CLERK), (0, CLERK),
+     (DYNAMIC, CLERK), (0, None), (SERVICE, 0)],
+)  # fmt: skip
+def test_an_origin_that_another_user_writes_opens_nothing(of_users: OfUsers, own: int, other: int | None) -> None:
+    """Only a browser of the bridge's own user proves something by its Origin."""
     page, paired = "https://his.example", "https://other.example"
     bridge = made(programs=True, trusted=(page,))
     try:
         bridge.access.grants.add("dialect", paired, "", DEFAULT_SCOPES)
-        of_users(own, other)
+        of_users(bridge, own, other)
         for origin in (page, paired):
             with pytest.raises(InvalidStatus) as refused:
                 bridge.socket("/", port=bridge.dialect_ports["json"], origin=origin)
@@ -131,23 +136,60 @@ def test_an_origin_that_another_user_writes_opens_nothing(
         stranger = bridge.caller(None, origin=page)
         assert stranger.post("/v1/pairing", json={"name": "HIS", "scopes": ["basic"]}).status_code == 403
         assert bridge.commands == 0
-        of_users(own, own)
+        of_users(bridge, own, own)
         assert reads(bridge, page) and reads(bridge, paired)
-        assert stranger.post("/v1/pairing", json={"name": "HIS", "scopes": ["basic"]}).status_code == 202
+        own_page = bridge.caller(None, origin=page)
+        assert own_page.post("/v1/pairing", json={"name": "HIS", "scopes": ["basic"]}).status_code == 202
     finally:
         bridge.stop()
 
 
-@pytest.mark.parametrize(
-    ("own", "other"), [(CLERK, None), (CLERK, 0), (SERVICE, CLERK), (0, CLERK), (DYNAMIC, CLERK), (CLERK, CLERK)]
-)
-def test_a_service_of_the_machine_serves_every_users_browser(
-    of_users: Callable[[int, int | None], None], own: int, other: int | None
-) -> None:
+@pytest.mark.parametrize("origin", ["https://his.example", "https://never-seen.example", "https://other.example"])
+def test_another_users_forged_origin_takes_no_place_of_a_page(of_users: OfUsers, origin: str) -> None:
+    """Neither a request of its own nor the one that waits: a person would be asked about what no page has sent."""
+    bridge = made(programs=False)
+    try:
+        asked = bridge.caller(None, origin="https://his.example").post(
+            "/v1/pairing", json={"name": "HIS", "scopes": ["basic"]}
+        )
+        before = bridge.client.get("/v1/pairing").json()["requests"]
+        assert asked.status_code == 202 and len(before) == 1
+        of_users(bridge, CLERK, OTHER)
+        stranger = bridge.caller(None, origin=origin)
+        assert stranger.post("/v1/pairing", json={"name": "HIS", "scopes": ["pin"]}).status_code == 403
+        assert stranger.get("/v1/hello").status_code == 403
+        place = f"/v1/pairing/{asked.json()['request']}"
+        assert stranger.get(place, headers={"Authorization": f"Bearer {asked.json()['secret']}"}).status_code == 403
+        with pytest.raises(InvalidStatus):
+            bridge.socket("/", port=bridge.dialect_ports["json"], origin=origin)
+        after = bridge.caller(TOKEN).get("/v1/pairing").json()["requests"]
+        assert [one["code"] for one in after] == [one["code"] for one in before]
+    finally:
+        bridge.stop()
+
+
+def test_a_pages_token_is_of_no_use_to_another_user(of_users: OfUsers) -> None:
+    """It counts with its page's Origin only, and that is believed of this user's browser only."""
+    bridge = made(programs=False)
+    try:
+        page, _ = bridge.pair("https://his.example", Scope.BASIC)
+        assert page.get("/v1/readers").status_code == 200
+        token = page.headers["authorization"].partition(" ")[2]
+        of_users(bridge, CLERK, OTHER)
+        thief = bridge.caller(token, origin="https://his.example")
+        assert thief.get("/v1/readers").status_code == 403
+        assert bridge.caller(token).get("/v1/readers").status_code == 401
+        assert bridge.caller(TOKEN).get("/v1/readers").status_code == 200, "a program's token counts for whoever has it"
+    finally:
+        bridge.stop()
+
+
+def test_everybody_is_believed_where_the_administrator_says_so(of_users: OfUsers) -> None:
     page = "https://his.example"
     bridge = made(programs=False, trusted=(page,))
     try:
-        of_users(own, other)
+        of_users(bridge, SERVICE, None)
+        bridge.access.peers = Peers(BelievedUsers(everybody=True))
         assert reads(bridge, page)
     finally:
         bridge.stop()

@@ -21,6 +21,7 @@ from service.dialects.messages import DialectRequest
 from service.dialects.registry import dialects
 from service.gate.access import DialectRule
 from service.gate.origin import is_origin
+from service.gate.peers import PeerLookup
 from service.scopes import DEFAULT_SCOPES, Scope
 from simulators.hsm_steps import read_step_1_to_2
 from tests.unit.service.bridge import FIRST, FIRST_COUNTS, SECOND, Bridge
@@ -204,11 +205,11 @@ def test_no_header_tells_who_is_at_the_other_end(bridge: Bridge, monkeypatch: py
     """A proxy's header could name a connection of the same user; the one that sends it is what counts."""
     seen: list[tuple[str, int]] = []
 
-    def noted(client: tuple[str, int], server: tuple[str, int]) -> bool:
+    def noted(lookup: PeerLookup, client: tuple[str, int], server: tuple[str, int]) -> int:
         seen.append(client)
-        return True
+        return os.getuid()
 
-    monkeypatch.setattr("service.gate.access.is_same_user", noted)
+    monkeypatch.setattr("service.gate.peers.PeerLookup.user_of", noted)
     port = bridge.dialect_ports["json"]
     bridge.socket("/", port=port, headers={"X-Forwarded-For": "10.9.8.7:4321"})
     assert seen[0][0] == "127.0.0.1" and seen[0][1] != 4321

@@ -13,6 +13,7 @@ from cardio.bridge import default_token_file
 from cardio.cli import machine_checks
 from cardio.cli.finding import Finding
 from service.doctor_checks import bridge_findings, browser_findings
+from service.scopes import Scope
 from service.settings import BridgeSettings
 from tests.unit.service.bridge import TOKEN, Bridge
 
@@ -51,6 +52,28 @@ def test_the_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str
     bridge.stop()
     assert finding.state == state and bool(finding.remedy) == (state == "bad")
     assert finding.exit_status == (1 if state == "bad" else 0)
+
+
+def test_origins_by_http_that_may_do_harm_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = tmp_path / "bridge.toml"
+    listed = (
+        ("http://10.1.2.3:8080", "basic,pin"), ("http://his", "basic,settle"), ("http://lis", "basic,files"),
+        ("http://localhost:3000", "basic,pin"), ("http://[::1]:3000", "pin"), ("http://127.0.0.2", "write"),
+        ("https://his.example", "basic,pin,write,settle"), ("app://his", "pin"),
+    )  # fmt: skip
+    tables = "".join(f'[[trusted_origins]]\norigin = "{one}"\nscopes = "{scopes}"\n' for one, scopes in listed)
+    settings.write_text(tables, encoding="utf-8")
+    monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(settings))
+    bridge = Bridge(scopes=frozenset(Scope))
+    token()
+    monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(bridge.port))
+    bridge.pair("http://paired", Scope.BASIC, Scope.WRITE)
+    bridge.pair("http://reads-only", Scope.BASIC)
+    named = [one for one in bridge_findings() if one.check == "origins"]
+    bridge.stop()
+    assert [one.found_en.split()[2] for one in named] == ["http://10.1.2.3:8080", "http://his", "http://paired"]
+    assert all(one.state == "bad" and one.exit_status == 1 and "https" in one.remedy for one in named)
+    assert "pin" in named[0].found and "settle" in named[1].found and "write" in named[2].found
 
 
 def test_a_port_that_somebody_else_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

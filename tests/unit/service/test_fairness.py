@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from service.gate import origin as connections
 from service.gate.limits import Rate
-from service.gate.pairing import site_of
+from service.gate.peers import PeerLookup
 from service.scopes import DEFAULT_SCOPES, Scope
+from service.sites.site import site_of
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge
 
@@ -114,10 +114,12 @@ def test_a_connection_is_told_by_whole_addresses(tmp_path: Path, monkeypatch: py
     four.write_text(head + row.format("0100007F:9C40", "0100007F:3036", mine))
     loopback = "00000000000000000000000001000000"
     six.write_text(head + row.format(f"{loopback}:9C40", f"{loopback}:3036", strangers))
-    monkeypatch.setattr(connections, "_TABLES", (four, six))
-    assert connections.is_same_user(("127.0.0.1", 40000), ("127.0.0.1", 12342))
-    assert not connections.is_same_user(("::1", 40000), ("::1", 12342))
-    assert not connections.is_same_user(("127.0.0.1", 40001), ("127.0.0.1", 12342))
+    monkeypatch.setattr("service.gate.tcp_table._TABLES", (four, six))
+    monkeypatch.setattr("service.gate.peers.SocketDiagnosis.is_available", lambda kernel: False)
+    lookup = PeerLookup()
+    assert lookup.user_of(("127.0.0.1", 40000), ("127.0.0.1", 12342)) == mine
+    assert lookup.user_of(("::1", 40000), ("::1", 12342)) == strangers
+    assert lookup.user_of(("127.0.0.1", 40001), ("127.0.0.1", 12342)) is None
 
 
 def test_who_connects_and_asks_nothing_is_let_go(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from service.errors import LinkUsedError
 from service.gate.access import Access
 from service.gate.grants import Grants
 from service.gate.limits import LiveCalls
-from service.gate.origin import listening_user, peer_user
 from service.gate.page_sessions import OwnPage, PageSessions
+from service.gate.peers import PeerLookup, listening_user
 from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Scope
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
 
@@ -325,7 +325,9 @@ def test_tickets_and_tokens_are_in_no_log(bridge: Bridge, caplog: pytest.LogCapt
 
 def test_a_browser_of_another_user_is_refused_at_the_route(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     users = iter([CLERK, OTHER, CLERK])
-    monkeypatch.setattr("service.routes.page_sessions.peer_user", lambda client, server: next(users))
+    monkeypatch.setattr("service.gate.peers.PeerLookup.user_of", lambda lookup, client, server: next(users))
+    bridge.client.close()  # each asks by a connection of its own
+    bridge.client = bridge.caller(TOKEN)
     ticket = ticket_of(bridge)
     assert spend(bridge, ticket).json()["code"] == "link-used"
     assert spend(bridge, ticket).status_code == 200
@@ -356,14 +358,16 @@ def test_who_listens_and_who_connects_is_read_from_the_kernels_table(
         + row.format("00000000:1F90", "00000000:0000", "0A", 33)
     )
     six.write_text(head + row.format("00000000000000000000000001000000:2382", "0" * 32 + ":0000", "0A", 44))
-    monkeypatch.setattr("service.gate.origin._TABLES", (four, six))
-    assert peer_user(("127.0.0.1", 0xD431), ("127.0.0.1", 12340)) == 1000
-    assert peer_user(("127.0.0.1", 0xD432), ("127.0.0.1", 12340)) is None
+    monkeypatch.setattr("service.gate.tcp_table._TABLES", (four, six))
+    monkeypatch.setattr("service.gate.peers.SocketDiagnosis.is_available", lambda kernel: False)
+    lookup = PeerLookup()
+    assert lookup.user_of(("127.0.0.1", 0xD431), ("127.0.0.1", 12340)) == 1000
+    assert lookup.user_of(("127.0.0.1", 0xD432), ("127.0.0.1", 12340)) is None
     assert listening_user("127.0.0.1", 12340) == listening_user("localhost", 12340) == 2001
     assert listening_user("127.0.0.1", 8080) == 33
     assert listening_user("::1", 9090) == 44
     assert listening_user("127.0.0.1", 9090) is None and listening_user("his.example", 12340) is None
-    monkeypatch.setattr("service.gate.origin._TABLES", (tmp_path / "none",))
+    monkeypatch.setattr("service.gate.tcp_table._TABLES", (tmp_path / "none",))
     assert listening_user("127.0.0.1", 12340) is None
 
 
@@ -374,5 +378,5 @@ def test_the_user_at_the_other_end_of_a_real_connection_is_found(host: str) -> N
         listener.bind((host, 0))
         listener.listen()
         with socket.create_connection(listener.getsockname()[:2]) as client, listener.accept()[0] as accepted:
-            assert peer_user(client.getsockname()[:2], accepted.getsockname()[:2]) == os.getuid()
+            assert PeerLookup().user_of(client.getsockname()[:2], accepted.getsockname()[:2]) == os.getuid()
         assert listening_user(host, listener.getsockname()[1]) == os.getuid()

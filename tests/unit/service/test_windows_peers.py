@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
 import pytest
 
-from service.gate import origin, windows_peers
+from service.gate import windows_peers
+from service.gate.peers import Peer, Peers
 from service.gate.port_holder import port_holder
 from service.gate.windows_peers import TcpRow, find_peer, is_same_user_on_windows, parse_table, port_holder_on_windows
 
@@ -82,5 +84,5 @@ def test_no_system_ends_in_an_error(platform: str, monkeypatch: pytest.MonkeyPat
     if platform == "win32":
         monkeypatch.delattr("os.getuid")
     ends: Any = ENDS
-    assert origin.is_same_user(*ends) is False
+    assert asyncio.run(Peers().identify(ends[0], ends[1], None)) == Peer(None, is_believed=False)
     assert port_holder(1) is None

@@ -1,0 +1,168 @@
+"""What protects a card's keys: who may present one, what is noted before and after, and what stops a SAM.
+
+A refused key costs the card a try that only the issuer can give back. So what a card has refused is not presented to it
+again, the last try is never spent, and a SAM that card after card refuses presents nothing any more.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from cardio.apdu.status_word import StatusWord, tries_in
+from cardio.security.errors import KeyAlreadyRefusedError, KeyMemoryError, SamRefusedError
+from cardio.security.key_memory import ASSUMED_TRIES, CARDS_IN_A_ROW, CardNotes, KeyMemory, Presenter, Refusal
+
+_NOT_COMPARED = frozenset(
+    {
+        StatusWord.WRONG_LENGTH,
+        StatusWord.AUTHENTICATION_BLOCKED,
+        StatusWord.NO_CHALLENGE,
+        StatusWord.FUNCTION_NOT_SUPPORTED,
+        StatusWord.INCORRECT_P1_P2,
+        StatusWord.WRONG_P1_P2,
+        StatusWord.KEY_NOT_FOUND,
+        StatusWord.KEY_INDEX_NOT_SUPPORTED,
+        StatusWord.INS_NOT_SUPPORTED,
+        StatusWord.CLA_NOT_SUPPORTED,
+    }
+)
+"""Answers to EXTERNAL AUTHENTICATION that say that no key was compared. Any other may have cost a try."""
+_REFUSED = frozenset({StatusWord.SECURITY_STATUS_NOT_SATISFIED, StatusWord.MAC_WRONG, StatusWord.MAC_INVALID})
+_VERIFICATION_FAILED = 0x63
+
+
+CALLERS_SECONDS = 24 * 3600.0
+"""How long a card's refusal of a caller's own HSM counts: nothing here can tell whether its keys were changed since."""
+
+
+class CardKeys:
+    """The keys of one card, as they are presented to it."""
+
+    def __init__(self, memory: KeyMemory, card: bytes) -> None:
+        """Args: ``card`` tells it from others; only its keyed hash is kept."""
+        self._memory = memory
+        self._card = card
+
+    def trial(self, key: str, presenter: Presenter, *, proved: bool = False) -> KeyTrial:
+        """Allow one presentation of a key.
+
+        Args: ``proved``: the card has proved that it is genuine.
+
+        Raises:
+            KeyAlreadyRefusedError: the card has refused this key from this SAM, or it would be the key's last try.
+            SamRefusedError: card after card has refused this SAM.
+            KeyMemoryError: what cards answer cannot be noted.
+            SamError: the SAM cannot be asked whether it is still the same.
+        """
+        notes = self._memory.look(self._card, key, presenter, proved=proved)
+        if notes.tries_left == 1:
+            raise _last_try(key)
+        if any(self._is_unchanged(one, presenter) for one in notes.refusals):
+            raise KeyAlreadyRefusedError()
+        if self._is_known(key, presenter, notes):
+            raise KeyAlreadyRefusedError()
+        self._require_sam(presenter, notes)
+        return KeyTrial(self._memory, self._card, key, presenter, notes.tries_left, proved=proved)
+
+    def forget(self) -> int:
+        """Forget what this card has refused, and how many tries its keys have: a person says that they are back.
+
+        Returns: of how many keys something was known.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        return self._memory.forget(self._card)
+
+    def _is_unchanged(self, refusal: Refusal, presenter: Presenter) -> bool:
+        """Whether a SAM still holds the key that the card has refused, as far as that can be told."""
+        if refusal.probe is None or presenter.probe is None:
+            return True
+        return self._memory.hashed(presenter.probe(refusal.key)) in (refusal.probe, None)
+
+    def _is_known(self, key: str, presenter: Presenter, notes: CardNotes) -> bool:
+        """Whether the card has refused the very same key from another SAM."""
+        if not notes.refused_elsewhere or presenter.probe is None:
+            return False
+        return self._memory.hashed(presenter.probe(key)) in notes.refused_elsewhere
+
+    def _require_sam(self, presenter: Presenter, notes: CardNotes) -> None:
+        """Raises: SamRefusedError: it is stopped, and its key is the one that was refused."""
+        for one in notes.row:
+            if one.probe is not None and presenter.probe_of_sam is not None:
+                now = presenter.probe_of_sam(one.key, one.city, one.algorithm)
+                if self._memory.hashed(now) not in (one.probe, None):
+                    self._memory.resume(presenter)
+                    return
+            raise SamRefusedError(
+                f"{presenter.place}：连续 {CARDS_IN_A_ROW} 张卡片拒绝了密钥 {one.key}",
+                f"{presenter.place}: {CARDS_IN_A_ROW} cards in a row have refused the key {one.key}",
+            )
+
+
+class KeyTrial:
+    """One presentation: `sending` before the command goes, `answered` when the card has spoken."""
+
+    def __init__(
+        self,
+        memory: KeyMemory,
+        card: bytes,
+        key: str,
+        presenter: Presenter,
+        tries_left: int | None,
+        *,
+        proved: bool,
+    ) -> None:
+        self._memory = memory
+        self._card = card
+        self._key = key
+        self._presenter = presenter
+        self._before = tries_left
+        self._proved = proved
+
+    def sending(self) -> None:
+        """Note the try as spent: the answer may never come, and another process must know then.
+
+        Raises:
+            KeyMemoryError: it cannot be noted; nothing is to be sent.
+        """
+        left = max(0, (ASSUMED_TRIES if self._before is None else self._before) - 1)
+        self._memory.begin(self._card, self._key, left)
+
+    def answered(self, status_word: int) -> None:
+        """Note what the card has said. What cannot be noted any more leaves the try as it was: spent."""
+        with suppress(KeyMemoryError):
+            if status_word == StatusWord.SUCCESS:
+                self._memory.accepted(self._card, self._key, self._presenter, proved=self._proved)
+            elif status_word in _NOT_COMPARED:
+                self._memory.restore(self._card, self._key, self._before)
+            elif is_refusal(status_word):
+                self._note_refusal(tries_in(status_word))
+
+    def _note_refusal(self, left: int | None) -> None:
+        presenter = self._presenter
+        self._memory.refused(
+            self._card,
+            self._key,
+            presenter,
+            left,
+            proved=self._proved,
+            probe=presenter.probe(self._key) if presenter.probe else None,
+            probe_of_sam=(
+                presenter.probe_of_sam(self._key, presenter.city, presenter.algorithm)
+                if presenter.probe_of_sam
+                else None
+            ),
+        )
+
+
+def is_refusal(status_word: int) -> bool:
+    """Whether an answer to EXTERNAL AUTHENTICATION says that the key is wrong; some cards say it without a count."""
+    return status_word >> 8 == _VERIFICATION_FAILED or status_word in _REFUSED
+
+
+def _last_try(key: str) -> KeyAlreadyRefusedError:
+    return KeyAlreadyRefusedError(
+        f"密钥 {key} 可能只剩最后一次尝试，未发送",
+        f"the key {key} may have its last try left: nothing was presented",
+    )

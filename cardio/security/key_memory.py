@@ -1,0 +1,348 @@
+"""What cards have answered to keys: which key was refused, how many tries are left, and which SAM is refused by many.
+
+A card blocks a key for good after a few refusals, so what it answered outlives the program: in a small file beside the
+learnt manners, shared by the commands and the bridges of this user. Cards, SAMs and keys stand in it by keyed hashes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardio.filesystem.manners import MannersStore
+from cardio.security.errors import KeyMemoryError
+from cardio.security.memory_file import MemoryFile, MemoryFileError, MemoryKind, keyed_hash
+
+FILE, SIMULATED_FILE = "refused-keys.db", "simulated-refused-keys.db"
+CARDS_IN_A_ROW = 3
+"""How many different cards in a row refuse one key of a SAM before the SAM is taken to be at fault."""
+ASSUMED_TRIES = 3
+"""How many tries a key is taken to have whose card has not said: what most issuers set."""
+_CARDS_KEPT = 20_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS tries (
+    card BLOB NOT NULL, key TEXT NOT NULL, tries_left INTEGER NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (card, key)
+);
+CREATE TABLE IF NOT EXISTS refusals (
+    card BLOB NOT NULL, key TEXT NOT NULL, sam BLOB NOT NULL, probe BLOB, until REAL,
+    PRIMARY KEY (card, key, sam)
+);
+CREATE TABLE IF NOT EXISTS rows_of_refusals (
+    sam BLOB NOT NULL, key TEXT NOT NULL, card BLOB NOT NULL, proved INTEGER NOT NULL, place TEXT NOT NULL,
+    city TEXT NOT NULL, algorithm TEXT NOT NULL, probe BLOB, number INTEGER NOT NULL, time REAL NOT NULL,
+    PRIMARY KEY (sam, key, card)
+);
+CREATE TABLE IF NOT EXISTS accepted (
+    sam BLOB NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (sam, key)
+);
+"""
+_KIND = MemoryKind(
+    "密钥拒绝记录", "record of refused keys", _SCHEMA, synchronous="FULL", renew_damaged=False
+)  # what was lost with a damaged file would be paid with tries: a person decides
+
+
+@dataclass(frozen=True, slots=True)
+class Presenter:
+    """Who computes with a key before one card: a SAM of this desk, or a caller's own HSM. Never what the key is."""
+
+    identity: bytes
+    """What tells this SAM from others: another one, or one whose keys were changed, has another."""
+    place: str = ""
+    """What people call it."""
+    city: str = ""
+    algorithm: str = ""
+    probe: Callable[[str], bytes | None] | None = None
+    """What the named key of this card gives for a fixed challenge: the same as long as the SAM holds the same key."""
+    probe_of_sam: Callable[[str, str, str], bytes | None] | None = None
+    """The same for a card that there is not: by key, city and algorithm."""
+    seconds: float | None = None
+    """How long a refusal counts; for ever, where a change of the keys would be noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A key that a card did not take from a presenter."""
+
+    key: str
+    probe: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardNotes:
+    """What is known before a key is presented."""
+
+    tries_left: int | None
+    """Of this key, at least; None: nothing is known."""
+    refusals: tuple[Refusal, ...]
+    """What this card has refused from this presenter, of any key."""
+    refused_elsewhere: tuple[bytes, ...]
+    """Probes of this key as other presenters had it, when this card refused it."""
+    row: tuple[RowRefusal, ...]
+    """The refusals by which this SAM is at fault for this key; none where it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRefusal:
+    """One of the refusals in a row by which a SAM is at fault."""
+
+    key: str
+    city: str
+    algorithm: str
+    probe: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SamAtFault:
+    """A SAM that card after card has refused."""
+
+    place: str
+    key: str
+    cards: int
+    proved: bool
+    """Cards that proved themselves have refused it; else it is at fault for cards only that do not."""
+    since: float
+    """Seconds since 1970."""
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """In words, for people."""
+        return (
+            f"{self.place}：连续 {self.cards} 张卡片拒绝了密钥 {self.key}",
+            f"{self.place}: {self.cards} cards in a row have refused the key {self.key}",
+        )
+
+
+class KeyMemory:
+    """One file, or the memory of one process without a path. May be used from any thread."""
+
+    def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._file = MemoryFile(path, _KIND)
+        self._clock = clock
+
+    @classmethod
+    def beside(cls, manners: Path, *, simulated: bool = False) -> KeyMemory:
+        """The memory that belongs to a file of learnt manners.
+
+        Args: ``simulated``: that of cards in simulated readers, whose refusals say nothing about real ones.
+        """
+        return cls(manners.with_name(SIMULATED_FILE if simulated else FILE))
+
+    @classmethod
+    def of_store(cls, store: MannersStore, *, simulated: bool = False) -> KeyMemory | None:
+        """The memory beside a store of learnt manners; None where that is kept in no file."""
+        return None if store.path is None else cls.beside(store.path, simulated=simulated)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything is kept; not even the file is made by asking."""
+        return self.path is None or os.path.lexists(self.path)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._file.transaction() as database:
+                yield database
+        except MemoryFileError as error:
+            raise KeyMemoryError(error.detail, error.detail_en) from error
+
+    def look(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> CardNotes:
+        """What is known before a key is presented to a card.
+
+        Args: ``proved``: the card has proved that it is genuine.
+
+        Raises:
+            KeyMemoryError: it cannot be looked up.
+        """
+        with self._transaction() as database:
+            mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
+            tries = database.execute("SELECT tries_left FROM tries WHERE card = ? AND key = ?", (mark, key)).fetchone()
+            now = self._clock()
+            refusals = database.execute(
+                "SELECT key, sam, probe FROM refusals WHERE card = ? AND (until IS NULL OR until > ?)", (mark, now)
+            ).fetchall()
+            return CardNotes(
+                None if tries is None else tries[0],
+                tuple(Refusal(name, probe) for name, whose, probe in refusals if whose == sam),
+                tuple(probe for name, whose, probe in refusals if whose != sam and name == key and probe is not None),
+                _row_against(database, sam, key, proved=proved),
+            )
+
+    def hashed(self, value: bytes | None) -> bytes | None:
+        """The mark of a probe, to compare with those that were kept. Raises: KeyMemoryError."""
+        if value is None:
+            return None
+        with self._transaction() as database:
+            return keyed_hash(database, b"probe", value)
+
+    def begin(self, card: bytes, key: str, tries_left: int) -> None:
+        """Note that a try is about to be spent, with what is left if it is: the answer may never come.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        with self._transaction() as database:
+            _set_tries(database, keyed_hash(database, b"card", card), key, tries_left)
+
+    def restore(self, card: bytes, key: str, tries_left: int | None) -> None:
+        """Note that no try was spent. Raises: KeyMemoryError."""
+        with self._transaction() as database:
+            mark = keyed_hash(database, b"card", card)
+            if tries_left is None:
+                database.execute("DELETE FROM tries WHERE card = ? AND key = ?", (mark, key))
+            else:
+                _set_tries(database, mark, key, tries_left)
+
+    def refused(
+        self,
+        card: bytes,
+        key: str,
+        presenter: Presenter,
+        tries_left: int | None,
+        *,
+        proved: bool,
+        probe: bytes | None = None,
+        probe_of_sam: bytes | None = None,
+    ) -> None:
+        """Note that a card did not take a key.
+
+        Args: ``tries_left`` as the card says; None leaves what `begin` has noted.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        with self._transaction() as database:
+            mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
+            if tries_left is not None:
+                _set_tries(database, mark, key, tries_left)
+            until = None if presenter.seconds is None else self._clock() + presenter.seconds
+            kept = None if probe is None else keyed_hash(database, b"probe", probe)
+            database.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?, ?)", (mark, key, sam, kept, until))
+            if presenter.probe_of_sam is None:
+                return
+            of_sam = None if probe_of_sam is None else keyed_hash(database, b"probe", probe_of_sam)
+            row = (sam, key, mark, proved, presenter.place, presenter.city, presenter.algorithm, of_sam)
+            database.execute(
+                "INSERT OR REPLACE INTO rows_of_refusals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, _next_number(database), self._clock()),
+            )
+
+    def accepted(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> None:
+        """Note that a card took a key: its tries are back, and the SAM is not at fault for this key.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        with self._transaction() as database:
+            mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
+            for table in ("tries", "refusals"):
+                database.execute(f"DELETE FROM {table} WHERE card = ? AND key = ?", (mark, key))  # noqa: S608
+            # A card that proved nothing may take anything: it speaks for nobody but its like.
+            database.execute(
+                "DELETE FROM rows_of_refusals WHERE sam = ? AND key = ? AND proved <= ?", (sam, key, proved)
+            )
+            others = database.execute("SELECT count(*) FROM rows_of_refusals WHERE sam = ?", (sam,)).fetchone()[0]
+            if others and proved:
+                number = _next_number(database)
+                database.execute("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)", (sam, key, number))
+            elif not others:
+                database.execute("DELETE FROM accepted WHERE sam = ?", (sam,))
+
+    def stopped_sams(self) -> tuple[SamAtFault, ...]:
+        """The SAMs that are stopped, as people call them. Raises: KeyMemoryError: it cannot be looked up."""
+        with self._transaction() as database:
+            found = database.execute(
+                "SELECT max(place), key, count(*), sum(proved), max(time) FROM rows_of_refusals"
+                " GROUP BY sam, key HAVING count(*) >= ? ORDER BY max(number)",
+                (CARDS_IN_A_ROW,),
+            ).fetchall()
+        return tuple(
+            SamAtFault(place, key, cards, proved >= CARDS_IN_A_ROW, since) for place, key, cards, proved, since in found
+        )
+
+    def resume(self, presenter: Presenter | None = None) -> int:
+        """Forget what speaks against one SAM, or against all; what single cards have refused stays known.
+
+        Returns: how many refusals were forgotten.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        with self._transaction() as database:
+            sam = None if presenter is None else keyed_hash(database, b"sam", presenter.identity)
+            database.execute("DELETE FROM accepted WHERE sam = coalesce(?, sam)", (sam,))
+            return database.execute("DELETE FROM rows_of_refusals WHERE sam = coalesce(?, sam)", (sam,)).rowcount
+
+    def forget(self, card: bytes) -> int:
+        """Forget what one card has refused, and how many tries its keys have: a person says that they are back.
+
+        Returns: of how many keys something was known.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        with self._transaction() as database:
+            mark = keyed_hash(database, b"card", card)
+            database.execute("DELETE FROM refusals WHERE card = ?", (mark,))
+            return database.execute("DELETE FROM tries WHERE card = ?", (mark,)).rowcount
+
+    def check(self) -> None:
+        """Make the file where there is none, and look whether it can be read and written.
+
+        Raises:
+            KeyMemoryError: it cannot.
+        """
+        with self._transaction() as database:
+            keyed_hash(database, b"")
+
+    def require_place(self) -> None:
+        """Look whether a file that is not there yet can be made; nothing is made. Raises: KeyMemoryError: it cannot."""
+        if self.path is None or self.exists:
+            return
+        place = next(folder for folder in self.path.parents if os.path.lexists(folder))
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise KeyMemoryError(f"{place} 不可写", f"{place} cannot be written")
+
+
+def _row_against(database: sqlite3.Connection, sam: bytes, key: str, *, proved: bool) -> tuple[RowRefusal, ...]:
+    """The refusals by which a SAM is at fault, for a key that no card has taken since they began."""
+    rows = database.execute(
+        "SELECT key, min(number) FROM rows_of_refusals WHERE sam = ? AND proved >= ? GROUP BY key HAVING count(*) >= ?",
+        (sam, proved, CARDS_IN_A_ROW),
+    ).fetchall()
+    taken = database.execute("SELECT number FROM accepted WHERE sam = ? AND key = ?", (sam, key)).fetchone()
+    at_fault = [name for name, began in rows if name == key or taken is None or taken[0] < began]
+    if not at_fault:
+        return ()
+    found = database.execute(
+        "SELECT city, algorithm, probe FROM rows_of_refusals WHERE sam = ? AND key = ? ORDER BY number DESC LIMIT 1",
+        (sam, at_fault[0]),
+    ).fetchone()
+    return (RowRefusal(at_fault[0], *found),)
+
+
+def _set_tries(database: sqlite3.Connection, card: bytes, key: str, tries_left: int) -> None:
+    number = _next_number(database)
+    database.execute("INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?)", (card, key, tries_left, number))
+    many = database.execute("SELECT count(*) FROM tries").fetchone()[0] - _CARDS_KEPT
+    if many > 0:
+        # What has one try left is what matters most.
+        database.execute(
+            "DELETE FROM tries WHERE rowid IN (SELECT rowid FROM tries ORDER BY tries_left <= 1, number LIMIT ?)",
+            (many,),
+        )
+        database.execute("DELETE FROM refusals WHERE card NOT IN (SELECT card FROM tries)")
+
+
+def _next_number(database: sqlite3.Connection) -> int:
+    (last,) = database.execute(
+        "SELECT max(coalesce((SELECT max(number) FROM tries), 0),"
+        " coalesce((SELECT max(number) FROM rows_of_refusals), 0), coalesce((SELECT max(number) FROM accepted), 0))"
+    ).fetchone()
+    return int(last) + 1

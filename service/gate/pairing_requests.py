@@ -1,0 +1,185 @@
+"""The pairing requests that wait for a person, with fair places: no site can take another's, and memory is bounded.
+
+A site has two places, whatever subdomains, schemes and ports it asks from; its newest request takes the place of its
+own oldest. An origin that has been let in before has places of its own. Where more sites ask than there is room for, a
+request goes of the system user who has most, and of that user's the kind that has most: sites under one public suffix,
+in one network.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from typing import Literal
+
+from service.scopes import Scope
+from service.sites.site import Site
+
+MOST_OF_SITE = 2
+_MOST_WAITING = 4096
+"""About four megabytes. A flood of new sites pushes out its own kind, and has to be as large as this to do so."""
+_FIRST_COMERS = 16
+"""Those of one kind that asked first keep their places until their time is over: a flood comes later."""
+_MOST_KEPT = 1024
+"""Outcomes of each sort that wait to be fetched."""
+State = Literal["waiting", "granted", "denied", "expired"]
+Source = Literal["page", "dialect"]
+
+
+@dataclass(slots=True)
+class PairingRequest:
+    """One page that has asked."""
+
+    id: str
+    origin: str
+    name: str
+    scopes: frozenset[Scope]
+    code: str
+    """Six digits that the page shows and the person compares."""
+    source: Source
+    verifier: str
+    ends: float
+    user: int | None = None
+    """The system user at the other end of the connection, where the system tells."""
+    known: bool = False
+    """Whether its origin has been let in before, by the administrator or a person."""
+    shown_until: float = 0.0
+    """Until then a person may be looking at it."""
+    state: State = "waiting"
+    token: str | None = field(default=None, repr=False)
+    grant: str | None = None
+    displaced: tuple[str, ...] = ()
+    """Grants that ended to make room for this one."""
+    place: str = field(init=False)
+    """Whose place it takes: its site's, or its origin's own where that has been let in before."""
+    kind: str = field(init=False)
+    """With which others of its user it competes when there is no room."""
+
+    @property
+    def site(self) -> Site:
+        return Site.of(self.origin)
+
+    def __post_init__(self) -> None:
+        site = self.site
+        self.place = f"{self.user} {self.origin if self.known else site.place}"
+        self.kind = f"known {self.origin}" if self.known else site.group
+
+
+_Requests = dict[str, PairingRequest]
+"""By their ids, the oldest first."""
+
+
+class WaitingRequests:
+    """All that wait, the oldest first."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, PairingRequest] = OrderedDict()
+        self._by_code: dict[str, PairingRequest] = {}
+        self._places: dict[str, _Requests] = {}
+        self._users: dict[int | None, dict[str, _Requests]] = {}
+        """Each user's kinds."""
+
+    def __iter__(self) -> Iterator[PairingRequest]:
+        return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def find(self, id_or_code: str) -> PairingRequest | None:
+        return self._by_id.get(id_or_code) or self._by_code.get(id_or_code)
+
+    def has_code(self, code: str) -> bool:
+        return code in self._by_code
+
+    def of_origin(self, request: PairingRequest) -> list[PairingRequest]:
+        """Those that the same user's pages of the same origin have asked in the same way before."""
+        same = self._places.get(request.place, {}).values()
+        return [one for one in same if one.origin == request.origin and one.source == request.source]
+
+    def has(self, origin: str, source: Source, user: int | None) -> bool:
+        """Whether a user's pages of an origin have asked in this way and wait."""
+        kinds = self._users.get(user, {})
+        groups = (kinds.get(f"known {origin}", {}), kinds.get(Site.of(origin).group, {}))
+        return any(one.origin == origin and one.source == source for group in groups for one in group.values())
+
+    def add(self, request: PairingRequest, now: float) -> list[PairingRequest]:
+        """Take a request in; give those that had to go for it."""
+        gone = self.of_origin(request)  # a page that asks anew has forgotten its secret
+        others = [one for one in self._places.get(request.place, {}).values() if one not in gone]
+        gone += others[: max(0, len(others) - MOST_OF_SITE + 1)]
+        for one in gone:
+            self.remove(one)
+        if len(self._by_id) >= _MOST_WAITING:
+            victim = self._least_missed(now)
+            self.remove(victim)
+            gone.append(victim)
+        self._by_id[request.id] = self._by_code[request.code] = request
+        self._places.setdefault(request.place, {})[request.id] = request
+        self._users.setdefault(request.user, {}).setdefault(request.kind, {})[request.id] = request
+        return gone
+
+    def remove(self, request: PairingRequest) -> None:
+        del self._by_id[request.id], self._by_code[request.code]
+        kinds = self._users[request.user]
+        for group, name in ((self._places, request.place), (kinds, request.kind)):
+            del group[name][request.id]
+            if not group[name]:
+                del group[name]
+        if not kinds:
+            del self._users[request.user]
+
+    def ended(self, now: float) -> list[PairingRequest]:
+        """Those whose time is over; they are removed."""
+        # Each waits as long as the others, so the oldest end first.
+        over = list(takewhile(lambda one: one.ends <= now, self._by_id.values()))
+        for one in over:
+            self.remove(one)
+        return over
+
+    def _least_missed(self, now: float) -> PairingRequest:
+        """The one that goes: where there are most, the oldest that no person looks at and that did not come first."""
+        kinds = max(self._users.values(), key=lambda one: sum(map(len, one.values())))
+        crowd = max(kinds.values(), key=len)
+        first = _FIRST_COMERS if len(crowd) > _FIRST_COMERS else 0
+        later = islice(crowd.values(), first, None)
+        return next((one for one in later if one.shown_until <= now), next(islice(crowd.values(), first, None)))
+
+    def fairly(self) -> Iterator[PairingRequest]:
+        """One after another, the newest of each kind first, and no kind again before the others had their turn."""
+        turns = [iter(reversed(kind.values())) for kinds in self._users.values() for kind in kinds.values()]
+        while turns:
+            left = []
+            for turn in turns:
+                one = next(turn, None)
+                if one is not None:
+                    yield one
+                    left.append(turn)
+            turns = left
+
+
+class PairingOutcomes:
+    """Requests that have ended, kept for a while so that their pages learn of it."""
+
+    def __init__(self) -> None:
+        self._decided: OrderedDict[str, tuple[PairingRequest, float]] = OrderedDict()
+        self._expired: OrderedDict[str, tuple[PairingRequest, float]] = OrderedDict()
+        """Apart, so that a flood of them takes no place from a token that waits to be fetched."""
+
+    def keep(self, request: PairingRequest, until: float) -> None:
+        kept = self._expired if request.state == "expired" else self._decided
+        kept[request.id] = (request, until)
+        while len(kept) > _MOST_KEPT:
+            kept.popitem(last=False)
+
+    def find(self, request_id: str) -> PairingRequest | None:
+        request, _ = self._decided.get(request_id) or self._expired.get(request_id) or (None, 0.0)
+        return request
+
+    def forget(self, now: float) -> None:
+        """Forget those whose time is over."""
+        for request_id in [name for name, (_, until) in self._decided.items() if until <= now]:
+            del self._decided[request_id]
+        while self._expired and next(iter(self._expired.values()))[1] <= now:
+            self._expired.popitem(last=False)

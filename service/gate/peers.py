@@ -1,0 +1,237 @@
+"""Which system user is at the other end of a TCP connection of this machine, and whose browsers are believed.
+
+An ``Origin`` proves something only where a browser has written it; another user's program writes what it likes. So the
+user is asked of the system before an Origin counts. A socket belongs to the user whose process made it, also when it is
+handed to another process: a user who hands a connection on speaks for it. So one question a connection is enough, asked
+when it is accepted, before its other end can have gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.gate.socket_diagnosis import CONNECTED, DiagnosisUnavailableError, SocketDiagnosis
+from service.gate.tcp_table import as_kernel_writes, connections
+
+ROOT = 0
+PERSONS = range(1000, 60_000)
+"""Numbers of system users who are persons (Debian Policy 9.2.2); below are root and the users of services."""
+PEER = "peer"
+"""Its name in the state of a request."""
+Ends = tuple[str, int]
+_OVERFLOW = Path("/proc/sys/kernel/overflowuid")
+_USUAL_OVERFLOW = 65_534
+_LOCAL, _REMOTE, _STATE, _USER, _INODE = 1, 2, 3, 7, 9
+_LISTENS = "0A"
+_MEMBER_SECONDS = 60.0
+"""How long it counts that a user is a member of a group, or is none."""
+_GROUP_SECONDS = 5.0
+"""How long is waited for the system to tell a user's groups: it may ask a server for them."""
+_MOST_REMEMBERED = 1024
+
+
+class PeerLookup:
+    """Asks the system for the user at the other end of a connection. For any thread."""
+
+    def __init__(self) -> None:
+        self._kernel: SocketDiagnosis | None = None
+        if sys.platform.startswith("linux"):
+            kernel = SocketDiagnosis()
+            self._kernel = kernel if kernel.is_available() else None
+        self._overflow = _overflow_user()
+
+    @property
+    def is_quick(self) -> bool:
+        """True if the kernel answers one question at once; else a table is read, which may take its time."""
+        return self._kernel is not None
+
+    def user_of(self, client: Ends, server: Ends) -> int | None:
+        """Tell which user's program has the other end of a connection that came to ``server`` from ``client``.
+
+        Returns:
+            None where the system does not tell: the other end is another machine's, or has gone, or belongs to a user
+            whom this process's user namespace does not know. Only Linux tells.
+        """
+        if self._kernel is not None:
+            try:
+                # Seen from the other end: its local address is our client's.
+                found = self._kernel.find(client, server)
+            except DiagnosisUnavailableError:
+                return self._user_in_table(client, server)
+            return self._known(found.user) if found is not None and found.is_connected else None
+        return self._user_in_table(client, server) if sys.platform.startswith("linux") else None
+
+    def _user_in_table(self, client: Ends, server: Ends) -> int | None:
+        try:
+            ends = [
+                [as_kernel_writes(*client, mapped=mapped), as_kernel_writes(*server, mapped=mapped)]
+                for mapped in (False, True)
+            ]
+        except OSError:  # an address with a zone: of another machine
+            return None
+        for columns in connections():
+            if [columns[_LOCAL], columns[_REMOTE]] in ends:
+                is_connected = int(columns[_STATE], 16) in CONNECTED and columns[_INODE] != "0"
+                return self._known(int(columns[_USER])) if is_connected else None
+        return None
+
+    def _known(self, user: int) -> int | None:
+        """All users of other user namespaces are shown by the same overflow number: it is nobody's."""
+        return None if user == self._overflow else user
+
+
+def _overflow_user() -> int:
+    try:
+        return int(_OVERFLOW.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return _USUAL_OVERFLOW
+
+
+def listening_user(host: str, port: int) -> int | None:
+    """Tell which system user's program listens at an address of this machine; None where the system does not tell."""
+    address = "127.0.0.1" if host == "localhost" else host
+    wanted = set()
+    for one in (address, "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        for mapped in (False, True):
+            try:
+                wanted.add(as_kernel_writes(one, port, mapped=mapped))
+            except OSError:
+                return None
+    for columns in connections():
+        if columns[_STATE] == _LISTENS and columns[_LOCAL] in wanted:
+            return int(columns[_USER])
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class BelievedUsers:
+    """Users whose browsers are believed, beside the user who runs the bridge: the administrator's setting."""
+
+    users: frozenset[str] = frozenset()
+    """Names or numbers."""
+    groups: frozenset[str] = frozenset()
+    """Names or numbers of groups; it counts whose primary or supplementary group is one of them."""
+    everybody: bool = False
+    """Also where the system does not tell who it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a connection."""
+
+    user: int | None = None
+    """The system user; None where the system does not tell."""
+    is_believed: bool = False
+    """True if what it says of a page's origin may have been written by a browser of a user of this desk."""
+
+
+class Peers:
+    """Who is at the other end, and whether that user is believed."""
+
+    def __init__(
+        self,
+        believed: BelievedUsers | None = None,
+        lookup: PeerLookup | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._believed = believed or BelievedUsers()
+        self._lookup = lookup or PeerLookup()
+        self._clock = clock
+        self._own = os.getuid() if hasattr(os, "getuid") else None
+        # A thread of its own: where the system asks a server for a user's groups, nothing else waits for that.
+        self._groups = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cardio-groups")
+        self._members: dict[int, tuple[float, bool]] = {}
+
+    @property
+    def tells_at_once(self) -> bool:
+        """True if `user_at_once` can tell."""
+        return self._lookup.is_quick
+
+    def user_at_once(self, client: Ends | None, server: Ends | None) -> int | None:
+        """Tell the user at the other end without waiting; None where that cannot be, or the system does not tell."""
+        if client is None or server is None or not self._lookup.is_quick:
+            return None
+        return self._lookup.user_of(client, server)
+
+    def is_known_as_believed(self, user: int | None) -> bool:
+        """True if this user is believed, as far as that is known without asking for groups."""
+        if user is None:
+            return self._believed.everybody
+        if user == self._own or self._believed.everybody or str(user) in self._believed.users:
+            return True
+        until, member = self._members.get(user, (0.0, False))
+        return member and self._clock() < until
+
+    async def identify(self, client: Ends | None, server: Ends | None, user: int | None) -> Peer:
+        """Tell who is at the other end, and whether that user is believed.
+
+        Args:
+            user: who it is, where that was told at once.
+        """
+        if client is None or server is None:
+            return Peer(None, self._believed.everybody)
+        if sys.platform == "win32":
+            from service.gate.windows_peers import is_same_user_on_windows
+
+            same = await asyncio.to_thread(is_same_user_on_windows, client, server)
+            return Peer(None, same or self._believed.everybody)
+        if user is None and not self._lookup.is_quick:
+            user = await asyncio.to_thread(self._lookup.user_of, client, server)
+        return Peer(user, await self._is_believed(user))
+
+    async def _is_believed(self, user: int | None) -> bool:
+        if self.is_known_as_believed(user):
+            return True
+        if user is None or not (self._believed.users or self._believed.groups):
+            return False
+        until, member = self._members.get(user, (0.0, False))
+        if self._clock() < until:
+            return member
+        loop = asyncio.get_running_loop()
+        try:
+            asked = loop.run_in_executor(self._groups, is_named, user, self._believed)
+            member = await asyncio.wait_for(asked, _GROUP_SECONDS)
+        except TimeoutError:
+            return False
+        while len(self._members) >= _MOST_REMEMBERED:
+            del self._members[next(iter(self._members))]
+        self._members[user] = (self._clock() + _MEMBER_SECONDS, member)
+        return member
+
+    def close(self) -> None:
+        self._groups.shutdown(wait=False, cancel_futures=True)
+
+
+def is_named(user: int, believed: BelievedUsers) -> bool:
+    """True if the settings name a system user, or one of the user's groups. May wait for a server.
+
+    A number without an account has no groups.
+    """
+    import grp
+    import pwd
+
+    if str(user) in believed.users:
+        return True
+    try:
+        account = pwd.getpwuid(user)
+        groups = set(os.getgrouplist(account.pw_name, account.pw_gid))
+    except (KeyError, OSError):
+        return False
+    if account.pw_name in believed.users:
+        return True
+    for named in believed.groups:
+        try:
+            number = int(named) if named.isdecimal() else grp.getgrnam(named).gr_gid
+        except KeyError:  # there is no such group now
+            continue
+        if number in groups:
+            return True
+    return False

@@ -1,0 +1,92 @@
+"""SAMs that are stopped since card after card has refused their keys; and a person's word that they may go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+
+from cardio.errors import CardioError
+from cardio.model import Answer, Problem
+from cardio.security.errors import SamRefusedError
+from cardio.security.key_memory import KeyMemory
+from service.dependencies import AuditOf, CallerOf, asking_of, needs
+from service.scopes import Scope
+
+router = APIRouter(prefix="/v1/keys", tags=["status"])
+RESUMED = "keys-resumed"
+
+
+class StoppedSam(Answer):
+    """A SAM that presents no key any more: card after card has refused one of its keys."""
+
+    place: str = Field(description="a key file, a terminal number, an address")
+    key: str = Field(description="the name of the key that was refused")
+    cards: int = Field(description="how many cards in a row have refused it")
+    proved: bool = Field(description="it is stopped for all cards; else for those only that do not prove themselves")
+    since: datetime
+    problem: Problem
+
+
+class Resumed(Answer):
+    resumed: tuple[StoppedSam, ...] = Field(description="what was stopped, and goes on now")
+
+
+async def _memories(request: Request) -> Sequence[KeyMemory]:
+    memories: Sequence[KeyMemory] = request.app.state.key_memories
+    return memories
+
+
+MemoriesOf = Annotated[Sequence[KeyMemory], Depends(_memories)]
+
+
+def stopped_sams(memories: Sequence[KeyMemory]) -> tuple[StoppedSam, ...]:
+    """What is stopped now, on real cards and on simulated ones. Not for the event loop.
+
+    Raises:
+        KeyMemoryError: it cannot be looked up.
+    """
+    return tuple(
+        StoppedSam(
+            place=one.place,
+            key=one.key,
+            cards=one.cards,
+            proved=one.proved,
+            since=datetime.fromtimestamp(one.since, UTC),
+            problem=Problem.of(SamRefusedError(*one.said)),
+        )
+        for memory in memories
+        if memory.exists
+        for one in memory.stopped_sams()
+    )
+
+
+def key_states(memories: Sequence[KeyMemory]) -> tuple[tuple[StoppedSam, ...], Problem | None]:
+    """As `stopped_sams`; where that cannot be looked up, why: no key is presented then. Not for the event loop."""
+    try:
+        for memory in memories:
+            memory.require_place()
+        return stopped_sams(memories), None
+    except CardioError as error:
+        return (), Problem.of(error)
+
+
+@router.post("/resume", dependencies=[needs(Scope.MANAGE)])
+async def resume(request: Request, memories: MemoriesOf, caller: CallerOf, audit: AuditOf) -> Resumed:
+    """Lets stopped SAMs go on: a person has made sure that their keys are right. Cards that have refused a key are not
+    asked again for that."""
+
+    def work() -> tuple[StoppedSam, ...]:
+        stopped = stopped_sams(memories)
+        for memory in memories:
+            if memory.exists:
+                memory.resume()
+        return stopped
+
+    stopped = await asyncio.to_thread(work)
+    audit.note(asking_of(request, caller), action=RESUMED, target=" ".join(one.key for one in stopped))
+    return Resumed(resumed=stopped)

@@ -1,0 +1,33 @@
+"""Texts that look alike: the skeleton of UTS #39, in which characters that look like others are those others."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from importlib.resources import files
+
+_LETTERS_THAT_MERGE = (("vv", "w"), ("cl", "d"))
+"""Neighbours that look like one letter and that Unicode's table leaves out."""
+
+
+def skeleton(text: str) -> str:
+    """What a text looks like, in lower case; two texts with one skeleton cannot be told apart at a glance."""
+    table = _prototypes()
+    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    seen = "".join(table.get(one, one) for one in plain if unicodedata.category(one) != "Cf")
+    # A digit's prototype can be a capital: 0 is O.
+    folded = unicodedata.normalize("NFD", seen).casefold()
+    for pair, letter in _LETTERS_THAT_MERGE:
+        folded = folded.replace(pair, letter)
+    return folded
+
+
+@cache
+def _prototypes() -> dict[str, str]:
+    table = {}
+    for line in (files("service.sites") / "confusables.txt").read_text(encoding="ascii").splitlines():
+        if line.startswith("#"):
+            continue
+        character, _, prototype = line.partition("\t")
+        table[chr(int(character, 16))] = "".join(chr(int(one, 16)) for one in prototype.split(" "))
+    return table

@@ -1,0 +1,79 @@
+"""How alike two names of hosts are: one within the other, a few letters changed, the same to the eye."""
+
+from __future__ import annotations
+
+import re
+
+from service.sites.confusables import skeleton
+
+_SHORTEST_WITHIN = 5
+"""Shorter names stand in many others by chance: only whole labels of them are compared."""
+_FUZZY_FROM = 8
+_SEPARATORS = re.compile(r"[.\-_]")
+
+
+def squeezed(name: str) -> str:
+    """What a name looks like without dots and hyphens, which a reader passes over."""
+    return _SEPARATORS.sub("", skeleton(name))
+
+
+def allowed_changes(length: int) -> int:
+    """How many letters may differ before two names of this length are no longer taken for each other."""
+    return 0 if length < 4 else 1 if length < 12 else 2
+
+
+def are_close(one: str, other: str) -> bool:
+    """Whether few letters differ between two labels, and some do."""
+    limit = allowed_changes(min(len(one), len(other)))
+    return one != other and abs(len(one) - len(other)) <= limit and changes(one, other, limit) <= limit
+
+
+def changes(one: str, other: str, limit: int) -> int:
+    """Count the letters to put in, leave out, change or exchange with a neighbour.
+
+    (Damerau and Levenshtein's distance, neighbours exchanged at most once.)
+
+    Returns:
+        ``limit + 1`` where there are more than ``limit``.
+    """
+    before, last = list[int](), list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        now = [row]
+        for column, its in enumerate(other, 1):
+            cost = min(last[column] + 1, now[column - 1] + 1, last[column - 1] + (letter != its))
+            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == its:
+                cost = min(cost, before[column - 2] + 1)
+            now.append(cost)
+        if min(now) > limit:
+            return limit + 1
+        before, last = last, now
+    return min(last[-1], limit + 1)
+
+
+def stands_in(name: str, host: str) -> bool:
+    """Whether a name stands in another, whatever dots and hyphens are between; both are squeezed."""
+    return len(name) >= _SHORTEST_WITHIN and name in host
+
+
+def nearly_stands_in(name: str, host: str) -> bool:
+    """Whether a name of some length stands in another with few letters changed; both are squeezed."""
+    if len(name) < _FUZZY_FROM:
+        return False
+    limit = allowed_changes(len(name))
+    # With so few changes one of the name's parts has none.
+    size = len(name) // (limit + 1)
+    parts = [name[at * size :] if at == limit else name[at * size : (at + 1) * size] for at in range(limit + 1)]
+    if not any(part in host for part in parts):
+        return False
+    return _least_changes_within(name, host) <= limit
+
+
+def _least_changes_within(name: str, host: str) -> int:
+    """The fewest changes that make a name some part of a host (Sellers' algorithm)."""
+    last = [0] * (len(host) + 1)
+    for row, letter in enumerate(name, 1):
+        now = [row]
+        for column, its in enumerate(host, 1):
+            now.append(min(last[column] + 1, now[column - 1] + 1, last[column - 1] + (letter != its)))
+        last = now
+    return min(last)

@@ -10,7 +10,9 @@ from bench import (
     card_proof,
     closed_card,
     counts,
+    debit_record,
     events,
+    journal,
     loss_list,
     pcsc,
     same_card,
@@ -25,11 +27,13 @@ _MEASUREMENTS = {
     "pcsc": pcsc,
     "same-card": same_card,
     "card-proof": card_proof,
+    "debit-record": debit_record,
     "closed-card": closed_card,
     "events": events,
     "bridge": bridge,
     "audit": audit,
     "loss-list": loss_list,
+    "journal": journal,
 }
 
 

@@ -6,7 +6,7 @@ Bytes and models; in which order they are exchanged is `cardio.debiting`'s affai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -19,13 +19,15 @@ from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import CardGarbledError, CardRefusedError, NotSupportedError, UsageError
 from cardio.filesystem.access import PIN
-from cardio.filesystem.decoding import decode_records
+from cardio.filesystem.decoding import DecodedRecord, decode_records
 from cardio.filesystem.file_reading import FileReading
 from cardio.filesystem.layout import Key, Layout, Purse
 from cardio.filesystem.visit import Visit
 from cardio.security.algorithms import MAC_LENGTH
 from cardio.security.sam import Authorisation
 
+AMOUNTS = ("personal_account_amount", "self_paid_amount", "pooled_fund_amount")
+"""The amounts of a record of the card, by the names of its layout, in their order there."""
 _MOST = 0xFFFFFFFF
 _AMOUNT = 4
 """Bytes of an amount on the card."""
@@ -59,6 +61,10 @@ class Amounts:
                 "a debit takes more than 0, and at most 42949672.95 yuan each",
                 driver_code=_ILLEGAL,
             )
+
+    @property
+    def total(self) -> int:
+        return sum(astuple(self))
 
     def __bytes__(self) -> bytes:
         return b"".join(part.to_bytes(_AMOUNT, "big") for part in astuple(self))
@@ -172,8 +178,13 @@ def key_of_debit(layout: Layout, name: str) -> Key:
     return found
 
 
-def begin_purchase(visit: Visit, key: Key, amounts: Amounts, terminal_number: bytes) -> Plan[PurchaseStart]:
+def begin_purchase(
+    visit: Visit, key: Key, amounts: Amounts, terminal_number: bytes, *, first: Callable[[], Plan[None]] | None = None
+) -> Plan[PurchaseStart]:
     """INITIALIZE FOR PURCHASE: nothing moves yet. A PIN is presented only where the card wants one.
+
+    Args: ``first``: what is asked in between, when the card takes the debit and the PIN was presented. Any other
+        command ends what INITIALIZE FOR PURCHASE began, so that it is sent again afterwards.
 
     Raises:
         CardRefusedError: it takes no debits, or not this one.
@@ -189,6 +200,11 @@ def begin_purchase(visit: Visit, key: Key, amounts: Amounts, terminal_number: by
         fault = yield from visit.obtain(frozenset({PIN}))
         if fault is not None:
             raise fault
+        if first is not None:
+            yield from first()
+        response = yield command
+    elif first is not None and response.status_word == StatusWord.SUCCESS:
+        yield from first()
         response = yield command
     if response.status_word != StatusWord.SUCCESS:
         raise _refused("卡片拒绝消费初始化", "the card refuses to begin the debit", response.status_word)
@@ -220,19 +236,20 @@ def ask_for_proof(transaction_number: int) -> Plan[CardProof | None]:
 
 def details_in(reading: FileReading) -> Iterator[Detail]:
     """The card's records of what it has done, the newest first."""
-    for record in decode_records(reading):
-        values = {item.item.name: item.value for item in record.items}
-        time = values.get("transaction_time")
-        yield Detail(
-            transaction_number=_number(values.get("transaction_number")),
-            terminal_number=_text(values.get("terminal_number")),
-            time=f"{time:%Y%m%d%H%M%S}" if isinstance(time, datetime) else None,
-            amounts=(
-                _number(values.get("personal_account_amount")),
-                _number(values.get("self_paid_amount")),
-                _number(values.get("pooled_fund_amount")),
-            ),
-        )
+    return map(detail_of, decode_records(reading))
+
+
+def detail_of(record: DecodedRecord) -> Detail:
+    """What one record says."""
+    values = {item.item.name: item.value for item in record.items}
+    time = values.get("transaction_time")
+    account, self_paid, pooled_fund = (_number(values.get(name)) for name in AMOUNTS)
+    return Detail(
+        transaction_number=_number(values.get("transaction_number")),
+        terminal_number=_text(values.get("terminal_number")),
+        time=f"{time:%Y%m%d%H%M%S}".rjust(14, "0") if isinstance(time, datetime) else None,
+        amounts=(account, self_paid, pooled_fund),
+    )
 
 
 def _number(value: object) -> int | None:

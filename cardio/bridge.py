@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -247,11 +247,31 @@ class BridgeClient:
     def get(self, path: str, **query: str) -> dict[str, Any]:
         return self._ask("GET", path, params=query)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._ask("POST", path, json=dict(body))
+    def post(self, path: str, body: Mapping[str, Any], *, seconds: float | None = _SECONDS) -> dict[str, Any]:
+        """Args: ``seconds``: how long the answer is waited for; None: as long as it takes."""
+        waiting = {} if seconds == _SECONDS else {"timeout": seconds}
+        return self._ask("POST", path, json=dict(body), **waiting)
 
     def delete(self, path: str) -> None:
         self._ask("DELETE", path)
+
+    def download(self, path: str, target: IO[bytes]) -> None:
+        """Write what a POST gives, however long it takes, into a file. Raises: BridgeError. OSError: it cannot."""
+        import httpx
+
+        asked = self._client.build_request(
+            "POST", path, timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            headers=self._authorization, extensions={"trace": _refuse_new_connection},
+        )  # fmt: skip
+        try:
+            with closing(self._send(asked, stream=True)) as stream:
+                if stream.status_code != 200:
+                    stream.read()
+                    raise BridgeError(stream.json())
+                for chunk in stream.iter_bytes():
+                    target.write(chunk)
+        except httpx.TransportError as error:
+            raise BridgeNotRunningError() from error
 
     def _ask(self, method: str, path: str, **given: Any) -> dict[str, Any]:
         import httpx

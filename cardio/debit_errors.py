@@ -11,19 +11,35 @@
         ├── DebitOpenError              debit-open                   see what became of the other debit first
         ├── DebitUndeliveredError       debit-undelivered            ask for the result of the previous debit first
         ├── SameSecondError             debit-same-second            see whether it is the same debit
-        └── NumberUsedError             debit-number-used            the card has gone back in time: leave it
+        ├── NumberUsedError             debit-number-used            the card has gone back in time: leave it
+        ├── DebitOnCardError            debit-on-card                it was taken already: do not charge again
+        ├── DebitRecordUnclearError     debit-record-unclear         have a person look at the card's details
+        ├── DebitNotCheckableError      debit-not-checkable          take it anew, with the present time
+        ├── DebitRecordUnreadableError  debit-record-unreadable      this card is not debited here
+        ├── DebitContradictedError      debit-contradicted           have a person look at the earlier debit again
+        └── DebitYearError              debit-year                   check the clocks
+    UsageError
+        ├── DebitTimeError              debit-time                   check the clocks
+        └── DebitLimitError             debit-limit                  check the amount
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from cardio.errors import CardError
+from cardio.errors import CardError, UsageError
 
 OUTCOME_UNKNOWN = -202
 """Return code of a debit whose outcome is not known: cardio's own, for the national interface has none."""
 RESULT_UNDELIVERED = -203
 """Return code if the result of an earlier debit was not delivered: cardio's own as well."""
+STANDS_ON_CARD = -204
+"""Return code if the card's own record has the order already: cardio's own as well."""
+NOT_CHECKABLE = -205
+"""Return code if the card's own record does not say whether it has the order: cardio's own as well."""
+CONTRADICTED = -206
+"""Return code if the card contradicts what a person decided of an earlier debit: cardio's own as well."""
+_ILLEGAL = -23
 
 
 class DebitNotDoneError(CardError):
@@ -128,3 +144,137 @@ class NumberUsedError(CardError):
     )
     status = 409
     driver_code = -0x6985
+
+
+class DebitOnCardError(CardError):
+    """The card's own record has a debit of this order's time and amounts, whoever took it."""
+
+    code = "debit-on-card"
+    title = "卡内已有这笔消费，本次未扣款"
+    title_en = "This debit stands on the card already; nothing was taken now"
+    remedy = (
+        "请勿重复收费。请按卡内记录（时间、终端机、序号）核对原来的收费，并补打凭条；"
+        "确属另一笔消费时，请换用新的交易时间。"
+    )
+    remedy_en = (
+        "Do not charge again. Find the first charge by the card's own record (time, terminal, number) and print its "
+        "slip. If this is another debit, take it with another time."
+    )
+    status = 409
+    driver_code = STANDS_ON_CARD
+
+    def __init__(
+        self, time: str = "", terminal_number: str | None = None, transaction_number: int | None = None
+    ) -> None:
+        """Args: as the card's own record has them; what it does not say is None."""
+        when, number = with_marks(time) if time else "?", "?" if transaction_number is None else str(transaction_number)
+        super().__init__(
+            f"卡内记录：交易时间 {when}，终端机编号 {terminal_number or '?'}，交易序号 {number}",
+            f"the card's record: {when}, terminal {terminal_number or '?'}, number {number}",
+        )
+        noted = {"time": time, "terminal_number": terminal_number, "transaction_number": transaction_number}
+        self.members: dict[str, Any] = {"card_record": noted}
+
+
+class DebitRecordUnclearError(CardError):
+    code = "debit-record-unclear"
+    title = "卡内有一条交易明细残缺，可能就是这笔消费，本次未扣款"
+    title_en = "A damaged detail on the card may be this very debit; nothing was taken now"
+    remedy = (
+        "请勿直接再收费。请信息科读出卡内交易明细核对；不能确认时请改用其他方式收费，并请持卡人联系发卡机构检查卡片。"
+    )
+    remedy_en = (
+        "Do not charge again. Have your IT department compare the card's details; if they do not tell, charge in "
+        "another way, and have the holder's card checked by its issuer."
+    )
+    status = 409
+    driver_code = NOT_CHECKABLE
+
+
+class DebitNotCheckableError(CardError):
+    """The file of details is full, and the order need not be among what it still shows."""
+
+    code = "debit-not-checkable"
+    title = "卡内明细已查不到这笔消费所在的时间，无法确认是否扣过款，本次未扣款"
+    title_en = (
+        "The card's details do not reach back to this order: nobody can tell whether it was taken. Nothing was now"
+    )
+    remedy = "请先在业务系统中确认这笔消费以前没有扣款，再用当前时间重新发起。"
+    remedy_en = (
+        "Make sure in the cashier's program that it was not taken before, then take it anew with the present time."
+    )
+    status = 409
+    driver_code = NOT_CHECKABLE
+
+
+class DebitRecordUnreadableError(CardError):
+    """The bridge's settings want the card's own record before a debit, and this card does not give it."""
+
+    code = "debit-record-unreadable"
+    title = "读不到卡内交易明细，按本单位设置不能消费"
+    title_en = "The card's details cannot be read, and this site debits no such card"
+    remedy = "请改用其他方式收费；需要放行这类卡片时，请信息科修改设置 debit_record_required。"
+    remedy_en = "Charge in another way; to let such cards in, your IT department changes debit_record_required."
+    status = 409
+    driver_code = NOT_CHECKABLE
+
+
+class DebitContradictedError(CardError):
+    """The card is back, and its own record contradicts what a person has decided of an earlier debit."""
+
+    code = "debit-contradicted"
+    title = "卡内记录与人工认定的结果不符，须重新核对"
+    title_en = "The card contradicts what a person decided of an earlier debit: it has to be looked at again"
+    remedy = "请先不要收费。请信息科核对此前那笔消费并重新认定（cardio debits resolve）；认定之前该卡不能消费。"
+    remedy_en = (
+        "Charge nothing yet: have your IT department compare the earlier debit and decide on it again "
+        "(cardio debits resolve); until then this card is not debited."
+    )
+    status = 409
+    driver_code = CONTRADICTED
+
+    def __init__(self, detail: str = "", detail_en: str = "", *, debit_id: str | None = None) -> None:
+        """Args: ``debit_id``: the earlier debit, for its own caller only."""
+        super().__init__(detail, detail_en)
+        self.members: dict[str, Any] = {} if debit_id is None else {"debit": debit_id}
+
+
+class DebitYearError(CardError):
+    """A debit of another year would begin the card's yearly totals anew, or count in a year that is not its own."""
+
+    code = "debit-year"
+    title = "交易年份与卡内累计年份相差过大，未扣款"
+    title_en = "The order's year is too far from that of the card's totals; nothing was taken"
+    remedy = (
+        "请核对电脑和业务系统的日期。日期正确而该卡多年未用时，请信息科调大设置 debit_years；"
+        "卡内年份本身不对时，请持卡人联系发卡机构。"
+    )
+    remedy_en = (
+        "Check the date of this computer and of the cashier's program. If it is right and the card was not used for "
+        "years, your IT department raises debit_years; if the card's own year is wrong, its issuer has to see it."
+    )
+    status = 409
+    driver_code = _ILLEGAL
+
+
+class DebitTimeError(UsageError):
+    code = "debit-time"
+    title = "交易时间与本机时间相差过大，未扣款"
+    title_en = "The order's time is too far from this computer's clock; nothing was taken"
+    remedy = "请核对电脑和业务系统的日期、时间，再用当前时间重新发起。"
+    remedy_en = "Check date and time of this computer and of the cashier's program, then take it with the present time."
+    driver_code = _ILLEGAL
+
+
+class DebitLimitError(UsageError):
+    code = "debit-limit"
+    title = "消费金额超过单笔上限，未扣款"
+    title_en = "The amount is above the ceiling for one debit; nothing was taken"
+    remedy = "请核对金额和小数点；金额确实如此时，请信息科调高设置 debit_limit。"
+    remedy_en = "Check the amount and its decimal point; if it is right, your IT department raises debit_limit."
+    driver_code = _ILLEGAL
+
+
+def with_marks(time: str) -> str:
+    """YYYYMMDDhhmmss as people write it."""
+    return f"{time[:4]}-{time[4:6]}-{time[6:8]} {time[8:10]}:{time[10:12]}:{time[12:]}"

@@ -55,7 +55,7 @@ class CounterSays(Enum):
 
     UNTOUCHED = auto()
     MOVED = auto()
-    """By this debit, and nothing else."""
+    """By one debit of these amounts: this one, or another's."""
     LATER = auto()
     """There were others since."""
     ODD = auto()
@@ -73,8 +73,6 @@ class Witnesses:
     counter: CounterSays
     others: bool = False
     """Its details account for every number since, by other debits than this."""
-    disproved: bool = False
-    """It gives a MAC2 under this debit's number, and it is another's."""
     proof: CardProof | None = None
     """Its MAC2 and TAC, where they are this debit's."""
 
@@ -102,9 +100,8 @@ def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
         return Verdict(DebitState.UNKNOWN)
     if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
         return Verdict(DebitState.ABORTED)
-    if counter is CounterSays.MOVED and detail is DetailSays.SILENT and not witnesses.disproved:
-        return Verdict(DebitState.COMMITTED, "counter")
-    # The number has gone on, and the card's own record does not know this debit.
+    # The number has gone on, and the card's own record does not say that it was by this debit: another terminal's of
+    # the same amounts moves number and totals alike.
     return Verdict(DebitState.MANUAL)
 
 
@@ -136,6 +133,29 @@ def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
     raise error_of(entry)
 
 
+def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: bool = False) -> bool | None:
+    """Ask the card whether it contradicts what a person has decided of a debit; nothing is noted.
+
+    Args: ``done``: what the person said.
+
+    Returns None where the card tells neither.
+
+    Raises:
+        DebitUnknownError: it cannot tell as long as its PIN is missing.
+        CardioError: the card could not be asked.
+    """
+    witnesses = _ask(card, intent)
+    match judge(witnesses, doubted=doubted).state:
+        case DebitState.UNKNOWN:
+            raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
+        case DebitState.COMMITTED:
+            return not done
+        case DebitState.ABORTED:
+            return done
+    # Its number went on, and its own record can be read and does not have the debit: done is to be looked at again.
+    return True if done and witnesses.detail is DetailSays.ABSENT and not witnesses.proved else None
+
+
 def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
     before = intent.transaction_number
     # Cards call a debit by the number that they counted to, or by the one that it began with.
@@ -157,7 +177,6 @@ def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
         detail=DetailSays.SILENT if details is None else DetailSays.ABSENT if found is None else DetailSays.FOUND,
         counter=counter,
         others=details is not None and _account_for(details[: max(0, moved)], intent, numbers),
-        disproved=Mac2.WRONG in checked.values() and proved is None,
         proof=proof,
     )
 

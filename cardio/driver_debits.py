@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from cardio.account import Amounts, debit_key, purse_of, yuan
-from cardio.debiting import aborted_by_faults, begin, send_or_recover
+from cardio.debiting import DEFAULT_LIMITS, aborted_by_faults, begin, send_or_recover
+from cardio.debits.limits import DebitLimits
 from cardio.driver_steps import HsmSteps, joined
 from cardio.errors import UsageError
 from cardio.security.purchase import packed_terminal_number
@@ -67,7 +68,13 @@ def result_text(result: DebitResult) -> str:
     )
 
 
-def debit_1(steps: HsmSteps, order: DebitOrder, entry: DebitEntry, terminal_number: str | None) -> str:
+def debit_1(
+    steps: HsmSteps,
+    order: DebitOrder,
+    entry: DebitEntry,
+    terminal_number: str | None,
+    limits: DebitLimits = DEFAULT_LIMITS,
+) -> str:
     """``算法标识|密钥地址|随机数|交易序号|金额|交易类型|终端机编号|交易时间|`` for the HSM, which makes MAC1 of them.
 
     The process key's factor is the random, the number and the number again; the text is four zero bytes and the last
@@ -80,7 +87,7 @@ def debit_1(steps: HsmSteps, order: DebitOrder, entry: DebitEntry, terminal_numb
     steps.begin_anew()
     with aborted_by_faults(entry):
         key = debit_key(card.layout, None)
-        intent = begin(card, order, entry, key, packed_terminal_number(terminal_number))
+        intent = begin(card, order, entry, key, packed_terminal_number(terminal_number), limits)
     steps.expect(FUNCTION, 2, lambda answer: result_text(_finish(steps, intent, entry, answer)))
     purse = purse_of(card.layout)
     return joined(

@@ -175,6 +175,11 @@ class SecuredCard(ABC):
         return self._opener is not None and self._opener.has_pin
 
     @property
+    def was_given_pin(self) -> bool:
+        """The credentials hold a PIN that was given, not one that is to be entered on the key pad."""
+        return self._opener is not None and self._opener.was_given_pin
+
+    @property
     def terminal_number(self) -> str | None:
         """终端机编号 of the SAM, or of the credentials; None where there is neither, or the SAM has none.
 

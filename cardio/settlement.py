@@ -28,6 +28,9 @@ from cardio.security.sam import Purchase
 
 _ILLEGAL = -23
 KnownBy = Literal["mac2", "card", "proof", "detail", "counter", "person"]
+"""By which witness a debit is known to be done. ``counter`` stands in older journals only."""
+CardRecord = Literal["clear", "no-file", "closed", "unreadable", "not-kept"]
+"""What the card's own record said before the debit: that it does not have this order, or why it could not be asked."""
 
 
 class DebitState(StrEnum):
@@ -94,6 +97,11 @@ class DebitOrder:
                 "交易时间应为 YYYYMMDDhhmmss", "the time of a debit is YYYYMMDDhhmmss", driver_code=_ILLEGAL
             ) from None
 
+    @property
+    def moment(self) -> datetime:
+        """Its time, as local time without a zone."""
+        return datetime.strptime(self.time, "%Y%m%d%H%M%S")
+
 
 class DebitIntent(Answer):
     """All that is known before the card is told, as it stands in the journal."""
@@ -115,9 +123,18 @@ class DebitIntent(Answer):
     payment_year: str
     terminal_transaction_number: str | None = None
     """终端交易序号, eight hex digits; None until there is a MAC1."""
+    card_record: CardRecord | None = None
+    """None where nobody has asked: in journals of older versions."""
 
     @classmethod
-    def of(cls, order: DebitOrder, start: PurchaseStart, key: Key, terminal_number: bytes) -> Self:
+    def of(
+        cls,
+        order: DebitOrder,
+        start: PurchaseStart,
+        key: Key,
+        terminal_number: bytes,
+        card_record: CardRecord | None = None,
+    ) -> Self:
         amounts, totals = order.amounts, start.totals
         return cls(
             personal_account_amount=amounts.personal_account,
@@ -134,6 +151,7 @@ class DebitIntent(Answer):
             self_paid_total=totals.self_paid_total,
             pooled_fund_total=totals.pooled_fund_total,
             payment_year=totals.payment_year,
+            card_record=card_record,
         )
 
     @property

@@ -22,6 +22,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from cardio.apdu.command_watch import COMMAND_SECONDS
+from cardio.debits.limits import DebitLimits
 from cardio.driver import BasicLayout
 from cardio.driver_codes import driver_codes
 from cardio.errors import CardioError, UsageError
@@ -71,6 +72,7 @@ from service.routes import (
     status,
     verification,
 )
+from service.routes import journal as journal_routes
 from service.sam_watch import SamWatch
 from service.security import BridgeSecurity
 from service.simulated import SimulatedReaders
@@ -79,7 +81,7 @@ WEB = Path(__file__).parent / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
-    debits, questions, keys,
+    debits, journal_routes, questions, keys,
 )  # fmt: skip
 _log = logging.getLogger("cardio.service")
 
@@ -97,6 +99,8 @@ class Habits:
     """Which readers count, and which is contactless."""
     command_seconds: float = COMMAND_SECONDS
     """How long a card may take for one command."""
+    debit_limits: DebitLimits = field(default_factory=DebitLimits)
+    """What an order may ask for."""
 
 
 def create_app(
@@ -139,7 +143,7 @@ def create_app(
         state.security = security
         of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
         state.key_memories = tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files))
-        state.debits = DebitCalls(journal, security, supervisor)
+        state.debits = DebitCalls(journal, security, supervisor, habits.debit_limits)
         state.questions = QuestionBook(hub, page=_counter_page(state))
         state.driver = DriverCalls(
             desks, security, state.debits, state.questions, CardSelection(desks), device_number=habits.device_number
@@ -193,6 +197,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.metrics, app.state.audit, app.state.supervisor = Metrics(), audit, supervisor
+    app.state.journal_place = journal
     app.state.dialect_ports = dialect_ports or DialectPorts({}, lambda port: [])
     audit.supervisor = supervisor
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read

@@ -1,4 +1,5 @@
-"""The chain of the audit log: what each entry's hash is over, and what does not fit. No file here.
+"""The chain of a log, the audit log's and the journal's: what each entry's hash is over, and what does not fit. No file
+here.
 
 Each entry has a keyed hash over itself and the one before; the head, sealed by the same key, tells where the log ends.
 """
@@ -8,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from cardio.errors import UsageError
-from service.audit_entries import BROKEN, MOST_ENTRIES, AuditEntry
 
+MOST_ENTRIES = 1 << 53
+"""Greater numbers are nobody's: JSON could not tell them exactly."""
 FIRST = ""
 """What stands for the hash of the entry before the first one."""
 _MARK_BYTES = 8
@@ -59,6 +61,13 @@ class Chain:
         """An entry's hash. JSON keeps the fields apart: nothing moves from one into the next unseen."""
         return self._digest(json.dumps([before, number, *values], ensure_ascii=False, separators=(",", ":")))
 
+    def content(self, values: Mapping[str, Any]) -> str:
+        """Return the keyed hash of a record by its members; a member that is None counts as missing, so that a later
+        version of the file can add one."""
+        told = {name: value for name, value in values.items() if value is not None}
+        text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=repr)
+        return self._digest(f"content {text}")
+
     def seal(self, number: int, chain: str) -> str:
         """The head's, for the entry at the end."""
         return self._digest(f"head {number} {chain}")
@@ -91,6 +100,8 @@ class Walk:
     last: str = FIRST
     """The last entry's number and hash."""
     findings: list[Finding] = field(default_factory=list)
+    notes_break: Callable[[Sequence[str]], bool] = lambda texts: False
+    """Whether an entry says that the log was found broken when it was written."""
 
     def take(self, number: int, values: Sequence[Any]) -> None:
         """The next entry as it stands in the file, its hash at the end."""
@@ -105,7 +116,7 @@ class Walk:
             self.find(Problem.MISSING, expected, number - 1)
         if not fits:
             self.find(Problem.CHANGED if number == expected else Problem.UNPROVEN, number)
-        if AuditEntry(*texts).action == BROKEN:
+        if self.notes_break(texts):
             self.find(Problem.BROKEN_BEFORE, number)
         if self.noted is not None and self.noted.number == number and self.noted.chain != stands:
             self.find(Problem.OTHER_THAN_NOTED, number)

@@ -11,8 +11,6 @@ from service.errors import AuditUnavailableError
 
 BROKEN = "audit-log-broken"
 """The action of an entry that says: what stands before it was not as the bridge had left it."""
-MOST_ENTRIES = 1 << 53
-"""Greater numbers are nobody's: JSON could not tell them exactly."""
 
 AUDIT_FILE = FileKind(
     name="审计日志",

@@ -7,16 +7,16 @@ at all. Whoever has the key file too, or puts an older copy back, is found out o
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.audit_chain import FIRST, Anchor, Chain, Finding, Problem, Walk, in_ranges, text_of
+from service.audit_chain import FIRST, MOST_ENTRIES, Anchor, Chain, Finding, Problem, Walk, in_ranges, text_of
 from service.audit_entries import (
     AUDIT_FILE,
     BROKEN,
     INSERT_ENTRY,
-    MOST_ENTRIES,
     REPLACE_HEAD,
     SELECT_ENTRIES,
     SELECT_HEAD,
@@ -147,7 +147,7 @@ class AuditLog:
             UsageError: that is no anchor.
             AuditUnavailableError: the file cannot be read at all.
         """
-        walk = Walk(self.chain, None if anchor is None else Anchor.parse(anchor))
+        walk = Walk(self.chain, None if anchor is None else Anchor.parse(anchor), notes_break=_notes_break)
         with self._file.snapshot() as database:
             if schema_is_ours(database):
                 if not guards_are_there(database):
@@ -161,6 +161,10 @@ class AuditLog:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _notes_break(texts: Sequence[str]) -> bool:
+    return AuditEntry(*texts).action == BROKEN
 
 
 def now() -> str:

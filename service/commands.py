@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("cardio.service")
 _HIGHEST_PORT, _LONGEST_PORT = 65535, 5
-_GRANTS, _DEBITS = "grants.json", "debits.sqlite"
+_GRANTS = "grants.json"
 
 
 def _port(text: str) -> int:
@@ -83,7 +83,8 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     from service.audit_command import audit_file
     from service.cli import demonstration
     from service.cli.open import open_again
-    from service.journal_place import JournalPlace
+    from service.journal_file.marks import elsewhere_folder
+    from service.journal_place import JournalPlace, journal_path
     from service.server import BridgeServer, bind_loopback, bind_network
     from service.settings import BridgeSettings
     from service.simulated import DEMO_PERSONAS, SimulatedReaders
@@ -110,9 +111,11 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         journal: JournalPlace = passing
         settings = demonstration.with_a_place(settings, _token_file(settings), passing.folder)
         security = demonstration.security(security)
+        # The totals of a simulated card are of one year, and a demonstration debits no other card.
+        settings = settings.model_copy(update={"debit_years": demonstration.DEBIT_YEARS})
     else:
         sockets = bind_loopback(settings.port)
-        journal = JournalPlace(settings.debits_file or _token_file(settings).with_name(_DEBITS))
+        journal = JournalPlace(journal_path(settings), elsewhere_folder())
     port = sockets[0].getsockname()[1]
     sockets += bind_network(settings.network, port)
     dialect_ports = _dialect_ports(settings)
@@ -125,6 +128,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         device_number=settings.driver.device_number,
         reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
         command_seconds=settings.readers.command_seconds,
+        debit_limits=settings.debit_limits,
     )
     app = create_app(
         sources,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from cardio.errors import CardioError
+from cardio.errors import CardioError, ConfigurationError
+from cardio.private_file import SIDE_FILES, check_private, prepare_database, require_unmoved
+
+Upgrade = str | Callable[[sqlite3.Connection], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,8 @@ class FileKind:
     schema: str
     pragmas: Mapping[str, str | int]
     """As they are set, in this order, and as they are read back; ``synchronous`` 1 is NORMAL, 2 is FULL."""
-    upgrades: Mapping[int, str] = field(default_factory=dict)
-    """By version: what makes the next one of it."""
+    upgrades: Mapping[int, Upgrade] = field(default_factory=dict)
+    """By version: what makes the next one of it, in SQL or with it."""
     wait_seconds: float = 2.0
     """How long another process that is writing is waited for."""
 
@@ -53,8 +57,15 @@ class DatabaseFile:
         self._inside = False
         """Whether a transaction is open: what is done meanwhile is part of it."""
         try:
-            self._database = _for_reading(path, kind) if read_only else _opened(path, kind)
-            self._place = path.stat()
+            check_parent(path, kind)
+            if read_only:
+                check_database(path, kind)
+                self._database = _for_reading(path, kind)
+            else:
+                self._database = _opened(path, kind)
+            self._place = path.lstat()
+        except ConfigurationError as error:
+            raise kind.unavailable(error.detail, error.detail_en) from error
         except (sqlite3.Error, OSError) as error:
             raise kind.error(path, error) from error
 
@@ -62,7 +73,7 @@ class DatabaseFile:
     def is_in_place(self) -> bool:
         """Whether what is written here is found at its path again: nobody has removed or replaced the file."""
         try:
-            return os.path.samestat(self._place, self._path.stat()) and _log_of(self._path).exists()
+            return os.path.samestat(self._place, self._path.lstat()) and log_of(self._path).exists()
         except OSError:
             return False
 
@@ -84,6 +95,12 @@ class DatabaseFile:
                 raise self._kind.error(self._path, error) from error
 
     @contextmanager
+    def unlocked(self) -> Iterator[sqlite3.Connection]:
+        """The connection outside any transaction, for what begins its own (``VACUUM INTO``). Raises: sqlite3.Error."""
+        with self.lock:
+            yield self._database
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything inside is on disk afterwards, or none of it. One inside another is part of it.
 
@@ -100,6 +117,7 @@ class DatabaseFile:
                 self._inside = True
                 try:
                     yield self._database
+                    self._before_commit()
                     self._database.execute("COMMIT")
                 except BaseException:  # whatever it is, an interruption too: nothing half done stays
                     self._roll_back()
@@ -110,6 +128,9 @@ class DatabaseFile:
                 raise
             except sqlite3.Error as error:  # the file is closed, the disk is full
                 raise self._kind.error(self._path, error) from error
+
+    def _before_commit(self) -> None:
+        """Add what belongs to every transaction."""
 
     def _roll_back(self) -> None:
         """Where even that fails nothing is written any more: what comes later would not be on disk."""
@@ -125,10 +146,8 @@ class DatabaseFile:
 
 
 def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # A file that is there is not opened by hand: to close it again would end the locks of this process on it.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    about = prepare_database(path, kind.name, kind.name_en)
     database = sqlite3.connect(path, timeout=kind.wait_seconds, isolation_level=None, check_same_thread=False)
     try:
         _read_as_it_is(database)
@@ -143,8 +162,7 @@ def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
             database.executescript(f"BEGIN IMMEDIATE; {kind.schema} PRAGMA user_version = {kind.version}; COMMIT;")
             version = kind.version
         for older in range(version, kind.version):
-            upgrade = f"BEGIN IMMEDIATE; {kind.upgrades[older]} PRAGMA user_version = {older + 1}; COMMIT;"
-            database.executescript(upgrade)
+            _upgrade(database, kind.upgrades[older], older + 1)
         for name, wanted in kind.pragmas.items():
             found = database.execute(f"PRAGMA {name}").fetchone()[0]
             if found != wanted:
@@ -152,22 +170,65 @@ def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
                     f"{kind.name}不能以 {name}={wanted} 运行（{found}）",
                     f"the {kind.name_en} runs with {name} {found}, not {wanted}",
                 )
+        require_unmoved(path, about, kind.name, kind.name_en)
     except BaseException:  # whatever it is, an interruption too: the file and its lock do not stay held
         database.close()
         raise
     return database
 
 
+def _upgrade(database: sqlite3.Connection, upgrade: Upgrade, version: int) -> None:
+    """Make the next version of a file, whole or not at all; where it fails the connection is closed by the caller."""
+    if isinstance(upgrade, str):
+        database.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {version}; COMMIT;")
+        return
+    database.execute("BEGIN IMMEDIATE")
+    upgrade(database)
+    database.execute(f"PRAGMA user_version = {version}")
+    database.execute("COMMIT")
+
+
+def check_database(path: Path, kind: FileKind) -> None:
+    """Check a file that is there, and those beside it, as `cardio.private_file.prepare_database` does.
+
+    Raises:
+        ConfigurationError: one of them is no private file.
+        OSError: there is no such file.
+    """
+    check_private(path, kind.name, kind.name_en)
+    for suffix in SIDE_FILES:
+        beside = path.with_name(path.name + suffix)
+        if os.path.lexists(beside):
+            check_private(beside, kind.name, kind.name_en)
+
+
+def check_parent(path: Path, kind: FileKind) -> None:
+    """Raises: CardioError: the kind's: everybody may put other files in the place of these."""
+    if not hasattr(os, "getuid") or not path.parent.exists():  # made with mode 0700 then
+        return
+    try:
+        mode = path.parent.stat().st_mode
+    except OSError as error:
+        raise kind.error(path, error) from error
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise kind.unavailable(
+            f"{kind.name}所在的文件夹 {path.parent} 任何用户都可写，请执行 chmod o-w",
+            f"everybody may write into {path.parent}, the folder of the {kind.name_en}: chmod o-w it",
+        )
+
+
 def _for_reading(path: Path, kind: FileKind) -> sqlite3.Connection:
     # Without a write-ahead log nobody writes, and nothing is made beside a file that may be on read-only ground.
-    how = "mode=ro" if _log_of(path).exists() else "mode=ro&immutable=1"
+    how = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
     place = f"file:{quote(str(path.absolute()))}?{how}"
-    database = sqlite3.connect(place, uri=True, timeout=kind.wait_seconds, isolation_level=None)
+    database = sqlite3.connect(
+        place, uri=True, timeout=kind.wait_seconds, isolation_level=None, check_same_thread=False
+    )
     _read_as_it_is(database)
     return database
 
 
-def _log_of(path: Path) -> Path:
+def log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 

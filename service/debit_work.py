@@ -6,18 +6,22 @@ from contextlib import suppress
 
 from cardio.account import yuan
 from cardio.debit_errors import (
+    DebitContradictedError,
     DebitManualError,
     DebitNotDoneError,
     DebitOpenError,
     DebitUndeliveredError,
     DebitUnknownError,
+    with_marks,
 )
-from cardio.debit_witnesses import recover
-from cardio.debiting import aborted_by_faults, debit
+from cardio.debit_witnesses import contradicts, recover
+from cardio.debiting import DEFAULT_LIMITS, aborted_by_faults, debit
+from cardio.debits.limits import DebitLimits
 from cardio.errors import CardioError
 from cardio.secured_card import SecuredCard
 from cardio.settlement import BEFORE_SENT, DONE, UNCLEAR, DebitOrder, DebitState, error_of
-from service.debit_answers import DebitShown
+from service.debit_answers import Compared, DebitShown
+from service.delivery.decisions import CONTRADICTED
 from service.errors import JournalStepError
 from service.journal import Journal, JournalEntry
 
@@ -41,30 +45,38 @@ def needs_its_card(entry: JournalEntry) -> bool:
     raise error_of(entry)
 
 
-def go_on(journal: Journal, entry: JournalEntry, card: SecuredCard, order: DebitOrder) -> None:
+def go_on(
+    journal: Journal,
+    entry: JournalEntry,
+    card: SecuredCard,
+    order: DebitOrder,
+    limits: DebitLimits = DEFAULT_LIMITS,
+) -> None:
     """With the card: debits it, if it was never told to; else finds out what has become of that.
 
     Raises:
-        DebitOpenError, DebitUndeliveredError: as `clear_up`.
+        DebitOpenError, DebitContradictedError, DebitUndeliveredError: as `clear_up`.
         CardioError: as `debit` and `recover`.
     """
     if entry.state in UNCLEAR:
         recover(card, entry)
         return
     clear_up(journal, entry, card)
-    debit(card, order, entry)
+    debit(card, order, entry, limits)
 
 
 def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
-    """Resolve an earlier debit on this card whose outcome is unknown, and stop at one whose result was not delivered.
-    Amount and time are told only to the caller that owns the earlier debit.
+    """Resolve an earlier debit on this card whose outcome is unknown, compare what persons have decided, and stop at a
+    debit whose result was not delivered. Amount and time are told only to the caller that owns the earlier debit.
 
     Raises:
         DebitOpenError: the outcome of an earlier debit was unknown.
+        DebitContradictedError: the card contradicts what a person has decided of an earlier debit.
         DebitUndeliveredError: the result of an earlier debit was not delivered.
     """
     with aborted_by_faults(entry):
         _find_out_what_is_open(journal, entry, card)
+        _compare_decisions(journal, entry, card)
         _stop_for_an_undelivered_result(journal, entry, card)
 
 
@@ -80,6 +92,8 @@ def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredC
         shown = other.shown()
     finally:
         other.release()
+    if shown.reason == CONTRADICTED:
+        raise _contradicted(shown, entry)
     zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
     if shown.origin != entry.shown().origin:
         raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of somebody else's: {en}")
@@ -92,6 +106,33 @@ def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredC
     if shown.outcome == "done" and other.told_unknown:
         error.told_debit = other.id
     raise error
+
+
+def _compare_decisions(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    """Ask the card about each debit on it that a person has decided on; it is asked until it has told, and no more."""
+    for debit_id, said in journal.decisions.to_compare(card.identity):
+        other = journal.entry(debit_id)
+        if other.intent is None:
+            continue
+        try:
+            contradicted = contradicts(card, other.intent, done=said == "done", doubted=other.doubted)
+        except DebitUnknownError:
+            continue
+        found: Compared = "not-told" if contradicted is None else "contradicts" if contradicted else "agrees"
+        journal.decisions.conclude(debit_id, found)
+        if found == "contradicts":
+            raise _contradicted(other.shown(), entry)
+
+
+def _contradicted(shown: DebitShown, entry: JournalEntry) -> DebitContradictedError:
+    if shown.origin != entry.shown().origin:
+        return DebitContradictedError("该笔消费由其他系统发起", "it is another program's or page's debit")
+    time, amount = _time_and_amount(shown)
+    return DebitContradictedError(
+        f"消费 {shown.id}：交易时间 {time}，金额 {amount} 元",
+        f"debit {shown.id}: at {time}, {amount} yuan",
+        debit_id=shown.id,
+    )
 
 
 def _stop_for_an_undelivered_result(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
@@ -110,18 +151,12 @@ def _stop_for_an_undelivered_result(journal: Journal, entry: JournalEntry, card:
 
 
 def _time_and_amount(shown: DebitShown) -> tuple[str, str]:
-    time = "{}-{}-{} {}:{}:{}".format(*_parts(shown.time or ""))
-    return time, yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
-
-
-def _parts(time: str) -> list[str]:
-    """YYYYMMDDhhmmss taken apart."""
-    return [time[:4], *(time[start : start + 2] for start in range(4, 14, 2))]
+    return with_marks(shown.time or ""), yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
 
 
 def as_it_stands(entry: JournalEntry, error: Exception) -> Exception | None:
     """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters; None: it is
-    done. A journal that cannot be read leaves even that unknown.
+    done. Where the journal cannot be read, this process knows whether the card may have been told.
     """
     reason = error.code if isinstance(error, CardioError) else "internal"
     try:
@@ -133,6 +168,8 @@ def as_it_stands(entry: JournalEntry, error: Exception) -> Exception | None:
                 entry.move(DebitState.UNKNOWN, reason=reason)
         state = entry.state
     except CardioError:
+        if entry.withdraw():
+            return error
         state = DebitState.UNKNOWN
     if state in DONE:
         return None

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from cardio.card import SocialSecurityCard
 from cardio.debit_errors import DebitOpenError, DebitUnknownError
 from cardio.debit_witnesses import recover
-from cardio.debiting import aborted_by_faults
+from cardio.debiting import DEFAULT_LIMITS, aborted_by_faults
+from cardio.debits.limits import DebitLimits
 from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver_functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver_steps import HsmSteps
@@ -25,7 +26,7 @@ from service.debit_answers import DebitShown
 from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.delivery.receipts import DebitReceipts, Told
 from service.desk import Desk
-from service.errors import NoIdempotencyKeyError
+from service.errors import JournalUnavailableError, NoIdempotencyKeyError
 from service.gate.receipt import AnswerReceipt
 from service.journal import Journal, JournalEntry
 from service.journal_place import JournalPlace
@@ -74,9 +75,17 @@ class DebitAnswer:
 class DebitCalls:
     """One for the whole bridge."""
 
-    def __init__(self, place: JournalPlace, security: BridgeSecurity, supervisor: Supervisor | None = None) -> None:
+    def __init__(
+        self,
+        place: JournalPlace,
+        security: BridgeSecurity,
+        supervisor: Supervisor | None = None,
+        limits: DebitLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """Args: ``limits``: what an order may ask for at this site."""
         self._place = place
         self._security = security
+        self._limits = limits
         self._supervisor = supervisor or Supervisor()
         self.receipts = DebitReceipts(self._supervisor)
         self._between: dict[tuple[str, str], tuple[str, JournalEntry]] = {}
@@ -148,16 +157,23 @@ class DebitCalls:
         entry, given = work.entry, asked.given
         if not await asyncio.to_thread(needs_its_card, entry):
             return await self._deliver(entry, None)
-        if asked.function.step == 1 and await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
-            return await self._first_step(asked, order, journal, work)
+        if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
+            await asyncio.to_thread(self._check_limits, entry, order)
+            if asked.function.step == 1:
+                return await self._first_step(asked, order, journal, work)
 
         def on_card(card: SocialSecurityCard) -> None:
             if entry.state in BEFORE_SENT:
                 with aborted_by_faults(entry):
                     guard(card, given.pCardInfo)
-            go_on(journal, entry, card, order)
+            go_on(journal, entry, card, order, self._limits)
 
         return await self._on_card(on_card, asked, work)
+
+    def _check_limits(self, entry: JournalEntry, order: DebitOrder) -> None:
+        """Check what needs no card, before any reader is asked. Raises: DebitTimeError, DebitLimitError."""
+        with aborted_by_faults(entry):
+            self._limits.check_order(order)
 
     async def _on_card(self, on_card: Callable[[SocialSecurityCard], None], asked: Asked, work: _Work) -> DebitAnswer:
         caller, given = asked.caller, asked.given
@@ -189,7 +205,7 @@ class DebitCalls:
             with aborted_by_faults(entry):
                 guard(steps.card, given.pCardInfo)
             clear_up(journal, entry, steps.card)
-            return debit_1(steps, order, entry, terminal_number)
+            return debit_1(steps, order, entry, terminal_number, self._limits)
 
         try:
             desk = await asked.desk()
@@ -321,6 +337,12 @@ async def _to_the_end(
         except DebitUnknownError as error:
             error.debit_id = entry.id
             raise
+        except JournalUnavailableError as error:
+            if await asyncio.to_thread(entry.withdraw):
+                raise  # the card was told nothing
+            unknown = DebitUnknownError(f"结果未知：{error.detail}", f"its outcome is not known: {error.detail_en}")
+            unknown.debit_id = entry.id
+            raise unknown from error
         finally:
             if not work.begun:
                 entry.release()

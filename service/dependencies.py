@@ -26,6 +26,7 @@ from service.gate.access import Access
 from service.gate.layer import CALLER, REQUEST_ID
 from service.gate.peers import PEER, Peer
 from service.gate.receipt import RECEIPT
+from service.journal_place import JournalPlace
 from service.questions.book import QuestionBook
 from service.scopes import Caller, Scope
 from service.security import BridgeSecurity
@@ -73,6 +74,11 @@ async def _supervisor(request: Request) -> Supervisor:
     return supervisor
 
 
+async def _journal_place(request: Request) -> JournalPlace:
+    place: JournalPlace = request.app.state.journal_place
+    return place
+
+
 async def _caller(request: Request) -> Caller:
     caller: Caller = getattr(request.state, CALLER)
     return caller
@@ -100,6 +106,7 @@ def needs(*scopes: Scope) -> Any:
 
 DesksOf = Annotated[Desks, Depends(_desks)]
 SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
+JournalPlaceOf = Annotated[JournalPlace, Depends(_journal_place)]
 AuditOf = Annotated[Audit, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
 QuestionsOf = Annotated[QuestionBook, Depends(_questions)]

@@ -15,7 +15,7 @@ from cardio.errors import CardioError
 from cardio.model import Problem
 from service.dialects.listening import taken_port
 from service.dialects.registry import dialects
-from service.errors import AuditUnavailableError
+from service.errors import AuditUnavailableError, JournalTamperedError
 from service.gate.port_holder import port_holder
 from service.scopes import Scope
 from service.settings import BridgeSettings, settings_files
@@ -149,6 +149,12 @@ def _missing_readers(settings: BridgeSettings, present: list[str]) -> Iterator[F
 
 def _debits_of(bridge: BridgeClient) -> Finding:
     try:
+        problem = bridge.get("/v1/journal")["problem"]
+        if problem is not None:
+            return Finding(
+                "debits", "bad", problem["detail"] or problem["title"], problem["detail_en"] or problem["title_en"],
+                problem["remedy"], problem["remedy_en"], exit_status=1,
+            )  # fmt: skip
         return _debits(bridge.get("/v1/debits", peek="true")["debits"])
     except CardioError as error:
         return Finding.of_error("debits", error)
@@ -162,6 +168,12 @@ def _debits(listed: list[dict[str, Any]]) -> Finding:
             "请持卡人放回该卡重试；卡片不再出现时，核对后用 cardio debits resolve 认定。",
             "Have the card put back and ask again; when it does not come back, compare and use cardio debits resolve.",
             exit_status=1,
+        )  # fmt: skip
+    tampered = sum(one["tampered"] for one in listed)
+    if tampered:
+        return Finding(
+            "debits", "bad", f"{tampered} 笔消费的记录被改动", f"debits changed from outside: {tampered}",
+            JournalTamperedError.remedy, JournalTamperedError.remedy_en, exit_status=1,
         )  # fmt: skip
     undelivered = sum(one["undelivered"] for one in listed)
     if undelivered:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,63 +22,154 @@ from cardio.settlement import (
     BEFORE_SENT,
     MAY_FOLLOW,
     NOBODY_KNOWS,
-    TO_BE_BOOKED,
     DebitIntent,
     DebitState,
     StepFacts,
     result_of,
 )
-from service.database_file import DatabaseFile
+from service.audit_chain import Chain
 from service.debit_answers import DebitShown
+from service.delivery.decisions import CONTRADICTED, DecisionRecords
 from service.delivery.records import AnswersUnderWay, DeliveryRecords
 from service.errors import (
+    DebitArchivedError,
     DebitInFlightError,
     JournalKeyLostError,
+    JournalRestoredError,
     JournalStepError,
+    JournalTamperedError,
+    JournalUnavailableError,
     NoSuchDebitError,
     OtherOrderError,
 )
+from service.journal_file.archive import Archived, archive_before
+from service.journal_file.backup import new_beside, write_backup
+from service.journal_file.file import JournalFile, gone
+from service.journal_file.marks import Marks
+from service.journal_file.records import JournalRecords
+from service.journal_file.steps import key_mark
+from service.journal_file.thinning import thin_settled
+from service.journal_file.verification import JournalVerification, verify_journal
 from service.journal_schema import JOURNAL_FILE
 from service.tokens import load_token
 
 _MARKED = "cardio journal of debits"
 """Its keyed hash tells whether the key is still the one."""
-_BY_KEY = "SELECT * FROM debit WHERE owner = ? AND idempotency_key = ?"
+_OF_CARD = "SELECT * FROM debit WHERE card = ? ORDER BY created"
 
 
 class Journal:
     """Every debit that was ever asked for. Its methods may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, or makes it; what a crash has left in it is set right: what was not sent is aborted, what
-        was sent is unknown.
+    def __init__(self, path: Path, elsewhere: Path | None = None) -> None:
+        """Opens the file, or makes it where there never was one; what a crash has left in it is set right: what was not
+        sent is aborted, what was sent is unknown. One that was restored or copied is left as it is.
+
+        Args: ``elsewhere``: a folder for the mark that a backup of the journal's own folder does not have.
 
         Raises:
-            JournalUnavailableError: it cannot be used, or another process has it.
+            JournalUnavailableError: it cannot be used, another process has it, or it was removed.
             JournalKeyLostError: its key file is missing, or another one's: no card would be known again.
             ConfigurationError: the key file is not as it should be.
         """
         self._working: dict[str, JournalEntry] = {}
         """Who works on a debit right now, by its id."""
         self.under_way = AnswersUnderWay()
-        key = path.with_suffix(".key")
+        self._archiving = threading.Lock()
+        key, marks = path.with_suffix(".key"), Marks(path, elsewhere)
+        if marks.exist and not (path.is_file() and path.stat().st_size):
+            raise gone(path)
         if path.is_file() and path.stat().st_size and not key.exists():
             raise JournalKeyLostError(f"缺少 {key}", f"{key} is missing")
-        self._key = hashlib.sha256(load_token(key).encode()).digest()
-        self._file = DatabaseFile(path, JOURNAL_FILE)
+        self._path, self._secret = path, load_token(key)
+        secret = self._secret
+        self._key = hashlib.sha256(secret.encode()).digest()
+        self.chain = Chain(secret)
+        self._file = JournalFile(path, JOURNAL_FILE, self.chain, marks)
         self.delivery = DeliveryRecords(self._file, self._hash)
+        self.records = JournalRecords(self._file.reading, self.chain)
+        self.decisions = DecisionRecords(self._file, self._hash)
         try:
-            self._set_right()
+            self._check_key()
+            if self.restored is None:
+                self._set_right()
         except CardioError:
             self._file.close()
             raise
 
-    def _set_right(self) -> None:
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what is written is found at the path again."""
+        return self._file.is_in_place
+
+    @property
+    def restored(self) -> JournalRestoredError | None:
+        """Why no debit begins until a person has said so: the file was restored or copied."""
+        return self._file.restored
+
+    @property
+    def is_working(self) -> bool:
+        """Whether any debit is being worked on."""
+        return bool(self._working)
+
+    def accept(self) -> None:
+        """A person has said that this file counts from now on. Raises: JournalUnavailableError."""
+        with self._file.lock:
+            self._file.accept()
+            self._set_right()
+
+    def write_backup(self, target: Path | None = None) -> Path:
+        """Write everything, and the key, into an empty private file; no debit waits for it.
+
+        Args: ``target``: where; without it into a new file beside the journal, which the caller removes.
+
+        Raises:
+            JournalUnavailableError: it cannot be read, or written; a file made here is removed then.
+        """
+        if target is None:
+            target = new_beside(self._path)
+            try:
+                return self.write_backup(target)
+            except BaseException:  # whatever it is, an interruption too: it holds the key
+                target.unlink(missing_ok=True)
+                raise
+        reader = self._file.reader()
+        try:
+            write_backup(reader, target, self._secret)
+        finally:
+            reader.close()
+        return target
+
+    def archive(self, before: datetime) -> Archived:
+        """Move what was settled or came to nothing before a time into a file of its own. As `archive_before`."""
+        self._file.require_ours()
+        with self._archiving:
+            return archive_before(
+                self._path, self._file, self.chain, self._hash(_MARKED), before, self._working.__contains__
+            )
+
+    def verify(self, anchor: str | None = None) -> JournalVerification:
+        """Check every step and every debit; no debit waits for it.
+
+        Raises:
+            JournalUnavailableError: it cannot be read. UsageError: that is no anchor.
+        """
+        reader = self._file.reader()
+        try:
+            with reader.snapshot() as database:
+                return verify_journal(database, self.chain, anchor)
+        finally:
+            reader.close()
+
+    def _check_key(self) -> None:
         with self._file.transaction() as database:
             database.execute("INSERT OR IGNORE INTO key_mark VALUES (1, ?)", (self._hash(_MARKED),))
             (mark,) = database.execute("SELECT mark FROM key_mark").fetchone()
             if not hmac.compare_digest(mark, self._hash(_MARKED)):
                 raise JournalKeyLostError("密钥文件不是该日志的", "the key file is not this journal's")
+
+    def _set_right(self) -> None:
+        with self._file.transaction() as database:
             for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
                 database.execute(
                     f"UPDATE debit SET state = ?, reason = 'crash', changed = ? WHERE state IN ({_marks(left)})",  # noqa: S608 - marks and names of ours
@@ -107,14 +199,16 @@ class Journal:
     def _taken(self, owner: str, idempotency_key: str, digest: str) -> tuple[str, int]:
         now = _now()
         with self._file.transaction() as database:
-            row = database.execute(_BY_KEY, (owner, idempotency_key)).fetchone()
+            row = self._by_key(database, owner, idempotency_key)
             if row is None:
-                debit_id = secrets.token_hex(8)
+                self._file.require_ours()
+                debit_id, mark = secrets.token_hex(8), key_mark(self.chain, owner, idempotency_key)
                 database.execute(
-                    "INSERT INTO debit (id, owner, idempotency_key, asked, state, created, changed)"
-                    " VALUES (?, ?, ?, ?, 'new', ?, ?)",
-                    (debit_id, owner, idempotency_key, digest, now, now),
+                    "INSERT INTO debit (id, owner, idempotency_key, asked, state, created, changed, key_mark)"
+                    " VALUES (?, ?, ?, ?, 'new', ?, ?, ?)",
+                    (debit_id, owner, idempotency_key, digest, now, now, mark),
                 )
+                database.execute("INSERT INTO known (key_mark, debit) VALUES (?, ?)", (mark, debit_id))
                 return debit_id, 1
             state = DebitState(row["state"])
             ended_unsent = state in BEFORE_SENT or (state is DebitState.ABORTED and not row["sent"])
@@ -124,6 +218,7 @@ class Journal:
                 raise DebitInFlightError()
             if not ended_unsent:
                 return row["id"], row["attempt"]
+            self._file.require_ours()
             database.execute(
                 "UPDATE debit SET state = 'new', attempt = attempt + 1, card = NULL, number = NULL, terminal = NULL,"
                 " time = NULL, intent = NULL, reason = '', asked = ?, changed = ? WHERE id = ?",
@@ -131,30 +226,57 @@ class Journal:
             )
             return row["id"], row["attempt"] + 1
 
+    def _by_key(self, database: sqlite3.Connection, owner: str, idempotency_key: str) -> sqlite3.Row | None:
+        """Return the debit that a key names.
+
+        Raises:
+            JournalTamperedError: there is one, and it is not as the journal has left it, or its row is gone.
+            DebitArchivedError: it is over, and in an archive.
+        """
+        mark = key_mark(self.chain, owner, idempotency_key)
+        known = database.execute("SELECT * FROM known WHERE key_mark = ?", (mark,)).fetchone()
+        if known is None:
+            lost = database.execute(
+                "SELECT id FROM debit WHERE owner = ? AND idempotency_key = ?", (owner, idempotency_key)
+            ).fetchone()
+            if lost is not None:
+                raise JournalTamperedError(lost["id"])
+            return None
+        if known["archive"] is not None:
+            raise DebitArchivedError(known["debit"], known["outcome"] or "", known["archive"])
+        row: sqlite3.Row | None = database.execute("SELECT * FROM debit WHERE id = ?", (known["debit"],)).fetchone()
+        if row is None or row["key_mark"] != mark:
+            raise JournalTamperedError(known["debit"])
+        self._file.require_noted(database, row)
+        return row
+
     def find(self, owner: str, idempotency_key: str) -> JournalEntry | None:
         """The debit with a key, whatever it asked for; it is the caller's until it is released.
 
         Raises:
             DebitInFlightError: somebody works on it right now.
+            JournalTamperedError, DebitArchivedError: its record cannot be used.
         """
-        with self._file.lock:
-            return self._found(_BY_KEY, (owner, idempotency_key))
+        with self._file.lock, self._file.transaction() as database:
+            row = self._by_key(database, owner, idempotency_key)
+            return None if row is None else self._worked_on(row["id"], row["attempt"])
 
     def open_on(self, card: bytes) -> JournalEntry | None:
         """The oldest debit on this card of which nobody knows what became of it. As `find`."""
-        query = f"SELECT * FROM debit WHERE card = ? AND state IN ({_marks(NOBODY_KNOWS)}) ORDER BY created"  # noqa: S608 - marks and names of ours
-        with self._file.lock:
-            return self._found(query, (self._hash(card), *NOBODY_KNOWS))
-
-    def _found(self, query: str, values: Iterable[str]) -> JournalEntry | None:
-        with self._file.transaction() as database:
-            row = database.execute(query, tuple(values)).fetchone()
-        return None if row is None else self._worked_on(row["id"], row["attempt"])
+        with self._file.lock, self._file.transaction() as database:
+            found = None
+            for row in database.execute(_OF_CARD, (self._hash(card),)).fetchall():
+                # A doubt may have been changed into something that holds up nobody.
+                self._file.require_noted(database, row)
+                if found is None and DebitState(row["state"]) in NOBODY_KNOWS:
+                    found = row
+            return None if found is None else self._worked_on(found["id"], found["attempt"])
 
     def _worked_on(self, debit_id: str, attempt: int) -> JournalEntry:
         if debit_id in self._working:
             raise DebitInFlightError()
-        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt)
+        unsent = DebitState(self.row(debit_id)["state"]) in BEFORE_SENT
+        entry = self._working[debit_id] = JournalEntry(self, debit_id, attempt, unsent=unsent)
         return entry
 
     def resume(self, entry: JournalEntry) -> None:
@@ -172,12 +294,21 @@ class Journal:
     # -- one debit's steps ----------------------------------------------------------------------
 
     def row(self, debit_id: str) -> sqlite3.Row:
-        """Raises: NoSuchDebitError."""
+        """Raises: NoSuchDebitError, JournalTamperedError, DebitArchivedError."""
         with self._file.transaction() as database:
             found: sqlite3.Row | None = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
-        if found is None:
-            raise NoSuchDebitError()
+            if found is None:
+                raise self._not_here(database, debit_id)
+            self._file.require_noted(database, found)
         return found
+
+    def _not_here(self, database: sqlite3.Connection, debit_id: str) -> CardioError:
+        known = database.execute("SELECT * FROM known WHERE debit = ?", (debit_id,)).fetchone()
+        if known is None:
+            return NoSuchDebitError()
+        if known["archive"] is None:
+            return JournalTamperedError(debit_id)
+        return DebitArchivedError(debit_id, known["outcome"] or "", known["archive"])
 
     def meet(self, debit_id: str, attempt: int, card: bytes) -> None:
         """Raises: CardChangedError: the debit is another card's."""
@@ -218,6 +349,8 @@ class Journal:
             }  # fmt: skip
         if (result := facts.get("result")) is not None:
             changes["result"] = result.model_dump_json()
+        if to is DebitState.SENT:
+            self._file.require_ours()
         try:
             with self._file.transaction() as database:
                 if to is DebitState.INITIALISED:
@@ -229,8 +362,26 @@ class Journal:
                         (_now(), *BEFORE_SENT, debit_id, debit_id),
                     )
                 _step(database, debit_id, to, changes, attempt=attempt, unsent=facts.get("unsent", False))
+                if to is DebitState.SETTLED:
+                    thin_settled(database, debit_id)
         except sqlite3.IntegrityError as error:
             raise (SameSecondError() if "debit.time" in str(error) else NumberUsedError()) from error
+        if to is DebitState.SENT:
+            self._raise_marks(debit_id)
+
+    def _raise_marks(self, debit_id: str) -> None:
+        """Before the card is told: whoever puts an older copy back is known by it.
+
+        Raises:
+            JournalUnavailableError: it cannot be written; nothing was sent then, and the journal says so.
+        """
+        try:
+            self._file.raise_marks()
+        except JournalUnavailableError as error:
+            with self._file.transaction() as database:
+                changes = {"reason": error.code, "sent": 0}
+                _step(database, debit_id, DebitState.ABORTED, changes)
+            raise
 
     # -- who books them -------------------------------------------------------------------------
 
@@ -239,23 +390,61 @@ class Journal:
         with self._file.transaction() as database:
             if self.row(debit_id)["state"] != DebitState.SETTLED:
                 _step(database, debit_id, DebitState.SETTLED, {"reason": ""})
+                thin_settled(database, debit_id)
 
     def decide(self, debit_id: str, *, done: bool) -> None:
         """A person says what became of a debit that nobody knows. Raises: JournalStepError, NoSuchDebitError."""
         with self._file.lock, self._file.transaction() as database:
-            row = self.row(debit_id)
+            row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
+            if row is None:
+                raise NoSuchDebitError()
             if debit_id in self._working:
                 raise DebitInFlightError()
+            try:
+                self._file.require_noted(database, row)
+            except JournalTamperedError:
+                return self._decide_anew(database, row, done=done)
             if DebitState(row["state"]) not in NOBODY_KNOWS:
                 raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
-            changes: dict[str, Any] = {"reason": "person", "acknowledged": _now()}
+            outcome = "done" if done else "none"
+            changes: dict[str, Any] = {"reason": "person", "acknowledged": _now(), "decided": outcome}
+            if row["reason"] == CONTRADICTED:
+                changes["number"] = None  # by the card's own record it may be another debit's
             if done:
                 intent = DebitIntent.model_validate_json(row["intent"])
                 changes["result"] = result_of(intent, None, "person").model_dump_json()
             _step(database, debit_id, DebitState.COMMITTED if done else DebitState.ABORTED, changes)
 
+    def _decide_anew(self, database: sqlite3.Connection, row: sqlite3.Row, *, done: bool) -> None:
+        """A person says what became of a debit whose record was changed from outside: from now on it says that.
+
+        Raises:
+            JournalTamperedError: it says no more what was to be taken.
+        """
+        now = _now()
+        try:
+            intent = DebitIntent.model_validate_json(row["intent"])
+        except (ValueError, TypeError):
+            intent = None
+        if done and intent is None:
+            raise JournalTamperedError(row["id"])
+        changes: dict[str, Any] = {
+            "state": DebitState.COMMITTED if done else DebitState.ABORTED,
+            "intent": None if intent is None else intent.model_dump_json(),
+            "result": result_of(intent, None, "person").model_dump_json() if done and intent is not None else None,
+            "sent": 1, "reason": "person", "decided": "done" if done else "none", "compared": None,
+            "acknowledged": now, "changed": now, "handed_over": None, "thinned": None,
+        }  # fmt: skip
+        try:
+            datetime.fromisoformat(row["created"])
+        except (ValueError, TypeError):
+            changes["created"] = now
+        self._file.trust(database, row["id"])
+        places = ", ".join(f"{name} = ?" for name in changes)
+        database.execute(f"UPDATE debit SET {places} WHERE id = ?", (*changes.values(), row["id"]))  # noqa: S608 - names of ours
+
     def shown(self, debit_id: str) -> DebitShown:
-        """Raises: NoSuchDebitError."""
+        """Raises: NoSuchDebitError, JournalTamperedError."""
         return DebitShown.of_row(dict(self.row(debit_id)))
 
     def entry(self, debit_id: str) -> JournalEntry:
@@ -267,23 +456,18 @@ class Journal:
 
         Args: ``owner`` None lists everybody's. ``all_states``: those that are over too.
         """
-        wanted = set(DebitState) if all_states else TO_BE_BOOKED | NOBODY_KNOWS
-        with self._file.transaction() as database:
-            rows = database.execute(
-                f"SELECT * FROM debit WHERE (? IS NULL OR owner = ?) AND state IN ({_marks(wanted)})"  # noqa: S608 - marks and names of ours
-                f" ORDER BY state IN ({_marks(NOBODY_KNOWS)}) DESC, created DESC, rowid DESC LIMIT ?",
-                (owner, owner, *wanted, *NOBODY_KNOWS, limit),
-            ).fetchall()
-        return [DebitShown.of_row(dict(row)) for row in rows]
+        return self.records.listed(owner, all_states=all_states, limit=limit)
 
     def counts(self) -> dict[DebitState, int]:
         """How many debits are in each state."""
-        with self._file.transaction() as database:
-            rows = database.execute("SELECT state, count(*) AS n FROM debit GROUP BY state").fetchall()
-        return {DebitState(row["state"]): row["n"] for row in rows}
+        return self.records.counts()
 
     def close(self) -> None:
         self._file.close()
+
+    def abandon(self) -> None:
+        """Close without writing: the file at the path may be another one now."""
+        self._file.abandon()
 
     def _hash(self, value: str | bytes) -> str:
         raw = value if isinstance(value, bytes) else value.encode()
@@ -293,12 +477,16 @@ class Journal:
 class JournalEntry:
     """One debit of the journal (`cardio.settlement.DebitEntry`), for one attempt at it."""
 
-    def __init__(self, journal: Journal, debit_id: str, attempt: int) -> None:
+    def __init__(self, journal: Journal, debit_id: str, attempt: int, *, unsent: bool = False) -> None:
+        """Args: ``unsent``: as it was taken up, no card had been told of it."""
         self.id = debit_id
         self.journal = journal
         self.took: list[JournalEntry] = []
         """Other debits that were taken up on the way, and are let go with this one."""
         self._attempt = attempt
+        self._unsent = unsent
+        self._withdrawn = False
+        self._gate = threading.Lock()
 
     @property
     def state(self) -> DebitState:
@@ -322,7 +510,27 @@ class JournalEntry:
         self.journal.meet(self.id, self._attempt, card)
 
     def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
-        self.journal.move(self.id, self._attempt, to, **facts)
+        if to is not DebitState.SENT:
+            self.journal.move(self.id, self._attempt, to, **facts)
+            return
+        with self._gate:
+            if self._withdrawn:
+                raise JournalStepError("该笔消费已撤回", "the debit was withdrawn before it was sent")
+            self._unsent = False
+            try:
+                self.journal.move(self.id, self._attempt, to, **facts)
+            except CardioError:
+                self._unsent = True  # the card is not told of what could not be written
+                raise
+
+    def withdraw(self) -> bool:
+        """Keep the card from being told from now on; return False if it may have been told.
+
+        It needs no journal: this is how a debit ends whose journal can no longer be read.
+        """
+        with self._gate:
+            self._withdrawn |= self._unsent
+            return self._unsent
 
     def shown(self) -> DebitShown:
         return self.journal.shown(self.id)

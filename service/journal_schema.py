@@ -1,16 +1,53 @@
-"""The file of the journal of debits: on the disk before anything is done, and held by one process."""
+"""The tables of the journal of debits: on the disk before anything is done, and held by one process."""
 
 from __future__ import annotations
 
+import sqlite3
+from functools import cache
+
 from service.database_file import FileKind
 from service.errors import JournalUnavailableError
+
+_PHASE = """
+  CASE WHEN state IN ('new', 'prepared', 'initialised', 'armed') THEN 0
+       WHEN state IN ('sent', 'unknown', 'manual') THEN 1
+       WHEN state IN ('committed', 'delivered') THEN 2 ELSE 3 END"""
+BEGUN, IN_DOUBT, UNBOOKED, OVER = range(4)
+"""The phases of a debit: what lists ask for."""
+
+_CHAIN_TABLES = """
+CREATE TABLE step (number INTEGER PRIMARY KEY, debit TEXT NOT NULL, digest TEXT NOT NULL, chain TEXT NOT NULL) STRICT;
+CREATE INDEX step_by_debit ON step (debit);
+CREATE TABLE head (
+  id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, chain TEXT NOT NULL, seal TEXT NOT NULL
+) STRICT;
+CREATE TABLE known (key_mark TEXT PRIMARY KEY, debit TEXT NOT NULL, archive TEXT, outcome TEXT) STRICT, WITHOUT ROWID;
+CREATE INDEX known_by_debit ON known (debit);
+CREATE INDEX debit_by_phase ON debit (phase, created);
+CREATE INDEX debit_by_owner ON debit (owner, phase, created);
+CREATE INDEX debit_by_card ON debit (card);
+CREATE INDEX debit_undelivered ON debit (card, created) WHERE state = 'committed' AND acknowledged IS NULL;
+"""
+"""``step`` and ``head``: the chain; ``known``: every key that ever named a debit, as a keyed hash, also of archived
+ones."""
+
+# What persons decided before is compared as well when its card comes back.
+UPGRADE_TO_3 = f"""
+ALTER TABLE debit ADD COLUMN decided TEXT;
+ALTER TABLE debit ADD COLUMN compared TEXT;
+UPDATE debit SET decided = CASE state WHEN 'aborted' THEN 'none' ELSE 'done' END
+  WHERE (state = 'aborted' AND reason = 'person') OR result LIKE '%"known_by":"person"%';
+ALTER TABLE debit ADD COLUMN key_mark TEXT;
+ALTER TABLE debit ADD COLUMN thinned TEXT;
+ALTER TABLE debit ADD COLUMN phase INTEGER GENERATED ALWAYS AS ({_PHASE}) VIRTUAL;
+{_CHAIN_TABLES}"""  # noqa: S608 - statements of ours
 
 JOURNAL_FILE = FileKind(
     name="消费日志",
     name_en="journal of debits",
     unavailable=JournalUnavailableError,
-    version=2,
-    schema="""
+    version=3,
+    schema=f"""
 CREATE TABLE debit (
   id TEXT PRIMARY KEY,
   owner TEXT NOT NULL,
@@ -32,13 +69,18 @@ CREATE TABLE debit (
   told_unknown INTEGER NOT NULL DEFAULT 0,
   handed_over TEXT,
   acknowledged TEXT,
+  decided TEXT,
+  compared TEXT,
+  key_mark TEXT,
+  thinned TEXT,
+  phase INTEGER GENERATED ALWAYS AS ({_PHASE}) VIRTUAL,
   UNIQUE (owner, idempotency_key)
 ) STRICT;
 CREATE UNIQUE INDEX debit_once_by_number ON debit (card, number, terminal) WHERE state <> 'aborted';
 CREATE UNIQUE INDEX debit_once_by_time ON debit (card, terminal, time) WHERE state <> 'aborted';
 CREATE INDEX debit_by_state ON debit (state);
 CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
-""",
+{_CHAIN_TABLES}""",
     upgrades={
         # `delivered` stays, although it was written before the answer was sent. `committed` was not even sent, unless
         # a person decided it.
@@ -48,6 +90,39 @@ ALTER TABLE debit ADD COLUMN handed_over TEXT;
 ALTER TABLE debit ADD COLUMN acknowledged TEXT;
 UPDATE debit SET acknowledged = changed WHERE state = 'committed' AND reason = 'person';
 """,
+        # With the journal's key (`service.journal_file.upgrade`): the chain begins with what is there.
+        2: UPGRADE_TO_3,
     },
-    pragmas={"locking_mode": "exclusive", "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1},
+    # Reads go beside the writer, so SQLite's own exclusive lock is not taken: `ProcessLock` keeps other bridges away.
+    # The write-ahead log is emptied by `JournalFile`, which then knows how the database was left.
+    pragmas={
+        "locking_mode": "normal",
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "wal_autocheckpoint": 0,
+        "temp_store": 2,
+    },
 )
+
+BACKUP_TABLE = "backup"
+"""What a backup has besides: the key, and when it was made."""
+_NAMES = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+
+
+def structure_is_ours(database: sqlite3.Connection) -> bool:
+    """Whether the file has our tables and indexes, all of them, and nothing besides: a trigger of another program's
+    would run at every step."""
+    found = {(kind, name) for kind, name in database.execute(_NAMES)}
+    return found - {("table", BACKUP_TABLE)} == _our_names()
+
+
+@cache
+def _our_names() -> frozenset[tuple[str, str]]:
+    database = sqlite3.connect(":memory:")
+    try:
+        database.executescript(JOURNAL_FILE.schema)
+        return frozenset((kind, name) for kind, name in database.execute(_NAMES))
+    finally:
+        database.close()

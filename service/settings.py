@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,6 +31,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from cardio.debits.limits import DebitLimits
 from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
@@ -196,6 +198,21 @@ class BridgeSettings(BaseSettings):
     token_file: Path | None = None
     grants_file: Path | None = None
     debits_file: Path | None = Field(default=None, description="the journal of debits; beside the token file else")
+    debit_window: int = Field(
+        default=86_400,
+        ge=60,
+        le=31_536_000,
+        description="how far an order's time may be from this computer's clock, in seconds",
+    )
+    debit_limit: int = Field(
+        default=100_000, ge=1, le=42_949_672, description="the most that one debit takes in all, in yuan"
+    )
+    debit_years: int = Field(
+        default=1, ge=1, le=50, description="how many years an order may be after the year of the card's totals"
+    )
+    debit_record_required: bool = Field(
+        default=False, description="debit no card whose own record of debits (DF04/EF08) cannot be read"
+    )
     audit: bool = Field(default=True, description="keep an audit log of who did what with which card")
     audit_file: Path | None = Field(default=None, description="the audit log; beside the token file else")
     sam: str | None = Field(default=None, description="soft:FILE, psam:READER, hsm:URL; several with commas")
@@ -263,6 +280,16 @@ class BridgeSettings(BaseSettings):
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             listed = ", ".join(str(path) for path in settings_files())
             raise ConfigurationError(f"设置文件（{listed}）：{error}", f"settings file ({listed}): {error}") from error
+
+    @property
+    def debit_limits(self) -> DebitLimits:
+        """What an order may ask for."""
+        return DebitLimits(
+            window=timedelta(seconds=self.debit_window),
+            most=self.debit_limit * 100,
+            years_ahead=self.debit_years,
+            record_required=self.debit_record_required,
+        )
 
     @property
     def trusted(self) -> dict[str, frozenset[Scope]]:

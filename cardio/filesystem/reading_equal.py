@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import SHORT_MAXIMUM
@@ -18,13 +18,31 @@ _REFUSALS_ENDURED = 3
 """Records refused one after another; a card that refuses more refuses the rest."""
 
 
-def read_equal_records(file: File, known: Iterable[Manner] = (), *, all_at_once: bool = False) -> Plan[FileReading]:
+Enough = Callable[[Sequence[Record]], bool]
+"""Whether the records that were read so far are enough, the newest first."""
+
+
+def read_newest_records(file: File, known: Iterable[Manner], enough: Enough) -> Plan[FileReading]:
+    """Reads records one by one until there are enough; all at once only where the card does not give one alone.
+
+    One record is asked for, and not all: on a slow line a full cyclic file takes a second.
+    """
+    by_number = (Manner(reference=manner.reference, addressing=Addressing.NUMBER) for manner in known)
+    others = (manner for manner in MANNERS_BY_COST if manner.addressing is Addressing.NUMBER)
+    reading = yield from read_equal_records(file, [*by_number, *others], enough=enough)
+    return reading
+
+
+def read_equal_records(
+    file: File, known: Iterable[Manner] = (), *, all_at_once: bool = False, enough: Enough | None = None
+) -> Plan[FileReading]:
     """Reads all records; all at once where the card does that, else one by one.
 
     Args:
         file: the file; its application must be current.
         known: manners that worked on this kind of card before, tried first.
         all_at_once: this very card has given several records at once, so that one alone is all there is.
+        enough: ends the reading one by one before the last record.
     """
     approach = Approach(file)
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
@@ -37,7 +55,7 @@ def read_equal_records(file: File, known: Iterable[Manner] = (), *, all_at_once:
         if manner.addressing is Addressing.ALL:
             works = yield from _at_once(approach, manner, reading, all_at_once)
         else:
-            works = yield from _one_by_one(approach, manner, reading)
+            works = yield from _one_by_one(approach, manner, reading, enough)
         if works or reading.closed:
             return reading
         if approach.is_empty and manner.addressing is Addressing.NUMBER:
@@ -74,7 +92,7 @@ def _at_once(approach: Approach, manner: Manner, reading: FileReading, known_to_
     return True
 
 
-def _one_by_one(approach: Approach, manner: Manner, reading: FileReading) -> Plan[bool]:
+def _one_by_one(approach: Approach, manner: Manner, reading: FileReading, enough: Enough | None) -> Plan[bool]:
     size, sfi = approach.file.record_size, approach.sfi(manner.reference)
     asked = size if 0 < size <= SHORT_MAXIMUM else SHORT_MAXIMUM
     number, refused = 1, 0
@@ -100,6 +118,8 @@ def _one_by_one(approach: Approach, manner: Manner, reading: FileReading) -> Pla
                 reading.damaged_numbers[number] = NONSENSE
             reading.numbers.append(number)
             reading.records.append(Record(UNTAGGED, data[: size or None]))
+            if enough is not None and enough(reading.records):
+                break
         number += 1
     if not reading.records:
         approach.refusals += reading.damaged_numbers.values()

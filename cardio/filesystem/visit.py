@@ -31,7 +31,7 @@ from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
 from cardio.filesystem.manners import Addressing, EnvironmentWay, FamilyManners, IssuerProfile, Manner, Shape
 from cardio.filesystem.reading import read_file
 from cardio.filesystem.reading_binary import OFFSET_LIMIT, Progress, read_transparent
-from cardio.filesystem.reading_equal import read_equal_records
+from cardio.filesystem.reading_equal import Enough, read_equal_records, read_newest_records
 from cardio.filesystem.recognition import another_kind, environment_refused, may_be_elsewhere, without_a_record
 from cardio.filesystem.rights import Opener, in_order, ways_to_read
 
@@ -213,6 +213,17 @@ class Visit:
         )
         self.contents.files[path] = reading
         return reading
+
+    def read_newest(self, path: str, enough: Enough) -> Plan[FileReading]:
+        """Reads the newest records of a cyclic file until there are enough, by the rights at hand and no more.
+
+        Its application must be current. What was read is a part of the file, so the visit does not keep it.
+
+        Raises:
+            KeyError: the layout has no such file.
+        """
+        file = self._file(path)
+        return (yield from read_newest_records(file, self._known_manners(file), enough))
 
     def _read_in_place(
         self, file: File, *, remembered: bool, thorough: bool, limit: int | None, progress: Progress | None

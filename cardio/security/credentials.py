@@ -300,6 +300,11 @@ class CardOpener:
         """The holder's PIN was given, or is to be entered on the key pad."""
         return self._credentials.pin is not None or self._credentials.pad_digits is not None
 
+    @property
+    def was_given_pin(self) -> bool:
+        """The holder's PIN was given: to present it asks nothing of the holder."""
+        return self._credentials.pin is not None
+
     def on_pad(self, entry: Callable[[PinPad, int], bytes]) -> Plan[None]:
         """Has the holder enter a PIN on the reader's key pad.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GRANTS = "demo-grants.json"
 """Beside the token file: pages that are paired with a demonstration are let in by no other bridge."""
 PIN = "123456"
+DEBIT_YEARS = 50
 _PCSC_SECONDS = 2.0
 
 

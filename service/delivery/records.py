@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from service.database_file import DatabaseFile
 from service.debit_answers import DebitShown
+from service.journal_file.file import JournalFile
 
 
 class AnswersUnderWay:
@@ -39,7 +39,7 @@ class AnswersUnderWay:
 class DeliveryRecords:
     """The part of the journal's table that says whether a debit's result is known to its caller or to a person."""
 
-    def __init__(self, file: DatabaseFile, card_mark: Callable[[bytes], str]) -> None:
+    def __init__(self, file: JournalFile, card_mark: Callable[[bytes], str]) -> None:
         """Args: ``card_mark``: the keyed hash by which the journal knows a card."""
         self._file = file
         self._card_mark = card_mark
@@ -56,12 +56,14 @@ class DeliveryRecords:
         )
         with self._file.transaction() as database:
             row = database.execute(query, (self._card_mark(card),)).fetchone()
+            if row is not None:
+                self._file.require_noted(database, row)
         return None if row is None else DebitShown.of_row(dict(row))
 
     def count_undelivered(self) -> int:
         """Return how many debits are done while their result was not delivered."""
         query = "SELECT count(*) FROM debit WHERE state = 'committed' AND acknowledged IS NULL"
-        with self._file.transaction() as database:
+        with self._file.reading() as database:
             (count,) = database.execute(query).fetchone()
         return int(count)
 
@@ -79,6 +81,9 @@ class DeliveryRecords:
             JournalUnavailableError: it cannot be written.
         """
         with self._file.transaction() as database:
+            row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
+            if row is not None:
+                self._file.require_noted(database, row)
             done = database.execute(
                 "UPDATE debit SET acknowledged = coalesce(acknowledged, ?)"
                 " WHERE id = ? AND state IN ('committed', 'delivered', 'settled')",

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from cardio.model import Problem
+from cardio.settlement import DebitState
 from service.debit_answers import DebitList, DebitShown
 from service.delivery.receipts import Told
 from service.dependencies import AskingOf, AuditOf, CallerOf, DebitsOf, asking_of, needs
@@ -59,7 +60,9 @@ async def list_debits(
     found = await asyncio.to_thread(journal.listed, owner, all_states=all_states, limit=_MOST_LISTED + 1)
     listed = tuple(found[:_MOST_LISTED])
     if not peek:
-        told = (Told.of(one, by_name=False) for one in listed if one.origin == caller.origin)
+        # What was handed over before needs no note: a list of hundreds would hold up the debits.
+        news = (DebitState.SENT, DebitState.UNKNOWN, DebitState.MANUAL, DebitState.COMMITTED)
+        told = (Told.of(one, by_name=False) for one in listed if one.origin == caller.origin and one.state in news)
         debits.receipts.note_when_handed_over(journal, asking.receipt, told)
     return DebitList(debits=listed, more=len(found) > _MOST_LISTED)
 

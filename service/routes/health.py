@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
 
 from cardio.errors import PcscUnavailableError
 from cardio.model import Problem
 from service.answers import Health
-from service.dependencies import DesksOf, SupervisorOf
+from service.dependencies import DesksOf, JournalPlaceOf, SupervisorOf
 from service.errors import TaskDownError
 
 router = APIRouter(tags=["health"])
@@ -22,10 +24,17 @@ async def livez() -> Health:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get(
-    "/readyz", responses={503: {"model": Problem, "description": "PC/SC does not run, or a background task is down"}}
+    "/readyz",
+    responses={
+        503: {
+            "model": Problem,
+            "description": "PC/SC does not run, a background task is down, or the journal is not in its place",
+        }
+    },
 )
-async def readyz(request: Request, desks: DesksOf, supervisor: SupervisorOf) -> Health:
-    """Cards can be read: PC/SC runs, or there are simulated readers; and every background task runs.
+async def readyz(request: Request, desks: DesksOf, supervisor: SupervisorOf, journal: JournalPlaceOf) -> Health:
+    """Cards can be read: PC/SC runs, or there are simulated readers; and every background task runs. The journal of
+    debits, where there is one, is in its place; without it cards are read, and not debited.
 
     Whether PC/SC runs is in `/v1/status`.
     """
@@ -35,4 +44,7 @@ async def readyz(request: Request, desks: DesksOf, supervisor: SupervisorOf) -> 
     if supervisor.down:
         tasks = ", ".join(failure.task for failure in supervisor.down)
         raise TaskDownError(f"后台任务出错，正在自动恢复：{tasks}", f"tasks that start again by themselves: {tasks}")
+    trouble = await asyncio.to_thread(journal.trouble)
+    if trouble is not None:
+        raise trouble
     return Health(status="ready")

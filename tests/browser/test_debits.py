@@ -10,11 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at, simulate
-from tests.unit.debits import soft_sam
+from tests.unit.debits import ANY_YEAR, moment, soft_sam
 
 pytestmark = pytest.mark.browser
 CARD = "370200D15600000500000013FFFFFFFF|A00000011|"
-DONE = "12|000000009999|20261125103000|0.00|0.10|0.20|0000000C|"
+TIME = moment()
+DONE = f"12|000000009999|{TIME}|0.00|0.10|0.20|0000000C|"
 
 
 @pytest.fixture
@@ -23,6 +24,8 @@ def till(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     soft_sam(tmp_path)
     monkeypatch.setenv("CARDIO_SAM", f"soft:{tmp_path / 'keys.toml'}")
     monkeypatch.setenv("CARDIO_BRIDGE_SCOPES", "basic,files,pin,settle")
+    for name, value in ANY_YEAR.items():
+        monkeypatch.setenv(name, value)
     made = Served("whole", "adult")
     yield made
     made.stop()
@@ -38,8 +41,8 @@ def test_a_hospitals_page_debits_once(browser: Browser, till: Served, elsewhere:
         desk.own.get_by_role("button", name="允许", exact=True).click()
         expect(desk.own.locator(".pairing")).to_have_count(0)
         assert desk.page.evaluate("pairing")["granted"]["scopes"] == ["basic", "pin", "settle"]
-        call = """return await bridge.driver("iDoDebit", { reader: "Simulated Reader 00", pCardInfo: "%s",
-            pPayInfo: "0.1|0.2|20261125103000|", pin: "123456" }, { idempotencyKey: "%s" })"""
+        call = f"""return await bridge.driver("iDoDebit", {{ reader: "Simulated Reader 00", pCardInfo: "%s",
+            pPayInfo: "0.1|0.2|{TIME}|", pin: "123456" }}, {{ idempotencyKey: "%s" }})"""
         first = desk.value(call % (CARD, "k"))
         assert (first["return"], first["debit"]["outcome"]) == (0, "done") and first["pOutInfo"].startswith(DONE)
         assert first["debit"]["origin"] == elsewhere.address

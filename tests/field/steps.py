@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from cardio.account import Amounts
 from cardio.card import SocialSecurityCard
+from cardio.debiting import debit
+from cardio.debits.limits import DebitLimits
 from cardio.driver_codes import code_of
 from cardio.driver_functions import CardFunction, DriverArguments, find_function
 from cardio.errors import CardioError
@@ -18,6 +23,8 @@ from cardio.security.credentials import Credentials
 from cardio.security.pin import Pin
 from cardio.security.sam import Sam
 from cardio.security.soft import KeyFile, SoftSam
+from cardio.settlement import DebitOrder
+from service.journal import Journal
 from simulators.test_keys import key_file
 from tests.conftest import TODAY
 
@@ -33,8 +40,13 @@ def _read(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
 def _test_keys(step: Mapping[str, Any]) -> Credentials | None:
     if not step.get("keys", False):
         return None
+    return Credentials(sam=_Ready(soft_sam()), laboratory=True)
+
+
+def soft_sam(terminal_number: str | None = None) -> SoftSam:
+    """The published test keys."""
     keys = KeyFile.model_validate(tomllib.loads(key_file(layout_of(3).keys)))
-    return Credentials(sam=_Ready(SoftSam(keys)), laboratory=True)
+    return SoftSam(keys if terminal_number is None else keys.model_copy(update={"terminal_number": terminal_number}))
 
 
 class _Ready:
@@ -69,7 +81,27 @@ def _with_pin(work: Callable[[SocialSecurityCard], Any]) -> Step:
     return run
 
 
+def _debit(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+    """A debit at a desk with a new journal: the state of its row, and what the card's own record said before."""
+    order = DebitOrder(Amounts(0, step["self_paid"], step["pooled_fund"]), step["time"])
+    limits = DebitLimits(clock=lambda: order.moment, record_required=step.get("record_required", False))
+    sam = soft_sam(step.get("terminal_number", "000000009999"))
+    credentials = Credentials(sam=_Ready(sam), pin=Pin("123456"), laboratory=True)
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "debits.sqlite")
+        try:
+            entry = journal.take("local", "k", "x")
+            on_card(
+                reader, lambda card: debit(card, order, entry, limits), manners=store, credentials=credentials,
+                repeat=False,
+            )  # fmt: skip
+            return entry.shown().model_dump(mode="json")
+        finally:
+            journal.close()
+
+
 STEPS: dict[str, Step] = {
+    "debit": _debit,
     "read": _read,
     "driver": _driver,
     "pin-status": _with_pin(lambda card: {"tries": card.pin_tries()}),

@@ -1,17 +1,20 @@
-"""Ten thousand seeded histories of debits, pulled cards, swapped cards, kills, callers that leave and retries: money
-moves exactly once, and never again while its result has reached nobody.
+"""Ten thousand seeded histories of debits at two desks: pulled cards, swapped cards, kills, callers that leave,
+retries, words that are not true, journals that are lost or put back, persons who decide, rightly or not. Money moves
+exactly once, is booked once, and never moves again while its result has reached nobody.
 
-The journal is a real file, the card keeps its memory, and whoever is killed leaves both as they stand. A history fails
-when a card has taken what the journal does not know, when the journal says what the card has not taken, or when a card
-is told to debit while of an earlier debit nobody has heard.
+The journals are real files, the card keeps its memory, and whoever is killed leaves both as they stand. A history fails
+when a card has taken what nobody knows, when a journal says what the card has not taken, when an order is taken or
+booked at both desks, or when a card is told to debit while of an earlier debit at this desk nobody has heard.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,24 +24,38 @@ from typing import Any
 import pytest
 
 from cardio.account import Amounts
+from cardio.apdu.channel import Plan
 from cardio.card import SocialSecurityCard
-from cardio.debit_errors import DebitOpenError, DebitUndeliveredError, DebitUnknownError
+from cardio.debit_errors import (
+    DebitContradictedError,
+    DebitOnCardError,
+    DebitOpenError,
+    DebitUndeliveredError,
+    DebitUnknownError,
+)
+from cardio.debit_witnesses import CounterSays, Verdict, Witnesses, judge
 from cardio.debiting import debit
+from cardio.debits.card_record import CardRecordCheck, RecordAsked
+from cardio.debits.limits import DebitLimits
 from cardio.errors import CardioError, CardRemovedError
 from cardio.filesystem.manners import MannersStore
 from cardio.security.credentials import Credentials
 from cardio.security.pin import Pin
-from cardio.settlement import DebitOrder, DebitState
-from service.debit_work import as_it_stands, go_on, needs_its_card
+from cardio.settlement import NOBODY_KNOWS, DebitOrder, DebitState
+from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
+from service.delivery.decisions import CONTRADICTED
 from service.delivery.receipts import Told, note
 from service.delivery.records import DeliveryRecords
 from service.journal import Journal, JournalEntry
+from service.journal_file.marks import Marks
+from service.journal_file.setting_aside import set_aside
 from simulators.card import SoftwareCard
 from simulators.personas import find_persona
 from simulators.reader import SoftwareReader
 from tests.unit.debits import DEBIT, Ready, soft_sam
 
-HISTORIES = 10_000
+HISTORIES = int(os.environ.get("CARDIO_DEBIT_HISTORIES", "1000"))
+"""Those of every run; the whole proof is ``CARDIO_DEBIT_HISTORIES=10000``."""
 PEOPLE: dict[str, dict[str, object]] = {
     "adult": {"debits_without_pin": True},
     "personalised": {"transaction_proof": False, "debit_number": "before"},
@@ -46,6 +63,10 @@ PEOPLE: dict[str, dict[str, object]] = {
 }
 """Cards, and how they tell of a debit: by its proof, by details with either number."""
 STATES = ("prepared", "initialised", "armed", "sent", "committed", "delivered")
+TERMINALS = ("000000009999", "410100813475")
+"""Of the two desks."""
+WORDS = ("6985", "6700", "9302", "6A80")
+"""With which a line may answer DEBIT, whatever the card has done."""
 
 
 class Killed(BaseException):
@@ -64,6 +85,10 @@ class Fate:
     """The card is pulled around DEBIT: after it has done it, or before."""
     kill_at_debit: bool | None = None
     """The process dies around DEBIT: after the card has done it, or before."""
+    word: str | None = None
+    """What the line answers to DEBIT in place of the card."""
+    word_is_true: bool = False
+    """The card has not done it."""
     leaves: bool = False
     """The caller has left before it is answered."""
 
@@ -83,15 +108,82 @@ class FatedJournal(Journal):
 
 
 @dataclass
+class Till:
+    """A desk with its journal, and what its callers have heard."""
+
+    folder: Path
+    sam: Ready
+    heard: set[str] = field(default_factory=set)
+    """Debits of whose result their caller, or a person, has heard."""
+    unnoted: set[str] = field(default_factory=set)
+    """Those that were heard of while the process died before it could note that."""
+    moved: dict[int, list[str]] = field(default_factory=dict)
+    """Whose money a card has moved here, by the card's number."""
+    told: Counter[str] = field(default_factory=Counter)
+    """How often a card was told to debit, by key, since the journal last lost its memory."""
+    forgetful: bool = False
+    """Its journal was lost, or an older one put back."""
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        self.journal = FatedJournal(self.file)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "debits.sqlite"
+
+    def start_again(self) -> None:
+        self.journal.close()
+        self.journal = FatedJournal(self.file)
+
+    def back_up(self) -> None:
+        """A whole copy, made while nobody writes."""
+        self.journal.close()
+        shutil.copy(self.file, self.folder / "copy.sqlite")
+        self.journal = FatedJournal(self.file)
+
+    def put_back(self) -> bool:
+        """The copy of some time ago takes the journal's place."""
+        if not (self.folder / "copy.sqlite").exists():
+            return False
+        self._forget()
+        shutil.copy(self.folder / "copy.sqlite", self.file)
+        self.journal = FatedJournal(self.file)
+        if self.journal.restored is not None:  # a person says that debits go on with it
+            self.journal.accept()
+        return True
+
+    def lose(self) -> None:
+        """The journal is removed, and begins anew."""
+        self._forget()
+        set_aside(self.file, Marks(self.file))  # as a person has it who says that it is lost
+        self.journal = FatedJournal(self.file)
+
+    def _forget(self) -> None:
+        self.journal.close()
+        for path in self.folder.glob("debits.sqlite*"):
+            path.unlink()
+        self.forgetful = True
+        self.told.clear()
+
+    def state(self, key: str) -> DebitState | None:
+        found = self.journal.find("local", key)
+        if found is None:
+            return None
+        found.release()
+        return found.state
+
+
+@dataclass
 class World:
-    """A till, its journal, three people's cards, and another till that the cards may go to meanwhile."""
+    """Two desks, three people's cards, and another till that the cards may go to meanwhile."""
 
     folder: Path
     chance: random.Random
     clock: datetime
     """No two histories have the same: a terminal debits a card once a second at most. All are of one year, for cards
     begin their totals anew with the next."""
-    sam: Ready
+    sams: tuple[Ready, Ready]
     cards: list[SoftwareCard]
     """They live on from history to history."""
     fate: Fate = field(default_factory=Fate)
@@ -102,19 +194,17 @@ class World:
         self.card: SoftwareCard = self.cards[0]
         self.pulled = False
         self.reader = SoftwareReader("r", self)
-        self.journal = FatedJournal(self.folder / "debits.sqlite")
+        self.tills = [Till(self.folder / f"till {number}", sam) for number, sam in enumerate(self.sams)]
+        self.till = self.tills[0]
         self.orders: dict[str, tuple[int, DebitOrder]] = {}
-        self.told: Counter[str] = Counter()
-        """How often a card was told to debit, by key."""
+        """By key; the same key at the other desk is the same order."""
         self.key = ""
-        self.moved: dict[int, list[str]] = {number: [] for number in range(len(self.cards))}
-        """Whose money a card has moved, by its number."""
-        self.heard: set[str] = set()
-        """Debits of whose result their caller, or a person, has heard."""
-        self.unnoted: set[str] = set()
-        """Those that were heard of while the process died before it could note that."""
-        self.held = 0
-        """How often a debit was refused for an earlier one that nobody had heard of."""
+        self.movers: dict[tuple[int, DebitOrder], list[tuple[int, str]]] = {}
+        """At which desk and by which key an order has moved a card's money; once is right."""
+        self.on_card: set[tuple[int, DebitOrder]] = set()
+        """Orders of which somebody was told that they stand on the card."""
+        self.seen: Counter[str] = Counter()
+        """How often something happened that a history is to show."""
         self.broken: list[str] = []
 
     @staticmethod
@@ -137,34 +227,43 @@ class World:
             raise CardRemovedError()
         if command[:2] != DEBIT:
             return self.card.transmit(command)
-        self.told[self.key] += 1
+        if self.key == "elsewhere":
+            return self.card.transmit(command)
+        till, fate, answer = self.till, self.fate, b""
+        till.told[self.key] += 1
         number, before = self.cards.index(self.card), self.totals(self.card)
-        if self.key != "elsewhere" and (unheard := set(self.moved[number]) - self.heard):
+        if not till.forgetful and (unheard := set(till.moved.get(number, ())) - till.heard):
             self.broken.append(f"{self.key} is sent while nobody has heard of {unheard}")
-        fate, answer = self.fate, b""
-        if fate.pull is not False and fate.kill_at_debit is not False:
+        if fate.pull is not False and fate.kill_at_debit is not False and not fate.word_is_true:
             answer = self.card.transmit(command)
-        if self.key != "elsewhere" and self.totals(self.card) != before:
-            self.moved[number].append(self.key)
+        if self.totals(self.card) != before:
+            till.moved.setdefault(number, []).append(self.key)
+            self.movers.setdefault(self.orders[self.key], []).append((self.tills.index(till), self.key))
         if fate.pull is not None:
             self.pulled = True
             raise CardRemovedError()
         if fate.kill_at_debit is not None:
             raise Killed
-        return answer
+        return answer if fate.word is None else bytes.fromhex(fate.word)
 
     def now(self) -> str:
         self.clock += timedelta(seconds=self.chance.randint(1, 300))
         return f"{self.clock:%Y%m%d%H%M%S}"
 
-    # What the till does.
+    @property
+    def limits(self) -> DebitLimits:
+        """The cards' totals are of 2026."""
+        return DebitLimits(window=timedelta(hours=3), years_back=20, clock=lambda: self.clock)
+
+    # What a desk does.
 
     def call(self, key: str, fate: Fate | None = None) -> None:
         """As the bridge does it, by its own work: only desks and HTTP are not there."""
         card_number, order = self.orders[key]
+        till = self.till
         self.fate, self.key, self.pulled = fate or Fate(), key, False
-        self.journal.fate = self.fate
-        entry = self.journal.take("local", key, f"{card_number}{order}")
+        till.journal.fate = self.fate
+        entry = till.journal.take("local", key, f"{card_number}{order}")
         error: Exception | None = None
         try:
             if needs_its_card(entry):
@@ -172,7 +271,7 @@ class World:
                 if self.cards.index(self.card) != card_number and entry.state is DebitState.NEW:
                     return
                 with self.opened() as card:
-                    go_on(self.journal, entry, card, order)
+                    go_on(till.journal, entry, card, order, self.limits)
         except CardioError as found:
             error = as_it_stands(entry, found)
         except Killed:
@@ -180,61 +279,99 @@ class World:
             return
         finally:
             entry.release()
-        if isinstance(error, DebitUndeliveredError):
-            self.held += 1
-            if not set(self.moved[card_number]) - (self.heard - self.unnoted):
-                self.broken.append(f"{key} is refused, and everything was heard of")
+        self._look_at(error, key)
         if not self.fate.leaves:
             self.answer(key, entry, error)
 
+    def _look_at(self, error: Exception | None, key: str) -> None:
+        till, (number, order) = self.till, self.orders[key]
+        if isinstance(error, DebitUndeliveredError):
+            self.seen["held"] += 1
+            if not till.forgetful and not set(till.moved.get(number, ())) - (till.heard - till.unnoted):
+                self.broken.append(f"{key} is refused, and everything was heard of")
+        if isinstance(error, DebitContradictedError):
+            self.seen["contradicted"] += 1
+        if isinstance(error, DebitOnCardError):
+            self.seen["on card"] += 1
+            self.on_card.add((number, order))
+            if (number, order) not in self.movers:
+                self.broken.append(f"{key} is said to stand on a card that has not done it")
+
     def answer(self, key: str, entry: JournalEntry, error: Exception | None) -> None:
         """The caller is there, and has its answer; then the journal notes that."""
-        told: Told | None = None
+        till, told = self.till, None
         if error is None:
             told = Told.of(entry.shown(), by_name=True)
         elif isinstance(error, DebitUnknownError):
             told = Told(entry.id, "unknown", datetime.now(UTC))
         elif isinstance(error, DebitOpenError) and error.told_debit is not None:
             told = Told(error.told_debit, "done", datetime.now(UTC))
-            key = self.journal.shown(told.debit_id).idempotency_key
+            key = till.journal.shown(told.debit_id).idempotency_key
         if told is None:
             return
         if told.outcome == "done":
-            self.heard.add(key)
-            self.unnoted.add(key)
+            till.heard.add(key)
+            till.unnoted.add(key)
         try:
-            note(self.journal, [told])
+            note(till.journal, [told])
         except Killed:
             self.start_again()
             return
         if told.outcome == "done":
-            self.unnoted.discard(key)
+            till.unnoted.discard(key)
 
     def list_all(self) -> None:
         """The caller has a list of its debits."""
-        self.journal.fate = Fate()
-        listed = self.journal.listed("local")
-        note(self.journal, [Told.of(one, by_name=False) for one in listed])
+        till = self.till
+        till.journal.fate = Fate()
+        listed = till.journal.listed("local")
+        note(till.journal, [Told.of(one, by_name=False) for one in listed])
         done = {one.idempotency_key for one in listed if one.outcome == "done"}
-        self.heard |= done
-        self.unnoted -= done
+        till.heard |= done
+        till.unnoted -= done
 
     def look(self) -> None:
         """A person looks at a debit that nobody has heard of, and says so."""
-        found = next((one for one in self.journal.listed(None) if one.undelivered), None)
+        till = self.till
+        found = next((one for one in till.journal.listed(None) if one.undelivered), None)
         if found is not None:
-            assert self.journal.delivery.acknowledge(found.id)
-            self.heard.add(found.idempotency_key)
-            self.unnoted.discard(found.idempotency_key)
+            assert till.journal.delivery.acknowledge(found.id)
+            till.heard.add(found.idempotency_key)
+            till.unnoted.discard(found.idempotency_key)
+
+    def decide(self, *, rightly: bool) -> None:
+        """A person says what became of a debit that nobody knows; who is told that the card contradicts looks at it."""
+        till = self.till
+        found = next((one for one in till.journal.listed(None) if one.state in NOBODY_KNOWS), None)
+        if found is None:
+            return
+        till.journal.fate = Fate()
+        rightly |= found.reason == CONTRADICTED
+        till.journal.decide(found.id, done=self._was_done(till, found.idempotency_key) is rightly)
+        self.seen["decided"] += 1
+        till.heard.add(found.idempotency_key)
+        till.unnoted.discard(found.idempotency_key)
+
+    def _was_done(self, till: Till, key: str) -> bool:
+        return (self.tills.index(till), key) in self.movers.get(self.orders[key], [])
 
     def opened(self) -> SocialSecurityCard:
-        pin = Credentials(sam=self.sam, pin=Pin("123456"))
+        pin = Credentials(sam=self.till.sam, pin=Pin("123456"))
         return SocialSecurityCard(self.reader.connect(), self.reader, manners=MannersStore(None), credentials=pin)
 
     def start_again(self) -> None:
-        self.journal.close()
-        self.journal = FatedJournal(self.folder / "debits.sqlite")
+        self.till.start_again()
         self.pulled = False
+
+    def put_back(self) -> None:
+        self.seen["put back"] += self.till.put_back()
+
+    def lose(self) -> None:
+        self.till.lose()
+        self.seen["lost"] += 1
+
+    def other_desk(self) -> None:
+        self.till = self.tills[1 - self.tills.index(self.till)]
 
     def debit_elsewhere(self) -> None:
         """Another till, which is lucky."""
@@ -245,7 +382,7 @@ class World:
         entry = journal.take("local", "k", "x")
         order = DebitOrder(Amounts(0, 1000, 1000), self.now())
         with self.opened() as card:
-            debit(card, order, entry)
+            debit(card, order, entry, self.limits)
         journal.close()
         self.elsewhere[number] += 1
 
@@ -253,10 +390,12 @@ class World:
 
     def live(self) -> None:
         chance = self.chance
-        for step in range(chance.randint(2, 7)):
-            match chance.choices(
-                ("new", "retry", "swap", "elsewhere", "list", "look", "restart"), (10, 8, 4, 2, 1, 1, 2)
-            )[0]:
+        ways = {
+            "new": 10, "retry": 8, "swap": 4, "desk": 4, "again elsewhere": 4, "elsewhere": 2, "list": 1, "look": 1,
+            "restart": 2, "decide": 6, "back up": 5, "put back": 5, "lose": 1,
+        }  # fmt: skip
+        for step in range(chance.randint(2, 9)):
+            match chance.choices(list(ways), list(ways.values()))[0]:
                 case "new":
                     key = f"k{step}"
                     amounts = Amounts(0, chance.choice((0, 1, 999)), chance.choice((1, 250)))
@@ -265,78 +404,133 @@ class World:
                     self.call(key, self.some_fate())
                 case "retry" if self.orders:
                     self.call(chance.choice(sorted(self.orders)), self.some_fate())
+                case "again elsewhere" if self.orders:
+                    # The clerk tries it at the other desk, by the same key or, as a page that forgets it, by another.
+                    self.other_desk()
+                    key = chance.choice(sorted(self.orders))
+                    if chance.random() < 0.5:
+                        self.orders[f"{key} anew {step}"] = self.orders[key]
+                        key = f"{key} anew {step}"
+                    self.call(key, self.some_fate())
                 case "swap":
                     self.card = chance.choice(self.cards)
+                case "desk":
+                    self.other_desk()
                 case "elsewhere":
                     self.debit_elsewhere()
                 case "list":
                     self.list_all()
                 case "look":
                     self.look()
+                case "decide":
+                    self.decide(rightly=chance.random() < 0.6)
+                case "back up":
+                    self.till.back_up()
+                case "put back":
+                    self.put_back()
+                case "lose":
+                    self.lose()
                 case _:
                     self.start_again()
 
     def some_fate(self) -> Fate:
         chance = self.chance
         leaves = chance.random() < 0.25
-        match chance.choices(("none", "state", "pull", "debit"), (3, 4, 3, 2))[0]:
+        match chance.choices(("none", "state", "pull", "debit", "word"), (3, 4, 3, 2, 2))[0]:
             case "state":
                 return Fate(kill_at=chance.choice(STATES), kill_before=chance.random() < 0.5, leaves=leaves)
             case "pull":
                 return Fate(pull=chance.random() < 0.5, leaves=leaves)
             case "debit":
                 return Fate(kill_at_debit=chance.random() < 0.5, leaves=leaves)
+            case "word":
+                return Fate(word=chance.choice(WORDS), word_is_true=chance.random() < 0.5, leaves=leaves)
         return Fate(leaves=leaves)
 
     def end(self) -> None:
-        """Every card comes back, and everything is asked for once more."""
-        self.start_again()
-        for card in self.cards:
-            self.card = card
-            for key, (number, _) in self.orders.items():
-                if self.cards[number] is card and self.journal_state(key) in (
-                    DebitState.UNKNOWN,
-                    DebitState.COMMITTED,
-                ):
-                    self.call(key)
+        """Every card comes back to both desks, all is asked for once more, and persons compare what they must."""
+        for till in self.tills:
+            self.till = till
+            self.start_again()
+            for number, card in enumerate(self.cards):
+                self.card = card
+                of_card = [key for key, (its_card, _) in self.orders.items() if its_card == number]
+                for key in of_card:
+                    if self.till.state(key) in (DebitState.UNKNOWN, DebitState.COMMITTED):
+                        self.call(key)
+                self._decide_all(number)
+                for key in of_card:
+                    if self._was_done(self.till, key) and self.till.state(key) in (None, DebitState.ABORTED):
+                        self.call(key)  # the journal has lost it, the card has not
 
-    def journal_state(self, key: str) -> DebitState | None:
-        found = self.journal.find("local", key)
-        if found is None:
-            return None
-        found.release()
-        return found.state
+    def _decide_all(self, number: int) -> None:
+        """The card is asked about everything that persons have decided, and they decide on what it leaves open."""
+        till = self.till
+        entry = till.journal.take("local", f"end {number}", "")
+        for _ in range(2 * len(self.orders) + 1):
+            while any(
+                one.state in NOBODY_KNOWS and self._is_of(one.idempotency_key, number)
+                for one in till.journal.listed(None)
+            ):
+                self._decide_rightly(number)
+            with self.opened() as card, suppress(DebitUndeliveredError):
+                try:
+                    clear_up(till.journal, entry, card)
+                except DebitContradictedError:
+                    self.seen["contradicted"] += 1
+                    entry.release()
+                    entry = till.journal.take("local", f"end {number}", "")
+                    continue
+            break
+        entry.release()
+
+    def _is_of(self, key: str, number: int) -> bool:
+        return key in self.orders and self.orders[key][0] == number
+
+    def _decide_rightly(self, number: int) -> None:
+        till = self.till
+        for one in till.journal.listed(None):
+            if one.state in NOBODY_KNOWS and self._is_of(one.idempotency_key, number):
+                till.journal.decide(one.id, done=self._was_done(till, one.idempotency_key))
+                till.heard.add(one.idempotency_key)
 
     def check(self) -> None:
         assert not self.broken, self.broken
-        assert self.journal.delivery.count_undelivered() == 0, "all have heard of theirs when all is over"
-        done: dict[int, list[DebitOrder]] = {number: [] for number in range(len(self.cards))}
-        listed = {one.idempotency_key: one for one in self.journal.listed(None, all_states=True)}
-        for key, (number, order) in self.orders.items():
-            shown = listed.get(key)
-            if shown is None:
-                assert self.told[key] == 0, f"{key}: told, and the journal does not know it"
-                continue
-            assert shown.outcome in ("done", "none"), f"{key} is {shown.state} when all is over"
-            assert shown.state is not DebitState.MANUAL, f"{key}: an honest card wants no person"
-            if shown.outcome == "done":
-                done[number].append(order)
-                assert self.told[key] == 1, f"{key} is done and was told {self.told[key]} times"
-            assert self.told[key] <= 1, f"{key} was told {self.told[key]} times"
-        assert {one.id for one in self.journal.listed(None)} == {
-            one.id for one in listed.values() if one.outcome == "done"
-        }
+        booked: Counter[tuple[int, DebitOrder]] = Counter()
+        for number, till in enumerate(self.tills):
+            for one in till.journal.listed(None, all_states=True):
+                if one.idempotency_key not in self.orders:
+                    continue
+                key, order = one.idempotency_key, self.orders[one.idempotency_key]
+                assert one.outcome in ("done", "none"), f"{key} at desk {number} is {one.state} when all is over"
+                done = (number, key) in self.movers.get(order, [])
+                if one.outcome == "done":
+                    booked[order] += 1
+                    assert done, f"{key} at desk {number} is booked, and was not taken there"
+                else:
+                    assert not done or (till.forgetful and order in self.on_card), f"{key} is lost at desk {number}"
+            assert max(till.told.values(), default=0) <= 1, f"told twice: {till.told}"
+            unheard = till.journal.delivery.count_undelivered()
+            assert till.forgetful or unheard == 0, "all have heard of theirs when all is over"
+        for order, movers in self.movers.items():
+            assert len(movers) == 1, f"{order} was taken {len(movers)} times: {movers}"
+            assert booked[order] == 1 or (booked[order] == 0 and order in self.on_card), (
+                f"{order}: {booked[order]} times"
+            )
+        assert max(booked.values(), default=0) <= 1, f"booked twice: {booked}"
         for number, card in enumerate(self.cards):
-            before, orders, others = self.before[number], done[number], self.elsewhere[number]
+            before, others = self.before[number], self.elsewhere[number]
+            orders = [order for of_card, order in self.movers if of_card == number]
             wanted = (
                 before[0] + len(orders) + others,
                 before[1] + sum(one.amounts.self_paid for one in orders) + 1000 * others,
                 before[2] + sum(one.amounts.pooled_fund for one in orders) + 1000 * others,
             )
-            assert self.totals(card) == wanted, f"card {number} has {self.totals(card)}, the journal {wanted}"
+            assert self.totals(card) == wanted, f"card {number} has {self.totals(card)}, the orders {wanted}"
 
     def close(self) -> None:
-        self.journal.close()
+        for till in self.tills:
+            till.journal.close()
 
 
 @pytest.fixture(scope="module")
@@ -353,24 +547,27 @@ def run(seed: int, folder: Path, cards: list[SoftwareCard]) -> Counter[str]:
     """One history; gives how its debits ended."""
     place = folder / f"{seed}"
     place.mkdir()
-    world = World(
-        place, random.Random(seed), datetime(2015, 1, 1) + timedelta(hours=8 * (seed % 1000)), _sam(folder), cards
-    )
+    begins = datetime(2015, 1, 1) + timedelta(hours=8 * (seed % 1000))
+    world = World(place, random.Random(seed), begins, sams_of_desks(folder), cards)
     try:
         world.live()
         world.end()
         world.check()
-        ended = world.journal.listed(None, all_states=True)
+        ended = [one for till in world.tills for one in till.journal.listed(None, all_states=True)]
         ways = Counter(one.outcome if one.result is None else one.result.known_by for one in ended)
-        return ways + Counter(held=world.held)
+        moved = sum(len(movers) for movers in world.movers.values())
+        return ways + world.seen + Counter(moved=moved, orders=len(set(world.orders.values())))
     finally:
         world.close()
         shutil.rmtree(place)
 
 
 @cache
-def _sam(folder: Path) -> Ready:
-    return Ready(soft_sam(folder))
+def sams_of_desks(folder: Path) -> tuple[Ready, Ready]:
+    """The keys are the same, the terminal's number is each desk's own."""
+    first, second = soft_sam(folder), soft_sam(folder)
+    second._file = second._file.model_copy(update={"terminal_number": TERMINALS[1]})
+    return Ready(first), Ready(second)
 
 
 def cards_of_people() -> list[SoftwareCard]:
@@ -390,13 +587,15 @@ def test_money_moves_exactly_once(folder: Path, thousand: int) -> None:
             seen += run(seed, folder, cards)
         except AssertionError as error:
             raise AssertionError(f"history {seed}: {error}") from error
+    print(f"histories {thousand * 1000} to {thousand * 1000 + 999}: {dict(seen)}")  # pytest -rP shows it
     # Histories in which nothing happens prove nothing.
-    assert min(seen[name] for name in ("mac2", "proof", "detail")) > 30 and seen["none"] > 200, seen
-    assert seen["held"] > 30, seen
+    assert min(seen["mac2"], seen["proof"]) > 30 and seen["detail"] > 10 and seen["none"] > 200, seen
+    assert min(seen[name] for name in ("held", "on card", "decided", "put back", "lost")) > 30, seen
+    assert seen["contradicted"] > 5, seen
 
 
 def test_a_till_that_debits_again_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check can fail: a journal that takes what was sent for unsent lets money move twice."""
+    """The check can fail: a journal that takes what was sent for unsent, and a card whose record nobody asks."""
     right = Journal.__init__
 
     def forgetful(self: Journal, path: Path) -> None:
@@ -405,16 +604,59 @@ def test_a_till_that_debits_again_is_found_out(folder: Path, monkeypatch: pytest
             database.execute("UPDATE debit SET state = 'aborted', sent = 0 WHERE state = 'unknown'")
 
     monkeypatch.setattr(Journal, "__init__", forgetful)
-    cards = cards_of_people()
-    with pytest.raises(AssertionError, match=r"times|has"):
-        for seed in range(300):
-            run(seed, folder, cards)
+    monkeypatch.setattr(CardRecordCheck, "ask", asks_nothing)
+    assert_found_out(folder, "times|twice|lost|has")
+
+
+def asks_nothing(self: CardRecordCheck) -> Plan[None]:
+    self._found = RecordAsked("clear")
+    return
+    yield
+
+
+def test_a_desk_that_does_not_ask_the_card_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check can fail: without the card's own record two desks, or one with a lost journal, take an order twice."""
+    monkeypatch.setattr(CardRecordCheck, "ask", asks_nothing)
+    assert_found_out(folder, "times|lost")
+
+
+def test_a_desk_that_believes_the_number_alone_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check can fail: another desk's debit of the same amounts moves number and totals alike."""
+
+    def believes(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
+        if witnesses.counter is CounterSays.MOVED:
+            return Verdict(DebitState.COMMITTED, "counter")
+        return judge(witnesses, doubted=doubted)
+
+    monkeypatch.setattr("cardio.debit_witnesses.judge", believes)
+    assert_found_out(folder, "booked|everything was heard of")
+
+
+def test_a_word_that_is_believed_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check can fail: a refusal after the fact that counts as one."""
+
+    def believes(card: Any, entry: Any) -> Any:
+        entry.move(DebitState.ABORTED, reason="x")
+        raise CardioError()
+
+    monkeypatch.setattr("cardio.debiting.recover", believes)
+    assert_found_out(folder, "lost")
+
+
+def test_a_person_who_is_never_compared_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check can fail: what a person has decided wrongly stays so."""
+    monkeypatch.setattr("service.debit_work._compare_decisions", lambda *_: None)
+    assert_found_out(folder, "lost|booked")
 
 
 def test_a_till_that_does_not_wait_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: a journal that takes what was done for heard of charges again."""
     monkeypatch.setattr(DeliveryRecords, "undelivered_on", lambda *_: None)
+    assert_found_out(folder, "nobody has heard of")
+
+
+def assert_found_out(folder: Path, how: str) -> None:
     cards = cards_of_people()
-    with pytest.raises(AssertionError, match="nobody has heard of"):
-        for seed in range(300):
+    with pytest.raises(AssertionError, match=how):
+        for seed in range(400):
             run(seed, folder, cards)

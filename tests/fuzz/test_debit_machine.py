@@ -1,4 +1,4 @@
-"""A state machine over debits, pulls, swaps, kills, leaving callers, retries: as `test_debit_histories`; it shrinks."""
+"""A state machine over two desks and everything that happens at them, as `test_debit_histories`; it shrinks."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from cardio.account import Amounts
 from cardio.settlement import DebitOrder
-from tests.fuzz.test_debit_histories import STATES, Fate, World, cards_of_people
-from tests.unit.debits import Ready, soft_sam
+from tests.fuzz.test_debit_histories import STATES, WORDS, Fate, World, cards_of_people, sams_of_desks
 
 _FATES = st.one_of(
     st.builds(Fate, leaves=st.booleans()),
     st.builds(Fate, kill_at=st.sampled_from(STATES), kill_before=st.booleans(), leaves=st.booleans()),
     st.builds(Fate, pull=st.booleans(), leaves=st.booleans()),
     st.builds(Fate, kill_at_debit=st.booleans(), leaves=st.booleans()),
+    st.builds(Fate, word=st.sampled_from(WORDS), word_is_true=st.booleans(), leaves=st.booleans()),
 )
 _YUAN = st.builds(Amounts, st.just(0), st.integers(0, 10_000), st.integers(1, 10_000))
 
 
 class Debits(RuleBasedStateMachine):
-    """One till; every rule is something that happens at it."""
+    """Two desks; every rule is something that happens at one of them."""
 
     keys = Bundle("keys")
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-        sam = Ready(soft_sam(self.folder))
-        place = self.folder / "till"
+        place = self.folder / "desks"
         place.mkdir()
-        self.world = World(place, random.Random(0), datetime(2015, 1, 1), sam, cards_of_people())
+        sams = sams_of_desks(self.folder)
+        self.world = World(place, random.Random(0), datetime(2015, 1, 1), sams, cards_of_people())
 
     @rule(target=keys, amounts=_YUAN, fate=_FATES)
     def debit(self, amounts: Amounts, fate: Fate) -> str:
@@ -49,6 +49,34 @@ class Debits(RuleBasedStateMachine):
     @rule(key=keys, fate=_FATES)
     def retry(self, key: str, fate: Fate) -> None:
         self.world.call(key, fate)
+
+    @rule(target=keys, key=keys, fate=_FATES)
+    def try_again_by_another_key(self, key: str, fate: Fate) -> str:
+        """The very same order, as a page asks that has lost its key."""
+        anew = f"k{len(self.world.orders)}"
+        self.world.orders[anew] = self.world.orders[key]
+        self.world.call(anew, fate)
+        return anew
+
+    @rule()
+    def go_to_the_other_desk(self) -> None:
+        self.world.other_desk()
+
+    @rule(rightly=st.booleans())
+    def a_person_decides(self, rightly: bool) -> None:
+        self.world.decide(rightly=rightly)
+
+    @rule()
+    def back_up(self) -> None:
+        self.world.till.back_up()
+
+    @rule()
+    def put_back(self) -> None:
+        self.world.put_back()
+
+    @rule()
+    def lose(self) -> None:
+        self.world.lose()
 
     @rule(target=keys, key=consumes(keys))
     def forget(self, key: str) -> object:
@@ -77,7 +105,11 @@ class Debits(RuleBasedStateMachine):
 
     @invariant()
     def no_card_is_told_twice(self) -> None:
-        assert all(times <= 1 for key, times in self.world.told.items() if key != "elsewhere")
+        assert all(times <= 1 for till in self.world.tills for times in till.told.values())
+
+    @invariant()
+    def no_order_is_taken_twice(self) -> None:
+        assert all(len(movers) == 1 for movers in self.world.movers.values())
 
     @invariant()
     def nothing_is_charged_while_a_result_is_unheard(self) -> None:

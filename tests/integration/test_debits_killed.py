@@ -21,9 +21,10 @@ import pytest
 from cardio.model import ReaderStatus
 from tests.integration.bridges import CARDIO, BridgeProcess, served
 from tests.pcsc import Slot
-from tests.unit.debits import soft_sam
+from tests.unit.debits import ANY_YEAR, moment, soft_sam
 
 pytestmark = pytest.mark.pcsc
+TIME, LATER = moment(ago=1), moment()
 CARD = "370200D15600000500000010FFFFFFFF||"
 DIES_AT = """
 import os, signal, sys
@@ -108,11 +109,13 @@ class Till:
 
     @contextmanager
     def bridge(self, *program: str) -> Iterator[BridgeProcess]:
-        with served(self.folder, "--scopes", "basic,files,pin,settle", program=program or (str(CARDIO),)) as bridge:
+        with served(
+            self.folder, "--scopes", "basic,files,pin,settle", environment=ANY_YEAR, program=program or (str(CARDIO),)
+        ) as bridge:
             bridge.wait_for(self.slot.reader.name, self.slot.reader.info().status)
             yield bridge
 
-    def debit(self, bridge: BridgeProcess, key: str = "k", time: str = "20261125103000") -> httpx.Response:
+    def debit(self, bridge: BridgeProcess, key: str = "k", time: str = TIME) -> httpx.Response:
         asked = {"reader": self.slot.reader.name, "pCardInfo": CARD, "pPayInfo": f"0.1|0.2|{time}|", "pin": "123456"}
         return bridge.client.post("/v1/driver/iDoDebit", json=asked, headers={"Idempotency-Key": key})
 
@@ -158,12 +161,12 @@ def test_a_bridge_that_is_killed_debits_once(till: Till, step: str, card: str) -
             till.put_in()
             bridge.wait_for(till.slot.reader.name, ReaderStatus.CARD)
         if step in HELD and card != "swapped":
-            refused = till.debit(bridge, "another", "20261125103001")
+            refused = till.debit(bridge, "another", LATER)
             assert (refused.status_code, refused.json()["code"]) == (409, HELD[step]), refused.text
         answer = till.debit(bridge)
         if found == "not done":
             assert (answer.status_code, answer.json()["code"]) == (409, "debit-not-done"), answer.text
-            answer = till.debit(bridge, "another", "20261125103001")
+            answer = till.debit(bridge, "another", LATER)
         assert answer.status_code == 200 and answer.json()["debit"]["outcome"] == "done", answer.text
         assert (answer.json()["debit"]["result"]["known_by"] == "proof") == (step == "answered")
         assert till.debit(bridge, "another" if found == "not done" else "k", answer.json()["debit"]["time"]).json() == (
@@ -188,6 +191,6 @@ def test_a_card_that_dies_in_its_debit(till: Till, when: str) -> None:
         found = till.debit(bridge)
         if when == "before":
             assert (found.status_code, found.json()["code"]) == (409, "debit-not-done"), found.text
-            found = till.debit(bridge, "another", "20261125103001")
+            found = till.debit(bridge, "another", LATER)
         assert found.json()["debit"]["outcome"] == "done", found.text
     assert till.purse["offline_counter"] == 13

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,6 +31,7 @@ ADULT, RARE, PAYING, CLOSED, FORGED = (f"Simulated Reader {number:02}" for numbe
 PIN = "123456"
 CARD_INFO = "370200D15600000500000013FFFFFFFF|A00000011|"
 FORGED_CARD = -21
+STARTED = datetime.now()
 
 
 def token_of(address: str, ticket: str) -> str:
@@ -104,7 +106,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def second(number: int) -> str:
-    return f"202611251030{number:02}"
+    return f"{STARTED + timedelta(seconds=number):%Y%m%d%H%M%S}"
 
 
 # -- everything works --------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from service.journal import Journal
 from simulators.personas import find_persona
 from simulators.psam import SoftwarePsam
 from tests.pcsc import Slot
-from tests.unit.debits import ORDER
+from tests.unit.debits import LIMITS, ORDER
 
 pytestmark = pytest.mark.pcsc
 
@@ -131,7 +131,7 @@ def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: MannersStore, tm
     credentials = Credentials(sam=as_set_up(psam), pin=Pin("123456"), laboratory=True)
 
     def pay(card: SocialSecurityCard) -> DebitResult:
-        return debit(card, ORDER, entry)
+        return debit(card, ORDER, entry, LIMITS)
 
     done = on_card(slot.reader, pay, manners=store, credentials=credentials, repeat=False)
     entry.release()

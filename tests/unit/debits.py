@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from cardio.apdu.trace import Exchange
 from cardio.card import SocialSecurityCard
 from cardio.debit_witnesses import recover
 from cardio.debiting import debit
+from cardio.debits.limits import DebitLimits
 from cardio.errors import CardRemovedError
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
@@ -29,9 +32,20 @@ from tests.unit.card_helpers import known_random
 TIME = "20151118185001"
 ORDER = DebitOrder(Amounts(0, 10, 20), TIME)
 DEBIT = bytes.fromhex("B02C")
+NOW = datetime(2015, 11, 18, 18, 51)
+"""What the clock says while ORDER is taken."""
+LIMITS = DebitLimits(years_back=20, clock=lambda: NOW)
+"""The cards' totals are of 2026."""
 UNTOUCHED, DONE = (12, 3150, 20600), (13, 3160, 20620)
 """The number and totals of the card with everything, before and after ORDER."""
+ANY_YEAR = {"CARDIO_BRIDGE_DEBIT_YEARS": "50"}
+"""For bridges with the clock of today: the totals of these cards stay those of 2026."""
 Fault = Callable[[AnyCard, bytes], bytes]
+
+
+def moment(ago: int = 0) -> str:
+    """The time of an order of now, or of some seconds ago: for bridges with the clock of today."""
+    return f"{datetime.now() - timedelta(seconds=ago):%Y%m%d%H%M%S}"
 
 
 class Ready:
@@ -62,6 +76,7 @@ class Till:
         self.fault: Fault | None = None
         self.reader = SoftwareReader("r", self)
         self.journal = Journal(folder / "debits.sqlite")
+        self.limits = LIMITS
         self.sam = sam or soft_sam(folder)
         self.trace: list[Exchange] = []
         self.debits = 0
@@ -96,7 +111,7 @@ class Till:
     def debit(self, key: str = "k", order: DebitOrder = ORDER, *, pin: str | None = "123456") -> DebitResult:
         entry = self.take(key)
         with self.open(pin=pin) as card:
-            return debit(card, order, entry)
+            return debit(card, order, entry, replace(self.limits, clock=lambda: order.moment))
 
     def recover(self, key: str = "k", *, pin: str | None = "123456") -> DebitResult:
         entry = self.take(key)

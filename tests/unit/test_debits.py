@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import debit_record
 from cardio.account import Amounts
 from cardio.debit_errors import DebitNotDoneError, DebitUnknownError, WrongMac2Error
 from cardio.debiting import debit
@@ -47,22 +48,34 @@ def sent(till: Till) -> list[str]:
 
 
 def test_what_it_sends_byte_for_byte(till: Till) -> None:
-    """The PIN is presented only where the card asks for one; the debit is told once."""
+    """The PIN is presented only where the card asks for one; its newest details are looked at; the debit is told once.
+
+    They are read until two in a row are older than the order can be. This card's three are of 2026, and the order of
+    2015, so all are read: record 4 is not there.
+    """
     result = till.debit()
-    assert sent(till)[-8:] == [
+    assert sent(till)[-12:] == [
         "00A4000002DF04",
         "B02801011301000000000000000A00000014000000009999",
         "00200000",
         "0020000003000000",
+        "00B201441C",
+        "00B202441C",
+        "00B203441C",
+        "00B204441C",
         "B02801011301000000000000000A00000014000000009999",
         "00C0000016",
         "B02C01000F0000000C" + TIME + "42AA92B7",
         "00C0000008",
     ]
-    assert [exchange.response.hex().upper() for exchange in till.trace][-7:] == [
+    assert [exchange.response.hex().upper() for exchange in till.trace][-11:] == [
         "6982",
         "63C3",
         "9000",
+        "000C323702020000012026100809310500000000" + "00000C4E00003138" + "9000",
+        "000B323702020000012026030214000000000" + "7D00000000000001F40" + "9000",
+        "000A313702020000092026011508000000007530" + "0000000000000000" + "9000",
+        "6A83",
         "6116",
         "00006D6000000C4E000050782026000C0100A1B2C3D49000",
         "6108",
@@ -74,10 +87,30 @@ def test_what_it_sends_byte_for_byte(till: Till) -> None:
     assert till.take().state is S.COMMITTED and [one.state for one in till.journal.listed(None)] == [S.COMMITTED]
 
 
+def test_what_the_cards_own_record_costs(till: Till) -> None:
+    """Two commands where its newest details are of other days: one for each of the two that are read."""
+    till.debit(order=DebitOrder(ORDER.amounts, "20261125103000"))
+    assert sent(till)[-10:] == [
+        "00A4000002DF04",
+        "B02801011301000000000000000A00000014000000009999",
+        "00200000",
+        "0020000003000000",
+        "00B201441C",
+        "00B202441C",
+        "B02801011301000000000000000A00000014000000009999",
+        "00C0000016",
+        "B02C01000F0000000C20261125103000" + sent(till)[-2][-8:],
+        "00C0000008",
+    ]
+
+
 def test_a_card_without_a_pin_is_asked_for_none(tmp_path: Path) -> None:
     till = Till(tmp_path, debits_without_pin=True)
     till.debit(pin=None)
     assert till.totals == DONE and not [command for command in sent(till) if command.startswith("0020")]
+    # The record lies between what begins the debit and the debit itself, so that it is begun anew.
+    begun = [at for at, command in enumerate(sent(till)) if command.startswith("B028")]
+    assert len(begun) == 2 and sent(till)[begun[0] + 1 : begun[1]][1].startswith("00B20144")
 
 
 @pytest.mark.parametrize(
@@ -256,3 +289,23 @@ def test_the_pin_and_the_card_stand_nowhere_in_the_journal(till: Till, tmp_path:
     for secret in ("123456", code, str(holder["name"]), str(holder["social_security_number"])):
         assert secret.encode() not in kept and secret.encode("gb18030") not in kept, secret
     assert DEBIT not in kept
+
+
+@pytest.mark.parametrize(
+    ("case", "commands", "characters"),
+    [
+        ("newest details of other days", (11, 13), (278, 350)),
+        ("one of today", (11, 14), (278, 386)),
+        ("thirty of today", (11, 42), (278, 1365)),
+        ("no PIN for debits", (8, 12), (233, 362)),
+    ],
+)
+def test_the_measured_cost_of_the_cards_own_record(
+    case: str, commands: tuple[int, int], characters: tuple[int, int]
+) -> None:
+    """A record that is read is a command of 36 characters: header 5, procedure byte 1, data 28, status 2."""
+    without, asked = debit_record.counts(case, asked=False), debit_record.counts(case, asked=True)
+    assert (without.commands, asked.commands) == commands
+    assert (without.characters, asked.characters) == characters
+    if case == "newest details of other days":
+        assert characters[1] - characters[0] == 2 * 36

@@ -398,6 +398,10 @@ export interface Debit {
   time: string | null;
   terminal_number: string | null;
   transaction_number: number | null;
+  /** What the card's own record said before it was debited: `clear`, or why it could not be asked; null: nobody has asked. */
+  card_record: "clear" | "no-file" | "closed" | "unreadable" | "not-kept" | null;
+  /** Of what a person has decided: what the card said of it when it was back. */
+  compared: "agrees" | "contradicts" | "not-told" | null;
   result: {
     transaction_number: number;
     terminal_number: string;

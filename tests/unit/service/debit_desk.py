@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from cardio.debits.limits import DebitLimits
+from service.app import Habits
 from service.scopes import Scope
 from service.security import BridgeSecurity
 from simulators.card import SoftwareCard
@@ -16,7 +19,7 @@ from simulators.faults import FaultyCard
 from simulators.personas import find_persona
 from simulators.reader import AnyCard, SoftwareReader
 from tests.unit.card_helpers import known_random
-from tests.unit.debits import DEBIT, Ready, soft_sam
+from tests.unit.debits import DEBIT, NOW, Ready, soft_sam
 from tests.unit.service.bridge import SECOND, Bridge
 
 CARD = "370200D15600000500000013FFFFFFFF|A00000011|"
@@ -29,8 +32,12 @@ PAGE = "https://his.example"
 class Desk:
     """A bridge with the card with everything in its second reader."""
 
-    def __init__(self, folder: Path, **more: Any) -> None:
+    def __init__(self, folder: Path, *, limits: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Args: ``limits``: those of debits that are not the usual ones; the clock is the desk's own."""
         self.folder = folder
+        self.now: datetime = NOW
+        usual: dict[str, Any] = {"years_back": 20, "clock": lambda: self.now}  # the cards' totals are of 2026
+        more.setdefault("habits", Habits(debit_limits=DebitLimits(**(usual | dict(limits or {})))))
         security = BridgeSecurity(sam=Ready(soft_sam(folder)))
         self.bridge = Bridge(
             "adult", "whole", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite", **more

@@ -8,6 +8,7 @@ import socket as sockets
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,7 @@ def test_a_result_that_reached_nobody_stops_the_next_debit(desk: Desk, how: Call
 @pytest.mark.parametrize("pay", ["99.00|0|20160101000000|", "0.1|0.20|20151118185002|"])
 def test_any_next_debit_on_that_card_waits_and_no_other_cards(desk: Desk, pay: str) -> None:
     leave(desk, SlowCard(desk))
+    desk.now = datetime.strptime(pay.split("|")[2], "%Y%m%d%H%M%S")
     assert refused(desk.call(key="x", pPayInfo=pay)) == HELD
     assert refused(desk.call("iDoDebit_HSM_Step1", key="y", pPayInfo=pay)) == HELD
     found = desk.bridge.readers.reader(FIRST)

@@ -305,6 +305,7 @@ def test_files_that_are_no_journal(path: Path, content: bytes | None) -> None:
     if content is None:
         path.mkdir()
     else:
+        path.touch(0o600)
         path.write_bytes(content)
     if content == b"":
         Journal(path).close()
@@ -358,6 +359,7 @@ def test_a_journal_of_the_version_before_is_kept(path: Path) -> None:
             ]
         )
     ]
+    path.touch(0o600)
     with sqlite3.connect(path) as database:
         database.executescript(VERSION_1)
         for state, name, asked, mark, number, reason, created, at in rows:
@@ -480,4 +482,40 @@ def test_a_journal_that_is_closed_takes_no_step(journal: Journal, path: Path) ->
             work()
     again = Journal(path)
     assert again.shown(entry.id).state is S.UNKNOWN
+    again.close()
+
+
+def test_decisions_of_the_version_before_are_compared_too(path: Path) -> None:
+    journal = Journal(path)
+    entries = {}
+    for number, name in enumerate(("none", "done", "told")):
+        found = bring(journal.take("local", name, "x"), S.MANUAL, given=intent(30 + number, f"2015111818520{number}"))
+        entries[name] = found.id
+        if name != "told":
+            journal.decide(found.id, done=name == "done")
+        found.release()
+    journal.settle(entries["done"])
+    assert [journal.shown(one).compared for one in entries.values()] == [None, None, None]
+    journal.close()
+    with sqlite3.connect(path) as database:  # as the version before has left it, which had no mark either
+        for table in ("step", "head", "known"):
+            database.execute(f"DROP TABLE {table}")
+        for index in ("by_phase", "by_owner", "by_card", "undelivered"):
+            database.execute(f"DROP INDEX debit_{index}")
+        for column in ("phase", "thinned", "key_mark", "decided", "compared"):
+            database.execute(f"ALTER TABLE debit DROP COLUMN {column}")
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+    path.with_name(".debits.sqlite.mark").unlink()
+    again = Journal(path)
+    assert sorted(again.decisions.to_compare(CARD)) == sorted([(entries["none"], "none"), (entries["done"], "done")])
+    assert again.decisions.to_compare(OTHER) == []
+    again.decisions.conclude(entries["none"], "agrees")
+    again.decisions.conclude(entries["done"], "contradicts")
+    assert again.decisions.to_compare(CARD) == []
+    shown = again.shown(entries["done"])
+    assert (shown.state, shown.reason, shown.compared, shown.result) == (S.MANUAL, "contradicted", "contradicts", None)
+    assert {one.idempotency_key for one in again.listed(None)} == {"done", "told"}, "it wants a person again"
+    again.decide(entries["done"], done=False)
+    assert again.shown(entries["done"]).outcome == "none" and again.decisions.to_compare(CARD) == []
     again.close()

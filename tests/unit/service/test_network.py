@@ -13,7 +13,7 @@ import pytest
 
 from cardio.bridge import default_token_file
 from tests.unit.cli.test_cli import CARDIO, run
-from tests.unit.debits import soft_sam
+from tests.unit.debits import ANY_YEAR, moment, soft_sam
 from tests.unit.service.debit_desk import CARD
 
 
@@ -65,7 +65,7 @@ def test_a_debit_over_tls_is_handed_over_too(certificate: tuple[Path, Path], tmp
     settings.write_text(
         f'[network]\nlisten = ["127.0.0.2"]\ncertificate = "{certificate[0]}"\nkey = "{certificate[1]}"\n'
     )
-    environment = os.environ | {
+    environment = os.environ | ANY_YEAR | {
         "CARDIO_BRIDGE_FILE": str(settings), "CARDIO_SAM": f"soft:{tmp_path / 'keys.toml'}",
         "CARDIO_BRIDGE_SCOPES": "basic,files,pin,settle", "CARDIO_BRIDGE_DEBITS_FILE": str(tmp_path / "debits.sqlite"),
     }  # fmt: skip
@@ -80,7 +80,7 @@ def test_a_debit_over_tls_is_handed_over_too(certificate: tuple[Path, Path], tmp
         token = default_token_file().read_text().strip()
         with httpx.Client(verify=trust, trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
             for second in (1, 2):
-                asked = {"pCardInfo": CARD, "pPayInfo": f"0.1|0.20|2015111818500{second}|", "pin": "123456"}
+                asked = {"pCardInfo": CARD, "pPayInfo": f"0.1|0.20|{moment(ago=10 - second)}|", "pin": "123456"}
                 done = client.post(
                     f"{address}/v1/driver/iDoDebit", json=asked, headers={"Idempotency-Key": f"k{second}"}
                 )

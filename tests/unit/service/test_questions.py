@@ -13,11 +13,13 @@ from websockets.sync.client import ClientConnection
 
 import service.questions.book
 import service.questions.clerk
+from cardio.debits.limits import DebitLimits
+from service.app import Habits
 from service.gate.access import DialectRule
 from service.scopes import PAGE_SCOPES, Scope
 from service.security import BridgeSecurity
 from tests.pcsc import wait_until
-from tests.unit.debits import Ready, soft_sam
+from tests.unit.debits import Ready, moment, soft_sam
 from tests.unit.service.bridge import FIRST, SECOND, Bridge, told_in
 from tests.unit.service.clerk_page import ClerkPage
 
@@ -326,10 +328,11 @@ def test_only_the_bridges_own_pages_see_and_answer_questions(bridge: Bridge, cle
 
 def test_a_debit_that_stops_at_the_last_try_asks_for_the_next_one(tmp_path: Path) -> None:
     security = BridgeSecurity(sam=Ready(soft_sam(tmp_path)))
-    bridge = Bridge("whole", scopes=frozenset(Scope), security=security, journal=tmp_path / "debits.db")
+    habits = Habits(debit_limits=DebitLimits(years_ahead=50))
+    bridge = Bridge("whole", scopes=frozenset(Scope), security=security, journal=tmp_path / "debits.db", habits=habits)
     try:
         spend_two_tries(bridge)
-        body = {"reader": FIRST, "pCardInfo": WHOLE, "pPayInfo": "0.1|0.2|20261125103000|", "pin": RIGHT}
+        body = {"reader": FIRST, "pCardInfo": WHOLE, "pPayInfo": f"0.1|0.2|{moment()}|", "pin": RIGHT}
 
         def debit(key: str) -> dict[str, Any]:
             headers = {"Idempotency-Key": key}

@@ -1,0 +1,225 @@
+"""The card's own record before a debit: whether this very order stands in 医疗交易明细文件 (EF08) already.
+
+An order is known by its time and its amounts, whatever terminal, desk or journal it was taken by. The card's number
+does not take part: no public source tells by which number a card calls a detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
+
+from cardio.account import AMOUNTS, Detail, detail_of, purse_of
+from cardio.apdu.channel import Plan
+from cardio.apdu.tlv import Record
+from cardio.debit_errors import (
+    DebitNotCheckableError,
+    DebitOnCardError,
+    DebitRecordUnclearError,
+    DebitRecordUnreadableError,
+    SameSecondError,
+)
+from cardio.debits.limits import DebitLimits
+from cardio.errors import CardRefusedError
+from cardio.filesystem.access import PIN
+from cardio.filesystem.decoding import DecodedRecord, decode_records
+from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.layout import File, Layout
+from cardio.filesystem.text import is_fill
+from cardio.filesystem.visit import Visit
+from cardio.security.errors import PinBlockedError
+from cardio.settlement import CardRecord, DebitOrder
+
+_BLANK = b"\x00\xff"
+_ENOUGH_OLDER = 2
+"""Records in a row that are plainly older than the order: one alone may be of a terminal with a wrong clock."""
+_AHEAD = timedelta(hours=1)
+"""An order may be this far ahead of the clock and still count as one of now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAsked:
+    """What the card's own record says of an order."""
+
+    outcome: CardRecord
+    detail: Detail | None = None
+    """The record with the order's time and amounts."""
+    same_second: Detail | None = None
+    """A record with the order's time, and other amounts."""
+    unclear: bool = False
+    """A record that cannot be read whole may be the order's."""
+    pushed_out: bool = False
+    """The order may have stood there, and have made room for later ones."""
+
+    def check(self, limits: DebitLimits) -> None:
+        """Raise what hinders the debit.
+
+        Raises:
+            DebitOnCardError: it was done already.
+            SameSecondError: another one was done at this very time.
+            DebitRecordUnclearError, DebitNotCheckableError: the record does not say.
+            DebitRecordUnreadableError: there is none to be read, and the limits want one.
+        """
+        if self.detail is not None:
+            found = self.detail
+            raise DebitOnCardError(found.time or "", found.terminal_number, found.transaction_number)
+        if self.same_second is not None:
+            raise SameSecondError(
+                f"卡内已有同一时间、金额不同的交易（终端机 {self.same_second.terminal_number or '不明'}）",
+                "the card has a transaction of this very time with other amounts "
+                f"(terminal {self.same_second.terminal_number or 'not known'})",
+            )
+        if self.unclear:
+            raise DebitRecordUnclearError()
+        if self.pushed_out:
+            raise DebitNotCheckableError()
+        if limits.record_required and self.outcome != "clear":
+            raise DebitRecordUnreadableError(*_WHY[self.outcome])
+
+
+_WHY: dict[CardRecord, tuple[str, str]] = {
+    "no-file": ("卡内没有医疗交易明细文件", "the card has no file of details"),
+    "closed": ("医疗交易明细文件未开放读取", "the file of details is closed"),
+    "unreadable": ("医疗交易明细文件不能读取", "the file of details cannot be read"),
+    "not-kept": ("卡片有过交易，明细文件却是空的", "the card has been debited, and its file of details is empty"),
+}
+
+
+@dataclass(slots=True)
+class CardRecordCheck:
+    """Asks one card about one order, once."""
+
+    visit: Visit
+    order: DebitOrder
+    limits: DebitLimits
+    present_pin: bool = False
+    """Where the file is closed on a card that takes debits without its PIN, the PIN may be presented: it was given."""
+    _found: RecordAsked = field(default=RecordAsked("unreadable"), init=False)
+    _empty: bool = field(default=False, init=False)
+
+    def ask(self) -> Plan[None]:
+        """Read the newest records; the application of debits must be current.
+
+        Raises:
+            WrongPinError, PinEntryError: the PIN was to be presented, and is wrong or not to be tried.
+        """
+        layout = self.visit.layout
+        file = layout.details_file
+        if file is None or file.application != purse_of(layout).application:
+            self._found = RecordAsked("no-file")
+            return
+        enough = _Enough(file, self._is_older)
+        reading = yield from self.visit.read_newest(file.path, enough)
+        if reading.closed and self.present_pin and (yield from self._obtained_pin()):
+            reading = yield from self.visit.read_newest(file.path, enough)
+        self._found = self._judge(reading)
+
+    def _obtained_pin(self) -> Plan[bool]:
+        try:
+            return (yield from self.visit.obtain(frozenset({PIN}))) is None
+        except (PinBlockedError, CardRefusedError):
+            return False  # the debit does not want it
+
+    def result(self, transaction_number: int) -> RecordAsked:
+        """Return what was found.
+
+        Args: ``transaction_number``: the card's. An empty file says nothing where there were debits.
+        """
+        return RecordAsked("not-kept") if self._empty and transaction_number else self._found
+
+    def _judge(self, reading: FileReading) -> RecordAsked:
+        if reading.refusal is not None:
+            self._empty = reading.empty
+            if reading.empty:
+                return RecordAsked("clear")
+            return RecordAsked("closed" if reading.closed else "no-file" if reading.absent else "unreadable")
+        damaged = reading.damaged_numbers.keys() | reading.corrupt_numbers
+        whole = [record for record in decode_records(reading) if record.number not in damaged]
+        written = [record for record in whole if not _is_blank(record)]
+        self._empty = not written and not damaged
+        noted = [one for record in written if (one := self._noted(record)) is not None]
+        ours = [one for one in noted if one.time == self.order.time]
+        exact = next((one.detail for one in ours if one.amounts == bytes(self.order.amounts)), None)
+        return RecordAsked(
+            "clear",
+            detail=exact,
+            same_second=ours[0].detail if ours and exact is None else None,
+            unclear=bool(damaged) or any(one.may_be(self.order) for one in noted),
+            pushed_out=self._may_be_pushed_out(reading, written, noted),
+        )
+
+    def _may_be_pushed_out(
+        self, reading: FileReading, written: Sequence[DecodedRecord], noted: Sequence[_Noted]
+    ) -> bool:
+        """Whether the order may have stood in a full file that shows nothing from before it.
+
+        An order of now would be among the records that are shown; one that is older than all of them, or of a time
+        that is yet to come, need not be.
+        """
+        full = len(written) == len(reading.records) >= (reading.file.records or 1)
+        if not full or any(self._is_older(record) for record in written[-1:]):
+            return False
+        shown = [one.time for one in noted if one.time is not None]
+        ahead = self.order.moment > self.limits.clock() + _AHEAD
+        return ahead or not shown or self.order.time < min(shown)
+
+    def _is_older(self, record: DecodedRecord) -> bool:
+        """Whether a record was made before the order can have been: either time may be a window from the real one."""
+        noted = self._noted(record)
+        margin = min(2 * self.limits.window, self.order.moment - datetime.min)
+        oldest = self.order.moment - margin
+        return noted is not None and noted.moment is not None and noted.moment < oldest
+
+    def _noted(self, record: DecodedRecord) -> _Noted | None:
+        return _Noted.of(record, self.visit.layout)
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """One record of a debit, with the bytes of its amounts."""
+
+    detail: Detail
+    moment: datetime | None
+    amounts: bytes
+
+    @classmethod
+    def of(cls, record: DecodedRecord, layout: Layout) -> Self | None:
+        """Return None for a record of money that was put in. A kind that nobody knows may be a debit."""
+        items = {item.item.name: item for item in record.items}
+        kind, moment = items.get("transaction_type"), items.get("transaction_time")
+        if kind is not None and kind.item.codes is not None and isinstance(kind.value, str):
+            known = layout.code_table(kind.item.codes).look_up(kind.value).label is not None
+            if known and kind.raw != bytes((purse_of(layout).transaction_type,)):
+                return None
+        time = None if moment is None else moment.value
+        amounts = b"".join(items[name].raw for name in AMOUNTS if name in items)
+        return cls(detail_of(record), time if isinstance(time, datetime) else None, amounts)
+
+    @property
+    def time(self) -> str | None:
+        return self.detail.time
+
+    def may_be(self, order: DebitOrder) -> bool:
+        """Whether it may be the order's, half written or damaged: it has no time, and no amount speaks against it."""
+        wanted = bytes(order.amounts)
+        width = len(wanted) // len(AMOUNTS)
+        parts = ((self.amounts[at : at + width], wanted[at : at + width]) for at in range(0, len(wanted), width))
+        return self.moment is None and all(part == asked or is_fill(part, _BLANK) for part, asked in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Enough:
+    """Says when enough records were read."""
+
+    file: File
+    is_older: Callable[[DecodedRecord], bool]
+
+    def __call__(self, records: Sequence[Record]) -> bool:
+        decoded = decode_records(FileReading(self.file, records=list(records[-_ENOUGH_OLDER:])))
+        return len(decoded) == _ENOUGH_OLDER and all(self.is_older(record) for record in decoded)
+
+
+def _is_blank(record: DecodedRecord) -> bool:
+    return is_fill(b"".join(item.raw for item in record.items), _BLANK)

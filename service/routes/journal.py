@@ -1,0 +1,105 @@
+"""The journal's file: whether it is in its place, a backup, an archive, and a person's word on a restored one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from cardio.errors import UsageError
+from cardio.model import Answer, Problem
+from service.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, asking_of, needs
+from service.scopes import Scope
+
+router = APIRouter(prefix="/v1/journal", tags=["debits"], dependencies=[needs(Scope.MANAGE)])
+_CHUNK = 1 << 18
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    503: {"model": Problem, "description": "the journal of debits cannot be used, or not before a person has said so"}
+}
+_BACKUP: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the backup: one SQLite file with the key in it", "content": {"application/vnd.sqlite3": {}}}
+}
+
+
+class JournalCondition(Answer):
+    """Whether debits can be done, as far as it is about the journal's file."""
+
+    problem: Problem | None = Field(description="why no debit begins; null where nothing hinders")
+
+
+class ArchiveRequest(BaseModel):
+    """What is to be archived."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    before: datetime = Field(description="what was settled, or came to nothing, before this time; UTC without a zone")
+
+
+class ArchiveMade(Answer):
+    file: str | None = Field(description="the archive, beside the journal; null where nothing was old enough")
+    debits: int
+    left_out: int = Field(description="debits whose records were changed from outside: they stay in the journal")
+
+
+@router.get("")
+async def journal_condition(journal: JournalPlaceOf) -> JournalCondition:
+    """Whether the journal is in its place, and the one that it was."""
+    trouble = await asyncio.to_thread(journal.trouble)
+    return JournalCondition(problem=None if trouble is None else Problem.of(trouble))
+
+
+@router.post("/backup", response_class=StreamingResponse, responses=_BACKUP | _PROBLEMS)
+async def back_up_journal(request: Request, debits: DebitsOf, audit: AuditOf, caller: CallerOf) -> StreamingResponse:
+    """Everything that the journal holds at this moment, as one file, with its key: keep it as you keep the key."""
+    journal = await debits.journal()
+    path = await asyncio.to_thread(journal.write_backup)
+    audit.note(asking_of(request, caller), action="journal-backup")
+    size = await asyncio.to_thread(lambda: path.stat().st_size)
+    headers = {"Content-Length": str(size), "Cache-Control": "no-store"}
+    return StreamingResponse(_content(path), media_type="application/vnd.sqlite3", headers=headers)
+
+
+@router.post("/archive", responses=_PROBLEMS)
+async def archive_journal(
+    request: Request, asked: ArchiveRequest, debits: DebitsOf, audit: AuditOf, caller: CallerOf
+) -> ArchiveMade:
+    """Move what was settled, or came to nothing, before a time into a file of its own. Its keys stay known: by them no
+    card is told to debit again."""
+    before = asked.before if asked.before.tzinfo else asked.before.replace(tzinfo=UTC)
+    journal = await debits.journal()
+    try:
+        made = await asyncio.to_thread(journal.archive, before)
+    except OverflowError as error:
+        raise UsageError("归档日期不正确", "the date to archive before is none") from error
+    audit.note(asking_of(request, caller), action="journal-archived", target=made.file.name if made.file else "")
+    return ArchiveMade(file=None if made.file is None else str(made.file), debits=made.debits, left_out=made.left_out)
+
+
+@router.post("/restored", responses=_PROBLEMS)
+async def accept_journal(
+    request: Request, journal: JournalPlaceOf, audit: AuditOf, caller: CallerOf
+) -> JournalCondition:
+    """A person says: debits go on with the journal that is there now, restored or copied as it is; or, where it is
+    lost, with a new one. What it has forgotten is guarded by the cards' own records alone."""
+    await asyncio.to_thread(journal.accept)
+    audit.note(asking_of(request, caller), action="journal-restored")
+    return await journal_condition(journal)
+
+
+def _content(path: Path) -> Iterator[bytes]:
+    """The file's bytes. Its name goes as soon as it is open, so that nothing with a key in it stays behind."""
+    with path.open("rb") as stream:
+        with suppress(OSError):  # Windows removes no open file
+            os.unlink(path)
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

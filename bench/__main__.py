@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from bench import audit, bridge, closed_card, counts, debit_record, events, pcsc, same_card, software_card, whole_card
+from bench import (
+    audit,
+    bridge,
+    card_proof,
+    closed_card,
+    counts,
+    debit_record,
+    events,
+    loss_list,
+    pcsc,
+    same_card,
+    software_card,
+    whole_card,
+)
 
 _MEASUREMENTS = {
     "counts": counts,
@@ -13,10 +26,12 @@ _MEASUREMENTS = {
     "pcsc": pcsc,
     "same-card": same_card,
     "debit-record": debit_record,
+    "card-proof": card_proof,
     "closed-card": closed_card,
     "events": events,
     "bridge": bridge,
     "audit": audit,
+    "loss-list": loss_list,
 }
 
 

@@ -16,13 +16,21 @@ from cardio.filesystem.plan import SUPPLEMENT
 from cardio.filesystem.text import join_split_text, trim
 from cardio.filesystem.text_reading import TextNote, for_people
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, CardContents
-from cardio.model import Card, CardReading, CodedValue, Derived, Holder
+from cardio.model import NO_SAM, Card, CardReading, CodedValue, Derived, Holder, Proof
 from cardio.remarks import Remarks, coded_value, issuing_region
 from cardio.security.errors import NoCardFactorError
 from cardio.security.factors import reset_information
 
 
-def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: bytes, today: date) -> CardReading:
+def make_reading(
+    contents: CardContents,
+    *,
+    reader: str,
+    simulated: bool,
+    atr: bytes,
+    today: date,
+    proof: Proof = NO_SAM,
+) -> CardReading:
     """The answer to "whose card is this?"."""
     remarks = Remarks()
     values: dict[str, DecodedItem] = {}
@@ -51,6 +59,7 @@ def make_reading(contents: CardContents, *, reader: str, simulated: bool, atr: b
         derived=derived,
         unread=tuple(remarks.unread),
         warnings=tuple(remarks.warnings),
+        proof=proof,
     )
 
 

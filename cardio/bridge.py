@@ -25,9 +25,10 @@ from uuid import UUID
 from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
 from cardio.errors import CardioError, NoReaderError, ReaderError, UsageError
 from cardio.folders import config_folder
-from cardio.model import CardReading, ReaderInfo, ReaderStatus
+from cardio.model import CardReading, Proof, ReaderInfo, ReaderStatus
 from cardio.private_file import read_private
 from cardio.readers.base import choose_name
+from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
 
 if TYPE_CHECKING:
     import httpx
@@ -183,8 +184,16 @@ class BridgeClient:
             BridgeError: with its `driver_code`.
             DebitUnknownError: a debit was sent and its outcome is not known, or the bridge's answer was lost: ask again
                 by the same key.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: the bridge's answer was lost, and the function spends a
+                try of the PIN or changes the card.
             UsageError: the key is no printable ASCII.
         """
+        return self.driver_with_proof(function, idempotency_key=idempotency_key, **arguments)[0]
+
+    def driver_with_proof(
+        self, function: str, *, idempotency_key: str | UUID | None = None, **arguments: Any
+    ) -> tuple[str, Proof | None]:
+        """As `driver`, and how far the card was proved genuine; None where no card was needed."""
         key = "" if idempotency_key is None else str(idempotency_key)
         if not (key.isascii() and key.isprintable()):
             raise UsageError("Idempotency-Key 只能用可打印的 ASCII 字符", "an Idempotency-Key is printable ASCII")
@@ -192,14 +201,16 @@ class BridgeClient:
         try:
             answer = self._ask("POST", place, json=arguments, headers={"Idempotency-Key": key} if key else {})
         except BridgeNotRunningError as error:
-            if not key or error.never_reached:
+            unknown_outcome = _outcome_of(function, arguments, key)
+            if unknown_outcome is None or error.never_reached:
                 raise
-            raise DebitUnknownError("未收到服务的应答", "the bridge's answer was lost") from error
+            raise unknown_outcome("未收到服务的应答，结果未知", "the bridge's answer was lost") from error
         if answer["return"] == OUTCOME_UNKNOWN:
             unknown = DebitUnknownError()
             unknown.debit_id = (answer.get("debit") or {}).get("id")
             raise unknown
-        return str(answer["pOutInfo"])
+        proof = answer.get("proof")
+        return str(answer["pOutInfo"]), None if proof is None else Proof.model_validate(proof)
 
     def choose(self, wanted: str | None) -> str:
         """The full name of the reader that is meant; without a name the bridge chooses.
@@ -299,6 +310,15 @@ class _NewConnectionError(Exception):
 def _refuse_new_connection(event: str, _: Mapping[str, Any]) -> None:
     if event == "connection.connect_tcp.started":
         raise _NewConnectionError()
+
+
+def _outcome_of(function: str, arguments: Mapping[str, Any], key: str) -> type[CardioError] | None:
+    """What is not known where the answer to a function is lost; None where it only reads."""
+    if key or function.startswith("iDoDebit"):
+        return DebitUnknownError
+    if "PIN" in function or arguments.get("pin") is not None:
+        return PinOutcomeUnknownError
+    return None if function.startswith("iRead") else WriteOutcomeUnknownError
 
 
 def _expect_proof(client: httpx.Client, token: str, grant: str) -> None:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from typing import Self
 
 from cardio.answer import cut_short, make_reading
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
+from cardio.apdu.command_watch import CommandWatch
+from cardio.apdu.effect import effect_from_outside
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.conformance_model import ConformanceReport
@@ -46,6 +49,7 @@ from cardio.remarks import Remarks, refusal_error
 from cardio.secured_card import SecuredCard, identity_in
 from cardio.security.credentials import Credentials
 from cardio.security.key_memory import KeyMemory
+from cardio.security.outcome import as_outcome
 from cardio.security.pin_memory import PinMemoryFile
 
 Confirm = Callable[[bytes], None]
@@ -71,9 +75,11 @@ class SocialSecurityCard(SecuredCard):
         seconds: float = OPERATION_SECONDS,
         confirm: Confirm | None = None,
         clock: Callable[[], float] = time.monotonic,
+        watch: CommandWatch | None = None,
     ) -> None:
         """Args:
         clock: what the seconds are counted by.
+        watch: is told of every command, for whoever may have to give the work up.
         manners: remembers what kinds of cards allow; by default in the user's cache directory, one file for
             software cards and one for real ones.
         layouts: the layouts to choose from; by default those at hand, the user's own first.
@@ -90,7 +96,7 @@ class SocialSecurityCard(SecuredCard):
         self._basic: CardContents | None = None
         opener = None
         if credentials is not None:
-            pad = None if credentials.pad_digits is None else pin_pad_of(connection)
+            pad = None if credentials.pad_digits is None else pin_pad_of(connection, lambda: self._channel.watch)
             memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
             opener = credentials.opener(
                 connection.atr,
@@ -100,7 +106,7 @@ class SocialSecurityCard(SecuredCard):
                 memory=memory,
                 key_memory=KeyMemory.of_store(self._store, simulated=reader.simulated),
             )
-        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock), opener)
+        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock, watch=watch), opener)
 
     @property
     def atr(self) -> bytes:
@@ -126,7 +132,16 @@ class SocialSecurityCard(SecuredCard):
     @property
     def algorithm(self) -> str:
         """What the card names in its FCI, else what its layout says; asked for when the visit began with it."""
-        return self.visit.environment.named or self.layout.algorithm
+        return self.begun_visit.algorithm
+
+    @property
+    def watch(self) -> CommandWatch:
+        """What is told of every command; each piece of work with a card that is held for long has its own."""
+        return self._channel.watch
+
+    @watch.setter
+    def watch(self, watch: CommandWatch) -> None:
+        self._channel.watch = watch
 
     @property
     def counts(self) -> Counts:
@@ -145,7 +160,7 @@ class SocialSecurityCard(SecuredCard):
 
         Args:
             on_basic: told what EF05 and EF06 give before the supplement is asked for: people need not wait for it.
-            prove: have a third-generation card prove itself first, where there are keys for it.
+            prove: have the card prove itself first, where there are keys for it.
             supplement: also ask for residence, registration and nationality (DF01), where the card may give them.
             today: the day that age and validity are counted from.
 
@@ -153,7 +168,8 @@ class SocialSecurityCard(SecuredCard):
             NotASocialSecurityCardError: it is some other card.
             CardBlockedError: it is blocked.
             CardGarbledError: its answers make no sense.
-            ForgedCardError: it is a copy.
+            ForgedCardError, ProofDeclinedError: it is a copy, or does not prove itself as its generation does.
+            ProofRequiredError: it could not be asked, and this site takes no such card.
             CardRemovedError: it was pulled out on the way; nothing is returned then.
             ReaderTimeoutError: time ran out before EF05 and EF06 were read; the next try begins where this one ended.
                 Where only the supplement lacks, ``unread`` says so.
@@ -190,6 +206,8 @@ class SocialSecurityCard(SecuredCard):
                 raise
             return reading
         self._store.save(self._family, manners)
+        if prove:
+            self.refuse_copy()
         self._basic = contents
         return self._reading_of(contents, today)
 
@@ -211,7 +229,12 @@ class SocialSecurityCard(SecuredCard):
 
     def _reading_of(self, contents: CardContents, today: date) -> CardReading:
         return make_reading(
-            contents, reader=self._reader.name, simulated=self._reader.simulated, atr=self.atr, today=today
+            contents,
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            atr=self.atr,
+            today=today,
+            proof=self.proof,
         )
 
     def reading_of_visit(self, *, today: date | None = None) -> CardReading:
@@ -234,8 +257,12 @@ class SocialSecurityCard(SecuredCard):
         return reading.hindrance or refusal_error(self._basic.layout, reading)
 
     def refusal_of_proof(self) -> CardioError | None:
-        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it."""
-        return None if self._basic is None else self._basic.unproved
+        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it.
+
+        None for one that answered rightly, and says of itself what fits no generation.
+        """
+        answered = self._opener is not None and self._opener.answered
+        return None if self._basic is None or answered else self._basic.unproved
 
     # -- files --------------------------------------------------------------------------------
 
@@ -247,7 +274,7 @@ class SocialSecurityCard(SecuredCard):
             CardioError: as `read`.
         """
         visit = self.visit
-        return file_content(visit.layout, self._read_file(visit.layout.required_file(path)))
+        return file_content(visit.layout, self._read_file(visit.layout.required_file(path)), self.proof)
 
     def dump(self, *, progress: Progress | None = None) -> CardDump:
         """Everything that the card gives, file by file.
@@ -261,14 +288,15 @@ class SocialSecurityCard(SecuredCard):
             reader=self._reader.name,
             simulated=self._reader.simulated,
             card=card_identity(visit.contents),
-            files=tuple(file_content(visit.layout, reading) for reading in readings),
+            files=tuple(file_content(visit.layout, reading, self.proof) for reading in readings),
+            proof=self.proof,
         )
 
     def tree(self, *, progress: Progress | None = None) -> CardTree:
         """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
         visit = self.visit
         self._read_files(visit.layout.readable_files(), limit=1, progress=progress)
-        return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated)
+        return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated, proof=self.proof)
 
     def report(self, name: str, *, progress: Progress | None = None) -> Report:
         """What the card says of ``insurance`` or ``employment``, topic by topic, each value with where it stands."""
@@ -288,6 +316,7 @@ class SocialSecurityCard(SecuredCard):
             totals=totals,
             unread=tuple(remarks.unread),
             warnings=tuple(remarks.warnings),
+            proof=self.proof,
         )
 
     def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
@@ -339,6 +368,7 @@ class SocialSecurityCard(SecuredCard):
             NoBankNumberError: there is no such application, or it does not give the number.
         """
         self._confirm_first()
+        self._prove_first(for_pin=False)
         self.forget_visit()  # another application is current afterwards
         return self.run(read_bank_number())
 
@@ -362,9 +392,20 @@ class SocialSecurityCard(SecuredCard):
         self._visit = None
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
-        """One command as it is. What is current on the card afterwards is not known, so files begin anew."""
+        """One command as it is. What is current on the card afterwards is not known, so files begin anew.
+
+        Raises:
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: its answer never came, and it does more than read.
+            CardioError: as `Channel.transmit`.
+        """
         self._visit = None
-        return self._channel.transmit(command)
+        try:
+            return self._channel.transmit(_from_outside(command))
+        except CardioError as error:
+            outcome = as_outcome(error, self.watch.take_unanswered())
+            if outcome is error:
+                raise
+            raise outcome from error
 
     def _identify(self, contents: CardContents) -> None:
         if self._confirm is not None:
@@ -373,7 +414,7 @@ class SocialSecurityCard(SecuredCard):
     def _confirm_first(self) -> None:
         """Before another application than the social security environment is selected, which says who the card is."""
         if self._confirm is not None and self._visit is None:
-            self.visit  # noqa: B018 - beginning a visit reads EF05
+            self.begun_visit  # noqa: B018 - beginning a visit reads EF05
 
     # -- the way to the card --------------------------------------------------------------------
 
@@ -382,8 +423,7 @@ class SocialSecurityCard(SecuredCard):
         return self._connection.protocol is TransmissionProtocol.T1
 
     @property
-    def visit(self) -> Visit:
-        """The visit to this card, begun when it is first needed."""
+    def begun_visit(self) -> Visit:
         if self._visit is None:
             self._visit = self._new_visit(self._store.load(self._family, date.today()), self._opener)
         return self._visit
@@ -409,6 +449,7 @@ class SocialSecurityCard(SecuredCard):
         visit = self.visit
         reading = self.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
         self._store.save(self._family, visit.manners)
+        self.refuse_copy()
         return reading
 
     def _read_files(
@@ -422,13 +463,20 @@ class SocialSecurityCard(SecuredCard):
         return readings
 
     def close(self) -> None:
-        if self._opener is not None:
-            self._opener.close()
-        # What was granted to us must not serve the next program.
-        self._connection.close(reset=self.has_presented)
+        try:
+            if self._opener is not None:
+                self._opener.close()
+        finally:  # whatever becomes of the SAM, the card is let go
+            # What was granted to us must not serve the next program.
+            self._connection.close(reset=self.has_presented)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _from_outside(command: CommandApdu) -> CommandApdu:
+    """A command that nobody here has chosen: what does more than ask may have changed the card."""
+    return replace(command, known_effect=effect_from_outside(command.cla, command.ins, has_data=bool(command.data)))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from cardio.apdu.channel import Plan
 from cardio.card import SocialSecurityCard
-from cardio.errors import CardioError
-from cardio.security.errors import PinOutcomeUnknownError
 from cardio.security.pin import Pin
 from cardio.security.pki import PkiContents, read_contents, read_signature_key, select_pki, sign
 from cardio.security.pki_layout import PkiLayout, pki_layout
@@ -40,14 +38,9 @@ class CardPki:
             SignatureNotValidError: what the card gave is no signature of this message.
             CardioError: the card refuses.
         """
+        self._card.admit_pin()
         key = self._card.run_apart(self._key())
-        try:
-            self._card.run_apart(verify_pin(self._layout, self._layout.pins.user, pin, accept_last_try=accept_last_try))
-        except CardioError as error:
-            if error.code in ("card-removed", "card-reset", "reader-timeout", "reader-gone"):
-                # It may have been the PIN that was on its way.
-                raise PinOutcomeUnknownError() from error
-            raise
+        self._card.run_apart(verify_pin(self._layout, self._layout.pins.user, pin, accept_last_try=accept_last_try))
         return self._card.run_apart(sign(self._layout, key, message, user_id))
 
     def _contents(self) -> Plan[PkiContents]:

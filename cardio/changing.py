@@ -16,6 +16,7 @@ from cardio.filesystem.rights import Opener
 from cardio.filesystem.structures import split_parts
 from cardio.filesystem.visit import ISSUER_FILE, Visit, text_of
 from cardio.filesystem.writing import Written, write_content, write_records
+from cardio.model import NO_SAM, Proof
 from cardio.remarks import refusal_error
 
 _TAG_AND_LENGTH = 2
@@ -31,6 +32,8 @@ class PreparedChange:
     content: bytes | None = None
     before: bytes | None = None
     """Of a transparent file, what it holds now."""
+    proof: Proof = NO_SAM
+    """How far the card was proved when this was prepared."""
 
     @property
     def needed(self) -> bool:
@@ -58,6 +61,7 @@ class PreparedChange:
                 for one in self.records
             ),
             size=None if self.content is None else len(self.content),
+            proof=self.proof,
         )
 
 

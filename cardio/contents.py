@@ -25,7 +25,7 @@ from cardio.filesystem.items import DecodedItem
 from cardio.filesystem.layout import File, Item, Kind, Layout, Structure
 from cardio.filesystem.photo import recognise_photo
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, text_of
-from cardio.model import CodedValue
+from cardio.model import NO_SAM, CodedValue, Proof
 from cardio.remarks import Remarks, coded_value, issuing_region
 
 
@@ -40,7 +40,7 @@ def card_identity(contents: CardContents) -> CardIdentity:
     )
 
 
-def file_content(layout: Layout, reading: FileReading) -> FileContent:
+def file_content(layout: Layout, reading: FileReading, proof: Proof = NO_SAM) -> FileContent:
     """One file, decoded beside raw."""
     file, remarks = reading.file, Remarks()
     records: tuple[RecordContent, ...] = ()
@@ -65,6 +65,7 @@ def file_content(layout: Layout, reading: FileReading) -> FileContent:
         content=content,
         unread=tuple(remarks.unread),
         warnings=tuple(remarks.warnings),
+        proof=proof,
     )
 
 
@@ -133,7 +134,7 @@ def photo_content(reading: FileReading) -> Photo | None:
 # -- the tree -----------------------------------------------------------------------------------
 
 
-def card_tree(contents: CardContents, *, reader: str, simulated: bool) -> CardTree:
+def card_tree(contents: CardContents, *, reader: str, simulated: bool, proof: Proof) -> CardTree:
     """Every application and file of the layout, and whether this card lets it be read."""
     layout = contents.layout
     applications = tuple(
@@ -146,7 +147,9 @@ def card_tree(contents: CardContents, *, reader: str, simulated: bool) -> CardTr
         )
         for application in layout.applications
     )
-    return CardTree(reader=reader, simulated=simulated, card=card_identity(contents), applications=applications)
+    return CardTree(
+        reader=reader, simulated=simulated, card=card_identity(contents), applications=applications, proof=proof
+    )
 
 
 def _file_entry(layout: Layout, file: File, reading: FileReading | None) -> FileEntry:

@@ -24,9 +24,10 @@ from cardio.filesystem.address import Address, values_at
 from cardio.filesystem.layout import File, Key
 from cardio.filesystem.rights import ways_to_read
 from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
+from cardio.model import Proof
 from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
 from cardio.security.credentials import SSSE_MAC_KEY
-from cardio.security.errors import ForgedCardError, HsmNotNeededError, StepError
+from cardio.security.errors import ForgedCardError, HsmNotNeededError, ProofDeclinedError, StepError
 from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
 from cardio.security.hsm import ALGORITHM_MARKS
 from cardio.security.pin import Pin
@@ -70,6 +71,11 @@ class HsmSteps:
     def card(self) -> SocialSecurityCard:
         return self._card
 
+    @property
+    def proof(self) -> Proof:
+        """How far the card was proved genuine, by the caller's HSM or by a SAM of this desk."""
+        return self._card.proof
+
     def begin_anew(self) -> None:
         """What was waited for is not waited for any more."""
         self._next = None
@@ -99,8 +105,9 @@ class HsmSteps:
         self.begin_anew()
         reset_information = self._card.reset_information
         challenge, source = self._random(HALF), self._random(HALF)
+        visit = self._card.begun_visit  # the caller's HSM has the card prove itself
         proof = self._card.run(self._card_proof(challenge + source))
-        opening = self._card.run(self._card.visit.read(HOLDER_FILE)).closed
+        opening = self._card.run(visit.read(HOLDER_FILE)).closed
         outer_source = self._random(HALF) if opening else b""
         outer_challenge = self._card.run(_challenge()) if opening else b""
 
@@ -108,6 +115,7 @@ class HsmSteps:
             inner, _, outer = answer.rstrip("|").partition("|")
             if not hmac.compare_digest(_cryptogram(inner, source), proof):
                 raise ForgedCardError()
+            self._card.proved_by_caller()
             if opening:
                 self._authenticate(self._opening_key(HOLDER_FILE), outer, outer_source)
             device = self._device or self._card.device_number
@@ -251,11 +259,15 @@ class HsmSteps:
     def _card_proof(self, data: bytes) -> Plan[bytes]:
         response = yield internal_authentication(data + self._version_byte)
         if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
-            raise _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response.status_word)
+            refusal = _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response.status_word)
+            if self._card.layout.proves_itself:
+                raise ProofDeclinedError(refusal.detail, refusal.detail_en, status_word=response.status_word)
+            raise refusal
         return response.data
 
     def _authenticate(self, key: Key, answer: str, source: bytes) -> None:
         data = _cryptogram(answer, source) + source + self._version_byte
+        self._card.refuse_copy()
         trial = self._card.key_trial(key.name)
 
         def plan() -> Plan[None]:
@@ -296,7 +308,7 @@ class HsmSteps:
 
     @property
     def _identification_code(self) -> str:
-        return text_of(self._card.visit.contents.files[ISSUER_FILE], "identification_code") or ""
+        return text_of(self._card.begun_visit.contents.files[ISSUER_FILE], "identification_code") or ""
 
     @property
     def algorithm_mark(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from cardio.model import Answer, CodedValue, Region, Unread, Warning
+from cardio.model import NO_SAM, Answer, CodedValue, Proof, Region, Unread, Warning
 
 
 class ItemContent(Answer):
@@ -55,6 +55,7 @@ class FileContent(Answer):
     content: str | None = Field(default=None, description="the bytes of a transparent file, hex; not of fingerprints")
     unread: tuple[Unread, ...] = ()
     warnings: tuple[Warning, ...] = ()
+    proof: Proof = NO_SAM
 
 
 class CardIdentity(Answer):
@@ -73,6 +74,7 @@ class CardDump(Answer):
     simulated: bool
     card: CardIdentity
     files: tuple[FileContent, ...]
+    proof: Proof = NO_SAM
 
 
 class FileEntry(Answer):
@@ -109,6 +111,7 @@ class CardTree(Answer):
     simulated: bool
     card: CardIdentity
     applications: tuple[ApplicationEntry, ...]
+    proof: Proof = NO_SAM
 
 
 class SourcedItem(ItemContent):
@@ -150,6 +153,7 @@ class Report(Answer):
     totals: tuple[Total, ...]
     unread: tuple[Unread, ...]
     warnings: tuple[Warning, ...]
+    proof: Proof = NO_SAM
 
 
 class Photo(Answer):
@@ -185,3 +189,4 @@ class FileWritten(Answer):
     identification_code: str | None
     records: tuple[RecordWritten, ...] = ()
     size: int | None = Field(default=None, description="bytes of a transparent file")
+    proof: Proof = NO_SAM

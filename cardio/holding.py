@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TypeVar
 
+from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.trace import Trace
 from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import (
@@ -21,10 +22,11 @@ from cardio.errors import (
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.model import CardReading, ReaderStatus
-from cardio.readers.base import Reader
+from cardio.readers.base import Reader, closing_on_error
 from cardio.readers.card_choice import CardSlot, Preference, ReaderPolicy, choose_card
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
+from cardio.security.outcome import telling_outcome
 
 _RESETS_ENDURED = 2
 
@@ -43,6 +45,7 @@ def on_card(
     worker: Worker | None = None,
     repeat: bool = True,
     confirm: Confirm | None = None,
+    watch: CommandWatch | None = None,
 ) -> Result:
     """Connects, does something with the card, and lets it go.
 
@@ -52,13 +55,15 @@ def on_card(
     ``confirm`` is told which card it is before anything of its holder is read; what it raises ends the work.
 
     The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
-    or one of its own.
+    or one of its own. ``watch`` limits each command, and knows for other threads what was begun.
 
     Raises:
         ReaderBusyError: another program did not let go of the card in time.
-        ReaderTimeoutError: the card or the reader took too long.
+        ReaderTimeoutError: the card or the reader took too long; nothing was spent or changed.
+        PinOutcomeUnknownError, WriteOutcomeUnknownError: the work ended where it is not known what the card has done.
         CardioError: as the work and `Reader.connect` say.
     """
+    watch = watch or CommandWatch()
     deadline = time.monotonic() + seconds
     connected, presented = threading.Event(), threading.Event()
 
@@ -66,16 +71,19 @@ def on_card(
         connection = reader.connect()
         connected.set()
         left = deadline - time.monotonic()
-        with SocialSecurityCard(
-            connection,
-            reader,
-            manners=manners,
-            trace=trace,
-            layouts=layouts,
-            credentials=credentials,
-            seconds=left,
-            confirm=confirm,
-        ) as card:
+        with closing_on_error(connection):
+            held = SocialSecurityCard(
+                connection,
+                reader,
+                manners=manners,
+                trace=trace,
+                layouts=layouts,
+                credentials=credentials,
+                seconds=left,
+                confirm=confirm,
+                watch=watch,
+            )
+        with held as card:
             try:
                 return work(card)
             finally:
@@ -93,7 +101,8 @@ def on_card(
 
     mine = worker or Worker()
     try:
-        return mine.run_within(seconds, attempts)
+        with telling_outcome(watch):
+            return mine.run_watched(seconds, attempts, watch)
     except ReaderTimeoutError as error:
         if connected.is_set():
             raise

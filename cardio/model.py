@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -95,6 +95,46 @@ class Warning(Answer):
     detail_en: str
 
 
+class Proof(Answer):
+    """How far the card was proved genuine, by internal authentication (内部认证)."""
+
+    outcome: Literal["genuine", "not-asked", "not-possible"] = Field(
+        description="`genuine`: it answered a fresh challenge rightly; a card that answers wrongly is an error"
+    )
+    reason: str | None = Field(
+        default=None, description="why not: `no-sam`, `setting`, `declined`, or an error's code; null when genuine"
+    )
+    detail: str
+    detail_en: str
+    algorithm: str | None = Field(default=None, description="3DES or SM4: by which the answer was checked")
+    sam: Literal["soft", "psam", "hsm"] | None = Field(default=None, description="where the keys of the check are")
+    test_keys: bool = Field(default=False, description="checked by published test keys: anybody can make such a card")
+
+    @property
+    def is_genuine(self) -> bool:
+        return self.outcome == "genuine"
+
+    @property
+    def summary(self) -> str:
+        """The outcome and why, as a clerk reads it."""
+        return f"{'真伪已核验' if self.is_genuine else '真伪未核验'}：{self.detail}"
+
+    @property
+    def summary_en(self) -> str:
+        return f"{'proved genuine' if self.is_genuine else 'not proved genuine'}: {self.detail_en}"
+
+    @classmethod
+    def not_asked(cls, reason: str, detail: str, detail_en: str) -> Proof:
+        return cls(outcome="not-asked", reason=reason, detail=detail, detail_en=detail_en)
+
+
+NO_SAM = Proof.not_asked(
+    "no-sam",
+    "本机没有 PSAM 卡或加密机",
+    "there is neither a PSAM card nor an HSM here",
+)
+
+
 class CardReading(Answer):
     """The basic information of one card."""
 
@@ -105,6 +145,7 @@ class CardReading(Answer):
     derived: Derived
     unread: tuple[Unread, ...]
     warnings: tuple[Warning, ...]
+    proof: Proof = Field(default=NO_SAM, description="how far the card was proved genuine")
 
 
 class ReaderStatus(StrEnum):

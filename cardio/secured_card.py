@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from cardio import changing
@@ -12,13 +13,16 @@ from cardio.apdu.command import CommandApdu
 from cardio.changing import PreparedChange
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, NotASocialSecurityCardError
 from cardio.file_model import FileWritten
+from cardio.filesystem.access import PIN
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
+from cardio.model import NO_SAM, Proof
 from cardio.security.credentials import CardOpener
 from cardio.security.errors import NoSamError
 from cardio.security.factors import known_reset_information, reset_information
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.key_guard import KeyTrial
+from cardio.security.outcome import as_outcome
 from cardio.security.pin import Pin
 from cardio.security.pin_count import PinCount
 from cardio.security.sam import CardKey, Sam
@@ -43,8 +47,20 @@ class SecuredCard(ABC):
 
     @property
     @abstractmethod
+    def begun_visit(self) -> Visit:
+        """The visit to this card, begun when it is first needed; the card need not have proved itself."""
+
+    @property
     def visit(self) -> Visit:
-        """The visit to this card, begun when it is first needed."""
+        """The visit to this card, in which the card has proved itself where there are keys for it.
+
+        Raises:
+            ForgedCardError, ProofDeclinedError, ProofRequiredError: as `Visit.prove_card`.
+        """
+        visit = self.begun_visit
+        if self._opener is not None and self._opener.asks_every_card:
+            self.run(visit.prove_card())
+        return visit
 
     @property
     @abstractmethod
@@ -75,7 +91,7 @@ class SecuredCard(ABC):
     @property
     def layout(self) -> Layout:
         """What is known of cards like this one."""
-        return self.visit.layout
+        return self.begun_visit.layout
 
     @property
     def identity(self) -> bytes:
@@ -85,7 +101,7 @@ class SecuredCard(ABC):
             NoCardFactorError, CardGarbledError: it does not say who it is.
         """
         _ = self.reset_information
-        found = identity_in(self.visit.contents, self.historical_bytes)
+        found = identity_in(self.begun_visit.contents, self.historical_bytes)
         if found is None:
             raise CardGarbledError("卡片没有卡识别码", "the card has no identification code")
         return found
@@ -104,30 +120,39 @@ class SecuredCard(ABC):
         try:
             return self._channel.run(conversation)
         except CardioError as error:
-            doubt = None if self._opener is None else self._opener.take_doubt()
-            if doubt is None:
+            outcome = as_outcome(error, self._channel.watch.take_unanswered())
+            if outcome is error:
                 raise
-            raise doubt from error
+            raise outcome from error
 
     # -- proofs ---------------------------------------------------------------------------------
 
+    @property
+    def proof(self) -> Proof:
+        """How far the card was proved genuine, since it is held."""
+        return NO_SAM if self._opener is None else self._opener.proof
+
     def prove(self) -> None:
-        """Internal authentication (内部认证), on cards of every generation.
+        """Internal authentication (内部认证), on cards of every generation; once for as long as the card is held.
 
         Raises:
             ForgedCardError: the card does not know its key. No key and no PIN is presented to it afterwards.
-            CardRefusedError: it refuses to be asked.
+            ProofDeclinedError: it declines, and its generation does not.
+            CardRefusedError: it declines, as cards of its generation may.
+            ClaimsContradictError: what it says of itself fits no generation.
             SamError: it cannot be judged here.
         """
         if self._opener is None:
             raise NoSamError()
-        self.run(self.visit.enter(self.layout.environment.id))
-        fault = self._opener.lacks(INTERNAL_KEY)
-        if fault is not None:
-            raise fault
-        hindrance = self.run(self._opener.prove_card())
-        if hindrance is not None:
-            raise hindrance
+        visit = self.begun_visit
+        self.run(visit.enter(visit.layout.environment.id))
+        self.run(self._opener.ask_for_proof())
+        if not self.proof.is_genuine:
+            raise self._opener.why_not or NoSamError()
+
+    def proved_by_caller(self) -> None:
+        """Note that the caller's own HSM has found the card's answer to internal authentication right."""
+        self._required_opener.proved_by_caller(self.begun_visit.algorithm)
 
     def certificate(self, data: bytes) -> bytes | None:
         """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
@@ -177,7 +202,8 @@ class SecuredCard(ABC):
             CardioError: the file cannot be read, or the right to write it is not to be had.
         """
         visit = self.visit
-        return self.run(changing.prepare(visit, visit.layout.required_file(path), values))
+        change = self.run(changing.prepare(visit, visit.layout.required_file(path), values))
+        return replace(change, proof=self.proof)
 
     def write(self, change: PreparedChange) -> FileWritten:
         """Writes what was prepared, each record read back and compared.
@@ -187,7 +213,8 @@ class SecuredCard(ABC):
             WriteOutcomeUnknownError: an answer never came.
             CardioError: the card refused, or a MAC was broken; the detail says what was written before.
         """
-        return self.run(changing.write(self.visit, change, self._required_opener))
+        written = self.run(changing.write(self.visit, change, self._required_opener))
+        return written.model_copy(update={"proof": self.proof})
 
     # -- the holder's PIN -----------------------------------------------------------------------
 
@@ -221,7 +248,8 @@ class SecuredCard(ABC):
         Raises:
             MacRefusedError, CardRefusedError: the card refuses.
         """
-        expect_success((yield from self._required_opener.changing(command)))
+        _ = self._required_opener
+        expect_success((yield command))
 
     def pin_tries(self) -> int | None:
         """How many tries are left, 0 when blocked; None where that is not known: `pin_count` without its source."""
@@ -271,10 +299,42 @@ class SecuredCard(ABC):
         if not visit.is_certainly_ours:
             raise NotASocialSecurityCardError()
         self.run(visit.enter(visit.layout.environment.id))
+        self.run(self._required_opener.prove_card())
         return HolderPin(self._required_opener)
 
     def run_apart(self, conversation: Plan[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
         self._confirm_first()
+        self._prove_first(for_pin=False)
         self.forget_visit()
         return self.run(conversation)
+
+    def refuse_copy(self) -> None:
+        """Raises: ForgedCardError, ProofDeclinedError: since it is held the card has failed to prove itself."""
+        if self._opener is not None:
+            self._opener.refuse_copy()
+
+    def admit_pin(self) -> None:
+        """Before a PIN of another application: has the card prove itself, where there are keys for it.
+
+        Raises:
+            ForgedCardError, ProofDeclinedError: it does not. CardioError: it was to be asked, and has not been.
+        """
+        self._prove_first(for_pin=True)
+        if self._opener is not None:
+            self._opener.admit(PIN)
+
+    def _prove_first(self, *, for_pin: bool) -> None:
+        """Before the social security environment is left: has the card prove itself, where there are keys for it, or
+        where this site takes no other.
+
+        Args: ``for_pin``: what follows may bring a PIN.
+        """
+        opener = self._opener
+        if opener is None or not (opener.has_sam or opener.lacks_required_proof):
+            return
+        if for_pin or opener.asks_every_card:
+            if not opener.is_asked:
+                visit = self.begun_visit
+                self.run(visit.enter(visit.layout.environment.id))
+            self.run(opener.prove_card())

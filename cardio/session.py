@@ -8,16 +8,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, TypeVar
 
+from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.trace import Trace
 from cardio.card import OPERATION_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
-from cardio.readers.base import Connection, Reader
+from cardio.readers.base import Connection, Reader, closing_on_error
 from cardio.readers.deadline import Worker
 from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from cardio.security.errors import SessionEndedError
+from cardio.security.outcome import telling_outcome
 
 SESSION_SECONDS = 120.0
 """How long a card may be held in all; other programs wait for it meanwhile."""
@@ -47,10 +49,13 @@ class CardSession:
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         supervisor: Supervisor | None = None,
         confirm: Confirm | None = None,
+        watch: CommandWatch | None = None,
     ) -> None:
         """Connects and holds the card.
 
-        Args: ``supervisor`` is told when keeping the card alive fails in a way that was not planned for.
+        Args:
+            supervisor: told when keeping the card alive fails in a way that was not planned for.
+            watch: as in `do`, for what is sent meanwhile.
 
         Raises:
             ReaderBusyError: another program did not let go of it in time.
@@ -68,28 +73,31 @@ class CardSession:
         def connect() -> tuple[Connection, SocialSecurityCard]:
             connection = reader.connect()
             granted.append(connection)
-            return connection, SocialSecurityCard(
-                connection,
-                reader,
-                manners=manners,
-                layouts=layouts,
-                # With credentials, be they empty, the card is asked for its algorithm.
-                credentials=credentials or Credentials(),
-                trace=trace,
-                seconds=seconds,
-                confirm=confirm,
-            )
+            with closing_on_error(connection):
+                return connection, SocialSecurityCard(
+                    connection,
+                    reader,
+                    manners=manners,
+                    layouts=layouts,
+                    # With credentials, be they empty, the card is asked for its algorithm.
+                    credentials=credentials or Credentials(),
+                    trace=trace,
+                    seconds=seconds,
+                    confirm=confirm,
+                    watch=watch,
+                )
 
         try:
-            self._connection, self._card = self._worker.run_within(
+            self._connection, self._card = self._worker.run_watched(
                 OPERATION_SECONDS,
                 connect,
+                watch,
                 # It may be granted after all, to nobody who still waits.
                 if_given_up=lambda: granted[0].close() if granted else None,
             )
         except ReaderTimeoutError as error:
             raise ReaderBusyError() from error
-        except CardioError:
+        except BaseException:  # whatever it is, no thread is left
             self._worker.close()
             raise
         self._keeper = threading.Thread(
@@ -100,27 +108,44 @@ class CardSession:
         )
         self._keeper.start()
 
-    def do(self, work: Callable[[SocialSecurityCard], Result], *, seconds: float = OPERATION_SECONDS) -> Result:
+    def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        *,
+        seconds: float = OPERATION_SECONDS,
+        watch: CommandWatch | None = None,
+    ) -> Result:
         """Does something with the held card.
+
+        Args: ``watch`` limits each command, and knows for other threads what was begun.
 
         Raises:
             SessionEndedError: its time is over, it was closed, or the card was lost in an earlier call.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it ended where it is not known what the card has done.
             CardioError: as the work says. After a loss of the card the session is at its end.
         """
-        with self._lock:
+        watch = watch or CommandWatch()
+
+        def watched() -> Result:
+            self._card.watch = watch
+            return work(self._card)
+
+        with telling_outcome(watch), self._lock:
             left = self._until - time.monotonic()
             if self._ended.is_set() or left <= 0:
                 raise SessionEndedError()
             try:
-                return self._worker.run_within(
-                    min(seconds, left), lambda: work(self._card), if_given_up=self._close_quietly
-                )
+                return self._worker.run_watched(min(seconds, left), watched, watch, if_given_up=self._close_quietly)
             except CardioError as error:
                 if not self._worker.has_thread:
                     self._ended.set()  # the thread that hangs lets the card go when it comes back
-                elif error.code in _LOST:
+                elif _has_lost_the_card(error):
                     self._end()
                 raise
+
+    def abandon(self) -> None:
+        """Has whoever waits in `do` told at once: the process is about to end. From any thread."""
+        self._worker.abandon()
 
     @property
     def ended(self) -> bool:
@@ -157,9 +182,11 @@ class CardSession:
     def _end(self) -> None:
         if not self._ended.is_set():
             self._ended.set()
-            with suppress(ReaderTimeoutError):
-                self._worker.run_within(OPERATION_SECONDS, self._close_quietly)
-            self._worker.close()
+            try:
+                with suppress(ReaderTimeoutError):
+                    self._worker.run_within(OPERATION_SECONDS, self._close_quietly)
+            finally:
+                self._worker.close()
 
     def _close_quietly(self) -> None:
         with suppress(CardioError):  # a card that is lost already
@@ -178,3 +205,9 @@ _LOST = frozenset(
     }
 )
 """Errors after which nothing of what was held is left."""
+
+
+def _has_lost_the_card(error: CardioError) -> bool:
+    """Whether the card is not held any more; an outcome that is not known has its reason as its cause."""
+    causes = (error, error.__cause__)
+    return any(isinstance(one, CardioError) and one.code in _LOST for one in causes)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from pydantic import Field
 
 from cardio.model import Answer, Problem, ReaderInfo
+
+VERSION = version("cardio")
+"""Looked up once: each look-up reads files."""
 
 
 class LeaseShown(Answer):

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import logging
+import mimetypes
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from cardio.apdu.command_watch import COMMAND_SECONDS
 from cardio.debits.limits import DebitLimits
 from cardio.driver import BasicLayout
+from cardio.driver_codes import driver_codes
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
@@ -29,14 +34,15 @@ from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from cardio.security.key_memory import KeyMemory
 from cardio.wrong_value import in_chinese
+from service import description
+from service.answers import VERSION
 from service.asking import Asking
 from service.audit import Audit
 from service.debits import DebitCalls
-from service.description import describe_truly
 from service.desks import Desks
+from service.dialects import sockets
 from service.dialects.conversation import LoopPulse
 from service.dialects.listening import DialectPorts
-from service.dialects.sockets import dialect_router
 from service.driver_calls import DriverCalls
 from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
 from service.events import READ_FINISHED, EventHub
@@ -62,10 +68,10 @@ from service.routes import (
     pin,
     questions,
     readers,
+    simulator,
     status,
     verification,
 )
-from service.routes.simulator import simulator_router
 from service.sam_watch import SamWatch
 from service.security import BridgeSecurity
 from service.simulated import SimulatedReaders
@@ -92,6 +98,8 @@ class Habits:
     """Which readers count, and which is contactless."""
     debit_limits: DebitLimits = field(default_factory=DebitLimits)
     """What an order may ask for."""
+    command_seconds: float = COMMAND_SECONDS
+    """How long a card may take for one command."""
 
 
 def create_app(
@@ -128,8 +136,9 @@ def create_app(
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
         desks = state.desks = Desks(
-            sources, manners, hub, layouts, audit, supervisor, habits.reader_policy, manners_of_simulated=of_simulated
-        )
+            sources, manners, hub, layouts, audit, supervisor, habits.reader_policy,
+            manners_of_simulated=of_simulated, command_seconds=habits.command_seconds,
+        )  # fmt: skip
         state.security = security
         of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
         state.key_memories = tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files))
@@ -143,7 +152,7 @@ def create_app(
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
             access.grants.on_revoked.append(state.questions.drop_grant)
-        audit.note(Asking(action="bridge-started", target=version("cardio")))
+        audit.note(Asking(action="bridge-started", target=VERSION))
 
         readings: set[asyncio.Task[None]] = set()
 
@@ -173,7 +182,7 @@ def create_app(
             await watches.stop()
             desks.close()
             await state.debits.receipts.written()
-            journal.close()
+            await asyncio.to_thread(journal.close)
             await asyncio.to_thread(audit.close, Asking(action="bridge-stopped"))
 
     app = FastAPI(
@@ -182,6 +191,7 @@ def create_app(
         version="1",
         lifespan=lifespan,
         docs_url=None,
+        openapi_url=None,
         redirect_slashes=False,
         redoc_url=None,
     )
@@ -191,13 +201,25 @@ def create_app(
     app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
     for one in _ROUTES:
         app.include_router(one.router)
-    app.include_router(dialect_router(habits.dialect_layout))
+    app.include_router(sockets.dialect_router(habits.dialect_layout))
     if simulated is not None:
-        app.include_router(simulator_router(simulated))
+        app.include_router(simulator.simulator_router(simulated))
     _add_pages(app)
     _add_error_handlers(app)
-    describe_truly(app)
+    description.describe_truly(app)
+    _load_what_is_needed_once()
     return app
+
+
+def _load_what_is_needed_once() -> None:
+    """Reads from disk now what would be read at its first use, on the event loop."""
+    for module in (*_ROUTES, simulator, sockets, description):
+        linecache.getlines(str(module.__file__))  # FastAPI looks where each route is defined, when it is called first
+    linecache.getlines(__file__)
+    mimetypes.init()
+    driver_codes()
+    datetime.strptime("2000", "%Y")  # imports a module
+    _ = anyio.open_file  # likewise
 
 
 def _counter_page(state: Any) -> str:

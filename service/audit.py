@@ -15,6 +15,7 @@ from typing import Literal
 
 from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError
+from cardio.model import NO_SAM, Proof
 from cardio.readers.supervision import Supervisor
 from service.asking import Asking
 from service.audit_entries import AuditEntry
@@ -22,6 +23,7 @@ from service.audit_log import AuditLog, now
 from service.readers.card_binding import CardBinding
 
 AuditState = Literal["on", "off", "failing"]
+_TASK = "audit-log"
 LOST = "audit-entries-lost"
 """The action of an entry that says: before it the log could not be written; its target is how many are missing."""
 _REST_SECONDS = 1.0
@@ -81,7 +83,8 @@ class Audit:
     def state(self) -> AuditState:
         if self._path is None:
             return "off"
-        return "failing" if self.lost else "on"
+        down = any(one.task == _TASK for one in self.supervisor.down)
+        return "failing" if self.lost or down else "on"
 
     @contextmanager
     def touching(self, asking: Asking, reader: str, touch: Touch) -> Iterator[None]:
@@ -89,7 +92,7 @@ class Audit:
         outcome = "internal"
         try:
             yield
-            outcome = "ok"
+            outcome = "ok" if touch.card is None else _proved("ok", touch.card.proof)
         except CardioError as error:
             outcome = error.code
             raise
@@ -140,7 +143,7 @@ class Audit:
             if self._writer is None:
                 self._writer = threading.Thread(
                     target=self.supervisor.keep_thread,
-                    args=("audit-log", partial(self._run, self._path), self._ended),
+                    args=(_TASK, partial(self._run, self._path), self._ended),
                     name="cardio-audit",
                     daemon=True,
                 )
@@ -156,7 +159,15 @@ class Audit:
             elif time.monotonic() < self._rests_until:
                 self._miss()
             else:
-                self._write(path, item)
+                before = self.lost
+                try:
+                    self._write(path, item)
+                except BaseException:  # what was not planned for: this entry is missing, and the next ones are not
+                    if self.lost <= before:
+                        self._miss()
+                    with suppress(Exception):  # it fails already
+                        self._let_go()
+                    raise
         self._let_go()
 
     def _write(self, path: Path, noted: _Noted) -> None:
@@ -170,16 +181,17 @@ class Audit:
                     self.lost -= missing
             log.append(entry)
         except Exception as error:  # whatever it is: it is the log's trouble, and a clerk has a queue to serve
-            if not self.lost:
+            first = not self.lost
+            self._miss()
+            self._rests_until = time.monotonic() + _REST_SECONDS
+            if first:
                 words = error.detail_en if isinstance(error, CardioError) else type(error).__name__
                 _log.error("nothing is written into the audit log: %s", words)
-            self._rests_until = time.monotonic() + _REST_SECONDS
-            self._miss()
             self._let_go()
 
     def _write_late(self, path: Path, noted: _Noted) -> None:
         with (
-            self.supervisor.guard("audit-log"),
+            self.supervisor.guard(_TASK),
             suppress(CardioError),
         ):  # the bridge has ended: nobody is there to be told
             log = AuditLog(path)
@@ -210,6 +222,11 @@ class Audit:
         log, self._log = self._log, None
         if log is not None:
             log.close()
+
+
+def _proved(outcome: str, proof: Proof) -> str:
+    """An outcome, and why the card was not proved genuine where there is a SAM to ask it."""
+    return outcome if proof.is_genuine or proof == NO_SAM else f"{outcome} {proof.outcome} {proof.reason}"
 
 
 def _entry(asking: Asking) -> AuditEntry:

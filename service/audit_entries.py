@@ -68,7 +68,8 @@ class AuditEntry:
     card: str = ""
     """The card's mark (`Chain.mark`); empty where it never said who it is."""
     outcome: str = "ok"
-    """``ok``, or the code of the error."""
+    """``ok``; ``ok not-possible declined`` and the like where there is a SAM, and the card was not proved genuine; or
+    the code of the error."""
     request_id: str = ""
 
 

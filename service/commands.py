@@ -127,6 +127,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         device_number=settings.driver.device_number,
         reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
         debit_limits=settings.debit_limits,
+        command_seconds=settings.readers.command_seconds,
     )
     app = create_app(
         sources,
@@ -296,15 +297,12 @@ def _security(settings: BridgeSettings) -> BridgeSecurity:
         ConfigurationError: a file is wrong.
     """
     from cardio.cli.sources import find_reader
-    from cardio.identity.loss_list import LossList
     from cardio.identity.policy import Policy, default_policy
     from cardio.security.settings import SecuritySettings
     from service.security import BridgeSecurity
 
     keys = SecuritySettings.load()
-    if settings.loss_list is not None:
-        LossList.load(settings.loss_list)  # a wrong one is told now, and not at the first card
-    return BridgeSecurity(
+    security = BridgeSecurity(
         sam=keys.sam_source(settings.sam, find_reader),
         settings=keys,
         policy=default_policy() if settings.policy is None else Policy.load(settings.policy),
@@ -312,6 +310,8 @@ def _security(settings: BridgeSettings) -> BridgeSecurity:
         sam_places=tuple(place.strip() for place in (keys.named(settings.sam) or "").split(",")),
         pad_digits=settings.pin_pad_digits,
     )
+    security.loss_list()  # a wrong one is told now, and not at the first card
+    return security
 
 
 def _pcsc(settings: BridgeSettings, supervisor: Supervisor) -> list[ReaderSource]:

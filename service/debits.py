@@ -17,6 +17,7 @@ from cardio.driver_debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver_functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError
+from cardio.model import Proof
 from cardio.readers.supervision import Supervisor
 from cardio.security.errors import StepError
 from cardio.settlement import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
@@ -26,6 +27,7 @@ from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.delivery.receipts import DebitReceipts, Told
 from service.desk import Desk
 from service.errors import JournalUnavailableError, NoIdempotencyKeyError
+from service.gate.receipt import AnswerReceipt
 from service.journal import Journal, JournalEntry
 from service.journal_place import JournalPlace
 from service.scopes import Caller
@@ -66,6 +68,8 @@ class DebitAnswer:
     debit: DebitShown
     told: Told | None = None
     """What this answer tells its caller, for the journal."""
+    proof: Proof | None = None
+    """How far the card was proved genuine; None where it was not needed."""
 
 
 class DebitCalls:
@@ -137,7 +141,7 @@ class DebitCalls:
         """Work on a debit, and note what its caller is told once the answer was handed over."""
         following = self.receipts.follow(entry, asked.asking.receipt)
         try:
-            answer = await _to_the_end(entry, do, self._supervisor)
+            answer = await _to_the_end(entry, do, self._supervisor, asked.asking.receipt)
         except DebitUnknownError:
             following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
             raise
@@ -278,6 +282,7 @@ class _Work:
     def __init__(self, entry: JournalEntry) -> None:
         self.entry = entry
         self.begun = False
+        self.proof: Proof | None = None
 
     def guarded(self, work: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
         def with_release(subject: Subject) -> Result:
@@ -285,6 +290,7 @@ class _Work:
             try:
                 return work(subject)
             finally:
+                self.proof = subject.proof
                 self.entry.release()
 
         return with_release
@@ -313,10 +319,13 @@ async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
 
 
 async def _to_the_end(
-    entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]], supervisor: Supervisor
+    entry: JournalEntry,
+    do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]],
+    supervisor: Supervisor,
+    receipt: AnswerReceipt | None,
 ) -> DebitAnswer:
     """Works on a debit. A caller that is cut off, or leaves, stops what has not begun; what has begun goes on, so that
-    its end is in the journal.
+    its end is in the journal, and a caller that can still be told hears that its outcome is not known.
 
     Raises: as the work says; DebitUnknownError with the debit's id.
     """
@@ -324,7 +333,7 @@ async def _to_the_end(
 
     async def to_the_end() -> DebitAnswer:
         try:
-            return await do(work)
+            return replace(await do(work), proof=work.proof)
         except DebitUnknownError as error:
             error.debit_id = entry.id
             raise
@@ -344,6 +353,10 @@ async def _to_the_end(
     except asyncio.CancelledError:
         if not work.begun:
             working.cancel()
+        elif receipt is not None:
+            unknown = DebitUnknownError()
+            unknown.debit_id = entry.id
+            receipt.note_unknown(unknown)
         working.add_done_callback(lambda done: _note_unheard(done, supervisor))
         raise
 

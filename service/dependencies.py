@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request, Response
 from starlette.requests import HTTPConnection
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.model import Proof
 from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from service.asking import Asking
@@ -31,6 +32,8 @@ from service.security import BridgeSecurity
 
 Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
+CARD_PROOF = "Cardio-Card-Proof"
+"""How far the card was proved genuine: ``genuine``, or ``not-possible; reason=declined`` and the like."""
 _TARGETS = ("application", "file")
 """What of a path says what a call is about."""
 
@@ -121,9 +124,10 @@ class CardCall:
         self.security = security
         self._response = response
 
-    def name_card(self, session: str | None) -> dict[str, str]:
-        """Tells the caller which card it was; the header again for answers that are made by hand."""
-        headers = {CARD_SESSION: session} if session is not None else {}
+    def name_card(self, session: str | None, proof: Proof) -> dict[str, str]:
+        """Tells the caller which card it was, and how far it was proved; the headers again for answers that are made
+        by hand."""
+        headers = card_headers(session, proof)
         self._response.headers.update(headers)
         return headers
 
@@ -137,9 +141,21 @@ class CardCall:
     ) -> Result:
         """As `Desk.do`; without credentials with those that the bridge has for reading."""
         given = credentials or self.security.for_reading(self.caller.origin)
-        result, session = await self.desk.do(work, self.asking, credentials=given, repeat=repeat, seconds=seconds)
-        self.name_card(session)
+        told, session = await self.desk.do(
+            lambda card: (work(card), card.proof), self.asking, credentials=given, repeat=repeat, seconds=seconds
+        )
+        result, proof = told
+        self.name_card(session, proof)
         return result
+
+
+def card_headers(session: str | None, proof: Proof | None) -> dict[str, str]:
+    """What an answer's headers say of the card."""
+    headers = {CARD_SESSION: session} if session is not None else {}
+    if proof is not None:
+        reason = "" if proof.reason is None else f"; reason={proof.reason}"
+        headers[CARD_PROOF] = proof.outcome + reason
+    return headers
 
 
 async def _asking(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from service.gate.access import HELLO, OPEN_PATHS, PAIRING, SESSION
@@ -34,6 +36,15 @@ def describe_truly(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI would have it done
+    written: list[bytes] = []
+
+    async def description() -> Response:
+        """Written once, on another thread: it takes a good part of a second."""
+        if not written:
+            written.append(await asyncio.to_thread(lambda: json.dumps(openapi(), ensure_ascii=False).encode()))
+        return Response(written[0], media_type="application/json")
+
+    app.add_api_route("/openapi.json", description, include_in_schema=False, methods=["GET", "HEAD"])
 
 
 def _description(app: FastAPI) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cardio.apdu.command_watch import COMMAND_SECONDS, CommandWatch
 from cardio.apdu.trace import Exchange
 from cardio.card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.driver_steps import HsmSteps
@@ -56,6 +57,8 @@ class Surroundings:
     supervisor: Supervisor
     on_swapped: Callable[[Desk, bytes], None]
     """Is told that another card is in than the session stands for, with its ATR."""
+    command_seconds: float = COMMAND_SECONDS
+    """How long a card may take for one command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         self._line = Line(reader.name, surroundings.stopping, surroundings.supervisor)
         self._closed = False
+        self._hung: CommandWatch | None = None
+        """Of work that was given up while a command was at the card that is in."""
         self.card_session: str | None = None
         self._binding = CardBinding()
         self.trace: list[Exchange] = []
@@ -158,6 +163,7 @@ class Desk:
             QueueFullError: too many are waiting already. ReaderBusyError: those before took all the time.
             LeasedError, HeldError, LeaseLostError: another caller has the reader.
             CardChangedError: the card is not the one that the caller named.
+            ReaderTimeoutError: the card has not answered an earlier call's command yet; nothing was sent.
             StoppingError: the service stops.
             CardioError: as `cardio.holding.on_card` says.
         """
@@ -172,23 +178,26 @@ class Desk:
                 self._check_still(meant, touch)
                 return work(card)
 
+        watch = self._new_watch()
+
         def attempt(worker: Worker) -> Result:
+            self._wait_for_earlier_answer(deadline)
             left = deadline - time.monotonic()
             if left < _LEAST_SECONDS:
                 raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
             holding.end()
-            with self._around.audit.touching(asking, self.reader.name, touch):
+            with self._around.audit.touching(asking, self.reader.name, touch), self._noting_hang(meant, watch):
                 return on_card(
                     self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
                     credentials=credentials, seconds=left, worker=worker, repeat=repeat,
                     trace=lambda exchange: self._note(trace, exchange),
-                    confirm=lambda mark: self._confirm(meant, touch, mark),
+                    confirm=lambda mark: self._confirm(meant, touch, mark), watch=watch,
                 )  # fmt: skip
 
         try:
-            result = await self._in_line(attempt)
+            result = await self._in_line(attempt, watch, asking)
         except CardChangedError:
             swapped, left = self._note_swap(touch), deadline - time.monotonic()
             if not swapped or meant.strictly or left < _LEAST_SECONDS:
@@ -216,7 +225,7 @@ class Desk:
         """
         self._check(asking)
         meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None)
-        touch = Touch()
+        touch, watch = Touch(), self._new_watch()
 
         def step(steps: HsmSteps) -> Result:
             with self._touched(steps.card, touch):
@@ -225,21 +234,22 @@ class Desk:
                 return work(steps)
 
         def attempt(worker: Worker) -> Result:
+            self._wait_for_earlier_answer(time.monotonic() + OPERATION_SECONDS)
             holding = self.holding
             holding.check(asking.grant)  # somebody may have begun while this waited
             try:
-                with self._around.audit.touching(asking, self.reader.name, touch):
+                with self._around.audit.touching(asking, self.reader.name, touch), self._noting_hang(meant, watch):
                     if credentials is not None:
                         touch.event_counter = self.reader.info().event_counter
                         self._check_still(meant, touch)
-                        holding.begin(asking.grant, credentials, lambda mark: self._confirm(meant, touch, mark))
-                    return holding.do(asking.grant, step)
+                        holding.begin(asking.grant, credentials, lambda mark: self._confirm(meant, touch, mark), watch)
+                    return holding.do(asking.grant, step, watch)
             finally:
                 if holding.owner == asking.grant and not holding.waits_for_a_step:
                     holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
 
         try:
-            result = await self._in_line(attempt)
+            result = await self._in_line(attempt, watch, asking)
         except CardChangedError:
             self._note_swap(touch)
             raise
@@ -306,10 +316,48 @@ class Desk:
         if asking.card_session is not None and asking.card_session != self.card_session:
             raise NoCardError() if self.card_session is None else CardChangedError()
 
-    async def _in_line(self, work: Callable[[Worker], Result], *, limit: int | None = QUEUE_LIMIT) -> Result:
+    async def _in_line(
+        self,
+        work: Callable[[Worker], Result],
+        watch: CommandWatch | None = None,
+        asking: Asking | None = None,
+        *,
+        limit: int | None = QUEUE_LIMIT,
+    ) -> Result:
         if self._closed:
             raise ReaderGoneError()
-        return await self._line.do(work, limit=limit)
+        receipt = None if asking is None else asking.receipt
+        on_cut = None if receipt is None else receipt.note_unknown
+        return await self._line.do(work, limit=limit, watch=watch, on_cut=on_cut)
+
+    def _new_watch(self) -> CommandWatch:
+        return CommandWatch(self._around.command_seconds)
+
+    @contextmanager
+    def _noting_hang(self, meant: _Meant, watch: CommandWatch) -> Iterator[None]:
+        """Around one use of a card: keeps that a command of it is still at the card when it was given up."""
+        try:
+            yield
+        finally:
+            if watch.hangs and meant.event_counter == self.info.event_counter:
+                self._hung = watch
+
+    def _wait_for_earlier_answer(self, deadline: float) -> None:
+        """On the line's thread: nothing can be sent as long as a command of an earlier call is at the card.
+
+        Raises:
+            ReaderTimeoutError: it is over its limit. To wait once more would tell nobody anything new.
+        """
+        hung = self._hung
+        if hung is None or not hung.hangs:
+            self._hung = None
+            return
+        answered = hung.wait_for_answer(deadline - time.monotonic() - _LEAST_SECONDS)
+        if not answered and (hung.is_over_limit or self._closed):
+            raise ReaderTimeoutError(
+                "卡片仍未应答上一次的命令，本次未发送任何命令",
+                "the card has not answered the command of an earlier call: nothing was sent this time",
+            )
 
     def _note(self, trace: list[Exchange], exchange: Exchange) -> None:
         if len(trace) >= _TRACE_LIMIT:
@@ -366,6 +414,7 @@ class Desk:
             self._renew()
             self.card_session = None if event.kind is EventKind.CARD_REMOVED else secrets.token_hex(8)
             self._binding = CardBinding()
+            self._hung = None
             self.trace = []
         status = {
             EventKind.CARD_INSERTED: ReaderStatus.CARD,
@@ -389,7 +438,11 @@ class Desk:
 
     def stop(self) -> None:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
+        self._closed = True
         self._line.abandon()
+        self.holding.abandon()
+        if self._hung is not None:
+            self._hung.abandon()
         self.close()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from cardio.apdu.command_watch import COMMAND_SECONDS
 from cardio.errors import (
     PcscNotInstalledError,
     PcscSupportMissingError,
@@ -44,8 +45,12 @@ class Desks:
         policy: ReaderPolicy | None = None,
         *,
         manners_of_simulated: MannersStore | None = None,
+        command_seconds: float = COMMAND_SECONDS,
     ) -> None:
-        """Args: ``manners_of_simulated`` is what cards in simulated readers have taught; the others' without it."""
+        """Args:
+        manners_of_simulated: what cards in simulated readers have taught; the others' without it.
+        command_seconds: how long a card may take for one command.
+        """
         self._sources = list(sources)
         self.policy = policy or ReaderPolicy()
         self._hub = hub
@@ -58,8 +63,9 @@ class Desks:
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
         self._around = Surroundings(
-            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped
-        )
+            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped,
+            command_seconds,
+        )  # fmt: skip
         self._around_simulated = replace(self._around, manners=manners_of_simulated or manners)
 
     def stop(self) -> None:
@@ -192,9 +198,14 @@ class Desks:
             if desk.lease.drop_grant(grant):
                 self.tell_lease(desk)
             # Also where nothing is held yet: a first step may be waiting for the card.
-            ending = asyncio.ensure_future(_end_held(desk, grant))
+            ending = asyncio.ensure_future(self.end_held(desk, grant))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
+
+    async def end_held(self, desk: Desk, grant: str) -> None:
+        """Lets go what a caller has at one desk; a reader that has gone, or a service that stops, holds nothing."""
+        with self._around.supervisor.guard("card-let-go"), suppress(ReaderError):
+            await desk.end_held(grant)
 
     def tell_lease(self, desk: Desk) -> None:
         """Tells everybody who has a reader now."""
@@ -241,8 +252,3 @@ class Desks:
         for desk in self._desks.values():
             desk.stop()
         self._desks.clear()
-
-
-async def _end_held(desk: Desk, grant: str) -> None:
-    with suppress(ReaderError):  # the reader has gone, or the service stops: nothing is held any more
-        await desk.end_held(grant)

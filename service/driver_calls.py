@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from cardio.card import WHOLE_CARD_SECONDS, SocialSecurityCard
 from cardio.driver_functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
+from cardio.driver_steps import HsmSteps
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.address import Address
+from cardio.model import Proof
 from cardio.readers.card_choice import Preference
 from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, StepError
@@ -27,6 +30,15 @@ from service.security import BridgeSecurity
 
 _BY_PIN = 1
 _MOST_NAMED = 20
+
+
+class DriverOutput(NamedTuple):
+    """What a function gives, and what is said of the card beside it: the interface's string has no place for that."""
+
+    output: str
+    card_session: str | None
+    proof: Proof | None
+    """How far the card was proved genuine; None where no card was needed."""
 
 
 class DriverCalls:
@@ -59,8 +71,8 @@ class DriverCalls:
         *,
         reader: str | None = None,
         seconds: float | None = None,
-    ) -> tuple[str, str | None]:
-        """Carries out one function; gives its output string, and the session of the card.
+    ) -> DriverOutput:
+        """Carries out one function; gives its output string, the session of the card, and how far it was proved.
 
         What only a person can give, the clerk is asked for at the bridge's own page.
 
@@ -73,7 +85,8 @@ class DriverCalls:
         caller.require(Scope(function.right))
         if isinstance(function, DebitFunction):
             done = await self.debit(function, given, caller, asking, reader=reader)
-            return done.output, done.card_session
+            # Asked again by its key a debit is told in the same words, and then without its card.
+            return DriverOutput(done.output, done.card_session, None)
         asking = _named(asking, function, given)
         given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
@@ -82,17 +95,20 @@ class DriverCalls:
         caller = _at(desk, function, caller)
         brought = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
 
-        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> DriverOutput:
             whole, credentials = supplemented(given, added), brought
             if credentials is not None and added != Supplement():
                 credentials = credentials.with_consent(added.accept_last_try).with_pin(added.entered.pin)
 
-            def work(card: SocialSecurityCard) -> str:
-                return function.work(card, whole)
+            def work(card: SocialSecurityCard) -> tuple[str, Proof]:
+                return function.work(card, whole), card.proof
 
             repeat = not function.changes_card
             limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
-            return await desk.do(work, asking, credentials=credentials, repeat=repeat, touch=touch, seconds=limit)
+            done, session = await desk.do(
+                work, asking, credentials=credentials, repeat=repeat, touch=touch, seconds=limit
+            )
+            return DriverOutput(done[0], session, done[1])
 
         return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
@@ -148,13 +164,17 @@ class DriverCalls:
         asking: Asking,
         reader: str | None,
         seconds: float | None,
-    ) -> tuple[str, str | None]:
+    ) -> DriverOutput:
+        def step(steps: HsmSteps, given: DriverArguments) -> tuple[str, Proof]:
+            return function.work(steps, given), steps.card.proof
+
         if not function.first:
             held = self._held_for(asking, reader)
             if held is None:
                 raise StepError()
             _at(held, function, caller)
-            return await held.with_held(lambda steps: function.work(steps, given), asking, credentials=None)
+            done, session = await held.with_held(lambda steps: step(steps, given), asking, credentials=None)
+            return DriverOutput(done[0], session, done[1])
         desk = await self._desk(given, asking, reader)
         _at(desk, function, caller)
         security = self._security.at(simulated=desk.reader.simulated)
@@ -163,9 +183,10 @@ class DriverCalls:
         else:
             credentials = security.for_steps(caller.origin)
 
-        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> tuple[str, str | None]:
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> DriverOutput:
             whole = supplemented(given, added)
-            return await desk.with_held(lambda steps: function.work(steps, whole), asking, credentials=credentials)
+            done, session = await desk.with_held(lambda steps: step(steps, whole), asking, credentials=credentials)
+            return DriverOutput(done[0], session, done[1])
 
         return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 

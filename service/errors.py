@@ -278,16 +278,14 @@ class DialectPortTakenError(CardioError):
 
 
 class AnswerTooLateError(ReaderError):
-    """A caller of a dialect waits only so long, and takes a late answer for the answer to its next call."""
+    """A caller of a dialect waits only so long, and takes a late answer for the answer to its next call. Of what was
+    begun that spends or changes, another error tells."""
 
     code = "answer-too-late"
     title = "未能在调用方等待的时间内完成"
     title_en = "It could not be done in the time that the caller waits"
-    remedy = "请重新插卡再读；写卡或密码操作可能已经完成，请先读卡核对，不要直接重做。"
-    remedy_en = (
-        "Insert the card again and read it. A write or a PIN operation may have been done all the same: read the card "
-        "before it is done again."
-    )
+    remedy = "请重新插卡再读。卡片没有被写入，也没有收到密码。"
+    remedy_en = "Insert the card again and read it. Nothing was written to it, and it was sent no PIN."
     status = 504
     retryable = True
 

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from cardio.apdu.command_watch import CommandWatch
 from cardio.card import Confirm
 from cardio.driver_steps import HsmSteps
-from cardio.errors import CardChangedError, CardioError
+from cardio.errors import CardChangedError
 from cardio.filesystem.layout_choice import LayoutChoice
 from cardio.filesystem.manners import MannersStore
 from cardio.readers.base import Reader
@@ -59,16 +60,22 @@ class Holding:
         if self.owner not in (None, grant) and time.monotonic() < self._ends:
             raise HeldError()
 
-    def begin(self, grant: str, credentials: Credentials, confirm: Confirm | None = None) -> None:
+    def begin(
+        self,
+        grant: str,
+        credentials: Credentials,
+        confirm: Confirm | None = None,
+        watch: CommandWatch | None = None,
+    ) -> None:
         """Connects to the card and holds it. Raises: CardioError: as `CardSession`; what ``confirm`` raises."""
         self.end()
         session = CardSession(
             self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS,
-            supervisor=self._supervisor, confirm=confirm,
+            supervisor=self._supervisor, confirm=confirm, watch=watch,
         )  # fmt: skip
         try:
-            steps = session.do(HsmSteps)
-        except CardioError:
+            steps = session.do(HsmSteps, watch=watch)
+        except BaseException:  # whatever it is, the card is not held for anybody
             session.close()
             raise
         with self._lock:
@@ -79,12 +86,18 @@ class Holding:
         session.close()  # the card was swapped while we connected: this one is not held for anybody
         raise CardChangedError()
 
-    def do(self, grant: str, work: Callable[[HsmSteps], Result]) -> Result:
+    def do(self, grant: str, work: Callable[[HsmSteps], Result], watch: CommandWatch | None = None) -> Result:
         """Raises: StepError: nothing is held for this caller. CardioError: as the work says."""
         session, steps = self._session, self._steps
         if session is None or steps is None or self.owner != grant:
             raise StepError()
-        return session.do(lambda card: work(steps))
+        return session.do(lambda card: work(steps), watch=watch)
+
+    def abandon(self) -> None:
+        """Has the step that waits for a slow card end now: the service ends. From any thread."""
+        session = self._session
+        if session is not None:
+            session.abandon()
 
     def finish(self) -> None:
         """For good: the card has gone."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from cardio.apdu.command_watch import CommandWatch
+from cardio.errors import CardioError, ReaderTimeoutError
 from cardio.readers.deadline import Worker
 from cardio.readers.supervision import Supervisor
+from cardio.security.outcome import as_outcome
 from service.errors import QueueFullError, StoppingError
 
 Result = TypeVar("Result")
@@ -25,31 +28,57 @@ class Line:
         self._stopping = stopping
         self.waiting = 0
 
-    async def do(self, work: Callable[[Worker], Result], *, limit: int | None = QUEUE_LIMIT) -> Result:
+    async def do(
+        self,
+        work: Callable[[Worker], Result],
+        *,
+        limit: int | None = QUEUE_LIMIT,
+        watch: CommandWatch | None = None,
+        on_cut: Callable[[CardioError], None] | None = None,
+    ) -> Result:
         """Does something on the thread, when it is its turn.
 
+        Args:
+            watch: knows what the work has begun at the card.
+            on_cut: told of an outcome that is not known, where the caller is cut off in the midst of it.
+
         Raises:
-            QueueFullError: more than ``limit`` wait already. StoppingError: the service stops.
+            QueueFullError: more than ``limit`` wait already.
+            StoppingError: the service stops; nothing was spent or changed.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it stops where it is not known what the card has done.
         """
+        watch = watch or CommandWatch()
         if limit is not None and self.waiting >= limit:
             raise QueueFullError()
         self.waiting += 1
         try:
-            working = asyncio.wrap_future(self._thread.submit(work, self._worker))
+            submitted = self._thread.submit(work, self._worker)
+            working = asyncio.wrap_future(submitted)
             ends: set[asyncio.Future[Any]] = {working, self._stopping}
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
-                # Cut off: what has not begun does not begin; what has begun tells nobody how it ended.
-                working.add_done_callback(lambda done: done.cancelled() or done.exception())
+                # Cut off: what has not begun does not begin; what has begun to change the card comes to its end.
                 working.cancel()
+                submitted.add_done_callback(self._note_unheard)
+                cut_off = ReaderTimeoutError("调用已中断", "the call was cut off")
+                outcome = as_outcome(cut_off, watch.withdraw())
+                if outcome is not cut_off and on_cut is not None:
+                    on_cut(outcome)
                 raise
             if not working.done():
                 working.cancel()
-                raise StoppingError()
+                submitted.add_done_callback(self._note_unheard)
+                raise as_outcome(StoppingError(), watch.give_up())
             return working.result()
         finally:
             self.waiting -= 1
+
+    def _note_unheard(self, done: Future[Any]) -> None:
+        """Note an unplanned error of work that no caller waits for any more."""
+        error = None if done.cancelled() else done.exception()
+        if error is not None and not isinstance(error, CardioError):
+            self._supervisor.note("reader-queue", error)
 
     def abandon(self) -> None:
         """Nobody waits for a slow card any more."""

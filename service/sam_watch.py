@@ -45,8 +45,16 @@ class SamWatch:
         if not {"psam", "hsm"} & self._places.keys():
             return
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # whatever it is: what was seen last is not known any more
+                self._forget()
+                raise
             await asyncio.sleep(SECONDS)
+
+    def _forget(self) -> None:
+        for kind in self._places.keys() & self.states.keys():
+            self.states[kind] = SamState(state="unknown", place=self._shown(kind))
 
     async def look(self) -> None:
         if "psam" in self._places:

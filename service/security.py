@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cardio.errors import CardioError
+from cardio.identity.kept_loss_list import KeptLossList
 from cardio.identity.loss_list import LossList
 from cardio.identity.policy import Policy, default_policy
 from cardio.security.credentials import Credentials
@@ -24,6 +25,7 @@ class BridgeSecurity:
     guard: PinGuard = field(default_factory=PinGuard)
     policy: Policy = field(default_factory=default_policy)
     loss_list_file: Path | None = None
+    kept_loss_list: KeptLossList = field(default_factory=KeptLossList)
     sam_places: tuple[str, ...] = ()
     """Where PSAM card and HSM are, as the settings name them."""
     pad_digits: int = 6
@@ -51,15 +53,20 @@ class BridgeSecurity:
             guard=self.guard,
             settings=self.settings.terminal,
             pin_policy=self.settings.pin_policy,
+            proof_policy=self.settings.proof_policy,
             laboratory=self.settings.laboratory,
         )
 
     def for_steps(self, origin: str) -> Credentials:
-        """For functions in steps: the caller asks an HSM of its own, and no step makes a MAC."""
+        """For functions in steps: the caller asks an HSM of its own, and no step makes a MAC. The bridge's SAM, where
+        there is one, only has the card prove itself."""
         return Credentials(
+            sam=self.sam,
+            keys_by_caller=True,
             origin=origin,
             guard=self.guard,
             settings=replace(self.settings.terminal, mac=False),
+            proof_policy=self.settings.proof_policy,
             laboratory=self.settings.laboratory,
         )
 
@@ -76,8 +83,8 @@ class BridgeSecurity:
         return self.credentials(origin, pin, accept_last_try=accept_last_try, on_pad=pin is None)
 
     def for_debit_steps(self, origin: str, pin: Pin | None, accept_last_try: bool) -> Credentials:
-        """As `for_debit`, with no SAM: the caller's own HSM makes MAC1."""
-        return replace(self.for_debit(origin, pin, accept_last_try), sam=None)
+        """As `for_debit`, where the caller's own HSM makes MAC1: the bridge's SAM only has the card prove itself."""
+        return replace(self.for_debit(origin, pin, accept_last_try), keys_by_caller=True)
 
     def terminal_number_for_steps(self) -> str | None:
         """终端机编号 where the caller asks an HSM of its own: the one that is set, else the SAM's."""
@@ -90,13 +97,16 @@ class BridgeSecurity:
             sam.close()
 
     def for_reading(self, origin: str) -> Credentials | None:
-        """What a reading without a PIN is done with: without a SAM as it always was."""
-        return None if self.sam is None else self.credentials(origin)
+        """What a reading without a PIN is done with; None where there is no SAM, and no card has to be proved."""
+        if self.sam is None and not self.settings.require_proof:
+            return None
+        return self.credentials(origin)
 
     def loss_list(self) -> LossList | None:
-        """The list as its file has it now: an authority replaces it while the bridge runs.
+        """The list as its file has it now: an authority replaces it while the bridge runs. A long one takes seconds to
+        read, so that this is nothing for the event loop.
 
         Raises:
             PolicyError: the file is wrong.
         """
-        return None if self.loss_list_file is None else LossList.load(self.loss_list_file)
+        return None if self.loss_list_file is None else self.kept_loss_list.load(self.loss_list_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tomllib
 from collections.abc import Sequence
 
@@ -27,6 +28,8 @@ class SimulatedReaders(SoftwareReaders):
         """Raises:
         CardioError: there is no persona of one of the names.
         """
+        self._lock = threading.RLock()
+        """Cards are put in and taken out from any thread; to make one takes a while."""
         self._of_persona: dict[str, SoftwareCard] = {}
         """The last card of each persona that was put in."""
         cards: dict[str, AnyCard] = {
@@ -43,34 +46,38 @@ class SimulatedReaders(SoftwareReaders):
 
         Its transaction numbers go on where the persona's last card stopped: one that began anew would be a copy.
         """
-        slot = self._simulated(reader)
-        before = self._of_persona.get(persona)
-        card = self._made(persona)
-        if before is not None:
-            card.take_over_purse(before)
-        self._upright.pop(reader, None)
-        slot.insert(with_fault(card, fault) if fault else card)
-        self._last[reader] = card
+        with self._lock:
+            slot = self._simulated(reader)
+            before = self._of_persona.get(persona)
+            card = self._made(persona)
+            if before is not None:
+                card.take_over_purse(before)
+            self._upright.pop(reader, None)
+            slot.insert(with_fault(card, fault) if fault else card)
+            self._last[reader] = card
 
     def put_back(self, reader: str) -> None:
         """The card that this reader had last, with all it remembers and without a fault."""
-        self._upright.pop(reader, None)
-        self._simulated(reader).insert(self._last[reader])
+        with self._lock:
+            self._upright.pop(reader, None)
+            self._simulated(reader).insert(self._last[reader])
 
     def remove(self, reader: str) -> None:
-        self._simulated(reader).remove()
-        self._upright.pop(reader, None)
+        with self._lock:
+            self._simulated(reader).remove()
+            self._upright.pop(reader, None)
 
     def turn_over(self, reader: str) -> None:
         """The same card the other way round; its memory stays. Raises: NoCardError: there is none."""
-        slot = self._simulated(reader)
-        card = slot.card
-        if card is None:
-            raise NoCardError()
-        upright = self._upright.pop(reader, None)
-        if upright is None:
-            self._upright[reader] = card
-        slot.insert(with_fault(card, "mute") if upright is None else upright)
+        with self._lock:
+            slot = self._simulated(reader)
+            card = slot.card
+            if card is None:
+                raise NoCardError()
+            upright = self._upright.pop(reader, None)
+            if upright is None:
+                self._upright[reader] = card
+            slot.insert(with_fault(card, "mute") if upright is None else upright)
 
     def _made(self, persona: str) -> SoftwareCard:
         card = self._of_persona[persona] = find_persona(persona).card()

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
+from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.commands import get_response
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
@@ -68,8 +69,13 @@ class Channel:
         trace: Trace | None = None,
         seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
+        watch: CommandWatch | None = None,
     ) -> None:
-        """Args: ``seconds`` is how long the whole conversation may take."""
+        """Args:
+        seconds: how long the whole conversation may take.
+        watch: is told of every command, for whoever may have to give the conversation up.
+        """
+        self.watch = watch or CommandWatch()
         self._transport = transport
         self._trace = trace
         self._clock = clock
@@ -116,7 +122,7 @@ class Channel:
 
         Raises:
             CardGarbledError: an answer that is no answer, or that never ends.
-            ReaderTimeoutError: the conversation's time is over.
+            ReaderTimeoutError: the conversation's time is over, or it was given up.
         """
         response = self._exchange(command)
         if response.sw1 == 0x6C and command.expected_length is not None and not command.once:
@@ -139,7 +145,7 @@ class Channel:
         data = bytearray(response.data)
         asked, corrected = response.sw2 or SHORT_MAXIMUM, False
         for _ in range(GET_RESPONSE_LIMIT):
-            response = self._exchange(get_response(asked))
+            response = self._exchange(get_response(asked), fetches=True)
             told = response.sw2 or SHORT_MAXIMUM
             if response.sw1 == 0x6C and not corrected and told != asked:
                 asked, corrected = told, True
@@ -152,13 +158,13 @@ class Channel:
             asked = told
         raise CardGarbledError("卡片的应答没有尽头", "the card's answer never ends")
 
-    def _exchange(self, command: CommandApdu) -> ResponseApdu:
+    def _exchange(self, command: CommandApdu, *, fetches: bool = False) -> ResponseApdu:
         started = self._clock()
         # What would probably be answered too late is not sent: there is still time to give what has been read.
         if started + self._usual_seconds() >= self._deadline:
             raise ReaderTimeoutError()
         raw_command = bytes(self._for_protocol(command))
-        raw_response = self._transport.transmit(raw_command)
+        raw_response = self._watched(command, raw_command, fetches)
         seconds = self._clock() - started
         self._spent += seconds
         if self._trace is not None:
@@ -170,6 +176,15 @@ class Channel:
         self._characters += t0_characters(len(command.data), len(response.data))
         self._refused += response.sw1 not in (0x90, 0x61, 0x62)
         return response
+
+    def _watched(self, command: CommandApdu, raw_command: bytes, fetches: bool) -> bytes:
+        raw_response: bytes | None = None
+        self.watch.begin(command.effect, fetches=fetches)
+        try:
+            raw_response = self._transport.transmit(raw_command)
+        finally:
+            self.watch.end(raw_response)
+        return raw_response
 
     def _usual_seconds(self) -> float:
         """What a command has taken on average; 0 where a few tell nothing yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+from cardio.apdu.effect import CommandEffect, effect_of
 from cardio.errors import UsageError
 
 SHORT_MAXIMUM = 256
@@ -28,6 +29,8 @@ class CommandApdu:
     extended: bool = False
     once: bool = False
     """Never sent again, whatever the card answers: it may have been carried out."""
+    known_effect: CommandEffect | None = None
+    """Where its instruction does not tell: commands that are set in a file, or come from outside."""
 
     def __post_init__(self) -> None:
         if (self.cla | self.ins | self.p1 | self.p2) & ~0xFF:
@@ -42,6 +45,11 @@ class CommandApdu:
     def case(self) -> int:
         """1 no data either way, 2 data back, 3 data out, 4 both."""
         return 1 + (2 if self.data else 0) + (1 if self.expected_length is not None else 0)
+
+    @property
+    def effect(self) -> CommandEffect:
+        """What it leaves behind on the card."""
+        return self.known_effect or effect_of(self.cla, self.ins, has_data=bool(self.data))
 
     @property
     def header(self) -> bytes:

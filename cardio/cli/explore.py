@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cardio.card import SocialSecurityCard
     from cardio.file_model import ItemContent
     from cardio.filesystem.layout_choice import LayoutChoice
-    from cardio.model import CodedValue, Unread, Warning
+    from cardio.model import CodedValue, Proof, Unread, Warning
     from cardio.readers.base import Reader
     from cardio.security.credentials import Credentials
 
@@ -73,14 +73,17 @@ def work_on_card(
     Raises:
         CardioError: as `cardio.holding.on_card` says.
     """
+    from cardio.apdu.command_watch import CommandWatch
     from cardio.cli.sources import find_reader
     from cardio.holding import on_card
+    from cardio.readers.policy_settings import ReaderSettings
 
     reader = find_reader(options.reader, options.sam)
     with naming_consent():
         return on_card(
             reader,
             work,
+            watch=CommandWatch(ReaderSettings.of_this_desk().command_seconds),
             layouts=chosen_layouts(options, output),
             credentials=credentials or credentials_of(options),
             trace=trace_on(options, output, reader),
@@ -166,6 +169,14 @@ def status_of_keys(unread: Iterable[Unread]) -> int:
     )
     statuses = {kind.code: kind.exit_status for kind in refusals}
     return next((statuses[one.error] for one in unread if one.error in statuses), DONE)
+
+
+def note_proof(output: Output, proof: Proof) -> None:
+    """How far the card was proved genuine; on standard error, and nothing where this desk has no SAM to ask it."""
+    from cardio.model import NO_SAM
+
+    if proof != NO_SAM:
+        output.note(f"真伪 proof：{proof.summary} / {proof.summary_en}")
 
 
 def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:

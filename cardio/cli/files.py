@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
-from cardio.cli.explore import add_card_arguments, note_unread, progress_on, value_text, work_on_card
+from cardio.cli.explore import add_card_arguments, note_proof, note_unread, progress_on, value_text, work_on_card
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def _run_files(options: Namespace, output: Output) -> int:
         output.document(tree.model_dump(mode="json"))
     else:
         print_tree(tree, output)
+        note_proof(output, tree.proof)
     return DONE
 
 
@@ -55,6 +56,7 @@ def _run_show(options: Namespace, output: Output) -> int:
         output.document(content.model_dump(mode="json"))
     else:
         print_file(content, output)
+        note_proof(output, content.proof)
     return DONE if content.opened_by is not None else _REFUSED
 
 
@@ -63,11 +65,12 @@ def _run_address(options: Namespace, output: Output) -> int:
     from cardio.filesystem.address import Address
 
     address = Address.parse(options.file)
-    text = work_on_card(options, output, lambda card: card.values(address))
+    text, proof = work_on_card(options, output, lambda card: (card.values(address), card.proof))
     if output.as_json:
-        output.document({"address": options.file, "output": text})
+        output.document({"address": options.file, "output": text, "proof": proof.model_dump(mode="json")})
     else:
         output.text(text)
+        note_proof(output, proof)
     return DONE
 
 
@@ -114,6 +117,7 @@ def _run_dump(options: Namespace, output: Output) -> int:
     for file in dump.files:
         print_file(file, output)
         output.text()
+    note_proof(output, dump.proof)
     return DONE
 
 

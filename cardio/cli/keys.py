@@ -72,7 +72,7 @@ def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Cred
     if pad_digits is not None and not SHORTEST <= pad_digits <= LONGEST:
         raise PinFormatError()
     pin = entered_pin(options, "持卡人密码 holder's PIN") if wants_pin and pad_digits is None else None
-    if sam is None and pin is None and pad_digits is None and not about_pin:
+    if sam is None and pin is None and pad_digits is None and not about_pin and not settings.require_proof:
         return None
     return Credentials(
         sam=sam,
@@ -82,6 +82,7 @@ def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Cred
         origin="command line",
         settings=settings.terminal,
         pin_policy=settings.pin_policy,
+        proof_policy=settings.proof_policy,
         laboratory=settings.laboratory,
     )
 

@@ -25,11 +25,20 @@ _SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 def key_findings() -> Iterator[Finding]:
     """PSAM card and HSM, each by itself, as the settings name them."""
     from cardio.cli.sources import find_reader
+    from cardio.readers.policy_settings import bridges_sam
     from cardio.security.settings import SecuritySettings
 
     try:
         settings = SecuritySettings.load()
         named = settings.named(None)
+        if not named and settings.require_proof and not bridges_sam():
+            yield Finding(
+                "keys", "bad", "require_proof = true，却没有 PSAM 卡或加密机：所有卡片都会被拒绝",
+                "require_proof = true, and neither a PSAM card nor an HSM: every card is refused",
+                "请在 security.toml 中设置 sam，或去掉 require_proof。",
+                "Set `sam` in security.toml, or take require_proof out.", exit_status=78,
+            )  # fmt: skip
+            return
         if not named:
             yield Finding(
                 "keys", "note", "没有配置 PSAM 卡或加密机", "neither a PSAM card nor an HSM is configured",

@@ -15,6 +15,7 @@ from cardio.cli.explore import (
     chosen_layouts,
     coded_text,
     naming_consent,
+    note_proof,
     note_unread,
     progress_on,
     status_of_keys,
@@ -26,7 +27,7 @@ from cardio.cli.output import Output
 
 if TYPE_CHECKING:
     from cardio.errors import CardioError
-    from cardio.model import CardReading, CodedValue
+    from cardio.model import CardReading, CodedValue, Proof
     from cardio.security.credentials import Credentials
 
 _MOST_TRIES = 4
@@ -54,11 +55,17 @@ def _run(options: Namespace, output: Output) -> int:
 
     credentials = credentials_of(options)
 
-    def driver_here() -> str:
+    def driver_here() -> tuple[str, Proof | None]:
         reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
         with naming_consent():
-            return on_card(reader, read_basic, trace=trace, layouts=layouts, credentials=credentials)
+            return on_card(
+                reader,
+                lambda card: (read_basic(card), card.proof),
+                trace=trace,
+                layouts=layouts,
+                credentials=credentials,
+            )
 
     def read_here() -> CardReading:
         reader = find_reader(options.reader, options.sam)
@@ -83,16 +90,18 @@ def _run(options: Namespace, output: Output) -> int:
         return read_once()
 
     if options.driver:
-        text = here_or_by_bridge(
+        text, proof = here_or_by_bridge(
             options, output, driver_here,
-            lambda bridge: bridge.driver(
+            lambda bridge: bridge.driver_with_proof(
                 "iReadCardBas", reader=None if options.reader is None else bridge.choose(options.reader)
             ),
         )  # fmt: skip
         if output.as_json:
-            output.document({"output": text})
+            output.document({"output": text, "proof": None if proof is None else proof.model_dump(mode="json")})
         else:
             output.text(text)
+            if proof is not None:
+                note_proof(output, proof)
         return DONE
     reading = here_or_by_bridge(
         options, output, read_here, lambda bridge: bridge.read(options.reader, supplement=not options.basic)
@@ -169,6 +178,7 @@ def print_reading(reading: CardReading, output: Output) -> None:
         ("发卡日期", "issued", str(card.issue_date or "—")),
         ("有效期至", "valid until", f"{card.expiry_date or '—'}" + _days(derived.days_to_expiry)),
         ("读卡器", "reader", reading.reader + ("（软件卡 software card）" if reading.simulated else "")),
+        ("真伪", "proof", f"{reading.proof.summary} / {reading.proof.summary_en}"),
     ]
     output.table(rows)
     note_unread(output, reading.unread, reading.warnings)

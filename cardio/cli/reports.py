@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cardio.cli.command import Command
 from cardio.cli.explore import (
     add_card_arguments,
+    note_proof,
     note_unread,
     number_text,
     progress_on,
@@ -37,6 +38,7 @@ def _run(name: str, options: Namespace, output: Output) -> int:
         output.document(report.model_dump(mode="json"))
     else:
         print_report(report, output)
+        note_proof(output, report.proof)
     return status_of_keys(report.unread)
 
 

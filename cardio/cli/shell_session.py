@@ -11,6 +11,7 @@ from cardio.cli.output import Output
 from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError, UsageError
 
 if TYPE_CHECKING:
+    from cardio.apdu.command_watch import CommandWatch
     from cardio.apdu.trace import Exchange
     from cardio.card import SocialSecurityCard
     from cardio.filesystem.layout import Layout
@@ -43,13 +44,20 @@ class _Hold:
         self._given_up = False
         self._busy = threading.Lock()
         from cardio.readers.deadline import Worker
+        from cardio.readers.policy_settings import ReaderSettings
 
         self._worker = Worker()
+        self._command_seconds = ReaderSettings.of_this_desk().command_seconds
 
     def run(self, seconds: float, work: Callable[[SocialSecurityCard], Result]) -> Result:
-        return self._worker.run_within(seconds, lambda: self._work(work))
+        from cardio.apdu.command_watch import CommandWatch
+        from cardio.security.outcome import telling_outcome
 
-    def _work(self, work: Callable[[SocialSecurityCard], Result]) -> Result:
+        watch = CommandWatch(self._command_seconds)
+        with telling_outcome(watch):
+            return self._worker.run_watched(seconds, lambda: self._work(work, watch), watch)
+
+    def _work(self, work: Callable[[SocialSecurityCard], Result], watch: CommandWatch) -> Result:
         with self._busy:
             if self._given_up:
                 raise ReaderTimeoutError()  # it was let go before this began, and nobody would let it go again
@@ -57,6 +65,7 @@ class _Hold:
                 self._connection = self._reader.connect()
             if self._card is None:
                 self._card = self._card_on(self._connection)
+            self._card.watch = watch
             return work(self._card)
 
     def _card_on(self, connection: Connection) -> SocialSecurityCard:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.consent import consents
-from cardio.cli.explore import add_card_arguments, work_on_card
+from cardio.cli.explore import add_card_arguments, note_proof, work_on_card
 from cardio.cli.keys import credentials_of
 from cardio.cli.output import Output
 from cardio.errors import UsageError
@@ -90,6 +90,7 @@ def _done(written: FileWritten, output: Output, words: str) -> int:
         output.document(written.model_dump(mode="json"))
     else:
         output.text(words)
+        note_proof(output, written.proof)
     return DONE
 
 

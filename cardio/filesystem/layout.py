@@ -349,6 +349,8 @@ class Layout:
     algorithm: Literal["3DES", "SSF33", "SM4"]
     """What cards of this generation use when they do not say."""
     applications: tuple[Application, ...]
+    algorithms: tuple[Literal["3DES", "SSF33", "SM4"], ...] = ()
+    """What cards of this generation may name; any where none is listed."""
     algorithm_markers: dict[str, Literal["3DES", "SSF33", "SM4"]] = field(default_factory=dict)
     """What the marker in the FCI of the environment stands for, by two hex digits."""
     keys: tuple[Key, ...] = ()

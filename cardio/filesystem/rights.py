@@ -10,13 +10,14 @@ from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.errors import CardioError
 from cardio.filesystem.access import PIN
+from cardio.filesystem.claims import CardClaims
 from cardio.filesystem.layout import File, Layout
 
 
 class Opener(Protocol):
     """Presents rights to one card; `meet` comes first."""
 
-    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None) -> None:
+    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
         """Learns which card this is. The algorithm is None where the card names one that nobody knows."""
 
     def lacks(self, right: str) -> CardioError | None:
@@ -29,11 +30,27 @@ class Opener(Protocol):
             CardioError: the card did not grant it. A PIN that is wrong ends the visit; keys go on being `lacks`.
         """
 
-    def prove_card(self) -> Plan[CardioError | None]:
-        """Has the card prove that it is genuine; gives why that could not be computed, where there are keys for it.
+    @property
+    def asks_every_card(self) -> bool:
+        """Every card is asked to prove itself, whether or not a key or a PIN is wanted."""
+
+    @property
+    def is_asked(self) -> bool:
+        """The card was asked, or cannot be."""
+
+    def keeps_from(self, right: str) -> CardioError | None:
+        """Why the card is not given a right, by how far it was proved."""
+
+    @property
+    def why_not_proved(self) -> CardioError | None:
+        """Why the card has not proved itself, where its generation does and there are keys for it."""
+
+    def prove_card(self) -> Plan[None]:
+        """Has the card prove that it is genuine, once; in the environment, where its key is.
 
         Raises:
-            ForgedCardError: it is not.
+            ForgedCardError, ProofDeclinedError: it does not, and gets neither key nor PIN.
+            ProofRequiredError: it could not be asked, and this site takes no such card.
         """
 
     def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:

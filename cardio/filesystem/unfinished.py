@@ -20,6 +20,8 @@ from cardio.errors import CardGarbledError
 
 KEPT_SECONDS = 60.0
 _SELECT, _READ_RECORD = 0xA4, 0xB2
+_PRESENTS_NOTHING = frozenset({0x88, 0x84, 0xC0})
+"""INTERNAL AUTHENTICATION, GET CHALLENGE, GET RESPONSE: what is open afterwards was open before."""
 _ELEMENTARY_FILE = 0xEF
 _IDENTIFICATION_CODE = 0x01
 _ACCEPTED, _MORE_DATA, _WARNING = (0x90, 0x61), 0x61, 0x62
@@ -174,7 +176,7 @@ class _Place:
             if self._environment is None:
                 self._environment = self._application  # records are read: this was what the plan was looking for
         elif command.ins != _SELECT:
-            self._free = False
+            self._free = self._free and command.ins in _PRESENTS_NOTHING
         elif response.sw1 in _ACCEPTED:
             if _selects_file(command):
                 self._file = command.data

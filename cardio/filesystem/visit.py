@@ -20,6 +20,7 @@ from cardio.errors import (
 from cardio.filesystem.access import FREE, PIN
 from cardio.filesystem.approach import Approach, ask
 from cardio.filesystem.card_kinds import kind_of_atr
+from cardio.filesystem.claims import CardClaims
 from cardio.filesystem.codes import REGION_DIGITS
 from cardio.filesystem.environment import Environment
 from cardio.filesystem.file_reading import FileReading
@@ -96,16 +97,17 @@ class Visit:
         self._current: str | None = None
         self._rights: frozenset[str] = frozenset()
         self._unreachable: dict[str, int] = {}
-        self._proved = False
-        """The card was asked to prove itself."""
-        self._proof_fault: CardioError | None = None
-        """Why it is given no key: it has not proved itself, and should have."""
         self._gives_all_at_once = False
         """It has given several records in one answer."""
 
     @property
     def layout(self) -> Layout:
         return self.contents.layout
+
+    @property
+    def algorithm(self) -> str:
+        """What the card names in its FCI, else what its layout says."""
+        return self.environment.named or self.layout.algorithm
 
     def begin(self, *, want_algorithm: bool = False) -> Plan[None]:
         """Finds the environment, reads who issued the card, and chooses its layout.
@@ -123,8 +125,9 @@ class Visit:
             self._on_issuer(self.contents)
         self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
         if self._opener is not None:
-            named = self.environment.named or self.layout.algorithm
-            self._opener.meet(self.layout, None if self.environment.problem else named, code)
+            named, problem = self.environment.named, self.environment.problem
+            claims = CardClaims.of(self.layout, version, named, problem)
+            self._opener.meet(self.layout, None if problem else named or self.layout.algorithm, code, claims)
 
     def _find_environment(self, *, fetch: bool) -> Plan[FileReading]:
         """Makes the environment current, by the way that this family is known for or else by any; reads who issued it.
@@ -161,15 +164,17 @@ class Visit:
         return found
 
     def prove_card(self) -> Plan[None]:
-        """Internal authentication, where the national flow has it for this generation and there are keys for it.
+        """Internal authentication, of every card where there are keys for it; once for as long as the card is held.
 
         Raises:
-            ForgedCardError: the card is a copy.
+            ForgedCardError, ProofDeclinedError: the card does not prove itself.
+            ProofRequiredError: it could not be asked, and this site takes no such card.
         """
-        if self._opener is not None and self.layout.proves_itself:
-            yield from self.enter(self.layout.environment.id)
-            self.contents.unproved = self._proof_fault = yield from self._opener.prove_card()
-            self._proved = True
+        if self._opener is not None and self._opener.asks_every_card:
+            if not self._opener.is_asked:
+                yield from self.enter(self.layout.environment.id)
+            yield from self._opener.prove_card()
+            self.contents.unproved = self._opener.why_not_proved
 
     def read(
         self,
@@ -293,20 +298,17 @@ class Visit:
         )
 
     def _prove_first(self, opener: Opener) -> Plan[CardioError | None]:
-        """Before the first key is presented: has the card prove itself, which costs no try.
+        """Before the first key or PIN is presented: has the card prove itself, which costs no try.
 
         A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
         """
-        self._proved = True
+        if opener.is_asked:
+            return None
         application, environment = self._current or "", self.layout.environment.id
         yield from self.enter(environment)
         fault: CardioError | None = None
         try:
-            unproved = yield from opener.prove_card()
-            fault = unproved if self.layout.proves_itself else None
-        except CardRefusedError as error:
-            # Cards before the third generation need not know the command.
-            fault = error if self.layout.proves_itself else None
+            yield from opener.prove_card()
         except CardioError as error:
             fault = error
         # Also after a fault: whatever is read next is to be this application's.
@@ -341,11 +343,14 @@ class Visit:
             fault = self._opener.lacks(right)
             if fault is not None:
                 return fault
-        if needed - self._rights - {PIN}:
-            if not self._proved:
-                self._proof_fault = yield from self._prove_first(self._opener)
-            if self._proof_fault is not None:
-                return self._proof_fault
+        if needed - self._rights:
+            fault = yield from self._prove_first(self._opener)
+            if fault is not None:
+                return fault
+        for right in in_order(needed - self._rights):
+            fault = self._opener.keeps_from(right)
+            if fault is not None:
+                return fault
         for right in in_order(needed - self._rights):
             try:
                 yield from self._opener.present(right)

@@ -14,12 +14,20 @@ from cardio.identity.policy import Policy
 from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
 from cardio.identity.verdict import verify
 from cardio.model import CardReading
-from cardio.security.errors import ForgedCardError, SamError
+from cardio.security.errors import (
+    ClaimsContradictError,
+    ForgedCardError,
+    ProofDeclinedError,
+    ProofRequiredError,
+    SamError,
+)
 from cardio.security.sam import Sam
 
 _PARTS, _CODE = 12, 4
 """卡识别码: twelve bytes of city, RID and serial number, four of 认证码 (V2.0 table 10)."""
 _NOT_COMPUTED = b"\xff" * _CODE
+_FAILED = ("forged", "declined")
+"""Outcomes after which the card is given nothing more."""
 _COMPUTED_FOR = "3DES"
 """No source tells how the 认证码 of an SM4 card is computed."""
 
@@ -27,7 +35,7 @@ _COMPUTED_FOR = "3DES"
 def identify(card: SocialSecurityCard, policy: Policy, loss_list: LossList | None, now: datetime) -> Verdict:
     """Is this card good, and is this its holder?
 
-    A forged chip ends the proving: no key and no PIN is presented to it.
+    A chip that is forged, or declines, ends the proving: no key and no PIN is presented to it.
 
     Args: ``now`` with its zone.
 
@@ -49,7 +57,11 @@ def _chip(card: SocialSecurityCard) -> ChipProof:
     except ForgedCardError as error:
         sam = card.sam
         return ChipProof("forged", card.algorithm, sam.kind, _may_be_test_keys(sam), driver_code=error.driver_code)
-    except (SamError, CardRefusedError, CardGarbledError) as error:
+    except ProofDeclinedError as error:
+        return ChipProof(
+            "declined", card.algorithm, reason=Meaning(error.detail, error.detail_en), driver_code=error.driver_code
+        )
+    except (SamError, CardRefusedError, CardGarbledError, ClaimsContradictError) as error:
         return ChipProof(
             "not-done", card.algorithm, reason=Meaning(error.detail, error.detail_en), driver_code=error.driver_code
         )
@@ -68,7 +80,7 @@ def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> Co
         return CodeProof("not-done", reason=Meaning("卡识别码读不出来", "the identification code could not be read"))
     if code[_PARTS:] == _NOT_COMPUTED:
         return CodeProof("not-computed-by-issuer")
-    if chip.outcome == "forged":
+    if chip.outcome in _FAILED:
         return CodeProof("not-done", reason=Meaning("芯片不合法，未再核对", "the chip is not genuine: not looked at"))
     if card.algorithm != _COMPUTED_FOR:
         zh = f"{card.algorithm} 卡认证码的算法未公开"
@@ -84,11 +96,14 @@ def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> Co
 
 
 def _holder(card: SocialSecurityCard, chip: ChipProof) -> HolderProof:
-    if chip.outcome == "forged":
+    if chip.outcome in _FAILED:
         return HolderProof(
             "not-done", Meaning("芯片不合法，未出示密码", "the chip is not genuine: no PIN is given to it")
         )
     if not card.has_pin:
         return HolderProof("not-done", Meaning("未提供密码", "no PIN was given"))
-    card.verify_pin()
+    try:
+        card.verify_pin()
+    except (ProofRequiredError, ClaimsContradictError) as error:
+        return HolderProof("not-done", Meaning(error.detail, error.detail_en))
     return HolderProof("proved")

@@ -12,17 +12,19 @@ No names, no numbers of people: what else stands in a line is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cardio.filesystem.codes import REGION_DIGITS
+from cardio.identity.packed_entries import PackedCodes, PackedNumbers
 from cardio.model import Card
 from cardio.security.errors import PolicyError
 
 KEY_DIGITS = 24
 """Hex digits of a 卡识别码 without its 认证码: what back offices know a card by."""
+_LENGTHS = (KEY_DIGITS, KEY_DIGITS + 8)
 _CODE = re.compile(rf"([0-9A-F]{{{KEY_DIGITS}}})(?:[0-9A-F]{{8}})?")
 _NUMBER = re.compile(r"([0-9]{6})\s*,\s*([0-9A-Z]{9})")
 _UPDATED = re.compile(r"#\s*updated\s*=\s*(.*)")
@@ -33,9 +35,9 @@ class LossList:
     """Which cards are reported lost, as of a moment."""
 
     updated: datetime
-    codes: frozenset[str] = field(default=frozenset(), repr=False)
+    codes: Set[str] = field(default=frozenset(), repr=False)
     """卡识别码, each without its 认证码."""
-    numbers: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
+    numbers: Set[tuple[str, str]] = field(default=frozenset(), repr=False)
     """Region code and card number."""
     origin: str = ""
 
@@ -72,10 +74,18 @@ class LossList:
 
 def _parse(lines: Iterable[str], path: Path) -> LossList:
     updated: datetime | None = None
-    codes: set[str] = set()
-    numbers: set[tuple[str, str]] = set()
+    codes: list[bytes] = []
+    numbers: list[bytes] = []
     for count, line in enumerate(lines, 1):
-        entry, place = line.strip(), f"{path}:{count}"
+        entry = line.strip()
+        # Nearly every line of a long list.
+        if len(entry) in _LENGTHS and entry.isalnum() and entry.isascii():
+            try:
+                codes.append(bytes.fromhex(entry)[: KEY_DIGITS // 2])
+                continue
+            except ValueError:
+                pass  # it is none
+        place = f"{path}:{count}"
         if entry.startswith("#"):
             header = _UPDATED.fullmatch(entry)
             if header is not None:
@@ -83,9 +93,9 @@ def _parse(lines: Iterable[str], path: Path) -> LossList:
                     raise PolicyError(f"{place}：updated 出现两次", f"{place}: updated stands twice")
                 updated = _moment(header[1], place)
         elif code := _CODE.fullmatch(entry.upper()):
-            codes.add(code[1])
+            codes.append(bytes.fromhex(code[1]))
         elif number := _NUMBER.fullmatch(entry):
-            numbers.add((number[1], number[2]))
+            numbers.append((number[1] + number[2]).encode("ascii"))
         elif entry:
             # What stands there is not quoted: it may be somebody's name.
             raise PolicyError(
@@ -97,7 +107,7 @@ def _parse(lines: Iterable[str], path: Path) -> LossList:
             f"{path}：缺少“# updated = 时间”，不知名单何时更新",
             f"{path}: no line says when it was updated: # updated = 2026-11-24T08:00:00+08:00",
         )
-    return LossList(updated, frozenset(codes), frozenset(numbers), str(path))
+    return LossList(updated, PackedCodes(codes), PackedNumbers(numbers), str(path))
 
 
 def _moment(text: str, place: str) -> datetime:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from cardio.apdu.status_word import Meaning
 from cardio.identity.facts import Facts, Finding, NotDoneError, failed, not_done, passed
 from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
-from cardio.security.errors import ForgedCardError, WrongPinError
+from cardio.security.errors import ForgedCardError, ProofDeclinedError, WrongPinError
+from cardio.security.proof import words_for_means
 
-_SAMS = {"soft": ("密钥文件", "key file"), "psam": ("PSAM 卡", "PSAM card"), "hsm": ("加密机", "HSM")}
 _WHOLE_CODE = re.compile(r"[0-9A-F]{32}")
 _WHOLE_NUMBER = re.compile(r"[0-9A-Z]{9}")
 _CLOCK_SKEW = timedelta(minutes=10)
@@ -21,11 +22,11 @@ def chip_genuine(facts: Facts) -> Finding:
     proof = facts.chip
     if proof.outcome == "not-done":
         return _reason(proof)
+    if proof.outcome == "declined":
+        declined = proof.reason or Meaning(ProofDeclinedError.title, ProofDeclinedError.title_en)
+        return failed(declined.zh, declined.en, ProofDeclinedError.driver_code)
     _refuse_test_keys(proof.test_keys, facts)
-    sam, sam_en = _SAMS[proof.sam] if proof.sam is not None else ("", "")
-    used = "，".join(part for part in (proof.algorithm, sam, "测试密钥" if proof.test_keys else "") if part)
-    used_en = ", ".join(part for part in (proof.algorithm, sam_en, "test keys" if proof.test_keys else "") if part)
-    by, by_en = (f"（{used}）", f" ({used_en})") if used else ("", "")
+    by, by_en = words_for_means(proof.algorithm, proof.sam, test_keys=proof.test_keys)
     if proof.outcome == "genuine":
         return passed(f"内部认证通过{by}", f"internal authentication succeeded{by_en}")
     code = proof.driver_code if proof.driver_code is not None else ForgedCardError.driver_code

@@ -8,7 +8,8 @@ from typing import Literal
 from cardio.apdu.status_word import Meaning
 from cardio.security.sam import SamKind
 
-ChipOutcome = Literal["genuine", "forged", "not-done"]
+ChipOutcome = Literal["genuine", "forged", "declined", "not-done"]
+"""Declined: the card gave no answer, and cards of its generation do."""
 CodeOutcome = Literal["right", "wrong", "not-computed-by-issuer", "not-done"]
 HolderOutcome = Literal["proved", "failed", "not-done"]
 

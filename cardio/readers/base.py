@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from cardio.apdu.channel import Transport
@@ -35,6 +36,16 @@ class Connection(Transport, Protocol):
 
         Args: ``reset`` takes from the card what was granted to this conversation.
         """
+
+
+@contextmanager
+def closing_on_error(connection: Connection) -> Iterator[None]:
+    """Around what is made of a connection: where that fails, whatever the reason, the card is let go."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 class Reader(Protocol):

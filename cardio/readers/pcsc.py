@@ -134,13 +134,15 @@ class PcscConnection:
         if self._closed:
             return
         self._closed = True
-        if reset and not self._is_removed():
-            # Before the transaction ends: nobody comes in between and finds the rights.
-            self._card.disconnect(reset=True)
-        else:
-            self._card.end_transaction()
-            self._card.disconnect()
-        self._context.release()
+        try:
+            if reset and not self._is_removed():
+                # Before the transaction ends: nobody comes in between and finds the rights.
+                self._card.disconnect(reset=True)
+            else:
+                self._card.end_transaction()
+                self._card.disconnect()
+        finally:
+            self._context.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,11 @@ PIN_MODIFY_STRUCTURE (§2.5.3), all numbers little-endian.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
+
+from cardio.apdu.command_watch import CommandWatch
+from cardio.apdu.effect import CommandEffect
 
 VERIFY_DIRECT, MODIFY_DIRECT = 0x06, 0x07
 SECONDS = 30
@@ -94,9 +98,16 @@ def modify_structure(digits: int) -> bytes:
 class PinPad:
     """A key pad that the reader has."""
 
-    def __init__(self, connection: PinPadConnection, features: dict[int, int]) -> None:
+    def __init__(
+        self,
+        connection: PinPadConnection,
+        features: dict[int, int],
+        watch: Callable[[], CommandWatch] = CommandWatch,
+    ) -> None:
+        """Args: ``watch`` gives what is told of every entry, as of every command."""
         self._connection = connection
         self._features = features
+        self._watch = watch
 
     def verify(self, digits: int) -> bytes:
         """Has the holder enter the PIN, and the card check it.
@@ -104,7 +115,7 @@ class PinPad:
         Returns the status word of the card, or the pad's own: 6400 time is over, 6401 cancelled, 6402 the new PINs
         differ, 6403 too short or too long.
         """
-        return self._connection.control(self._features[VERIFY_DIRECT], verify_structure(digits))
+        return self._entered(CommandEffect.PIN, VERIFY_DIRECT, verify_structure(digits))
 
     @property
     def modifies(self) -> bool:
@@ -112,12 +123,23 @@ class PinPad:
 
     def modify(self, digits: int) -> bytes:
         """Has the holder enter the present PIN, and the new one twice. Returns as `verify`."""
-        return self._connection.control(self._features[MODIFY_DIRECT], modify_structure(digits))
+        return self._entered(CommandEffect.PIN_CHANGE, MODIFY_DIRECT, modify_structure(digits))
+
+    def _entered(self, effect: CommandEffect, feature: int, structure: bytes) -> bytes:
+        """Waits for the holder, who takes longer than a card may, and for the card's answer."""
+        answer: bytes | None = None
+        watch = self._watch()
+        watch.begin(effect, limited=False)
+        try:
+            answer = self._connection.control(self._features[feature], structure)
+        finally:
+            watch.end(answer)
+        return answer
 
 
-def pin_pad_of(connection: object) -> PinPad | None:
-    """The key pad of the reader that a card is in; None where it has none."""
+def pin_pad_of(connection: object, watch: Callable[[], CommandWatch] = CommandWatch) -> PinPad | None:
+    """The key pad of the reader that a card is in; None where it has none. Args: as `PinPad`."""
     if not isinstance(connection, PinPadConnection):
         return None
     features = parse_features(connection.feature_list())
-    return PinPad(connection, features) if VERIFY_DIRECT in features else None
+    return PinPad(connection, features, watch) if VERIFY_DIRECT in features else None

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from cardio.apdu.command_watch import COMMAND_SECONDS
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
 from cardio.readers.card_choice import ReaderPolicy
@@ -23,13 +24,16 @@ _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class ReaderSettings(BaseModel):
-    """Names of readers, or parts of names."""
+    """Names of readers, or parts of names; and how long cards may take in them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     use: tuple[_Name, ...] = Field(default=(), description="the readers that count; all where none is named")
     contact: tuple[_Name, ...] = Field(default=(), description="readers that take the card in a slot")
     contactless: tuple[_Name, ...] = Field(default=(), description="readers that the card is laid on")
+    command_seconds: float = Field(
+        default=COMMAND_SECONDS, ge=1, le=60, description="how long a card may take for one command"
+    )
 
     def policy(self, *sams: str | None) -> ReaderPolicy:
         """Args: ``sams`` is what is configured as SAM: ``psam:READER``, others; several with commas."""

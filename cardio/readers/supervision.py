@@ -100,7 +100,10 @@ class Supervisor:
         threading.excepthook = note
 
     def keep_thread(self, task: str, work: Callable[[], None], stopping: threading.Event) -> None:
-        """Runs work on this thread until it returns or ``stopping`` is set; after an error it starts again."""
+        """Runs work on this thread until it returns or ``stopping`` is set; after an error it starts again.
+
+        Work that fails after it was told to stop is not down: nobody waits for it to start again.
+        """
         pauses = Pauses()
         while not stopping.is_set():
             try:
@@ -110,6 +113,7 @@ class Supervisor:
             except BaseException as error:  # a thread has no caller that would see it
                 self.note(task, error, down=True)
                 stopping.wait(pauses.next())
+        self.note_running(task)
 
     async def keep_task(self, task: str, work: Callable[[], Awaitable[None]]) -> None:
         """As `keep_thread`, for a coroutine on the event loop; cancelling ends it."""

@@ -8,23 +8,28 @@ from dataclasses import dataclass, field, replace
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import StatusWord
-from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError
+from cardio.apdu.status_word import Meaning, StatusWord
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, CardRefusedError, ConfigurationError
 from cardio.filesystem.access import PIN
+from cardio.filesystem.claims import CardClaims
 from cardio.filesystem.layout import Layout
+from cardio.model import NO_SAM, Proof
 from cardio.readers.pin_pad import PinPad
 from cardio.security.errors import (
+    AlgorithmNotSupportedError,
     AuthenticationFailedError,
+    ClaimsContradictError,
     ForgedCardError,
     KeyAlreadyRefusedError,
     MacRefusedError,
     NoPinPadError,
     NoSamError,
-    PinOutcomeUnknownError,
+    ProofDeclinedError,
+    ProofRequiredError,
+    ReplayedChallengeError,
     SamError,
     SessionEndedError,
     TestKeysError,
-    WriteOutcomeUnknownError,
 )
 from cardio.security.factors import Factors, known_reset_information, reset_information
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys, KeyTrial
@@ -33,6 +38,7 @@ from cardio.security.pin import Pin, verify
 from cardio.security.pin_count import PinPolicy
 from cardio.security.pin_guard import CardPin, PinGuard
 from cardio.security.pin_memory import PinMemory
+from cardio.security.proof import NOT_YET, ProofOutcome, ProofPolicy, genuine, not_proved
 from cardio.security.sam import Sam, SamSource
 from cardio.security.terminal import INTERNAL_KEY, Terminal, TerminalSettings
 
@@ -56,6 +62,9 @@ class Credentials:
     """Keeps count of wrong PINs; a program with several callers shares one."""
     settings: TerminalSettings = field(default_factory=TerminalSettings)
     pin_policy: PinPolicy = field(default_factory=PinPolicy)
+    proof_policy: ProofPolicy = field(default_factory=ProofPolicy)
+    keys_by_caller: bool = False
+    """The SAM only has the card prove itself; keys are presented by a caller's own HSM."""
 
     terminal_number: str | None = None
     """终端机编号 where a caller's own HSM takes the SAM's place; empty where there is one that cannot be read."""
@@ -116,17 +125,19 @@ class CardOpener:
         """What tells this card from others."""
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
-        self._forged: ForgedCardError | None = None
+        self._failed: CardioError | None = None
+        """How the card failed to prove itself: it gets neither key nor PIN."""
+        self._outcome: ProofOutcome | None = None
+        self._proved_algorithm: str | None = None
+        """By which the card has proved itself, where its FCI names none."""
+        self._claims = CardClaims((), proves_itself=True)
         self._refused: AuthenticationFailedError | KeyAlreadyRefusedError | None = None
-        self._proved = False
-        """The card has proved that it is genuine."""
         self._pin_proved = False
         self._card_pin: CardPin | None = None
         self._sam: Sam | None = None
         self._no_sam: CardioError | None = None
         self._card: tuple[Layout, str, str] | None = None
         self._terminal: Terminal | None = None
-        self._writing = False
         self.granted = False
         """A PIN or a key was presented to the card."""
 
@@ -142,7 +153,8 @@ class CardOpener:
     @property
     def terminal_number(self) -> str | None:
         """终端机编号, as `Sam.terminal_number`. Raises as `sam`."""
-        return self.sam.terminal_number if self.has_sam else self._credentials.terminal_number
+        by_sam = self.has_sam and not self._credentials.keys_by_caller
+        return self.sam.terminal_number if by_sam else self._credentials.terminal_number
 
     @property
     def sam(self) -> Sam:
@@ -202,17 +214,6 @@ class CardOpener:
     def accepts_last_try(self) -> bool:
         return self._credentials.accept_last_try
 
-    def take_doubt(self) -> CardioError | None:
-        """What became unknown since an answer never came: whether a PIN cost a try, whether the card was changed.
-
-        It is told once.
-        """
-        if self._card_pin is not None and self._card_pin.pending:
-            self._card_pin.pending = False
-            return PinOutcomeUnknownError()
-        writing, self._writing = self._writing, False
-        return WriteOutcomeUnknownError() if writing else None
-
     @property
     def terminal(self) -> Terminal:
         """The SAM before this card.
@@ -222,49 +223,64 @@ class CardOpener:
             SamError, ConfigurationError: as `sam`.
         """
         if self._terminal is None:
-            if self._card is None:
-                raise SessionEndedError()
-            layout, algorithm, code = self._card
-            factors = Factors.of(reset_information(self._atr), code)
-            self._terminal = Terminal(self.sam, layout, algorithm, factors, settings=self._credentials.settings)
+            self._terminal = self._terminal_by(self._proved_algorithm)
         return self._terminal
 
-    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None) -> None:
+    def _terminal_by(self, algorithm: str | None) -> Terminal:
+        """The SAM before this card, with an algorithm; None means the card's own. Raises: as `terminal`."""
+        if self._card is None:
+            raise SessionEndedError()
+        layout, own, code = self._card
+        factors = Factors.of(reset_information(self._atr), code)
+        return Terminal(self.sam, layout, algorithm or own, factors, settings=self._credentials.settings)
+
+    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
         code = identification_code or ""
         # A card with two interfaces has one PIN and two ATRs: what it says of itself is what it is known by.
         is_telling = len(set(code)) > 1
         self._identity = code.encode() if is_telling else self._historical_bytes + code.encode()
         self._card_pin = self._pin_of(self._identity)
+        if self._card is not None and (code, claims) != (self._card[2], self._claims):
+            self._outcome, self._proved_algorithm = None, None  # it says that it is another card: it is asked anew
         self._card = (layout, algorithm or _UNKNOWN, code)
+        self._claims = claims
         self._terminal = None
 
     def lacks(self, right: str) -> CardioError | None:
-        if self._forged is not None:
-            return self._forged
+        if self._failed is not None:
+            return self._failed
         if right in self._faults:
             return self._faults[right]
         if right != PIN and self._refused is not None:
             return self._refused
         if right == PIN:
             return None if self.has_pin else AccessNotGrantedError("未提供密码", "no PIN was given")
+        if self._credentials.keys_by_caller:
+            return NoSamError()
         try:
             return self.terminal.lacks(right)
         except (SamError, CardGarbledError) as error:
             return error
 
     def refuse_copy(self) -> None:
-        """Raises: ForgedCardError: the card was found out, and gets nothing more."""
-        if self._forged is not None:
-            raise self._forged
+        """Raises: ForgedCardError, ProofDeclinedError: the card has failed to prove itself, and gets nothing more."""
+        if self._failed is not None:
+            raise self._failed
+
+    def admit(self, right: str) -> None:
+        """Check that the card may be given a key or a PIN. Raises: CardioError: as `keeps_from`."""
+        fault = self.keeps_from(right)
+        if fault is not None:
+            raise fault
 
     def present(self, right: str) -> Plan[None]:
-        self.refuse_copy()
+        self.admit(right)
         self.granted = True  # by now, or by what follows: what matters is that nobody inherits it
         try:
             if right == PIN:
                 yield from self._present_pin()
             else:
-                yield from self.terminal.prove_terminal(right, self.keys, proved=self._proved)
+                yield from self.terminal.prove_terminal(right, self.keys, proved=self.proof.is_genuine)
         except (AuthenticationFailedError, KeyAlreadyRefusedError) as error:
             # One refusal is enough: every other key of this SAM would cost the card a try too.
             self._refused = error
@@ -277,7 +293,7 @@ class CardOpener:
         """Allow one presentation of a key that the caller's own HSM computes with. Raises as `CardKeys.trial`."""
         origin = self._credentials.origin
         presenter = Presenter(b"caller" + origin.encode(), origin, seconds=CALLERS_SECONDS)
-        return self.keys.trial(key, presenter, proved=self._proved)
+        return self.keys.trial(key, presenter, proved=self.proof.is_genuine)
 
     @property
     def has_pin(self) -> bool:
@@ -296,7 +312,7 @@ class CardOpener:
             NoPinPadError: the reader has none.
             The errors of `CardPin.submit_on_pad`.
         """
-        self.refuse_copy()
+        self.admit(PIN)
         pad, digits = self._pad, self._credentials.pad_digits
         if pad is None or digits is None:
             raise NoPinPadError()
@@ -323,23 +339,153 @@ class CardOpener:
             )
         self._pin_proved = True
 
-    def prove_card(self) -> Plan[CardioError | None]:
+    # -- the card's proof -------------------------------------------------------------------------
+
+    @property
+    def asks_every_card(self) -> bool:
+        return self._credentials.proof_policy.asks_every_card
+
+    @property
+    def proof(self) -> Proof:
+        """How far the card was proved until now."""
+        if self._outcome is not None:
+            return self._outcome.proof
+        return NOT_YET[self._credentials.proof_policy.when] if self.has_sam else NO_SAM
+
+    @property
+    def answered(self) -> bool:
+        """The card has answered a fresh challenge rightly."""
+        return self._outcome is not None and self._outcome.answered
+
+    @property
+    def why_not(self) -> CardioError | None:
+        """Why the card is not proved genuine, where it was asked or was to be."""
+        return self._failed or (None if self._outcome is None else self._outcome.why_not)
+
+    @property
+    def why_not_proved(self) -> CardioError | None:
+        """Why the card has not proved itself, where its generation does and there are keys for it."""
+        if self._outcome is None or not self.has_sam or not self._claims.proves_itself:
+            return None
+        return self._outcome.why_not
+
+    @property
+    def is_asked(self) -> bool:
+        return not self.has_sam or self._outcome is not None or self._failed is not None
+
+    def keeps_from(self, right: str) -> CardioError | None:
+        """Why the card is not given a key or a PIN: it failed to prove itself; it was to be asked, and has not been;
+        its generation proves itself, and it has not; or this site takes none that is not proved."""
+        if self._failed is not None:
+            return self._failed
+        if self.lacks_required_proof:
+            return self._proof_required()
+        if self._outcome is None or self._outcome.answered or not self.has_sam:
+            return None
+        return (self.why_not_proved if right != PIN else None) or self._outcome.keeps_from_pin
+
+    def prove_card(self) -> Plan[None]:
+        yield from self.ask_for_proof()
+        if self.lacks_required_proof:
+            raise self._proof_required()
+
+    def ask_for_proof(self) -> Plan[None]:
+        """As `prove_card`, whatever the site requires."""
         self.refuse_copy()
-        hindrance = self.lacks(INTERNAL_KEY)
-        if hindrance is not None:
-            return hindrance if self.has_sam else None  # a site without keys proves no card
+        if self._outcome is not None:
+            return
         try:
-            yield from self.terminal.prove_card()
-        except ForgedCardError as error:
+            self._outcome = yield from self._asked()
+        except (ForgedCardError, ProofDeclinedError, ReplayedChallengeError) as error:
             # A copy could pass on what is presented to it: from now on it gets neither key nor PIN.
-            self._forged = error
+            self._failed = error
             raise
-        self._proved = True
-        return None
+        finally:
+            if self._credentials.keys_by_caller and self._sam is not None:
+                self._sam.close()  # it has nothing more to do, and others may wait for it
+                self._sam, self._terminal = None, None
+
+    def proved_by_caller(self, algorithm: str) -> None:
+        """Note that the caller's own HSM has found the card's answer right."""
+        self._outcome = genuine(algorithm, "hsm", test_keys=False)
+
+    @property
+    def lacks_required_proof(self) -> bool:
+        """This site takes only cards that are proved genuine, and this one is not, or not yet."""
+        return self._credentials.proof_policy.require and not self.proof.is_genuine
+
+    def _proof_required(self) -> ProofRequiredError:
+        return ProofRequiredError(self.proof.detail, self.proof.detail_en)
+
+    def _asked(self) -> Plan[ProofOutcome]:
+        """Have the card answer a fresh challenge, by each algorithm that its claims leave open.
+
+        Raises:
+            ForgedCardError: it answers, and wrongly. ProofDeclinedError: it declines, and may not.
+        """
+        if not self.has_sam:
+            return ProofOutcome(NO_SAM)
+        claims = self._claims
+        hindrance: CardioError | None = None
+        wrong: ForgedCardError | None = None
+        declined: CardioError | None = None
+        for algorithm in claims.algorithms:
+            try:
+                terminal = self._terminal_by(algorithm)
+            except CardGarbledError as error:
+                hindrance = error  # what its keys are diversified by does not stand on the card
+                break
+            except SamError as error:
+                return not_proved(error)
+            except ConfigurationError as error:
+                if claims.proves_itself:
+                    raise
+                return not_proved(error)
+            fault = terminal.lacks(INTERNAL_KEY)
+            if fault is not None:
+                hindrance = hindrance or fault
+                continue
+            try:
+                yield from terminal.prove_card()
+            except ForgedCardError as error:
+                wrong = error
+            except (CardRefusedError, CardGarbledError) as error:
+                declined = error
+            except SamError as error:
+                return not_proved(error)
+            else:
+                return self._answered_rightly(algorithm, terminal)
+        if claims.fault is not None and hindrance is not None:
+            return not_proved(_contradiction(claims.fault))
+        if wrong is not None:
+            raise wrong
+        if declined is not None:
+            return self._declined(declined)
+        return not_proved(hindrance or AlgorithmNotSupportedError())
+
+    def _answered_rightly(self, algorithm: str, terminal: Terminal) -> ProofOutcome:
+        if self._claims.fault is not None:
+            return not_proved(_contradiction(self._claims.fault), answered=True)
+        self._terminal, self._proved_algorithm = terminal, algorithm
+        return genuine(algorithm, terminal.sam.kind, test_keys=self._has_test_keys(terminal.sam))
+
+    def _declined(self, error: CardioError) -> ProofOutcome:
+        if self._claims.proves_itself or not self._credentials.proof_policy.old_cards_may_decline:
+            raise ProofDeclinedError(error.detail, error.detail_en, status_word=error.status_word) from error
+        return not_proved(error, reason="declined")
+
+    def _has_test_keys(self, sam: Sam) -> bool:
+        """Where test keys are let in, whether it is these; elsewhere they are refused when the SAM is opened."""
+        if not (self._simulated or self._credentials.laboratory):
+            return False
+        try:
+            return sam.test_keys
+        except SamError:
+            return True  # a SAM that does not say whose keys it has proves no more than test keys
 
     def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
         if not self._credentials.settings.mac:
-            return (yield from self.changing(command))
+            return (yield command)
         return (yield from self.secured(command, mac_key(application)))
 
     def secured(self, command: CommandApdu, key_name: str, challenge: bytes | None = None) -> Plan[ResponseApdu]:
@@ -350,17 +496,14 @@ class CardOpener:
             SamError: the MAC cannot be computed; nothing was sent then.
         """
         challenge = challenge or (yield from self.terminal.challenge())
-        response = yield from self.changing(self.terminal.with_mac(command, key_name, challenge))
+        response = yield self.terminal.with_mac(command, key_name, challenge)
         if response.status_word == StatusWord.MAC_WRONG:
             raise MacRefusedError(status_word=response.status_word)
         return response
 
-    def changing(self, command: CommandApdu) -> Plan[ResponseApdu]:
-        """Sends a command that changes the card; when its answer never comes, `doubt` says so."""
-        self._writing = True
-        response = yield command
-        self._writing = False
-        return response
+
+def _contradiction(fault: Meaning) -> ClaimsContradictError:
+    return ClaimsContradictError(fault.zh, fault.en)
 
 
 def mac_key(application: str) -> str:

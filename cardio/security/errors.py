@@ -33,6 +33,10 @@
     └── CardError
         ├── ForgedCardError             forged-card                  keep the card's holder, call the issuer
         ├── ReplayedChallengeError      replayed-challenge           keep the card away, call the issuer
+        ├── CardRefusedError
+        │   └── ProofDeclinedError      proof-declined               insert it again, then call the issuer
+        ├── ClaimsContradictError       claims-contradict            keep the card away, call the issuer
+        ├── ProofRequiredError          proof-required               another card, or the keys to prove it with
         ├── AuthenticationFailedError   authentication-failed        another PSAM or HSM
         ├── KeyAlreadyRefusedError      key-already-refused          have the PSAM's or HSM's keys checked
         ├── KeyBlockedError             key-blocked                  the issuing authority
@@ -48,7 +52,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cardio.errors import CardError, CardioError, ConfigurationError
+from cardio.errors import CardError, CardioError, CardRefusedError, ConfigurationError
 
 
 class TestKeysError(ConfigurationError):
@@ -335,6 +339,52 @@ class ForgedCardError(CardError):
     driver_code = -21
 
 
+class ProofDeclinedError(CardRefusedError):
+    """A card of a generation that proves itself gives no proof; ``status_word`` is what it said, if anything."""
+
+    code = "proof-declined"
+    title = "卡片拒绝内部认证，不能证明真伪"
+    title_en = "The card declines internal authentication: it does not prove that it is genuine"
+    remedy = "请擦净芯片后重新插卡再试；若仍如此，请勿使用该卡，核对持卡人身份并联系发卡机构。"
+    remedy_en = (
+        "Clean the chip and insert the card again; if it stays so, do not use it, check who the holder is and call "
+        "the issuing authority."
+    )
+    status = 422
+    driver_code = -21
+
+    def __init__(self, detail: str = "", detail_en: str = "", *, status_word: int | None = None) -> None:
+        CardError.__init__(self, detail, detail_en, status_word=status_word)
+
+
+class ClaimsContradictError(CardError):
+    """What a card says of its version and algorithm fits no generation, so that no answer of it proves much."""
+
+    code = "claims-contradict"
+    title = "卡片自述的规范版本与算法不符，不能核验真伪"
+    title_en = "What the card says of its version and algorithm fits no generation: it cannot be proved genuine"
+    remedy = "请核对持卡人的身份证件，并联系发卡机构检查卡片。"
+    remedy_en = "Check the holder's identity document, and have the issuing authority check the card."
+    status = 422
+    driver_code = -21
+
+
+class ProofRequiredError(CardError):
+    """This site takes only cards that have proved themselves (``require_proof``); the detail says why this one has
+    not."""
+
+    code = "proof-required"
+    title = "卡片未经真伪核验，本单位不予受理"
+    title_en = "The card was not proved genuine, and this site takes no other"
+    remedy = "请按提示使卡片可以核验（接触式卡槽、PSAM 卡、加密机）后重试；仍不能时，请核对身份证件并按本单位规定办理。"
+    remedy_en = (
+        "Make the proof possible as it says here (contact slot, PSAM card, HSM) and try again; else check the holder's "
+        "identity document and do as the site's rules say."
+    )
+    status = 422
+    driver_code = -210
+
+
 class ReplayedChallengeError(CardError):
     code = "replayed-challenge"
     title = "卡片重复给出同一随机数"
@@ -414,11 +464,15 @@ class PinBlockedError(CardError):
 
 class PinOutcomeUnknownError(CardError):
     code = "pin-outcome-unknown"
-    title = "密码验证中断，可能已用去一次尝试"
-    title_en = "The PIN verification was interrupted: a try may be spent"
-    remedy = "请先查询剩余次数（cardio pin status），再决定是否重试。"
-    remedy_en = "See how many tries are left first (cardio pin status), then decide."
+    title = "密码操作中断，结果未知，可能已用去一次尝试"
+    title_en = "The PIN operation was interrupted: its outcome is not known, a try may be spent"
+    remedy = "请勿直接重试。请先查询剩余次数（cardio pin status）再决定；如在修改密码，新旧密码都可能有效。"
+    remedy_en = (
+        "Do not just try again. See how many tries are left (cardio pin status), then decide; where the PIN was being "
+        "changed, the old or the new one may be valid."
+    )
     status = 409
+    driver_code = -211
 
 
 class MacRefusedError(CardError):
@@ -434,9 +488,10 @@ class WriteOutcomeUnknownError(CardError):
     code = "write-outcome-unknown"
     title = "写入中断，结果未知"
     title_en = "The writing was interrupted: its outcome is not known"
-    remedy = "请先读取该文件核对，再决定是否重写。"
-    remedy_en = "Read the file to see, then decide whether to write again."
+    remedy = "请勿直接重写。请先读取该文件核对，再决定是否重写。"
+    remedy_en = "Do not just write again. Read the file to see, then decide whether to write again."
     status = 409
+    driver_code = -212
 
 
 class SessionEndedError(CardError):

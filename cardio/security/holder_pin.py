@@ -47,7 +47,7 @@ class HolderPin:
 
     def change(self, new: Pin) -> Plan[None]:
         """Replaces the PIN that the credentials hold. Raises as `verify`: a wrong old PIN costs a try."""
-        self._opener.refuse_copy()
+        self._opener.admit(PIN)
         old = self._opener.holders_pin
         if old is None:
             raise AccessNotGrantedError("未提供原密码", "the present PIN was not given")

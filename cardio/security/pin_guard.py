@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.status_word import StatusWord, tries_in
-from cardio.errors import CardGarbledError, CardRefusedError
+from cardio.errors import CardGarbledError, CardRefusedError, ReaderBusyError
 from cardio.security.errors import (
     LastTryError,
     PinAlreadyWrongError,
@@ -34,6 +34,7 @@ from cardio.security.pin_count import VERIFICATION_FAILED, PinCount, PinPolicy, 
 from cardio.security.pin_memory import CopiedMemory, CountQuery, PinMemory, VolatileMemory
 from cardio.security.pin_pad_answers import entry_error_of
 
+_EXCLUSIVE_SECONDS = 5.0
 WRONG_CARDS = 3
 WRONG_SECONDS = 10 * 60.0
 SUSPENDED_SECONDS = 15 * 60.0
@@ -154,14 +155,23 @@ class CardPin:
         self._key = key
         self._record = record
         self._origin = origin
-        self.pending = False
-        """A command with a PIN was sent, and its answer has not come: nobody knows whether it cost a try."""
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Holds this card's PIN against other threads of this process while it is being tried."""
-        with self._record.lock:
+        """Holds this card's PIN against other threads of this process while it is being tried.
+
+        Raises:
+            ReaderBusyError: another thread does not come back from trying it; nothing was sent.
+        """
+        if not self._record.lock.acquire(timeout=_EXCLUSIVE_SECONDS):
+            raise ReaderBusyError(
+                "该卡的密码正在验证，尚无结果，本次未发送",
+                "the PIN of this card is being tried, and no answer has come yet: nothing was sent this time",
+            )
+        try:
             yield
+        finally:
+            self._record.lock.release()
 
     def count(self) -> Plan[PinCount]:
         """How many tries are left, as far as that can be known without spending one that matters."""
@@ -184,12 +194,10 @@ class CardPin:
         """
         digest = self._guard.digest_of(pin)
         yield from self._may_try(digest, accept_last_try=accept_last_try, known_right=known_right)
-        self.pending = True
         try:
             response = yield command
         except CardGarbledError as error:
             raise PinOutcomeUnknownError() from error
-        self.pending = False
         self._judge(response.status_word, digest)
 
     def submit_on_pad(self, ask: Callable[[], int], *, accept_last_try: bool) -> Plan[None]:
@@ -202,12 +210,10 @@ class CardPin:
             The errors of `submit`.
         """
         before = yield from self._may_try(None, accept_last_try=accept_last_try, known_right=False)
-        self.pending = True
         try:
             status_word = ask()
         except CardGarbledError as error:
             raise PinOutcomeUnknownError() from error
-        self.pending = False
         entry_error = entry_error_of(status_word)
         if entry_error is not None:
             self._counter.told(before)

@@ -6,11 +6,12 @@ and how well, is in ``pki.toml``; docs/pki.md says what has never been tried on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.commands import read_binary, select_by_name, select_file
+from cardio.apdu.effect import CommandEffect
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import Meaning, StatusWord, describe
 from cardio.errors import CardBlockedError, CardError, CardRefusedError
@@ -156,7 +157,8 @@ def ask_card(command: PkiCommand, **values: bytes) -> Plan[ResponseApdu]:
         PkiPinNeededError: the PIN was not presented.
         CardRefusedError: the card refuses, or does not know the command.
     """
-    response = yield command.build(**values)
+    # Signing, deciphering and a session key leave nothing behind on the card.
+    response = yield replace(command.build(**values), known_effect=CommandEffect.NONE)
     if response.status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
         raise PkiPinNeededError(status_word=response.status_word)
     if response.sw1 not in (0x90, 0x61):

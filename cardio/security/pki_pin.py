@@ -6,9 +6,12 @@ and sends nothing where that might be the last one and nobody has agreed to it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.commands import get_challenge
+from cardio.apdu.effect import CommandEffect
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.errors import CardError, CardGarbledError
@@ -63,7 +66,8 @@ def verify_pin(layout: PkiLayout, which: PkiPin, pin: Pin, *, accept_last_try: b
             )
         )
     challenge = yield from _challenge(layout)
-    yield from _present(which.verify.build(cryptogram=_SM4.encipher(_key(pin), challenge)))
+    command = which.verify.build(cryptogram=_SM4.encipher(_key(pin), challenge))
+    yield from _present(replace(command, known_effect=CommandEffect.PIN))
 
 
 def change_pin(layout: PkiLayout, which: PkiPin, old: Pin, new: Pin, *, accept_last_try: bool = False) -> Plan[None]:
@@ -81,7 +85,7 @@ def change_pin(layout: PkiLayout, which: PkiPin, old: Pin, new: Pin, *, accept_l
     unsealed = which.change.build(block=block, mac=bytes(_MAC_LENGTH))
     covered = unsealed.header + bytes((len(unsealed.data),)) + block
     mac = _SM4.mac(key, pad(covered, _SM4.block), challenge)
-    yield from _present(which.change.build(block=block, mac=mac))
+    yield from _present(replace(which.change.build(block=block, mac=mac), known_effect=CommandEffect.PIN_CHANGE))
 
 
 def _key(pin: Pin) -> bytes:

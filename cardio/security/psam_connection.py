@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from cardio.apdu.channel import Channel
 from cardio.apdu.command import CommandApdu
+from cardio.apdu.command_watch import COMMAND_SECONDS, CommandWatch
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
-from cardio.errors import CardChangedError, CardError, CardResetError, ReaderError
+from cardio.errors import CardChangedError, CardError, CardResetError, ReaderError, ReaderTimeoutError
 from cardio.readers.base import Connection, Reader
 from cardio.readers.deadline import Worker
 from cardio.security.errors import NoSamError, SamError, SamFailedError
@@ -42,7 +43,10 @@ class PsamConnection:
         self._reader = reader
         self._trace = trace
         self._lost: SamError | None = None
-        """Why nothing can be had any more: the card that was met here has gone."""
+        """Why nothing can be had any more: the card that was met here has gone, or it hangs."""
+        self._worker = Worker()
+        """Sends each command: a PSAM card that hangs costs its caller one command's time, and no more."""
+        self._hangs = False
         self._connection: Connection = self.guarded(reader.connect)
         self._event_counter = self.guarded(self._count_or_close)
 
@@ -62,12 +66,22 @@ class PsamConnection:
         return self._reader.simulated
 
     def close(self) -> None:
-        self._connection.close()
+        self._worker.close()
+        if not self._hangs:  # else the thread that hangs lets the card go when it comes back
+            self._connection.close()
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """One command, within `guarded` or `from_known_place`."""
         # A channel of its own for each: its deadline counts from when it is made.
-        return Channel(self._connection, trace=self._trace, seconds=_SECONDS).transmit(command)
+        watch = CommandWatch(COMMAND_SECONDS)
+        channel = Channel(self._connection, trace=self._trace, seconds=_SECONDS, watch=watch)
+        try:
+            return self._worker.run_watched(
+                _SECONDS, lambda: channel.transmit(command), watch, if_given_up=self._connection.close
+            )
+        except ReaderTimeoutError:
+            self._hangs = not self._worker.has_thread
+            raise
 
     def select(self, ways: Iterable[CommandApdu]) -> bool:
         """Whether the card takes one of these SELECTs."""
@@ -79,7 +93,7 @@ class PsamConnection:
             return work()
         except (CardError, ReaderError) as error:
             fault = _fault_of(error)
-            if error.code in _GONE:
+            if error.code in _GONE or self._hangs:
                 self._lost = fault
             raise fault from error
 

@@ -6,6 +6,9 @@ mac = true                     # writes carry a MAC
 mac_start = "zero"             # or "challenge": the initial value of a MAC
 unknown_pin_count = "try"      # or "refuse": a card that does not tell how many tries are left
 ask_pin_count = true           # cards are asked for the count, where that is not known to cost a try
+prove_cards = "always"         # or "before-keys": only a card that is to get a key or a PIN has to prove itself
+old_cards_may_decline = true   # cards before 3.0 that decline are not proved; false: they are refused
+require_proof = false          # true: a card that is not proved genuine is refused
 
 [psam]
 levels = 2                     # diversifications that the PSAM has yet to do
@@ -42,6 +45,7 @@ from cardio.security.fallback import FallbackSource
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
 from cardio.security.pin_count import PinPolicy, UnknownCount
+from cardio.security.proof import ProofPolicy, WhenAsked
 from cardio.security.psam import PsamCard, PsamSettings
 from cardio.security.psam_connection import CONNECT_SECONDS
 from cardio.security.sam import Sam, SamSource
@@ -90,6 +94,9 @@ class SecuritySettings(_Table):
     mac_start: MacStart = MacStart.ZERO
     unknown_pin_count: UnknownCount = "try"
     ask_pin_count: bool = True
+    prove_cards: WhenAsked = "always"
+    old_cards_may_decline: bool = True
+    require_proof: bool = False
     psam: _Psam = _Psam()
     hsm: _Hsm = _Hsm()
 
@@ -123,6 +130,10 @@ class SecuritySettings(_Table):
     @property
     def pin_policy(self) -> PinPolicy:
         return PinPolicy(unknown_count=self.unknown_pin_count, ask_count=self.ask_pin_count)
+
+    @property
+    def proof_policy(self) -> ProofPolicy:
+        return ProofPolicy(self.prove_cards, self.require_proof, self.old_cards_may_decline)
 
     def named(self, named: str | None) -> str | None:
         """What is named as SAM: by the caller, by ``$CARDIO_SAM``, or by the file."""

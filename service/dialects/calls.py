@@ -13,7 +13,7 @@ from cardio.driver_functions import DriverArguments, find_function
 from cardio.readers.card_choice import Preference
 from service.asking import Asking
 from service.desk import Desk
-from service.driver_calls import DriverCalls
+from service.driver_calls import DriverCalls, DriverOutput
 from service.scopes import Caller
 
 
@@ -28,7 +28,9 @@ class DialectCalls:
     seconds: float | None = None
     """How long a reading may take; None for as long as the driver has it."""
 
-    async def call(self, function: str, arguments: Mapping[str, Any], layout: BasicLayout | None = None) -> str:
+    async def call(
+        self, function: str, arguments: Mapping[str, Any], layout: BasicLayout | None = None
+    ) -> DriverOutput:
         """Call a national function by its name; the caller's own ``layout`` stands over the site's.
 
         Raises:
@@ -36,8 +38,7 @@ class DialectCalls:
         """
         found = find_function(function)
         given = DriverArguments.from_mapping({"layout": layout or self.layout, **arguments})
-        output, _ = await self.driver.call(found, given, self.caller, self.asking, seconds=self.seconds)
-        return output
+        return await self.driver.call(found, given, self.caller, self.asking, seconds=self.seconds)
 
     async def reader(self) -> Desk:
         """The reader that a caller means who names none. Raises: CardioError: as `CardSelection.choose`."""

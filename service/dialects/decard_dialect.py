@@ -1,7 +1,8 @@
 """The dialect of Decard's reader service, ``ws://127.0.0.1:50150``.
 
 ``{"func":"iReadCardBas","in":["3"]}`` is answered by ``{"func":"iReadCardBas","result":"0","out":["…|"]}``: all
-arguments and results are texts, in order, and each request has exactly one reply. Beside the national functions it has
+arguments and results are texts, in order, and each request has exactly one reply. Where there is a SAM, ``proof``
+and ``proofInfo`` beside data of a card say how far it was proved genuine. Beside the national functions it has
 functions of its own (``dc_…``), which give what its published browser client reads: ``dc_init`` a handle above 0,
 ``dc_cpureset`` length and ATR, ``dc_GetSocialSecurityCardBaseInfo`` fourteen texts.
 """
@@ -10,15 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from cardio.apdu.command import CommandApdu
 from cardio.driver_codes import code_of
 from cardio.driver_functions import FUNCTIONS, READ_BASIC
 from cardio.errors import CardioError, CardMuteError, NoCardError, NotSupportedError, UsageError
+from cardio.model import Proof
+from service.answers import VERSION
 from service.dialects.calls import DialectCalls
-from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, description
+from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, beside, description
 from service.errors import SimulatedOnlyError
 from service.scopes import Scope
 
@@ -51,8 +53,8 @@ class DecardDialect(Dialect):
         arguments: dict[str, Any] = dict(zip(names, given, strict=False))
         return DialectRequest(name, arguments)
 
-    def done(self, request: DialectRequest, output: str) -> str:
-        return self._answer(request, "0", [output])
+    def done(self, request: DialectRequest, output: str, proof: Proof | None = None) -> str:
+        return self._answer(request, "0", [output], proof)
 
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
         code = code_of(error)
@@ -68,18 +70,19 @@ class DecardDialect(Dialect):
             case _ if name in _NOTHING_TO_DO:
                 return self._answer(request, "0", ["0"] if name == "LibMain" else [])
             case "dc_getver":
-                return self._answer(request, "0", [f"cardio {version('cardio')}"])
+                return self._answer(request, "0", [f"cardio {VERSION}"])
             case "dc_cpureset":
                 return self._answer(request, "0", await self._reset(calls))
             case "dc_cpuapduInt":
                 return self._answer(request, "0", await self._command(request, calls))
             case "dc_GetSocialSecurityCardBaseInfo":
                 self._check_card_type(request)
-                texts = await calls.call(READ_BASIC, {}, layout="colon")
-                return self._answer(request, "0", texts.split(":"))
+                basic = await calls.call(READ_BASIC, {}, layout="colon")
+                return self._answer(request, "0", basic.output.split(":"), basic.proof)
             case "dc_GetBankAccountNumber":
                 self._check_card_type(request)
-                return self._answer(request, "0", [await calls.call("iReadICCardNum", {})])
+                number = await calls.call("iReadICCardNum", {})
+                return self._answer(request, "0", [number.output], number.proof)
         raise NotSupportedError(f"没有函数 {name[:40]}", f"there is no function {name[:40]!r}")
 
     @staticmethod
@@ -115,6 +118,7 @@ class DecardDialect(Dialect):
         return [str(len(data) // 2), data]
 
     @staticmethod
-    def _answer(request: DialectRequest | None, result: str, out: Sequence[str]) -> str:
+    def _answer(request: DialectRequest | None, result: str, out: Sequence[str], proof: Proof | None = None) -> str:
         name = "" if request is None else request.function[:64]
-        return as_message({"func": name, "result": result, "out": list(out)})
+        reply: dict[str, Any] = {"func": name, "result": result, "out": list(out)}
+        return as_message(reply | beside("".join(out), proof))

@@ -2,14 +2,16 @@
 
 ``{"function":"iReadCardBas","iType":3}`` is answered by
 ``{"functionName":"iReadCardBas","success":"1","pOutInfo":"…|"}``. ``success`` is a text: ``"1"``, or the driver's
-negative code; ``pOutInfo`` is then what happened, in Chinese. Replies are matched by ``functionName``.
+negative code; ``pOutInfo`` is then what happened, in Chinese. Replies are matched by ``functionName``. Where there is
+a SAM, ``proof`` and ``proofInfo`` beside data of a card say how far it was proved genuine.
 """
 
 from __future__ import annotations
 
 from cardio.driver_codes import code_of
 from cardio.errors import CardioError, UsageError
-from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, description
+from cardio.model import Proof
+from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, beside, description
 
 _DONE = "1"
 _STEP_1, _STEP_2 = "_HSM_Step1", "_HSM_Step2"
@@ -34,8 +36,9 @@ class JsonDialect(Dialect):
             self._last_first_step = name
         return DialectRequest(name, {key: value for key, value in document.items() if key != "function"})
 
-    def done(self, request: DialectRequest, output: str) -> str:
-        return as_message({"functionName": request.function, "success": _DONE, "pOutInfo": output})
+    def done(self, request: DialectRequest, output: str, proof: Proof | None = None) -> str:
+        reply = {"functionName": request.function, "success": _DONE, "pOutInfo": output}
+        return as_message(reply | beside(output, proof))
 
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
         code = code_of(error)

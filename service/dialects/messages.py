@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cardio.driver_codes import explain
 from cardio.errors import CardioError, UsageError
+from cardio.model import NO_SAM, Proof
 
 if TYPE_CHECKING:
     from service.dialects.calls import DialectCalls
@@ -45,8 +46,8 @@ class Dialect(ABC):
         """Raises: UsageError: it is no request."""
 
     @abstractmethod
-    def done(self, request: DialectRequest, output: str) -> str:
-        """The message for a function that returned 0."""
+    def done(self, request: DialectRequest, output: str, proof: Proof | None = None) -> str:
+        """The message for a function that returned 0; beside its output, how far the card was proved genuine."""
 
     @abstractmethod
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
@@ -59,6 +60,12 @@ class Dialect(ABC):
             CardioError: what hindered.
         """
         return None
+
+
+def beside(output: str, proof: Proof | None) -> dict[str, str]:
+    """What a message says beside data of a card: how far it was proved genuine. A desk without a SAM proves none, and
+    its messages are what callers in the field have always had."""
+    return {} if proof in (None, NO_SAM) or not output else {"proof": proof.outcome, "proofInfo": proof.summary}
 
 
 def description(code: int, error: CardioError) -> str:

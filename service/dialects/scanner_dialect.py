@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from cardio.driver_codes import code_of
 from cardio.driver_functions import READ_BASIC
 from cardio.errors import CardioError, NotSupportedError, UsageError
+from cardio.model import Proof
 from service.dialects.calls import DialectCalls
-from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, description
+from service.dialects.messages import Dialect, DialectRequest, as_message, as_object, beside, description
 
 _FUNCTIONS: Mapping[str, tuple[str, str]] = {
     "Read2thSSCard": (READ_BASIC, "iType"),
@@ -46,10 +47,11 @@ class ScannerDialect(Dialect):
         function, argument = _FUNCTIONS[request.function]
         value = request.arguments["arg"]
         given = {} if argument == "iType" and value in _NO_ARGUMENT else {argument: value}
-        return self.done(request, await calls.call(function, given))
+        done = await calls.call(function, given)
+        return self.done(request, done.output, done.proof)
 
-    def done(self, request: DialectRequest, output: str) -> str:
-        return as_message({"FuncName": request.function, "result": output})
+    def done(self, request: DialectRequest, output: str, proof: Proof | None = None) -> str:
+        return as_message({"FuncName": request.function, "result": output} | beside(output, proof))
 
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
         code = code_of(error)

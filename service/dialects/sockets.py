@@ -57,7 +57,7 @@ class DialectCallers:
         self._open = OpenSockets()
         self._fits_server = False
         self._spoken: dict[str, Dialect] = {}
-        self._leaving: asyncio.Future[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def endpoint(self, kind: type[Dialect]) -> Callable[[WebSocket], Awaitable[None]]:
         """What serves the sockets of one dialect."""
@@ -87,7 +87,7 @@ class DialectCallers:
             code = await self._talk(socket, place, dialect, caller, asking)
         finally:
             self._open.gone(place)
-            await self._leave(socket, owner, code)
+            self._leave(socket, owner, code)
             if place.told.is_set():
                 await _until_lost(socket)
                 self._open.closed(owner)
@@ -127,6 +127,13 @@ class DialectCallers:
         except TooLate:
             await _close(socket, TOO_LATE, _TOO_LATE)
             return TOO_LATE
+        except asyncio.CancelledError:  # a grant that is no more: what was begun under it is told all the same
+            talking.cancel()
+            await asyncio.wait({talking})
+            if answers.last_word is not None:
+                with suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
+                    await socket.send_text(answers.last_word)
+            raise
         finally:
             talking.cancel()
             told.cancel()
@@ -147,25 +154,30 @@ class DialectCallers:
         finally:
             self._open.closed(owner)
 
-    async def _leave(self, socket: WebSocket, owner: str, code: int) -> None:
-        """Let go what is held for a caller whose last socket this was: at once, if it does not come back."""
+    def _leave(self, socket: WebSocket, owner: str, code: int) -> None:
+        """Let go what is held for a caller whose last socket this was: at once, if it does not come back.
+
+        Nobody waits for it: a card that hangs would keep the socket from being closed.
+        """
         if self._open.of(owner):
             return
         desks: Desks = socket.app.state.desks
         if code == _LEFT_FOR_GOOD:
-            await self._let_go(desks, owner)
+            self._let_go_soon(desks, owner)
             return
         loop = asyncio.get_running_loop()
         loop.call_later(_REJOIN_SECONDS, lambda: self._let_go_soon(desks, owner))
 
     def _let_go_soon(self, desks: Desks, owner: str) -> None:
         if not self._open.of(owner):
-            self._leaving = asyncio.ensure_future(self._let_go(desks, owner))
+            leaving = asyncio.ensure_future(self._let_go(desks, owner))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     async def _let_go(self, desks: Desks, owner: str) -> None:
         self._spoken.pop(owner, None)
         # At all of them at once: none waits for another's slow card, and none that has gone matters.
-        await asyncio.gather(*(desk.end_held(owner) for desk in desks.all()), return_exceptions=True)
+        await asyncio.gather(*(desks.end_held(desk, owner) for desk in desks.all()))
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
@@ -198,6 +210,8 @@ class _Answers:
     """Set when the caller has closed the socket."""
     receipt: AnswerReceipt = field(default_factory=AnswerReceipt)
     """Of the answer that is being worked on, or was sent last."""
+    last_word: str | None = None
+    """The reply to a call that was cut off while it spends or changes."""
 
     async def answer(self, message: str | None, seconds: float | None) -> str:
         self.receipt = AnswerReceipt()
@@ -220,7 +234,12 @@ class _Answers:
             own = await self.dialect.own_function(request, calls)
             if own is not None:
                 return own
-            return self.dialect.done(request, await calls.call(request.function, request.arguments))
+            done = await calls.call(request.function, request.arguments)
+            return self.dialect.done(request, done.output, done.proof)
+        except asyncio.CancelledError:
+            if self.receipt.unknown is not None:
+                self.last_word = self.dialect.failed(request, self.receipt.unknown)
+            raise
         except CardioError as error:
             return self.dialect.failed(request, error)
         except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log
@@ -243,6 +262,9 @@ class _Answers:
             await asyncio.sleep(error.retry_after)
 
     def failed(self, message: str | None, error: CardioError) -> str:
+        # Of a call that was cut off while it spends or changes, that is said; it is not merely late.
+        unknown, self.receipt.unknown = self.receipt.unknown, None
+        error = unknown or error
         self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
         request: DialectRequest | None = None
         with suppress(CardioError):

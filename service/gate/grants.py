@@ -5,6 +5,7 @@ The file holds no token, only its SHA-256: a copy of it lets nobody in.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -66,6 +67,11 @@ class Grants:
         """
         self._file = file
         self._lock = threading.Lock()
+        """Of what is in memory; nobody waits long for it."""
+        self._writing = threading.Lock()
+        """Of the file, which may be on a disk that takes its time."""
+        self._saving: asyncio.Future[None] | None = None
+        """The last writing that was begun from the event loop."""
         local = Grant(
             id=LOCAL, kind="local", origin=None, name="", scopes=scopes, verifier=verifier_of(token),
             created=datetime.now(UTC),
@@ -97,8 +103,10 @@ class Grants:
     def add(self, kind: GrantKind, origin: str | None, name: str, scopes: Iterable[Scope]) -> tuple[Grant, str]:
         """A new grant and its token; callers of a dialect get one that is never sent.
 
+        On the event loop the file is written by another thread: `saved` waits for it, before anybody is answered.
+
         Raises:
-            ConfigurationError: the file cannot be written; then nobody is let in.
+            ConfigurationError: there are too many; or the file cannot be written, then nobody is let in.
         """
         token = secrets.token_urlsafe(32)
         allowed = frozenset(scopes) & PAGE_SCOPES if origin is not None else frozenset(scopes)
@@ -109,11 +117,40 @@ class Grants:
         with self._lock:
             if sum(one.kind != "session" for one in self._grants.values()) >= _MOST_GRANTS:
                 raise ConfigurationError("授权过多，请撤销不用的", "there are too many grants: revoke unused ones")
-            self._write([*self._grants.values(), grant])
             self._grants[grant.id] = grant
             if grant.verifier:
                 self._by_verifier[grant.verifier] = grant
+        try:
+            self._save()
+        except ConfigurationError:
+            self._take_back(grant.id)
+            raise
         return grant, token
+
+    async def saved(self, grant_id: str | None = None) -> None:
+        """Waits until what was changed is in the file.
+
+        Args: ``grant_id`` is a new grant, which counts for nothing where the file cannot be written.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        if self._saving is None:
+            return
+        try:
+            await asyncio.shield(self._saving)
+        except ConfigurationError:
+            if grant_id is not None:
+                self._take_back(grant_id)
+                for tell in self.on_revoked:
+                    tell(grant_id)
+            raise
+
+    def _take_back(self, grant_id: str) -> None:
+        with self._lock:
+            grant = self._grants.pop(grant_id, None)
+            if grant is not None:
+                self._by_verifier.pop(grant.verifier, None)
 
     def add_session(self, page: str, scopes: Iterable[Scope]) -> tuple[Grant, str]:
         """A grant for the bridge's own pages in one browser, and its token; in memory only."""
@@ -128,7 +165,8 @@ class Grants:
         return grant, token
 
     def revoke(self, grant_id: str) -> None:
-        """Ends a grant: in memory first, so that it counts for nothing even where the file cannot be written.
+        """Ends a grant: in memory first, so that it counts for nothing even where the file cannot be written. As `add`
+        it leaves the file to another thread on the event loop.
 
         Raises:
             NoSuchGrantError: there is none, or it is the token file's own (delete that file and start again).
@@ -143,28 +181,40 @@ class Grants:
         for tell in self.on_revoked:
             tell(grant_id)
         if grant.kind not in _NOT_KEPT:
-            with self._lock:
-                self._write(self._grants.values())
+            self._save()
 
     def _used(self, grant: Grant | None) -> Grant | None:
         if grant is not None:
             self.last_used[grant.id] = datetime.now(UTC)
         return grant
 
-    def _write(self, grants: Iterable[Grant]) -> None:
+    def _save(self) -> None:
+        """Writes the file: here, or on another thread where this is an event loop's."""
         if self._file is None:
             return
-        kept = [grant.model_dump(mode="json") for grant in grants if grant.kind not in _NOT_KEPT]
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, temporary = tempfile.mkstemp(dir=self._file.parent, prefix=".grants-")  # 0600
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(kept, stream, ensure_ascii=False, indent=1)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, self._file)
-        except OSError as error:
-            raise ConfigurationError(f"授权文件 {self._file}：{error}", f"grants file {self._file}: {error}") from error
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._write(self._file)
+        else:
+            self._saving = loop.run_in_executor(None, self._write, self._file)
+
+    def _write(self, file: Path) -> None:
+        """What is in memory when it is its turn: whoever writes last writes the newest."""
+        with self._writing:
+            with self._lock:
+                grants = list(self._grants.values())
+            kept = [grant.model_dump(mode="json") for grant in grants if grant.kind not in _NOT_KEPT]
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".grants-")  # 0600
+                with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                    json.dump(kept, stream, ensure_ascii=False, indent=1)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(temporary, file)
+            except OSError as error:
+                raise ConfigurationError(f"授权文件 {file}：{error}", f"grants file {file}: {error}") from error
 
 
 def _load(file: Path | None) -> tuple[Grant, ...]:

@@ -132,7 +132,8 @@ class Gate:
                     if not task.cancelled():
                         raise  # the server itself ends this call
                     if not answer.status:
-                        await self._refuse(NoTokenError(), scope, receive, answer)
+                        # What was begun under a grant that is no more is told all the same.
+                        await self._refuse(answer.receipt.unknown or NoTokenError(), scope, receive, answer)
                     elif not answer.stalled:
                         await answer.cut(_REVOKED)
         except TooManySocketsError as error:

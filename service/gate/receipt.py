@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from cardio.errors import CardioError
+
 RECEIPT = "receipt"
 """Its name in the state of a request."""
 
@@ -17,6 +19,12 @@ class AnswerReceipt:
     def __init__(self) -> None:
         self._handed_over: bool | None = None
         self._listeners: list[Callable[[bool], None]] = []
+        self.unknown: CardioError | None = None
+        """Of a call that was cut off in the midst of something that spends or changes: what its caller is told."""
+
+    def note_unknown(self, error: CardioError) -> None:
+        """Say that the call is cut off and that it is not known what it has done."""
+        self.unknown = error
 
     @property
     def awaited(self) -> bool:

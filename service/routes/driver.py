@@ -14,11 +14,11 @@ from cardio.driver import BasicLayout
 from cardio.driver_codes import DriverCode, driver_codes
 from cardio.driver_functions import READ_BASIC, DebitFunction, DriverArguments, find_function
 from cardio.errors import CardioError
-from cardio.model import Answer, Problem
+from cardio.model import Answer, Problem, Proof
 from service.asking import Asking
 from service.debit_answers import DebitShown
 from service.debits import DebitCalls
-from service.dependencies import CARD_SESSION, AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader
+from service.dependencies import AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
 from service.driver_calls import DriverCalls
 from service.event_stream import leaving
 from service.routes.readers import CARD_PROBLEMS
@@ -72,6 +72,11 @@ class DriverAnswered(BaseModel):
     pOutInfo: str
     fields: dict[str, str] | None = Field(description="the eleven fields by name, of iReadCardBas")
     debit: DebitShown | None = Field(default=None, description="of iDoDebit and its steps: how it stands")
+    proof: Proof | None = Field(
+        default=None,
+        description="how far the card was proved genuine; null of debits, whose answer is the same each time: the "
+        "header says it there",
+    )
 
 
 class DriverCodes(Answer):
@@ -108,12 +113,11 @@ async def call_function(
         return await _debit(wanted, given, calls, debits, caller, asking, asked.reader, response)
     async with leaving(request.receive) as gone:
         asking = replace(asking, gone=gone)
-        text, session = await calls.call(wanted, given, caller, asking, reader=asked.reader)
-    if session is not None:
-        response.headers[CARD_SESSION] = session
+        text, session, proof = await calls.call(wanted, given, caller, asking, reader=asked.reader)
+    response.headers.update(card_headers(session, proof))
     basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and asked.layout == "11"
     return DriverAnswered(
-        function=wanted.name, return_code=0, pOutInfo=text, fields=_named_fields(text) if basic else None
+        function=wanted.name, return_code=0, pOutInfo=text, fields=_named_fields(text) if basic else None, proof=proof
     )
 
 
@@ -138,8 +142,7 @@ async def _debit(
         return DriverAnswered(
             function=wanted.name, return_code=OUTCOME_UNKNOWN, pOutInfo=text, fields=None, debit=shown
         )
-    if done.card_session is not None:
-        response.headers[CARD_SESSION] = done.card_session
+    response.headers.update(card_headers(done.card_session, done.proof))
     return DriverAnswered(function=wanted.name, return_code=0, pOutInfo=done.output, fields=None, debit=done.debit)
 
 

@@ -61,12 +61,14 @@ async def write_file(application: Application, file: File, asked: ItemsToWrite, 
 @router.get("/{reader:path}/card/photo", responses=_PHOTO_ANSWERS, response_class=Response)
 async def read_photo(call: CallOf) -> Response:
     """The holder's photo, as it stands on the card."""
-    photo, session = await call.desk.do(
-        lambda card: card.photo(), call.asking, credentials=call.security.for_reading(call.caller.origin)
+    (photo, proof), session = await call.desk.do(
+        lambda card: (card.photo(), card.proof),
+        call.asking,
+        credentials=call.security.for_reading(call.caller.origin),
     )
     # A picture has no place for words: what is to be said of it stands in a header, by its codes.
     warnings = {"Cardio-Warnings": ",".join(one.code for one in photo.warnings)} if photo.warnings else {}
-    return Response(photo.data, media_type=photo.media_type, headers=warnings | call.name_card(session))
+    return Response(photo.data, media_type=photo.media_type, headers=warnings | call.name_card(session, proof))
 
 
 @router.get("/{reader:path}/card/insurance", responses=CARD_PROBLEMS)

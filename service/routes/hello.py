@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from cardio.model import Answer
+from service.answers import VERSION
 from service.dependencies import AccessOf, HubOf
 
 router = APIRouter(tags=["access"])
@@ -56,10 +56,9 @@ async def hello(
     if nonce is not None and known is not None and known.verifier and asks_for_its_own:
         proof = proof_of(known.verifier, nonce, access.port)
     stranger = origin is not None and not access.is_own(origin) and not access.is_known(origin)
-    full = version("cardio")
     return Hello(
         service="cardio",
-        version=full.partition(".")[0] if stranger else full,
+        version=VERSION.partition(".")[0] if stranger else VERSION,
         api=("v1",),
         port=access.port,
         instance=hub.run if origin is None or access.is_own(origin) else access.mark_for(origin),

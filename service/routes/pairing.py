@@ -163,6 +163,7 @@ async def ask_for_pairing(
         raise UsageError("本服务自己的页面无需配对", "the bridge's own pages need no pairing")
     begun, secret = access.pairing.ask(origin, asked.name, asked.scopes, user=peer_of(request).user)
     if begun.grant is not None:  # of a trusted origin: nobody else was asked
+        await access.grants.saved(begun.grant)
         asking = asking_of(request, caller)
         for gone in begun.displaced:
             audit.note(asking, action=REVOKED, target=gone)
@@ -230,6 +231,7 @@ async def approve(
             f"{listed} cannot be granted here: the administrator allows it by the setting `scopes`",
         )
     grant = access.pairing.approve(request_id, chosen.scopes)
+    await access.grants.saved(grant.id)
     _note_added(audit, asking_of(request, caller), grant)
     return _grant_shown(access, grant)
 
@@ -261,6 +263,7 @@ async def add_program(
         listed = ", ".join(sorted(beyond))
         raise UsageError(f"不能授予 {listed}", f"{listed} cannot be granted here")
     grant, token = access.grants.add("program", None, presentable(asked.name), asked.scopes)
+    await access.grants.saved(grant.id)
     _note_added(audit, asking_of(request, caller), grant)
     return GrantMade(**_grant_shown(access, grant).model_dump(), token=token)
 
@@ -271,6 +274,7 @@ async def revoke(
 ) -> None:
     """Ends a grant at once: open streams and sockets too."""
     access.grants.revoke(grant_id)
+    await access.grants.saved()
     audit.note(asking_of(request, caller), action=REVOKED, target=grant_id)
 
 

@@ -17,7 +17,10 @@ router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(S
 
 CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "no such reader, or no card in it"},
-    409: {"model": Problem, "description": "the reader is busy or leased, or the card was pulled, reset or changed"},
+    409: {
+        "model": Problem,
+        "description": "the reader is busy or leased; the card was pulled, reset or changed; the outcome is not known",
+    },
     422: {"model": Problem, "description": "not a social security card, or a blocked or forged one"},
     429: {"model": Problem, "description": "too many wait at the reader; `retry_after` says how long"},
     501: {"model": Problem, "description": "this is not supported"},
@@ -72,4 +75,4 @@ async def read_for_nhsa(call: CallOf) -> Nhsa1101:
 async def _read(call: CallOf, *, supplement: bool) -> tuple[CardReading, dict[str, str]]:
     credentials = call.security.for_reading(call.caller.origin)
     reading, session = await call.desk.read(call.asking, supplement=supplement, credentials=credentials)
-    return reading, call.name_card(session)
+    return reading, call.name_card(session, reading.proof)

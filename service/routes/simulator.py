@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -26,28 +27,28 @@ def simulator_router(readers: SimulatedReaders) -> APIRouter:
     @router.get("")
     async def choices() -> SimulatorChoices:
         """The personas and faults that there are."""
-        return readers.choices()
+        return await asyncio.to_thread(readers.choices)
 
     not_found: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "no such simulated reader"}}
 
     @router.put("/readers/{reader}/card", status_code=204, responses=not_found)
     async def insert(reader: str, card: SimulatedCard) -> None:
         """Puts a fresh card into a simulated reader; one that is there is taken out first."""
-        readers.insert(reader, card.persona, card.fault)
+        await asyncio.to_thread(readers.insert, reader, card.persona, card.fault)
 
     @router.delete("/readers/{reader}/card", status_code=204, responses=not_found)
     async def remove(reader: str) -> None:
         """Pulls the card; in the middle of a reading it is a card that was pulled too early."""
-        readers.remove(reader)
+        await asyncio.to_thread(readers.remove, reader)
 
     @router.post("/readers/{reader}/put-back", status_code=204, responses=not_found)
     async def put_back(reader: str) -> None:
         """Puts in again the card that this reader had last: it remembers what was done to it, and no longer fails."""
-        readers.put_back(reader)
+        await asyncio.to_thread(readers.put_back, reader)
 
     @router.post("/readers/{reader}/turn-over", status_code=204, responses=not_found)
     async def turn_over(reader: str) -> None:
         """Takes the card out and puts it in the other way round: upside down it is mute."""
-        readers.turn_over(reader)
+        await asyncio.to_thread(readers.turn_over, reader)
 
     return router

@@ -6,13 +6,13 @@ import asyncio
 import time
 from dataclasses import asdict
 from datetime import datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, create_model
 
 from cardio.model import Answer, Problem, ReaderStatus
+from service.answers import VERSION
 from service.audit import AuditState
 from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
 from service.dialects.registry import dialects
@@ -87,7 +87,7 @@ async def status(
     stopped, keys_problem = await asyncio.to_thread(key_states, state.key_memories)
     ports = {rule.name: port for port, rule in access.dialects.items()}
     return Status(
-        version=version("cardio"),
+        version=VERSION,
         instance=hub.run,
         uptime_seconds=int(time.monotonic() - state.started),
         pcsc=desks.service_state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
@@ -32,7 +33,8 @@ async def verify_card(asked: VerificationAsked, call: CallOf) -> Verdict:
         call.caller.require(Scope.PIN)
         pin = Pin(asked.pin.get_secret_value())
     credentials = call.security.credentials(call.caller.origin, pin, accept_last_try=asked.accept_last_try)
-    loss_list, now = call.security.loss_list(), datetime.now(UTC).astimezone()
+    loss_list = await asyncio.to_thread(call.security.loss_list)
+    now = datetime.now(UTC).astimezone()
     return await call.do(
         lambda card: identify(card, call.security.policy, loss_list, now), credentials=credentials, repeat=pin is None
     )

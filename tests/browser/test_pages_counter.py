@@ -120,6 +120,41 @@ def test_the_input_of_1101_is_copied(whole: tuple[Page, Served]) -> None:
     assert copied["mdtrt_cert_type"] == "03" and copied["certno"] == "119900197708090027"
 
 
+def test_the_clerk_sees_how_far_the_card_was_proved(page: Page, served: Served) -> None:
+    words: dict[str, tuple[str, dict[str, object]]] = {
+        "genuine": (
+            "真伪已核验：内部认证通过（3DES，PSAM 卡）",
+            {"outcome": "genuine", "detail": "内部认证通过（3DES，PSAM 卡）"},
+        ),
+        "not-possible": ("真伪未核验：卡片拒绝内部认证", {"outcome": "not-possible", "detail": "卡片拒绝内部认证"}),
+        "test-keys": (
+            "测试密钥核验，不能证明真伪：内部认证通过",
+            {"outcome": "genuine", "test_keys": True, "detail": "内部认证通过"},
+        ),
+    }
+    said: dict[str, object] = {}
+
+    def change(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        document["proof"] |= said
+        route.fulfill(response=answer, json=document)
+
+    page.goto(served.link)
+    proof = desk(page).locator(".proof")
+    expect(proof).to_have_text("真伪未核验：本机没有 PSAM 卡或加密机")
+    expect(proof).to_have_attribute("data-proof", "not-asked")
+    page.route("**/card", change)
+    for state, (text, changed) in words.items():
+        said.clear()
+        said.update(changed)
+        desk(page).get_by_role("button", name="重新读卡").click()
+        expect(proof).to_have_text(text)
+        expect(proof).to_have_attribute("data-proof", state)
+    page.get_by_role("button", name="English").click()
+    expect(proof).to_contain_text("Checked by test keys, which prove nothing")
+
+
 def test_a_slip_is_printed_and_then_gone(whole: tuple[Page, Served]) -> None:
     page, _ = whole
     page.emulate_media(media="print")

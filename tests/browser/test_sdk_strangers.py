@@ -142,6 +142,40 @@ def test_one_that_does_not_answer_in_time(his: Page) -> None:
         program.stop()
 
 
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("bridge.request('/v1/readers/r/card/pin/unblock', { method: 'POST', timeout: 300 })", 1),
+        ("bridge.request('/v1/readers/r/card/files/DF01/EF06', { method: 'POST', body: {}, timeout: 300 })", 1),
+        ("bridge.driver('iWriteCard', {}, { timeout: 300 })", 1),
+        ("bridge.driver('iDoDebit', {}, { timeout: 300, idempotencyKey: 'k' })", 1),
+        ("bridge.driver('iReadCard', { pin: '123456' }, { timeout: 300 })", 1),
+        ("bridge.driver('iReadCardBas', {}, { timeout: 300 })", 0),
+        ("bridge.request('/v1/readers/r/card/pin', { timeout: 300 })", 0),
+        ("bridge.read('r', { timeout: 300 })", 0),
+    ],
+)
+def test_a_bridge_that_falls_silent_in_the_midst_of_a_call(his: Page, call: str, reason: int) -> None:
+    """What spends or changes is not to be done again for want of an answer; a reading is."""
+    wait, answer = threading.Event(), fake_bridge({})
+
+    def silent(request: BaseHTTPRequestHandler) -> bool:
+        if not request.path.startswith("/v1/hello"):
+            wait.wait(10)
+        return answer(request)
+
+    bridge = Elsewhere(silent)
+    try:
+        his.evaluate(REMEMBER)
+        find(his, f"{{ address: '{bridge.address}' }}")
+        error = his.evaluate(TRY, f"return await {call}")
+        assert (error["state"], error["reason"]) == ("timeout", "outcome-unknown" if reason else None)
+        assert ("未知" in error["title"]) == ("请勿直接重做" in error["remedy"]) == bool(reason)
+    finally:
+        wait.set()
+        bridge.stop()
+
+
 def test_a_pairing_that_nobody_confirms(his: Page) -> None:
     begun = {"request": "r", "secret": "s", "code": "123 456", "scopes": ["basic"], "expires_in": 120, "confirm": ""}
     bridge = Elsewhere(fake_bridge({"/v1/pairing": begun, "/v1/pairing/r": {"state": "expired", "token": None}}))

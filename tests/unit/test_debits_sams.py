@@ -24,6 +24,10 @@ from simulators.reader import AnyCard, SoftwareReader
 from tests.unit.debits import DONE, ORDER, UNTOUCHED, Ready, Till
 
 TERMINAL = "000000009999"
+PROVE = [
+    "00A4040006D15600000590", "BFDE670820" + "8684370200000013" + "3337303230307378" + "3337303030307368",
+    "80FA000008", "00C0000008",
+]  # fmt: skip
 BEGIN = "807001002CA1B2C3D4000C000000000000000A0000001432201511181850010100" + "8684370200000013" + "3337303230307378"
 
 
@@ -62,7 +66,10 @@ def test_what_a_psam_is_told_byte_for_byte(tmp_path: Path) -> None:
     psam = Psam()
     till = Till(tmp_path, sam=psam.sam)
     result = till.debit()
-    assert psam.sent == [
+    # In between the card proves itself, by IRK (67 08) over the three factors and a random, and a random source.
+    asked = [one[: len(head)] for one, head in zip(psam.sent[4:8], PROVE, strict=True)]
+    assert (asked, [len(one) // 2 for one in psam.sent[4:8]]) == (PROVE, [11, 5 + 32, 5 + 8, 5])
+    assert psam.sent[:4] + psam.sent[8:] == [
         "00A40000023F00", "00B0960006", "00A4040006D15600000590", "00B09C0001",
         "00A4040006D15600000590", BEGIN, "00C0000008", "80720000042183FF90",
     ]  # fmt: skip
@@ -111,7 +118,12 @@ def test_a_psam_that_cannot_takes_nothing(
 def test_a_wrong_mac1_is_refused_by_the_card(tmp_path: Path) -> None:
     psam = Psam()
     till = Till(tmp_path, sam=psam.sam)
-    psam.fault = refuse("00C0", "00000107" + "5C0F7DA7" + "9000")
+
+    def wrong_mac1(card: AnyCard, command: bytes) -> bytes:
+        begun = psam.sent[-1].startswith("8070") and command.startswith(bytes.fromhex("00C0"))
+        return bytes.fromhex("00000107" + "5C0F7DA7" + "9000") if begun else card.transmit(command)
+
+    psam.fault = wrong_mac1
     with pytest.raises(CardRefusedError) as caught:
         till.debit()
     assert caught.value.status_word == 0x9302 and till.totals == UNTOUCHED
@@ -162,7 +174,7 @@ def test_an_hsm_makes_and_checks(tmp_path: Path) -> None:
         till = Till(tmp_path, sam=sam)
         result = till.debit()
         assert (result.tac, result.mac2, result.known_by) == ("AC0B188C", "3D03B128", "mac2")
-        assert hsm.requests == 2
+        assert hsm.requests == 3  # the card's proof, MAC1, MAC2
         hsm.fault = "down"
         with pytest.raises(HsmUnreachableError):
             till.debit("second", DebitOrder(ORDER.amounts, "20151118185002"))

@@ -15,7 +15,7 @@ from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
 from cardio.readers.deadline import Worker
 from cardio.security.credentials import Credentials
-from cardio.security.errors import KeyNotInSamError, SamError, SamFailedError
+from cardio.security.errors import ForgedCardError, KeyNotInSamError, SamError, SamFailedError
 from cardio.security.pin import Pin
 from cardio.security.sam import CardKey
 from cardio.security.settings import SecuritySettings
@@ -75,9 +75,10 @@ def with_card(card: Listening, work: Callable[[SocialSecurityCard], Result], cre
 
 def test_a_sam_of_another_issuer_is_found_out_without_a_key() -> None:
     card = Listening(find_persona("personalised").card())
-    content = with_card(card, lambda held: held.file("DF01/EF06"), Credentials(sam=sam(right=frozenset())))
+    with pytest.raises(ForgedCardError) as raised:
+        with_card(card, lambda held: held.file("DF01/EF06"), Credentials(sam=sam(right=frozenset())))
     assert card.sent.count(INTERNAL) == 1 and EXTERNAL not in card.sent
-    assert content.opened_by is None and content.unread[0].driver_code == -21
+    assert raised.value.driver_code == -21
 
 
 def test_one_refusal_ends_the_presenting_of_keys() -> None:

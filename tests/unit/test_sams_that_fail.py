@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
 from cardio.security.psam import PsamCard, PsamSettings
 from cardio.security.sam import Sam
 from cardio.security.settings import SecuritySettings
+from simulators.faults import FaultyCard
 from simulators.hsm import Fault, SoftwareHsm
 from simulators.personas import find_persona
 from simulators.psam import SoftwarePsam
@@ -109,6 +111,37 @@ def test_a_psam_that_is_pulled_at_any_command(commands: int) -> None:
     error, trace = hindered(lambda: PsamCard.connect(slot))
     assert error is not None and error.code == "no-sam" and "PSAM" in error.detail
     assert presented(trace) == 0
+
+
+def test_a_psam_that_hangs_costs_one_commands_time_and_lets_its_slot_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work with the card may take a minute; it does not wait that long for the PSAM card."""
+    monkeypatch.setattr("cardio.security.psam_connection.COMMAND_SECONDS", 0.2)
+    asked, ever, hangs = threading.Event(), threading.Event(), False
+
+    def fault(card: AnyCard, command: bytes) -> bytes:
+        if hangs:
+            asked.set()
+            ever.wait(30)
+        return card.transmit(command)
+
+    slot = SoftwareReader("slot", FaultyCard(SoftwarePsam(), fault))
+    psam = PsamCard.connect(slot)
+    hangs = True
+    error, _ = hindered(lambda: psam)
+    assert asked.is_set() and error is not None and error.code == "sam-failed"
+    again, _ = hindered(lambda: psam)
+    assert again is not None and again.code == "sam-failed", "it is not waited for anew"
+    psam.close()
+    hangs = False
+    ever.set()
+    free = threading.Event()
+
+    def take() -> None:
+        slot.connect().close()
+        free.set()
+
+    threading.Thread(target=take, daemon=True).start()
+    assert free.wait(10), "the thread that hung has let the slot go"
 
 
 def test_a_psam_of_a_province_opens_its_cards() -> None:

@@ -1,6 +1,7 @@
 // The files of a card: the tree, and one file with its items decoded beside the bytes.
 
 import { problemOf } from "./connection.js";
+import { Proof } from "./holder.js";
 import { html, useState } from "./html.js";
 import { pick, say } from "./language.js";
 import { Problem } from "./problem.js";
@@ -35,6 +36,7 @@ function Content({ file }) {
   return html`
     <h2>${file.file} ${pick(file, "title")}</h2>
     <p class="facts">${[file.structure, file.opened_by && say("openedBy", { what: file.opened_by }), file.size && say("bytes", { n: file.size })].filter(Boolean).join(" · ")}</p>
+    <${Proof} proof=${file.proof} />
     ${file.unread.map((one) => html`<p class="note">${[one.item, pick(one, "detail")].filter(Boolean).join(say("colon"))}${say("stop")}${pick(one, "remedy")}</p>`)}
     ${file.warnings.map((one) => html`<p class="note">${[one.item, pick(one, "detail")].filter(Boolean).join(say("colon"))}</p>`)}
     ${file.records.length > 0 && html`

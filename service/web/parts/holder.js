@@ -52,6 +52,17 @@ export function Person({ page, reading, shown }) {
     </div>`;
 }
 
+/** How far the card was proved genuine, and why no further. */
+export function Proof({ proof }) {
+  if (!proof) return null;
+  const sure = proof.outcome === "genuine" && !proof.test_keys;
+  const word = sure ? "proofGenuine" : proof.outcome === "genuine" ? "proofTestKeys" : "proofNone";
+  return html`
+    <p class="proof" data-proof=${sure ? "genuine" : proof.outcome === "genuine" ? "test-keys" : proof.outcome}>
+      <${Icon} name=${sure ? "done" : "warning"} /><span><strong>${say(word)}</strong>${say("colon")}${pick(proof, "detail")}</span>
+    </p>`;
+}
+
 /** The rest of the holder's data, then the card's own. */
 export function Fields({ page, reading, shown }) {
   const { holder, card, derived } = reading;

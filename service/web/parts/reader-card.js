@@ -1,7 +1,7 @@
 // One reader of the counter: what is in it, who the card belongs to, and what can be done with it.
 
 import { Fragment, html, useEffect, useState } from "./html.js";
-import { Fields, Notes, Person } from "./holder.js";
+import { Fields, Notes, Person, Proof } from "./holder.js";
 import { CardPicture, Icon } from "./icons.js";
 import { say } from "./language.js";
 import { Problem } from "./problem.js";
@@ -102,6 +102,7 @@ export function ReaderCard({ page, desk, reader }) {
           ${reader.reading && html`<button type="button" onclick=${() => desk.dismiss(reader)}>${say("dismiss")}</button>`}
         <//>`}
       ${reader.reading ? html`<${Head} page=${page} reader=${reader} />` : html`<${Waiting} reader=${reader} />`}
+      ${reader.reading && html`<${Proof} proof=${reader.reading.proof} />`}
       <${Actions} page=${page} desk=${desk} reader=${reader} />
       ${reader.reading && html`<${Rest} page=${page} reader=${reader} />`}
       <${StoppedKeys} desk=${desk} reader=${reader} />

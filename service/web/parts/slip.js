@@ -1,7 +1,7 @@
 // The slip: what a counter prints for a file. It is in the page only while it is printed.
 
 import { html } from "./html.js";
-import { moment, say } from "./language.js";
+import { moment, pick, say } from "./language.js";
 import { Text } from "./rare.js";
 
 /** Prints a slip of a reading, and takes it away again. */
@@ -21,10 +21,11 @@ export function print(page, reading) {
 
 export function Slip({ slip }) {
   if (!slip) return null;
-  const { holder, card, reader } = slip.reading;
+  const { holder, card, reader, proof } = slip.reading;
   const rows = [
     ["name", holder?.name], ["number", holder?.social_security_number], ["cardNumber", card.card_number],
     ["expiry", card.expiry_date], ["readAt", moment(slip.time)], ["readBy", reader],
+    ["proof", proof && (proof.outcome === "genuine" ? say(proof.test_keys ? "proofTestKeys" : "proofGenuine") : `${say("proofNone")}${say("colon")}${pick(proof, "detail")}`)],
   ].filter(([, text]) => text);
   return html`
     <section class="slip" aria-hidden="true">

@@ -9,7 +9,8 @@ export const STATES: readonly State[];
 
 /** More of it, where there is more to say. */
 export type Reason =
-  | "insecure-page" | "permission-denied" | "permission-prompt" | "mixed-content" | "page-policy" | "which-reader";
+  | "insecure-page" | "permission-denied" | "permission-prompt" | "mixed-content" | "page-policy" | "which-reader"
+  | "outcome-unknown";
 
 export type Scope = "basic" | "files" | "pin" | "write" | "settle" | "apdu";
 
@@ -195,6 +196,19 @@ export interface Warning {
   detail_en: string;
 }
 
+/** How far the card was proved genuine. A card that proves to be none, or declines, is an error. */
+export interface Proof {
+  outcome: "genuine" | "not-asked" | "not-possible";
+  /** Why not: `no-sam`, `setting`, `declined`, `claims-contradict`, or another error's code; null when genuine. */
+  reason: string | null;
+  detail: string;
+  detail_en: string;
+  algorithm: string | null;
+  sam: "soft" | "psam" | "hsm" | null;
+  /** Checked by published test keys: anybody can make such a card. */
+  test_keys: boolean;
+}
+
 /** Who a card belongs to, with the card's own data. Dates are YYYY-MM-DD. */
 export interface CardReading {
   reader: string;
@@ -228,6 +242,7 @@ export interface CardReading {
   derived: { age: number | null; citizen: boolean | null; days_to_expiry: number | null };
   unread: Unread[];
   warnings: Warning[];
+  proof: Proof;
 }
 
 export interface Item {
@@ -252,6 +267,7 @@ export interface FileContent {
   content: string | null;
   unread: Unread[];
   warnings: Warning[];
+  proof: Proof;
 }
 
 export interface CardIdentity {
@@ -265,6 +281,7 @@ export interface CardTree {
   reader: string;
   simulated: boolean;
   card: CardIdentity;
+  proof: Proof;
   applications: {
     id: string;
     title: string;
@@ -293,6 +310,7 @@ export interface Report {
   reader: string;
   simulated: boolean;
   card: CardIdentity;
+  proof: Proof;
   sections: Record<string, { title: string; title_en: string; values: (Item & { file: string; record: number; title: string | null })[] }>;
   totals: {
     name: string;
@@ -317,6 +335,8 @@ export interface Nhsa1101 {
   psn_cert_type: string;
   certno: string;
   psn_name: string;
+  /** How far the card was proved genuine, as the answer's header says; JSON.stringify leaves it out. */
+  readonly proof?: Pick<Proof, "outcome" | "reason"> | null;
 }
 
 export interface Verdict {
@@ -350,6 +370,8 @@ export interface DriverResult {
   fields: Record<string, string> | null;
   /** Of debits: how this one stands. `return` is -202 where its outcome is not known: ask again by the same key. */
   debit: Debit | null;
+  /** null of debits, whose answer is the same each time. */
+  proof: Proof | null;
 }
 
 export interface Debit {

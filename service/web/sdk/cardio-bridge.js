@@ -6,6 +6,8 @@ const PROMPT_MS = 60000; // a person answers the browser's question
 const CALL_MS = 15000;
 const WHOLE_CARD_MS = 70000;
 const TRUST_MS = 15000; // how long a proof stands for requests; an open stream stands for itself
+// What spends a try of the PIN, or changes the card; reading functions do so only with a PIN.
+const CHANGES = /^\/v1\/(driver\/(?!iRead)|readers\/[^/]+\/(apdu$|card\/(pin|files)\/))/;
 const FINAL = ["revoked", "not-paired", "refused", "aborted"]; // trying again by itself would not help
 
 const COULD_NOT = {
@@ -35,6 +37,10 @@ const COULD_NOT = {
   "card-error": ["卡片读取失败", "The card could not be read", "请重新插卡再试。", "Insert the card again and retry."],
   "service-down": ["读卡服务暂时不能读卡", "The card service cannot read cards now", "请稍候；服务会自动恢复。", "Wait a little; it recovers by itself."],
   timeout: ["读卡服务没有及时应答", "The card service did not answer in time", "请重试。", "Try again."],
+  "timeout/outcome-unknown": ["读卡服务没有及时应答，操作结果未知", "The card service did not answer in time: the outcome is not known",
+    "请勿直接重做。密码请先查询剩余次数；写卡请先读取核对；消费请以同一编号重试，不会重复扣款。", "Do not just do it again. Of a PIN, see how many tries are left; of a write, read the file; a debit is asked for again by the same key, which never debits twice."],
+  "not-running/outcome-unknown": ["与读卡服务的连接中断，操作结果未知", "The line to the card service broke: the outcome is not known",
+    "请勿直接重做。启动 cardio 后，密码请先查询剩余次数；写卡请先读取核对；消费请以同一编号重试，不会重复扣款。", "Do not just do it again. Start cardio; of a PIN, see how many tries are left; of a write, read the file; a debit is asked for again by the same key, which never debits twice."],
   aborted: ["操作已取消", "The operation was cancelled", "需要时请重新开始。", "Begin again when you need it."],
 };
 
@@ -278,6 +284,8 @@ export class CardioBridge {
     if (session) own["Cardio-Card-Session"] = session;
     if (lease) own["Cardio-Lease"] = lease.id ?? lease;
     if (idempotencyKey) own["Idempotency-Key"] = idempotencyKey;
+    const changes = method !== "GET" && (CHANGES.test(path) || body?.pin !== undefined);
+    if (changes) timeout ??= WHOLE_CARD_MS; // the bridge knows sooner what became of it
     try {
       return await exchange(this.address + path, { method, headers: own, body: body && JSON.stringify(body) }, { signal, timeout, take: async (response, begun) => {
         if (response.status === 401) throw this.#lose(token);
@@ -286,6 +294,8 @@ export class CardioBridge {
       } });
     } catch (error) {
       if (error.problem === null) this.#proven = 0; // who answers next may be somebody else
+      // The bridge was there a moment ago, and it may have done what it was asked.
+      if (changes && error.problem === null && ["timeout", "not-running"].includes(error.state)) throw new CardioError(error.state, { reason: "outcome-unknown", cause: error });
       if (error.state !== "not-running" && error.state !== "imposter") throw error;
       // To a page that is let in no more the bridge's answers look like none: only hello tells them apart.
       await this.prove({ signal });
@@ -364,7 +374,15 @@ export class CardioBridge {
     return this.#card(reader, supplement ? "" : "?supplement=false", { take, ...options });
   }
 
-  nhsa1101(reader, options) { return this.#card(reader, "/nhsa-1101", options); }
+  /** Ready to be sent. Its `proof`, how far the card was proved genuine, is not sent with it. */
+  nhsa1101(reader, options) {
+    const take = async (response) => {
+      const [outcome, reason = null] = (response.headers.get("Cardio-Card-Proof") ?? "").split("; reason=");
+      return Object.defineProperty(await response.json(), "proof", { value: outcome ? { outcome, reason } : null });
+    };
+    return this.#card(reader, "/nhsa-1101", { take, ...options });
+  }
+
   insurance(reader, options) { return this.#card(reader, "/insurance", { timeout: WHOLE_CARD_MS, ...options }); }
   employment(reader, options) { return this.#card(reader, "/employment", { timeout: WHOLE_CARD_MS, ...options }); }
   files(reader, options) { return this.#card(reader, "/files", { timeout: WHOLE_CARD_MS, ...options }); }

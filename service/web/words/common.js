@@ -13,6 +13,7 @@ export const zh = {
   tooManyTabsTitle: "打开的读卡页面过多", tooManyTabsRemedy: "请关闭不用的标签页；本页随后会自动连接。",
   imposterTitle: "本机端口上的程序不是读卡服务", imposterRemedy: "请勿在本页继续操作，请联系信息科：端口可能被另一个程序占用。",
   offlineTitle: "读卡服务没有应答", offlineRemedy: "请确认 cardio 正在运行；恢复后本页会自动连接。",
+  proof: "真伪", proofGenuine: "真伪已核验", proofTestKeys: "测试密钥核验，不能证明真伪", proofNone: "真伪未核验",
   simulator: "软件卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", putBack: "放回", turnOver: "翻面", noFault: "无故障", persona: "角色", fault: "故障",
 };
 
@@ -29,5 +30,6 @@ export const en = {
   tooManyTabsTitle: "Too many of these pages are open", tooManyTabsRemedy: "Close tabs that are not used; this page then connects by itself.",
   imposterTitle: "What answers on this computer is not the card service", imposterRemedy: "Do not go on in this page; tell your IT department that another program may hold the port.",
   offlineTitle: "The card service does not answer", offlineRemedy: "Make sure that cardio is running; this page connects again by itself.",
+  proof: "Proof", proofGenuine: "Proved genuine", proofTestKeys: "Checked by test keys, which prove nothing", proofNone: "Not proved genuine",
   simulator: "Software card", putIn: "Insert", takeOut: "Pull", swap: "Swap", putBack: "Put back", turnOver: "Turn over", noFault: "no fault", persona: "Persona", fault: "Fault",
 };

@@ -36,9 +36,30 @@ def test_a_person_reads_a_software_card() -> None:
 def test_a_program_gets_one_json_document_and_nothing_else() -> None:
     done = run("read", "--reader", "sim:long-name", "--json")
     document = json.loads(done.stdout)
-    assert list(document) == ["reader", "simulated", "card", "holder", "derived", "unread", "warnings"]
+    assert list(document) == ["reader", "simulated", "card", "holder", "derived", "unread", "warnings", "proof"]
+    assert (document["proof"]["outcome"], document["proof"]["reason"]) == ("not-asked", "no-sam")
     assert document["holder"]["name"] == "测试热合曼·测试艾力·测试逊㐂江·测试"
     assert (document["reader"], document["simulated"]) == ("sim:long-name", True)
+
+
+def test_how_far_the_card_was_proved_is_said(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    assert run("sim", "keys", str(keys)).returncode == 0
+    assert "真伪未核验：本机没有 PSAM 卡或加密机" in run("read", "--reader", "sim:adult").stdout
+    said = "真伪已核验：内部认证通过（3DES，密钥文件，测试密钥）"
+    sam = ("--reader", "sim:adult", "--sam", f"soft:{keys}")
+    assert said in run("read", *sam).stdout
+    driver = run("read", "--driver", *sam)
+    assert said in driver.stderr and driver.stdout.count("|") == 11
+    assert json.loads(run("read", "--driver", "--json", *sam).stdout)["proof"]["outcome"] == "genuine"
+    assert said in run("show", "SSSE/EF06", *sam).stderr
+    assert json.loads(run("files", "--json", *sam).stdout)["proof"]["outcome"] == "genuine"
+    settings = tmp_path / "security.toml"
+    settings.write_text("require_proof = true\n", encoding="utf-8")
+    for command in (("read",), ("read", "--driver"), ("show", "SSSE/EF06"), ("dump",)):
+        refused = run(*command, "--reader", "sim:adult", "--json", CARDIO_SECURITY=str(settings))
+        assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (1, "proof-required")
+    assert run("read", *sam, CARDIO_SECURITY=str(settings)).returncode == 0
 
 
 def test_the_driver_string() -> None:

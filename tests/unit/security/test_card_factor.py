@@ -23,7 +23,13 @@ from cardio.identity.card_proofs import identify
 from cardio.identity.policy import default_policy
 from cardio.model import CardReading
 from cardio.security.credentials import Credentials
-from cardio.security.errors import ContactSlotNeededError, HsmUnreachableError, KeyNotInSamError, NoCardFactorError
+from cardio.security.errors import (
+    ContactSlotNeededError,
+    HsmUnreachableError,
+    KeyNotInSamError,
+    NoCardFactorError,
+    ProofDeclinedError,
+)
 from cardio.security.factors import reset_information
 from cardio.security.pin import Pin
 from cardio.security.sam import CardKey, SamSource
@@ -328,7 +334,9 @@ def test_a_third_generation_card_that_refuses_to_prove_itself_gets_no_key(answer
 
     card = find_persona("third-closed").card()
     desk = Desk(Refusing(card, card.atr), None, Credentials(sam=keys))
-    assert desk.card.file("SSSE/EF06").unread and 0x88 in desk.instructions
+    with pytest.raises(ProofDeclinedError):
+        desk.card.file("SSSE/EF06")
+    assert 0x88 in desk.instructions
     assert 0x82 not in desk.instructions
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from cardio.card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.file_model import FileContent
+from cardio.file_model import FileContent, FileWritten
 from cardio.filesystem.layout_choice import NATIONAL
 from cardio.filesystem.layout_file import layout_of
 from cardio.filesystem.manners import MannersStore
 from cardio.filesystem.writing import WRITE_BLOCK
-from cardio.model import CardReading
+from cardio.model import CardReading, Proof
 from cardio.security import credentials as credentials_module
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError
@@ -282,8 +282,22 @@ def harm_of(met: Outcome, good: Outcome) -> str | None:
     return None
 
 
+GENUINE = Proof(
+    outcome="genuine",
+    detail="内部认证通过（3DES，密钥文件，测试密钥）",
+    detail_en="internal authentication succeeded (3DES, key file, test keys)",
+    algorithm="3DES",
+    sam="soft",
+    test_keys=True,
+)
+"""What the desk says of an untouched second-generation card."""
+
+
 def said(result: object) -> object:
-    """What a result says of the card; which of several keys opened a file is another matter."""
+    """What a result says of the card; which of several keys opened a file is another matter, and a second-generation
+    card whose proof was flipped into a command that it does not know is one that has declined, and is said to be."""
+    if isinstance(result, FileWritten) and result.proof.reason == "declined":
+        return result.model_copy(update={"proof": GENUINE})
     return result.records if isinstance(result, FileContent) else result
 
 

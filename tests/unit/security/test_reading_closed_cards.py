@@ -222,10 +222,11 @@ def test_a_copy_gets_neither_key_nor_pin(source: Source, pin: str | None) -> Non
         with pytest.raises(ForgedCardError) as raised:
             card.read()
         assert raised.value.driver_code == -21
-        # Whoever goes on all the same finds the card as closed as ever.
+        # Whoever goes on all the same is told the same, of what is open on the copy, too.
         with pytest.raises(ForgedCardError):
             card.read()
-        card.file("DF01/EF05")
+        with pytest.raises(ForgedCardError):
+            card.file("DF01/EF05")
         with pytest.raises(ForgedCardError):
             card.verify_pin()
         with pytest.raises(ForgedCardError):

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cardio.bridge import BridgeClient, BridgeError, BridgeNotRunningError, ImposterError, default_token_file
-from cardio.errors import ReaderNotFoundError
+from cardio.errors import CardioError, ReaderNotFoundError
 from service.scopes import Scope
 from tests.unit.cli.test_cli import run
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
@@ -210,3 +211,34 @@ def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(BridgeNotRunningError):
         BridgeClient.connect("http://127.0.0.1:9", token=TOKEN)
     assert run("read", "--bridge").returncode == 69
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "code"),
+    [
+        ("iVerifyPIN", {"pin": "123456"}, "pin-outcome-unknown"),
+        ("iUnblockPIN_HSM_Step3", {}, "pin-outcome-unknown"),
+        ("iReadCard", {"pin": "123456"}, "pin-outcome-unknown"),
+        ("iWriteCard", {}, "write-outcome-unknown"),
+        ("iDoDebit", {"idempotency_key": "k"}, "debit-unknown"),
+        ("iDoDebit_HSM_Step2", {}, "debit-unknown"),
+        ("iReadCardBas", {}, "bridge-not-running"),
+        ("iReadCard", {}, "bridge-not-running"),
+    ],
+)
+@pytest.mark.parametrize("reached", [True, False])
+def test_an_answer_that_is_lost(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, function: str, given: dict[str, str], code: str, reached: bool
+) -> None:
+    """The bridge may have done it; where nobody answered at all, it has not."""
+    with BridgeClient.connect(bridge.address, token=TOKEN) as client:
+        error: Exception = httpx.ReadTimeout("late") if reached else httpx.ConnectError("nobody")
+
+        def lose(*arguments: object, **named: object) -> None:
+            raise error
+
+        monkeypatch.setattr(client._client, "request", lose)
+        with pytest.raises(CardioError) as caught:
+            client.driver(function, **given)
+    assert caught.value.code == (code if reached else "bridge-not-running")
+    assert caught.value.retryable == (caught.value.code == "bridge-not-running")

@@ -111,9 +111,15 @@ def test_a_full_disk_and_a_wrong_clock(tmp_path: Path, monkeypatch: pytest.Monke
     assert machine_checks.clock_finding().state == "bad"
 
 
-def test_keys_that_are_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_are_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (nothing,) = machine_checks.key_findings()
     assert nothing.state == "note"
+    settings = tmp_path / "security.toml"
+    settings.write_text("require_proof = true\n", encoding="utf-8")
+    monkeypatch.setenv("CARDIO_SECURITY", str(settings))
+    (refuses_all,) = machine_checks.key_findings()
+    assert refuses_all.state == "bad" and "require_proof" in refuses_all.found
+    monkeypatch.delenv("CARDIO_SECURITY")
     monkeypatch.setenv("CARDIO_SAM", "hsm:http://127.0.0.1:9, soft:/nowhere.toml")
     listed = list(machine_checks.key_findings())
     assert [one.check for one in listed] == ["hsm", "soft"] and listed[1].state == "bad"

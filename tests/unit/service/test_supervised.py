@@ -128,6 +128,7 @@ def test_a_watch_that_fails_after_it_has_begun_to_tell_leaves_nothing_behind(mak
     wait_until(lambda: listed() == [FIRST], "no reader is listed that nothing watches")
     source.broken.clear()
     wait_until(lambda: bridge.client.get("/readyz").status_code == 200, "it works again")
+    wait_until(lambda: "Counter X" in listed(), "it has told what is there")
     kinds: list[str] = []
     bridge.app.state.hub.on_published.append(lambda kind, data: kinds.append(kind))
     reader = source.readers_behind.reader("Counter X")

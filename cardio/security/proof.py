@@ -1,0 +1,107 @@
+"""How a site has cards prove that they are genuine, and the words for what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cardio.apdu.status_word import Meaning
+from cardio.errors import CardioError, CardRefusedError, ConfigurationError
+from cardio.model import Proof
+from cardio.security.errors import (
+    AlgorithmNotSupportedError,
+    KeyNotInSamError,
+    NoCardFactorError,
+    NoSamError,
+    PsamKeyLevelError,
+)
+from cardio.security.sam import SamKind
+
+_SAMS = {"soft": ("密钥文件", "key file"), "psam": ("PSAM 卡", "PSAM card"), "hsm": ("加密机", "HSM")}
+_CANNOT_BE_ASKED = (
+    AlgorithmNotSupportedError,
+    KeyNotInSamError,
+    NoCardFactorError,
+    PsamKeyLevelError,
+    ConfigurationError,
+)
+"""What lies at this SAM or reader, and is the same at the next try: another card of the kind could not be asked."""
+
+WhenAsked = Literal["always", "before-keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPolicy:
+    """What a site wants of cards where it has a SAM."""
+
+    when: WhenAsked = "always"
+    """Every card is asked once for as long as it is held, or only one that is to get a key or a PIN."""
+    require: bool = False
+    """A card that is not proved genuine is refused, whatever the reason."""
+    old_cards_may_decline: bool = True
+    """Cards before the third generation need not know the command: one that declines is not proved, and no copy."""
+
+    @property
+    def asks_every_card(self) -> bool:
+        return self.require or self.when == "always"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofOutcome:
+    """What came of asking a card, for as long as it is held."""
+
+    proof: Proof
+    why_not: CardioError | None = None
+    """Why it is not proved genuine."""
+    answered: bool = False
+    """It answered a fresh challenge rightly, be the proof in doubt for what it says of itself."""
+
+    @property
+    def keeps_from_pin(self) -> CardioError | None:
+        """Why the card gets no PIN: it was to be asked, and has not been."""
+        lasting = isinstance(self.why_not, (*_CANNOT_BE_ASKED, CardRefusedError))
+        return None if self.answered or lasting else self.why_not
+
+
+def genuine(algorithm: str | None, sam: SamKind, *, test_keys: bool) -> ProofOutcome:
+    """The outcome of a right answer."""
+    used = words_for_means(algorithm, sam, test_keys=test_keys)
+    proof = Proof(
+        outcome="genuine",
+        detail=f"内部认证通过{used.zh}",
+        detail_en=f"internal authentication succeeded{used.en}",
+        algorithm=algorithm,
+        sam=sam,
+        test_keys=test_keys,
+    )
+    return ProofOutcome(proof, answered=True)
+
+
+def not_proved(error: CardioError, *, reason: str | None = None, answered: bool = False) -> ProofOutcome:
+    """The outcome where a card could not be asked, or may decline; without a SAM it was not asked at all."""
+    proof = Proof(
+        outcome="not-asked" if isinstance(error, NoSamError) else "not-possible",
+        reason=reason or error.code,
+        detail=error.detail,
+        detail_en=error.detail_en,
+    )
+    return ProofOutcome(proof, error, answered)
+
+
+NOT_YET = {
+    "always": Proof.not_asked("not-yet", "尚未要求卡片证明", "the card was not asked to prove itself yet"),
+    "before-keys": Proof.not_asked(
+        "setting",
+        "按本单位设置（prove_cards），读取时不核验",
+        "by this site's setting (prove_cards) cards are not asked to prove themselves for a reading",
+    ),
+}
+"""The proof before a card was asked."""
+
+
+def words_for_means(algorithm: str | None, sam: SamKind | None, *, test_keys: bool) -> Meaning:
+    """By what a proof was checked, in brackets; nothing where nothing is known."""
+    name, name_en = _SAMS[sam] if sam is not None else ("", "")
+    used = "，".join(part for part in (algorithm, name, "测试密钥" if test_keys else "") if part)
+    used_en = ", ".join(part for part in (algorithm, name_en, "test keys" if test_keys else "") if part)
+    return Meaning(f"（{used}）" if used else "", f" ({used_en})" if used_en else "")

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.commands import get_response
+from cardio.apdu.effect import CommandEffect
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.trace import Exchange, Trace, without_pin
@@ -118,14 +119,15 @@ class Channel:
         """Sends one command and returns the whole answer.
 
         More data (``61xx``) is fetched only for a command that expects data; ``6Cxx`` is followed once, but not for
-        a command that is to be sent once: of that no refusal by GET RESPONSE is taken for its own either.
+        a command that is to be sent once: of that no refusal by GET RESPONSE is taken for its own either. Nor for one
+        whose effect was set by the caller: some cards carry a command out, and then correct Le.
 
         Raises:
             CardGarbledError: an answer that is no answer, or that never ends.
             ReaderTimeoutError: the conversation's time is over, or it was given up.
         """
         response = self._exchange(command)
-        if response.sw1 == 0x6C and command.expected_length is not None and not command.once:
+        if response.sw1 == 0x6C and command.expected_length is not None and command.may_be_repeated:
             corrected = response.sw2 or SHORT_MAXIMUM
             if corrected == command.expected_length:
                 raise CardGarbledError("卡片反复要求同一长度", "the card refuses the very length that it asks for")
@@ -133,19 +135,22 @@ class Channel:
             if response.sw1 == 0x6C:
                 raise CardGarbledError("卡片不断更改长度", "the card keeps changing the length")
         if response.sw1 == 0x61 and command.expected_length is not None:
-            fetched = self._fetch(response)
+            fetched = self._fetch(response, command.effect)
             if command.once and fetched.status_word != StatusWord.SUCCESS:
                 # That is GET RESPONSE's refusal. What the command itself has come to was to be fetched, and was not.
                 raise CardGarbledError("卡片没有交出应答", "the card does not give its answer out")
             return fetched
         return response
 
-    def _fetch(self, response: ResponseApdu) -> ResponseApdu:
-        """GET RESPONSE until nothing is left; one wrong length is put right, and every round must bring data."""
+    def _fetch(self, response: ResponseApdu, effect: CommandEffect) -> ResponseApdu:
+        """GET RESPONSE until nothing is left; one wrong length is put right, and every round must bring data.
+
+        Args: ``effect`` of the command whose answer it is: without it nobody knows what that command has come to.
+        """
         data = bytearray(response.data)
         asked, corrected = response.sw2 or SHORT_MAXIMUM, False
         for _ in range(GET_RESPONSE_LIMIT):
-            response = self._exchange(get_response(asked), fetches=True)
+            response = self._exchange(replace(get_response(asked), known_effect=effect), fetches=True)
             told = response.sw2 or SHORT_MAXIMUM
             if response.sw1 == 0x6C and not corrected and told != asked:
                 asked, corrected = told, True

@@ -52,6 +52,12 @@ class CommandApdu:
         return self.known_effect or effect_of(self.cla, self.ins, has_data=bool(self.data))
 
     @property
+    def may_be_repeated(self) -> bool:
+        """May be sent again with another Le. Not so what spends or changes by the word of who sends it, and not by its
+        instruction: nothing is known of how such cards say 6Cxx."""
+        return not self.once and self.known_effect in (None, CommandEffect.NONE)
+
+    @property
     def header(self) -> bytes:
         return bytes((self.cla, self.ins, self.p1, self.p2))
 

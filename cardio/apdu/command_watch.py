@@ -20,7 +20,13 @@ _CHECKING_ERRORS = frozenset({*range(0x67, 0x70)} - {0x6C})
 """SW1 of a command that was not carried out (ISO/IEC 7816-4:2020 §5.6). Not 6Cxx: some cards carry a command out and
 then correct Le."""
 _STATUS_WORD = 2
+_VERIFICATION_FAILED = 0x63
 _GRAVITY = list(CommandEffect)
+
+
+def says_not_carried_out(sw1: int) -> bool:
+    """Whether SW1 says that the command was not carried out."""
+    return sw1 in _CHECKING_ERRORS
 
 
 class CommandWatch:
@@ -39,7 +45,7 @@ class CommandWatch:
         self._unanswered: CommandEffect | None = None
         """Of a command that has ended without an answer."""
         self._done: CommandEffect | None = None
-        """What was changed, as the card has said."""
+        """What was changed or spent, as the card has said."""
         self._given_up = False
 
     # -- on the card's thread ---------------------------------------------------------------------
@@ -68,8 +74,10 @@ class CommandWatch:
                 return
             if answer is None or len(answer) < _STATUS_WORD:
                 self._unanswered = effect
-            elif effect in CHANGES and answer[-_STATUS_WORD] not in _CHECKING_ERRORS:
+            elif effect in CHANGES and not says_not_carried_out(answer[-_STATUS_WORD]):
                 self._done = effect
+            elif effect is CommandEffect.PIN and answer[-_STATUS_WORD] == _VERIFICATION_FAILED:
+                self._done = effect  # a try is spent, and the caller has not heard of it yet
 
     def take_unanswered(self) -> CommandEffect:
         """What became unknown since the last call, for its answer never came; it is told once."""

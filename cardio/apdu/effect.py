@@ -41,7 +41,10 @@ _READS = frozenset(
 )
 _FOR_THIS_POWER_UP = frozenset({_MANAGE_CHANNEL, _SECURITY_ENVIRONMENT, _SECURITY_OPERATION})
 """Nothing of it is left on the card."""
+_PROPRIETARY = 0x80
+"""The CLA bit of classes in which an instruction means what an application likes (ISO/IEC 7816-4 §5.4.1)."""
 _BANK_CLASSES = (0x80, 0x84)
+_READS_OF_BANK_CARDS = frozenset({*_GET_DATA, _GET_CHALLENGE, _GET_RESPONSE})
 _PURSE_CLASSES = (0xB0, *_BANK_CLASSES)
 _INITIALIZE, _TRANSACTION_PROOF, _BALANCE = (0x28, 0x50), 0x5A, 0x5C
 _PURSE_DEBIT = (0xB0, 0x2C)
@@ -68,7 +71,11 @@ def effect_from_outside(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
     if effect in (CommandEffect.PIN, CommandEffect.PIN_CHANGE):
         return effect
     asks_tries = ins in _VERIFY and not has_data
-    return CommandEffect.NONE if asks_tries or _asks(cla, ins) else CommandEffect.CHANGE
+    if ins in _READS or asks_tries:
+        # FF88, 90B0, E0B2: that an instruction reads in the standard's own classes says nothing of other ones.
+        known = not cla & _PROPRIETARY or (cla in _BANK_CLASSES and ins in _READS_OF_BANK_CARDS)
+        return CommandEffect.NONE if known else CommandEffect.CHANGE
+    return CommandEffect.NONE if _asks(cla, ins) else CommandEffect.CHANGE
 
 
 def _asks(cla: int, ins: int) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from cardio.apdu.channel import Plan
 from cardio.apdu.command import CommandApdu
+from cardio.apdu.command_watch import says_not_carried_out
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.errors import CardGarbledError, CardRefusedError, ReaderBusyError
 from cardio.security.errors import (
@@ -189,7 +190,7 @@ class CardPin:
         Raises:
             PinQuotaError, PinAlreadyWrongError, LastTryError: nothing was sent.
             WrongPinError, PinBlockedError: the card has said so.
-            PinOutcomeUnknownError: what it said makes no sense.
+            PinOutcomeUnknownError: what it said makes no sense, or does not say what it has done.
             CardRefusedError: the card refused for another reason.
         """
         digest = self._guard.digest_of(pin)
@@ -271,6 +272,13 @@ class CardPin:
         left = tries_in(status_word)
         self._counter.told(left)
         if left is None and status_word != VERIFICATION_FAILED:
+            if not says_not_carried_out(status_word >> 8):
+                # 6108, 6581, 9100: it may have compared the PIN, or replaced it, and then met with a fault.
+                raise PinOutcomeUnknownError(
+                    f"卡片返回 {status_word:04X}，不能确定密码操作是否完成",
+                    f"the card answered {status_word:04X} to the PIN, which does not say what it has done",
+                    status_word=status_word,
+                )
             raise CardRefusedError(
                 f"卡片返回 {status_word:04X}，密码未通过",
                 f"the card answered {status_word:04X} to the PIN",

@@ -24,6 +24,7 @@ from cardio.errors import (
 )
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
+from cardio.readers.base import Connection
 from cardio.security.credentials import Credentials
 from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
 from cardio.security.pin import Pin
@@ -105,6 +106,95 @@ def test_a_command_from_outside_whose_answer_is_lost(error: type[CardioError], d
     card = FaultyCard(find_persona("adult").card(), lose)
     with pytest.raises(WriteOutcomeUnknownError):
         on_card(SoftwareReader("r", card), lambda one: one.transmit(NEW_PIN), manners=MannersStore(None), repeat=False)
+
+
+@pytest.mark.parametrize("error", [*LOST, None])
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [("002000000312345600", PinOutcomeUnknownError), ("00DC012C042002323000", WriteOutcomeUnknownError)],
+)
+def test_what_a_command_from_outside_has_come_to_was_to_be_fetched(
+    command: str, outcome: type[CardioError], error: type[CardioError] | None
+) -> None:
+    """61xx, then nothing: GET RESPONSE only reads, and what is lost with it is the answer of the command before."""
+    sent: list[bytes] = []
+
+    def lose(card: AnyCard, command: bytes) -> bytes:
+        sent.append(command)
+        if command[1] == 0xC0:
+            if error is None:
+                return b"\x90"
+            raise error()
+        return b"\x61\x02"
+
+    card, asked = FaultyCard(find_persona("adult").card(), lose), CommandApdu.from_bytes(bytes.fromhex(command))
+    with pytest.raises(outcome) as raised:
+        on_card(SoftwareReader("r", card), lambda one: one.transmit(asked), manners=MannersStore(None), repeat=False)
+    assert not raised.value.retryable and len(sent) == 2
+
+
+@pytest.mark.parametrize("command", ["002000000312345600", "00E200280420023230FF", "8054000002000008", "FF88000460"])
+def test_a_command_from_outside_that_does_more_than_ask_is_sent_once(command: str) -> None:
+    """Some cards carry a command out, and then correct Le: sent again it would cost another try, another record."""
+    sent: list[str] = []
+
+    def correct(card: AnyCard, command: bytes) -> bytes:
+        sent.append(command.hex().upper())
+        return b"\x6c\x02"
+
+    card, asked = FaultyCard(find_persona("adult").card(), correct), CommandApdu.from_bytes(bytes.fromhex(command))
+    answer = on_card(SoftwareReader("r", card), lambda one: one.transmit(asked), manners=MannersStore(None))
+    assert answer.status_word == 0x6C02 and len(sent) == 1
+
+
+class HangingReader(SoftwareReader):
+    """Lets a card go only when it is told to."""
+
+    def __init__(self, card: AnyCard) -> None:
+        super().__init__("r", card)
+        self.may_end = threading.Event()
+
+    def connect(self) -> Connection:
+        connection, may_end = super().connect(), self.may_end
+        close = connection.close
+
+        def slowly(*, reset: bool = False) -> None:
+            may_end.wait(30)
+            close(reset=reset)
+
+        connection.close = slowly  # type: ignore[method-assign]
+        return connection
+
+
+def test_a_pin_that_was_wrong_and_a_reader_that_hangs_then() -> None:
+    """The try is spent: an error that asks for another one would cost the next."""
+    reader = HangingReader(find_persona("adult").card())
+    try:
+        with pytest.raises(PinOutcomeUnknownError) as raised:
+            on_card(
+                reader, SocialSecurityCard.verify_pin, manners=MannersStore(None), repeat=False, seconds=0.5,
+                credentials=Credentials(pin=Pin("999999")),
+            )  # fmt: skip
+        assert not raised.value.retryable
+    finally:
+        reader.may_end.set()
+
+
+@pytest.mark.parametrize("status", ["6108", "6C05", "6400", "6581", "9100", "6280"])
+@pytest.mark.parametrize("work", [SocialSecurityCard.verify_pin, lambda card: card.change_pin(Pin("246802"))])
+def test_a_card_that_does_not_say_what_it_has_done_with_a_pin(
+    status: str, work: Callable[[SocialSecurityCard], None]
+) -> None:
+    def odd(card: AnyCard, command: bytes) -> bytes:
+        answer = card.transmit(command)
+        return bytes.fromhex(status) if command[1] in (0x20, 0x5E) and len(command) > 5 else answer
+
+    with pytest.raises(PinOutcomeUnknownError) as raised:
+        on_card(
+            SoftwareReader("r", FaultyCard(find_persona("adult").card(), odd)), work, manners=MannersStore(None),
+            repeat=False, credentials=Credentials(pin=Pin("123456")),
+        )  # fmt: skip
+    assert status in raised.value.detail and status in raised.value.detail_en
 
 
 def write_two(card: SocialSecurityCard) -> None:

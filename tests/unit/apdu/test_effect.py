@@ -47,6 +47,22 @@ COMMANDS = [
     ("00E40000", E.CHANGE, E.CHANGE),
     ("80F4000002FFFF", E.CHANGE, E.CHANGE),
     ("00440000", E.CHANGE, E.CHANGE),
+    # other classes and channels: what an instruction does in the standard's own says nothing of proprietary ones
+    ("01B2012C00", E.NONE, E.NONE),
+    ("43A4040000", E.NONE, E.NONE),
+    ("0C84000008", E.NONE, E.NONE),
+    ("8084000008", E.NONE, E.NONE),
+    ("4220000003123456", E.PIN, E.PIN),
+    ("1020000003123456", E.PIN, E.PIN),
+    ("FF20000003123456", E.PIN, E.PIN),
+    ("80200000", E.NONE, E.CHANGE),
+    ("FF88000460", E.NONE, E.CHANGE),
+    ("FFB0000410", E.NONE, E.CHANGE),
+    ("FFCA000000", E.NONE, E.CHANGE),
+    ("80B0000010", E.NONE, E.CHANGE),
+    ("80A40000", E.NONE, E.CHANGE),
+    ("E0B20000", E.NONE, E.CHANGE),
+    ("90CA0000", E.NONE, E.CHANGE),
 ]
 
 
@@ -62,7 +78,8 @@ def test_commands(command: str, own: E, foreign: E) -> None:
     [
         (E.NONE, "9000", E.NONE),
         (E.PIN, "9000", E.NONE),
-        (E.PIN, "63C2", E.NONE),
+        (E.PIN, "63C2", E.PIN),  # a try is spent: until the call has ended its caller has not heard of it
+        (E.PIN, "6300", E.PIN),
         (E.PIN, "6983", E.NONE),
         (E.PIN, None, E.PIN),
         (E.PIN, "", E.PIN),

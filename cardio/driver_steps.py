@@ -27,7 +27,7 @@ from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE, text_of
 from cardio.model import Proof
 from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
 from cardio.security.credentials import SSSE_MAC_KEY
-from cardio.security.errors import ForgedCardError, HsmNotNeededError, ProofDeclinedError, StepError
+from cardio.security.errors import HsmNotNeededError, StepError
 from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
 from cardio.security.hsm import ALGORITHM_MARKS
 from cardio.security.pin import Pin
@@ -114,7 +114,7 @@ class HsmSteps:
         def take(answer: str) -> str:
             inner, _, outer = answer.rstrip("|").partition("|")
             if not hmac.compare_digest(_cryptogram(inner, source), proof):
-                raise ForgedCardError()
+                raise self._card.refuted_by_caller()
             self._card.proved_by_caller()
             if opening:
                 self._authenticate(self._opening_key(HOLDER_FILE), outer, outer_source)
@@ -260,9 +260,7 @@ class HsmSteps:
         response = yield internal_authentication(data + self._version_byte)
         if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
             refusal = _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response.status_word)
-            if self._card.layout.proves_itself:
-                raise ProofDeclinedError(refusal.detail, refusal.detail_en, status_word=response.status_word)
-            raise refusal
+            raise self._card.declined_before_caller(refusal)
         return response.data
 
     def _authenticate(self, key: Key, answer: str, source: bytes) -> None:
@@ -344,7 +342,7 @@ def _cryptogram(answer: str, source: bytes) -> bytes:
     return cryptogram
 
 
-def _refusal(zh: str, en: str, status_word: int) -> CardioError:
+def _refusal(zh: str, en: str, status_word: int) -> CardRefusedError:
     meaning = describe(status_word)
     return CardRefusedError(
         f"{zh}：{status_word:04X} {meaning.zh}", f"{en}: {status_word:04X} {meaning.en}", status_word=status_word

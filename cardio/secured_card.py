@@ -11,14 +11,20 @@ from cardio import changing
 from cardio.apdu.channel import Channel, Plan
 from cardio.apdu.command import CommandApdu
 from cardio.changing import PreparedChange
-from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, NotASocialSecurityCardError
+from cardio.errors import (
+    AccessNotGrantedError,
+    CardGarbledError,
+    CardioError,
+    CardRefusedError,
+    NotASocialSecurityCardError,
+)
 from cardio.file_model import FileWritten
 from cardio.filesystem.access import PIN
 from cardio.filesystem.layout import Layout
 from cardio.filesystem.visit import ISSUER_FILE, CardContents, Visit, text_of
 from cardio.model import NO_SAM, Proof
 from cardio.security.credentials import CardOpener
-from cardio.security.errors import NoSamError
+from cardio.security.errors import ForgedCardError, NoSamError
 from cardio.security.factors import known_reset_information, reset_information
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.key_guard import KeyTrial
@@ -151,8 +157,19 @@ class SecuredCard(ABC):
             raise self._opener.why_not or NoSamError()
 
     def proved_by_caller(self) -> None:
-        """Note that the caller's own HSM has found the card's answer to internal authentication right."""
+        """Note that the caller's own HSM has found the card's answer to internal authentication right.
+
+        Raises: ProofRequiredError: as `CardOpener.proved_by_caller`.
+        """
         self._required_opener.proved_by_caller(self.begun_visit.algorithm)
+
+    def refuted_by_caller(self) -> ForgedCardError:
+        """As `CardOpener.refuted_by_caller`: the card gets neither key nor PIN any more."""
+        return self._required_opener.refuted_by_caller()
+
+    def declined_before_caller(self, error: CardRefusedError) -> CardioError:
+        """As `CardOpener.declined_before_caller`."""
+        return self._required_opener.declined_before_caller(error)
 
     def certificate(self, data: bytes) -> bytes | None:
         """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""

@@ -406,8 +406,32 @@ class CardOpener:
                 self._sam, self._terminal = None, None
 
     def proved_by_caller(self, algorithm: str) -> None:
-        """Note that the caller's own HSM has found the card's answer right."""
-        self._outcome = genuine(algorithm, "hsm", test_keys=False)
+        """Note that the caller's own HSM has found the card's answer right.
+
+        Raises:
+            ProofRequiredError: its claims fit no generation all the same, and this site takes no such card.
+        """
+        if self._claims.fault is None:
+            self._outcome = genuine(algorithm, "hsm", test_keys=False)
+            return
+        self._outcome = not_proved(_contradiction(self._claims.fault), answered=True)
+        if self.lacks_required_proof:
+            raise self._proof_required()
+
+    def refuted_by_caller(self) -> ForgedCardError:
+        """Note that the caller's own HSM has found the card's answer wrong, and give the error for it."""
+        error = ForgedCardError()
+        self._failed = error
+        return error
+
+    def declined_before_caller(self, error: CardRefusedError) -> CardioError:
+        """Note that the card gives the caller's own HSM no answer, and give the error for it."""
+        try:
+            self._declined(error)
+        except ProofDeclinedError as declined:
+            self._failed = declined
+            return declined
+        return error
 
     @property
     def lacks_required_proof(self) -> bool:

@@ -468,6 +468,35 @@ def test_a_callers_own_hsm_proves_the_card_as_well() -> None:
     assert (steps.proof.outcome, steps.proof.sam) == ("genuine", "hsm")
 
 
+def test_a_card_that_fails_before_a_callers_hsm_gets_none_of_its_keys() -> None:
+    """As long as it is held: the next function does not ask it again, and would compute for a copy."""
+    for copy, error in (
+        (CopiedCard.of(THIRD), ForgedCardError),
+        (CopiedCard.of(THIRD, proof="6D00"), ProofDeclinedError),
+        (CopiedCard.of(THIRD, proof="6D00", **CLAIMS["version 9.99"]), ProofDeclinedError),
+    ):
+        steps = HsmSteps(Desk(copy, None).card)
+        with pytest.raises(error):
+            steps.read_basic_2(read_step_1_to_2(steps.read_basic_1()))
+        with pytest.raises(error):
+            step_1 = steps.read_1("DF01EF06|$")
+            steps.read_2("00" * 8 + step_1.split("|")[3] + "|")
+        assert not copy.was_given_a_key
+
+
+@pytest.mark.parametrize("require", [False, True])
+def test_a_right_answer_before_a_callers_hsm_is_no_proof_beside_claims_that_fit_nothing(require: bool) -> None:
+    desk = Desk(Changing("third-generation", replacing("0304332E3030", "0304392E3939")), None, require=require)
+    steps = HsmSteps(desk.card)
+    answer = read_step_1_to_2(steps.read_basic_1())
+    if require:
+        with pytest.raises(ProofRequiredError):
+            steps.read_basic_2(answer)
+    else:
+        assert steps.read_basic_2(answer).count("|") == 11
+    assert (steps.proof.outcome, steps.proof.reason) == ("not-possible", "claims-contradict")
+
+
 def test_in_steps_the_sam_of_the_desk_asks_the_card_and_opens_nothing() -> None:
     copy = CopiedCard.of(SECOND)
     desk = Desk(copy, pin="123456")

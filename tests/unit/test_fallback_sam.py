@@ -160,3 +160,14 @@ def test_keys_behind_one_that_is_broken_are_looked_at_too(keys: SoftSam) -> None
     """Test keys that are opened only when the first fails must be known before the first."""
     opened = FallbackSource([Source(Lacking(NoSamError())), Source(SamFailedError()), Source(keys)]).open()
     assert opened.test_keys
+
+
+@pytest.mark.parametrize("finds_out_late", [False, True])
+def test_a_proof_names_the_sam_that_has_checked_it(keys: SoftSam, finds_out_late: bool) -> None:
+    source = FallbackSource([Source(Lacking(KeyNotInSamError(), finds_out_late=finds_out_late)), Source(keys)])
+    reading = on_card(
+        SoftwareReader("r", find_persona("third-closed").card()), lambda card: card.read(supplement=False),
+        manners=MannersStore(None), credentials=Credentials(sam=source),
+    )  # fmt: skip
+    assert (reading.proof.outcome, reading.proof.sam) == ("genuine", "soft")
+    assert "密钥文件" in reading.proof.detail and "PSAM" not in reading.proof.detail

@@ -18,7 +18,7 @@ from cardio.apdu.commands import external_authentication, get_challenge, interna
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.card import SocialSecurityCard
 from cardio.driver import basic_string, terminal_field
-from cardio.errors import AccessNotGrantedError, CardChangedError, CardioError, CardRefusedError, UsageError
+from cardio.errors import AccessNotGrantedError, CardChangedError, CardRefusedError, UsageError
 from cardio.filesystem.access import PIN
 from cardio.filesystem.address import Address, values_at
 from cardio.filesystem.layout import File, Key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from cardio.apdu.channel import Plan
@@ -33,7 +34,7 @@ from cardio.security.errors import (
 )
 from cardio.security.factors import Factors, known_reset_information, reset_information
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys, KeyTrial
-from cardio.security.key_memory import KeyMemory, Presenter
+from cardio.security.key_memory import CARDS_IN_A_ROW, KeyMemory, Presenter
 from cardio.security.pin import Pin, verify
 from cardio.security.pin_count import PinPolicy
 from cardio.security.pin_guard import CardPin, PinGuard
@@ -451,7 +452,7 @@ class CardOpener:
             return ProofOutcome(NO_SAM)
         claims = self._claims
         hindrance: CardioError | None = None
-        wrong: ForgedCardError | None = None
+        wrong: tuple[ForgedCardError, Terminal] | None = None
         declined: CardioError | None = None
         for algorithm in claims.algorithms:
             try:
@@ -472,7 +473,7 @@ class CardOpener:
             try:
                 yield from terminal.prove_card()
             except ForgedCardError as error:
-                wrong = error
+                wrong = error, terminal
             except (CardRefusedError, CardGarbledError) as error:
                 declined = error
             except SamError as error:
@@ -482,12 +483,26 @@ class CardOpener:
         if claims.fault is not None and hindrance is not None:
             return not_proved(_contradiction(claims.fault))
         if wrong is not None:
-            raise wrong
+            raise self._as_one_of_many(*wrong)
         if declined is not None:
             return self._declined(declined)
         return not_proved(hindrance or AlgorithmNotSupportedError())
 
+    def _as_one_of_many(self, error: ForgedCardError, terminal: Terminal) -> ForgedCardError:
+        """A wrong answer, as it is told: where card after card gives one, the SAM's keys are doubted before the cards.
+
+        It stays a refusal all the same: three copies must not open the door to a fourth.
+        """
+        with suppress(SamError):
+            cards = self._key_memory.found_forged(self._identity, terminal.identity(INTERNAL_KEY))
+            if cards >= CARDS_IN_A_ROW:
+                place = terminal.label(INTERNAL_KEY)
+                return ForgedCardError.one_of_many(cards, place)
+        return error
+
     def _answered_rightly(self, algorithm: str, terminal: Terminal) -> ProofOutcome:
+        with suppress(SamError):
+            self._key_memory.found_genuine(terminal.identity(INTERNAL_KEY))
         if self._claims.fault is not None:
             return not_proved(_contradiction(self._claims.fault), answered=True)
         self._terminal, self._proved_algorithm = terminal, algorithm

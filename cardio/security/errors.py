@@ -338,6 +338,24 @@ class ForgedCardError(CardError):
     status = 422
     driver_code = -21
 
+    @classmethod
+    def one_of_many(cls, cards: int, place: str) -> ForgedCardError:
+        """The error where so many different cards in a row have failed by one SAM, ``place``: it may be at fault."""
+        error = cls(
+            f"{place}：连续 {cards} 张卡片内部认证失败，可能是密钥设备的密钥不对",
+            f"{place}: {cards} cards in a row have failed, so that its keys may be wrong, and not the cards",
+        )
+        error.remedy = (
+            "暂不受理，也不要认定卡片是假卡：请信息科先核对 PSAM 卡、加密机或密钥文件及 security.toml 的 [psam] 设置。"
+            "核对无误的，请核对持卡人身份并联系发卡机构。"
+        )
+        error.remedy_en = (
+            "Take no such card for now, nor call it forged: have your IT department check the PSAM card, the HSM or "
+            "the key file, and [psam] in security.toml first. If they are right, check who the holder is and call the "
+            "issuing authority."
+        )
+        return error
+
 
 class ProofDeclinedError(CardRefusedError):
     """A card of a generation that proves itself gives no proof; ``status_word`` is what it said, if anything."""

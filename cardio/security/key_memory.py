@@ -24,6 +24,7 @@ CARDS_IN_A_ROW = 3
 ASSUMED_TRIES = 3
 """How many tries a key is taken to have whose card has not said: what most issuers set."""
 _CARDS_KEPT = 20_000
+_FORGED_KEPT = 100
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tries (
     card BLOB NOT NULL, key TEXT NOT NULL, tries_left INTEGER NOT NULL, number INTEGER NOT NULL,
@@ -37,6 +38,9 @@ CREATE TABLE IF NOT EXISTS rows_of_refusals (
     sam BLOB NOT NULL, key TEXT NOT NULL, card BLOB NOT NULL, proved INTEGER NOT NULL, place TEXT NOT NULL,
     city TEXT NOT NULL, algorithm TEXT NOT NULL, probe BLOB, number INTEGER NOT NULL, time REAL NOT NULL,
     PRIMARY KEY (sam, key, card)
+);
+CREATE TABLE IF NOT EXISTS rows_of_forged (
+    sam BLOB NOT NULL, card BLOB NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (sam, card)
 );
 CREATE TABLE IF NOT EXISTS accepted (
     sam BLOB NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (sam, key)
@@ -253,6 +257,27 @@ class KeyMemory:
                 database.execute("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)", (sam, key, number))
             elif not others:
                 database.execute("DELETE FROM accepted WHERE sam = ?", (sam,))
+
+    def found_forged(self, card: bytes, sam: bytes) -> int:
+        """Note that a SAM has found a card's proof wrong. Gives how many different cards in a row it has found so.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
+        with self._transaction() as database:
+            mark, whose = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", sam)
+            (last,) = database.execute("SELECT coalesce(max(number), 0) FROM rows_of_forged").fetchone()
+            database.execute("INSERT OR REPLACE INTO rows_of_forged VALUES (?, ?, ?)", (whose, mark, last + 1))
+            database.execute("DELETE FROM rows_of_forged WHERE number <= ?", (last + 1 - _FORGED_KEPT,))
+            found = database.execute("SELECT count(*) FROM rows_of_forged WHERE sam = ?", (whose,)).fetchone()
+            return int(found[0])
+
+    def found_genuine(self, sam: bytes) -> None:
+        """Note that a SAM has found a card genuine: it has the right keys. Raises: KeyMemoryError: it cannot be."""
+        if not self.exists:
+            return
+        with self._transaction() as database:
+            database.execute("DELETE FROM rows_of_forged WHERE sam = ?", (keyed_hash(database, b"sam", sam),))
 
     def stopped_sams(self) -> tuple[SamAtFault, ...]:
         """The SAMs that are stopped, as people call them. Raises: KeyMemoryError: it cannot be looked up."""

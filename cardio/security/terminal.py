@@ -128,6 +128,14 @@ class Terminal:
             return
         raise _refusal("卡片没有内部认证密钥", "the card has no key for internal authentication", response)
 
+    def identity(self, name: str) -> bytes:
+        """What tells the SAM that computes with a key from others. Raises as `key`."""
+        return identity_of(self.sam, self.key(name))
+
+    def label(self, name: str) -> str:
+        """What people call that SAM. Raises as `key`."""
+        return label_of(self.sam, self.key(name))
+
     def presenter(self, name: str) -> Presenter:
         """This SAM, as it presents a key to this card: see `cardio.security.key_guard`. Raises as `key`."""
         key = self.key(name)

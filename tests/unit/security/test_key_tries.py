@@ -16,7 +16,7 @@ from cardio.errors import CardGarbledError, CardioError, CardRemovedError
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
 from cardio.security.credentials import Credentials
-from cardio.security.errors import KeyAlreadyRefusedError
+from cardio.security.errors import ForgedCardError, KeyAlreadyRefusedError
 from cardio.security.hsm import HsmClient
 from cardio.security.hsm_http import HttpLine
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys
@@ -314,6 +314,80 @@ def test_one_wrong_key_among_right_ones_stops_what_it_opens_only(tmp_path: Path,
         named, _ = on_card(SoftwareReader("r", card), work, manners=MannersStore(store.path), credentials=credentials)
         assert named
         assert card.tries == ({"RK1DF01": 2} if number <= 3 else {}), number
+
+
+def proof_of(card: CountingCard, sam: SamSource, store: MannersStore) -> CardioError:
+    """How the card's proof ends before a SAM."""
+    with pytest.raises(CardioError) as caught:
+        on_card(
+            SoftwareReader("r", card), lambda held: held.read(supplement=False), manners=MannersStore(store.path),
+            credentials=Credentials(sam=sam, laboratory=True),
+        )  # fmt: skip
+    return caught.value
+
+
+def test_where_card_after_card_fails_the_clerk_is_told_to_doubt_the_sam(
+    cards: Callable[[int], CountingCard], store: MannersStore
+) -> None:
+    """A SAM with another IRK finds every citizen's card forged: to be called a forger is worse than to be sent away."""
+    wrong, right = sam_right_for(), sam_right_for("IRK", "RKSSSE")
+    for number in (1, 2, 2, 1, 2):  # the same cards again and again say nothing of the SAM
+        error = proof_of(cards(number), wrong, store)
+        assert (error.code, error.detail) == ("forged-card", ForgedCardError.title) and "信息科" not in error.remedy
+    for number in (3, 4, 1):
+        error = proof_of(cards(number), wrong, store)
+        assert (error.code, error.driver_code, error.retryable) == ("forged-card", -21, False), "refused all the same"
+        assert "张卡片" in error.detail and "信息科" in error.remedy and "不要认定" in error.remedy
+        assert "in a row" in error.detail_en and "IT department" in error.remedy_en
+    assert "连续 4 张" in proof_of(cards(4), wrong, store).detail
+    # Another SAM is not meant; nor is this one when a genuine card has come.
+    assert proof_of(cards(4), sam_right_for(wrong="5B"), store).detail == ForgedCardError.title
+    assert run(cards(5), right, store) == ("测试壬", None)
+    assert "连续 4 张" in proof_of(cards(4), wrong, store).detail
+    assert all(cards(number).presented == [] for number in (1, 2, 3, 4))
+
+
+def test_a_genuine_card_between_copies_clears_the_sam(
+    cards: Callable[[int], CountingCard], store: MannersStore
+) -> None:
+    right = sam_right_for("IRK", "RKSSSE")
+
+    class Copy:
+        """Answers as a card once did to another challenge."""
+
+        def __init__(self, card: CountingCard) -> None:
+            self.card, self.atr, self.reset = card, card.atr, card.reset
+
+        def transmit(self, command: bytes) -> bytes:
+            return self.card.transmit(command[:5] + bytes(8) + command[13:] if command[1] == 0x88 else command)
+
+    def copy_fails(number: int) -> str:
+        with pytest.raises(ForgedCardError) as caught:
+            on_card(
+                SoftwareReader("r", Copy(cards(number))), lambda held: held.read(supplement=False),
+                manners=MannersStore(store.path), credentials=Credentials(sam=right, laboratory=True),
+            )  # fmt: skip
+        return caught.value.detail
+
+    assert [copy_fails(1), copy_fails(2)] == [ForgedCardError.title] * 2
+    assert run(cards(3), right, store) == ("测试壬", None)
+    assert [copy_fails(4), copy_fails(5)] == [ForgedCardError.title] * 2
+    assert "连续 3 张" in copy_fails(6)
+    assert run(cards(3), right, store) == ("测试壬", None)
+    assert copy_fails(1) == ForgedCardError.title
+
+
+def test_a_memory_that_cannot_be_used_makes_no_copy_genuine_and_holds_no_card_up(
+    cards: Callable[[int], CountingCard], store: MannersStore, tmp_path: Path
+) -> None:
+    rubbish(tmp_path / SIMULATED_FILE)
+    for number in range(1, 6):
+        assert proof_of(cards(number), sam_right_for(), store).detail == ForgedCardError.title
+    reading = on_card(
+        SoftwareReader("r", cards(6)), lambda held: held.read(supplement=False), manners=MannersStore(store.path),
+        credentials=Credentials(sam=sam_right_for("IRK"), laboratory=True),
+    )  # fmt: skip
+    assert reading.proof.is_genuine
 
 
 def test_cards_that_prove_nothing_cannot_stop_it_for_those_that_do(store: MannersStore) -> None:

@@ -199,7 +199,7 @@ class CardOpener:
     @property
     def keys(self) -> CardKeys:
         """This card's keys; before `meet`, those of a card known by its ATR only."""
-        return CardKeys(self._key_memory, self._identity)
+        return CardKeys(self._key_memory, self._identity, self._credentials.guard.keys)
 
     def _pin_of(self, identity: bytes) -> CardPin:
         credentials = self._credentials

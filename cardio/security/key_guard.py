@@ -6,8 +6,6 @@ again, the last try is never spent, and a SAM that card after card refuses prese
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.security.errors import KeyAlreadyRefusedError, KeyMemoryError, SamRefusedError
 from cardio.security.key_memory import ASSUMED_TRIES, CARDS_IN_A_ROW, CardNotes, KeyMemory, Presenter, Refusal
@@ -38,10 +36,14 @@ CALLERS_SECONDS = 24 * 3600.0
 class CardKeys:
     """The keys of one card, as they are presented to it."""
 
-    def __init__(self, memory: KeyMemory, card: bytes) -> None:
-        """Args: ``card`` tells it from others; only its keyed hash is kept."""
+    def __init__(self, memory: KeyMemory, card: bytes, spare: KeyMemory | None = None) -> None:
+        """Args:
+        card: tells it from others; only its keyed hash is kept.
+        spare: of this process, for what a disk that became full in between did not take.
+        """
         self._memory = memory
         self._card = card
+        self._spare = None if spare is memory else spare
 
     def trial(self, key: str, presenter: Presenter, *, proved: bool = False) -> KeyTrial:
         """Allow one presentation of a key.
@@ -54,6 +56,8 @@ class CardKeys:
             KeyMemoryError: what cards answer cannot be noted.
             SamError: the SAM cannot be asked whether it is still the same.
         """
+        if self._spare is not None:
+            CardKeys(self._spare, self._card).trial(key, presenter, proved=proved)
         notes = self._memory.look(self._card, key, presenter, proved=proved)
         if notes.tries_left == 1:
             raise _last_try(key)
@@ -62,7 +66,7 @@ class CardKeys:
         if self._is_known(key, presenter, notes):
             raise KeyAlreadyRefusedError()
         self._require_sam(presenter, notes)
-        return KeyTrial(self._memory, self._card, key, presenter, notes.tries_left, proved=proved)
+        return KeyTrial(self._memory, self._card, key, presenter, notes.tries_left, proved=proved, spare=self._spare)
 
     def forget(self) -> int:
         """Forget what this card has refused, and how many tries its keys have: a person says that they are back.
@@ -72,6 +76,8 @@ class CardKeys:
         Raises:
             KeyMemoryError: it cannot be noted.
         """
+        if self._spare is not None:
+            self._spare.forget(self._card)
         return self._memory.forget(self._card)
 
     def _is_unchanged(self, refusal: Refusal, presenter: Presenter) -> bool:
@@ -112,8 +118,10 @@ class KeyTrial:
         tries_left: int | None,
         *,
         proved: bool,
+        spare: KeyMemory | None = None,
     ) -> None:
         self._memory = memory
+        self._spare = spare
         self._card = card
         self._key = key
         self._presenter = presenter
@@ -130,18 +138,28 @@ class KeyTrial:
         self._memory.begin(self._card, self._key, left)
 
     def answered(self, status_word: int) -> None:
-        """Note what the card has said. What cannot be noted any more leaves the try as it was: spent."""
-        with suppress(KeyMemoryError):
-            if status_word == StatusWord.SUCCESS:
-                self._memory.accepted(self._card, self._key, self._presenter, proved=self._proved)
-            elif status_word in _NOT_COMPARED:
-                self._memory.restore(self._card, self._key, self._before)
-            elif is_refusal(status_word):
-                self._note_refusal(tries_in(status_word))
+        """Note what the card has said. What cannot be noted on the disk any more is known to this process; to others
+        the try stays as it was: spent."""
+        try:
+            self._note(self._memory, status_word)
+        except KeyMemoryError:
+            if self._spare is not None and is_refusal(status_word):
+                self._note(self._spare, status_word)
+            return
+        if self._spare is not None and status_word == StatusWord.SUCCESS:
+            self._note(self._spare, status_word)
 
-    def _note_refusal(self, left: int | None) -> None:
+    def _note(self, memory: KeyMemory, status_word: int) -> None:
+        if status_word == StatusWord.SUCCESS:
+            memory.accepted(self._card, self._key, self._presenter, proved=self._proved)
+        elif status_word in _NOT_COMPARED:
+            memory.restore(self._card, self._key, self._before)
+        elif is_refusal(status_word):
+            self._note_refusal(memory, tries_in(status_word))
+
+    def _note_refusal(self, memory: KeyMemory, left: int | None) -> None:
         presenter = self._presenter
-        self._memory.refused(
+        memory.refused(
             self._card,
             self._key,
             presenter,

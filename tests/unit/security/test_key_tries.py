@@ -216,7 +216,7 @@ def anothers(path: Path) -> None:
 
 def locked(path: Path) -> sqlite3.Connection:
     KeyMemory(path).check()
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("BEGIN EXCLUSIVE")
     return connection
 
@@ -240,6 +240,28 @@ def test_a_damaged_memory_is_not_begun_anew(card: CountingCard, store: MannersSt
     path.write_bytes(whole)
     assert run(card, sam_right_for(*BAD), store)[1] == "key-already-refused"
     assert card.presented == [RKSSSE]
+
+
+def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
+    card: CountingCard, store: MannersStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room for the try, and none for what came of it: the card has said that one is left, and nobody spends that."""
+    card.answer = b"\x63\xc1"
+    path, guard = tmp_path / SIMULATED_FILE, PinGuard()
+    begin = KeyMemory.begin
+
+    def begin_and_lock(self: KeyMemory, whose: bytes, key: str, tries_left: int) -> None:
+        begin(self, whose, key, tries_left)
+        if self.path == path:
+            locks.append(locked(path))
+
+    locks: list[sqlite3.Connection] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyMemory, "begin", begin_and_lock)
+        assert run(card, sam_right_for(*BAD), store, guard=guard)[1] == "authentication-failed"
+    locks.pop().close()
+    codes = [run(card, sam_right_for(*BAD, wrong=wrong), store, guard=guard)[1] for wrong in ("5A", "5B", "5A")]
+    assert codes == ["key-already-refused"] * 3 and card.presented == [RKSSSE]
 
 
 # -- a SAM that many cards refuse ----------------------------------------------------------------------

@@ -24,7 +24,6 @@ from cardio.errors import (
 )
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
-from cardio.readers.base import Connection
 from cardio.security.credentials import Credentials
 from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
 from cardio.security.pin import Pin
@@ -32,7 +31,7 @@ from cardio.session import CardSession
 from simulators.faults import FaultyCard
 from simulators.personas import find_persona
 from simulators.pin_pad import CardWithPinPad, Entry
-from simulators.reader import AnyCard, SoftwareReader
+from simulators.reader import AnyCard, SoftwareConnection, SoftwareReader
 from tests.pcsc import wait_until
 from tests.unit.test_pin_pad import PadReader
 from tests.unit.test_writing_cards import Between, Ready, card_of
@@ -154,7 +153,7 @@ class HangingReader(SoftwareReader):
         super().__init__("r", card)
         self.may_end = threading.Event()
 
-    def connect(self) -> Connection:
+    def connect(self) -> SoftwareConnection:
         connection, may_end = super().connect(), self.may_end
         close = connection.close
 

@@ -76,8 +76,8 @@ class BridgeError(CardioError):
         )
         self.problem = dict(problem)
         self.code = str(problem.get("code", "error"))  # type: ignore[misc] # an answer's own, not the class's
-        self.title = str(problem.get("title", CardioError.title))  # type: ignore[misc] # likewise
-        self.title_en = str(problem.get("title_en", CardioError.title_en))  # type: ignore[misc] # likewise
+        self.title = str(problem.get("title", CardioError.title))
+        self.title_en = str(problem.get("title_en", CardioError.title_en))
         self.status = int(problem.get("status", 500))  # type: ignore[misc] # likewise
         self.retryable = bool(problem.get("retryable", False))  # type: ignore[misc] # likewise
         self.remedy = str(problem.get("remedy", CardioError.remedy))

@@ -54,8 +54,8 @@ class CardioError(Exception):
     """The root: catch this to catch everything that cardio raises on purpose."""
 
     code: ClassVar[str] = "error"
-    title: ClassVar[str] = "操作未完成"
-    title_en: ClassVar[str] = "The operation was not completed"
+    title: str = "操作未完成"
+    title_en: str = "The operation was not completed"
     remedy: str = "请重试；若仍失败，请联系信息科。"
     remedy_en: str = "Try again; if it fails again, call your IT department."
     status: ClassVar[int] = 500

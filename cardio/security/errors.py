@@ -345,6 +345,8 @@ class ForgedCardError(CardError):
             f"{place}：连续 {cards} 张卡片内部认证失败，可能是密钥设备的密钥不对",
             f"{place}: {cards} cards in a row have failed, so that its keys may be wrong, and not the cards",
         )
+        error.title = "连续多张卡片内部认证失败"
+        error.title_en = "Card after card fails internal authentication"
         error.remedy = (
             "暂不受理，也不要认定卡片是假卡：请信息科先核对 PSAM 卡、加密机或密钥文件及 security.toml 的 [psam] 设置。"
             "核对无误的，请核对持卡人身份并联系发卡机构。"

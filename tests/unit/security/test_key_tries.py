@@ -15,6 +15,7 @@ from cardio.card import SocialSecurityCard
 from cardio.errors import CardGarbledError, CardioError, CardRemovedError
 from cardio.filesystem.manners import MannersStore
 from cardio.holding import on_card
+from cardio.model import Problem
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError, KeyAlreadyRefusedError
 from cardio.security.hsm import HsmClient
@@ -360,6 +361,7 @@ def test_where_card_after_card_fails_the_clerk_is_told_to_doubt_the_sam(
         error = proof_of(cards(number), wrong, store)
         assert (error.code, error.driver_code, error.retryable) == ("forged-card", -21, False), "refused all the same"
         assert "张卡片" in error.detail and "信息科" in error.remedy and "不要认定" in error.remedy
+        assert "不合法" not in Problem.of(error).title, "what stands in bold on the page"
         assert "in a row" in error.detail_en and "IT department" in error.remedy_en
     assert "连续 4 张" in proof_of(cards(4), wrong, store).detail
     # Another SAM is not meant; nor is this one when a genuine card has come.

@@ -53,7 +53,7 @@ def _chip(card: SocialSecurityCard) -> ChipProof:
     try:
         card.prove()
         sam = card.sam
-        return ChipProof("genuine", card.algorithm, sam.kind, sam.test_keys)
+        return ChipProof("genuine", card.algorithm, card.proof.sam or sam.kind, sam.test_keys)
     except ForgedCardError as error:
         sam = card.sam
         return ChipProof("forged", card.algorithm, sam.kind, _may_be_test_keys(sam), driver_code=error.driver_code)

@@ -40,7 +40,7 @@ from cardio.security.pin_count import PinPolicy
 from cardio.security.pin_guard import CardPin, PinGuard
 from cardio.security.pin_memory import PinMemory
 from cardio.security.proof import NOT_YET, ProofOutcome, ProofPolicy, genuine, not_proved
-from cardio.security.sam import Sam, SamSource
+from cardio.security.sam import Sam, SamSource, kind_of
 from cardio.security.terminal import INTERNAL_KEY, Terminal, TerminalSettings
 
 _UNKNOWN = "?"
@@ -506,7 +506,8 @@ class CardOpener:
         if self._claims.fault is not None:
             return not_proved(_contradiction(self._claims.fault), answered=True)
         self._terminal, self._proved_algorithm = terminal, algorithm
-        return genuine(algorithm, terminal.sam.kind, test_keys=self._has_test_keys(terminal.sam))
+        kind = kind_of(terminal.sam, terminal.key(INTERNAL_KEY))
+        return genuine(algorithm, kind, test_keys=self._has_test_keys(terminal.sam))
 
     def _declined(self, error: CardioError) -> ProofOutcome:
         if self._claims.proves_itself or not self._credentials.proof_policy.old_cards_may_decline:

@@ -49,6 +49,8 @@ class FallbackSam:
         self._waiting = list(sources)
         self._open: list[Sam] = []
         self._first_fault: SamError | None = None
+        self._used: dict[str, Sam] = {}
+        """Which SAM has computed with a key, by its name."""
         self._authorised_by: Sam | None = None
         """Who has begun the debit that is going on."""
 
@@ -94,7 +96,7 @@ class FallbackSam:
 
     def _computed(self, key: CardKey, compute: Callable[[Sam], Result]) -> Result:
         """Computes with the SAM that has the key; with the next where it finds out only now that it cannot."""
-        sam = self._for(key)
+        sam = self._used[key.name] = self._for(key)
         try:
             return compute(sam)
         except SamError as error:
@@ -104,6 +106,7 @@ class FallbackSam:
             other = self._open[place] if place < len(self._open) else self._open_next()
             if other is None:
                 raise
+            self._used[key.name] = other
             return compute(other)
 
     @property
@@ -156,6 +159,9 @@ class FallbackSam:
 
     def identity(self, key: CardKey) -> bytes:
         return identity_of(self._for(key), key)
+
+    def used_for(self, key: CardKey) -> Sam:
+        return self._used.get(key.name) or self._for(key)
 
     def label(self, key: CardKey) -> str:
         return label_of(self._for(key), key)

@@ -161,6 +161,14 @@ class IdentifiedSam(Protocol):
         """What people call it: a file, a terminal's number, an address."""
 
 
+@runtime_checkable
+class SeveralSams(Protocol):
+    """SAMs that stand in for each other."""
+
+    def used_for(self, key: CardKey) -> Sam:
+        """The one that has computed with a key, or would."""
+
+
 class SamSource(Protocol):
     """Where a SAM is to be had; it is opened when a key is first needed, and closed with the card."""
 
@@ -171,6 +179,11 @@ class SamSource(Protocol):
 def identity_of(sam: Sam, key: CardKey) -> bytes:
     """As `IdentifiedSam.identity`; of another SAM its kind."""
     return sam.identity(key) if isinstance(sam, IdentifiedSam) else sam.kind.encode()
+
+
+def kind_of(sam: Sam, key: CardKey) -> SamKind:
+    """The kind of the SAM that computes with a key: of several, of the one that has done it."""
+    return sam.used_for(key).kind if isinstance(sam, SeveralSams) else sam.kind
 
 
 def label_of(sam: Sam, key: CardKey) -> str:

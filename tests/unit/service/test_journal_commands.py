@@ -202,6 +202,42 @@ def test_verify_looks_at_other_files_and_says_what_is_none(tmp_path: Path, desk:
             assert said.returncode in (2, 78) and "Traceback" not in said.stderr and said.stderr, (name, command)
 
 
+@pytest.mark.parametrize("left", ["-wal", "-shm", "-journal"])
+def test_a_backup_is_not_put_beside_another_ones_log(tmp_path: Path, left: str) -> None:
+    """SQLite would write what stands in it into the backup."""
+    path, backup = tmp_path / "desk" / "debits.sqlite", tmp_path / "backup.sqlite"
+    place = JournalPlace(path)
+    debit(place.open(), "k")
+    shutil.move(place.open().write_backup(), backup)
+    for number in range(40):
+        debit(place.open(), f"later {number}")
+    place.open().abandon()
+    log = path.with_name("debits.sqlite-wal").read_bytes()
+    shutil.rmtree(path.parent)
+    path.parent.mkdir(mode=0o700)
+    beside = path.with_name(path.name + left)
+    beside.touch(0o600)
+    beside.write_bytes(log)
+    refused = run(path, "restore", str(backup))
+    assert refused.returncode and beside.name[-4:] in refused.stdout + refused.stderr and not path.exists()
+    assert beside.read_bytes() == log
+    beside.unlink()
+    assert run(path, "restore", str(backup)).returncode == 0
+    assert run(path, "verify").returncode == 0
+
+
+def test_a_backup_that_has_lost_its_key_says_so(tmp_path: Path) -> None:
+    path, backup = tmp_path / "desk" / "debits.sqlite", tmp_path / "backup.sqlite"
+    place = JournalPlace(path)
+    debit(place.open(), "k")
+    shutil.move(place.open().write_backup(), backup)
+    place.close()
+    edit(backup, "DELETE FROM backup")
+    for command in ("verify", "list"):
+        told = run(path, command, "--file", str(backup))
+        assert "journal-key-lost" in told.stderr + told.stdout and "Traceback" not in told.stderr
+
+
 def test_a_backup_without_a_bridge(tmp_path: Path) -> None:
     path = tmp_path / "alone" / "debits.sqlite"
     place = JournalPlace(path, tmp_path / "cache" / "cardio")

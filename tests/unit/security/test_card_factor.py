@@ -38,7 +38,7 @@ from cardio.settlement import DebitState
 from simulators.personas import find_persona
 from simulators.reader import AnyCard, SoftwareReader
 from tests.conftest import TODAY
-from tests.unit.debits import ORDER, UNTOUCHED, Ready, Till, soft_sam
+from tests.unit.debits import LIMITS, ORDER, UNTOUCHED, Ready, Till, soft_sam
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=8)))
 THIRTEEN = "0081544C968684320200000009"
@@ -247,7 +247,7 @@ def test_a_debit_in_steps_is_refused_before_anything(tmp_path: Path) -> None:
     till = Contactless(tmp_path)
     entry = till.take()
     with till.open(credentials=Credentials(pin=Pin("123456"))) as card, pytest.raises(ContactSlotNeededError):
-        debit_1(HsmSteps(card), ORDER, entry, "430100000017")
+        debit_1(HsmSteps(card), ORDER, entry, "430100000017", LIMITS)
     assert till.totals == UNTOUCHED and till.take().state is DebitState.NEW
 
 

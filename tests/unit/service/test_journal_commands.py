@@ -86,6 +86,7 @@ def test_a_disk_that_is_full_leaves_no_backup(desk: Desk, journal: Path, tmp_pat
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.dont_write_bytecode = True  # a module's cache that is cut off would break every later start
 from cardio.cli.main import run
 sys.argv = ["cardio", "debits", "backup", {str(tmp_path / "backup.sqlite")!r}]
 run()

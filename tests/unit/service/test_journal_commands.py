@@ -19,6 +19,7 @@ import pytest
 from cardio.bridge import default_token_file
 from service.doctor_checks import bridge_findings
 from service.journal_place import JournalPlace
+from service.routes.journal import _content
 from service.scopes import Scope
 from tests.unit.service.bridge import TOKEN
 from tests.unit.service.debit_desk import LATER, Desk, refused
@@ -70,6 +71,15 @@ def test_a_backup_of_a_running_bridge_is_whole(desk: Desk, journal: Path, tmp_pa
     shown = run(journal, "show", kept["id"], "--file", str(backup))
     assert shown.returncode == 0 and "AC0B188C" in shown.stdout
     assert desk.call(key="k").status_code == 200 and desk.debits == 1
+
+
+def test_a_caller_who_leaves_before_the_first_byte_leaves_no_backup_behind(tmp_path: Path) -> None:
+    """There is a key in it."""
+    left = tmp_path / "backup"
+    left.write_bytes(b"SQLite")
+    content, size = _content(left)
+    assert not left.exists() and size == 6
+    assert b"".join(content) == b"SQLite"
 
 
 def test_a_backup_is_the_owners(desk: Desk) -> None:
@@ -225,6 +235,17 @@ def test_a_backup_is_not_put_beside_another_ones_log(tmp_path: Path, left: str) 
     beside.unlink()
     assert run(path, "restore", str(backup)).returncode == 0
     assert run(path, "verify").returncode == 0
+
+
+def test_what_stands_in_a_changed_record_moves_no_cursor(tmp_path: Path) -> None:
+    path = tmp_path / "desk" / "debits.sqlite"
+    place = JournalPlace(path)
+    changed = debit(place.open(), "k")
+    place.close()
+    edit(path, "UPDATE debit SET owner = char(27) || '[2J' || char(8238) || char(10), reason = char(27) || '[31m'")
+    for command in (["list"], ["show", changed]):
+        told = run(path, *command, "--file", str(path)).stdout
+        assert "\\u001b[2J\\u202e\\u000a" in told and not {"\x1b", "\u202e"} & set(told)
 
 
 def test_a_backup_that_has_lost_its_key_says_so(tmp_path: Path) -> None:

@@ -174,14 +174,13 @@ class CardRecordCheck:
 
         An order of now would be; one that is older than all of them, or of a time that is yet to come, need not be.
         """
-        ahead = self.order.moment > self.limits.clock() + _AHEAD
+        ahead = self.order.moment - self.limits.clock() > _AHEAD
         return bool(shown) and (ahead or self.order.time < min(shown))
 
     def _is_older(self, record: DecodedRecord) -> bool:
         """Whether a record was made before the order can have been: either time may be a window from the real one."""
         noted = self._noted(record)
-        margin = min(2 * self.limits.window, self.order.moment - datetime.min)
-        oldest = self.order.moment - margin
+        oldest = self.order.moment - 2 * min(self.limits.window, (self.order.moment - datetime.min) / 2)
         return noted is not None and noted.moment is not None and noted.moment < oldest
 
     def _noted(self, record: DecodedRecord) -> _Noted | None:

@@ -204,6 +204,24 @@ def test_a_structure_that_is_not_ours_is_named_and_not_opened(path: Path, put_in
         Journal(path)
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DROP INDEX debit_once_by_time", "CREATE INDEX debit_once_by_time ON debit (card, terminal, time)"),
+        ("DROP INDEX debit_once_by_number", "CREATE UNIQUE INDEX debit_once_by_number ON debit (id, number, terminal)"),
+        ("DROP INDEX debit_undelivered", "CREATE INDEX debit_undelivered ON debit (card, created)"),
+        ("ALTER TABLE debit RENAME TO other", "CREATE TABLE debit AS SELECT * FROM other", "DROP TABLE other"),
+    ],
+)
+def test_a_structure_that_only_looks_like_ours_is_named_and_not_opened(path: Path, statements: tuple[str, ...]) -> None:
+    journal = Journal(path)
+    debit(journal, "k")
+    journal.close()
+    edit(path, *statements)
+    with pytest.raises(JournalUnavailableError):
+        Journal(path)
+
+
 @pytest.mark.parametrize("done", [True, False])
 def test_a_person_decides_what_was_changed(journal: Journal, path: Path, done: bool) -> None:
     """After that it says so, and its key and card are free again."""

@@ -21,8 +21,11 @@ from service.gate.socket_diagnosis import CONNECTED, DiagnosisUnavailableError, 
 from service.gate.tcp_table import as_kernel_writes, connections
 
 ROOT = 0
-PERSONS = range(1000, 60_000)
-"""Numbers of system users who are persons (Debian Policy 9.2.2); below are root and the users of services."""
+_FIRST_PERSON = 1000
+"""Below are root and the users of services (Debian Policy 9.2.2). A directory's users have numbers up to 2³² (SSSD's from
+200,000 on), so there is no last one."""
+_OF_SERVICES = range(61_184, 65_520)
+"""What systemd gives services for as long as they run (``DynamicUser=``)."""
 PEER = "peer"
 """Its name in the state of a request."""
 Ends = tuple[str, int]
@@ -35,6 +38,11 @@ _MEMBER_SECONDS = 60.0
 _GROUP_SECONDS = 5.0
 """How long is waited for the system to tell a user's groups: it may ask a server for them."""
 _MOST_REMEMBERED = 1024
+
+
+def is_person(user: int) -> bool:
+    """True for the number of a system user who is a person; false for root and for users of services."""
+    return user >= _FIRST_PERSON and user not in _OF_SERVICES
 
 
 class PeerLookup:

@@ -22,8 +22,8 @@ from service.gate.tcp_table import as_kernel_writes, connections
 
 ROOT = 0
 _FIRST_PERSON = 1000
-"""Below are root and the users of services (Debian Policy 9.2.2). A directory's users have numbers up to 2³² (SSSD's from
-200,000 on), so there is no last one."""
+"""Below are root and the users of services (Debian Policy 9.2.2). There is no last one: users of a directory have numbers
+of up to 32 bits (SSSD's begin at 200,000)."""
 _OF_SERVICES = range(61_184, 65_520)
 """What systemd gives services for as long as they run (``DynamicUser=``)."""
 PEER = "peer"

@@ -22,8 +22,8 @@ from service.gate.tcp_table import as_kernel_writes, connections
 
 ROOT = 0
 _FIRST_PERSON = 1000
-"""Below are root and the users of services (Debian Policy 9.2.2). There is no last one: users of a directory have numbers
-of up to 32 bits (SSSD's begin at 200,000)."""
+"""Below are root and the users of services (Debian Policy 9.2.2). There is no last one: a directory's users have
+numbers of any size (SSSD's begin at 200,000)."""
 _OF_SERVICES = range(61_184, 65_520)
 """What systemd gives services for as long as they run (``DynamicUser=``)."""
 PEER = "peer"

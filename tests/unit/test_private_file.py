@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +29,7 @@ from cardio.security.settings import SecuritySettings
 from service.app import create_app
 from service.gate.access import Access
 from service.server import BridgeServer
-from service.settings import Network
+from service.settings import BridgeSettings, Network
 
 WHAT = ("文件", "file")
 
@@ -221,6 +224,68 @@ def test_settings_that_others_may_write_are_not_taken(tmp_path: Path, mode: int)
     path.chmod(mode)
     with pytest.raises(ConfigurationError, match="chmod go-w"):
         settings(path)
+
+
+def test_a_group_may_write_settings_only_where_it_is_this_users_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each user has a group of that name the umask may be 002; a primary group `users` has many members."""
+    path = private(tmp_path / "settings.toml", "sam = 1")
+    path.chmod(0o664)
+    account = pwd.getpwuid(os.getuid())
+
+    def group(name: str, *members: str) -> None:
+        of_file = grp.struct_group((name, "x", account.pw_gid, list(members)))
+        monkeypatch.setattr("grp.getgrgid", lambda number: of_file)
+
+    group(account.pw_name, account.pw_name)
+    assert settings(path) == "sam = 1"
+    for name, members in (("users", []), (account.pw_name, ["a-colleague"])):
+        group(name, *members)
+        with pytest.raises(ConfigurationError, match="chmod go-w"):
+            settings(path)
+
+
+def test_settings_that_an_access_control_list_opens_are_not_taken(tmp_path: Path) -> None:
+    """Of such a file the group's bits say what the list's users may do: they are not the group's."""
+    path = private(tmp_path / "settings.toml", "sam = 1")
+    # acl(5), struct posix_acl_xattr_entry: tag, rights, number. The owner, user 2002, the group, the mask, others.
+    entries = [(1, 6, 0xFFFFFFFF), (2, 6, 2002), (4, 4, 0xFFFFFFFF), (16, 6, 0xFFFFFFFF), (32, 4, 0xFFFFFFFF)]
+    os.setxattr(
+        path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *one) for one in entries)
+    )
+    assert path.stat().st_mode & 0o777 == 0o664
+    with pytest.raises(ConfigurationError, match="chmod go-w"):
+        settings(path)
+    path.chmod(0o644)
+    assert settings(path) == "sam = 1"
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_the_bridges_settings_that_others_may_write_are_not_taken(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They name the users, pages and programs that are let in."""
+    path = private(tmp_path / "bridge.toml", "[access]\neverybody = true\n")
+    monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(path))
+    os.chown(path, -1, 2002)
+    assert BridgeSettings.load().access.everybody
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match="chmod go-w"):
+        BridgeSettings.load()
+
+
+def test_the_bridges_settings_of_another_user_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = private(tmp_path / "bridge.toml", "[access]\neverybody = true\n")
+    path.chmod(0o644)
+    os.chown(path, 2002, 2002)
+    (tmp_path / "link.toml").symlink_to(path)
+    for named in (path, tmp_path / "link.toml"):
+        monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(named))
+        with pytest.raises(ConfigurationError, match="another user's"):
+            BridgeSettings.load()
+    monkeypatch.setenv("CARDIO_BRIDGE_FILE", "/dev/null")
+    assert not BridgeSettings.load().access.everybody
 
 
 @pytest.mark.parametrize("plant", [one_of_another_user, a_pipe, a_folder])

@@ -88,7 +88,10 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
     if site.kind == "domain" and its_label in labels[:-1] and len(its_label) > 2:
         return "contains"
     # Without the public suffix, in which names of one registry are alike anyway.
-    near = any(are_close(one, its_label) for one in labels) or nearly_stands_in(squeezed(readable(other.label)), host)
+    # As it looks, and as it is written: m looks like two letters.
+    pairs = [(one, its_label) for one in labels]
+    pairs += [(one, readable(other.label)) for one in site.readable_host.split(".")]
+    near = any(are_close(one, its) for one, its in pairs) or nearly_stands_in(squeezed(readable(other.label)), host)
     return "close" if near or _is_read_as(readable(other.label), site.readable_host) else None
 
 

@@ -163,6 +163,7 @@ def test_what_can_be_taken_for_a_known_site_is_said(origin: str, name: str, code
         ("renmin-hospital.cn", "r3nm1n-h0sp1t4l.login.evil.com", "close"),
         ("renmin-hospital.cn", "his.7e5t.renm1nho5p1tal-his.com", "close"),
         ("renmin-hospital.cn", "renmln-hospltai.cn", "close"),
+        ("example-hospital.cn", "exapmle-hosiptal.cn", "close"),
         ("b5t.cn", "bst.evil.cn", "close"),
         ("his", "h1s", "close"),
         ("his", "hls", "close"),

@@ -180,6 +180,28 @@ def test_a_purge_gives_journal_and_audit_log_to_root(machine: Machine) -> None:
     assert owned == "" and not machine.succeeds("cat", f"{state}/debits.key", user="another")
 
 
+def test_a_purge_gives_root_what_stands_on_another_disk_and_leaves_containers_alone(machine: Machine) -> None:
+    """The administrator has moved the journal and left a link; a container's user has the same number by chance."""
+    machine.install()
+    machine.run("sh", "-ec", """
+        rm -rf /var/lib/cardio && mkdir -p /data/cardio /var/lib/docker/layer && ln -s /data/cardio /var/lib/cardio
+        cd /data && touch cardio/debits.sqlite cardio/token other /var/lib/docker/layer/file
+        chown -R cardio: /data/cardio /var/lib/docker/layer
+    """)  # fmt: skip
+    number = machine.run("id", "-u", "cardio").strip()
+    machine.run("dpkg", "--purge", "cardio")
+    listed = machine.run("find", "/data", "/var/lib/docker/layer/file", "-printf", "%p %U %m\n").splitlines()
+    assert sorted(listed) == sorted([
+        "/data 0 755",
+        "/data/cardio 0 755",
+        "/data/cardio/debits.sqlite 0 600",
+        "/data/cardio/token 0 600",
+        "/data/other 0 644",
+        f"/var/lib/docker/layer/file {number} 644",
+    ])  # fmt: skip
+    assert not machine.succeeds("test", "-L", "/var/lib/cardio")
+
+
 def test_a_purge_leaves_nothing(machine: Machine) -> None:
     before = machine.files()
     machine.install()

@@ -28,6 +28,8 @@ from cardio.private_file import (
 from cardio.security.settings import SecuritySettings
 from service.app import create_app
 from service.gate.access import Access
+from service.gate.grants import Grants
+from service.scopes import DEFAULT_SCOPES, Scope
 from service.server import BridgeServer
 from service.settings import BridgeSettings, Network
 
@@ -164,6 +166,18 @@ def test_what_is_made_is_0600_whatever_the_umask(tmp_path: Path, umask: int) -> 
         above = [folder for folder in path.parents if folder.is_relative_to(tmp_path) and folder != tmp_path]
         assert {stat.S_IMODE(folder.stat().st_mode) for folder in above} == {0o700}
         check_private(path, *WHAT)
+
+
+def test_the_folders_of_grants_are_made_for_their_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Grants("T" * 43, DEFAULT_SCOPES, tmp_path / "one" / "two" / "grants.json").add(
+            "program", None, "x", [Scope.BASIC]
+        )
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "one", tmp_path / "one" / "two"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_file_that_is_there_is_not_made_again(tmp_path: Path) -> None:

@@ -209,6 +209,16 @@ def test_a_flood_from_thousands_of_sites_is_bounded_and_hides_nobody(pairing: Pa
     assert pairing.approve(again.id, [Scope.BASIC]).origin == "https://middle.com"
 
 
+def test_what_a_person_looks_at_stays_though_each_of_a_flood_comes_from_elsewhere(pairing: Pairing) -> None:
+    """Each from a network of its own, so that none of them is of a larger kind than the honest one."""
+    request, _ = pairing.ask(HONEST, "LIS", [Scope.BASIC])
+    assert pairing.shown(request.code) == [request]
+    for number in range(5000):
+        network = f"{number % 100 + 11}.{number // 100 + 1}.7"
+        pairing.ask(f"https://{network}.9", "x", [Scope.BASIC])
+    assert pairing.find(request.code) is request and pairing.count == 4096
+
+
 def test_forged_suffixes_of_another_user_crowd_out_only_that_user(pairing: Pairing) -> None:
     mine = [pairing.ask(f"https://a{number}.com", "x", [Scope.BASIC], user=1001)[0] for number in range(40)]
     for number in range(6000):

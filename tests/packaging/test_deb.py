@@ -9,6 +9,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tests.packaging.conftest import PACKAGING, ROOT
 from tests.packaging.machine import Machine
 from tests.pcsc import wait_until
@@ -234,3 +236,25 @@ def test_a_wheel_that_was_changed_is_not_bundled(tmp_path: Path) -> None:
     assert built.returncode != 0
     assert "DO NOT MATCH THE HASHES" in built.stderr and "packaging/deb/fetch.sh" in built.stderr
     assert not list((tmp_path / "out").glob("*.deb"))
+
+
+@pytest.mark.parametrize(
+    "more", ["idna==3.10 --hash=sha256:" + "0" * 64, "pyscard==9.9 --hash=sha256:" + "0" * 64, "-e ."]
+)
+def test_what_was_built_is_the_readers_packages_and_nothing_else(tmp_path: Path, more: str) -> None:
+    """The wheelhouse says itself which hash they have: it must not bring anything along by that."""
+    wheelhouse = tmp_path / "wheelhouse"
+    wheelhouse.mkdir()
+    for wheel in (ROOT / ".venv" / "wheelhouse").iterdir():
+        (wheelhouse / wheel.name).symlink_to(wheel)
+    (wheelhouse / "built.txt").unlink()
+    (wheelhouse / "built.txt").write_text(f"{(ROOT / '.venv/wheelhouse/built.txt').read_text()}{more}")
+    built = subprocess.run(
+        [PACKAGING / "deb" / "build.sh", tmp_path / "out"],
+        env={**os.environ, "CARDIO_WHEELHOUSE": str(wheelhouse)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode != 0
+    assert "built.txt names" in built.stderr and not list((tmp_path / "out").glob("*.deb"))

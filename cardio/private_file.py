@@ -56,6 +56,9 @@ def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
             _require_private(path, os.fstat(stream.fileno()), what, what_en)
             return stream.read(limit)
     except OSError as error:
+        # What the system calls "too many levels" and what Python opens no folder as has words of its own here.
+        with suppress(OSError):
+            _require_private(path, os.lstat(path), what, what_en)
         raise ConfigurationError(f"{what} {path}：{error}", f"{what_en} {path}: {error}") from error
     except UnicodeDecodeError:
         # Its message quotes what stands in the file.

@@ -262,9 +262,10 @@ class BridgeSettings(BaseSettings):
             if not path.exists():
                 raise ConfigurationError(f"没有设置文件 {path}", f"there is no settings file {path}")
         try:
-            for path in filter(Path.is_file, settings_files()):
-                # It says whose pages and programs are let in. (What is no file, as /dev/null, says nothing.)
-                check_own(path, "设置文件", "settings file")
+            for path in settings_files():
+                if str(path) != os.devnull:  # what says nothing, for who wants no settings
+                    # It says whose pages and programs are let in. What is no file would be passed over.
+                    check_own(path, "设置文件", "settings file")
             return cls(**given)
         except ValidationError as error:
             first = error.errors()[0]

@@ -124,6 +124,16 @@ def test_what_is_no_private_file_is_not_read(planted: Path) -> None:
     assert str(planted) in caught.value.detail and "a secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [(a_link, "符号链接"), (a_link_to_nowhere, "符号链接"), (a_folder, "普通文件"), (a_pipe, "普通文件")],
+)
+def test_what_it_is_instead_is_said_in_words(tmp_path: Path, plant: Callable[[Path], Path], said: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read(plant(tmp_path))
+    assert said in raised.value.detail and "Errno" not in raised.value.detail
+
+
 def test_it_is_not_taken_for_a_database(planted: Path) -> None:
     with pytest.raises(ConfigurationError):
         prepare_database(planted, *WHAT)
@@ -300,6 +310,16 @@ def test_the_bridges_settings_of_another_user_are_not_taken(tmp_path: Path, monk
             BridgeSettings.load()
     monkeypatch.setenv("CARDIO_BRIDGE_FILE", "/dev/null")
     assert not BridgeSettings.load().access.everybody
+
+
+@pytest.mark.parametrize("plant", [a_pipe, a_folder])
+def test_the_bridge_does_not_pass_over_settings_that_are_no_file(
+    tmp_path: Path, plant: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would run without what they say, a limit for debits among it."""
+    monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(plant(tmp_path)))
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        BridgeSettings.load()
 
 
 @pytest.mark.parametrize("plant", [one_of_another_user, a_pipe, a_folder])

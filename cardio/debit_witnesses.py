@@ -152,8 +152,18 @@ def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: 
             return not done
         case DebitState.ABORTED:
             return done
-    # Its number went on, and its own record can be read and does not have the debit: done is to be looked at again.
-    return True if done and witnesses.detail is DetailSays.ABSENT and not witnesses.proved else None
+    # What proves nothing by itself is still a reason to look again.
+    return True if _speaks_against(witnesses, done=done) else None
+
+
+def _speaks_against(witnesses: Witnesses, *, done: bool) -> bool:
+    if done:
+        # Its number went on, and its own record can be read and does not have the debit; or its number did not.
+        untouched = witnesses.counter is CounterSays.UNTOUCHED and witnesses.detail is not DetailSays.FOUND
+        return not witnesses.proved and (witnesses.detail is DetailSays.ABSENT or untouched)
+    # It has the debit; or it went on by these very amounts, and its own record does not say that it was by another.
+    moved = witnesses.counter is CounterSays.MOVED and witnesses.detail is DetailSays.SILENT
+    return witnesses.proved or witnesses.detail is DetailSays.FOUND or moved
 
 
 def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:

@@ -26,6 +26,7 @@ SIDE_FILES = ("-wal", "-shm", "-journal")
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """No link is followed, and no pipe is waited for."""
 _OTHERS = 0o077
+_ACCESS_LIST = "system.posix_acl_access"
 _ROOT = 0
 
 
@@ -55,6 +56,9 @@ def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
             _require_private(path, os.fstat(stream.fileno()), what, what_en)
             return stream.read(limit)
     except OSError as error:
+        # What the system calls "too many levels" and what Python opens no folder as has words of its own here.
+        with suppress(OSError):
+            _require_private(path, os.lstat(path), what, what_en)
         raise ConfigurationError(f"{what} {path}：{error}", f"{what_en} {path}: {error}") from error
     except UnicodeDecodeError:
         # Its message quotes what stands in the file.
@@ -73,20 +77,59 @@ def read_own(path: Path, what: str, what_en: str, *, is_secret: Callable[[str], 
     """
     flags = os.O_RDONLY | (_SAFELY & ~getattr(os, "O_NOFOLLOW", 0))
     with os.fdopen(os.open(path, flags), encoding="utf-8-sig") as stream:
-        about = os.fstat(stream.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise ConfigurationError(f"{what} {path} 不是普通文件", f"the {what_en} {path} is no regular file")
-        if hasattr(os, "getuid"):
-            if about.st_uid not in (os.getuid(), _ROOT):
-                raise ConfigurationError(f"{what} {path} 属于其他用户", f"the {what_en} {path} is another user's")
-            others = stat.S_IWOTH if about.st_gid == os.getgid() else stat.S_IWOTH | stat.S_IWGRP
-            if about.st_mode & others:
-                raise ConfigurationError(
-                    f"{what} {path} 可被他人改写，请执行 chmod go-w",
-                    f"others may write the {what_en} {path}: chmod go-w it",
-                )
+        _require_own(path, stream.fileno(), what, what_en)
         text = stream.read()
     return read_private(path, what, what_en, limit=len(text)) if is_secret(text) else text
+
+
+def check_own(path: Path, what: str, what_en: str) -> None:
+    """Look at a settings file as `read_own` does, for a library that reads it by its name.
+
+    Raises:
+        ConfigurationError: others may have written it.
+        OSError: it cannot be read.
+    """
+    handle = os.open(path, os.O_RDONLY | (_SAFELY & ~getattr(os, "O_NOFOLLOW", 0)))
+    try:
+        _require_own(path, handle, what, what_en)
+    finally:
+        os.close(handle)
+
+
+def _require_own(path: Path, handle: int, what: str, what_en: str) -> None:
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        raise ConfigurationError(f"{what} {path} 不是普通文件", f"the {what_en} {path} is no regular file")
+    if not hasattr(os, "getuid"):
+        return
+    if about.st_uid not in (os.getuid(), _ROOT):
+        raise ConfigurationError(f"{what} {path} 属于其他用户", f"the {what_en} {path} is another user's")
+    of_others = about.st_mode & stat.S_IWOTH
+    of_group = about.st_mode & stat.S_IWGRP and not _is_group_of_one(handle, about)
+    if of_others or of_group:
+        raise ConfigurationError(
+            f"{what} {path} 可被他人改写，请执行 chmod go-w",
+            f"others may write the {what_en} {path}: chmod go-w it",
+        )
+
+
+def _is_group_of_one(handle: int, about: os.stat_result) -> bool:
+    """Whether a file's group is this user's alone, as where each user has a group of that name (umask 002).
+
+    With an access control list the group's bits are those of everybody in the list.
+    """
+    import grp
+    import pwd
+
+    with suppress(OSError, AttributeError):  # no list; or another system than Linux
+        os.getxattr(handle, _ACCESS_LIST)
+        return False
+    try:
+        account, group = pwd.getpwuid(os.getuid()), grp.getgrgid(about.st_gid)
+    except KeyError:
+        return False
+    own = account.pw_gid == group.gr_gid and account.pw_name == group.gr_name
+    return own and set(group.gr_mem) <= {account.pw_name}
 
 
 def check_tls_key(path: Path) -> None:

@@ -260,11 +260,11 @@ def _tell_who_is_believed(settings: BridgeSettings) -> None:
     """A service's own user has no browser: without a setting the pages that are listed would be let in for nobody."""
     import os
 
-    from service.gate.peers import PERSONS
+    from service.gate.peers import is_person
 
     named = settings.access.users or settings.access.groups or settings.access.everybody
     serves_pages = settings.trusted_origins or settings.dialects.ports
-    if hasattr(os, "getuid") and os.getuid() not in PERSONS and os.getuid() != 0 and serves_pages and not named:
+    if hasattr(os, "getuid") and not is_person(os.getuid()) and os.getuid() != 0 and serves_pages and not named:
         _log.warning(
             "no other user's browser is believed, and this service has none of its own: "
             'set [access] groups = ["GROUP"] to the group of the clerks'

@@ -100,13 +100,15 @@ def _list(listed: Mapping[str, Any], output: Output) -> None:
     if not listed["debits"]:
         output.text("没有待处理的消费 / no debit waits for anything")
         return
+    from service.journal_file.commands import printable
+
     rows = [("编号 debit", "时间 time", "自付 self-paid", "统筹 pooled", "结果 outcome", "状态 state", "来源 origin")]
     rows += [
         (one["id"], one["time"] or "-", _yuan(one["self_paid_amount"]), _yuan(one["pooled_fund_amount"]),
          _outcome(one), one["state"], one["origin"])
         for one in listed["debits"]
     ]  # fmt: skip
-    output.table(rows)
+    output.table([tuple(map(printable, row)) for row in rows])
     if any(one["undelivered"] for one in listed["debits"]):
         output.text(
             "结果未送达的扣款会挡住该卡的下一笔，核对后请用 cardio debits acknowledged 编号 / "
@@ -169,7 +171,9 @@ def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     if (result := shown["result"]) is not None:
         told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
         told |= {"依据 known by": result["known_by"]}
-    return [(name, str(value)) for name, value in told.items()]
+    from service.journal_file.commands import printable
+
+    return [(name, printable(str(value))) for name, value in told.items()]
 
 
 def _outcome(shown: Mapping[str, Any]) -> str:

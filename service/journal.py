@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 from cardio.debit_errors import NumberUsedError, SameSecondError
 from cardio.errors import CardChangedError, CardioError
@@ -23,6 +23,7 @@ from cardio.settlement import (
     MAY_FOLLOW,
     NOBODY_KNOWS,
     DebitIntent,
+    DebitResult,
     DebitState,
     StepFacts,
     result_of,
@@ -46,8 +47,8 @@ from service.journal_file.archive import Archived, archive_before
 from service.journal_file.backup import new_beside, write_backup
 from service.journal_file.file import JournalFile, gone
 from service.journal_file.marks import Marks
-from service.journal_file.records import JournalRecords
-from service.journal_file.steps import key_mark
+from service.journal_file.records import JournalRecords, legible
+from service.journal_file.steps import is_archived, key_mark, row_is_noted
 from service.journal_file.thinning import thin_settled
 from service.journal_file.verification import JournalVerification, verify_journal
 from service.journal_schema import JOURNAL_FILE
@@ -55,6 +56,7 @@ from service.tokens import load_token
 
 _MARKED = "cardio journal of debits"
 """Its keyed hash tells whether the key is still the one."""
+Read = TypeVar("Read", DebitIntent, DebitResult)
 _OF_CARD = "SELECT * FROM debit WHERE card = ? ORDER BY created"
 
 
@@ -169,12 +171,16 @@ class Journal:
                 raise JournalKeyLostError("密钥文件不是该日志的", "the key file is not this journal's")
 
     def _set_right(self) -> None:
+        """What was changed from outside stays as it is: its key and its card are refused, and no others."""
         with self._file.transaction() as database:
             for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
-                database.execute(
-                    f"UPDATE debit SET state = ?, reason = 'crash', changed = ? WHERE state IN ({_marks(left)})",  # noqa: S608 - marks and names of ours
-                    (right, _now(), *left),
-                )
+                query = f"SELECT * FROM debit WHERE state IN ({_marks(left)})"  # noqa: S608 - marks of ours
+                for row in database.execute(query, (*left,)).fetchall():
+                    if row_is_noted(database, self.chain, row):
+                        database.execute(
+                            "UPDATE debit SET state = ?, reason = 'crash', changed = ? WHERE id = ?",
+                            (right, _now(), row["id"]),
+                        )
 
     # -- taking up a debit ----------------------------------------------------------------------
 
@@ -243,7 +249,7 @@ class Journal:
                 raise JournalTamperedError(lost["id"])
             return None
         if known["archive"] is not None:
-            raise DebitArchivedError(known["debit"], known["outcome"] or "", known["archive"])
+            raise self._archived(database, known)
         row: sqlite3.Row | None = database.execute("SELECT * FROM debit WHERE id = ?", (known["debit"],)).fetchone()
         if row is None or row["key_mark"] != mark:
             raise JournalTamperedError(known["debit"])
@@ -306,9 +312,13 @@ class Journal:
         known = database.execute("SELECT * FROM known WHERE debit = ?", (debit_id,)).fetchone()
         if known is None:
             return NoSuchDebitError()
-        if known["archive"] is None:
-            return JournalTamperedError(debit_id)
-        return DebitArchivedError(debit_id, known["outcome"] or "", known["archive"])
+        return JournalTamperedError(debit_id) if known["archive"] is None else self._archived(database, known)
+
+    def _archived(self, database: sqlite3.Connection, known: sqlite3.Row) -> CardioError:
+        """Return what is said of a debit that is in an archive, if the journal itself has noted that."""
+        if not is_archived(database, self.chain, known):
+            return JournalTamperedError(known["debit"])
+        return DebitArchivedError(known["debit"], known["outcome"] or "", known["archive"])
 
     def meet(self, debit_id: str, attempt: int, card: bytes) -> None:
         """Raises: CardChangedError: the debit is another card's."""
@@ -422,26 +432,31 @@ class Journal:
             JournalTamperedError: it says no more what was to be taken.
         """
         now = _now()
-        try:
-            intent = DebitIntent.model_validate_json(row["intent"])
-        except (ValueError, TypeError):
-            intent = None
-        if done and intent is None:
+        intent, result = _read(DebitIntent, row["intent"]), _read(DebitResult, row["result"])
+        if intent is not None:
+            result = result_of(intent, None, "person")
+        elif result is not None:  # it was thinned
+            result = result.model_copy(update={"known_by": "person"})
+        if done and result is None:
             raise JournalTamperedError(row["id"])
         changes: dict[str, Any] = {
             "state": DebitState.COMMITTED if done else DebitState.ABORTED,
             "intent": None if intent is None else intent.model_dump_json(),
-            "result": result_of(intent, None, "person").model_dump_json() if done and intent is not None else None,
+            "result": result.model_dump_json() if done and result is not None else None,
             "sent": 1, "reason": "person", "decided": "done" if done else "none", "compared": None,
-            "acknowledged": now, "changed": now, "handed_over": None, "thinned": None,
+            "acknowledged": now, "changed": now, "handed_over": None,
+            "thinned": None if row["thinned"] is None else now,
+            "owner": legible(row["owner"]), "idempotency_key": legible(row["idempotency_key"]),
         }  # fmt: skip
         try:
             datetime.fromisoformat(row["created"])
         except (ValueError, TypeError):
             changes["created"] = now
         self._file.trust(database, row["id"])
-        places = ", ".join(f"{name} = ?" for name in changes)
-        database.execute(f"UPDATE debit SET {places} WHERE id = ?", (*changes.values(), row["id"]))  # noqa: S608 - names of ours
+        try:
+            _change(database, row["id"], changes)
+        except sqlite3.IntegrityError:  # it has been given another debit's number or time
+            _change(database, row["id"], changes | {"number": None, "time": None})
 
     def shown(self, debit_id: str) -> DebitShown:
         """Raises: NoSuchDebitError, JournalTamperedError."""
@@ -565,6 +580,19 @@ def _step(
     )
     if done.rowcount != 1:
         raise JournalStepError(f"不能转为 {to.value}", f"the debit cannot become {to.value} now")
+
+
+def _read(kind: type[Read], text: Any) -> Read | None:
+    """What a column of a changed record still says."""
+    try:
+        return kind.model_validate_json(text)
+    except (ValueError, TypeError):
+        return None
+
+
+def _change(database: sqlite3.Connection, debit_id: str, changes: dict[str, Any]) -> None:
+    places = ", ".join(f"{name} = ?" for name in changes)
+    database.execute(f"UPDATE debit SET {places} WHERE id = ?", (*changes.values(), debit_id))  # noqa: S608 - names of ours
 
 
 def _marks(values: Iterable[object]) -> str:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from cardio.bridge import default_token_file
 from cardio.errors import CardioError
+from service.audit_chain import Chain
 from service.errors import JournalRestoredError, JournalUnavailableError, NoJournalError
 from service.journal import Journal
 from service.journal_file.file import gone, lock_of
 from service.journal_file.marks import Marks
-from service.journal_file.setting_aside import set_aside
+from service.journal_file.setting_aside import keep_its_own_log, set_aside
+from service.tokens import load_token
 
 if TYPE_CHECKING:
     from service.settings import BridgeSettings
@@ -80,13 +82,19 @@ class JournalPlace:
                     self._journal = None
                 lock = lock_of(self._path)  # another bridge may have what seems to be lost
                 try:
-                    set_aside(self._path, Marks(self._path, self._elsewhere))
+                    self._make_way(self._path)
                 finally:
                     lock.release()
                 opened = self._opened(self._path)
             if opened.restored is not None:
                 opened.accept()
             return opened
+
+    def _make_way(self, path: Path) -> None:
+        """Set aside what cannot be used; a log that belongs to the database stays with it: debits stand there."""
+        marks, key = Marks(path, self._elsewhere), path.with_suffix(".key")
+        if not (key.is_file() and keep_its_own_log(path, marks, Chain(load_token(key)))):
+            set_aside(path, marks)
 
     def trouble(self) -> CardioError | None:
         """Return why debits stand still although there is a journal, or was one: it is not in its place, was restored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache
+from typing import Any
 
 from service.database_file import FileKind
 from service.errors import JournalUnavailableError
@@ -111,18 +112,29 @@ BACKUP_TABLE = "backup"
 _NAMES = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
+_INDEXES = """
+SELECT debit_index.name, debit_index."unique", debit_index.partial, part.seqno, part.name
+  FROM pragma_index_list('debit') AS debit_index, pragma_index_info(debit_index.name) AS part"""
+
+
 def structure_is_ours(database: sqlite3.Connection) -> bool:
     """Whether the file has our tables and indexes, all of them, and nothing besides: a trigger of another program's
-    would run at every step."""
-    found = {(kind, name) for kind, name in database.execute(_NAMES)}
-    return found - {("table", BACKUP_TABLE)} == _our_names()
+    would run at every step, and an index that is unique no more would let through what it is to stop."""
+    return _structure(database) == _our_structure()
+
+
+def _structure(database: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
+    found = {tuple(row) for row in database.execute(_NAMES)} - {("table", BACKUP_TABLE)}
+    (made,) = database.execute("SELECT max(sql) FROM sqlite_schema WHERE type = 'table' AND name = 'debit'").fetchone()
+    phases = ("phases", _PHASE in str(made))
+    return frozenset({*found, *(tuple(row) for row in database.execute(_INDEXES)), phases})
 
 
 @cache
-def _our_names() -> frozenset[tuple[str, str]]:
+def _our_structure() -> frozenset[tuple[Any, ...]]:
     database = sqlite3.connect(":memory:")
     try:
         database.executescript(JOURNAL_FILE.schema)
-        return frozenset((kind, name) for kind, name in database.execute(_NAMES))
+        return _structure(database)
     finally:
         database.close()

@@ -35,6 +35,7 @@ from cardio.debits.limits import DebitLimits
 from cardio.driver import BasicLayout
 from cardio.errors import ConfigurationError
 from cardio.folders import config_folder
+from cardio.private_file import check_own
 from cardio.readers.device_number import is_device_number
 from cardio.readers.policy_settings import FILE_VARIABLE, SYSTEM_FILE, ReaderSettings
 from cardio.wrong_value import in_chinese
@@ -261,6 +262,10 @@ class BridgeSettings(BaseSettings):
             if not path.exists():
                 raise ConfigurationError(f"没有设置文件 {path}", f"there is no settings file {path}")
         try:
+            for path in settings_files():
+                if str(path) != os.devnull:  # what says nothing, for who wants no settings
+                    # It says whose pages and programs are let in. What is no file would be passed over.
+                    check_own(path, "设置文件", "settings file")
             return cls(**given)
         except ValidationError as error:
             first = error.errors()[0]

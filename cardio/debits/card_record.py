@@ -7,7 +7,7 @@ does not take part: no public source tells by which number a card calls a detail
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -98,6 +98,8 @@ class CardRecordCheck:
     """Where the file is closed on a card that takes debits without its PIN, the PIN may be presented: it was given."""
     _found: RecordAsked = field(default=RecordAsked("unreadable"), init=False)
     _empty: bool = field(default=False, init=False)
+    _debits_shown: int | None = field(default=None, init=False)
+    """How many debits the records show, where all of them are of after the order; None where one is not."""
 
     def ask(self) -> Plan[None]:
         """Read the newest records; the application of debits must be current.
@@ -125,9 +127,14 @@ class CardRecordCheck:
     def result(self, transaction_number: int) -> RecordAsked:
         """Return what was found.
 
-        Args: ``transaction_number``: the card's. An empty file says nothing where there were debits.
+        Args: ``transaction_number``: the card's. A file without a debit says nothing where there were debits, and one
+            that shows fewer than the card has counted has let older ones go, however few records it has.
         """
-        return RecordAsked("not-kept") if self._empty and transaction_number else self._found
+        if self._empty and transaction_number:
+            return RecordAsked("not-kept")
+        if self._debits_shown is not None and transaction_number > self._debits_shown:
+            return replace(self._found, pushed_out=True)
+        return self._found
 
     def _judge(self, reading: FileReading) -> RecordAsked:
         if reading.refusal is not None:
@@ -138,38 +145,42 @@ class CardRecordCheck:
         damaged = reading.damaged_numbers.keys() | reading.corrupt_numbers
         whole = [record for record in decode_records(reading) if record.number not in damaged]
         written = [record for record in whole if not _is_blank(record)]
-        self._empty = not written and not damaged
         noted = [one for record in written if (one := self._noted(record)) is not None]
         ours = [one for one in noted if one.time == self.order.time]
         exact = next((one.detail for one in ours if one.amounts == bytes(self.order.amounts)), None)
+        full = len(written) == len(reading.records) >= (reading.file.records or 1)
+        self._empty = not noted and not damaged and not full
+        reaches_back = any(self._is_older(record) for record in written[-1:])
+        shown = [one.time for one in noted if one.time is not None]
+        # An oldest record of a time that no clock has reached yet does not say when it was made.
+        if not reaches_back and shown and shown[-1] <= self._latest and self._is_of_before(shown):
+            self._debits_shown = len(noted)
         return RecordAsked(
             "clear",
             detail=exact,
             same_second=ours[0].detail if ours and exact is None else None,
             unclear=bool(damaged) or any(one.may_be(self.order) for one in noted),
-            pushed_out=self._may_be_pushed_out(reading, written, noted),
+            pushed_out=full and not reaches_back and (not shown or self._is_of_before(shown)),
         )
 
-    def _may_be_pushed_out(
-        self, reading: FileReading, written: Sequence[DecodedRecord], noted: Sequence[_Noted]
-    ) -> bool:
-        """Whether the order may have stood in a full file that shows nothing from before it.
+    @property
+    def _latest(self) -> str:
+        """The latest time that a desk's clock can have come to."""
+        now = self.limits.clock()
+        return f"{now + min(self.limits.window, datetime.max - now):%Y%m%d%H%M%S}"
 
-        An order of now would be among the records that are shown; one that is older than all of them, or of a time
-        that is yet to come, need not be.
+    def _is_of_before(self, shown: Sequence[str]) -> bool:
+        """Whether the order need not be among the records that are shown, of these times.
+
+        An order of now would be; one that is older than all of them, or of a time that is yet to come, need not be.
         """
-        full = len(written) == len(reading.records) >= (reading.file.records or 1)
-        if not full or any(self._is_older(record) for record in written[-1:]):
-            return False
-        shown = [one.time for one in noted if one.time is not None]
-        ahead = self.order.moment > self.limits.clock() + _AHEAD
-        return ahead or not shown or self.order.time < min(shown)
+        ahead = self.order.moment - self.limits.clock() > _AHEAD
+        return bool(shown) and (ahead or self.order.time < min(shown))
 
     def _is_older(self, record: DecodedRecord) -> bool:
         """Whether a record was made before the order can have been: either time may be a window from the real one."""
         noted = self._noted(record)
-        margin = min(2 * self.limits.window, self.order.moment - datetime.min)
-        oldest = self.order.moment - margin
+        oldest = self.order.moment - 2 * min(self.limits.window, (self.order.moment - datetime.min) / 2)
         return noted is not None and noted.moment is not None and noted.moment < oldest
 
     def _noted(self, record: DecodedRecord) -> _Noted | None:
@@ -218,7 +229,16 @@ class _Enough:
 
     def __call__(self, records: Sequence[Record]) -> bool:
         decoded = decode_records(FileReading(self.file, records=list(records[-_ENOUGH_OLDER:])))
-        return len(decoded) == _ENOUGH_OLDER and all(self.is_older(record) for record in decoded)
+        older = len(decoded) == _ENOUGH_OLDER and all(self.is_older(record) for record in decoded)
+        return older and _newest_first(detail_of(decoded[0]), detail_of(decoded[1]))
+
+
+def _newest_first(before: Detail, after: Detail) -> bool:
+    """Whether two records in a row bear out that number 1 is the newest: a card that has them the other way round, or
+    in the order of its memory, is read to the end."""
+    numbers = (before.transaction_number, after.transaction_number)
+    descending = None in numbers or (before.transaction_number or 0) > (after.transaction_number or 0)
+    return descending and (before.time or "") >= (after.time or "")
 
 
 def _is_blank(record: DecodedRecord) -> bool:

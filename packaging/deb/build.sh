@@ -26,7 +26,15 @@ if [ ! -d "$wheelhouse" ]; then
   wheelhouse=$work/wheelhouse
   CARDIO_WHEELHOUSE=$wheelhouse "$root/packaging/deb/fetch.sh"
 fi
-# Each wheel is checked against the lock files, so what lies in the wheelhouse need not be believed.
+# Each wheel is checked against the lock files, so what lies in the wheelhouse need not be believed; but for what fetch.sh
+# has built, whose hash it notes there: that may be the readers' packages in their locked versions, and nothing else.
+while IFS= read -r line || [ -n "$line" ]; do
+  if ! [[ $line =~ ^([A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+)\ --hash=sha256:[0-9a-f]{64}$ ]] ||
+    ! grep -qxF "${BASH_REMATCH[1]} \\" "$locked/readers.txt"; then
+    say "$wheelhouse/built.txt names what packaging/locked/readers.txt does not: run packaging/deb/fetch.sh again"
+    exit 1
+  fi
+done <"$wheelhouse/built.txt"
 install=(-m pip --quiet install --no-compile --no-index --find-links "$wheelhouse")
 refused="a wheel is missing, or is not the one of packaging/locked: run packaging/deb/fetch.sh again"
 "$tree/opt/cardio/bin/python" "${install[@]}" --require-hashes -r "$locked/service.txt" -r "$wheelhouse/built.txt" || {

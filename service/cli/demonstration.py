@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError
+from cardio.private_file import make_folder
 from service.journal_place import JournalPlace
 from service.scopes import PAGE_SCOPES, Scope
 
@@ -55,7 +56,7 @@ class PassingJournal(JournalPlace):
 def with_a_place(settings: BridgeSettings, token_file: Path, passing: Path) -> BridgeSettings:
     """Settings whose token can be kept: where the user's home cannot be written, in the folder that passes."""
     try:
-        token_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(token_file.parent)
     except OSError:
         writable = False
     else:

@@ -70,19 +70,34 @@ def _open(options: Namespace, output: Output) -> int:
     user = None if options.user is None else _number_of(options.user)
     # The unit serves the port of the settings; a bridge that was named is another one's to start.
     with reach(address, token_file, None if named else UserUnit()) as bridge:
-        asked = {"page": path, "seconds": LONG_LINK_SECONDS if by_hand else LINK_SECONDS, "user": user}
-        ticket = bridge.post("/v1/pages/ticket", asked)
-    link = f"{address}{path}{query}#ticket={ticket['ticket']}"
+
+        def link_for(user: int | None, seconds: int) -> tuple[str, int]:
+            ticket = bridge.post("/v1/pages/ticket", {"page": path, "seconds": seconds, "user": user})
+            return f"{address}{path}{query}#ticket={ticket['ticket']}", ticket["expires_in"]
+
+        if not by_hand:
+            link, _ = link_for(_browsers_user() if user is None else user, LINK_SECONDS)
+            if desktop.open_in_browser(link):
+                output.text(f"已在浏览器中打开 / opened in the browser: {address}{path}{query}")
+                return DONE
+        link, seconds = link_for(user, LONG_LINK_SECONDS)
     if output.as_json:
-        output.document({"link": link, "expires_in": ticket["expires_in"]})
-    elif options.print:
-        output.text(link)
-    elif desktop.open_in_browser(link):
-        output.text(f"已在浏览器中打开 / opened in the browser: {address}{path}{query}")
-    else:
-        output.text(link)
+        output.document({"link": link, "expires_in": seconds})
+        return DONE
+    output.text(link)
+    if not options.print:
         raise NoBrowserError()
     return DONE
+
+
+def _browsers_user() -> int | None:
+    """Whose browser alone may use a link that stands on its command line, where the bridge would bind it to nobody."""
+    if not sys.platform.startswith("linux"):  # elsewhere the bridge is not told who connects
+        return None
+    from service.gate.peers import is_person
+
+    own = os.getuid()
+    return None if is_person(own) else own
 
 
 def _number_of(user: str) -> int:

@@ -146,7 +146,7 @@ class Access:
             own_origins=frozenset(f"{scheme}://{host}" for host in hosts),
             port=port,
             grants=grants,
-            pairing=Pairing(grants, trusted, trusted_names=trusted_names),
+            pairing=Pairing(grants, trusted, trusted_names=trusted_names, is_busy=live.is_busy),
             sessions=PageSessions(grants, live),
             live=live,
             scheme=scheme,
@@ -165,7 +165,7 @@ class Access:
             raise HeadersTooLargeError()
         dialect = self.dialects.get(_port_of(scope))
         self._check_host(scope, headers, None if dialect is None else _port_of(scope))
-        peer: Peer = scope.get("state", {}).get(PEER, Peer())
+        peer = _peer_of(scope)
         if dialect is not None:
             return self._dialect(dialect, scope, headers, peer)
         return replace(self._check(scope, headers, peer), user=peer.user)
@@ -215,7 +215,11 @@ class Access:
             return None
         path = scope["path"]
         open_to_all = path in (HELLO, PAIRING) or _OUTCOME.fullmatch(path) is not None
-        return origins[0] if open_to_all or self.is_known(origins[0]) else None
+        return origins[0] if open_to_all or self.is_told_as_known(scope, origins[0]) else None
+
+    def is_told_as_known(self, scope: Scope, origin: str) -> bool:
+        """Whether a caller is told that an origin has been let in: another user would learn so whose desk this is."""
+        return self.is_known(origin) and _peer_of(scope).is_believed
 
     def is_own(self, origin: str) -> bool:
         return origin in self.own_origins
@@ -357,6 +361,11 @@ def _caller(grant: Grant, origin: str | None) -> Caller:
     # A session is named after its page, for the list of grants; nobody has given the caller a name.
     name = "" if grant.kind == "session" else grant.name
     return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=name)
+
+
+def _peer_of(scope: Scope) -> Peer:
+    peer: Peer = scope.get("state", {}).get(PEER, Peer())
+    return peer
 
 
 def _port_of(scope: Scope) -> int:

@@ -20,7 +20,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from cardio.errors import ConfigurationError
-from cardio.private_file import read_private
+from cardio.private_file import make_folder, read_private
 from service.errors import NoSuchGrantError
 from service.scopes import PAGE_SCOPES, Scope
 
@@ -206,7 +206,7 @@ class Grants:
                 grants = list(self._grants.values())
             kept = [grant.model_dump(mode="json") for grant in grants if grant.kind not in _NOT_KEPT]
             try:
-                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_folder(file.parent)
                 handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".grants-")  # 0600
                 with os.fdopen(handle, "w", encoding="utf-8") as stream:
                     json.dump(kept, stream, ensure_ascii=False, indent=1)

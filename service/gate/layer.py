@@ -175,7 +175,8 @@ class Gate:
         if origin is None or b"access-control-request-method" not in dict(scope["headers"]):
             return None
         response = Response(status_code=204)
-        response.raw_headers += cors.preflight_headers(origin, scope["headers"], known=self._access.is_known(origin))
+        known = self._access.is_told_as_known(scope, origin)
+        response.raw_headers += cors.preflight_headers(origin, scope["headers"], known=known)
         return response
 
 

@@ -79,6 +79,10 @@ class LiveCalls:
                 if not self._streams[grant]:
                     del self._streams[grant]
 
+    def is_busy(self, grant: str) -> bool:
+        """True while a call is worked on, or a stream is open."""
+        return bool(self._tasks.get(grant))
+
     def streams(self, grant: str) -> int:
         return self._streams.get(grant, 0)
 

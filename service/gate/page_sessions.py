@@ -17,7 +17,7 @@ from typing import Literal
 from service.errors import LinkUsedError
 from service.gate.grants import Grant, Grants, verifier_of
 from service.gate.limits import LiveCalls
-from service.gate.peers import PERSONS, ROOT
+from service.gate.peers import ROOT, is_person
 from service.scopes import Scope
 
 _log = logging.getLogger("cardio.service")
@@ -71,7 +71,7 @@ class PageSessions:
         while len(self._tickets) >= _MOST_TICKETS:
             del self._tickets[next(iter(self._tickets))]
         ticket = secrets.token_urlsafe(32)
-        if bound_to is None and user in PERSONS:
+        if bound_to is None and user is not None and is_person(user):
             bound_to = user
         self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, bound_to)
         return ticket

@@ -27,6 +27,8 @@ MOST_SHOWN = 16
 _SHOWN_SECONDS = 30.0
 """How long a request counts as looked at, after it was shown: a person at the console reads for a while."""
 _MOST_OF_TRUSTED = 16
+_MOST_BUSY_OF_TRUSTED = 128
+"""Users who share a bridge, and tabs, have one each."""
 _MOST_TOLD = 8
 """Where more than these wait already, nobody is told of each further one; the pages that list them say how many."""
 _ASKS_OF_SITE = Rate(per_second=1 / 12, burst=10)
@@ -50,13 +52,19 @@ class Pairing:
         trusted: Mapping[str, frozenset[Scope]] | None = None,
         *,
         trusted_names: Mapping[str, str] | None = None,
+        is_busy: Callable[[str], bool] = lambda grant: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: ``trusted`` are origins that the administrator has confirmed for everybody, with their scopes."""
+        """
+        Args:
+            trusted: origins that the administrator has confirmed for everybody, with their scopes.
+            is_busy: tells of a grant whether something goes on under it, which its end would cut.
+        """
         load_suffixes()  # now, for it takes a while, and a request waits for nothing
         self._grants = grants
         self.trusted = dict(trusted or {})
         self._trusted_names = dict(trusted_names or {})
+        self._is_busy = is_busy
         self._clock = clock
         self._waiting = WaitingRequests()
         self._on_show: dict[str, PairingRequest] = {}
@@ -111,11 +119,15 @@ class Pairing:
         limit.spend(request.place)
 
     def _make_room(self, origin: str) -> tuple[str, ...]:
-        """Pages of a trusted origin that lost their token leave a grant behind each time: the oldest ones go."""
+        """Pages of a trusted origin that lost their token leave a grant behind each time: the oldest ones go, and none
+        under which something goes on, such as a debit."""
         kept = [grant for grant in self._grants.of_origin(origin) if grant.kind == "page"]
         used = self._grants.last_used
         kept.sort(key=lambda grant: used.get(grant.id, grant.created))
-        gone = kept[: max(0, len(kept) - _MOST_OF_TRUSTED + 1)]
+        busy = [grant for grant in kept if self._is_busy(grant.id)]
+        idle = [grant for grant in kept if grant not in busy]
+        gone = idle[: max(0, len(kept) - _MOST_OF_TRUSTED + 1)]
+        gone += busy[: max(0, len(busy) - _MOST_BUSY_OF_TRUSTED + 1)]
         for grant in gone:
             self._grants.revoke(grant.id)
         return tuple(grant.id for grant in gone)

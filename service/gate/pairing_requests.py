@@ -143,8 +143,13 @@ class WaitingRequests:
         kinds = max(self._users.values(), key=lambda one: sum(map(len, one.values())))
         crowd = max(kinds.values(), key=len)
         first = _FIRST_COMERS if len(crowd) > _FIRST_COMERS else 0
-        later = islice(crowd.values(), first, None)
-        return next((one for one in later if one.shown_until <= now), next(islice(crowd.values(), first, None)))
+        # Where each of them asks from somewhere else there is no crowd; still none goes that a person looks at.
+        everything = (one for kind in kinds.values() for one in kind.values())
+        for candidates in (islice(crowd.values(), first, None), everything):
+            found = next((one for one in candidates if one.shown_until <= now), None)
+            if found is not None:
+                return found
+        return next(islice(crowd.values(), first, None))
 
     def fairly(self) -> Iterator[PairingRequest]:
         """One after another, the newest of each kind first, and no kind again before the others had their turn."""

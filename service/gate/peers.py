@@ -21,8 +21,11 @@ from service.gate.socket_diagnosis import CONNECTED, DiagnosisUnavailableError, 
 from service.gate.tcp_table import as_kernel_writes, connections
 
 ROOT = 0
-PERSONS = range(1000, 60_000)
-"""Numbers of system users who are persons (Debian Policy 9.2.2); below are root and the users of services."""
+_FIRST_PERSON = 1000
+"""Below are root and the users of services (Debian Policy 9.2.2). There is no last one: a directory's users have
+numbers of any size (SSSD's begin at 200,000)."""
+_OF_SERVICES = range(61_184, 65_520)
+"""What systemd gives services for as long as they run (``DynamicUser=``)."""
 PEER = "peer"
 """Its name in the state of a request."""
 Ends = tuple[str, int]
@@ -35,6 +38,11 @@ _MEMBER_SECONDS = 60.0
 _GROUP_SECONDS = 5.0
 """How long is waited for the system to tell a user's groups: it may ask a server for them."""
 _MOST_REMEMBERED = 1024
+
+
+def is_person(user: int) -> bool:
+    """True for the number of a system user who is a person; false for root and for users of services."""
+    return user >= _FIRST_PERSON and user not in _OF_SERVICES
 
 
 class PeerLookup:
@@ -149,6 +157,9 @@ class Peers:
         # A thread of its own: where the system asks a server for a user's groups, nothing else waits for that.
         self._groups = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cardio-groups")
         self._members: dict[int, tuple[float, bool]] = {}
+        self._asked: dict[int, asyncio.Future[bool]] = {}
+        """What is being asked: once a user, however many of its connections wait for it, so that no user waits for many
+        questions about another."""
 
     @property
     def tells_at_once(self) -> bool:
@@ -195,16 +206,24 @@ class Peers:
         until, member = self._members.get(user, (0.0, False))
         if self._clock() < until:
             return member
-        loop = asyncio.get_running_loop()
+        asked = self._asked.get(user)
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            asked = self._asked[user] = loop.run_in_executor(self._groups, is_named, user, self._believed)
+            asked.add_done_callback(lambda answer: self._note(user, answer))
         try:
-            asked = loop.run_in_executor(self._groups, is_named, user, self._believed)
-            member = await asyncio.wait_for(asked, _GROUP_SECONDS)
+            return await asyncio.wait_for(asyncio.shield(asked), _GROUP_SECONDS)
         except TimeoutError:
             return False
+
+    def _note(self, user: int, answer: asyncio.Future[bool]) -> None:
+        """Remember what the system has told, be it too late for those who asked."""
+        del self._asked[user]
+        if answer.cancelled() or answer.exception() is not None:
+            return
         while len(self._members) >= _MOST_REMEMBERED:
             del self._members[next(iter(self._members))]
-        self._members[user] = (self._clock() + _MEMBER_SECONDS, member)
-        return member
+        self._members[user] = (self._clock() + _MEMBER_SECONDS, answer.result())
 
     def close(self) -> None:
         self._groups.shutdown(wait=False, cancel_futures=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError, UsageError
-from cardio.private_file import make_folder
+from cardio.private_file import SIDE_FILES, make_folder
 from service.audit_chain import Chain
 from service.database_file import DatabaseFile
 from service.errors import JournalKeyLostError, JournalUnavailableError
@@ -109,7 +109,10 @@ class StoredJournal:
                 is not None
             )
             if self.is_backup:
-                return str(database.execute("SELECT secret FROM backup").fetchone()[0])
+                kept = database.execute("SELECT secret FROM backup").fetchone()
+                if kept is None:
+                    raise JournalKeyLostError(f"{path} 中没有密钥", f"there is no key in {path}")
+                return str(kept[0])
         for one in (path.with_suffix(".key"), key_file):
             if one is not None and one.is_file():
                 return load_token(one)
@@ -141,10 +144,11 @@ def put_back(backup: StoredJournal, path: Path) -> None:
     """
     if not backup.is_backup:
         raise UsageError(f"{backup.path} 不是备份", f"{backup.path} is no backup")
-    if path.exists():
+    # A log that is left beside it would be written into the backup.
+    if any(os.path.lexists(one) for one in (path, *(path.with_name(path.name + suffix) for suffix in SIDE_FILES))):
         raise UsageError(
-            f"{path} 已存在；请先停止服务并将其移走（连同 -wal）",
-            f"{path} is there: stop the bridge and move it away first (with its -wal)",
+            f"{path}（或其 -wal、-shm、-journal）已存在；请先停止服务并将其一并移走",
+            f"{path}, or its -wal, -shm or -journal, is there: stop the bridge and move them away first",
         )
     key = path.with_suffix(".key")
     if key.exists() and load_token(key) != backup.secret:

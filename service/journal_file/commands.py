@@ -123,7 +123,7 @@ def _tell(path: Path, found: JournalVerification, output: Output) -> int:
         return DONE if found.is_whole else _TOUCHED
     for row in found.rows:
         zh, en = _ROWS[row.problem]
-        output.text(f"消费 {_fit(row.debit)}：{zh} / debit {_fit(row.debit)}: {en}")
+        output.text(f"消费 {printable(row.debit)}：{zh} / debit {printable(row.debit)}: {en}")
     for one in found.chain:
         zh, en = _STEPS[one.problem]
         if not one.last:
@@ -143,7 +143,7 @@ def _tell(path: Path, found: JournalVerification, output: Output) -> int:
     return DONE
 
 
-def _fit(text: str) -> str:
+def printable(text: str) -> str:
     """Nothing that moves the cursor or turns the line about: in a damaged file anything may stand."""
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 

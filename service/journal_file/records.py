@@ -66,21 +66,26 @@ class JournalRecords:
         return {DebitState(row["state"]): row["n"] for row in rows if row["state"] in known}
 
     def _shown(self, database: sqlite3.Connection, row: sqlite3.Row) -> DebitShown:
-        noted = row_is_noted(database, self._chain, row)
+        if row_is_noted(database, self._chain, row):
+            return DebitShown.of_row(dict(row))
+        values = {name: legible(value) for name, value in dict(row).items()}
         try:
-            return DebitShown.of_row(dict(row), tampered=not noted)
+            return DebitShown.of_row(values, tampered=True)
         except (ValueError, TypeError):
-            if noted:
-                raise
-            return DebitShown.of_row(_legible(row), tampered=True)
+            return DebitShown.of_row(_cleared(values), tampered=True)
 
 
-def _legible(row: sqlite3.Row) -> dict[str, Any]:
+def legible(value: Any) -> Any:
+    """What is no text any more shows where it is none."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value
+
+
+def _cleared(row: dict[str, Any]) -> dict[str, Any]:
     """What can still be shown of a row in which anything may stand."""
     when = "1970-01-01T00:00:00+00:00"
     cleared = {
         "state": DebitState.MANUAL, "intent": None, "result": None, "created": when, "changed": when,
-        "handed_over": None, "acknowledged": None, "thinned": None,
+        "handed_over": None, "acknowledged": None, "thinned": None, "compared": None,
     }  # fmt: skip
     texts = {name: str(row[name] or "") for name in ("id", "owner", "idempotency_key", "reason")}
-    return dict(row) | cleared | texts
+    return row | cleared | texts

@@ -3,12 +3,60 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
+import tempfile
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from service.database_file import log_of
+from service.audit_chain import Chain
+from service.database_file import DatabaseFile, log_of
 from service.errors import JournalUnavailableError
-from service.journal_file.marks import Marks
+from service.journal_file.marks import JournalMark, Marks, UnreadableMarkError
+from service.journal_file.verification import verify_journal
+from service.journal_schema import JOURNAL_FILE
+
+
+def keep_its_own_log(path: Path, marks: Marks, chain: Chain) -> bool:
+    """Look whether a database and the write-ahead log beside it are one whole journal after all, as where only the
+    time of the file was changed; if so, let it be opened with its log.
+
+    Raises:
+        JournalUnavailableError: that cannot be found out, so nothing is to be set aside.
+    """
+    if not (path.is_file() and log_of(path).is_file()):
+        return False
+    try:
+        found = [mark for one in marks.files if (mark := one.read(chain)) is not None]
+    except UnreadableMarkError:
+        return False
+    try:
+        if not found or not _are_one(path, chain, found):
+            return False
+        for one in marks.files:
+            one.write(replace(found[0], checkpointing=True), chain, synced=True)
+    except OSError as error:
+        raise JournalUnavailableError(f"{path}：{error}", f"{path}: {error}") from error
+    return True
+
+
+def _are_one(path: Path, chain: Chain, marks: list[JournalMark]) -> bool:
+    """On a copy, for SQLite would write the log into the database."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        copy = Path(folder) / path.name
+        for one in (path, log_of(path)):
+            shutil.copyfile(one, copy.with_name(one.name))
+            copy.with_name(one.name).chmod(0o600)
+        try:
+            with closing(DatabaseFile(copy, JOURNAL_FILE)) as opened, opened.snapshot() as database:
+                if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                    return False
+                verified = verify_journal(database, chain)
+        except (JournalUnavailableError, sqlite3.Error):
+            return False
+    return not verified.chain and verified.anchor.number >= max(mark.number for mark in marks)
 
 
 def set_aside(path: Path, marks: Marks) -> None:

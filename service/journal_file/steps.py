@@ -72,8 +72,16 @@ def note_step(database: sqlite3.Connection, chain: Chain, debit_id: str, digest:
 
 
 def latest_digest(database: sqlite3.Connection, debit_id: str) -> str | None:
-    found = database.execute(_LATEST, (debit_id,)).fetchone()
+    try:
+        found = database.execute(_LATEST, (debit_id,)).fetchone()
+    except UnicodeEncodeError:  # an id that is no text: none of ours
+        return None
     return None if found is None else text_of(found[0])
+
+
+def is_archived(database: sqlite3.Connection, chain: Chain, known: Row) -> bool:
+    """Whether the last step of a debit is that it was archived, as ``known`` says."""
+    return latest_digest(database, known["debit"]) == archived_digest(chain, known)
 
 
 def row_is_noted(database: sqlite3.Connection, chain: Chain, row: Row) -> bool:

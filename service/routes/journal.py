@@ -62,9 +62,9 @@ async def back_up_journal(request: Request, debits: DebitsOf, audit: AuditOf, ca
     journal = await debits.journal()
     path = await asyncio.to_thread(journal.write_backup)
     audit.note(asking_of(request, caller), action="journal-backup")
-    size = await asyncio.to_thread(lambda: path.stat().st_size)
+    content, size = await asyncio.to_thread(_content, path)
     headers = {"Content-Length": str(size), "Cache-Control": "no-store"}
-    return StreamingResponse(_content(path), media_type="application/vnd.sqlite3", headers=headers)
+    return StreamingResponse(content, media_type="application/vnd.sqlite3", headers=headers)
 
 
 @router.post("/archive", responses=_PROBLEMS)
@@ -94,12 +94,18 @@ async def accept_journal(
     return await journal_condition(journal)
 
 
-def _content(path: Path) -> Iterator[bytes]:
-    """The file's bytes. Its name goes as soon as it is open, so that nothing with a key in it stays behind."""
-    with path.open("rb") as stream:
-        with suppress(OSError):  # Windows removes no open file
-            os.unlink(path)
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
+def _content(path: Path) -> tuple[Iterator[bytes], int]:
+    """Return the file's bytes and how many. Its name goes at once, so that nothing with a key in it stays behind, also
+    where the caller leaves before the first byte."""
+    stream = path.open("rb")
+    with suppress(OSError):  # Windows removes no open file
+        os.unlink(path)
+
+    def chunks() -> Iterator[bytes]:
+        with stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+    return chunks(), os.fstat(stream.fileno()).st_size

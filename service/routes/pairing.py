@@ -23,6 +23,7 @@ from service.gate.pairing import NAME_LIMIT, presentable
 from service.gate.pairing_requests import PairingRequest
 from service.gate.refusals import Refusal
 from service.scopes import HARMLESS_SCOPES, PAGE_SCOPES, NoScopeError, Scope
+from service.sites.labels import is_right_to_left
 from service.sites.resemblance import Remark, remarks
 from service.sites.site import Site
 
@@ -64,7 +65,9 @@ class SiteShown(Answer):
     before: str = Field(description="what stands before `registrable`; the site's owner chooses it freely")
     registrable: str = Field(description="tells whose site it is: the registered domain, or the whole host")
     port: str = Field(description="with its colon; empty for the scheme's own")
-    readable: str | None = Field(description="the host in its own letters, where it has others than ASCII")
+    readable: str | None = Field(
+        description="the host in its own letters, where it has others than ASCII and a line keeps their order"
+    )
 
 
 class RemarkShown(Answer):
@@ -301,12 +304,14 @@ def _spaced(code: str) -> str:
 
 def _site_shown(origin: str) -> SiteShown:
     site = Site.of(origin)
+    in_letters = site.readable_host
     return SiteShown(
         scheme=site.scheme,
         before=site.before,
         registrable=site.registrable,
         port=site.port,
-        readable=site.readable_host if site.readable_host != site.host else None,
+        # Letters that are written from right to left would change places with the others on the screen.
+        readable=None if in_letters == site.host or is_right_to_left(in_letters) else in_letters,
     )
 
 

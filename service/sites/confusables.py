@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 _LETTERS_THAT_MERGE = (("vv", "w"), ("cl", "d"))
 """Neighbours that look like one letter and that Unicode's table leaves out."""
+_REMEMBERED = 4096
+"""One host is compared with all that have been let in."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def skeleton(text: str) -> str:
     """What a text looks like, in lower case; two texts with one skeleton cannot be told apart at a glance."""
     table = _prototypes()

@@ -9,7 +9,7 @@ from typing import Literal
 
 from service.sites.confusables import skeleton
 from service.sites.labels import mixed_scripts, readable
-from service.sites.similarity import are_close, nearly_stands_in, squeezed, stands_in
+from service.sites.similarity import are_close, nearly_stands_in, read_loosely, squeezed, stands_in
 from service.sites.site import Site
 
 Likeness = Literal["confusable", "contains", "other-suffix", "close", "same-name", "same-site"]
@@ -19,7 +19,8 @@ _ORDER: tuple[Likeness, ...] = ("confusable", "contains", "other-suffix", "close
 _MOST_LIKENESSES = 3
 _SHORTEST_NAME = 2
 """A name of one character is nobody's."""
-_REMEMBERED = 8192
+_REMEMBERED = 16_384
+"""Pairs: all that is listed at once, with as many sites as can be let in."""
 _THIS_COMPUTER = ("localhost", "127.0.0.1")
 
 
@@ -87,8 +88,17 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
     if site.kind == "domain" and its_label in labels[:-1] and len(its_label) > 2:
         return "contains"
     # Without the public suffix, in which names of one registry are alike anyway.
-    near = any(are_close(one, its_label) for one in labels) or nearly_stands_in(squeezed(readable(other.label)), host)
-    return "close" if near else None
+    # As it looks, and as it is written: m looks like two letters.
+    pairs = [(one, its_label) for one in labels]
+    pairs += [(one, readable(other.label)) for one in site.readable_host.split(".")]
+    near = any(are_close(one, its) for one, its in pairs) or nearly_stands_in(squeezed(readable(other.label)), host)
+    return "close" if near or _is_read_as(readable(other.label), site.readable_host) else None
+
+
+def _is_read_as(label: str, host: str) -> bool:
+    """Whether a label, with digits read as letters, is one of a host's, or stands in it."""
+    wanted = read_loosely(label)
+    return wanted in map(read_loosely, host.split(".")[:-1]) or stands_in(wanted, read_loosely(host))
 
 
 def _is_whole(site: Site) -> bool:
@@ -103,6 +113,8 @@ def _likeness_to_whole(site: Site, other: Site) -> Likeness | None:
         return "contains"
     if site.kind == other.kind and are_close(skeleton(site.host), skeleton(other.host)):
         return "close"
+    if site.kind == other.kind == "host" and read_loosely(site.host) == read_loosely(other.host):
+        return "close"
     return None
 
 
@@ -110,6 +122,8 @@ def _names_it(name: str, known: KnownSite, other: Site) -> bool:
     """Whether the site calls itself by another's name or address."""
     own, its = squeezed("".join(name.split())), squeezed("".join(known.name.split()))
     if len(its) >= _SHORTEST_NAME and (its in own or (its.find(own) >= 0 and 2 * len(own) >= len(its))):
+        return True
+    if are_close(own, its):
         return True
     return stands_in(squeezed(other.readable_host), own)
 
@@ -151,7 +165,8 @@ def _likeness_remark(likeness: Likeness, site: Site, known: KnownSite) -> Remark
 def _own_remarks(site: Site) -> Iterable[Remark]:
     """What is to be said of an origin alone."""
     host = site.readable_host
-    this_computer = [name for name in _THIS_COMPUTER if not site.is_loopback and name in host]
+    seen = skeleton(host)
+    this_computer = [name for name in _THIS_COMPUTER if not site.is_loopback and skeleton(name) in seen]
     if this_computer:
         yield Remark(
             "contains",

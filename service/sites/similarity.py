@@ -8,6 +8,10 @@ from service.sites.confusables import skeleton
 
 _SHORTEST_WITHIN = 5
 """Shorter names stand in many others by chance: only whole labels of them are compared."""
+_LETTERS_OF_A_CHARACTER = 3
+"""A Chinese character says as much as so many letters: two of them make a name (协和)."""
+_READ_AS = str.maketrans("i2345789", "lzeastbg")
+"""Digits that are read as letters (1 and 0 look like them, and are in the table of what looks alike), and i as l."""
 _FUZZY_FROM = 8
 _SEPARATORS = re.compile(r"[.\-_]")
 
@@ -15,6 +19,16 @@ _SEPARATORS = re.compile(r"[.\-_]")
 def squeezed(name: str) -> str:
     """What a name looks like without dots and hyphens, which a reader passes over."""
     return _SEPARATORS.sub("", skeleton(name))
+
+
+def read_loosely(name: str) -> str:
+    """What a reader takes a name for who reads digits as letters: ``h0sp1ta1`` and ``hospital`` are one."""
+    return squeezed(name).translate(_READ_AS)
+
+
+def weight(name: str) -> int:
+    """How much a name says, in letters."""
+    return sum(_LETTERS_OF_A_CHARACTER if "\u3400" <= one <= "\u9fff" else 1 for one in name)
 
 
 def allowed_changes(length: int) -> int:
@@ -52,7 +66,7 @@ def changes(one: str, other: str, limit: int) -> int:
 
 def stands_in(name: str, host: str) -> bool:
     """Whether a name stands in another, whatever dots and hyphens are between; both are squeezed."""
-    return len(name) >= _SHORTEST_WITHIN and name in host
+    return weight(name) >= _SHORTEST_WITHIN and name in host
 
 
 def nearly_stands_in(name: str, host: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cardio.model import ReaderStatus
 from tests.integration.bridges import CARDIO, served
 from tests.pcsc import Slot
 from tests.unit.wrong_keys import ALL, CountingCard, key_file_right_for
@@ -63,6 +64,7 @@ def test_the_command_and_the_bridge_share_what_they_know(
     bad = key_file_right_for(tmp_path / "bad.toml", "IRK")
     for _ in range(3):
         with served(tmp_path, "--sam", f"soft:{bad}", environment=surroundings) as bridge:
+            bridge.wait_for(slot.reader.name, ReaderStatus.CARD)
             assert bridge.card(slot.reader.name).json()["holder"] is None
     assert read(slot, bad, surroundings).returncode == 1
     assert card.tries == {"RKSSSE": 2}

@@ -170,6 +170,22 @@ def test_a_session_of_the_bridges_own_pages_is_one_users(bridge: BridgeProcess) 
     assert as_page(bridge, OTHER, "GET", "/v1/me", None, "", token, *own)[0] == 401
 
 
+@pytest.mark.parametrize("path", ["/v1/hello", "/v1/pairing", "/v1/readers", "/v1/driver/iReadCardBas", "/nothing"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_no_answer_tells_another_user_which_sites_have_been_let_in(
+    bridge: BridgeProcess, paired: str, path: str, method: str
+) -> None:
+    asks = ("Access-Control-Request-Method: POST", "Access-Control-Request-Private-Network: true")
+    answers = set()
+    for origin in (TRUSTED, PAIRED, UNKNOWN):
+        code, text = as_page(bridge, OTHER, method, path, origin, "", *asks)
+        varying = ("date:", "x-request-id:")
+        head, _, body = text.replace(origin, "ORIGIN").partition("\r\n\r\n")
+        lines = [line for line in head.split("\r\n") if not line.lower().startswith(varying)]
+        answers.add((code, "\n".join(lines), json.loads(body)["detail"] if body else ""))
+    assert len(answers) == 1
+
+
 def test_root_is_no_exception(bridge: BridgeProcess) -> None:
     """A proxy that root runs hands on what anybody sends."""
     assert as_page(bridge, 0, "POST", "/v1/pairing", TRUSTED, PAIRING)[0] == 403

@@ -9,6 +9,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tests.packaging.conftest import PACKAGING, ROOT
 from tests.packaging.machine import Machine
 from tests.pcsc import wait_until
@@ -180,6 +182,28 @@ def test_a_purge_gives_journal_and_audit_log_to_root(machine: Machine) -> None:
     assert owned == "" and not machine.succeeds("cat", f"{state}/debits.key", user="another")
 
 
+def test_a_purge_gives_root_what_stands_on_another_disk_and_leaves_containers_alone(machine: Machine) -> None:
+    """The administrator has moved the journal and left a link; a container's user has the same number by chance."""
+    machine.install()
+    machine.run("sh", "-ec", """
+        rm -rf /var/lib/cardio && mkdir -p /data/cardio /var/lib/docker/layer && ln -s /data/cardio /var/lib/cardio
+        cd /data && touch cardio/debits.sqlite cardio/token other /var/lib/docker/layer/file
+        chown -R cardio: /data/cardio /var/lib/docker/layer
+    """)  # fmt: skip
+    number = machine.run("id", "-u", "cardio").strip()
+    machine.run("dpkg", "--purge", "cardio")
+    listed = machine.run("find", "/data", "/var/lib/docker/layer/file", "-printf", "%p %U %m\n").splitlines()
+    assert sorted(listed) == sorted([
+        "/data 0 755",
+        "/data/cardio 0 755",
+        "/data/cardio/debits.sqlite 0 600",
+        "/data/cardio/token 0 600",
+        "/data/other 0 644",
+        f"/var/lib/docker/layer/file {number} 644",
+    ])  # fmt: skip
+    assert not machine.succeeds("test", "-L", "/var/lib/cardio")
+
+
 def test_a_purge_leaves_nothing(machine: Machine) -> None:
     before = machine.files()
     machine.install()
@@ -212,3 +236,25 @@ def test_a_wheel_that_was_changed_is_not_bundled(tmp_path: Path) -> None:
     assert built.returncode != 0
     assert "DO NOT MATCH THE HASHES" in built.stderr and "packaging/deb/fetch.sh" in built.stderr
     assert not list((tmp_path / "out").glob("*.deb"))
+
+
+@pytest.mark.parametrize(
+    "more", ["idna==3.10 --hash=sha256:" + "0" * 64, "pyscard==9.9 --hash=sha256:" + "0" * 64, "-e ."]
+)
+def test_what_was_built_is_the_readers_packages_and_nothing_else(tmp_path: Path, more: str) -> None:
+    """The wheelhouse says itself which hash they have: it must not bring anything along by that."""
+    wheelhouse = tmp_path / "wheelhouse"
+    wheelhouse.mkdir()
+    for wheel in (ROOT / ".venv" / "wheelhouse").iterdir():
+        (wheelhouse / wheel.name).symlink_to(wheel)
+    (wheelhouse / "built.txt").unlink()
+    (wheelhouse / "built.txt").write_text(f"{(ROOT / '.venv/wheelhouse/built.txt').read_text()}{more}")
+    built = subprocess.run(
+        [PACKAGING / "deb" / "build.sh", tmp_path / "out"],
+        env={**os.environ, "CARDIO_WHEELHOUSE": str(wheelhouse)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode != 0
+    assert "built.txt names" in built.stderr and not list((tmp_path / "out").glob("*.deb"))

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from cardio.account import Amounts, Totals
-from cardio.debit_errors import DebitLimitError, DebitOnCardError, DebitTimeError, DebitYearError
+from cardio.debit_errors import (
+    DebitLimitError,
+    DebitNotCheckableError,
+    DebitOnCardError,
+    DebitTimeError,
+    DebitYearError,
+)
 from cardio.debiting import debit
 from cardio.debits.limits import DebitLimits
 from cardio.settlement import DebitOrder, DebitState
@@ -111,6 +117,40 @@ def test_the_library_sends_nothing_beyond_a_limit(till: Till) -> None:
         debit(card, ORDER, till.take(), replace(LIMITS, years_back=1))
     assert not any(bytes(one.command).startswith(DEBIT) for one in till.trace)
     assert till.debits == 0 and till.totals == UNTOUCHED
+
+
+@pytest.mark.parametrize("now", [datetime(2028, 2, 29), datetime(2027, 12, 31, 23, 59, 59), datetime.max])
+def test_a_window_without_an_end(till: Till, now: datetime) -> None:
+    limits = DebitLimits(window=timedelta.max, years_back=20, clock=lambda: now)
+    with till.open() as card, pytest.raises(DebitNotCheckableError):  # the card shows later ones only
+        debit(card, ORDER, till.take(), limits)
+    till.card.applications[4].by_id[0xEF08].records.clear()
+    with till.open() as card:
+        assert debit(card, ORDER, till.take(), limits).time == TIME
+    assert till.debits == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "time", "right"),
+    [
+        (datetime(2028, 2, 29), "20280229000000", True),
+        (datetime(2028, 2, 29), "20280229000001", False),
+        (datetime(2028, 1, 1), "20271231235959", False),
+        (datetime(2028, 1, 1, 0, 0, 0, 1), "20280101000000", False),
+    ],
+)
+def test_a_window_of_nothing(now: datetime, time: str, right: bool) -> None:
+    limits = DebitLimits(window=timedelta(0), clock=lambda: now)
+    if right:
+        limits.check_order(order(time))
+    else:
+        with pytest.raises(DebitTimeError):
+            limits.check_order(order(time))
+
+
+def test_a_ceiling_of_nothing_lets_nothing_through() -> None:
+    with pytest.raises(DebitLimitError):
+        replace(DAY, most=0).check_order(order("20261130120000"))
 
 
 def test_by_itself_the_library_has_todays_clock(till: Till) -> None:

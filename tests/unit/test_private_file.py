@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,8 +28,10 @@ from cardio.private_file import (
 from cardio.security.settings import SecuritySettings
 from service.app import create_app
 from service.gate.access import Access
+from service.gate.grants import Grants
+from service.scopes import DEFAULT_SCOPES, Scope
 from service.server import BridgeServer
-from service.settings import Network
+from service.settings import BridgeSettings, Network
 
 WHAT = ("文件", "file")
 
@@ -119,6 +124,16 @@ def test_what_is_no_private_file_is_not_read(planted: Path) -> None:
     assert str(planted) in caught.value.detail and "a secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [(a_link, "符号链接"), (a_link_to_nowhere, "符号链接"), (a_folder, "普通文件"), (a_pipe, "普通文件")],
+)
+def test_what_it_is_instead_is_said_in_words(tmp_path: Path, plant: Callable[[Path], Path], said: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read(plant(tmp_path))
+    assert said in raised.value.detail and "Errno" not in raised.value.detail
+
+
 def test_it_is_not_taken_for_a_database(planted: Path) -> None:
     with pytest.raises(ConfigurationError):
         prepare_database(planted, *WHAT)
@@ -161,6 +176,18 @@ def test_what_is_made_is_0600_whatever_the_umask(tmp_path: Path, umask: int) -> 
         above = [folder for folder in path.parents if folder.is_relative_to(tmp_path) and folder != tmp_path]
         assert {stat.S_IMODE(folder.stat().st_mode) for folder in above} == {0o700}
         check_private(path, *WHAT)
+
+
+def test_the_folders_of_grants_are_made_for_their_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Grants("T" * 43, DEFAULT_SCOPES, tmp_path / "one" / "two" / "grants.json").add(
+            "program", None, "x", [Scope.BASIC]
+        )
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "one", tmp_path / "one" / "two"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_file_that_is_there_is_not_made_again(tmp_path: Path) -> None:
@@ -221,6 +248,78 @@ def test_settings_that_others_may_write_are_not_taken(tmp_path: Path, mode: int)
     path.chmod(mode)
     with pytest.raises(ConfigurationError, match="chmod go-w"):
         settings(path)
+
+
+def test_a_group_may_write_settings_only_where_it_is_this_users_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each user has a group of that name the umask may be 002; a primary group `users` has many members."""
+    path = private(tmp_path / "settings.toml", "sam = 1")
+    path.chmod(0o664)
+    account = pwd.getpwuid(os.getuid())
+
+    def group(name: str, *members: str) -> None:
+        of_file = grp.struct_group((name, "x", account.pw_gid, list(members)))
+        monkeypatch.setattr("grp.getgrgid", lambda number: of_file)
+
+    group(account.pw_name, account.pw_name)
+    assert settings(path) == "sam = 1"
+    for name, members in (("users", []), (account.pw_name, ["a-colleague"])):
+        group(name, *members)
+        with pytest.raises(ConfigurationError, match="chmod go-w"):
+            settings(path)
+
+
+def test_settings_that_an_access_control_list_opens_are_not_taken(tmp_path: Path) -> None:
+    """Of such a file the group's bits say what the list's users may do: they are not the group's."""
+    path = private(tmp_path / "settings.toml", "sam = 1")
+    # acl(5), struct posix_acl_xattr_entry: tag, rights, number. The owner, user 2002, the group, the mask, others.
+    entries = [(1, 6, 0xFFFFFFFF), (2, 6, 2002), (4, 4, 0xFFFFFFFF), (16, 6, 0xFFFFFFFF), (32, 4, 0xFFFFFFFF)]
+    os.setxattr(
+        path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *one) for one in entries)
+    )
+    assert path.stat().st_mode & 0o777 == 0o664
+    with pytest.raises(ConfigurationError, match="chmod go-w"):
+        settings(path)
+    path.chmod(0o644)
+    assert settings(path) == "sam = 1"
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_the_bridges_settings_that_others_may_write_are_not_taken(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They name the users, pages and programs that are let in."""
+    path = private(tmp_path / "bridge.toml", "[access]\neverybody = true\n")
+    monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(path))
+    os.chown(path, -1, 2002)
+    assert BridgeSettings.load().access.everybody
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match="chmod go-w"):
+        BridgeSettings.load()
+
+
+def test_the_bridges_settings_of_another_user_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = private(tmp_path / "bridge.toml", "[access]\neverybody = true\n")
+    path.chmod(0o644)
+    os.chown(path, 2002, 2002)
+    (tmp_path / "link.toml").symlink_to(path)
+    for named in (path, tmp_path / "link.toml"):
+        monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(named))
+        with pytest.raises(ConfigurationError, match="another user's"):
+            BridgeSettings.load()
+    monkeypatch.setenv("CARDIO_BRIDGE_FILE", "/dev/null")
+    assert not BridgeSettings.load().access.everybody
+
+
+@pytest.mark.parametrize("plant", [a_pipe, a_folder])
+def test_the_bridge_does_not_pass_over_settings_that_are_no_file(
+    tmp_path: Path, plant: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would run without what they say, a limit for debits among it."""
+    monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(plant(tmp_path)))
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        BridgeSettings.load()
 
 
 @pytest.mark.parametrize("plant", [one_of_another_user, a_pipe, a_folder])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ class Desk:
         self.folder = folder
         self.now: datetime = NOW
         usual: dict[str, Any] = {"years_back": 20, "clock": lambda: self.now}  # the cards' totals are of 2026
-        more.setdefault("habits", Habits(debit_limits=DebitLimits(**(usual | dict(limits or {})))))
+        limited = DebitLimits(**(usual | dict(limits or {})))
+        more["habits"] = replace(more.get("habits", Habits()), debit_limits=limited)
         security = BridgeSecurity(sam=Ready(soft_sam(folder)))
         self.bridge = Bridge(
             "adult", "whole", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite", **more

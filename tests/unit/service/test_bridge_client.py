@@ -237,7 +237,7 @@ def test_an_answer_that_is_lost(
         def lose(*arguments: object, **named: object) -> None:
             raise error
 
-        monkeypatch.setattr(client._client, "request", lose)
+        monkeypatch.setattr(client._client, "send", lose)
         with pytest.raises(CardioError) as caught:
             client.driver(function, **given)
     assert caught.value.code == (code if reached else "bridge-not-running")

@@ -169,6 +169,48 @@ def test_two_newer_records_of_a_terminal_whose_clock_is_wrong_hide_nothing_behin
     assert refused(second.call()) == (409, "debit-on-card")
 
 
+SMALL = "000000000000000100000001"
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_card_that_does_not_have_its_newest_record_first(desk: Desk, second: Desk, start: int) -> None:
+    """Oldest first, or in the order of its memory: what is old there says nothing of what comes after it."""
+    old = [bytes.fromhex(f"{at:04X}32{OTHER_TERMINAL.hex()}2010111818{at:02}00{SMALL}") for at in range(1, 9)]
+    details(desk)[:] = reversed(old)
+    assert desk.call().json()["pOutInfo"] == DONE
+    in_order = details(desk)[::-1]
+    details(desk)[:] = in_order[start:] + in_order[:start]
+    assert refused(second.call()) == (409, "debit-on-card")
+    assert second.debits == 0 and desk.totals == MOVED
+
+
+@pytest.mark.parametrize("records", [1, 2, 3, 10])
+def test_an_order_that_a_card_with_few_records_has_let_go(desk: Desk, second: Desk, records: int) -> None:
+    """It has counted more debits than it shows, and all that it shows are later ones."""
+    details(desk).clear()
+    assert desk.call().json()["pOutInfo"] == DONE
+    details(desk)[:] = [
+        bytes.fromhex(f"{13 + at:04X}32{OTHER_TERMINAL.hex()}201511181850{1 + at:02}{SMALL}")
+        for at in range(records, 0, -1)
+    ]
+    assert refused(second.call()) == (409, "debit-not-checkable")
+    assert second.debits == 0
+    assert second.call(key="now", pPayInfo="0.1|0.2|20151118185100|").status_code == 200
+
+
+def test_a_card_that_shows_all_its_debits_has_let_none_go(desk: Desk) -> None:
+    purse = desk.card.purse
+    assert purse is not None
+    purse.offline_counter = 1
+    details(desk)[:] = [bytes.fromhex(f"000132{OTHER_TERMINAL.hex()}20151118185002{SMALL}")]
+    assert desk.call().json()["debit"]["card_record"] == "clear"
+
+
+def test_a_card_whose_file_has_no_debit_though_it_has_counted_some(desk: Desk) -> None:
+    details(desk)[:] = [bytes.fromhex(f"000131{OTHER_TERMINAL.hex()}20151118185002{SMALL}")]
+    assert desk.call().json()["debit"]["card_record"] == "not-kept"
+
+
 def filled(desk: Desk, *times: str) -> None:
     """Thirty details, all of one terminal, at these times and the seconds before the last of them."""
     made = [bytes.fromhex(f"{40 - at:04X}32{OTHER_TERMINAL.hex()}{time}") for at, time in enumerate(times)]
@@ -368,6 +410,29 @@ def test_a_person_who_looks_again_may_say_otherwise(desk: Desk) -> None:
     assert client.post(resolution, json={"outcome": "done"}).json()["result"]["known_by"] == "person"
     assert desk.call().json()["pOutInfo"].startswith("12|000000009999|20151118185001|")
     assert desk.call(key="next", pPayInfo=LATER).status_code == 200
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("said", ["done", "none"])
+def test_a_persons_word_is_compared_with_the_number_where_nothing_else_speaks(
+    any_challenge: None, desk: Desk, done: bool, said: str
+) -> None:
+    """The number does not prove whose debit it was; that it is against a person's word is reason to look again."""
+
+    def pulled_and_silent(card: AnyCard, command: bytes) -> bytes:
+        return pulled(desk.reader, done=done)(card, command) if command[:2] == DEBIT else silent(card, command)
+
+    desk.put(desk.card, pulled_and_silent)
+    debit = desk.call().json()["debit"]["id"]
+    resolution, client = f"/v1/debits/{debit}/resolution", desk.bridge.client
+    client.post(resolution, json={"outcome": said}).raise_for_status()
+    desk.put(desk.card, silent)
+    answer = desk.call(key="next", pPayInfo=LATER)
+    if (said == "done") != done:
+        assert refused(answer) == (409, "debit-contradicted") and desk.debits == 1
+        client.post(resolution, json={"outcome": said}).raise_for_status()
+        answer = desk.call(key="next", pPayInfo=LATER)
+    assert answer.status_code == 200
 
 
 def test_another_caller_hears_nothing_of_whose_word_it_was(desk: Desk) -> None:

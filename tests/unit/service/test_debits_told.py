@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import pty
@@ -91,7 +93,21 @@ def test_an_answer_that_never_reaches_the_program_is_unknown(desk: Desk) -> None
         socket.create_server(("127.0.0.1", 0)) as line,
     ):
         client._client.base_url = httpx.URL(f"http://127.0.0.1:{line.getsockname()[1]}")  # the line, before it breaks
-        breaking = threading.Thread(target=lambda: line.accept()[0].close())
+
+        def prove_and_break() -> None:
+            """Proves itself as the bridge does, takes the next request and closes."""
+            accepted = line.accept()[0]
+            with accepted, accepted.makefile("rb") as asked:
+                nonce = asked.readline().split(b"nonce=")[1].split(b"&")[0].decode()
+                while asked.readline().strip():
+                    pass
+                message = f"cardio-hello|{nonce}|{line.getsockname()[1]}".encode()
+                key = hashlib.sha256(TOKEN.encode()).digest()
+                body = json.dumps({"proof": hmac.new(key, message, hashlib.sha256).hexdigest()}).encode()
+                accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                assert asked.readline().startswith(b"POST /v1/driver/iDoDebit ")
+
+        breaking = threading.Thread(target=prove_and_break)
         breaking.start()
         with pytest.raises(DebitUnknownError):
             client.driver("iDoDebit", idempotency_key="k", **ASKED)

@@ -329,7 +329,7 @@ def test_doctor_names_who_was_refused_and_pair_add_names_the_address(
     (found,) = [one for one in bridge_findings() if one.check == "callers"]
     assert found.state == "note" and "file://" in found.found and "cardio pair add" in found.remedy
     written = StringIO()
-    options = Namespace(action="add", which="HIS", scopes="basic,files", address=bridge.address)
+    options = Namespace(action="add", which="HIS", scopes="basic,files", address=bridge.address, token_file=None)
     pair_command.run(options, Output(as_json=False, stdout=written))
     address = f"ws://127.0.0.1:{bridge.dialect_ports['json']}"
     assert f"{address}/" in written.getvalue()

@@ -19,6 +19,7 @@ import pytest
 from cardio.bridge import default_token_file
 from service.doctor_checks import bridge_findings
 from service.journal_place import JournalPlace
+from service.routes.journal import _content
 from service.scopes import Scope
 from tests.unit.service.bridge import TOKEN
 from tests.unit.service.debit_desk import LATER, Desk, refused
@@ -72,6 +73,15 @@ def test_a_backup_of_a_running_bridge_is_whole(desk: Desk, journal: Path, tmp_pa
     assert desk.call(key="k").status_code == 200 and desk.debits == 1
 
 
+def test_a_caller_who_leaves_before_the_first_byte_leaves_no_backup_behind(tmp_path: Path) -> None:
+    """There is a key in it."""
+    left = tmp_path / "backup"
+    left.write_bytes(b"SQLite")
+    content, size = _content(left)
+    assert not left.exists() and size == 6
+    assert b"".join(content) == b"SQLite"
+
+
 def test_a_backup_is_the_owners(desk: Desk) -> None:
     page, _ = desk.bridge.pair("https://his.example", Scope.SETTLE, Scope.BASIC)
     assert refused(page.get("/v1/journal"))[0] == 403
@@ -86,6 +96,7 @@ def test_a_disk_that_is_full_leaves_no_backup(desk: Desk, journal: Path, tmp_pat
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.dont_write_bytecode = True  # a module's cache that is cut off would break every later start
 from cardio.cli.main import run
 sys.argv = ["cardio", "debits", "backup", {str(tmp_path / "backup.sqlite")!r}]
 run()
@@ -200,6 +211,53 @@ def test_verify_looks_at_other_files_and_says_what_is_none(tmp_path: Path, desk:
         for command in (("verify", "--file", str(path)), ("restore", str(path)), ("list", "--file", str(path))):
             said = run(tmp_path / "elsewhere" / "debits.sqlite", *command)
             assert said.returncode in (2, 78) and "Traceback" not in said.stderr and said.stderr, (name, command)
+
+
+@pytest.mark.parametrize("left", ["-wal", "-shm", "-journal"])
+def test_a_backup_is_not_put_beside_another_ones_log(tmp_path: Path, left: str) -> None:
+    """SQLite would write what stands in it into the backup."""
+    path, backup = tmp_path / "desk" / "debits.sqlite", tmp_path / "backup.sqlite"
+    place = JournalPlace(path)
+    debit(place.open(), "k")
+    shutil.move(place.open().write_backup(), backup)
+    for number in range(40):
+        debit(place.open(), f"later {number}")
+    place.open().abandon()
+    log = path.with_name("debits.sqlite-wal").read_bytes()
+    shutil.rmtree(path.parent)
+    path.parent.mkdir(mode=0o700)
+    beside = path.with_name(path.name + left)
+    beside.touch(0o600)
+    beside.write_bytes(log)
+    refused = run(path, "restore", str(backup))
+    assert refused.returncode and beside.name[-4:] in refused.stdout + refused.stderr and not path.exists()
+    assert beside.read_bytes() == log
+    beside.unlink()
+    assert run(path, "restore", str(backup)).returncode == 0
+    assert run(path, "verify").returncode == 0
+
+
+def test_what_stands_in_a_changed_record_moves_no_cursor(tmp_path: Path) -> None:
+    path = tmp_path / "desk" / "debits.sqlite"
+    place = JournalPlace(path)
+    changed = debit(place.open(), "k")
+    place.close()
+    edit(path, "UPDATE debit SET owner = char(27) || '[2J' || char(8238) || char(10), reason = char(27) || '[31m'")
+    for command in (["list"], ["show", changed]):
+        told = run(path, *command, "--file", str(path)).stdout
+        assert "\\u001b[2J\\u202e\\u000a" in told and not {"\x1b", "\u202e"} & set(told)
+
+
+def test_a_backup_that_has_lost_its_key_says_so(tmp_path: Path) -> None:
+    path, backup = tmp_path / "desk" / "debits.sqlite", tmp_path / "backup.sqlite"
+    place = JournalPlace(path)
+    debit(place.open(), "k")
+    shutil.move(place.open().write_backup(), backup)
+    place.close()
+    edit(backup, "DELETE FROM backup")
+    for command in ("verify", "list"):
+        told = run(path, command, "--file", str(backup))
+        assert "journal-key-lost" in told.stderr + told.stdout and "Traceback" not in told.stderr
 
 
 def test_a_backup_without_a_bridge(tmp_path: Path) -> None:

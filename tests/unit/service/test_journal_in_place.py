@@ -199,6 +199,10 @@ def test_a_database_put_beside_the_log_of_another_state_is_known(path: Path, tmp
     yesterday = copied(path, tmp_path / "backup")
     os.utime(yesterday[1], (1, 1))
     place = JournalPlace(path)
+    for key in range(60):  # in the database since, so that the log alone does not have them
+        debit(place.open(), f"between {key}")
+    place.close()
+    place = JournalPlace(path)
     debit(place.open(), "late")
     place.open().abandon()
     shutil.copy2(yesterday[1], path)
@@ -208,6 +212,44 @@ def test_a_database_put_beside_the_log_of_another_state_is_known(path: Path, tmp
     assert [one.idempotency_key for one in place.accept().listed(None)] == ["early"]
     assert list(path.parent.glob("debits.sqlite-wal.*.old")), "it is put aside, not deleted"
     debit(place.open(), "after")
+    place.close()
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_database_of_which_only_the_time_was_changed_keeps_its_log(path: Path, running: bool) -> None:
+    """Debits stand in the log alone: a person's word on the file is no word against them."""
+    place = JournalPlace(path)
+    for key in range(5):
+        debit(place.open(), f"done {key}")
+    if not running:
+        place.open().abandon()
+    os.utime(path, (1, 1))
+    place = place if running else JournalPlace(path)
+    with pytest.raises(JournalUnavailableError):
+        place.open()
+    assert len(place.accept().listed(None)) == 5
+    assert not list(path.parent.glob("*.old")) and not list(path.parent.glob(".debits.sqlite-*"))
+    debit(place.open(), "after")
+    assert place.open().verify().is_whole and place.trouble() is None
+    place.close()
+    again = JournalPlace(path)
+    assert len(again.open().listed(None)) == 6
+    again.close()
+
+
+def test_a_log_that_cannot_be_looked_into_is_not_set_aside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = JournalPlace(path)
+    debit(place.open(), "done")
+    os.utime(path, (1, 1))
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(JournalUnavailableError):
+        place.accept()
+    monkeypatch.undo()
+    assert [one.idempotency_key for one in place.accept().listed(None)] == ["done"]
     place.close()
 
 

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cardio.settlement import DebitState
-from service.errors import JournalTamperedError, JournalUnavailableError
+from service.debit_answers import DebitList
+from service.errors import DebitArchivedError, JournalTamperedError, JournalUnavailableError
 from service.journal import Journal
 from tests.unit.service.journal_files import S, debit, edit
 from tests.unit.service.test_journal import CARD, OTHER, bring, intent
@@ -202,6 +204,24 @@ def test_a_structure_that_is_not_ours_is_named_and_not_opened(path: Path, put_in
         Journal(path)
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DROP INDEX debit_once_by_time", "CREATE INDEX debit_once_by_time ON debit (card, terminal, time)"),
+        ("DROP INDEX debit_once_by_number", "CREATE UNIQUE INDEX debit_once_by_number ON debit (id, number, terminal)"),
+        ("DROP INDEX debit_undelivered", "CREATE INDEX debit_undelivered ON debit (card, created)"),
+        ("ALTER TABLE debit RENAME TO other", "CREATE TABLE debit AS SELECT * FROM other", "DROP TABLE other"),
+    ],
+)
+def test_a_structure_that_only_looks_like_ours_is_named_and_not_opened(path: Path, statements: tuple[str, ...]) -> None:
+    journal = Journal(path)
+    debit(journal, "k")
+    journal.close()
+    edit(path, *statements)
+    with pytest.raises(JournalUnavailableError):
+        Journal(path)
+
+
 @pytest.mark.parametrize("done", [True, False])
 def test_a_person_decides_what_was_changed(journal: Journal, path: Path, done: bool) -> None:
     """After that it says so, and its key and card are free again."""
@@ -213,6 +233,89 @@ def test_a_person_decides_what_was_changed(journal: Journal, path: Path, done: b
     assert found(journal) == set()
     assert journal.open_on(CARD) is None
     assert journal.take("local", "k", "x").state is (S.COMMITTED if done else S.ABORTED)
+
+
+@pytest.mark.parametrize("state", ["new", "armed", "sent"])
+def test_a_record_made_to_look_begun_stops_no_other_debit(path: Path, state: str) -> None:
+    """What a start sets right is what the journal itself has left; that one is a person's to decide."""
+    journal = Journal(path)
+    settled, left = debit(journal, "k", S.SETTLED), debit(journal, "l", S.SENT)
+    journal.close()
+    edit(path, f"UPDATE debit SET state = '{state}' WHERE id = '{settled}'")
+    journal = Journal(path)
+    assert journal.shown(left).state is S.UNKNOWN
+    assert journal.take("local", "m", "x").state is S.NEW
+    with pytest.raises(JournalTamperedError):
+        journal.take("local", "k", "x")
+    with pytest.raises(JournalTamperedError):
+        journal.open_on(CARD)
+    journal.decide(settled, done=True)
+    shown = journal.shown(settled)
+    assert (shown.outcome, shown.reason, shown.self_paid_amount, shown.tampered) == ("done", "person", 10, False)
+    assert found(journal) == set()
+    journal.close()
+
+
+@pytest.mark.parametrize("state", [S.UNKNOWN, S.COMMITTED, S.SETTLED, S.ABORTED])
+def test_a_debit_that_is_said_to_be_archived_and_is_not(journal: Journal, path: Path, state: DebitState) -> None:
+    said = debit(journal, "k", state)
+    edit(path, f"UPDATE known SET archive = 'debits-archive-1.sqlite', outcome = 'none' WHERE debit = '{said}'")
+    assert found(journal) == {("key-changed", said)}
+    for _ in range(2):  # with its row, and without
+        with pytest.raises(JournalTamperedError):
+            journal.take("local", "k", "x")
+        edit(path, f"DELETE FROM debit WHERE id = '{said}'")
+    with pytest.raises(JournalTamperedError):
+        journal.shown(said)
+
+
+@pytest.mark.parametrize("column", ["archive", "outcome"])
+def test_what_became_of_an_archived_debit_cannot_be_changed(journal: Journal, path: Path, column: str) -> None:
+    debit(journal, "k", S.SETTLED)
+    journal.archive(datetime.now(UTC))
+    with pytest.raises(DebitArchivedError):
+        journal.take("local", "k", "x")
+    edit(path, f"UPDATE known SET {column} = 'none'")
+    with pytest.raises(JournalTamperedError):
+        journal.take("local", "k", "x")
+
+
+NO_TEXT = "CAST(x'ff1b5b324a' AS TEXT)"
+ODD = {
+    "compared": "'x'", "owner": NO_TEXT, "idempotency_key": NO_TEXT, "reason": NO_TEXT, "intent": NO_TEXT,
+    "created": NO_TEXT, "changed": "'9999-99-99'", "terminal": NO_TEXT, "asked": NO_TEXT, "state": "'x'",
+    "result": "'{}'", "thinned": "'x'", "id": NO_TEXT, "decided": NO_TEXT, "handed_over": NO_TEXT,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ODD)
+def test_whatever_stands_in_a_record_it_is_listed_and_stops_nothing_else(path: Path, column: str) -> None:
+    journal = Journal(path)
+    odd, other = debit(journal, "k"), debit(journal, "l")
+    edit(path, f"UPDATE debit SET {column} = {ODD[column]} WHERE id = '{odd}'")
+    for _ in range(2):
+        listed = journal.listed(None, all_states=True)
+        assert sorted(one.tampered for one in listed) == [False, True]
+        DebitList(debits=tuple(listed), more=False).model_dump_json().encode()
+        assert not journal.verify().is_whole
+        assert journal.take("local", "l", "x").id == other
+        journal.close()
+        journal = Journal(path)
+    if column not in ("id", "intent"):
+        journal.decide(odd, done=True)
+        DebitList(debits=tuple(journal.listed(None)), more=False).model_dump_json().encode()
+    journal.close()
+
+
+def test_a_person_decides_what_was_given_another_debits_number_and_time(journal: Journal, path: Path) -> None:
+    right, changed = debit(journal, "k", S.COMMITTED), debit(journal, "l", S.ABORTED)
+    places = ", ".join(f"{name} = (SELECT {name} FROM debit WHERE id = '{right}')" for name in CLASH)
+    edit(path, f"UPDATE debit SET {places} WHERE id = '{changed}'")
+    journal.decide(changed, done=True)
+    assert journal.shown(changed).outcome == "done" and found(journal) == set()
+
+
+CLASH = ("card", "number", "terminal", "time", "intent")
 
 
 def test_what_a_person_cannot_tell_from_the_record_is_not_decided_by_it(journal: Journal, path: Path) -> None:

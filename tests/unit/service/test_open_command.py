@@ -125,6 +125,18 @@ def test_the_browser_is_started_with_a_link_that_lets_it_in(shell: Shell, bridge
     assert comes_in(link)
 
 
+def test_a_link_on_a_browsers_command_line_is_the_browsers_users_also_where_that_is_root(
+    shell: Shell, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user of the machine reads a command line; root's own desktop is no exception."""
+    shell.program("xdg-open")
+    assert shell.open(DISPLAY=":7").returncode == 0
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("service.gate.peers.PeerLookup.user_of", lambda lookup, client, server: os.getuid() + 2002)
+        assert not comes_in(shell.link)
+    assert comes_in(shell.link)
+
+
 @pytest.mark.parametrize(
     ("browser", "given"),
     [("mine", "{link}"), ("mine --new-window", "--new-window\n{link}"), ("mine '--app=%s'", "--app={link}")],

@@ -75,7 +75,17 @@ def test_another_user_who_saw_the_link_gets_nothing_and_takes_nothing_away(
     assert sessions.made.redeem(ticket, user=CLERK)[1]
 
 
-@pytest.mark.parametrize("user", [0, 107, 999])
+@pytest.mark.parametrize("user", [1000, 60_001, 200_001_105, 4_294_967_293])
+def test_a_link_is_its_askers_alone_whatever_number_the_directory_gives(user: int) -> None:
+    """Users of a directory have numbers far beyond those of a machine's own (SSSD, winbind)."""
+    sessions = Sessions()
+    ticket = sessions.made.issue("/", user=user)
+    with pytest.raises(LinkUsedError):
+        sessions.made.redeem(ticket, user=OTHER)
+    assert sessions.made.redeem(ticket, user=user)[1]
+
+
+@pytest.mark.parametrize("user", [0, 107, 999, 61_184, 65_519])
 def test_root_and_services_hand_links_on(user: int) -> None:
     """An administrator has the system unit's own user make a link for the clerk, who cannot read its token."""
     sessions = Sessions()

@@ -92,6 +92,30 @@ def test_a_page_that_asks_64_times_hurts_only_itself(bridge: Bridge, greedy: str
     assert ask(bridge, other).status_code == 202
 
 
+def test_a_trusted_page_that_asks_again_and_again_cuts_nothing_that_goes_on(bridge: Bridge) -> None:
+    """Another tab of it, or another user's, may be in the midst of a debit."""
+    asked = ask(bridge, TRUSTED).json()
+    secret = {"Origin": TRUSTED, "Authorization": f"Bearer {asked['secret']}"}
+    token = bridge.client.get(f"/v1/pairing/{asked['request']}", headers=secret).json()["token"]
+    busy = {"Origin": TRUSTED, "Authorization": f"Bearer {token}"}
+    with bridge.client.stream("GET", "/v1/events", headers=busy) as events:
+        assert events.status_code == 200
+        for _ in range(30):
+            ask(bridge, TRUSTED).raise_for_status()
+        assert bridge.client.get("/v1/me", headers=busy).status_code == 200
+    kept = [one for one in bridge.client.get("/v1/grants").json()["grants"] if one["origin"] == TRUSTED]
+    assert len(kept) == 16, "what is idle goes as ever"
+
+
+def test_however_busy_a_trusted_origin_is_its_grants_are_bounded(clock: Clock) -> None:
+    grants = Grants(TOKEN, DEFAULT_SCOPES)
+    pairing = Pairing(grants, {TRUSTED: CAN}, is_busy=lambda grant: True, clock=clock)
+    for _ in range(200):
+        clock.now += 10
+        pairing.ask(TRUSTED, "HIS", [Scope.BASIC])
+    assert len(grants.of_origin(TRUSTED)) == 128
+
+
 def test_a_trusted_origin_does_not_pay_for_what_else_its_domain_has(bridge: Bridge) -> None:
     beside = "https://forum.example-hospital.cn"
     assert [ask(bridge, beside).status_code for _ in range(20)][-1] == 429
@@ -183,6 +207,16 @@ def test_a_flood_from_thousands_of_sites_is_bounded_and_hides_nobody(pairing: Pa
         pairing.ask(f"https://a.evil{number}.com", "x", [Scope.BASIC])
     assert again.state == "waiting", "nobody pushes out what a person looks at"
     assert pairing.approve(again.id, [Scope.BASIC]).origin == "https://middle.com"
+
+
+def test_what_a_person_looks_at_stays_though_each_of_a_flood_comes_from_elsewhere(pairing: Pairing) -> None:
+    """Each from a network of its own, so that none of them is of a larger kind than the honest one."""
+    request, _ = pairing.ask(HONEST, "LIS", [Scope.BASIC])
+    assert pairing.shown(request.code) == [request]
+    for number in range(5000):
+        network = f"{number % 100 + 11}.{number // 100 + 1}.7"
+        pairing.ask(f"https://{network}.9", "x", [Scope.BASIC])
+    assert pairing.find(request.code) is request and pairing.count == 4096
 
 
 def test_forged_suffixes_of_another_user_crowd_out_only_that_user(pairing: Pairing) -> None:

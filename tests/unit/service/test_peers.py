@@ -202,6 +202,35 @@ def test_a_group_that_is_not_told_in_time_is_none(monkeypatch: pytest.MonkeyPatc
         away.set()
 
 
+def test_a_user_is_asked_for_once_however_many_of_its_connections_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system asks a slow server, another user's many connections would keep the clerk's question waiting."""
+    asked, answers = list[int](), threading.Event()
+
+    def slow(user: int, believed: BelievedUsers) -> bool:
+        asked.append(user)
+        answers.wait()
+        return user == OTHER
+
+    monkeypatch.setattr("service.gate.peers.is_named", slow)
+
+    async def work() -> None:
+        peers = Peers(BelievedUsers(groups=frozenset({"clerks"})), Playing(OTHER))
+        stranger = [asyncio.ensure_future(peers.identify(CLIENT, SERVER, OTHER + 1)) for _ in range(30)]
+        stranger[0].cancel()  # whose connection has gone: the others wait on
+        clerk = asyncio.ensure_future(peers.identify(CLIENT, SERVER, OTHER))
+        await asyncio.sleep(0)
+        answers.set()
+        assert (await clerk).is_believed
+        assert [one.is_believed for one in await asyncio.gather(*stranger[1:])] == [False] * 29
+        assert asked == [OTHER + 1, OTHER]
+        peers.close()
+
+    try:
+        asyncio.run(work())
+    finally:
+        answers.set()
+
+
 def test_a_member_is_asked_for_once_and_again_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([True, False])
     monkeypatch.setattr("service.gate.peers.is_named", lambda user, believed: next(answers))

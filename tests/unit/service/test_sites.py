@@ -159,6 +159,60 @@ def test_what_can_be_taken_for_a_known_site_is_said(origin: str, name: str, code
 @pytest.mark.parametrize(
     ("known", "origin", "code"),
     [
+        ("renmin-hospital.cn", "r3nm1n-h0sp1t4l.cn", "close"),
+        ("renmin-hospital.cn", "r3nm1n-h0sp1t4l.login.evil.com", "close"),
+        ("renmin-hospital.cn", "his.7e5t.renm1nho5p1tal-his.com", "close"),
+        ("renmin-hospital.cn", "renmln-hospltai.cn", "close"),
+        ("example-hospital.cn", "exapmle-hosiptal.cn", "close"),
+        ("b5t.cn", "bst.evil.cn", "close"),
+        ("his", "h1s", "close"),
+        ("his", "hls", "close"),
+        ("his", "lis", None),
+        ("示例医院.中国", "示例医院登录.中国", "contains"),
+        ("示例医院.中国", "示例医院-his.cn", "contains"),
+        ("协和.中国", "协和医院.cn", "contains"),
+        ("协和.中国", "his-协和.evil.cn", "contains"),
+        ("协和.中国", "和平.中国", None),
+        ("医.中国", "医院.中国", None),
+    ],
+)  # fmt: skip
+def test_digits_for_letters_and_chinese_names_are_recognised(known: str, origin: str, code: str | None) -> None:
+    first, other = (
+        "https://" + ".".join(label if label.isascii() else encoded(label) for label in host.split("."))
+        for host in (known, origin)
+    )
+    assert is_origin(first) and is_origin(other)
+    found = [one.code for one in remarks(Site.of(other), "", [KnownSite(first)]) if one.resembles]
+    assert found == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "resembles"),
+    [
+        ("示例人民醫院", True),
+        ("示例人民医阮（收费）", False),
+        ("示例人民医阮", True),
+        ("示例 人民 医浣", True),
+        ("人民医院", True),
+        ("中心医院", False),
+    ],
+)
+def test_a_name_that_is_nearly_anothers_is_said(name: str, resembles: bool) -> None:
+    known = KnownSite("https://his.example.cn", "示例人民医院")
+    found = [one.code for one in remarks(Site.of("https://evil.com"), name, [known])]
+    assert found == (["same-name"] if resembles else [])
+
+
+@pytest.mark.parametrize(
+    "host", ["1ocalhost.evil.com", "loca1host.cn", "127.0.0.l.evil.com", "127.O.0.1.evil.com".lower()]
+)
+def test_what_looks_like_this_computer_and_is_not_is_said(host: str) -> None:
+    assert "contains" in [one.code for one in remarks(Site.of(f"https://{host}"), "", [])]
+
+
+@pytest.mark.parametrize(
+    ("known", "origin", "code"),
+    [
         ("http://10.1.2.3:8080", "https://10.1.2.3.evil.com", "contains"),
         ("http://10.1.2.3:8080", "https://10-1-2-3.evil.com", "contains"),
         ("http://10.1.2.3:8080", "http://10.1.2.4:8080", "close"),
@@ -227,6 +281,16 @@ def bridge() -> Iterator[Bridge]:
     made = Bridge(trusted={HIS.origin: DEFAULT_SCOPES}, scopes=frozenset(Scope))
     yield made
     made.stop()
+
+
+def test_letters_from_right_to_left_are_not_shown_among_others(bridge: Bridge) -> None:
+    """On the screen `X.evil.com` would stand as `evil.com.X`."""
+    origin = f"https://{encoded('שלום')}.evil.com"
+    bridge.caller(None, origin).post("/v1/pairing", json={"name": "x", "scopes": ["basic"]})
+    (one,) = bridge.client.get("/v1/pairing").json()["requests"]
+    assert (one["site"]["before"], one["site"]["registrable"], one["site"]["readable"]) == (
+        f"{encoded('שלום')}.", "evil.com", None,
+    )  # fmt: skip
 
 
 def test_the_list_tells_it(bridge: Bridge) -> None:

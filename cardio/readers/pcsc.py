@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cardio.apdu.channel import TransmissionProtocol
 from cardio.errors import (
     CardioError,
+    CardMuteError,
     CardRemovedError,
     NoCardError,
     NotPermittedError,
@@ -165,10 +166,13 @@ class PcscReader:
         return info_of(states[0])
 
     def connect(self) -> PcscConnection:
-        """As `Reader.connect`. A refusal is asked for twice: a service that is just starting refuses everybody."""
+        """As `Reader.connect`. Two answers are asked for twice: a service that is just starting refuses everybody, and a
+        card that is just being reset, as pcscd does when another program dies with it, has no protocol yet."""
         try:
             return self._connect()
-        except NotPermittedError:
+        except (NotPermittedError, CardMuteError) as error:
+            if isinstance(error, CardMuteError) and error.hresult != scard.E_PROTO_MISMATCH:
+                raise
             time.sleep(_SECOND_LOOK)
             return self._connect()
 

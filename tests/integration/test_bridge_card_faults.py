@@ -15,6 +15,7 @@ import httpx
 import pytest
 from smartcard import scard as raw
 
+from cardio.errors import CardMuteError
 from cardio.model import ReaderStatus
 from cardio.readers import named_calls, scard
 from simulators.faults import FaultyCard, PulledCard, with_fault
@@ -254,6 +255,25 @@ def test_a_neighbour_that_dies_with_the_card(bridge: BridgeHere, slot: Slot) -> 
         answer, _ = in_parallel(lambda: bridge.card(slot.reader.name), other.die)
     assert answer.status_code == 200, answer.text
     bridge.reads(slot.reader.name)
+
+
+def test_a_card_without_a_protocol_for_a_moment(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pcscd resets a card when a program dies with it; who connects in that moment is told 8010000F. Real pcscd does it
+    too seldom to be waited for, so the first answer is played."""
+    slot.insert(ADULT.card())
+    connect, told = scard.Context.connect, [scard.E_PROTO_MISMATCH, scard.W_UNRESPONSIVE]
+
+    def being_reset(context: scard.Context, name: str) -> scard.Card:
+        if told:
+            raise scard.error_for(told.pop(0))
+        return connect(context, name)
+
+    monkeypatch.setattr(scard.Context, "connect", being_reset)
+    with pytest.raises(CardMuteError) as mute:  # asked again; that it is mute is final
+        slot.reader.connect()
+    assert mute.value.hresult == scard.W_UNRESPONSIVE and not told
+    told.append(scard.E_PROTO_MISMATCH)
+    slot.reader.connect().close()
 
 
 # -- cards that hang, contacts that are loose --------------------------------------------------------

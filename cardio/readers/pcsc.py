@@ -166,8 +166,11 @@ class PcscReader:
         return info_of(states[0])
 
     def connect(self) -> PcscConnection:
-        """As `Reader.connect`. Two answers are asked for twice: a service that is just starting refuses everybody, and a
-        card that is just being reset, as pcscd does when another program dies with it, has no protocol yet."""
+        """As `Reader.connect`. Two answers are asked for once more.
+
+        A service that is just starting refuses everybody. A card that is just being reset, as pcscd does when another
+        program dies with it, has no protocol yet.
+        """
         try:
             return self._connect()
         except (NotPermittedError, CardMuteError) as error:

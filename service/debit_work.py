@@ -23,7 +23,8 @@ from cardio.settlement import BEFORE_SENT, DONE, UNCLEAR, DebitOrder, DebitState
 from service.debit_answers import Compared, DebitShown
 from service.delivery.decisions import CONTRADICTED
 from service.errors import JournalStepError
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 
 _TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
 _NOT_TOLD = ("仍不能确定", "it is still not known")

@@ -28,7 +28,8 @@ from service.delivery.receipts import DebitReceipts, Told
 from service.desk import Desk
 from service.errors import JournalUnavailableError, NoIdempotencyKeyError
 from service.gate.receipt import AnswerReceipt
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 from service.journal_place import JournalPlace
 from service.scopes import Caller
 from service.security import BridgeSecurity

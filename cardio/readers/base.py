@@ -43,7 +43,7 @@ def closing_on_error(connection: Connection) -> Iterator[None]:
     """Around what is made of a connection: where that fails, whatever the reason, the card is let go."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # an interruption too: the card must not stay held
         connection.close()
         raise
 

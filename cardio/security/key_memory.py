@@ -246,7 +246,7 @@ class KeyMemory:
         with self._transaction() as database:
             mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
             for table in ("tries", "refusals"):
-                database.execute(f"DELETE FROM {table} WHERE card = ? AND key = ?", (mark, key))  # noqa: S608
+                database.execute(f"DELETE FROM {table} WHERE card = ? AND key = ?", (mark, key))  # noqa: S608 - names of ours
             # A card that proved nothing may take anything: it speaks for nobody but its like.
             database.execute(
                 "DELETE FROM rows_of_refusals WHERE sam = ? AND key = ? AND proved <= ?", (sam, key, proved)

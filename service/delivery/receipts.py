@@ -15,7 +15,8 @@ from cardio.settlement import DebitState
 from service.debit_answers import DebitShown
 from service.errors import JournalStepError
 from service.gate.receipt import AnswerReceipt
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 
 
 @dataclass(frozen=True, slots=True)

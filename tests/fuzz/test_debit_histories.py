@@ -46,7 +46,8 @@ from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
 from service.delivery.decisions import CONTRADICTED
 from service.delivery.receipts import Told, note
 from service.delivery.records import DeliveryRecords
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 from service.journal_file.marks import Marks
 from service.journal_file.setting_aside import set_aside
 from simulators.card import SoftwareCard

@@ -217,22 +217,32 @@ def test_a_purge_leaves_nothing(machine: Machine) -> None:
     assert machine.attempt("systemctl", "is-active", "cardio").stdout == "inactive\n"
 
 
-def test_a_wheel_that_was_changed_is_not_bundled(tmp_path: Path) -> None:
-    wheelhouse = tmp_path / "wheelhouse"
+def linked_wheelhouse(folder: Path) -> Path:
+    """A wheelhouse with links to the real one's files, each of which a test may put another in the place of."""
+    wheelhouse = folder / "wheelhouse"
     wheelhouse.mkdir()
     for wheel in (ROOT / ".venv" / "wheelhouse").iterdir():
         (wheelhouse / wheel.name).symlink_to(wheel)
-    (changed,) = wheelhouse.glob("idna-*.whl")
-    content = changed.read_bytes()
-    changed.unlink()
-    changed.write_bytes(content + b"\n")
-    built = subprocess.run(
-        [PACKAGING / "deb" / "build.sh", tmp_path / "out"],
+    return wheelhouse
+
+
+def build_from(wheelhouse: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PACKAGING / "deb" / "build.sh", output],
         env={**os.environ, "CARDIO_WHEELHOUSE": str(wheelhouse)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_wheel_that_was_changed_is_not_bundled(tmp_path: Path) -> None:
+    wheelhouse = linked_wheelhouse(tmp_path)
+    (changed,) = wheelhouse.glob("idna-*.whl")
+    content = changed.read_bytes()
+    changed.unlink()
+    changed.write_bytes(content + b"\n")
+    built = build_from(wheelhouse, tmp_path / "out")
     assert built.returncode != 0
     assert "DO NOT MATCH THE HASHES" in built.stderr and "packaging/deb/fetch.sh" in built.stderr
     assert not list((tmp_path / "out").glob("*.deb"))
@@ -243,18 +253,9 @@ def test_a_wheel_that_was_changed_is_not_bundled(tmp_path: Path) -> None:
 )
 def test_what_was_built_is_the_readers_packages_and_nothing_else(tmp_path: Path, more: str) -> None:
     """The wheelhouse says itself which hash they have: it must not bring anything along by that."""
-    wheelhouse = tmp_path / "wheelhouse"
-    wheelhouse.mkdir()
-    for wheel in (ROOT / ".venv" / "wheelhouse").iterdir():
-        (wheelhouse / wheel.name).symlink_to(wheel)
+    wheelhouse = linked_wheelhouse(tmp_path)
     (wheelhouse / "built.txt").unlink()
     (wheelhouse / "built.txt").write_text(f"{(ROOT / '.venv/wheelhouse/built.txt').read_text()}{more}")
-    built = subprocess.run(
-        [PACKAGING / "deb" / "build.sh", tmp_path / "out"],
-        env={**os.environ, "CARDIO_WHEELHOUSE": str(wheelhouse)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    built = build_from(wheelhouse, tmp_path / "out")
     assert built.returncode != 0
     assert "built.txt names" in built.stderr and not list((tmp_path / "out").glob("*.deb"))

@@ -22,7 +22,8 @@ from cardio.security.pin import Pin
 from cardio.security.sam import Sam
 from cardio.security.soft import SoftSam
 from cardio.settlement import DebitOrder, DebitResult
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 from simulators.card import SoftwareCard
 from simulators.personas import find_persona
 from simulators.reader import AnyCard, SoftwareReader

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from cardio.bridge import default_token_file
 from cardio.debits.limits import DebitLimits
 from service.app import Habits
 from service.scopes import Scope
@@ -21,7 +22,7 @@ from simulators.personas import find_persona
 from simulators.reader import AnyCard, SoftwareReader
 from tests.unit.card_helpers import known_random
 from tests.unit.debits import DEBIT, NOW, Ready, soft_sam
-from tests.unit.service.bridge import SECOND, Bridge
+from tests.unit.service.bridge import SECOND, TOKEN, Bridge
 
 CARD = "370200D15600000500000013FFFFFFFF|A00000011|"
 PAY, LATER = "0.1|0.20|20151118185001|", "0.1|0.20|20151118185002|"
@@ -109,3 +110,11 @@ def pulled(reader: SoftwareReader, *, done: bool) -> Callable[[AnyCard, bytes], 
         return card.transmit(command)
 
     return fault
+
+
+def write_owners_token() -> None:
+    """Give the commands that a test starts the token of its bridge."""
+    token = default_token_file()
+    token.parent.mkdir(parents=True)
+    token.touch(0o600)
+    token.write_text(TOKEN)

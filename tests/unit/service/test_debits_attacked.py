@@ -17,7 +17,8 @@ import pytest
 from cardio.security.soft import SoftSam
 from cardio.settlement import DebitState as S
 from service.desk import Desk as BridgeDesk
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 from service.scopes import Scope
 from simulators.hsm_steps import debit_step_1_to_2
 from simulators.personas import find_persona

@@ -19,14 +19,14 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cardio.bridge import BridgeClient, BridgeError, BridgeNotRunningError, default_token_file
+from cardio.bridge import BridgeClient, BridgeError, BridgeNotRunningError
 from cardio.debit_errors import DebitUnknownError
 from cardio.errors import UsageError
 from service.doctor_checks import bridge_findings
 from simulators.reader import AnyCard
 from tests.unit.debits import DEBIT
 from tests.unit.service.bridge import SECOND, TOKEN
-from tests.unit.service.debit_desk import CARD, DONE, LATER, PAY, Desk, pulled
+from tests.unit.service.debit_desk import CARD, DONE, LATER, PAY, Desk, pulled, write_owners_token
 
 CARDIO = Path(sys.executable).with_name("cardio")
 ASKED = {"reader": SECOND, "pCardInfo": CARD, "pPayInfo": PAY, "pin": "123456"}
@@ -35,10 +35,7 @@ ASKED = {"reader": SECOND, "pCardInfo": CARD, "pPayInfo": PAY, "pin": "123456"}
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
-    token = default_token_file()
-    token.parent.mkdir(parents=True)
-    token.touch(0o600)
-    token.write_text(TOKEN)
+    write_owners_token()
     yield made
     made.bridge.stop()
 

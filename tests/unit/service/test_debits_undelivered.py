@@ -19,7 +19,8 @@ from websockets.sync.client import ClientConnection
 import service.routes.driver
 from cardio.settlement import DebitState as S
 from service.gate.access import DialectRule
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 from service.scopes import Scope
 from simulators.hsm_steps import debit_step_1_to_2
 from simulators.personas import find_persona

@@ -26,7 +26,8 @@ from service.errors import (
     NoSuchDebitError,
     OtherOrderError,
 )
-from service.journal import Journal, JournalEntry
+from service.journal import Journal
+from service.journal_file.entry import JournalEntry
 from service.journal_schema import JOURNAL_FILE
 
 S = DebitState

@@ -16,13 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from cardio.bridge import default_token_file
 from service.doctor_checks import bridge_findings
 from service.journal_place import JournalPlace
 from service.routes.journal import _content
 from service.scopes import Scope
-from tests.unit.service.bridge import TOKEN
-from tests.unit.service.debit_desk import LATER, Desk, refused
+from tests.unit.service.debit_desk import LATER, Desk, refused, write_owners_token
 from tests.unit.service.journal_files import S, debit, edit
 
 CARDIO = Path(sys.executable).with_name("cardio")
@@ -31,10 +29,7 @@ CARDIO = Path(sys.executable).with_name("cardio")
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
-    token = default_token_file()
-    token.parent.mkdir(parents=True)
-    token.touch(0o600)
-    token.write_text(TOKEN)
+    write_owners_token()
     yield made
     made.bridge.stop()
 

@@ -1,4 +1,4 @@
-"""What it costs to have the card prove itself: commands and characters of one piece of work, with it and without.
+"""The cost of having the card prove itself: commands and characters of one piece of work, with it and without.
 
 Aim: two commands for as long as a card is held, whatever is done with it meanwhile. The SAM's own time is in
 `closed-card`; here the keys are in a file.

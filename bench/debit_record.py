@@ -1,4 +1,4 @@
-"""What it costs to ask the card's own record before a debit: commands and characters, with the record and without.
+"""The cost of asking the card's own record before a debit: commands and characters, with the record and without.
 
 Aim: two commands where the card's newest details are of other days. They lie between two that begin the debit, so a
 card that takes debits without a PIN pays for beginning twice as well.

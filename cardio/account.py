@@ -240,7 +240,7 @@ def details_in(reading: FileReading) -> Iterator[Detail]:
 
 
 def detail_of(record: DecodedRecord) -> Detail:
-    """What one record says."""
+    """Decode one record of a transaction."""
     values = {item.item.name: item.value for item in record.items}
     time = values.get("transaction_time")
     account, self_paid, pooled_fund = (_number(values.get(name)) for name in AMOUNTS)

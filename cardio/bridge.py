@@ -304,7 +304,7 @@ class BridgeClient:
         """Send a request over a connection on which the bridge has proved itself.
 
         Raises:
-            BridgeNotRunningError, ImposterError: nobody, or another program, listens there now. Nothing was sent.
+            BridgeNotRunningError, ImposterError: no program, or another one, listens there now. Nothing was sent.
         """
         for _ in range(_MOST_PROOFS):
             try:

@@ -79,7 +79,7 @@ class SocialSecurityCard(SecuredCard):
     ) -> None:
         """Args:
         clock: what the seconds are counted by.
-        watch: is told of every command, for whoever may have to give the work up.
+        watch: is told of every command, for the thread that may have to give the work up.
         manners: remembers what kinds of cards allow; by default in the user's cache directory, one file for
             software cards and one for real ones.
         layouts: the layouts to choose from; by default those at hand, the user's own first.
@@ -478,5 +478,5 @@ class SocialSecurityCard(SecuredCard):
 
 
 def _from_outside(command: CommandApdu) -> CommandApdu:
-    """A command that nobody here has chosen: what does more than ask may have changed the card."""
+    """Send a command that comes from outside: what does more than ask may have changed the card."""
     return replace(command, known_effect=effect_from_outside(command.cla, command.ins, has_data=bool(command.data)))

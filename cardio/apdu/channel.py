@@ -74,7 +74,7 @@ class Channel:
     ) -> None:
         """Args:
         seconds: how long the whole conversation may take.
-        watch: is told of every command, for whoever may have to give the conversation up.
+        watch: is told of every command, for the thread that may have to give the conversation up.
         """
         self.watch = watch or CommandWatch()
         self._transport = transport
@@ -145,7 +145,7 @@ class Channel:
     def _fetch(self, response: ResponseApdu, effect: CommandEffect) -> ResponseApdu:
         """GET RESPONSE until nothing is left; one wrong length is put right, and every round must bring data.
 
-        Args: ``effect`` of the command whose answer it is: without it nobody knows what that command has come to.
+        Args: ``effect`` of the command whose answer it is: without it the outcome of that command is not known.
         """
         data = bytearray(response.data)
         asked, corrected = response.sw2 or SHORT_MAXIMUM, False

@@ -48,7 +48,7 @@ class CommandApdu:
 
     @property
     def effect(self) -> CommandEffect:
-        """What it leaves behind on the card."""
+        """The effect that the command leaves behind on the card."""
         return self.known_effect or effect_of(self.cla, self.ins, has_data=bool(self.data))
 
     @property

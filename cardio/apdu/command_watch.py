@@ -1,4 +1,4 @@
-"""What the commands of one piece of work have begun at the card, for threads that may have to give the work up.
+"""The record of what one piece of work has begun at the card, for threads that may have to give the work up.
 
 A thread that waits for a card cannot know what a command that hangs will do. It can know which command that is, since
 when it waits, and what was done before: then what is not known is called so, and what was never sent is not.
@@ -25,7 +25,7 @@ _GRAVITY = list(CommandEffect)
 
 
 def says_not_carried_out(sw1: int) -> bool:
-    """Whether SW1 says that the command was not carried out."""
+    """Tell whether SW1 says that the command was not carried out."""
     return sw1 in _CHECKING_ERRORS
 
 
@@ -45,7 +45,7 @@ class CommandWatch:
         self._unanswered: CommandEffect | None = None
         """Of a command that has ended without an answer."""
         self._done: CommandEffect | None = None
-        """What was changed or spent, as the card has said."""
+        """Return what was changed or spent, as the card has said."""
         self._given_up = False
 
     # -- on the card's thread ---------------------------------------------------------------------
@@ -80,7 +80,7 @@ class CommandWatch:
                 self._done = effect  # a try is spent, and the caller has not heard of it yet
 
     def take_unanswered(self) -> CommandEffect:
-        """What became unknown since the last call, for its answer never came; it is told once."""
+        """Return what became unknown since the last call, for its answer never came; it is told once."""
         with self._lock:
             found, self._unanswered = self._unanswered, None
             return found or CommandEffect.NONE
@@ -103,7 +103,7 @@ class CommandWatch:
 
     @property
     def doubt(self) -> CommandEffect:
-        """What the caller cannot know if the work ends here: what is at the card, or was changed and not yet told."""
+        """Return what the caller cannot know if the work ends here: at the card, or changed and not yet told."""
         with self._lock:
             return self._doubt()
 
@@ -113,13 +113,13 @@ class CommandWatch:
 
     @property
     def in_flight(self) -> bool:
-        """Whether a command is at the card and its answer has not come."""
+        """Tell whether a command is at the card and its answer has not come."""
         with self._lock:
             return self._running is not None
 
     @property
     def hangs(self) -> bool:
-        """Whether the work was given up while a command was at the card that has not answered since."""
+        """Tell whether the work was given up while a command was at the card that has not answered since."""
         with self._lock:
             return self._given_up and self._running is not None
 
@@ -139,12 +139,12 @@ class CommandWatch:
 
     @property
     def is_over_limit(self) -> bool:
-        """Whether a command has been at the card for longer than a card may take; a person's entry too."""
+        """Tell whether a command has been at the card for longer than a card may take; a person's entry too."""
         with self._lock:
             return self._running is not None and self._clock() >= self._since + self.seconds
 
     def abandon(self) -> None:
-        """Have whoever waits in `wait_for_answer` go on: the process is about to end."""
+        """Have the threads in `wait_for_answer` go on: the process is about to end."""
         with self._lock:
             self._abandoned = True
             self._answered.notify_all()

@@ -66,7 +66,7 @@ def effect_of(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
 
 
 def effect_from_outside(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
-    """As `effect_of`, of a command that nobody here has chosen: it is harmless only if it does nothing but ask."""
+    """As `effect_of`, for a command that comes from outside: it is harmless only if it does nothing but ask."""
     effect = effect_of(cla, ins, has_data=has_data)
     if effect in (CommandEffect.PIN, CommandEffect.PIN_CHANGE):
         return effect

@@ -45,7 +45,7 @@ class CommandWatch:
         self._unanswered: CommandEffect | None = None
         """Of a command that has ended without an answer."""
         self._done: CommandEffect | None = None
-        """Return what was changed or spent, as the card has said."""
+        """The gravest effect that the card has confirmed: something was changed or spent."""
         self._given_up = False
 
     # -- on the card's thread ---------------------------------------------------------------------

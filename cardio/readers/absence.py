@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -30,19 +31,36 @@ _INSTALL = {
 
 
 def service_fault(hresult: int | None = None) -> ReaderError | NotPermittedError:
-    """What keeps the PC/SC service from answering."""
+    """What keeps the PC/SC service from answering.
+
+    The kernel is asked once, by connecting: a socket that is looked at twice may go or come in between.
+    """
     if sys.platform != "linux":
         return PcscUnavailableError(hresult=hresult)
-    socket = Path(os.environ.get(_SOCKET_VARIABLE) or _SOCKET)
+    place = _place()
     try:
-        listens = socket.exists()
+        with socket.socket(socket.AF_UNIX) as line:
+            line.setblocking(False)
+            line.connect(str(place))
     except PermissionError:
-        return _closed_to_user(socket, hresult)
-    if listens and not os.access(socket, os.R_OK | os.W_OK):
-        return _closed_to_user(socket, hresult)
-    if not listens and _daemon() is None:
-        return _not_installed(hresult)
+        return _closed_to_user(place, hresult)
+    except FileNotFoundError:
+        return _not_running(hresult) if _daemon() else _not_installed(hresult)
+    except OSError:
+        pass  # a socket without its service
     return _not_running(hresult)
+
+
+def service_start() -> tuple[int, int] | None:
+    """What tells one start of the PC/SC service from another: its socket's number and time; None where it has none.
+
+    Under systemd the socket outlives the service.
+    """
+    try:
+        status = _place().stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def support_fault() -> PcscSupportMissingError:
@@ -73,6 +91,10 @@ def policy_fault(hresult: int | None = None) -> NotPermittedError:
     return fault
 
 
+def _place() -> Path:
+    return Path(os.environ.get(_SOCKET_VARIABLE) or _SOCKET)
+
+
 def _daemon() -> str | None:
     """The service's program; it stands in a folder that is in no user's path."""
     return shutil.which("pcscd", path=os.pathsep.join([os.environ.get("PATH", ""), *_PLACES_OF_DAEMONS]))
@@ -97,12 +119,12 @@ def _not_running(hresult: int | None) -> PcscUnavailableError:
     return fault
 
 
-def _closed_to_user(socket: Path, hresult: int | None) -> NotPermittedError:
+def _closed_to_user(place: Path, hresult: int | None) -> NotPermittedError:
     try:
-        group = socket.group()
+        group = place.group()
     except (OSError, KeyError):
         group = ""
-    zh, en = f"当前用户不能访问智能卡服务（{socket}）", f"this user may not reach the PC/SC service ({socket})"
+    zh, en = f"当前用户不能访问智能卡服务（{place}）", f"this user may not reach the PC/SC service ({place})"
     fault = NotPermittedError(zh, en, hresult=hresult)
     how, how_en = (
         (f"（例如加入 {group} 组，再重新登录）", f", by the group {group} for instance") if group else ("", "")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cardio.apdu.channel import TransmissionProtocol
 from cardio.errors import (
@@ -18,12 +19,15 @@ from cardio.errors import (
 )
 from cardio.model import ReaderInfo, ReaderStatus
 from cardio.readers import scard
+from cardio.readers.absence import service_start
 from cardio.readers.base import Emit, Reader, Watch
 from cardio.readers.supervision import Supervisor
 from cardio.readers.watcher import PcscWatch
 
 _LEAST_RESPONSE = 2
 _SECOND_LOOK = 0.3
+_LOOKS_AT_A_REFUSAL = (_SECOND_LOOK, 0.6)
+"""Seconds before a refusal is asked for once more."""
 _LEAVING_MILLISECONDS = 1_000
 """Readers look for their card every 400 ms or so."""
 
@@ -146,6 +150,33 @@ class PcscConnection:
             self._context.release()
 
 
+Answer = TypeVar("Answer")
+
+
+def _unless_refused_again(call: Callable[[], Answer]) -> Answer:
+    """The answer of a call that begins with a new context; a refusal counts once one service has said it three times.
+
+    A service that dies, or that just starts, resets its connections. pcsc-lite says of those what it says of a policy
+    that refuses (winscard_msg.c, MessageReceive: ECONNRESET is SCARD_W_SECURITY_VIOLATION).
+
+    Raises:
+        NotPermittedError: The policy refuses.
+        PcscUnavailableError: The service was started anew meanwhile, and is not there yet.
+    """
+    start = service_start()
+    for pause in _LOOKS_AT_A_REFUSAL:
+        try:
+            return call()
+        except NotPermittedError:
+            time.sleep(pause)
+    try:
+        return call()
+    except NotPermittedError as error:
+        if service_start() != start:
+            raise PcscUnavailableError(hresult=error.hresult) from error
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class PcscReader:
     """One PC/SC reader."""
@@ -154,6 +185,9 @@ class PcscReader:
     simulated: bool = False
 
     def info(self) -> ReaderInfo:
+        return _unless_refused_again(self._info)
+
+    def _info(self) -> ReaderInfo:
         context = scard.Context()
         try:
             states = context.status_change(0, [(self.name, scard.STATE_UNAWARE)])
@@ -166,18 +200,18 @@ class PcscReader:
         return info_of(states[0])
 
     def connect(self) -> PcscConnection:
-        """As `Reader.connect`. Two answers are asked for once more.
+        """As `Reader.connect`.
 
-        A service that is just starting refuses everybody. A card that is just being reset, as pcscd does when another
-        program dies with it, has no protocol yet.
+        A card that is just being reset, as pcscd does when another program dies with it, has no protocol yet: it is
+        asked for once more.
         """
         try:
-            return self._connect()
-        except (NotPermittedError, CardMuteError) as error:
-            if isinstance(error, CardMuteError) and error.hresult != scard.E_PROTO_MISMATCH:
+            return _unless_refused_again(self._connect)
+        except CardMuteError as error:
+            if error.hresult != scard.E_PROTO_MISMATCH:
                 raise
             time.sleep(_SECOND_LOOK)
-            return self._connect()
+            return _unless_refused_again(self._connect)
 
     def _connect(self) -> PcscConnection:
         context = scard.Context()
@@ -202,6 +236,9 @@ class PcscSource:
         self._supervisor = supervisor or Supervisor()
 
     def readers(self) -> Sequence[Reader]:
+        return _unless_refused_again(self._readers)
+
+    def _readers(self) -> Sequence[Reader]:
         context = scard.Context()
         try:
             return [PcscReader(name) for name in context.readers()]

@@ -256,6 +256,18 @@ def test_each_number_has_its_answer(bridge: BridgeHere, slot: Slot, monkeypatch:
     assert found == ANSWERS
 
 
+def test_a_service_that_dies_and_comes_back_is_no_policy(
+    bridge: BridgeHere, slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It resets its connections as it dies, and again as it starts; pcsc-lite calls both a security violation."""
+    put_in(bridge, slot, ADULT.card())
+    with monkeypatch.context() as twice:
+        spoiled = Spoiled(twice, "SCardConnect", [signed(scard.W_SECURITY_VIOLATION), 0, 0])
+        spoiled.left = 2
+        bridge.reads(slot.reader.name)
+        assert not spoiled.left
+
+
 def test_the_system_refuses_the_bridge_from_the_start(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is told to start a service that runs looks for the fault in the wrong place."""
     with monkeypatch.context() as refusing:

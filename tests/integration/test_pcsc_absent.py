@@ -6,11 +6,13 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
+from cardio.readers.absence import service_fault
 from tests.integration.bridges import CARDIO, served
 from tests.pcsc import wait_until
 
@@ -85,6 +87,27 @@ def test_not_permitted(nothing: Path, closed: str, monkeypatch: pytest.MonkeyPat
         says(AS_A_USER, [str(CARDIO)], NOT_PERMITTED, "not-permitted", "不能访问智能卡服务", "权限")
         assert "pcscd）：sudo" not in cardio(*AS_A_USER, CARDIO, "read").stderr
     folder.chmod(0o700)
+
+
+def test_a_service_that_starts_and_dies_while_it_is_asked_is_closed_to_nobody(nothing: Path) -> None:
+    """Its socket comes and goes between two looks at it."""
+    done = threading.Event()
+
+    def restart() -> None:
+        while not done.is_set():
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(str(nothing))
+                listening.listen()
+            nothing.unlink()
+
+    service = threading.Thread(target=restart)
+    service.start()
+    try:
+        faults = {service_fault().code for _ in range(10_000)}
+    finally:
+        done.set()
+        service.join()
+    assert faults == {"pcsc-unavailable"}
 
 
 def test_pyscard_is_missing(nothing: Path) -> None:

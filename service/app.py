@@ -11,14 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from cardio.apdu.command_watch import COMMAND_SECONDS
@@ -63,6 +60,7 @@ from service.routes import (
     hello,
     keys,
     leases,
+    own_pages,
     page_sessions,
     pairing,
     pin,
@@ -77,8 +75,6 @@ from service.sam_watch import SamWatch
 from service.security import BridgeSecurity
 from service.simulated import SimulatedReaders
 
-WEB = Path(__file__).parent / "web"
-PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
     debits, journal_routes, questions, keys,
@@ -206,7 +202,7 @@ def create_app(
     app.include_router(sockets.dialect_router(habits.dialect_layout))
     if simulated is not None:
         app.include_router(simulator.simulator_router(simulated))
-    _add_pages(app)
+    own_pages.add_own_pages(app)
     _add_error_handlers(app)
     description.describe_truly(app)
     _load_what_is_needed_once()
@@ -215,7 +211,7 @@ def create_app(
 
 def _load_what_is_needed_once() -> None:
     """Reads from disk now what would be read at its first use, on the event loop."""
-    for module in (*_ROUTES, simulator, sockets, description):
+    for module in (*_ROUTES, own_pages, simulator, sockets, description):
         linecache.getlines(str(module.__file__))  # FastAPI looks where each route is defined, when it is called first
     linecache.getlines(__file__)
     mimetypes.init()
@@ -264,19 +260,6 @@ def _figures_of(metrics: Metrics) -> Callable[[str, Mapping[str, Any]], None]:
             metrics.card_read(data["outcome"], data["milliseconds"])
 
     return published
-
-
-def _add_pages(app: FastAPI) -> None:
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
-
-    def add(path: str, file: Path) -> None:
-        async def page() -> FileResponse:
-            return FileResponse(file)
-
-        app.add_api_route(path, page, include_in_schema=False, methods=["GET", "HEAD"])
-
-    for path, name in PAGES.items():
-        add(path, WEB / name)
 
 
 def _add_error_handlers(app: FastAPI) -> None:

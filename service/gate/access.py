@@ -38,7 +38,9 @@ from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Caller
 from service.scopes import Scope as GrantedScope
 
 PAGES = frozenset({"/", "/kiosk", "/developer", "/pair"})
-OPEN_PATHS = PAGES | {"/livez", "/readyz", "/openapi.json"}
+KEEPER = "/page-keeper.js"
+"""The worker that keeps the pages in the browser."""
+OPEN_PATHS = PAGES | {KEEPER, "/livez", "/readyz", "/openapi.json"}
 OPEN_PREFIX = "/static/"
 HELLO, PAIRING = "/v1/hello", "/v1/pairing"
 SESSION = "/v1/pages/session"

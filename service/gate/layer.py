@@ -27,9 +27,10 @@ from service.errors import (
     problem_response,
 )
 from service.gate import cors
-from service.gate.access import Access, Passed
+from service.gate.access import KEEPER, Access, Passed
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.limits import BODY_LIMIT, BODY_SECONDS
+from service.gate.page_headers import page_headers
 from service.gate.peers import PEER
 from service.gate.receipt import RECEIPT, AnswerReceipt
 
@@ -38,22 +39,10 @@ REQUEST_ID, CALLER = "request_id", "caller"
 _STALLED_SECONDS = 10.0
 """How long a client that does not read may hold up a stream before it is let go."""
 _REVOKED = 4401
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
-    "connect-src 'self' {ws}://127.0.0.1:{port} {ws}://localhost:{port}; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _NO_WORKER = (b"clear-site-data", b'"cache", "storage"')
-"""The bridge has no service worker. One that a browser looks for here was left by another program that had the port."""
+"""One that a browser looks for at any other address was left by another program that had the port."""
 _WORKER_WANTED = (b"service-worker", b"script")
 """What a browser itself sends when it asks for the script of a service worker (Service Workers, W3C)."""
-_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-)
 
 
 class Observer(Protocol):
@@ -71,9 +60,8 @@ class Gate:
         self._app = app
         self._access = access
         self._observer = observer
-        self._policy = (
-            b"content-security-policy",
-            _POLICY.format(port=access.port, ws=access.scheme.replace("http", "ws")).encode(),
+        self._headers = tuple(
+            (name.encode(), value.encode()) for name, value in page_headers(access.scheme, access.port).items()
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,8 +70,8 @@ class Gate:
             return
         # Some servers leave names as they came over a socket.
         scope["headers"] = [(name.lower(), value) for name, value in scope["headers"]]
-        more = (_NO_WORKER,) if _WORKER_WANTED in scope["headers"] else ()
-        answer = _Answer(scope, send, (*_HEADERS, self._policy, *more))
+        strange_worker = _WORKER_WANTED in scope["headers"] and scope["path"] != KEEPER
+        answer = _Answer(scope, send, (*self._headers, *((_NO_WORKER,) if strange_worker else ())))
         started = time.monotonic()
         try:
             with answer.receipt:

@@ -76,6 +76,14 @@ class PageSessions:
         self._tickets[verifier_of(ticket)] = _Ticket(now + seconds, page, bound_to)
         return ticket
 
+    def verifier_of_link(self, name: str | None) -> str | None:
+        """The hash of a ticket that was not used yet, by which the bridge proves itself to the page of its link.
+
+        Args:
+            name: ``link-`` and the first 32 digits of that hash's own SHA-256. It tells nothing of the ticket.
+        """
+        return next((one for one in self._tickets if _name_of(one) == name), None)
+
     def redeem(self, ticket: str, *, user: int | None, held: str | None = None) -> tuple[Grant, str | None]:
         """Change a ticket for a session; give its grant and its token.
 
@@ -126,3 +134,7 @@ class PageSessions:
         sessions.sort(key=lambda grant: (self._live.streams(grant.id) > 0, used.get(grant.id, grant.created)))
         for grant in sessions[: max(0, len(sessions) - _MOST_SESSIONS + 1)]:
             self._grants.revoke(grant.id)
+
+
+def _name_of(verifier: str) -> str:
+    return f"link-{verifier_of(verifier)[:32]}"

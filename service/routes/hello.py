@@ -12,9 +12,10 @@ from pydantic import Field
 
 from cardio.model import Answer
 from service.answers import VERSION
-from service.dependencies import AccessOf, HubOf
+from service.dependencies import AccessOf, HubOf, peer_of
 
 router = APIRouter(tags=["access"])
+_OF_PAGES = frozenset({"page", "session"})
 
 
 class AskingOrigin(Answer):
@@ -40,7 +41,8 @@ async def hello(
     hub: HubOf,
     nonce: Annotated[str | None, Query(pattern="^[0-9a-f]{32,128}$", description="fresh random, hex")] = None,
     grant: Annotated[
-        str | None, Query(max_length=64, description="whose token proves it; `local` is the file's")
+        str | None,
+        Query(max_length=64, description="whose token proves it; `local` is the file's, `link-…` a link's ticket"),
     ] = None,
 ) -> Hello:
     """Says who is here.
@@ -53,8 +55,12 @@ async def hello(
     proof = None
     # A page is given no proof but its own grant's: the owner's would tell every site which machine this is.
     asks_for_its_own = origin is None or access.is_own(origin) or (known is not None and known.origin == origin)
-    if nonce is not None and known is not None and known.verifier and asks_for_its_own:
-        proof = proof_of(known.verifier, nonce, access.port)
+    verifier = known.verifier if known is not None else access.sessions.verifier_of_link(grant)
+    # A user whose browsers are not believed can only be passing the proof on, to a page that still speaks to it.
+    of_a_page = known is None or known.kind in _OF_PAGES
+    passes_it_on = of_a_page and not peer_of(request).is_believed
+    if nonce is not None and verifier and asks_for_its_own and not passes_it_on:
+        proof = proof_of(verifier, nonce, access.port)
     stranger = origin is not None and not access.is_own(origin) and not access.is_known(origin)
     return Hello(
         service="cardio",
@@ -71,7 +77,11 @@ async def hello(
     )
 
 
-def proof_of(verifier: str, nonce: str, port: int) -> str:
-    """What a bridge answers that knows a token, whose SHA-256 ``verifier`` is in hex."""
-    message = f"cardio-hello|{nonce}|{port}".encode()
+def proof_of(verifier: str, nonce: str, port: int, *said: str) -> str:
+    """What a bridge answers that knows a token, whose SHA-256 ``verifier`` is in hex.
+
+    Args:
+        said: what else the proof is for.
+    """
+    message = "|".join(["cardio-hello", nonce, str(port), *said]).encode()
     return hmac.new(bytes.fromhex(verifier), message, hashlib.sha256).hexdigest()

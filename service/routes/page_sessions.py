@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Request
 from pydantic import Field
 
 from cardio.model import Answer, Problem
 from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, peer_of
-from service.gate.grants import LOCAL
+from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
+from service.routes.hello import proof_of
+from service.routes.own_pages import keeper_path
 from service.routes.pairing import ADDED
 from service.scopes import NoScopeError, Scope
 
@@ -39,12 +41,15 @@ class LinkTicket(Answer):
 
 class LinkOpened(Answer):
     ticket: str = Field(max_length=200)
+    nonce: str = Field(default="", pattern="^([0-9a-f]{32,128})?$", description="fresh random, hex")
 
 
 class PageSession(Answer):
     grant: str
     token: str | None = Field(description="ends with the bridge's process; null where the page has one that counts")
     scopes: tuple[Scope, ...]
+    keeper: str = Field(description="path of the worker that keeps the bridge's own pages in the browser")
+    proof: str = Field(description="as hello's, by the ticket, and over grant, token and keeper too")
 
 
 @router.post("/ticket")
@@ -63,16 +68,17 @@ async def open_page_session(
     access: AccessOf,
     caller: CallerOf,
     audit: AuditOf,
-    response: Response,
     authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the token that it has")] = "",
 ) -> PageSession:
     """Changes a link's ticket for a token, for the bridge's own pages only. The ticket is spent by this."""
-    # What another program left in the browser's cache while it had the port is gone with the next link.
-    response.headers["Clear-Site-Data"] = '"cache"'
     scheme, _, held = authorization.partition(" ")
     grant, token = access.sessions.redeem(
         opened.ticket, user=peer_of(request).user, held=held.strip() if scheme.lower() == "bearer" else None
     )
     if token is not None:
         audit.note(asking_of(request, caller), action=ADDED, target=f"{grant.id} {grant.kind} {grant.name}")
-    return PageSession(grant=grant.id, token=token, scopes=tuple(one for one in Scope if one in grant.scopes))
+    keeper = keeper_path(access)
+    # The browser may have sent the ticket over another connection than the one on which hello was asked.
+    proof = proof_of(verifier_of(opened.ticket), opened.nonce, access.port, grant.id, token or "", keeper)
+    scopes = tuple(one for one in Scope if one in grant.scopes)
+    return PageSession(grant=grant.id, token=token, scopes=scopes, keeper=keeper, proof=proof)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,11 +34,13 @@ def browser() -> Iterator[Browser]:
 class Served:
     """`cardio serve --simulate` as a user starts it."""
 
-    def __init__(self, *personas: str, port: str = "0") -> None:
+    def __init__(self, *personas: str, port: str = "0", source: Path | None = None) -> None:
+        """Args: ``source``: the folder of another copy of the service's code."""
         self.process = subprocess.Popen(
             [CARDIO, "serve", "--no-pcsc", "--port", port, "--json", "--simulate", *personas],
             stdout=subprocess.PIPE,
             text=True,
+            env=None if source is None else {**os.environ, "PYTHONPATH": str(source)},
         )
         assert self.process.stdout is not None
         started = json.loads(self.process.stdout.readline())

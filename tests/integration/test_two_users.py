@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,33 @@ def test_a_dialect_is_spoken_by_the_clerks_pages_and_programs_only(
     for origin in (TRUSTED, PAIRED, UNKNOWN, None, "null", own):
         status, text = speaks(bridge, OTHER, dialect, origin, host)
         assert status == 403 and "101" not in text.partition("\r\n")[0], origin
+
+
+def test_another_user_is_given_no_proof_to_pass_on_to_a_page(bridge: BridgeProcess, paired: str) -> None:
+    """A browser may still speak to the program that had the port before the bridge, over a connection it kept."""
+
+    def proof_for(user: int, grant: str) -> Any:
+        path = f"/v1/hello?nonce={'5e' * 32}&grant={grant}"
+        return json.loads(as_page(bridge, user, "GET", path, None)[1].splitlines()[-1])["proof"]
+
+    def ticket() -> str:
+        asked = f"Authorization: Bearer {bridge.token}"
+        return str(
+            json.loads(as_page(bridge, CLERK, "POST", "/v1/pages/ticket", None, "{}", asked)[1].splitlines()[-1])[
+                "ticket"
+            ]
+        )
+
+    spent, link = ticket(), ticket()
+    own = f"Origin: {bridge.address}"
+    opened = as_page(bridge, CLERK, "POST", "/v1/pages/session", None, json.dumps({"ticket": spent}), own)
+    session = json.loads(opened[1].splitlines()[-1])["grant"]
+    page = next(one["grant"] for one in bridge.client.get("/v1/grants").json()["grants"] if one["origin"] == PAIRED)
+    name = "link-" + sha256(sha256(link.encode()).hexdigest().encode()).hexdigest()[:32]
+    for grant in (session, page, name):
+        assert proof_for(CLERK, grant) is not None, grant
+        assert proof_for(OTHER, grant) is None, grant
+    assert proof_for(OTHER, "local") is not None, "a program that was given a token file asks too"
 
 
 def test_a_session_of_the_bridges_own_pages_is_one_users(bridge: BridgeProcess) -> None:

@@ -1,18 +1,11 @@
 // The way of the bridge's own pages to their bridge: the link, the session, the event stream, and what to say without them.
 
 import { CardioBridge } from "../sdk/cardio-bridge.js";
-import { words } from "../words.js";
-import { forgetSession, heldSession, onSessionElsewhere, spendLink, takeLink } from "./session.js";
+import { ownProblem } from "./own-problem.js";
+import { forgetSession, heldSession, keepPages, onSessionElsewhere, spendLink, takeLink } from "./session.js";
 
 const AGAIN_MS = 1000;
 const pause = () => new Promise((resume) => setTimeout(resume, AGAIN_MS));
-
-/** A problem of the page itself, in the shape of the bridge's. */
-export const ownProblem = (code, key) => ({
-  code, detail: "", detail_en: "",
-  title: words.zh[`${key}Title`], title_en: words.en[`${key}Title`],
-  remedy: words.zh[`${key}Remedy`], remedy_en: words.en[`${key}Remedy`],
-});
 
 /** The words for an error: those of an unreachable bridge are of this desk, not of a page from elsewhere. */
 export function problemOf(error) {
@@ -55,6 +48,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
   async function begin(session) {
     const bridge = await CardioBridge.find({ address: location.origin, store: { get: () => session, set() {} } });
     if (!bridge.paired) return false;
+    if (await keepPages(session)) return true;
     try {
       await onBridge(bridge);
     } catch (error) {
@@ -100,12 +94,17 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
         await spendLink(waiting);
         waiting = null;
       } catch (error) {
-        if (error.problem && !passes(error.problem)) {
-          // A page that has a session goes on with it; the others say why the link counts no more.
-          follow(error.problem.code === "no-token" ? ownProblem("no-token", "noToken") : error.problem);
+        const problem = error.problem ?? problemOf(error.state ? error : { state: "not-running" });
+        if (error.state === "imposter") {
+          onState("refused", problem);
           return;
         }
-        onState("lost", error.problem ?? ownProblem("not-running", "offline"));
+        if (error.problem && !passes(error.problem)) {
+          // A page that has a session goes on with it; the others say why the link counts no more.
+          follow(problem.code === "no-token" ? ownProblem("no-token", "noToken") : problem);
+          return;
+        }
+        onState("lost", problem);
         await pause();
       }
     }

@@ -1,5 +1,11 @@
 // The token of the bridge's own pages in this browser: changed for a link's ticket, shared by tabs, dead with the bridge's run.
 
+import { CardioBridge, CardioError, hmacSha256, sha256 } from "../sdk/cardio-bridge.js";
+import { ownProblem } from "./own-problem.js";
+
+const toBytes = (text) => new TextEncoder().encode(text);
+const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 // A kiosk stands where anybody can reach it: its token reads cards and no more, and no other page takes it.
 const KEYS = location.pathname === "/kiosk" ? ["cardio-kiosk-session", "cardio-session"] : ["cardio-session"];
 let unstored = null; // where the browser keeps nothing, the session is this page's alone
@@ -40,9 +46,38 @@ async function post(path, body, token) {
   return answer;
 }
 
-/** Spends a link for a session.
-    Throws an error with `problem` where the bridge refuses, and another where it does not answer. */
+/** The name by which the bridge finds a ticket that it did not see yet. */
+const nameOf = (ticket) => `link-${toHex(sha256(toBytes(toHex(sha256(toBytes(ticket)))))).slice(0, 32)}`;
+
+/** Spends a link for a session. The ticket goes to nobody who has not shown that it made it.
+    Throws an error with `problem` where the bridge refuses or does not know the link, and another where it does not
+    answer, or where what answers is no bridge. */
 export async function spendLink({ ticket }) {
-  const answer = await post("/v1/pages/session", { ticket }, heldSession()?.token);
-  if (answer.token) keep({ grant: answer.grant, token: answer.token });
+  const link = { grant: nameOf(ticket), token: ticket };
+  const bridge = await CardioBridge.find({ address: location.origin, store: { get: () => link, set() {} } });
+  if (!bridge.paired) throw Object.assign(new Error("no-token"), { problem: ownProblem("link-used", "linkUsed") });
+  const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
+  const answer = await post("/v1/pages/session", { ticket, nonce }, heldSession()?.token);
+  // The browser may have asked over a connection that was left from another program: the answer has its own proof.
+  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper].join("|");
+  if (answer.proof !== toHex(hmacSha256(sha256(toBytes(ticket)), toBytes(said)))) throw new CardioError("imposter");
+  if (answer.token) keep({ grant: answer.grant, token: answer.token, keeper: answer.keeper });
+}
+
+/** Has the browser serve the bridge's pages by itself from now on, those of the bridge that has just proved itself.
+    Gives true where the page is of another version, and is loaded anew. */
+export async function keepPages({ keeper }) {
+  const workers = navigator.serviceWorker;
+  if (!keeper || !workers || unstored) return false; // not over a network's plain http, not in every private window
+  try {
+    const { controller } = workers;
+    if (controller && controller.scriptURL !== new URL(keeper, location.href).href) {
+      // Put in its place, the new one would have to wait until the old one is idle.
+      const gone = await Promise.all((await workers.getRegistrations()).map((one) => one.unregister()));
+      if (gone.every(Boolean)) location.reload();
+      return gone.every(Boolean);
+    }
+    await workers.register(keeper, { updateViaCache: "all" });
+  } catch { /* the pages come from the port, as before */ }
+  return false;
 }

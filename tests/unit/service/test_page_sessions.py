@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import logging
 import os
 import socket
@@ -12,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import service
 from service.errors import LinkUsedError
 from service.gate.access import Access
 from service.gate.grants import Grants
@@ -217,6 +221,45 @@ def test_a_page_of_the_bridge_reads_cards_by_its_session(bridge: Bridge) -> None
     assert me["grant"] == grant and "metrics" not in me["scopes"] and "manage" in me["scopes"]
     proof = bridge.caller(None).get("/v1/hello", params={"nonce": "ab" * 16, "grant": grant}).json()["proof"]
     assert proof is not None
+
+
+def test_the_bridge_proves_itself_to_a_page_by_its_links_ticket(bridge: Bridge) -> None:
+    """Before the page sends the ticket, and once more in the answer; by nothing that the ticket can be found from."""
+    ticket, nonce = ticket_of(bridge), "c4" * 32
+    key = hashlib.sha256(ticket.encode()).digest()
+
+    def by_hand(*said: str) -> str:
+        return hmac.new(key, "|".join(["cardio-hello", nonce, str(bridge.port), *said]).encode(), "sha256").hexdigest()
+
+    def hello() -> str | None:
+        name = "link-" + hashlib.sha256(key.hex().encode()).hexdigest()[:32]
+        proof: str | None = bridge.caller(None).get("/v1/hello", params={"nonce": nonce, "grant": name}).json()["proof"]
+        return proof
+
+    assert hello() == by_hand()
+    own = {"Origin": bridge.address, "Sec-Fetch-Site": "same-origin"}
+    opened = bridge.caller(None).post("/v1/pages/session", json={"ticket": ticket, "nonce": nonce}, headers=own).json()
+    assert opened["proof"] == by_hand(opened["grant"], opened["token"], opened["keeper"])
+    assert hello() is None, "a ticket counts once, and proves nothing afterwards"
+
+
+def test_the_keeper_of_the_pages_is_a_worker_that_holds_them_all(bridge: Bridge) -> None:
+    keeper = spend(bridge, ticket_of(bridge)).json()["keeper"]
+    answer = bridge.caller(None).get(keeper, headers={"Service-Worker": "script"})
+    assert answer.headers["content-type"].startswith("text/javascript") and "max-age" in answer.headers["cache-control"]
+    assert "clear-site-data" not in answer.headers
+    kept = json.loads(answer.text.partition("\n")[0].removeprefix("const KEPT = ").removesuffix(";"))
+    web = Path(service.__file__).parent / "web"
+    for path, file in {"/": "index.html", "/kiosk": "kiosk.html", "/static/words.js": "words.js"}.items():
+        assert kept["files"][path]["text"] == (web / file).read_text()
+        assert bridge.caller(None).get(path).text == kept["files"][path]["text"]
+    parts = {f"/static/{file.relative_to(web)}" for file in web.rglob("*.js") if file.parent.name != "keeper"}
+    assert parts < kept["files"].keys()
+    own = bridge.caller(None).get("/").headers
+    assert kept["headers"]["content-security-policy"] == own["content-security-policy"]
+    # A worker that a browser looks for at another address was left by another program.
+    other = bridge.caller(None).get("/worker.js", headers={"Service-Worker": "script"})
+    assert "storage" in other.headers["clear-site-data"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""The bridge's own pages while another program has its port: the browser keeps them, and they say what they find."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Served
+from tests.browser.elsewhere import Elsewhere, at, closed_port
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[2]
+KIOSK = "/kiosk?reader=Simulated%20Reader%2000"
+PLACES = ["/", KIOSK, "/developer", "/pair"]
+STRANGE = (
+    b"<!doctype html><title>squat</title><script>fetch('/found', { method: 'POST', body: location.href });</script>"
+)
+IS_KEPT = "navigator.serviceWorker.ready.then(({ active }) => active.state === 'activated' || active.state)"
+
+
+class Squatter:
+    """A program that has the bridge's port and does all it can to be taken for the bridge."""
+
+    def __init__(self, port: int, *, forgets: bool = False) -> None:
+        """Args: ``forgets``: its answers have the browser forget all that it keeps for the port."""
+        headers = {"Clear-Site-Data": '"cache", "cookies", "storage"'} if forgets else {}
+        self._server = Elsewhere(self._answer, port=port, headers=headers)
+        self.posted: list[str] = []
+        """Where its own page, or a page of the bridge, has sent something."""
+        self.token = "of-the-strangers-own"  # noqa: S105
+        self._headers = headers
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> bool:
+        parts = urlsplit(request.path)
+        if request.command == "POST":
+            length = int(request.headers.get("Content-Length", "0"))
+            self.posted.append(f"{parts.path} {request.rfile.read(length).decode()}")
+        if parts.path == "/v1/hello":
+            given = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            message = f"cardio-hello|{given.get('nonce')}|{self._server.port}".encode()
+            proof = hmac.new(hashlib.sha256(self.token.encode()).digest(), message, hashlib.sha256).hexdigest()
+            hello = {"service": "cardio", "version": "1", "instance": "1", "proof": proof if given else None}
+            self._give(request, json.dumps(hello).encode(), "application/json")
+        elif parts.path == "/v1/pages/session":
+            session = {"grant": "s", "token": self.token, "scopes": ["basic"], "keeper": "/page-keeper.js?0"}
+            session["proof"] = "00" * 32
+            self._give(request, json.dumps(session).encode(), "application/json")
+        else:
+            self._give(request, STRANGE, "text/html")
+        return True
+
+    def _give(self, request: BaseHTTPRequestHandler, body: bytes, kind: str) -> None:
+        request.send_response(200)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **self._headers}.items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(body)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture
+def squatter() -> Iterator[Callable[..., Squatter]]:
+    made: list[Squatter] = []
+
+    def start(port: int, *, forgets: bool = False) -> Squatter:
+        made.append(Squatter(port, forgets=forgets))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+def open_and_keep(page: Page, bridge: Served) -> None:
+    page.goto(bridge.link)
+    expect(page.locator("article").first.locator(".name")).to_have_text("测＊＊")
+    assert page.evaluate(IS_KEPT)
+
+
+def expect_imposter(page: Page) -> None:
+    expect(page.get_by_role("alert").first).to_contain_text("本机端口上的程序不是读卡服务")
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["a-page", "a-page-that-clears"])
+def test_a_tab_that_is_reloaded_tells_of_the_stranger(
+    page: Page, squatter: Callable[..., Squatter], forgets: bool
+) -> None:
+    bridge = Served("adult", port=str(closed_port()))
+    open_and_keep(page, bridge)
+    late = [at(bridge, place) for place in PLACES]
+    port = int(bridge.address.rpartition(":")[2])
+    bridge.stop()
+    expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
+    page.reload()
+    # The browser's own page of an unreachable address tells a clerk nothing.
+    expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
+    strange = squatter(port, forgets=forgets)
+    for _ in range(2):
+        page.reload()
+        expect_imposter(page)
+    for place in PLACES[2:]:
+        page.goto(bridge.address + place)
+        expect_imposter(page)
+    for link in late:
+        page.goto("about:blank")
+        page.goto(link)
+        expect_imposter(page)
+    assert strange.posted == [], "neither its script has run, nor was a ticket sent to it"
+
+
+def test_what_it_shows_at_other_addresses_is_shown_and_does_nothing(
+    page: Page, squatter: Callable[..., Squatter]
+) -> None:
+    """Any site can send the browser to any address of the port."""
+    bridge = Served("adult", port=str(closed_port()))
+    open_and_keep(page, bridge)
+    bridge.stop()
+    strange = squatter(int(bridge.address.rpartition(":")[2]), forgets=True)
+    for place in ("/elsewhere", "/index.html", "/static/", "/static/page.html", "/v1/readers"):
+        page.goto(bridge.address + place)
+        expect(page).to_have_title("squat")
+        assert page.evaluate("self.origin") == "null"
+    page.goto(bridge.address)
+    expect_imposter(page)
+    assert strange.posted == []
+
+
+def test_the_bridge_that_comes_back_is_opened_by_the_next_click(page: Page, squatter: Callable[..., Squatter]) -> None:
+    port = closed_port()
+    bridge = Served("adult", port=str(port))
+    open_and_keep(page, bridge)
+    bridge.stop()
+    strange = squatter(port)
+    page.reload()
+    expect_imposter(page)
+    strange.stop()
+    bridge = Served("adult", port=str(port))
+    try:
+        page.context.new_page().goto(bridge.link)
+        for tab in page.context.pages:
+            expect(tab.locator("article").first.locator(".name")).to_have_text("测＊＊")
+    finally:
+        bridge.stop()
+
+
+def test_the_pages_of_a_new_version_replace_those_that_were_kept(page: Page, tmp_path: Path) -> None:
+    """The first click after an upgrade shows the new ones, and so does a tab that was open, once it is reloaded."""
+    port = str(closed_port())
+    old = Served("adult", port=port)
+    open_and_keep(page, old)
+    old.stop()
+    newer = tmp_path / "newer"
+    shutil.copytree(ROOT / "service", newer / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    words = newer / "service" / "web" / "words" / "common.js"
+    words.write_text(words.read_text().replace("配对与授权", "配对及授权"))
+    bridge = Served("adult", port=port, source=newer)
+    try:
+        for _ in range(2):
+            tab = page.context.new_page()
+            tab.goto(bridge.link)
+            expect(tab.get_by_role("link", name="配对及授权")).to_be_visible()
+            expect(tab.locator("article").first.locator(".name")).to_have_text("测＊＊")
+        page.reload()
+        expect(page.get_by_role("link", name="配对及授权")).to_be_visible()
+    finally:
+        bridge.stop()

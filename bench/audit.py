@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from service.audit_entries import AuditEntry
-from service.audit_log import AuditLog, now
+from service.audit.log import AuditLog, now
+from service.audit.schema import AuditEntry
 
 _ENTRIES = 2_000
 _ENTRY = AuditEntry(

@@ -31,14 +31,14 @@ import httpx
 from websockets.sync.client import connect
 
 from bench.pcsc import be_the_card
-from cardio.filesystem.layout_choice import LayoutChoice
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from cardio.model import ReaderStatus
-from cardio.readers.deadline import Worker
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.registry import LayoutChoice
+from cardio.models.reading import ReaderStatus
+from cardio.readers.worker import Worker
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
 from tests.pcsc import Daemon, Slot, configure, find_slots
 from tests.unit.service.bridge import Bridge
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cardio.apdu.channel import Counts
-from cardio.card import SocialSecurityCard
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from cardio.security.soft import KeyFile, SoftSam
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
-from simulators.test_keys import key_file
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.key_file import KeyFile, SoftSam
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 
 def _everything(card: SocialSecurityCard) -> None:

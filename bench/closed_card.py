@@ -14,23 +14,23 @@ from multiprocessing import Process
 from pathlib import Path
 
 from cardio.apdu.trace import TraceLog
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from cardio.model import CardReading, ReaderStatus
-from cardio.readers.deadline import Worker
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.models.reading import CardReading, ReaderStatus
+from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
-from cardio.security.hsm import HsmClient
-from cardio.security.hsm_http import HttpLine
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Sam, SamSource
-from cardio.security.soft import KeyFile, SoftSam
-from simulators.hsm import SoftwareHsm
-from simulators.manners import CardManners
-from simulators.personas import Persona, find_persona
-from simulators.psam import SoftwarePsam
-from simulators.test_keys import key_file
-from simulators.vpcd import VpcdLink
+from cardio.security.sam.base import Sam, SamSource
+from cardio.security.sam.hsm import HsmClient
+from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.key_file import KeyFile, SoftSam
+from cardio.security.sam.psam import PsamCard, PsamSettings
+from simulators.card.quirks import CardManners
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.vpcd import VpcdLink
+from simulators.sam.hsm import SoftwareHsm
+from simulators.sam.psam import SoftwarePsam
 from tests.pcsc import Daemon, Slot, configure, find_slots
 
 _READINGS = 100

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
-from cardio.apdu.wire import t0_characters, t0_seconds
-from cardio.filesystem.manners import FamilyManners
-from cardio.filesystem.plan import read_card
-from simulators.personas import Persona, find_persona
+from cardio.apdu.timing import t0_characters, t0_seconds
+from cardio.filesystem.basic_read import read_card
+from cardio.filesystem.capabilities import FamilyManners
+from simulators.personas.persona import Persona, find_persona
 
 _SELECT = bytes.fromhex("00A404000F7378312E73682EC9E7BBE1B1A3D5CF00")
 _RECORDS = ((18, 3, 6, 14, 6, 6, 11), (20, 32, 22, 3, 3, 5, 6))

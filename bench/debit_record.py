@@ -11,21 +11,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cardio.account import Amounts, begin_purchase, debit_key, send_debit
 from cardio.apdu.channel import Counts
-from cardio.apdu.wire import t0_seconds
-from cardio.card import SocialSecurityCard
-from cardio.debiting import debit
+from cardio.apdu.timing import t0_seconds
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
-from cardio.filesystem.manners import MannersStore
+from cardio.debits.purse import Amounts, begin_purchase, debit_key, send_debit
+from cardio.debits.transaction import DebitIntent, DebitOrder, purchase_of
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from cardio.security.purchase import packed_terminal_number
-from cardio.settlement import DebitIntent, DebitOrder, purchase_of
-from service.journal import Journal
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.purchase import packed_terminal_number
+from service.debits.journal import Journal
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.unit.debits import Ready, soft_sam
 
 _NOW = datetime(2026, 11, 25, 10, 30)

@@ -14,8 +14,8 @@ from queue import SimpleQueue
 
 import httpx
 
-from simulators.personas import find_persona
-from simulators.vpcd import VpcdLink
+from simulators.personas.persona import find_persona
+from simulators.readers.vpcd import VpcdLink
 from tests.pcsc import Daemon, configure, find_slots
 
 TARGET_MILLISECONDS = 20.0

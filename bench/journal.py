@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cardio.settlement import DebitIntent, DebitState, result_of
-from service.journal import Journal
-from service.journal_file.steps import key_mark
+from cardio.debits.transaction import DebitIntent, DebitState, result_of
+from service.debits.journal import Journal
+from service.debits.journal_file.steps import key_mark
 
 _ROWS = int(os.environ.get("CARDIO_BENCH_ROWS", "100000"))
 _SMALL = 1_000

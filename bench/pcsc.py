@@ -17,15 +17,15 @@ from pathlib import Path
 from smartcard import scard as raw
 
 from cardio.apdu.trace import TraceLog
-from cardio.filesystem.layout_choice import LayoutChoice
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from cardio.model import ReaderStatus
-from cardio.readers.deadline import Worker
-from simulators.faults import FaultyCard
-from simulators.personas import Persona, find_persona
-from simulators.reader import AnyCard
-from simulators.vpcd import VpcdLink
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.registry import LayoutChoice
+from cardio.models.reading import ReaderStatus
+from cardio.readers.worker import Worker
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.vpcd import VpcdLink
 from tests.pcsc import Daemon, Slot, configure, find_slots
 
 TARGET = 1.15

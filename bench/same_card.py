@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cardio.apdu.channel import Counts
-from cardio.card import SocialSecurityCard
-from cardio.filesystem.manners import MannersStore
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.security.pin.pin import Pin
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 _WORK: tuple[tuple[str, Callable[[SocialSecurityCard], object]], ...] = (
     ("basic reading", lambda card: card.read(supplement=False)),

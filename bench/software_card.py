@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from simulators.personas import find_persona
+from simulators.personas.persona import find_persona
 
 TARGET = 100_000
 _ROUNDS, _COMMANDS = 9, 40_000

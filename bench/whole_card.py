@@ -15,16 +15,16 @@ from pathlib import Path
 
 from bench.pcsc import be_the_card
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
-from cardio.apdu.wire import t0_characters, t0_seconds
-from cardio.contents import file_content
-from cardio.filesystem.manners import FamilyManners, MannersStore
-from cardio.filesystem.visit import Visit
-from cardio.holding import on_card
-from cardio.model import ReaderStatus
-from cardio.readers.deadline import Worker
-from simulators.card import SoftwareCard
-from simulators.files import CardFile
-from simulators.personas import Persona, find_persona
+from cardio.apdu.timing import t0_characters, t0_seconds
+from cardio.card.files import file_content
+from cardio.card.runner import on_card
+from cardio.filesystem.capabilities import FamilyManners, MannersStore
+from cardio.filesystem.card_file_system import Visit
+from cardio.models.reading import ReaderStatus
+from cardio.readers.worker import Worker
+from simulators.card.files import CardFile
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import Persona, find_persona
 from tests.pcsc import Daemon, configure, find_slots
 
 TARGET, DECODING_TARGET = 1.1, 0.05

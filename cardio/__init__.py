@@ -10,22 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cardio.card import SocialSecurityCard as SocialSecurityCard
+    from cardio.card.runner import on_card as on_card
+    from cardio.card.runner import read_card as read_card
+    from cardio.card.social_security_card import SocialSecurityCard as SocialSecurityCard
     from cardio.errors import CardioError as CardioError
     from cardio.filesystem.address import Address as Address
-    from cardio.holding import on_card as on_card
-    from cardio.holding import read_card as read_card
-    from cardio.model import CardReading as CardReading
+    from cardio.models.reading import CardReading as CardReading
     from cardio.readers.pcsc import PcscSource as PcscSource
 
 _HOME = {
     "Address": "cardio.filesystem.address",
-    "CardReading": "cardio.model",
+    "CardReading": "cardio.models.reading",
     "CardioError": "cardio.errors",
     "PcscSource": "cardio.readers.pcsc",
-    "SocialSecurityCard": "cardio.card",
-    "on_card": "cardio.holding",
-    "read_card": "cardio.holding",
+    "SocialSecurityCard": "cardio.card.social_security_card",
+    "on_card": "cardio.card.runner",
+    "read_card": "cardio.card.runner",
 }
 __all__ = sorted(_HOME)
 

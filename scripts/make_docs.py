@@ -6,25 +6,25 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import cardio.debit_errors
+import cardio.debits.errors
 import cardio.errors
+import cardio.pki.errors
 import cardio.security.errors
-import cardio.security.pki_errors
-import service.errors
+import service.gate.scopes
+import service.http.errors
 import service.questions.errors
-import service.scopes
-import simulators.vpcd
-from cardio.driver_codes import driver_codes
+import simulators.readers.vpcd
+from cardio.driver.return_codes import driver_codes
 from cardio.errors import CardioError
-from cardio.filesystem.codes import code_table, table_names
-from cardio.filesystem.layout_choice import NATIONAL, shipped_expansions
-from cardio.filesystem.layout_file import GENERATIONS, layout_of
-from cardio.filesystem.layout_page import expansion_page, layout_page
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.codes.tables import code_table, table_names
+from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
+from cardio.filesystem.layouts.page import expansion_page, layout_page
+from cardio.filesystem.layouts.registry import NATIONAL, shipped_expansions
 from service.app import create_app
-from service.simulated import SimulatedReaders
-from simulators.faults import FAULTS
-from simulators.personas import personas
+from service.readers.simulated import SimulatedReaders
+from simulators.card.faults import FAULTS
+from simulators.personas.persona import personas
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 _LONGEST_TABLE = 80
@@ -62,17 +62,17 @@ def _kinds() -> Iterator[type[CardioError]]:
     """The errors that an answer can carry, by the modules that they live in."""
     for module in (
         cardio.errors,
-        cardio.debit_errors,
+        cardio.debits.errors,
         cardio.security.errors,
-        cardio.security.pki_errors,
-        service.errors,
+        cardio.pki.errors,
+        service.http.errors,
         service.questions.errors,
-        service.scopes,
-        simulators.vpcd,
+        service.gate.scopes,
+        simulators.readers.vpcd,
     ):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, CardioError) and kind.__module__ == module.__name__:
-                if kind not in (CardioError, service.errors.GateError, service.errors.WaitError):
+                if kind not in (CardioError, service.http.errors.GateError, service.http.errors.WaitError):
                     yield kind
 
 

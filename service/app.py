@@ -19,39 +19,40 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from cardio.apdu.command_watch import COMMAND_SECONDS
+from cardio.config.validation import in_chinese
 from cardio.debits.limits import DebitLimits
-from cardio.driver import BasicLayout
-from cardio.driver_codes import driver_codes
+from cardio.driver.basic_info import BasicLayout
+from cardio.driver.return_codes import driver_codes
 from cardio.errors import CardioError, UsageError
-from cardio.filesystem.layout_choice import LayoutChoice
-from cardio.filesystem.manners import MannersStore
-from cardio.model import EventKind, ReaderEvent
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.registry import LayoutChoice
+from cardio.models.reading import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from cardio.security.key_memory import KeyMemory
-from cardio.wrong_value import in_chinese
-from service import description
-from service.answers import VERSION
-from service.asking import Asking
-from service.audit import Audit
-from service.debits import DebitCalls
-from service.desks import Desks
-from service.dialects import sockets
-from service.dialects.conversation import LoopPulse
-from service.dialects.listening import DialectPorts
-from service.driver_calls import DriverCalls
-from service.errors import InternalError, NotFoundError, WrongMethodError, problem_response
-from service.events import READ_FINISHED, EventHub
-from service.gate.layer import REQUEST_ID
+from service.audit.recorder import Audit
+from service.debits.provider import JournalPlace
+from service.debits.service import DebitCalls
+from service.driver import sockets
+from service.driver.calls import DriverCalls
+from service.driver.conversation import LoopPulse
+from service.driver.listening import DialectPorts
+from service.events.hub import READ_FINISHED, EventHub
+from service.gate.context import Asking
 from service.gate.receipt import RECEIPT
-from service.journal_place import JournalPlace
-from service.metrics import Metrics
+from service.http.errors import InternalError, NotFoundError, WrongMethodError, problem_response
+from service.http.request_state import REQUEST_ID
+from service.observability.metrics import Metrics
 from service.questions.book import QuestionBook
 from service.readers.card_selection import CardSelection
+from service.readers.registry import Desks
+from service.readers.sam_monitor import SamWatch
+from service.readers.schemas import VERSION
+from service.readers.simulated import SimulatedReaders
 from service.readers.source_watches import SourceWatches
+from service.routes import apdu as commands
 from service.routes import (
-    commands,
     debits,
     driver,
     events,
@@ -60,7 +61,6 @@ from service.routes import (
     hello,
     keys,
     leases,
-    own_pages,
     page_sessions,
     pairing,
     pin,
@@ -71,9 +71,9 @@ from service.routes import (
     verification,
 )
 from service.routes import journal as journal_routes
-from service.sam_watch import SamWatch
+from service.routes import openapi as description
+from service.routes import pages as own_pages
 from service.security import BridgeSecurity
-from service.simulated import SimulatedReaders
 
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,

@@ -18,17 +18,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from cardio.config.private_file import check_tls_key
 from cardio.errors import ConfigurationError
-from cardio.private_file import check_tls_key
-from service.dialects.listening import DialectPorts
-from service.dialects.sockets import LOST
-from service.gate.access import Access
+from service.driver.listening import DialectPorts
+from service.driver.sockets import LOST
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.connection_places import ConnectionLimits, ConnectionPlaces, available_descriptors
-from service.gate.layer import Gate
-from service.gate.limits import FRAME_LIMIT, HEADER_LIMIT
+from service.gate.middleware import Gate
 from service.gate.peers import Peers
-from service.logs import RequestLog
+from service.gate.policy import Access
+from service.gate.rate_limits import FRAME_LIMIT, HEADER_LIMIT
+from service.observability.logs import RequestLog
 from service.settings import Network
 
 _log = logging.getLogger("cardio.service")

@@ -31,17 +31,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from cardio.client import default_token_file
+from cardio.config.paths import config_folder
+from cardio.config.private_file import check_own
+from cardio.config.validation import in_chinese
 from cardio.debits.limits import DebitLimits
-from cardio.driver import BasicLayout
+from cardio.driver.basic_info import BasicLayout
 from cardio.errors import ConfigurationError
-from cardio.folders import config_folder
-from cardio.private_file import check_own
 from cardio.readers.device_number import is_device_number
 from cardio.readers.policy_settings import FILE_VARIABLE, SYSTEM_FILE, ReaderSettings
-from cardio.wrong_value import in_chinese
-from service.dialects.registry import dialects
+from service.driver.registry import dialects
 from service.gate.origin_form import OriginFormError, as_origin
-from service.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
+from service.gate.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
 DEFAULT_PORT = 12340
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -285,6 +286,19 @@ class BridgeSettings(BaseSettings):
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             listed = ", ".join(str(path) for path in settings_files())
             raise ConfigurationError(f"设置文件（{listed}）：{error}", f"settings file ({listed}): {error}") from error
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal of debits; beside the token file where the settings name none."""
+        return self.debits_file or self._beside_the_token("debits.sqlite")
+
+    @property
+    def audit_path(self) -> Path | None:
+        """The audit log; None where the settings want none."""
+        return (self.audit_file or self._beside_the_token("audit.sqlite")) if self.audit else None
+
+    def _beside_the_token(self, name: str) -> Path:
+        return (self.token_file or default_token_file()).with_name(name)
 
     @property
     def debit_limits(self) -> DebitLimits:

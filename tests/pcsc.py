@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO
 
 from cardio.errors import CardioError
-from cardio.model import ReaderStatus
+from cardio.models.reading import ReaderStatus
 from cardio.readers import scard
 from cardio.readers.pcsc import PcscReader, PcscSource
-from simulators.reader import AnyCard
-from simulators.vpcd import VpcdLink
+from simulators.card.base import AnyCard
+from simulators.readers.vpcd import VpcdLink
 
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 RUN = Path("/run/pcscd")

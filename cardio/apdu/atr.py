@@ -7,7 +7,7 @@ from functools import reduce
 from operator import xor
 from typing import Self
 
-from cardio.apdu.wire import DEFAULT_TA1
+from cardio.apdu.timing import DEFAULT_TA1
 from cardio.errors import CardGarbledError
 
 MAXIMUM_LENGTH = 33

@@ -14,8 +14,8 @@ from cardio.apdu.commands import get_response
 from cardio.apdu.effect import CommandEffect
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
+from cardio.apdu.timing import t0_characters
 from cardio.apdu.trace import Exchange, Trace, without_pin
-from cardio.apdu.wire import t0_characters
 from cardio.errors import CardGarbledError, ReaderTimeoutError, UsageError
 
 GET_RESPONSE_LIMIT = 32
@@ -50,7 +50,7 @@ class Counts:
     commands: int = 0
     """Commands that crossed the wire, GET RESPONSE and repeats included."""
     characters: int = 0
-    """T=0 characters of those commands and their answers (see `cardio.apdu.wire`)."""
+    """T=0 characters of those commands and their answers (see `cardio.apdu.timing`)."""
     refused: int = 0
     """Commands that the card answered with neither 9000, 61xx nor a warning."""
 

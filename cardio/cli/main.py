@@ -15,21 +15,21 @@ from traceback import walk_tb
 from typing import NoReturn, TextIO
 
 from cardio.cli.command import DONE, Command
-from cardio.cli.conformance import CONFORMANCE
+from cardio.cli.commands.conformance import CONFORMANCE
+from cardio.cli.commands.files import DUMP, FILES, SHOW
+from cardio.cli.commands.identify import IDENTIFY
+from cardio.cli.commands.keys import KEYS
+from cardio.cli.commands.layouts import LAYOUTS
+from cardio.cli.commands.pin import PIN
+from cardio.cli.commands.pki import PKI
+from cardio.cli.commands.read import READ
+from cardio.cli.commands.readers import READERS, WATCH
+from cardio.cli.commands.reports import EMPLOYMENT, INSURANCE
+from cardio.cli.commands.write import WRITE
 from cardio.cli.core_dumps import forbid_core_dumps
-from cardio.cli.doctor import DOCTOR
-from cardio.cli.files import DUMP, FILES, SHOW
-from cardio.cli.identify import IDENTIFY
-from cardio.cli.key_command import KEYS
-from cardio.cli.layouts import LAYOUTS
+from cardio.cli.doctor.command import DOCTOR
 from cardio.cli.output import Output
-from cardio.cli.pin import PIN
-from cardio.cli.pki import PKI
-from cardio.cli.read import READ
-from cardio.cli.readers import READERS, WATCH
-from cardio.cli.reports import EMPLOYMENT, INSURANCE
-from cardio.cli.shell import SHELL
-from cardio.cli.write import WRITE
+from cardio.cli.shell.command import SHELL
 from cardio.errors import CardioError, UsageError
 
 _GROUP = "cardio.commands"

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
-from cardio.account import AMOUNTS, Detail, detail_of, purse_of
 from cardio.apdu.channel import Plan
 from cardio.apdu.tlv import Record
-from cardio.debit_errors import (
+from cardio.debits.errors import (
     DebitNotCheckableError,
     DebitOnCardError,
     DebitRecordUnclearError,
@@ -22,15 +21,16 @@ from cardio.debit_errors import (
     SameSecondError,
 )
 from cardio.debits.limits import DebitLimits
+from cardio.debits.purse import AMOUNTS, Detail, detail_of, purse_of
+from cardio.debits.transaction import CardRecord, DebitOrder
 from cardio.errors import CardRefusedError
-from cardio.filesystem.access import PIN
-from cardio.filesystem.decoding import DecodedRecord, decode_records
-from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.layout import File, Layout
-from cardio.filesystem.text import is_fill
-from cardio.filesystem.visit import Visit
+from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.codec.text import is_fill
+from cardio.filesystem.layouts.access import PIN
+from cardio.filesystem.layouts.model import File, Layout
+from cardio.filesystem.reading.decode import DecodedRecord, decode_records
+from cardio.filesystem.reading.result import FileReading
 from cardio.security.errors import PinBlockedError
-from cardio.settlement import CardRecord, DebitOrder
 
 _BLANK = b"\x00\xff"
 _ENOUGH_OLDER = 2

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cardio.account import Totals, yuan
-from cardio.debit_errors import DebitLimitError, DebitTimeError, DebitYearError, with_marks
-from cardio.settlement import DebitOrder
+from cardio.debits.errors import DebitLimitError, DebitTimeError, DebitYearError, with_marks
+from cardio.debits.purse import Totals, yuan
+from cardio.debits.transaction import DebitOrder
 
 _FIRST_YEAR = 1999
 """No card was debited before LB002-2000; a year before that, or 0000, is a card that was never debited."""

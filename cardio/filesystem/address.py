@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from cardio.errors import DecodeError, FileUnreadableError, UsageError
-from cardio.filesystem.decoding import DecodedRecord, decode_records
-from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.items import DecodedItem
-from cardio.filesystem.layout import File, Format, Item, Kind, Structure
-from cardio.filesystem.layout_file import DEFAULT_GENERATION, layout_of
-from cardio.filesystem.text import join_split_text, text_across
-from cardio.filesystem.visit import IDENTIFYING_ITEMS
+from cardio.filesystem.card_file_system import IDENTIFYING_ITEMS
+from cardio.filesystem.codec.items import DecodedItem
+from cardio.filesystem.codec.text import join_split_text, text_across
+from cardio.filesystem.layouts.loader import DEFAULT_GENERATION, layout_of
+from cardio.filesystem.layouts.model import File, Format, Item, Kind, Structure
+from cardio.filesystem.reading.decode import DecodedRecord, decode_records
+from cardio.filesystem.reading.result import FileReading
 
 INNER = "^"
 """Between values that stand inside one item or record."""

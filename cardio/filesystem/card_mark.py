@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from cardio.filesystem.file_reading import FileReading
+from cardio.filesystem.reading.result import FileReading
 
 _TELLING = ("identification_code", "card_number")
 """Items of EF05 that no two cards share and that stay as they are for a card's life; its dates may be written anew."""

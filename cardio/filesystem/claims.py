@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from cardio.apdu.status_word import Meaning
-from cardio.filesystem.layout import Layout
+from cardio.filesystem.layouts.model import Layout
 
 _VERSION = re.compile(r"[123](\.[0-9]{0,2})?")
 """规范版本 as cards have it: 1.0, 1.00, 2.0, 2.01, 3.00 (V2.0, and dumps of real cards)."""

@@ -14,9 +14,9 @@ from cardio.apdu.commands import select_by_name, select_file
 from cardio.apdu.fci import Fci
 from cardio.apdu.status_word import Meaning, StatusWord
 from cardio.errors import CardGarbledError
-from cardio.filesystem.approach import ask
-from cardio.filesystem.layout import Application
-from cardio.filesystem.manners import Algorithm, EnvironmentWay
+from cardio.filesystem.capabilities import Algorithm, EnvironmentWay
+from cardio.filesystem.layouts.model import Application
+from cardio.filesystem.reading.attempt import ask
 from cardio.filesystem.recognition import another_name
 
 _ROOT = 0x3F00

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from unicodedata import category
 
-from cardio.filesystem.codes import REGION_DIGITS, code_table
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.numbers import (
+from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE
+from cardio.filesystem.codec.check_digits import (
     SEX_CODES,
     birth_digits,
     card_number_fault,
@@ -15,7 +14,8 @@ from cardio.filesystem.numbers import (
     is_citizens_pattern,
     sex_code,
 )
-from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE
+from cardio.filesystem.codes.tables import REGION_DIGITS, code_table
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.identity.facts import Facts, Finding, NotDoneError, failed, not_done, of_unread, passed
 
 _CODE = re.compile(r"[0-9A-F]{32}")

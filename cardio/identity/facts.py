@@ -7,12 +7,12 @@ from datetime import date, datetime, timedelta, timezone
 from typing import TypeVar
 
 from cardio.apdu.status_word import Meaning
-from cardio.filesystem.visit import HOLDER_FILE, ISSUER_FILE
+from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE
 from cardio.identity.loss_list import LossList
 from cardio.identity.model import Outcome
 from cardio.identity.policy import Policy
 from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
-from cardio.model import CardReading, Holder, Unread
+from cardio.models.reading import CardReading, Holder, Unread
 
 _CHINA = timezone(timedelta(hours=8))
 Value = TypeVar("Value")

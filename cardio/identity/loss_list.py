@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cardio.filesystem.codes import REGION_DIGITS
+from cardio.filesystem.codes.tables import REGION_DIGITS
 from cardio.identity.packed_entries import PackedCodes, PackedNumbers
-from cardio.model import Card
+from cardio.models.reading import Card
 from cardio.security.errors import PolicyError
 
 KEY_DIGITS = 24

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from cardio.model import Answer, Region
+from cardio.models.reading import Answer, Region
 
 
 class CheckName(StrEnum):
@@ -64,7 +64,7 @@ class CheckResult(Answer):
     driver_code: int | None = None
 
 
-class CardIdentity(Answer):
+class VerifiedCard(Answer):
     """Which card this is about. Who its holder is, the reading says."""
 
     identification_code: str | None
@@ -103,7 +103,7 @@ class Verdict(Answer):
     verdict: Decision
     title: str
     title_en: str
-    card: CardIdentity
+    card: VerifiedCard
     chip: ChipUsed
     checks: tuple[CheckResult, ...]
     policy: PolicyUsed

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Set
 from itertools import groupby
 
-from cardio.filesystem.codes import REGION_DIGITS
+from cardio.filesystem.codes.tables import REGION_DIGITS
 
 _CODE_BYTES = 12
 """A 卡识别码 without its 认证码."""

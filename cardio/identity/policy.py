@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, Stri
 from pydantic_core import PydanticCustomError
 
 from cardio.errors import LayoutError
-from cardio.filesystem.layout_file import read_toml
+from cardio.filesystem.layouts.loader import read_toml
 from cardio.identity.model import CheckName, Weight
 from cardio.security.errors import PolicyError
 

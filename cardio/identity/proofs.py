@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cardio.apdu.status_word import Meaning
-from cardio.security.sam import SamKind
+from cardio.security.sam.base import SamKind
 
 ChipOutcome = Literal["genuine", "forged", "declined", "not-done"]
 """Declined: the card gave no answer, and cards of its generation do."""

@@ -11,7 +11,6 @@ from cardio.identity import data_checks, proof_checks
 from cardio.identity.facts import Facts, Finding, NotDoneError, not_done
 from cardio.identity.loss_list import LossList
 from cardio.identity.model import (
-    CardIdentity,
     CheckName,
     CheckResult,
     ChipUsed,
@@ -20,11 +19,12 @@ from cardio.identity.model import (
     Outcome,
     PolicyUsed,
     Verdict,
+    VerifiedCard,
     Weight,
 )
 from cardio.identity.policy import NEVER_IGNORED, Policy
 from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
-from cardio.model import CardReading
+from cardio.models.reading import CardReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def verify(
         verdict=decision,
         title=title.zh,
         title_en=title.en,
-        card=CardIdentity(
+        card=VerifiedCard(
             identification_code=card.identification_code, card_number=card.card_number, region=card.region
         ),
         chip=ChipUsed(algorithm=chip.algorithm, sam=chip.sam, test_keys=chip.test_keys),

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from cardio.apdu.command_watch import COMMAND_SECONDS
+from cardio.config.paths import config_folder
+from cardio.config.validation import in_chinese
 from cardio.errors import ConfigurationError
-from cardio.folders import config_folder
 from cardio.readers.card_choice import ReaderPolicy
-from cardio.wrong_value import in_chinese
 
 SYSTEM_FILE = Path("/etc/cardio/bridge.toml")
 FILE_VARIABLE = "CARDIO_BRIDGE_FILE"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from cardio.errors import CardioError, PcscUnavailableError, ReaderGoneError, ReaderWatchError
-from cardio.model import EventKind, Problem, ReaderEvent
+from cardio.models.reading import EventKind, Problem, ReaderEvent
 from cardio.readers import scard
 from cardio.readers.base import Emit
 from cardio.readers.supervision import Pauses, Supervisor

@@ -11,10 +11,10 @@ from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import Meaning, StatusWord
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, CardRefusedError, ConfigurationError
-from cardio.filesystem.access import PIN
 from cardio.filesystem.claims import CardClaims
-from cardio.filesystem.layout import Layout
-from cardio.model import NO_SAM, Proof
+from cardio.filesystem.layouts.access import PIN
+from cardio.filesystem.layouts.model import Layout
+from cardio.models.reading import NO_SAM, Proof
 from cardio.readers.pin_pad import PinPad
 from cardio.security.errors import (
     AlgorithmNotSupportedError,
@@ -32,15 +32,15 @@ from cardio.security.errors import (
     SessionEndedError,
     TestKeysError,
 )
-from cardio.security.factors import Factors, known_reset_information, reset_information
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys, KeyTrial
 from cardio.security.key_memory import CARDS_IN_A_ROW, KeyMemory, Presenter
-from cardio.security.pin import Pin, verify
-from cardio.security.pin_count import PinPolicy
-from cardio.security.pin_guard import CardPin, PinGuard
-from cardio.security.pin_memory import PinMemory
+from cardio.security.pin.count import PinPolicy
+from cardio.security.pin.guard import CardPin, PinGuard
+from cardio.security.pin.memory import PinMemory
+from cardio.security.pin.pin import Pin, verify
 from cardio.security.proof import NOT_YET, ProofOutcome, ProofPolicy, genuine, not_proved
-from cardio.security.sam import Sam, SamSource, kind_of
+from cardio.security.sam.base import Sam, SamSource, kind_of
+from cardio.security.sam.diversification import Factors, known_reset_information, reset_information
 from cardio.security.terminal import INTERNAL_KEY, Terminal, TerminalSettings
 
 _UNKNOWN = "?"
@@ -102,7 +102,7 @@ class Credentials:
 
 
 class CardOpener:
-    """Presents credentials to one card during one visit (`cardio.filesystem.rights.Opener`)."""
+    """Presents credentials to one card during one visit (`cardio.filesystem.access_rights.Opener`)."""
 
     def __init__(
         self,

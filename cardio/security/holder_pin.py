@@ -12,12 +12,12 @@ from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import AccessNotGrantedError, CardRefusedError
-from cardio.filesystem.access import PIN
+from cardio.filesystem.layouts.access import PIN
 from cardio.readers.pin_pad import PinPad
 from cardio.security.credentials import SSSE_MAC_KEY, CardOpener
 from cardio.security.errors import MacRefusedError, NoPinPadError
-from cardio.security.pin import Pin, change, reload_block
-from cardio.security.pin_count import PinCount
+from cardio.security.pin.count import PinCount
+from cardio.security.pin.pin import Pin, change, reload_block
 
 UNBLOCK_KEY = "PUK"
 UNBLOCK = CommandApdu(0x84, 0x24, 0x00, 0x00)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.errors import KeyMemoryError
 from cardio.security.memory_file import MemoryFile, MemoryFileError, MemoryKind, keyed_hash
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cardio.config.private_file import prepare_database, require_unmoved
 from cardio.errors import CardioError
-from cardio.private_file import prepare_database, require_unmoved
 
 _WAIT_SECONDS = 2.0
 _KEY_TABLE = "CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);"

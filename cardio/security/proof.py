@@ -7,7 +7,7 @@ from typing import Literal
 
 from cardio.apdu.status_word import Meaning
 from cardio.errors import CardioError, CardRefusedError, ConfigurationError
-from cardio.model import Proof
+from cardio.models.reading import Proof
 from cardio.security.errors import (
     AlgorithmNotSupportedError,
     KeyNotInSamError,
@@ -15,7 +15,7 @@ from cardio.security.errors import (
     NoSamError,
     PsamKeyLevelError,
 )
-from cardio.security.sam import SamKind
+from cardio.security.sam.base import SamKind
 
 _SAMS = {"soft": ("密钥文件", "key file"), "psam": ("PSAM 卡", "PSAM card"), "hsm": ("加密机", "HSM")}
 _CANNOT_BE_ASKED = (

@@ -35,23 +35,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cardio.config.paths import config_folder
+from cardio.config.private_file import read_own, read_private
+from cardio.config.validation import in_chinese
 from cardio.errors import CardError, CardioError, ConfigurationError, ReaderError, ReaderTimeoutError, UsageError
-from cardio.folders import config_folder
-from cardio.private_file import read_own, read_private
 from cardio.readers.base import Reader
-from cardio.readers.deadline import Worker
+from cardio.readers.worker import Worker
 from cardio.security.errors import NoSamError, SamFailedError
-from cardio.security.fallback import FallbackSource
-from cardio.security.hsm import HsmClient
-from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
-from cardio.security.pin_count import PinPolicy, UnknownCount
+from cardio.security.pin.count import PinPolicy, UnknownCount
 from cardio.security.proof import ProofPolicy, WhenAsked
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.psam_connection import CONNECT_SECONDS
-from cardio.security.sam import Sam, SamSource
-from cardio.security.soft import SoftSam
+from cardio.security.sam.base import Sam, SamSource
+from cardio.security.sam.fallback import FallbackSource
+from cardio.security.sam.hsm import HsmClient
+from cardio.security.sam.hsm_http import ANSWER_SECONDS, HttpLine
+from cardio.security.sam.key_file import SoftSam
+from cardio.security.sam.psam import PsamCard, PsamSettings
+from cardio.security.sam.psam_connection import CONNECT_SECONDS
 from cardio.security.terminal import MacStart, TerminalSettings
-from cardio.wrong_value import in_chinese
 
 SAM_VARIABLE, SETTINGS_VARIABLE = "CARDIO_SAM", "CARDIO_SECURITY"
 _GROUP = "cardio.sams"

@@ -18,7 +18,7 @@ from cardio.apdu.commands import external_authentication, get_challenge, interna
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe, tries_in
 from cardio.errors import CardRefusedError
-from cardio.filesystem.layout import Layout
+from cardio.filesystem.layouts.model import Layout
 from cardio.security.algorithms import HALF, MAC_LENGTH, pad, suite_for
 from cardio.security.errors import (
     AuthenticationFailedError,
@@ -27,10 +27,10 @@ from cardio.security.errors import (
     ReplayedChallengeError,
     SamError,
 )
-from cardio.security.factors import Factors
 from cardio.security.key_guard import CardKeys, is_refusal
 from cardio.security.key_memory import Presenter
-from cardio.security.sam import CardKey, Sam, identity_of, key_missing, label_of
+from cardio.security.sam.base import CardKey, Sam, identity_of, key_missing, label_of
+from cardio.security.sam.diversification import Factors
 
 INTERNAL_KEY = "IRK"
 _SECURED = 0x04

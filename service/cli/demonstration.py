@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cardio.config.private_file import make_folder
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError
-from cardio.private_file import make_folder
-from service.journal_place import JournalPlace
-from service.scopes import PAGE_SCOPES, Scope
+from service.debits.provider import JournalPlace
+from service.gate.scopes import PAGE_SCOPES, Scope
 
 if TYPE_CHECKING:
     from socket import socket
@@ -70,8 +70,8 @@ def with_a_place(settings: BridgeSettings, token_file: Path, passing: Path) -> B
 
 def missing_pcsc() -> CardioError | None:
     """Why there are no other readers beside the simulated ones; None where PC/SC answers."""
-    from cardio.readers.deadline import Worker
     from cardio.readers.pcsc import PcscSource
+    from cardio.readers.worker import Worker
 
     try:
         with Worker() as worker:
@@ -93,7 +93,7 @@ def simulated_only(settings: BridgeSettings) -> frozenset[Scope]:
 
 def security(own: BridgeSecurity) -> BridgeSecurity:
     """The bridge's security, with the published test keys for simulated readers."""
-    from service.simulated import PublishedTestKeys
+    from service.readers.simulated import PublishedTestKeys
 
     return replace(own, simulated_sam=PublishedTestKeys())
 

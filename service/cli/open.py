@@ -53,12 +53,12 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _open(options: Namespace, output: Output) -> int:
-    from cardio.bridge import ADDRESS_VARIABLE, checked_address, default_token_file
+    from cardio.client import ADDRESS_VARIABLE, checked_address, default_token_file
     from service.cli import desktop
     from service.cli.running_bridge import reach
     from service.cli.user_unit import UserUnit
-    from service.errors import NoBrowserError
     from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS
+    from service.http.errors import NoBrowserError
     from service.settings import BridgeSettings
 
     path, query = _page(options.page)
@@ -116,7 +116,7 @@ def _number_of(user: str) -> int:
 
 def open_again(address: str, token_file: Path) -> str:
     """The command that gives a new link to a bridge, as it is typed where this program was started."""
-    from cardio.bridge import default_token_file
+    from cardio.client import default_token_file
     from service.settings import BridgeSettings
 
     words = [_program(), "open"]

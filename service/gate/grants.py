@@ -19,10 +19,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from cardio.config.private_file import make_folder, read_private
 from cardio.errors import ConfigurationError
-from cardio.private_file import make_folder, read_private
-from service.errors import NoSuchGrantError
-from service.scopes import PAGE_SCOPES, Scope
+from service.gate.scopes import PAGE_SCOPES, Scope
+from service.http.errors import NoSuchGrantError
 
 LOCAL = "local"
 """The grant of the token file's token."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import Literal
 
-from service.scopes import Scope
+from service.gate.scopes import Scope
 from service.sites.site import Site
 
 MOST_OF_SITE = 2

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from cardio.errors import CardChangedError, ReaderBusyError
 from cardio.security.errors import PinEntryCancelledError, PinEntryTimeoutError
-from cardio.security.pin import Pin
-from service.errors import StoppingError
-from service.events import EventHub
+from cardio.security.pin.pin import Pin
+from service.events.hub import EventHub
+from service.http.errors import StoppingError
 from service.questions.errors import ConsentDeclinedError, ConsentTimeoutError, QuestionGoneError
 
 ANSWER_SECONDS = 60.0

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from cardio.security.errors import LastTryError, NoPinPadError
-from service.asking import Asking
-from service.audit import Touch
-from service.desk import Desk
+from service.audit.recorder import Touch
+from service.gate.context import Asking
+from service.gate.scopes import Caller
 from service.questions.book import ANSWER_SECONDS, Entered, QuestionBook, Subject, Wants
 from service.questions.errors import last_try_without_clerk, no_place_for_pin
-from service.scopes import Caller
+from service.readers.managed_reader import Desk
 
 _WORK_SECONDS = 2.0
 """Of a caller's own time, what is kept for the work after the answer."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from cardio.card import OPERATION_SECONDS
+from cardio.card.social_security_card import OPERATION_SECONDS
 from cardio.errors import CardChangedError, CardioError, NotASocialSecurityCardError
-from cardio.model import ReaderStatus
+from cardio.models.reading import ReaderStatus
 from cardio.readers.card_choice import CardSlot, Preference, choose_card
 from cardio.readers.scard import E_SHARING_VIOLATION
-from service.asking import Asking
-from service.desk import Desk
-from service.desks import Desks
-from service.errors import HeldError, LeasedError
+from service.gate.context import Asking
+from service.http.errors import HeldError, LeasedError
+from service.readers.managed_reader import Desk
+from service.readers.registry import Desks
 
 _ROUNDS = 3
 

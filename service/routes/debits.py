@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from cardio.model import Problem
-from cardio.settlement import DebitState
-from service.debit_answers import DebitList, DebitShown
-from service.delivery.receipts import Told
-from service.dependencies import AskingOf, AuditOf, CallerOf, DebitsOf, asking_of, needs
-from service.errors import JournalStepError, NoSuchDebitError
-from service.journal import Journal
-from service.scopes import Caller, Scope
+from cardio.debits.record import DebitList, DebitShown
+from cardio.debits.transaction import DebitState
+from cardio.models.reading import Problem
+from service.debits.delivery.receipts import Told
+from service.debits.journal import Journal
+from service.gate.context import asking_of
+from service.gate.scopes import Caller, Scope
+from service.http.errors import JournalStepError, NoSuchDebitError
+from service.routes.dependencies import AskingOf, AuditOf, CallerOf, DebitsOf, needs
 
 router = APIRouter(prefix="/v1/debits", tags=["debits"])
 _SEES = needs(Scope.SETTLE, Scope.MANAGE)

@@ -9,20 +9,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from cardio.debit_errors import OUTCOME_UNKNOWN, DebitUnknownError
-from cardio.driver import BasicLayout
-from cardio.driver_codes import DriverCode, driver_codes
-from cardio.driver_functions import READ_BASIC, DebitFunction, DriverArguments, find_function
+from cardio.debits.errors import OUTCOME_UNKNOWN, DebitUnknownError
+from cardio.debits.record import DebitShown
+from cardio.driver.basic_info import BasicLayout
+from cardio.driver.functions import READ_BASIC, DebitFunction, DriverArguments, find_function
+from cardio.driver.return_codes import DriverCode, driver_codes
 from cardio.errors import CardioError
-from cardio.model import Answer, Problem, Proof
-from service.asking import Asking
-from service.debit_answers import DebitShown
-from service.debits import DebitCalls
-from service.dependencies import AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
-from service.driver_calls import DriverCalls
-from service.event_stream import leaving
+from cardio.models.reading import Answer, Problem, Proof
+from service.debits.service import DebitCalls
+from service.driver.calls import DriverCalls
+from service.events.sse import leaving
+from service.gate.context import Asking
+from service.gate.scopes import Caller
+from service.routes.dependencies import AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
 from service.routes.readers import CARD_PROBLEMS
-from service.scopes import Caller
 
 router = APIRouter(prefix="/v1/driver", tags=["driver"])
 _FIELDS = (

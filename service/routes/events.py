@@ -11,16 +11,17 @@ from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebS
 from pydantic import Field
 
 from cardio.errors import CardioError
-from cardio.model import Answer
-from service.dependencies import AccessOf, AuditOf, CallerOf, DesksOf, HubOf, asking_of, needs
-from service.desks import Desks
-from service.event_stream import EventStream
-from service.events import RESYNC, STATE, EventHub
+from cardio.models.reading import Answer
+from service.events.hub import RESYNC, STATE, EventHub
+from service.events.sse import EventStream
 from service.gate import tickets
-from service.gate.access import PROTOCOL
+from service.gate.context import asking_of
 from service.gate.grants import LOCAL
-from service.gate.layer import CALLER
-from service.scopes import Caller, Scope
+from service.gate.policy import PROTOCOL
+from service.gate.scopes import Caller, Scope
+from service.http.request_state import CALLER
+from service.readers.registry import Desks
+from service.routes.dependencies import AccessOf, AuditOf, CallerOf, DesksOf, HubOf, needs
 
 router = APIRouter(prefix="/v1", tags=["events"])
 _NAME_LIMIT = 64

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
-from cardio.card import SocialSecurityCard
-from cardio.file_model import CardTree, FileContent, FileWritten, Report
-from cardio.model import Answer, Problem
-from service.dependencies import CallOf, needs
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.models.files import CardTree, FileContent, FileWritten, Report
+from cardio.models.reading import Answer, Problem
+from service.gate.scopes import Scope
+from service.routes.dependencies import CallOf, needs
 from service.routes.readers import CARD_PROBLEMS
-from service.scopes import Scope
 
 router = APIRouter(prefix="/v1/readers", tags=["files"], dependencies=[needs(Scope.FILES)])
 _PHOTO_ANSWERS: dict[int | str, dict[str, Any]] = CARD_PROBLEMS | {

@@ -7,10 +7,10 @@ import asyncio
 from fastapi import APIRouter, Request
 
 from cardio.errors import PcscUnavailableError
-from cardio.model import Problem
-from service.answers import Health
-from service.dependencies import DesksOf, JournalPlaceOf, SupervisorOf
-from service.errors import TaskDownError
+from cardio.models.reading import Problem
+from service.http.errors import TaskDownError
+from service.readers.schemas import Health
+from service.routes.dependencies import DesksOf, JournalPlaceOf, SupervisorOf
 
 router = APIRouter(tags=["health"])
 

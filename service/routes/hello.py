@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from cardio.model import Answer
-from service.answers import VERSION
-from service.dependencies import AccessOf, HubOf, peer_of
+from cardio.models.reading import Answer
+from service.readers.schemas import VERSION
+from service.routes.dependencies import AccessOf, HubOf, peer_of
 
 router = APIRouter(tags=["access"])
 _OF_PAGES = frozenset({"page", "session"})

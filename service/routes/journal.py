@@ -15,9 +15,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from cardio.errors import UsageError
-from cardio.model import Answer, Problem
-from service.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, asking_of, needs
-from service.scopes import Scope
+from cardio.models.reading import Answer, Problem
+from service.gate.context import asking_of
+from service.gate.scopes import Scope
+from service.routes.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, needs
 
 router = APIRouter(prefix="/v1/journal", tags=["debits"], dependencies=[needs(Scope.MANAGE)])
 _CHUNK = 1 << 18

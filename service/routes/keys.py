@@ -11,11 +11,12 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from cardio.errors import CardioError
-from cardio.model import Answer, Problem
+from cardio.models.reading import Answer, Problem
 from cardio.security.errors import SamRefusedError
 from cardio.security.key_memory import KeyMemory
-from service.dependencies import AuditOf, CallerOf, asking_of, needs
-from service.scopes import Scope
+from service.gate.context import asking_of
+from service.gate.scopes import Scope
+from service.routes.dependencies import AuditOf, CallerOf, needs
 
 router = APIRouter(prefix="/v1/keys", tags=["status"])
 RESUMED = "keys-resumed"

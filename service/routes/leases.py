@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
-from cardio.model import Answer, Problem
-from service.dependencies import CallerOf, DesksOf, HubOf, needs
+from cardio.models.reading import Answer, Problem
 from service.gate.pairing import presentable
-from service.lease import LONGEST_SECONDS, Asked, Lease
-from service.scopes import Scope
+from service.gate.scopes import Scope
+from service.readers.lease import LONGEST_SECONDS, Asked, Lease
+from service.routes.dependencies import CallerOf, DesksOf, HubOf, needs
 
 router = APIRouter(prefix="/v1/readers", tags=["leases"], dependencies=[needs(Scope.BASIC)])
 _PROBLEMS: dict[int | str, dict[str, Any]] = {

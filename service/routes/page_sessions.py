@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from pydantic import Field
 
-from cardio.model import Answer, Problem
-from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, peer_of
+from cardio.models.reading import Answer, Problem
+from service.gate.context import asking_of
 from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
+from service.gate.scopes import NoScopeError, Scope
+from service.routes.dependencies import AccessOf, AuditOf, CallerOf, peer_of
 from service.routes.hello import proof_of
-from service.routes.own_pages import keeper_path
+from service.routes.pages import keeper_path
 from service.routes.pairing import ADDED
-from service.scopes import NoScopeError, Scope
 
 router = APIRouter(prefix="/v1/pages", tags=["access"])
 _USED: dict[int | str, dict[str, Any]] = {

@@ -11,18 +11,18 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import Field
 
 from cardio.errors import UsageError
-from cardio.model import Answer, Problem
-from service.asking import Asking
-from service.audit import Audit
-from service.dependencies import AccessOf, AuditOf, CallerOf, asking_of, needs, peer_of
-from service.errors import NoTokenError
-from service.gate.access import Access
+from cardio.models.reading import Answer, Problem
+from service.audit.recorder import Audit
+from service.gate.context import Asking, asking_of
 from service.gate.grants import LOCAL, Grant
 from service.gate.origin import is_origin
 from service.gate.pairing import NAME_LIMIT, presentable
 from service.gate.pairing_requests import PairingRequest
+from service.gate.policy import Access
 from service.gate.refusals import Refusal
-from service.scopes import HARMLESS_SCOPES, PAGE_SCOPES, NoScopeError, Scope
+from service.gate.scopes import HARMLESS_SCOPES, PAGE_SCOPES, NoScopeError, Scope
+from service.http.errors import NoTokenError
+from service.routes.dependencies import AccessOf, AuditOf, CallerOf, needs, peer_of
 from service.sites.labels import is_right_to_left
 from service.sites.resemblance import Remark, remarks
 from service.sites.site import Site

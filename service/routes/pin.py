@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import Field, SecretStr
 
-from cardio.card import SocialSecurityCard
-from cardio.model import Answer, Problem
-from cardio.security.pin import Pin
-from cardio.security.pin_count import PinCount
-from service.dependencies import CallOf, needs
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.models.reading import Answer, Problem
+from cardio.security.pin.count import PinCount
+from cardio.security.pin.pin import Pin
+from service.gate.scopes import Scope
+from service.routes.dependencies import CallOf, needs
 from service.routes.readers import CARD_PROBLEMS
-from service.scopes import Scope
 
 router = APIRouter(prefix="/v1/readers", tags=["pin"], dependencies=[needs(Scope.PIN)])
 

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Path, Request
 from pydantic import Field, SecretStr
 
 from cardio.errors import UsageError
-from cardio.model import Answer, Problem
+from cardio.models.reading import Answer, Problem
 from cardio.security.errors import PinEntryMismatchError
-from cardio.security.pin import Pin
-from service.dependencies import AuditOf, CallerOf, QuestionsOf, asking_of, needs
+from cardio.security.pin.pin import Pin
+from service.gate.context import asking_of
+from service.gate.scopes import Scope
 from service.questions.book import Entered, Question, QuestionKind
-from service.scopes import Scope
+from service.routes.dependencies import AuditOf, CallerOf, QuestionsOf, needs
 
 router = APIRouter(prefix="/v1/questions", tags=["questions"], dependencies=[needs(Scope.MANAGE)])
 _PROBLEMS: dict[int | str, dict[str, Any]] = {

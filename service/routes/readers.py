@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from cardio.model import CardReading, Problem
-from cardio.nhsa import Nhsa1101, nhsa_1101
+from cardio.driver.nhsa import Nhsa1101, nhsa_1101
+from cardio.models.reading import CardReading, Problem
 from cardio.readers.card_choice import Preference
-from service.answers import ChosenReader, ReaderList
-from service.dependencies import AskingOf, CallOf, DesksOf, DriverOf, needs
-from service.scopes import Scope
+from service.gate.scopes import Scope
+from service.readers.schemas import ChosenReader, ReaderList
+from service.routes.dependencies import AskingOf, CallOf, DesksOf, DriverOf, needs
 
 router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(Scope.BASIC)])
 

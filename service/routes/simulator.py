@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from cardio.model import Answer, Problem
-from service.answers import SimulatorChoices
-from service.dependencies import needs
-from service.scopes import Scope
-from service.simulated import SimulatedReaders
+from cardio.models.reading import Answer, Problem
+from service.gate.scopes import Scope
+from service.readers.schemas import SimulatorChoices
+from service.readers.simulated import SimulatedReaders
+from service.routes.dependencies import needs
 
 
 class SimulatedCard(Answer):

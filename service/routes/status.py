@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, create_model
 
-from cardio.model import Answer, Problem, ReaderStatus
-from service.answers import VERSION
-from service.audit import AuditState
-from service.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
-from service.dialects.registry import dialects
-from service.metrics import Metrics
+from cardio.models.reading import Answer, Problem, ReaderStatus
+from service.audit.recorder import AuditState
+from service.driver.registry import dialects
+from service.gate.scopes import Scope
+from service.observability.metrics import Metrics
+from service.readers.sam_monitor import SamState, SamWatch
+from service.readers.schemas import VERSION
+from service.routes.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
 from service.routes.keys import StoppedSam, key_states
-from service.sam_watch import SamState, SamWatch
-from service.scopes import Scope
 
 router = APIRouter(tags=["status"])
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 from pydantic import Field
 
-from cardio.identity.card_proofs import identify
+from cardio.identity.identify import identify
 from cardio.identity.model import Verdict
-from cardio.model import Answer
-from cardio.security.pin import Pin
-from service.dependencies import CallOf, needs
+from cardio.models.reading import Answer
+from cardio.security.pin.pin import Pin
+from service.gate.scopes import Scope
+from service.routes.dependencies import CallOf, needs
 from service.routes.pin import Digits
 from service.routes.readers import CARD_PROBLEMS
-from service.scopes import Scope
 
 router = APIRouter(prefix="/v1/readers", tags=["verification"], dependencies=[needs(Scope.BASIC)])
 

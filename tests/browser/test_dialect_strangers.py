@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from service.gate.access import DialectRule
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.gate.policy import DialectRule
+from service.gate.scopes import DEFAULT_SCOPES, Scope
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, at, closed_port
 from tests.unit.service.bridge import Bridge

@@ -162,7 +162,7 @@ def test_the_pages_of_a_new_version_replace_those_that_were_kept(page: Page, tmp
     old.stop()
     newer = tmp_path / "newer"
     shutil.copytree(ROOT / "service", newer / "service", ignore=shutil.ignore_patterns("__pycache__"))
-    words = newer / "service" / "web" / "words" / "common.js"
+    words = newer / "service" / "web" / "i18n" / "common.js"
     words.write_text(words.read_text().replace("配对与授权", "配对及授权"))
     bridge = Served("adult", port=port, source=newer)
     try:

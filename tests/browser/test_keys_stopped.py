@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.security.factors import Factors
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.key_memory import KeyMemory, Presenter
-from cardio.security.sam import CardKey
-from cardio.security.soft import SoftSam
+from cardio.security.sam.base import CardKey
+from cardio.security.sam.diversification import Factors
+from cardio.security.sam.key_file import SoftSam
 from tests.browser.conftest import Served
 from tests.unit.wrong_keys import ALL, key_file_right_for
 

@@ -125,7 +125,7 @@ def test_english_is_complete(page: Page, served: Served) -> None:
 
 def test_both_languages_have_the_same_words(page: Page, served: Served) -> None:
     page.goto(served.link)
-    words = page.evaluate("import('/static/words.js').then((module) => module.words)")
+    words = page.evaluate("import('/static/i18n/index.js').then((module) => module.words)")
     assert words["zh"].keys() == words["en"].keys()
     assert all(words["zh"].values()) and all(words["en"].values())
 

@@ -214,7 +214,7 @@ def test_rare_characters_are_named(page: Page) -> None:
         desk(page).get_by_role("button", name="显示").click()
         expect(desk(page).locator(".name")).to_contain_text("测𬬾(U+2CB3E)")
         rare = page.evaluate(
-            """import('/static/parts/rare.js').then(({ canShow, needsName, codePoint }) => ({
+            """import('/static/lib/rare.js').then(({ canShow, needsName, codePoint }) => ({
                 letter: canShow('A'), nobody: canShow('\\u{50000}'), unassigned: canShow('\\u2FE1'),
                 own: needsName('\\ue000'), beyond: needsName('\\u{2CB3E}'), plain: needsName('A'),
                 name: codePoint('\\ue000'),

@@ -31,8 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
 
 CARDS = Path(__file__).parent / "cards"
 ORDINARY_ATR = bytes.fromhex("3B6D00000081544C928684370200000099")

@@ -8,24 +8,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cardio.account import Amounts
-from cardio.card import SocialSecurityCard
-from cardio.debiting import debit
+from cardio.card.runner import on_card, read_card
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
-from cardio.driver_codes import code_of
-from cardio.driver_functions import CardFunction, DriverArguments, find_function
+from cardio.debits.purse import Amounts
+from cardio.debits.transaction import DebitOrder
+from cardio.driver.functions import CardFunction, DriverArguments, find_function
+from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card, read_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.readers.base import Reader
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from cardio.security.sam import Sam
-from cardio.security.soft import KeyFile, SoftSam
-from cardio.settlement import DebitOrder
-from service.journal import Journal
-from simulators.test_keys import key_file
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.base import Sam
+from cardio.security.sam.key_file import KeyFile, SoftSam
+from service.debits.journal import Journal
+from simulators.crypto.published_keys import key_file
 from tests.conftest import TODAY
 
 Step = Callable[[Reader, MannersStore, Mapping[str, Any]], Any]

@@ -19,12 +19,12 @@ import websocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from service.dialects import conversation
-from service.dialects.registry import dialects
-from service.gate.access import DialectRule
+from service.driver import conversation
+from service.driver.registry import dialects
 from service.gate.origin_form import as_origin
-from service.scopes import DEFAULT_SCOPES
-from simulators.hsm_steps import read_step_1_to_2
+from service.gate.policy import DialectRule
+from service.gate.scopes import DEFAULT_SCOPES
+from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from tests.unit.service.bridge import FIRST, Bridge
 
 FOLDER = Path(__file__).parent / "callers"

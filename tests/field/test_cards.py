@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cardio.errors import CardioError
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.base import Reader
-from simulators.reader import SoftwareReader
+from simulators.readers.software_reader import SoftwareReader
 from tests.field.quirky_card import FieldCase, QuirkyCard, cases
 from tests.field.steps import STEPS
 

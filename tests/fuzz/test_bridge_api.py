@@ -13,7 +13,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from scripts.make_docs import REFERENCE
-from service.scopes import Scope
+from service.gate.scopes import Scope
 from service.security import BridgeSecurity
 from tests.unit.debits import Ready, soft_sam
 from tests.unit.service.bridge import TOKEN, Bridge

@@ -10,23 +10,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cardio.card import SocialSecurityCard
-from cardio.driver import read_basic
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.driver.basic_info import read_basic
+from cardio.driver.nhsa import nhsa_1101
 from cardio.errors import CardioError
-from cardio.filesystem.layout_choice import NATIONAL
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.filesystem.layouts.registry import NATIONAL
 from cardio.identity import default_policy
-from cardio.identity.card_proofs import identify
-from cardio.model import Proof
-from cardio.nhsa import nhsa_1101
+from cardio.identity.identify import identify
+from cardio.models.reading import Proof
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError
-from cardio.security.pin import Pin
+from cardio.security.pin.pin import Pin
 from cardio.security.proof import ProofPolicy
-from cardio.security.soft import KeyFile, SoftSam
-from simulators.reader import SoftwareReader
-from simulators.test_keys import key_file
+from cardio.security.sam.key_file import KeyFile, SoftSam
+from simulators.crypto.published_keys import key_file
+from simulators.readers.software_reader import SoftwareReader
 from tests.copied_card import SECOND, THIRD, CopiedCard
 from tests.unit.test_identity import NOW
 

@@ -23,36 +23,36 @@ from typing import Any
 
 import pytest
 
-from cardio.account import Amounts
 from cardio.apdu.channel import Plan
-from cardio.card import SocialSecurityCard
-from cardio.debit_errors import (
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.debits.card_record import CardRecordCheck, RecordAsked
+from cardio.debits.errors import (
     DebitContradictedError,
     DebitOnCardError,
     DebitOpenError,
     DebitUndeliveredError,
     DebitUnknownError,
 )
-from cardio.debit_witnesses import CounterSays, Verdict, Witnesses, judge
-from cardio.debiting import debit
-from cardio.debits.card_record import CardRecordCheck, RecordAsked
+from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
+from cardio.debits.purse import Amounts
+from cardio.debits.recovery import CounterSays, Verdict, Witnesses, judge
+from cardio.debits.transaction import NOBODY_KNOWS, DebitOrder, DebitState
 from cardio.errors import CardioError, CardRemovedError
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from cardio.settlement import NOBODY_KNOWS, DebitOrder, DebitState
-from service.debit_work import as_it_stands, clear_up, go_on, needs_its_card
-from service.delivery.decisions import CONTRADICTED
-from service.delivery.receipts import Told, note
-from service.delivery.records import DeliveryRecords
-from service.journal import Journal
-from service.journal_file.entry import JournalEntry
-from service.journal_file.marks import Marks
-from service.journal_file.setting_aside import set_aside
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.security.pin.pin import Pin
+from service.debits.delivery.decisions import CONTRADICTED
+from service.debits.delivery.receipts import Told, note
+from service.debits.delivery.records import DeliveryRecords
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from service.debits.journal_file.marks import Marks
+from service.debits.journal_file.setting_aside import set_aside
+from service.debits.lifecycle import as_it_stands, clear_up, go_on, needs_its_card
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.unit.debits import DEBIT, Ready, soft_sam
 
 HISTORIES = int(os.environ.get("CARDIO_DEBIT_HISTORIES", "1000"))
@@ -629,7 +629,7 @@ def test_a_desk_that_believes_the_number_alone_is_found_out(folder: Path, monkey
             return Verdict(DebitState.COMMITTED, "counter")
         return judge(witnesses, doubted=doubted)
 
-    monkeypatch.setattr("cardio.debit_witnesses.judge", believes)
+    monkeypatch.setattr("cardio.debits.recovery.judge", believes)
     assert_found_out(folder, "booked|everything was heard of")
 
 
@@ -640,13 +640,13 @@ def test_a_word_that_is_believed_is_found_out(folder: Path, monkeypatch: pytest.
         entry.move(DebitState.ABORTED, reason="x")
         raise CardioError()
 
-    monkeypatch.setattr("cardio.debiting.recover", believes)
+    monkeypatch.setattr("cardio.debits.execution.recover", believes)
     assert_found_out(folder, "lost")
 
 
 def test_a_person_who_is_never_compared_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: what a person has decided wrongly stays so."""
-    monkeypatch.setattr("service.debit_work._compare_decisions", lambda *_: None)
+    monkeypatch.setattr("service.debits.lifecycle._compare_decisions", lambda *_: None)
     assert_found_out(folder, "lost|booked")
 
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from cardio.account import Amounts
-from cardio.settlement import DebitOrder
+from cardio.debits.purse import Amounts
+from cardio.debits.transaction import DebitOrder
 from tests.fuzz.test_debit_histories import STATES, WORDS, Fate, World, cards_of_people, sams_of_desks
 
 _FATES = st.one_of(

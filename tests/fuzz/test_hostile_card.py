@@ -8,13 +8,13 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardio.answer import make_reading
 from cardio.apdu.channel import Channel, TransmissionProtocol
+from cardio.card.bank_number import read_bank_number
+from cardio.card.reading import make_reading
 from cardio.errors import CardioError
-from cardio.filesystem.bank import read_bank_number
-from cardio.filesystem.manners import FamilyManners
-from cardio.filesystem.plan import read_card
-from simulators.personas import find_persona
+from cardio.filesystem.basic_read import read_card
+from cardio.filesystem.capabilities import FamilyManners
+from simulators.personas.persona import find_persona
 
 MOST_COMMANDS = 700
 """Five files, nine manners, some ten records each: what a card can make us ask in one reading."""

@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
 from cardio.filesystem.address import Address
-from cardio.filesystem.layout_choice import LayoutChoice
-from cardio.filesystem.manners import MannersStore
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.registry import LayoutChoice
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.fuzz.test_hostile_card import ANSWER, Hostile, Mutating
 
 MOST_COMMANDS = 30_000

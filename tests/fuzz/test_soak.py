@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from cardio.model import EventKind
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import EventKind
 from cardio.readers.base import Emit, Reader, Watch
 from cardio.readers.supervision import Supervisor
-from service.scopes import Scope
-from simulators.faults import with_fault
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
-from simulators.reader import SoftwareReader
+from service.gate.scopes import Scope
+from simulators.card.faults import with_fault
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.psam import SoftwarePsam
 from tests.pcsc import open_handles, wait_until
 from tests.unit.service.bridge import Bridge
 

@@ -11,10 +11,10 @@ from typing import Any, Self
 import pytest
 from smartcard import scard as raw
 
-from cardio.model import ReaderStatus
+from cardio.models.reading import ReaderStatus
 from cardio.readers import named_calls
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
 from tests.integration.bridges import (
     NAME,
     Asker,

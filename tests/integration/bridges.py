@@ -20,16 +20,16 @@ import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from cardio.filesystem.manners import MannersStore
-from cardio.model import ReaderStatus
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import ReaderStatus
 from cardio.readers.base import ReaderSource
 from cardio.readers.pcsc import PcscSource
 from service.app import create_app
-from service.gate.access import Access
-from service.gate.limits import Rate
-from service.scopes import Scope
+from service.gate.policy import Access
+from service.gate.rate_limits import Rate
+from service.gate.scopes import Scope
 from service.server import BridgeServer, bind_loopback
-from simulators.reader import AnyCard
+from simulators.card.base import AnyCard
 from tests.pcsc import DRIVER, PORTS, wait_until
 
 FIRST_PORT, SECOND_PORT = PORTS

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.audit_entries import NumberedEntry
-from service.audit_log import AuditLog
+from service.audit.log import AuditLog
+from service.audit.schema import NumberedEntry
 from tests.integration.bridges import BridgeProcess, served
 
 pytestmark = pytest.mark.pcsc

@@ -16,9 +16,9 @@ import pytest
 from smartcard import scard as raw
 
 from cardio.errors import CardMuteError
-from cardio.model import ReaderStatus
+from cardio.models.reading import ReaderStatus
 from cardio.readers import named_calls, scard
-from simulators.faults import FaultyCard, PulledCard, with_fault
+from simulators.card.faults import FaultyCard, PulledCard, with_fault
 from tests.integration.bridge_faults import (
     ADULT,
     CHILD,

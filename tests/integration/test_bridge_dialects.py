@@ -13,11 +13,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from cardio.model import ReaderStatus
-from simulators.faults import FaultyCard, with_fault
-from simulators.hsm_steps import read_step_1_to_2
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from cardio.models.reading import ReaderStatus
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard, with_fault
+from simulators.personas.persona import find_persona
+from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from tests.integration.bridges import NAME, BridgeProcess, InCommand, in_parallel, served
 from tests.pcsc import Slot, wait_until
 

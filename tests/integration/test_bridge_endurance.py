@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.model import ReaderStatus
-from simulators.personas import find_persona
-from simulators.vpcd import VpcdLink
+from cardio.models.reading import ReaderStatus
+from simulators.personas.persona import find_persona
+from simulators.readers.vpcd import VpcdLink
 from tests.integration.bridges import BridgeProcess, Events, client_for, in_parallel, quicken, served
 from tests.pcsc import Daemon, Slot, configure, find_slots, wait_until
 

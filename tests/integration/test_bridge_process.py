@@ -21,11 +21,11 @@ import pytest
 from smartcard import scard as raw
 from websockets.sync.client import connect
 
-from cardio.model import ReaderStatus
+from cardio.models.reading import ReaderStatus
 from cardio.readers import named_calls
 from cardio.readers.pcsc import PcscSource
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
 from tests.integration.bridges import CARDIO, NAME, BridgeProcess, Events, InCommand, client_for, refused, served, start
 from tests.pcsc import Daemon, Slot, wait_until
 

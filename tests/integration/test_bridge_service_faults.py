@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from cardio.model import EventKind, ReaderEvent, ReaderStatus
+from cardio.models.reading import EventKind, ReaderEvent, ReaderStatus
 from cardio.readers import scard
 from cardio.readers.base import Emit, Watch
 from cardio.readers.pcsc import PcscReader, PcscSource
-from simulators.faults import FaultyCard
+from simulators.card.faults import FaultyCard
 from tests.integration.bridge_faults import (
     ADULT,
     NO_SERVICE,

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from cardio.model import ReaderStatus
-from simulators.faults import with_fault
-from simulators.psam import SoftwarePsam
-from simulators.vpcd import VpcdLink
+from cardio.models.reading import ReaderStatus
+from simulators.card.faults import with_fault
+from simulators.readers.vpcd import VpcdLink
+from simulators.sam.psam import SoftwarePsam
 from tests.integration.bridge_faults import ADULT, CHILD, put_in
 from tests.integration.bridges import NAME, BridgeHere, served
 from tests.pcsc import Slot

@@ -7,22 +7,22 @@ from collections.abc import Iterator
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.session import CardSession
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.base import Reader
 from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, TestKeysError
-from cardio.security.hsm import HsmClient
-from cardio.security.hsm_http import HttpLine
-from cardio.security.pin import Pin
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Sam
-from cardio.session import CardSession
-from simulators.hsm import SoftwareHsm
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.base import Sam
+from cardio.security.sam.hsm import HsmClient
+from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.psam import PsamCard, PsamSettings
+from simulators.personas.persona import find_persona
+from simulators.sam.hsm import SoftwareHsm
+from simulators.sam.psam import SoftwarePsam
 from tests.pcsc import Slot
 
 pytestmark = pytest.mark.pcsc

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cardio.model import ReaderStatus
+from cardio.models.reading import ReaderStatus
 from tests.integration.bridges import CARDIO, BridgeProcess, served
 from tests.pcsc import Slot
 from tests.unit.debits import ANY_YEAR, moment, soft_sam
@@ -28,7 +28,7 @@ TIME, LATER = moment(ago=1), moment()
 CARD = "370200D15600000500000010FFFFFFFF||"
 DIES_AT = """
 import os, signal, sys
-from service.journal import Journal
+from service.debits.journal import Journal
 state, before = sys.argv.pop(1), sys.argv.pop(1) == "before"
 move = Journal.move
 
@@ -46,7 +46,7 @@ run()
 """
 CARD_DIES = """
 import os, signal, sys
-from simulators.card import SoftwareCard
+from simulators.card.software_card import SoftwareCard
 after = sys.argv.pop(1) == "after"
 transmit = SoftwareCard.transmit
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from smartcard import scard as raw
 
+from cardio.card.runner import read_card
 from cardio.errors import (
     CardBlockedError,
     CardGarbledError,
@@ -22,13 +23,12 @@ from cardio.errors import (
     ReaderGoneError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from cardio.model import ReaderStatus
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import ReaderStatus
 from cardio.readers.pcsc import PcscReader, PcscSource
-from simulators.faults import FaultyCard, PulledCard, with_fault
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard, PulledCard, with_fault
+from simulators.personas.persona import find_persona
 from tests.pcsc import Daemon, Slot, wait_until
 
 pytestmark = pytest.mark.pcsc

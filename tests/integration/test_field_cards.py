@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from tests.field.quirky_card import FieldCase, QuirkyCard, cases
 from tests.field.test_cards import run_steps
 from tests.pcsc import Slot

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.model import ReaderStatus
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from cardio.models.reading import ReaderStatus
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
 from tests.integration.bridges import NAME, BridgeProcess, InCommand, in_parallel, refused, served
 from tests.pcsc import Daemon, Slot, wait_until
 from tests.unit.debits import ANY_YEAR, DEBIT, moment, soft_sam

@@ -20,8 +20,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from cardio.model import ReaderStatus
-from simulators.personas import find_persona
+from cardio.models.reading import ReaderStatus
+from simulators.personas.persona import find_persona
 from tests.integration.bridges import client_for
 from tests.pcsc import Slot, wait_until
 

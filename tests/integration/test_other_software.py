@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from simulators.personas import find_persona
+from simulators.personas.persona import find_persona
 from tests.pcsc import Slot
 
 pytestmark = pytest.mark.pcsc

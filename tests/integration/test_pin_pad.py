@@ -9,15 +9,15 @@ from typing import TypeVar
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.pcsc import PcscReader, PcscSource
 from cardio.readers.pin_pad import pin_pad_of
 from cardio.security.credentials import Credentials
-from simulators.personas import find_persona
-from simulators.pin_pad import CANCEL, TIMEOUT, CardWithPinPad, Entry
+from simulators.personas.persona import find_persona
+from simulators.readers.pin_pad import CANCEL, TIMEOUT, CardWithPinPad, Entry
 from tests.pcsc import PAD_PORT, Daemon, Slot, configure_pad
 
 pytestmark = pytest.mark.pcsc

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cardio.holding import read_card
+from cardio.card.runner import read_card
 from cardio.readers.pcsc import PcscReader, PcscSource
 from tests.integration.bridge_faults import ADULT
 from tests.integration.bridges import CARDIO, FIRST_PORT, NAME, SECOND_PORT, BridgeHere

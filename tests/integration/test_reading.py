@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.pcsc import PcscSource
-from simulators.personas import find_persona, personas
-from simulators.reader import SoftwareReader
+from simulators.personas.persona import find_persona, personas
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 from tests.pcsc import Slot
 

@@ -13,23 +13,23 @@ from pathlib import Path
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
-from cardio.debiting import debit
-from cardio.driver import read_basic
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.card.runner import on_card
+from cardio.card.session import CardSession
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.debits.execution import debit
+from cardio.debits.transaction import DebitResult
+from cardio.driver.basic_info import read_basic
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.pcsc import PcscReader
 from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, TestKeysError
-from cardio.security.pin import Pin
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Sam, SamSource
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.base import Sam, SamSource
+from cardio.security.sam.psam import PsamCard, PsamSettings
 from cardio.security.settings import SecuritySettings
-from cardio.session import CardSession
-from cardio.settlement import DebitResult
-from service.journal import Journal
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
+from service.debits.journal import Journal
+from simulators.personas.persona import find_persona
+from simulators.sam.psam import SoftwarePsam
 from tests.pcsc import Slot
 from tests.unit.debits import LIMITS, ORDER
 

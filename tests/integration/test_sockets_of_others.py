@@ -159,7 +159,7 @@ def test_another_users_requests_spend_no_rate_of_the_desks_own() -> None:
             assert does(OTHER, one)[0] == 429
             assert does(CLERK, one)[0] == 200
             with httpx.Client(base_url=bridge.address, trust_env=False) as page:
-                assert [page.get(path).status_code for path in ("/", "/livez", "/static/words.js")] == [200] * 3
+                assert [page.get(path).status_code for path in ("/", "/livez", "/static/i18n/index.js")] == [200] * 3
 
 
 def test_refused_handshakes_leave_no_connection_behind() -> None:

@@ -9,10 +9,10 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from cardio.model import EventKind, ReaderEvent, ReaderStatus
+from cardio.models.reading import EventKind, ReaderEvent, ReaderStatus
 from cardio.readers.pcsc import PcscSource
-from simulators.faults import with_fault
-from simulators.personas import find_persona
+from simulators.card.faults import with_fault
+from simulators.personas.persona import find_persona
 from tests.pcsc import Daemon, Slot, open_handles, wait_until
 
 pytestmark = pytest.mark.pcsc

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from cardio.card.runner import on_card
 from cardio.errors import CardRemovedError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
-from cardio.model import ReaderStatus
-from simulators.faults import PulledCard
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import ReaderStatus
+from simulators.card.faults import PulledCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.pcsc import Slot
 
 pytestmark = pytest.mark.pcsc

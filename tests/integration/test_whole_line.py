@@ -17,8 +17,8 @@ from typing import IO
 import httpx
 import pytest
 
-from cardio.model import ReaderStatus
-from simulators.personas import find_persona
+from cardio.models.reading import ReaderStatus
+from simulators.personas.persona import find_persona
 from tests.pcsc import Daemon, Slot, wait_until
 
 pytestmark = pytest.mark.pcsc

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cardio.filesystem.layout_file import layout_of
-from simulators import cryptography
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
-from simulators.test_keys import root_key
+from cardio.filesystem.layouts.loader import layout_of
+from simulators.card.software_card import SoftwareCard
+from simulators.crypto import card_crypto as cryptography
+from simulators.crypto.published_keys import root_key
+from simulators.personas.persona import find_persona
 
 SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"
 CHALLENGE = "1122334455667788"

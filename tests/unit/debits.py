@@ -8,26 +8,27 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cardio.account import Amounts
 from cardio.apdu.trace import Exchange
-from cardio.card import SocialSecurityCard
-from cardio.debit_witnesses import recover
-from cardio.debiting import debit
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
+from cardio.debits.purse import Amounts
+from cardio.debits.recovery import recover
+from cardio.debits.transaction import DebitOrder, DebitResult
 from cardio.errors import CardRemovedError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from cardio.security.sam import Sam
-from cardio.security.soft import SoftSam
-from cardio.settlement import DebitOrder, DebitResult
-from service.journal import Journal
-from service.journal_file.entry import JournalEntry
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
-from simulators.reader import AnyCard, SoftwareReader
-from simulators.test_keys import key_file
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.base import Sam
+from cardio.security.sam.key_file import SoftSam
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from simulators.card.base import AnyCard
+from simulators.card.software_card import SoftwareCard
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.unit.card_helpers import known_random
 
 TIME = "20151118185001"

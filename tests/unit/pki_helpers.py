@@ -8,9 +8,9 @@ from typing import TypeVar
 import simulators
 from cardio.apdu.channel import Channel, Plan, TransmissionProtocol
 from cardio.apdu.transcript import Transcript
-from cardio.security.pki_layout import pki_layout
-from cardio.security.sm2 import PublicKey
-from simulators.pki import PkiApplication
+from cardio.pki.layout import pki_layout
+from cardio.pki.sm2 import PublicKey
+from simulators.card.pki import PkiApplication
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,7 @@ SIGNATURE = (
 
 def der_of(name: str) -> bytes:
     """A certificate of the software card, without any code under test."""
-    text = (Path(simulators.__file__).parent / "pki" / name).read_text(encoding="utf-8")
+    text = (Path(simulators.__file__).parent / "card" / "certificates" / name).read_text(encoding="utf-8")
     return base64.b64decode(text.split("CERTIFICATE-----")[1].removesuffix("-----END "))
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 import cardio.filesystem
-from cardio.filesystem.layout import File, Key, Layout
-from cardio.filesystem.layout_file import layout_of
-from simulators import cryptography
-from simulators.card import SoftwareCard
-from simulators.files import build_applications
-from simulators.test_keys import root_key
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.filesystem.layouts.model import File, Key, Layout
+from simulators.card.files import build_applications
+from simulators.card.software_card import SoftwareCard
+from simulators.crypto import card_crypto as cryptography
+from simulators.crypto.published_keys import root_key
 from tests.unit.card_helpers import CHALLENGE, SOURCE, known_random
 
 LAYOUTS = Path(cardio.filesystem.__file__).parent / "layouts"

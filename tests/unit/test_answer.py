@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from cardio.model import CardReading, CodedValue
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import CardReading, CodedValue
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
 NOTHING = MannersStore(None)

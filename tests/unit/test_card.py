@@ -8,7 +8,8 @@ import time
 import pytest
 
 import cardio
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import read_card
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import (
     CardBlockedError,
     CardGarbledError,
@@ -21,11 +22,10 @@ from cardio.errors import (
     ReaderBusyError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from simulators.faults import PulledCard, with_fault
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from simulators.card.faults import PulledCard, with_fault
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 ADULT = find_persona("adult")
 

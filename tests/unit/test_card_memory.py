@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from cardio.errors import ConfigurationError
-from simulators.card import SoftwareCard
-from simulators.card_memory import CardMemory, CardState
-from simulators.personas import find_persona
+from simulators.card.persistent_state import CardMemory, CardState
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona
 from tests.unit.card_helpers import GET_CHALLENGE, SELECT, SOURCE, cryptogram, known_random, talk
 
 RIGHT, WRONG = "0020000003123456", "0020000003999999"
@@ -96,7 +96,7 @@ def test_a_card_whose_identification_code_was_rewritten_keeps_its_keys(path: Pat
 
 def test_another_process_finds_what_this_one_wrote(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from simulators.personas import find_persona\n"
+        "import sys; from pathlib import Path; from simulators.personas.persona import find_persona\n"
         "card = find_persona('adult').card(Path(sys.argv[1]))\n"
         "print(card.transmit(bytes.fromhex('0020000003999999')).hex())"
     )
@@ -112,7 +112,7 @@ def test_another_process_finds_what_this_one_wrote(path: Path) -> None:
 def test_a_pin_try_is_kept_before_the_comparison(path: Path, presented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cuts the power when the answer begins has spent the try."""
     card = adult(path)
-    monkeypatch.setattr("simulators.card_pin.hmac.compare_digest", cut)
+    monkeypatch.setattr("simulators.card.pin.hmac.compare_digest", cut)
     with pytest.raises(PowerCut):
         card.transmit(bytes.fromhex(presented))
     assert kept(path)["pin_tries"] == 2
@@ -124,7 +124,7 @@ def test_a_pin_try_is_kept_before_the_comparison(path: Path, presented: str, mon
 def test_a_key_try_is_kept_before_the_comparison(path: Path, presented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     card = adult(path)
     talk(card, (SELECT, "6118"), GET_CHALLENGE)
-    monkeypatch.setattr("simulators.card_authentication.hmac.compare_digest", cut)
+    monkeypatch.setattr("simulators.card.authentication.hmac.compare_digest", cut)
     with pytest.raises(PowerCut):
         card.transmit(bytes.fromhex(presented))
     assert kept(path)["key_tries"] == {"UKSSSE": 2}

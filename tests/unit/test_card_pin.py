@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona
 from tests.unit.card_helpers import (
     GET_CHALLENGE,
     GET_SHORT_CHALLENGE,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from cardio.errors import ConfigurationError
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona
+from simulators.sam.psam import SoftwarePsam
 from tests.unit.card_helpers import SELECT, card_of, known_random, talk
 
 VERIFY = ("0020000003123456", "9000")

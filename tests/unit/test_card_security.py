@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulators.card import SoftwareCard
+from simulators.card.software_card import SoftwareCard
 from tests.unit.card_helpers import GET_CHALLENGE, GIVEN, SELECT, SOURCE, card_of, cryptogram, talk
 
 NOTHING = "0000000000000000"

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import UsageError
-from cardio.file_model import CardTree, Report
-from cardio.filesystem.manners import FamilyManners, MannersStore
-from cardio.filesystem.visit import Visit
-from cardio.model import CodedValue
+from cardio.filesystem.capabilities import FamilyManners, MannersStore
+from cardio.filesystem.card_file_system import Visit
+from cardio.models.files import CardTree, Report
+from cardio.models.reading import CodedValue
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from simulators.card import SoftwareCard
-from simulators.manners import WrongLength
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader
+from cardio.security.pin.pin import Pin
+from simulators.card.quirks import WrongLength
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 PIN = "123456"
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from cardio.account import Amounts, Totals
-from cardio.debit_errors import (
+from cardio.debits.errors import (
     DebitLimitError,
     DebitNotCheckableError,
     DebitOnCardError,
     DebitTimeError,
     DebitYearError,
 )
-from cardio.debiting import debit
+from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
-from cardio.settlement import DebitOrder, DebitState
+from cardio.debits.purse import Amounts, Totals
+from cardio.debits.transaction import DebitOrder, DebitState
 from tests.unit.debits import DEBIT, LIMITS, ORDER, TIME, UNTOUCHED, Till
 
 NOON = datetime(2026, 11, 30, 12)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from cardio.account import Amounts, PurchaseStart, Totals, debit_key
-from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitUnknownError
-from cardio.debit_witnesses import CounterSays as Counter
-from cardio.debit_witnesses import DetailSays as Detail
-from cardio.debit_witnesses import Verdict, Witnesses, compare, judge
+from cardio.debits.errors import DebitManualError, DebitNotDoneError, DebitUnknownError
+from cardio.debits.purse import Amounts, PurchaseStart, Totals, debit_key
+from cardio.debits.recovery import CounterSays as Counter
+from cardio.debits.recovery import DetailSays as Detail
+from cardio.debits.recovery import Verdict, Witnesses, compare, judge
+from cardio.debits.transaction import DebitIntent, DebitOrder, DebitState
 from cardio.errors import CardChangedError
-from cardio.filesystem.layout_file import layout_of
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.errors import WrongPinError
-from cardio.settlement import DebitIntent, DebitOrder, DebitState
-from service.journal import Journal
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from service.debits.journal import Journal
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
 from tests.unit.debits import DONE, ORDER, TIME, UNTOUCHED, Till, refuse
 
 S = DebitState

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from bench import debit_record
-from cardio.account import Amounts
-from cardio.debit_errors import DebitNotDoneError, DebitUnknownError, WrongMac2Error
-from cardio.debiting import debit
+from cardio.debits.errors import DebitNotDoneError, DebitUnknownError, WrongMac2Error
+from cardio.debits.execution import debit
+from cardio.debits.purse import Amounts
+from cardio.debits.transaction import DebitOrder, DebitState, error_of
 from cardio.errors import (
     AccessNotGrantedError,
     CardGarbledError,
@@ -27,10 +28,9 @@ from cardio.errors import (
 )
 from cardio.security.credentials import Credentials
 from cardio.security.errors import KeyNotInSamError, NoSamError, TerminalNumberMissingError, WrongPinError
-from cardio.security.pin import Pin
-from cardio.settlement import DebitOrder, DebitState, error_of
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from cardio.security.pin.pin import Pin
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
 from tests.unit.debits import DEBIT, DONE, ORDER, TIME, UNTOUCHED, Fault, Till, answers, refuse
 
 S = DebitState

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from cardio.account import Amounts
-from cardio.debit_errors import DebitManualError, DebitNotDoneError, DebitUnknownError
-from cardio.debit_witnesses import CounterSays, DetailSays, Witnesses, judge
+from cardio.debits.errors import DebitManualError, DebitNotDoneError, DebitUnknownError
+from cardio.debits.purse import Amounts
+from cardio.debits.recovery import CounterSays, DetailSays, Witnesses, judge
+from cardio.debits.transaction import DebitOrder, DebitResult, DebitState
 from cardio.security.errors import SamError
-from cardio.security.hsm_http import HttpLine
-from cardio.security.soft import SoftSam
-from cardio.settlement import DebitOrder, DebitResult, DebitState
-from service.journal import Journal
-from simulators.reader import AnyCard
+from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.key_file import SoftSam
+from service.debits.journal import Journal
+from simulators.card.base import AnyCard
 from tests.unit.debits import DEBIT, ORDER, Till
 
 S = DebitState

@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from cardio.apdu.trace import Exchange
-from cardio.debit_errors import DebitManualError, DebitUnknownError, WrongMac2Error
+from cardio.debits.errors import DebitManualError, DebitUnknownError, WrongMac2Error
+from cardio.debits.transaction import DebitOrder, DebitState
 from cardio.errors import CardRefusedError
 from cardio.security.errors import HsmUnreachableError, KeyNotInSamError, PsamKeyLevelError, SamFailedError
-from cardio.security.fallback import FallbackSam
-from cardio.security.hsm import HsmClient
-from cardio.security.hsm_http import HttpLine
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Mac2, Sam
-from cardio.settlement import DebitOrder, DebitState
-from simulators.hsm import SoftwareHsm
-from simulators.psam import SoftwarePsam
-from simulators.reader import AnyCard, SoftwareReader
+from cardio.security.sam.base import Mac2, Sam
+from cardio.security.sam.fallback import FallbackSam
+from cardio.security.sam.hsm import HsmClient
+from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.psam import PsamCard, PsamSettings
+from simulators.card.base import AnyCard
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm import SoftwareHsm
+from simulators.sam.psam import SoftwarePsam
 from tests.unit.debits import DONE, ORDER, UNTOUCHED, Ready, Till
 
 TERMINAL = "000000009999"

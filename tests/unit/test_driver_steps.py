@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from cardio.card import SocialSecurityCard
-from cardio.driver import read_basic
-from cardio.driver_steps import HsmSteps
+from cardio.card.session import CardSession
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.driver.basic_info import read_basic
+from cardio.driver.hsm_steps import HsmSteps
 from cardio.errors import CardChangedError, CardioError, CardRemovedError, UsageError
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     AuthenticationFailedError,
@@ -19,11 +20,10 @@ from cardio.security.errors import (
     MacRefusedError,
     StepError,
 )
-from cardio.security.pin import Pin
-from cardio.session import CardSession
-from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.security.pin.pin import Pin
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
 
 CHALLENGE, SOURCE, OUTER = "1122334455667788", "0102030405060708", "A1A2A3A4A5A6A7A8"
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 import cardio.errors
-import service.errors
+import service.http.errors
 from cardio.errors import CardioError, CardRefusedError
-from cardio.filesystem.items import PartialDate
-from cardio.model import Problem
+from cardio.filesystem.codec.items import PartialDate
+from cardio.models.reading import Problem
 from cardio.readers import scard
 
 
@@ -56,7 +56,7 @@ def test_a_problem_has_the_fields_of_the_contract() -> None:
     assert {"type", "title", "status", "detail", "code", "driver_code", "sw", "remedy", "retryable"} <= problem.keys()
     refused = Problem.of(CardRefusedError("x", status_word=0x6A83)).document()
     assert (refused["sw"], refused["driver_code"]) == ("6A83", -27267)
-    assert service.errors.NoTokenError().status == 401
+    assert service.http.errors.NoTokenError().status == 401
 
 
 @pytest.mark.parametrize(

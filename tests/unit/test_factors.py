@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cardio.errors import CardGarbledError
-from cardio.security.factors import Factors
+from cardio.security.sam.diversification import Factors
 
 HISTORICAL = bytes.fromhex("0081544C978684430200000042")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cardio.driver import read_basic
+from cardio.card.runner import on_card
+from cardio.driver.basic_info import read_basic
 from cardio.errors import CardioError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     AlgorithmNotSupportedError,
@@ -21,13 +21,13 @@ from cardio.security.errors import (
     SamError,
     SamFailedError,
 )
-from cardio.security.fallback import FallbackSource
-from cardio.security.sam import Authorisation, CardKey, Mac2, Purchase, Sam, SamKind, SamSource
+from cardio.security.sam.base import Authorisation, CardKey, Mac2, Purchase, Sam, SamKind, SamSource
+from cardio.security.sam.fallback import FallbackSource
+from cardio.security.sam.key_file import SoftSam
 from cardio.security.settings import SecuritySettings
-from cardio.security.soft import SoftSam
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
-from simulators.test_keys import key_file
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 CLOSED = "320200|319900199912310046|G00000074|320200D15600000500000009FFFFFFFF|测试壬|"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from simulators.hsm import FAULTS, SoftwareHsm
+from simulators.sam.hsm import FAULTS, SoftwareHsm
 
 RANDOM = "1122334455667788"
 SOURCE = "0102030405060708"

@@ -5,7 +5,7 @@ The expected bytes are openssl's: the keys go down as tests/unit/test_psam_card.
 
 import pytest
 
-from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
+from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
 
 CITY = "430100"
 HISTORICAL_BYTES = "0081544C968684430154455354"

@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from cardio.card import SocialSecurityCard
-from cardio.driver import BasicLayout, basic_text, colon_fields, thirteen_fields
-from cardio.driver_codes import code_of
-from cardio.driver_functions import CardFunction, DriverArguments, find_function
+from cardio.card.runner import on_card, read_card
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.driver.basic_info import BasicLayout, basic_text, colon_fields, thirteen_fields
+from cardio.driver.functions import CardFunction, DriverArguments, find_function
+from cardio.driver.nhsa import nhsa_1101
+from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError, FileUnreadableError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card, read_card
-from cardio.model import CardReading
-from cardio.nhsa import nhsa_1101
-from simulators.personas import Persona, find_persona
-from simulators.reader import AnyCard, SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import CardReading
+from simulators.card.base import AnyCard
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 from tests.unit.filesystem.test_memory import Tampered
 

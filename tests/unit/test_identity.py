@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cardio.apdu.status_word import Meaning
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.identity import (
     CHECKS,
     CheckName,
@@ -25,9 +25,9 @@ from cardio.identity import (
     default_policy,
     verify,
 )
-from cardio.model import Card, CardReading, CodedValue, Derived, Holder, Region, Unread, Warning
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.models.reading import Card, CardReading, CodedValue, Derived, Holder, Region, Unread, Warning
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

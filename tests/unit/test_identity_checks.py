@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cardio.identity import Decision
-from cardio.model import Derived
+from cardio.models.reading import Derived
 from tests.unit.test_identity import (
     CODE,
     READING,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cardio.apdu.status_word import Meaning
 from cardio.identity import CheckName, ChipProof, CodeProof, Decision, HolderProof, LossList, Policy, Verdict
-from cardio.model import CardReading
+from cardio.models.reading import CardReading
 from tests.unit.test_identity import (
     CARD,
     CODE,

@@ -8,22 +8,23 @@ from typing import Any, TypeVar
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardResetError, ReaderTimeoutError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
-from cardio.readers.deadline import Worker
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError, KeyNotInSamError, SamError, SamFailedError
-from cardio.security.pin import Pin
-from cardio.security.sam import CardKey
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.base import CardKey
+from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.settings import SecuritySettings
-from cardio.security.soft import KeyFile, SoftSam
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
-from simulators.reader import AnyCard, SoftwareReader
-from simulators.test_keys import key_file
+from simulators.card.base import AnyCard
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.psam import SoftwarePsam
 
 Result = TypeVar("Result")
 EXTERNAL, INTERNAL, VERIFY = "0082", "0088", "0020"

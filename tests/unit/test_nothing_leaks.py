@@ -22,23 +22,23 @@ import httpx
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError, CardRemovedError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
-from cardio.security.pin import Pin
-from cardio.security.soft import SoftSam
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.key_file import SoftSam
 from service.app import create_app
-from service.gate.access import Access
-from service.scopes import Scope
+from service.gate.policy import Access
+from service.gate.scopes import Scope
 from service.security import BridgeSecurity
 from service.server import BridgeServer, bind_loopback
-from simulators.faults import PulledCard
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader, SoftwareReaders
-from simulators.test_keys import key_file, root_key
+from simulators.card.faults import PulledCard
+from simulators.crypto.published_keys import key_file, root_key
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge
 from tests.unit.service.clerk_page import ClerkPage

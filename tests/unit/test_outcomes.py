@@ -13,7 +13,9 @@ import pytest
 
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.command_watch import CommandWatch
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.session import CardSession
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import (
     CardioError,
     CardRemovedError,
@@ -22,16 +24,15 @@ from cardio.errors import (
     ReaderGoneError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
 from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
-from cardio.security.pin import Pin
-from cardio.session import CardSession
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
-from simulators.pin_pad import CardWithPinPad, Entry
-from simulators.reader import AnyCard, SoftwareConnection, SoftwareReader
+from cardio.security.pin.pin import Pin
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
+from simulators.readers.pin_pad import CardWithPinPad, Entry
+from simulators.readers.software_reader import SoftwareConnection, SoftwareReader
 from tests.pcsc import wait_until
 from tests.unit.test_pin_pad import PadReader
 from tests.unit.test_writing_cards import Between, Ready, card_of

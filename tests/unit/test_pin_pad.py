@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.pin_pad import modify_structure as modify
 from cardio.readers.pin_pad import parse_features, verify_structure
 from cardio.security.credentials import Credentials
-from cardio.security.pin_pad_answers import entry_error_of
-from simulators.personas import find_persona
-from simulators.pin_pad import CANCEL, TIMEOUT, CardWithPinPad, Entry
-from simulators.reader import SoftwareConnection, SoftwareReader
+from cardio.security.pin.pad_status import entry_error_of
+from simulators.personas.persona import find_persona
+from simulators.readers.pin_pad import CANCEL, TIMEOUT, CardWithPinPad, Entry
+from simulators.readers.software_reader import SoftwareConnection, SoftwareReader
 
 VERIFY = (
     "1E"  # bTimerOut 30 s

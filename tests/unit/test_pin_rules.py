@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import (
     CardGarbledError,
     CardioError,
@@ -16,8 +17,7 @@ from cardio.errors import (
     CardResetError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     LastTryError,
@@ -28,12 +28,12 @@ from cardio.security.errors import (
     PinQuotaError,
     WrongPinError,
 )
-from cardio.security.pin import Pin
-from cardio.security.pin_guard import PinGuard
-from simulators.card import SoftwareCard
-from simulators.manners import CardManners
-from simulators.personas import find_persona, personas
-from simulators.reader import SoftwareReader
+from cardio.security.pin.guard import PinGuard
+from cardio.security.pin.pin import Pin
+from simulators.card.quirks import CardManners
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona, personas
+from simulators.readers.software_reader import SoftwareReader
 
 RIGHT, WRONG, OTHER = "123456", "999999", "888888"
 

@@ -6,20 +6,20 @@ from hypothesis import strategies as st
 
 from cardio.apdu.channel import Channel, TransmissionProtocol
 from cardio.errors import CardBlockedError, CardError, CardRefusedError
-from cardio.security.pin import Pin
-from cardio.security.pki import PkiContents, read_certificate, read_contents, read_signature_key, select_pki, sign
-from cardio.security.pki_certificate import Certificate, decode_certificate
-from cardio.security.pki_envelope import Envelope, open_envelope
-from cardio.security.pki_errors import (
+from cardio.pki.application import PkiContents, read_certificate, read_contents, read_signature_key, select_pki, sign
+from cardio.pki.certificate import Certificate, decode_certificate
+from cardio.pki.envelope import Envelope, open_envelope
+from cardio.pki.errors import (
     CertificateUnusableError,
     NoCertificateError,
     NoPkiError,
     PkiPinNeededError,
     PublicKeyError,
 )
-from cardio.security.pki_pin import change_pin, verify_pin
-from cardio.security.sm2 import PublicKey
-from simulators import sm
+from cardio.pki.pin import change_pin, verify_pin
+from cardio.pki.sm2 import PublicKey
+from cardio.security.pin.pin import Pin
+from simulators.crypto import sm
 from tests.unit.pki_helpers import KEY, LAYOUT, POINT, Software, der_of, run
 
 SELECT_ENVIRONMENT = "00A404000C 504B492EC9E7BBE1B1A3D5CF"

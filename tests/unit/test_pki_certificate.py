@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simulators
-from cardio.security.pki_certificate import Certificate, decode_certificate, from_pem, name_text
-from cardio.security.pki_errors import CertificateUnusableError
+from cardio.pki.certificate import Certificate, decode_certificate, from_pem, name_text
+from cardio.pki.errors import CertificateUnusableError
 
-FOLDER = Path(simulators.__file__).parent / "pki"
+FOLDER = Path(simulators.__file__).parent / "card" / "certificates"
 SIGNATURE_PEM = (FOLDER / "TEST-signature.pem").read_text(encoding="utf-8")
 # printf '…' | base64 -d: nothing of cardio.security
 DER = base64.b64decode(SIGNATURE_PEM.split("CERTIFICATE-----")[1].removesuffix("-----END "))

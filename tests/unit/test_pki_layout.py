@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import CardRefusedError, LayoutError
-from cardio.security.pki import sign
-from cardio.security.pki_layout import load_pki_layout
+from cardio.pki.application import sign
+from cardio.pki.layout import load_pki_layout
 from tests.unit.pki_helpers import DIGEST, KEY, LAYOUT, SIGNATURE, run
 
 

@@ -7,6 +7,8 @@ import pytest
 from cardio.apdu.channel import Channel
 from cardio.apdu.transcript import Transcript
 from cardio.errors import CardError, CardGarbledError, CardRefusedError
+from cardio.pki.layout import PkiPin, pki_layout
+from cardio.pki.pin import change_pin, pin_tries_left, verify_pin
 from cardio.security.errors import (
     LastTryError,
     MacRefusedError,
@@ -15,9 +17,7 @@ from cardio.security.errors import (
     PinOutcomeUnknownError,
     WrongPinError,
 )
-from cardio.security.pin import Pin
-from cardio.security.pki_layout import PkiPin, pki_layout
-from cardio.security.pki_pin import change_pin, pin_tries_left, verify_pin
+from cardio.security.pin.pin import Pin
 
 LAYOUT = pki_layout()
 USER, ADMINISTRATOR = LAYOUT.pins.user, LAYOUT.pins.administrator

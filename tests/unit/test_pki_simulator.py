@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators import sm
-from simulators.pki import PkiApplication
+from simulators.card.pki import PkiApplication
+from simulators.crypto import sm
 
 ENVIRONMENT = "00A404000C 504B492EC9E7BBE1B1A3D5CF"
 APPLICATION = "00A404000C 53532E434552542E41444631"
@@ -161,7 +161,7 @@ def test_private_keys_are_not_read(file: str) -> None:
 
 
 def test_certificates_are_what_openssl_wrote() -> None:
-    folder = Path(__file__).parents[2] / "simulators" / "pki"
+    folder = Path(__file__).parents[2] / "simulators" / "card" / "certificates"
     for name in ("TEST-issuer.pem", "TEST-signature.pem", "TEST-encryption.pem"):
         text = (folder / name).read_text(encoding="utf-8")
         assert text.startswith("TEST ONLY") and "BEGIN CERTIFICATE" in text and "PRIVATE KEY" not in text

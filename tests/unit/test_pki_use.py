@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from cardio.apdu.channel import Channel
 from cardio.errors import CardError, CardRefusedError, UsageError
-from cardio.security.pin import Pin
-from cardio.security.pki import select_pki, sign
-from cardio.security.pki_certificate import decode_certificate
-from cardio.security.pki_envelope import Envelope, import_session_key, open_envelope, seal
-from cardio.security.pki_errors import EnvelopeError, PkiPinNeededError, SignatureNotValidError
-from cardio.security.pki_pin import change_pin, verify_pin
-from cardio.security.sm2 import PublicKey
-from simulators import sm
+from cardio.pki.application import select_pki, sign
+from cardio.pki.certificate import decode_certificate
+from cardio.pki.envelope import Envelope, import_session_key, open_envelope, seal
+from cardio.pki.errors import EnvelopeError, PkiPinNeededError, SignatureNotValidError
+from cardio.pki.pin import change_pin, verify_pin
+from cardio.pki.sm2 import PublicKey
+from cardio.security.pin.pin import Pin
+from simulators.crypto import sm
 from tests.unit.pki_helpers import DIGEST, KEY, LAYOUT, SIGNATURE, Software, der_of, run
 
 SIGN = "002A9E9A20" + DIGEST

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio.errors import ConfigurationError
-from cardio.private_file import (
+from cardio.config.private_file import (
     check_private,
     check_tls_key,
     create_private,
@@ -25,11 +24,12 @@ from cardio.private_file import (
     require_unmoved,
     write_private,
 )
+from cardio.errors import ConfigurationError
 from cardio.security.settings import SecuritySettings
 from service.app import create_app
-from service.gate.access import Access
 from service.gate.grants import Grants
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.gate.policy import Access
+from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.server import BridgeServer
 from service.settings import BridgeSettings, Network
 

@@ -8,8 +8,8 @@ TEST1DRKSSSE.... so becomes D8EF49EADD97AAE4D819964A89041C3D, and from RANDOM, e
 
 import pytest
 
-from simulators.psam import SoftwarePsam
-from simulators.reader import SoftwareReader
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.psam import SoftwarePsam
 
 SX1 = "7378312E73682EC9E7BBE1B1A3D5CF"
 SX2 = "7378322E73682EC9E7BBE1B1A3D5CF"

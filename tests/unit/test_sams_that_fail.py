@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
-from cardio.security.hsm import HsmClient
-from cardio.security.hsm_http import ANSWER_SECONDS, HttpLine
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Sam
+from cardio.security.sam.base import Sam
+from cardio.security.sam.hsm import HsmClient
+from cardio.security.sam.hsm_http import ANSWER_SECONDS, HttpLine
+from cardio.security.sam.psam import PsamCard, PsamSettings
 from cardio.security.settings import SecuritySettings
-from simulators.faults import FaultyCard
-from simulators.hsm import Fault, SoftwareHsm
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
-from simulators.reader import AnyCard, SoftwareReader
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm import Fault, SoftwareHsm
+from simulators.sam.psam import SoftwarePsam
 from tests.pcsc import wait_until
 
 EXTERNAL = 0x82
@@ -115,7 +116,7 @@ def test_a_psam_that_is_pulled_at_any_command(commands: int) -> None:
 
 def test_a_psam_that_hangs_costs_one_commands_time_and_lets_its_slot_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """The work with the card may take a minute; it does not wait that long for the PSAM card."""
-    monkeypatch.setattr("cardio.security.psam_connection.COMMAND_SECONDS", 0.2)
+    monkeypatch.setattr("cardio.security.sam.psam_connection.COMMAND_SECONDS", 0.2)
     asked, ever, hangs = threading.Event(), threading.Event(), False
 
     def fault(card: AnyCard, command: bytes) -> bytes:

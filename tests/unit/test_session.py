@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.session import CardSession
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError, CardRemovedError, ReaderTimeoutError
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.errors import SessionEndedError
-from cardio.session import CardSession
-from simulators.personas import find_persona
-from simulators.reader import SoftwareConnection, SoftwareReader
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareConnection, SoftwareReader
 from tests.pcsc import wait_until
 
 

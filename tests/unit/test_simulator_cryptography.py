@@ -12,9 +12,9 @@ import tomllib
 
 import pytest
 
-from cardio.filesystem.layout_file import layout_of
-from simulators import cryptography
-from simulators.test_keys import TERMINAL_NUMBER, key_file, root_key
+from cardio.filesystem.layouts.loader import layout_of
+from simulators.crypto import card_crypto as cryptography
+from simulators.crypto.published_keys import TERMINAL_NUMBER, key_file, root_key
 
 DES = "0123456789ABCDEF"
 BOTH = "0123456789ABCDEFFEDCBA9876543210"

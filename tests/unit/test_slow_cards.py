@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from cardio.card import OPERATION_SECONDS, SocialSecurityCard
+from cardio.card.social_security_card import OPERATION_SECONDS, SocialSecurityCard
 from cardio.errors import ReaderTimeoutError
-from cardio.filesystem.manners import MannersStore, family_of
-from cardio.model import CardReading
-from simulators.personas import Persona, find_persona
-from simulators.reader import AnyCard, SoftwareReader
+from cardio.filesystem.capabilities import MannersStore, family_of
+from cardio.models.reading import CardReading
+from simulators.card.base import AnyCard
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
 

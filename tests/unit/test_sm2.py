@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import simulators
 from cardio.errors import UsageError
-from cardio.security.pki_errors import PublicKeyError
-from cardio.security.sm2 import PublicKey, sm3
-from simulators import sm
+from cardio.pki.errors import PublicKeyError
+from cardio.pki.sm2 import PublicKey, sm3
+from simulators.crypto import sm
 
 # GB/T 32918.5-2017, annexes A and C: one key pair for the signature and for the encryption.
 PRIVATE = 0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8
@@ -36,7 +36,7 @@ ORDER = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
 PRIME = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
 B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
 
-# The key of simulators/pki/TEST-signature.pem, as `openssl ec -text` shows it.
+# The key of simulators/card/certificates/TEST-signature.pem, as `openssl ec -text` shows it.
 TEST_POINT = bytes.fromhex(
     "45F13BB0718ECE4D8D30271CB4116DCDF4289C892368633D8CB63BDF7A28B6CF"
     "0AC818C3AB406A7F57A508EEBE2D5DE5D8BA20C4798860627748838B2A1C0173"
@@ -92,7 +92,9 @@ def test_signatures_that_openssl_made(user_id: bytes) -> None:
 
 
 def test_the_signature_in_a_certificate_that_openssl_made() -> None:
-    text = (Path(simulators.__file__).parent / "pki" / "TEST-signature.pem").read_text(encoding="utf-8")
+    text = (Path(simulators.__file__).parent / "card" / "certificates" / "TEST-signature.pem").read_text(
+        encoding="utf-8"
+    )
     der = base64.b64decode(text.split("CERTIFICATE-----")[1].removesuffix("-----END "))
     # openssl asn1parse: the signed part begins at 4, with four bytes of header and 372 of content.
     assert PublicKey(ISSUER_POINT).verify(der[4 : 4 + 4 + 372], ISSUERS_SIGNATURE)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from cardio.account import Amounts
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.commands import debit_for_purchase
-from cardio.filesystem.layout import Key
-from cardio.filesystem.layout_file import layout_of
+from cardio.debits.purse import Amounts
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.filesystem.layouts.model import Key
 from cardio.security.algorithms import pad
-from cardio.security.factors import Factors
-from cardio.security.pin import Pin, reload_block
-from cardio.security.sam import CardKey, Mac2, Purchase
-from cardio.security.soft import KeyFile, SoftSam
+from cardio.security.pin.pin import Pin, reload_block
+from cardio.security.sam.base import CardKey, Mac2, Purchase
+from cardio.security.sam.diversification import Factors
+from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.terminal import MacStart, Terminal, TerminalSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "algorithms.md").read_text(encoding="utf-8")

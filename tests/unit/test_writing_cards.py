@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardChangedError, CardioError, CardRemovedError, NotWrittenError, UsageError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.errors import MacRefusedError, WriteOutcomeUnknownError
-from cardio.security.pin import Pin
-from cardio.security.soft import KeyFile, SoftSam
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.terminal import MacStart, TerminalSettings
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
-from simulators.test_keys import key_file
+from simulators.card.software_card import SoftwareCard
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 SAM = SoftSam(KeyFile.model_validate(tomllib.loads(key_file(layout_of(3).keys))))
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cardio.wrong_value import in_chinese
+from cardio.config.validation import in_chinese
 
 
 class Inner(BaseModel):

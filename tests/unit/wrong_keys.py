@@ -7,11 +7,11 @@ import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
-from cardio.filesystem.layout_file import layout_of
-from cardio.security.soft import KeyFile, SoftSam
-from simulators.card import SoftwareCard
-from simulators.personas import Persona, find_persona
-from simulators.test_keys import key_file
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.security.sam.key_file import KeyFile, SoftSam
+from simulators.card.software_card import SoftwareCard
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import Persona, find_persona
 
 ALL = frozenset(key.name for key in layout_of(3).keys)
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import date
 
 from cardio.apdu.status_word import Meaning
-from cardio.conformance_model import Chapter
+from cardio.filesystem.codec.check_digits import SEX_CODES, birth_digits, is_citizens_number, sex_code
+from cardio.filesystem.codec.items import Value
 from cardio.filesystem.conformance.book import Book
-from cardio.filesystem.decoding import decode_records
-from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.items import Value
-from cardio.filesystem.layout import Layout
-from cardio.filesystem.numbers import SEX_CODES, birth_digits, is_citizens_number, sex_code
+from cardio.filesystem.layouts.model import Layout
+from cardio.filesystem.reading.decode import decode_records
+from cardio.filesystem.reading.result import FileReading
+from cardio.models.conformance import Chapter
 
 _ONE_PLACE = Meaning("是否只在一处", "stands in one place only")
 _GENERATION = Meaning("规范版本与结构", "the version goes with the structure")

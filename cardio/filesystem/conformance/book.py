@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cardio.apdu.status_word import Meaning
-from cardio.conformance_model import Chapter, Check, Outcome
+from cardio.models.conformance import Chapter, Check, Outcome
 
 
 @dataclass(slots=True)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import date
 
 from cardio.apdu.status_word import Meaning
-from cardio.conformance_model import Chapter
 from cardio.filesystem.conformance.across import check_across
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.conformance.records import check_controls, check_presence, check_records
 from cardio.filesystem.conformance.values import check_values
-from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.layout import Layout
+from cardio.filesystem.layouts.model import Layout
+from cardio.filesystem.reading.result import FileReading
+from cardio.models.conformance import Chapter
 
 _INTERNAL = Meaning("由卡片内部维护", "kept by the card itself")
 _READ_IT = Meaning("内容", "its content is as it should be")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from cardio.apdu.status_word import Meaning, StatusWord, describe
-from cardio.conformance_model import Chapter
+from cardio.filesystem.capabilities import Addressing
 from cardio.filesystem.conformance.book import Book
-from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.layout import Application, File, Item, Structure
-from cardio.filesystem.manners import Addressing
+from cardio.filesystem.layouts.model import Application, File, Item, Structure
+from cardio.filesystem.reading.result import FileReading
+from cardio.models.conformance import Chapter
 
 _PRESENT = Meaning("文件是否存在", "the file is there")
 _ORDER = Meaning("记录顺序", "records stand in order")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cardio.apdu.status_word import Meaning
-from cardio.conformance_model import Chapter, Outcome
 from cardio.filesystem.conformance.book import Book
-from cardio.filesystem.layout import Layout
-from cardio.filesystem.layout_fault import Fault, line_of
-from cardio.filesystem.local_expansion import RULES
+from cardio.filesystem.layouts.fault import Fault, line_of
+from cardio.filesystem.layouts.model import Layout
+from cardio.filesystem.layouts.regional import RULES
+from cardio.models.conformance import Chapter, Outcome
 
 _SOUND = Meaning("结构是否自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
 _SPACE = Meaning("数据空间（16 KB 以内）", "no more than 16 KB of data")

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 from cardio.apdu.status_word import Meaning
-from cardio.conformance_model import Chapter
 from cardio.errors import DecodeError
+from cardio.filesystem.codec.check_digits import FAULTS, is_citizens_pattern
+from cardio.filesystem.codec.items import DecodedItem
+from cardio.filesystem.codec.text import decode_text
 from cardio.filesystem.conformance.book import Book
-from cardio.filesystem.decoding import decode_records
-from cardio.filesystem.file_reading import FileReading
-from cardio.filesystem.items import DecodedItem
-from cardio.filesystem.layout import Format, Item, Kind, Layout
-from cardio.filesystem.numbers import FAULTS, is_citizens_pattern
-from cardio.filesystem.text import decode_text
+from cardio.filesystem.layouts.model import Format, Item, Kind, Layout
+from cardio.filesystem.reading.decode import decode_records
+from cardio.filesystem.reading.result import FileReading
+from cardio.models.conformance import Chapter
 
 _FORMAT = Meaning("格式与填充", "format and padding are as they should be")
 _CODE = Meaning("代码值", "the code is in its table")

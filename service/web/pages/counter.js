@@ -1,13 +1,13 @@
 // The counter: readers live, cards as they come and go, the holder masked until somebody asks.
 
-import { connect } from "../parts/connection.js";
-import { Desk } from "../parts/desk.js";
-import { html } from "../parts/html.js";
-import { say } from "../parts/language.js";
-import { QuestionCards, Questions, titleOf } from "../parts/questions.js";
-import { ReaderCards } from "../parts/reader-card.js";
-import { makePage, Shell } from "../parts/shell.js";
-import { Slip } from "../parts/slip.js";
+import { connect } from "../lib/connection.js";
+import { Desk } from "../lib/readers-store.js";
+import { html } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { QuestionCards, Questions, titleOf } from "../components/questions.js";
+import { ReaderCards } from "../components/reader-card.js";
+import { makePage, Shell } from "../components/page-shell.js";
+import { Slip } from "../components/print-slip.js";
 
 const page = makePage(view, { titleKey: "counterTitle", choices: null, slip: null, refusal: null });
 const desk = new Desk(redraw, (reader) => page.announce(say("wasRead", { reader: reader.info.name })));

@@ -1,17 +1,17 @@
 // The developer's page: readers, software cards, files, the conversation with the card, driver functions, events.
 
-import { connect, problemOf } from "../parts/connection.js";
-import { DriverTab } from "../parts/driver.js";
-import { EventLog } from "../parts/event-log.js";
-import { FilesTab } from "../parts/files.js";
-import { html } from "../parts/html.js";
-import { say } from "../parts/language.js";
-import { Problem } from "../parts/problem.js";
-import { ReaderList } from "../parts/reader-list.js";
-import { makePage, Shell } from "../parts/shell.js";
-import { SimulatorPanel } from "../parts/simulator.js";
-import { Tabs } from "../parts/tabs.js";
-import { TraceTab } from "../parts/trace.js";
+import { connect, problemOf } from "../lib/connection.js";
+import { DriverTab } from "../components/driver.js";
+import { EventLog } from "../components/event-log.js";
+import { FilesTab } from "../components/files.js";
+import { html } from "../lib/html.js";
+import { say } from "../lib/language.js";
+import { Problem } from "../components/problem.js";
+import { ReaderList } from "../components/reader-list.js";
+import { makePage, Shell } from "../components/page-shell.js";
+import { SimulatorPanel } from "../components/simulator.js";
+import { Tabs } from "../components/tabs.js";
+import { TraceTab } from "../components/trace.js";
 
 const KEPT = 200;
 const page = makePage(view, {

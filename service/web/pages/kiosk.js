@@ -1,13 +1,13 @@
 // The kiosk: one reader, very large type, no more of the holder than the holder needs, and that not for long.
 
-import { connect } from "../parts/connection.js";
-import { Desk } from "../parts/desk.js";
-import { html, useEffect, useState } from "../parts/html.js";
-import { CardPicture } from "../parts/icons.js";
-import { pick, say } from "../parts/language.js";
-import { mask, maskMiddle } from "../parts/mask.js";
-import { Text } from "../parts/rare.js";
-import { LanguageButton, makePage, Voice } from "../parts/shell.js";
+import { connect } from "../lib/connection.js";
+import { Desk } from "../lib/readers-store.js";
+import { html, useEffect, useState } from "../lib/html.js";
+import { CardPicture } from "../components/icons.js";
+import { pick, say } from "../lib/language.js";
+import { mask, maskMiddle } from "../lib/mask.js";
+import { Text } from "../lib/rare.js";
+import { LanguageButton, makePage, Voice } from "../components/page-shell.js";
 
 const SHOWN_SECONDS = 30;
 const wanted = new URLSearchParams(location.search).get("reader");

@@ -1,12 +1,12 @@
 // Pairing: who asks to be let in, in letters nobody misses, and who has been.
 
-import { connect, problemOf } from "../parts/connection.js";
-import { GrantList } from "../parts/grants.js";
-import { html } from "../parts/html.js";
-import { pick, say } from "../parts/language.js";
-import { Origin } from "../parts/origin.js";
-import { FindByCode, PairingCard } from "../parts/pairing.js";
-import { makePage, Shell } from "../parts/shell.js";
+import { connect, problemOf } from "../lib/connection.js";
+import { GrantList } from "../components/grants.js";
+import { html } from "../lib/html.js";
+import { pick, say } from "../lib/language.js";
+import { Origin } from "../lib/origin.js";
+import { FindByCode, PairingCard } from "../components/pairing.js";
+import { makePage, Shell } from "../components/page-shell.js";
 
 const EVERY_MS = 1500;
 const MOVING_MS = 700; // what has just slipped under somebody's finger is not pressed

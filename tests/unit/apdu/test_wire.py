@@ -2,7 +2,7 @@
 
 import pytest
 
-from cardio.apdu.wire import bits_per_second, t0_characters, t0_seconds
+from cardio.apdu.timing import bits_per_second, t0_characters, t0_seconds
 
 
 @pytest.mark.parametrize(

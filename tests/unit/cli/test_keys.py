@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.key_memory import KeyMemory, Presenter
 from tests.unit.cli.test_card_commands import run
 from tests.unit.wrong_keys import ALL, key_file_right_for

@@ -24,18 +24,19 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from cardio.cli import shell, shell_session
 from cardio.cli.output import Output
-from cardio.cli.shell import SHELL, Shell, history_path
-from cardio.cli.shell_commands import COMMANDS
-from cardio.cli.shell_session import Session
+from cardio.cli.shell import command as shell
+from cardio.cli.shell import session as shell_session
+from cardio.cli.shell.command import SHELL, Shell, history_path
+from cardio.cli.shell.commands import COMMANDS
+from cardio.cli.shell.session import Session
 from cardio.errors import CardRemovedError, ConfigurationError, ReaderTimeoutError
-from cardio.filesystem.layout_choice import LayoutChoice
-from cardio.model import ReaderInfo
+from cardio.filesystem.layouts.registry import LayoutChoice
+from cardio.models.reading import ReaderInfo
 from cardio.readers.base import Connection
-from simulators.faults import with_fault
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from simulators.card.faults import with_fault
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 WHOLE = find_persona("whole")
 PENSION = "DF03/EF07 养老保险信息文件"
@@ -192,7 +193,7 @@ def _options(*arguments: str) -> Any:
 
 
 def test_a_layout_file_says_what_the_names_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = str(Path(shell.__file__).parents[1] / "filesystem" / "layouts" / "1.0.toml")
+    layout = str(Path(shell.__file__).parents[2] / "filesystem" / "layouts" / "1.0.toml")
     done = script(monkeypatch, "select 流动就业证\n", "--reader", "sim:whole", "--layout", layout)
     assert done.stdout.startswith("DF02/EF09")
 
@@ -425,14 +426,14 @@ def test_work_that_begins_after_its_card_was_let_go_connects_to_none(reader: Sof
 
 
 def test_a_reader_that_another_program_holds_is_busy(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
-    monkeypatch.setattr("cardio.card.OPERATION_SECONDS", 0.1)
+    monkeypatch.setattr("cardio.card.social_security_card.OPERATION_SECONDS", 0.1)
     monkeypatch.setattr(shell_session, "_LETTING_GO_SECONDS", 0.05)
     reader = said.shell.session.reader
     held = reader.connect()
     assert "正被其他程序占用" in said("ls")
     held.close()
     # The attempt that was given up gets its turn now, and lets go.
-    monkeypatch.setattr("cardio.card.OPERATION_SECONDS", 10.0)
+    monkeypatch.setattr("cardio.card.social_security_card.OPERATION_SECONDS", 10.0)
     assert "社会保险1" in said("ls")
 
 
@@ -565,7 +566,7 @@ def test_at_a_real_terminal(tmp_path: Path) -> None:
     """Prompt and answers in a pseudo-terminal, in a process of its own."""
     code = (
         "import sys; from argparse import ArgumentParser; from cardio.cli.output import Output;"
-        "from cardio.cli.shell import SHELL; parser = ArgumentParser(); SHELL.add_arguments(parser);"
+        "from cardio.cli.shell.command import SHELL; parser = ArgumentParser(); SHELL.add_arguments(parser);"
         "sys.exit(SHELL.run(parser.parse_args(['--reader', 'sim:whole']), Output.guarded(as_json=False)))"
     )
     ours, theirs = pty.openpty()
@@ -592,6 +593,7 @@ def test_at_a_real_terminal(tmp_path: Path) -> None:
 
 
 def test_importing_the_command_imports_nothing_heavy() -> None:
-    code = "import sys, cardio.cli.shell; print(sorted({'pydantic', 'prompt_toolkit', 'construct'} & set(sys.modules)))"
+    heavy = "{'pydantic', 'prompt_toolkit', 'construct'}"
+    code = f"import sys, cardio.cli.shell.command; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,13 +8,14 @@ from functools import partial
 
 import pytest
 
+from cardio.card.runner import on_card
 from cardio.cli.main import build_parser
 from cardio.cli.output import Output
 from cardio.errors import ReaderTimeoutError
-from cardio.holding import on_card
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
-from simulators.reader import AnyCard, SoftwareReader
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.unit.test_slow_cards import Waiting
 
 
@@ -28,12 +29,12 @@ def slow_reader(monkeypatch: pytest.MonkeyPatch) -> SoftwareReader:
         return card.transmit(command)
 
     reader = SoftwareReader("r", FaultyCard(find_persona("field").card(), fault))
-    monkeypatch.setattr("cardio.cli.sources.find_reader", lambda *wanted: reader)
+    monkeypatch.setattr("cardio.cli.reader_selection.find_reader", lambda *wanted: reader)
 
     def in_little_time(*arguments: object, **named: object) -> object:
         return partial(on_card, *arguments)(**(named | {"seconds": 1.25}))  # type: ignore[arg-type]
 
-    monkeypatch.setattr("cardio.holding.on_card", in_little_time)
+    monkeypatch.setattr("cardio.card.runner.on_card", in_little_time)
     return reader
 
 

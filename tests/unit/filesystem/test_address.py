@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError, FileUnreadableError, UsageError
 from cardio.filesystem.address import Address, FileAddress, ItemAddress
-from cardio.filesystem.manners import MannersStore
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 
 def ask(address: str, persona: Persona | None = None) -> str:

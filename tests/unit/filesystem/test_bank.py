@@ -6,12 +6,12 @@ import pytest
 
 from cardio.apdu.channel import Channel
 from cardio.apdu.transcript import Transcript
-from cardio.card import SocialSecurityCard
+from cardio.card.bank_number import read_bank_number
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import NoBankNumberError
-from cardio.filesystem.bank import read_bank_number
-from cardio.filesystem.manners import MannersStore
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 SELECT = "00A4040008A000000333010101"
 FCI = "6F188408A000000333010101A50C500A50424F43204445424954"

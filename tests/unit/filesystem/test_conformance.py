@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cardio.card import SocialSecurityCard
-from cardio.cli.conformance import junit
-from cardio.conformance_model import Chapter, ConformanceReport, Outcome
-from cardio.filesystem.manners import MannersStore
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.cli.commands.conformance import junit
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.conformance import Chapter, ConformanceReport, Outcome
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from cardio.apdu.channel import Channel, TransmissionProtocol
 from cardio.apdu.transcript import Transcript
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.runner import read_card as read_in
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardBlockedError, FileUnreadableError, NotASocialSecurityCardError
-from cardio.filesystem.manners import EnvironmentWay, FamilyManners, MannersStore, family_of
-from cardio.filesystem.plan import read_card
-from cardio.holding import on_card
-from cardio.holding import read_card as read_in
+from cardio.filesystem.basic_read import read_card
+from cardio.filesystem.capabilities import EnvironmentWay, FamilyManners, MannersStore, family_of
 from cardio.security.credentials import Credentials
-from simulators.card import SoftwareCard
-from simulators.reader import SoftwareReader
+from simulators.card.software_card import SoftwareCard
+from simulators.readers.software_reader import SoftwareReader
 from tests.unit.filesystem.test_plan import HOLDER, HUNAN_EF05
 from tests.unit.test_writing_cards import Ready, card_of, record
 

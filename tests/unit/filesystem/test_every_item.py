@@ -16,19 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardio.apdu.channel import Channel
-from cardio.contents import file_content
-from cardio.file_model import FileContent, ItemContent
-from cardio.filesystem.layout import File, Format, Item, Kind, Structure
-from cardio.filesystem.layout_file import GENERATIONS, layout_of
-from cardio.filesystem.manners import FamilyManners
-from cardio.filesystem.visit import ISSUER_FILE, Visit
-from cardio.model import CodedValue
-from simulators.card import SoftwareCard
-from simulators.encoding import text_bytes
-from simulators.files import build_applications
-from simulators.manners import CardManners, WrongLength
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader
+from cardio.card.files import file_content
+from cardio.filesystem.capabilities import FamilyManners
+from cardio.filesystem.card_file_system import ISSUER_FILE, Visit
+from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
+from cardio.filesystem.layouts.model import File, Format, Item, Kind, Structure
+from cardio.models.files import FileContent, ItemContent
+from cardio.models.reading import CodedValue
+from simulators.card.encoding import text_bytes
+from simulators.card.files import build_applications
+from simulators.card.quirks import CardManners, WrongLength
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 Values = Mapping[str, Any]
 Told = object

@@ -11,11 +11,11 @@ import pytest
 
 from cardio.apdu.channel import Channel, TransmissionProtocol, Transport
 from cardio.apdu.transcript import Transcript
-from cardio.contents import file_content
-from cardio.file_model import FileContent, ItemContent
-from cardio.filesystem.manners import Addressing, FamilyManners, Manner, Reference
-from cardio.filesystem.visit import Visit
-from cardio.model import CodedValue
+from cardio.card.files import file_content
+from cardio.filesystem.capabilities import Addressing, FamilyManners, Manner, Reference
+from cardio.filesystem.card_file_system import Visit
+from cardio.models.files import FileContent, ItemContent
+from cardio.models.reading import CodedValue
 
 Exchanges = list[tuple[str, str]]
 Line = tuple[str | None, str, object, str]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardio.errors import DecodeError, UsageError
-from cardio.filesystem.items import HiddenCharacters, PartialDate, Value, decode_item, decode_value, encode_value
-from cardio.filesystem.layout import Format, Item, Kind
-from cardio.filesystem.layout_file import GENERATIONS, layout_of
+from cardio.filesystem.codec.items import HiddenCharacters, PartialDate, Value, decode_item, decode_value, encode_value
+from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
+from cardio.filesystem.layouts.model import Format, Item, Kind
 
 
 def item(format_: Format, kind: Kind, length: int, **more: object) -> Item:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import LayoutError
-from cardio.filesystem.access import AccessCondition
-from cardio.filesystem.codes import code_table, table_names
-from cardio.filesystem.layout import Kind, Structure
-from cardio.filesystem.layout_choice import NATIONAL
-from cardio.filesystem.layout_file import layout_of, load_layout
+from cardio.filesystem.codes.tables import code_table, table_names
+from cardio.filesystem.layouts.access import AccessCondition
+from cardio.filesystem.layouts.loader import layout_of, load_layout
+from cardio.filesystem.layouts.model import Kind, Structure
+from cardio.filesystem.layouts.registry import NATIONAL
 
 WHOLE_CARD = Path(__file__).parent / "whole_card.toml"
 

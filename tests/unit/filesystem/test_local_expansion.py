@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from cardio.conformance_model import Outcome
+from cardio.card.runner import on_card
 from cardio.errors import LayoutError
-from cardio.filesystem.layout_choice import Expansion, LayoutChoice, shipped_expansions
-from cardio.filesystem.layout_file import GENERATIONS, inspect_layout, layout_of, load_layout
-from cardio.filesystem.layout_page import layout_page
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
-from cardio.model import CodedValue
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import GENERATIONS, inspect_layout, layout_of, load_layout
+from cardio.filesystem.layouts.page import layout_page
+from cardio.filesystem.layouts.registry import Expansion, LayoutChoice, shipped_expansions
+from cardio.models.conformance import Outcome
+from cardio.models.reading import CodedValue
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 # A city that is none: 9901 is in no province.
 CITY = """\

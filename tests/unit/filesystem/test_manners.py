@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cardio.filesystem.manners import Addressing, FamilyManners, Manner, MannersStore, Reference, family_of
-from cardio.holding import read_card
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import Addressing, FamilyManners, Manner, MannersStore, Reference, family_of
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
 MANNER = Manner(reference=Reference.SFI, addressing=Addressing.ALL)

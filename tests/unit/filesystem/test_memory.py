@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import read_card
-from cardio.model import CardReading
-from simulators.card import SoftwareCard
-from simulators.manners import WrongLength
-from simulators.personas import Persona, find_persona
-from simulators.reader import AnyCard, SoftwareReader
+from cardio.card.runner import read_card
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import CardReading
+from simulators.card.base import AnyCard
+from simulators.card.quirks import WrongLength
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
 HOLDER_ITEMS = ("social_security_number", "name", "name_extension", "sex", "ethnic_group", "birthplace", "birth_date")

@@ -1,7 +1,7 @@
 import pytest
 
-from cardio.filesystem.access import AccessCondition
-from cardio.filesystem.numbers import card_number_fault, identity_number_fault, is_citizens_number
+from cardio.filesystem.codec.check_digits import card_number_fault, identity_number_fault, is_citizens_number
+from cardio.filesystem.layouts.access import AccessCondition
 
 
 @pytest.mark.parametrize("number", ["D2143569X", "B00000131", "X00000019"])

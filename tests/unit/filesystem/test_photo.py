@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import simulators.personas
-from cardio.card import SocialSecurityCard
+import simulators.personas.persona
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError, CardioError, DecodeError, NoPhotoError
-from cardio.file_model import Photo
-from cardio.filesystem.manners import MannersStore
-from cardio.filesystem.photo import PhotoShape, recognise_photo
-from simulators.personas import Persona, find_persona
-from simulators.reader import SoftwareReader
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.codec.photo import PhotoShape, recognise_photo
+from cardio.models.files import Photo
+from simulators.personas.persona import Persona, find_persona
+from simulators.readers.software_reader import SoftwareReader
 
-JPEG = (Path(simulators.personas.__file__).parent / "personas" / "photo.jpg").read_bytes()
+JPEG = (Path(simulators.personas.persona.__file__).parent / "photo.jpg").read_bytes()
 # 2 by 1 pixels, written by hand after the BMP header of 54 bytes.
 BMP = b"BM" + struct.pack("<IHHI", 62, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 24, 0, 8, 0, 0, 0, 0)
 BMP += bytes.fromhex("0000FF00FF000000")

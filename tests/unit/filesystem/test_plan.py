@@ -7,17 +7,17 @@ from datetime import date
 
 import pytest
 
-from cardio.answer import make_reading
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.transcript import Transcript
-from cardio.driver import basic_string
+from cardio.card.reading import make_reading
+from cardio.driver.basic_info import basic_string
 from cardio.errors import CardBlockedError, CardGarbledError, CardRefusedError, NotASocialSecurityCardError
-from cardio.filesystem.manners import FamilyManners
-from cardio.filesystem.plan import read_card
-from cardio.filesystem.visit import CardContents
-from cardio.model import CardReading
-from simulators.personas import Persona, find_persona
+from cardio.filesystem.basic_read import read_card
+from cardio.filesystem.capabilities import FamilyManners
+from cardio.filesystem.card_file_system import CardContents
+from cardio.models.reading import CardReading
+from simulators.personas.persona import Persona, find_persona
 from tests.conftest import TODAY
 
 SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"

@@ -3,7 +3,7 @@
 import pytest
 
 from cardio.errors import DecodeError
-from cardio.filesystem.text import decode_text, encode_text, join_split_text, trim
+from cardio.filesystem.codec.text import decode_text, encode_text, join_split_text, trim
 
 
 @pytest.mark.parametrize(

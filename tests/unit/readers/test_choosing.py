@@ -1,12 +1,12 @@
 import pytest
 
+from cardio.card.runner import find_card
 from cardio.errors import AmbiguousReaderError, NoReaderError, ReaderNotFoundError, SeveralCardsError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import find_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.base import choose_reader
-from simulators.faults import with_fault
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from simulators.card.faults import with_fault
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 A, B, C = SoftwareReader("Vendor One 00"), SoftwareReader("Vendor Two 01"), SoftwareReader("Other 02")
 

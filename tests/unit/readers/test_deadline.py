@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from cardio.errors import NoCardError, ReaderTimeoutError
-from cardio.readers.deadline import Worker
+from cardio.readers.worker import Worker
 
 
 def test_one_thread_does_all_until_it_is_let_go() -> None:

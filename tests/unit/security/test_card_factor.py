@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
-from cardio.driver import read_basic
-from cardio.driver_codes import code_of
-from cardio.driver_debits import debit_1
-from cardio.driver_steps import HsmSteps
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.debits.transaction import DebitState
+from cardio.driver.basic_info import read_basic
+from cardio.driver.debits import debit_1
+from cardio.driver.hsm_steps import HsmSteps
+from cardio.driver.return_codes import code_of
 from cardio.errors import CardGarbledError, CardioError
-from cardio.filesystem.manners import MannersStore
-from cardio.filesystem.visit import Visit
-from cardio.identity.card_proofs import identify
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.card_file_system import Visit
+from cardio.identity.identify import identify
 from cardio.identity.policy import default_policy
-from cardio.model import CardReading
+from cardio.models.reading import CardReading
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     ContactSlotNeededError,
@@ -30,13 +31,13 @@ from cardio.security.errors import (
     NoCardFactorError,
     ProofDeclinedError,
 )
-from cardio.security.factors import reset_information
-from cardio.security.pin import Pin
-from cardio.security.sam import CardKey, SamSource
-from cardio.security.soft import SoftSam
-from cardio.settlement import DebitState
-from simulators.personas import find_persona
-from simulators.reader import AnyCard, SoftwareReader
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.base import CardKey, SamSource
+from cardio.security.sam.diversification import reset_information
+from cardio.security.sam.key_file import SoftSam
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 from tests.unit.debits import LIMITS, ORDER, UNTOUCHED, Ready, Till, soft_sam
 

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardGarbledError, CardioError, CardRemovedError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
-from cardio.model import Problem
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import Problem
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError, KeyAlreadyRefusedError
-from cardio.security.hsm import HsmClient
-from cardio.security.hsm_http import HttpLine
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys
 from cardio.security.key_memory import FILE, SIMULATED_FILE, KeyMemory, Presenter
-from cardio.security.pin_guard import PinGuard
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import Sam, SamSource
-from simulators.hsm import SoftwareHsm
-from simulators.psam import SoftwarePsam
-from simulators.reader import SoftwareReader
+from cardio.security.pin.guard import PinGuard
+from cardio.security.sam.base import Sam, SamSource
+from cardio.security.sam.hsm import HsmClient
+from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.psam import PsamCard, PsamSettings
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm import SoftwareHsm
+from simulators.sam.psam import SoftwarePsam
 from tests.unit.wrong_keys import CountingCard, sam_right_for
 
 RKSSSE, UKSSSE, RK1DF01 = 0x0A, 0x08, 0x81

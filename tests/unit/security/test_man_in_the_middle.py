@@ -14,24 +14,24 @@ from functools import cache, partial
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.file_model import FileContent, FileWritten
-from cardio.filesystem.layout_choice import NATIONAL
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.filesystem.writing import WRITE_BLOCK
-from cardio.model import CardReading, Proof
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.filesystem.layouts.registry import NATIONAL
+from cardio.filesystem.writing.records import WRITE_BLOCK
+from cardio.models.files import FileContent, FileWritten
+from cardio.models.reading import CardReading, Proof
 from cardio.security import credentials as credentials_module
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError
-from cardio.security.pin import Pin
-from cardio.security.soft import KeyFile, SoftSam
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.terminal import Terminal
-from simulators.card import SoftwareCard
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
-from simulators.test_keys import ALGORITHMS, root_key
+from simulators.card.software_card import SoftwareCard
+from simulators.crypto.published_keys import ALGORITHMS, root_key
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 _EVERY_OTHER = 31
 """Of what is not tried bit by bit, one bit in so many."""

@@ -11,7 +11,7 @@ import pytest
 
 from cardio.security.errors import KeyMemoryError
 from cardio.security.key_memory import CARDS_IN_A_ROW, KeyMemory, Presenter
-from cardio.security.pin_memory import CardNote, PinMemoryFile
+from cardio.security.pin.memory import CardNote, PinMemoryFile
 from tests.unit.test_private_file import a_link, a_link_to_nowhere, a_second_name, a_wide_one, one_of_another_user
 
 PRESENTER = Presenter(b"sam", "soft", "320200", "SM4", lambda key: b"k", lambda key, city, algorithm: b"s")

@@ -18,21 +18,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardio.card import SocialSecurityCard
-from cardio.driver_codes import code_of
-from cardio.driver_steps import HsmSteps
+from cardio.card.runner import on_card
+from cardio.card.session import CardSession
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.driver.hsm_steps import HsmSteps
+from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError, CardRemovedError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
+from cardio.filesystem.capabilities import MannersStore
 from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, PinBlockedError, PinOutcomeUnknownError, WrongPinError
-from cardio.security.pin import Pin
-from cardio.security.pin_count import PinCount, PinPolicy
-from cardio.security.pin_guard import PinGuard
-from cardio.session import CardSession
-from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from cardio.security.pin.count import PinCount, PinPolicy
+from cardio.security.pin.guard import PinGuard
+from cardio.security.pin.pin import Pin
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3
 
 RIGHT, WRONG, OTHER = "123456", "999999", "888888"
 UNTELLING = ("6700", "6D00", "6A86", "6984", "6A80", "9000", "6A88", "6985", "6E00", "6B00", "6981", "6300")

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
-from cardio.driver import read_basic
-from cardio.driver_codes import code_of, driver_codes
-from cardio.driver_steps import HsmSteps
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.driver.basic_info import read_basic
+from cardio.driver.hsm_steps import HsmSteps
+from cardio.driver.nhsa import nhsa_1101
+from cardio.driver.return_codes import code_of, driver_codes
 from cardio.errors import CardioError, ConfigurationError
-from cardio.filesystem.layout_choice import NATIONAL
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.filesystem.layouts.registry import NATIONAL
 from cardio.identity import default_policy
-from cardio.identity.card_proofs import identify
-from cardio.nhsa import nhsa_1101
+from cardio.identity.identify import identify
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     ContactSlotNeededError,
@@ -33,15 +33,16 @@ from cardio.security.errors import (
     SamError,
     SamFailedError,
 )
-from cardio.security.pin import Pin
+from cardio.security.pin.pin import Pin
 from cardio.security.proof import ProofPolicy
-from cardio.security.sam import CardKey, Sam
+from cardio.security.sam.base import CardKey, Sam
+from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.settings import SecuritySettings
-from cardio.security.soft import KeyFile, SoftSam
-from simulators.hsm_steps import read_step_1_to_2
-from simulators.personas import find_persona
-from simulators.reader import AnyCard, SoftwareReader
-from simulators.test_keys import key_file
+from simulators.card.base import AnyCard
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from tests.copied_card import NAME, SECOND, THIRD, CopiedCard
 from tests.unit.test_identity import NOW
 

@@ -12,22 +12,23 @@ from pathlib import Path
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
-from cardio.driver import read_basic
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.driver.basic_info import read_basic
 from cardio.errors import CardioError, CardResetError
-from cardio.filesystem.manners import MannersStore
-from cardio.identity.card_proofs import identify
+from cardio.filesystem.capabilities import MannersStore
+from cardio.identity.identify import identify
 from cardio.identity.policy import default_policy
 from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, SamError, SamFailedError, TestKeysError
-from cardio.security.factors import Factors
-from cardio.security.fallback import FallbackSource
-from cardio.security.psam import PsamCard, PsamSettings
-from cardio.security.sam import CardKey, Purchase, Sam
+from cardio.security.sam.base import CardKey, Purchase, Sam
+from cardio.security.sam.diversification import Factors
+from cardio.security.sam.fallback import FallbackSource
+from cardio.security.sam.psam import PsamCard, PsamSettings
 from cardio.security.settings import SecuritySettings
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
-from simulators.reader import AnyCard, SoftwareConnection, SoftwareReader
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareConnection, SoftwareReader
+from simulators.sam.psam import SoftwarePsam
 from tests.unit.debits import Ready, soft_sam
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=8)))

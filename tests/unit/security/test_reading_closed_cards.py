@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from cardio.apdu.trace import TraceLog
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
-from cardio.model import CardReading
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.models.reading import CardReading
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     AlgorithmNotSupportedError,
@@ -27,18 +27,18 @@ from cardio.security.errors import (
     NoSamError,
     WrongPinError,
 )
-from cardio.security.hsm import HsmClient
-from cardio.security.hsm_http import HttpLine
-from cardio.security.pin import Pin
-from cardio.security.psam import PsamCard
-from cardio.security.sam import Sam
-from cardio.security.soft import KeyFile, SoftSam
-from simulators.card import SoftwareCard
-from simulators.hsm import SoftwareHsm
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
-from simulators.reader import SoftwareReader
-from simulators.test_keys import ALGORITHMS, root_key
+from cardio.security.pin.pin import Pin
+from cardio.security.sam.base import Sam
+from cardio.security.sam.hsm import HsmClient
+from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.key_file import KeyFile, SoftSam
+from cardio.security.sam.psam import PsamCard
+from simulators.card.software_card import SoftwareCard
+from simulators.crypto.published_keys import ALGORITHMS, root_key
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm import SoftwareHsm
+from simulators.sam.psam import SoftwarePsam
 
 SELECT, READ, CHALLENGE, INTERNAL, EXTERNAL, FETCH, VERIFY = 0xA4, 0xB2, 0x84, 0x88, 0x82, 0xC0, 0x20
 

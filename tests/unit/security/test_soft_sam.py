@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cardio.card import SocialSecurityCard
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError, ConfigurationError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     AlgorithmNotSupportedError,
@@ -18,13 +18,13 @@ from cardio.security.errors import (
     PsamKeyLevelError,
     TestKeysError,
 )
-from cardio.security.factors import Factors
-from cardio.security.sam import CardKey
-from cardio.security.soft import SoftSam
-from simulators import cryptography
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
-from simulators.test_keys import TERMINAL_NUMBER, key_file, root_key
+from cardio.security.sam.base import CardKey
+from cardio.security.sam.diversification import Factors
+from cardio.security.sam.key_file import SoftSam
+from simulators.crypto import card_crypto as cryptography
+from simulators.crypto.published_keys import TERMINAL_NUMBER, key_file, root_key
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 
 HISTORICAL_BYTES = bytes.fromhex("0081544C968684430154455354")
 FACTORS = Factors.of(HISTORICAL_BYTES, "430100D15600000554455354FFFFFFFF")
@@ -93,7 +93,7 @@ def test_a_link_is_refused(place: Path, tmp_path: Path) -> None:
 def test_another_users_file_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(place, keys_of(3, "", "3DES", bytes.fromhex(HIDDEN)))
     owner = place.stat().st_uid
-    monkeypatch.setattr("cardio.private_file.os.getuid", lambda: owner + 1)
+    monkeypatch.setattr("cardio.config.private_file.os.getuid", lambda: owner + 1)
     with pytest.raises(ConfigurationError, match="another user's") as raised:
         SoftSam.load(place)
     assert HIDDEN not in shown_by(raised.value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from service.audit_entries import AuditEntry
-from service.audit_log import AuditLog, Verification
+from service.audit.log import AuditLog, Verification
+from service.audit.schema import AuditEntry
 from tests.unit.service.bridge import Bridge
 
 ENTRIES = 12

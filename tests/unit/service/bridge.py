@@ -15,20 +15,20 @@ from starlette.types import Scope as AsgiScope
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.base import ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from service.app import Habits, create_app
-from service.audit import Audit
-from service.dialects.listening import DialectPorts
-from service.gate.access import Access, DialectRule
-from service.gate.limits import Rate
-from service.journal_place import JournalPlace
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.audit.recorder import Audit
+from service.debits.provider import JournalPlace
+from service.driver.listening import DialectPorts
+from service.gate.policy import Access, DialectRule
+from service.gate.rate_limits import Rate
+from service.gate.scopes import DEFAULT_SCOPES, Scope
+from service.readers.simulated import SimulatedReaders
 from service.security import BridgeSecurity
 from service.server import BridgeServer, bind_loopback
-from service.simulated import SimulatedReaders
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43

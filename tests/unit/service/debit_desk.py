@@ -11,15 +11,16 @@ from typing import Any
 
 import httpx
 
-from cardio.bridge import default_token_file
+from cardio.client import default_token_file
 from cardio.debits.limits import DebitLimits
 from service.app import Habits
-from service.scopes import Scope
+from service.gate.scopes import Scope
 from service.security import BridgeSecurity
-from simulators.card import SoftwareCard
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
-from simulators.reader import AnyCard, SoftwareReader
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.unit.card_helpers import known_random
 from tests.unit.debits import DEBIT, NOW, Ready, soft_sam
 from tests.unit.service.bridge import SECOND, TOKEN, Bridge

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from simulators.reader import AnyCard, SoftwareReader
+from simulators.card.base import AnyCard
+from simulators.readers.software_reader import SoftwareReader
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge
 

@@ -6,8 +6,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from cardio.settlement import DebitState
-from service.journal import Journal
+from cardio.debits.transaction import DebitState
+from service.debits.journal import Journal
 from tests.unit.service.test_journal import bring, intent
 
 S = DebitState

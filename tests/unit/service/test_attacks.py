@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from service.gate.access import DialectRule
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.gate.policy import DialectRule
+from service.gate.scopes import DEFAULT_SCOPES, Scope
 from tests.unit.service.bridge import AUTH, FIRST, TOKEN, Bridge
 
 HOSTILE = "https://evil.example"

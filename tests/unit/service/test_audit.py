@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from service.audit_entries import AuditEntry
-from service.gate.access import DialectRule
-from service.scopes import DEFAULT_SCOPES, Scope
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
+from service.audit.schema import AuditEntry
+from service.gate.policy import DialectRule
+from service.gate.scopes import DEFAULT_SCOPES, Scope
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
 from tests.pcsc import wait_until
 from tests.unit.service.audit_files import entries, state_of
 from tests.unit.service.bridge import FIRST, FIRST_COUNTS, SECOND, TOKEN, Bridge

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from service.audit_chain import Problem
-from service.audit_command import _PROBLEMS
+from service.audit.chain import Problem
+from service.cli.audit import _PROBLEMS
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 
 

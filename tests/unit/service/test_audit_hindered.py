@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.audit import LOST
-from service.audit_log import AuditLog
-from service.scopes import Scope
+from service.audit.log import AuditLog
+from service.audit.recorder import LOST
+from service.gate.scopes import Scope
 from tests.pcsc import wait_until
 from tests.unit.service.audit_files import entries, state_of
 from tests.unit.service.bridge import FIRST, Bridge

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from service.audit_entries import AuditEntry
-from service.audit_log import AuditLog
-from service.errors import AuditUnavailableError
+from service.audit.log import AuditLog
+from service.audit.schema import AuditEntry
+from service.http.errors import AuditUnavailableError
 from tests.unit.service.audit_files import ENTRIES, KEY, entry, found, verified, write_log
 
 
@@ -37,7 +37,7 @@ def test_as_it_was_written_nothing_is_found(path: Path) -> None:
 
 def test_the_chain_is_what_the_documentation_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both computed with openssl, as docs/audit.md has it."""
-    monkeypatch.setattr("service.tokens.secrets.token_urlsafe", lambda size: KEY)
+    monkeypatch.setattr("service.storage.secret_file.secrets.token_urlsafe", lambda size: KEY)
     log = AuditLog(tmp_path / "audit.sqlite")
     log.append(AuditEntry("2026-11-27T08:00:00.000+00:00", "local", "local", "bridge-started", target="0.1.0"))
     chain = "71116aa0848f53593ba93fbc9c2255b143c2be563df1a1f44b140e89b89dacbc"
@@ -76,8 +76,8 @@ def test_the_file_is_its_owners(path: Path) -> None:
 APPEND = """
 import sys
 from pathlib import Path
-from service.audit_log import AuditEntry, AuditLog
-from service.errors import AuditUnavailableError
+from service.audit.log import AuditEntry, AuditLog
+from service.http.errors import AuditUnavailableError
 log = AuditLog(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     while True:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import UsageError
-from service.audit_chain import Finding, Problem
-from service.audit_entries import AuditEntry
-from service.audit_log import AuditLog
-from service.errors import AuditUnavailableError
+from service.audit.chain import Finding, Problem
+from service.audit.log import AuditLog
+from service.audit.schema import AuditEntry
+from service.http.errors import AuditUnavailableError
 from tests.unit.service.audit_files import ENTRIES, entry, found, tamper, verified, write_log
 
 

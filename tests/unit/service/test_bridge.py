@@ -15,15 +15,15 @@ import httpx
 import pytest
 
 from cardio.errors import ConfigurationError
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.base import ReaderSource
 from service.app import create_app
-from service.gate.access import Access
+from service.gate.policy import Access
+from service.readers.simulated import SimulatedReaders
 from service.server import BridgeServer, bind_loopback
-from service.simulated import SimulatedReaders
-from service.tokens import load_token
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader, SoftwareReaders
+from service.storage.secret_file import load_token
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.bridge import BridgeClient, BridgeError, BridgeNotRunningError, ImposterError, default_token_file
+from cardio.client import BridgeClient, BridgeError, BridgeNotRunningError, ImposterError, default_token_file
 from cardio.errors import CardioError, ReaderNotFoundError
-from service.scopes import Scope
+from service.gate.scopes import Scope
 from tests.unit.cli.test_cli import run
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardio.errors import CardioError
-from service.dialects.conversation import MOST_PENDING, Conversation, Ended, LoopPulse, TooLate
+from service.driver.conversation import MOST_PENDING, Conversation, Ended, LoopPulse, TooLate
 from tests.unit.service.virtual_time import run_virtually
 
 PATIENCE = 10.0

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import CardioError
-from service.audit_log import AuditLog
-from service.errors import AuditUnavailableError, JournalUnavailableError
-from service.journal import Journal
+from service.audit.log import AuditLog
+from service.debits.journal import Journal
+from service.http.errors import AuditUnavailableError, JournalUnavailableError
 
 MAKERS: dict[str, tuple[Callable[[Path], Journal | AuditLog], type[CardioError]]] = {
     "debits.sqlite": (Journal, JournalUnavailableError),
@@ -112,8 +112,8 @@ def test_another_users_process_takes_nothing_of_ours(tmp_path: Path, name: str) 
         if part != Path("/") and part.stat().st_mode & 0o005 != 0o005:
             os.chmod(part, part.stat().st_mode | 0o005)
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom service.journal import Journal\n"
-        "from service.audit_log import AuditLog\nfrom cardio.errors import CardioError\n"
+        "import os, sys\nfrom pathlib import Path\nfrom service.debits.journal import Journal\n"
+        "from service.audit.log import AuditLog\nfrom cardio.errors import CardioError\n"
         f"os.setgid({OTHER_USER}); os.setuid({OTHER_USER})\n"
         "try:\n"
         f"    {'Journal' if name == 'debits.sqlite' else 'AuditLog'}(Path({str(tmp_path / name)!r}))\n"

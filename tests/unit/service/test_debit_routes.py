@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from service.gate.access import DialectRule
-from service.scopes import Scope
-from simulators.hsm_steps import debit_step_1_to_2
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from service.gate.policy import DialectRule
+from service.gate.scopes import Scope
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
+from simulators.sam.hsm_driver_steps import debit_step_1_to_2
 from tests.unit.debits import DEBIT
 from tests.unit.service.bridge import FIRST, SECOND
 from tests.unit.service.debit_desk import CARD, CITY, DONE, HISTORICAL, LATER, PAGE, PAY, Desk, pulled, refused

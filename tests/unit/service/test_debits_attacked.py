@@ -14,15 +14,15 @@ from typing import Any
 import httpx
 import pytest
 
-from cardio.security.soft import SoftSam
-from cardio.settlement import DebitState as S
-from service.desk import Desk as BridgeDesk
-from service.journal import Journal
-from service.journal_file.entry import JournalEntry
-from service.scopes import Scope
-from simulators.hsm_steps import debit_step_1_to_2
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from cardio.debits.transaction import DebitState as S
+from cardio.security.sam.key_file import SoftSam
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from service.gate.scopes import Scope
+from service.readers.managed_reader import Desk as BridgeDesk
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
+from simulators.sam.hsm_driver_steps import debit_step_1_to_2
 from tests.unit.debits import DEBIT
 from tests.unit.service.bridge import FIRST, SECOND
 from tests.unit.service.debit_desk import CARD, CITY, DONE, HISTORICAL, LATER, PAGE, PAY, Desk, pulled, refused

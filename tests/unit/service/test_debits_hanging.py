@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.app import Habits
-from service.scopes import Scope
+from service.gate.scopes import Scope
 from tests.pcsc import wait_until
 from tests.unit.debits import DEBIT
 from tests.unit.service.debit_desk import DONE, LATER, PAGE, Desk

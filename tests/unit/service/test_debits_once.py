@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from service.gate.access import DialectRule
-from service.scopes import Scope
-from simulators.hsm_steps import debit_step_1_to_2
-from simulators.reader import AnyCard
+from service.gate.policy import DialectRule
+from service.gate.scopes import Scope
+from simulators.card.base import AnyCard
+from simulators.sam.hsm_driver_steps import debit_step_1_to_2
 from tests.unit.debits import DEBIT
 from tests.unit.service.bridge import FIRST
 from tests.unit.service.debit_desk import CARD, CITY, DONE, HISTORICAL, LATER, PAGE, PAY, Desk, pulled, refused

@@ -19,11 +19,11 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cardio.bridge import BridgeClient, BridgeError, BridgeNotRunningError
-from cardio.debit_errors import DebitUnknownError
+from cardio.client import BridgeClient, BridgeError, BridgeNotRunningError
+from cardio.debits.errors import DebitUnknownError
 from cardio.errors import UsageError
-from service.doctor_checks import bridge_findings
-from simulators.reader import AnyCard
+from service.cli.doctor_checks import bridge_findings
+from simulators.card.base import AnyCard
 from tests.unit.debits import DEBIT
 from tests.unit.service.bridge import SECOND, TOKEN
 from tests.unit.service.debit_desk import CARD, DONE, LATER, PAY, Desk, pulled, write_owners_token

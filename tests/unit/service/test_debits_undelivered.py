@@ -17,14 +17,14 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 import service.routes.driver
-from cardio.settlement import DebitState as S
-from service.gate.access import DialectRule
-from service.journal import Journal
-from service.journal_file.entry import JournalEntry
-from service.scopes import Scope
-from simulators.hsm_steps import debit_step_1_to_2
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from cardio.debits.transaction import DebitState as S
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from service.gate.policy import DialectRule
+from service.gate.scopes import Scope
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
+from simulators.sam.hsm_driver_steps import debit_step_1_to_2
 from tests.pcsc import wait_until
 from tests.unit.debits import DEBIT
 from tests.unit.service.bridge import AUTH, FIRST, SECOND
@@ -352,7 +352,7 @@ def test_a_note_that_fails_unplanned_is_counted_and_holds_the_card(desk: Desk, m
         raise RuntimeError(CARD)
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("service.delivery.receipts.note", fails)
+        meanwhile.setattr("service.debits.delivery.receipts.note", fails)
         assert desk.call().json()["pOutInfo"] == DONE
         assert refused(desk.call(key="k2", pPayInfo=LATER)) == HELD
     failures = desk.bridge.client.get("/v1/status").json()
@@ -377,8 +377,8 @@ def test_a_debit_that_fails_unplanned_while_its_caller_is_cut_off_is_counted(
         tried.set()
         raise RuntimeError(CARD)
 
-    monkeypatch.setattr("service.debits.as_it_stands", fails)
-    monkeypatch.setattr("service.debits.result_text", fails)
+    monkeypatch.setattr("service.debits.service.as_it_stands", fails)
+    monkeypatch.setattr("service.debits.service.result_text", fails)
     card.answer()
     assert tried.wait(5)
     wait_until(lambda: desk.bridge.app.state.supervisor.failures, "it is counted")
@@ -515,7 +515,7 @@ def test_an_answer_over_a_dialect_that_fails_is_none(desk: Desk, monkeypatch: py
         raise RuntimeError("x")
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("service.dialects.json_dialect.JsonDialect.done", fails)
+        meanwhile.setattr("service.driver.json_dialect.JsonDialect.done", fails)
         assert int(caller.ask()["success"]) < 0
     assert caller.ask(key="k2", pPayInfo=LATER)["success"] == "-203"
     assert caller.ask()["pOutInfo"] == DONE

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
-from cardio.bridge import default_token_file
 from cardio.cli.output import Output
-from service.doctor_checks import bridge_findings
-from service.gate.access import DialectRule
+from cardio.client import default_token_file
+from service.cli.doctor_checks import bridge_findings
+from service.cli.pair import pair_command
 from service.gate.callers import may_be_a_program
 from service.gate.origin import is_origin
 from service.gate.origin_form import OriginFormError, advice, as_origin
 from service.gate.peers import BelievedUsers, Peers
+from service.gate.policy import DialectRule
 from service.gate.refusals import Refusals
-from service.pair_command import pair_command
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.gate.scopes import DEFAULT_SCOPES, Scope
 from tests.unit.service.bridge import TOKEN, Bridge
 
 READ = '{"function":"iReadCardBas","iType":3}'

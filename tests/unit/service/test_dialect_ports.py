@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from cardio.bridge import default_token_file
+from cardio.client import default_token_file
 from service import server
-from service.dialects.listening import DialectPorts
-from service.doctor_checks import bridge_findings
+from service.cli.doctor_checks import bridge_findings
+from service.driver.listening import DialectPorts
 from service.gate import port_holder as holders
-from service.gate.access import DialectRule
+from service.gate.policy import DialectRule
 from service.gate.port_holder import port_holder
-from service.scopes import DEFAULT_SCOPES
+from service.gate.scopes import DEFAULT_SCOPES
 from service.server import bind_loopback
 from service.settings import BridgeSettings
 from tests.pcsc import wait_until

@@ -15,15 +15,15 @@ from websockets.sync.client import ClientConnection
 
 from cardio.errors import UsageError
 from service.app import Habits
-from service.dialects.decard_dialect import DecardDialect
-from service.dialects.json_dialect import JsonDialect
-from service.dialects.messages import DialectRequest
-from service.dialects.registry import dialects
-from service.gate.access import DialectRule
+from service.driver.decard_dialect import DecardDialect
+from service.driver.dialect import DialectRequest
+from service.driver.json_dialect import JsonDialect
+from service.driver.registry import dialects
 from service.gate.origin import is_origin
 from service.gate.peers import PeerLookup
-from service.scopes import DEFAULT_SCOPES, Scope
-from simulators.hsm_steps import read_step_1_to_2
+from service.gate.policy import DialectRule
+from service.gate.scopes import DEFAULT_SCOPES, Scope
+from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from tests.unit.service.bridge import FIRST, FIRST_COUNTS, SECOND, Bridge
 
 PAGE = "http://his.example:8080"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cardio.bridge import default_token_file
-from cardio.cli import machine_checks
-from cardio.cli.finding import Finding
-from service.doctor_checks import bridge_findings, browser_findings
-from service.scopes import Scope
+from cardio.cli.doctor import checks as machine_checks
+from cardio.cli.doctor.finding import Finding
+from cardio.client import default_token_file
+from service.cli.doctor_checks import bridge_findings, browser_findings
+from service.gate.scopes import Scope
 from service.settings import BridgeSettings
 from tests.unit.service.bridge import TOKEN, Bridge
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.driver_codes import driver_codes, explain
-from cardio.driver_functions import FUNCTIONS
-from cardio.filesystem.layout_file import layout_of
-from cardio.security.soft import SoftSam
-from service.scopes import Scope
+from cardio.driver.functions import FUNCTIONS
+from cardio.driver.return_codes import driver_codes, explain
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.security.sam.key_file import SoftSam
+from service.gate.scopes import Scope
 from service.security import BridgeSecurity
-from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
-from simulators.test_keys import key_file
+from simulators.crypto.published_keys import key_file
+from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 from tests.unit.service.test_security_routes import Ready

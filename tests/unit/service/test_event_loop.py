@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from cardio.filesystem.layout_file import layout_of
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.identity.loss_list import LossList
-from cardio.security.soft import SoftSam
-from service.gate.access import PAGES, DialectRule
-from service.scopes import Scope
+from cardio.security.sam.key_file import SoftSam
+from service.gate.policy import PAGES, DialectRule
+from service.gate.scopes import Scope
 from service.security import BridgeSecurity
-from simulators.test_keys import key_file
+from simulators.crypto.published_keys import key_file
 from tests.unit.service.bridge import FIRST, Bridge
 from tests.unit.service.loop_guard import LoopGuard
 from tests.unit.service.test_in_line import Call
@@ -118,7 +118,7 @@ def test_every_route_leaves_the_loop_alone(bridge: Bridge, slow_disk: list[int])
     bridge.app.openapi_schema = None
     loop = bridge.app.state.loop
     with guard.on(loop):
-        for path in (*PAGES, "/openapi.json", "/static/words.js", "/static/style/page.css"):
+        for path in (*PAGES, "/openapi.json", "/static/i18n/index.js", "/static/styles/page.css"):
             client.get(path)
         for method, place, body in asked:
             if place == "/v1/events":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.events import KEPT, EventHub
+from service.events.hub import KEPT, EventHub
 from service.questions.book import QuestionBook, Subject
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.gate.limits import Rate
 from service.gate.peers import PeerLookup
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.gate.rate_limits import Rate
+from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.sites.site import site_of
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import simulators.personas
+import simulators.personas.persona
 from tests.unit.service.test_bridge import FIRST, SECOND, Bridge
 
 CARD = f"/v1/readers/{FIRST}/card"
@@ -54,7 +54,7 @@ def test_the_photo(bridge: Bridge) -> None:
     answer = bridge.client.get(f"{CARD}/photo")
     assert answer.headers["content-type"] == "image/jpeg" and answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.content == (Path(simulators.personas.__file__).parent / "personas" / "photo.jpg").read_bytes()
+    assert answer.content == (Path(simulators.personas.persona.__file__).parent / "photo.jpg").read_bytes()
     closed = bridge.client.get(f"{CLOSED}/photo")
     assert (closed.status_code, closed.json()["code"]) == (403, "access-not-granted")
     bridge.readers.insert(SECOND, "whole-first", None)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
 from service.app import create_app
-from service.errors import GateError
-from service.gate.access import Access
+from service.gate.policy import Access
+from service.http.errors import GateError
 from service.server import BridgeServer, bind_loopback
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader, SoftwareReaders
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43
@@ -236,7 +236,7 @@ def test_a_websocket_is_refused_before_it_is_accepted(bridge: Bridge) -> None:
 
 
 def test_what_is_open_says_nothing_of_anybody(bridge: Bridge) -> None:
-    for path in ("/", "/livez", "/readyz", "/openapi.json", "/static/words.js"):
+    for path in ("/", "/livez", "/readyz", "/openapi.json", "/static/i18n/index.js"):
         status, text = bridge.ask(f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{bridge.port}")
         assert status == 200
         assert "content-security-policy: default-src 'none'" in text and TOKEN not in text

@@ -14,16 +14,16 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from cardio.errors import ReaderTimeoutError
-from cardio.filesystem.layout_file import layout_of
-from cardio.security.soft import SoftSam
+from cardio.filesystem.layouts.loader import layout_of
+from cardio.security.sam.key_file import SoftSam
 from service.app import Habits
-from service.asking import Asking
-from service.gate.access import DialectRule
-from service.scopes import Scope
+from service.gate.context import Asking
+from service.gate.policy import DialectRule
+from service.gate.scopes import Scope
 from service.security import BridgeSecurity
-from simulators.hsm_steps import general_step_1_to_2, pin_step_2_to_3
-from simulators.personas import find_persona
-from simulators.test_keys import key_file
+from simulators.crypto.published_keys import key_file
+from simulators.personas.persona import find_persona
+from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
 from tests.unit.service.hanging_card import HangingCard, Kind, by_instruction, put_in
@@ -115,7 +115,7 @@ class Desk:
 
     def outcomes(self) -> list[str]:
         """What the audit log says of each call."""
-        from service.audit_log import AuditLog
+        from service.audit.log import AuditLog
 
         assert self.bridge.audit.flush()
         log = AuditLog(self.audit, read_only=True)

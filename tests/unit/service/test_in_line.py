@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from service.scopes import Scope
-from simulators.hsm_steps import general_step_1_to_2, read_step_1_to_2
-from simulators.personas import find_persona
-from simulators.reader import AnyCard
+from service.gate.scopes import Scope
+from simulators.card.base import AnyCard
+from simulators.personas.persona import find_persona
+from simulators.sam.hsm_driver_steps import general_step_1_to_2, read_step_1_to_2
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 from tests.unit.service.test_driver_routes import ADULT, code, output

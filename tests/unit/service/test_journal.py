@@ -16,19 +16,19 @@ from pathlib import Path
 
 import pytest
 
-from cardio.debit_errors import NumberUsedError, SameSecondError
+from cardio.debits.errors import NumberUsedError, SameSecondError
+from cardio.debits.transaction import DebitIntent, DebitResult, DebitState, result_of
 from cardio.errors import CardChangedError
-from cardio.settlement import DebitIntent, DebitResult, DebitState, result_of
-from service.errors import (
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from service.debits.schema import JOURNAL_FILE
+from service.http.errors import (
     DebitInFlightError,
     JournalStepError,
     JournalUnavailableError,
     NoSuchDebitError,
     OtherOrderError,
 )
-from service.journal import Journal
-from service.journal_file.entry import JournalEntry
-from service.journal_schema import JOURNAL_FILE
 
 S = DebitState
 WAY = [S.NEW, S.PREPARED, S.INITIALISED, S.ARMED, S.SENT, S.COMMITTED, S.DELIVERED, S.SETTLED]
@@ -40,7 +40,7 @@ TO: dict[DebitState, list[DebitState]] = {
     S.MANUAL: [*WAY[1:5], S.UNKNOWN, S.MANUAL],
 }
 """How a debit comes to each state."""
-# By hand, from the picture at the head of cardio/settlement.py.
+# By hand, from the picture at the head of cardio/debits/transaction.py.
 ALLOWED = {
     ("new", "prepared"), ("new", "aborted"), ("prepared", "initialised"), ("prepared", "aborted"),
     ("initialised", "armed"), ("initialised", "aborted"), ("armed", "sent"), ("armed", "aborted"),
@@ -284,7 +284,7 @@ def test_the_file_is_its_owners_and_one_process_has_it(journal: Journal, path: P
         assert stat.S_IMODE(one.stat().st_mode) == 0o600, one
     with pytest.raises(JournalUnavailableError):
         Journal(path)
-    program = f"from pathlib import Path; from service.journal import Journal; Journal(Path({str(path)!r}))"
+    program = f"from pathlib import Path; from service.debits.journal import Journal; Journal(Path({str(path)!r}))"
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path.cwd())
     assert other.returncode != 0 and "JournalUnavailableError" in other.stderr
 
@@ -296,7 +296,7 @@ def test_it_is_synchronous_and_says_so_when_it_cannot_be(path: Path, monkeypatch
     assert modes == {"journal_mode": "wal", "synchronous": 2}
     journal.close()
     unheard_of = replace(JOURNAL_FILE, pragmas={"journal_mode": "wal", "synchronous": 7})
-    monkeypatch.setattr("service.journal.JOURNAL_FILE", unheard_of)
+    monkeypatch.setattr("service.debits.journal.JOURNAL_FILE", unheard_of)
     with pytest.raises(JournalUnavailableError):
         Journal(path)
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from service.doctor_checks import bridge_findings
-from service.journal_place import JournalPlace
+from service.cli.doctor_checks import bridge_findings
+from service.debits.provider import JournalPlace
+from service.gate.scopes import Scope
 from service.routes.journal import _content
-from service.scopes import Scope
 from tests.unit.service.debit_desk import LATER, Desk, refused, write_owners_token
 from tests.unit.service.journal_files import S, debit, edit
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import CardioError
-from service.errors import JournalRestoredError, JournalUnavailableError
-from service.journal import Journal
-from service.journal_place import JournalPlace
+from service.debits.journal import Journal
+from service.debits.provider import JournalPlace
+from service.http.errors import JournalRestoredError, JournalUnavailableError
 from tests.unit.service.journal_files import S, copied, debit, edit, files, put_back
 from tests.unit.service.test_journal import OTHER, bring
 
@@ -292,7 +292,7 @@ def test_another_machine_is_known(path: Path, monkeypatch: pytest.MonkeyPatch) -
     place.close()
     other = path.parent / "machine-id"
     other.write_text("0123456789abcdef0123456789abcdef\n")
-    monkeypatch.setattr("service.journal_file.identity._MACHINE_FILES", (other,))
+    monkeypatch.setattr("service.debits.journal_file.identity._MACHINE_FILES", (other,))
     assert other.read_text().strip() not in "".join(
         one.read_text(errors="replace") for one in path.parent.glob(".*.mark")
     )
@@ -368,8 +368,8 @@ def test_reading_it_with_another_program_does_no_harm(place: JournalPlace, path:
 def test_what_kill_9_leaves_is_no_copy_and_its_chain_is_whole(path: Path) -> None:
     """At random moments, in the middle of steps and of bringing the log into the database."""
     program = (
-        "import sys\nfrom pathlib import Path\nimport service.journal_file.file as file\n"
-        "from service.journal import Journal\nfrom tests.unit.service.journal_files import debit\n"
+        "import sys\nfrom pathlib import Path\nimport service.debits.journal_file.file as file\n"
+        "from service.debits.journal import Journal\nfrom tests.unit.service.journal_files import debit\n"
         "file._COMMITS_BETWEEN_CHECKPOINTS = 3\n"
         "journal = Journal(Path(sys.argv[1]))\nassert journal.restored is None, journal.restored.detail_en\n"
         "begin = sum(journal.counts().values())\nprint('ready', flush=True)\n"

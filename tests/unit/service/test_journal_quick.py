@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from service.journal import Journal
-from service.journal_file import verification
-from service.journal_file.archive import _ARE_OVER
+from service.debits.journal import Journal
+from service.debits.journal_file import verification
+from service.debits.journal_file.archive import _ARE_OVER
 from tests.unit.service.journal_files import S, debit
 from tests.unit.service.test_journal import CARD, bring, intent
 
@@ -123,7 +123,7 @@ def test_verifying_holds_up_no_debit(journal: Journal, monkeypatch: pytest.Monke
         assert goes_on.wait(10)
         return verify(*given)
 
-    monkeypatch.setattr("service.journal.verify_journal", slow)
+    monkeypatch.setattr("service.debits.journal.verify_journal", slow)
     found: list[bool] = []
     verifying = threading.Thread(target=lambda: found.append(journal.verify().is_whole))
     verifying.start()

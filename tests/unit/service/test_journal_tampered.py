@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cardio.settlement import DebitState
-from service.debit_answers import DebitList
-from service.errors import DebitArchivedError, JournalTamperedError, JournalUnavailableError
-from service.journal import Journal
+from cardio.debits.record import DebitList
+from cardio.debits.transaction import DebitState
+from service.debits.journal import Journal
+from service.http.errors import DebitArchivedError, JournalTamperedError, JournalUnavailableError
 from tests.unit.service.journal_files import S, debit, edit
 from tests.unit.service.test_journal import CARD, OTHER, bring, intent
 

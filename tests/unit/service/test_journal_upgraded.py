@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import JournalTamperedError
-from service.journal import Journal
-from service.journal_place import JournalPlace
+from service.debits.journal import Journal
+from service.debits.provider import JournalPlace
+from service.http.errors import JournalTamperedError
 from tests.unit.service.journal_files import S, edit
 from tests.unit.service.test_journal import CARD, VERSION_1, bring, intent, result
 
@@ -101,7 +101,7 @@ def test_an_upgrade_that_is_cut_off_begins_anew(tmp_path: Path, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("service.journal_file.upgrade.note_step", dies)
+        patched.setattr("service.debits.journal_file.upgrade.note_step", dies)
         with pytest.raises(KeyboardInterrupt):
             Journal(path)
     with sqlite3.connect(path) as database:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from cardio.security.key_memory import KeyMemory
+from service.gate.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Scope
 from service.routes.keys import key_states
-from service.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Scope
 from service.security import BridgeSecurity
-from simulators.reader import SoftwareReader, SoftwareReaders
+from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.unit.service.bridge import Bridge
 from tests.unit.wrong_keys import CountingCard, sam_right_for
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from cardio.security.credentials import Credentials
-from service.asking import Asking
-from service.desk import Desk
-from service.errors import LeasedError, LeaseLostError
-from service.lease import Asked, Lease, LeaseBook
-from service.scopes import Caller, Scope
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
+from service.gate.context import Asking
+from service.gate.scopes import Caller, Scope
+from service.http.errors import LeasedError, LeaseLostError
+from service.readers.lease import Asked, Lease, LeaseBook
+from service.readers.managed_reader import Desk
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, Bridge, told_in
 

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
-from cardio.card import SocialSecurityCard
+from cardio.card.runner import on_card
+from cardio.card.session import CardSession
+from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardGarbledError
-from cardio.filesystem.manners import MannersStore
-from cardio.holding import on_card
-from cardio.readers.deadline import Worker
+from cardio.filesystem.capabilities import MannersStore
 from cardio.readers.supervision import Supervisor
+from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
-from cardio.session import CardSession
-from service.audit_log import AuditLog
-from service.line import Line
-from service.sam_watch import SamWatch
-from service.scopes import Scope
+from service.audit.log import AuditLog
+from service.gate.scopes import Scope
+from service.readers.sam_monitor import SamWatch
+from service.readers.work_queue import Line
 from service.security import BridgeSecurity
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, TOKEN, Bridge
 
@@ -78,7 +78,7 @@ def test_a_card_that_cannot_be_begun_with_is_let_go(
     mocker: MockerFixture, use: Callable[[SoftwareReader], None], error: type[Exception]
 ) -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    broken = mocker.patch("cardio.card.family_of", side_effect=error())
+    broken = mocker.patch("cardio.card.social_security_card.family_of", side_effect=error())
     with pytest.raises(error):
         use(reader)
     mocker.stop(broken)
@@ -121,7 +121,7 @@ def test_a_held_card_that_fails_again_and_again_is_let_go_when_its_time_is_over(
 
 
 def test_a_first_step_that_fails_holds_nothing(bridge: Bridge, mocker: MockerFixture) -> None:
-    broken = mocker.patch("service.held.HsmSteps", side_effect=Unplanned())
+    broken = mocker.patch("service.readers.step_session.HsmSteps", side_effect=Unplanned())
     assert bridge.client.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": SECOND}).json()["code"] == "internal"
     mocker.stop(broken)
     reader = bridge.readers.reader(SECOND)
@@ -157,7 +157,7 @@ def test_the_audit_log_fails_in_its_own_error_path(
     bridge: Bridge, mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A disk that fails, and a file that cannot even be closed: what is missing stands in the log afterwards."""
-    monkeypatch.setattr("service.audit._REST_SECONDS", 0.0)
+    monkeypatch.setattr("service.audit.recorder._REST_SECONDS", 0.0)
     assert state(bridge) == "on"
     appends = mocker.patch.object(AuditLog, "append", side_effect=OSError(5, "Input/output error"))
     closes = mocker.patch.object(AuditLog, "close", side_effect=Unplanned())
@@ -199,7 +199,7 @@ def test_what_is_not_known_of_the_sam_is_not_told_as_it_was(mocker: MockerFixtur
         self._note("psam", up=True)
 
     mocker.patch.object(SamWatch, "look", look)
-    mocker.patch("service.sam_watch.SECONDS", 0.05)
+    mocker.patch("service.readers.sam_monitor.SECONDS", 0.05)
     bridge = Bridge("adult", security=BridgeSecurity(sam_places=("psam:Slot 2",)))
     try:
         wait_until(lambda: "sam-watch" in tasks(bridge), "it is counted")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from service.errors import TooManyRequestsError
-from service.gate.limits import BODY_LIMIT, FRAME_LIMIT, SOCKET_LIMIT, Rate, RateLimit
-from service.scopes import Scope
+from service.gate.rate_limits import BODY_LIMIT, FRAME_LIMIT, SOCKET_LIMIT, Rate, RateLimit
+from service.gate.scopes import Scope
+from service.http.errors import TooManyRequestsError
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import AUTH, FIRST, FIRST_COUNTS, Bridge
 
@@ -72,7 +72,7 @@ def test_bodies_that_make_no_sense_are_malformed_and_nothing_worse(bridge: Bridg
 
 
 def test_a_body_that_never_ends_is_given_up(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.gate.layer.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("service.gate.middleware.BODY_SECONDS", 0.2)
     with socket.create_connection(("127.0.0.1", bridge.port), timeout=5) as line:
         head = f"POST /v1/driver/iReadCardBas HTTP/1.1\r\nHost: 127.0.0.1:{bridge.port}\r\n{AUTH}\r\n"
         line.sendall((head + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{").encode())
@@ -137,7 +137,7 @@ def test_the_bucket_fills_again() -> None:
 
 def test_a_client_that_never_reads_is_let_go(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its buffers fill, it is dropped; those who read get every event, and nobody waits."""
-    monkeypatch.setattr("service.gate.layer._STALLED_SECONDS", 0.3)
+    monkeypatch.setattr("service.gate.middleware._STALLED_SECONDS", 0.3)
     line = socket.create_connection(("127.0.0.1", bridge.port), timeout=5)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.sendall(f"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{bridge.port}\r\n{AUTH}\r\n\r\n".encode())

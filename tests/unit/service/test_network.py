@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.bridge import default_token_file
+from cardio.client import default_token_file
 from tests.unit.cli.test_cli import CARDIO, run
 from tests.unit.debits import ANY_YEAR, moment, soft_sam
 from tests.unit.service.debit_desk import CARD

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service import logs
-from service.scopes import Scope
+from service.gate.scopes import Scope
+from service.observability import logs
 from tests.unit.service.bridge import FIRST, Bridge
 
 CANARIES = ("测试甲", "119900197708090027", "A00000011", "370200D15600000500000001FFFFFFFF", "123456", "654321")

@@ -18,13 +18,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.bridge import BridgeClient, BridgeNotRunningError, default_token_file
 from cardio.cli.main import main
 from cardio.cli.output import Output
+from cardio.client import BridgeClient, BridgeNotRunningError, default_token_file
 from cardio.errors import UsageError
 from service.cli.open import open_command
 from service.cli.running_bridge import reach
-from service.errors import PortHeldError
+from service.http.errors import PortHeldError
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import TOKEN, Bridge
 

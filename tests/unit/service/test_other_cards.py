@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.scopes import Scope
-from simulators.personas import find_persona
+from service.gate.scopes import Scope
+from simulators.personas.persona import find_persona
 from tests.field.quirky_card import QuirkyCard, cases
 from tests.unit.service.bridge import FIRST, Bridge
 
@@ -48,7 +48,7 @@ def test_a_name_that_is_no_text_is_an_error_of_the_data(bridge: Bridge) -> None:
 
 
 def test_a_card_that_hangs_after_its_basic_data_has_given_them(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.desk.OPERATION_SECONDS", 1.5)
+    monkeypatch.setattr("service.readers.managed_reader.OPERATION_SECONDS", 1.5)
     released = threading.Event()
     card = find_persona("adult").card()
 

@@ -13,16 +13,16 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection
 
-from cardio.filesystem.layout_file import layout_of
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.identity.policy import default_policy
+from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.settings import SecuritySettings
-from cardio.security.soft import KeyFile, SoftSam
-from service.gate.access import DialectRule
-from service.scopes import Scope
+from service.gate.policy import DialectRule
+from service.gate.scopes import Scope
 from service.security import BridgeSecurity
-from simulators.hsm_steps import read_step_1_to_2
-from simulators.reader import SoftwareReader
-from simulators.test_keys import key_file
+from simulators.crypto.published_keys import key_file
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from tests.copied_card import SECOND, THIRD, CopiedCard
 from tests.unit.service.bridge import FIRST, FIRST_COUNTS, Bridge, told_in
 from tests.unit.service.test_audit import last

@@ -15,8 +15,8 @@ import service.questions.book
 import service.questions.clerk
 from cardio.debits.limits import DebitLimits
 from service.app import Habits
-from service.gate.access import DialectRule
-from service.scopes import PAGE_SCOPES, Scope
+from service.gate.policy import DialectRule
+from service.gate.scopes import PAGE_SCOPES, Scope
 from service.security import BridgeSecurity
 from tests.pcsc import wait_until
 from tests.unit.debits import Ready, moment, soft_sam

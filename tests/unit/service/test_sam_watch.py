@@ -8,16 +8,17 @@ import socket
 
 import pytest
 
-from cardio.filesystem.manners import MannersStore
-from cardio.model import ReaderEvent
+from cardio.filesystem.capabilities import MannersStore
+from cardio.models.reading import ReaderEvent
 from service.app import Habits
-from service.desks import Desks
-from service.events import EventHub
-from service.sam_watch import SamWatch
+from service.events.hub import EventHub
+from service.readers.registry import Desks
+from service.readers.sam_monitor import SamWatch
 from service.security import BridgeSecurity
-from simulators.faults import FaultyCard
-from simulators.personas import find_persona
-from simulators.reader import AnyCard, SoftwareReader, SoftwareReaders
+from simulators.card.base import AnyCard
+from simulators.card.faults import FaultyCard
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge, told_in
 

@@ -10,17 +10,17 @@ import httpx
 import pytest
 
 from cardio.errors import ConfigurationError
-from cardio.filesystem.layout_file import layout_of
-from cardio.filesystem.manners import MannersStore
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.loader import layout_of
 from cardio.identity.policy import default_policy
-from cardio.security.soft import SoftSam
+from cardio.security.sam.key_file import SoftSam
 from service.app import create_app
-from service.gate.access import Access
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.gate.policy import Access
+from service.gate.scopes import DEFAULT_SCOPES, Scope
+from service.readers.simulated import SimulatedReaders
 from service.security import BridgeSecurity
 from service.server import BridgeServer, bind_loopback
-from service.simulated import SimulatedReaders
-from simulators.test_keys import key_file
+from simulators.crypto.published_keys import key_file
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43

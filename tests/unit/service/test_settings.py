@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import ConfigurationError
-from service.scopes import Scope
+from service.gate.scopes import Scope
 from service.server import bind_network
 from service.settings import BridgeSettings, Network
 

@@ -9,7 +9,7 @@ import pytest
 from service.gate.origin import is_origin
 from service.gate.origin_form import shown_origin
 from service.gate.pairing import presentable
-from service.scopes import DEFAULT_SCOPES, Scope
+from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.sites.confusables import skeleton
 from service.sites.labels import mixed_scripts, readable
 from service.sites.resemblance import KnownSite, remarks

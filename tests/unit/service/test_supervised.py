@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
+from cardio.card.session import CardSession
 from cardio.errors import ReaderTimeoutError
 from cardio.readers.base import Emit, Reader, Watch
-from cardio.readers.deadline import Worker
 from cardio.readers.supervision import Pauses, Supervisor
-from cardio.session import CardSession
+from cardio.readers.worker import Worker
 from service.app import Habits
-from service.doctor_checks import bridge_findings
-from service.held import Holding
-from service.line import Line
-from service.sam_watch import SamWatch
+from service.cli.doctor_checks import bridge_findings
+from service.readers.sam_monitor import SamWatch
+from service.readers.step_session import Holding
+from service.readers.work_queue import Line
 from service.security import BridgeSecurity
-from simulators.personas import find_persona
-from simulators.reader import SoftwareReader, SoftwareReaders
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.conftest import TODAY
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
@@ -172,7 +172,7 @@ def test_doctor_says_which_task_fails(make: Make, mocker: MockerFixture, tmp_pat
 
 
 def test_reading_at_once(make: Make, mocker: MockerFixture) -> None:
-    mocker.patch("cardio.card.SocialSecurityCard.read", side_effect=Unplanned())
+    mocker.patch("cardio.card.social_security_card.SocialSecurityCard.read", side_effect=Unplanned())
     bridge = make("adult", habits=Habits(auto_read=True))
     wait_until(lambda: [task["task"] for task in tasks_of(bridge)] == ["auto-read"], "it is counted")
     assert bridge.client.get("/readyz").status_code == 200, "one reading failed; the next card is read"
@@ -180,7 +180,7 @@ def test_reading_at_once(make: Make, mocker: MockerFixture) -> None:
 
 def test_looking_after_the_sam(make: Make, mocker: MockerFixture) -> None:
     looks = mocker.patch.object(SamWatch, "look", autospec=True, side_effect=[Unplanned(), None])
-    mocker.patch("service.sam_watch.SECONDS", 3600)
+    mocker.patch("service.readers.sam_monitor.SECONDS", 3600)
     bridge = make("adult", security=BridgeSecurity(sam_places=("psam:Slot 2",)))
     wait_until(lambda: looks.call_count == 2, "it looks again")
     assert [task["task"] for task in tasks_of(bridge)] == ["sam-watch"]

@@ -12,9 +12,9 @@ from cardio.readers.base import Reader
 from cardio.security.errors import NoSamError
 from cardio.security.settings import SecuritySettings
 from service.security import BridgeSecurity
-from simulators.hsm_steps import read_step_1_to_2
-from simulators.psam import SoftwarePsam
-from simulators.reader import SoftwareReader
+from simulators.readers.software_reader import SoftwareReader
+from simulators.sam.hsm_driver_steps import read_step_1_to_2
+from simulators.sam.psam import SoftwarePsam
 from tests.unit.service.bridge import FIRST, Bridge
 
 NUMBER, SET_FOR_HSM = "000000009999", "430100000017"

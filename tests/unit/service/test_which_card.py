@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from cardio.model import EventKind
+from cardio.models.reading import EventKind
 from cardio.readers import scard
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from service.app import Habits
-from service.scopes import Scope
-from simulators.faults import with_fault
-from simulators.personas import find_persona
-from simulators.psam import SoftwarePsam
-from simulators.reader import AnyCard, SoftwareReader, SoftwareReaders
+from service.gate.scopes import Scope
+from simulators.card.base import AnyCard
+from simulators.card.faults import with_fault
+from simulators.personas.persona import find_persona
+from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
+from simulators.sam.psam import SoftwarePsam
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulators.personas import find_persona
+from simulators.personas.persona import find_persona
 from tests.unit.simulators.test_card import talk
 
 SELECT = "00A4040008A000000333010101"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardio.errors import ConfigurationError, UsageError
-from simulators.card import SoftwareCard
-from simulators.faults import FAULTS, with_fault
-from simulators.personas import find_persona, load_persona, personas
+from simulators.card.faults import FAULTS, with_fault
+from simulators.card.software_card import SoftwareCard
+from simulators.personas.persona import find_persona, load_persona, personas
 
 SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"
 
@@ -144,7 +144,7 @@ def test_field_manners_of_the_records_themselves() -> None:
     ],
 )
 def test_a_wrong_length_is_answered_in_four_manners(manner: str, short: str, right: str, zero: str) -> None:
-    from simulators.manners import WrongLength
+    from simulators.card.quirks import WrongLength
 
     talk(
         card_of("adult", wrong_length=WrongLength(manner)),
@@ -281,8 +281,8 @@ def test_faults_by_name() -> None:
 
 
 def test_a_transparent_file_is_read_in_blocks() -> None:
-    from cardio.filesystem.access import AccessCondition
-    from simulators.files import CardApplication, CardFile
+    from cardio.filesystem.layouts.access import AccessCondition
+    from simulators.card.files import CardApplication, CardFile
 
     photo = CardFile(
         "SSSE/EF08", 0xEF08, 8, "transparent", AccessCondition.parse("free"), content=bytearray(range(250))

@@ -1,0 +1,213 @@
+"""A card that is held over several calls: between the steps of a caller who asks an HSM in between."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self, TypeVar
+
+from cardio.apdu.command_watch import CommandWatch
+from cardio.apdu.trace import Trace
+from cardio.card.social_security_card import OPERATION_SECONDS, Confirm, SocialSecurityCard
+from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.registry import LayoutChoice
+from cardio.readers.base import Connection, Reader, closing_on_error
+from cardio.readers.supervision import Supervisor
+from cardio.readers.worker import Worker
+from cardio.security.credentials import Credentials
+from cardio.security.errors import SessionEndedError
+from cardio.security.outcome import telling_outcome
+
+SESSION_SECONDS = 120.0
+"""How long a card may be held in all; other programs wait for it meanwhile."""
+KEEP_ALIVE_SECONDS = 2.0
+"""Windows resets a held card after five seconds without a call."""
+_ANSWER_SECONDS = 2.0
+"""How long the reader may take to say that the card is still there."""
+
+Result = TypeVar("Result")
+
+
+class CardSession:
+    """One card, held in a transaction on a thread of its own, kept alive, and let go when its time is over.
+
+    Several threads may use it: one call waits for the other.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        credentials: Credentials | None = None,
+        manners: MannersStore | None = None,
+        layouts: LayoutChoice | None = None,
+        trace: Trace | None = None,
+        seconds: float = SESSION_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        supervisor: Supervisor | None = None,
+        confirm: Confirm | None = None,
+        watch: CommandWatch | None = None,
+    ) -> None:
+        """Connects and holds the card.
+
+        Args:
+            supervisor: told when keeping the card alive fails in a way that was not planned for.
+            watch: as in `do`, for what is sent meanwhile.
+
+        Raises:
+            ReaderBusyError: another program did not let go of it in time.
+            CardioError: as `Reader.connect`.
+        """
+        supervisor = supervisor or Supervisor()
+        self._worker = Worker(supervisor)
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._until = time.monotonic() + seconds
+        self._keep_alive_seconds = keep_alive_seconds
+
+        granted: list[Connection] = []
+
+        def connect() -> tuple[Connection, SocialSecurityCard]:
+            connection = reader.connect()
+            granted.append(connection)
+            with closing_on_error(connection):
+                return connection, SocialSecurityCard(
+                    connection,
+                    reader,
+                    manners=manners,
+                    layouts=layouts,
+                    # With credentials, be they empty, the card is asked for its algorithm.
+                    credentials=credentials or Credentials(),
+                    trace=trace,
+                    seconds=seconds,
+                    confirm=confirm,
+                    watch=watch,
+                )
+
+        try:
+            self._connection, self._card = self._worker.run_watched(
+                OPERATION_SECONDS,
+                connect,
+                watch,
+                # It may be granted after all, to nobody who still waits.
+                if_given_up=lambda: granted[0].close() if granted else None,
+            )
+        except ReaderTimeoutError as error:
+            raise ReaderBusyError() from error
+        except BaseException:  # whatever it is, no thread is left
+            self._worker.close()
+            raise
+        self._keeper = threading.Thread(
+            target=supervisor.keep_thread,
+            args=("card-session", self._keep, self._ended),
+            name="cardio-session",
+            daemon=True,
+        )
+        self._keeper.start()
+
+    def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        *,
+        seconds: float = OPERATION_SECONDS,
+        watch: CommandWatch | None = None,
+    ) -> Result:
+        """Does something with the held card.
+
+        Args: ``watch`` limits each command, and knows for other threads what was begun.
+
+        Raises:
+            SessionEndedError: its time is over, it was closed, or the card was lost in an earlier call.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it ended where it is not known what the card has done.
+            CardioError: as the work says. After a loss of the card the session is at its end.
+        """
+        watch = watch or CommandWatch()
+
+        def watched() -> Result:
+            self._card.watch = watch
+            return work(self._card)
+
+        with telling_outcome(watch), self._lock:
+            left = self._until - time.monotonic()
+            if self._ended.is_set() or left <= 0:
+                raise SessionEndedError()
+            try:
+                return self._worker.run_watched(min(seconds, left), watched, watch, if_given_up=self._close_quietly)
+            except CardioError as error:
+                if not self._worker.has_thread:
+                    self._ended.set()  # the thread that hangs lets the card go when it comes back
+                elif _has_lost_the_card(error):
+                    self._end()
+                raise
+
+    def abandon(self) -> None:
+        """Has whoever waits in `do` told at once: the process is about to end. From any thread."""
+        self._worker.abandon()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    def close(self) -> None:
+        """Lets the card go; a second time does nothing."""
+        with self._lock:
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._keep_alive_seconds):
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                try:
+                    if time.monotonic() >= self._until:
+                        raise SessionEndedError()
+                    self._worker.run_within(
+                        _ANSWER_SECONDS, self._connection.keep_alive, if_given_up=self._close_quietly
+                    )
+                except CardioError:
+                    # The card has gone, or its time has: the next call says so.
+                    if self._worker.has_thread:
+                        self._end()
+                    self._ended.set()
+
+    def _end(self) -> None:
+        if not self._ended.is_set():
+            self._ended.set()
+            try:
+                with suppress(ReaderTimeoutError):
+                    self._worker.run_within(OPERATION_SECONDS, self._close_quietly)
+            finally:
+                self._worker.close()
+
+    def _close_quietly(self) -> None:
+        with suppress(CardioError):  # a card that is lost already
+            self._card.close()
+
+
+_LOST = frozenset(
+    {
+        "card-removed",
+        "card-reset",
+        "reader-gone",
+        "reader-timeout",
+        "pcsc-unavailable",
+        "pcsc-not-installed",
+        "card-mute",
+    }
+)
+"""Errors after which nothing of what was held is left."""
+
+
+def _has_lost_the_card(error: CardioError) -> bool:
+    """Whether the card is not held any more; an outcome that is not known has its reason as its cause."""
+    causes = (error, error.__cause__)
+    return any(isinstance(one, CardioError) and one.code in _LOST for one in causes)

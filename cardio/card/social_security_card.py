@@ -1,0 +1,482 @@
+"""The social security card: the object that most people use.
+
+>>> from cardio import read_card                                     # doctest: +SKIP
+>>> reading = read_card(reader)                                      # doctest: +SKIP
+>>> reading.holder.name                                              # doctest: +SKIP
+'测试甲'
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from typing import Self
+
+from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
+from cardio.apdu.command import CommandApdu
+from cardio.apdu.command_watch import CommandWatch
+from cardio.apdu.effect import effect_from_outside
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.trace import Trace
+from cardio.card.bank_number import read_bank_number
+from cardio.card.diagnostics import Remarks, refusal_error
+from cardio.card.files import card_identity, card_tree, file_content, photo_content, report_files, report_sections
+from cardio.card.reading import cut_short, make_reading
+from cardio.card.secured import SecuredCard, identity_in
+from cardio.errors import CardioError, NoPhotoError, ReaderTimeoutError
+from cardio.filesystem import basic_read as plan
+from cardio.filesystem.access_rights import Opener
+from cardio.filesystem.address import Address, answer
+from cardio.filesystem.capabilities import FamilyManners, MannersStore, family_of
+from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE, CardContents, Visit
+from cardio.filesystem.card_mark import card_mark
+from cardio.filesystem.conformance.book import Book
+from cardio.filesystem.conformance.card import check_card
+from cardio.filesystem.conformance.structure import check_structure
+from cardio.filesystem.layouts.model import File, Layout
+from cardio.filesystem.layouts.registry import LayoutChoice
+from cardio.filesystem.reading.result import FileReading
+from cardio.filesystem.reading.transparent import Progress
+from cardio.filesystem.reading.unfinished import KeptAnswers, resuming
+from cardio.models.conformance import ConformanceReport
+from cardio.models.files import CardDump, CardTree, FileContent, Photo, Report
+from cardio.models.reading import CardReading
+from cardio.readers.base import Connection, Reader
+from cardio.readers.device_number import ReaderWithSerial, device_number
+from cardio.readers.pin_pad import pin_pad_of
+from cardio.security.credentials import Credentials
+from cardio.security.key_memory import KeyMemory
+from cardio.security.outcome import as_outcome
+from cardio.security.pin.memory import PinMemoryFile
+
+Confirm = Callable[[bytes], None]
+"""Is told which card it is (`card_mark`); what it raises ends the work."""
+OPERATION_SECONDS = 9.0
+"""How long one basic reading may take in all; people are told within ten seconds."""
+WHOLE_CARD_SECONDS = 60.0
+"""How long reading everything may take: a full card carries some 15 KB, 20 s at 9600 baud."""
+
+
+class SocialSecurityCard(SecuredCard):
+    """A card in a reader, held until closed: use it in a ``with`` statement."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        reader: Reader,
+        *,
+        manners: MannersStore | None = None,
+        trace: Trace | None = None,
+        layouts: LayoutChoice | None = None,
+        credentials: Credentials | None = None,
+        seconds: float = OPERATION_SECONDS,
+        confirm: Confirm | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        watch: CommandWatch | None = None,
+    ) -> None:
+        """Args:
+        clock: what the seconds are counted by.
+        watch: is told of every command, for the thread that may have to give the work up.
+        manners: remembers what kinds of cards allow; by default in the user's cache directory, one file for
+            software cards and one for real ones.
+        layouts: the layouts to choose from; by default those at hand, the user's own first.
+        credentials: a SAM and a PIN to open with what the card keeps closed.
+        confirm: told which card it is, before anything of its holder is read and before a PIN, a key or a change.
+        """
+        self._connection = connection
+        self._reader = reader
+        self._store = MannersStore.in_cache(simulated=reader.simulated) if manners is None else manners
+        self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
+        self._confirm = confirm
+        self._family = family_of(connection.atr)
+        self._visit: Visit | None = None
+        self._basic: CardContents | None = None
+        opener = None
+        if credentials is not None:
+            pad = None if credentials.pad_digits is None else pin_pad_of(connection, lambda: self._channel.watch)
+            memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
+            opener = credentials.opener(
+                connection.atr,
+                simulated=reader.simulated,
+                pad=pad,
+                family=self._family,
+                memory=memory,
+                key_memory=KeyMemory.of_store(self._store, simulated=reader.simulated),
+            )
+        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock, watch=watch), opener)
+
+    @property
+    def atr(self) -> bytes:
+        return self._connection.atr
+
+    def event_counter(self) -> int:
+        """Which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
+        return self._connection.event_counter()
+
+    @property
+    def device_number(self) -> str:
+        """终端设备号: the reader's serial number, or a number made of its name; never empty."""
+        connection = self._connection
+        serial = connection.reader_serial() if isinstance(connection, ReaderWithSerial) else b""
+        return device_number(self._reader.name, serial)
+
+    @property
+    def known_identity(self) -> bytes | None:
+        """`identity`, if this card has said already who it is: nothing is sent."""
+        contents = self._basic if self._visit is None else self._visit.contents
+        return None if contents is None else identity_in(contents, self.historical_bytes)
+
+    @property
+    def algorithm(self) -> str:
+        """What the card names in its FCI, else what its layout says; asked for when the visit began with it."""
+        return self.begun_visit.algorithm
+
+    @property
+    def watch(self) -> CommandWatch:
+        """What is told of every command; each piece of work with a card that is held for long has its own."""
+        return self._channel.watch
+
+    @watch.setter
+    def watch(self, watch: CommandWatch) -> None:
+        self._channel.watch = watch
+
+    @property
+    def counts(self) -> Counts:
+        """What has been sent to the card so far."""
+        return self._channel.counts
+
+    def read(
+        self,
+        *,
+        supplement: bool = True,
+        prove: bool = True,
+        today: date | None = None,
+        on_basic: Callable[[CardReading], None] | None = None,
+    ) -> CardReading:
+        """Who the card belongs to, with the card's own data.
+
+        Args:
+            on_basic: told what EF05 and EF06 give before the supplement is asked for: people need not wait for it.
+            prove: have the card prove itself first, where there are keys for it.
+            supplement: also ask for residence, registration and nationality (DF01), where the card may give them.
+            today: the day that age and validity are counted from.
+
+        Raises:
+            NotASocialSecurityCardError: it is some other card.
+            CardBlockedError: it is blocked.
+            CardGarbledError: its answers make no sense.
+            ForgedCardError, ProofDeclinedError: it is a copy, or does not prove itself as its generation does.
+            ProofRequiredError: it could not be asked, and this site takes no such card.
+            CardRemovedError: it was pulled out on the way; nothing is returned then.
+            ReaderTimeoutError: time ran out before EF05 and EF06 were read; the next try begins where this one ended.
+                Where only the supplement lacks, ``unread`` says so.
+        """
+        today = today or date.today()
+        manners = self._store.load(self._family, today)
+
+        def basic_is_there(basic: CardContents) -> None:
+            self._basic = basic
+            if on_basic is not None:
+                on_basic(self._reading_of(basic, today))
+
+        self._visit = None  # another application will be current than a visit counts on
+        self._basic = None
+        kept = self._store.unfinished.take(self._reader.name, self.atr, self.event_counter)
+        conversation = plan.read_card(
+            manners,
+            supplement=supplement,
+            prove=prove,
+            t1=self._is_t1,
+            atr=self.atr,
+            layouts=self._layouts,
+            opener=self._opener,
+            on_basic=basic_is_there,
+            on_issuer=self._identify,
+        )
+        try:
+            contents = self.run(resuming(conversation, kept, t1=self._is_t1))
+        except ReaderTimeoutError as error:
+            self._store.save(self._family, manners)  # what the card has taught so far is true
+            reading = self.reading_cut_short(today=today)
+            if reading is None:
+                self._keep_unfinished(kept, error)
+                raise
+            return reading
+        self._store.save(self._family, manners)
+        if prove:
+            self.refuse_copy()
+        self._basic = contents
+        return self._reading_of(contents, today)
+
+    def reading_cut_short(self, *, today: date | None = None) -> CardReading | None:
+        """What the last `read` had when its time ran out, from any thread; None where EF05 and EF06 were not read."""
+        contents = self._basic
+        if contents is None:
+            return None
+        missing = [path for path in plan.SUPPLEMENT if path not in contents.files]
+        return cut_short(self._reading_of(contents, today or date.today()), missing)
+
+    def _keep_unfinished(self, kept: KeptAnswers, error: ReaderTimeoutError) -> None:
+        """Keeps what the card has answered, for the next try with the same card."""
+        with suppress(CardioError):  # the reader has gone: then there is no next try
+            self._store.unfinished.keep(self._reader.name, self.atr, self.event_counter(), kept)
+            if kept.grown:
+                error.remedy = "读卡较慢：请不要取出卡片，再读一次，将从中断处继续。"
+                error.remedy_en = "The card is slow: leave it in and read once more, which goes on where this ended."
+
+    def _reading_of(self, contents: CardContents, today: date) -> CardReading:
+        return make_reading(
+            contents,
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            atr=self.atr,
+            today=today,
+            proof=self.proof,
+        )
+
+    def reading_of_visit(self, *, today: date | None = None) -> CardReading:
+        """As `read`, from the files of the visit that is going on, with the rights that were obtained in it.
+
+        Raises:
+            CardioError: the holder's file is still closed, or cannot be read.
+        """
+        reading = self._read_file(self.layout.required_file(HOLDER_FILE))
+        refusal = refusal_error(self.layout, reading)
+        if refusal is not None:
+            raise refusal
+        return self._reading_of(self.visit.contents, today or date.today())
+
+    def refusal_of_holder(self) -> CardioError | None:
+        """Why the last `read` gave nothing of the holder: what hindered the rights, or the card's refusal."""
+        if self._basic is None:
+            return None
+        reading = self._basic.files[HOLDER_FILE]
+        return reading.hindrance or refusal_error(self._basic.layout, reading)
+
+    def refusal_of_proof(self) -> CardioError | None:
+        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it.
+
+        None for one that answered rightly, and says of itself what fits no generation.
+        """
+        answered = self._opener is not None and self._opener.answered
+        return None if self._basic is None or answered else self._basic.unproved
+
+    # -- files --------------------------------------------------------------------------------
+
+    def file(self, path: str) -> FileContent:
+        """One file, decoded beside raw; one that is closed or not there says so in ``unread``.
+
+        Raises:
+            UsageError: the layout has no such file.
+            CardioError: as `read`.
+        """
+        visit = self.visit
+        return file_content(visit.layout, self._read_file(visit.layout.required_file(path)), self.proof)
+
+    def dump(self, *, progress: Progress | None = None) -> CardDump:
+        """Everything that the card gives, file by file.
+
+        Args:
+            progress: told after each file: files done, files in all.
+        """
+        visit = self.visit
+        readings = self._read_files(visit.layout.readable_files(), progress=progress)
+        return CardDump(
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            card=card_identity(visit.contents),
+            files=tuple(file_content(visit.layout, reading, self.proof) for reading in readings),
+            proof=self.proof,
+        )
+
+    def tree(self, *, progress: Progress | None = None) -> CardTree:
+        """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
+        visit = self.visit
+        self._read_files(visit.layout.readable_files(), limit=1, progress=progress)
+        return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated, proof=self.proof)
+
+    def report(self, name: str, *, progress: Progress | None = None) -> Report:
+        """What the card says of ``insurance`` or ``employment``, topic by topic, each value with where it stands."""
+        visit = self.visit
+        files = report_files(visit.layout, name)
+        readings = self._read_files([file for file in files if not file.internal], progress=progress)
+        remarks = Remarks()
+        for file in files:
+            if file.internal:
+                remarks.internal(file)
+        sections, totals = report_sections(visit.layout, readings, name, remarks)
+        return Report(
+            reader=self._reader.name,
+            simulated=self._reader.simulated,
+            card=card_identity(visit.contents),
+            sections=sections,
+            totals=totals,
+            unread=tuple(remarks.unread),
+            warnings=tuple(remarks.warnings),
+            proof=self.proof,
+        )
+
+    def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
+        """The card against its layout: what passed, what failed, what cannot be tested and why."""
+        layout, without_rights = self._survey(None, progress)
+        # The controls are judged by what opens without a right, the contents by what the rights at hand open.
+        with_rights = without_rights if self._opener is None else self._survey(self._opener, progress)[1]
+        book = Book()
+        check_structure(layout, (), book)
+        check_card(layout, without_rights, with_rights, today or date.today(), book)
+        return ConformanceReport.of(self._reader.name, layout.title, layout.generation, book.checks)
+
+    def _survey(self, opener: Opener | None, progress: Progress | None) -> tuple[Layout, dict[str, FileReading]]:
+        """Every file to its end, by a visit of its own: what other cards taught must not judge this one."""
+        self._visit = None  # another application will be current than a visit counts on
+        visit = self._new_visit(FamilyManners(), opener)
+        files = visit.layout.readable_files()
+        for number, file in enumerate(files, 1):
+            self.run(visit.read(file.path, thorough=True, to_the_end=True))
+            if progress is not None:
+                progress(number, len(files))
+        return visit.layout, visit.contents.files
+
+    def photo(self, *, progress: Progress | None = None) -> Photo:
+        """The holder's photo.
+
+        Raises:
+            AccessNotGrantedError, FileUnreadableError: the file is closed, or cannot be read.
+            DecodeError: what it holds is no photo.
+            NoPhotoError: there is none on the card.
+        """
+        layout = self.visit.layout
+        file = next((file for file in layout.files() if file.content == "photo"), None)
+        if file is None:
+            raise NoPhotoError(f"{layout.title}没有照片文件", "cards of this generation have no photo file")
+        reading = self._read_file(file, progress=progress)
+        refusal = None if reading.absent else refusal_error(layout, reading)
+        if refusal is not None:
+            raise refusal
+        photo = photo_content(reading)
+        if photo is None:
+            raise NoPhotoError()
+        return photo
+
+    def bank_number(self) -> str:
+        """The bank's card number (银行卡号), from the bank's application beside the social security environment.
+
+        Raises:
+            NoBankNumberError: there is no such application, or it does not give the number.
+        """
+        self._confirm_first()
+        self._prove_first(for_pin=False)
+        self.forget_visit()  # another application is current afterwards
+        return self.run(read_bank_number())
+
+    def values(self, address: Address) -> str:
+        """What stands at a national address (``SSSEEF05|01|07|$``), in the same shape.
+
+        Raises:
+            UsageError: the layout has no such file or item.
+            AccessNotGrantedError, FileUnreadableError: a file is closed, or cannot be read.
+        """
+        layout = self.visit.layout
+        readings = {}
+        for part in address.parts:
+            reading = readings[part.file] = self._read_file(layout.required_file(part.file))
+            refusal = None if reading.empty else refusal_error(layout, reading)
+            if refusal is not None:
+                raise refusal
+        return answer(address, readings)
+
+    def forget_visit(self) -> None:
+        self._visit = None
+
+    def transmit(self, command: CommandApdu) -> ResponseApdu:
+        """One command as it is. What is current on the card afterwards is not known, so files begin anew.
+
+        Raises:
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: its answer never came, and it does more than read.
+            CardioError: as `Channel.transmit`.
+        """
+        self._visit = None
+        try:
+            return self._channel.transmit(_from_outside(command))
+        except CardioError as error:
+            outcome = as_outcome(error, self.watch.take_unanswered())
+            if outcome is error:
+                raise
+            raise outcome from error
+
+    def _identify(self, contents: CardContents) -> None:
+        if self._confirm is not None:
+            self._confirm(card_mark(contents.files[ISSUER_FILE], self.atr))
+
+    def _confirm_first(self) -> None:
+        """Before another application than the social security environment is selected, which says who the card is."""
+        if self._confirm is not None and self._visit is None:
+            self.begun_visit  # noqa: B018 - beginning a visit reads EF05
+
+    # -- the way to the card --------------------------------------------------------------------
+
+    @property
+    def _is_t1(self) -> bool:
+        return self._connection.protocol is TransmissionProtocol.T1
+
+    @property
+    def begun_visit(self) -> Visit:
+        if self._visit is None:
+            self._visit = self._new_visit(self._store.load(self._family, date.today()), self._opener)
+        return self._visit
+
+    def _new_visit(self, manners: FamilyManners, opener: Opener | None) -> Visit:
+        visit = Visit(
+            manners,
+            t1=self._is_t1,
+            atr=self.atr,
+            layouts=self._layouts,
+            opener=opener,
+            on_issuer=self._identify,
+        )
+        try:
+            self.run(visit.begin())
+            self.run(visit.refuse_strangers())
+        except ReaderTimeoutError:
+            self._store.save(self._family, manners)
+            raise
+        return visit
+
+    def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
+        visit = self.visit
+        reading = self.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
+        self._store.save(self._family, visit.manners)
+        self.refuse_copy()
+        return reading
+
+    def _read_files(
+        self, files: Collection[File], *, limit: int | None = None, progress: Progress | None = None
+    ) -> list[FileReading]:
+        readings = []
+        for number, file in enumerate(files, 1):
+            readings.append(self._read_file(file, limit=limit))
+            if progress is not None:
+                progress(number, len(files))
+        return readings
+
+    def close(self) -> None:
+        try:
+            if self._opener is not None:
+                self._opener.close()
+        finally:  # whatever becomes of the SAM, the card is let go
+            # What was granted to us must not serve the next program.
+            self._connection.close(reset=self.has_presented)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _from_outside(command: CommandApdu) -> CommandApdu:
+    """Send a command that comes from outside: what does more than ask may have changed the card."""
+    return replace(command, known_effect=effect_from_outside(command.cla, command.ins, has_data=bool(command.data)))

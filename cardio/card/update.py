@@ -1,0 +1,147 @@
+"""Changing a card: what is to be written is prepared and shown first, then written, read back and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cardio.apdu.channel import Plan
+from cardio.card.diagnostics import refusal_error
+from cardio.errors import CardChangedError, CardioError, UsageError
+from cardio.filesystem.access_rights import Opener
+from cardio.filesystem.card_file_system import ISSUER_FILE, Visit, text_of
+from cardio.filesystem.codec.items import DecodedItem, decode_item, decode_part
+from cardio.filesystem.codec.structures import split_parts
+from cardio.filesystem.layouts.model import File, Item, Structure
+from cardio.filesystem.reading.result import FileReading
+from cardio.filesystem.writing.changes import RecordChange, content_change, record_changes
+from cardio.filesystem.writing.records import Written, write_content, write_records
+from cardio.models.files import FileWritten, RecordWritten
+from cardio.models.reading import NO_SAM, Proof
+
+_TAG_AND_LENGTH = 2
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PreparedChange:
+    """What one file of one card is to become. It fits this card and this content only."""
+
+    identification_code: str | None
+    file: File
+    records: tuple[RecordChange, ...] = ()
+    content: bytes | None = None
+    before: bytes | None = None
+    """Of a transparent file, what it holds now."""
+    proof: Proof = NO_SAM
+    """How far the card was proved when this was prepared."""
+
+    @property
+    def needed(self) -> bool:
+        return self.content != self.before or any(record.needed for record in self.records)
+
+    def shown(self, done: bool) -> FileWritten:
+        """The change as an answer, before it is made or after."""
+        outcome = "written" if done else "planned"
+        return FileWritten(
+            file=self.file.path,
+            title=self.file.title,
+            title_en=self.file.title_en,
+            identification_code=self.identification_code,
+            records=tuple(
+                RecordWritten(
+                    item=None if one.item is None else one.item.name,
+                    label=None if one.item is None else one.item.label,
+                    number=one.number,
+                    before=None if one.before is None else one.before.hex().upper(),
+                    after=one.record.hex().upper(),
+                    before_text=None if one.before is None else _text(self.file, one.item, one.before),
+                    after_text=_text(self.file, one.item, one.record),
+                    outcome=outcome if one.needed else "unchanged",
+                )
+                for one in self.records
+            ),
+            size=None if self.content is None else len(self.content),
+            proof=self.proof,
+        )
+
+
+def prepare(visit: Visit, file: File, values: Mapping[str, str] | bytes) -> Plan[PreparedChange]:
+    """Obtains the right to write a file, reads it, and says what it becomes. Nothing is changed yet.
+
+    Args: ``values`` by item (see `cardio.filesystem.writing.changes`), or the bytes of a transparent file.
+
+    Raises:
+        UsageError: there is no such item, or a value does not fit it.
+        CardioError: the file cannot be read, or the right is not to be had.
+    """
+    yield from visit.open_for_writing(file)
+    reading = yield from visit.read(file.path, thorough=True)
+    refusal = None if reading.empty or reading.absent else refusal_error(visit.layout, reading)
+    if refusal is not None:
+        raise refusal
+    code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
+    if isinstance(values, bytes):
+        return PreparedChange(code, file, content=content_change(file, values), before=reading.content)
+    if file.structure is Structure.TRANSPARENT:
+        raise UsageError(f"{file.path} 是透明文件，请给出全部内容", f"{file.path} is written as a whole, from bytes")
+    return PreparedChange(code, file, records=tuple(record_changes(visit.layout, reading, values)))
+
+
+def write(visit: Visit, change: PreparedChange, opener: Opener) -> Plan[FileWritten]:
+    """Makes a prepared change, if the card is still the one that it was prepared for.
+
+    Raises:
+        CardChangedError: it is another card, or the file has changed meanwhile; nothing was written.
+        CardioError: as `write_records`; its detail says what has been written before.
+    """
+    code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
+    reading = yield from visit.read(change.file.path, thorough=True)
+    if code != change.identification_code or not _as_prepared(reading, change):
+        raise CardChangedError(
+            "卡片或文件内容与准备写入时不同，未写入",
+            "the card or the file is not as it was prepared for: nothing was written",
+        )
+    # After the reading, which may have gone elsewhere on the card: rights end where another application is entered.
+    yield from visit.open_for_writing(change.file)
+    written = Written()
+    try:
+        if change.content is not None:
+            yield from write_content(change.file, change.content, opener, written)
+        else:
+            yield from write_records(reading, change.records, opener, written)
+    except CardioError as error:
+        if written.records:
+            error.detail += f"（之前已写入 {len(written.records)} 条，其余未写）"
+            error.detail_en += f" (records written before it: {len(written.records)}; none after)"
+        elif written.bytes:
+            error.detail += f"（之前已写入 {written.bytes} 字节，文件不完整，请重写）"
+            error.detail_en += f" (bytes written before it: {written.bytes}; the file is incomplete, write it again)"
+        raise
+    return change.shown(done=True)
+
+
+def _text(file: File, item: Item | None, record: bytes) -> str | None:
+    """A record as people read it: its value, or those inside it with their names."""
+    if item is not None:
+        return _value(decode_item(item, record[_TAG_AND_LENGTH:]))
+    parts = zip(file.items, split_parts(record, [part.record_length for part in file.items]), strict=True)
+    return _named(decode_part(part, raw) for part, raw in parts)
+
+
+def _value(decoded: DecodedItem) -> str | None:
+    if decoded.items:
+        return _named(decoded.items)
+    return None if decoded.value is None else str(decoded.value)
+
+
+def _named(items: Iterable[DecodedItem]) -> str | None:
+    told = [(one.item.label, _value(one)) for one in items]
+    return "；".join(f"{label} {value}" for label, value in told if value is not None) or None
+
+
+def _as_prepared(reading: FileReading, change: PreparedChange) -> bool:
+    """Whether what is to be replaced still stands there."""
+    if change.content is not None:
+        return reading.content == change.before
+    standing = {number: bytes(record) for number, record in reading.numbered()} if reading.file.has_tags else {}
+    return all(standing.get(one.number or 0) == one.before for one in change.records)

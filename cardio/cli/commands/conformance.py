@@ -1,0 +1,131 @@
+"""``cardio conformance``: a card, or a layout by itself, against the specification."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from cardio.cli.card_options import add_card_arguments, progress_on, work_on_card
+from cardio.cli.command import DONE, Command
+from cardio.cli.output import Output
+from cardio.errors import CannotWriteError, UsageError
+
+if TYPE_CHECKING:
+    from cardio.models.conformance import ConformanceReport
+
+_FAILED = 1
+_MARKS = {"pass": "通过", "fail": "不符", "not-testable": "未测"}
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    add_card_arguments(parser)
+    parser.add_argument(
+        "--no-card", action="store_true", help="只检查 --layout 指定的结构 / check the layout file by itself"
+    )
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="另存 JUnit XML 报告 / also write JUnit XML")
+    parser.add_argument("--all", action="store_true", help="也列出通过的项目 / list what passed too")
+
+
+def _run(options: Namespace, output: Output) -> int:
+    report = _report(options, output)
+    if options.junit is not None:
+        _write(options.junit, junit(report))
+    if output.as_json:
+        output.document(report.model_dump(mode="json"))
+    else:
+        print_conformance(report, output, everything=options.all)
+    return _FAILED if report.failed else DONE
+
+
+def _report(options: Namespace, output: Output) -> ConformanceReport:
+    if not options.no_card:
+        show = progress_on(output, "读取文件 files")
+        return work_on_card(options, output, lambda card: card.conformance(progress=show))
+    from cardio.filesystem.conformance.book import Book
+    from cardio.filesystem.conformance.structure import check_structure
+    from cardio.filesystem.layouts.loader import extended_layouts, inspect_layout, read_toml
+    from cardio.filesystem.layouts.registry import Expansion
+    from cardio.models.conformance import ConformanceReport
+
+    if options.layout is None:
+        raise UsageError("--no-card 须与 --layout 同用", "--no-card needs --layout")
+    text, document = read_toml(options.layout)
+    generations = Expansion.at(options.layout).generations if extended_layouts(document) else (None,)
+    book = Book()
+    for generation in generations:
+        layout, faults = inspect_layout(options.layout, generation=generation)
+        check_structure(layout, faults, book, text=text)
+    return ConformanceReport.of(str(options.layout), layout.title, layout.generation, book.checks)
+
+
+def print_conformance(report: ConformanceReport, output: Output, *, everything: bool) -> None:
+    """By chapter: what failed, what could not be tested and why, and how much passed."""
+    from cardio.models.conformance import CHAPTER_TITLES, Outcome
+
+    output.text(f"{report.subject} · {report.layout}")
+    for chapter, (title, title_en) in CHAPTER_TITLES.items():
+        checks = report.chapter(chapter)
+        if not checks:
+            continue
+        passed = sum(check.outcome is Outcome.PASS for check in checks)
+        output.text(f"\n【{title} {title_en}】 {passed}/{len(checks)} 通过 passed")
+        rows: dict[tuple[str, str, str], list[str]] = {}
+        for check in checks:
+            if everything or check.outcome is not Outcome.PASS:
+                why = "；".join(word for word in (check.rule, check.detail) if word)
+                why_en = "; ".join(word for word in (check.rule_en, check.detail_en) if word)
+                rows.setdefault((_MARKS[check.outcome], why, why_en), []).append(check.place)
+        for (mark, why, why_en), places in rows.items():
+            output.text(f"  {mark} {why} / {why_en}")
+            output.text(f"       {'、'.join(places)}")
+    output.text(f"\n通过 passed {report.passed}，不符 failed {report.failed}，未测 not testable {report.not_testable}")
+
+
+def junit(report: ConformanceReport) -> str:
+    """The report as JUnit XML: a suite for each chapter, a case for each check."""
+    from cardio.models.conformance import Outcome
+
+    root = ElementTree.Element(
+        "testsuites", name=report.layout, tests=str(len(report.checks)), failures=str(report.failed)
+    )
+    for chapter in dict.fromkeys(check.chapter for check in report.checks):
+        checks = report.chapter(chapter)
+        failed, untested = (
+            sum(check.outcome is outcome for check in checks) for outcome in (Outcome.FAIL, Outcome.NOT_TESTABLE)
+        )
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=chapter, tests=str(len(checks)), failures=str(failed), skipped=str(untested)
+        )
+        for check in checks:
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=f"{chapter}.{check.place.replace('.', '_')}", name=check.rule_en
+            )
+            said = f"{check.detail} / {check.detail_en}"
+            if check.outcome is Outcome.FAIL:
+                ElementTree.SubElement(case, "failure", message=said)
+            elif check.outcome is Outcome.NOT_TESTABLE:
+                ElementTree.SubElement(case, "skipped", message=said)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CannotWriteError(f"无法写入 {path}：{error}", f"cannot write {path}: {error}") from error
+
+
+CONFORMANCE = Command(
+    name="conformance",
+    help="按结构规范检查一张卡或一份地方结构 / check a card, or a region's layout, against the specification",
+    examples=(
+        "  cardio conformance --reader sim:personalised\n"
+        "  cardio conformance --junit report.xml --json\n"
+        "  cardio conformance --layout my-region.toml --no-card    只检查结构 / the layout by itself"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

@@ -1,0 +1,210 @@
+"""``cardio shell``: explore a card by names. The card is held from line to line; `shell_commands` has the commands."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from cardio.cli.card_options import add_card_arguments, chosen_layouts
+from cardio.cli.command import DONE, Command
+from cardio.cli.key_options import credentials_of
+from cardio.cli.output import Output
+from cardio.cli.shell.session import Session
+from cardio.config.paths import home_folder
+from cardio.config.private_file import prepare_private
+from cardio.errors import CardioError, ConfigurationError
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+    from prompt_toolkit.document import Document
+    from prompt_toolkit.history import History
+
+
+_FAILED = 1
+
+
+class Shell:
+    """Takes lines and prints their answers; an error is an answer too."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.output = session.output
+        self.failed = self.ended = False
+
+    def take(self, line: str) -> None:
+        """One line; blank ones and those that begin with ``#`` say nothing."""
+        from cardio.cli.shell.commands import reply_to
+
+        line = line.strip()
+        if not line or line.startswith("#"):
+            return
+        try:
+            reply = reply_to(self.session, line)
+        except CardioError as error:
+            self.failed = True
+            self._error(error)
+            return
+        self.failed |= not reply.good
+        self.ended = reply.last
+        if self.output.as_json:
+            self.output.json_line(reply.data())
+        else:
+            reply.show(self.output)
+
+    def _error(self, error: CardioError) -> None:
+        if not self.output.as_json:
+            self.output.error(error)
+            return
+        from cardio.models.reading import Problem
+
+        self.output.json_line({"error": Problem.of(error).document()})
+
+    def take_all(self, lines: Iterable[str]) -> int:
+        """A script: every line is answered, and the exit status says whether one of them failed."""
+        for line in lines:
+            self.take(line)
+            if self.ended:
+                break
+        return _FAILED if self.failed else DONE
+
+    def greet(self) -> None:
+        """Says which card is in; one that is not can still be put in."""
+        try:
+            layout = self.session.known_layout()
+        except CardioError as error:
+            self._error(error)
+        else:
+            self.output.note(f"已连接 {layout.title}，退出前一直占用此卡 / connected; the card is held until you leave")
+        self.output.note("help 列出命令，Tab 补全，Ctrl-D 退出 / help lists the commands, Tab completes, Ctrl-D leaves")
+
+    def converse(self) -> int:
+        """At a terminal, until a person leaves.
+
+        Raises:
+            ConfigurationError: prompt_toolkit is not installed.
+        """
+        prompt = _prompt_for(self.session)
+        self.greet()
+        while not self.ended:
+            try:
+                for line in prompt.prompt(_message(self.session)).splitlines():
+                    self.take(line)
+            except KeyboardInterrupt:
+                self.output.note("已取消 / cancelled")
+            except EOFError:
+                break
+        return DONE
+
+
+# -- the terminal ---------------------------------------------------------------------------------
+
+
+def _message(session: Session) -> str:
+    """Reader and place: ``cardio sim:whole DF03/EF07 养老保险信息文件>``."""
+    from cardio.cli.names import title_of
+
+    words = ["cardio", session.reader.name, session.place, title_of(session.layout, session.place)[0]]
+    return " ".join(word for word in words if word) + "> "
+
+
+def _toolbar(session: Session) -> str:
+    card = session.layout.title if session.layout else "未连接 no card"
+    simulated = " · 软件卡 software card" if session.reader.simulated else ""
+    return f" {card}{simulated}{' · trace on' if session.tracing else ''} · help 帮助 · Ctrl-D 退出"
+
+
+def _prompt_for(session: Session) -> PromptSession[str]:
+    try:
+        from prompt_toolkit import PromptSession
+    except ImportError as error:
+        raise ConfigurationError(
+            "cardio shell 需要 prompt_toolkit，请安装：pip install prompt_toolkit",
+            "cardio shell needs prompt_toolkit; install it with: pip install prompt_toolkit",
+        ) from error
+    return PromptSession(
+        history=_history(session.output),
+        completer=_completer(session),
+        bottom_toolbar=lambda: _toolbar(session),
+    )
+
+
+def _completer(session: Session) -> Completer:
+    from prompt_toolkit.completion import Completer, Completion
+
+    from cardio.cli.shell.commands import completions
+
+    class Names(Completer):
+        def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
+            for text, typed, meaning in completions(session, document.text_before_cursor):
+                yield Completion(text, start_position=-typed, display_meta=meaning)
+
+    return Names()
+
+
+def history_path() -> Path:
+    state = Path(os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state")
+    return state / "cardio" / "shell_history"
+
+
+def _history(output: Output) -> History:
+    """Typed lines, readable by their owner only; never raw commands, which may carry a PIN."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    from cardio.cli.shell.commands import may_be_kept
+
+    class Lines(FileHistory):
+        def store_string(self, string: str) -> None:
+            with suppress(OSError):  # a full disk costs the history, nothing else
+                for line in filter(may_be_kept, string.splitlines()):
+                    super().store_string(line)
+
+    try:
+        path = history_path()
+        prepare_private(path, "历史文件", "history file", narrow=True)
+    except (OSError, RuntimeError, ConfigurationError) as error:  # RuntimeError: nobody knows where home is
+        output.note(f"不保存历史 / no history is kept: {error}")
+        return InMemoryHistory()
+    return Lines(str(path))
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def _run(options: Namespace, output: Output) -> int:
+    from cardio.cli.reader_selection import find_reader
+
+    reader, layouts = find_reader(options.reader, options.sam), chosen_layouts(options, output)
+    credentials = credentials_of(options)
+    with Session(reader, layouts, output, tracing=options.trace, credentials=credentials) as session:
+        if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+            return Shell(session).converse()
+        return Shell(session).take_all(_script())
+
+
+def _script() -> TextIO:
+    """Standard input, UTF-8 where the locale knows no Chinese; bytes that are no text stop nothing."""
+    script = sys.stdin or io.StringIO()
+    if isinstance(script, io.TextIOWrapper):
+        ascii_only = script.encoding.lower() in ("ascii", "us-ascii", "ansi_x3.4-1968")
+        script.reconfigure(encoding="utf-8" if ascii_only else script.encoding, errors="replace")
+    return script
+
+
+SHELL = Command(
+    name="shell",
+    help="按名称浏览卡片，逐条输入命令 / explore a card by names, line by line",
+    examples=(
+        "  cardio shell --reader sim:whole\n"
+        "  printf 'select 养老保险\\nshow\\n' | cardio shell --reader sim:whole\n"
+        "  echo tree | cardio shell --json"
+    ),
+    add_arguments=add_card_arguments,
+    run=_run,
+)

@@ -1,0 +1,64 @@
+"""Asking the bridge on this machine, where it has the reader: told to (``--bridge``), or since nothing else is left."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from cardio.cli.output import Output
+from cardio.errors import (
+    CardioError,
+    NoReaderError,
+    NotPermittedError,
+    PcscUnavailableError,
+    ReaderBusyError,
+    ReaderNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from cardio.client import BridgeClient
+
+Result = TypeVar("Result")
+_BRIDGE_MAY_HELP = (NoReaderError, ReaderNotFoundError, ReaderBusyError, PcscUnavailableError, NotPermittedError)
+"""The reader is held, or is not this user's: the bridge may be the one that has it."""
+
+
+def add_bridge_argument(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--bridge",
+        action="store_true",
+        help="由本机读卡服务读取（cardio serve） / ask the bridge on this machine in place of the reader",
+    )
+
+
+def by_bridge(work: Callable[[BridgeClient], Result]) -> Result:
+    """Does something with the bridge. Raises: CardioError: there is none, or what it said."""
+    from cardio.client import BridgeClient
+
+    with BridgeClient.connect() as bridge:
+        return work(bridge)
+
+
+def here_or_by_bridge(
+    options: Namespace, output: Output, here: Callable[[], Result], there: Callable[[BridgeClient], Result]
+) -> Result:
+    """Does something with the reader itself; where somebody else has it, by way of the bridge.
+
+    Raises:
+        CardioError: what hindered here, where there is no bridge; else what the bridge said.
+    """
+    if options.bridge:
+        return by_bridge(there)
+    try:
+        return here()
+    except _BRIDGE_MAY_HELP as error:
+        try:
+            from cardio.client import BridgeClient
+
+            bridge = BridgeClient.connect()
+        except (CardioError, ImportError):
+            raise error from None  # what hindered here is what people need to know
+        with bridge:
+            output.note(f"{error.detail}；改由读卡服务读取 / asking the bridge: {error.detail_en}")
+            return there(bridge)

@@ -1,0 +1,174 @@
+"""A debit, done: the steps of `cardio.debits.transaction` with a card, a SAM and a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.card.secured import SecuredCard
+from cardio.debits.card_record import CardRecordCheck
+from cardio.debits.errors import DebitManualError, DebitNotDoneError, DebitUnknownError, WrongMac2Error
+from cardio.debits.limits import DebitLimits
+from cardio.debits.purse import begin_purchase, debit_key, proof_in_answer, send_debit
+from cardio.debits.recovery import recover
+from cardio.debits.transaction import (
+    DebitEntry,
+    DebitIntent,
+    DebitOrder,
+    DebitResult,
+    DebitState,
+    purchase_of,
+    result_of,
+)
+from cardio.errors import CardGarbledError, CardioError, CardRefusedError
+from cardio.filesystem.layouts.model import Key
+from cardio.security.errors import SamFailedError
+from cardio.security.sam.base import Authorisation, Mac2
+from cardio.security.sam.purchase import packed_terminal_number
+
+DEFAULT_LIMITS = DebitLimits()
+_NOT_DONE = frozenset({*range(0x67, 0x6F), 0x93, 0x94} - {0x6C})
+"""SW1 of checking errors and of refused transactions. Not 6Cxx: some cards carry a command out and then correct Le."""
+
+
+def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry, limits: DebitLimits = DEFAULT_LIMITS) -> DebitResult:
+    """Debits the card once, by the leave of its SAM.
+
+    Raises:
+        DebitUnknownError: nobody knows whether money was taken; `recover` finds out when the card is back.
+        DebitManualError: card and journal disagree.
+        CardioError: what hindered; nothing was taken.
+    """
+    with aborted_by_faults(entry):
+        _ = card.identity  # one that does not say who it is gives no key either
+        sam = card.sam
+        terminal_number = packed_terminal_number(sam.terminal_number)
+        intent = begin(card, order, entry, debit_key(card.layout, sam.purchase_index()), terminal_number, limits)
+        authorisation = sam.authorise_purchase(purchase_of(card, intent))
+    return send_or_recover(card, intent, authorisation, entry)
+
+
+def begin(
+    card: SecuredCard,
+    order: DebitOrder,
+    entry: DebitEntry,
+    key: Key,
+    terminal_number: bytes,
+    limits: DebitLimits = DEFAULT_LIMITS,
+) -> DebitIntent:
+    """As far as the card's own number and totals, with its own record asked for the order; nothing moves.
+
+    The card is held from here to its debit, and whatever else it is told in between ends what it has begun. So the
+    record needs no second look before a second step.
+
+    Raises:
+        DebitTimeError, DebitLimitError, DebitYearError: the order is beyond a limit.
+        DebitOnCardError, SameSecondError: it stands on the card already, or another one of this very time.
+        CardioError: as `begin_purchase`, and as `RecordAsked.check`.
+    """
+    limits.check_order(order)
+    entry.meet(card.identity)
+    entry.move(DebitState.PREPARED)
+    record = CardRecordCheck(card.visit, order, limits, card.was_given_pin)
+    start = card.run(begin_purchase(card.visit, key, order.amounts, terminal_number, first=record.ask))
+    limits.check_year(order, start.totals)
+    asked = record.result(start.transaction_number)
+    intent = DebitIntent.of(order, start, key, terminal_number, asked.outcome)
+    # What this journal knows itself of the order is said first.
+    entry.move(DebitState.INITIALISED, intent=intent)
+    asked.check(limits)
+    return intent
+
+
+def send_or_recover(
+    card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, entry: DebitEntry, *, check: bool = True
+) -> DebitResult:
+    """Tells the card, which has just said what the intent holds, to move the money. Where the outcome is not known, the
+    card is asked at once, if it still answers.
+
+    Args: ``check``: the SAM checks the card's MAC2; off where a caller's own HSM has made MAC1.
+
+    Raises: as `debit`.
+    """
+    try:
+        return _send(card, intent, authorisation, entry, check=check)
+    except DebitUnknownError as unknown:
+        refusal = unknown.__cause__
+        try:
+            if entry.state is DebitState.SENT:
+                raise unknown  # a doubt could not be written down either: who asks next begins with what is on disk
+            return recover(card, entry)
+        except DebitNotDoneError:
+            if isinstance(refusal, CardRefusedError):
+                raise refusal from None  # the card has refused it, and its own record bears that out
+            raise
+        except DebitManualError:
+            raise
+        except CardioError:
+            raise unknown from None
+
+
+def _send(
+    card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, entry: DebitEntry, *, check: bool
+) -> DebitResult:
+    number = authorisation.terminal_transaction_number.hex().upper()
+    intent = intent.model_copy(update={"terminal_transaction_number": number})
+    with aborted_by_faults(entry):
+        entry.move(DebitState.ARMED, intent=intent)
+        entry.move(DebitState.SENT)
+    try:
+        result = _tell(card, intent, authorisation, check=check)
+        entry.move(DebitState.COMMITTED, result=result)
+        return result
+    except Exception as error:  # whatever it is, a refusal too: the card may have done it
+        known = error if isinstance(error, CardioError) else CardioError()
+        with suppress(CardioError):  # where the journal cannot say so, SENT stands there, which comes to the same
+            entry.move(DebitState.UNKNOWN, reason=known.code, doubted=isinstance(error, WrongMac2Error))
+        raise DebitUnknownError(
+            f"消费命令已发出，结果未知：{known.detail}",
+            f"the debit was sent, its outcome is not known: {known.detail_en}",
+        ) from error
+
+
+def _tell(card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool) -> DebitResult:
+    """What the card says that it has done.
+
+    Raises:
+        CardRefusedError: it says that it has not: a word, which is compared with the card's own record.
+        WrongMac2Error: it does not know the debit key, or somebody has changed what it said.
+        SamError: MAC2 could not be checked. CardioError: there is no answer that says either.
+    """
+    response = card.run(send_debit(authorisation, bytes.fromhex(intent.time)))
+    if response.status_word != StatusWord.SUCCESS:
+        raise _refusal(response.status_word)
+    proof = proof_in_answer(response)
+    if not check:
+        return result_of(intent, proof, "card")
+    mac2 = card.sam.check_purchase(purchase_of(card, intent), authorisation.terminal_transaction_number, proof.mac2)
+    if mac2 is Mac2.WRONG:
+        raise WrongMac2Error()
+    if mac2 is Mac2.UNCHECKED:
+        raise SamFailedError("PSAM 卡没有核对 MAC2", "the PSAM card has not checked MAC2")
+    return result_of(intent, proof, "mac2")
+
+
+def _refusal(status_word: int) -> CardioError:
+    """`CardRefusedError` where the card says that it has not done it (ISO/IEC 7816-4 §5.6: checking errors, and the
+    93xx and 94xx of transactions); `CardGarbledError` for warnings, execution errors (64xx to 66xx), 6Cxx, 6Fxx."""
+    meaning = describe(status_word)
+    zh, en = f"{status_word:04X} {meaning.zh}", f"{status_word:04X}: {meaning.en}"
+    if status_word >> 8 in _NOT_DONE:
+        return CardRefusedError(f"卡片拒绝消费：{zh}", f"the card refuses the debit: {en}", status_word=status_word)
+    return CardGarbledError(f"卡片返回 {zh}", f"the card answered {en}", status_word=status_word)
+
+
+@contextmanager
+def aborted_by_faults(entry: DebitEntry) -> Iterator[None]:
+    """What goes wrong before the card was told is an abort: nothing was taken."""
+    try:
+        yield
+    except CardioError as error:
+        with suppress(CardioError):  # a journal that cannot say so says of an unsent debit what comes to the same
+            entry.move(DebitState.ABORTED, reason=error.code, unsent=True)
+        raise

@@ -1,0 +1,267 @@
+"""The card's money: what a debit (消费) is told, what the card answers, and where it notes what it has done.
+
+Bytes and models: `cardio.debits.execution` exchanges them in their order, `cardio.debits.transaction` says what is on
+disk before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from construct import Bytes, Int8ub, Int16ub, Int32ub, Struct
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.commands import debit_for_purchase, get_transaction_proof, initialize_for_purchase
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.errors import CardGarbledError, CardRefusedError, NotSupportedError, UsageError
+from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.layouts.access import PIN
+from cardio.filesystem.layouts.model import Key, Layout, Purse
+from cardio.filesystem.reading.decode import DecodedRecord, decode_records
+from cardio.filesystem.reading.result import FileReading
+from cardio.security.algorithms import MAC_LENGTH
+from cardio.security.sam.base import Authorisation
+
+AMOUNTS = ("personal_account_amount", "self_paid_amount", "pooled_fund_amount")
+"""The amounts of a record of the card, by the names of its layout, in their order there."""
+_MOST = 0xFFFFFFFF
+_AMOUNT = 4
+"""Bytes of an amount on the card."""
+_ILLEGAL = -23
+_STARTED = Struct(
+    "personal_account_balance" / Int32ub,
+    "self_paid_total" / Int32ub,
+    "pooled_fund_total" / Int32ub,
+    "payment_year" / Bytes(2),
+    "transaction_number" / Int16ub,
+    "key_version" / Int8ub,
+    "algorithm_number" / Int8ub,
+    "challenge" / Bytes(4),
+)
+"""INITIALIZE FOR PURCHASE's answer. The split of its first fourteen bytes is inferred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What one debit takes, in fen (分)."""
+
+    personal_account: int = 0
+    self_paid: int = 0
+    pooled_fund: int = 0
+
+    def __post_init__(self) -> None:
+        parts = astuple(self)
+        if not all(0 <= part <= _MOST for part in parts) or not any(parts):
+            raise UsageError(
+                "消费金额应大于 0，且每项不超过 42949672.95 元",
+                "a debit takes more than 0, and at most 42949672.95 yuan each",
+                driver_code=_ILLEGAL,
+            )
+
+    @property
+    def total(self) -> int:
+        return sum(astuple(self))
+
+    def __bytes__(self) -> bytes:
+        return b"".join(part.to_bytes(_AMOUNT, "big") for part in astuple(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the card keeps, in fen; the two totals are those of one year."""
+
+    personal_account_balance: int
+    self_paid_total: int
+    pooled_fund_total: int
+    payment_year: str
+
+    def is_now(self, now: Totals) -> bool:
+        """Whether these are the totals of ``now``; the balance may have been loaded meanwhile."""
+        mine = (self.self_paid_total, self.pooled_fund_total, self.payment_year)
+        same = mine == (now.self_paid_total, now.pooled_fund_total, now.payment_year)
+        return same and now.personal_account_balance >= self.personal_account_balance
+
+    def after(self, amounts: Amounts, year: str) -> Totals:
+        """What a debit leaves; the first one of a new year begins its totals anew."""
+        same = year <= self.payment_year
+        return Totals(
+            self.personal_account_balance - amounts.personal_account,
+            (self.self_paid_total if same else 0) + amounts.self_paid,
+            (self.pooled_fund_total if same else 0) + amounts.pooled_fund,
+            self.payment_year if same else year,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseStart:
+    """What the card says before it is debited."""
+
+    totals: Totals
+    transaction_number: int
+    """交易序号, before the debit."""
+    key_version: int
+    algorithm_number: int
+    challenge: bytes
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Raises: CardGarbledError: there are not 22 bytes."""
+        if len(raw) != _STARTED.sizeof():
+            raise CardGarbledError("消费初始化的应答长度不正确", "INITIALIZE FOR PURCHASE is answered by 22 bytes")
+        parsed: Any = _STARTED.parse(raw)
+        totals = Totals(
+            parsed.personal_account_balance,
+            parsed.self_paid_total,
+            parsed.pooled_fund_total,
+            parsed.payment_year.hex(),
+        )
+        return cls(
+            totals, parsed.transaction_number, parsed.key_version, parsed.algorithm_number, bytes(parsed.challenge)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CardProof:
+    """What the card gives for a debit: TAC for its issuer, MAC2 for the terminal."""
+
+    tac: bytes
+    mac2: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One record of 医疗交易明细文件; a field that makes no sense is None."""
+
+    transaction_number: int | None
+    terminal_number: str | None
+    time: str | None
+    """YYYYMMDDhhmmss."""
+    amounts: tuple[int | None, int | None, int | None]
+    """个人账户, 自付, 统筹."""
+
+
+def yuan(fen: int) -> str:
+    """An amount as people write it: 10 fen are 0.10."""
+    return f"{fen // 100}.{fen % 100:02}"
+
+
+def purse_of(layout: Layout) -> Purse:
+    """Raises: NotSupportedError: nothing is known of debits on cards of this generation."""
+    if layout.purse is None:
+        raise NotSupportedError(f"{layout.title}没有消费功能", f"no debits are known on {layout.title_en}")
+    return layout.purse
+
+
+def debit_key(layout: Layout, index: int | None) -> Key:
+    """The debit key (消费密钥) with an index, which is its id; the first where no index is wanted.
+
+    Raises:
+        NotSupportedError: the layout has none with this index.
+    """
+    purse = purse_of(layout)
+    keys = [key for name in purse.purchase_keys if (key := layout.key(name)) is not None]
+    found = next((key for key in keys if index is None or key.id == index), None)
+    if found is None:
+        raise NotSupportedError(f"没有索引为 {index} 的消费密钥", f"there is no debit key with the index {index}")
+    return found
+
+
+def key_of_debit(layout: Layout, name: str) -> Key:
+    """The debit key that a journal names. Raises: NotSupportedError: cards of this generation have none such."""
+    found = layout.key(name) if name in purse_of(layout).purchase_keys else None
+    if found is None:
+        raise NotSupportedError(f"没有消费密钥 {name}", f"there is no debit key {name}")
+    return found
+
+
+def begin_purchase(
+    visit: Visit, key: Key, amounts: Amounts, terminal_number: bytes, *, first: Callable[[], Plan[None]] | None = None
+) -> Plan[PurchaseStart]:
+    """INITIALIZE FOR PURCHASE: nothing moves yet. A PIN is presented only where the card wants one.
+
+    Args: ``first``: what is asked in between, when the card takes the debit and the PIN was presented. Any other
+        command ends what INITIALIZE FOR PURCHASE began, so that it is sent again afterwards.
+
+    Raises:
+        CardRefusedError: it takes no debits, or not this one.
+        AccessNotGrantedError: it wants a PIN and there is none. WrongPinError, PinEntryError: as `Visit.obtain`.
+    """
+    purse = purse_of(visit.layout)
+    refusal = yield from visit.enter(purse.application)
+    if refusal is not None:
+        raise _refused(f"{purse.application} 不能选择", f"{purse.application} cannot be selected", refusal)
+    command = initialize_for_purchase(key.id, bytes(amounts), terminal_number)
+    response = yield command
+    if response.status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
+        fault = yield from visit.obtain(frozenset({PIN}))
+        if fault is not None:
+            raise fault
+        if first is not None:
+            yield from first()
+        response = yield command
+    elif first is not None and response.status_word == StatusWord.SUCCESS:
+        yield from first()
+        response = yield command
+    if response.status_word != StatusWord.SUCCESS:
+        raise _refused("卡片拒绝消费初始化", "the card refuses to begin the debit", response.status_word)
+    return PurchaseStart.from_bytes(response.data)
+
+
+def send_debit(authorisation: Authorisation, time: bytes) -> Plan[ResponseApdu]:
+    """DEBIT FOR PURCHASE: money moves, or it does not, and only a whole answer says which."""
+    return (yield debit_for_purchase(authorisation.terminal_transaction_number, time, authorisation.mac1))
+
+
+def proof_in_answer(response: ResponseApdu) -> CardProof:
+    """What the card answered to a debit that it has done. Raises: CardGarbledError: not eight bytes."""
+    if len(response.data) != 2 * MAC_LENGTH:
+        raise CardGarbledError("消费的应答长度不正确", "the answer to DEBIT FOR PURCHASE is not eight bytes long")
+    return CardProof(tac=response.data[:MAC_LENGTH], mac2=response.data[MAC_LENGTH:])
+
+
+def ask_for_proof(transaction_number: int) -> Plan[CardProof | None]:
+    """What the card still proves of a debit; None where it does not, or knows no such command."""
+    try:
+        response = yield get_transaction_proof(transaction_number)
+    except CardGarbledError:
+        return None
+    if response.status_word != StatusWord.SUCCESS or len(response.data) != 2 * MAC_LENGTH:
+        return None
+    return CardProof(mac2=response.data[:MAC_LENGTH], tac=response.data[MAC_LENGTH:])
+
+
+def details_in(reading: FileReading) -> Iterator[Detail]:
+    """The card's records of what it has done, the newest first."""
+    return map(detail_of, decode_records(reading))
+
+
+def detail_of(record: DecodedRecord) -> Detail:
+    """Decode one record of a transaction."""
+    values = {item.item.name: item.value for item in record.items}
+    time = values.get("transaction_time")
+    account, self_paid, pooled_fund = (_number(values.get(name)) for name in AMOUNTS)
+    return Detail(
+        transaction_number=_number(values.get("transaction_number")),
+        terminal_number=_text(values.get("terminal_number")),
+        time=f"{time:%Y%m%d%H%M%S}".rjust(14, "0") if isinstance(time, datetime) else None,
+        amounts=(account, self_paid, pooled_fund),
+    )
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _refused(zh: str, en: str, status_word: int) -> CardRefusedError:
+    meaning = describe(status_word)
+    return CardRefusedError(
+        f"{zh}：{status_word:04X} {meaning.zh}", f"{en}: {status_word:04X} {meaning.en}", status_word=status_word
+    )

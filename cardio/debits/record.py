@@ -1,0 +1,110 @@
+"""What the bridge says of debits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from cardio.debits.transaction import DONE, NOBODY_KNOWS, CardRecord, DebitIntent, DebitResult, DebitState
+from cardio.models.reading import Answer
+
+Outcome = Literal["done", "none", "unknown"]
+Compared = Literal["agrees", "contradicts", "not-told"]
+
+
+class DebitShown(Answer):
+    """One debit of the journal."""
+
+    id: str
+    state: DebitState
+    outcome: Outcome = Field(description="done: money was taken, once; none: nothing was; unknown: nobody can tell yet")
+    origin: str = Field(description="whose it is: a page's origin, a program's name, or local")
+    idempotency_key: str = Field(description="empty when it is settled: the journal keeps a keyed hash of it then")
+    created: datetime
+    changed: datetime
+    handed_over: datetime | None = Field(
+        description="when its result was handed over to its caller, which was still connected; null until then, and "
+        "for debits of an older version"
+    )
+    acknowledged: datetime | None = Field(
+        description="when its caller came back for a result that it had been given, or said that it has it; or when "
+        "a person did"
+    )
+    undelivered: bool = Field(
+        description="it is done, and its result was not delivered: the next debit on this card is refused"
+    )
+    reason: str = Field(
+        description="what brought it here: an error's code, crash, superseded, left, person, contradicted, or nothing"
+    )
+    self_paid_amount: int | None = Field(description="in fen")
+    pooled_fund_amount: int | None = Field(description="in fen")
+    time: str | None = Field(description="YYYYMMDDhhmmss, as it was asked for")
+    terminal_number: str | None
+    transaction_number: int | None = Field(description="the card's, with which it began")
+    card_record: CardRecord | None = Field(
+        default=None,
+        description="what the card's own record (DF04/EF08) said before it was debited: clear, it does not have this "
+        "order; else why it could not be asked: no-file, closed, unreadable, not-kept. null: nobody has asked",
+    )
+    compared: Compared | None = Field(
+        default=None,
+        description="of what a person has decided: what the card said of it when it was back; null until then",
+    )
+    result: DebitResult | None
+    thinned: datetime | None = Field(
+        default=None, description="when the card's balances and totals, and the key in clear, were left out"
+    )
+    tampered: bool = Field(
+        default=False, description="its record was changed from outside, and nothing in it is believed"
+    )
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], *, tampered: bool = False) -> Self:
+        """As the journal's table has it."""
+        intent = None if row["intent"] is None else DebitIntent.model_validate_json(row["intent"])
+        result = None if row["result"] is None else DebitResult.model_validate_json(row["result"])
+        order = intent or result
+        state = DebitState(row["state"])
+        handed_over, acknowledged = (
+            None if row[name] is None else datetime.fromisoformat(row[name]) for name in ("handed_over", "acknowledged")
+        )
+        return cls(
+            id=row["id"],
+            state=state,
+            outcome="done" if state in DONE else "unknown" if state in NOBODY_KNOWS else "none",
+            origin=row["owner"],
+            idempotency_key=row["idempotency_key"] if row["thinned"] is None else "",
+            created=datetime.fromisoformat(row["created"]),
+            changed=datetime.fromisoformat(row["changed"]),
+            handed_over=handed_over,
+            acknowledged=acknowledged,
+            undelivered=state is DebitState.COMMITTED and acknowledged is None,
+            reason=row["reason"],
+            self_paid_amount=None if order is None else order.self_paid_amount,
+            pooled_fund_amount=None if order is None else order.pooled_fund_amount,
+            time=None if order is None else order.time,
+            terminal_number=None if order is None else order.terminal_number,
+            transaction_number=None if order is None else order.transaction_number,
+            card_record=None if intent is None else intent.card_record,
+            compared=row.get("compared"),
+            result=result,
+            thinned=None if row["thinned"] is None else datetime.fromisoformat(row["thinned"]),
+            tampered=tampered,
+        )
+
+    def as_answered(self, at: datetime) -> Self:
+        """Return it as the answer to its own key shows it, the same each time: delivered, without what came later."""
+        if self.state is DebitState.COMMITTED:
+            told = {"state": DebitState.DELIVERED, "reason": "", "changed": at, "handed_over": at, "undelivered": False}
+            return self.model_copy(update=told)
+        if self.acknowledged and self.handed_over and self.acknowledged > self.handed_over:
+            return self.model_copy(update={"acknowledged": None})
+        return self
+
+
+class DebitList(Answer):
+    debits: tuple[DebitShown, ...]
+    more: bool = Field(description="there are more, which are not listed")

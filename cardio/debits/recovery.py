@@ -1,0 +1,266 @@
+"""What has become of a debit whose answer never came: the same card is asked, and its witnesses are weighed.
+
+In this order: the proof that it still gives of its last debit, its record of details, its number with the yearly
+totals. Where they disagree a person decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from cardio.apdu.channel import Plan
+from cardio.card.secured import SecuredCard
+from cardio.debits.errors import DebitManualError, DebitUnknownError
+from cardio.debits.purse import (
+    Amounts,
+    CardProof,
+    Detail,
+    PurchaseStart,
+    ask_for_proof,
+    begin_purchase,
+    details_in,
+    key_of_debit,
+    purse_of,
+)
+from cardio.debits.transaction import (
+    DebitEntry,
+    DebitIntent,
+    DebitResult,
+    DebitState,
+    KnownBy,
+    error_of,
+    purchase_of,
+    result_of,
+)
+from cardio.errors import AccessNotGrantedError, CardGarbledError, CardRefusedError
+from cardio.filesystem.card_file_system import Visit
+from cardio.security.errors import SamError
+from cardio.security.sam.base import Mac2
+
+_MOST_NUMBER = 0xFFFF
+
+
+class DetailSays(Enum):
+    """What 医疗交易明细文件 says."""
+
+    FOUND = auto()
+    ABSENT = auto()
+    SILENT = auto()
+    """It could not be read."""
+
+
+class CounterSays(Enum):
+    """What number and totals say."""
+
+    UNTOUCHED = auto()
+    MOVED = auto()
+    """By one debit of these amounts: this one, or another's."""
+    LATER = auto()
+    """There were others since."""
+    ODD = auto()
+    """Neither before nor after this debit."""
+    SILENT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What the card says afterwards."""
+
+    proved: bool
+    """It gives a MAC2 that only this debit has."""
+    detail: DetailSays
+    counter: CounterSays
+    others: bool = False
+    """Its details account for every number since, by other debits than this."""
+    proof: CardProof | None = None
+    """Its MAC2 and TAC, where they are this debit's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    state: DebitState
+    known_by: KnownBy | None = None
+    """By which witness, where it was done."""
+
+
+def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
+    """Weighs what the card says.
+
+    Args: ``doubted``: it has given a wrong MAC2, so nothing but the right one counts.
+    """
+    proved, detail, counter = witnesses.proved, witnesses.detail, witnesses.counter
+    done = proved or detail is DetailSays.FOUND
+    contradicted = counter is CounterSays.ODD or (done and counter is CounterSays.UNTOUCHED)
+    if contradicted or (doubted and not proved):
+        return Verdict(DebitState.MANUAL)
+    if done:
+        return Verdict(DebitState.COMMITTED, "proof" if proved else "detail")
+    if counter is CounterSays.SILENT:
+        return Verdict(DebitState.UNKNOWN)
+    if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
+        return Verdict(DebitState.ABORTED)
+    # The number has gone on, and the card's own record does not say that it was by this debit: another terminal's of
+    # the same amounts moves number and totals alike.
+    return Verdict(DebitState.MANUAL)
+
+
+def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
+    """Asks the card what has become of a debit, and says it in the journal. It never debits.
+
+    Raises:
+        DebitNotDoneError: nothing was taken.
+        DebitManualError: card and journal disagree; WrongMac2Error: and it had given a wrong MAC2.
+        DebitUnknownError: this card cannot tell, as long as its PIN is missing.
+        CardChangedError: it is another card.
+        CardioError: the card could not be asked; what has become of it is as unknown as before.
+    """
+    if entry.state is DebitState.SENT:
+        entry.move(DebitState.UNKNOWN, reason="left")
+    intent = entry.intent
+    if intent is None or intent.terminal_transaction_number is None:
+        raise DebitManualError()
+    entry.meet(card.identity)
+    witnesses = _ask(card, intent)
+    verdict = judge(witnesses, doubted=entry.doubted)
+    if verdict.state is DebitState.UNKNOWN:
+        raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
+    if verdict.known_by is not None:
+        result = result_of(intent, witnesses.proof, verdict.known_by)
+        entry.move(verdict.state, result=result)
+        return result
+    entry.move(verdict.state, reason=f"{witnesses.detail.name}, {witnesses.counter.name}".lower())
+    raise error_of(entry)
+
+
+def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: bool = False) -> bool | None:
+    """Ask the card whether it contradicts what a person has decided of a debit; nothing is noted.
+
+    Args: ``done``: what the person said.
+
+    Returns None where the card tells neither.
+
+    Raises:
+        DebitUnknownError: it cannot tell as long as its PIN is missing.
+        CardioError: the card could not be asked.
+    """
+    witnesses = _ask(card, intent)
+    match judge(witnesses, doubted=doubted).state:
+        case DebitState.UNKNOWN:
+            raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
+        case DebitState.COMMITTED:
+            return not done
+        case DebitState.ABORTED:
+            return done
+    # What proves nothing by itself is still a reason to look again.
+    return True if _speaks_against(witnesses, done=done) else None
+
+
+def _speaks_against(witnesses: Witnesses, *, done: bool) -> bool:
+    if done:
+        # Its number went on, and its own record can be read and does not have the debit; or its number did not.
+        untouched = witnesses.counter is CounterSays.UNTOUCHED and witnesses.detail is not DetailSays.FOUND
+        return not witnesses.proved and (witnesses.detail is DetailSays.ABSENT or untouched)
+    # It has the debit; or it went on by these very amounts, and its own record does not say that it was by another.
+    moved = witnesses.counter is CounterSays.MOVED and witnesses.detail is DetailSays.SILENT
+    return witnesses.proved or witnesses.detail is DetailSays.FOUND or moved
+
+
+def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
+    before = intent.transaction_number
+    # Cards call a debit by the number that they counted to, or by the one that it began with.
+    numbers = tuple(number for number in (before + 1, before) if number <= _MOST_NUMBER)
+    visit = card.visit
+    card.run(visit.enter(purse_of(visit.layout).application))
+    proofs = {number: proof for number in numbers if (proof := card.run(ask_for_proof(number))) is not None}
+    checked = {number: _check(card, intent, proof) for number, proof in proofs.items()}
+    proved = next((proofs[number] for number, mac2 in checked.items() if mac2 is Mac2.RIGHT), None)
+    details = card.run(_details(visit))
+    found = None if details is None else next((one for one in details if _notes(one, intent, numbers)), None)
+    counter, moved = card.run(_counter(visit, intent))
+    proof = proved
+    if found is not None and moved == 1 and checked.get(found.transaction_number or 0) is Mac2.UNCHECKED:
+        # One that nobody here can check is the debit's where it is called as its detail is, and there was no other.
+        proof = proofs[found.transaction_number or 0]
+    return Witnesses(
+        proved=proved is not None,
+        detail=DetailSays.SILENT if details is None else DetailSays.ABSENT if found is None else DetailSays.FOUND,
+        counter=counter,
+        others=details is not None and _account_for(details[: max(0, moved)], intent, numbers),
+        proof=proof,
+    )
+
+
+def _check(card: SecuredCard, intent: DebitIntent, proof: CardProof) -> Mac2:
+    number = bytes.fromhex(intent.terminal_transaction_number or "")
+    try:
+        return card.sam.check_purchase(purchase_of(card, intent), number, proof.mac2)
+    except SamError:
+        return Mac2.UNCHECKED
+
+
+def _details(visit: Visit) -> Plan[list[Detail] | None]:
+    """What the card has noted, the newest first; None where that cannot be read whole.
+
+    Raises:
+        CardioError: a PIN was to be presented, and it went wrong.
+    """
+    file = visit.layout.details_file
+    if file is None:
+        return None
+    reading = yield from visit.read(file.path, thorough=True)
+    if reading.refusal is not None and not reading.empty:
+        if reading.hindrance is not None and not isinstance(reading.hindrance, AccessNotGrantedError):
+            raise reading.hindrance
+        return None
+    return None if reading.damaged_numbers or reading.corrupt_numbers else list(details_in(reading))
+
+
+def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
+    """Whether it is this debit's: its terminal, time and amounts, under one of its two numbers."""
+    told = (detail.terminal_number, detail.time, detail.amounts)
+    return told == (intent.terminal_number, intent.time, intent.amounts_in_order) and (
+        detail.transaction_number in numbers
+    )
+
+
+def _account_for(since: list[Detail], intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
+    """Whether each number that the card has counted since stands in a detail that is plainly another debit's, by either
+    way of calling it.
+
+    One detail that is missing does not deceive: this debit's own would be the newest, and then the totals are its.
+    """
+    noted = [detail.transaction_number for detail in since]
+    counted_to = [intent.transaction_number + number for number in range(len(since), 0, -1)]
+    complete = bool(since) and noted in (counted_to, [number - 1 for number in counted_to])
+    return complete and all(_is_anothers(detail, intent) for detail in since if detail.transaction_number in numbers)
+
+
+def _is_anothers(detail: Detail, intent: DebitIntent) -> bool:
+    """It can be read whole, and is not this debit with another time: a card's clock is not to be relied upon."""
+    whole = None not in (detail.terminal_number, detail.time, *detail.amounts)
+    mine = (intent.terminal_number, intent.amounts_in_order)
+    return whole and (detail.terminal_number, detail.amounts) != mine
+
+
+def _counter(visit: Visit, intent: DebitIntent) -> Plan[tuple[CounterSays, int]]:
+    """INITIALIZE FOR PURCHASE changes nothing, and tells where number and totals stand. The amount matters only in so
+    far as the balance must bear it."""
+    key = key_of_debit(visit.layout, intent.key)
+    asked = Amounts(0, intent.self_paid_amount, intent.pooled_fund_amount or 1)
+    try:
+        start = yield from begin_purchase(visit, key, asked, bytes.fromhex(intent.terminal_number))
+    except (AccessNotGrantedError, CardRefusedError, CardGarbledError):
+        return CounterSays.SILENT, 0
+    return compare(intent, start), start.transaction_number - intent.transaction_number
+
+
+def compare(intent: DebitIntent, start: PurchaseStart) -> CounterSays:
+    """Where the card stands now against where it stood before the debit."""
+    moved = start.transaction_number - intent.transaction_number
+    if moved == 0:
+        return CounterSays.UNTOUCHED if intent.totals.is_now(start.totals) else CounterSays.ODD
+    if moved == 1:
+        after = intent.totals.after(intent.amounts, intent.time[:4])
+        return CounterSays.MOVED if after.is_now(start.totals) else CounterSays.LATER
+    return CounterSays.LATER if moved > 1 else CounterSays.ODD

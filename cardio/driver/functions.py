@@ -1,0 +1,312 @@
+"""The functions of the national driver interface by name: what each takes, what right it needs, what it does.
+
+Functions in steps (``…_HSM_Step1``) work on a card that is held between the steps: see `cardio.driver.hsm_steps`.
+Debits go by a journal, which this library has none of: `cardio.driver.debits` is for whoever brings one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.driver.basic_info import BasicLayout, basic_text
+from cardio.driver.hsm_steps import HsmSteps
+from cardio.errors import CardChangedError, NoSuchFileError, NotSupportedError, UsageError
+from cardio.filesystem.address import Address, values_at
+from cardio.filesystem.card_file_system import ISSUER_FILE, text_of
+from cardio.filesystem.codec.text_reading import standard_form
+from cardio.security.errors import NoPinPadError
+from cardio.security.pin.pin import Pin
+
+Right = Literal["basic", "files", "write", "pin", "settle"]
+READ_BASIC = "iReadCardBas"
+_CODE = re.compile(r"[0-9A-Fa-f]{32}")
+_LONGEST = 60_000
+_ILLEGAL, _MALFORMED_CODE = -23, -20
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DriverArguments:
+    """What a caller passes, by the interface's own names; what a function does not take is left alone."""
+
+    iType: int = 3
+    iAuthType: int = 2
+    pCardInfo: str = ""
+    pFileAddr: str = ""
+    pWriteData: str = ""
+    pPayInfo: str = ""
+    pKey: str = ""
+    pin: str | None = None
+    """Where there is no key pad: the interface itself has no argument for it, libraries of vendors have."""
+    newPin: str | None = None
+    acceptLastTry: bool = False
+    """The holder consents to spend the last try of the PIN; the interface has no argument for this either."""
+    layout: BasicLayout = "11"
+    idempotencyKey: str = ""
+    """Names a debit, so that whoever asks again by the same name is told and not debited again."""
+    deviceNumber: str = ""
+    """终端设备号 as the site has set it; the reader's own without it. No caller passes it."""
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any]) -> Self:
+        """From names in any case and values as callers send them: numbers as texts too.
+
+        Raises:
+            UsageError: a value is not of its kind.
+        """
+        known = {one.name.lower(): one for one in fields(cls) if one.name != "deviceNumber"}
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            one = known.get(name.lower())
+            if one is None or value is None:
+                continue
+            values[one.name] = _READERS.get(str(one.type), _text)(name, value)
+        if values.get("layout", "11") not in get_args(BasicLayout):
+            raise UsageError("layout 应为 11、13 或 colon", "layout is 11, 13 or colon")
+        return cls(**values)
+
+
+def _number(name: str, value: object) -> int:
+    text = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"-?[0-9]{1,6}", text):
+        raise UsageError(f"{name} 应为数字", f"{name} is a number")
+    return int(text)
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise UsageError(f"{name} 应为文本", f"{name} is a text")
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} 应为 true 或 false", f"{name} is true or false")
+    return value
+
+
+_READERS: dict[str, Callable[[str, object], Any]] = {"int": _number, "bool": _flag}
+"""How a value is read, by the type of its field; all others are texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """What a function takes and what right it needs. What it does is its kind's affair."""
+
+    name: str
+    arguments: tuple[str, ...]
+    right: Right
+
+
+@dataclass(frozen=True, slots=True)
+class CardFunction(_Function):
+    """Done in one call, on the card that is in."""
+
+    work: Callable[[SocialSecurityCard, DriverArguments], str]
+
+    @property
+    def changes_card(self) -> bool:
+        """It must not be begun again by itself."""
+        return self.right in ("write", "pin", "settle")
+
+
+@dataclass(frozen=True, slots=True)
+class StepFunction(_Function):
+    """One of several calls, on a card that is held between them."""
+
+    first: bool
+    work: Callable[[HsmSteps, DriverArguments], str]
+
+
+@dataclass(frozen=True, slots=True)
+class DebitFunction(_Function):
+    """Moves money, and so goes by a journal (`cardio.driver.debits`): whole (0), or the first or second step."""
+
+    step: Literal[0, 1, 2]
+
+
+DriverFunction = CardFunction | StepFunction | DebitFunction
+"""One function of the interface."""
+
+
+# -- functions on a card ------------------------------------------------------------------------
+
+
+def _read_basic(card: SocialSecurityCard, given: DriverArguments) -> str:
+    return basic_text(card, given.layout, device=given.deviceNumber)
+
+
+def _read(card: SocialSecurityCard, given: DriverArguments) -> str:
+    address = Address.parse(given.pFileAddr)
+    guard(card, given.pCardInfo)
+    return card.values(address)
+
+
+def _write(card: SocialSecurityCard, given: DriverArguments) -> str:
+    address = Address.parse(given.pFileAddr)
+    values = values_at(address, given.pWriteData)
+    guard(card, given.pCardInfo)
+    # All of it is checked before any of it is written.
+    changes = [card.prepare(file, wanted) for file, wanted in values]
+    for change in changes:
+        card.write(change)
+    return ""
+
+
+def _verify_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    card.verify_pin()
+    return ""
+
+
+def _change_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    if given.newPin is None:
+        card.change_pin_on_pad()
+    else:
+        card.change_pin(Pin(given.newPin))
+    return ""
+
+
+def _reload_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    guard(card, given.pCardInfo)
+    card.reload_pin(_new_pin(given))
+    return ""
+
+
+def _unblock_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
+    guard(card, given.pCardInfo)
+    card.unblock_pin()
+    return ""
+
+
+def _read_debits(card: SocialSecurityCard, given: DriverArguments) -> str:
+    """Each record's fields joined by ``^``, each record closed by ``|``; empty ones are left out."""
+    file = card.layout.details_file
+    if file is None:
+        raise NoSuchFileError()
+    numbers = range(1, (file.records or 1) + 1)
+    text = card.values(Address.parse("".join(f"{file.path}:{number}|$" for number in numbers)))
+    records = [part.split("|")[1] for part in text.split("$") if part]
+    return "".join(f"{record}|" for record in records if record.strip("^"))
+
+
+def _read_bank_number(card: SocialSecurityCard, given: DriverArguments) -> str:
+    return card.bank_number()
+
+
+def _new_pin(given: DriverArguments) -> Pin:
+    if given.newPin is None:
+        raise NoPinPadError("读卡器的密码键盘不能给出新密码", "a key pad does not give the new PIN away")
+    return Pin(given.newPin)
+
+
+# -- functions in steps -------------------------------------------------------------------------
+
+
+def _guarded(
+    step: Callable[[HsmSteps, DriverArguments], str],
+) -> Callable[[HsmSteps, DriverArguments], str]:
+    def check_first(steps: HsmSteps, given: DriverArguments) -> str:
+        guard(steps.card, given.pCardInfo)
+        return step(steps, given)
+
+    return check_first
+
+
+def _read_basic_2(steps: HsmSteps, given: DriverArguments) -> str:
+    return steps.read_basic_2(given.pKey, device=given.deviceNumber)
+
+
+_WHOLE: tuple[tuple[str, tuple[str, ...], Right, Callable[[SocialSecurityCard, DriverArguments], str]], ...] = (
+    (READ_BASIC, ("iType",), "basic", _read_basic),
+    ("iReadCard", ("iType", "iAuthType", "pCardInfo", "pFileAddr"), "files", _read),
+    ("iWriteCard", ("iType", "pCardInfo", "pFileAddr", "pWriteData"), "write", _write),
+    ("iVerifyPIN", ("iType",), "pin", _verify_pin),
+    ("iChangePIN", ("iType",), "pin", _change_pin),
+    ("iReloadPIN", ("iType", "pCardInfo"), "pin", _reload_pin),
+    ("iUnblockPIN", ("iType", "pCardInfo"), "pin", _unblock_pin),
+    ("iReadDebitRecord", ("iType",), "files", _read_debits),
+    ("iReadICCardNum", ("iType",), "files", _read_bank_number),
+)
+_FIRST: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
+    ("iReadCardBas_HSM_Step1", ("iType",), "basic", lambda steps, given: steps.read_basic_1()),
+    (
+        "iReadCard_HSM_Step1", ("iType", "pCardInfo", "pFileAddr"), "files",
+        _guarded(lambda steps, given: steps.read_1(given.pFileAddr)),
+    ),
+    (
+        "iWriteCard_HSM_Step1", ("iType", "pCardInfo", "pFileAddr"), "write",
+        _guarded(lambda steps, given: steps.write_1(given.pFileAddr)),
+    ),
+    (
+        "iReloadPIN_HSM_Step1", ("iType", "pCardInfo"), "pin",
+        _guarded(lambda steps, given: steps.reload_1(_new_pin(given))),
+    ),
+    ("iUnblockPIN_HSM_Step1", ("iType", "pCardInfo"), "pin", _guarded(lambda steps, given: steps.unblock_1())),
+)  # fmt: skip
+_NEXT: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArguments], str]], ...] = (
+    ("iReadCardBas_HSM_Step2", ("pKey",), "basic", _read_basic_2),
+    ("iReadCard_HSM_Step2", ("pKey",), "files", lambda steps, given: steps.read_2(given.pKey)),
+    (
+        "iWriteCard_HSM_Step2", ("pKey", "pWriteData"), "write",
+        lambda steps, given: steps.write_2(given.pKey, given.pWriteData),
+    ),
+    ("iReloadPIN_HSM_Step2", ("pKey",), "pin", lambda steps, given: steps.pin_2("iReloadPIN", given.pKey)),
+    ("iReloadPIN_HSM_Step3", ("pKey",), "pin", lambda steps, given: steps.pin_3("iReloadPIN", given.pKey)),
+    ("iUnblockPIN_HSM_Step2", ("pKey",), "pin", lambda steps, given: steps.pin_2("iUnblockPIN", given.pKey)),
+    ("iUnblockPIN_HSM_Step3", ("pKey",), "pin", lambda steps, given: steps.pin_3("iUnblockPIN", given.pKey)),
+)  # fmt: skip
+_DEBITS = (
+    DebitFunction("iDoDebit", ("iType", "pCardInfo", "pPayInfo"), "settle", 0),
+    DebitFunction("iDoDebit_HSM_Step1", ("iType", "pCardInfo", "pPayInfo"), "settle", 1),
+    DebitFunction("iDoDebit_HSM_Step2", ("pKey",), "settle", 2),
+)
+FUNCTIONS: dict[str, DriverFunction] = {
+    **{name: CardFunction(name, takes, right, work) for name, takes, right, work in _WHOLE},
+    **{name: StepFunction(name, takes, right, True, work) for name, takes, right, work in _FIRST},
+    **{name: StepFunction(name, takes, right, False, work) for name, takes, right, work in _NEXT},
+    **{function.name: function for function in _DEBITS},
+}
+"""Every function of the interface's standard set."""
+
+
+def find_function(name: str) -> DriverFunction:
+    """A function by its name. Raises: NotSupportedError: the interface has none such, or we do not have it."""
+    found = FUNCTIONS.get(name)
+    if found is None:
+        raise NotSupportedError(f"没有函数 {name[:40]}", f"there is no function {name[:40]!r}")
+    return found
+
+
+def parse_card_info(text: str) -> tuple[str, str]:
+    """``卡识别码|卡号|…``: the identification code in capitals, and the card's number, which may be left out."""
+    code, number, *_ = [*text.strip().split("|"), ""]
+    return code.strip().upper(), number.strip()
+
+
+def guard(card: SocialSecurityCard, card_info: str) -> None:
+    """Compares ``卡识别码|卡号|`` with the card that is in: the guard against a card swapped between two calls.
+
+    Raises:
+        UsageError: −23, nothing was passed; −20, no identification code.
+        CardChangedError: −22, it is another card.
+    """
+    code, number = parse_card_info(card_info)
+    if not code:
+        raise UsageError("pCardInfo 为空", "pCardInfo is empty", driver_code=_ILLEGAL)
+    if not _CODE.fullmatch(code):
+        raise UsageError(
+            "卡识别码不是 32 位十六进制数", "the identification code is not 32 hex", driver_code=_MALFORMED_CODE
+        )
+    issuer = card.visit.contents.files[ISSUER_FILE]
+    own_code, own_number = text_of(issuer, "identification_code"), text_of(issuer, "card_number")
+    # A reading gives the number as its standard writes it, whatever stands on the card.
+    item = next((item for item in issuer.file.items if item.name == "card_number"), None)
+    numbers = {number, (own_number or "").strip()}
+    same_number = len({standard_form(item, one) for one in numbers} if item is not None else numbers) == 1
+    if code != (own_code or "").upper() or (number and not same_number):
+        raise CardChangedError("传入的卡信息与卡内不符", "the card in the reader is another than the one passed")

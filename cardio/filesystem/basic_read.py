@@ -1,0 +1,70 @@
+"""The plan for a basic reading: who a card belongs to, in as few words as the card allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cardio.apdu.channel import Plan
+from cardio.filesystem.access_rights import Opener
+from cardio.filesystem.capabilities import FamilyManners
+from cardio.filesystem.card_file_system import HOLDER_FILE, CardContents, Visit
+from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
+
+SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
+"""Where residence, household registration and nationality are; a PIN or key opens them on most cards."""
+
+
+def read_card(
+    manners: FamilyManners,
+    *,
+    supplement: bool = True,
+    prove: bool = True,
+    t1: bool = False,
+    atr: bytes = b"",
+    layouts: LayoutChoice = NATIONAL,
+    opener: Opener | None = None,
+    on_basic: Callable[[CardContents], None] | None = None,
+    on_issuer: Callable[[CardContents], None] | None = None,
+) -> Plan[CardContents]:
+    """Reads who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
+
+    Args:
+        prove: have the card prove itself first, where its generation does and there are keys for it.
+        manners: what is known of this family; what this card teaches is written into it.
+        t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
+        atr: the card's ATR, which names the kind of a card that is none of ours.
+        layouts: the layouts to choose from.
+        opener: presents PINs and keys where a file is closed.
+        on_issuer: as `Visit` takes it.
+        on_basic: told as soon as EF05 and EF06 are there, before the files of DF01 are asked for.
+
+    Raises:
+        NotASocialSecurityCardError: there is no social security environment on the card, or nothing in it.
+        CardBlockedError: there is one, and it is blocked.
+        CardRefusedError: it cannot be selected for another reason.
+        CardGarbledError: nothing that it answers is a record.
+        ForgedCardError: it is a copy.
+    """
+    visit = Visit(manners, t1=t1, atr=atr, layouts=layouts, opener=opener, on_issuer=on_issuer)
+    environment, contents = visit.environment, visit.contents
+    # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
+    yield from visit.begin(want_algorithm=not manners.algorithms)
+    if prove:
+        yield from visit.prove_card()
+    # Always asked for: whether a card opens it is that card's affair, and one command tells.
+    yield from visit.read(HOLDER_FILE)
+    yield from visit.refuse_strangers()
+    layout = visit.layout
+    if layout.generation not in manners.algorithms and not environment.fetched:
+        yield from environment.select(fetch=True)
+    contents.marker_problem = environment.problem
+    if environment.problem is None:
+        if environment.fetched:
+            manners.algorithms[layout.generation] = environment.named or layout.algorithm
+        contents.algorithm = manners.algorithms.get(layout.generation, layout.algorithm)
+    if supplement:
+        if on_basic is not None:
+            on_basic(contents)
+        for path in SUPPLEMENT:
+            yield from visit.read(path, remembered=True)
+    return contents

@@ -1,0 +1,232 @@
+"""Manners: what a family of cards allows, learnt once and kept on disk.
+
+A family is the chip, operating system and card maker that the ATR names. What its cards allow (addressing,
+length of answers) is kept by family. Which records are really there is the issuer's doing, so that is kept
+by issuer within the family, and believed for a day: one odd card must not speak for its issuer for ever.
+Nothing here is about a person, and the file may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from contextlib import suppress
+from datetime import date, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, PlainSerializer, ValidationError
+
+from cardio.apdu.atr import Atr
+from cardio.apdu.commands import RecordMode
+from cardio.config.paths import home_folder
+from cardio.config.private_file import make_folder
+from cardio.errors import CardGarbledError
+from cardio.filesystem.reading.unfinished import UnfinishedReadings
+
+_HISTORICAL_BYTES_OF_FAMILY = 7
+_MOST_FAMILIES = 500
+_VERSION = 1
+_BELIEVED = timedelta(days=30)
+
+Algorithm = Literal["3DES", "SSF33", "SM4"]
+Shape = tuple[tuple[Annotated[int, Field(ge=1, le=0xFE)], Annotated[int, Field(ge=0, le=0xFD)]], ...]
+"""Tag and value length of each record of a file, in record order."""
+Paths = Annotated[set[str], PlainSerializer(sorted)]
+"""Paths of files, written in order: what says the same must not look like something new learnt."""
+
+
+class Reference(StrEnum):
+    """How a file is named to the card."""
+
+    SFI = "sfi"
+    SELECT_P1_02 = "select-02"
+    SELECT_P1_00 = "select-00"
+
+    @property
+    def select_p1(self) -> int | None:
+        return {Reference.SELECT_P1_02: 0x02, Reference.SELECT_P1_00: 0x00}.get(self)
+
+
+class EnvironmentWay(StrEnum):
+    """How the social security environment is reached, in the order in which the ways are tried."""
+
+    NAME = "name"
+    NAME_WITHOUT_LE = "name-without-le"
+    """As cards behind some T=1 readers want it."""
+    FILE_ID = "file-id"
+    CURRENT = "current"
+    """It is current when the card is powered, and nothing selects it."""
+    ROOT_FILE_ID = "root-file-id"
+    """By its file id, after the root (3F00)."""
+    ROOT = "root"
+    """The root is the environment: old cards of Shanghai."""
+
+
+class Addressing(StrEnum):
+    """How its records are asked for."""
+
+    ALL = "all"
+    NUMBER = "number"
+    IDENTIFIER = "identifier"
+
+    @property
+    def mode(self) -> RecordMode:
+        return {
+            Addressing.ALL: RecordMode.ALL_FROM_NUMBER,
+            Addressing.NUMBER: RecordMode.BY_NUMBER,
+            Addressing.IDENTIFIER: RecordMode.BY_IDENTIFIER,
+        }[self]
+
+
+class Manner(BaseModel, frozen=True):
+    """One way to read a file."""
+
+    reference: Reference
+    addressing: Addressing
+
+
+MANNERS_BY_COST: tuple[Manner, ...] = (
+    *(Manner(reference=reference, addressing=Addressing.ALL) for reference in Reference),
+    *(
+        Manner(reference=reference, addressing=addressing)
+        for reference in Reference
+        for addressing in (Addressing.NUMBER, Addressing.IDENTIFIER)
+    ),
+)
+"""All ways to read a file, the fewest commands first."""
+
+
+class IssuerProfile(BaseModel):
+    """What the cards of one issuer hold."""
+
+    shapes: dict[str, Shape] = Field(default_factory=dict)
+    closed: Paths = Field(default_factory=set)
+    """Files that the layout closes, and that were closed indeed."""
+    absent: Paths = Field(default_factory=set)
+
+
+class FamilyManners(BaseModel):
+    """What the cards of one family allow."""
+
+    learnt_on: date | None = None
+    environment: EnvironmentWay = EnvironmentWay.NAME
+    """The way that led to the social security environment."""
+    files: dict[str, Manner] = Field(default_factory=dict)
+    applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = Field(default_factory=dict)
+    """P1 with which SELECT reaches an application (DF)."""
+    cuts: bool | None = None
+    """They cut an answer at a length that is too short, instead of refusing it; None where none was asked yet."""
+    block: Annotated[int, Field(ge=1, le=256)] = 256
+    """Bytes of a transparent file that they give at once."""
+    algorithms: dict[int, Algorithm] = Field(default_factory=dict)
+    """What the FCI of today's first card named, by generation. Who needs to be sure asks the card itself."""
+    issuer_shapes: dict[str, Shape] = Field(default_factory=dict)
+    """Shapes of files that are read before the issuer is known."""
+    issuers: dict[str, IssuerProfile] = Field(default_factory=dict)
+    issuers_on: date | None = None
+    """The day on which algorithms, shapes and the issuers' profiles were learnt."""
+
+    def issuer(self, number: str | None, version: str | None) -> IssuerProfile:
+        """The profile of an issuer's cards of one version; a new one where it is not known."""
+        return self.issuers.setdefault(f"{number or '-'}/{version or '-'}", IssuerProfile())
+
+    def without_what_is_old(self, today: date) -> FamilyManners:
+        """What may still be believed: an issuer for a day, a way to ask for a month, then it is learnt afresh."""
+        if self.learnt_on is None or not timedelta(0) <= today - self.learnt_on <= _BELIEVED:
+            return FamilyManners(learnt_on=today, issuers_on=today)
+        if self.issuers_on != today:
+            return self.model_copy(update={"algorithms": {}, "issuer_shapes": {}, "issuers": {}, "issuers_on": today})
+        return self
+
+
+def family_of(atr: bytes) -> str:
+    """The family of a card: its ATR up to the seventh historical byte, hex; no serial number is in it."""
+    try:
+        parsed = Atr.from_bytes(atr)
+    except CardGarbledError:
+        return atr[:_HISTORICAL_BYTES_OF_FAMILY].hex().upper()
+    end = atr.rfind(parsed.historical_bytes) if parsed.historical_bytes else len(atr)
+    return (atr[:end] + parsed.historical_bytes[:_HISTORICAL_BYTES_OF_FAMILY]).hex().upper()
+
+
+class MannersStore:
+    """The file of learnt manners; what it held is remembered until the file changes."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Args: ``path`` None keeps nothing."""
+        self.path = path
+        self._families: dict[str, str] = {}
+        """Each family's manners as JSON, not looked into: one damaged family must not spoil the others."""
+        self._seen: tuple[int, int] | None = None
+        """Time and size of the file that `_families` was read from."""
+        self._lock = threading.Lock()
+        self.unfinished = UnfinishedReadings()
+        """Readings that time cut short; they are in memory only, and nothing of them is in the file."""
+
+    @classmethod
+    def in_cache(cls, *, simulated: bool = False) -> MannersStore:
+        """The store in the user's cache directory (``$XDG_CACHE_HOME``, else ``~/.cache``).
+
+        Args: ``simulated``: that of cards in simulated readers. They have the ATRs of real families, and what they
+            teach must not decide how a real card is asked.
+        """
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache")
+        return cls(cache / "cardio" / ("simulated-manners.json" if simulated else "manners.json"))
+
+    def load(self, family: str, today: date) -> FamilyManners:
+        """What is known of a family; nothing where the file is missing, damaged or old."""
+        with self._lock:
+            self._refresh()
+            known = self._families.get(family, "{}")
+        try:
+            manners = FamilyManners.model_validate_json(known)
+        except ValidationError:
+            manners = FamilyManners()
+        return manners.without_what_is_old(today)
+
+    def save(self, family: str, manners: FamilyManners) -> None:
+        """Keeps what was learnt. A disk that cannot be written only costs a few commands next time."""
+        learnt = manners.model_dump_json()
+        with self._lock:
+            if self.path is None or self._families.get(family) == learnt:
+                return
+            self._refresh()
+            self._families.pop(family, None)
+            self._families[family] = learnt
+            self._families = dict(list(self._families.items())[-_MOST_FAMILIES:])
+            with suppress(OSError):
+                self._write(self.path)
+
+    def _write(self, path: Path) -> None:
+        families = ",".join(f"{json.dumps(name)}:{manners}" for name, manners in self._families.items())
+        make_folder(path.parent)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manners-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(f'{{"version":{_VERSION},"families":{{{families}}}}}')
+            os.replace(temporary, path)
+            about = path.stat()
+            self._seen = about.st_mtime_ns, about.st_size
+        except OSError:
+            os.unlink(temporary)
+            raise
+
+    def _refresh(self) -> None:
+        """Reads the file again where it is another than before."""
+        try:
+            about = self.path.stat() if self.path is not None else None
+            seen = (about.st_mtime_ns, about.st_size) if about is not None else None
+            if seen is None or seen == self._seen or self.path is None:
+                return
+            document = json.loads(self.path.read_bytes())
+            if not isinstance(document, dict) or document.get("version") != _VERSION:
+                raise ValueError("not a file of manners")
+            families = document["families"].items()
+            self._families = {str(name): json.dumps(manners, separators=(",", ":")) for name, manners in families}
+            self._seen = seen
+        except (OSError, ValueError, KeyError, AttributeError):
+            self._families, self._seen = {}, None

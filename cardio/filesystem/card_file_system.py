@@ -1,0 +1,509 @@
+"""One visit to a card: which application is current, which files were read, and what they taught for the next card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.commands import read_record, select_by_name, select_file
+from cardio.apdu.status_word import Meaning, StatusWord, describe
+from cardio.errors import (
+    AccessNotGrantedError,
+    CardGarbledError,
+    CardioError,
+    CardRefusedError,
+    FileUnreadableError,
+    NotASocialSecurityCardError,
+)
+from cardio.filesystem.access_rights import Opener, in_order, ways_to_read
+from cardio.filesystem.capabilities import Addressing, EnvironmentWay, FamilyManners, IssuerProfile, Manner, Shape
+from cardio.filesystem.card_kinds import kind_of_atr
+from cardio.filesystem.claims import CardClaims
+from cardio.filesystem.codec.items import decode_value
+from cardio.filesystem.codes.tables import REGION_DIGITS
+from cardio.filesystem.environment import Environment
+from cardio.filesystem.layouts.access import FREE, PIN
+from cardio.filesystem.layouts.loader import DEFAULT_GENERATION, layout_of
+from cardio.filesystem.layouts.model import Application, File, Layout, Structure
+from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
+from cardio.filesystem.reading.attempt import Approach, ask
+from cardio.filesystem.reading.fixed import Enough, read_equal_records, read_newest_records
+from cardio.filesystem.reading.result import FileReading
+from cardio.filesystem.reading.tagged import read_file
+from cardio.filesystem.reading.transparent import OFFSET_LIMIT, Progress, read_transparent
+from cardio.filesystem.recognition import another_kind, environment_refused, may_be_elsewhere, without_a_record
+
+ISSUER_FILE = "SSSE/EF05"
+HOLDER_FILE = "SSSE/EF06"
+IDENTIFYING_ITEMS = {
+    ISSUER_FILE: frozenset({"identification_code", "card_number"}),
+    HOLDER_FILE: frozenset({"social_security_number", "name"}),
+}
+"""What callers know a card and a person by: where one of these cannot be read, nothing may stand in its place."""
+_CODE_DIGITS = 32
+_SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
+_FRUITLESS_WAYS = 2
+"""Ways that a card may let us go and then show nothing: a card of another kind must not cost many commands."""
+_SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
+
+
+@dataclass(slots=True)
+class CardContents:
+    """What a card gave: its layout and a reading of each file that was asked for."""
+
+    layout: Layout
+    algorithm: str | None = None
+    files: dict[str, FileReading] = field(default_factory=dict)
+    unproved: CardioError | None = None
+    """Why the card has not proved itself, where its generation does and there are keys for it."""
+    marker_problem: Meaning | None = None
+    """What keeps the card's own word on its algorithm from being understood."""
+
+
+class Visit:
+    """A card that is being read, file by file. `begin` comes first.
+
+    Its methods are plans: they yield commands, take answers, and leave what they found in ``contents``.
+    """
+
+    def __init__(
+        self,
+        manners: FamilyManners,
+        *,
+        t1: bool = False,
+        atr: bytes = b"",
+        layouts: LayoutChoice = NATIONAL,
+        opener: Opener | None = None,
+        on_issuer: Callable[[CardContents], None] | None = None,
+    ) -> None:
+        """Args:
+        manners: what is known of this family; what this card teaches is written into it.
+        t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
+        atr: the card's ATR, which names the kind of a card that is none of ours.
+        layouts: the layouts to choose from.
+        opener: presents PINs and keys where a file is closed.
+        on_issuer: told as soon as EF05 has said which card it is; what it raises ends the visit.
+        """
+        self.manners = manners
+        self.contents = CardContents(layout_of(DEFAULT_GENERATION))
+        layout = self.contents.layout
+        self.environment = Environment(layout.environment, layout.algorithm_markers, t1, atr, manners.environment)
+        self.profile = IssuerProfile()
+        self._layouts = layouts
+        self._opener = opener
+        self._on_issuer = on_issuer
+        self._current: str | None = None
+        self._rights: frozenset[str] = frozenset()
+        self._unreachable: dict[str, int] = {}
+        self._gives_all_at_once = False
+        """It has given several records in one answer."""
+
+    @property
+    def layout(self) -> Layout:
+        return self.contents.layout
+
+    @property
+    def algorithm(self) -> str:
+        """What the card names in its FCI, else what its layout says."""
+        return self.environment.named or self.layout.algorithm
+
+    def begin(self, *, want_algorithm: bool = False) -> Plan[None]:
+        """Finds the environment, reads who issued the card, and chooses its layout.
+
+        Raises:
+            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
+        """
+        # Keys depend on the algorithm, so with an opener the card is asked for it.
+        issuer = yield from self._find_environment(fetch=want_algorithm or self._opener is not None)
+        self._current = self.layout.environment.id
+        version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
+        self.contents.layout = self._layouts.choose(version, code[:REGION_DIGITS] if code else None)
+        self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
+        if self._on_issuer is not None:
+            self._on_issuer(self.contents)
+        self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
+        if self._opener is not None:
+            named, problem = self.environment.named, self.environment.problem
+            claims = CardClaims.of(self.layout, version, named, problem)
+            self._opener.meet(self.layout, None if problem else named or self.layout.algorithm, code, claims)
+
+    def _find_environment(self, *, fetch: bool) -> Plan[FileReading]:
+        """Makes the environment current, by the way that this family is known for or else by any; reads who issued it.
+
+        Raises:
+            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
+        """
+        environment, file = self.environment, self._file(ISSUER_FILE)
+        if environment.way is not EnvironmentWay.NAME and (yield from environment.select(fetch=fetch)) is None:
+            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            if issuer.records:
+                return issuer
+        first_refusal: int | None = None
+        found: FileReading | None = None
+        fruitless = 0
+        for way in environment.ways:
+            refusal = yield from environment.try_way(way, file.file_id, fetch=fetch)
+            if refusal is not None:
+                first_refusal = first_refusal or refusal
+                if way is EnvironmentWay.NAME and not may_be_elsewhere(refusal, environment.atr):
+                    break
+                continue
+            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            if issuer.records:
+                self.manners.environment = way
+                return issuer
+            found = found or issuer
+            fruitless += 1
+            # A card that takes the name for its own has nothing to show elsewhere.
+            if way is EnvironmentWay.NAME or fruitless >= _FRUITLESS_WAYS:
+                break
+        if found is None:
+            raise environment_refused(first_refusal or StatusWord.FILE_NOT_FOUND, environment.atr)
+        return found
+
+    def prove_card(self) -> Plan[None]:
+        """Internal authentication, of every card where there are keys for it; once for as long as the card is held.
+
+        Raises:
+            ForgedCardError, ProofDeclinedError: the card does not prove itself.
+            ProofRequiredError: it could not be asked, and this site takes no such card.
+        """
+        if self._opener is not None and self._opener.asks_every_card:
+            if not self._opener.is_asked:
+                yield from self.enter(self.layout.environment.id)
+            yield from self._opener.prove_card()
+            self.contents.unproved = self._opener.why_not_proved
+
+    def read(
+        self,
+        path: str,
+        *,
+        remembered: bool = False,
+        thorough: bool = False,
+        limit: int | None = None,
+        to_the_end: bool = False,
+        progress: Progress | None = None,
+    ) -> Plan[FileReading]:
+        """Reads one file of the layout; the issuer's has been read when the visit began.
+
+        Args:
+            thorough: look for records beyond those that the layout or an earlier card had.
+            remembered: do not ask for what the issuer's other cards lacked or closed today.
+            limit: of a transparent file, no more bytes than this.
+            to_the_end: of a transparent file, also what lies beyond the size of the layout.
+            progress: told of each block of a transparent file.
+
+        Raises:
+            KeyError: the layout has no such file.
+        """
+        if path == ISSUER_FILE and path in self.contents.files:
+            return self.contents.files[path]
+        # To find out leads elsewhere on the card, and would lose the rights that are held.
+        if thorough and self.manners.cuts is None and not self._rights:
+            yield from self._find_out_whether_it_cuts()
+        file = self._file(path)
+        reading = yield from self._read_in_place(
+            file,
+            remembered=remembered,
+            thorough=thorough,
+            limit=OFFSET_LIMIT if to_the_end else limit,
+            progress=progress,
+        )
+        self.contents.files[path] = reading
+        return reading
+
+    def read_newest(self, path: str, enough: Enough) -> Plan[FileReading]:
+        """Reads the newest records of a cyclic file until there are enough, by the rights at hand and no more.
+
+        Its application must be current. What was read is a part of the file, so the visit does not keep it.
+
+        Raises:
+            KeyError: the layout has no such file.
+        """
+        file = self._file(path)
+        return (yield from read_newest_records(file, self._known_manners(file), enough))
+
+    def _read_in_place(
+        self, file: File, *, remembered: bool, thorough: bool, limit: int | None, progress: Progress | None
+    ) -> Plan[FileReading]:
+        if remembered and file.path in self.profile.absent:
+            return FileReading(file, refusal=StatusWord.FILE_NOT_FOUND)
+        expected_closed = file.path in self.profile.closed and not file.read.free
+        if remembered and expected_closed and self._opener is None:
+            return FileReading(file, refusal=StatusWord.SECURITY_STATUS_NOT_SATISFIED)
+        refusal = yield from self.enter(file.application)
+        if refusal is not None:
+            if refusal == StatusWord.FILE_NOT_FOUND:
+                self.profile.absent.add(file.path)
+            return FileReading(file, refusal=refusal)
+        # Where this issuer's cards keep the file closed, asking first would only cost a refusal.
+        hindrance = (yield from self._open(file)) if expected_closed else None
+        reading = yield from self._read(file, self.profile.shapes, thorough=thorough, limit=limit, progress=progress)
+        if reading.closed and not file.read.free:
+            self.profile.closed.add(file.path)
+        if reading.closed and self._opener is not None and not expected_closed:
+            before = self._rights
+            hindrance = yield from self._open(file)
+            if self._rights != before:
+                reading = yield from self._read(
+                    file, self.profile.shapes, thorough=thorough, limit=limit, progress=progress
+                )
+        if reading.closed:
+            reading.hindrance = hindrance
+        elif reading.absent:
+            self.profile.absent.add(file.path)
+        elif reading.refusal is None:
+            reading.opened_by = self._opened_by(file)
+        return reading
+
+    def _open(self, file: File) -> Plan[CardioError | None]:
+        """Obtains the cheapest set of rights that opens a file; gives what hindered it, if none could be had."""
+        if self._opener is None:
+            return None
+        hindrance: CardioError | None = None
+        for needed in ways_to_read(file):
+            if needed <= self._rights:
+                continue  # held, and the card refused all the same
+            fault = yield from self.obtain(needed)
+            if fault is None:
+                return None
+            if hindrance is None or isinstance(hindrance, AccessNotGrantedError):
+                hindrance = fault  # what was not even given says less than what went wrong
+        return hindrance
+
+    def open_for_writing(self, file: File) -> Plan[None]:
+        """Makes a file's application current and obtains the rights that write it.
+
+        Raises:
+            CardRefusedError: the application cannot be entered.
+            AccessNotGrantedError: nobody may write the file, or nothing that opens it was given.
+            CardioError: the rights are not to be had, and why.
+        """
+        refusal = yield from self.enter(file.application)
+        if refusal is not None:
+            raise CardRefusedError(
+                f"{file.application} 不能选择：{describe(refusal).zh}",
+                f"{file.application} cannot be selected: {describe(refusal).en}",
+                status_word=refusal,
+            )
+        fault: CardioError | None = None
+        for needed in file.update.alternatives:
+            fault = yield from self.obtain(needed)
+            if fault is None:
+                return
+        raise fault or AccessNotGrantedError(
+            f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is kept by the card: nobody may write it"
+        )
+
+    def _prove_first(self, opener: Opener) -> Plan[CardioError | None]:
+        """Before the first key or PIN is presented: has the card prove itself, which costs no try.
+
+        A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
+        """
+        if opener.is_asked:
+            return None
+        application, environment = self._current or "", self.layout.environment.id
+        yield from self.enter(environment)
+        fault: CardioError | None = None
+        try:
+            yield from opener.prove_card()
+        except CardioError as error:
+            fault = error
+        # Also after a fault: whatever is read next is to be this application's.
+        yield from self.enter(application)
+        return fault
+
+    def grant(self, right: str) -> None:
+        """Notes a right that was obtained in the current application by somebody else's conversation."""
+        self._rights |= {right}
+
+    @property
+    def is_certainly_ours(self) -> bool:
+        """Whether a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is one.
+
+        It has 16 bytes and begins with the six digits of a city (V2.0 table 10). A card that takes any SELECT, or has
+        some file EF05, may be any card.
+        """
+        code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
+        return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
+
+    def obtain(self, needed: frozenset[str]) -> Plan[CardioError | None]:
+        """Obtains rights in the current application; gives the first fault, before anything was presented if it can.
+
+        Raises:
+            PinEntryError, WrongPinError, PinBlockedError: a PIN was to be presented, and is wrong or not to be tried.
+        """
+        if self._opener is None:
+            return AccessNotGrantedError()
+        if not self.is_certainly_ours:
+            return NotASocialSecurityCardError()
+        for right in in_order(needed - self._rights):
+            fault = self._opener.lacks(right)
+            if fault is not None:
+                return fault
+        if needed - self._rights:
+            fault = yield from self._prove_first(self._opener)
+            if fault is not None:
+                return fault
+        for right in in_order(needed - self._rights):
+            fault = self._opener.keeps_from(right)
+            if fault is not None:
+                return fault
+        for right in in_order(needed - self._rights):
+            try:
+                yield from self._opener.present(right)
+            except CardioError as error:
+                if right == PIN or self._opener.lacks(right) is None:
+                    raise
+                return error
+            self._rights |= {right}
+        return None
+
+    def _opened_by(self, file: File) -> str:
+        """The least rights that open a file; what opens without any is free, whatever its layout says."""
+        held = [needed for needed in ways_to_read(file) if needed <= self._rights]
+        return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
+
+    def refuse_strangers(self) -> Plan[None]:
+        """Refuses a card that let the environment be selected, and has no record of the issuer nor of the holder.
+
+        Raises:
+            CardGarbledError: what it gives are no records, and its ATR names no other kind of card.
+            NotASocialSecurityCardError: it gives nothing, and does not say that its application has our name; or what
+                it gives are no records, and its ATR names another kind of card.
+            AccessNotGrantedError, FileUnreadableError: it says so, and its files are closed or blank.
+        """
+        issuer = self.contents.files[ISSUER_FILE]
+        if issuer.records:
+            return
+        holder = self.contents.files.get(HOLDER_FILE) or (yield from self.read(HOLDER_FILE))
+        if holder.records:
+            return
+        if issuer.nonsense and holder.nonsense:
+            kind = kind_of_atr(self.environment.atr)
+            if kind is not None and not kind.ours:
+                raise another_kind(kind)  # its records are its own
+            raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
+        environment = self.environment
+        if not environment.fetched and (yield from environment.select(fetch=True)) is None:
+            self._rights = frozenset()
+        if not environment.proved:
+            raise without_a_record(environment.atr)
+        if issuer.closed:
+            raise AccessNotGrantedError()
+        raise FileUnreadableError(
+            "社会保障卡内没有发卡机构和持卡人的记录，可能是未写入数据的空白卡",
+            "a social security card without a record of EF05 or EF06: it may be blank",
+        )
+
+    def enter(self, application_id: str) -> Plan[int | None]:
+        """Makes an application current; gives None, or the status word of the most telling refusal."""
+        if application_id == self._current:
+            return None
+        if application_id in self._unreachable:
+            return self._unreachable[application_id]
+        application = self.layout.application(application_id)
+        if application is self.layout.environment:
+            refusal = yield from self.environment.enter_again()
+            if refusal is not None and self.environment.way is EnvironmentWay.NAME:
+                raise environment_refused(refusal, self.environment.atr)
+            if refusal is None:
+                self.manners.environment = self.environment.way
+        else:
+            refusal = yield from self._select(application)
+        if refusal is not None:
+            self._unreachable[application_id] = refusal
+            return refusal
+        self._current = application_id
+        # Rights end where another application is selected.
+        self._rights = frozenset()
+        return None
+
+    def _select(self, application: Application) -> Plan[int | None]:
+        """By file id, by name or by label: cards differ in what they take."""
+        refusals = []
+        names = [name for name in (application.name, (application.label or "").encode("gb18030")) if name]
+        for p1 in dict.fromkeys([self.manners.applications.get(application.id, 0x00), 0x00, 0x04, 0x01]):
+            ways = (
+                [select_by_name(name, want_fci=False) for name in names]
+                if p1 == 0x04
+                else [select_file(application.file_id, p1)]
+            )
+            for way in ways:
+                response = yield way
+                if response.sw1 in (0x90, 0x61):
+                    self.manners.applications[application.id] = p1
+                    return None
+                refusals.append(response.status_word)
+        other = [refusal for refusal in refusals if refusal not in _SELECT_MANNERS]
+        return other[0] if other else StatusWord.FILE_NOT_FOUND
+
+    def _read(
+        self,
+        file: File,
+        shapes: dict[str, Shape],
+        *,
+        thorough: bool = False,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> Plan[FileReading]:
+        """Reads a file as cards of this kind are known to like it, and notes what this one taught."""
+        known = self._known_manners(file)
+        if file.structure is Structure.TRANSPARENT:
+            reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
+            self.manners.block = min(self.manners.block, reading.block)
+        elif not file.has_tags:
+            reading = yield from read_equal_records(file, known, all_at_once=self._gives_all_at_once)
+        else:
+            exact = not (thorough and self.manners.cuts)
+            reading = yield from read_file(
+                file,
+                shapes.get(file.path),
+                known,
+                thorough=thorough,
+                exact=exact,
+                on_manner=partial(self.manners.files.setdefault, file.path),
+            )
+            if reading.manner is not None and not reading.damaged:
+                shapes[file.path] = reading.shape
+        if reading.manner is not None:
+            self.manners.files[file.path] = reading.manner
+            self._gives_all_at_once |= reading.manner.addressing is Addressing.ALL and len(reading.records) > 1
+        return reading
+
+    def _find_out_whether_it_cuts(self) -> Plan[None]:
+        """A card of this kind that cuts an answer at a length that is too short may have more than was asked for."""
+        issuer = self.contents.files[ISSUER_FILE]
+        self.manners.cuts = False
+        if issuer.manner is None or issuer.manner.addressing is not Addressing.ALL:
+            return
+        approach = Approach(issuer.file)
+        refusal = yield from self.enter(self.layout.environment.id)
+        if refusal is None and (yield from approach.reach(issuer.manner.reference)):
+            sfi = approach.sfi(issuer.manner.reference)
+            response = yield from ask(read_record(1, issuer.manner.addressing.mode, sfi, 1))
+            self.manners.cuts = len(response.data) == 1
+
+    def _known_manners(self, file: File) -> Collection[Manner]:
+        learnt = self.manners.files
+        return [learnt[path] for path in (file.path, *learnt) if path in learnt]
+
+    def _file(self, path: str) -> File:
+        file = self.layout.file(path)
+        if file is None:
+            raise KeyError(path)
+        return file
+
+
+def text_of(reading: FileReading, name: str) -> str | None:
+    """A value of a file as text, as far as it can be read."""
+    item = next((item for item in reading.file.items if item.name == name), None)
+    raw = reading.value(item.tag or 0) if item is not None else None
+    if item is None or raw is None:
+        return None
+    try:
+        return str(decode_value(item, raw) or "") or None
+    except CardioError:
+        return None

@@ -1,0 +1,126 @@
+"""Reading records without tags: cyclic files (循环), number 1 the newest, and plain fixed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import SHORT_MAXIMUM
+from cardio.apdu.commands import read_record
+from cardio.apdu.status_word import StatusWord
+from cardio.apdu.tlv import RECORD_LIMIT, Record
+from cardio.filesystem.capabilities import MANNERS_BY_COST, Addressing, Manner
+from cardio.filesystem.layouts.model import File
+from cardio.filesystem.reading.attempt import MANNER_REFUSALS, Approach, ask, has_data
+from cardio.filesystem.reading.result import CORRUPT, NONSENSE, UNTAGGED, FileReading
+
+_REFUSALS_ENDURED = 3
+"""Records refused one after another; a card that refuses more refuses the rest."""
+
+
+Enough = Callable[[Sequence[Record]], bool]
+"""Whether the records that were read so far are enough, the newest first."""
+
+
+def read_newest_records(file: File, known: Iterable[Manner], enough: Enough) -> Plan[FileReading]:
+    """Reads records one by one until there are enough; all at once only where the card does not give one alone.
+
+    One record is asked for, and not all: on a slow line a full cyclic file takes a second.
+    """
+    by_number = (Manner(reference=manner.reference, addressing=Addressing.NUMBER) for manner in known)
+    others = (manner for manner in MANNERS_BY_COST if manner.addressing is Addressing.NUMBER)
+    reading = yield from read_equal_records(file, [*by_number, *others], enough=enough)
+    return reading
+
+
+def read_equal_records(
+    file: File, known: Iterable[Manner] = (), *, all_at_once: bool = False, enough: Enough | None = None
+) -> Plan[FileReading]:
+    """Reads all records; all at once where the card does that, else one by one.
+
+    Args:
+        file: the file; its application must be current.
+        known: manners that worked on this kind of card before, tried first.
+        all_at_once: this very card has given several records at once, so that one alone is all there is.
+        enough: ends the reading one by one before the last record.
+    """
+    approach = Approach(file)
+    for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
+        # Nothing but their number names these records; and records of unknown size cannot be told apart.
+        if manner.addressing is Addressing.IDENTIFIER or (manner.addressing is Addressing.ALL and not file.record_size):
+            continue
+        if not (yield from approach.reach(manner.reference)):
+            continue
+        reading = FileReading(file, manner=manner)
+        if manner.addressing is Addressing.ALL:
+            works = yield from _at_once(approach, manner, reading, all_at_once)
+        else:
+            works = yield from _one_by_one(approach, manner, reading, enough)
+        if works or reading.closed:
+            return reading
+        if approach.is_empty and manner.addressing is Addressing.NUMBER:
+            break
+    return FileReading(file, refusal=approach.refusal)
+
+
+def _at_once(approach: Approach, manner: Manner, reading: FileReading, known_to_work: bool) -> Plan[bool]:
+    """All records from a number on, as many as one answer carries."""
+    size, sfi, rest = approach.file.record_size, approach.sfi(manner.reference), b""
+    while (number := len(reading.records) + 1) <= RECORD_LIMIT:
+        response = yield from ask(read_record(number, manner.addressing.mode, sfi, SHORT_MAXIMUM))
+        data = response.data
+        if not has_data(response) or not data:
+            if number == 1 or response.status_word != StatusWord.RECORD_NOT_FOUND:
+                # One by one, the card shows which of them it refuses.
+                approach.note_refusal(response.status_word, reading)
+                return False
+            if rest:
+                reading.damaged_numbers[number] = NONSENSE
+            break
+        whole, cut = divmod(len(data), size)
+        rest = data[whole * size :]
+        if not whole or (cut and len(data) < SHORT_MAXIMUM):
+            # Not a number of whole records: asked one by one, the card shows which is wrong.
+            approach.note_refusal(NONSENSE, reading)
+            return False
+        if response.status_word == CORRUPT:
+            reading.corrupt_numbers |= set(range(number, number + whole))
+        reading.records += [Record(UNTAGGED, data[i * size : (i + 1) * size]) for i in range(whole)]
+        # One record may be all that there is, or all that this card gives at once.
+        if len(data) < SHORT_MAXIMUM and (whole > 1 or known_to_work):
+            break
+    return True
+
+
+def _one_by_one(approach: Approach, manner: Manner, reading: FileReading, enough: Enough | None) -> Plan[bool]:
+    size, sfi = approach.file.record_size, approach.sfi(manner.reference)
+    asked = size if 0 < size <= SHORT_MAXIMUM else SHORT_MAXIMUM
+    number, refused = 1, 0
+    while number <= RECORD_LIMIT and refused < _REFUSALS_ENDURED:
+        response = yield from ask(read_record(number, manner.addressing.mode, sfi, asked))
+        if response.status_word == StatusWord.WRONG_LENGTH and asked != SHORT_MAXIMUM:
+            asked = SHORT_MAXIMUM
+            continue
+        data = response.data
+        if not has_data(response) or not data:
+            if number == 1 and response.status_word in MANNER_REFUSALS:
+                approach.note_refusal(response.status_word, reading)
+                return False
+            if response.status_word == StatusWord.RECORD_NOT_FOUND:
+                break
+            refused += 1
+            reading.damaged_numbers[number] = response.status_word
+        else:
+            refused = 0
+            if response.status_word == CORRUPT:
+                reading.corrupt_numbers.add(number)
+            if len(data) < size:
+                reading.damaged_numbers[number] = NONSENSE
+            reading.numbers.append(number)
+            reading.records.append(Record(UNTAGGED, data[: size or None]))
+            if enough is not None and enough(reading.records):
+                break
+        number += 1
+    if not reading.records:
+        approach.refusals += reading.damaged_numbers.values()
+    return bool(reading.records)

@@ -1,0 +1,335 @@
+"""Reading one file whose records begin with a tag, whatever the card's manners: plans without any transport.
+
+A plan yields commands and takes answers (see `cardio.apdu.channel`). It asks with the exact length where
+the layout or an earlier card tells it, and turns to the next manner only when the card refuses the last.
+What an earlier card had is where it begins, and never what it ends with: an item that is missing is looked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from cardio.apdu.channel import Plan
+from cardio.apdu.command import SHORT_MAXIMUM
+from cardio.apdu.commands import RecordMode, read_record
+from cardio.apdu.response import ResponseApdu
+from cardio.apdu.status_word import StatusWord
+from cardio.apdu.tlv import RECORD_LIMIT, Record, split_records
+from cardio.filesystem.capabilities import MANNERS_BY_COST, Addressing, Manner, Shape
+from cardio.filesystem.codec.text import is_fill, trim
+from cardio.filesystem.layouts.model import File
+from cardio.filesystem.reading.attempt import MANNER_REFUSALS, Approach, ask, has_data
+from cardio.filesystem.reading.result import CORRUPT, NONSENSE, FileReading
+
+_SAME_ENDURED = 2
+"""Times that a card may give the record that it gave last; more, and it does not heed the number."""
+UNKNOWN_LIMIT = 16
+"""Records with tags that no layout knows, in one file; a card with more does not mean records."""
+_LONGEST_CHARACTER = 4
+
+
+def read_file(
+    file: File,
+    shape: Shape | None = None,
+    known: Iterable[Manner] = (),
+    *,
+    thorough: bool = False,
+    exact: bool = True,
+    on_manner: Callable[[Manner], object] | None = None,
+) -> Plan[FileReading]:
+    """Reads all records of a file whose records begin with a tag.
+
+    Args:
+        file: the file; its application must be current.
+        shape: the records that earlier cards of this kind had; None where none is known.
+        known: manners that worked on this kind of card before, tried first.
+        thorough: look for records beyond those that the layout or an earlier card had.
+        exact: ask for the length that is expected; a card that cuts its answers may have more.
+        on_manner: told of a manner as soon as it has brought a record: the reading may not come to its end.
+    """
+    reader = _FileReader(file, shape, thorough=thorough, exact=exact, on_manner=on_manner)
+    best: FileReading | None = None
+    for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
+        attempt = yield from reader.attempt(manner)
+        if attempt is None:
+            if reader.is_empty and manner.addressing is Addressing.IDENTIFIER:
+                break
+            continue
+        if attempt.closed:
+            return attempt
+        # Where a dearer manner shows no more, the cheaper one was right.
+        if best is None or len(attempt.records) > len(best.records):
+            best = attempt
+        if reader.is_whole(attempt):
+            break
+    if best is None and reader.gave_one is not None:
+        best = yield from reader.one_by_one(reader.gave_one)
+    return best if best is not None else FileReading(file, refusal=reader.refusal)
+
+
+class _FileReader(Approach):
+    """The attempts at one file, and what they have shown so far."""
+
+    def __init__(
+        self,
+        file: File,
+        shape: Shape | None,
+        *,
+        thorough: bool,
+        exact: bool,
+        on_manner: Callable[[Manner], object] | None,
+    ) -> None:
+        super().__init__(file)
+        self._on_manner = on_manner
+        self._known_shape = shape
+        self._thorough, self._exact = thorough, exact
+        self.gave_one: Manner | None = None
+        """A manner for all records in which the card gave one record only."""
+        strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
+        self._lengths = strays | dict(file.record_shape) | dict(shape or ())
+        self._repeats = {item.tag: file.repeats(item) for item in file.items}
+        self._order = [tag for tag, _ in (file.record_shape if shape is None else shape)]
+        # What an earlier card lacked is not missed on this one, unless every issuer may leave it out.
+        for item in file.items:
+            if item.tag is not None and item.expected and item.tag not in self._order:
+                self._order.append(item.tag)
+
+    def is_whole(self, reading: FileReading) -> bool:
+        """Whether this is all: every mandatory item, at its length; or just what another card of this kind had."""
+        if self._known_shape is not None and reading.shape == self._known_shape:
+            return True
+        defined = {item.tag: item.lengths for item in self.file.items if item.length and not item.cut}
+        as_defined = all(tag not in defined or length in defined[tag] for tag, length in reading.shape)
+        return not reading.missing and (as_defined or self._is_single(reading))
+
+    @staticmethod
+    def _is_single(reading: FileReading) -> bool:
+        """Records that came one by one cannot hide each other behind a wrong length."""
+        return reading.manner is not None and reading.manner.addressing is not Addressing.ALL
+
+    def attempt(self, manner: Manner) -> Plan[FileReading | None]:
+        """One manner; None when the card does not have it."""
+        if not (yield from self.reach(manner.reference)):
+            return None
+        reading = FileReading(self.file, manner=manner)
+        match manner.addressing:
+            case Addressing.ALL:
+                works = yield from self._all(manner, reading)
+            case Addressing.NUMBER:
+                works = yield from self._by_number(manner, reading)
+            case Addressing.IDENTIFIER:
+                works = yield from self._by_identifier(manner, reading)
+        return reading if works or reading.closed else None
+
+    def one_by_one(self, manner: Manner) -> Plan[FileReading | None]:
+        """Record by record in the mode that other cards take for "all from this number"."""
+        if not (yield from self.reach(manner.reference)):
+            return None
+        reading = FileReading(self.file, manner=manner)
+        return reading if (yield from self._by_number(manner, reading)) else None
+
+    def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
+        """Whether these can be records of this file: a known one first, few unknown, few more than there should be.
+
+        A card that takes no notice of the number gives the same again and again.
+        """
+        tags = Counter([*reading.tags, *(record.tag for record in more)])
+        surplus = {tag: count - self._repeats.get(tag, 1) for tag, count in tags.items() if tag in self._lengths}
+        repeated = any(surplus.get(record.tag, 0) > 0 and record in reading.records for record in more)
+        unknown = sum(count for tag, count in tags.items() if tag not in self._lengths)
+        first = reading.tags[0] if reading.records else more[0].tag
+        most = max(unknown, sum(count for count in surplus.values() if count > 0))
+        return not repeated and most <= UNKNOWN_LIMIT and first in self._lengths
+
+    # -- all records at once ------------------------------------------------------------------
+
+    def _all(self, manner: Manner, reading: FileReading) -> Plan[bool]:
+        sfi, mode = self.sfi(manner.reference), manner.addressing.mode
+        length = self._length_of_rest(reading)
+        while len(reading.records) < RECORD_LIMIT:
+            number = len(reading.records) + 1
+            response = yield from ask(read_record(number, mode, sfi, length))
+            if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
+                length = SHORT_MAXIMUM
+                response = yield from ask(read_record(number, mode, sfi, length))
+            if not has_data(response):
+                if number == 1:
+                    self.note_refusal(response.status_word, reading)
+                return number > 1 and response.status_word == StatusWord.RECORD_NOT_FOUND
+            records, rest = split_records(response.data)
+            if not records and number > 1 and length != SHORT_MAXIMUM:
+                length = SHORT_MAXIMUM
+                continue
+            if not records or not self._are_plausible(reading, records):
+                if number == 1:
+                    self.note_refusal(NONSENSE, reading)
+                return False
+            self._take(reading, records, response)
+            if is_fill(rest) and not self._was_cut(reading, response, length):
+                break
+            length = self._length_of_rest(reading)
+        # A card that takes "all from this number" for "this number" gives one record.
+        if len(reading.records) == 1 and self.gave_one is None:
+            self.gave_one = manner
+        return len(reading.records) > 1 or len(self._order) < 2
+
+    def _length_of_rest(self, reading: FileReading) -> int:
+        """Bytes of the records that are still expected, as far as one answer carries them."""
+        expected = Counter(self._order) - Counter(reading.tags)
+        if not self._exact or not expected or not all(self._lengths[tag] for tag in expected):
+            return SHORT_MAXIMUM
+        return min(sum((2 + self._lengths[tag]) * count for tag, count in expected.items()), SHORT_MAXIMUM)
+
+    def _was_cut(self, reading: FileReading, response: ResponseApdu, length: int) -> bool:
+        """Whether an answer that ends with a record may have been cut there: as long as was asked, and short of what
+        is expected. Then also a text that is full asks for what continues it."""
+        as_asked = len(response.data) == length
+        unlike = Counter(reading.tags) != Counter(self._order)
+        return as_asked and (unlike or bool(self._continuations(reading)))
+
+    # -- record by record ---------------------------------------------------------------------
+
+    def _by_number(self, manner: Manner, reading: FileReading) -> Plan[bool]:
+        # Another card may have had fewer of what may stand there several times.
+        several = [tag for tag, _ in self.file.record_shape if self._repeats[tag] > 1]
+        optional = [tag for tag, _ in self.file.record_shape if self._thorough and tag not in self._order]
+        remaining = [*self._order, *(Counter(several) - Counter(self._order)).elements(), *optional]
+        strange = 0
+        for number in range(1, RECORD_LIMIT + 1):
+            if not remaining:
+                remaining = self._continuations(reading)
+            if not remaining and not (self._thorough and strange <= UNKNOWN_LIMIT):
+                break
+            tag = self._likely_next(reading, remaining) if remaining else None
+            response = yield from self._record(manner, number, tag)
+            if not has_data(response):
+                if number == 1 and self._speaks_of_the_manner(response):
+                    self.note_refusal(response.status_word, reading)
+                    return False
+                if response.status_word == StatusWord.RECORD_NOT_FOUND or tag is None:
+                    break
+                reading.damaged[tag] = response.status_word
+                remaining.remove(tag)
+                continue
+            record = _one_record(response.data)
+            if record is not None and reading.records and record == reading.records[-1] and strange < _SAME_ENDURED:
+                if record.tag not in remaining:
+                    # Written twice; or this card takes no notice of the number, and gives it for ever.
+                    strange += 1
+                    reading.duplicates.add(record.tag)
+                    continue
+            if record is None or not self._are_plausible(reading, [record]):
+                if tag is None:
+                    break
+                reading.damaged[tag] = NONSENSE
+                remaining.remove(tag)
+                continue
+            if record.tag in remaining:
+                remaining.remove(record.tag)
+            reading.numbers.append(number)
+            self._take(reading, [record], response)
+        if strange >= _SAME_ENDURED:
+            reading.duplicates.clear()
+        return self._worked(reading)
+
+    def _likely_next(self, reading: FileReading, remaining: list[int]) -> int:
+        """The expected record after the last one read: cards may lack one, or order them differently."""
+        if reading.records:
+            last = reading.records[-1].tag
+            order = self._order if last in self._order else [tag for tag, _ in self.file.record_shape]
+            if last in order:
+                following = order[order.index(last) + 1 :]
+                return next((tag for tag in following if tag in remaining), remaining[0])
+        return remaining[0]
+
+    def _by_identifier(self, manner: Manner, reading: FileReading) -> Plan[bool]:
+        """Every tag of the layout; of an item that may be there several times, the first and then the next."""
+        refused: list[int] = []
+        strays = [item.tag for item in self.file.items if item.stray and item.tag is not None and self._thorough]
+        for tag in dict.fromkeys([*(tag for tag, _ in self.file.record_shape), *self._order, *strays]):
+            if not self._thorough and tag not in self._order and tag not in self._continuations(reading):
+                reading.not_asked.add(tag)
+                continue
+            response = yield from self._record(manner, tag, tag)
+            if not has_data(response):
+                if response.status_word == StatusWord.RECORD_NOT_FOUND:
+                    refused.append(response.status_word)
+                elif not reading.records and not refused and self._speaks_of_the_manner(response):
+                    self.note_refusal(response.status_word, reading)
+                    return False
+                else:
+                    reading.damaged[tag] = response.status_word
+                continue
+            record = _one_record(response.data)
+            if record is None or record.tag != tag:
+                reading.damaged[tag] = NONSENSE
+                continue
+            self._take(reading, [record], response)
+            if self._repeats.get(tag, 1) > 1:
+                yield from self._next_ones(manner, tag, reading)
+        self.refusals += refused[:1]
+        return self._worked(reading)
+
+    def _next_ones(self, manner: Manner, tag: int, reading: FileReading) -> Plan[None]:
+        """The further records with a tag, which follow the one that was read last."""
+        sfi = self.sfi(manner.reference)
+        for _ in range(self._repeats[tag] - 1):
+            length = min(2 + self._lengths[tag], SHORT_MAXIMUM)
+            response = yield from ask(read_record(tag, RecordMode.NEXT_WITH_IDENTIFIER, sfi, length))
+            record = _one_record(response.data) if has_data(response) else None
+            if record is None or record.tag != tag:
+                if response.status_word != StatusWord.RECORD_NOT_FOUND:
+                    reading.only_first.add(tag)
+                return
+            self._take(reading, [record], response)
+
+    def _worked(self, reading: FileReading) -> bool:
+        """Whether single records came; when none did, what they answered says why."""
+        if not reading.records:
+            self.refusals += reading.damaged.values()
+        return bool(reading.records)
+
+    @staticmethod
+    def _speaks_of_the_manner(response: ResponseApdu) -> bool:
+        return response.status_word in MANNER_REFUSALS
+
+    def _continuations(self, reading: FileReading) -> list[int]:
+        """Optional items not read yet that continue a text which fills its field, but for part of a character."""
+        wanted = []
+        for item in self.file.items:
+            base = next((other for other in self.file.items if item.extends == other.name), None)
+            if not item.optional or base is None or item.tag is None or item.tag in (*reading.tags, *reading.damaged):
+                continue
+            text = reading.value(base.tag or 0)
+            if text is not None and len(trim(text)) > base.length - _LONGEST_CHARACTER:
+                wanted.append(item.tag)
+        return wanted
+
+    def _record(self, manner: Manner, p1: int, tag: int | None) -> Plan[ResponseApdu]:
+        """One record, asked for with the length that its tag should have; a wrong length is put right."""
+        mode, sfi = manner.addressing.mode, self.sfi(manner.reference)
+        known = self._lengths.get(tag) if tag is not None else None
+        length = min(2 + (known or SHORT_MAXIMUM - 2), SHORT_MAXIMUM)
+        response = yield from ask(read_record(p1, mode, sfi, length))
+        if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
+            return (yield from ask(read_record(p1, mode, sfi, SHORT_MAXIMUM)))
+        if has_data(response) and 2 <= len(response.data) < 2 + response.data[1] <= SHORT_MAXIMUM:
+            # The card cut the record at the length that was asked for; its own length byte says more.
+            return (yield from ask(read_record(p1, mode, sfi, 2 + response.data[1])))
+        return response
+
+    def _take(self, reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
+        if self._on_manner is not None and reading.manner is not None and not reading.records:
+            self._on_manner(reading.manner)
+        reading.records += records
+        if response.status_word == CORRUPT:
+            reading.corrupt |= {record.tag for record in records}
+
+
+def _one_record(data: bytes) -> Record | None:
+    """The record in an answer; a card that ignores Le may add fill behind it."""
+    records, _ = split_records(data)
+    if not records:
+        return None
+    return records[0] if is_fill(data[2 + len(records[0].value) :]) else None

@@ -1,0 +1,87 @@
+"""The report of a conformance check: what was checked, by chapter, and how each check came out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from cardio.models.reading import Answer
+
+
+class Outcome(StrEnum):
+    PASS = "pass"  # noqa: S105 - an outcome, no password
+    FAIL = "fail"
+    NOT_TESTABLE = "not-testable"
+
+
+class Chapter(StrEnum):
+    """The chapters of a report, in order."""
+
+    STRUCTURE = "structure"
+    PRESENCE = "presence"
+    RECORDS = "records"
+    FORMATS = "formats"
+    CODES = "codes"
+    CHECK_DIGITS = "check-digits"
+    ACCESS = "access"
+    DATES = "dates"
+    CROSS_FILE = "cross-file"
+
+
+CHAPTER_TITLES = {
+    Chapter.STRUCTURE: ("文件结构", "The structure as submitted"),
+    Chapter.PRESENCE: ("应用与文件", "Applications and files"),
+    Chapter.RECORDS: ("记录顺序与长度", "Order and length of records"),
+    Chapter.FORMATS: ("格式与填充", "Formats and padding"),
+    Chapter.CODES: ("代码值", "Code values"),
+    Chapter.CHECK_DIGITS: ("校验位", "Check digits"),
+    Chapter.ACCESS: ("读写控制", "Read and write controls"),
+    Chapter.DATES: ("日期", "Dates"),
+    Chapter.CROSS_FILE: ("文件间一致性", "Rules across files"),
+}
+
+
+class Check(Answer):
+    """One thing that was checked."""
+
+    chapter: Chapter
+    place: str
+    """Application, file or item: ``DF03/EF07/pension_type``."""
+    rule: str
+    rule_en: str
+    outcome: Outcome
+    detail: str = ""
+    """Why it fails, or cannot be tested. Never a value of the card: reports are sent around."""
+    detail_en: str = ""
+    source: str | None = None
+
+
+class ConformanceReport(Answer):
+    """A card against its layout, or a layout by itself."""
+
+    subject: str
+    layout: str
+    generation: int
+    checks: tuple[Check, ...]
+    passed: int
+    failed: int
+    not_testable: int
+
+    @classmethod
+    def of(cls, subject: str, layout: str, generation: int, checks: Iterable[Check]) -> ConformanceReport:
+        """A report with its checks counted."""
+        listed = tuple(checks)
+        counts = Counter(check.outcome for check in listed)
+        return cls(
+            subject=subject,
+            layout=layout,
+            generation=generation,
+            checks=listed,
+            passed=counts[Outcome.PASS],
+            failed=counts[Outcome.FAIL],
+            not_testable=counts[Outcome.NOT_TESTABLE],
+        )
+
+    def chapter(self, chapter: Chapter) -> Sequence[Check]:
+        return [check for check in self.checks if check.chapter is chapter]

@@ -1,0 +1,171 @@
+"""The audit log: who did what with which card, one entry each, in a chain that shows what was changed afterwards.
+
+Entries are only ever added (`audit_chain` has what ties them together). Cards stand in it as keyed hashes, holders not
+at all. Whoever has the key file too, or puts an older copy back, is found out only by an anchor kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service.audit.chain import FIRST, MOST_ENTRIES, Anchor, Chain, Finding, Problem, Walk, in_ranges, text_of
+from service.audit.schema import (
+    AUDIT_FILE,
+    BROKEN,
+    INSERT_ENTRY,
+    REPLACE_HEAD,
+    SELECT_ENTRIES,
+    SELECT_HEAD,
+    AuditEntry,
+    NumberedEntry,
+    guards_are_there,
+    schema_is_ours,
+)
+from service.http.errors import AuditUnavailableError
+from service.storage.secret_file import load_token
+from service.storage.sqlite import DatabaseFile
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `AuditLog.verify` found."""
+
+    entries: int
+    anchor: Anchor
+    findings: tuple[Finding, ...]
+
+
+class AuditLog:
+    """The file and its key. May be used from any thread, and by several processes of one user."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Opens the file, or makes it.
+
+        Args: ``read_only``: file and key are there, and stay as they are.
+
+        Raises:
+            AuditUnavailableError: it cannot be used.
+            ConfigurationError: the key file (beside it, ``.key``) is not as it should be.
+        """
+        key = path.with_suffix(".key")
+        self._file = DatabaseFile(path, AUDIT_FILE, read_only=read_only)
+        self._left: Anchor | None = None
+        """What this process has written last."""
+        self._schema: int | None = None
+        """The version of the schema that was found to be ours."""
+        try:
+            if read_only:
+                self.chain = Chain(load_token(key))
+                return
+            with self._file.transaction() as database:
+                # Only with a new key a log without a head is a new one; else somebody has emptied it.
+                new = not key.exists()
+                self.chain = Chain(load_token(key))
+                if new and schema_is_ours(database) and database.execute(SELECT_HEAD).fetchone() is None:
+                    database.execute(REPLACE_HEAD, (0, FIRST, self.chain.seal(0, FIRST)))
+        except BaseException:  # whatever it is, an interruption too: the file does not stay open
+            self._file.close()
+            raise
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what is written is found at the path again."""
+        return self._file.is_in_place
+
+    def append(self, entry: AuditEntry) -> int:
+        """Adds an entry and gives its number. Raises: AuditUnavailableError: it could not be written."""
+        try:
+            with self._file.transaction() as database:
+                self._check_schema(database)
+                written = self._append(database, entry)
+        except sqlite3.IntegrityError as error:
+            raise AuditUnavailableError("审计日志的内容已损坏", "the audit log is damaged") from error
+        self._left = written
+        return written.number
+
+    def _append(self, database: sqlite3.Connection, entry: AuditEntry) -> Anchor:
+        last = database.execute(
+            "SELECT number, chain FROM entry WHERE number < ? ORDER BY number DESC LIMIT 1", (MOST_ENTRIES - 2,)
+        ).fetchone()
+        end = Anchor(0, FIRST) if last is None else Anchor(max(0, last[0]), text_of(last[1]))
+        problems = list(self.chain.check_head(database.execute(SELECT_HEAD).fetchone(), end.number, end.chain))
+        if problems or not self._is_as_left(database):
+            # Else the new head would cover up what was cut off. A number is never given twice.
+            gone = [one.last for one in problems if one.problem is Problem.MISSING]
+            left = 0 if self._left is None else self._left.number
+            end = Anchor(max(end.number, left, *gone), end.chain)
+            end = self._add(database, end, AuditEntry(now(), "local", "local", BROKEN))
+        return self._add(database, end, entry)
+
+    def _add(self, database: sqlite3.Connection, end: Anchor, entry: AuditEntry) -> Anchor:
+        values = [value.encode("utf-8", "replace").decode() for value in astuple(entry)]
+        added = Anchor(end.number + 1, self.chain.hash(end.chain, end.number + 1, values))
+        database.execute(INSERT_ENTRY, (added.number, *values, added.chain))
+        database.execute(REPLACE_HEAD, (added.number, added.chain, self.chain.seal(added.number, added.chain)))
+        return added
+
+    def _is_as_left(self, database: sqlite3.Connection) -> bool:
+        """Whether what this process has written last still stands; others may have written since."""
+        if self._left is None:
+            return True
+        found = database.execute("SELECT chain FROM entry WHERE number = ?", (self._left.number,)).fetchone()
+        return found is not None and text_of(found[0]) == self._left.chain
+
+    def _check_schema(self, database: sqlite3.Connection) -> None:
+        """Raises: AuditUnavailableError: somebody has put something into the file that is not ours."""
+        version = database.execute("PRAGMA schema_version").fetchone()[0]
+        if version != self._schema:
+            if not schema_is_ours(database):
+                raise AuditUnavailableError("审计日志的结构被改动", "the structure of the audit log was changed")
+            self._schema = version
+
+    def entries(self, *, last: int | None = None, card: str | None = None) -> list[NumberedEntry]:
+        """The entries in their order: all, or the last so many; of one card, by its mark.
+
+        Raises:
+            AuditUnavailableError: it cannot be read, or is none any more.
+        """
+        with self._file.snapshot() as database:
+            self._check_schema(database)
+            rows = database.execute(
+                f"{SELECT_ENTRIES} WHERE ?1 IS NULL OR card = ?1 ORDER BY number DESC LIMIT ?2",
+                (card, -1 if last is None else last),
+            ).fetchall()
+        return [NumberedEntry(row[0], AuditEntry(*map(text_of, row[1:-1]))) for row in reversed(rows)]
+
+    def verify(self, anchor: str | None = None) -> Verification:
+        """Every entry against its hash, and the end against the head.
+
+        Args:
+            anchor: what an earlier verification said of the end then.
+
+        Raises:
+            UsageError: that is no anchor.
+            AuditUnavailableError: the file cannot be read at all.
+        """
+        walk = Walk(self.chain, None if anchor is None else Anchor.parse(anchor), notes_break=_notes_break)
+        with self._file.snapshot() as database:
+            if schema_is_ours(database):
+                if not guards_are_there(database):
+                    walk.find(Problem.SCHEMA_CHANGED, 0)
+                for number, *values in database.execute(f"{SELECT_ENTRIES} ORDER BY number"):
+                    walk.take(number, values)
+                walk.end(database.execute(SELECT_HEAD).fetchone())
+            else:  # nothing in it is what it seems
+                walk.find(Problem.SCHEMA_CHANGED, 0)
+        return Verification(walk.entries, Anchor(walk.number, walk.last), tuple(in_ranges(walk.findings)))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _notes_break(texts: Sequence[str]) -> bool:
+    return AuditEntry(*texts).action == BROKEN
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,200 @@
+"""``cardio pair``: who asks to be let in, who has been, and an end to it; on the console."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cardio.cli.command import DONE, Command
+from cardio.cli.confirm import consents
+from cardio.cli.output import Output
+
+if TYPE_CHECKING:
+    from cardio.client import BridgeClient
+
+_TOKEN_LIMIT = 4096
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        choices=("list", "approve", "deny", "revoke", "add"),
+        help="列出、同意、拒绝、撤销；为本机程序新建令牌 / list, approve, deny, revoke; add a token for a program",
+    )
+    parser.add_argument(
+        "which",
+        nargs="?",
+        metavar="CODE|GRANT|NAME",
+        help="核对码、授权编号或程序名称 / code, grant, or a program's name",
+    )
+    parser.add_argument(
+        "--scopes",
+        metavar="SCOPE,…",
+        help="授予的权限；不写时只授予无害的，其余逐项询问"
+        " / what is granted; without it the harmless ones, and a question for each other",
+    )
+    parser.add_argument("--address", metavar="URL", help="服务地址 / the bridge; default http://127.0.0.1:12340")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="令牌文件 / the token's file")
+
+
+def _run(options: Namespace, output: Output) -> int:
+    from cardio.client import BridgeClient
+    from cardio.errors import UsageError
+
+    if options.action != "list" and not options.which:
+        raise UsageError(f"cardio pair {options.action} 缺少对象", f"cardio pair {options.action}: which one?")
+    with BridgeClient.connect(options.address, token=_token_of(options)) as bridge:
+        match options.action:
+            case "list":
+                _list(bridge, output)
+            case "approve":
+                _approve(bridge, options, output)
+            case "deny":
+                bridge.post(f"/v1/pairing/{_request(bridge, options.which)['request']}/deny", {})
+                _tell(output, {"denied": options.which}, "已拒绝 denied")
+            case "revoke":
+                bridge.delete(f"/v1/grants/{options.which}")
+                _tell(output, {"revoked": options.which}, "已撤销，其连接已切断 / revoked; its connections are cut")
+            case "add":
+                _add(bridge, options, output)
+    return DONE
+
+
+def _described(one: Mapping[str, Any]) -> list[str]:
+    from service.cli.pairing_words import site_lines
+
+    return site_lines(one["origin"], one["name"], [(said["remark"], said["remark_en"]) for said in one["remarks"]])
+
+
+def _token_of(options: Namespace) -> str | None:
+    """The token of the file that is named. Raises: ConfigurationError: others may read it, or it is none."""
+    from cardio.config.private_file import read_private
+
+    file: Path | None = options.token_file
+    return None if file is None else read_private(file, "令牌文件", "token file", limit=_TOKEN_LIMIT).strip()
+
+
+def _list(bridge: BridgeClient, output: Output) -> None:
+    from service.cli.pairing_words import whose
+
+    waiting, grants = bridge.get("/v1/pairing"), bridge.get("/v1/grants")["grants"]
+    requests = waiting["requests"]
+    if output.as_json:
+        output.document({"requests": requests, "grants": grants})
+        return
+    if requests:
+        output.text("等待确认 waiting:")
+        for one in requests:
+            output.text(f"\n{one['code']}  {','.join(one['scopes'])}  {one['seconds_left']} s")
+            for line in _described(one):
+                output.text(f"  {line}")
+        output.text()
+    if waiting["more"]:
+        more = waiting["more"]
+        output.text(f"另有 {more} 个请求未列出，可直接用核对码 / {more} more wait; their codes count all the same\n")
+    granted = [("授权 grant", "种类 kind", "网站 site", "来源 origin", "名称 name", "权限 scopes", "连接 live")]
+    granted += [
+        (
+            one["grant"], one["kind"], whose(one["origin"]) if one["origin"] else "-", one["origin"] or "-",
+            one["name"], ",".join(one["scopes"]), str(one["live"]),
+        )
+        for one in grants
+    ]  # fmt: skip
+    output.table(granted)
+
+
+def _request(bridge: BridgeClient, code: str) -> dict[str, Any]:
+    from service.http.errors import PairingGoneError
+
+    wanted = code.replace(" ", "")
+    for one in bridge.get("/v1/pairing", code=wanted)["requests"]:
+        if wanted in (one["code"].replace(" ", ""), one["request"]):
+            found: dict[str, Any] = one
+            return found
+    raise PairingGoneError()
+
+
+def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
+    asked = _request(bridge, options.which)
+    if not output.as_json:
+        output.text("\n".join(_described(asked)))
+    scopes = options.scopes.split(",") if options.scopes else _chosen(bridge, asked, output)
+    if not output.as_json:
+        output.text(f"同意 letting in: {asked['origin']}  {','.join(scopes)}")
+    grant = bridge.post(f"/v1/pairing/{asked['request']}/approve", {"scopes": scopes})
+    _tell(output, grant, f"已授权 granted: {grant['grant']}（撤销 to revoke: cardio pair revoke {grant['grant']}）")
+
+
+def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> list[str]:
+    """What is granted where no scopes are named: the harmless ones, and those that a person says yes to.
+
+    Raises:
+        UsageError: that would be nothing.
+    """
+    from cardio.errors import UsageError
+    from service.cli.pairing_words import SCOPE_WORDS
+
+    grantable = set(bridge.get("/v1/me")["scopes"])
+    chosen = [scope for scope in asked["harmless"] if scope in grantable]
+    harmful = [scope for scope in asked["scopes"] if scope not in asked["harmless"] and scope in grantable]
+    if not output.as_json and sys.stdin is not None and sys.stdin.isatty():
+        chosen += [one for one in harmful if consents(f"{one}: {SCOPE_WORDS.get(one, '')}\n  授予 grant it?")]
+    left_out = [scope for scope in asked["scopes"] if scope not in chosen]
+    if not chosen:
+        listed = ",".join(left_out)
+        raise UsageError(
+            f"没有可以直接授予的权限；确要授予时请写明，如 --scopes {listed}",
+            f"nothing that is granted unasked; to grant it, name it: --scopes {listed}",
+        )
+    if left_out:
+        every = ",".join(asked["scopes"])
+        output.note(
+            f"未授予 not granted: {','.join(left_out)}\n"
+            f"  要授予，请让网页重新申请并写明 / to grant it have the page ask again, and name it: --scopes {every}"
+        )
+    return chosen
+
+
+def _add(bridge: BridgeClient, options: Namespace, output: Output) -> None:
+    scopes = (options.scopes or "basic").split(",")
+    made = bridge.post("/v1/grants", {"name": options.which, "scopes": scopes})
+    lines = [made["token"], f"授权 grant {made['grant']}；令牌只显示这一次 / the token is shown only now"]
+    _tell(output, made, "\n".join([*lines, *_addresses(bridge, made["token"])]))
+
+
+def _addresses(bridge: BridgeClient, token: str) -> list[str]:
+    """Where a program that can send nothing else brings its token: in the address of a dialect."""
+    from cardio.errors import CardioError
+
+    try:
+        ports = bridge.get("/v1/status")["dialects"]
+    except CardioError:  # the owner's token may not ask; the address is in the documents too
+        return []
+    listening = {name: port for name, port in ports.items() if port is not None}
+    return [f"兼容接口 dialect {name}: ws://127.0.0.1:{port}/{token}" for name, port in listening.items()]
+
+
+def _tell(output: Output, document: Any, text: str) -> None:
+    if output.as_json:
+        output.document(document)
+    else:
+        output.text(text)
+
+
+pair_command = Command(
+    name="pair",
+    help="网页和程序的授权：确认、列出、撤销 / who may use the bridge: confirm, list, revoke",
+    examples=(
+        "  cardio pair list\n"
+        "  cardio pair approve 482913              核对码由网页显示 / the page shows the code\n"
+        "  cardio pair approve 482913 --scopes basic,pin\n"
+        "  cardio pair revoke 5f3a90c1d2e4\n"
+        "  cardio pair add prometheus --scopes metrics\n"
+        "  cardio pair add HIS --scopes basic,files  Electron 等从磁盘打开的页面 / a page from a disk"
+    ),
+    add_arguments=_add_arguments,
+    run=_run,
+)

@@ -1,0 +1,56 @@
+"""What persons have decided of debits that no card told of, and what the card said of it when it was back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from cardio.debits.record import Compared
+from service.debits.journal_file.file import JournalFile
+
+CONTRADICTED = "contradicted"
+"""The reason of a debit that wants a person again."""
+
+
+class DecisionRecords:
+    """The part of the journal's table that says what a person decided, and what the card said of it since.
+
+    A decision after a contradiction is not compared again. May be used from any thread.
+    """
+
+    def __init__(self, file: JournalFile, card_mark: Callable[[bytes], str]) -> None:
+        """Args: ``card_mark``: the keyed hash by which the journal knows a card."""
+        self._file = file
+        self._card_mark = card_mark
+
+    def to_compare(self, card: bytes) -> list[tuple[str, str]]:
+        """Return the debits on this card whose decision was not compared yet, each with ``done`` or ``none``.
+
+        Raises:
+            JournalUnavailableError: the journal cannot be read.
+        """
+        query = (
+            "SELECT id, decided FROM debit WHERE card = ? AND decided IS NOT NULL AND compared IS NULL ORDER BY changed"
+        )
+        with self._file.transaction() as database:
+            rows = database.execute(query, (self._card_mark(card),)).fetchall()
+        return [(row["id"], row["decided"]) for row in rows]
+
+    def conclude(self, debit_id: str, found: Compared) -> None:
+        """Note what the card says. A contradiction makes the debit one that wants a person again.
+
+        Raises:
+            JournalUnavailableError: it cannot be written.
+        """
+        with self._file.transaction() as database:
+            database.execute("UPDATE debit SET compared = ? WHERE id = ?", (found, debit_id))
+            if found == "contradicts":
+                # Where another debit of this very time stands in the journal meanwhile, the decision alone is marked.
+                with suppress(sqlite3.IntegrityError):
+                    database.execute(
+                        "UPDATE debit SET state = 'manual', reason = ?, result = NULL, acknowledged = NULL, changed = ?"
+                        " WHERE id = ?",
+                        (CONTRADICTED, datetime.now(UTC).isoformat(), debit_id),
+                    )

@@ -1,0 +1,122 @@
+"""Note in the journal what callers were told of their debits, after the answer that tells it was handed over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from cardio.debits.record import DebitShown
+from cardio.debits.transaction import DebitState
+from cardio.errors import CardioError
+from cardio.readers.supervision import Supervisor
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from service.gate.receipt import AnswerReceipt
+from service.http.errors import JournalStepError
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an answer says of one debit."""
+
+    debit_id: str
+    outcome: Literal["done", "none", "unknown"]
+    at: datetime
+    again: bool = False
+    """The caller was given the result before and asks for this debit by name, so it knows of it."""
+
+    @classmethod
+    def of(cls, shown: DebitShown, *, by_name: bool) -> Told:
+        """Args: ``by_name``: the caller asked for this debit by key or id, not for a list."""
+        again = by_name and shown.outcome == "done" and shown.state is not DebitState.COMMITTED
+        return cls(shown.id, shown.outcome, datetime.now(UTC), again)
+
+
+class DebitReceipts:
+    """One for the whole bridge, on its event loop."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def follow(self, entry: JournalEntry, receipt: AnswerReceipt | None) -> FollowedAnswer:
+        """Follow an answer: another debit on the card waits until it is known whether this one was handed over."""
+        return FollowedAnswer(self, entry.journal, entry.id, receipt)
+
+    def note_when_handed_over(self, journal: Journal, receipt: AnswerReceipt | None, told: Iterable[Told]) -> None:
+        """Note what an answer tells if it is handed over."""
+        noted = tuple(told)
+
+        def concluded(handed_over: bool) -> None:
+            if handed_over and noted:
+                self.write(journal, noted)
+
+        if receipt is not None:
+            receipt.when_known(concluded)
+
+    def write(self, journal: Journal, told: tuple[Told, ...]) -> asyncio.Task[None]:
+        """Begin to write; `written` waits for it."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self._note, journal, told))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        return writing
+
+    def _note(self, journal: Journal, told: tuple[Told, ...]) -> None:
+        with self._supervisor.guard("debit-receipts"):
+            note(journal, told)
+
+    async def written(self) -> None:
+        """Wait until everything handed over before is in the journal, or could not be written."""
+        if self._writing:
+            await asyncio.wait(self._writing)
+
+
+class FollowedAnswer:
+    """One call for a debit, until its answer was handed over or its caller has gone."""
+
+    def __init__(self, receipts: DebitReceipts, journal: Journal, debit_id: str, receipt: AnswerReceipt | None) -> None:
+        self._receipts = receipts
+        self._journal = journal
+        self._debit_id = debit_id
+        self._told: tuple[Told, ...] = ()
+        journal.under_way.begin(debit_id)
+        if receipt is None:
+            self._end()
+        else:
+            receipt.when_known(self._concluded)
+
+    def tells(self, *told: Told) -> None:
+        """Set what the answer will tell."""
+        self._told = told
+
+    def _concluded(self, handed_over: bool) -> None:
+        if not handed_over or not self._told:
+            self._end()
+            return
+        self._receipts.write(self._journal, self._told).add_done_callback(lambda _: self._end())
+
+    def _end(self) -> None:
+        self._journal.under_way.end(self._debit_id)
+
+
+def note(journal: Journal, told: Iterable[Told]) -> None:
+    """Note what was handed over. If it cannot be written it counts as not handed over, and is told once more."""
+    for one in told:
+        with suppress(CardioError):
+            match one.outcome:
+                case "unknown":
+                    journal.delivery.note_told_unknown(one.debit_id)
+                case "done":
+                    _note_done(journal, one)
+
+
+def _note_done(journal: Journal, told: Told) -> None:
+    try:
+        journal.entry(told.debit_id).move(DebitState.DELIVERED, at=told.at)
+    except JournalStepError:  # it was before
+        if told.again:
+            journal.delivery.acknowledge(told.debit_id)

@@ -1,0 +1,91 @@
+"""Looking debits up: beside the writer, or in a file that no bridge has."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from cardio.debits.record import DebitShown
+from cardio.debits.transaction import DebitState
+from service.audit.chain import Chain
+from service.debits.journal_file.steps import row_is_noted
+from service.debits.schema import BEGUN, IN_DOUBT, OVER, UNBOOKED
+
+OF_PHASE = "SELECT *, rowid AS place FROM debit WHERE phase = ? ORDER BY created DESC, rowid DESC LIMIT ?"
+OF_OWNER = "SELECT *, rowid AS place FROM debit WHERE owner = ? AND phase = ? ORDER BY created DESC, rowid DESC LIMIT ?"
+
+
+class JournalRecords:
+    """The debits of one file."""
+
+    def __init__(self, reading: Callable[[], AbstractContextManager[sqlite3.Connection]], chain: Chain) -> None:
+        self._reading = reading
+        self._chain = chain
+
+    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitShown]:
+        """Return those that somebody has still to do with: what nobody knows first, else the newest first.
+
+        Args: ``owner`` None lists everybody's. ``all_states``: those that are over too.
+
+        Raises:
+            JournalUnavailableError: it cannot be read.
+        """
+        others = (BEGUN, UNBOOKED, OVER) if all_states else (UNBOOKED,)
+        with self._reading() as database:
+            rows = self._newest(database, owner, (IN_DOUBT,), limit)
+            rows += self._newest(database, owner, others, limit - len(rows))
+            return [self._shown(database, row) for row in rows]
+
+    def _newest(
+        self, database: sqlite3.Connection, owner: str | None, phases: Iterable[int], limit: int
+    ) -> list[sqlite3.Row]:
+        if limit <= 0:
+            return []
+        each = [
+            database.execute(OF_PHASE, (phase, limit)).fetchall()
+            if owner is None
+            else database.execute(OF_OWNER, (owner, phase, limit)).fetchall()
+            for phase in phases
+        ]
+        return list(heapq.merge(*each, key=lambda row: (row["created"], row["place"]), reverse=True))[:limit]
+
+    def shown(self, debit_id: str) -> DebitShown | None:
+        """Return one debit. Raises: JournalUnavailableError."""
+        with self._reading() as database:
+            row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
+            return None if row is None else self._shown(database, row)
+
+    def counts(self) -> dict[DebitState, int]:
+        """Return how many debits are in each state. Raises: JournalUnavailableError."""
+        with self._reading() as database:
+            rows = database.execute("SELECT state, count(*) AS n FROM debit GROUP BY state").fetchall()
+        known = set(DebitState)
+        return {DebitState(row["state"]): row["n"] for row in rows if row["state"] in known}
+
+    def _shown(self, database: sqlite3.Connection, row: sqlite3.Row) -> DebitShown:
+        if row_is_noted(database, self._chain, row):
+            return DebitShown.of_row(dict(row))
+        values = {name: legible(value) for name, value in dict(row).items()}
+        try:
+            return DebitShown.of_row(values, tampered=True)
+        except (ValueError, TypeError):
+            return DebitShown.of_row(_cleared(values), tampered=True)
+
+
+def legible(value: Any) -> Any:
+    """What is no text any more shows where it is none."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value
+
+
+def _cleared(row: dict[str, Any]) -> dict[str, Any]:
+    """What can still be shown of a row in which anything may stand."""
+    when = "1970-01-01T00:00:00+00:00"
+    cleared = {
+        "state": DebitState.MANUAL, "intent": None, "result": None, "created": when, "changed": when,
+        "handed_over": None, "acknowledged": None, "thinned": None, "compared": None,
+    }  # fmt: skip
+    texts = {name: str(row[name] or "") for name in ("id", "owner", "idempotency_key", "reason")}
+    return row | cleared | texts

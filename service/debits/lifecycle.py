@@ -1,0 +1,180 @@
+"""What is done for a debit that somebody asks for, with the journal and, where it is needed, the card. No desk here."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from cardio.card.secured import SecuredCard
+from cardio.debits.errors import (
+    DebitContradictedError,
+    DebitManualError,
+    DebitNotDoneError,
+    DebitOpenError,
+    DebitUndeliveredError,
+    DebitUnknownError,
+    with_marks,
+)
+from cardio.debits.execution import DEFAULT_LIMITS, aborted_by_faults, debit
+from cardio.debits.limits import DebitLimits
+from cardio.debits.purse import yuan
+from cardio.debits.record import Compared, DebitShown
+from cardio.debits.recovery import contradicts, recover
+from cardio.debits.transaction import BEFORE_SENT, DONE, UNCLEAR, DebitOrder, DebitState, error_of
+from cardio.errors import CardioError
+from service.debits.delivery.decisions import CONTRADICTED
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from service.http.errors import JournalStepError
+
+_TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
+_NOT_TOLD = ("仍不能确定", "it is still not known")
+_ANSWER_SECONDS = 5.0
+"""How long the next debit waits for the answer to an earlier one that is being sent."""
+
+
+def needs_its_card(entry: JournalEntry) -> bool:
+    """Whether the card is needed to go on; else the entry has its result.
+
+    Raises:
+        DebitNotDoneError, DebitManualError: it has come to its end without one.
+    """
+    state = entry.state
+    if state in DONE:
+        return False
+    if state in BEFORE_SENT or state in UNCLEAR:
+        return True
+    raise error_of(entry)
+
+
+def go_on(
+    journal: Journal,
+    entry: JournalEntry,
+    card: SecuredCard,
+    order: DebitOrder,
+    limits: DebitLimits = DEFAULT_LIMITS,
+) -> None:
+    """With the card: debits it, if it was never told to; else finds out what has become of that.
+
+    Raises:
+        DebitOpenError, DebitContradictedError, DebitUndeliveredError: as `clear_up`.
+        CardioError: as `debit` and `recover`.
+    """
+    if entry.state in UNCLEAR:
+        recover(card, entry)
+        return
+    clear_up(journal, entry, card)
+    debit(card, order, entry, limits)
+
+
+def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    """Resolve an earlier debit on this card whose outcome is unknown, compare what persons have decided, and stop at a
+    debit whose result was not delivered. Amount and time are told only to the caller that owns the earlier debit.
+
+    Raises:
+        DebitOpenError: the outcome of an earlier debit was unknown.
+        DebitContradictedError: the card contradicts what a person has decided of an earlier debit.
+        DebitUndeliveredError: the result of an earlier debit was not delivered.
+    """
+    with aborted_by_faults(entry):
+        _find_out_what_is_open(journal, entry, card)
+        _compare_decisions(journal, entry, card)
+        _stop_for_an_undelivered_result(journal, entry, card)
+
+
+def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    other = journal.open_on(card.identity)
+    if other is None:
+        return
+    entry.took.append(other)
+    try:
+        if other.state is not DebitState.MANUAL:
+            with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
+                recover(card, other)
+        shown = other.shown()
+    finally:
+        other.release()
+    if shown.reason == CONTRADICTED:
+        raise _contradicted(shown, entry)
+    zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
+    if shown.origin != entry.shown().origin:
+        raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of somebody else's: {en}")
+    time, amount = _time_and_amount(shown)
+    error = DebitOpenError(
+        f"此前 {time} 的一笔消费（{amount} 元）：{zh}", f"an earlier one, {time}, {amount} yuan: {en}"
+    )
+    # A caller that never heard of the doubt does not know that it has to look.
+    journal.under_way.wait(other.id, _ANSWER_SECONDS)
+    if shown.outcome == "done" and other.told_unknown:
+        error.told_debit = other.id
+    raise error
+
+
+def _compare_decisions(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    """Ask the card about each debit on it that a person has decided on; it is asked until it has told, and no more."""
+    for debit_id, said in journal.decisions.to_compare(card.identity):
+        other = journal.entry(debit_id)
+        if other.intent is None:
+            continue
+        try:
+            contradicted = contradicts(card, other.intent, done=said == "done", doubted=other.doubted)
+        except DebitUnknownError:
+            continue
+        found: Compared = "not-told" if contradicted is None else "contradicts" if contradicted else "agrees"
+        journal.decisions.conclude(debit_id, found)
+        if found == "contradicts":
+            raise _contradicted(other.shown(), entry)
+
+
+def _contradicted(shown: DebitShown, entry: JournalEntry) -> DebitContradictedError:
+    if shown.origin != entry.shown().origin:
+        return DebitContradictedError("该笔消费由其他系统发起", "it is another program's or page's debit")
+    time, amount = _time_and_amount(shown)
+    return DebitContradictedError(
+        f"消费 {shown.id}：交易时间 {time}，金额 {amount} 元",
+        f"debit {shown.id}: at {time}, {amount} yuan",
+        debit_id=shown.id,
+    )
+
+
+def _stop_for_an_undelivered_result(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+    earlier = journal.delivery.undelivered_on(card.identity)
+    if earlier is None:
+        return
+    # Its caller may be being answered at this very moment.
+    journal.under_way.wait(earlier.id, _ANSWER_SECONDS)
+    earlier = journal.delivery.undelivered_on(card.identity)
+    if earlier is None:
+        return
+    if earlier.origin != entry.shown().origin:
+        raise DebitUndeliveredError("该笔扣款由其他系统发起", "it is another program's or page's")
+    time, amount = _time_and_amount(earlier)
+    raise DebitUndeliveredError(f"交易时间 {time}，金额 {amount} 元", f"at {time}, {amount} yuan", debit_id=earlier.id)
+
+
+def _time_and_amount(shown: DebitShown) -> tuple[str, str]:
+    return with_marks(shown.time or ""), yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
+
+
+def as_it_stands(entry: JournalEntry, error: Exception) -> Exception | None:
+    """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters; None: it is
+    done. Where the journal cannot be read, this process knows whether the card may have been told.
+    """
+    reason = error.code if isinstance(error, CardioError) else "internal"
+    try:
+        # The card's thread may be just about to send it: then this step is refused, or that one is.
+        with suppress(JournalStepError):
+            entry.move(DebitState.ABORTED, reason=reason, unsent=True)
+        if entry.state is DebitState.SENT:
+            with suppress(JournalStepError):
+                entry.move(DebitState.UNKNOWN, reason=reason)
+        state = entry.state
+    except CardioError:
+        if entry.withdraw():
+            return error
+        state = DebitState.UNKNOWN
+    if state in DONE:
+        return None
+    if state in UNCLEAR and not isinstance(error, DebitUnknownError):
+        known = error if isinstance(error, CardioError) else CardioError()
+        return DebitUnknownError(f"结果未知：{known.detail}", f"its outcome is not known: {known.detail_en}")
+    return error

@@ -1,0 +1,114 @@
+"""Where the journal of debits is: opened when it is first needed, and at the start where there is one already."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from cardio.errors import CardioError
+from service.audit.chain import Chain
+from service.debits.journal import Journal
+from service.debits.journal_file.file import gone, lock_of
+from service.debits.journal_file.marks import Marks
+from service.debits.journal_file.setting_aside import keep_its_own_log, set_aside
+from service.http.errors import JournalRestoredError, JournalUnavailableError, NoJournalError
+from service.storage.secret_file import load_token
+
+
+class JournalPlace:
+    """One for the whole bridge."""
+
+    def __init__(self, path: Path | None, elsewhere: Path | None = None) -> None:
+        """Args: ``path`` None: no debits here. ``elsewhere``: a folder for marks, outside the journal's own."""
+        self._path = path
+        self._elsewhere = elsewhere
+        self._journal: Journal | None = None
+        self._opening = threading.Lock()
+
+    def open(self) -> Journal:
+        """Return the journal. One that is not at its place any more is not used; when it is back it is.
+
+        Raises:
+            JournalUnavailableError, ConfigurationError: it cannot be used; whoever comes next tries again.
+        """
+        if self._path is None:
+            raise NoJournalError()
+        with self._opening:
+            return self._opened(self._path)
+
+    def _opened(self, path: Path) -> Journal:
+        journal = self._journal
+        if journal is not None and not journal.is_in_place:
+            # Where there is another file it is looked at as at a start, when no debit needs this one any more.
+            if journal.is_working or not path.exists():
+                raise gone(path)
+            journal.abandon()
+            self._journal = None
+        if self._journal is None:
+            self._journal = Journal(path, self._elsewhere)
+        return self._journal
+
+    def accept(self) -> Journal:
+        """A person has said that debits go on with what is at the path: with a restored or copied file, or, where it is
+        lost, with a new one. What cannot be used any more is set aside, never deleted.
+
+        Raises:
+            JournalUnavailableError, ConfigurationError: it cannot be used all the same.
+        """
+        if self._path is None:
+            raise NoJournalError()
+        with self._opening:
+            try:
+                opened = self._opened(self._path)
+            except JournalUnavailableError as error:
+                if not error.gone and not isinstance(error, JournalRestoredError):
+                    raise
+                if self._journal is not None and self._journal.is_working:
+                    raise
+                if self._journal is not None:
+                    self._journal.abandon()
+                    self._journal = None
+                lock = lock_of(self._path)  # another bridge may have what seems to be lost
+                try:
+                    self._make_way(self._path)
+                finally:
+                    lock.release()
+                opened = self._opened(self._path)
+            if opened.restored is not None:
+                opened.accept()
+            return opened
+
+    def _make_way(self, path: Path) -> None:
+        """Set aside what cannot be used; a log that belongs to the database stays with it: debits stand there."""
+        marks, key = Marks(path, self._elsewhere), path.with_suffix(".key")
+        if not (key.is_file() and keep_its_own_log(path, marks, Chain(load_token(key)))):
+            set_aside(path, marks)
+
+    def trouble(self) -> CardioError | None:
+        """Return why debits stand still although there is a journal, or was one: it is not in its place, was restored
+        or copied, or it cannot be used. That another bridge has it is told where a debit is asked for."""
+        if self._path is None:
+            return None
+        journal = self._journal
+        if journal is not None:
+            return journal.restored if journal.is_in_place else gone(self._path)
+        if not self._path.exists():
+            return gone(self._path) if Marks(self._path, self._elsewhere).exist else None
+        try:
+            return self.open().restored
+        except JournalUnavailableError as error:  # another bridge may have it for good reasons
+            return None if error.in_use else error
+        except CardioError as error:
+            return error
+
+    @property
+    def opened(self) -> Journal | None:
+        return self._journal
+
+    @property
+    def exists(self) -> bool:
+        return self._path is not None and (self._path.exists() or Marks(self._path, self._elsewhere).exist)
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()

@@ -1,0 +1,369 @@
+"""Debits at the desks: a key names each, the journal knows how far it is, and the card is debited once at most."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from cardio.card.social_security_card import SocialSecurityCard
+from cardio.debits.errors import DebitOpenError, DebitUnknownError
+from cardio.debits.execution import DEFAULT_LIMITS, aborted_by_faults
+from cardio.debits.limits import DebitLimits
+from cardio.debits.record import DebitShown
+from cardio.debits.recovery import recover
+from cardio.debits.transaction import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
+from cardio.driver.debits import debit_1, debit_2, parse_pay_info, result_text
+from cardio.driver.functions import DebitFunction, DriverArguments, guard, parse_card_info
+from cardio.driver.hsm_steps import HsmSteps
+from cardio.errors import CardioError
+from cardio.models.reading import Proof
+from cardio.readers.supervision import Supervisor
+from cardio.security.errors import StepError
+from service.debits.delivery.receipts import DebitReceipts, Told
+from service.debits.journal import Journal
+from service.debits.journal_file.entry import JournalEntry
+from service.debits.lifecycle import as_it_stands, clear_up, go_on, needs_its_card
+from service.debits.provider import JournalPlace
+from service.gate.context import Asking
+from service.gate.receipt import AnswerReceipt
+from service.gate.scopes import Caller
+from service.http.errors import JournalUnavailableError, NoIdempotencyKeyError
+from service.readers.managed_reader import Desk
+from service.security import BridgeSecurity
+
+_LONGEST_KEY = 200
+_MOST_BETWEEN = 64
+Result = TypeVar("Result")
+Subject = TypeVar("Subject", SocialSecurityCard, HsmSteps)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call of a debit's function: by whom, with what, and where the card is."""
+
+    function: DebitFunction
+    given: DriverArguments
+    caller: Caller
+    asking: Asking
+    desk: Callable[[], Awaitable[Desk]]
+    """Looked up when the card is needed: what is done is told without any reader."""
+
+    @property
+    def key(self) -> str:
+        """Raises: NoIdempotencyKeyError: there is none, or it is none."""
+        key = self.given.idempotencyKey.strip()
+        if not key or len(key) > _LONGEST_KEY or not (key.isascii() and key.isprintable()):
+            raise NoIdempotencyKeyError()
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class DebitAnswer:
+    """What a debit's function gives, which card it was done with, and how the debit stands."""
+
+    output: str
+    card_session: str | None
+    debit: DebitShown
+    told: Told | None = None
+    """What this answer tells its caller, for the journal."""
+    proof: Proof | None = None
+    """How far the card was proved genuine; None where it was not needed."""
+
+
+class DebitCalls:
+    """One for the whole bridge."""
+
+    def __init__(
+        self,
+        place: JournalPlace,
+        security: BridgeSecurity,
+        supervisor: Supervisor | None = None,
+        limits: DebitLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """Args: ``limits``: what an order may ask for at this site."""
+        self._place = place
+        self._security = security
+        self._limits = limits
+        self._supervisor = supervisor or Supervisor()
+        self.receipts = DebitReceipts(self._supervisor)
+        self._between: dict[tuple[str, str], tuple[str, JournalEntry]] = {}
+        """Debits that wait for their second step, with their keys, by who called the first, and at which reader."""
+
+    async def journal(self) -> Journal:
+        """Return the journal, after everything handed over before was written.
+
+        Raises:
+            JournalUnavailableError, ConfigurationError: it cannot be used.
+        """
+        await self.receipts.written()
+        return await asyncio.to_thread(self._place.open)
+
+    async def figures(self) -> dict[str, int]:
+        """Return how many debits have an unknown outcome, an undelivered result, or are not booked yet; 0 without a
+        journal."""
+        await self.receipts.written()
+        journal = self._place.opened
+        counts = {} if journal is None else await asyncio.to_thread(journal.counts)
+        undelivered = 0 if journal is None else await asyncio.to_thread(journal.delivery.count_undelivered)
+        return {
+            "debits_undelivered": undelivered,
+            "debits_unknown": sum(counts.get(state, 0) for state in NOBODY_KNOWS),
+            "debits_unsettled": sum(counts.get(state, 0) for state in TO_BE_BOOKED),
+        }
+
+    async def shown(self, debit_id: str | None) -> DebitShown | None:
+        """How a debit stands."""
+        if debit_id is None:
+            return None
+        return await asyncio.to_thread((await self.journal()).shown, debit_id)
+
+    async def call(self, asked: Asked) -> DebitAnswer:
+        """Does a debit, or its first step, or says what became of it; by the same key it is never done twice.
+
+        Raises:
+            NoIdempotencyKeyError: the debit has no name.
+            DebitUnknownError: nobody knows yet whether money was taken; ``debit_id`` names it.
+            CardioError: what hindered; nothing was taken.
+        """
+        key, given = asked.key, asked.given
+        order = parse_pay_info(given.pPayInfo)
+        journal = await self.journal()
+        # By what it says, not by how it is written: 0.1 and 0.10 are the same.
+        what = "|".join((parse_card_info(given.pCardInfo)[0], bytes(order.amounts).hex(), order.time))
+        entry = await _taken(lambda: journal.take(asked.caller.origin, key, what))
+        return await self._answered(asked, entry, lambda work: self._take_up(asked, order, journal, work))
+
+    async def _answered(
+        self, asked: Asked, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
+    ) -> DebitAnswer:
+        """Work on a debit, and note what its caller is told once the answer was handed over."""
+        following = self.receipts.follow(entry, asked.asking.receipt)
+        try:
+            answer = await _to_the_end(entry, do, self._supervisor, asked.asking.receipt)
+        except DebitUnknownError:
+            following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
+            raise
+        except DebitOpenError as error:
+            if error.told_debit is not None:
+                following.tells(Told(error.told_debit, "done", datetime.now(UTC)))
+            raise
+        if answer.told is not None:
+            following.tells(answer.told)
+        return answer
+
+    async def _take_up(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
+        entry, given = work.entry, asked.given
+        if not await asyncio.to_thread(needs_its_card, entry):
+            return await self._deliver(entry, None)
+        if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
+            await asyncio.to_thread(self._check_limits, entry, order)
+            if asked.function.step == 1:
+                return await self._first_step(asked, order, journal, work)
+
+        def on_card(card: SocialSecurityCard) -> None:
+            if entry.state in BEFORE_SENT:
+                with aborted_by_faults(entry):
+                    guard(card, given.pCardInfo)
+            go_on(journal, entry, card, order, self._limits)
+
+        return await self._on_card(on_card, asked, work)
+
+    def _check_limits(self, entry: JournalEntry, order: DebitOrder) -> None:
+        """Check what needs no card, before any reader is asked. Raises: DebitTimeError, DebitLimitError."""
+        with aborted_by_faults(entry):
+            self._limits.check_order(order)
+
+    async def _on_card(self, on_card: Callable[[SocialSecurityCard], None], asked: Asked, work: _Work) -> DebitAnswer:
+        caller, given = asked.caller, asked.given
+        session = None
+        try:
+            desk = await asked.desk()
+            security = self._security.at(simulated=desk.reader.simulated)
+            credentials = security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
+            doing = desk.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
+            _, session = await doing
+        except Exception as error:  # whatever it is, the journal says what it means
+            await work.judge(error)
+        return await self._deliver(work.entry, session)
+
+    async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
+        """Return what a debit came to; that it was delivered is noted after it was sent."""
+        shown = await asyncio.to_thread(entry.shown)
+        if shown.result is None:
+            raise DebitUnknownError()
+        told = Told.of(shown, by_name=True)
+        return DebitAnswer(result_text(shown.result), session, shown.as_answered(told.at), told)
+
+    # -- in steps -------------------------------------------------------------------------------
+
+    async def _first_step(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
+        caller, given, entry = asked.caller, asked.given, work.entry
+
+        def step(steps: HsmSteps) -> str:
+            with aborted_by_faults(entry):
+                guard(steps.card, given.pCardInfo)
+            clear_up(journal, entry, steps.card)
+            return debit_1(steps, order, entry, terminal_number, self._limits)
+
+        try:
+            desk = await asked.desk()
+            security = self._security.at(simulated=desk.reader.simulated)
+            terminal_number = await asyncio.to_thread(security.terminal_number_for_steps)
+            credentials = security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
+            text, session = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
+        except Exception as error:  # whatever it is, the journal says what it means
+            await work.judge(error)
+            return await self._deliver(entry, None)
+        self._between[asked.asking.grant, desk.reader.name] = (asked.key, entry)
+        while len(self._between) > _MOST_BETWEEN:
+            self._between.pop(next(iter(self._between)))  # who never came back begins anew
+        return DebitAnswer(text, session, await asyncio.to_thread(entry.shown))
+
+    async def second_step(self, asked: Asked, held: Desk | None) -> DebitAnswer:
+        """The step that debits; by a key it also says what became of a debit whose second step was called before.
+
+        Args: ``held``: the desk that holds a card for this caller.
+
+        Raises:
+            StepError: there was no first step. Else as `call`.
+        """
+        place = (asked.asking.grant, "" if held is None else held.reader.name)
+        key, entry = self._between.get(place, ("", None))
+        if held is None or entry is None or (asked.given.idempotencyKey and asked.key != key):
+            return await self._ask_again(asked)
+        del self._between[place]
+        await asyncio.to_thread(entry.resume)
+        return await self._answered(asked, entry, lambda work: self._finish(asked, held, work))
+
+    async def _finish(self, asked: Asked, held: Desk, work: _Work) -> DebitAnswer:
+        def step(steps: HsmSteps) -> str:
+            return debit_2(steps, asked.given.pKey)
+
+        session = None
+        try:
+            _, session = await held.with_held(work.guarded(step), work.named(asked), credentials=None)
+        except Exception as error:  # whatever it is, the journal says what it means
+            await work.judge(error)
+        return await self._deliver(work.entry, session)
+
+    async def _ask_again(self, asked: Asked) -> DebitAnswer:
+        if not asked.given.idempotencyKey:
+            raise StepError()
+        journal = await self.journal()
+
+        def find() -> JournalEntry:
+            found = journal.find(asked.caller.origin, asked.key)
+            if found is None:
+                raise StepError()
+            return found
+
+        entry = await _taken(find)
+        return await self._answered(asked, entry, lambda work: self._find_out(asked, work))
+
+    async def _find_out(self, asked: Asked, work: _Work) -> DebitAnswer:
+        entry = work.entry
+        if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
+            raise StepError()
+        if not await asyncio.to_thread(needs_its_card, entry):
+            return await self._deliver(entry, None)
+
+        def on_card(card: SocialSecurityCard) -> None:
+            recover(card, entry)
+
+        return await self._on_card(on_card, asked, work)
+
+
+class _Work:
+    """Work on a card for one debit. Once it has begun it is the card's thread that gives the debit free, for the caller
+    may be gone long before."""
+
+    def __init__(self, entry: JournalEntry) -> None:
+        self.entry = entry
+        self.begun = False
+        self.proof: Proof | None = None
+
+    def guarded(self, work: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
+        def with_release(subject: Subject) -> Result:
+            self.begun = True
+            try:
+                return work(subject)
+            finally:
+                self.proof = subject.proof
+                self.entry.release()
+
+        return with_release
+
+    def named(self, asked: Asked) -> Asking:
+        """The call, with the debit that it is about."""
+        return replace(asked.asking, target=self.entry.id)
+
+    async def judge(self, error: Exception) -> None:
+        """Raises what an error means for the debit, if it is not done in spite of it. Its thread may never come back,
+        and no longer has it."""
+        found = await asyncio.to_thread(as_it_stands, self.entry, error)
+        self.entry.release()
+        if found is not None:
+            raise found from error
+
+
+async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
+    """Takes a debit up; who is cut off meanwhile has not taken it."""
+    taking = asyncio.ensure_future(asyncio.to_thread(take))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(lambda done: None if done.cancelled() or done.exception() else done.result().release())
+        raise
+
+
+async def _to_the_end(
+    entry: JournalEntry,
+    do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]],
+    supervisor: Supervisor,
+    receipt: AnswerReceipt | None,
+) -> DebitAnswer:
+    """Works on a debit. A caller that is cut off, or leaves, stops what has not begun; what has begun goes on, so that
+    its end is in the journal, and a caller that can still be told hears that its outcome is not known.
+
+    Raises: as the work says; DebitUnknownError with the debit's id.
+    """
+    work = _Work(entry)
+
+    async def to_the_end() -> DebitAnswer:
+        try:
+            return replace(await do(work), proof=work.proof)
+        except DebitUnknownError as error:
+            error.debit_id = entry.id
+            raise
+        except JournalUnavailableError as error:
+            if await asyncio.to_thread(entry.withdraw):
+                raise  # the card was told nothing
+            unknown = DebitUnknownError(f"结果未知：{error.detail}", f"its outcome is not known: {error.detail_en}")
+            unknown.debit_id = entry.id
+            raise unknown from error
+        finally:
+            if not work.begun:
+                entry.release()
+
+    working = asyncio.ensure_future(to_the_end())
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        if not work.begun:
+            working.cancel()
+        elif receipt is not None:
+            unknown = DebitUnknownError()
+            unknown.debit_id = entry.id
+            receipt.note_unknown(unknown)
+        working.add_done_callback(lambda done: _note_unheard(done, supervisor))
+        raise
+
+
+def _note_unheard(done: asyncio.Future[DebitAnswer], supervisor: Supervisor) -> None:
+    """Note an unplanned error of a debit whose caller was cut off; planned ones are in the journal."""
+    error = None if done.cancelled() else done.exception()
+    if error is not None and not isinstance(error, CardioError):
+        supervisor.note("debit", error)

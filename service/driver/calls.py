@@ -1,0 +1,244 @@
+"""Calls of the national driver's functions: which reader, with which right, with what is opened, in how many steps."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from cardio.card.social_security_card import WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.driver.functions import CardFunction, DebitFunction, DriverArguments, DriverFunction, StepFunction
+from cardio.driver.hsm_steps import HsmSteps
+from cardio.errors import CardioError, UsageError
+from cardio.filesystem.address import Address
+from cardio.models.reading import Proof
+from cardio.readers.card_choice import Preference
+from cardio.security.credentials import Credentials
+from cardio.security.errors import LastTryError, StepError
+from service.audit.recorder import Touch
+from service.debits.service import Asked, DebitAnswer, DebitCalls
+from service.gate.context import Asking
+from service.gate.scopes import Caller, Scope
+from service.questions.book import QuestionBook
+from service.questions.clerk import Clerk, Supplement, subject_of
+from service.questions.errors import last_try_without_clerk
+from service.readers.card_selection import CardSelection
+from service.readers.managed_reader import Desk
+from service.readers.registry import Desks
+from service.security import BridgeSecurity
+
+_BY_PIN = 1
+_MOST_NAMED = 20
+
+
+class DriverOutput(NamedTuple):
+    """What a function gives, and what is said of the card beside it: the interface's string has no place for that."""
+
+    output: str
+    card_session: str | None
+    proof: Proof | None
+    """How far the card was proved genuine; None where no card was needed."""
+
+
+class DriverCalls:
+    """One for the whole bridge: HTTP and the dialects call through it."""
+
+    def __init__(
+        self,
+        desks: Desks,
+        security: BridgeSecurity,
+        debits: DebitCalls,
+        questions: QuestionBook,
+        selection: CardSelection | None = None,
+        *,
+        device_number: str = "",
+    ) -> None:
+        """Args: ``device_number`` is 终端设备号 as the site has set it; each reader's own without it."""
+        self.selection = selection or CardSelection(desks)
+        self._desks = desks
+        self._device_number = device_number
+        self._questions = questions
+        self._security = security
+        self._debits = debits
+
+    async def call(
+        self,
+        function: DriverFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        *,
+        reader: str | None = None,
+        seconds: float | None = None,
+    ) -> DriverOutput:
+        """Carries out one function; gives its output string, the session of the card, and how far it was proved.
+
+        What only a person can give, the clerk is asked for at the bridge's own page.
+
+        Args: ``seconds`` is how long the caller waits; None where it says nothing of it. What changes the
+            card takes its time all the same.
+
+        Raises:
+            NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
+        """
+        caller.require(Scope(function.right))
+        if isinstance(function, DebitFunction):
+            done = await self.debit(function, given, caller, asking, reader=reader)
+            # Asked again by its key a debit is told in the same words, and then without its card.
+            return DriverOutput(done.output, done.card_session, None)
+        asking = _named(asking, function, given)
+        given = replace(given, deviceNumber=self._device_number)
+        if isinstance(function, StepFunction):
+            return await self._step(function, given, caller, asking, reader, seconds)
+        desk = await self._desk(given, asking, reader)
+        caller = _at(desk, function, caller)
+        brought = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> DriverOutput:
+            whole, credentials = supplemented(given, added), brought
+            if credentials is not None and added != Supplement():
+                credentials = credentials.with_consent(added.accept_last_try).with_pin(added.entered.pin)
+
+            def work(card: SocialSecurityCard) -> tuple[str, Proof]:
+                return function.work(card, whole), card.proof
+
+            repeat = not function.changes_card
+            limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
+            done, session = await desk.do(
+                work, asking, credentials=credentials, repeat=repeat, touch=touch, seconds=limit
+            )
+            return DriverOutput(done[0], session, done[1])
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
+
+    async def debit(
+        self,
+        function: DebitFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        *,
+        reader: str | None = None,
+    ) -> DebitAnswer:
+        """As `call`, and how the debit stands.
+
+        Raises:
+            DebitUnknownError: nobody knows yet whether money was taken.
+        """
+        caller.require(Scope(function.right))
+        asking = _named(asking, function, given)
+        used: list[Desk] = []
+
+        async def desk() -> Desk:
+            found = await self._desk(given, asking, reader)
+            _at(found, function, caller).pin(given.pin)
+            used.append(found)
+            return found
+
+        asked = Asked(function, given, caller, asking, desk)
+        if function.step == 2:
+            return await self._debits.second_step(asked, self._held_for(asking, reader))
+        if self._questions.has_consent_of(caller.grant):
+            with suppress(CardioError):  # the debit says so itself, or needs no card at all
+                given = self._with_consent(given, caller, asking, await desk())
+            asked = Asked(function, given, caller, asking, desk)
+        try:
+            return await self._debits.call(asked)
+        except LastTryError as error:
+            # This debit is over: the consent that is asked for now counts for the next one.
+            if used:
+                self._questions.ask_for_next_call(subject_of(used[-1], caller, asking, used[-1].card_session))
+            raise last_try_without_clerk(self._questions.page) from error
+
+    def _with_consent(self, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk) -> DriverArguments:
+        """The arguments of a debit, with the consent to the last try that was given for this card."""
+        consented = self._questions.take_consent(subject_of(desk, caller, asking, desk.card_session))
+        return replace(given, acceptLastTry=True) if consented else given
+
+    async def _step(
+        self,
+        function: StepFunction,
+        given: DriverArguments,
+        caller: Caller,
+        asking: Asking,
+        reader: str | None,
+        seconds: float | None,
+    ) -> DriverOutput:
+        def step(steps: HsmSteps, given: DriverArguments) -> tuple[str, Proof]:
+            return function.work(steps, given), steps.card.proof
+
+        if not function.first:
+            held = self._held_for(asking, reader)
+            if held is None:
+                raise StepError()
+            _at(held, function, caller)
+            done, session = await held.with_held(lambda steps: step(steps, given), asking, credentials=None)
+            return DriverOutput(done[0], session, done[1])
+        desk = await self._desk(given, asking, reader)
+        _at(desk, function, caller)
+        security = self._security.at(simulated=desk.reader.simulated)
+        if function.right == "basic":
+            credentials = await asyncio.to_thread(security.for_reading_steps, caller.origin)
+        else:
+            credentials = security.for_steps(caller.origin)
+
+        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> DriverOutput:
+            whole = supplemented(given, added)
+            done, session = await desk.with_held(lambda steps: step(steps, whole), asking, credentials=credentials)
+            return DriverOutput(done[0], session, done[1])
+
+        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
+
+    def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
+        """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
+        in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
+        return next((desk for desk in in_order if desk.holding.owner == asking.grant), None)
+
+    def _credentials(
+        self, function: CardFunction, given: DriverArguments, caller: Caller, security: BridgeSecurity
+    ) -> Credentials | None:
+        by_pin = function.right == "pin" or (given.iAuthType == _BY_PIN and function.right == "files")
+        if not by_pin and function.right == "basic":
+            return security.for_reading(caller.origin)
+        if by_pin:
+            caller.require(Scope.PIN)
+        pin = caller.pin(given.pin) if by_pin else None
+        on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
+        return security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
+
+    async def _desk(self, given: DriverArguments, asking: Asking, reader: str | None) -> Desk:
+        return self._desks.desk(reader) if reader else await self.choose(given.iType, asking)
+
+    async def choose(self, card_type: int, asking: Asking) -> Desk:
+        """The reader that iType means, and the card that is meant where several are in.
+
+        Raises:
+            UsageError: there is no such iType.
+            CardioError: as `CardSelection.choose` says.
+        """
+        if card_type not in set(Preference):
+            raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
+        return await self.selection.choose(Preference(card_type), asking)
+
+
+def _at(desk: Desk, function: DriverFunction, caller: Caller) -> Caller:
+    """The caller with the rights that count at this desk. Raises: NoScopeError: it may not call this function there."""
+    narrowed = caller.at(simulated=desk.reader.simulated)
+    narrowed.require(Scope(function.right))
+    return narrowed
+
+
+def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:
+    """The arguments of a call, with the new PIN that the holder has entered."""
+    new = added.entered.new_pin
+    return given if new is None else replace(given, newPin=new.digits)
+
+
+def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:
+    """With the function, and the files that it is about."""
+    files: list[str] = []
+    if given.pFileAddr:
+        with suppress(UsageError):  # the function says so itself
+            files = [part.file for part in Address.parse(given.pFileAddr).parts]
+    return replace(asking, action=function.name, target=" ".join(files[:_MOST_NAMED]))

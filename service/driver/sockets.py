@@ -1,0 +1,271 @@
+"""The dialects' sockets: one message, one reply, in order, for as long as the caller stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from cardio.driver.basic_info import BasicLayout
+from cardio.errors import CardioError, UsageError
+from service.driver.conversation import Conversation, Ended, TooLate
+from service.driver.dialect import Dialect, DialectRequest
+from service.driver.dialect_calls import DialectCalls
+from service.driver.open_sockets import OpenSocket, OpenSockets
+from service.driver.registry import dialects
+from service.gate.connection import hand_over
+from service.gate.connection_places import ConnectionPlaces
+from service.gate.context import Asking, asking_of
+from service.gate.receipt import AnswerReceipt
+from service.gate.scopes import Caller
+from service.http.errors import InternalError, TooManySocketsError, WaitError, problem_response
+from service.http.request_state import CALLER
+from service.readers.registry import Desks
+
+LOST = "cardio.lost"
+"""The ASGI extension by which the server tells that a socket's connection is gone: an event."""
+GAVE_WAY, BUSY, TOO_LATE = 4429, 4429, 4408
+"""Codes that sockets are closed with, after HTTP's own 429 and 408."""
+_GAVE_WAY = "idle; gave way to a newer socket of this caller"
+_BUSY = "too many sockets are in use; close some"
+_TOO_LATE = "the answer came too late for its caller"
+_LEFT_FOR_GOOD = 1001
+"""A page's socket is closed with this when the page is left (RFC 6455 §7.4.1)."""
+_LINGERING_SECONDS = 5.0
+_REJOIN_SECONDS = 15.0
+"""How long a card stays held for a caller without a socket: some open one for each step."""
+
+
+def dialect_router(layout: BasicLayout) -> APIRouter:
+    """The sockets; ``layout`` is that of the basic information that this site's callers expect."""
+    router = APIRouter(prefix="/dialects", tags=["dialects"])
+    callers = DialectCallers(layout)
+    for name, kind in dialects().items():
+        router.add_api_websocket_route(f"/{name}", callers.endpoint(kind))
+    return router
+
+
+class DialectCallers:
+    """Serves all callers of the dialects. A step that a caller is in belongs to the caller, not to its socket."""
+
+    def __init__(self, layout: BasicLayout) -> None:
+        self._layout = layout
+        self._open = OpenSockets()
+        self._fits_server = False
+        self._spoken: dict[str, Dialect] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def endpoint(self, kind: type[Dialect]) -> Callable[[WebSocket], Awaitable[None]]:
+        """What serves the sockets of one dialect."""
+
+        async def serve(socket: WebSocket) -> None:
+            await self._serve(socket, kind)
+
+        return serve
+
+    async def _serve(self, socket: WebSocket, kind: type[Dialect]) -> None:
+        if not self._fits_server:
+            places: ConnectionPlaces = socket.app.state.connection_places
+            self._open.fit(places.limits.in_all)
+            self._fits_server = True
+        caller: Caller = getattr(socket.state, CALLER)
+        owner = f"{caller.grant}#{kind.name}"
+        try:
+            place = self._open.open(owner)
+        except TooManySocketsError as error:
+            await self._turn_away(socket, owner, kind(), error)
+            return
+        code = _LEFT_FOR_GOOD
+        try:
+            await socket.accept()
+            dialect = self._spoken.setdefault(owner, kind())
+            asking = replace(asking_of(socket, caller), grant=owner)
+            code = await self._talk(socket, place, dialect, caller, asking)
+        finally:
+            self._open.gone(place)
+            self._leave(socket, owner, code)
+            if place.told.is_set():
+                await _until_lost(socket)
+                self._open.closed(owner)
+
+    async def _talk(
+        self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, asking: Asking
+    ) -> int:
+        """Speak until one side ends it; gives the code of the close."""
+
+        left = asyncio.Event()
+
+        async def receive() -> str | None:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                left.set()
+                raise Ended(message.get("code", 1006))
+            text: str | None = message.get("text")
+            return text
+
+        answers = _Answers(socket, dialect, caller, asking, self._layout, left)
+        if dialect.greeting is not None:
+            await answers.send(dialect.greeting)
+        conversation = Conversation(
+            answers, receive, answers.send, dialect.patience, socket.app.state.pulse,
+            on_busy=lambda busy: self._open.use(place, busy),
+        )  # fmt: skip
+        talking = asyncio.ensure_future(conversation.run())
+        told = asyncio.ensure_future(place.told.wait())
+        try:
+            await asyncio.wait({talking, told}, return_when=asyncio.FIRST_COMPLETED)
+            if not talking.done():
+                await _close(socket, GAVE_WAY, _GAVE_WAY)
+                return GAVE_WAY
+            await talking
+        except Ended as ended:
+            return ended.code
+        except TooLate:
+            await _close(socket, TOO_LATE, _TOO_LATE)
+            return TOO_LATE
+        except asyncio.CancelledError:  # a grant that is no more: what was begun under it is told all the same
+            talking.cancel()
+            await asyncio.wait({talking})
+            if answers.last_word is not None:
+                with suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
+                    await socket.send_text(answers.last_word)
+            raise
+        finally:
+            talking.cancel()
+            told.cancel()
+            answers.receipt.conclude(handed_over=False)  # of an answer that was not sent
+        return _LEFT_FOR_GOOD
+
+    async def _turn_away(self, socket: WebSocket, owner: str, dialect: Dialect, error: TooManySocketsError) -> None:
+        """Say why in the dialect's own form, which a page can read; of a refused handshake it learns nothing."""
+        if not self._open.closing(owner):
+            await socket.send_denial_response(problem_response(error, None))
+            return
+        try:
+            await socket.accept()
+            with suppress(RuntimeError, WebSocketDisconnect):
+                await socket.send_text(dialect.failed(None, error))
+            await _close(socket, BUSY, _BUSY)
+            await _until_lost(socket)
+        finally:
+            self._open.closed(owner)
+
+    def _leave(self, socket: WebSocket, owner: str, code: int) -> None:
+        """Let go what is held for a caller whose last socket this was: at once, if it does not come back.
+
+        Nobody waits for it: a card that hangs would keep the socket from being closed.
+        """
+        if self._open.of(owner):
+            return
+        desks: Desks = socket.app.state.desks
+        if code == _LEFT_FOR_GOOD:
+            self._let_go_soon(desks, owner)
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(_REJOIN_SECONDS, lambda: self._let_go_soon(desks, owner))
+
+    def _let_go_soon(self, desks: Desks, owner: str) -> None:
+        if not self._open.of(owner):
+            leaving = asyncio.ensure_future(self._let_go(desks, owner))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    async def _let_go(self, desks: Desks, owner: str) -> None:
+        self._spoken.pop(owner, None)
+        # At all of them at once: none waits for another's slow card, and none that has gone matters.
+        await asyncio.gather(*(desks.end_held(desk, owner) for desk in desks.all()))
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    with suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
+        await socket.close(code, reason)
+
+
+async def _until_lost(socket: WebSocket) -> None:
+    """Wait until a socket that this side has closed is gone; the server gives the other side a moment for it."""
+    lost: asyncio.Event | None = socket.scope["extensions"].get(LOST)
+    if lost is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(lost.wait(), _LINGERING_SECONDS)
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What answers the messages of one socket."""
+
+    socket: WebSocket
+    dialect: Dialect
+    caller: Caller
+    asking: Asking
+    layout: BasicLayout
+    left: asyncio.Event
+    """Set when the caller has closed the socket."""
+    receipt: AnswerReceipt = field(default_factory=AnswerReceipt)
+    """Of the answer that is being worked on, or was sent last."""
+    last_word: str | None = None
+    """The reply to a call that was cut off while it spends or changes."""
+
+    async def answer(self, message: str | None, seconds: float | None) -> str:
+        self.receipt = AnswerReceipt()
+        # A question to the clerk ends when its caller leaves.
+        gone = asyncio.ensure_future(_wait(self.left))
+        asking = replace(self.asking, receipt=self.receipt, gone=gone)
+        try:
+            return await self._answer(message, seconds, asking)
+        finally:
+            gone.cancel()
+
+    async def _answer(self, message: str | None, seconds: float | None, asking: Asking) -> str:
+        request: DialectRequest | None = None
+        try:
+            if message is None:
+                raise UsageError("应为文本消息", "a text message is wanted")
+            await self._wait_for_a_turn(seconds)
+            request = self.dialect.parse(message)
+            calls = DialectCalls(self.socket.app.state.driver, self.caller, asking, self.layout, seconds)
+            own = await self.dialect.own_function(request, calls)
+            if own is not None:
+                return own
+            done = await calls.call(request.function, request.arguments)
+            return self.dialect.done(request, done.output, done.proof)
+        except asyncio.CancelledError:
+            if self.receipt.unknown is not None:
+                self.last_word = self.dialect.failed(request, self.receipt.unknown)
+            raise
+        except CardioError as error:
+            return self.dialect.failed(request, error)
+        except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log
+            self.socket.app.state.supervisor.note("dialects", error)
+            self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
+            return self.dialect.failed(request, InternalError())
+
+    async def send(self, reply: str) -> None:
+        """Send a reply, and conclude its receipt."""
+        with self.receipt as receipt, suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
+            await hand_over(self.socket, reply, receipt)
+
+    async def _wait_for_a_turn(self, seconds: float | None) -> None:
+        """Raises: WaitError: the caller has asked so often that its turn comes too late."""
+        try:
+            self.socket.app.state.access.rate.spend(self.caller.grant)
+        except WaitError as error:
+            if seconds is not None and error.retry_after > seconds:
+                raise
+            await asyncio.sleep(error.retry_after)
+
+    def failed(self, message: str | None, error: CardioError) -> str:
+        # Of a call that was cut off while it spends or changes, that is said; it is not merely late.
+        unknown, self.receipt.unknown = self.receipt.unknown, None
+        error = unknown or error
+        self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
+        request: DialectRequest | None = None
+        with suppress(CardioError):
+            request = None if message is None else self.dialect.parse(message)
+        return self.dialect.failed(request, error)

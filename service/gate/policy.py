@@ -1,0 +1,384 @@
+"""The rules of the gate: from the head of a request to who asks, or to why nobody is let in.
+
+Order: size of the head, Host, Origin, then what the path takes: nothing, any page's question for pairing, or a token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from starlette.types import Scope
+
+from service.gate.callers import OF_ANOTHER_USER, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
+from service.gate.grants import LOCAL, Grant, Grants
+from service.gate.origin import NULL_ORIGINS, is_origin
+from service.gate.origin_form import advice
+from service.gate.page_sessions import PageSessions
+from service.gate.pairing import Pairing
+from service.gate.peers import PEER, BelievedUsers, Peer, Peers
+from service.gate.rate_limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
+from service.gate.refusals import Refusals
+from service.gate.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Caller
+from service.gate.scopes import Scope as GrantedScope
+from service.gate.tickets import Tickets
+from service.http.errors import (
+    GateError,
+    HeadersTooLargeError,
+    NotFoundError,
+    NoTokenError,
+    WrongHostError,
+    WrongOriginError,
+)
+
+PAGES = frozenset({"/", "/kiosk", "/developer", "/pair"})
+KEEPER = "/page-keeper.js"
+"""The worker that keeps the pages in the browser."""
+OPEN_PATHS = PAGES | {KEEPER, "/livez", "/readyz", "/openapi.json"}
+OPEN_PREFIX = "/static/"
+HELLO, PAIRING = "/v1/hello", "/v1/pairing"
+SESSION = "/v1/pages/session"
+"""Where the bridge's own pages change a link's ticket for a token; it is asked without one."""
+_OUTCOME = re.compile(r"/v1/pairing/[0-9a-f]{16}")
+DIALECT_PREFIX = "/dialects/"
+"""Where the application serves dialects; reached by their own ports and by no other way."""
+PROTOCOL = "cardio.v1"
+_TICKET, _BEARER = "ticket.", "bearer."
+_MOST_TOKENS = 4
+"""How many tokens in one address are looked at."""
+_STRANGERS = frozenset({"cross-site", "same-site"})
+_OF_ONE_ORIGIN = frozenset({"", "same-origin"})
+"""What ``Sec-Fetch-Site`` says of a page's request to its own origin; older browsers do not send it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialectRule:
+    """One dialect: its port is its address."""
+
+    name: str
+    programs: bool
+    """Programs of the same system user are let in, whatever Origin their library writes."""
+    scopes: frozenset[GrantedScope]
+    """What such programs may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request that may go on."""
+
+    caller: Caller
+    foreign_origin: str | None = None
+    """The origin that must be named in the answer's CORS headers."""
+    stream: bool = False
+    """It stays open: an event stream or a socket."""
+    path: str | None = None
+    """Where it goes, if not where it was sent to."""
+    user: int | None = None
+    """The system user at the other end, where the system tells."""
+
+    @property
+    def payer(self) -> str:
+        """Whose bucket a request is taken from: the token's, whatever Origin it brings. Without a token each origin and
+        each user of this machine has one, and none is the owner's."""
+        return self.caller.grant or f"anybody {self.user} {self.caller.origin}"
+
+
+@dataclass(slots=True)
+class Access:
+    """Who is let in, and everything that decides it."""
+
+    hosts: frozenset[str]
+    own_origins: frozenset[str]
+    port: int
+    grants: Grants
+    pairing: Pairing
+    sessions: PageSessions
+    scheme: str = "http"
+    tickets: Tickets = field(default_factory=Tickets)
+    live: LiveCalls = field(default_factory=LiveCalls)
+    rate: RateLimit = field(default_factory=lambda: RateLimit(Rate()))
+    dialects: dict[int, DialectRule] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=Refusals)
+    peers: Peers = field(default_factory=Peers)
+    simulated_only: frozenset[GrantedScope] = frozenset()
+    """Scopes that count at simulated readers only, whoever has them: a demonstration's."""
+    mark_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Makes the marks of this run that other sites' pages are told; see `mark_for`."""
+
+    @classmethod
+    def for_port(
+        cls,
+        port: int,
+        token: str,
+        *,
+        scopes: frozenset[GrantedScope] = DEFAULT_SCOPES,
+        file: Path | None = None,
+        trusted: Mapping[str, frozenset[GrantedScope]] | None = None,
+        trusted_names: Mapping[str, str] | None = None,
+        more_hosts: Iterable[str] = (),
+        rate: Rate | None = None,
+        dialects: Mapping[int, DialectRule] | None = None,
+        scheme: str = "http",
+        simulated_only: frozenset[GrantedScope] = frozenset(),
+        believed: BelievedUsers | None = None,
+    ) -> Access:
+        """The access to a bridge on this machine's loopback addresses.
+
+        Args:
+            token: the token file's; ``scopes`` is what it grants beside the owner's own rights.
+            file: where grants are kept; None for nowhere.
+            trusted_names: what the administrator calls the trusted origins.
+            more_hosts: ``name:port`` of a bridge that listens on other addresses too.
+            believed: users whose browsers are believed, beside the user who runs this process.
+
+        Raises:
+            ConfigurationError: the grants file is damaged, or others may read it.
+        """
+        hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", *more_hosts})
+        grants = Grants(token, scopes | OWNERS_SCOPES, file)
+        live = LiveCalls()
+        access = cls(
+            hosts=hosts,
+            own_origins=frozenset(f"{scheme}://{host}" for host in hosts),
+            port=port,
+            grants=grants,
+            pairing=Pairing(grants, trusted, trusted_names=trusted_names, is_busy=live.is_busy),
+            sessions=PageSessions(grants, live),
+            live=live,
+            scheme=scheme,
+            rate=RateLimit(rate or Rate()),
+            dialects=dict(dialects or {}),
+            peers=Peers(believed),
+            simulated_only=simulated_only,
+        )
+        grants.on_revoked.append(access.live.cut)
+        return access
+
+    def check(self, scope: Scope) -> Passed:
+        """Who asks. Raises: GateError, NotFoundError: unless the request may go on."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
+            raise HeadersTooLargeError()
+        dialect = self.dialects.get(_port_of(scope))
+        self._check_host(scope, headers, None if dialect is None else _port_of(scope))
+        peer = _peer_of(scope)
+        if dialect is not None:
+            return self._dialect(dialect, scope, headers, peer)
+        return replace(self._check(scope, headers, peer), user=peer.user)
+
+    def _check(self, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Passed:
+        origin = self._origin(headers)
+        if scope["path"].startswith(DIALECT_PREFIX):
+            raise NotFoundError()
+        foreign = origin if origin is not None and origin not in self.own_origins else None
+        if foreign is not None and not peer.is_believed:
+            # Before anything is made of it: a request that waits could be replaced by a forged one.
+            raise WrongOriginError(*OF_ANOTHER_USER)
+        if scope["type"] == "http" and scope["path"] == SESSION and scope["method"] == "POST":
+            return self._own_page(headers, origin)
+        if self._is_open_to_pages(scope):
+            return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
+        if foreign is not None and not self.is_known(foreign):
+            raise WrongOriginError(*advice(foreign))
+        path: str = scope["path"]
+        if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
+            return Passed(Caller(origin or LOCAL, frozenset(), grant=""))
+        if origin is None and _header(headers, b"sec-fetch-site") in _STRANGERS:
+            # A browser says that another site's page has caused this: an image, a form, a link.
+            raise WrongOriginError()
+        grant = self._grant(scope, headers, origin)
+        if grant.kind == "session" and not self.sessions.may_use(grant.id, peer.user):
+            raise NoTokenError()
+        return Passed(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
+
+    def _own_page(self, headers: list[tuple[bytes, bytes]], origin: str | None) -> Passed:
+        """Let in a page of the bridge itself, and nothing else: a program does not need a session."""
+        site = _header(headers, b"sec-fetch-site")
+        if origin is None or origin not in self.own_origins or site not in _OF_ONE_ORIGIN:
+            raise WrongOriginError()
+        return Passed(Caller(origin, frozenset(), grant=""))
+
+    def check_still(self, passed: Passed) -> None:
+        """Whether it still may go on: its grant can be revoked while its body arrives. Raises: NoTokenError"""
+        grant = passed.caller.grant
+        if grant and passed.path is None and self.grants.get(grant) is None:
+            raise NoTokenError()
+
+    def reading_origin(self, scope: Scope) -> str | None:
+        """The origin of another site's page that may read the answer to a request, even where that is a refusal."""
+        origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+        if len(origins) != 1 or not is_origin(origins[0]) or origins[0] in self.own_origins:
+            return None
+        path = scope["path"]
+        open_to_all = path in (HELLO, PAIRING) or _OUTCOME.fullmatch(path) is not None
+        return origins[0] if open_to_all or self.is_told_as_known(scope, origins[0]) else None
+
+    def is_told_as_known(self, scope: Scope, origin: str) -> bool:
+        """Whether a caller is told that an origin has been let in: another user would learn so whose desk this is."""
+        return self.is_known(origin) and _peer_of(scope).is_believed
+
+    def is_own(self, origin: str) -> bool:
+        return origin in self.own_origins
+
+    def mark_for(self, origin: str) -> str:
+        """A mark of this run for one origin's pages: two sites cannot tell by it that they talk to one desk."""
+        return hmac.new(self.mark_key, origin.encode(), hashlib.sha256).hexdigest()[:8]
+
+    def is_known(self, origin: str) -> bool:
+        """Whether pages of an origin have been let in, by the administrator or a person."""
+        return origin in self.pairing.trusted or any(grant.kind == "page" for grant in self.grants.of_origin(origin))
+
+    def _check_host(self, scope: Scope, headers: list[tuple[bytes, bytes]], port: int | None) -> None:
+        hosts = [value for name, value in headers if name == b"host"]
+        known = self.hosts if port is None else {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
+        if len(hosts) != 1 or hosts[0].decode("latin-1") not in known or not _origin_form(scope):
+            raise WrongHostError()
+
+    @staticmethod
+    def _origin(headers: list[tuple[bytes, bytes]]) -> str | None:
+        origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+        if not origins:
+            return None
+        if len(origins) != 1 or not is_origin(origins[0]):
+            raise WrongOriginError(*advice(origins[0]))
+        return origins[0]
+
+    @staticmethod
+    def _is_open_to_pages(scope: Scope) -> bool:
+        """The three addresses that any page may ask: is it you, may I come in, may I by now."""
+        if scope["type"] != "http":
+            return False
+        method, path = scope["method"], scope["path"]
+        return (
+            (method in ("GET", "HEAD") and path == HELLO)
+            or (method == "POST" and path == PAIRING)
+            or (method == "GET" and _OUTCOME.fullmatch(path) is not None)
+        )
+
+    def _grant(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant:
+        """The grant of the token that a request brings, if it counts for its origin."""
+        grant = self._brought(scope, headers, origin)
+        if grant is None:
+            raise NoTokenError()
+        own = origin is None or origin in self.own_origins
+        # A page's token is of no use without its page; the owner's is of no use to any other page.
+        counts = grant.origin == origin if grant.origin is not None else own
+        if not counts:
+            raise NoTokenError()
+        return grant
+
+    def _brought(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant | None:
+        given = [value for name, value in headers if name == b"authorization"]
+        protocols: list[str] = list(scope.get("subprotocols") or ()) if scope["type"] == "websocket" else []
+        if len(given) + sum(one.startswith((_TICKET, _BEARER)) for one in protocols) != 1:
+            return None
+        if given:
+            scheme, _, token = given[0].decode("latin-1").partition(" ")
+            return self.grants.find(token.strip()) if scheme.lower() == "bearer" else None
+        for one in protocols:
+            if one.startswith(_TICKET):
+                ticket = self.tickets.take(one.removeprefix(_TICKET), origin or LOCAL)
+                return None if ticket is None else self.grants.get(ticket)
+            if one.startswith(_BEARER):
+                return self.grants.find(one.removeprefix(_BEARER))
+        return None
+
+    def _dialect(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Passed:
+        passed = self._dialect_caller(rule, scope, headers, peer)
+        self.refusals.forget(_header(headers, b"origin"), rule.name)
+        return passed
+
+    def _dialect_caller(
+        self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer
+    ) -> Passed:
+        """A caller of a dialect sends no token where its page is granted, or where it is the user's own program.
+
+        A page that has no origin of its own (``null``, ``file://``) brings the token of a named program.
+        """
+        origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+        if len(origins) > 1:
+            raise WrongOriginError()
+        origin = origins[0] if origins else None
+        if scope["type"] != "websocket":
+            raise NotFoundError() if origin is None or is_origin(origin) else WrongOriginError(*advice(origin))
+        path = DIALECT_PREFIX + rule.name
+        port = _port_of(scope)
+        program = may_be_a_program(origin, headers, port)
+        if program or origin in NULL_ORIGINS:
+            grant = self._named_program(scope, headers)
+            if grant is not None:
+                return Passed(_caller(grant, None), None, True, path)
+        if program and rule.programs and peer.is_believed:
+            return Passed(Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
+        if origin is None or origin in self._served_by(port) or not is_origin(origin):
+            words = OF_OTHER_USERS if rule.programs else PROGRAMS_NOT_LET_IN
+            raise WrongOriginError(*self.refusals.note(origin, rule.name, words if program else None))
+        if not peer.is_believed:
+            raise WrongOriginError(*self.refusals.note(origin, rule.name, OF_ANOTHER_USER))
+        for grant in self.grants.of_origin(origin):
+            if GrantedScope.BASIC in grant.scopes:
+                return Passed(_caller(grant, origin), None, True, path)
+        trusted = self.pairing.trusted.get(origin, frozenset())
+        if GrantedScope.BASIC in trusted:
+            return Passed(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
+        self._ask_for(origin, rule, peer.user)
+        raise WrongOriginError(*self.refusals.note(origin, rule.name))
+
+    @staticmethod
+    def _served_by(port: int) -> frozenset[str]:
+        """The origins of pages that a dialect's own port would serve: there are none, and none is let in as one."""
+        return frozenset(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
+
+    def _named_program(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Grant | None:
+        """The grant of a program's token, in the address or as elsewhere; the owner's own token has no place there."""
+        # Many members are no fault of a caller's: callers of the field write what they like there. The head is short.
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        written = [scope["path"].strip("/"), *query.get("token", [])[:_MOST_TOKENS]]
+        found = [grant for token in written if token and (grant := self.grants.find(token)) is not None]
+        if not found and (brought := self._brought(scope, headers, None)) is not None:
+            found = [brought]
+        usable = [one for one in found if one.kind == "program" and GrantedScope.BASIC in one.scopes]
+        return usable[0] if usable else None
+
+    def _ask_for(self, origin: str, rule: DialectRule, user: int | None) -> None:
+        """The page cannot ask by itself, so its trying counts as asking: a person sees it and decides."""
+        if not self.pairing.waits(origin, "dialect", user):
+            try:
+                self.pairing.ask(origin, rule.name, rule.scopes, source="dialect", user=user)
+            except GateError:
+                pass  # the site has asked too often, or was denied a moment ago
+
+
+def _caller(grant: Grant, origin: str | None) -> Caller:
+    # The owner's own pages count as the owner, as their programs do.
+    fallback = LOCAL if grant.kind in ("local", "session") else f"{grant.kind} {grant.id}"
+    # A program may say what it likes of its origin: it counts as itself, and as nobody else.
+    named = fallback if grant.kind == "program" else origin or fallback
+    # A session is named after its page, for the list of grants; nobody has given the caller a name.
+    name = "" if grant.kind == "session" else grant.name
+    return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=name)
+
+
+def _peer_of(scope: Scope) -> Peer:
+    peer: Peer = scope.get("state", {}).get(PEER, Peer())
+    return peer
+
+
+def _port_of(scope: Scope) -> int:
+    server = scope.get("server")
+    return int(server[1]) if server and server[1] is not None else 0
+
+
+def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
+
+
+def _origin_form(scope: Scope) -> bool:
+    """Whether the target is a plain path; an absolute-form target names a host of its own."""
+    return bytes(scope.get("raw_path") or b"/").startswith(b"/") and str(scope["path"]).startswith("/")

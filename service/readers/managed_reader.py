@@ -1,0 +1,451 @@
+"""A desk: one reader, what is in it, who has it, and the thread that talks to it, so that no card holds up another."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cardio.apdu.command_watch import COMMAND_SECONDS, CommandWatch
+from cardio.apdu.trace import Exchange
+from cardio.card.runner import on_card
+from cardio.card.social_security_card import OPERATION_SECONDS, WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.driver.hsm_steps import HsmSteps
+from cardio.errors import (
+    CardChangedError,
+    CardioError,
+    NoCardError,
+    NotASocialSecurityCardError,
+    ReaderBusyError,
+    ReaderGoneError,
+    ReaderTimeoutError,
+)
+from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.layouts.registry import LayoutChoice
+from cardio.models.reading import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
+from cardio.readers.base import Reader
+from cardio.readers.supervision import Supervisor
+from cardio.readers.worker import Worker
+from cardio.security.credentials import Credentials
+from service.audit.card_binding import CardBinding
+from service.audit.recorder import Audit, Touch
+from service.events.hub import CARD_READ, READ_FINISHED, EventHub
+from service.gate.context import Asking
+from service.readers.lease import LeaseBook
+from service.readers.schemas import DeskInfo, LeaseShown
+from service.readers.step_session import Holding
+from service.readers.work_queue import QUEUE_LIMIT, Line
+
+Result = TypeVar("Result")
+_LEAST_SECONDS = 0.5
+_TRACE_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all desks share."""
+
+    manners: MannersStore
+    layouts: LayoutChoice
+    stopping: asyncio.Future[None]
+    hub: EventHub
+    audit: Audit
+    supervisor: Supervisor
+    on_swapped: Callable[[Desk, bytes], None]
+    """Is told that another card is in than the session stands for, with its ATR."""
+    command_seconds: float = COMMAND_SECONDS
+    """How long a card may take for one command."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """The card that was in when a call came."""
+
+    event_counter: int
+    card_session: str | None
+    strictly: bool
+    """The caller named it, or the call changes it: nothing is done with another one."""
+
+
+class Desk:
+    """Everything but the work with the card runs on the event loop."""
+
+    def __init__(self, reader: Reader, surroundings: Surroundings) -> None:
+        self.reader = reader
+        self.lease = LeaseBook()
+        self.holding = self._new_holding(None, reader, surroundings)
+        self._around = surroundings
+        self._loop = asyncio.get_running_loop()
+        self._line = Line(reader.name, surroundings.stopping, surroundings.supervisor)
+        self._closed = False
+        self._hung: CommandWatch | None = None
+        """Of work that was given up while a command was at the card that is in."""
+        self.card_session: str | None = None
+        self._binding = CardBinding()
+        self.trace: list[Exchange] = []
+        """The last conversation with the card that is in; without its data unless the card is simulated."""
+        self.info = ReaderInfo(
+            name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
+        )
+
+    def shown(self, *, counts: bool) -> DeskInfo:
+        lease = self.lease.current
+        shown = None
+        if lease is not None:
+            shown = LeaseShown(owner=lease.owner, purpose=lease.purpose, seconds_left=self.lease.seconds_left())
+        return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
+
+    # -- work with the card -----------------------------------------------------------------------
+
+    async def read(
+        self, asking: Asking, *, supplement: bool, credentials: Credentials | None = None
+    ) -> tuple[CardReading, str | None]:
+        """Who the card in the reader belongs to, within the time of one reading, waiting included.
+
+        Everybody who listens hears of the basic information as soon as it is there, and of the end.
+
+        Raises:
+            CardioError: as `do` says.
+        """
+        started = time.monotonic()
+        asked_of, touch = self.card_session, Touch()
+
+        def work(card: SocialSecurityCard) -> CardReading:
+            counter = touch.event_counter
+            tell = None if not supplement else lambda basic: self._tell_basic(basic, counter)
+            return card.read(supplement=supplement, on_basic=tell)
+
+        try:
+            reading, session = await self.do(
+                work, asking, seconds=OPERATION_SECONDS, credentials=credentials, touch=touch
+            )
+        except CardioError as error:
+            cut_short = self._cut_short(touch) if isinstance(error, ReaderTimeoutError) else None
+            if cut_short is None:
+                # The card may have left, and the next one be in: this was not its reading.
+                failed = asked_of if touch.card is None else self._session_of(touch)
+                self._tell_finished(error.code, None, failed, started, Problem.of(error))
+                raise
+            reading, session = cut_short, self._session_of(touch)
+        self._tell_finished("ok", reading, session, started)
+        return reading, session
+
+    def _cut_short(self, touch: Touch) -> CardReading | None:
+        """What a card that hangs in its supplement has given before; nothing of one that has left."""
+        still_in = touch.card is not None and touch.event_counter == self.info.event_counter
+        return touch.card.reading_cut_short() if still_in and touch.card is not None else None
+
+    async def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        asking: Asking,
+        *,
+        seconds: float = WHOLE_CARD_SECONDS,
+        credentials: Credentials | None = None,
+        repeat: bool = True,
+        touch: Touch | None = None,
+    ) -> tuple[Result, str | None]:
+        """Does something with the card in the reader, within so many seconds, waiting included.
+
+        Args:
+            credentials: what closed files are opened with.
+            repeat: after another program's reset, begin again; never for what changes the card or sends a PIN.
+            touch: is told which card it was, also where the work fails.
+
+        Returns what the work gave, and the session of the card it was done with, which may have left since; None
+        where the card is so new that it has none yet.
+
+        Raises:
+            QueueFullError: too many are waiting already. ReaderBusyError: those before took all the time.
+            LeasedError, HeldError, LeaseLostError: another caller has the reader.
+            CardChangedError: the card is not the one that the caller named.
+            ReaderTimeoutError: the card has not answered an earlier call's command yet; nothing was sent.
+            StoppingError: the service stops.
+            CardioError: as `cardio.card.runner.on_card` says.
+        """
+        self._check(asking)
+        deadline = time.monotonic() + seconds
+        trace: list[Exchange] = []
+        touch = touch or Touch()
+        meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None or not repeat)
+
+        def on_this_card(card: SocialSecurityCard) -> Result:
+            with self._touched(card, touch):
+                self._check_still(meant, touch)
+                return work(card)
+
+        watch = self._new_watch()
+
+        def attempt(worker: Worker) -> Result:
+            self._wait_for_earlier_answer(deadline)
+            left = deadline - time.monotonic()
+            if left < _LEAST_SECONDS:
+                raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
+            holding = self.holding
+            holding.check(asking.grant)  # somebody may have begun while this waited
+            holding.end()
+            with self._around.audit.touching(asking, self.reader.name, touch), self._noting_hang(meant, watch):
+                return on_card(
+                    self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
+                    credentials=credentials, seconds=left, worker=worker, repeat=repeat,
+                    trace=lambda exchange: self._note(trace, exchange),
+                    confirm=lambda mark: self._confirm(meant, touch, mark), watch=watch,
+                )  # fmt: skip
+
+        try:
+            result = await self._in_line(attempt, watch, asking)
+        except CardChangedError:
+            swapped, left = self._note_swap(touch), deadline - time.monotonic()
+            if not swapped or meant.strictly or left < _LEAST_SECONDS:
+                raise
+            touch.card_session = None
+            return await self.do(work, asking, seconds=left, credentials=credentials, touch=touch)
+        except NotASocialSecurityCardError:
+            if touch.event_counter == self.info.event_counter:
+                self._binding.ours = False
+            raise
+        finally:
+            if touch.event_counter in (None, self.info.event_counter):
+                self.trace = trace
+        return result, self._session_of(touch)
+
+    async def with_held(
+        self, work: Callable[[HsmSteps], Result], asking: Asking, *, credentials: Credentials | None
+    ) -> tuple[Result, str | None]:
+        """Does one step of several with a card that stays held for this caller; with credentials it begins anew.
+
+        Returns what the work gave, and the session of the card, as `do`.
+
+        Raises:
+            StepError: nothing is held for this caller. CardioError: as `do`.
+        """
+        self._check(asking)
+        meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None)
+        touch, watch = Touch(), self._new_watch()
+
+        def step(steps: HsmSteps) -> Result:
+            with self._touched(steps.card, touch):
+                if credentials is not None:
+                    self._check_still(meant, touch)
+                return work(steps)
+
+        def attempt(worker: Worker) -> Result:
+            self._wait_for_earlier_answer(time.monotonic() + OPERATION_SECONDS)
+            holding = self.holding
+            holding.check(asking.grant)  # somebody may have begun while this waited
+            try:
+                with self._around.audit.touching(asking, self.reader.name, touch), self._noting_hang(meant, watch):
+                    if credentials is not None:
+                        touch.event_counter = self.reader.info().event_counter
+                        self._check_still(meant, touch)
+                        holding.begin(asking.grant, credentials, lambda mark: self._confirm(meant, touch, mark), watch)
+                    return holding.do(asking.grant, step, watch)
+            finally:
+                if holding.owner == asking.grant and not holding.waits_for_a_step:
+                    holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
+
+        try:
+            result = await self._in_line(attempt, watch, asking)
+        except CardChangedError:
+            self._note_swap(touch)
+            raise
+        return result, self._session_of(touch)
+
+    async def end_held(self, grant: str) -> None:
+        """Lets go the card that is held for a caller, if there is one: the caller has gone.
+
+        In line, for a first step of this caller may still be waiting for the card; and however long the line is.
+        """
+        if not self._closed:
+            await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
+
+    @contextmanager
+    def _touched(self, card: SocialSecurityCard, touch: Touch) -> Iterator[None]:
+        """Around work with a card, on its thread: keeps which card it is."""
+        touch.card, touch.event_counter, touch.binding = card, card.event_counter(), self._binding
+        touch.card_session = self._session_at(touch.event_counter)
+        try:
+            yield
+        finally:  # the watcher may have told of it meanwhile
+            touch.card_session = self._session_of(touch)
+
+    def _check_still(self, meant: _Meant, touch: Touch) -> None:
+        """On the card's thread, before the work begins: whether the card that was meant is in.
+
+        Raises:
+            CardChangedError: PC/SC has told of another one, or a call before this one has found another one.
+        """
+        if meant.strictly and (touch.event_counter != meant.event_counter or self.card_session != meant.card_session):
+            raise CardChangedError()
+
+    def _confirm(self, meant: _Meant, touch: Touch, mark: bytes) -> None:
+        """On the card's thread, when the card has said which one it is.
+
+        Raises:
+            CardChangedError: it is not the card of its session.
+        """
+        if touch.event_counter == self.info.event_counter:  # else its session is not known here yet
+            if meant.strictly and self.card_session != meant.card_session:
+                raise CardChangedError()
+            self._binding.confirm(mark)
+
+    def _note_swap(self, touch: Touch) -> bool:
+        """Ends the session of a card that was swapped unseen, and begins another for the card that is in.
+
+        Returns:
+            Whether the work ended for such a swap.
+        """
+        if touch.binding is None or not touch.binding.swapped:
+            return False
+        if touch.event_counter == self.info.event_counter and touch.binding is self._binding:
+            self._around.on_swapped(self, b"" if touch.card is None else touch.card.atr)
+        return True
+
+    @property
+    def is_ours(self) -> bool | None:
+        """Whether the card that is in is a social security card; None as long as it was not asked."""
+        return self._binding.ours
+
+    def _check(self, asking: Asking) -> None:
+        self.lease.check(asking.lease)
+        self.holding.check(asking.grant)
+        if asking.card_session is not None and asking.card_session != self.card_session:
+            raise NoCardError() if self.card_session is None else CardChangedError()
+
+    async def _in_line(
+        self,
+        work: Callable[[Worker], Result],
+        watch: CommandWatch | None = None,
+        asking: Asking | None = None,
+        *,
+        limit: int | None = QUEUE_LIMIT,
+    ) -> Result:
+        if self._closed:
+            raise ReaderGoneError()
+        receipt = None if asking is None else asking.receipt
+        on_cut = None if receipt is None else receipt.note_unknown
+        return await self._line.do(work, limit=limit, watch=watch, on_cut=on_cut)
+
+    def _new_watch(self) -> CommandWatch:
+        return CommandWatch(self._around.command_seconds)
+
+    @contextmanager
+    def _noting_hang(self, meant: _Meant, watch: CommandWatch) -> Iterator[None]:
+        """Around one use of a card: keeps that a command of it is still at the card when it was given up."""
+        try:
+            yield
+        finally:
+            if watch.hangs and meant.event_counter == self.info.event_counter:
+                self._hung = watch
+
+    def _wait_for_earlier_answer(self, deadline: float) -> None:
+        """On the line's thread: nothing can be sent as long as a command of an earlier call is at the card.
+
+        Raises:
+            ReaderTimeoutError: it is over its limit. To wait once more would tell nobody anything new.
+        """
+        hung = self._hung
+        if hung is None or not hung.hangs:
+            self._hung = None
+            return
+        answered = hung.wait_for_answer(deadline - time.monotonic() - _LEAST_SECONDS)
+        if not answered and (hung.is_over_limit or self._closed):
+            raise ReaderTimeoutError(
+                "卡片仍未应答上一次的命令，本次未发送任何命令",
+                "the card has not answered the command of an earlier call: nothing was sent this time",
+            )
+
+    def _note(self, trace: list[Exchange], exchange: Exchange) -> None:
+        if len(trace) >= _TRACE_LIMIT:
+            return
+        if not self.reader.simulated:
+            # A real card's data are a person's: their lengths are kept, and nothing of them.
+            command = exchange.command[:5] + bytes(max(0, len(exchange.command) - 5))
+            response = bytes(max(0, len(exchange.response) - 2)) + exchange.response[-2:]
+            exchange = Exchange(command, response, exchange.seconds)
+        trace.append(exchange)
+
+    def _session_at(self, counter: int | None) -> str | None:
+        return self.card_session if counter == self.info.event_counter else None
+
+    def _session_of(self, touch: Touch) -> str | None:
+        """Of the card that was touched, which may have left since."""
+        return touch.card_session or self._session_at(touch.event_counter)
+
+    # -- what is told -----------------------------------------------------------------------------
+
+    def _tell_basic(self, reading: CardReading, counter: int | None) -> None:
+        """From the thread of the card."""
+        self._loop.call_soon_threadsafe(self._publish_reading, reading, counter)
+
+    def _publish_reading(self, reading: CardReading, counter: int | None) -> None:
+        session = self._session_at(counter)  # a card may be read before the watcher has told of it, not before here
+        if session is not None:
+            data = {"reader": self.reader.name, "card_session": session}
+            self._around.hub.publish(CARD_READ, data, subject=self.reader.name, reading=reading)
+
+    def _tell_finished(
+        self,
+        outcome: str,
+        reading: CardReading | None,
+        session: str | None,
+        started: float,
+        problem: Problem | None = None,
+    ) -> None:
+        data = {
+            "reader": self.reader.name,
+            "card_session": session,
+            "outcome": outcome,
+            "milliseconds": round((time.monotonic() - started) * 1000),
+        }
+        still_in = session is not None and session == self.card_session
+        kept = reading if still_in else None
+        self._around.hub.publish(READ_FINISHED, data, subject=self.reader.name, reading=kept, problem=problem)
+
+    # -- what happens to it -----------------------------------------------------------------------
+
+    def take(self, event: ReaderEvent) -> None:
+        """Brings the desk up to date with what the watcher saw."""
+        if event.kind in (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE):
+            self._renew()
+            self.card_session = None if event.kind is EventKind.CARD_REMOVED else secrets.token_hex(8)
+            self._binding = CardBinding()
+            self._hung = None
+            self.trace = []
+        status = {
+            EventKind.CARD_INSERTED: ReaderStatus.CARD,
+            EventKind.CARD_MUTE: ReaderStatus.MUTE,
+        }.get(event.kind, ReaderStatus.EMPTY)
+        self.info = self.info.model_copy(
+            update={"status": status, "atr": event.atr, "event_counter": event.event_counter or 0}
+        )
+
+    def _renew(self) -> None:
+        """Another card, another thread: one that hangs with the last card holds up nobody."""
+        busy = self._line.waiting or self.holding.owner is not None
+        if busy:
+            self.holding = self._new_holding(self.holding, self.reader, self._around)
+            self._line.close()
+            self._line = Line(self.reader.name, self._around.stopping, self._around.supervisor)
+
+    @staticmethod
+    def _new_holding(before: Holding | None, reader: Reader, around: Surroundings) -> Holding:
+        return Holding(reader, around.manners, around.layouts, before, around.supervisor)
+
+    def stop(self) -> None:
+        """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
+        self._closed = True
+        self._line.abandon()
+        self.holding.abandon()
+        if self._hung is not None:
+            self._hung.abandon()
+        self.close()
+
+    def close(self) -> None:
+        """Those who wait are answered by the reader itself: it has gone."""
+        self._closed = True
+        self._line.close(self.holding.end)

@@ -1,0 +1,111 @@
+"""Whether the PSAM card and the HSM are there: looked at now and then, and told when it changes. No key is used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from cardio.errors import ReaderNotFoundError
+from cardio.models.reading import Answer
+from cardio.readers.base import choose_name
+from service.events.hub import EventHub
+from service.readers.registry import Desks
+
+SECONDS = 30.0
+_LINE_SECONDS = 3.0
+
+
+class SamState(Answer):
+    """``none`` where none is configured, else ``up``, ``down``, or ``unknown`` before the first look."""
+
+    state: str
+    place: str | None = None
+
+
+class SamWatch:
+    """Runs on the event loop."""
+
+    def __init__(self, places: Sequence[str], desks: Desks, hub: EventHub) -> None:
+        """Args: ``places`` are those of the settings: ``psam:READER``, ``hsm:URL``."""
+        self._places: dict[str, list[str]] = {}
+        for place in filter(None, places):
+            kind, _, where = place.partition(":")
+            self._places.setdefault(kind, []).append(where)
+        self._desks = desks
+        self._hub = hub
+        self.states = {
+            kind: SamState(state="unknown" if kind in self._places else "none", place=self._shown(kind))
+            for kind in ("psam", "hsm")
+        }
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        if not {"psam", "hsm"} & self._places.keys():
+            return
+        while True:
+            try:
+                await self.look()
+            except Exception:  # whatever it is: what was seen last is not known any more
+                self._forget()
+                raise
+            await asyncio.sleep(SECONDS)
+
+    def _forget(self) -> None:
+        for kind in self._places.keys() & self.states.keys():
+            self.states[kind] = SamState(state="unknown", place=self._shown(kind))
+
+    async def look(self) -> None:
+        if "psam" in self._places:
+            self._note("psam", up=any(map(self._has_psam, self._places["psam"])))
+        if "hsm" in self._places:
+            self._note("hsm", up=any([await _answers(url) for url in self._places["hsm"]]))
+
+    def look_at_psam(self) -> None:
+        """A reader has changed: perhaps it is the PSAM's."""
+        if "psam" in self._places:
+            self._note("psam", up=any(map(self._has_psam, self._places["psam"])))
+
+    def _has_psam(self, wanted: str) -> bool:
+        """Whether there is a card in the reader that would be opened as the PSAM's."""
+        desks = {
+            desk.reader.name: desk for desk in self._desks.all() if not (wanted.isdecimal() and desk.info.simulated)
+        }
+        occupied = {name for name, desk in desks.items() if desk.card_session is not None}
+        try:
+            return choose_name(list(desks), wanted, occupied.__contains__) in occupied
+        except ReaderNotFoundError:  # AmbiguousReaderError too
+            return False
+
+    def _note(self, kind: str, *, up: bool) -> None:
+        state = "up" if up else "down"
+        if self.states[kind].state != state:
+            self.states[kind] = SamState(state=state, place=self._shown(kind))
+            self._hub.publish(f"sam-{state}", {"kind": kind, "place": self._shown(kind)})
+
+    def _shown(self, kind: str) -> str | None:
+        """Where it is, without what an address may carry besides: names, passwords, keys."""
+        return ", ".join(map(_without_secrets, self._places.get(kind, []))) or None
+
+
+def _without_secrets(place: str) -> str:
+    if "://" not in place:
+        return place
+    parts = urlsplit(place)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+async def _answers(url: str) -> bool:
+    """Whether somebody listens at an HSM's address."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(_LINE_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError, ValueError):
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True

@@ -1,0 +1,211 @@
+"""What routes need, taken from the application that they run in.
+
+All of it is `async`, though nothing waits: FastAPI sends plain functions to a thread, which costs more than they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Header, Request, Response
+from starlette.requests import HTTPConnection
+
+from cardio.card.social_security_card import WHOLE_CARD_SECONDS, SocialSecurityCard
+from cardio.models.reading import Proof
+from cardio.readers.supervision import Supervisor
+from cardio.security.credentials import Credentials
+from service.audit.recorder import Audit
+from service.debits.provider import JournalPlace
+from service.debits.service import DebitCalls
+from service.driver.calls import DriverCalls
+from service.events.hub import EventHub
+from service.gate.context import Asking, asking_of
+from service.gate.peers import PEER, Peer
+from service.gate.policy import Access
+from service.gate.scopes import Caller, Scope
+from service.http.request_state import CALLER
+from service.questions.book import QuestionBook
+from service.readers.managed_reader import Desk
+from service.readers.registry import Desks
+from service.security import BridgeSecurity
+
+Result = TypeVar("Result")
+CARD_SESSION = "Cardio-Card-Session"
+CARD_PROOF = "Cardio-Card-Proof"
+"""How far the card was proved genuine: ``genuine``, or ``not-possible; reason=declined`` and the like."""
+
+
+async def _desks(request: Request) -> Desks:
+    desks: Desks = request.app.state.desks
+    return desks
+
+
+async def _hub(request: Request) -> EventHub:
+    hub: EventHub = request.app.state.hub
+    return hub
+
+
+async def _security(request: Request) -> BridgeSecurity:
+    security: BridgeSecurity = request.app.state.security
+    return security
+
+
+async def _audit(request: Request) -> Audit:
+    audit: Audit = request.app.state.audit
+    return audit
+
+
+async def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
+
+
+async def _questions(request: Request) -> QuestionBook:
+    questions: QuestionBook = request.app.state.questions
+    return questions
+
+
+async def _supervisor(request: Request) -> Supervisor:
+    supervisor: Supervisor = request.app.state.supervisor
+    return supervisor
+
+
+async def _journal_place(request: Request) -> JournalPlace:
+    place: JournalPlace = request.app.state.journal_place
+    return place
+
+
+async def _caller(request: Request) -> Caller:
+    caller: Caller = getattr(request.state, CALLER)
+    return caller
+
+
+async def _desk_of(request: Request) -> Desk | None:
+    """The desk that a path names, if there is one."""
+    named = request.path_params.get("reader")
+    return next((desk for desk in (await _desks(request)).all() if desk.reader.name == named), None)
+
+
+def needs(*scopes: Scope) -> Any:
+    """A dependency of a route: its caller must have been granted this scope, or one of several."""
+
+    async def check(request: Request) -> None:
+        caller = await _caller(request)
+        desk = await _desk_of(request) if caller.simulated_only else None
+        if desk is not None:
+            caller = caller.at(simulated=desk.reader.simulated)
+        if not caller.scopes.intersection(scopes):
+            caller.require(scopes[0])
+
+    return Depends(check)
+
+
+DesksOf = Annotated[Desks, Depends(_desks)]
+SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
+JournalPlaceOf = Annotated[JournalPlace, Depends(_journal_place)]
+AuditOf = Annotated[Audit, Depends(_audit)]
+AccessOf = Annotated[Access, Depends(_access)]
+QuestionsOf = Annotated[QuestionBook, Depends(_questions)]
+CallerOf = Annotated[Caller, Depends(_caller)]
+SupervisorOf = Annotated[Supervisor, Depends(_supervisor)]
+HubOf = Annotated[EventHub, Depends(_hub)]
+CardSessionHeader = Annotated[
+    str | None, Header(max_length=64, description="the card that is meant; with another one in, nothing is done")
+]
+LeaseHeader = Annotated[str | None, Header(max_length=64, description="the lease by which the caller has the reader")]
+
+
+class CardCall:
+    """One call to the card in a reader: who makes it, which card it means, by which lease."""
+
+    def __init__(
+        self, desk: Desk, asking: Asking, caller: Caller, security: BridgeSecurity, response: Response
+    ) -> None:
+        self.desk = desk
+        self.asking = asking
+        self.caller = caller
+        self.security = security
+        self._response = response
+
+    def name_card(self, session: str | None, proof: Proof) -> dict[str, str]:
+        """Tells the caller which card it was, and how far it was proved; the headers again for answers that are made
+        by hand."""
+        headers = card_headers(session, proof)
+        self._response.headers.update(headers)
+        return headers
+
+    async def do(
+        self,
+        work: Callable[[SocialSecurityCard], Result],
+        *,
+        credentials: Credentials | None = None,
+        repeat: bool = True,
+        seconds: float = WHOLE_CARD_SECONDS,
+    ) -> Result:
+        """As `Desk.do`; without credentials with those that the bridge has for reading."""
+        given = credentials or self.security.for_reading(self.caller.origin)
+        told, session = await self.desk.do(
+            lambda card: (work(card), card.proof), self.asking, credentials=given, repeat=repeat, seconds=seconds
+        )
+        result, proof = told
+        self.name_card(session, proof)
+        return result
+
+
+def card_headers(session: str | None, proof: Proof | None) -> dict[str, str]:
+    """What an answer's headers say of the card."""
+    headers = {CARD_SESSION: session} if session is not None else {}
+    if proof is not None:
+        reason = "" if proof.reason is None else f"; reason={proof.reason}"
+        headers[CARD_PROOF] = proof.outcome + reason
+    return headers
+
+
+async def _asking(
+    request: Request,
+    caller: CallerOf,
+    cardio_card_session: CardSessionHeader = None,
+    cardio_lease: LeaseHeader = None,
+) -> Asking:
+    return asking_of(request, caller, cardio_card_session, cardio_lease)
+
+
+AskingOf = Annotated[Asking, Depends(_asking)]
+
+
+async def _card_call(
+    reader: str, desks: DesksOf, caller: CallerOf, security: SecurityOf, asking: AskingOf, response: Response
+) -> CardCall:
+    desk = desks.desk(reader)
+    simulated = desk.reader.simulated
+    return CardCall(desk, asking, caller.at(simulated=simulated), security.at(simulated=simulated), response)
+
+
+CallOf = Annotated[CardCall, Depends(_card_call)]
+
+
+async def _driver(request: Request) -> DriverCalls:
+    driver: DriverCalls = request.app.state.driver
+    return driver
+
+
+DriverOf = Annotated[DriverCalls, Depends(_driver)]
+
+
+async def _debits(request: Request) -> DebitCalls:
+    debits: DebitCalls = request.app.state.debits
+    return debits
+
+
+DebitsOf = Annotated[DebitCalls, Depends(_debits)]
+IdempotencyKeyHeader = Annotated[
+    str | None,
+    Header(max_length=200, description="names a debit: asked again by the same key it is told, never done twice"),
+]
+
+
+def peer_of(connection: HTTPConnection) -> Peer:
+    """Return who is at the other end of the connection, as far as the system tells."""
+    peer: Peer = getattr(connection.state, PEER, Peer())
+    return peer

@@ -1,0 +1,72 @@
+// The functions of the national driver, to try: which, with what, and what its return code means.
+
+import { problemOf } from "../lib/connection.js";
+import { FUNCTIONS, argumentsOf } from "./driver-functions.js";
+import { html, useEffect, useState } from "../lib/html.js";
+import { pick, say } from "../lib/language.js";
+import { Problem } from "./problem.js";
+
+const written = (parameters) => JSON.stringify(parameters, null, 2);
+
+function Result({ result, codes }) {
+  // Numbers, whatever they come as: a page that compares "-22" with -22 misses every error.
+  const code = codes.find((one) => Number(one.code) === result.return);
+  return html`
+    <div class="result">
+      <p class=${result.return < 0 ? "return bad" : "return good"}>${say("returned")} <strong>${result.return}</strong> ${code ? pick(code, "title") : result.return >= 0 ? say("success") : ""}</p>
+      ${code && html`<p>${pick(code, "cause")}</p><p class="remedy">${say("remedy")}${pick(code, "remedy")}</p>`}
+      <pre tabindex="0">${written(result)}</pre>
+    </div>`;
+}
+
+function Codes({ codes }) {
+  return html`
+    <details class="codes">
+      <summary>${say("codeTable", { n: codes.length })}</summary>
+      <table>
+        <caption class="unseen">${say("codeTable", { n: codes.length })}</caption>
+        <thead><tr><th scope="col">${say("code")}</th><th scope="col">${say("meaning")}</th><th scope="col">${say("doWhat")}</th></tr></thead>
+        <tbody>${codes.map((one) => html`<tr key=${one.code}><td class="count">${one.code}</td><td>${pick(one, "title")}<small>${pick(one, "cause")}</small></td><td>${pick(one, "remedy")}</td></tr>`)}</tbody>
+      </table>
+    </details>`;
+}
+
+export function DriverTab({ bridge, info }) {
+  const [state, setState] = useState({ name: FUNCTIONS[0][0], text: written(FUNCTIONS[0][1]), result: null, problem: null, busy: false, codes: [] });
+  const change = (more) => setState((before) => ({ ...before, ...more }));
+  useEffect(() => {
+    bridge.request("/v1/driver/codes").then(({ codes }) => change({ codes }), (error) => change({ problem: problemOf(error) }));
+  }, [bridge]);
+  const choose = (name) => change({ name, text: written(argumentsOf(name)), result: null, problem: null });
+  const run = async (event) => {
+    event.preventDefault();
+    let parameters;
+    try {
+      parameters = JSON.parse(state.text);
+    } catch {
+      change({ result: null, problem: { code: "json", title: say("notJson"), title_en: say("notJson"), remedy: say("mendJson"), remedy_en: say("mendJson") } });
+      return;
+    }
+    change({ busy: true, result: null, problem: null });
+    try {
+      const { idempotencyKey, ...given } = parameters ?? {};
+      const result = await bridge.driver(state.name, { reader: info?.name ?? null, ...given }, { idempotencyKey });
+      change({ result, busy: false });
+    } catch (error) {
+      change({ problem: problemOf(error), busy: false });
+    }
+  };
+  return html`
+    <form class="driver" onsubmit=${run}>
+      <label for="function">${say("function")}</label>
+      <select id="function" onchange=${(event) => choose(event.target.value)}>
+        ${FUNCTIONS.map(([name]) => html`<option key=${name} value=${name} selected=${name === state.name}>${name}</option>`)}
+      </select>
+      <label for="arguments">${say("arguments")}</label>
+      <textarea id="arguments" class="hex" rows="7" spellcheck=${false} value=${state.text} oninput=${(event) => change({ text: event.target.value })}></textarea>
+      <button type="submit" class="main" disabled=${state.busy}>${say("run")}</button>
+    </form>
+    <div role="status">${state.result && html`<${Result} result=${state.result} codes=${state.codes} />`}</div>
+    ${state.problem && html`<${Problem} problem=${state.problem} level=${2} />`}
+    ${state.codes.length > 0 && html`<${Codes} codes=${state.codes} />`}`;
+}

@@ -1,0 +1,101 @@
+// Who a card belongs to, and the card's own data: each field with its own button to copy it.
+
+import { html, useState } from "../lib/html.js";
+import { Icon } from "./icons.js";
+import { coded, pick, say } from "../lib/language.js";
+import { mask } from "../lib/mask.js";
+import { Text } from "../lib/rare.js";
+
+/** Copies one field. Whoever hears the page is told which, and not what. */
+export function Copy({ page, word, text }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setDone(true);
+      setTimeout(() => setDone(false), 2000);
+      page.announce(say("copied", { field: say(word) }));
+    } catch {
+      page.announce(say("notCopied"));
+    }
+  };
+  return html`
+    <button type="button" class="copy" title=${say("copy", { field: say(word) })} aria-label=${say("copy", { field: say(word) })} onclick=${copy}>
+      <${Icon} name=${done ? "done" : "copy"} />
+    </button>`;
+}
+
+function Rows({ page, fields }) {
+  const present = fields.filter(({ text }) => text !== null && text !== undefined && text !== "");
+  return html`
+    <dl class="fields">
+      ${present.map(({ word, text, shown }) => html`
+        <div key=${word}>
+          <dt>${say(word)}</dt>
+          <dd><span><${Text} value=${shown ?? text} /></span><${Copy} page=${page} word=${word} text=${text} /></dd>
+        </div>`)}
+    </dl>`;
+}
+
+const field = (word, text, shown, ...ends) => ({ word, text, shown: text && !shown ? mask(text, ...ends) : text });
+
+/** Name and number, large. */
+export function Person({ page, reading, shown }) {
+  const { holder } = reading;
+  if (!holder) return html`<p class="closed"><${Icon} name="lock" />${say("closed")}</p>`;
+  const name = field("name", holder.name, shown, 1);
+  const number = field("number", holder.social_security_number, shown, 3, 2);
+  return html`
+    <div class="person">
+      <p class="name-line"><span class="name"><${Text} value=${name.shown ?? "—"} /></span>${name.text && html`<${Copy} page=${page} ...${name} />`}</p>
+      <p class="number-line"><span class="number">${number.shown ?? "—"}</span>${number.text && html`<${Copy} page=${page} ...${number} />`}</p>
+    </div>`;
+}
+
+/** How far the card was proved genuine, and why no further. */
+export function Proof({ proof }) {
+  if (!proof) return null;
+  const sure = proof.outcome === "genuine" && !proof.test_keys;
+  const word = sure ? "proofGenuine" : proof.outcome === "genuine" ? "proofTestKeys" : "proofNone";
+  return html`
+    <p class="proof" data-proof=${sure ? "genuine" : proof.outcome === "genuine" ? "test-keys" : proof.outcome}>
+      <${Icon} name=${sure ? "done" : "warning"} /><span><strong>${say(word)}</strong>${say("colon")}${pick(proof, "detail")}</span>
+    </p>`;
+}
+
+/** The rest of the holder's data, then the card's own. */
+export function Fields({ page, reading, shown }) {
+  const { holder, card, derived } = reading;
+  const born = field("birthDate", holder?.birth_date, shown, 4);
+  if (born.text && shown && derived.age !== null) born.shown = `${born.text} (${derived.age} ${say("years")})`;
+  return html`
+    ${holder && html`
+      <${Rows} page=${page} fields=${[
+        field("sex", coded(holder.sex), shown, 0), field("ethnicGroup", coded(holder.ethnic_group), shown, 0), born,
+        field("birthplace", coded(holder.birthplace), shown, 0), field("nationality", coded(holder.nationality), shown, 0),
+        field("residence", holder.residence, shown, 0), field("registration", holder.household_registration, shown, 0),
+      ]} />`}
+    <${Rows} page=${page} fields=${[
+      field("cardNumber", card.card_number, shown, 1, 2), { word: "region", text: card.region && (card.region.name ?? card.region.code) },
+      { word: "cardClass", text: coded(card.card_class) }, { word: "version", text: [card.spec_version, card.algorithm].filter(Boolean).join(" · ") },
+      { word: "issued", text: card.issue_date }, { word: "expiry", text: card.expiry_date },
+    ]} />`;
+}
+
+/** The warnings; then what could not be read, files with the same reason on one line.
+    What is said of a single item may hold its value: it is masked with the rest. */
+export function Notes({ reading, shown }) {
+  const places = new Map();
+  const hidden = shown ? 0 : [...reading.warnings, ...reading.unread].filter((note) => note.item).length;
+  const open = (note) => shown || !note.item;
+  for (const one of reading.unread.filter(open)) {
+    const why = `${pick(one, "detail")}${say("stop")}${pick(one, "remedy")}`;
+    places.set(why, [...(places.get(why) ?? []), [one.file, one.item].filter(Boolean).join(" ")]);
+  }
+  const lines = [
+    ...(hidden ? [say("itemsToCheck", { n: hidden })] : []),
+    ...reading.warnings.filter(open).map((one) => `${say("warnings")}${say("colon")}${pick(one, "detail")}`),
+    ...[...places].map(([why, files]) => `${say("unread")} ${files.join(say("comma"))}${say("colon")}${why}`),
+  ];
+  return lines.length ? html`<ul class="notes">${lines.map((line) => html`<li key=${line}><${Text} value=${line} /></li>`)}</ul>` : null;
+}

@@ -1,0 +1,60 @@
+// What every page of the desk has: its head, the way to the other pages, the connection, and one quiet voice.
+
+import { html, render } from "../lib/html.js";
+import { htmlLanguage, say, toggle } from "../lib/language.js";
+import { Aside, isQuiet, Problem } from "./problem.js";
+
+const PAGES = [["/", "navCounter"], ["/kiosk", "navKiosk"], ["/developer", "navDeveloper"], ["/pair", "navPair"]];
+
+/** A page: its state, and how it is drawn anew. Several changes at once are drawn once. */
+export function makePage(view, state) {
+  const page = { ...state, connection: "connecting", problems: [], voice: "", bridge: null };
+  let due = false;
+  const draw = () => {
+    document.documentElement.lang = htmlLanguage();
+    document.title = `${say(page.titleKey)} · cardio`;
+    render(view(page), document.getElementById("page"));
+  };
+  page.draw = () => {
+    if (due) return;
+    due = true;
+    queueMicrotask(() => { due = false; draw(); });
+  };
+  page.set = (change) => { Object.assign(page, change); page.draw(); };
+  /** For people who hear the page: said once, politely, and never anything of the card's holder. */
+  page.announce = (text) => { page.set({ voice: "" }); setTimeout(() => page.set({ voice: text }), 50); };
+  page.switchLanguage = () => { toggle(); page.draw(); };
+  return page;
+}
+
+export function LanguageButton({ page }) {
+  return html`<button type="button" class="language" lang=${htmlLanguage() === "en" ? "zh-CN" : "en"} onclick=${page.switchLanguage}>${say("language")}</button>`;
+}
+
+export const Connection = ({ page }) => html`
+  <p class="connection" role="status" data-state=${page.connection}><span class="dot" aria-hidden="true"></span>${say(page.connection)}</p>`;
+
+export const Voice = ({ page }) => html`<p class="unseen" role="status" data-voice>${page.voice}</p>`;
+
+/** `readers` are those of the page, where it shows any. */
+export function Shell({ page, path, readers = [], children }) {
+  const quiet = page.problems.filter((problem) => isQuiet(problem, readers));
+  const alarming = page.problems.filter((problem) => !quiet.includes(problem));
+  return html`
+    <a class="skip" href="#main">${say("skip")}</a>
+    <header class="top">
+      <p class="brand"><span class="mark" aria-hidden="true"></span>cardio</p>
+      <h1>${say(page.titleKey)}</h1>
+      <nav aria-label=${say("pages")}>
+        ${PAGES.map(([where, word]) => html`<a href=${where} aria-current=${where === path ? "page" : undefined}>${say(word)}</a>`)}
+      </nav>
+      <${Connection} page=${page} />
+      <${LanguageButton} page=${page} />
+    </header>
+    <main id="main" tabindex="-1">
+      ${alarming.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}
+      ${children}
+      ${quiet.map((problem) => html`<${Aside} problem=${problem} />`)}
+    </main>
+    <${Voice} page=${page} />`;
+}

@@ -1,0 +1,16 @@
+"""What every software card can do."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class AnyCard(Protocol):
+    """What can be put into a software reader: a software card, or one with a fault."""
+
+    @property
+    def atr(self) -> bytes: ...
+
+    def reset(self) -> None: ...
+
+    def transmit(self, command: bytes) -> bytes: ...

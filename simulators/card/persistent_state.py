@@ -1,0 +1,133 @@
+"""What a software card remembers without power: the PIN, tries, and what was written to its files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cardio.errors import ConfigurationError
+from simulators.card.files import CardFile
+
+_Hex = Annotated[str, Field(pattern="^([0-9A-F]{2})*$")]
+_Left = Annotated[int, Field(ge=0, le=15)]
+
+
+class LastDebit(BaseModel):
+    """What proves the last debit afterwards."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    mac2: _Hex
+    tac: _Hex
+
+
+_Fen = Annotated[int, Field(ge=0, le=0xFFFFFFFF, strict=True)]
+_Counter = Annotated[int, Field(ge=0, le=0xFFFF, strict=True)]
+
+
+class PurseState(BaseModel):
+    """医疗保险金额文件: what the card keeps of money, by the names of its layout; amounts are in fen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    online_counter: _Counter = 0
+    offline_counter: _Counter = 0
+    """交易序号, before the next debit."""
+    personal_account_balance: _Fen = 0
+    self_paid_total: _Fen = 0
+    pooled_fund_total: _Fen = 0
+    payment_year: Annotated[str, Field(pattern="^[0-9]{4}$")] = "0000"
+    year_start: Annotated[str, Field(pattern="^[0-9]{4}$")] = "0101"
+    last: LastDebit | None = None
+
+
+class CardState(BaseModel):
+    """All that outlives a reset, as JSON has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    historical_bytes: _Hex
+    """Whose memory it is."""
+    pin: _Hex
+    pin_tries: _Left
+    key_tries: dict[str, _Left] = {}
+    """Of the keys with which an authentication has failed, by name."""
+    records: dict[str, list[_Hex]] = {}
+    """Of the files that were written to, by path."""
+    contents: dict[str, _Hex] = {}
+    purse: PurseState | None = None
+
+    def note(self, file: CardFile) -> None:
+        """Takes down what a file holds now."""
+        if file.structure == "transparent":
+            self.contents[file.path] = file.content.hex().upper()
+        else:
+            self.records[file.path] = [record.hex().upper() for record in file.records]
+
+    def recall(self, files: Iterable[CardFile]) -> None:
+        """Puts into the files what was written to them.
+
+        Raises:
+            ConfigurationError: the card has no such file.
+        """
+        by_path = {file.path: file for file in files}
+        strangers = sorted({*self.records, *self.contents} - by_path.keys())
+        if strangers:
+            raise ConfigurationError(
+                f"软件卡没有存储中的文件 {'、'.join(strangers)}",
+                f"the card's memory has files that the card has not: {', '.join(strangers)}",
+            )
+        for path, records in self.records.items():
+            by_path[path].records = [bytes.fromhex(record) for record in records]
+        for path, content in self.contents.items():
+            by_path[path].content = bytearray.fromhex(content)
+
+
+class CardMemory:
+    """A file that keeps one card's state from process to process. One process at a time may have it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self, historical_bytes: bytes) -> CardState | None:
+        """The state of the card with these historical bytes; None where there is no file yet.
+
+        Raises:
+            ConfigurationError: the file is another card's, or no card's.
+        """
+        try:
+            state = CardState.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigurationError(
+                f"软件卡存储 {self._path}：{error}", f"card memory {self._path}: {error}"
+            ) from error
+        except ValidationError as error:
+            place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON"
+            # What stands in the file is not quoted: a PIN is among it.
+            raise ConfigurationError(
+                f"软件卡存储 {self._path} 内容有误（{place}）", f"card memory {self._path} is not one ({place})"
+            ) from None
+        if state.historical_bytes != historical_bytes.hex().upper():
+            raise ConfigurationError(
+                f"软件卡存储 {self._path} 属于另一张卡", f"the card memory {self._path} is another card's"
+            )
+        return state
+
+    def store(self, state: CardState) -> None:
+        """Replaces the file as a whole: whoever is killed amid it leaves the old state or the new one."""
+        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(state.model_dump_json(indent=1))
+            os.replace(temporary, self._path)
+        except BaseException:
+            os.unlink(temporary)
+            raise

@@ -1,0 +1,237 @@
+"""Personas: invented people and their cards, one small TOML file each."""
+
+from __future__ import annotations
+
+import secrets
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from cardio.config.validation import in_chinese
+from cardio.errors import ConfigurationError, UsageError
+from cardio.filesystem.layouts.loader import load_layout
+from cardio.filesystem.layouts.model import Layout
+from cardio.filesystem.layouts.registry import LayoutChoice
+from simulators.card.bank import BankApplication
+from simulators.card.encoding import MisfitError
+from simulators.card.files import build_applications
+from simulators.card.persistent_state import CardMemory, PurseState
+from simulators.card.pki import PkiApplication
+from simulators.card.quirks import CardManners
+from simulators.card.software_card import SoftwareCard
+
+_FOLDER = Path(str(files("simulators") / "personas"))
+_LARGEST_FILE = 0x8000
+_FIRST_WITH_PKI = 3
+"""The generation that brought certificates."""
+_FILE_PREFIX = "file:"
+"""Before the name of a file beside the persona's: the content of a photo."""
+
+
+def _from_hex(value: Any) -> Any:
+    return bytes.fromhex(value) if isinstance(value, str) else value
+
+
+class Persona(BaseModel, frozen=True, extra="forbid"):
+    """One invented person's card."""
+
+    id: str
+    title: str
+    title_en: str
+    generation: Literal[1, 2, 3]
+    historical_bytes: Annotated[bytes, BeforeValidator(_from_hex), Field(min_length=13, max_length=13)]
+    """T1 to TD of the ATR: chip, operating system, card maker, serial number."""
+    algorithm: Literal["3DES", "SSF33", "SM4"] | None = None
+    """What the FCI names; absent on most 1.0 and 2.0 cards."""
+    pin: Annotated[str, Field(pattern=r"^[0-9]{4,16}$")] = "123456"
+    fill: Annotated[bytes | None, BeforeValidator(_from_hex)] = None
+    """The byte that text is filled with, where it is not 00."""
+    omit: frozenset[str] = frozenset()
+    """What this issuer does not write: an application, ``DF05``; a file, ``DF01/EF08``; an item of one,
+    ``SSSE/EF06/name_extension``."""
+    layout: Path | None = None
+    """A layout file; without one that of the generation, or of the region where there is one."""
+    bank_number: Annotated[str, Field(pattern=r"^6200000[0-9]{5,12}$")] | None = None
+    """What its bank's application gives, where it has one: of a bank that does not exist."""
+    manners: CardManners = CardManners()
+    files: dict[str, dict[str, Any]]
+    """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.md."""
+
+    @property
+    def atr(self) -> bytes:
+        """``3B 6D 00 00`` and the 13 historical bytes: T=0 only, so without a check byte."""
+        return b"\x3b\x6d\x00\x00" + self.historical_bytes
+
+    def card_layout(self) -> Layout:
+        """What this card is made from.
+
+        Raises:
+            LayoutError: the layout that it names is wrong.
+        """
+        if self.layout is not None:
+            return load_layout(self.layout, generation=self.generation)
+        region = str(self.files.get("SSSE/EF05", {}).get("identification_code", ""))[:6]
+        return LayoutChoice.at_hand().choose(f"{self.generation}.0", region)
+
+    def card(self, memory: Path | None = None, random: Callable[[int], bytes] = secrets.token_bytes) -> SoftwareCard:
+        """A fresh card of this person, or one that goes on where its memory ends.
+
+        Args: ``memory`` is a file, not there before the first change; ``random`` gives challenges.
+
+        Raises:
+            ConfigurationError: a value does not fit its item, there is no such file or item, or the memory is another
+                card's.
+        """
+        layout = self.card_layout()
+        strangers = set(self.files) - {file.path for file in layout.files()}
+        if strangers:
+            listed = ", ".join(sorted(strangers))
+            zh = f"{layout.title}没有文件 {listed}（是否缺少 layout = …？它应在第一个 [ 之前）"
+            en = f"no files {listed} in {layout.title_en}; is layout = … missing, which stands before the first [?"
+            raise ConfigurationError(f"角色 {self.id}：{zh}", f"persona {self.id}: {en}")
+        self._refuse_unknown_places(layout)
+        try:
+            applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
+        except (OverflowError, TypeError, AttributeError) as error:
+            raise ConfigurationError(f"角色 {self.id}：值不合格式（{error}）", f"persona {self.id}: {error}") from error
+        except MisfitError as error:
+            zh, en = f"角色 {self.id}：{error.place}：{error.zh}", f"persona {self.id}: {error.place}: {error.en}"
+            raise ConfigurationError(zh, en) from error
+        return SoftwareCard(
+            self.atr,
+            applications,
+            manners=self.manners,
+            algorithm_marker=self.algorithm,
+            pin=self.pin,
+            random=random,
+            keys=layout.keys,
+            algorithm=layout.algorithm,
+            memory=None if memory is None else CardMemory(memory),
+            pki=self._pki(random),
+            takes_debits=layout.purse,
+            purse=self._purse(layout),
+            bank=None if self.bank_number is None else BankApplication(self.bank_number, self.manners.bank_number),
+        )
+
+    def _purse(self, layout: Layout) -> PurseState:
+        """What the persona says of its internal file, which no command reads as such.
+
+        Raises:
+            ConfigurationError: it is no such value.
+        """
+        internal = next((file for file in layout.files() if file.internal), None)
+        values = self.files.get(internal.path, {}) if internal is not None else {}
+        try:
+            return PurseState.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = f"{internal.path if internal else ''}/{'.'.join(str(part) for part in first['loc'])}"
+            raise ConfigurationError(
+                f"角色 {self.id}：{place}：{in_chinese(first)}", f"persona {self.id}: {place}: {first['msg']}"
+            ) from error
+
+    def _pki(self, random: Callable[[int], bytes]) -> PkiApplication | None:
+        """The certificate application that third-generation cards have; all share the invented certificates."""
+        if self.generation < _FIRST_WITH_PKI:
+            return None
+        return PkiApplication(user_pin=self.pin, data_at_once=self.manners.data_at_once, random=random)
+
+    def _refuse_unknown_places(self, layout: Layout) -> None:
+        """A misspelt place would change nothing, in silence."""
+        files = {file.path for file in layout.files()}
+        items = {f"{file.path}/{item.name}" for file in layout.files() for item in file.items}
+        applications = {application.id for application in layout.applications}
+        named = {"omit": self.omit - items - files - applications}
+        named |= {"open_files": self.manners.open_files - files, "closed_files": self.manners.closed_files - files}
+        for word, strangers in named.items():
+            if strangers:
+                listed = ", ".join(sorted(strangers))
+                zh, en = f"角色 {self.id}：{word} 中没有 {listed}", f"persona {self.id}: {word}: there is no {listed}"
+                raise ConfigurationError(zh, en)
+
+
+def load_persona(path: Path) -> Persona:
+    """Reads a persona from its file, with the persona that it ``extends``.
+
+    Raises:
+        ConfigurationError: the file cannot be read or says something unknown; the text names the place.
+    """
+    try:
+        return Persona.model_validate({**_document(path), "id": path.stem})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path.name}：{error}", f"{path.name}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"{path.name}：{place}：{in_chinese(first)}", f"{path.name}: {place}: {first['msg']}"
+        ) from error
+
+
+def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a persona's file says, laid over what the persona says that it extends."""
+    if path in above:
+        raise ConfigurationError(f"{path.name}：extends 循环", f"{path.name}: extends itself")
+    document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    for name, file in document.get("files", {}).items():
+        content = file.get("content") if isinstance(file, dict) else None
+        if isinstance(content, str) and content.startswith(_FILE_PREFIX):
+            document["files"][name]["content"] = _beside(path, content.removeprefix(_FILE_PREFIX))
+    if isinstance(document.get("layout"), str):
+        document["layout"] = path.parent / document["layout"]
+    base = document.pop("extends", None)
+    if base is None:
+        return document
+    beside = path.with_name(f"{base}.toml")
+    if not beside.exists() and not (_FOLDER / f"{base}.toml").exists():
+        known = ", ".join(sorted(shipped.stem for shipped in _FOLDER.glob("*.toml")))
+        raise ConfigurationError(
+            f"{path.name}：没有角色 {base}；现有：{known}", f"{path.name}: no persona {base}; there are: {known}"
+        )
+    return _over(_document(beside if beside.exists() else _FOLDER / f"{base}.toml", (*above, path)), document)
+
+
+def _beside(path: Path, name: str) -> bytes:
+    """The content of a file in the persona's folder."""
+    wanted = path.parent / name
+    if Path(name).name != name or not wanted.is_file():
+        raise ConfigurationError(f"{path.name}：旁边没有文件 {name}", f"{path.name}: there is no file {name} beside it")
+    with wanted.open("rb") as stream:
+        return stream.read(_LARGEST_FILE)
+
+
+def _over(base: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Tables merge, anything else is replaced."""
+    merged = dict(base)
+    for key, value in document.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _over(base[key], value) if both else value
+    return merged
+
+
+@cache
+def personas() -> dict[str, Persona]:
+    """The personas that ship with the simulator, by id."""
+    loaded = (load_persona(path) for path in sorted(_FOLDER.glob("*.toml")))
+    return {persona.id: persona for persona in loaded}
+
+
+def find_persona(name: str) -> Persona:
+    """A shipped persona by id, or one's own by the path of its file.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if name.endswith(".toml"):
+        return load_persona(Path(name))
+    known = personas()
+    if name not in known:
+        raise UsageError(
+            f"没有角色 {name}；现有：{'、'.join(known)}", f"there is no persona {name}; there are: {', '.join(known)}"
+        )
+    return known[name]

@@ -32,7 +32,7 @@ from websockets.sync.client import connect
 
 from bench.pcsc import be_the_card
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.models.reading import ReaderStatus
 from cardio.readers.worker import Worker
@@ -133,7 +133,7 @@ def _cards(slots: list[Slot], seconds: float) -> Iterator[None]:
 
 
 def _added(served: _Served, slot: Slot, folder: Path, seconds: float, turns: int) -> None:
-    store, layouts = MannersStore(folder / "manners.json"), LayoutChoice.at_hand()
+    store, layouts = CapabilityCache(folder / "manners.json"), LayoutChoice.at_hand()
     name = slot.reader.name
     with Worker() as worker:
         ways: dict[str, Callable[[], object]] = {

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from cardio.apdu.channel import Counts
 from cardio.card.social_security_card import SocialSecurityCard
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
@@ -49,7 +49,7 @@ class _Keys:
 def _counts(persona: str, work: Callable[[SocialSecurityCard], object], keys: _Keys | None) -> Counts:
     reader = SoftwareReader("R", find_persona(persona).card())
     with TemporaryDirectory() as folder:
-        store = MannersStore(Path(folder) / "manners.json")
+        store = CapabilityCache(Path(folder) / "manners.json")
         with SocialSecurityCard(reader.connect(), reader, manners=store, credentials=Credentials()) as card:
             card.read()  # the family is known from here on
         credentials = Credentials(sam=keys, pin=Pin("123456"))

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from cardio.apdu.trace import TraceLog
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.models.reading import CardReading, ReaderStatus
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
 from cardio.security.sam.base import Sam, SamSource
 from cardio.security.sam.hsm import HsmClient
-from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.hsm_http import HttpHsmTransport
 from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.sam.psam import PsamCard, PsamSettings
-from simulators.card.quirks import CardManners
+from simulators.card.quirks import CardQuirks
 from simulators.crypto.published_keys import key_file
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.vpcd import VpcdLink
@@ -61,7 +61,7 @@ def _soft() -> Sam:
 
 def main() -> None:
     closed = find_persona("third-closed")
-    free = closed.model_copy(update={"manners": CardManners(open_files=frozenset({"SSSE/EF06"}))})
+    free = closed.model_copy(update={"manners": CardQuirks(open_files=frozenset({"SSSE/EF06"}))})
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log, SoftwareHsm() as hsm:
         daemon = Daemon(configure(Path(folder)), log)
         daemon.start()
@@ -69,7 +69,7 @@ def main() -> None:
         psam = Process(target=_be_the_card, args=(None, second.port), daemon=True)
         psam.start()
         second.wait_for(ReaderStatus.CARD)
-        client = HsmClient(HttpLine(hsm.url))
+        client = HsmClient(HttpHsmTransport(hsm.url))
         soft = _soft()
         ways: dict[str, tuple[Persona, _Source | None]] = {
             "free": (free, None),
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _measure(name: str, slot: Slot, source: _Source | None, folder: Path, baseline: float) -> float:
-    store = MannersStore(folder / f"{name}.json")
+    store = CapabilityCache(folder / f"{name}.json")
     sam: SamSource | None = source
     credentials = None if source is None else Credentials(sam=sam, laboratory=True)
     trace = TraceLog()

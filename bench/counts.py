@@ -9,7 +9,7 @@ from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.timing import t0_characters, t0_seconds
 from cardio.filesystem.basic_read import read_card
-from cardio.filesystem.capabilities import FamilyManners
+from cardio.filesystem.capabilities import FamilyCapabilities
 from simulators.personas.persona import Persona, find_persona
 
 _SELECT = bytes.fromhex("00A404000F7378312E73682EC9E7BBE1B1A3D5CF00")
@@ -24,7 +24,7 @@ class _InProcess:
 
 
 def _ours(persona: Persona) -> Counts:
-    manners = FamilyManners()
+    manners = FamilyCapabilities()
     Channel(_InProcess(persona)).run(read_card(manners))
     channel = Channel(_InProcess(persona))
     channel.run(read_card(manners, supplement=False))

@@ -18,7 +18,7 @@ from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import Amounts, begin_purchase, debit_key, send_debit
 from cardio.debits.transaction import DebitIntent, DebitOrder, purchase_of
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
 from cardio.security.sam.purchase import packed_terminal_number
@@ -72,7 +72,7 @@ def counts(case: str, *, asked: bool) -> Counts:
     reader = SoftwareReader("R", card)
     with TemporaryDirectory() as place:
         folder = Path(place)
-        store = MannersStore(folder / "manners.json")
+        store = CapabilityCache(folder / "manners.json")
         with SocialSecurityCard(reader.connect(), reader, manners=store) as known:
             known.read()  # the family is known from here on
         credentials = Credentials(sam=Ready(soft_sam(folder)), pin=Pin("123456"), laboratory=True)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cardio.identity.loss_list import LossList
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
 
 _LINES, _SECONDS = 1_000_000, 3.0
@@ -66,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         few, many = _list_of(Path(folder) / "few", 10), _list_of(Path(folder) / "many", _LINES)
         time.sleep(1.5)  # a file that was changed a moment ago is not kept yet
-        bridges = {name: Bridge("adult", security=BridgeSecurity(loss_list_file=path)) for name, path in
+        bridges = {name: Bridge("adult", security=SecurityContext(loss_list_file=path)) for name, path in
                    (("few", few), ("many", many))}  # fmt: skip
         found: dict[str, list[float]] = {}
         with _verifying(bridges["few"]):

@@ -18,7 +18,7 @@ from smartcard import scard as raw
 
 from cardio.apdu.trace import TraceLog
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.models.reading import ReaderStatus
 from cardio.readers.worker import Worker
@@ -48,7 +48,7 @@ def _bare(reader: str, commands: list[bytes]) -> None:
     raw.SCardReleaseContext(context)
 
 
-def _measure(slot: Slot, store: MannersStore, pairs: int) -> tuple[float, float, float, int]:
+def _measure(slot: Slot, store: CapabilityCache, pairs: int) -> tuple[float, float, float, int]:
     """Medians of ours and of the bare loop in ms, the median of the ratios pair by pair, and the commands."""
     read_card(slot.reader, manners=store)
     trace = TraceLog()
@@ -93,7 +93,7 @@ def main() -> None:
             card = Process(target=be_the_card, args=(persona, slot.port, seconds), daemon=True)
             card.start()
             slot.wait_for(ReaderStatus.CARD)
-            store = MannersStore(Path(folder) / f"{name}.json")
+            store = CapabilityCache(Path(folder) / f"{name}.json")
             ours, bare, ratio, commands = _measure(slot, store, pairs)
             print(
                 f"card of {seconds * 1000:.0f} ms   {name:12} {commands:3} commands   ours {ours:6.2f} ms   "

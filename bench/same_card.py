@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from cardio.apdu.channel import Counts
 from cardio.card.social_security_card import SocialSecurityCard
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
 from simulators.personas.persona import find_persona
@@ -29,11 +29,11 @@ _WORK: tuple[tuple[str, Callable[[SocialSecurityCard], object]], ...] = (
 def _counts(work: Callable[[SocialSecurityCard], object], *, compared: bool) -> Counts:
     reader = SoftwareReader("R", find_persona("adult").card())
     with TemporaryDirectory() as folder:
-        return _counts_on(reader, MannersStore(Path(folder) / "manners.json"), work, compared=compared)
+        return _counts_on(reader, CapabilityCache(Path(folder) / "manners.json"), work, compared=compared)
 
 
 def _counts_on(
-    reader: SoftwareReader, store: MannersStore, work: Callable[[SocialSecurityCard], object], *, compared: bool
+    reader: SoftwareReader, store: CapabilityCache, work: Callable[[SocialSecurityCard], object], *, compared: bool
 ) -> Counts:
     for last in (False, True):
         marks: list[bytes | None] = []

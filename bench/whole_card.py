@@ -18,8 +18,8 @@ from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.timing import t0_characters, t0_seconds
 from cardio.card.files import file_content
 from cardio.card.runner import on_card
-from cardio.filesystem.capabilities import FamilyManners, MannersStore
-from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.capabilities import CapabilityCache, FamilyCapabilities
+from cardio.filesystem.card_file_system import CardFileSystem
 from cardio.models.reading import ReaderStatus
 from cardio.readers.worker import Worker
 from simulators.card.files import CardFile
@@ -39,12 +39,12 @@ class _InProcess:
         self.transmit = card.transmit
 
 
-def _ours(persona: Persona) -> tuple[Counts, Visit]:
+def _ours(persona: Persona) -> tuple[Counts, CardFileSystem]:
     """The second card of a kind: the first has taught what its family allows."""
-    manners = FamilyManners(learnt_on=_TODAY, issuers_on=_TODAY)
+    manners = FamilyCapabilities(learnt_on=_TODAY, issuers_on=_TODAY)
     for _ in range(2):
         channel = Channel(_InProcess(persona.card()))
-        visit = Visit(manners)
+        visit = CardFileSystem(manners)
         channel.run(visit.begin())
         for file in visit.layout.readable_files():
             channel.run(visit.read(file.path, thorough=True))
@@ -101,7 +101,7 @@ def _over_pcsc(persona: Persona) -> None:
         card = Process(target=be_the_card, args=(persona, slot.port, 0.0), daemon=True)
         card.start()
         slot.wait_for(ReaderStatus.CARD)
-        store = MannersStore(Path(folder) / "manners.json")
+        store = CapabilityCache(Path(folder) / "manners.json")
         times = []
         for _ in range(11):
             started = time.perf_counter()

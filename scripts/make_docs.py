@@ -16,7 +16,7 @@ import service.questions.errors
 import simulators.readers.vpcd
 from cardio.driver.return_codes import driver_codes
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.codes.tables import code_table, table_names
 from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
 from cardio.filesystem.layouts.page import expansion_page, layout_page
@@ -90,7 +90,7 @@ def layout_pages() -> dict[str, str]:
 
 def _openapi() -> str:
     """The bridge's description, with the simulator's addresses."""
-    app = create_app([], manners=MannersStore(None), layouts=NATIONAL, simulated=SimulatedReaders([]))
+    app = create_app([], manners=CapabilityCache(None), layouts=NATIONAL, simulated=SimulatedReaders([]))
     return json.dumps(app.openapi(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 

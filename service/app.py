@@ -24,29 +24,29 @@ from cardio.debits.limits import DebitLimits
 from cardio.driver.basic_info import BasicLayout
 from cardio.driver.return_codes import driver_codes
 from cardio.errors import CardioError, UsageError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.models.reading import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
 from cardio.security.key_memory import KeyMemory
-from service.audit.recorder import Audit
-from service.debits.provider import JournalPlace
-from service.debits.service import DebitCalls
+from service.audit.recorder import AuditRecorder
+from service.debits.provider import JournalProvider
+from service.debits.service import DebitService
 from service.driver import sockets
-from service.driver.calls import DriverCalls
+from service.driver.calls import DriverService
 from service.driver.conversation import LoopPulse
 from service.driver.listening import DialectPorts
 from service.events.hub import READ_FINISHED, EventHub
-from service.gate.context import Asking
+from service.gate.context import RequestContext
 from service.gate.receipt import RECEIPT
 from service.http.errors import InternalError, NotFoundError, WrongMethodError, problem_response
 from service.http.request_state import REQUEST_ID
 from service.observability.metrics import Metrics
 from service.questions.book import QuestionBook
 from service.readers.card_selection import CardSelection
-from service.readers.registry import Desks
+from service.readers.registry import ReaderRegistry
 from service.readers.sam_monitor import SamWatch
 from service.readers.schemas import VERSION
 from service.readers.simulated import SimulatedReaders
@@ -73,7 +73,7 @@ from service.routes import (
 from service.routes import journal as journal_routes
 from service.routes import openapi as description
 from service.routes import pages as own_pages
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
@@ -83,7 +83,7 @@ _log = logging.getLogger("cardio.service")
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class SiteOptions:
     """What a site may have otherwise."""
 
     auto_read: bool = False
@@ -102,24 +102,24 @@ class Habits:
 def create_app(
     sources: Sequence[ReaderSource],
     *,
-    manners: MannersStore | None = None,
+    manners: CapabilityCache | None = None,
     layouts: LayoutChoice | None = None,
     simulated: SimulatedReaders | None = None,
-    security: BridgeSecurity | None = None,
-    habits: Habits | None = None,
-    journal: JournalPlace | None = None,
-    audit: Audit | None = None,
+    security: SecurityContext | None = None,
+    habits: SiteOptions | None = None,
+    journal: JournalProvider | None = None,
+    audit: AuditRecorder | None = None,
     dialect_ports: DialectPorts | None = None,
     supervisor: Supervisor | None = None,
 ) -> FastAPI:
     """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
-    of_simulated = MannersStore.in_cache(simulated=True) if manners is None else manners
-    manners = MannersStore.in_cache() if manners is None else manners
+    of_simulated = CapabilityCache.in_cache(simulated=True) if manners is None else manners
+    manners = CapabilityCache.in_cache() if manners is None else manners
     layouts = LayoutChoice.at_hand() if layouts is None else layouts
-    security = security or BridgeSecurity()
-    habits = habits or Habits()
-    journal = journal or JournalPlace(None)
-    audit = audit or Audit(None)
+    security = security or SecurityContext()
+    habits = habits or SiteOptions()
+    journal = journal or JournalProvider(None)
+    audit = audit or AuditRecorder(None)
     supervisor = supervisor or Supervisor()
     for problem in layouts.problems:
         _log.warning("a layout is left out: %s", problem.detail_en)
@@ -132,16 +132,16 @@ def create_app(
         loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = state.hub = EventHub()
         hub.on_published.append(_figures_of(state.metrics))
-        desks = state.desks = Desks(
+        desks = state.desks = ReaderRegistry(
             sources, manners, hub, layouts, audit, supervisor, habits.reader_policy,
             manners_of_simulated=of_simulated, command_seconds=habits.command_seconds,
         )  # fmt: skip
         state.security = security
         of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
         state.key_memories = tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files))
-        state.debits = DebitCalls(journal, security, supervisor, habits.debit_limits)
+        state.debits = DebitService(journal, security, supervisor, habits.debit_limits)
         state.questions = QuestionBook(hub, page=_counter_page(state))
-        state.driver = DriverCalls(
+        state.driver = DriverService(
             desks, security, state.debits, state.questions, CardSelection(desks), device_number=habits.device_number
         )
         await asyncio.to_thread(_set_right, journal)
@@ -149,7 +149,7 @@ def create_app(
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
             access.grants.on_revoked.append(state.questions.drop_grant)
-        audit.note(Asking(action="bridge-started", target=VERSION))
+        audit.note(RequestContext(action="bridge-started", target=VERSION))
 
         readings: set[asyncio.Task[None]] = set()
 
@@ -180,7 +180,7 @@ def create_app(
             desks.close()
             await state.debits.receipts.written()
             await asyncio.to_thread(journal.close)
-            await asyncio.to_thread(audit.close, Asking(action="bridge-stopped"))
+            await asyncio.to_thread(audit.close, RequestContext(action="bridge-stopped"))
 
     app = FastAPI(
         title="cardio",
@@ -236,15 +236,15 @@ def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEvent
     return note
 
 
-async def _read_at_once(desks: Desks, reader: str, security: BridgeSecurity, supervisor: Supervisor) -> None:
+async def _read_at_once(desks: ReaderRegistry, reader: str, security: SecurityContext, supervisor: Supervisor) -> None:
     """What it gives goes to those who listen; why it fails too."""
     with supervisor.guard("auto-read"), suppress(CardioError):
         desk = desks.desk(reader)
         credentials = security.at(simulated=desk.reader.simulated).for_reading("local")
-        await desk.read(Asking(action="auto-read"), supplement=True, credentials=credentials)
+        await desk.read(RequestContext(action="auto-read"), supplement=True, credentials=credentials)
 
 
-def _set_right(journal: JournalPlace) -> None:
+def _set_right(journal: JournalProvider) -> None:
     """What a crash has left in the journal is set right before anybody asks; without a journal readings go on."""
     if journal.exists:
         try:

@@ -17,7 +17,7 @@ from cardio.security.settings import SecuritySettings
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeSecurity:
+class SecurityContext:
     """One for the whole bridge: all desks and callers share the count of wrong PINs."""
 
     sam: SamSource | None = None
@@ -33,7 +33,7 @@ class BridgeSecurity:
     simulated_sam: SamSource | None = None
     """The published test keys, in a demonstration: they open cards in simulated readers, and no other reader's."""
 
-    def at(self, *, simulated: bool) -> BridgeSecurity:
+    def at(self, *, simulated: bool) -> SecurityContext:
         """What there is for cards in this kind of reader; wrong PINs are counted together."""
         if not simulated or self.simulated_sam is None:
             return self

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 
 for _name in [name for name in os.environ if name.startswith("PYTHON")]:
     # What this machine tells its Pythons (PYTHONUNBUFFERED, PYTHONIOENCODING …) no user has: the programs that tests
@@ -55,9 +55,9 @@ def pytest_runtest_logfinish() -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> MannersStore:
+def store(tmp_path: Path) -> CapabilityCache:
     """Learnt manners in a file of this test's own."""
-    return MannersStore(tmp_path / "manners.json")
+    return CapabilityCache(tmp_path / "manners.json")
 
 
 @pytest.fixture(autouse=True)

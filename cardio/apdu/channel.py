@@ -56,7 +56,7 @@ class Counts:
 
 
 Result = TypeVar("Result")
-Plan = Generator[CommandApdu, ResponseApdu, Result]
+Flow = Generator[CommandApdu, ResponseApdu, Result]
 """A conversation without any transport: it yields commands, takes answers, and returns a result."""
 
 
@@ -89,7 +89,7 @@ class Channel:
     def counts(self) -> Counts:
         return Counts(self._commands, self._characters, self._refused)
 
-    def run(self, plan: Plan[Result]) -> Result:
+    def run(self, plan: Flow[Result]) -> Result:
         """Carries a plan to its end and gives back its result.
 
         An answer that makes no sense is thrown into the plan, which may go on with another command; a card that

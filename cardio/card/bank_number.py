@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.commands import RecordMode, read_record, select_by_name
 from cardio.apdu.response import ResponseApdu
@@ -76,7 +76,7 @@ def bank_application() -> BankApplication:
     return BankApplication.model_validate(tomllib.loads((files("cardio.card") / "bank_number.toml").read_text("utf-8")))
 
 
-def read_bank_number() -> Plan[str]:
+def read_bank_number() -> Flow[str]:
     """The bank's card number (银行卡号), its digits. Another application is current afterwards.
 
     Raises:

@@ -94,7 +94,7 @@ _TEXT_NOTES = {
 
 
 @dataclass(slots=True)
-class Remarks:
+class Diagnostics:
     """What goes beside the values."""
 
     unread: list[Unread] = field(default_factory=list)
@@ -291,12 +291,12 @@ def issuing_region(identification_code: str | None) -> Region | None:
 
 def refusal_error(layout: Layout, reading: FileReading) -> CardioError | None:
     """The error that a refused file is, where nothing but that file was wanted."""
-    remarks = Remarks()
+    remarks = Diagnostics()
     remarks.refused(layout, reading)
     return unread_error(remarks.unread[0]) if remarks.unread else None
 
 
-def coded_value(layout: Layout, item: Item, value: object, remarks: Remarks) -> CodedValue:
+def coded_value(layout: Layout, item: Item, value: object, remarks: Diagnostics) -> CodedValue:
     """A code with its words; one that its table does not know shows as itself, with a warning."""
     table = layout.code_table(item.codes or "")
     code = table.look_up(str(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from cardio.card.diagnostics import Remarks, coded_value, issuing_region
+from cardio.card.diagnostics import Diagnostics, coded_value, issuing_region
 from cardio.errors import UsageError
 from cardio.filesystem.card_file_system import ISSUER_FILE, CardContents, text_of
 from cardio.filesystem.codec.items import DecodedItem
@@ -42,7 +42,7 @@ def card_identity(contents: CardContents) -> CardIdentity:
 
 def file_content(layout: Layout, reading: FileReading, proof: Proof = NO_SAM) -> FileContent:
     """One file, decoded beside raw."""
-    file, remarks = reading.file, Remarks()
+    file, remarks = reading.file, Diagnostics()
     records: tuple[RecordContent, ...] = ()
     content, size = None, None
     if reading.refusal is not None:
@@ -73,7 +73,7 @@ def _opened_by(reading: FileReading) -> str | None:
     return reading.opened_by.replace("PIN", "pin") if reading.opened_by and reading.refusal is None else None
 
 
-def _record(layout: Layout, file: File, record: DecodedRecord, remarks: Remarks) -> RecordContent:
+def _record(layout: Layout, file: File, record: DecodedRecord, remarks: Diagnostics) -> RecordContent:
     items = tuple(item_content(layout, item, remarks) for item in record.items)
     return RecordContent(number=record.number, title=_record_title(file, record.number), items=items)
 
@@ -82,7 +82,7 @@ def _record_title(file: File, number: int) -> str | None:
     return file.record_titles[number - 1] if number <= len(file.record_titles) else None
 
 
-def item_content(layout: Layout, decoded: DecodedItem, remarks: Remarks) -> ItemContent:
+def item_content(layout: Layout, decoded: DecodedItem, remarks: Diagnostics) -> ItemContent:
     """One item with what is inside it; codes get their words."""
     item = decoded.item
     return ItemContent(
@@ -101,7 +101,7 @@ def _unit(item: Item) -> Literal["fen", "months"] | None:
     return "fen" if item.kind is Kind.AMOUNT else item.unit
 
 
-def _value(layout: Layout, decoded: DecodedItem, remarks: Remarks) -> object:
+def _value(layout: Layout, decoded: DecodedItem, remarks: Diagnostics) -> object:
     value = decoded.value
     if value is None or decoded.item.codes is None:
         return value
@@ -117,7 +117,7 @@ def photo_content(reading: FileReading) -> Photo | None:
     shape = recognise_photo(reading.content)
     if shape is None:
         return None
-    remarks = Remarks()
+    remarks = Diagnostics()
     remarks.read(reading, [])
     if not shape.whole:
         remarks.warn("incomplete-photo", None, "照片没有结束标志，可能不完整", "the photo has no end: it may be cut")
@@ -153,7 +153,7 @@ def card_tree(contents: CardContents, *, reader: str, simulated: bool, proof: Pr
 
 
 def _file_entry(layout: Layout, file: File, reading: FileReading | None) -> FileEntry:
-    remarks = Remarks()
+    remarks = Diagnostics()
     if reading is None:
         remarks.internal(file)
     else:
@@ -208,7 +208,7 @@ def _topics(file: File) -> Iterator[str]:
 
 
 def report_sections(
-    layout: Layout, readings: Iterable[FileReading], report: str, remarks: Remarks
+    layout: Layout, readings: Iterable[FileReading], report: str, remarks: Diagnostics
 ) -> tuple[dict[str, Section], tuple[Total, ...]]:
     """What files say of the topics of a report, each value with where it stands; and the sums."""
     values: dict[str, list[SourcedItem]] = {topic.name: [] for topic in layout.topics if topic.report == report}
@@ -233,7 +233,7 @@ def report_sections(
 
 
 def _sourced(
-    layout: Layout, file: File, record: DecodedRecord, remarks: Remarks
+    layout: Layout, file: File, record: DecodedRecord, remarks: Diagnostics
 ) -> Iterator[tuple[str | None, SourcedItem]]:
     """The items of a record that say something; a record without tags is one item with its fields inside."""
     where = {"file": file.path, "record": record.number, "title": _record_title(file, record.number)}
@@ -263,7 +263,7 @@ def _says_something(content: ItemContent) -> bool:
     return content.value is not None
 
 
-def _totals(layout: Layout, file: File, records: list[DecodedRecord], remarks: Remarks) -> Iterator[Total]:
+def _totals(layout: Layout, file: File, records: list[DecodedRecord], remarks: Diagnostics) -> Iterator[Total]:
     sums: dict[tuple[str, str | None], list[int]] = {}
     items: dict[str, Item] = {}
     codes: dict[str | None, CodedValue | None] = {None: None}
@@ -275,7 +275,7 @@ def _totals(layout: Layout, file: File, records: list[DecodedRecord], remarks: R
                 by = next((other for other in siblings if other.item.name == one.item.summed_by), None)
                 code = str(by.value) if by is not None and by.value is not None else None
                 if by is not None and code is not None and code not in codes:
-                    codes[code] = coded_value(layout, by.item, code, Remarks())
+                    codes[code] = coded_value(layout, by.item, code, Diagnostics())
                 items[one.item.name] = one.item
                 sums.setdefault((one.item.name, code), []).append(one.value)
     for (name, code), listed in sums.items():

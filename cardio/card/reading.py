@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from cardio.card.diagnostics import Remarks, coded_value, issuing_region
+from cardio.card.diagnostics import Diagnostics, coded_value, issuing_region
 from cardio.errors import CardGarbledError
 from cardio.filesystem.basic_read import SUPPLEMENT
 from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE, CardContents
@@ -32,7 +32,7 @@ def make_reading(
     proof: Proof = NO_SAM,
 ) -> CardReading:
     """The answer to "whose card is this?"."""
-    remarks = Remarks()
+    remarks = Diagnostics()
     values: dict[str, DecodedItem] = {}
     for path in (ISSUER_FILE, HOLDER_FILE, *SUPPLEMENT):
         reading = contents.files.get(path)
@@ -65,7 +65,7 @@ def make_reading(
 
 def cut_short(reading: CardReading, missing: Iterable[str]) -> CardReading:
     """A reading without files of its supplement that there was no time for: the others are an answer all the same."""
-    remarks = Remarks()
+    remarks = Diagnostics()
     for path in missing:
         remarks.out_of_time(path)
     return reading.model_copy(update={"unread": (*reading.unread, *remarks.unread)})
@@ -77,7 +77,7 @@ def _gives_holder(contents: CardContents) -> bool:
     return any(reading.records for reading in readings) or contents.files[HOLDER_FILE].empty
 
 
-def _decode_file(reading: FileReading, remarks: Remarks) -> dict[str, DecodedItem]:
+def _decode_file(reading: FileReading, remarks: Diagnostics) -> dict[str, DecodedItem]:
     """The items of a file by name; what cannot be decoded is reported and has no value."""
     records = decode_records(reading)
     remarks.read(reading, records)
@@ -85,7 +85,7 @@ def _decode_file(reading: FileReading, remarks: Remarks) -> dict[str, DecodedIte
     return {name: _for_people(item, values, remarks) for name, item in reversed(values.items())}
 
 
-def _for_people(decoded: DecodedItem, values: dict[str, DecodedItem], remarks: Remarks) -> DecodedItem:
+def _for_people(decoded: DecodedItem, values: dict[str, DecodedItem], remarks: Diagnostics) -> DecodedItem:
     """A text without what only fills its field, a number as its standard writes it; and what to tell of it."""
     item = decoded.item
     if not isinstance(decoded.value, str):
@@ -112,14 +112,14 @@ def _date(values: dict[str, DecodedItem], name: str) -> date | None:
     return found.value if found is not None and isinstance(found.value, date) else None
 
 
-def _coded(layout: Layout, values: dict[str, DecodedItem], name: str, remarks: Remarks) -> CodedValue | None:
+def _coded(layout: Layout, values: dict[str, DecodedItem], name: str, remarks: Diagnostics) -> CodedValue | None:
     found = values.get(name)
     if found is None or found.value is None or found.item.codes is None:
         return None
     return coded_value(layout, found.item, found.value, remarks)
 
 
-def _card(contents: CardContents, atr: bytes, values: dict[str, DecodedItem], remarks: Remarks) -> Card:
+def _card(contents: CardContents, atr: bytes, values: dict[str, DecodedItem], remarks: Diagnostics) -> Card:
     historical_bytes = None
     try:
         historical_bytes = reset_information(atr).hex().upper()
@@ -142,7 +142,7 @@ def _card(contents: CardContents, atr: bytes, values: dict[str, DecodedItem], re
     )
 
 
-def _holder(layout: Layout, values: dict[str, DecodedItem], remarks: Remarks) -> Holder:
+def _holder(layout: Layout, values: dict[str, DecodedItem], remarks: Diagnostics) -> Holder:
     return Holder(
         social_security_number=_text(values, "social_security_number"),
         name=_text(values, "name"),
@@ -169,7 +169,7 @@ def _derived(card: Card, holder: Holder | None, today: date) -> Derived:
     return Derived(age=age, citizen=citizen, days_to_expiry=days)
 
 
-def _check_numbers(card: Card, holder: Holder | None, remarks: Remarks) -> None:
+def _check_numbers(card: Card, holder: Holder | None, remarks: Diagnostics) -> None:
     """Check digits: a wrong one is a warning, never a refusal."""
     if holder is not None and holder.social_security_number is not None:
         fault = identity_number_fault(holder.social_security_number)
@@ -181,7 +181,7 @@ def _check_numbers(card: Card, holder: Holder | None, remarks: Remarks) -> None:
             remarks.warn("check-digit", "card_number", fault.zh, fault.en)
 
 
-def _check_dates(card: Card, holder: Holder | None, today: date, remarks: Remarks) -> None:
+def _check_dates(card: Card, holder: Holder | None, today: date, remarks: Diagnostics) -> None:
     if card.expiry_date is not None and card.expiry_date < today:
         remarks.warn("expired", "expiry_date", f"卡片已于 {card.expiry_date} 过期", f"expired on {card.expiry_date}")
     if card.issue_date is not None and card.issue_date > today:

@@ -19,7 +19,7 @@ from cardio.errors import (
     ReaderBusyError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.models.reading import CardReading, ReaderStatus
 from cardio.readers.base import Reader, closing_on_error
@@ -37,7 +37,7 @@ def on_card(
     reader: Reader,
     work: Callable[[SocialSecurityCard], Result],
     *,
-    manners: MannersStore | None = None,
+    manners: CapabilityCache | None = None,
     trace: Trace | None = None,
     layouts: LayoutChoice | None = None,
     credentials: Credentials | None = None,
@@ -117,7 +117,7 @@ def find_card(
     policy: ReaderPolicy | None = None,
     preference: Preference | None = None,
     *,
-    manners: MannersStore | None = None,
+    manners: CapabilityCache | None = None,
     seconds: float = OPERATION_SECONDS,
 ) -> Reader:
     """The reader whose card is meant, where nothing names one: see `cardio.readers.card_choice`.
@@ -160,7 +160,7 @@ def read_card(
     reader: Reader,
     *,
     supplement: bool = True,
-    manners: MannersStore | None = None,
+    manners: CapabilityCache | None = None,
     trace: Trace | None = None,
     layouts: LayoutChoice | None = None,
     credentials: Credentials | None = None,

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from cardio.apdu.channel import Channel, Plan
+from cardio.apdu.channel import Channel, Flow
 from cardio.apdu.command import CommandApdu
 from cardio.card import update as changing
-from cardio.card.update import PreparedChange
+from cardio.card.update import PreparedUpdate
 from cardio.errors import (
     AccessNotGrantedError,
     CardGarbledError,
@@ -18,12 +18,12 @@ from cardio.errors import (
     CardRefusedError,
     NotASocialSecurityCardError,
 )
-from cardio.filesystem.card_file_system import ISSUER_FILE, CardContents, Visit, text_of
+from cardio.filesystem.card_file_system import ISSUER_FILE, CardContents, CardFileSystem, text_of
 from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import Layout
 from cardio.models.files import FileWritten
 from cardio.models.reading import NO_SAM, Proof
-from cardio.security.credentials import CardOpener
+from cardio.security.credentials import CardAuthenticator
 from cardio.security.errors import ForgedCardError, NoSamError
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.key_guard import KeyTrial
@@ -47,21 +47,21 @@ def identity_in(contents: CardContents, historical_bytes: bytes) -> bytes | None
 class SecuredCard(ABC):
     """A card with what is presented to it: what `SocialSecurityCard` does with keys and PINs."""
 
-    def __init__(self, channel: Channel, opener: CardOpener | None) -> None:
+    def __init__(self, channel: Channel, opener: CardAuthenticator | None) -> None:
         self._channel = channel
         self._opener = opener
 
     @property
     @abstractmethod
-    def begun_visit(self) -> Visit:
+    def begun_visit(self) -> CardFileSystem:
         """The visit to this card, begun when it is first needed; the card need not have proved itself."""
 
     @property
-    def visit(self) -> Visit:
+    def visit(self) -> CardFileSystem:
         """The visit to this card, in which the card has proved itself where there are keys for it.
 
         Raises:
-            ForgedCardError, ProofDeclinedError, ProofRequiredError: as `Visit.prove_card`.
+            ForgedCardError, ProofDeclinedError, ProofRequiredError: as `CardFileSystem.prove_card`.
         """
         visit = self.begun_visit
         if self._opener is not None and self._opener.asks_every_card:
@@ -113,10 +113,10 @@ class SecuredCard(ABC):
         return found
 
     def card_key(self, name: str) -> CardKey:
-        """A key of the layout, on this card. Raises: SamError, CardGarbledError: as `CardOpener.terminal`."""
+        """A key of the layout, on this card. Raises: SamError, CardGarbledError: as `CardAuthenticator.terminal`."""
         return self._required_opener.terminal.key(name)
 
-    def run(self, conversation: Plan[Result]) -> Result:
+    def run(self, conversation: Flow[Result]) -> Result:
         """Carries a plan to its end.
 
         Raises:
@@ -159,16 +159,16 @@ class SecuredCard(ABC):
     def proved_by_caller(self) -> None:
         """Note that the caller's own HSM has found the card's answer to internal authentication right.
 
-        Raises: ProofRequiredError: as `CardOpener.proved_by_caller`.
+        Raises: ProofRequiredError: as `CardAuthenticator.proved_by_caller`.
         """
         self._required_opener.proved_by_caller(self.begun_visit.algorithm)
 
     def refuted_by_caller(self) -> ForgedCardError:
-        """As `CardOpener.refuted_by_caller`: the card gets neither key nor PIN any more."""
+        """As `CardAuthenticator.refuted_by_caller`: the card gets neither key nor PIN any more."""
         return self._required_opener.refuted_by_caller()
 
     def declined_before_caller(self, error: CardRefusedError) -> CardioError:
-        """As `CardOpener.declined_before_caller`."""
+        """As `CardAuthenticator.declined_before_caller`."""
         return self._required_opener.declined_before_caller(error)
 
     def certificate(self, data: bytes) -> bytes | None:
@@ -202,13 +202,13 @@ class SecuredCard(ABC):
 
         Raises:
             SamError: there is a SAM that should say it, and it cannot be asked.
-            TestKeysError: as `CardOpener.sam`.
+            TestKeysError: as `CardAuthenticator.sam`.
         """
         return None if self._opener is None else self._opener.terminal_number
 
     # -- changes --------------------------------------------------------------------------------
 
-    def prepare(self, path: str, values: Mapping[str, str] | bytes) -> PreparedChange:
+    def prepare(self, path: str, values: Mapping[str, str] | bytes) -> PreparedUpdate:
         """What a file is to become; nothing is changed yet.
 
         Args: ``values`` by item, ``{"residence": "…", "degree[2].degree_code": "101"}``, or the bytes of a
@@ -222,7 +222,7 @@ class SecuredCard(ABC):
         change = self.run(changing.prepare(visit, visit.layout.required_file(path), values))
         return replace(change, proof=self.proof)
 
-    def write(self, change: PreparedChange) -> FileWritten:
+    def write(self, change: PreparedUpdate) -> FileWritten:
         """Writes what was prepared, each record read back and compared.
 
         Raises:
@@ -259,7 +259,7 @@ class SecuredCard(ABC):
         """Note that the tries of the PIN were restored by a command of the caller's making."""
         self._required_opener.pin.unblocked()
 
-    def change_by(self, command: CommandApdu) -> Plan[None]:
+    def change_by(self, command: CommandApdu) -> Flow[None]:
         """Sends a command of somebody else's making that changes the card.
 
         Raises:
@@ -306,7 +306,7 @@ class SecuredCard(ABC):
         self.run(self._holder_pin().reload(new))
 
     @property
-    def _required_opener(self) -> CardOpener:
+    def _required_opener(self) -> CardAuthenticator:
         if self._opener is None:
             raise AccessNotGrantedError()
         return self._opener
@@ -319,7 +319,7 @@ class SecuredCard(ABC):
         self.run(self._required_opener.prove_card())
         return HolderPin(self._required_opener)
 
-    def run_apart(self, conversation: Plan[Result]) -> Result:
+    def run_apart(self, conversation: Flow[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
         self._confirm_first()
         self._prove_first(for_pin=False)

@@ -12,7 +12,7 @@ from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.trace import Trace
 from cardio.card.social_security_card import OPERATION_SECONDS, Confirm, SocialSecurityCard
 from cardio.errors import CardioError, ReaderBusyError, ReaderTimeoutError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.readers.base import Connection, Reader, closing_on_error
 from cardio.readers.supervision import Supervisor
@@ -42,7 +42,7 @@ class CardSession:
         reader: Reader,
         *,
         credentials: Credentials | None = None,
-        manners: MannersStore | None = None,
+        manners: CapabilityCache | None = None,
         layouts: LayoutChoice | None = None,
         trace: Trace | None = None,
         seconds: float = SESSION_SECONDS,

@@ -22,16 +22,16 @@ from cardio.apdu.effect import effect_from_outside
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.card.bank_number import read_bank_number
-from cardio.card.diagnostics import Remarks, refusal_error
+from cardio.card.diagnostics import Diagnostics, refusal_error
 from cardio.card.files import card_identity, card_tree, file_content, photo_content, report_files, report_sections
 from cardio.card.reading import cut_short, make_reading
 from cardio.card.secured import SecuredCard, identity_in
 from cardio.errors import CardioError, NoPhotoError, ReaderTimeoutError
 from cardio.filesystem import basic_read as plan
-from cardio.filesystem.access_rights import Opener
+from cardio.filesystem.access_rights import Authenticator
 from cardio.filesystem.address import Address, answer
-from cardio.filesystem.capabilities import FamilyManners, MannersStore, family_of
-from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE, CardContents, Visit
+from cardio.filesystem.capabilities import CapabilityCache, FamilyCapabilities, family_of
+from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE, CardContents, CardFileSystem
 from cardio.filesystem.card_mark import card_mark
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.conformance.card import check_card
@@ -68,7 +68,7 @@ class SocialSecurityCard(SecuredCard):
         connection: Connection,
         reader: Reader,
         *,
-        manners: MannersStore | None = None,
+        manners: CapabilityCache | None = None,
         trace: Trace | None = None,
         layouts: LayoutChoice | None = None,
         credentials: Credentials | None = None,
@@ -88,11 +88,11 @@ class SocialSecurityCard(SecuredCard):
         """
         self._connection = connection
         self._reader = reader
-        self._store = MannersStore.in_cache(simulated=reader.simulated) if manners is None else manners
+        self._store = CapabilityCache.in_cache(simulated=reader.simulated) if manners is None else manners
         self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
         self._confirm = confirm
         self._family = family_of(connection.atr)
-        self._visit: Visit | None = None
+        self._visit: CardFileSystem | None = None
         self._basic: CardContents | None = None
         opener = None
         if credentials is not None:
@@ -303,7 +303,7 @@ class SocialSecurityCard(SecuredCard):
         visit = self.visit
         files = report_files(visit.layout, name)
         readings = self._read_files([file for file in files if not file.internal], progress=progress)
-        remarks = Remarks()
+        remarks = Diagnostics()
         for file in files:
             if file.internal:
                 remarks.internal(file)
@@ -329,10 +329,10 @@ class SocialSecurityCard(SecuredCard):
         check_card(layout, without_rights, with_rights, today or date.today(), book)
         return ConformanceReport.of(self._reader.name, layout.title, layout.generation, book.checks)
 
-    def _survey(self, opener: Opener | None, progress: Progress | None) -> tuple[Layout, dict[str, FileReading]]:
+    def _survey(self, opener: Authenticator | None, progress: Progress | None) -> tuple[Layout, dict[str, FileReading]]:
         """Every file to its end, by a visit of its own: what other cards taught must not judge this one."""
         self._visit = None  # another application will be current than a visit counts on
-        visit = self._new_visit(FamilyManners(), opener)
+        visit = self._new_visit(FamilyCapabilities(), opener)
         files = visit.layout.readable_files()
         for number, file in enumerate(files, 1):
             self.run(visit.read(file.path, thorough=True, to_the_end=True))
@@ -423,13 +423,13 @@ class SocialSecurityCard(SecuredCard):
         return self._connection.protocol is TransmissionProtocol.T1
 
     @property
-    def begun_visit(self) -> Visit:
+    def begun_visit(self) -> CardFileSystem:
         if self._visit is None:
             self._visit = self._new_visit(self._store.load(self._family, date.today()), self._opener)
         return self._visit
 
-    def _new_visit(self, manners: FamilyManners, opener: Opener | None) -> Visit:
-        visit = Visit(
+    def _new_visit(self, manners: FamilyCapabilities, opener: Authenticator | None) -> CardFileSystem:
+        visit = CardFileSystem(
             manners,
             t1=self._is_t1,
             atr=self.atr,

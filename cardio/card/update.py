@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.card.diagnostics import refusal_error
 from cardio.errors import CardChangedError, CardioError, UsageError
-from cardio.filesystem.access_rights import Opener
-from cardio.filesystem.card_file_system import ISSUER_FILE, Visit, text_of
+from cardio.filesystem.access_rights import Authenticator
+from cardio.filesystem.card_file_system import ISSUER_FILE, CardFileSystem, text_of
 from cardio.filesystem.codec.items import DecodedItem, decode_item, decode_part
 from cardio.filesystem.codec.structures import split_parts
 from cardio.filesystem.layouts.model import File, Item, Structure
@@ -23,7 +23,7 @@ _TAG_AND_LENGTH = 2
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PreparedChange:
+class PreparedUpdate:
     """What one file of one card is to become. It fits this card and this content only."""
 
     identification_code: str | None
@@ -65,7 +65,7 @@ class PreparedChange:
         )
 
 
-def prepare(visit: Visit, file: File, values: Mapping[str, str] | bytes) -> Plan[PreparedChange]:
+def prepare(visit: CardFileSystem, file: File, values: Mapping[str, str] | bytes) -> Flow[PreparedUpdate]:
     """Obtains the right to write a file, reads it, and says what it becomes. Nothing is changed yet.
 
     Args: ``values`` by item (see `cardio.filesystem.writing.changes`), or the bytes of a transparent file.
@@ -81,13 +81,13 @@ def prepare(visit: Visit, file: File, values: Mapping[str, str] | bytes) -> Plan
         raise refusal
     code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
     if isinstance(values, bytes):
-        return PreparedChange(code, file, content=content_change(file, values), before=reading.content)
+        return PreparedUpdate(code, file, content=content_change(file, values), before=reading.content)
     if file.structure is Structure.TRANSPARENT:
         raise UsageError(f"{file.path} 是透明文件，请给出全部内容", f"{file.path} is written as a whole, from bytes")
-    return PreparedChange(code, file, records=tuple(record_changes(visit.layout, reading, values)))
+    return PreparedUpdate(code, file, records=tuple(record_changes(visit.layout, reading, values)))
 
 
-def write(visit: Visit, change: PreparedChange, opener: Opener) -> Plan[FileWritten]:
+def write(visit: CardFileSystem, change: PreparedUpdate, opener: Authenticator) -> Flow[FileWritten]:
     """Makes a prepared change, if the card is still the one that it was prepared for.
 
     Raises:
@@ -139,7 +139,7 @@ def _named(items: Iterable[DecodedItem]) -> str | None:
     return "；".join(f"{label} {value}" for label, value in told if value is not None) or None
 
 
-def _as_prepared(reading: FileReading, change: PreparedChange) -> bool:
+def _as_prepared(reading: FileReading, change: PreparedUpdate) -> bool:
     """Whether what is to be replaced still stands there."""
     if change.content is not None:
         return reading.content == change.before

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.tlv import Record
 from cardio.debits.errors import (
     DebitNotCheckableError,
@@ -24,7 +24,7 @@ from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import AMOUNTS, Detail, detail_of, purse_of
 from cardio.debits.transaction import CardRecord, DebitOrder
 from cardio.errors import CardRefusedError
-from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.card_file_system import CardFileSystem
 from cardio.filesystem.codec.text import is_fill
 from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import File, Layout
@@ -91,7 +91,7 @@ _WHY: dict[CardRecord, tuple[str, str]] = {
 class CardRecordCheck:
     """Asks one card about one order, once."""
 
-    visit: Visit
+    visit: CardFileSystem
     order: DebitOrder
     limits: DebitLimits
     present_pin: bool = False
@@ -101,7 +101,7 @@ class CardRecordCheck:
     _debits_shown: int | None = field(default=None, init=False)
     """How many debits the records show, where all of them are of after the order; None where one is not."""
 
-    def ask(self) -> Plan[None]:
+    def ask(self) -> Flow[None]:
         """Read the newest records; the application of debits must be current.
 
         Raises:
@@ -118,7 +118,7 @@ class CardRecordCheck:
             reading = yield from self.visit.read_newest(file.path, enough)
         self._found = self._judge(reading)
 
-    def _obtained_pin(self) -> Plan[bool]:
+    def _obtained_pin(self) -> Flow[bool]:
         try:
             return (yield from self.visit.obtain(frozenset({PIN}))) is None
         except (PinBlockedError, CardRefusedError):

@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from construct import Bytes, Int8ub, Int16ub, Int32ub, Struct
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.commands import debit_for_purchase, get_transaction_proof, initialize_for_purchase
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import CardGarbledError, CardRefusedError, NotSupportedError, UsageError
-from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.card_file_system import CardFileSystem
 from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import Key, Layout, Purse
 from cardio.filesystem.reading.decode import DecodedRecord, decode_records
@@ -179,8 +179,13 @@ def key_of_debit(layout: Layout, name: str) -> Key:
 
 
 def begin_purchase(
-    visit: Visit, key: Key, amounts: Amounts, terminal_number: bytes, *, first: Callable[[], Plan[None]] | None = None
-) -> Plan[PurchaseStart]:
+    visit: CardFileSystem,
+    key: Key,
+    amounts: Amounts,
+    terminal_number: bytes,
+    *,
+    first: Callable[[], Flow[None]] | None = None,
+) -> Flow[PurchaseStart]:
     """INITIALIZE FOR PURCHASE: nothing moves yet. A PIN is presented only where the card wants one.
 
     Args: ``first``: what is asked in between, when the card takes the debit and the PIN was presented. Any other
@@ -188,7 +193,8 @@ def begin_purchase(
 
     Raises:
         CardRefusedError: it takes no debits, or not this one.
-        AccessNotGrantedError: it wants a PIN and there is none. WrongPinError, PinEntryError: as `Visit.obtain`.
+        AccessNotGrantedError: it wants a PIN and there is none.
+        WrongPinError, PinEntryError: as `CardFileSystem.obtain`.
     """
     purse = purse_of(visit.layout)
     refusal = yield from visit.enter(purse.application)
@@ -211,7 +217,7 @@ def begin_purchase(
     return PurchaseStart.from_bytes(response.data)
 
 
-def send_debit(authorisation: Authorisation, time: bytes) -> Plan[ResponseApdu]:
+def send_debit(authorisation: Authorisation, time: bytes) -> Flow[ResponseApdu]:
     """DEBIT FOR PURCHASE: money moves, or it does not, and only a whole answer says which."""
     return (yield debit_for_purchase(authorisation.terminal_transaction_number, time, authorisation.mac1))
 
@@ -223,7 +229,7 @@ def proof_in_answer(response: ResponseApdu) -> CardProof:
     return CardProof(tac=response.data[:MAC_LENGTH], mac2=response.data[MAC_LENGTH:])
 
 
-def ask_for_proof(transaction_number: int) -> Plan[CardProof | None]:
+def ask_for_proof(transaction_number: int) -> Flow[CardProof | None]:
     """What the card still proves of a debit; None where it does not, or knows no such command."""
     try:
         response = yield get_transaction_proof(transaction_number)

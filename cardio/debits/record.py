@@ -9,18 +9,20 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from cardio.debits.transaction import DONE, NOBODY_KNOWS, CardRecord, DebitIntent, DebitResult, DebitState
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 
-Outcome = Literal["done", "none", "unknown"]
+ResolvedOutcome = Literal["done", "none", "unknown"]
 Compared = Literal["agrees", "contradicts", "not-told"]
 
 
-class DebitShown(Answer):
+class DebitRecord(FrozenModel):
     """One debit of the journal."""
 
     id: str
     state: DebitState
-    outcome: Outcome = Field(description="done: money was taken, once; none: nothing was; unknown: nobody can tell yet")
+    outcome: ResolvedOutcome = Field(
+        description="done: money was taken, once; none: nothing was; unknown: nobody can tell yet"
+    )
     origin: str = Field(description="whose it is: a page's origin, a program's name, or local")
     idempotency_key: str = Field(description="empty when it is settled: the journal keeps a keyed hash of it then")
     created: datetime
@@ -105,6 +107,6 @@ class DebitShown(Answer):
         return self
 
 
-class DebitList(Answer):
-    debits: tuple[DebitShown, ...]
+class DebitList(FrozenModel):
+    debits: tuple[DebitRecord, ...]
     more: bool = Field(description="there are more, which are not listed")

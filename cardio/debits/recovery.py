@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.card.secured import SecuredCard
 from cardio.debits.errors import DebitManualError, DebitUnknownError
 from cardio.debits.purse import (
@@ -34,14 +34,14 @@ from cardio.debits.transaction import (
     result_of,
 )
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardRefusedError
-from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.card_file_system import CardFileSystem
 from cardio.security.errors import SamError
 from cardio.security.sam.base import Mac2
 
 _MOST_NUMBER = 0xFFFF
 
 
-class DetailSays(Enum):
+class DetailEvidence(Enum):
     """What 医疗交易明细文件 says."""
 
     FOUND = auto()
@@ -50,7 +50,7 @@ class DetailSays(Enum):
     """It could not be read."""
 
 
-class CounterSays(Enum):
+class CounterEvidence(Enum):
     """What number and totals say."""
 
     UNTOUCHED = auto()
@@ -64,13 +64,13 @@ class CounterSays(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class Evidence:
     """What the card says afterwards."""
 
     proved: bool
     """It gives a MAC2 that only this debit has."""
-    detail: DetailSays
-    counter: CounterSays
+    detail: DetailEvidence
+    counter: CounterEvidence
     others: bool = False
     """Its details account for every number since, by other debits than this."""
     proof: CardProof | None = None
@@ -78,31 +78,31 @@ class Witnesses:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RecoveryVerdict:
     state: DebitState
     known_by: KnownBy | None = None
     """By which witness, where it was done."""
 
 
-def judge(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
+def judge(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
     """Weighs what the card says.
 
     Args: ``doubted``: it has given a wrong MAC2, so nothing but the right one counts.
     """
     proved, detail, counter = witnesses.proved, witnesses.detail, witnesses.counter
-    done = proved or detail is DetailSays.FOUND
-    contradicted = counter is CounterSays.ODD or (done and counter is CounterSays.UNTOUCHED)
+    done = proved or detail is DetailEvidence.FOUND
+    contradicted = counter is CounterEvidence.ODD or (done and counter is CounterEvidence.UNTOUCHED)
     if contradicted or (doubted and not proved):
-        return Verdict(DebitState.MANUAL)
+        return RecoveryVerdict(DebitState.MANUAL)
     if done:
-        return Verdict(DebitState.COMMITTED, "proof" if proved else "detail")
-    if counter is CounterSays.SILENT:
-        return Verdict(DebitState.UNKNOWN)
-    if counter is CounterSays.UNTOUCHED or (counter is CounterSays.LATER and witnesses.others):
-        return Verdict(DebitState.ABORTED)
+        return RecoveryVerdict(DebitState.COMMITTED, "proof" if proved else "detail")
+    if counter is CounterEvidence.SILENT:
+        return RecoveryVerdict(DebitState.UNKNOWN)
+    if counter is CounterEvidence.UNTOUCHED or (counter is CounterEvidence.LATER and witnesses.others):
+        return RecoveryVerdict(DebitState.ABORTED)
     # The number has gone on, and the card's own record does not say that it was by this debit: another terminal's of
     # the same amounts moves number and totals alike.
-    return Verdict(DebitState.MANUAL)
+    return RecoveryVerdict(DebitState.MANUAL)
 
 
 def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
@@ -156,17 +156,17 @@ def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: 
     return True if _speaks_against(witnesses, done=done) else None
 
 
-def _speaks_against(witnesses: Witnesses, *, done: bool) -> bool:
+def _speaks_against(witnesses: Evidence, *, done: bool) -> bool:
     if done:
         # Its number went on, and its own record can be read and does not have the debit; or its number did not.
-        untouched = witnesses.counter is CounterSays.UNTOUCHED and witnesses.detail is not DetailSays.FOUND
-        return not witnesses.proved and (witnesses.detail is DetailSays.ABSENT or untouched)
+        untouched = witnesses.counter is CounterEvidence.UNTOUCHED and witnesses.detail is not DetailEvidence.FOUND
+        return not witnesses.proved and (witnesses.detail is DetailEvidence.ABSENT or untouched)
     # It has the debit; or it went on by these very amounts, and its own record does not say that it was by another.
-    moved = witnesses.counter is CounterSays.MOVED and witnesses.detail is DetailSays.SILENT
-    return witnesses.proved or witnesses.detail is DetailSays.FOUND or moved
+    moved = witnesses.counter is CounterEvidence.MOVED and witnesses.detail is DetailEvidence.SILENT
+    return witnesses.proved or witnesses.detail is DetailEvidence.FOUND or moved
 
 
-def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
+def _ask(card: SecuredCard, intent: DebitIntent) -> Evidence:
     before = intent.transaction_number
     # Cards call a debit by the number that they counted to, or by the one that it began with.
     numbers = tuple(number for number in (before + 1, before) if number <= _MOST_NUMBER)
@@ -182,9 +182,13 @@ def _ask(card: SecuredCard, intent: DebitIntent) -> Witnesses:
     if found is not None and moved == 1 and checked.get(found.transaction_number or 0) is Mac2.UNCHECKED:
         # One that nobody here can check is the debit's where it is called as its detail is, and there was no other.
         proof = proofs[found.transaction_number or 0]
-    return Witnesses(
+    return Evidence(
         proved=proved is not None,
-        detail=DetailSays.SILENT if details is None else DetailSays.ABSENT if found is None else DetailSays.FOUND,
+        detail=DetailEvidence.SILENT
+        if details is None
+        else DetailEvidence.ABSENT
+        if found is None
+        else DetailEvidence.FOUND,
         counter=counter,
         others=details is not None and _account_for(details[: max(0, moved)], intent, numbers),
         proof=proof,
@@ -199,7 +203,7 @@ def _check(card: SecuredCard, intent: DebitIntent, proof: CardProof) -> Mac2:
         return Mac2.UNCHECKED
 
 
-def _details(visit: Visit) -> Plan[list[Detail] | None]:
+def _details(visit: CardFileSystem) -> Flow[list[Detail] | None]:
     """What the card has noted, the newest first; None where that cannot be read whole.
 
     Raises:
@@ -243,7 +247,7 @@ def _is_anothers(detail: Detail, intent: DebitIntent) -> bool:
     return whole and (detail.terminal_number, detail.amounts) != mine
 
 
-def _counter(visit: Visit, intent: DebitIntent) -> Plan[tuple[CounterSays, int]]:
+def _counter(visit: CardFileSystem, intent: DebitIntent) -> Flow[tuple[CounterEvidence, int]]:
     """INITIALIZE FOR PURCHASE changes nothing, and tells where number and totals stand. The amount matters only in so
     far as the balance must bear it."""
     key = key_of_debit(visit.layout, intent.key)
@@ -251,16 +255,16 @@ def _counter(visit: Visit, intent: DebitIntent) -> Plan[tuple[CounterSays, int]]
     try:
         start = yield from begin_purchase(visit, key, asked, bytes.fromhex(intent.terminal_number))
     except (AccessNotGrantedError, CardRefusedError, CardGarbledError):
-        return CounterSays.SILENT, 0
+        return CounterEvidence.SILENT, 0
     return compare(intent, start), start.transaction_number - intent.transaction_number
 
 
-def compare(intent: DebitIntent, start: PurchaseStart) -> CounterSays:
+def compare(intent: DebitIntent, start: PurchaseStart) -> CounterEvidence:
     """Where the card stands now against where it stood before the debit."""
     moved = start.transaction_number - intent.transaction_number
     if moved == 0:
-        return CounterSays.UNTOUCHED if intent.totals.is_now(start.totals) else CounterSays.ODD
+        return CounterEvidence.UNTOUCHED if intent.totals.is_now(start.totals) else CounterEvidence.ODD
     if moved == 1:
         after = intent.totals.after(intent.amounts, intent.time[:4])
-        return CounterSays.MOVED if after.is_now(start.totals) else CounterSays.LATER
-    return CounterSays.LATER if moved > 1 else CounterSays.ODD
+        return CounterEvidence.MOVED if after.is_now(start.totals) else CounterEvidence.LATER
+    return CounterEvidence.LATER if moved > 1 else CounterEvidence.ODD

@@ -23,7 +23,7 @@ from cardio.debits.errors import DebitManualError, DebitNotDoneError, WrongMac2E
 from cardio.debits.purse import Amounts, CardProof, PurchaseStart, Totals, purse_of
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.layouts.model import Key
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 from cardio.security.sam.base import Purchase
 
 _ILLEGAL = -23
@@ -103,7 +103,7 @@ class DebitOrder:
         return datetime.strptime(self.time, "%Y%m%d%H%M%S")
 
 
-class DebitIntent(Answer):
+class DebitIntent(FrozenModel):
     """All that is known before the card is told, as it stands in the journal."""
 
     personal_account_amount: int
@@ -168,7 +168,7 @@ class DebitIntent(Answer):
         return Totals(self.personal_account_balance, self.self_paid_total, self.pooled_fund_total, self.payment_year)
 
 
-class DebitResult(Answer):
+class DebitResult(FrozenModel):
     """What a debit came to: money was taken, once."""
 
     transaction_number: int
@@ -228,7 +228,7 @@ def purchase_of(card: SecuredCard, intent: DebitIntent) -> Purchase:
     """What a SAM is asked about a debit.
 
     Raises:
-        SamError, CardGarbledError: as `CardOpener.terminal`.
+        SamError, CardGarbledError: as `CardAuthenticator.terminal`.
     """
     return Purchase(
         key=card.card_key(intent.key).with_version(intent.key_version),

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.commands import external_authentication, get_challenge, internal_authentication
 from cardio.apdu.status_word import StatusWord, describe
@@ -256,7 +256,7 @@ class HsmSteps:
         self.expect(function, 2, take)
         return joined([self.algorithm_mark, self.address_of(key), challenge.hex().upper(), source.hex().upper()])
 
-    def _card_proof(self, data: bytes) -> Plan[bytes]:
+    def _card_proof(self, data: bytes) -> Flow[bytes]:
         response = yield internal_authentication(data + self._version_byte)
         if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
             refusal = _refusal("卡片拒绝内部认证", "the card refuses internal authentication", response.status_word)
@@ -268,7 +268,7 @@ class HsmSteps:
         self._card.refuse_copy()
         trial = self._card.key_trial(key.name)
 
-        def plan() -> Plan[None]:
+        def plan() -> Flow[None]:
             trial.sending()
             response = yield external_authentication(key.id, data)
             trial.answered(response.status_word)
@@ -318,7 +318,7 @@ class HsmSteps:
         return _VERSION if wants_version(self._card.algorithm) else b""
 
 
-def _challenge() -> Plan[bytes]:
+def _challenge() -> Flow[bytes]:
     response = yield get_challenge(HALF)
     if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
         raise _refusal("卡片没有给出随机数", "the card gives no challenge", response.status_word)

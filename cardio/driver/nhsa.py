@@ -12,13 +12,13 @@ from pydantic import Field
 from cardio.card.diagnostics import unread_error
 from cardio.errors import AccessNotGrantedError, DecodeError, FileUnreadableError
 from cardio.filesystem.codec.check_digits import is_citizens_number
-from cardio.models.reading import Answer, CardReading
+from cardio.models.reading import CardReading, FrozenModel
 
 SOCIAL_SECURITY_CARD = "03"
 _ID_CARD, _BY_CARD = "01", "90"
 
 
-class Nhsa1101(Answer):
+class Nhsa1101(FrozenModel):
     """The fields of the request's ``data`` that come from the card; the others are the caller's."""
 
     mdtrt_cert_type: str = Field(description="就诊凭证类型: 03, 社会保障卡")

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from cardio.apdu.status_word import describe
 from cardio.errors import CardError, CardioError, NotPermittedError, UsageError
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 from cardio.security.errors import PinEntryError
 
 NOT_SUPPORTED, BAD_ARGUMENT, READER, GARBLED = -13, -14, -11, -15
@@ -19,7 +19,7 @@ _LEAST_STATUS_WORD = 0x6000
 _KEY_NOT_FOUND = -0x6A88
 
 
-class DriverCode(Answer):
+class DriverCode(FrozenModel):
     """One return code: what it means, why, and what the clerk does next."""
 
     code: int

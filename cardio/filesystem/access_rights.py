@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.errors import CardioError
@@ -14,7 +14,7 @@ from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import File, Layout
 
 
-class Opener(Protocol):
+class Authenticator(Protocol):
     """Presents rights to one card; `meet` comes first."""
 
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
@@ -23,7 +23,7 @@ class Opener(Protocol):
     def lacks(self, right: str) -> CardioError | None:
         """Why a right cannot be presented; None when it can be tried."""
 
-    def present(self, right: str) -> Plan[None]:
+    def present(self, right: str) -> Flow[None]:
         """Obtains a right in the application that is current.
 
         Raises:
@@ -45,7 +45,7 @@ class Opener(Protocol):
     def why_not_proved(self) -> CardioError | None:
         """Why the card has not proved itself, where its generation does and there are keys for it."""
 
-    def prove_card(self) -> Plan[None]:
+    def prove_card(self) -> Flow[None]:
         """Has the card prove that it is genuine, once; in the environment, where its key is.
 
         Raises:
@@ -53,7 +53,7 @@ class Opener(Protocol):
             ProofRequiredError: it could not be asked, and this site takes no such card.
         """
 
-    def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
+    def protect(self, command: CommandApdu, application: str) -> Flow[ResponseApdu]:
         """Sends a writing command with the MAC of an application."""
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cardio.apdu.channel import Plan
-from cardio.filesystem.access_rights import Opener
-from cardio.filesystem.capabilities import FamilyManners
-from cardio.filesystem.card_file_system import HOLDER_FILE, CardContents, Visit
+from cardio.apdu.channel import Flow
+from cardio.filesystem.access_rights import Authenticator
+from cardio.filesystem.capabilities import FamilyCapabilities
+from cardio.filesystem.card_file_system import HOLDER_FILE, CardContents, CardFileSystem
 from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
 
 SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
@@ -15,17 +15,17 @@ SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
 
 
 def read_card(
-    manners: FamilyManners,
+    manners: FamilyCapabilities,
     *,
     supplement: bool = True,
     prove: bool = True,
     t1: bool = False,
     atr: bytes = b"",
     layouts: LayoutChoice = NATIONAL,
-    opener: Opener | None = None,
+    opener: Authenticator | None = None,
     on_basic: Callable[[CardContents], None] | None = None,
     on_issuer: Callable[[CardContents], None] | None = None,
-) -> Plan[CardContents]:
+) -> Flow[CardContents]:
     """Reads who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
 
     Args:
@@ -35,7 +35,7 @@ def read_card(
         atr: the card's ATR, which names the kind of a card that is none of ours.
         layouts: the layouts to choose from.
         opener: presents PINs and keys where a file is closed.
-        on_issuer: as `Visit` takes it.
+        on_issuer: as `CardFileSystem` takes it.
         on_basic: told as soon as EF05 and EF06 are there, before the files of DF01 are asked for.
 
     Raises:
@@ -45,7 +45,7 @@ def read_card(
         CardGarbledError: nothing that it answers is a record.
         ForgedCardError: it is a copy.
     """
-    visit = Visit(manners, t1=t1, atr=atr, layouts=layouts, opener=opener, on_issuer=on_issuer)
+    visit = CardFileSystem(manners, t1=t1, atr=atr, layouts=layouts, opener=opener, on_issuer=on_issuer)
     environment, contents = visit.environment, visit.contents
     # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
     yield from visit.begin(want_algorithm=not manners.algorithms)

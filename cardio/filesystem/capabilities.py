@@ -82,17 +82,17 @@ class Addressing(StrEnum):
         }[self]
 
 
-class Manner(BaseModel, frozen=True):
+class AccessMethod(BaseModel, frozen=True):
     """One way to read a file."""
 
     reference: Reference
     addressing: Addressing
 
 
-MANNERS_BY_COST: tuple[Manner, ...] = (
-    *(Manner(reference=reference, addressing=Addressing.ALL) for reference in Reference),
+MANNERS_BY_COST: tuple[AccessMethod, ...] = (
+    *(AccessMethod(reference=reference, addressing=Addressing.ALL) for reference in Reference),
     *(
-        Manner(reference=reference, addressing=addressing)
+        AccessMethod(reference=reference, addressing=addressing)
         for reference in Reference
         for addressing in (Addressing.NUMBER, Addressing.IDENTIFIER)
     ),
@@ -109,13 +109,13 @@ class IssuerProfile(BaseModel):
     absent: Paths = Field(default_factory=set)
 
 
-class FamilyManners(BaseModel):
+class FamilyCapabilities(BaseModel):
     """What the cards of one family allow."""
 
     learnt_on: date | None = None
     environment: EnvironmentWay = EnvironmentWay.NAME
     """The way that led to the social security environment."""
-    files: dict[str, Manner] = Field(default_factory=dict)
+    files: dict[str, AccessMethod] = Field(default_factory=dict)
     applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = Field(default_factory=dict)
     """P1 with which SELECT reaches an application (DF)."""
     cuts: bool | None = None
@@ -134,10 +134,10 @@ class FamilyManners(BaseModel):
         """The profile of an issuer's cards of one version; a new one where it is not known."""
         return self.issuers.setdefault(f"{number or '-'}/{version or '-'}", IssuerProfile())
 
-    def without_what_is_old(self, today: date) -> FamilyManners:
+    def without_what_is_old(self, today: date) -> FamilyCapabilities:
         """What may still be believed: an issuer for a day, a way to ask for a month, then it is learnt afresh."""
         if self.learnt_on is None or not timedelta(0) <= today - self.learnt_on <= _BELIEVED:
-            return FamilyManners(learnt_on=today, issuers_on=today)
+            return FamilyCapabilities(learnt_on=today, issuers_on=today)
         if self.issuers_on != today:
             return self.model_copy(update={"algorithms": {}, "issuer_shapes": {}, "issuers": {}, "issuers_on": today})
         return self
@@ -153,7 +153,7 @@ def family_of(atr: bytes) -> str:
     return (atr[:end] + parsed.historical_bytes[:_HISTORICAL_BYTES_OF_FAMILY]).hex().upper()
 
 
-class MannersStore:
+class CapabilityCache:
     """The file of learnt manners; what it held is remembered until the file changes."""
 
     def __init__(self, path: Path | None) -> None:
@@ -168,7 +168,7 @@ class MannersStore:
         """Readings that time cut short; they are in memory only, and nothing of them is in the file."""
 
     @classmethod
-    def in_cache(cls, *, simulated: bool = False) -> MannersStore:
+    def in_cache(cls, *, simulated: bool = False) -> CapabilityCache:
         """The store in the user's cache directory (``$XDG_CACHE_HOME``, else ``~/.cache``).
 
         Args: ``simulated``: that of cards in simulated readers. They have the ATRs of real families, and what they
@@ -177,18 +177,18 @@ class MannersStore:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache")
         return cls(cache / "cardio" / ("simulated-manners.json" if simulated else "manners.json"))
 
-    def load(self, family: str, today: date) -> FamilyManners:
+    def load(self, family: str, today: date) -> FamilyCapabilities:
         """What is known of a family; nothing where the file is missing, damaged or old."""
         with self._lock:
             self._refresh()
             known = self._families.get(family, "{}")
         try:
-            manners = FamilyManners.model_validate_json(known)
+            manners = FamilyCapabilities.model_validate_json(known)
         except ValidationError:
-            manners = FamilyManners()
+            manners = FamilyCapabilities()
         return manners.without_what_is_old(today)
 
-    def save(self, family: str, manners: FamilyManners) -> None:
+    def save(self, family: str, manners: FamilyCapabilities) -> None:
         """Keeps what was learnt. A disk that cannot be written only costs a few commands next time."""
         learnt = manners.model_dump_json()
         with self._lock:

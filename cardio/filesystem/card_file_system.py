@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.commands import read_record, select_by_name, select_file
-from cardio.apdu.status_word import Meaning, StatusWord, describe
+from cardio.apdu.status_word import Bilingual, StatusWord, describe
 from cardio.errors import (
     AccessNotGrantedError,
     CardGarbledError,
@@ -17,8 +17,15 @@ from cardio.errors import (
     FileUnreadableError,
     NotASocialSecurityCardError,
 )
-from cardio.filesystem.access_rights import Opener, in_order, ways_to_read
-from cardio.filesystem.capabilities import Addressing, EnvironmentWay, FamilyManners, IssuerProfile, Manner, Shape
+from cardio.filesystem.access_rights import Authenticator, in_order, ways_to_read
+from cardio.filesystem.capabilities import (
+    AccessMethod,
+    Addressing,
+    EnvironmentWay,
+    FamilyCapabilities,
+    IssuerProfile,
+    Shape,
+)
 from cardio.filesystem.card_kinds import kind_of_atr
 from cardio.filesystem.claims import CardClaims
 from cardio.filesystem.codec.items import decode_value
@@ -28,7 +35,7 @@ from cardio.filesystem.layouts.access import FREE, PIN
 from cardio.filesystem.layouts.loader import DEFAULT_GENERATION, layout_of
 from cardio.filesystem.layouts.model import Application, File, Layout, Structure
 from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
-from cardio.filesystem.reading.attempt import Approach, ask
+from cardio.filesystem.reading.attempt import ReadAttempt, ask
 from cardio.filesystem.reading.fixed import Enough, read_equal_records, read_newest_records
 from cardio.filesystem.reading.result import FileReading
 from cardio.filesystem.reading.tagged import read_file
@@ -58,11 +65,11 @@ class CardContents:
     files: dict[str, FileReading] = field(default_factory=dict)
     unproved: CardioError | None = None
     """Why the card has not proved itself, where its generation does and there are keys for it."""
-    marker_problem: Meaning | None = None
+    marker_problem: Bilingual | None = None
     """What keeps the card's own word on its algorithm from being understood."""
 
 
-class Visit:
+class CardFileSystem:
     """A card that is being read, file by file. `begin` comes first.
 
     Its methods are plans: they yield commands, take answers, and leave what they found in ``contents``.
@@ -70,12 +77,12 @@ class Visit:
 
     def __init__(
         self,
-        manners: FamilyManners,
+        manners: FamilyCapabilities,
         *,
         t1: bool = False,
         atr: bytes = b"",
         layouts: LayoutChoice = NATIONAL,
-        opener: Opener | None = None,
+        opener: Authenticator | None = None,
         on_issuer: Callable[[CardContents], None] | None = None,
     ) -> None:
         """Args:
@@ -109,7 +116,7 @@ class Visit:
         """What the card names in its FCI, else what its layout says."""
         return self.environment.named or self.layout.algorithm
 
-    def begin(self, *, want_algorithm: bool = False) -> Plan[None]:
+    def begin(self, *, want_algorithm: bool = False) -> Flow[None]:
         """Finds the environment, reads who issued the card, and chooses its layout.
 
         Raises:
@@ -129,7 +136,7 @@ class Visit:
             claims = CardClaims.of(self.layout, version, named, problem)
             self._opener.meet(self.layout, None if problem else named or self.layout.algorithm, code, claims)
 
-    def _find_environment(self, *, fetch: bool) -> Plan[FileReading]:
+    def _find_environment(self, *, fetch: bool) -> Flow[FileReading]:
         """Makes the environment current, by the way that this family is known for or else by any; reads who issued it.
 
         Raises:
@@ -163,7 +170,7 @@ class Visit:
             raise environment_refused(first_refusal or StatusWord.FILE_NOT_FOUND, environment.atr)
         return found
 
-    def prove_card(self) -> Plan[None]:
+    def prove_card(self) -> Flow[None]:
         """Internal authentication, of every card where there are keys for it; once for as long as the card is held.
 
         Raises:
@@ -185,7 +192,7 @@ class Visit:
         limit: int | None = None,
         to_the_end: bool = False,
         progress: Progress | None = None,
-    ) -> Plan[FileReading]:
+    ) -> Flow[FileReading]:
         """Reads one file of the layout; the issuer's has been read when the visit began.
 
         Args:
@@ -214,7 +221,7 @@ class Visit:
         self.contents.files[path] = reading
         return reading
 
-    def read_newest(self, path: str, enough: Enough) -> Plan[FileReading]:
+    def read_newest(self, path: str, enough: Enough) -> Flow[FileReading]:
         """Reads the newest records of a cyclic file until there are enough, by the rights at hand and no more.
 
         Its application must be current. What was read is a part of the file, so the visit does not keep it.
@@ -227,7 +234,7 @@ class Visit:
 
     def _read_in_place(
         self, file: File, *, remembered: bool, thorough: bool, limit: int | None, progress: Progress | None
-    ) -> Plan[FileReading]:
+    ) -> Flow[FileReading]:
         if remembered and file.path in self.profile.absent:
             return FileReading(file, refusal=StatusWord.FILE_NOT_FOUND)
         expected_closed = file.path in self.profile.closed and not file.read.free
@@ -258,7 +265,7 @@ class Visit:
             reading.opened_by = self._opened_by(file)
         return reading
 
-    def _open(self, file: File) -> Plan[CardioError | None]:
+    def _open(self, file: File) -> Flow[CardioError | None]:
         """Obtains the cheapest set of rights that opens a file; gives what hindered it, if none could be had."""
         if self._opener is None:
             return None
@@ -273,7 +280,7 @@ class Visit:
                 hindrance = fault  # what was not even given says less than what went wrong
         return hindrance
 
-    def open_for_writing(self, file: File) -> Plan[None]:
+    def open_for_writing(self, file: File) -> Flow[None]:
         """Makes a file's application current and obtains the rights that write it.
 
         Raises:
@@ -297,7 +304,7 @@ class Visit:
             f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is kept by the card: nobody may write it"
         )
 
-    def _prove_first(self, opener: Opener) -> Plan[CardioError | None]:
+    def _prove_first(self, opener: Authenticator) -> Flow[CardioError | None]:
         """Before the first key or PIN is presented: has the card prove itself, which costs no try.
 
         A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
@@ -329,7 +336,7 @@ class Visit:
         code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
         return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
 
-    def obtain(self, needed: frozenset[str]) -> Plan[CardioError | None]:
+    def obtain(self, needed: frozenset[str]) -> Flow[CardioError | None]:
         """Obtains rights in the current application; gives the first fault, before anything was presented if it can.
 
         Raises:
@@ -366,7 +373,7 @@ class Visit:
         held = [needed for needed in ways_to_read(file) if needed <= self._rights]
         return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
 
-    def refuse_strangers(self) -> Plan[None]:
+    def refuse_strangers(self) -> Flow[None]:
         """Refuses a card that let the environment be selected, and has no record of the issuer nor of the holder.
 
         Raises:
@@ -398,7 +405,7 @@ class Visit:
             "a social security card without a record of EF05 or EF06: it may be blank",
         )
 
-    def enter(self, application_id: str) -> Plan[int | None]:
+    def enter(self, application_id: str) -> Flow[int | None]:
         """Makes an application current; gives None, or the status word of the most telling refusal."""
         if application_id == self._current:
             return None
@@ -421,7 +428,7 @@ class Visit:
         self._rights = frozenset()
         return None
 
-    def _select(self, application: Application) -> Plan[int | None]:
+    def _select(self, application: Application) -> Flow[int | None]:
         """By file id, by name or by label: cards differ in what they take."""
         refusals = []
         names = [name for name in (application.name, (application.label or "").encode("gb18030")) if name]
@@ -448,7 +455,7 @@ class Visit:
         thorough: bool = False,
         limit: int | None = None,
         progress: Progress | None = None,
-    ) -> Plan[FileReading]:
+    ) -> Flow[FileReading]:
         """Reads a file as cards of this kind are known to like it, and notes what this one taught."""
         known = self._known_manners(file)
         if file.structure is Structure.TRANSPARENT:
@@ -473,20 +480,20 @@ class Visit:
             self._gives_all_at_once |= reading.manner.addressing is Addressing.ALL and len(reading.records) > 1
         return reading
 
-    def _find_out_whether_it_cuts(self) -> Plan[None]:
+    def _find_out_whether_it_cuts(self) -> Flow[None]:
         """A card of this kind that cuts an answer at a length that is too short may have more than was asked for."""
         issuer = self.contents.files[ISSUER_FILE]
         self.manners.cuts = False
         if issuer.manner is None or issuer.manner.addressing is not Addressing.ALL:
             return
-        approach = Approach(issuer.file)
+        approach = ReadAttempt(issuer.file)
         refusal = yield from self.enter(self.layout.environment.id)
         if refusal is None and (yield from approach.reach(issuer.manner.reference)):
             sfi = approach.sfi(issuer.manner.reference)
             response = yield from ask(read_record(1, issuer.manner.addressing.mode, sfi, 1))
             self.manners.cuts = len(response.data) == 1
 
-    def _known_manners(self, file: File) -> Collection[Manner]:
+    def _known_manners(self, file: File) -> Collection[AccessMethod]:
         learnt = self.manners.files
         return [learnt[path] for path in (file.path, *learnt) if path in learnt]
 

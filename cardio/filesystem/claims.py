@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.filesystem.layouts.model import Layout
 
 _VERSION = re.compile(r"[123](\.[0-9]{0,2})?")
@@ -25,11 +25,11 @@ class CardClaims:
     """By which it is asked, one after another."""
     proves_itself: bool
     """To decline is a failure: its generation has internal authentication, or its claims fit none."""
-    fault: Meaning | None = None
+    fault: Bilingual | None = None
     """Why its claims fit no known generation."""
 
     @classmethod
-    def of(cls, layout: Layout, spec_version: str | None, named: str | None, problem: Meaning | None) -> CardClaims:
+    def of(cls, layout: Layout, spec_version: str | None, named: str | None, problem: Bilingual | None) -> CardClaims:
         """Judge a card's claims.
 
         Args:
@@ -49,18 +49,18 @@ class CardClaims:
         return cls(tuple(dict.fromkeys([layout.algorithm, *others])), layout.proves_itself)
 
 
-def _fault(layout: Layout, spec_version: str | None, named: str | None, problem: Meaning | None) -> Meaning | None:
+def _fault(layout: Layout, spec_version: str | None, named: str | None, problem: Bilingual | None) -> Bilingual | None:
     if problem is not None:
         return problem
     version = (spec_version or "").strip()
     if not _VERSION.fullmatch(version):
         shown = re.sub(r"[^0-9A-Za-z.]", "?", version)[:8]
-        return Meaning(
+        return Bilingual(
             f"规范版本“{shown}”不属于任何一代社会保障卡",
             f"version {shown!r} is of no generation of social security cards",
         )
     if named is not None and layout.algorithms and named not in layout.algorithms:
-        return Meaning(
+        return Bilingual(
             f"规范版本 {version} 的卡片不使用 {named} 算法", f"cards of version {version} do not use {named}"
         )
     return None

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.commands import select_by_name, select_file
 from cardio.apdu.fci import Fci
-from cardio.apdu.status_word import Meaning, StatusWord
+from cardio.apdu.status_word import Bilingual, StatusWord
 from cardio.errors import CardGarbledError
 from cardio.filesystem.capabilities import Algorithm, EnvironmentWay
 from cardio.filesystem.layouts.model import Application
@@ -38,7 +38,7 @@ class Environment:
     """The algorithm; None where the card names none."""
     proved: bool = False
     """The card has said that what it selected has the name of the environment."""
-    problem: Meaning | None = None
+    problem: Bilingual | None = None
     _root_refusal: int | None = None
     """What the root answered when it was selected on the way."""
 
@@ -47,7 +47,7 @@ class Environment:
         """The ways to look for it, in order."""
         return [way for way in EnvironmentWay if self.t1 or way is not EnvironmentWay.NAME_WITHOUT_LE]
 
-    def try_way(self, way: EnvironmentWay, issuer_file: int, *, fetch: bool) -> Plan[int | None]:
+    def try_way(self, way: EnvironmentWay, issuer_file: int, *, fetch: bool) -> Flow[int | None]:
         """Looks for the environment by one way; gives the status word of a refusal, None where it may be current.
 
         The ways are tried in their order: `ROOT` begins where `ROOT_FILE_ID` has ended. Where the environment has to be
@@ -77,7 +77,7 @@ class Environment:
             self.way = known
         return refusal
 
-    def select(self, *, fetch: bool) -> Plan[int | None]:
+    def select(self, *, fetch: bool) -> Flow[int | None]:
         """Makes the environment current by the way that is known; gives the status word of a refusal.
 
         Raises:
@@ -104,7 +104,7 @@ class Environment:
                 return None
         return (yield from self._answer_to(command, fetch))
 
-    def enter_again(self) -> Plan[int | None]:
+    def enter_again(self) -> Flow[int | None]:
         """As `select`, from another application."""
         if self.way is EnvironmentWay.CURRENT:
             # It was current when the card was powered: then it is the root, or no command leads back there.
@@ -116,7 +116,7 @@ class Environment:
             refusal = yield from self.select(fetch=False)
         return refusal
 
-    def _look_here(self, issuer_file: int) -> Plan[int | None]:
+    def _look_here(self, issuer_file: int) -> Flow[int | None]:
         """Whether the issuer's file can be selected where the card stands."""
         for p1 in (0x02, 0x00):
             response = yield from ask(select_file(issuer_file, p1))
@@ -127,7 +127,7 @@ class Environment:
                 break
         return response.status_word
 
-    def _answer_to(self, command: CommandApdu, fetch: bool) -> Plan[int | None]:
+    def _answer_to(self, command: CommandApdu, fetch: bool) -> Flow[int | None]:
         response = yield command
         if response.sw1 not in _ACCEPTED:
             return response.status_word
@@ -146,14 +146,14 @@ class Environment:
         try:
             fci = Fci.from_bytes(raw)
         except CardGarbledError:
-            self.problem = Meaning("应用选择信息无法解析，算法未知", "the answer to SELECT cannot be parsed")
+            self.problem = Bilingual("应用选择信息无法解析，算法未知", "the answer to SELECT cannot be parsed")
             return
         self._compare(fci.name)
         if fci.algorithm_marker is not None:
             self.named = self.meanings.get(f"{fci.algorithm_marker:02X}")
             if self.named is None:
                 number = f"{fci.algorithm_marker:02X}"
-                self.problem = Meaning(f"算法标识 {number} 未知", f"algorithm marker {number} is unknown")
+                self.problem = Bilingual(f"算法标识 {number} 未知", f"algorithm marker {number} is unknown")
 
     def _compare(self, name: bytes | None) -> None:
         """A name may be longer than what was asked for (ISO/IEC 7816-4: by its beginning), and may be left out."""

@@ -16,7 +16,7 @@ from cardio.filesystem.codec.check_digits import (
 )
 from cardio.filesystem.codes.tables import REGION_DIGITS, code_table
 from cardio.filesystem.layouts.loader import layout_of
-from cardio.identity.facts import Facts, Finding, NotDoneError, failed, not_done, of_unread, passed
+from cardio.identity.facts import FactFinding, Facts, NotDoneError, failed, not_done, of_unread, passed
 
 _CODE = re.compile(r"[0-9A-F]{32}")
 _CUT_SHORT = frozenset({"card-error", "garbled", "undecodable", "incomplete"})
@@ -25,7 +25,7 @@ _SUBSTITUTES = frozenset("\ufffd?？□〓")
 """What programs write in place of a character that they do not know."""
 
 
-def identification_code_region(facts: Facts) -> Finding:
+def identification_code_region(facts: Facts) -> FactFinding:
     """Whether a 卡识别码 is built as V2.0 table 10 says: city code, the system's registered identifier, serial."""
     code = facts.of_card(facts.reading.card.identification_code, "identification_code")
     file = layout_of(facts.reading.card.generation).file(ISSUER_FILE)
@@ -41,13 +41,13 @@ def identification_code_region(facts: Facts) -> Finding:
     return passed("应用城市代码和注册标识正确", "city code and registered identifier are right")
 
 
-def card_number(facts: Facts) -> Finding:
+def card_number(facts: Facts) -> FactFinding:
     """The check character of the card number (V2.0 appendix A)."""
     fault = card_number_fault(facts.of_card(facts.reading.card.card_number, "card_number"))
     return failed(*fault) if fault else passed("卡号校验位正确", "the check character is right")
 
 
-def card_dates(facts: Facts) -> Finding:
+def card_dates(facts: Facts) -> FactFinding:
     """Whether the card is issued and not yet expired."""
     card, today, grace = facts.reading.card, facts.today, facts.policy.expiry_grace_days
     for item in ("issue_date", "expiry_date"):
@@ -66,7 +66,7 @@ def card_dates(facts: Facts) -> Finding:
     return passed(f"{issued} 至 {expires} 有效", f"good from {issued} to {expires}")
 
 
-def name(facts: Facts) -> Finding:
+def name(facts: Facts) -> FactFinding:
     """Whether the name can be one: letters of any script, and no trace of a conversion gone wrong."""
     holder = facts.holder
     if facts.warned("control-characters", "name"):
@@ -94,13 +94,13 @@ def name(facts: Facts) -> Finding:
     return passed("姓名完整规范", "the name is well formed")
 
 
-def id_number(facts: Facts) -> Finding:
+def id_number(facts: Facts) -> FactFinding:
     """The check digit of a citizen's number (GB 11643)."""
     fault = identity_number_fault(_citizens_number(facts))
     return failed(*fault) if fault else passed("校验位正确", "the check digit is right")
 
 
-def birth_date(facts: Facts) -> Finding:
+def birth_date(facts: Facts) -> FactFinding:
     """The date of birth against digits 7 to 14 of a citizen's number."""
     born = facts.of_holder(facts.holder.birth_date, "birth_date")
     if born > facts.today:
@@ -110,7 +110,7 @@ def birth_date(facts: Facts) -> Finding:
     return passed("出生日期与社会保障号码一致", "the date of birth agrees with the number")
 
 
-def sex(facts: Facts) -> Finding:
+def sex(facts: Facts) -> FactFinding:
     """The sex against the seventeenth digit of a citizen's number."""
     stated = facts.of_holder(facts.holder.sex, "sex").code
     number = _citizens_number(facts)
@@ -121,7 +121,7 @@ def sex(facts: Facts) -> Finding:
     return passed("性别与社会保障号码一致", "the sex agrees with the number")
 
 
-def region_of_id(facts: Facts) -> Finding:
+def region_of_id(facts: Facts) -> FactFinding:
     """Whether a citizen's number begins with a region code that is, or once was, in GB/T 2260."""
     if not _is_known_region(_citizens_number(facts)[:REGION_DIGITS]):
         return not_done(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TypeVar
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE
 from cardio.identity.loss_list import LossList
 from cardio.identity.model import Outcome
@@ -19,30 +19,30 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FactFinding:
     """What a check finds: its outcome, and what was found or why it was not done."""
 
     outcome: Outcome
-    words: Meaning
+    words: Bilingual
     driver_code: int | None = None
 
 
-def passed(zh: str, en: str) -> Finding:
-    return Finding(Outcome.PASSED, Meaning(zh, en))
+def passed(zh: str, en: str) -> FactFinding:
+    return FactFinding(Outcome.PASSED, Bilingual(zh, en))
 
 
-def failed(zh: str, en: str, driver_code: int | None = None) -> Finding:
-    return Finding(Outcome.FAILED, Meaning(zh, en), driver_code)
+def failed(zh: str, en: str, driver_code: int | None = None) -> FactFinding:
+    return FactFinding(Outcome.FAILED, Bilingual(zh, en), driver_code)
 
 
-def not_done(zh: str, en: str, driver_code: int | None = None) -> Finding:
-    return Finding(Outcome.NOT_DONE, Meaning(zh, en), driver_code)
+def not_done(zh: str, en: str, driver_code: int | None = None) -> FactFinding:
+    return FactFinding(Outcome.NOT_DONE, Bilingual(zh, en), driver_code)
 
 
 class NotDoneError(Exception):
     """A check cannot be done: something that it needs is not there. It ends the check, never the verdict."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: FactFinding) -> None:
         super().__init__(finding.words.en)
         self.finding = finding
 
@@ -102,7 +102,7 @@ class Facts:
             self.refuse_corrupt(item)
         return value
 
-    def _why_missing(self, path: str, item: str | None) -> Finding:
+    def _why_missing(self, path: str, item: str | None) -> FactFinding:
         unread = self.unread(path, item)
         if unread is not None:
             return of_unread(unread)
@@ -111,7 +111,7 @@ class Facts:
         return not_done(f"{path} 中没有内容", f"nothing is written there in {path}")
 
 
-def of_unread(unread: Unread) -> Finding:
+def of_unread(unread: Unread) -> FactFinding:
     """Why something was not read, and what to do about it, without a value of the holder's."""
     zh, en = unread.detail, unread.detail_en
     if unread.reason == "undecodable":

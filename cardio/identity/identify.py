@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from hmac import compare_digest
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardGarbledError, CardRefusedError
 from cardio.identity.loss_list import LossList
@@ -59,11 +59,11 @@ def _chip(card: SocialSecurityCard) -> ChipProof:
         return ChipProof("forged", card.algorithm, sam.kind, _may_be_test_keys(sam), driver_code=error.driver_code)
     except ProofDeclinedError as error:
         return ChipProof(
-            "declined", card.algorithm, reason=Meaning(error.detail, error.detail_en), driver_code=error.driver_code
+            "declined", card.algorithm, reason=Bilingual(error.detail, error.detail_en), driver_code=error.driver_code
         )
     except (SamError, CardRefusedError, CardGarbledError, ClaimsContradictError) as error:
         return ChipProof(
-            "not-done", card.algorithm, reason=Meaning(error.detail, error.detail_en), driver_code=error.driver_code
+            "not-done", card.algorithm, reason=Bilingual(error.detail, error.detail_en), driver_code=error.driver_code
         )
 
 
@@ -77,20 +77,20 @@ def _may_be_test_keys(sam: Sam) -> bool:
 def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> CodeProof:
     code = bytes.fromhex(reading.card.identification_code or "")
     if len(code) != _PARTS + _CODE:
-        return CodeProof("not-done", reason=Meaning("卡识别码读不出来", "the identification code could not be read"))
+        return CodeProof("not-done", reason=Bilingual("卡识别码读不出来", "the identification code could not be read"))
     if code[_PARTS:] == _NOT_COMPUTED:
         return CodeProof("not-computed-by-issuer")
     if chip.outcome in _FAILED:
-        return CodeProof("not-done", reason=Meaning("芯片不合法，未再核对", "the chip is not genuine: not looked at"))
+        return CodeProof("not-done", reason=Bilingual("芯片不合法，未再核对", "the chip is not genuine: not looked at"))
     if card.algorithm != _COMPUTED_FOR:
         zh = f"{card.algorithm} 卡认证码的算法未公开"
-        return CodeProof("not-done", reason=Meaning(zh, f"how {card.algorithm} cards compute it is not published"))
+        return CodeProof("not-done", reason=Bilingual(zh, f"how {card.algorithm} cards compute it is not published"))
     try:
         expected = card.certificate(code[:_PARTS])
     except (SamError, CardGarbledError) as error:
-        return CodeProof("not-done", reason=Meaning(error.detail, error.detail_en), driver_code=error.driver_code)
+        return CodeProof("not-done", reason=Bilingual(error.detail, error.detail_en), driver_code=error.driver_code)
     if expected is None:
-        return CodeProof("not-done", reason=Meaning("该密钥设备不能计算认证码", "this SAM cannot compute it"))
+        return CodeProof("not-done", reason=Bilingual("该密钥设备不能计算认证码", "this SAM cannot compute it"))
     test_keys = _may_be_test_keys(card.sam)
     return CodeProof("right" if compare_digest(expected, code[_PARTS:]) else "wrong", test_keys=test_keys)
 
@@ -98,12 +98,12 @@ def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> Co
 def _holder(card: SocialSecurityCard, chip: ChipProof) -> HolderProof:
     if chip.outcome in _FAILED:
         return HolderProof(
-            "not-done", Meaning("芯片不合法，未出示密码", "the chip is not genuine: no PIN is given to it")
+            "not-done", Bilingual("芯片不合法，未出示密码", "the chip is not genuine: no PIN is given to it")
         )
     if not card.has_pin:
-        return HolderProof("not-done", Meaning("未提供密码", "no PIN was given"))
+        return HolderProof("not-done", Bilingual("未提供密码", "no PIN was given"))
     try:
         card.verify_pin()
     except (ProofRequiredError, ClaimsContradictError) as error:
-        return HolderProof("not-done", Meaning(error.detail, error.detail_en))
+        return HolderProof("not-done", Bilingual(error.detail, error.detail_en))
     return HolderProof("proved")

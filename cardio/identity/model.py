@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from cardio.models.reading import Answer, Region
+from cardio.models.reading import FrozenModel, Region
 
 
 class CheckName(StrEnum):
@@ -51,7 +51,7 @@ class Decision(StrEnum):
     REFUSED = "refused"
 
 
-class CheckResult(Answer):
+class CheckResult(FrozenModel):
     """One check and what came of it."""
 
     check: CheckName
@@ -64,7 +64,7 @@ class CheckResult(Answer):
     driver_code: int | None = None
 
 
-class VerifiedCard(Answer):
+class VerifiedCard(FrozenModel):
     """Which card this is about. Who its holder is, the reading says."""
 
     identification_code: str | None
@@ -72,7 +72,7 @@ class VerifiedCard(Answer):
     region: Region | None
 
 
-class ChipUsed(Answer):
+class ChipUsed(FrozenModel):
     """What the chip's proof rests on."""
 
     algorithm: str | None = Field(description="3DES or SM4; null when the proof was not made")
@@ -80,12 +80,12 @@ class ChipUsed(Answer):
     test_keys: bool = Field(description="published test keys, which prove nothing about a real card")
 
 
-class PolicyUsed(Answer):
+class PolicyUsed(FrozenModel):
     name: str
     origin: str = Field(description="the file that it comes from")
 
 
-class LossListUsed(Answer):
+class LossListUsed(FrozenModel):
     """The loss list, and how old it is."""
 
     origin: str
@@ -94,7 +94,7 @@ class LossListUsed(Answer):
     entries: int
 
 
-class Verdict(Answer):
+class Verdict(FrozenModel):
     """One card, checked against a site's policy. It names no holder."""
 
     reader: str

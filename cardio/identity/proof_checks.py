@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from cardio.apdu.status_word import Meaning
-from cardio.identity.facts import Facts, Finding, NotDoneError, failed, not_done, passed
+from cardio.apdu.status_word import Bilingual
+from cardio.identity.facts import FactFinding, Facts, NotDoneError, failed, not_done, passed
 from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
 from cardio.security.errors import ForgedCardError, ProofDeclinedError, WrongPinError
 from cardio.security.proof import words_for_means
@@ -17,13 +17,13 @@ _CLOCK_SKEW = timedelta(minutes=10)
 """How far two clocks may be apart before one of them is wrong."""
 
 
-def chip_genuine(facts: Facts) -> Finding:
+def chip_genuine(facts: Facts) -> FactFinding:
     """Internal authentication, made or not, and whether it proves anything."""
     proof = facts.chip
     if proof.outcome == "not-done":
         return _reason(proof)
     if proof.outcome == "declined":
-        declined = proof.reason or Meaning(ProofDeclinedError.title, ProofDeclinedError.title_en)
+        declined = proof.reason or Bilingual(ProofDeclinedError.title, ProofDeclinedError.title_en)
         return failed(declined.zh, declined.en, ProofDeclinedError.driver_code)
     _refuse_test_keys(proof.test_keys, facts)
     by, by_en = words_for_means(proof.algorithm, proof.sam, test_keys=proof.test_keys)
@@ -33,7 +33,7 @@ def chip_genuine(facts: Facts) -> Finding:
     return failed(f"内部认证失败，卡片不合法{by}", f"internal authentication failed: not genuine{by_en}", code)
 
 
-def identification_code(facts: Facts) -> Finding:
+def identification_code(facts: Facts) -> FactFinding:
     """The 认证码 of the 卡识别码 (V2.0 table 10)."""
     facts.of_card(facts.reading.card.identification_code, "identification_code")
     proof = facts.code
@@ -49,7 +49,7 @@ def identification_code(facts: Facts) -> Finding:
     return failed("认证码不正确", "the code is wrong", proof.driver_code)
 
 
-def loss_list(facts: Facts) -> Finding:
+def loss_list(facts: Facts) -> FactFinding:
     """Whether the card is reported lost. A card that is listed is refused however old the list is."""
     listed, card = facts.loss_list, facts.reading.card
     if listed is None:
@@ -79,7 +79,7 @@ def loss_list(facts: Facts) -> Finding:
     return passed(f"不在挂失名单中（{when}）", f"not on the loss list ({when_en})")
 
 
-def holder_pin(facts: Facts) -> Finding:
+def holder_pin(facts: Facts) -> FactFinding:
     """Whether who brought the card knows its PIN."""
     proof = facts.holder_proof
     match proof.outcome:
@@ -91,7 +91,7 @@ def holder_pin(facts: Facts) -> Finding:
     return _reason(proof)
 
 
-def _reason(proof: ChipProof | CodeProof | HolderProof) -> Finding:
+def _reason(proof: ChipProof | CodeProof | HolderProof) -> FactFinding:
     zh, en = proof.reason or ("未核对", "not done")
     return not_done(zh, en, proof.driver_code)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.security.sam.base import SamKind
 
 ChipOutcome = Literal["genuine", "forged", "declined", "not-done"]
@@ -25,7 +25,7 @@ class ChipProof:
     """Where the terminal's own keys were."""
     test_keys: bool = False
     """The keys are the published test keys: anybody can make such a card."""
-    reason: Meaning | None = None
+    reason: Bilingual | None = None
     """Why it was not done."""
     driver_code: int | None = None
 
@@ -39,7 +39,7 @@ class CodeProof:
 
     outcome: CodeOutcome
     test_keys: bool = False
-    reason: Meaning | None = None
+    reason: Bilingual | None = None
     driver_code: int | None = None
 
     def __post_init__(self) -> None:
@@ -51,13 +51,13 @@ class HolderProof:
     """Whether who brought the card knows its PIN."""
 
     outcome: HolderOutcome
-    reason: Meaning | None = None
+    reason: Bilingual | None = None
     driver_code: int | None = None
 
     def __post_init__(self) -> None:
         _has_reason(self.outcome, self.reason)
 
 
-def _has_reason(outcome: str, reason: Meaning | None) -> None:
+def _has_reason(outcome: str, reason: Bilingual | None) -> None:
     if outcome == "not-done" and (reason is None or not all(reason)):
         raise ValueError("what was not done has a reason, in both languages")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.identity import data_checks, proof_checks
-from cardio.identity.facts import Facts, Finding, NotDoneError, not_done
+from cardio.identity.facts import FactFinding, Facts, NotDoneError, not_done
 from cardio.identity.loss_list import LossList
 from cardio.identity.model import (
     CheckName,
@@ -28,46 +28,52 @@ from cardio.models.reading import CardReading
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class IdentityCheck:
     """One check: its name, its words, and the function that makes it."""
 
     name: CheckName
-    title: Meaning
-    judge: Callable[[Facts], Finding]
+    title: Bilingual
+    judge: Callable[[Facts], FactFinding]
 
 
 CHECKS = (
-    Check(CheckName.CHIP_GENUINE, Meaning("芯片真伪", "genuine chip"), proof_checks.chip_genuine),
-    Check(
+    IdentityCheck(CheckName.CHIP_GENUINE, Bilingual("芯片真伪", "genuine chip"), proof_checks.chip_genuine),
+    IdentityCheck(
         CheckName.IDENTIFICATION_CODE,
-        Meaning("卡识别码的认证码", "authentication code of the identification code"),
+        Bilingual("卡识别码的认证码", "authentication code of the identification code"),
         proof_checks.identification_code,
     ),
-    Check(
+    IdentityCheck(
         CheckName.IDENTIFICATION_CODE_REGION,
-        Meaning("卡识别码的结构", "structure of the identification code"),
+        Bilingual("卡识别码的结构", "structure of the identification code"),
         data_checks.identification_code_region,
     ),
-    Check(CheckName.CARD_NUMBER, Meaning("卡号校验位", "check character of the card number"), data_checks.card_number),
-    Check(CheckName.CARD_DATES, Meaning("卡片有效期", "card within its dates"), data_checks.card_dates),
-    Check(CheckName.LOSS_LIST, Meaning("挂失名单", "not reported lost"), proof_checks.loss_list),
-    Check(CheckName.HOLDER_PIN, Meaning("持卡人密码", "holder proved by PIN"), proof_checks.holder_pin),
-    Check(CheckName.NAME, Meaning("姓名格式", "name well formed"), data_checks.name),
-    Check(
+    IdentityCheck(
+        CheckName.CARD_NUMBER, Bilingual("卡号校验位", "check character of the card number"), data_checks.card_number
+    ),
+    IdentityCheck(CheckName.CARD_DATES, Bilingual("卡片有效期", "card within its dates"), data_checks.card_dates),
+    IdentityCheck(CheckName.LOSS_LIST, Bilingual("挂失名单", "not reported lost"), proof_checks.loss_list),
+    IdentityCheck(CheckName.HOLDER_PIN, Bilingual("持卡人密码", "holder proved by PIN"), proof_checks.holder_pin),
+    IdentityCheck(CheckName.NAME, Bilingual("姓名格式", "name well formed"), data_checks.name),
+    IdentityCheck(
         CheckName.ID_NUMBER,
-        Meaning("社会保障号码校验位", "check digit of the social security number"),
+        Bilingual("社会保障号码校验位", "check digit of the social security number"),
         data_checks.id_number,
     ),
-    Check(CheckName.BIRTH_DATE, Meaning("出生日期与号码", "date of birth against the number"), data_checks.birth_date),
-    Check(CheckName.SEX, Meaning("性别与号码", "sex against the number"), data_checks.sex),
-    Check(CheckName.REGION_OF_ID, Meaning("号码的行政区划", "region of the number"), data_checks.region_of_id),
+    IdentityCheck(
+        CheckName.BIRTH_DATE, Bilingual("出生日期与号码", "date of birth against the number"), data_checks.birth_date
+    ),
+    IdentityCheck(CheckName.SEX, Bilingual("性别与号码", "sex against the number"), data_checks.sex),
+    IdentityCheck(
+        CheckName.REGION_OF_ID, Bilingual("号码的行政区划", "region of the number"), data_checks.region_of_id
+    ),
 )
 """Every check, in the order in which they are shown."""
 
 DECISIONS = {
-    Decision.VERIFIED: Meaning("核验通过", "verified"),
-    Decision.NOT_VERIFIED: Meaning("未能核验", "not verified"),
-    Decision.REFUSED: Meaning("拒绝", "refused"),
+    Decision.VERIFIED: Bilingual("核验通过", "verified"),
+    Decision.NOT_VERIFIED: Bilingual("未能核验", "not verified"),
+    Decision.REFUSED: Bilingual("拒绝", "refused"),
 }
 
 
@@ -130,7 +136,7 @@ def decide(checks: Sequence[CheckResult]) -> Decision:
     return Decision.VERIFIED
 
 
-def _result(check: Check, facts: Facts) -> CheckResult:
+def _result(check: IdentityCheck, facts: Facts) -> CheckResult:
     weight = facts.policy.checks[check.name]
     if weight is Weight.IGNORED:
         finding = not_done("本单位的策略不核对此项", "this site's policy leaves it out")

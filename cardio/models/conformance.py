@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 
 
-class Outcome(StrEnum):
+class RuleOutcome(StrEnum):
     PASS = "pass"  # noqa: S105 - an outcome, no password
     FAIL = "fail"
     NOT_TESTABLE = "not-testable"
@@ -42,7 +42,7 @@ CHAPTER_TITLES = {
 }
 
 
-class Check(Answer):
+class ConformanceCheck(FrozenModel):
     """One thing that was checked."""
 
     chapter: Chapter
@@ -50,26 +50,26 @@ class Check(Answer):
     """Application, file or item: ``DF03/EF07/pension_type``."""
     rule: str
     rule_en: str
-    outcome: Outcome
+    outcome: RuleOutcome
     detail: str = ""
     """Why it fails, or cannot be tested. Never a value of the card: reports are sent around."""
     detail_en: str = ""
     source: str | None = None
 
 
-class ConformanceReport(Answer):
+class ConformanceReport(FrozenModel):
     """A card against its layout, or a layout by itself."""
 
     subject: str
     layout: str
     generation: int
-    checks: tuple[Check, ...]
+    checks: tuple[ConformanceCheck, ...]
     passed: int
     failed: int
     not_testable: int
 
     @classmethod
-    def of(cls, subject: str, layout: str, generation: int, checks: Iterable[Check]) -> ConformanceReport:
+    def of(cls, subject: str, layout: str, generation: int, checks: Iterable[ConformanceCheck]) -> ConformanceReport:
         """A report with its checks counted."""
         listed = tuple(checks)
         counts = Counter(check.outcome for check in listed)
@@ -78,10 +78,10 @@ class ConformanceReport(Answer):
             layout=layout,
             generation=generation,
             checks=listed,
-            passed=counts[Outcome.PASS],
-            failed=counts[Outcome.FAIL],
-            not_testable=counts[Outcome.NOT_TESTABLE],
+            passed=counts[RuleOutcome.PASS],
+            failed=counts[RuleOutcome.FAIL],
+            not_testable=counts[RuleOutcome.NOT_TESTABLE],
         )
 
-    def chapter(self, chapter: Chapter) -> Sequence[Check]:
+    def chapter(self, chapter: Chapter) -> Sequence[ConformanceCheck]:
         return [check for check in self.checks if check.chapter is chapter]

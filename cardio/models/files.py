@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from cardio.models.reading import NO_SAM, Answer, CodedValue, Proof, Region, Unread, Warning
+from cardio.models.reading import NO_SAM, CodedValue, FrozenModel, Proof, Region, Unread, Warning
 
 
-class ItemContent(Answer):
+class ItemContent(FrozenModel):
     """One item, decoded beside raw. With ``items`` inside it has no ``value``."""
 
     tag: str | None = Field(description="two hex digits; null in records without tags")
@@ -36,13 +36,13 @@ class ItemContent(Answer):
         return document
 
 
-class RecordContent(Answer):
+class RecordContent(FrozenModel):
     number: int
     title: str | None = Field(default=None, description="what this record of a fixed file is about")
     items: tuple[ItemContent, ...]
 
 
-class FileContent(Answer):
+class FileContent(FrozenModel):
     """One file. A file that could not be read has no records, and ``unread`` says why."""
 
     file: str
@@ -58,7 +58,7 @@ class FileContent(Answer):
     proof: Proof = NO_SAM
 
 
-class CardIdentity(Answer):
+class CardIdentity(FrozenModel):
     """Which card an answer is about."""
 
     generation: int
@@ -67,7 +67,7 @@ class CardIdentity(Answer):
     identification_code: str | None
 
 
-class CardDump(Answer):
+class CardDump(FrozenModel):
     """Everything that a card gives."""
 
     reader: str
@@ -77,7 +77,7 @@ class CardDump(Answer):
     proof: Proof = NO_SAM
 
 
-class FileEntry(Answer):
+class FileEntry(FrozenModel):
     """A file in the tree: what it is, and whether it can be read."""
 
     file: str
@@ -96,7 +96,7 @@ class FileEntry(Answer):
     detail_en: str | None = None
 
 
-class ApplicationEntry(Answer):
+class ApplicationEntry(FrozenModel):
     id: str
     title: str
     title_en: str
@@ -104,7 +104,7 @@ class ApplicationEntry(Answer):
     files: tuple[FileEntry, ...]
 
 
-class CardTree(Answer):
+class CardTree(FrozenModel):
     """What is on a card."""
 
     reader: str
@@ -122,7 +122,7 @@ class SourcedItem(ItemContent):
     title: str | None = None
 
 
-class Section(Answer):
+class Section(FrozenModel):
     """What a card says of one matter, across its files."""
 
     title: str
@@ -130,7 +130,7 @@ class Section(Answer):
     values: tuple[SourcedItem, ...]
 
 
-class Total(Answer):
+class Total(FrozenModel):
     """The sum of an item over the records of a file that have the same code."""
 
     name: str
@@ -143,7 +143,7 @@ class Total(Answer):
     file: str
 
 
-class Report(Answer):
+class Report(FrozenModel):
     """What a card says of insurance or of employment, by topic."""
 
     reader: str
@@ -156,7 +156,7 @@ class Report(Answer):
     proof: Proof = NO_SAM
 
 
-class Photo(Answer):
+class Photo(FrozenModel):
     """The photo on a card."""
 
     media_type: str
@@ -167,7 +167,7 @@ class Photo(Answer):
     warnings: tuple[Warning, ...] = ()
 
 
-class RecordWritten(Answer):
+class RecordWritten(FrozenModel):
     """One record of a file that was to be written."""
 
     item: str | None = Field(description="null for a record without tags")
@@ -180,7 +180,7 @@ class RecordWritten(Answer):
     outcome: Literal["planned", "written", "unchanged"]
 
 
-class FileWritten(Answer):
+class FileWritten(FrozenModel):
     """What writing a file does, or has done."""
 
     file: str

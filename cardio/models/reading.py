@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from cardio.errors import CardioError
 
 
-class Answer(BaseModel):
+class FrozenModel(BaseModel):
     """The base of all answers: immutable, nothing unknown in them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CodedValue(Answer):
+class CodedValue(FrozenModel):
     """A code from the card with its words; the words are null where the code table does not know it."""
 
     code: str
@@ -28,12 +28,12 @@ class CodedValue(Answer):
     label_en: str | None
 
 
-class Region(Answer):
+class Region(FrozenModel):
     code: str
     name: str | None
 
 
-class Card(Answer):
+class Card(FrozenModel):
     """The card's own data (SSSE/EF05) and what its reset said."""
 
     generation: int
@@ -50,7 +50,7 @@ class Card(Answer):
     card_number: str | None
 
 
-class Holder(Answer):
+class Holder(FrozenModel):
     """Who the card belongs to (SSSE/EF06, with nationality, residence and registration from DF01)."""
 
     social_security_number: str | None
@@ -64,7 +64,7 @@ class Holder(Answer):
     household_registration: str | None
 
 
-class Derived(Answer):
+class Derived(FrozenModel):
     """What is computed and not on the card."""
 
     age: int | None
@@ -72,7 +72,7 @@ class Derived(Answer):
     days_to_expiry: int | None
 
 
-class Unread(Answer):
+class Unread(FrozenModel):
     """A file, or one item of it, that could not be read: why, and what to do."""
 
     file: str
@@ -86,7 +86,7 @@ class Unread(Answer):
     error: str | None = Field(default=None, description="slug of the error that kept it closed, where there was one")
 
 
-class Warning(Answer):
+class Warning(FrozenModel):
     """Something that a person should look at; the value stands all the same."""
 
     code: str
@@ -95,7 +95,7 @@ class Warning(Answer):
     detail_en: str
 
 
-class Proof(Answer):
+class Proof(FrozenModel):
     """How far the card was proved genuine, by internal authentication (内部认证)."""
 
     outcome: Literal["genuine", "not-asked", "not-possible"] = Field(
@@ -135,7 +135,7 @@ NO_SAM = Proof.not_asked(
 )
 
 
-class CardReading(Answer):
+class CardReading(FrozenModel):
     """The basic information of one card."""
 
     reader: str
@@ -158,7 +158,7 @@ class ReaderStatus(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class ReaderInfo(Answer):
+class ReaderInfo(FrozenModel):
     """A reader and what is in it."""
 
     name: str
@@ -179,7 +179,7 @@ class EventKind(StrEnum):
     SERVICE_UP = "service-up"
 
 
-class Problem(Answer):
+class Problem(FrozenModel):
     """An error, as RFC 9457 shapes it; the same object on the command line under ``error``."""
 
     type: str
@@ -220,7 +220,7 @@ class Problem(Answer):
         return self.model_dump(mode="json")
 
 
-class ReaderEvent(Answer):
+class ReaderEvent(FrozenModel):
     """One thing that happened at a reader, or to PC/SC itself (``reader`` is null then)."""
 
     kind: EventKind

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.commands import read_binary, select_by_name, select_file
 from cardio.apdu.effect import CommandEffect
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import Meaning, StatusWord, describe
+from cardio.apdu.status_word import Bilingual, StatusWord, describe
 from cardio.errors import CardBlockedError, CardError, CardRefusedError
 from cardio.pki.certificate import Certificate, decode_certificate
 from cardio.pki.der import announced_length
@@ -60,10 +60,10 @@ class PkiContents:
     signature_key: PublicKey | None
     signature_certificate: Certificate | None
     encryption_certificate: Certificate | None
-    problems: tuple[Meaning, ...] = ()
+    problems: tuple[Bilingual, ...] = ()
 
 
-def select_pki(layout: PkiLayout) -> Plan[None]:
+def select_pki(layout: PkiLayout) -> Flow[None]:
     """Makes the certificate application current; whatever was selected before, and its rights, are gone.
 
     Raises:
@@ -78,9 +78,9 @@ def select_pki(layout: PkiLayout) -> Plan[None]:
     _check_selected(response)
 
 
-def read_contents(layout: PkiLayout) -> Plan[PkiContents]:
+def read_contents(layout: PkiLayout) -> Flow[PkiContents]:
     """Reads both certificates and the signature key, each as far as the card gives it. The application is current."""
-    problems: list[Meaning] = []
+    problems: list[Bilingual] = []
     key = yield from _tolerant(read_signature_key(layout), problems)
     files = layout.files
     signature = yield from _tolerant(read_certificate(layout, files.signature_certificate), problems)
@@ -88,7 +88,7 @@ def read_contents(layout: PkiLayout) -> Plan[PkiContents]:
     if key is not None and signature is not None and signature.public_key is not None:
         if signature.public_key[-POINT_LENGTH:] != key.point:
             problems.append(
-                Meaning(
+                Bilingual(
                     "签名证书中的公钥与卡内签名公钥不一致",
                     "the signature certificate's key is not the signature key on the card",
                 )
@@ -96,7 +96,7 @@ def read_contents(layout: PkiLayout) -> Plan[PkiContents]:
     return PkiContents(key, signature, encryption, tuple(problems))
 
 
-def read_signature_key(layout: PkiLayout) -> Plan[PublicKey]:
+def read_signature_key(layout: PkiLayout) -> Flow[PublicKey]:
     """Reads the signature public key. The application is current.
 
     Raises:
@@ -112,7 +112,7 @@ def read_signature_key(layout: PkiLayout) -> Plan[PublicKey]:
     return PublicKey.from_bytes(point)
 
 
-def read_certificate(layout: PkiLayout, file: PkiFile) -> Plan[Certificate]:
+def read_certificate(layout: PkiLayout, file: PkiFile) -> Flow[Certificate]:
     """Reads one certificate; a damaged one is given as far as it can be read. The application is current.
 
     Raises:
@@ -126,7 +126,7 @@ def read_certificate(layout: PkiLayout, file: PkiFile) -> Plan[Certificate]:
     return decode_certificate(content)
 
 
-def sign(layout: PkiLayout, key: PublicKey, message: bytes, user_id: bytes = DEFAULT_USER_ID) -> Plan[bytes]:
+def sign(layout: PkiLayout, key: PublicKey, message: bytes, user_id: bytes = DEFAULT_USER_ID) -> Flow[bytes]:
     """Lets the card sign a message; its user PIN has been presented. The hash is computed here, with ZA.
 
     Experimental: no source gives the command.
@@ -150,7 +150,7 @@ def sign(layout: PkiLayout, key: PublicKey, message: bytes, user_id: bytes = DEF
     return response.data
 
 
-def ask_card(command: PkiCommand, **values: bytes) -> Plan[ResponseApdu]:
+def ask_card(command: PkiCommand, **values: bytes) -> Flow[ResponseApdu]:
     """Sends a command that wants the user PIN, and gives an answer that says yes.
 
     Raises:
@@ -192,16 +192,16 @@ def _check_selected(response: ResponseApdu) -> None:
         raise refusal("卡片拒绝选择证书应用", "the card refuses to select the certificate application", response)
 
 
-def _tolerant(plan: Plan[Read], problems: list[Meaning]) -> Plan[Read | None]:
+def _tolerant(plan: Flow[Read], problems: list[Bilingual]) -> Flow[Read | None]:
     """What a plan gives; where the card makes that impossible, nothing, and why."""
     try:
         return (yield from plan)
     except CardError as error:
-        problems.append(Meaning(error.detail, error.detail_en))
+        problems.append(Bilingual(error.detail, error.detail_en))
         return None
 
 
-def _read_file(layout: PkiLayout, file: PkiFile) -> Plan[bytes]:
+def _read_file(layout: PkiLayout, file: PkiFile) -> Flow[bytes]:
     """A file block by block, to its length where that is known, else to the length of the certificate in it."""
     response = yield select_file(int.from_bytes(file.id, "big"), 0x00)
     if response.status_word in _NOTHING_WRITTEN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.pki.application import PkiContents, read_contents, read_signature_key, select_pki, sign
 from cardio.pki.layout import PkiLayout, pki_layout
@@ -43,10 +43,10 @@ class CardPki:
         self._card.run_apart(verify_pin(self._layout, self._layout.pins.user, pin, accept_last_try=accept_last_try))
         return self._card.run_apart(sign(self._layout, key, message, user_id))
 
-    def _contents(self) -> Plan[PkiContents]:
+    def _contents(self) -> Flow[PkiContents]:
         yield from select_pki(self._layout)
         return (yield from read_contents(self._layout))
 
-    def _key(self) -> Plan[PublicKey]:
+    def _key(self) -> Flow[PublicKey]:
         yield from select_pki(self._layout)
         return (yield from read_signature_key(self._layout))

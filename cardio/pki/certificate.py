@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 from unicodedata import category
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.pki.der import (
     DAMAGE,
     OBJECT,
@@ -92,7 +92,7 @@ class Certificate:
     """The holder's, as the certificate has it: for SM2, ``04``, X and Y."""
     curve: str | None = None
     """The OID of the key's parameters."""
-    damage: tuple[Meaning, ...] = ()
+    damage: tuple[Bilingual, ...] = ()
 
     @property
     def common_name(self) -> str | None:
@@ -151,12 +151,12 @@ def from_pem(text: str) -> bytes:
 
 def decode_certificate(raw: bytes) -> Certificate:
     """Reads what can be read; whatever the bytes are, the result is a certificate, if a damaged one."""
-    damage: list[Meaning] = []
+    damage: list[Bilingual] = []
     length = announced_length(raw)
     if length is None:
-        return Certificate(raw, damage=(Meaning("不是 DER 编码的证书", "this is no certificate in DER"),))
+        return Certificate(raw, damage=(Bilingual("不是 DER 编码的证书", "this is no certificate in DER"),))
     if length > len(raw):
-        damage.append(Meaning(f"证书不完整，缺 {length - len(raw)} 字节", f"{length - len(raw)} bytes are missing"))
+        damage.append(Bilingual(f"证书不完整，缺 {length - len(raw)} 字节", f"{length - len(raw)} bytes are missing"))
     fields = _fields(raw)
 
     def read(number: int, tag: int, zh: str, en: str, decode: Callable[[bytes], Decoded]) -> Decoded | None:
@@ -166,7 +166,7 @@ def decode_certificate(raw: bytes) -> Certificate:
                 return decode(found.value)
         except DAMAGE:
             pass
-        damage.append(Meaning(f"{zh}不能读取", f"the {en} cannot be read"))
+        damage.append(Bilingual(f"{zh}不能读取", f"the {en} cannot be read"))
         return None
 
     serial_number = read(0, _INTEGER, "序列号", "serial number", _serial_number)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.errors import UsageError
 from cardio.pki.application import ask_card
 from cardio.pki.errors import EnvelopeError
@@ -55,7 +55,7 @@ def seal(key: PublicKey, plaintext: bytes, *, random: Callable[[int], bytes] = s
     return Envelope(key.encrypt(session_key, random=random), initial_value, content)
 
 
-def open_envelope(layout: PkiLayout, envelope: Envelope) -> Plan[bytes]:
+def open_envelope(layout: PkiLayout, envelope: Envelope) -> Flow[bytes]:
     """Lets the card give the session key back, and opens the rest here. Its user PIN has been presented.
 
     Raises:
@@ -79,7 +79,7 @@ def open_envelope(layout: PkiLayout, envelope: Envelope) -> Plan[bytes]:
         raise EnvelopeError("信封内容与密钥不符", "the envelope's content does not fit the key") from error
 
 
-def import_session_key(layout: PkiLayout, session_key: bytes) -> Plan[None]:
+def import_session_key(layout: PkiLayout, session_key: bytes) -> Flow[None]:
     """Hands a session key to the card, as issuing tools do before they import a private key under it.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.errors import LayoutError
 from cardio.filesystem.layouts.loader import read_toml
 
@@ -76,9 +76,9 @@ class PkiFile(Fact):
     """Bytes before the content."""
 
     @property
-    def name(self) -> Meaning:
+    def name(self) -> Bilingual:
         number = self.id.hex().upper()
-        return Meaning(f"{self.title}（EF {number}）", f"the {self.title_en} (EF {number})")
+        return Bilingual(f"{self.title}（EF {number}）", f"the {self.title_en} (EF {number})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

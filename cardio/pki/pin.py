@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.commands import get_challenge
 from cardio.apdu.effect import CommandEffect
@@ -32,13 +32,13 @@ _SM4 = suite_for("SM4")
 _MAC_LENGTH = 4
 
 
-def pin_tries_left(which: PkiPin) -> Plan[int | None]:
+def pin_tries_left(which: PkiPin) -> Flow[int | None]:
     """How many tries are left, 0 when blocked; None when the card does not tell. Spends none; experimental."""
     response = yield which.tries.build()
     return tries_in(response.status_word)
 
 
-def verify_pin(layout: PkiLayout, which: PkiPin, pin: Pin, *, accept_last_try: bool = False) -> Plan[None]:
+def verify_pin(layout: PkiLayout, which: PkiPin, pin: Pin, *, accept_last_try: bool = False) -> Flow[None]:
     """Presents a PIN. The application is current.
 
     Args:
@@ -70,7 +70,7 @@ def verify_pin(layout: PkiLayout, which: PkiPin, pin: Pin, *, accept_last_try: b
     yield from _present(replace(command, known_effect=CommandEffect.PIN))
 
 
-def change_pin(layout: PkiLayout, which: PkiPin, old: Pin, new: Pin, *, accept_last_try: bool = False) -> Plan[None]:
+def change_pin(layout: PkiLayout, which: PkiPin, old: Pin, new: Pin, *, accept_last_try: bool = False) -> Flow[None]:
     """Presents the old PIN, then puts the new one in its place, enciphered and with a MAC under the old one.
 
     Raises:
@@ -92,7 +92,7 @@ def _key(pin: Pin) -> bytes:
     return sm3(pin.packed)[: _SM4.block]
 
 
-def _challenge(layout: PkiLayout) -> Plan[bytes]:
+def _challenge(layout: PkiLayout) -> Flow[bytes]:
     """Sixteen bytes: as many as the card gives, and zeros.
 
     Raises:
@@ -105,7 +105,7 @@ def _challenge(layout: PkiLayout) -> Plan[bytes]:
     raise refusal("卡片没有给出随机数", "the card gives no challenge", response)
 
 
-def _present(command: CommandApdu) -> Plan[None]:
+def _present(command: CommandApdu) -> Flow[None]:
     """Sends what carries a PIN, once.
 
     Raises:

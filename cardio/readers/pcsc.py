@@ -58,7 +58,7 @@ def info_of(state: scard.ReaderState) -> ReaderInfo:
 class PcscConnection:
     """A card held in a transaction, with a PC/SC context of its own."""
 
-    def __init__(self, reader: str, context: scard.Context, card: scard.Card) -> None:
+    def __init__(self, reader: str, context: scard.Context, card: scard.ConnectedCard) -> None:
         self._reader = reader
         self._context = context
         self._card = card

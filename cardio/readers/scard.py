@@ -181,7 +181,7 @@ class Context:
             raise error_for(result)
         return [ReaderState(name, flags, atr) for (name, _), (flags, atr) in zip(known, states, strict=True)]
 
-    def connect(self, reader: str) -> Card:
+    def connect(self, reader: str) -> ConnectedCard:
         """Powers the card in a reader, shared with other programs."""
         library = _library()
         protocols = library.SCARD_PROTOCOL_T0 | library.SCARD_PROTOCOL_T1
@@ -190,10 +190,10 @@ class Context:
         )
         if result != 0:
             raise error_for(result)
-        return Card(handle, protocol)
+        return ConnectedCard(handle, protocol)
 
 
-class Card:
+class ConnectedCard:
     """A card that is powered."""
 
     def __init__(self, handle: Any, protocol: int) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import Meaning, StatusWord
+from cardio.apdu.status_word import Bilingual, StatusWord
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, CardRefusedError, ConfigurationError
 from cardio.filesystem.claims import CardClaims
 from cardio.filesystem.layouts.access import PIN
@@ -40,7 +40,7 @@ from cardio.security.pin.memory import PinMemory
 from cardio.security.pin.pin import Pin, verify
 from cardio.security.proof import NOT_YET, ProofOutcome, ProofPolicy, genuine, not_proved
 from cardio.security.sam.base import Sam, SamSource, kind_of
-from cardio.security.sam.diversification import Factors, known_reset_information, reset_information
+from cardio.security.sam.diversification import DiversificationFactors, known_reset_information, reset_information
 from cardio.security.terminal import INTERNAL_KEY, Terminal, TerminalSettings
 
 _UNKNOWN = "?"
@@ -89,7 +89,7 @@ class Credentials:
         family: str = "",
         memory: PinMemory | None = None,
         key_memory: KeyMemory | None = None,
-    ) -> CardOpener:
+    ) -> CardAuthenticator:
         """What presents them to one card.
 
         Args:
@@ -98,10 +98,12 @@ class Credentials:
             memory: where it is kept what such counts said; in the guard, without one.
             key_memory: where it is kept what cards answered to keys; in the guard, without one.
         """
-        return CardOpener(self, atr, simulated=simulated, pad=pad, family=family, memory=memory, key_memory=key_memory)
+        return CardAuthenticator(
+            self, atr, simulated=simulated, pad=pad, family=family, memory=memory, key_memory=key_memory
+        )
 
 
-class CardOpener:
+class CardAuthenticator:
     """Presents credentials to one card during one visit (`cardio.filesystem.access_rights.Opener`)."""
 
     def __init__(
@@ -232,7 +234,7 @@ class CardOpener:
         if self._card is None:
             raise SessionEndedError()
         layout, own, code = self._card
-        factors = Factors.of(reset_information(self._atr), code)
+        factors = DiversificationFactors.of(reset_information(self._atr), code)
         return Terminal(self.sam, layout, algorithm or own, factors, settings=self._credentials.settings)
 
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
@@ -274,7 +276,7 @@ class CardOpener:
         if fault is not None:
             raise fault
 
-    def present(self, right: str) -> Plan[None]:
+    def present(self, right: str) -> Flow[None]:
         self.admit(right)
         self.granted = True  # by now, or by what follows: what matters is that nobody inherits it
         try:
@@ -306,7 +308,7 @@ class CardOpener:
         """The holder's PIN was given: to present it asks nothing of the holder."""
         return self._credentials.pin is not None
 
-    def on_pad(self, entry: Callable[[PinPad, int], bytes]) -> Plan[None]:
+    def on_pad(self, entry: Callable[[PinPad, int], bytes]) -> Flow[None]:
         """Has the holder enter a PIN on the reader's key pad.
 
         Raises:
@@ -324,7 +326,7 @@ class CardOpener:
         with self.pin.exclusive():
             yield from self.pin.submit_on_pad(ask, accept_last_try=self._credentials.accept_last_try)
 
-    def _present_pin(self) -> Plan[None]:
+    def _present_pin(self) -> Flow[None]:
         if self._credentials.pad_digits is not None:
             yield from self.on_pad(lambda pad, digits: pad.verify(digits))
             return
@@ -385,12 +387,12 @@ class CardOpener:
             return None
         return (self.why_not_proved if right != PIN else None) or self._outcome.keeps_from_pin
 
-    def prove_card(self) -> Plan[None]:
+    def prove_card(self) -> Flow[None]:
         yield from self.ask_for_proof()
         if self.lacks_required_proof:
             raise self._proof_required()
 
-    def ask_for_proof(self) -> Plan[None]:
+    def ask_for_proof(self) -> Flow[None]:
         """As `prove_card`, whatever the site requires."""
         self.refuse_copy()
         if self._outcome is not None:
@@ -442,7 +444,7 @@ class CardOpener:
     def _proof_required(self) -> ProofRequiredError:
         return ProofRequiredError(self.proof.detail, self.proof.detail_en)
 
-    def _asked(self) -> Plan[ProofOutcome]:
+    def _asked(self) -> Flow[ProofOutcome]:
         """Have the card answer a fresh challenge, by each algorithm that its claims leave open.
 
         Raises:
@@ -523,12 +525,12 @@ class CardOpener:
         except SamError:
             return True  # a SAM that does not say whose keys it has proves no more than test keys
 
-    def protect(self, command: CommandApdu, application: str) -> Plan[ResponseApdu]:
+    def protect(self, command: CommandApdu, application: str) -> Flow[ResponseApdu]:
         if not self._credentials.settings.mac:
             return (yield command)
         return (yield from self.secured(command, mac_key(application)))
 
-    def secured(self, command: CommandApdu, key_name: str, challenge: bytes | None = None) -> Plan[ResponseApdu]:
+    def secured(self, command: CommandApdu, key_name: str, challenge: bytes | None = None) -> Flow[ResponseApdu]:
         """Sends a command that changes the card, with a MAC; over a challenge that was just taken, or a fresh one.
 
         Raises:
@@ -542,7 +544,7 @@ class CardOpener:
         return response
 
 
-def _contradiction(fault: Meaning) -> ClaimsContradictError:
+def _contradiction(fault: Bilingual) -> ClaimsContradictError:
     return ClaimsContradictError(fault.zh, fault.en)
 
 

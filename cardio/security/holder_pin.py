@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import AccessNotGrantedError, CardRefusedError
 from cardio.filesystem.layouts.access import PIN
 from cardio.readers.pin_pad import PinPad
-from cardio.security.credentials import SSSE_MAC_KEY, CardOpener
+from cardio.security.credentials import SSSE_MAC_KEY, CardAuthenticator
 from cardio.security.errors import MacRefusedError, NoPinPadError
 from cardio.security.pin.count import PinCount
 from cardio.security.pin.pin import Pin, change, reload_block
@@ -27,25 +27,25 @@ RELOAD = CommandApdu(0x84, 0x24, 0x00, 0x01)
 class HolderPin:
     """The plans; the environment (SSSE) is current, and the opener has met the card."""
 
-    def __init__(self, opener: CardOpener) -> None:
+    def __init__(self, opener: CardAuthenticator) -> None:
         self._opener = opener
 
-    def count(self) -> Plan[PinCount]:
+    def count(self) -> Flow[PinCount]:
         """How many tries are left, as far as that can be known without spending one that matters."""
         with self._opener.pin.exclusive():
             return (yield from self._opener.pin.count())
 
-    def verify(self) -> Plan[None]:
+    def verify(self) -> Flow[None]:
         """Raises: WrongPinError, PinBlockedError, LastTryError and the like: see `CardPin.submit`."""
         yield from self._opener.present(PIN)
         with self._opener.pin.exclusive():
             yield from self._opener.pin.find_out_after_success()
 
-    def change_on_pad(self) -> Plan[None]:
+    def change_on_pad(self) -> Flow[None]:
         """Has the holder enter the present PIN and twice the new one, on the reader's key pad. Raises as `verify`."""
         yield from self._opener.on_pad(_modify)
 
-    def change(self, new: Pin) -> Plan[None]:
+    def change(self, new: Pin) -> Flow[None]:
         """Replaces the PIN that the credentials hold. Raises as `verify`: a wrong old PIN costs a try."""
         self._opener.admit(PIN)
         old = self._opener.holders_pin
@@ -55,7 +55,7 @@ class HolderPin:
         with card_pin.exclusive():
             yield from card_pin.submit(old, change(old, new), accept_last_try=self._opener.accepts_last_try)
 
-    def unblock(self) -> Plan[None]:
+    def unblock(self) -> Flow[None]:
         """Restores the tries; the PIN stays what it was.
 
         Raises:
@@ -66,7 +66,7 @@ class HolderPin:
         expect_success((yield from self._opener.secured(UNBLOCK, SSSE_MAC_KEY)))
         self._opener.pin.unblocked()
 
-    def reload(self, new: Pin) -> Plan[None]:
+    def reload(self, new: Pin) -> Flow[None]:
         """Sets a new PIN without the old one, and restores the tries. Raises as `unblock`."""
         yield from self._opener.present(UNBLOCK_KEY)
         terminal = self._opener.terminal

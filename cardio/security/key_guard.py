@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.security.errors import KeyAlreadyRefusedError, KeyMemoryError, SamRefusedError
-from cardio.security.key_memory import ASSUMED_TRIES, CARDS_IN_A_ROW, CardNotes, KeyMemory, Presenter, Refusal
+from cardio.security.key_memory import ASSUMED_TRIES, CARDS_IN_A_ROW, CardNotes, KeyMemory, Presenter, RefusedKey
 
 _NOT_COMPARED = frozenset(
     {
@@ -80,7 +80,7 @@ class CardKeys:
             self._spare.forget(self._card)
         return self._memory.forget(self._card)
 
-    def _is_unchanged(self, refusal: Refusal, presenter: Presenter) -> bool:
+    def _is_unchanged(self, refusal: RefusedKey, presenter: Presenter) -> bool:
         """Whether a SAM still holds the key that the card has refused, as far as that can be told."""
         if refusal.probe is None or presenter.probe is None:
             return True

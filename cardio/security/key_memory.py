@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.errors import KeyMemoryError
 from cardio.security.memory_file import MemoryFile, MemoryFileError, MemoryKind, keyed_hash
 
@@ -70,7 +70,7 @@ class Presenter:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedKey:
     """A key that a card did not take from a presenter."""
 
     key: str
@@ -83,7 +83,7 @@ class CardNotes:
 
     tries_left: int | None
     """Of this key, at least; None: nothing is known."""
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[RefusedKey, ...]
     """What this card has refused from this presenter, of any key."""
     refused_elsewhere: tuple[bytes, ...]
     """Probes of this key as other presenters had it, when this card refused it."""
@@ -139,7 +139,7 @@ class KeyMemory:
         return cls(manners.with_name(SIMULATED_FILE if simulated else FILE))
 
     @classmethod
-    def of_store(cls, store: MannersStore, *, simulated: bool = False) -> KeyMemory | None:
+    def of_store(cls, store: CapabilityCache, *, simulated: bool = False) -> KeyMemory | None:
         """The memory beside a store of learnt manners; None where that is kept in no file."""
         return None if store.path is None else cls.beside(store.path, simulated=simulated)
 
@@ -173,7 +173,7 @@ class KeyMemory:
             ).fetchall()
             return CardNotes(
                 None if tries is None else tries[0],
-                tuple(Refusal(name, probe) for name, whose, probe in refusals if whose == sam),
+                tuple(RefusedKey(name, probe) for name, whose, probe in refusals if whose == sam),
                 tuple(probe for name, whose, probe in refusals if whose != sam and name == key and probe is not None),
                 _row_against(database, sam, key, proved=proved),
             )

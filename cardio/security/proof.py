@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.errors import CardioError, CardRefusedError, ConfigurationError
 from cardio.models.reading import Proof
 from cardio.security.errors import (
@@ -99,9 +99,9 @@ NOT_YET = {
 """The proof before a card was asked."""
 
 
-def words_for_means(algorithm: str | None, sam: SamKind | None, *, test_keys: bool) -> Meaning:
+def words_for_means(algorithm: str | None, sam: SamKind | None, *, test_keys: bool) -> Bilingual:
     """By what a proof was checked, in brackets; nothing where nothing is known."""
     name, name_en = _SAMS[sam] if sam is not None else ("", "")
     used = "，".join(part for part in (algorithm, name, "测试密钥" if test_keys else "") if part)
     used_en = ", ".join(part for part in (algorithm, name_en, "test keys" if test_keys else "") if part)
-    return Meaning(f"（{used}）" if used else "", f" ({used_en})" if used_en else "")
+    return Bilingual(f"（{used}）" if used else "", f" ({used_en})" if used_en else "")

@@ -47,7 +47,7 @@ from cardio.security.proof import ProofPolicy, WhenAsked
 from cardio.security.sam.base import Sam, SamSource
 from cardio.security.sam.fallback import FallbackSource
 from cardio.security.sam.hsm import HsmClient
-from cardio.security.sam.hsm_http import ANSWER_SECONDS, HttpLine
+from cardio.security.sam.hsm_http import ANSWER_SECONDS, HttpHsmTransport
 from cardio.security.sam.key_file import SoftSam
 from cardio.security.sam.psam import PsamCard, PsamSettings
 from cardio.security.sam.psam_connection import CONNECT_SECONDS
@@ -175,7 +175,7 @@ class SecuritySettings(_Table):
         if self.hsm.token_file is not None:
             token = read_private(self.hsm.token_file, "加密机令牌文件", "HSM token file", limit=_TOKEN_LIMIT).strip()
         certificates = None if self.hsm.certificates is None else str(self.hsm.certificates)
-        line = HttpLine(url, token=token, certificates=certificates, answer_seconds=self.hsm.answer_seconds)
+        line = HttpHsmTransport(url, token=token, certificates=certificates, answer_seconds=self.hsm.answer_seconds)
         return HsmClient(line, terminal_number=self.hsm.terminal_number)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.commands import external_authentication, get_challenge, internal_authentication
 from cardio.apdu.response import ResponseApdu
@@ -30,7 +30,7 @@ from cardio.security.errors import (
 from cardio.security.key_guard import CardKeys, is_refusal
 from cardio.security.key_memory import Presenter
 from cardio.security.sam.base import CardKey, Sam, identity_of, key_missing, label_of
-from cardio.security.sam.diversification import Factors
+from cardio.security.sam.diversification import DiversificationFactors
 
 INTERNAL_KEY = "IRK"
 _SECURED = 0x04
@@ -68,7 +68,7 @@ class Terminal:
         sam: Sam,
         layout: Layout,
         algorithm: str,
-        factors: Factors,
+        factors: DiversificationFactors,
         *,
         settings: TerminalSettings | None = None,
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -101,7 +101,7 @@ class Terminal:
         except SamError as error:
             return error
 
-    def prove_card(self) -> Plan[None]:
+    def prove_card(self) -> Flow[None]:
         """Internal authentication (内部认证): the card shows that it knows its key.
 
         Raises:
@@ -144,7 +144,9 @@ class Terminal:
             return self._probe(self.key(of))
 
         def probe_of_sam(of: str, city: str, algorithm: str) -> bytes | None:
-            return self._probe(replace(self.key(of), factors=Factors(bytes(HALF), city), algorithm=algorithm))
+            return self._probe(
+                replace(self.key(of), factors=DiversificationFactors(bytes(HALF), city), algorithm=algorithm)
+            )
 
         return Presenter(
             identity_of(self.sam, key),
@@ -165,7 +167,7 @@ class Terminal:
         except SamError:
             return None
 
-    def prove_terminal(self, name: str, keys: CardKeys, *, proved: bool = False) -> Plan[None]:
+    def prove_terminal(self, name: str, keys: CardKeys, *, proved: bool = False) -> Flow[None]:
         """External authentication (外部认证) with a key by name: the card grants its right.
 
         A key that the card has in another version only is tried in the next that the SAM holds; a wrong one never.
@@ -199,7 +201,7 @@ class Terminal:
                 raise authentication_refused(name, response)
         raise _refusal(f"卡片没有密钥 {name}", f"the card does not have the key {name}", response)
 
-    def challenge(self) -> Plan[bytes]:
+    def challenge(self) -> Flow[bytes]:
         """Eight fresh bytes of the card's.
 
         Raises:

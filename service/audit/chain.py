@@ -23,7 +23,7 @@ FIRST = ""
 _MARK_BYTES = 8
 
 
-class Problem(StrEnum):
+class TamperKind(StrEnum):
     CHANGED = "changed"
     MISSING = "missing"
     UNPROVEN = "unproven"
@@ -38,10 +38,10 @@ class Problem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TamperFinding:
     """Entries that are not as they were written, by number."""
 
-    problem: Problem
+    problem: TamperKind
     first: int
     last: int
 
@@ -72,25 +72,25 @@ class Chain:
         """The head's, for the entry at the end."""
         return self._digest(f"head {number} {chain}")
 
-    def check_head(self, head: Sequence[Any] | None, number: int, chain: str) -> Iterator[Finding]:
+    def check_head(self, head: Sequence[Any] | None, number: int, chain: str) -> Iterator[TamperFinding]:
         """The head (number, hash, seal) against the last entry, or against 0 and `FIRST`."""
         if head is None:
-            yield Finding(Problem.HEAD_MISSING, number, number)
+            yield TamperFinding(TamperKind.HEAD_MISSING, number, number)
             return
         sealed, of_chain, seal = head
         if not _same(text_of(seal), self.seal(sealed, of_chain)):
-            yield Finding(Problem.HEAD_CHANGED, number, number)
+            yield TamperFinding(TamperKind.HEAD_CHANGED, number, number)
         elif sealed > number:
-            yield Finding(Problem.MISSING, number + 1, sealed)
+            yield TamperFinding(TamperKind.MISSING, number + 1, sealed)
         elif (sealed, of_chain) != (number, chain):
-            yield Finding(Problem.HEAD_CHANGED, number, number)
+            yield TamperFinding(TamperKind.HEAD_CHANGED, number, number)
 
     def _digest(self, text: str) -> str:
         return hmac.digest(self._chain_key, _raw(text), "sha256").hex()
 
 
 @dataclass(slots=True)
-class Walk:
+class ChainVerifier:
     """Entries that are checked in their order."""
 
     chain: Chain
@@ -99,7 +99,7 @@ class Walk:
     number: int = 0
     last: str = FIRST
     """The last entry's number and hash."""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[TamperFinding] = field(default_factory=list)
     notes_break: Callable[[Sequence[str]], bool] = lambda texts: False
     """Whether an entry says that the log was found broken when it was written."""
 
@@ -109,27 +109,27 @@ class Walk:
         self.entries += 1
         expected = self.number + 1
         if not expected <= number < MOST_ENTRIES:
-            self.find(Problem.MOVED, number)
+            self.find(TamperKind.MOVED, number)
             return
         fits = _same(stands, self.chain.hash(self.last, number, texts))
         if number > expected:
-            self.find(Problem.MISSING, expected, number - 1)
+            self.find(TamperKind.MISSING, expected, number - 1)
         if not fits:
-            self.find(Problem.CHANGED if number == expected else Problem.UNPROVEN, number)
+            self.find(TamperKind.CHANGED if number == expected else TamperKind.UNPROVEN, number)
         if self.notes_break(texts):
-            self.find(Problem.BROKEN_BEFORE, number)
+            self.find(TamperKind.BROKEN_BEFORE, number)
         if self.noted is not None and self.noted.number == number and self.noted.chain != stands:
-            self.find(Problem.OTHER_THAN_NOTED, number)
+            self.find(TamperKind.OTHER_THAN_NOTED, number)
         self.number, self.last = number, stands
 
     def end(self, head: Sequence[Any] | None) -> None:
         """After the last entry: is it the one that the head was sealed for?"""
         self.findings += self.chain.check_head(head, self.number, self.last)
         if self.noted is not None and self.noted.number > self.number:
-            self.find(Problem.MISSING, self.number + 1, self.noted.number)
+            self.find(TamperKind.MISSING, self.number + 1, self.noted.number)
 
-    def find(self, problem: Problem, first: int, last: int | None = None) -> None:
-        self.findings.append(Finding(problem, first, first if last is None else last))
+    def find(self, problem: TamperKind, first: int, last: int | None = None) -> None:
+        self.findings.append(TamperFinding(problem, first, first if last is None else last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +151,13 @@ class Anchor:
         return cls(int(number), chain)
 
 
-def in_ranges(findings: Iterable[Finding]) -> Iterator[Finding]:
+def in_ranges(findings: Iterable[TamperFinding]) -> Iterator[TamperFinding]:
     """What is the same of entries in a row is said once."""
-    ranges: dict[Problem, Finding] = {}
+    ranges: dict[TamperKind, TamperFinding] = {}
     for one in findings:
         before = ranges.get(one.problem)
         if before is not None and before.first <= one.first <= before.last + 1:
-            one = Finding(one.problem, before.first, max(before.last, one.last))
+            one = TamperFinding(one.problem, before.first, max(before.last, one.last))
         elif before is not None:
             yield before
         ranges[one.problem] = one
@@ -174,5 +174,5 @@ def _same(left: str, right: str) -> bool:
 
 
 def _raw(text: str) -> bytes:
-    """As it stands in the file: `DatabaseFile` reads what is no UTF-8 any more as surrogates."""
+    """As it stands in the file: `SqliteFile` reads what is no UTF-8 any more as surrogates."""
     return text.encode("utf-8", "surrogateescape")

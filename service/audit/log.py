@@ -12,7 +12,17 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.audit.chain import FIRST, MOST_ENTRIES, Anchor, Chain, Finding, Problem, Walk, in_ranges, text_of
+from service.audit.chain import (
+    FIRST,
+    MOST_ENTRIES,
+    Anchor,
+    Chain,
+    ChainVerifier,
+    TamperFinding,
+    TamperKind,
+    in_ranges,
+    text_of,
+)
 from service.audit.schema import (
     AUDIT_FILE,
     BROKEN,
@@ -27,7 +37,7 @@ from service.audit.schema import (
 )
 from service.http.errors import AuditUnavailableError
 from service.storage.secret_file import load_token
-from service.storage.sqlite import DatabaseFile
+from service.storage.sqlite import SqliteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ class Verification:
 
     entries: int
     anchor: Anchor
-    findings: tuple[Finding, ...]
+    findings: tuple[TamperFinding, ...]
 
 
 class AuditLog:
@@ -52,7 +62,7 @@ class AuditLog:
             ConfigurationError: the key file (beside it, ``.key``) is not as it should be.
         """
         key = path.with_suffix(".key")
-        self._file = DatabaseFile(path, AUDIT_FILE, read_only=read_only)
+        self._file = SqliteFile(path, AUDIT_FILE, read_only=read_only)
         self._left: Anchor | None = None
         """What this process has written last."""
         self._schema: int | None = None
@@ -95,7 +105,7 @@ class AuditLog:
         problems = list(self.chain.check_head(database.execute(SELECT_HEAD).fetchone(), end.number, end.chain))
         if problems or not self._is_as_left(database):
             # Else the new head would cover up what was cut off. A number is never given twice.
-            gone = [one.last for one in problems if one.problem is Problem.MISSING]
+            gone = [one.last for one in problems if one.problem is TamperKind.MISSING]
             left = 0 if self._left is None else self._left.number
             end = Anchor(max(end.number, left, *gone), end.chain)
             end = self._add(database, end, AuditEntry(now(), "local", "local", BROKEN))
@@ -147,16 +157,16 @@ class AuditLog:
             UsageError: that is no anchor.
             AuditUnavailableError: the file cannot be read at all.
         """
-        walk = Walk(self.chain, None if anchor is None else Anchor.parse(anchor), notes_break=_notes_break)
+        walk = ChainVerifier(self.chain, None if anchor is None else Anchor.parse(anchor), notes_break=_notes_break)
         with self._file.snapshot() as database:
             if schema_is_ours(database):
                 if not guards_are_there(database):
-                    walk.find(Problem.SCHEMA_CHANGED, 0)
+                    walk.find(TamperKind.SCHEMA_CHANGED, 0)
                 for number, *values in database.execute(f"{SELECT_ENTRIES} ORDER BY number"):
                     walk.take(number, values)
                 walk.end(database.execute(SELECT_HEAD).fetchone())
             else:  # nothing in it is what it seems
-                walk.find(Problem.SCHEMA_CHANGED, 0)
+                walk.find(TamperKind.SCHEMA_CHANGED, 0)
         return Verification(walk.entries, Anchor(walk.number, walk.last), tuple(in_ranges(walk.findings)))
 
     def close(self) -> None:

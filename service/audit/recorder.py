@@ -20,7 +20,7 @@ from cardio.readers.supervision import Supervisor
 from service.audit.card_binding import CardBinding
 from service.audit.log import AuditLog, now
 from service.audit.schema import AuditEntry
-from service.gate.context import Asking
+from service.gate.context import RequestContext
 
 AuditState = Literal["on", "off", "failing"]
 _TASK = "audit-log"
@@ -36,7 +36,7 @@ _log = logging.getLogger("cardio.service")
 
 
 @dataclass(slots=True)
-class Touch:
+class CardUse:
     """One use of the card in a reader, as far as it has come."""
 
     card_session: str | None = None
@@ -56,7 +56,7 @@ class _Noted:
     identity: bytes | None
 
 
-class Audit:
+class AuditRecorder:
     """One for the whole bridge; may be used from any thread.
 
     A thread of its own writes what is noted: neither a card nor an answer waits for the disk.
@@ -87,7 +87,7 @@ class Audit:
         return "failing" if self.lost or down else "on"
 
     @contextmanager
-    def touching(self, asking: Asking, reader: str, touch: Touch) -> Iterator[None]:
+    def touching(self, asking: RequestContext, reader: str, touch: CardUse) -> Iterator[None]:
         """Around one use of a card, which fills ``touch``: an entry when it ends, however it ends."""
         outcome = "internal"
         try:
@@ -101,7 +101,7 @@ class Audit:
             noted = replace(_entry(asking), reader=reader, card_session=touch.card_session or "", outcome=outcome)
             self._take(_Noted(noted, identity))
 
-    def note(self, asking: Asking, *, action: str | None = None, target: str | None = None) -> None:
+    def note(self, asking: RequestContext, *, action: str | None = None, target: str | None = None) -> None:
         """An entry of what touches no card."""
         entry = _entry(asking)
         self._take(_Noted(replace(entry, action=action or entry.action, target=target or entry.target), None))
@@ -115,7 +115,7 @@ class Audit:
             self._queue.put(written)
         return written.wait(seconds)
 
-    def close(self, last: Asking | None = None) -> None:
+    def close(self, last: RequestContext | None = None) -> None:
         """Ends with a last entry, which is tried even where nothing could be written a moment ago."""
         self._rests_until = 0.0
         if last is not None:
@@ -229,7 +229,7 @@ def _proved(outcome: str, proof: Proof) -> str:
     return outcome if proof.is_genuine or proof == NO_SAM else f"{outcome} {proof.outcome} {proof.reason}"
 
 
-def _entry(asking: Asking) -> AuditEntry:
+def _entry(asking: RequestContext) -> AuditEntry:
     return AuditEntry(
         time=now(), origin=asking.origin, grant=asking.grant, action=asking.action, target=asking.target,
         request_id=asking.request_id,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 from service.http.errors import AuditUnavailableError
-from service.storage.sqlite import FileKind
+from service.storage.sqlite import DatabaseSpec
 
 BROKEN = "audit-log-broken"
 """The action of an entry that says: what stands before it was not as the bridge had left it."""
 
-AUDIT_FILE = FileKind(
+AUDIT_FILE = DatabaseSpec(
     name="审计日志",
     name_en="audit log",
     unavailable=AuditUnavailableError,

@@ -10,7 +10,7 @@ from cardio.cli.command import DONE, Command, add_reader_argument
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
-    from service.audit.chain import Finding
+    from service.audit.chain import TamperFinding
     from service.audit.log import AuditLog
 
 _TOUCHED = 1
@@ -132,7 +132,7 @@ def _verify(log: AuditLog, options: Namespace, output: Output) -> int:
     return DONE
 
 
-def _sentence(finding: Finding) -> str:
+def _sentence(finding: TamperFinding) -> str:
     zh, en = _PROBLEMS[finding.problem]
     if not finding.last:
         return f"{zh} / {en}"

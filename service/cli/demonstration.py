@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from cardio.config.private_file import make_folder
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError
-from service.debits.provider import JournalPlace
+from service.debits.provider import JournalProvider
 from service.gate.scopes import PAGE_SCOPES, Scope
 
 if TYPE_CHECKING:
     from socket import socket
 
-    from service.security import BridgeSecurity
+    from service.security import SecurityContext
     from service.settings import BridgeSettings
 
 GRANTS = "demo-grants.json"
@@ -32,7 +32,7 @@ DEBIT_YEARS = 50
 _PCSC_SECONDS = 2.0
 
 
-class PassingJournal(JournalPlace):
+class PassingJournal(JournalProvider):
     """A journal of debits in a folder of its own, which goes with it.
 
     Raises:
@@ -91,7 +91,7 @@ def simulated_only(settings: BridgeSettings) -> frozenset[Scope]:
     return (scopes(settings) - settings.scopes) | {Scope.SETTLE}
 
 
-def security(own: BridgeSecurity) -> BridgeSecurity:
+def security(own: SecurityContext) -> SecurityContext:
     """The bridge's security, with the published test keys for simulated readers."""
     from service.readers.simulated import PublishedTestKeys
 

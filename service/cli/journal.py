@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cardio.client import BridgeClient
     from service.debits.journal_file.backup import StoredJournal
     from service.debits.journal_file.verification import JournalVerification
-    from service.debits.provider import JournalPlace
+    from service.debits.provider import JournalProvider
 
 _TOUCHED = 1
 _NOT_DECIDED = 1
@@ -318,12 +318,12 @@ def _bridge(address: str | None) -> Iterator[BridgeClient]:
 
 
 @contextmanager
-def _offline() -> Iterator[JournalPlace]:
+def _offline() -> Iterator[JournalProvider]:
     """The journal of the settings, which no bridge has: else it says so."""
     from service.debits.journal_file.marks import elsewhere_folder
-    from service.debits.provider import JournalPlace
+    from service.debits.provider import JournalProvider
 
-    place = JournalPlace(_journal_path(), elsewhere_folder())
+    place = JournalProvider(_journal_path(), elsewhere_folder())
     try:
         yield place
     finally:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.gate.connection_places import ConnectionLimits
     from service.gate.pairing_requests import PairingRequest
     from service.gate.policy import Access, DialectRule
-    from service.security import BridgeSecurity
+    from service.security import SecurityContext
     from service.settings import BridgeSettings
     from service.sites.resemblance import KnownSite
 
@@ -77,12 +77,12 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     from cardio.models.reading import Problem
     from cardio.readers.supervision import Supervisor
     from cardio.security.settings import SecuritySettings
-    from service.app import Habits, create_app
-    from service.audit.recorder import Audit
+    from service.app import SiteOptions, create_app
+    from service.audit.recorder import AuditRecorder
     from service.cli import demonstration
     from service.cli.open import open_again
     from service.debits.journal_file.marks import elsewhere_folder
-    from service.debits.provider import JournalPlace
+    from service.debits.provider import JournalProvider
     from service.observability import logs
     from service.readers.simulated import DEMO_PERSONAS, SimulatedReaders
     from service.server import BridgeServer, bind_loopback, bind_network
@@ -107,21 +107,21 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         sockets = demonstration.bind(settings, chosen="port" in settings.model_fields_set)
         passing = demonstration.PassingJournal()
         at_the_end.callback(passing.close)  # also where the bridge does not come to run
-        journal: JournalPlace = passing
+        journal: JournalProvider = passing
         settings = demonstration.with_a_place(settings, _token_file(settings), passing.folder)
         security = demonstration.security(security)
         # The totals of a simulated card are of one year, and a demonstration debits no other card.
         settings = settings.model_copy(update={"debit_years": demonstration.DEBIT_YEARS})
     else:
         sockets = bind_loopback(settings.port)
-        journal = JournalPlace(settings.journal_path, elsewhere_folder())
+        journal = JournalProvider(settings.journal_path, elsewhere_folder())
     port = sockets[0].getsockname()[1]
     sockets += bind_network(settings.network, port)
     dialect_ports = _dialect_ports(settings)
     opened = dialect_ports.open()
     dialects = {one.port: one.rule for one in opened}
     access = _access(settings, port, dialects, demo=options.demo)
-    habits = Habits(
+    habits = SiteOptions(
         auto_read=settings.auto_read,
         dialect_layout=settings.dialects.layout,
         device_number=settings.driver.device_number,
@@ -135,7 +135,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         security=security,
         habits=habits,
         journal=journal,
-        audit=Audit(settings.audit_path),
+        audit=AuditRecorder(settings.audit_path),
         dialect_ports=dialect_ports,
         supervisor=supervisor,
     )
@@ -290,7 +290,7 @@ def _dialect_ports(settings: BridgeSettings) -> DialectPorts:
     return DialectPorts(rules, bind_loopback)
 
 
-def _security(settings: BridgeSettings) -> BridgeSecurity:
+def _security(settings: BridgeSettings) -> SecurityContext:
     """What the settings say of keys and verdicts.
 
     Raises:
@@ -299,10 +299,10 @@ def _security(settings: BridgeSettings) -> BridgeSecurity:
     from cardio.cli.reader_selection import find_reader
     from cardio.identity.policy import Policy, default_policy
     from cardio.security.settings import SecuritySettings
-    from service.security import BridgeSecurity
+    from service.security import SecurityContext
 
     keys = SecuritySettings.load()
-    security = BridgeSecurity(
+    security = SecurityContext(
         sam=keys.sam_source(settings.sam, find_reader),
         settings=keys,
         policy=default_policy() if settings.policy is None else Policy.load(settings.policy),

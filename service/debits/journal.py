@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from cardio.debits.errors import NumberUsedError, SameSecondError
-from cardio.debits.record import DebitShown
+from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import (
     BEFORE_SENT,
     MAY_FOLLOW,
@@ -459,15 +459,15 @@ class Journal:
         except sqlite3.IntegrityError:  # it has been given another debit's number or time
             _change(database, row["id"], changes | {"number": None, "time": None})
 
-    def shown(self, debit_id: str) -> DebitShown:
+    def shown(self, debit_id: str) -> DebitRecord:
         """Raises: NoSuchDebitError, JournalTamperedError."""
-        return DebitShown.of_row(dict(self.row(debit_id)))
+        return DebitRecord.of_row(dict(self.row(debit_id)))
 
     def entry(self, debit_id: str) -> JournalEntry:
         """Return a debit for a step that needs no card. Raises: NoSuchDebitError."""
         return JournalEntry(self, debit_id, self.row(debit_id)["attempt"])
 
-    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitShown]:
+    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
         """Those that somebody has still to do with: what nobody knows first, else the newest first.
 
         Args: ``owner`` None lists everybody's. ``all_states``: those that are over too.

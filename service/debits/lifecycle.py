@@ -17,7 +17,7 @@ from cardio.debits.errors import (
 from cardio.debits.execution import DEFAULT_LIMITS, aborted_by_faults, debit
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import yuan
-from cardio.debits.record import Compared, DebitShown
+from cardio.debits.record import Compared, DebitRecord
 from cardio.debits.recovery import contradicts, recover
 from cardio.debits.transaction import BEFORE_SENT, DONE, UNCLEAR, DebitOrder, DebitState, error_of
 from cardio.errors import CardioError
@@ -125,7 +125,7 @@ def _compare_decisions(journal: Journal, entry: JournalEntry, card: SecuredCard)
             raise _contradicted(other.shown(), entry)
 
 
-def _contradicted(shown: DebitShown, entry: JournalEntry) -> DebitContradictedError:
+def _contradicted(shown: DebitRecord, entry: JournalEntry) -> DebitContradictedError:
     if shown.origin != entry.shown().origin:
         return DebitContradictedError("该笔消费由其他系统发起", "it is another program's or page's debit")
     time, amount = _time_and_amount(shown)
@@ -151,7 +151,7 @@ def _stop_for_an_undelivered_result(journal: Journal, entry: JournalEntry, card:
     raise DebitUndeliveredError(f"交易时间 {time}，金额 {amount} 元", f"at {time}, {amount} yuan", debit_id=earlier.id)
 
 
-def _time_and_amount(shown: DebitShown) -> tuple[str, str]:
+def _time_and_amount(shown: DebitRecord) -> tuple[str, str]:
     return with_marks(shown.time or ""), yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
 
 

@@ -15,7 +15,7 @@ from service.http.errors import JournalRestoredError, JournalUnavailableError, N
 from service.storage.secret_file import load_token
 
 
-class JournalPlace:
+class JournalProvider:
     """One for the whole bridge."""
 
     def __init__(self, path: Path | None, elsewhere: Path | None = None) -> None:

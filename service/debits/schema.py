@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from service.http.errors import JournalUnavailableError
-from service.storage.sqlite import FileKind
+from service.storage.sqlite import DatabaseSpec
 
 _PHASE = """
   CASE WHEN state IN ('new', 'prepared', 'initialised', 'armed') THEN 0
@@ -43,7 +43,7 @@ ALTER TABLE debit ADD COLUMN thinned TEXT;
 ALTER TABLE debit ADD COLUMN phase INTEGER GENERATED ALWAYS AS ({_PHASE}) VIRTUAL;
 {_CHAIN_TABLES}"""  # noqa: S608 - statements of ours
 
-JOURNAL_FILE = FileKind(
+JOURNAL_FILE = DatabaseSpec(
     name="消费日志",
     name_en="journal of debits",
     unavailable=JournalUnavailableError,

@@ -12,7 +12,7 @@ from cardio.card.social_security_card import SocialSecurityCard
 from cardio.debits.errors import DebitOpenError, DebitUnknownError
 from cardio.debits.execution import DEFAULT_LIMITS, aborted_by_faults
 from cardio.debits.limits import DebitLimits
-from cardio.debits.record import DebitShown
+from cardio.debits.record import DebitRecord
 from cardio.debits.recovery import recover
 from cardio.debits.transaction import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
 from cardio.driver.debits import debit_1, debit_2, parse_pay_info, result_text
@@ -26,13 +26,13 @@ from service.debits.delivery.receipts import DebitReceipts, Told
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
 from service.debits.lifecycle import as_it_stands, clear_up, go_on, needs_its_card
-from service.debits.provider import JournalPlace
-from service.gate.context import Asking
+from service.debits.provider import JournalProvider
+from service.gate.context import RequestContext
 from service.gate.receipt import AnswerReceipt
 from service.gate.scopes import Caller
 from service.http.errors import JournalUnavailableError, NoIdempotencyKeyError
-from service.readers.managed_reader import Desk
-from service.security import BridgeSecurity
+from service.readers.managed_reader import ManagedReader
+from service.security import SecurityContext
 
 _LONGEST_KEY = 200
 _MOST_BETWEEN = 64
@@ -41,14 +41,14 @@ Subject = TypeVar("Subject", SocialSecurityCard, HsmSteps)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DebitRequest:
     """One call of a debit's function: by whom, with what, and where the card is."""
 
     function: DebitFunction
     given: DriverArguments
     caller: Caller
-    asking: Asking
-    desk: Callable[[], Awaitable[Desk]]
+    asking: RequestContext
+    desk: Callable[[], Awaitable[ManagedReader]]
     """Looked up when the card is needed: what is done is told without any reader."""
 
     @property
@@ -66,20 +66,20 @@ class DebitAnswer:
 
     output: str
     card_session: str | None
-    debit: DebitShown
+    debit: DebitRecord
     told: Told | None = None
     """What this answer tells its caller, for the journal."""
     proof: Proof | None = None
     """How far the card was proved genuine; None where it was not needed."""
 
 
-class DebitCalls:
+class DebitService:
     """One for the whole bridge."""
 
     def __init__(
         self,
-        place: JournalPlace,
-        security: BridgeSecurity,
+        place: JournalProvider,
+        security: SecurityContext,
         supervisor: Supervisor | None = None,
         limits: DebitLimits = DEFAULT_LIMITS,
     ) -> None:
@@ -114,13 +114,13 @@ class DebitCalls:
             "debits_unsettled": sum(counts.get(state, 0) for state in TO_BE_BOOKED),
         }
 
-    async def shown(self, debit_id: str | None) -> DebitShown | None:
+    async def shown(self, debit_id: str | None) -> DebitRecord | None:
         """How a debit stands."""
         if debit_id is None:
             return None
         return await asyncio.to_thread((await self.journal()).shown, debit_id)
 
-    async def call(self, asked: Asked) -> DebitAnswer:
+    async def call(self, asked: DebitRequest) -> DebitAnswer:
         """Does a debit, or its first step, or says what became of it; by the same key it is never done twice.
 
         Raises:
@@ -137,7 +137,7 @@ class DebitCalls:
         return await self._answered(asked, entry, lambda work: self._take_up(asked, order, journal, work))
 
     async def _answered(
-        self, asked: Asked, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
+        self, asked: DebitRequest, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
     ) -> DebitAnswer:
         """Work on a debit, and note what its caller is told once the answer was handed over."""
         following = self.receipts.follow(entry, asked.asking.receipt)
@@ -154,7 +154,7 @@ class DebitCalls:
             following.tells(answer.told)
         return answer
 
-    async def _take_up(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
+    async def _take_up(self, asked: DebitRequest, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
         entry, given = work.entry, asked.given
         if not await asyncio.to_thread(needs_its_card, entry):
             return await self._deliver(entry, None)
@@ -176,7 +176,9 @@ class DebitCalls:
         with aborted_by_faults(entry):
             self._limits.check_order(order)
 
-    async def _on_card(self, on_card: Callable[[SocialSecurityCard], None], asked: Asked, work: _Work) -> DebitAnswer:
+    async def _on_card(
+        self, on_card: Callable[[SocialSecurityCard], None], asked: DebitRequest, work: _Work
+    ) -> DebitAnswer:
         caller, given = asked.caller, asked.given
         session = None
         try:
@@ -199,7 +201,7 @@ class DebitCalls:
 
     # -- in steps -------------------------------------------------------------------------------
 
-    async def _first_step(self, asked: Asked, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
+    async def _first_step(self, asked: DebitRequest, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
         caller, given, entry = asked.caller, asked.given, work.entry
 
         def step(steps: HsmSteps) -> str:
@@ -222,7 +224,7 @@ class DebitCalls:
             self._between.pop(next(iter(self._between)))  # who never came back begins anew
         return DebitAnswer(text, session, await asyncio.to_thread(entry.shown))
 
-    async def second_step(self, asked: Asked, held: Desk | None) -> DebitAnswer:
+    async def second_step(self, asked: DebitRequest, held: ManagedReader | None) -> DebitAnswer:
         """The step that debits; by a key it also says what became of a debit whose second step was called before.
 
         Args: ``held``: the desk that holds a card for this caller.
@@ -238,7 +240,7 @@ class DebitCalls:
         await asyncio.to_thread(entry.resume)
         return await self._answered(asked, entry, lambda work: self._finish(asked, held, work))
 
-    async def _finish(self, asked: Asked, held: Desk, work: _Work) -> DebitAnswer:
+    async def _finish(self, asked: DebitRequest, held: ManagedReader, work: _Work) -> DebitAnswer:
         def step(steps: HsmSteps) -> str:
             return debit_2(steps, asked.given.pKey)
 
@@ -249,7 +251,7 @@ class DebitCalls:
             await work.judge(error)
         return await self._deliver(work.entry, session)
 
-    async def _ask_again(self, asked: Asked) -> DebitAnswer:
+    async def _ask_again(self, asked: DebitRequest) -> DebitAnswer:
         if not asked.given.idempotencyKey:
             raise StepError()
         journal = await self.journal()
@@ -263,7 +265,7 @@ class DebitCalls:
         entry = await _taken(find)
         return await self._answered(asked, entry, lambda work: self._find_out(asked, work))
 
-    async def _find_out(self, asked: Asked, work: _Work) -> DebitAnswer:
+    async def _find_out(self, asked: DebitRequest, work: _Work) -> DebitAnswer:
         entry = work.entry
         if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
             raise StepError()
@@ -296,7 +298,7 @@ class _Work:
 
         return with_release
 
-    def named(self, asked: Asked) -> Asking:
+    def named(self, asked: DebitRequest) -> RequestContext:
         """The call, with the debit that it is about."""
         return replace(asked.asking, target=self.entry.id)
 

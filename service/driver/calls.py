@@ -16,17 +16,17 @@ from cardio.models.reading import Proof
 from cardio.readers.card_choice import Preference
 from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, StepError
-from service.audit.recorder import Touch
-from service.debits.service import Asked, DebitAnswer, DebitCalls
-from service.gate.context import Asking
+from service.audit.recorder import CardUse
+from service.debits.service import DebitAnswer, DebitRequest, DebitService
+from service.gate.context import RequestContext
 from service.gate.scopes import Caller, Scope
 from service.questions.book import QuestionBook
 from service.questions.clerk import Clerk, Supplement, subject_of
 from service.questions.errors import last_try_without_clerk
 from service.readers.card_selection import CardSelection
-from service.readers.managed_reader import Desk
-from service.readers.registry import Desks
-from service.security import BridgeSecurity
+from service.readers.managed_reader import ManagedReader
+from service.readers.registry import ReaderRegistry
+from service.security import SecurityContext
 
 _BY_PIN = 1
 _MOST_NAMED = 20
@@ -41,14 +41,14 @@ class DriverOutput(NamedTuple):
     """How far the card was proved genuine; None where no card was needed."""
 
 
-class DriverCalls:
+class DriverService:
     """One for the whole bridge: HTTP and the dialects call through it."""
 
     def __init__(
         self,
-        desks: Desks,
-        security: BridgeSecurity,
-        debits: DebitCalls,
+        desks: ReaderRegistry,
+        security: SecurityContext,
+        debits: DebitService,
         questions: QuestionBook,
         selection: CardSelection | None = None,
         *,
@@ -67,7 +67,7 @@ class DriverCalls:
         function: DriverFunction,
         given: DriverArguments,
         caller: Caller,
-        asking: Asking,
+        asking: RequestContext,
         *,
         reader: str | None = None,
         seconds: float | None = None,
@@ -95,7 +95,7 @@ class DriverCalls:
         caller = _at(desk, function, caller)
         brought = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
 
-        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> DriverOutput:
+        async def attempt(added: Supplement, asking: RequestContext, touch: CardUse) -> DriverOutput:
             whole, credentials = supplemented(given, added), brought
             if credentials is not None and added != Supplement():
                 credentials = credentials.with_consent(added.accept_last_try).with_pin(added.entered.pin)
@@ -117,7 +117,7 @@ class DriverCalls:
         function: DebitFunction,
         given: DriverArguments,
         caller: Caller,
-        asking: Asking,
+        asking: RequestContext,
         *,
         reader: str | None = None,
     ) -> DebitAnswer:
@@ -128,21 +128,21 @@ class DriverCalls:
         """
         caller.require(Scope(function.right))
         asking = _named(asking, function, given)
-        used: list[Desk] = []
+        used: list[ManagedReader] = []
 
-        async def desk() -> Desk:
+        async def desk() -> ManagedReader:
             found = await self._desk(given, asking, reader)
             _at(found, function, caller).pin(given.pin)
             used.append(found)
             return found
 
-        asked = Asked(function, given, caller, asking, desk)
+        asked = DebitRequest(function, given, caller, asking, desk)
         if function.step == 2:
             return await self._debits.second_step(asked, self._held_for(asking, reader))
         if self._questions.has_consent_of(caller.grant):
             with suppress(CardioError):  # the debit says so itself, or needs no card at all
                 given = self._with_consent(given, caller, asking, await desk())
-            asked = Asked(function, given, caller, asking, desk)
+            asked = DebitRequest(function, given, caller, asking, desk)
         try:
             return await self._debits.call(asked)
         except LastTryError as error:
@@ -151,7 +151,9 @@ class DriverCalls:
                 self._questions.ask_for_next_call(subject_of(used[-1], caller, asking, used[-1].card_session))
             raise last_try_without_clerk(self._questions.page) from error
 
-    def _with_consent(self, given: DriverArguments, caller: Caller, asking: Asking, desk: Desk) -> DriverArguments:
+    def _with_consent(
+        self, given: DriverArguments, caller: Caller, asking: RequestContext, desk: ManagedReader
+    ) -> DriverArguments:
         """The arguments of a debit, with the consent to the last try that was given for this card."""
         consented = self._questions.take_consent(subject_of(desk, caller, asking, desk.card_session))
         return replace(given, acceptLastTry=True) if consented else given
@@ -161,7 +163,7 @@ class DriverCalls:
         function: StepFunction,
         given: DriverArguments,
         caller: Caller,
-        asking: Asking,
+        asking: RequestContext,
         reader: str | None,
         seconds: float | None,
     ) -> DriverOutput:
@@ -183,20 +185,20 @@ class DriverCalls:
         else:
             credentials = security.for_steps(caller.origin)
 
-        async def attempt(added: Supplement, asking: Asking, touch: Touch) -> DriverOutput:
+        async def attempt(added: Supplement, asking: RequestContext, touch: CardUse) -> DriverOutput:
             whole = supplemented(given, added)
             done, session = await desk.with_held(lambda steps: step(steps, whole), asking, credentials=credentials)
             return DriverOutput(done[0], session, done[1])
 
         return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
 
-    def _held_for(self, asking: Asking, reader: str | None) -> Desk | None:
+    def _held_for(self, asking: RequestContext, reader: str | None) -> ManagedReader | None:
         """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
         in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
         return next((desk for desk in in_order if desk.holding.owner == asking.grant), None)
 
     def _credentials(
-        self, function: CardFunction, given: DriverArguments, caller: Caller, security: BridgeSecurity
+        self, function: CardFunction, given: DriverArguments, caller: Caller, security: SecurityContext
     ) -> Credentials | None:
         by_pin = function.right == "pin" or (given.iAuthType == _BY_PIN and function.right == "files")
         if not by_pin and function.right == "basic":
@@ -207,10 +209,10 @@ class DriverCalls:
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
         return security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
 
-    async def _desk(self, given: DriverArguments, asking: Asking, reader: str | None) -> Desk:
+    async def _desk(self, given: DriverArguments, asking: RequestContext, reader: str | None) -> ManagedReader:
         return self._desks.desk(reader) if reader else await self.choose(given.iType, asking)
 
-    async def choose(self, card_type: int, asking: Asking) -> Desk:
+    async def choose(self, card_type: int, asking: RequestContext) -> ManagedReader:
         """The reader that iType means, and the card that is meant where several are in.
 
         Raises:
@@ -222,7 +224,7 @@ class DriverCalls:
         return await self.selection.choose(Preference(card_type), asking)
 
 
-def _at(desk: Desk, function: DriverFunction, caller: Caller) -> Caller:
+def _at(desk: ManagedReader, function: DriverFunction, caller: Caller) -> Caller:
     """The caller with the rights that count at this desk. Raises: NoScopeError: it may not call this function there."""
     narrowed = caller.at(simulated=desk.reader.simulated)
     narrowed.require(Scope(function.right))
@@ -235,7 +237,7 @@ def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:
     return given if new is None else replace(given, newPin=new.digits)
 
 
-def _named(asking: Asking, function: DriverFunction, given: DriverArguments) -> Asking:
+def _named(asking: RequestContext, function: DriverFunction, given: DriverArguments) -> RequestContext:
     """With the function, and the files that it is about."""
     files: list[str] = []
     if given.pFileAddr:

@@ -11,19 +11,19 @@ from cardio.apdu.response import ResponseApdu
 from cardio.driver.basic_info import BasicLayout
 from cardio.driver.functions import DriverArguments, find_function
 from cardio.readers.card_choice import Preference
-from service.driver.calls import DriverCalls, DriverOutput
-from service.gate.context import Asking
+from service.driver.calls import DriverOutput, DriverService
+from service.gate.context import RequestContext
 from service.gate.scopes import Caller
-from service.readers.managed_reader import Desk
+from service.readers.managed_reader import ManagedReader
 
 
 @dataclass(frozen=True, slots=True)
 class DialectCalls:
     """One caller's way to the cards, for one message."""
 
-    driver: DriverCalls
+    driver: DriverService
     caller: Caller
-    asking: Asking
+    asking: RequestContext
     layout: BasicLayout
     seconds: float | None = None
     """How long a reading may take; None for as long as the driver has it."""
@@ -34,18 +34,18 @@ class DialectCalls:
         """Call a national function by its name; the caller's own ``layout`` stands over the site's.
 
         Raises:
-            NotSupportedError: there is no such function. CardioError: as `DriverCalls.call`.
+            NotSupportedError: there is no such function. CardioError: as `DriverService.call`.
         """
         found = find_function(function)
         given = DriverArguments.from_mapping({"layout": layout or self.layout, **arguments})
         return await self.driver.call(found, given, self.caller, self.asking, seconds=self.seconds)
 
-    async def reader(self) -> Desk:
+    async def reader(self) -> ManagedReader:
         """The reader that a caller means who names none. Raises: CardioError: as `CardSelection.choose`."""
         return await self.driver.choose(Preference.CONTACT_FIRST, self.asking)
 
-    async def transmit(self, desk: Desk, command: CommandApdu, action: str) -> ResponseApdu:
-        """Send one command to the card in a reader. Raises: CardioError: as `Desk.do`."""
+    async def transmit(self, desk: ManagedReader, command: CommandApdu, action: str) -> ResponseApdu:
+        """Send one command to the card in a reader. Raises: CardioError: as `ManagedReader.do`."""
         asking = replace(self.asking, action=action)
         response, _ = await desk.do(lambda card: card.transmit(command), asking, repeat=False)
         return response

@@ -18,12 +18,12 @@ from service.driver.open_sockets import OpenSocket, OpenSockets
 from service.driver.registry import dialects
 from service.gate.connection import hand_over
 from service.gate.connection_places import ConnectionPlaces
-from service.gate.context import Asking, asking_of
+from service.gate.context import RequestContext, asking_of
 from service.gate.receipt import AnswerReceipt
 from service.gate.scopes import Caller
 from service.http.errors import InternalError, TooManySocketsError, WaitError, problem_response
 from service.http.request_state import CALLER
-from service.readers.registry import Desks
+from service.readers.registry import ReaderRegistry
 
 LOST = "cardio.lost"
 """The ASGI extension by which the server tells that a socket's connection is gone: an event."""
@@ -92,7 +92,7 @@ class DialectCallers:
                 self._open.closed(owner)
 
     async def _talk(
-        self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, asking: Asking
+        self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, asking: RequestContext
     ) -> int:
         """Speak until one side ends it; gives the code of the close."""
 
@@ -160,20 +160,20 @@ class DialectCallers:
         """
         if self._open.of(owner):
             return
-        desks: Desks = socket.app.state.desks
+        desks: ReaderRegistry = socket.app.state.desks
         if code == _LEFT_FOR_GOOD:
             self._let_go_soon(desks, owner)
             return
         loop = asyncio.get_running_loop()
         loop.call_later(_REJOIN_SECONDS, lambda: self._let_go_soon(desks, owner))
 
-    def _let_go_soon(self, desks: Desks, owner: str) -> None:
+    def _let_go_soon(self, desks: ReaderRegistry, owner: str) -> None:
         if not self._open.of(owner):
             leaving = asyncio.ensure_future(self._let_go(desks, owner))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
 
-    async def _let_go(self, desks: Desks, owner: str) -> None:
+    async def _let_go(self, desks: ReaderRegistry, owner: str) -> None:
         self._spoken.pop(owner, None)
         # At all of them at once: none waits for another's slow card, and none that has gone matters.
         await asyncio.gather(*(desks.end_held(desk, owner) for desk in desks.all()))
@@ -203,7 +203,7 @@ class _Answers:
     socket: WebSocket
     dialect: Dialect
     caller: Caller
-    asking: Asking
+    asking: RequestContext
     layout: BasicLayout
     left: asyncio.Event
     """Set when the caller has closed the socket."""
@@ -222,7 +222,7 @@ class _Answers:
         finally:
             gone.cancel()
 
-    async def _answer(self, message: str | None, seconds: float | None, asking: Asking) -> str:
+    async def _answer(self, message: str | None, seconds: float | None, asking: RequestContext) -> str:
         request: DialectRequest | None = None
         try:
             if message is None:

@@ -16,7 +16,7 @@ _TARGETS = ("application", "file")
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RequestContext:
     grant: str = "local"
     card_session: str | None = None
     """The card that the caller saw; with another one in, nothing is done."""
@@ -36,11 +36,11 @@ class Asking:
 
 def asking_of(
     connection: HTTPConnection, caller: Caller, card_session: str | None = None, lease: str | None = None
-) -> Asking:
+) -> RequestContext:
     """What a request says of itself. Its route stands for it, not its path: that can hold what a caller likes."""
     scope = connection.scope
     named = (scope["path_params"].get(name) for name in _TARGETS)
-    return Asking(
+    return RequestContext(
         grant=caller.grant,
         card_session=card_session,
         lease=lease,

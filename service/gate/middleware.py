@@ -22,7 +22,7 @@ from service.gate import cors
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.page_headers import page_headers
 from service.gate.peers import PEER
-from service.gate.policy import KEEPER, Access, Passed
+from service.gate.policy import KEEPER, Access, Admission
 from service.gate.rate_limits import BODY_LIMIT, BODY_SECONDS
 from service.gate.receipt import RECEIPT, AnswerReceipt
 from service.http.errors import (
@@ -108,7 +108,7 @@ class Gate:
             scope["state"][CALLER] = replace(passed.caller, simulated_only=self._access.simulated_only)
             await self._run(passed, scope, receive, answer)
 
-    async def _run(self, passed: Passed, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    async def _run(self, passed: Admission, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Runs the application, as a task of its own that a revocation can end at any moment."""
         task = asyncio.ensure_future(_call(self._app, scope, receive, answer))
         answer.task = task

@@ -69,7 +69,7 @@ class DialectRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class Admission:
     """A request that may go on."""
 
     caller: Caller
@@ -160,7 +160,7 @@ class Access:
         grants.on_revoked.append(access.live.cut)
         return access
 
-    def check(self, scope: Scope) -> Passed:
+    def check(self, scope: Scope) -> Admission:
         """Who asks. Raises: GateError, NotFoundError: unless the request may go on."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
@@ -172,7 +172,7 @@ class Access:
             return self._dialect(dialect, scope, headers, peer)
         return replace(self._check(scope, headers, peer), user=peer.user)
 
-    def _check(self, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Passed:
+    def _check(self, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Admission:
         origin = self._origin(headers)
         if scope["path"].startswith(DIALECT_PREFIX):
             raise NotFoundError()
@@ -183,28 +183,28 @@ class Access:
         if scope["type"] == "http" and scope["path"] == SESSION and scope["method"] == "POST":
             return self._own_page(headers, origin)
         if self._is_open_to_pages(scope):
-            return Passed(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
+            return Admission(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
         if foreign is not None and not self.is_known(foreign):
             raise WrongOriginError(*advice(foreign))
         path: str = scope["path"]
         if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
-            return Passed(Caller(origin or LOCAL, frozenset(), grant=""))
+            return Admission(Caller(origin or LOCAL, frozenset(), grant=""))
         if origin is None and _header(headers, b"sec-fetch-site") in _STRANGERS:
             # A browser says that another site's page has caused this: an image, a form, a link.
             raise WrongOriginError()
         grant = self._grant(scope, headers, origin)
         if grant.kind == "session" and not self.sessions.may_use(grant.id, peer.user):
             raise NoTokenError()
-        return Passed(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
+        return Admission(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
 
-    def _own_page(self, headers: list[tuple[bytes, bytes]], origin: str | None) -> Passed:
+    def _own_page(self, headers: list[tuple[bytes, bytes]], origin: str | None) -> Admission:
         """Let in a page of the bridge itself, and nothing else: a program does not need a session."""
         site = _header(headers, b"sec-fetch-site")
         if origin is None or origin not in self.own_origins or site not in _OF_ONE_ORIGIN:
             raise WrongOriginError()
-        return Passed(Caller(origin, frozenset(), grant=""))
+        return Admission(Caller(origin, frozenset(), grant=""))
 
-    def check_still(self, passed: Passed) -> None:
+    def check_still(self, passed: Admission) -> None:
         """Whether it still may go on: its grant can be revoked while its body arrives. Raises: NoTokenError"""
         grant = passed.caller.grant
         if grant and passed.path is None and self.grants.get(grant) is None:
@@ -289,14 +289,14 @@ class Access:
                 return self.grants.find(one.removeprefix(_BEARER))
         return None
 
-    def _dialect(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Passed:
+    def _dialect(self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer) -> Admission:
         passed = self._dialect_caller(rule, scope, headers, peer)
         self.refusals.forget(_header(headers, b"origin"), rule.name)
         return passed
 
     def _dialect_caller(
         self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer
-    ) -> Passed:
+    ) -> Admission:
         """A caller of a dialect sends no token where its page is granted, or where it is the user's own program.
 
         A page that has no origin of its own (``null``, ``file://``) brings the token of a named program.
@@ -313,9 +313,11 @@ class Access:
         if program or origin in NULL_ORIGINS:
             grant = self._named_program(scope, headers)
             if grant is not None:
-                return Passed(_caller(grant, None), None, True, path)
+                return Admission(_caller(grant, None), None, True, path)
         if program and rule.programs and peer.is_believed:
-            return Passed(Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path)
+            return Admission(
+                Caller(LOCAL, rule.scopes, grant=f"programs {rule.name}", name=rule.name), None, True, path
+            )
         if origin is None or origin in self._served_by(port) or not is_origin(origin):
             words = OF_OTHER_USERS if rule.programs else PROGRAMS_NOT_LET_IN
             raise WrongOriginError(*self.refusals.note(origin, rule.name, words if program else None))
@@ -323,10 +325,10 @@ class Access:
             raise WrongOriginError(*self.refusals.note(origin, rule.name, OF_ANOTHER_USER))
         for grant in self.grants.of_origin(origin):
             if GrantedScope.BASIC in grant.scopes:
-                return Passed(_caller(grant, origin), None, True, path)
+                return Admission(_caller(grant, origin), None, True, path)
         trusted = self.pairing.trusted.get(origin, frozenset())
         if GrantedScope.BASIC in trusted:
-            return Passed(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
+            return Admission(Caller(origin, trusted, grant=f"trusted {origin}"), None, True, path)
         self._ask_for(origin, rule, peer.user)
         raise WrongOriginError(*self.refusals.note(origin, rule.name))
 

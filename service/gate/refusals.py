@@ -24,7 +24,7 @@ _log = logging.getLogger("cardio.service")
 
 
 @dataclass(slots=True)
-class Refusal:
+class DialectRefusal:
     """One kind of caller that was turned away."""
 
     origin: str
@@ -40,7 +40,7 @@ class Refusals:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: OrderedDict[tuple[str, str], Refusal] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], DialectRefusal] = OrderedDict()
         self._lines: list[float] = []
 
     def note(self, origin: str | None, dialect: str, words: tuple[str, str] | None = None) -> tuple[str, str]:
@@ -55,7 +55,7 @@ class Refusals:
         known = self._kept.pop(place, None)
         if known is None or now - known.last > _KEPT_SECONDS:
             self._say(dialect, english, now)
-            known = Refusal(shown_origin(sent), dialect, chinese, english, 0, now)
+            known = DialectRefusal(shown_origin(sent), dialect, chinese, english, 0, now)
         known.count, known.last = known.count + 1, now
         self._kept[place] = known
         while len(self._kept) > _MOST:
@@ -72,7 +72,7 @@ class Refusals:
             self._lines.append(now)
             _log.warning("a caller of the dialect %s was refused: %s", dialect, english)
 
-    def listed(self) -> list[tuple[Refusal, int]]:
+    def listed(self) -> list[tuple[DialectRefusal, int]]:
         """The last ones first, and how many seconds ago each was seen last."""
         now = self._clock()
         fresh = [one for one in reversed(self._kept.values()) if now - one.last <= _KEPT_SECONDS]

@@ -37,7 +37,7 @@ class QuestionKind(StrEnum):
     """The holder's PIN, the new one, or both: where there is no key pad to enter it on."""
 
 
-class Outcome(StrEnum):
+class QuestionOutcome(StrEnum):
     YES = "yes"
     NO = "no"
     CARD_GONE = "card-gone"
@@ -75,7 +75,7 @@ class Question:
     subject: Subject
     wants: Wants
     ends: float
-    outcome: asyncio.Future[Outcome]
+    outcome: asyncio.Future[QuestionOutcome]
     expiry: asyncio.TimerHandle
     entered: Entered = field(default_factory=Entered)
     """Taken by the waiting call, and then no more."""
@@ -142,14 +142,14 @@ class QuestionBook:
         try:
             outcome = await self._wait(question, seconds, gone)
         finally:
-            self._close(question, Outcome.TIMED_OUT)  # the entry is for this call, and for no later one
+            self._close(question, QuestionOutcome.TIMED_OUT)  # the entry is for this call, and for no later one
         cancelled = PinEntryCancelledError(
             "读卡台页面上取消了密码输入", "the entry was cancelled at the counter's page"
         )
         late = PinEntryTimeoutError(
             f"没有在读卡台页面 {self.page} 上及时输入密码", f"nothing was entered in time at {self.page}"
         )
-        self._refuse(outcome or Outcome.TIMED_OUT, cancelled, late)
+        self._refuse(outcome or QuestionOutcome.TIMED_OUT, cancelled, late)
         entered, question.entered = question.entered, Entered()
         return entered
 
@@ -175,7 +175,7 @@ class QuestionBook:
         if yes and question.kind is QuestionKind.LAST_TRY:
             self._consents[_key(question.subject)] = self._clock() + ANSWER_SECONDS
         question.entered = entered
-        self._close(question, Outcome.YES if yes else Outcome.NO)
+        self._close(question, QuestionOutcome.YES if yes else QuestionOutcome.NO)
         return question
 
     def find(self, question_id: str) -> Question:
@@ -189,7 +189,7 @@ class QuestionBook:
         """A caller is let in no more: its questions die, and its consents."""
         for question in self.all():
             if question.subject.grant == grant:
-                self._close(question, Outcome.CALLER_GONE)
+                self._close(question, QuestionOutcome.CALLER_GONE)
         self._consents = {key: until for key, until in self._consents.items() if key[0] != grant}
 
     # -- the life of a question -----------------------------------------------------------------
@@ -206,7 +206,7 @@ class QuestionBook:
         question_id = secrets.token_hex(8)
 
         def expire() -> None:
-            self._close(question, Outcome.TIMED_OUT)
+            self._close(question, QuestionOutcome.TIMED_OUT)
 
         question = Question(
             question_id, kind, subject, wants, self._clock() + ANSWER_SECONDS,
@@ -230,17 +230,19 @@ class QuestionBook:
             "seconds_left": self.seconds_left(question),
         }
 
-    async def _wait(self, question: Question, seconds: float, gone: asyncio.Future[None] | None) -> Outcome | None:
+    async def _wait(
+        self, question: Question, seconds: float, gone: asyncio.Future[None] | None
+    ) -> QuestionOutcome | None:
         """How the question ended; None: it is still open, and the call's time is over."""
         ends: set[asyncio.Future[Any]] = {question.outcome}
         if gone is not None:
             ends.add(gone)
         await asyncio.wait(ends, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
         if not question.outcome.done() and gone is not None and gone.done():
-            self._close(question, Outcome.CALLER_GONE)
+            self._close(question, QuestionOutcome.CALLER_GONE)
         return question.outcome.result() if question.outcome.done() else None
 
-    def _close(self, question: Question, outcome: Outcome) -> None:
+    def _close(self, question: Question, outcome: QuestionOutcome) -> None:
         question.expiry.cancel()
         if self._open.pop(question.id, None) is None:
             return
@@ -255,23 +257,23 @@ class QuestionBook:
         reader = data.get("reader")
         for question in self.all():
             if question.subject.reader == reader:
-                self._close(question, Outcome.CARD_GONE)
+                self._close(question, QuestionOutcome.CARD_GONE)
         self._consents = {key: until for key, until in self._consents.items() if key[1] != reader}
 
     def _stop(self) -> None:
         """The service stops, and waits for no clerk."""
         for question in self.all():
-            self._close(question, Outcome.STOPPED)
+            self._close(question, QuestionOutcome.STOPPED)
 
-    def _refuse(self, outcome: Outcome, declined: Exception, late: Exception) -> None:
+    def _refuse(self, outcome: QuestionOutcome, declined: Exception, late: Exception) -> None:
         match outcome:
-            case Outcome.NO | Outcome.CALLER_GONE:
+            case QuestionOutcome.NO | QuestionOutcome.CALLER_GONE:
                 raise declined
-            case Outcome.TIMED_OUT:
+            case QuestionOutcome.TIMED_OUT:
                 raise late
-            case Outcome.CARD_GONE:
+            case QuestionOutcome.CARD_GONE:
                 raise CardChangedError()
-            case Outcome.STOPPED:
+            case QuestionOutcome.STOPPED:
                 raise StoppingError()
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from cardio.security.errors import LastTryError, NoPinPadError
-from service.audit.recorder import Touch
-from service.gate.context import Asking
+from service.audit.recorder import CardUse
+from service.gate.context import RequestContext
 from service.gate.scopes import Caller
 from service.questions.book import ANSWER_SECONDS, Entered, QuestionBook, Subject, Wants
 from service.questions.errors import last_try_without_clerk, no_place_for_pin
-from service.readers.managed_reader import Desk
+from service.readers.managed_reader import ManagedReader
 
 _WORK_SECONDS = 2.0
 """Of a caller's own time, what is kept for the work after the answer."""
@@ -38,14 +38,19 @@ class Supplement:
     accept_last_try: bool = False
 
 
-Attempt = Callable[[Supplement, Asking, Touch], Awaitable[Result]]
+Attempt = Callable[[Supplement, RequestContext, CardUse], Awaitable[Result]]
 
 
 class Clerk:
     """Ask for one call."""
 
     def __init__(
-        self, book: QuestionBook, desk: Desk, caller: Caller, asking: Asking, seconds: float | None = None
+        self,
+        book: QuestionBook,
+        desk: ManagedReader,
+        caller: Caller,
+        asking: RequestContext,
+        seconds: float | None = None,
     ) -> None:
         """Args: ``seconds`` is how long the caller waits; None where it says nothing of it."""
         self._book = book
@@ -65,7 +70,7 @@ class Clerk:
         """
         supplement, asking = Supplement(), self._asking
         for _ in range(_PLACES - 1):
-            touch = Touch()
+            touch = CardUse()
             try:
                 return await attempt(supplement, asking, touch)
             except NoPinPadError as error:
@@ -81,9 +86,9 @@ class Clerk:
                 supplement = replace(supplement, accept_last_try=True)
             # The answer was given for this card, and for no other.
             asking = replace(asking, card_session=subject.card_session)
-        return await attempt(supplement, asking, Touch())
+        return await attempt(supplement, asking, CardUse())
 
-    def _subject(self, touch: Touch) -> Subject:
+    def _subject(self, touch: CardUse) -> Subject:
         """What is asked about: the card that the call has met."""
         session = touch.card_session or self._asking.card_session or self._desk.card_session
         return subject_of(self._desk, self._caller, self._asking, session)
@@ -107,5 +112,5 @@ class Clerk:
         return self._ends - time.monotonic()
 
 
-def subject_of(desk: Desk, caller: Caller, asking: Asking, card_session: str | None) -> Subject:
+def subject_of(desk: ManagedReader, caller: Caller, asking: RequestContext, card_session: str | None) -> Subject:
     return Subject(caller.grant, caller.label, asking.action, desk.reader.name, card_session)

@@ -10,10 +10,10 @@ from cardio.errors import CardChangedError, CardioError, NotASocialSecurityCardE
 from cardio.models.reading import ReaderStatus
 from cardio.readers.card_choice import CardSlot, Preference, choose_card
 from cardio.readers.scard import E_SHARING_VIOLATION
-from service.gate.context import Asking
+from service.gate.context import RequestContext
 from service.http.errors import HeldError, LeasedError
-from service.readers.managed_reader import Desk
-from service.readers.registry import Desks
+from service.readers.managed_reader import ManagedReader
+from service.readers.registry import ReaderRegistry
 
 _ROUNDS = 3
 
@@ -21,10 +21,10 @@ _ROUNDS = 3
 class CardSelection:
     """One for the whole bridge. Runs on the event loop."""
 
-    def __init__(self, desks: Desks) -> None:
+    def __init__(self, desks: ReaderRegistry) -> None:
         self._desks = desks
 
-    async def choose(self, preference: Preference | None, asking: Asking) -> Desk:
+    async def choose(self, preference: Preference | None, asking: RequestContext) -> ManagedReader:
         """The reader whose card is meant.
 
         A card session that the caller names is the card that it means. Where several readers have a card, each card is
@@ -54,7 +54,7 @@ class CardSelection:
         raise CardChangedError()  # cards come and go faster than they can be asked
 
 
-def _slot(desk: Desk, faults: dict[str, tuple[str | None, CardioError]]) -> CardSlot:
+def _slot(desk: ManagedReader, faults: dict[str, tuple[str | None, CardioError]]) -> CardSlot:
     session, fault = faults.get(desk.reader.name, (None, None))
     fault = fault if session == desk.card_session else None
     # A card that another program or page has for itself is not this caller's: it gives way.
@@ -73,7 +73,7 @@ def _slot(desk: Desk, faults: dict[str, tuple[str | None, CardioError]]) -> Card
     )
 
 
-async def _fault_of(desk: Desk, asking: Asking) -> tuple[str | None, CardioError | None]:
+async def _fault_of(desk: ManagedReader, asking: RequestContext) -> tuple[str | None, CardioError | None]:
     """Has the card in a reader say what it is, which the reader keeps; gives why it could not."""
     session = desk.card_session
     question = replace(asking, action="choose-card", card_session=session, lease=None)

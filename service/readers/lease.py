@@ -32,7 +32,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TakeoverRequested:
     """The owner has been asked to give way."""
 
     answer_within: float
@@ -55,7 +55,7 @@ class LeaseBook:
         lease = self.current
         return 0 if lease is None else max(1, math.ceil(lease.ends - self._clock()))
 
-    def take(self, caller: Caller, purpose: str, seconds: int, *, take_over: bool) -> Lease | Asked:
+    def take(self, caller: Caller, purpose: str, seconds: int, *, take_over: bool) -> Lease | TakeoverRequested:
         """A lease for a caller; or, with ``take_over``, the question to the one who has it.
 
         Raises:
@@ -69,9 +69,9 @@ class LeaseBook:
                 if lease.wanted_by is not None and now < lease.passes_at + ANSWER_SECONDS:
                     raise self._refusal(lease)  # somebody else asked before
                 lease.wanted_by, lease.passes_at = caller.grant, now + ANSWER_SECONDS
-                return Asked(ANSWER_SECONDS)
+                return TakeoverRequested(ANSWER_SECONDS)
             if now < lease.passes_at:
-                return Asked(lease.passes_at - now)
+                return TakeoverRequested(lease.passes_at - now)
         self._lease = Lease(
             secrets.token_urlsafe(16), caller.grant, caller.label, purpose, seconds, self._clock() + seconds
         )

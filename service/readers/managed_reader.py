@@ -24,7 +24,7 @@ from cardio.errors import (
     ReaderGoneError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.models.reading import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader
@@ -32,13 +32,13 @@ from cardio.readers.supervision import Supervisor
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
 from service.audit.card_binding import CardBinding
-from service.audit.recorder import Audit, Touch
+from service.audit.recorder import AuditRecorder, CardUse
 from service.events.hub import CARD_READ, READ_FINISHED, EventHub
-from service.gate.context import Asking
+from service.gate.context import RequestContext
 from service.readers.lease import LeaseBook
-from service.readers.schemas import DeskInfo, LeaseShown
-from service.readers.step_session import Holding
-from service.readers.work_queue import QUEUE_LIMIT, Line
+from service.readers.schemas import DeskInfo, LeaseInfo
+from service.readers.step_session import StepSession
+from service.readers.work_queue import QUEUE_LIMIT, WorkQueue
 
 Result = TypeVar("Result")
 _LEAST_SECONDS = 0.5
@@ -46,16 +46,16 @@ _TRACE_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ReaderDependencies:
     """What all desks share."""
 
-    manners: MannersStore
+    manners: CapabilityCache
     layouts: LayoutChoice
     stopping: asyncio.Future[None]
     hub: EventHub
-    audit: Audit
+    audit: AuditRecorder
     supervisor: Supervisor
-    on_swapped: Callable[[Desk, bytes], None]
+    on_swapped: Callable[[ManagedReader, bytes], None]
     """Is told that another card is in than the session stands for, with its ATR."""
     command_seconds: float = COMMAND_SECONDS
     """How long a card may take for one command."""
@@ -71,16 +71,16 @@ class _Meant:
     """The caller named it, or the call changes it: nothing is done with another one."""
 
 
-class Desk:
+class ManagedReader:
     """Everything but the work with the card runs on the event loop."""
 
-    def __init__(self, reader: Reader, surroundings: Surroundings) -> None:
+    def __init__(self, reader: Reader, surroundings: ReaderDependencies) -> None:
         self.reader = reader
         self.lease = LeaseBook()
         self.holding = self._new_holding(None, reader, surroundings)
         self._around = surroundings
         self._loop = asyncio.get_running_loop()
-        self._line = Line(reader.name, surroundings.stopping, surroundings.supervisor)
+        self._line = WorkQueue(reader.name, surroundings.stopping, surroundings.supervisor)
         self._closed = False
         self._hung: CommandWatch | None = None
         """Of work that was given up while a command was at the card that is in."""
@@ -96,13 +96,13 @@ class Desk:
         lease = self.lease.current
         shown = None
         if lease is not None:
-            shown = LeaseShown(owner=lease.owner, purpose=lease.purpose, seconds_left=self.lease.seconds_left())
+            shown = LeaseInfo(owner=lease.owner, purpose=lease.purpose, seconds_left=self.lease.seconds_left())
         return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
 
     # -- work with the card -----------------------------------------------------------------------
 
     async def read(
-        self, asking: Asking, *, supplement: bool, credentials: Credentials | None = None
+        self, asking: RequestContext, *, supplement: bool, credentials: Credentials | None = None
     ) -> tuple[CardReading, str | None]:
         """Who the card in the reader belongs to, within the time of one reading, waiting included.
 
@@ -112,7 +112,7 @@ class Desk:
             CardioError: as `do` says.
         """
         started = time.monotonic()
-        asked_of, touch = self.card_session, Touch()
+        asked_of, touch = self.card_session, CardUse()
 
         def work(card: SocialSecurityCard) -> CardReading:
             counter = touch.event_counter
@@ -134,7 +134,7 @@ class Desk:
         self._tell_finished("ok", reading, session, started)
         return reading, session
 
-    def _cut_short(self, touch: Touch) -> CardReading | None:
+    def _cut_short(self, touch: CardUse) -> CardReading | None:
         """What a card that hangs in its supplement has given before; nothing of one that has left."""
         still_in = touch.card is not None and touch.event_counter == self.info.event_counter
         return touch.card.reading_cut_short() if still_in and touch.card is not None else None
@@ -142,12 +142,12 @@ class Desk:
     async def do(
         self,
         work: Callable[[SocialSecurityCard], Result],
-        asking: Asking,
+        asking: RequestContext,
         *,
         seconds: float = WHOLE_CARD_SECONDS,
         credentials: Credentials | None = None,
         repeat: bool = True,
-        touch: Touch | None = None,
+        touch: CardUse | None = None,
     ) -> tuple[Result, str | None]:
         """Does something with the card in the reader, within so many seconds, waiting included.
 
@@ -170,7 +170,7 @@ class Desk:
         self._check(asking)
         deadline = time.monotonic() + seconds
         trace: list[Exchange] = []
-        touch = touch or Touch()
+        touch = touch or CardUse()
         meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None or not repeat)
 
         def on_this_card(card: SocialSecurityCard) -> Result:
@@ -214,7 +214,7 @@ class Desk:
         return result, self._session_of(touch)
 
     async def with_held(
-        self, work: Callable[[HsmSteps], Result], asking: Asking, *, credentials: Credentials | None
+        self, work: Callable[[HsmSteps], Result], asking: RequestContext, *, credentials: Credentials | None
     ) -> tuple[Result, str | None]:
         """Does one step of several with a card that stays held for this caller; with credentials it begins anew.
 
@@ -225,7 +225,7 @@ class Desk:
         """
         self._check(asking)
         meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None)
-        touch, watch = Touch(), self._new_watch()
+        touch, watch = CardUse(), self._new_watch()
 
         def step(steps: HsmSteps) -> Result:
             with self._touched(steps.card, touch):
@@ -264,7 +264,7 @@ class Desk:
             await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
 
     @contextmanager
-    def _touched(self, card: SocialSecurityCard, touch: Touch) -> Iterator[None]:
+    def _touched(self, card: SocialSecurityCard, touch: CardUse) -> Iterator[None]:
         """Around work with a card, on its thread: keeps which card it is."""
         touch.card, touch.event_counter, touch.binding = card, card.event_counter(), self._binding
         touch.card_session = self._session_at(touch.event_counter)
@@ -273,7 +273,7 @@ class Desk:
         finally:  # the watcher may have told of it meanwhile
             touch.card_session = self._session_of(touch)
 
-    def _check_still(self, meant: _Meant, touch: Touch) -> None:
+    def _check_still(self, meant: _Meant, touch: CardUse) -> None:
         """On the card's thread, before the work begins: whether the card that was meant is in.
 
         Raises:
@@ -282,7 +282,7 @@ class Desk:
         if meant.strictly and (touch.event_counter != meant.event_counter or self.card_session != meant.card_session):
             raise CardChangedError()
 
-    def _confirm(self, meant: _Meant, touch: Touch, mark: bytes) -> None:
+    def _confirm(self, meant: _Meant, touch: CardUse, mark: bytes) -> None:
         """On the card's thread, when the card has said which one it is.
 
         Raises:
@@ -293,7 +293,7 @@ class Desk:
                 raise CardChangedError()
             self._binding.confirm(mark)
 
-    def _note_swap(self, touch: Touch) -> bool:
+    def _note_swap(self, touch: CardUse) -> bool:
         """Ends the session of a card that was swapped unseen, and begins another for the card that is in.
 
         Returns:
@@ -310,7 +310,7 @@ class Desk:
         """Whether the card that is in is a social security card; None as long as it was not asked."""
         return self._binding.ours
 
-    def _check(self, asking: Asking) -> None:
+    def _check(self, asking: RequestContext) -> None:
         self.lease.check(asking.lease)
         self.holding.check(asking.grant)
         if asking.card_session is not None and asking.card_session != self.card_session:
@@ -320,7 +320,7 @@ class Desk:
         self,
         work: Callable[[Worker], Result],
         watch: CommandWatch | None = None,
-        asking: Asking | None = None,
+        asking: RequestContext | None = None,
         *,
         limit: int | None = QUEUE_LIMIT,
     ) -> Result:
@@ -372,7 +372,7 @@ class Desk:
     def _session_at(self, counter: int | None) -> str | None:
         return self.card_session if counter == self.info.event_counter else None
 
-    def _session_of(self, touch: Touch) -> str | None:
+    def _session_of(self, touch: CardUse) -> str | None:
         """Of the card that was touched, which may have left since."""
         return touch.card_session or self._session_at(touch.event_counter)
 
@@ -430,11 +430,11 @@ class Desk:
         if busy:
             self.holding = self._new_holding(self.holding, self.reader, self._around)
             self._line.close()
-            self._line = Line(self.reader.name, self._around.stopping, self._around.supervisor)
+            self._line = WorkQueue(self.reader.name, self._around.stopping, self._around.supervisor)
 
     @staticmethod
-    def _new_holding(before: Holding | None, reader: Reader, around: Surroundings) -> Holding:
-        return Holding(reader, around.manners, around.layouts, before, around.supervisor)
+    def _new_holding(before: StepSession | None, reader: Reader, around: ReaderDependencies) -> StepSession:
+        return StepSession(reader, around.manners, around.layouts, before, around.supervisor)
 
     def stop(self) -> None:
         """The service ends: nobody waits for a slow card any more, the interpreter least of all."""

@@ -17,15 +17,15 @@ from cardio.errors import (
     ReaderNotFoundError,
     ReaderWatchError,
 )
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
 from cardio.models.reading import EventKind, Problem, ReaderEvent
 from cardio.readers.base import Reader, ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
-from service.audit.recorder import Audit
+from service.audit.recorder import AuditRecorder
 from service.events.hub import EventHub
-from service.readers.managed_reader import Desk, Surroundings
+from service.readers.managed_reader import ManagedReader, ReaderDependencies
 from service.readers.schemas import ReaderList
 from service.readers.shown_reader import ShownReader
 
@@ -33,18 +33,18 @@ _SAID_BY_CODE = (PcscNotInstalledError, PcscSupportMissingError, ReaderWatchErro
 _OF_CARDS = (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE)
 
 
-class Desks:
+class ReaderRegistry:
     def __init__(
         self,
         sources: Iterable[ReaderSource],
-        manners: MannersStore,
+        manners: CapabilityCache,
         hub: EventHub,
         layouts: LayoutChoice = NATIONAL,
-        audit: Audit | None = None,
+        audit: AuditRecorder | None = None,
         supervisor: Supervisor | None = None,
         policy: ReaderPolicy | None = None,
         *,
-        manners_of_simulated: MannersStore | None = None,
+        manners_of_simulated: CapabilityCache | None = None,
         command_seconds: float = COMMAND_SECONDS,
     ) -> None:
         """Args:
@@ -54,7 +54,7 @@ class Desks:
         self._sources = list(sources)
         self.policy = policy or ReaderPolicy()
         self._hub = hub
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[str, ManagedReader] = {}
         self._shown: dict[tuple[int, str], str] = {}
         """Under which name each source's reader is shown: its own, unless another source has a reader of that name."""
         self._down: dict[int, Problem | None] = {}
@@ -62,9 +62,9 @@ class Desks:
         self._service_told = False
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
-        self._around = Surroundings(
-            manners, layouts, self._stopping, hub, audit or Audit(None), supervisor or Supervisor(), self._swapped,
-            command_seconds,
+        self._around = ReaderDependencies(
+            manners, layouts, self._stopping, hub, audit or AuditRecorder(None), supervisor or Supervisor(),
+            self._swapped, command_seconds,
         )  # fmt: skip
         self._around_simulated = replace(self._around, manners=manners_of_simulated or manners)
 
@@ -118,7 +118,7 @@ class Desks:
                 desk.close()
                 self._publish(left, None)
 
-    def _swapped(self, desk: Desk, atr: bytes) -> None:
+    def _swapped(self, desk: ManagedReader, atr: bytes) -> None:
         """Tells of a swap that PC/SC has not noticed: another card answers than the session stands for."""
         for kind in (EventKind.CARD_REMOVED, EventKind.CARD_INSERTED):
             event = ReaderEvent(
@@ -160,7 +160,9 @@ class Desks:
             reader = self._reader(name)
             if reader is None:
                 return None  # it has gone already; its removal is told next
-            desk = self._desks[name] = Desk(reader, self._around_simulated if reader.simulated else self._around)
+            desk = self._desks[name] = ManagedReader(
+                reader, self._around_simulated if reader.simulated else self._around
+            )
         before = desk.card_session
         desk.take(event)
         return before if event.kind is EventKind.CARD_REMOVED else desk.card_session
@@ -171,7 +173,7 @@ class Desks:
         reader = self._sources[number].reader(own)
         return reader if own == name or reader is None else ShownReader(name, reader)
 
-    def desk(self, name: str) -> Desk:
+    def desk(self, name: str) -> ManagedReader:
         """The desk of a reader, by its full name.
 
         Raises:
@@ -189,7 +191,7 @@ class Desks:
             )
         return desk
 
-    def all(self) -> list[Desk]:
+    def all(self) -> list[ManagedReader]:
         return list(self._desks.values())
 
     def drop_grant(self, grant: str) -> None:
@@ -202,12 +204,12 @@ class Desks:
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
 
-    async def end_held(self, desk: Desk, grant: str) -> None:
+    async def end_held(self, desk: ManagedReader, grant: str) -> None:
         """Lets go what a caller has at one desk; a reader that has gone, or a service that stops, holds nothing."""
         with self._around.supervisor.guard("card-let-go"), suppress(ReaderError):
             await desk.end_held(grant)
 
-    def tell_lease(self, desk: Desk) -> None:
+    def tell_lease(self, desk: ManagedReader) -> None:
         """Tells everybody who has a reader now."""
         shown = desk.shown(counts=True).lease
         data = {"reader": desk.reader.name, "lease": None if shown is None else shown.model_dump(mode="json")}

@@ -8,16 +8,16 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from cardio.errors import ReaderNotFoundError
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 from cardio.readers.base import choose_name
 from service.events.hub import EventHub
-from service.readers.registry import Desks
+from service.readers.registry import ReaderRegistry
 
 SECONDS = 30.0
 _LINE_SECONDS = 3.0
 
 
-class SamState(Answer):
+class SamState(FrozenModel):
     """``none`` where none is configured, else ``up``, ``down``, or ``unknown`` before the first look."""
 
     state: str
@@ -27,7 +27,7 @@ class SamState(Answer):
 class SamWatch:
     """Runs on the event loop."""
 
-    def __init__(self, places: Sequence[str], desks: Desks, hub: EventHub) -> None:
+    def __init__(self, places: Sequence[str], desks: ReaderRegistry, hub: EventHub) -> None:
         """Args: ``places`` are those of the settings: ``psam:READER``, ``hsm:URL``."""
         self._places: dict[str, list[str]] = {}
         for place in filter(None, places):

@@ -6,13 +6,13 @@ from importlib.metadata import version
 
 from pydantic import Field
 
-from cardio.models.reading import Answer, Problem, ReaderInfo
+from cardio.models.reading import FrozenModel, Problem, ReaderInfo
 
 VERSION = version("cardio")
 """Looked up once: each look-up reads files."""
 
 
-class LeaseShown(Answer):
+class LeaseInfo(FrozenModel):
     """Who has a reader for itself, as others see it."""
 
     owner: str
@@ -24,34 +24,34 @@ class DeskInfo(ReaderInfo):
     """A reader, the card session in it, and who has it."""
 
     card_session: str | None = Field(description="names the card that is in now; another card has another session")
-    lease: LeaseShown | None
+    lease: LeaseInfo | None
     counts: bool = Field(description="a patient's card may be in it; a SAM's slot does not count")
 
 
-class ReaderList(Answer):
+class ReaderList(FrozenModel):
     """The readers, and why some may be missing: an empty list never hides an error."""
 
     readers: tuple[DeskInfo, ...]
     problems: tuple[Problem, ...]
 
 
-class ChosenReader(Answer):
+class ChosenReader(FrozenModel):
     """The reader that a call means which names none."""
 
     reader: str
     card_session: str | None
 
 
-class Health(Answer):
+class Health(FrozenModel):
     status: str
 
 
-class PersonaChoice(Answer):
+class PersonaChoice(FrozenModel):
     id: str
     title: str
     title_en: str
 
 
-class SimulatorChoices(Answer):
+class SimulatorChoices(FrozenModel):
     personas: tuple[PersonaChoice, ...]
     faults: tuple[str, ...]

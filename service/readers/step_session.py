@@ -12,7 +12,7 @@ from cardio.card.session import CardSession
 from cardio.card.social_security_card import Confirm
 from cardio.driver.hsm_steps import HsmSteps
 from cardio.errors import CardChangedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.readers.base import Reader
 from cardio.readers.supervision import Supervisor
@@ -26,15 +26,15 @@ HOLD_SECONDS = 60.0
 Result = TypeVar("Result")
 
 
-class Holding:
+class StepSession:
     """What is held at one desk. `begin`, `do`, `end` and `end_for` run on the desk's thread."""
 
     def __init__(
         self,
         reader: Reader,
-        manners: MannersStore,
+        manners: CapabilityCache,
         layouts: LayoutChoice,
-        before: Holding | None = None,
+        before: StepSession | None = None,
         supervisor: Supervisor | None = None,
     ) -> None:
         """Args: ``before`` was held with the last card, and is let go."""
@@ -51,7 +51,7 @@ class Holding:
         if before is not None:
             threading.Thread(target=self._finish, args=(before,), name="cardio-let-go", daemon=True).start()
 
-    def _finish(self, before: Holding) -> None:
+    def _finish(self, before: StepSession) -> None:
         with self._supervisor.guard("card-let-go"):
             before.finish()
 

@@ -19,7 +19,7 @@ QUEUE_LIMIT = 4
 """Calls that may wait at one reader; the next is told to come again."""
 
 
-class Line:
+class WorkQueue:
     def __init__(self, name: str, stopping: asyncio.Future[None], supervisor: Supervisor | None = None) -> None:
         """Args: ``stopping`` is done when the service stops: whoever waits is told so."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")

@@ -12,7 +12,7 @@ from cardio.apdu.command_names import command_name
 from cardio.apdu.status_word import describe
 from cardio.apdu.trace import Exchange, without_pin
 from cardio.errors import UsageError
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 from service.gate.scopes import Scope
 from service.http.errors import SimulatedOnlyError
 from service.routes.dependencies import CallOf, DesksOf, needs
@@ -21,7 +21,7 @@ from service.routes.readers import CARD_PROBLEMS
 router = APIRouter(prefix="/v1/readers", tags=["commands"])
 
 
-class ExchangeShown(Answer):
+class ExchangeInfo(FrozenModel):
     """One command and its answer."""
 
     number: int
@@ -38,18 +38,18 @@ class ExchangeShown(Answer):
     response: str | None = Field(description="all of it, of software cards only")
 
 
-class CardTrace(Answer):
+class CardTrace(FrozenModel):
     """The last conversation with the card that is in."""
 
     reader: str
-    exchanges: tuple[ExchangeShown, ...]
+    exchanges: tuple[ExchangeInfo, ...]
 
 
-class CommandAsked(Answer):
+class CommandAsked(FrozenModel):
     command: Annotated[str, Field(max_length=1200, pattern="^([0-9A-Fa-f]{2})+$", examples=["0084000008"])]
 
 
-class CommandAnswered(Answer):
+class CommandAnswered(FrozenModel):
     response: str
     sw: str
     meaning: str
@@ -86,12 +86,12 @@ async def send_command(asked: CommandAsked, call: CallOf) -> CommandAnswered:
     )
 
 
-def _shown(number: int, exchange: Exchange, *, simulated: bool) -> ExchangeShown:
+def _shown(number: int, exchange: Exchange, *, simulated: bool) -> ExchangeInfo:
     command, response = without_pin(exchange.command), exchange.response
     name = command_name(command)
     status_word = int.from_bytes(response[-2:], "big") if len(response) > 1 else None
     meaning = describe(status_word) if status_word is not None else None
-    return ExchangeShown(
+    return ExchangeInfo(
         number=number,
         name=name.zh,
         name_en=name.en,

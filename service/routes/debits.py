@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from cardio.debits.record import DebitList, DebitShown
+from cardio.debits.record import DebitList, DebitRecord
 from cardio.debits.transaction import DebitState
 from cardio.models.reading import Problem
 from service.debits.delivery.receipts import Told
@@ -71,7 +71,7 @@ async def list_debits(
 @router.get("/{debit}", dependencies=[_SEES], responses=_NO_JOURNAL | {404: _PROBLEMS[404]})
 async def show_debit(
     debit: DebitId, caller: CallerOf, asking: AskingOf, debits: DebitsOf, peek: Peek = False
-) -> DebitShown:
+) -> DebitRecord:
     """One debit: how far it is, whether money was taken, and its result; its own caller then counts as told."""
     journal = await debits.journal()
     shown = await asyncio.to_thread(_own, journal, debit, caller)
@@ -83,12 +83,12 @@ async def show_debit(
 @router.post("/{debit}/acknowledged", dependencies=[_SEES], responses=_PROBLEMS)
 async def acknowledge_debit(
     request: Request, debit: DebitId, caller: CallerOf, debits: DebitsOf, audit: AuditOf
-) -> DebitShown:
+) -> DebitRecord:
     """Say that its caller has the result, or that a person has checked it: the next debit on that card is not refused
     for it any more. A second time does nothing."""
     journal = await debits.journal()
 
-    def acknowledge() -> DebitShown:
+    def acknowledge() -> DebitRecord:
         _own(journal, debit, caller)
         if not journal.delivery.acknowledge(debit):
             raise JournalStepError("该笔消费没有扣款结果可确认", "there is no result to acknowledge")
@@ -99,11 +99,11 @@ async def acknowledge_debit(
 
 
 @router.post("/{debit}/settled", dependencies=[_SEES], responses=_PROBLEMS)
-async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitShown:
+async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitRecord:
     """The caller has booked it: it waits for nothing any more. A second time does nothing."""
     journal = await debits.journal()
 
-    def settle() -> DebitShown:
+    def settle() -> DebitRecord:
         _own(journal, debit, caller)
         journal.settle(debit)
         return journal.shown(debit)
@@ -114,11 +114,11 @@ async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> De
 @router.post("/{debit}/resolution", dependencies=[needs(Scope.MANAGE)], responses=_PROBLEMS)
 async def resolve_debit(
     request: Request, debit: DebitId, asked: Resolution, debits: DebitsOf, audit: AuditOf, caller: CallerOf
-) -> DebitShown:
+) -> DebitRecord:
     """A person says what became of a debit that card and journal disagree on, or whose card never came back."""
     journal = await debits.journal()
 
-    def resolve() -> DebitShown:
+    def resolve() -> DebitRecord:
         journal.decide(debit, done=asked.outcome == "done")
         audit.note(asking_of(request, caller), target=f"{debit} {asked.outcome}")
         return journal.shown(debit)
@@ -126,7 +126,7 @@ async def resolve_debit(
     return await asyncio.to_thread(resolve)
 
 
-def _own(journal: Journal, debit: str, caller: Caller) -> DebitShown:
+def _own(journal: Journal, debit: str, caller: Caller) -> DebitRecord:
     """Raises: NoSuchDebitError: there is none, or it is somebody else's."""
     shown = journal.shown(debit)
     if shown.origin != caller.origin and Scope.MANAGE not in caller.scopes:

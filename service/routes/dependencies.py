@@ -15,20 +15,20 @@ from cardio.card.social_security_card import WHOLE_CARD_SECONDS, SocialSecurityC
 from cardio.models.reading import Proof
 from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
-from service.audit.recorder import Audit
-from service.debits.provider import JournalPlace
-from service.debits.service import DebitCalls
-from service.driver.calls import DriverCalls
+from service.audit.recorder import AuditRecorder
+from service.debits.provider import JournalProvider
+from service.debits.service import DebitService
+from service.driver.calls import DriverService
 from service.events.hub import EventHub
-from service.gate.context import Asking, asking_of
+from service.gate.context import RequestContext, asking_of
 from service.gate.peers import PEER, Peer
 from service.gate.policy import Access
 from service.gate.scopes import Caller, Scope
 from service.http.request_state import CALLER
 from service.questions.book import QuestionBook
-from service.readers.managed_reader import Desk
-from service.readers.registry import Desks
-from service.security import BridgeSecurity
+from service.readers.managed_reader import ManagedReader
+from service.readers.registry import ReaderRegistry
+from service.security import SecurityContext
 
 Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
@@ -36,8 +36,8 @@ CARD_PROOF = "Cardio-Card-Proof"
 """How far the card was proved genuine: ``genuine``, or ``not-possible; reason=declined`` and the like."""
 
 
-async def _desks(request: Request) -> Desks:
-    desks: Desks = request.app.state.desks
+async def _desks(request: Request) -> ReaderRegistry:
+    desks: ReaderRegistry = request.app.state.desks
     return desks
 
 
@@ -46,13 +46,13 @@ async def _hub(request: Request) -> EventHub:
     return hub
 
 
-async def _security(request: Request) -> BridgeSecurity:
-    security: BridgeSecurity = request.app.state.security
+async def _security(request: Request) -> SecurityContext:
+    security: SecurityContext = request.app.state.security
     return security
 
 
-async def _audit(request: Request) -> Audit:
-    audit: Audit = request.app.state.audit
+async def _audit(request: Request) -> AuditRecorder:
+    audit: AuditRecorder = request.app.state.audit
     return audit
 
 
@@ -71,8 +71,8 @@ async def _supervisor(request: Request) -> Supervisor:
     return supervisor
 
 
-async def _journal_place(request: Request) -> JournalPlace:
-    place: JournalPlace = request.app.state.journal_place
+async def _journal_place(request: Request) -> JournalProvider:
+    place: JournalProvider = request.app.state.journal_place
     return place
 
 
@@ -81,7 +81,7 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
-async def _desk_of(request: Request) -> Desk | None:
+async def _desk_of(request: Request) -> ManagedReader | None:
     """The desk that a path names, if there is one."""
     named = request.path_params.get("reader")
     return next((desk for desk in (await _desks(request)).all() if desk.reader.name == named), None)
@@ -101,10 +101,10 @@ def needs(*scopes: Scope) -> Any:
     return Depends(check)
 
 
-DesksOf = Annotated[Desks, Depends(_desks)]
-SecurityOf = Annotated[BridgeSecurity, Depends(_security)]
-JournalPlaceOf = Annotated[JournalPlace, Depends(_journal_place)]
-AuditOf = Annotated[Audit, Depends(_audit)]
+DesksOf = Annotated[ReaderRegistry, Depends(_desks)]
+SecurityOf = Annotated[SecurityContext, Depends(_security)]
+JournalPlaceOf = Annotated[JournalProvider, Depends(_journal_place)]
+AuditOf = Annotated[AuditRecorder, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]
 QuestionsOf = Annotated[QuestionBook, Depends(_questions)]
 CallerOf = Annotated[Caller, Depends(_caller)]
@@ -120,7 +120,7 @@ class CardCall:
     """One call to the card in a reader: who makes it, which card it means, by which lease."""
 
     def __init__(
-        self, desk: Desk, asking: Asking, caller: Caller, security: BridgeSecurity, response: Response
+        self, desk: ManagedReader, asking: RequestContext, caller: Caller, security: SecurityContext, response: Response
     ) -> None:
         self.desk = desk
         self.asking = asking
@@ -143,7 +143,7 @@ class CardCall:
         repeat: bool = True,
         seconds: float = WHOLE_CARD_SECONDS,
     ) -> Result:
-        """As `Desk.do`; without credentials with those that the bridge has for reading."""
+        """As `ManagedReader.do`; without credentials with those that the bridge has for reading."""
         given = credentials or self.security.for_reading(self.caller.origin)
         told, session = await self.desk.do(
             lambda card: (work(card), card.proof), self.asking, credentials=given, repeat=repeat, seconds=seconds
@@ -167,11 +167,11 @@ async def _asking(
     caller: CallerOf,
     cardio_card_session: CardSessionHeader = None,
     cardio_lease: LeaseHeader = None,
-) -> Asking:
+) -> RequestContext:
     return asking_of(request, caller, cardio_card_session, cardio_lease)
 
 
-AskingOf = Annotated[Asking, Depends(_asking)]
+AskingOf = Annotated[RequestContext, Depends(_asking)]
 
 
 async def _card_call(
@@ -185,20 +185,20 @@ async def _card_call(
 CallOf = Annotated[CardCall, Depends(_card_call)]
 
 
-async def _driver(request: Request) -> DriverCalls:
-    driver: DriverCalls = request.app.state.driver
+async def _driver(request: Request) -> DriverService:
+    driver: DriverService = request.app.state.driver
     return driver
 
 
-DriverOf = Annotated[DriverCalls, Depends(_driver)]
+DriverOf = Annotated[DriverService, Depends(_driver)]
 
 
-async def _debits(request: Request) -> DebitCalls:
-    debits: DebitCalls = request.app.state.debits
+async def _debits(request: Request) -> DebitService:
+    debits: DebitService = request.app.state.debits
     return debits
 
 
-DebitsOf = Annotated[DebitCalls, Depends(_debits)]
+DebitsOf = Annotated[DebitService, Depends(_debits)]
 IdempotencyKeyHeader = Annotated[
     str | None,
     Header(max_length=200, description="names a debit: asked again by the same key it is told, never done twice"),

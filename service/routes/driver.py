@@ -10,16 +10,16 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from cardio.debits.errors import OUTCOME_UNKNOWN, DebitUnknownError
-from cardio.debits.record import DebitShown
+from cardio.debits.record import DebitRecord
 from cardio.driver.basic_info import BasicLayout
 from cardio.driver.functions import READ_BASIC, DebitFunction, DriverArguments, find_function
 from cardio.driver.return_codes import DriverCode, driver_codes
 from cardio.errors import CardioError
-from cardio.models.reading import Answer, Problem, Proof
-from service.debits.service import DebitCalls
-from service.driver.calls import DriverCalls
+from cardio.models.reading import FrozenModel, Problem, Proof
+from service.debits.service import DebitService
+from service.driver.calls import DriverService
 from service.events.sse import leaving
-from service.gate.context import Asking
+from service.gate.context import RequestContext
 from service.gate.scopes import Caller
 from service.routes.dependencies import AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
 from service.routes.readers import CARD_PROBLEMS
@@ -71,7 +71,7 @@ class DriverAnswered(BaseModel):
     return_code: int = Field(serialization_alias="return")
     pOutInfo: str
     fields: dict[str, str] | None = Field(description="the eleven fields by name, of iReadCardBas")
-    debit: DebitShown | None = Field(default=None, description="of iDoDebit and its steps: how it stands")
+    debit: DebitRecord | None = Field(default=None, description="of iDoDebit and its steps: how it stands")
     proof: Proof | None = Field(
         default=None,
         description="how far the card was proved genuine; null of debits, whose answer is the same each time: the "
@@ -79,7 +79,7 @@ class DriverAnswered(BaseModel):
     )
 
 
-class DriverCodes(Answer):
+class DriverCodes(FrozenModel):
     codes: tuple[DriverCode, ...]
 
 
@@ -124,10 +124,10 @@ async def call_function(
 async def _debit(
     wanted: DebitFunction,
     given: DriverArguments,
-    calls: DriverCalls,
-    debits: DebitCalls,
+    calls: DriverService,
+    debits: DebitService,
     caller: Caller,
-    asking: Asking,
+    asking: RequestContext,
     reader: str | None,
     response: Response,
 ) -> DriverAnswered:

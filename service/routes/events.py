@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebS
 from pydantic import Field
 
 from cardio.errors import CardioError
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 from service.events.hub import RESYNC, STATE, EventHub
 from service.events.sse import EventStream
 from service.gate import tickets
@@ -20,7 +20,7 @@ from service.gate.grants import LOCAL
 from service.gate.policy import PROTOCOL
 from service.gate.scopes import Caller, Scope
 from service.http.request_state import CALLER
-from service.readers.registry import Desks
+from service.readers.registry import ReaderRegistry
 from service.routes.dependencies import AccessOf, AuditOf, CallerOf, DesksOf, HubOf, needs
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -30,13 +30,13 @@ LISTENS = "listens-to-readings"
 _RESYNC_CLOSE, _NO_SCOPE_CLOSE = 4408, 4403
 
 
-class Ticket(Answer):
+class Ticket(FrozenModel):
     ticket: str = Field(description="as WebSocket sub-protocol `ticket.TICKET`, beside `cardio.v1`; counts once")
     expires_in: int = Field(description="seconds")
 
 
 async def _payloads(
-    desks: Desks, hub: EventHub, after: str | None, *, readings: bool, questions: bool = False
+    desks: ReaderRegistry, hub: EventHub, after: str | None, *, readings: bool, questions: bool = False
 ) -> AsyncGenerator[dict[str, Any], None]:
     """`state`, or what was missed; then every change; `resync` when the client was too slow or the service stops."""
     # Subscribed before the state is taken: nothing is lost in between.

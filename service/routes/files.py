@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.models.files import CardTree, FileContent, FileWritten, Report
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from service.gate.scopes import Scope
 from service.routes.dependencies import CallOf, needs
 from service.routes.readers import CARD_PROBLEMS
@@ -24,7 +24,7 @@ Application = Annotated[str, Path(pattern="^(SSSE|DF[0-9A-F]{2})$", examples=["D
 File = Annotated[str, Path(pattern="^EF[0-9A-F]{2}$", examples=["EF07"])]
 
 
-class ItemsToWrite(Answer):
+class ItemsToWrite(FrozenModel):
     values: dict[Annotated[str, Field(max_length=80)], Annotated[str, Field(max_length=1024)]] = Field(
         description="by item: its name or tag, `[2]` for the second of several, `.name` for an item inside",
         max_length=64,

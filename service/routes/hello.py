@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 from service.readers.schemas import VERSION
 from service.routes.dependencies import AccessOf, HubOf, peer_of
 
@@ -18,12 +18,12 @@ router = APIRouter(tags=["access"])
 _OF_PAGES = frozenset({"page", "session"})
 
 
-class AskingOrigin(Answer):
+class AskingOrigin(FrozenModel):
     origin: str | None = Field(description="the page's origin as the bridge sees it; null for programs")
     paired: bool = Field(description="pages of this origin have been let in")
 
 
-class Hello(Answer):
+class Hello(FrozenModel):
     service: str
     version: str = Field(description="to pages of an origin that has not been let in: its first number only")
     api: tuple[str, ...]

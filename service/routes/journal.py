@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from cardio.errors import UsageError
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from service.gate.context import asking_of
 from service.gate.scopes import Scope
 from service.routes.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, needs
@@ -30,7 +30,7 @@ _BACKUP: dict[int | str, dict[str, Any]] = {
 }
 
 
-class JournalCondition(Answer):
+class JournalCondition(FrozenModel):
     """Whether debits can be done, as far as it is about the journal's file."""
 
     problem: Problem | None = Field(description="why no debit begins; null where nothing hinders")
@@ -44,7 +44,7 @@ class ArchiveRequest(BaseModel):
     before: datetime = Field(description="what was settled, or came to nothing, before this time; UTC without a zone")
 
 
-class ArchiveMade(Answer):
+class ArchiveMade(FrozenModel):
     file: str | None = Field(description="the archive, beside the journal; null where nothing was old enough")
     debits: int
     left_out: int = Field(description="debits whose records were changed from outside: they stay in the journal")

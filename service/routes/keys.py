@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from cardio.errors import CardioError
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from cardio.security.errors import SamRefusedError
 from cardio.security.key_memory import KeyMemory
 from service.gate.context import asking_of
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/keys", tags=["status"])
 RESUMED = "keys-resumed"
 
 
-class StoppedSam(Answer):
+class StoppedSam(FrozenModel):
     """A SAM that presents no key any more: card after card has refused one of its keys."""
 
     place: str = Field(description="a key file, a terminal number, an address")
@@ -33,7 +33,7 @@ class StoppedSam(Answer):
     problem: Problem
 
 
-class Resumed(Answer):
+class Resumed(FrozenModel):
     resumed: tuple[StoppedSam, ...] = Field(description="what was stopped, and goes on now")
 
 

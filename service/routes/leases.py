@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from service.gate.pairing import presentable
 from service.gate.scopes import Scope
-from service.readers.lease import LONGEST_SECONDS, Asked, Lease
+from service.readers.lease import LONGEST_SECONDS, Lease, TakeoverRequested
 from service.routes.dependencies import CallerOf, DesksOf, HubOf, needs
 
 router = APIRouter(prefix="/v1/readers", tags=["leases"], dependencies=[needs(Scope.BASIC)])
@@ -22,19 +22,19 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 LeaseId = Annotated[str, Header(max_length=64, alias="Cardio-Lease", description="the lease that was given")]
 
 
-class LeaseAsked(Answer):
+class LeaseAsked(FrozenModel):
     seconds: int = Field(default=60, ge=1, le=LONGEST_SECONDS)
     purpose: str = Field(default="", max_length=80, description="shown to others while the reader is leased")
     take_over: bool = Field(default=False, description="ask whoever has it to give way")
 
 
-class LeaseGiven(Answer):
+class LeaseGiven(FrozenModel):
     lease: str = Field(description="send it with every call, in the header `Cardio-Lease`; keep it to yourself")
     owner: str
     seconds_left: int
 
 
-class TakeOverAsked(Answer):
+class TakeOverAsked(FrozenModel):
     state: str = Field(description="always `asked`")
     answer_within: float = Field(description="seconds; ask again then")
 
@@ -56,7 +56,7 @@ async def take_lease(
     desk.holding.check(caller.grant)
     purpose = presentable(asked.purpose)
     taken = desk.lease.take(caller, purpose, asked.seconds, take_over=asked.take_over)
-    if isinstance(taken, Asked):
+    if isinstance(taken, TakeoverRequested):
         data = {"reader": reader, "by": caller.label, "purpose": purpose, "answer_within": taken.answer_within}
         hub.publish("lease-asked", data, subject=reader)
         response.status_code = 202

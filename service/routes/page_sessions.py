@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from pydantic import Field
 
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from service.gate.context import asking_of
 from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
@@ -23,7 +23,7 @@ _USED: dict[int | str, dict[str, Any]] = {
 }
 
 
-class LinkAsked(Answer):
+class LinkAsked(FrozenModel):
     page: OwnPage = "/"
     seconds: int = Field(default=LINK_SECONDS, ge=5, le=LONG_LINK_SECONDS, description="how long it counts")
     user: int | None = Field(
@@ -34,18 +34,18 @@ class LinkAsked(Answer):
     )
 
 
-class LinkTicket(Answer):
+class LinkTicket(FrozenModel):
     ticket: str = Field(description="counts once, as the fragment `#ticket=TICKET` of the page's address")
     page: OwnPage
     expires_in: int = Field(description="seconds")
 
 
-class LinkOpened(Answer):
+class LinkOpened(FrozenModel):
     ticket: str = Field(max_length=200)
     nonce: str = Field(default="", pattern="^([0-9a-f]{32,128})?$", description="fresh random, hex")
 
 
-class PageSession(Answer):
+class PageSession(FrozenModel):
     grant: str
     token: str | None = Field(description="ends with the bridge's process; null where the page has one that counts")
     scopes: tuple[Scope, ...]

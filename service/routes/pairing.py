@@ -11,15 +11,15 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import Field
 
 from cardio.errors import UsageError
-from cardio.models.reading import Answer, Problem
-from service.audit.recorder import Audit
-from service.gate.context import Asking, asking_of
+from cardio.models.reading import FrozenModel, Problem
+from service.audit.recorder import AuditRecorder
+from service.gate.context import RequestContext, asking_of
 from service.gate.grants import LOCAL, Grant
 from service.gate.origin import is_origin
 from service.gate.pairing import NAME_LIMIT, presentable
 from service.gate.pairing_requests import PairingRequest
 from service.gate.policy import Access
-from service.gate.refusals import Refusal
+from service.gate.refusals import DialectRefusal
 from service.gate.scopes import HARMLESS_SCOPES, PAGE_SCOPES, NoScopeError, Scope
 from service.http.errors import NoTokenError
 from service.routes.dependencies import AccessOf, AuditOf, CallerOf, needs, peer_of
@@ -36,12 +36,12 @@ RequestId = Annotated[str, Path(max_length=32)]
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 
 
-class PairingAsked(Answer):
+class PairingAsked(FrozenModel):
     name: str = Field(max_length=200, description=f"what people call the page; {NAME_LIMIT} characters are kept")
     scopes: Scopes
 
 
-class PairingBegun(Answer):
+class PairingBegun(FrozenModel):
     request: str
     secret: str = Field(description="fetches the outcome; keep it to yourself")
     code: str = Field(description="show it: the person compares it with what the bridge shows")
@@ -51,14 +51,14 @@ class PairingBegun(Answer):
     confirm: str = Field(description="the bridge's own page where a person confirms")
 
 
-class PairingOutcome(Answer):
+class PairingOutcome(FrozenModel):
     state: str = Field(description="waiting, granted, denied or expired")
     token: str | None = Field(description="given once")
     grant: str | None
     scopes: tuple[Scope, ...]
 
 
-class SiteShown(Answer):
+class SiteShown(FrozenModel):
     """An origin in parts, so that a person is shown the part that counts."""
 
     scheme: str
@@ -70,7 +70,7 @@ class SiteShown(Answer):
     )
 
 
-class RemarkShown(Answer):
+class RemarkShown(FrozenModel):
     """What a person should know of a site before it is let in."""
 
     code: str = Field(
@@ -82,7 +82,7 @@ class RemarkShown(Answer):
     resembles: str | None = Field(description="an origin that has been let in, and that this one is not")
 
 
-class PairingShown(Answer):
+class PairingShown(FrozenModel):
     request: str
     code: str
     origin: str
@@ -97,7 +97,7 @@ class PairingShown(Answer):
     source: str = Field(description="`page`, or `dialect` for a caller that cannot ask by itself")
 
 
-class RefusedCaller(Answer):
+class RefusedCaller(FrozenModel):
     """A caller of a dialect that was turned away lately, and what lets it in."""
 
     origin: str = Field(description="as it was sent; empty where there was none")
@@ -109,17 +109,17 @@ class RefusedCaller(Answer):
     seconds_ago: int
 
 
-class PairingList(Answer):
+class PairingList(FrozenModel):
     requests: tuple[PairingShown, ...]
     more: int = Field(description="how many wait besides; any of them is found by its code")
     refused: tuple[RefusedCaller, ...] = Field(description="the last first; of an hour, one for each site")
 
 
-class ScopesChosen(Answer):
+class ScopesChosen(FrozenModel):
     scopes: Scopes
 
 
-class GrantShown(Answer):
+class GrantShown(FrozenModel):
     grant: str
     kind: str = Field(description="local, page, program, dialect, or session: the bridge's own pages in a browser")
     origin: str | None
@@ -131,11 +131,11 @@ class GrantShown(Answer):
     live: int = Field(description="open streams and sockets")
 
 
-class GrantList(Answer):
+class GrantList(FrozenModel):
     grants: tuple[GrantShown, ...]
 
 
-class ProgramAsked(Answer):
+class ProgramAsked(FrozenModel):
     name: str = Field(min_length=1, max_length=NAME_LIMIT)
     scopes: Scopes
 
@@ -144,7 +144,7 @@ class GrantMade(GrantShown):
     token: str = Field(description="shown now and never again")
 
 
-class Me(Answer):
+class Me(FrozenModel):
     grant: str
     origin: str
     name: str
@@ -287,7 +287,7 @@ async def me(caller: CallerOf) -> Me:
     return Me(grant=caller.grant, origin=caller.origin, name=caller.name, scopes=_ordered(caller.scopes))
 
 
-def _note_added(audit: Audit, asking: Asking, grant: Grant | None) -> None:
+def _note_added(audit: AuditRecorder, asking: RequestContext, grant: Grant | None) -> None:
     if grant is not None:
         scopes = ",".join(sorted(grant.scopes))
         target = f"{grant.id} {grant.kind} {grant.origin or '-'} {scopes}"
@@ -315,7 +315,7 @@ def _site_shown(origin: str) -> SiteShown:
     )
 
 
-def _refused_shown(one: Refusal, seconds: int) -> RefusedCaller:
+def _refused_shown(one: DialectRefusal, seconds: int) -> RefusedCaller:
     return RefusedCaller(
         origin=one.origin, site=_site_shown(one.origin) if is_origin(one.origin) else None, dialect=one.dialect,
         remedy=one.remedy, remedy_en=one.remedy_en, count=one.count, seconds_ago=seconds,

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field, SecretStr
 
 from cardio.card.social_security_card import SocialSecurityCard
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from cardio.security.pin.count import PinCount
 from cardio.security.pin.pin import Pin
 from service.gate.scopes import Scope
@@ -24,7 +24,7 @@ _PIN_PROBLEMS: dict[int | str, dict[str, Any]] = CARD_PROBLEMS | {
 Digits = Annotated[SecretStr, Field(max_length=16, description="four to sixteen digits")]
 
 
-class PinTries(Answer):
+class PinTries(FrozenModel):
     tries_left: int | None = Field(description="0 when blocked; null when it is not known")
     count: Literal["told", "remembered", "unknown"] = Field(
         description="`told` by the card just now; `remembered` from its last answer, for asking may cost it a try"
@@ -35,7 +35,7 @@ class PinTries(Answer):
         return cls(tries_left=count.left, count=count.source)
 
 
-class PinGiven(Answer):
+class PinGiven(FrozenModel):
     pin: Digits
     accept_last_try: bool = Field(default=False, description="the holder consents to spend the last try")
 
@@ -44,7 +44,7 @@ class PinChanged(PinGiven):
     new_pin: Digits
 
 
-class PinReloaded(Answer):
+class PinReloaded(FrozenModel):
     new_pin: Digits
 
 

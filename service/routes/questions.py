@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import Field, SecretStr
 
 from cardio.errors import UsageError
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from cardio.security.errors import PinEntryMismatchError
 from cardio.security.pin.pin import Pin
 from service.gate.context import asking_of
@@ -24,7 +24,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 Digits = Annotated[SecretStr, Field(max_length=16)]
 
 
-class QuestionShown(Answer):
+class QuestionShown(FrozenModel):
     question: str
     kind: QuestionKind
     wants: tuple[Literal["pin", "new_pin"], ...] = Field(description="what is to be entered, of a `pin` question")
@@ -35,11 +35,11 @@ class QuestionShown(Answer):
     seconds_left: int
 
 
-class QuestionList(Answer):
+class QuestionList(FrozenModel):
     questions: tuple[QuestionShown, ...]
 
 
-class QuestionAnswered(Answer):
+class QuestionAnswered(FrozenModel):
     answer: Literal["yes", "no"]
     pin: Digits | None = None
     new_pin: Digits | None = None

@@ -8,14 +8,14 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from cardio.models.reading import Answer, Problem
+from cardio.models.reading import FrozenModel, Problem
 from service.gate.scopes import Scope
 from service.readers.schemas import SimulatorChoices
 from service.readers.simulated import SimulatedReaders
 from service.routes.dependencies import needs
 
 
-class SimulatedCard(Answer):
+class SimulatedCard(FrozenModel):
     persona: str = Field(max_length=64, pattern=r"^[a-z0-9-]+$")
     fault: str | None = Field(default=None, max_length=64)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, create_model
 
-from cardio.models.reading import Answer, Problem, ReaderStatus
+from cardio.models.reading import FrozenModel, Problem, ReaderStatus
 from service.audit.recorder import AuditState
 from service.driver.registry import dialects
 from service.gate.scopes import Scope
@@ -24,22 +24,22 @@ from service.routes.keys import StoppedSam, key_states
 router = APIRouter(tags=["status"])
 
 
-def _ports_model() -> type[Answer]:
+def _ports_model() -> type[FrozenModel]:
     """A member for each dialect."""
     fields: dict[str, Any] = {
         f"{name}_": (int | None, Field(serialization_alias=name, description="null where the dialect does not listen"))
         for name in dialects()
     }
-    return create_model("DialectPorts", __base__=Answer, **fields)
+    return create_model("DialectPorts", __base__=FrozenModel, **fields)
 
 
 if TYPE_CHECKING:
-    DialectPorts = Answer
+    DialectPorts = FrozenModel
 else:
     DialectPorts = _ports_model()
 
 
-class DialectProblem(Answer):
+class DialectProblem(FrozenModel):
     """A dialect that is switched on and does not listen."""
 
     name: str
@@ -47,7 +47,7 @@ class DialectProblem(Answer):
     problem: Problem
 
 
-class TaskState(Answer):
+class TaskState(FrozenModel):
     """A background task that has failed since the start. What it failed of is in the log, without any data."""
 
     task: str
@@ -58,7 +58,7 @@ class TaskState(Answer):
     down: bool = Field(description="it waits for its next start")
 
 
-class Status(Answer):
+class Status(FrozenModel):
     version: str
     instance: str
     uptime_seconds: int

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from cardio.identity.identify import identify
 from cardio.identity.model import Verdict
-from cardio.models.reading import Answer
+from cardio.models.reading import FrozenModel
 from cardio.security.pin.pin import Pin
 from service.gate.scopes import Scope
 from service.routes.dependencies import CallOf, needs
@@ -20,7 +20,7 @@ from service.routes.readers import CARD_PROBLEMS
 router = APIRouter(prefix="/v1/readers", tags=["verification"], dependencies=[needs(Scope.BASIC)])
 
 
-class VerificationAsked(Answer):
+class VerificationAsked(FrozenModel):
     pin: Digits | None = Field(default=None, description="proves the holder; takes the scope `pin`")
     accept_last_try: bool = False
 

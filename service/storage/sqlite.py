@@ -19,7 +19,7 @@ Upgrade = str | Callable[[sqlite3.Connection], None]
 
 
 @dataclass(frozen=True, slots=True)
-class FileKind:
+class DatabaseSpec:
     """What is in such a file, and how it is kept."""
 
     name: str
@@ -43,10 +43,10 @@ class FileKind:
         return self.unavailable(f"{self.name} {path}：{error}", f"{self.name_en} {path}: {error}")
 
 
-class DatabaseFile:
+class SqliteFile:
     """One connection, used by one thread at a time."""
 
-    def __init__(self, path: Path, kind: FileKind, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, kind: DatabaseSpec, *, read_only: bool = False) -> None:
         """Args: ``read_only``: the file is there, and stays as it is.
 
         Raises: the kind's error: it cannot be used, or another process has it.
@@ -145,7 +145,7 @@ class DatabaseFile:
             self._database.close()
 
 
-def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
+def _opened(path: Path, kind: DatabaseSpec) -> sqlite3.Connection:
     # A file that is there is not opened by hand: to close it again would end the locks of this process on it.
     about = prepare_database(path, kind.name, kind.name_en)
     database = sqlite3.connect(path, timeout=kind.wait_seconds, isolation_level=None, check_same_thread=False)
@@ -188,7 +188,7 @@ def _upgrade(database: sqlite3.Connection, upgrade: Upgrade, version: int) -> No
     database.execute("COMMIT")
 
 
-def check_database(path: Path, kind: FileKind) -> None:
+def check_database(path: Path, kind: DatabaseSpec) -> None:
     """Check a file that is there, and those beside it, as `cardio.config.private_file.prepare_database` does.
 
     Raises:
@@ -202,7 +202,7 @@ def check_database(path: Path, kind: FileKind) -> None:
             check_private(beside, kind.name, kind.name_en)
 
 
-def check_parent(path: Path, kind: FileKind) -> None:
+def check_parent(path: Path, kind: DatabaseSpec) -> None:
     """Raises: CardioError: the kind's: everybody may put other files in the place of these."""
     if not hasattr(os, "getuid") or not path.parent.exists():  # made with mode 0700 then
         return
@@ -217,7 +217,7 @@ def check_parent(path: Path, kind: FileKind) -> None:
         )
 
 
-def _for_reading(path: Path, kind: FileKind) -> sqlite3.Connection:
+def _for_reading(path: Path, kind: DatabaseSpec) -> sqlite3.Connection:
     # Without a write-ahead log nobody writes, and nothing is made beside a file that may be on read-only ground.
     how = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
     place = f"file:{quote(str(path.absolute()))}?{how}"

@@ -23,7 +23,7 @@ NO_COMMAND = b"\x6d\x00"
 NO_CLASS = b"\x6e\x00"
 
 
-class Refusal(Exception):
+class CommandRefused(Exception):
     """The command is not carried out; the status word says why."""
 
     def __init__(self, status_word: bytes) -> None:
@@ -56,7 +56,7 @@ def required_data(command: bytes, *lengths: int) -> bytes:
     """
     data = command_data(command)
     if not data or (lengths and len(data) not in lengths):
-        raise Refusal(WRONG_LENGTH)
+        raise CommandRefused(WRONG_LENGTH)
     return data
 
 

@@ -13,14 +13,14 @@ from simulators.card.apdu import (
     WRONG_LENGTH,
     WRONG_MAC,
     WRONG_P1_P2,
-    Refusal,
+    CommandRefused,
     expected_length,
     required_data,
     tries_answer,
 )
-from simulators.card.keys import CardKeys
+from simulators.card.keys import SoftwareCardKeys
 from simulators.card.persistent_state import CardState
-from simulators.card.volatile_state import CardSession
+from simulators.card.volatile_state import VolatileState
 from simulators.crypto import card_crypto as cryptography
 
 MAC_LENGTH = 4
@@ -33,8 +33,8 @@ class CardAuthentication:
 
     def __init__(
         self,
-        session: CardSession,
-        keys: CardKeys,
+        session: VolatileState,
+        keys: SoftwareCardKeys,
         state: CardState,
         keep: Callable[[], None],
         random: Callable[[int], bytes],
@@ -113,12 +113,12 @@ class CardAuthentication:
         """
         data = required_data(command)
         if len(data) < MAC_LENGTH or command[4] == 0:
-            raise Refusal(WRONG_LENGTH)
+            raise CommandRefused(WRONG_LENGTH)
         plain, mac = data[:-MAC_LENGTH], data[-MAC_LENGTH:]
         key, challenge = self._process_key()
         start = challenge[:4] if self._session.manners.mac_initial_value == "challenge" else b""
         if not hmac.compare_digest(cryptography.mac(self._keys.algorithm, key, command[:5] + plain, start), mac):
-            raise Refusal(WRONG_MAC)
+            raise CommandRefused(WRONG_MAC)
         return plain
 
     def deciphered(self, blocks: bytes) -> bytes:
@@ -134,13 +134,13 @@ class CardAuthentication:
         self._check_algorithm()
         challenge = self._session.offered_challenge
         if challenge is None or len(challenge) > 8:
-            raise Refusal(NO_CHALLENGE)
+            raise CommandRefused(NO_CHALLENGE)
         key = self._keys.maintaining(self._session.application_id)
         value = None if key is None else self._keys.value(key)
         if value is None:
-            raise Refusal(NO_KEY)
+            raise CommandRefused(NO_KEY)
         return cryptography.process_key(self._keys.algorithm, value, challenge.ljust(8, b"\x00")), challenge
 
     def _check_algorithm(self) -> None:
         if not self._keys.usable:
-            raise Refusal(CONDITIONS)
+            raise CommandRefused(CONDITIONS)

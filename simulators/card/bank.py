@@ -25,7 +25,7 @@ def _object(tag: str, value: bytes) -> bytes:
     return bytes.fromhex(tag) + bytes((len(value),)) + value
 
 
-class BankApplication:
+class SoftwareBankApplication:
     """Answers while it is current: from its SELECT to that of another."""
 
     def __init__(self, number: str, manner: BankManner = "free") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cardio.filesystem.layouts.model import Key
-from simulators.card.quirks import CardManners
+from simulators.card.quirks import CardQuirks
 from simulators.crypto.card_crypto import card_key
 from simulators.crypto.published_keys import root_key
 
@@ -15,11 +15,11 @@ _PROVING = "IRK"
 _ROOT_OF_NO_ISSUER = b"FORGED.........."
 
 
-class CardKeys:
+class SoftwareCardKeys:
     """All keys of one card."""
 
     def __init__(
-        self, keys: Iterable[Key], algorithm: str, historical_bytes: bytes, city_code: str, manners: CardManners
+        self, keys: Iterable[Key], algorithm: str, historical_bytes: bytes, city_code: str, manners: CardQuirks
     ) -> None:
         """Args: ``city_code`` is the 应用城市代码, the first six digits of the 卡识别码."""
         self.algorithm = algorithm

@@ -14,24 +14,24 @@ from simulators.card.apdu import (
     WRONG_DATA,
     WRONG_LENGTH,
     WRONG_P1_P2,
-    Refusal,
+    CommandRefused,
     command_data,
     required_data,
     tries_answer,
 )
 from simulators.card.authentication import MAC_LENGTH, CardAuthentication
 from simulators.card.persistent_state import CardState
-from simulators.card.volatile_state import CardSession
+from simulators.card.volatile_state import VolatileState
 
 _SEPARATOR = b"\xff"
 _UNBLOCKING_KEY = "PUK"
 
 
-class CardPin:
+class PinCommands:
     """The commands of the PIN. A try is spent, and kept, before the comparison: cutting the power saves none."""
 
     def __init__(
-        self, session: CardSession, authentication: CardAuthentication, state: CardState, keep: Callable[[], None]
+        self, session: VolatileState, authentication: CardAuthentication, state: CardState, keep: Callable[[], None]
     ) -> None:
         """Args: ``keep`` makes the state outlive the power."""
         self._session = session
@@ -90,7 +90,7 @@ class CardPin:
         self._keep()
         if not hmac.compare_digest(pin, bytes.fromhex(self._state.pin)):
             self._session.rights.discard(PIN)
-            raise Refusal(tries_answer(self._state.pin_tries))
+            raise CommandRefused(tries_answer(self._state.pin_tries))
 
     def _restore(self, pin: str) -> None:
         self._state.pin, self._state.pin_tries = pin, self._session.manners.pin_tries
@@ -114,5 +114,5 @@ def _pin_in(block: bytes) -> str:
     """
     pin, rest = block[1 : 1 + block[0]], block[1 + block[0] :]
     if not _is_pin(pin) or rest != b"\x80".ljust(len(rest), b"\x00"):
-        raise Refusal(WRONG_DATA)
+        raise CommandRefused(WRONG_DATA)
     return pin.hex().upper()

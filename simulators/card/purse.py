@@ -20,13 +20,13 @@ from simulators.card.apdu import (
     OK,
     WRONG_DATA,
     WRONG_P1_P2,
-    Refusal,
+    CommandRefused,
     required_data,
 )
 from simulators.card.files import CardFile
-from simulators.card.keys import CardKeys
+from simulators.card.keys import SoftwareCardKeys
 from simulators.card.persistent_state import CardState, LastDebit, PurseState
-from simulators.card.volatile_state import CardSession
+from simulators.card.volatile_state import VolatileState
 from simulators.crypto import card_crypto as cryptography
 
 _WRONG_MAC1, _TOO_LITTLE, _NO_SUCH_INDEX, _NO_PROOF = b"\x93\x02", b"\x94\x01", b"\x94\x03", b"\x94\x06"
@@ -52,8 +52,8 @@ class CardPurse:
 
     def __init__(
         self,
-        session: CardSession,
-        keys: CardKeys,
+        session: VolatileState,
+        keys: SoftwareCardKeys,
         state: CardState,
         keep: Callable[[], None],
         random: Callable[[int], bytes],
@@ -182,7 +182,7 @@ class CardPurse:
         """The two halves of a 3DES key XORed to one of DES."""
         key = self._keys.named((self._facts.transaction_key,))
         if key is None:
-            raise Refusal(NO_KEY)
+            raise CommandRefused(NO_KEY)
         _, value = self._keys.lowest(key)
         if self._keys.algorithm == "SM4":
             return value
@@ -205,12 +205,12 @@ class CardPurse:
     def _purse(self) -> PurseState:
         """Raises: Refusal: its application is not the current one."""
         if self._session.application_id != self._facts.application or self._state.purse is None:
-            raise Refusal(CONDITIONS)
+            raise CommandRefused(CONDITIONS)
         return self._state.purse
 
     def _require_pin(self) -> None:
         if PIN not in self._session.rights and not self._session.manners.debits_without_pin:
-            raise Refusal(NOT_ALLOWED)
+            raise CommandRefused(NOT_ALLOWED)
 
 
 def opened(purse: PurseState, details: CardFile | None, *, after: bool) -> PurseState:

@@ -31,7 +31,7 @@ Tries = Annotated[int, Field(ge=0, le=15)]
 HexSet = Annotated[frozenset[int], BeforeValidator(_hex_set)]
 
 
-class CardManners(BaseModel, frozen=True, extra="forbid"):
+class CardQuirks(BaseModel, frozen=True, extra="forbid"):
     """How a card behaves where the field is not of one mind."""
 
     wrong_length: WrongLength = WrongLength.TELL

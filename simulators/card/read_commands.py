@@ -14,13 +14,13 @@ from simulators.card.apdu import (
 )
 from simulators.card.files import CardFile
 from simulators.card.quirks import WrongLength
-from simulators.card.volatile_state import CardSession
+from simulators.card.volatile_state import VolatileState
 
 
-class CardReading:
+class ReadCommands:
     """The commands that read files."""
 
-    def __init__(self, session: CardSession) -> None:
+    def __init__(self, session: VolatileState) -> None:
         self._session = session
         self._manners = session.manners
         # The commonest manners as plain attributes: READ RECORD is asked for a hundred thousand times a second.

@@ -19,21 +19,21 @@ from simulators.card.apdu import (
     OK,
     WRONG_LENGTH,
     WRONG_P1_P2,
-    Refusal,
+    CommandRefused,
     command_data,
     expected_length,
 )
 from simulators.card.authentication import CardAuthentication
-from simulators.card.bank import BankApplication
+from simulators.card.bank import SoftwareBankApplication
 from simulators.card.files import CardApplication, CardFile
-from simulators.card.keys import CardKeys
+from simulators.card.keys import SoftwareCardKeys
 from simulators.card.persistent_state import CardMemory, CardState, PurseState
-from simulators.card.pin import CardPin, packed
+from simulators.card.pin import PinCommands, packed
 from simulators.card.pki import PkiApplication
 from simulators.card.purse import CardPurse, opened
-from simulators.card.quirks import CardManners
-from simulators.card.read_commands import CardReading
-from simulators.card.volatile_state import ENVIRONMENT, CardSession
+from simulators.card.quirks import CardQuirks
+from simulators.card.read_commands import ReadCommands
+from simulators.card.volatile_state import ENVIRONMENT, VolatileState
 from simulators.card.write_commands import SECURED, CardWriting
 
 _MF = 0x3F00
@@ -54,7 +54,7 @@ class SoftwareCard:
         atr: bytes,
         applications: Sequence[CardApplication],
         *,
-        manners: CardManners | None = None,
+        manners: CardQuirks | None = None,
         algorithm_marker: str | None = None,
         pin: str = "123456",
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -64,7 +64,7 @@ class SoftwareCard:
         pki: PkiApplication | None = None,
         takes_debits: Purse | None = None,
         purse: PurseState | None = None,
-        bank: BankApplication | None = None,
+        bank: SoftwareBankApplication | None = None,
     ) -> None:
         """Args:
         algorithm_marker: what the FCI names (3DES, SSF33, SM4); None leaves it out.
@@ -80,7 +80,7 @@ class SoftwareCard:
             ConfigurationError: the memory is another card's.
         """
         self.atr = atr
-        self.manners = manners or CardManners()
+        self.manners = manners or CardQuirks()
         self.applications = list(applications)
         self._algorithm_marker = algorithm_marker
         historical_bytes = atr[-_HISTORICAL_BYTES:]
@@ -95,15 +95,15 @@ class SoftwareCard:
             if memory is not None:
                 memory.store(self._state)
 
-        card_keys = CardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
+        card_keys = SoftwareCardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
         self._beside = [environment for environment in (pki, bank) if environment is not None]
-        self._session = CardSession(self.manners)
+        self._session = VolatileState(self.manners)
         self._purse = self._make_purse(takes_debits, purse or PurseState(), card_keys, keep, random)
         authentication = CardAuthentication(self._session, card_keys, self._state, keep, random)
         self._handlers = self._commands(
-            CardReading(self._session),
+            ReadCommands(self._session),
             authentication,
-            CardPin(self._session, authentication, self._state, keep),
+            PinCommands(self._session, authentication, self._state, keep),
             CardWriting(self._session, authentication, self._state, keep),
         )
         self._by_name = {app.label.encode("gb18030"): app for app in self.applications if app.label}
@@ -112,7 +112,7 @@ class SoftwareCard:
         self.reset()
 
     def _commands(
-        self, reading: CardReading, authentication: CardAuthentication, pin: CardPin, writing: CardWriting
+        self, reading: ReadCommands, authentication: CardAuthentication, pin: PinCommands, writing: CardWriting
     ) -> dict[bytes, Callable[[bytes], bytes]]:
         """Every command, by CLA and INS."""
         plain: dict[int, Callable[[bytes], bytes]] = {
@@ -142,7 +142,7 @@ class SoftwareCard:
         self,
         facts: Purse | None,
         purse: PurseState,
-        keys: CardKeys,
+        keys: SoftwareCardKeys,
         keep: Callable[[], None],
         random: Callable[[int], bytes],
     ) -> CardPurse | None:
@@ -222,7 +222,7 @@ class SoftwareCard:
             session.waiting = b""
         try:
             return handler(command)
-        except Refusal as refusal:
+        except CommandRefused as refusal:
             return refusal.status_word
 
     # -- SELECT (选择文件) ----------------------------------------------------------------------

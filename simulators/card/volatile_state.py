@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cardio.filesystem.layouts.access import PIN
-from simulators.card.apdu import CONDITIONS, NO_CURRENT_FILE, NO_FILE, OK, WRONG_P1_P2, Refusal
+from simulators.card.apdu import CONDITIONS, NO_CURRENT_FILE, NO_FILE, OK, WRONG_P1_P2, CommandRefused
 from simulators.card.files import CardApplication, CardFile
-from simulators.card.quirks import CardManners
+from simulators.card.quirks import CardQuirks
 
 ENVIRONMENT = "SSSE"
 
 
 @dataclass(slots=True)
-class CardSession:
+class VolatileState:
     """The state that all commands share."""
 
-    manners: CardManners
+    manners: CardQuirks
     application: CardApplication | None = None
     file: CardFile | None = None
     pointer: int = 0
@@ -58,7 +58,7 @@ class CardSession:
         Refusal: 6986.
         """
         if self.file is None:
-            raise Refusal(NO_CURRENT_FILE)
+            raise CommandRefused(NO_CURRENT_FILE)
         return self.file
 
     def file_by_sfi(self, sfi: int) -> CardFile:
@@ -68,12 +68,12 @@ class CardSession:
             Refusal: there is none, or the card takes no short file identifiers.
         """
         if self.application is None:
-            raise Refusal(CONDITIONS)
+            raise CommandRefused(CONDITIONS)
         if not self.manners.sfi:
-            raise Refusal(WRONG_P1_P2)
+            raise CommandRefused(WRONG_P1_P2)
         file = self.application.by_sfi.get(sfi)
         if file is None:
-            raise Refusal(NO_FILE)
+            raise CommandRefused(NO_FILE)
         if file is not self.file:
             self.file, self.pointer = file, 0
         return file
@@ -88,5 +88,5 @@ class CardSession:
         if not p1 & 0x80:
             return self.current_file(), p1 << 8 | p2
         if p1 & 0x60:
-            raise Refusal(WRONG_P1_P2)
+            raise CommandRefused(WRONG_P1_P2)
         return self.file_by_sfi(p1 & 0x1F), p2

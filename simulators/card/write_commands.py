@@ -15,13 +15,13 @@ from simulators.card.apdu import (
     WRONG_OFFSET,
     WRONG_P1_P2,
     WRONG_STRUCTURE,
-    Refusal,
+    CommandRefused,
     required_data,
 )
 from simulators.card.authentication import CardAuthentication
 from simulators.card.files import CardFile
 from simulators.card.persistent_state import CardState
-from simulators.card.volatile_state import CardSession
+from simulators.card.volatile_state import VolatileState
 
 SECURED = 0x04
 """The class of a command with a MAC."""
@@ -32,7 +32,7 @@ class CardWriting:
     """The commands that write files."""
 
     def __init__(
-        self, session: CardSession, authentication: CardAuthentication, state: CardState, keep: Callable[[], None]
+        self, session: VolatileState, authentication: CardAuthentication, state: CardState, keep: Callable[[], None]
     ) -> None:
         """Args: ``keep`` makes the state outlive the power."""
         self._session = session
@@ -95,14 +95,14 @@ class CardWriting:
                 "expected secure messaging data objects missing".
         """
         if not file.update.allows(self._session.rights):
-            raise Refusal(NOT_ALLOWED)
+            raise CommandRefused(NOT_ALLOWED)
         if command[0] == SECURED:
             data = self._authentication.without_mac(command)
             if not data:
-                raise Refusal(WRONG_LENGTH)
+                raise CommandRefused(WRONG_LENGTH)
             return data
         if self._session.manners.secure_messaging == "required":
-            raise Refusal(MAC_MISSING)
+            raise CommandRefused(MAC_MISSING)
         return required_data(command)
 
     def _add_to_cyclic(self, file: CardFile, p1: int, mode: int, record: bytes) -> bytes:
@@ -124,9 +124,9 @@ class CardWriting:
         elif mode == _BY_TAG:
             number = next((number for number, record in enumerate(file.records, 1) if record[0] == p1), 0)
         else:
-            raise Refusal(WRONG_P1_P2)
+            raise CommandRefused(WRONG_P1_P2)
         if not 1 <= number <= len(file.records):
-            raise Refusal(NO_RECORD)
+            raise CommandRefused(NO_RECORD)
         return number
 
     def _written(self, file: CardFile, number: int) -> bytes:

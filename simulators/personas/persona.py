@@ -17,12 +17,12 @@ from cardio.errors import ConfigurationError, UsageError
 from cardio.filesystem.layouts.loader import load_layout
 from cardio.filesystem.layouts.model import Layout
 from cardio.filesystem.layouts.registry import LayoutChoice
-from simulators.card.bank import BankApplication
+from simulators.card.bank import SoftwareBankApplication
 from simulators.card.encoding import MisfitError
 from simulators.card.files import build_applications
 from simulators.card.persistent_state import CardMemory, PurseState
 from simulators.card.pki import PkiApplication
-from simulators.card.quirks import CardManners
+from simulators.card.quirks import CardQuirks
 from simulators.card.software_card import SoftwareCard
 
 _FOLDER = Path(str(files("simulators") / "personas"))
@@ -58,7 +58,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
     """A layout file; without one that of the generation, or of the region where there is one."""
     bank_number: Annotated[str, Field(pattern=r"^6200000[0-9]{5,12}$")] | None = None
     """What its bank's application gives, where it has one: of a bank that does not exist."""
-    manners: CardManners = CardManners()
+    manners: CardQuirks = CardQuirks()
     files: dict[str, dict[str, Any]]
     """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.md."""
 
@@ -115,7 +115,9 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             pki=self._pki(random),
             takes_debits=layout.purse,
             purse=self._purse(layout),
-            bank=None if self.bank_number is None else BankApplication(self.bank_number, self.manners.bank_number),
+            bank=None
+            if self.bank_number is None
+            else SoftwareBankApplication(self.bank_number, self.manners.bank_number),
         )
 
     def _purse(self, layout: Layout) -> PurseState:

@@ -37,7 +37,7 @@ def key_address(key: Key) -> str:
     return f"{key.hsm or 0:04X}{(key.psam or 0) & 0xFF:02X}"
 
 
-class Refusal(Exception):
+class HsmRequestRefused(Exception):
     """Why nothing is computed: one of the service's error codes, and a text."""
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
@@ -77,7 +77,7 @@ def _computed(operation: str, document: object) -> dict[str, Any]:
         request = _Request.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        raise Refusal("bad-request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise HsmRequestRefused("bad-request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     algorithm, sub_key = _sub_key(request)
     compute = _certificate if operation == "certificate" else partial(_under_process_key, operation)
     return {
@@ -93,17 +93,17 @@ def _sub_key(request: _Request) -> tuple[str, bytes]:
     keys = {key.name: key for generation in GENERATIONS for key in layout_of(generation).keys}
     key = keys.get(request.key)
     if key is None:
-        raise Refusal("no-key", f"no key {request.key}")
+        raise HsmRequestRefused("no-key", f"no key {request.key}")
     address, index = request.key_address[:4], request.key_address[4:]
     known = key_address(key)
     if (key.hsm is not None and address != known[:4]) or (key.psam is not None and index != known[4:]):
-        raise Refusal("bad-request", f"{request.key} is at {known}, not at {request.key_address}")
+        raise HsmRequestRefused("bad-request", f"{request.key} is at {known}, not at {request.key_address}")
     algorithm = ALGORITHM_NAMES.get(request.algorithm)
     if algorithm is None:
-        raise Refusal("algorithm", "SSF33 is not published")
+        raise HsmRequestRefused("algorithm", "SSF33 is not published")
     version = 1 if request.version is None else request.version
     if not 1 <= version <= key.versions:
-        raise Refusal("version", f"{request.key} has the versions 1 to {key.versions}")
+        raise HsmRequestRefused("version", f"{request.key} has the versions 1 to {key.versions}")
     root = root_key(key.name, algorithm, key.length, version)
     historical_bytes = bytes.fromhex(request.historical_bytes)
     return algorithm, cryptography.card_key(algorithm, root, historical_bytes, request.city)
@@ -112,33 +112,33 @@ def _sub_key(request: _Request) -> tuple[str, bytes]:
 def _under_process_key(operation: str, request: _Request, algorithm: str, sub_key: bytes) -> bytes:
     """Cryptogram, MAC or cipher text of one conversation."""
     if request.challenge is None:
-        raise Refusal("bad-request", "challenge: eight bytes are needed")
+        raise HsmRequestRefused("bad-request", "challenge: eight bytes are needed")
     process_key = cryptography.process_key(algorithm, sub_key, bytes.fromhex(request.challenge))
     if operation == "cryptogram":
         if request.source is None:
-            raise Refusal("bad-request", "source: eight bytes are needed")
+            raise HsmRequestRefused("bad-request", "source: eight bytes are needed")
         return cryptography.cryptogram(algorithm, process_key, bytes.fromhex(request.source))
     size = cryptography.block_size(algorithm)
     data = bytes.fromhex(request.data or "")
     if not data or len(data) % size:
-        raise Refusal("bad-request", f"data: whole blocks of {size} bytes are needed")
+        raise HsmRequestRefused("bad-request", f"data: whole blocks of {size} bytes are needed")
     if operation == "encipher":
         return cryptography.enciphered(algorithm, process_key, data)
     initial_value = bytes(size) if request.initial_value is None else bytes.fromhex(request.initial_value)
     if len(initial_value) != size:
-        raise Refusal("bad-request", f"initial_value: {size} bytes are needed")
+        raise HsmRequestRefused("bad-request", f"initial_value: {size} bytes are needed")
     return cryptography.padded_mac(algorithm, process_key, data, initial_value)
 
 
 def _certificate(request: _Request, algorithm: str, sub_key: bytes) -> bytes:
     """The 认证码 of a 卡识别码: a MAC with the card's key itself."""
     if algorithm != "3DES":
-        raise Refusal("algorithm", f"how {algorithm} makes a certificate is not known")
+        raise HsmRequestRefused("algorithm", f"how {algorithm} makes a certificate is not known")
     if request.challenge is not None:
-        raise Refusal("bad-request", "challenge: a certificate has none")
+        raise HsmRequestRefused("bad-request", "challenge: a certificate has none")
     data = bytes.fromhex(request.data or "")
     if len(data) != _CERTIFIED_BYTES:
-        raise Refusal("bad-request", f"data: {_CERTIFIED_BYTES} bytes are needed")
+        raise HsmRequestRefused("bad-request", f"data: {_CERTIFIED_BYTES} bytes are needed")
     return cryptography.mac(algorithm, sub_key, data)
 
 
@@ -226,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/hello":
             self._answer(200, {"service": "cardio-software-hsm", "test_keys": True})
         else:
-            self._refuse(None, Refusal("bad-request", f"no path {self.path}", 404))
+            self._refuse(None, HsmRequestRefused("bad-request", f"no path {self.path}", 404))
 
     def do_POST(self) -> None:
         self._hsm.count()
@@ -236,26 +236,26 @@ class _Handler(BaseHTTPRequestHandler):
             if isinstance(document, dict) and isinstance(document.get("request_id"), str):
                 request_id = document["request_id"]
             if self.path not in _OPERATIONS:
-                raise Refusal("bad-request", f"no path {self.path}", 404)
+                raise HsmRequestRefused("bad-request", f"no path {self.path}", 404)
             self._answer(200, _computed(_OPERATIONS[self.path], document))
-        except Refusal as refusal:
+        except HsmRequestRefused as refusal:
             self._refuse(request_id, refusal)
 
     def _document(self) -> Any:
         """The body, which is JSON in UTF-8."""
         told = self.headers.get("Content-Length", "")
         if not (told.isascii() and told.isdecimal()):
-            raise Refusal("bad-request", "a Content-Length is needed", 411)
+            raise HsmRequestRefused("bad-request", "a Content-Length is needed", 411)
         length = int(told)
         if length > _MOST_BYTES:
             self.rfile.read(min(length, _DRAINED_BYTES))
-            raise Refusal("bad-request", f"a body has at most {_MOST_BYTES} bytes", 413)
+            raise HsmRequestRefused("bad-request", f"a body has at most {_MOST_BYTES} bytes", 413)
         try:
             return json.loads(self.rfile.read(length).decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise Refusal("bad-request", "the body is not JSON") from error
+            raise HsmRequestRefused("bad-request", "the body is not JSON") from error
 
-    def _refuse(self, request_id: str | None, refusal: Refusal) -> None:
+    def _refuse(self, request_id: str | None, refusal: HsmRequestRefused) -> None:
         error = {"code": refusal.code, "message": str(refusal)}
         self._answer(refusal.status, {"request_id": request_id, "error": error})
 

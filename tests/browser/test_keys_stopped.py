@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.key_memory import KeyMemory, Presenter
 from cardio.security.sam.base import CardKey
-from cardio.security.sam.diversification import Factors
+from cardio.security.sam.diversification import DiversificationFactors
 from cardio.security.sam.key_file import SoftSam
 from tests.browser.conftest import Served
 from tests.unit.wrong_keys import ALL, key_file_right_for
@@ -24,10 +24,10 @@ def test_the_page_says_it_and_a_person_lets_it_go_on(
 ) -> None:
     keys = key_file_right_for(tmp_path / "keys.toml", *ALL)
     monkeypatch.setenv("CARDIO_SAM", f"soft:{keys}")
-    memory = KeyMemory.of_store(MannersStore.in_cache(simulated=True), simulated=True)
+    memory = KeyMemory.of_store(CapabilityCache.in_cache(simulated=True), simulated=True)
     key = layout_of(3).key("RKSSSE")
     assert memory is not None and key is not None
-    sam = SoftSam.load(keys).identity(CardKey.of(key, "SM4", Factors(bytes(8), "320200")))
+    sam = SoftSam.load(keys).identity(CardKey.of(key, "SM4", DiversificationFactors(bytes(8), "320200")))
     presenter = Presenter(sam, f"soft:{keys}", "320200", "SM4", lambda key: None, lambda key, city, algorithm: None)
     for number in range(3):
         memory.refused(bytes((number,)), "RKSSSE", presenter, 2, proved=True)

@@ -17,7 +17,7 @@ from cardio.debits.transaction import DebitOrder
 from cardio.driver.functions import CardFunction, DriverArguments, find_function
 from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.readers.base import Reader
 from cardio.security.credentials import Credentials
@@ -28,10 +28,10 @@ from service.debits.journal import Journal
 from simulators.crypto.published_keys import key_file
 from tests.conftest import TODAY
 
-Step = Callable[[Reader, MannersStore, Mapping[str, Any]], Any]
+Step = Callable[[Reader, CapabilityCache, Mapping[str, Any]], Any]
 
 
-def _read(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+def _read(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> Any:
     supplement = step.get("supplement", True)
     reading = read_card(reader, manners=store, today=TODAY, supplement=supplement, credentials=_test_keys(step))
     return reading.model_dump(mode="json")
@@ -59,7 +59,7 @@ class _Ready:
         return self._sam
 
 
-def _driver(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+def _driver(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> Any:
     """A function of the national interface: its return code and its text. A failure has no text."""
     function = find_function(step.get("function", "iReadCardBas"))
     assert isinstance(function, CardFunction)
@@ -73,7 +73,7 @@ def _driver(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any
 
 
 def _with_pin(work: Callable[[SocialSecurityCard], Any]) -> Step:
-    def run(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+    def run(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> Any:
         pin = Pin(step["pin"]) if "pin" in step else None
         credentials = Credentials(pin=pin, accept_last_try=step.get("accept_last_try", False))
         return on_card(reader, work, manners=store, credentials=credentials, repeat=False)
@@ -81,7 +81,7 @@ def _with_pin(work: Callable[[SocialSecurityCard], Any]) -> Step:
     return run
 
 
-def _debit(reader: Reader, store: MannersStore, step: Mapping[str, Any]) -> Any:
+def _debit(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> Any:
     """A debit at a desk with a new journal: the state of its row, and what the card's own record said before."""
     order = DebitOrder(Amounts(0, step["self_paid"], step["pooled_fund"]), step["time"])
     limits = DebitLimits(clock=lambda: order.moment, record_required=step.get("record_required", False))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.base import Reader
 from simulators.readers.software_reader import SoftwareReader
 from tests.field.quirky_card import FieldCase, QuirkyCard, cases
@@ -16,7 +16,7 @@ from tests.field.steps import STEPS
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
-def test_in_process(case: FieldCase, store: MannersStore) -> None:
+def test_in_process(case: FieldCase, store: CapabilityCache) -> None:
     reader = SoftwareReader("Counter A 00 00")
 
     def insert() -> QuirkyCard:
@@ -27,7 +27,7 @@ def test_in_process(case: FieldCase, store: MannersStore) -> None:
     run_steps(case, reader, insert, store)
 
 
-def run_steps(case: FieldCase, reader: Reader, insert: Callable[[], QuirkyCard], store: MannersStore) -> None:
+def run_steps(case: FieldCase, reader: Reader, insert: Callable[[], QuirkyCard], store: CapabilityCache) -> None:
     """Makes the calls of a case one after another; ``do = "insert"`` puts in a fresh card of its kind."""
     card = insert()
     for step in case.steps:

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi import checks
 
 from scripts.make_docs import REFERENCE
 from service.gate.scopes import Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from tests.unit.debits import Ready, soft_sam
 from tests.unit.service.bridge import TOKEN, Bridge
 
@@ -35,7 +35,7 @@ OPERATIONS = [
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("debits")
-    security = BridgeSecurity(sam=Ready(soft_sam(folder)))
+    security = SecurityContext(sam=Ready(soft_sam(folder)))
     made = Bridge("whole", "third-closed", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite")
     yield made
     made.stop()

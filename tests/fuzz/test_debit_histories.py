@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.debits.card_record import CardRecordCheck, RecordAsked
 from cardio.debits.errors import (
@@ -36,10 +36,10 @@ from cardio.debits.errors import (
 from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import Amounts
-from cardio.debits.recovery import CounterSays, Verdict, Witnesses, judge
+from cardio.debits.recovery import CounterEvidence, Evidence, RecoveryVerdict, judge
 from cardio.debits.transaction import NOBODY_KNOWS, DebitOrder, DebitState
 from cardio.errors import CardioError, CardRemovedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
 from service.debits.delivery.decisions import CONTRADICTED
@@ -358,7 +358,7 @@ class World:
 
     def opened(self) -> SocialSecurityCard:
         pin = Credentials(sam=self.till.sam, pin=Pin("123456"))
-        return SocialSecurityCard(self.reader.connect(), self.reader, manners=MannersStore(None), credentials=pin)
+        return SocialSecurityCard(self.reader.connect(), self.reader, manners=CapabilityCache(None), credentials=pin)
 
     def start_again(self) -> None:
         self.till.start_again()
@@ -609,7 +609,7 @@ def test_a_till_that_debits_again_is_found_out(folder: Path, monkeypatch: pytest
     assert_found_out(folder, "times|twice|lost|has")
 
 
-def asks_nothing(self: CardRecordCheck) -> Plan[None]:
+def asks_nothing(self: CardRecordCheck) -> Flow[None]:
     self._found = RecordAsked("clear")
     return
     yield
@@ -624,9 +624,9 @@ def test_a_desk_that_does_not_ask_the_card_is_found_out(folder: Path, monkeypatc
 def test_a_desk_that_believes_the_number_alone_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: another desk's debit of the same amounts moves number and totals alike."""
 
-    def believes(witnesses: Witnesses, *, doubted: bool = False) -> Verdict:
-        if witnesses.counter is CounterSays.MOVED:
-            return Verdict(DebitState.COMMITTED, "counter")
+    def believes(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
+        if witnesses.counter is CounterEvidence.MOVED:
+            return RecoveryVerdict(DebitState.COMMITTED, "counter")
         return judge(witnesses, doubted=doubted)
 
     monkeypatch.setattr("cardio.debits.recovery.judge", believes)

@@ -13,7 +13,7 @@ from cardio.card.bank_number import read_bank_number
 from cardio.card.reading import make_reading
 from cardio.errors import CardioError
 from cardio.filesystem.basic_read import read_card
-from cardio.filesystem.capabilities import FamilyManners
+from cardio.filesystem.capabilities import FamilyCapabilities
 from simulators.personas.persona import find_persona
 
 MOST_COMMANDS = 700
@@ -37,7 +37,7 @@ class Hostile:
 
 def survive(transport: Hostile | Mutating, atr: bytes) -> None:
     try:
-        contents = Channel(transport).run(read_card(FamilyManners()))
+        contents = Channel(transport).run(read_card(FamilyCapabilities()))
         make_reading(contents, reader="r", simulated=True, atr=atr, today=date(2026, 11, 22)).model_dump_json()
     except CardioError:
         pass

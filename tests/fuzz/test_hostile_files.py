@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
 from cardio.filesystem.address import Address
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
@@ -40,7 +40,7 @@ class Held:
 
 def survive(transport: Hostile | Mutating, atr: bytes) -> None:
     reader = SoftwareReader("r")
-    card = SocialSecurityCard(Held(transport, atr), reader, manners=MannersStore(None), layouts=LAYOUTS, seconds=60)
+    card = SocialSecurityCard(Held(transport, atr), reader, manners=CapabilityCache(None), layouts=LAYOUTS, seconds=60)
     works: list[Any] = [
         lambda: card.dump().model_dump_json(),
         lambda: card.tree().model_dump_json(),

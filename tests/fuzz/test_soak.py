@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import EventKind
 from cardio.readers.base import Emit, Reader, Watch
 from cardio.readers.supervision import Supervisor
@@ -225,7 +225,7 @@ def test_ten_minutes_at_a_restless_desk(seed: int) -> None:
 def test_the_people_of_this_desk_can_be_told_apart() -> None:
     numbers = set()
     for person in PEOPLE:
-        holder = read_card(SoftwareReader("R", find_persona(person).card()), manners=MannersStore(None)).holder
+        holder = read_card(SoftwareReader("R", find_persona(person).card()), manners=CapabilityCache(None)).holder
         assert holder is not None
         numbers.add(holder.social_security_number)
     assert len(numbers) == len(PEOPLE)

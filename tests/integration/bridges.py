@@ -20,7 +20,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import ReaderStatus
 from cardio.readers.base import ReaderSource
 from cardio.readers.pcsc import PcscSource
@@ -155,7 +155,7 @@ class BridgeHere(Asker):
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
         access = Access.for_port(port, TOKEN, scopes=frozenset(Scope), rate=Rate(10_000, 10_000))
-        self.app = create_app([source or PcscSource()], manners=MannersStore(None))
+        self.app = create_app([source or PcscSource()], manners=CapabilityCache(None))
         self._server = BridgeServer(self.app, access)
         self._thread = threading.Thread(target=lambda: self._server.run(sockets=sockets), daemon=True)
         self._thread.start()

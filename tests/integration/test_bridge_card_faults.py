@@ -263,7 +263,7 @@ def test_a_card_without_a_protocol_for_a_moment(slot: Slot, monkeypatch: pytest.
     slot.insert(ADULT.card())
     connect, told = scard.Context.connect, [scard.E_PROTO_MISMATCH, scard.W_UNRESPONSIVE]
 
-    def being_reset(context: scard.Context, name: str) -> scard.Card:
+    def being_reset(context: scard.Context, name: str) -> scard.ConnectedCard:
         if told:
             raise scard.error_for(told.pop(0))
         return connect(context, name)

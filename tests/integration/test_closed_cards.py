@@ -11,14 +11,14 @@ from cardio.card.runner import on_card
 from cardio.card.session import CardSession
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.base import Reader
 from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, TestKeysError
 from cardio.security.pin.pin import Pin
 from cardio.security.sam.base import Sam
 from cardio.security.sam.hsm import HsmClient
-from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.hsm_http import HttpHsmTransport
 from cardio.security.sam.psam import PsamCard, PsamSettings
 from simulators.personas.persona import find_persona
 from simulators.sam.hsm import SoftwareHsm
@@ -67,7 +67,7 @@ def laboratory(source: PsamIn | At) -> Credentials:
 
 @pytest.mark.parametrize("name", ["third-closed", "third-sm4"])
 def test_a_third_generation_card_opens_with_the_psam_in_the_second_slot(
-    name: str, slot: Slot, psam: Slot, store: MannersStore
+    name: str, slot: Slot, psam: Slot, store: CapabilityCache
 ) -> None:
     slot.insert(find_persona(name).card())
     trace = TraceLog()
@@ -81,13 +81,13 @@ def test_a_third_generation_card_opens_with_the_psam_in_the_second_slot(
     ]
 
 
-def test_test_keys_are_refused_at_a_real_reader(slot: Slot, psam: Slot, store: MannersStore) -> None:
+def test_test_keys_are_refused_at_a_real_reader(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-closed").card())
     with pytest.raises(TestKeysError):
         on_card(slot.reader, holder, manners=store, credentials=Credentials(sam=PsamIn(psam.reader)))
 
 
-def test_a_psam_that_is_pulled_costs_the_card_nothing(slot: Slot, psam: Slot, store: MannersStore) -> None:
+def test_a_psam_that_is_pulled_costs_the_card_nothing(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     card = find_persona("third-closed").card()
     slot.insert(card)
     psam.remove()
@@ -103,10 +103,10 @@ def test_a_psam_that_is_pulled_costs_the_card_nothing(slot: Slot, psam: Slot, st
     assert on_card(slot.reader, holder, manners=store, credentials=laboratory(PsamIn(psam.reader))) == "测试壬"
 
 
-def test_an_hsm_opens_it_and_a_held_session_outlives_windows_five_seconds(slot: Slot, store: MannersStore) -> None:
+def test_an_hsm_opens_it_and_a_held_session_outlives_windows_five_seconds(slot: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-sm4").card())
     with SoftwareHsm() as hsm:
-        credentials = laboratory(At(HsmClient(HttpLine(hsm.url))))
+        credentials = laboratory(At(HsmClient(HttpHsmTransport(hsm.url))))
         with CardSession(slot.reader, credentials=credentials, manners=store, keep_alive_seconds=0.05) as session:
             assert session.do(holder) == "测试壬"
             assert session.do(lambda card: card.file("DF01/EF05").opened_by) == "RK1DF01"
@@ -114,7 +114,7 @@ def test_an_hsm_opens_it_and_a_held_session_outlives_windows_five_seconds(slot: 
             session.do(holder)
 
 
-def test_a_wrong_pin_over_the_wire_costs_one_try(slot: Slot, store: MannersStore) -> None:
+def test_a_wrong_pin_over_the_wire_costs_one_try(slot: Slot, store: CapabilityCache) -> None:
     card = find_persona("personalised").card()
     slot.insert(card)
     with pytest.raises(CardioError) as caught:

@@ -23,7 +23,7 @@ from cardio.errors import (
     ReaderGoneError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import ReaderStatus
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.card.base import AnyCard
@@ -36,7 +36,7 @@ ADULT = find_persona("adult")
 
 
 def reads_at_once(slot: Slot) -> None:
-    holder = read_card(slot.reader, manners=MannersStore(None)).holder
+    holder = read_card(slot.reader, manners=CapabilityCache(None)).holder
     assert holder is not None and holder.name == "测试甲"
 
 
@@ -58,7 +58,7 @@ def test_each_fault_is_its_own_error_within_ten_seconds(fault: str, error: type[
     slot.insert(with_fault(ADULT.card(), fault), ReaderStatus.MUTE if fault == "mute" else ReaderStatus.CARD)
     started = time.monotonic()
     with pytest.raises(error) as caught:
-        read_card(slot.reader, manners=MannersStore(None))
+        read_card(slot.reader, manners=CapabilityCache(None))
     assert time.monotonic() - started < 10
     assert caught.value.remedy
     slot.remove()
@@ -77,7 +77,7 @@ def test_no_card_and_no_such_reader(slot: Slot) -> None:
 def test_a_card_pulled_between_two_commands(commands: int, slot: Slot) -> None:
     slot.insert(PulledCard(ADULT.card(), commands, slot.pull))
     with pytest.raises(CardRemovedError):
-        read_card(slot.reader, manners=MannersStore(None))
+        read_card(slot.reader, manners=CapabilityCache(None))
     slot.wait_for(ReaderStatus.EMPTY)
     slot.insert(ADULT.card())
     reads_at_once(slot)
@@ -135,7 +135,7 @@ def test_a_reset_by_another_program_begins_the_reading_again(slot: Slot) -> None
     reads_at_once(slot)
 
 
-def test_readings_at_once_all_succeed(slot: Slot, store: MannersStore) -> None:
+def test_readings_at_once_all_succeed(slot: Slot, store: CapabilityCache) -> None:
     slot.insert(ADULT.card())
     names: list[str | None] = []
 
@@ -190,7 +190,7 @@ def test_a_swap_faster_than_the_poll_is_the_new_card(slot: Slot) -> None:
     slot.pull()
     slot.insert(find_persona("child").card())
     wait_until(lambda: slot.reader.info().event_counter >= before + 2, "both changes are counted")
-    holder = read_card(slot.reader, manners=MannersStore(None)).holder
+    holder = read_card(slot.reader, manners=CapabilityCache(None)).holder
     assert holder is not None and holder.name == "测小小"
 
 
@@ -217,14 +217,14 @@ def slow_card(persona: str, seconds: float) -> FaultyCard:
     return FaultyCard(find_persona(persona).card(), fault)
 
 
-def test_a_slow_line_gives_the_basic_data_without_the_supplement(slot: Slot, store: MannersStore) -> None:
+def test_a_slow_line_gives_the_basic_data_without_the_supplement(slot: Slot, store: CapabilityCache) -> None:
     slot.insert(slow_card("child", 1.1))
     reading = read_card(slot.reader, manners=store)
     assert reading.holder is not None and reading.holder.name == "测小小"
     assert "out-of-time" in {unread.reason for unread in reading.unread}
 
 
-def test_a_card_that_hangs_in_its_supplement_has_given_the_basic_data(slot: Slot, store: MannersStore) -> None:
+def test_a_card_that_hangs_in_its_supplement_has_given_the_basic_data(slot: Slot, store: CapabilityCache) -> None:
     def fault(card: AnyCard, command: bytes) -> bytes:
         if command[1] == 0xA4 and command[-2:] == b"\xdf\x01":
             time.sleep(4.0)
@@ -236,7 +236,7 @@ def test_a_card_that_hangs_in_its_supplement_has_given_the_basic_data(slot: Slot
     assert [unread.reason for unread in reading.unread] == ["out-of-time"] * 3
 
 
-def test_the_second_try_on_a_slow_line_begins_where_the_first_ended(slot: Slot, store: MannersStore) -> None:
+def test_the_second_try_on_a_slow_line_begins_where_the_first_ended(slot: Slot, store: CapabilityCache) -> None:
     """Twenty-seven commands of 0.6 s are more than nine seconds; two tries are enough, and a third card is learnt."""
     slot.insert(slow_card("field", 0.6))
     tries = 0

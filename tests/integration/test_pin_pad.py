@@ -12,7 +12,7 @@ import pytest
 from cardio.card.runner import on_card
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.pcsc import PcscReader, PcscSource
 from cardio.readers.pin_pad import pin_pad_of
 from cardio.security.credentials import Credentials
@@ -54,11 +54,11 @@ def typed(pad: Slot) -> Iterator[list[Entry]]:
     pad.remove()
 
 
-def at(pad: Slot, store: MannersStore, work: Callable[[SocialSecurityCard], Result]) -> Result:
+def at(pad: Slot, store: CapabilityCache, work: Callable[[SocialSecurityCard], Result]) -> Result:
     return on_card(pad.reader, work, manners=store, credentials=Credentials(pad_digits=6), repeat=False)
 
 
-def test_the_pad_is_found_and_opens_a_file(pad: Slot, typed: list[Entry], store: MannersStore) -> None:
+def test_the_pad_is_found_and_opens_a_file(pad: Slot, typed: list[Entry], store: CapabilityCache) -> None:
     connection = pad.reader.connect()
     found = pin_pad_of(connection)
     connection.close()
@@ -75,7 +75,9 @@ def test_the_pad_is_found_and_opens_a_file(pad: Slot, typed: list[Entry], store:
         (Entry(instead=CANCEL), "pin-entry-cancelled"),
     ],
 )
-def test_wrong_late_or_cancelled(pad: Slot, typed: list[Entry], store: MannersStore, entry: Entry, code: str) -> None:
+def test_wrong_late_or_cancelled(
+    pad: Slot, typed: list[Entry], store: CapabilityCache, entry: Entry, code: str
+) -> None:
     typed.append(entry)
     with pytest.raises(CardioError) as caught:
         at(pad, store, lambda card: card.verify_pin())
@@ -84,7 +86,7 @@ def test_wrong_late_or_cancelled(pad: Slot, typed: list[Entry], store: MannersSt
     assert left == (2 if code == "wrong-pin" else 3)
 
 
-def test_a_new_pin_is_entered_twice(pad: Slot, typed: list[Entry], store: MannersStore) -> None:
+def test_a_new_pin_is_entered_twice(pad: Slot, typed: list[Entry], store: CapabilityCache) -> None:
     typed += [Entry("123456", "654321", "654322"), Entry("123456", "654321", "654321"), Entry("654321")]
     with pytest.raises(CardioError) as caught:
         at(pad, store, lambda card: card.change_pin_on_pad())

@@ -6,7 +6,7 @@ import pytest
 
 from cardio.apdu.trace import TraceLog
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.pcsc import PcscSource
 from simulators.personas.persona import find_persona, personas
 from simulators.readers.software_reader import SoftwareReader
@@ -18,9 +18,9 @@ SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"
 
 
 @pytest.mark.parametrize("name", sorted(personas()))
-def test_each_persona_is_read_as_in_process(name: str, slot: Slot, store: MannersStore) -> None:
+def test_each_persona_is_read_as_in_process(name: str, slot: Slot, store: CapabilityCache) -> None:
     persona = find_persona(name)
-    expected = read_card(SoftwareReader("r", persona.card()), manners=MannersStore(None), today=TODAY)
+    expected = read_card(SoftwareReader("r", persona.card()), manners=CapabilityCache(None), today=TODAY)
     slot.insert(persona.card())
     reading = read_card(slot.reader, manners=store, today=TODAY)
     assert reading.reader == slot.reader.name and not reading.simulated
@@ -29,7 +29,7 @@ def test_each_persona_is_read_as_in_process(name: str, slot: Slot, store: Manner
     assert (again.card, again.holder) == (expected.card, expected.holder)
 
 
-def test_a_known_card_costs_three_commands_on_the_wire(slot: Slot, store: MannersStore) -> None:
+def test_a_known_card_costs_three_commands_on_the_wire(slot: Slot, store: CapabilityCache) -> None:
     """What arrives at the card itself, not only what we believe to have sent."""
     card = find_persona("adult").card()
     arrived: list[str] = []
@@ -49,7 +49,7 @@ def test_a_known_card_costs_three_commands_on_the_wire(slot: Slot, store: Manner
     assert [exchange.command.hex().upper() for exchange in trace.exchanges] == arrived
 
 
-def test_slots_are_read_side_by_side(slots: list[Slot], slot: Slot, store: MannersStore) -> None:
+def test_slots_are_read_side_by_side(slots: list[Slot], slot: Slot, store: CapabilityCache) -> None:
     names = ["adult", "child", "rare-name", "first-generation"]
     for one, name in zip(slots, names, strict=True):
         one.insert(find_persona(name).card())

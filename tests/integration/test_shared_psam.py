@@ -19,7 +19,7 @@ from cardio.card.social_security_card import SocialSecurityCard
 from cardio.debits.execution import debit
 from cardio.debits.transaction import DebitResult
 from cardio.driver.basic_info import read_basic
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.pcsc import PcscReader
 from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, TestKeysError
@@ -94,7 +94,7 @@ def terminal_number_in(text: str) -> str:
     return text.split("|")[9]
 
 
-def test_the_second_of_two_readings_has_the_terminal_number_too(slot: Slot, psam: Slot, store: MannersStore) -> None:
+def test_the_second_of_two_readings_has_the_terminal_number_too(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-closed").card())
     for _ in range(3):
         text = on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
@@ -104,7 +104,7 @@ def test_the_second_of_two_readings_has_the_terminal_number_too(slot: Slot, psam
 @pytest.mark.parametrize("left", [[SELECT_SX3], [SELECT_APPLICATION], [SELECT_SX3, SELECT_SX1], ["00A4000002DF01"]])
 @pytest.mark.parametrize("persona", ["third-closed", "third-sm4"])
 def test_wherever_another_program_left_it(
-    left: list[str], persona: str, slot: Slot, psam: Slot, store: MannersStore
+    left: list[str], persona: str, slot: Slot, psam: Slot, store: CapabilityCache
 ) -> None:
     slot.insert(find_persona(persona).card())
     other_program(psam, *left)
@@ -114,7 +114,7 @@ def test_wherever_another_program_left_it(
 
 @pytest.mark.parametrize("left", [[SELECT_SX3], [SELECT_APPLICATION]])
 def test_test_keys_are_refused_wherever_another_program_left_them(
-    left: list[str], slot: Slot, psam: Slot, store: MannersStore
+    left: list[str], slot: Slot, psam: Slot, store: CapabilityCache
 ) -> None:
     slot.insert(find_persona("third-closed").card())
     other_program(psam, *left)
@@ -122,7 +122,7 @@ def test_test_keys_are_refused_wherever_another_program_left_them(
         on_card(slot.reader, read_basic, manners=store, credentials=Credentials(sam=as_set_up(psam)))
 
 
-def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: MannersStore, tmp_path: Path) -> None:
+def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: CapabilityCache, tmp_path: Path) -> None:
     slot.insert(find_persona("whole").card())
     on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
     other_program(psam, SELECT_SX3)
@@ -138,7 +138,7 @@ def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: MannersStore, tm
     assert (done.terminal_number, done.known_by) == (TERMINAL, "mac2")
 
 
-def test_each_use_begins_at_a_known_place_and_costs_one_command(slot: Slot, psam: Slot, store: MannersStore) -> None:
+def test_each_use_begins_at_a_known_place_and_costs_one_command(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-closed").card())
     other_program(psam, SELECT_SX3)
     trace = TraceLog()
@@ -148,7 +148,7 @@ def test_each_use_begins_at_a_known_place_and_costs_one_command(slot: Slot, psam
     assert [one[:4] for one in sent[2:]] == ["00A4", "BFDE", "80FA", "00C0"] * 2
 
 
-def test_another_psam_in_the_slot_is_met_afresh(slot: Slot, psam: Slot, store: MannersStore) -> None:
+def test_another_psam_in_the_slot_is_met_afresh(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-closed").card())
     on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
     psam.remove()
@@ -158,7 +158,7 @@ def test_another_psam_in_the_slot_is_met_afresh(slot: Slot, psam: Slot, store: M
 
 
 def test_a_psam_that_is_replaced_while_a_card_is_held_lends_the_other_nothing(
-    slot: Slot, psam: Slot, store: MannersStore
+    slot: Slot, psam: Slot, store: CapabilityCache
 ) -> None:
     slot.insert(find_persona("third-closed").card())
     with CardSession(slot.reader, credentials=laboratory(psam), manners=store) as session:

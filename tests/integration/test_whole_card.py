@@ -6,7 +6,7 @@ import pytest
 
 from cardio.card.runner import on_card
 from cardio.errors import CardRemovedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import ReaderStatus
 from simulators.card.faults import PulledCard
 from simulators.personas.persona import find_persona
@@ -18,16 +18,16 @@ WHOLE = ["personalised", "whole", "whole-first", "whole-third"]
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_every_file_is_read_as_in_process(name: str, slot: Slot, store: MannersStore) -> None:
+def test_every_file_is_read_as_in_process(name: str, slot: Slot, store: CapabilityCache) -> None:
     persona = find_persona(name)
-    expected = on_card(SoftwareReader("r", persona.card()), lambda card: card.dump(), manners=MannersStore(None))
+    expected = on_card(SoftwareReader("r", persona.card()), lambda card: card.dump(), manners=CapabilityCache(None))
     slot.insert(persona.card())
     for _ in range(2):  # as a stranger, and as one of a known family
         dump = on_card(slot.reader, lambda card: card.dump(), manners=store)
         assert dump.files == expected.files and dump.card == expected.card
 
 
-def test_the_photo_and_a_report(slot: Slot, store: MannersStore) -> None:
+def test_the_photo_and_a_report(slot: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("whole").card())
     photo, report = on_card(slot.reader, lambda card: (card.photo(), card.report("insurance")), manners=store)
     assert (photo.width, photo.height, photo.size) == (179, 221, 3874)
@@ -36,7 +36,7 @@ def test_the_photo_and_a_report(slot: Slot, store: MannersStore) -> None:
 
 @pytest.mark.parametrize("after", [1, 5, 20, 60])
 def test_a_card_pulled_on_the_way_gives_no_half_answer_and_the_next_is_read(
-    after: int, slot: Slot, store: MannersStore
+    after: int, slot: Slot, store: CapabilityCache
 ) -> None:
     whole = find_persona("whole")
     pulled = PulledCard(whole.card(), after, slot.pull)

@@ -16,7 +16,7 @@ from cardio.debits.purse import Amounts
 from cardio.debits.recovery import recover
 from cardio.debits.transaction import DebitOrder, DebitResult
 from cardio.errors import CardRemovedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
@@ -102,7 +102,11 @@ class Till:
     def open(self, *, pin: str | None = "123456", credentials: Credentials | None = None) -> SocialSecurityCard:
         given = credentials or Credentials(sam=Ready(self.sam), pin=None if pin is None else Pin(pin))
         return SocialSecurityCard(
-            self.reader.connect(), self.reader, manners=MannersStore(None), credentials=given, trace=self.trace.append
+            self.reader.connect(),
+            self.reader,
+            manners=CapabilityCache(None),
+            credentials=given,
+            trace=self.trace.append,
         )
 
     def take(self, key: str = "k", asked: str = "x") -> JournalEntry:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import simulators
-from cardio.apdu.channel import Channel, Plan, TransmissionProtocol
+from cardio.apdu.channel import Channel, Flow, TransmissionProtocol
 from cardio.apdu.transcript import Transcript
 from cardio.pki.layout import pki_layout
 from cardio.pki.sm2 import PublicKey
@@ -35,7 +35,7 @@ def der_of(name: str) -> bytes:
     return base64.b64decode(text.split("CERTIFICATE-----")[1].removesuffix("-----END "))
 
 
-def run(exchanges: list[tuple[str, str]], plan: Callable[[], Plan[Result]]) -> Result:
+def run(exchanges: list[tuple[str, str]], plan: Callable[[], Flow[Result]]) -> Result:
     """A plan against a transcript, which must be played to its end whatever comes of it."""
     card = Transcript(exchanges)
     try:

@@ -7,13 +7,13 @@ from datetime import date
 import pytest
 
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import CardReading, CodedValue
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
-NOTHING = MannersStore(None)
+NOTHING = CapabilityCache(None)
 
 
 def read(persona: Persona | str, **changes: object) -> CardReading:

@@ -22,7 +22,7 @@ from cardio.errors import (
     ReaderBusyError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from simulators.card.faults import PulledCard, with_fault
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
@@ -44,7 +44,7 @@ ADULT = find_persona("adult")
     ],
 )
 def test_each_fault_is_its_own_error_and_the_next_card_reads(
-    fault: str, error: type[CardioError], store: MannersStore
+    fault: str, error: type[CardioError], store: CapabilityCache
 ) -> None:
     reader = SoftwareReader("r", with_fault(ADULT.card(), fault))
     with pytest.raises(error) as caught:
@@ -61,11 +61,11 @@ def test_an_empty_reader() -> None:
 
 
 @pytest.mark.parametrize("persona", ["adult", "first-generation", "long-name", "field", "foreigner"])
-def test_a_card_pulled_between_any_two_commands_gives_no_half_answer(persona: str, store: MannersStore) -> None:
+def test_a_card_pulled_between_any_two_commands_gives_no_half_answer(persona: str, store: CapabilityCache) -> None:
     """First from an unknown card, then from a known one: pulled before each command in turn."""
     found = find_persona(persona)
     for known in (False, True):
-        memory = store if known else MannersStore(None)
+        memory = store if known else CapabilityCache(None)
         if known:
             read_card(SoftwareReader("r", found.card()), manners=store)
         pulled = 0
@@ -77,14 +77,14 @@ def test_a_card_pulled_between_any_two_commands_gives_no_half_answer(persona: st
             except CardRemovedError:
                 pulled += 1
                 reader.insert(found.card())
-                holder = read_card(reader, manners=MannersStore(None)).holder
+                holder = read_card(reader, manners=CapabilityCache(None)).holder
                 assert holder is not None and holder.name
             else:
                 break
         assert pulled >= 3
 
 
-def test_a_card_pulled_half_way_teaches_nothing(store: MannersStore) -> None:
+def test_a_card_pulled_half_way_teaches_nothing(store: CapabilityCache) -> None:
     reader = SoftwareReader("r")
     reader.insert(PulledCard(ADULT.card(), 3, reader.remove))
     with pytest.raises(CardRemovedError):
@@ -138,7 +138,7 @@ def test_a_card_that_hangs_holds_up_no_other_card() -> None:
     with pytest.raises(ReaderTimeoutError):
         read_card(reader, seconds=0.3)
     reader.insert(ADULT.card())
-    assert read_card(reader, manners=MannersStore(None)).holder is not None
+    assert read_card(reader, manners=CapabilityCache(None)).holder is not None
     hanging.go_on.set()
 
 
@@ -149,7 +149,7 @@ def test_a_card_that_fails_at_reset_lets_go() -> None:
     with pytest.raises(CardGarbledError):
         read_card(reader)
     card.reset = reset  # type: ignore[method-assign]
-    assert read_card(reader, manners=MannersStore(None)).holder is not None
+    assert read_card(reader, manners=CapabilityCache(None)).holder is not None
 
 
 def _fail() -> None:
@@ -192,15 +192,15 @@ class _ResetTwice:
 
 
 def test_a_reset_by_another_program_begins_the_reading_again_and_not_for_ever() -> None:
-    holder = read_card(_ResetTwice(2), manners=MannersStore(None)).holder  # type: ignore[arg-type]
+    holder = read_card(_ResetTwice(2), manners=CapabilityCache(None)).holder  # type: ignore[arg-type]
     assert holder is not None and holder.name == "测试甲"
     with pytest.raises(CardResetError):
-        read_card(_ResetTwice(3), manners=MannersStore(None))  # type: ignore[arg-type]
+        read_card(_ResetTwice(3), manners=CapabilityCache(None))  # type: ignore[arg-type]
 
 
 def test_a_card_can_be_held_for_longer() -> None:
     reader = SoftwareReader("r", ADULT.card())
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
         first, second = card.read(), card.read()
         assert first == second
         assert card.atr == ADULT.atr and card.counts.commands > 3
@@ -217,7 +217,7 @@ def test_the_public_names() -> None:
 
 def test_who_it_is_is_known_as_soon_as_it_has_said_so() -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    card = SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None))
+    card = SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None))
     assert card.known_identity is None
     with pytest.raises(CardRemovedError):
         card.read(on_basic=lambda _: reader.remove())

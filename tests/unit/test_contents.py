@@ -11,8 +11,8 @@ import pytest
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import UsageError
-from cardio.filesystem.capabilities import FamilyManners, MannersStore
-from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.capabilities import CapabilityCache, FamilyCapabilities
+from cardio.filesystem.card_file_system import CardFileSystem
 from cardio.models.files import CardTree, Report
 from cardio.models.reading import CodedValue
 from cardio.security.credentials import Credentials
@@ -29,7 +29,7 @@ def on(persona: Persona | str, work: Callable[[SocialSecurityCard], Any], *, pin
     found = find_persona(persona) if isinstance(persona, str) else persona
     reader = SoftwareReader("r", found.card())
     credentials = None if pin is None else Credentials(pin=Pin(pin))
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), credentials=credentials) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials) as card:
         return work(card)
 
 
@@ -197,7 +197,7 @@ def surplus_card(manners: dict[str, Any]) -> SoftwareCard:
 )
 @pytest.mark.parametrize("history", [False, True], ids=["fresh", "after a plain card"])
 def test_what_a_card_has_beyond_its_layout_is_shown_and_said(
-    manners: dict[str, Any], history: bool, store: MannersStore
+    manners: dict[str, Any], history: bool, store: CapabilityCache
 ) -> None:
     if history:
         plain = find_persona("whole")
@@ -214,7 +214,7 @@ def test_what_a_card_has_beyond_its_layout_is_shown_and_said(
     assert [w.code for w in pension.warnings] == ["unknown-item"]
 
 
-def test_settlements_are_counted_on_each_card_anew(store: MannersStore) -> None:
+def test_settlements_are_counted_on_each_card_anew(store: CapabilityCache) -> None:
     """A card that had one must not hide those of the next, whatever a wrong length is answered with."""
     whole = find_persona("whole")
     for count in (1, 3, 2):
@@ -255,9 +255,9 @@ class InProcess:
         self.transmit = card.transmit
 
 
-def whole_card(manners: FamilyManners) -> Counts:
+def whole_card(manners: FamilyCapabilities) -> Counts:
     channel = Channel(InProcess(find_persona("whole").card()))
-    visit = Visit(manners)
+    visit = CardFileSystem(manners)
     channel.run(visit.begin())
     for file in visit.layout.readable_files():
         channel.run(visit.read(file.path, thorough=True))
@@ -270,7 +270,7 @@ def test_all_of_a_known_card_costs_80_commands() -> None:
     the fingerprints, to which two sources give two sizes; one in DF05/EF05, where a record cut at 256 bytes is given
     again; and four where the card tells the length of a cyclic file, which nobody can know before.
     """
-    manners = FamilyManners()
+    manners = FamilyCapabilities()
     first, second = whole_card(manners), whole_card(manners)
     assert second == Counts(commands=80, characters=11045, refused=5)
     assert first.commands <= 86

@@ -9,9 +9,9 @@ import pytest
 
 from cardio.debits.errors import DebitManualError, DebitNotDoneError, DebitUnknownError
 from cardio.debits.purse import Amounts, PurchaseStart, Totals, debit_key
-from cardio.debits.recovery import CounterSays as Counter
-from cardio.debits.recovery import DetailSays as Detail
-from cardio.debits.recovery import Verdict, Witnesses, compare, judge
+from cardio.debits.recovery import CounterEvidence as Counter
+from cardio.debits.recovery import DetailEvidence as Detail
+from cardio.debits.recovery import Evidence, RecoveryVerdict, compare, judge
 from cardio.debits.transaction import DebitIntent, DebitOrder, DebitState
 from cardio.errors import CardChangedError
 from cardio.filesystem.layouts.loader import layout_of
@@ -191,10 +191,10 @@ def test_a_card_whose_records_are_not_its_numbers_wants_a_person(till: Till) -> 
 def test_how_witnesses_are_weighed(
     proved: bool, detail: Detail, counter: Counter, others: bool, state: DebitState, known_by: str | None
 ) -> None:
-    verdict: Verdict = judge(Witnesses(proved, detail, counter, others))
+    verdict: RecoveryVerdict = judge(Evidence(proved, detail, counter, others))
     assert verdict.state is state and (known_by is None or verdict.known_by == known_by)
     if not proved:
-        assert judge(Witnesses(proved, detail, counter, others), doubted=True).state is S.MANUAL
+        assert judge(Evidence(proved, detail, counter, others), doubted=True).state is S.MANUAL
 
 
 def start(number: int, self_paid: int, pooled: int, year: str = "2026", balance: int = 28000) -> PurchaseStart:

@@ -12,10 +12,10 @@ import pytest
 
 from cardio.debits.errors import DebitManualError, DebitNotDoneError, DebitUnknownError
 from cardio.debits.purse import Amounts
-from cardio.debits.recovery import CounterSays, DetailSays, Witnesses, judge
+from cardio.debits.recovery import CounterEvidence, DetailEvidence, Evidence, judge
 from cardio.debits.transaction import DebitOrder, DebitResult, DebitState
 from cardio.security.errors import SamError
-from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.hsm_http import HttpHsmTransport
 from cardio.security.sam.key_file import SoftSam
 from service.debits.journal import Journal
 from simulators.card.base import AnyCard
@@ -197,8 +197,8 @@ def test_a_new_year_begins_the_totals_anew(till: Till, done: bool) -> None:
 
 
 def test_number_and_totals_do_not_say_whose_debit_it_was() -> None:
-    assert judge(Witnesses(False, DetailSays.SILENT, CounterSays.MOVED)).state is S.MANUAL
-    assert judge(Witnesses(False, DetailSays.SILENT, CounterSays.MOVED, others=True)).state is S.MANUAL
+    assert judge(Evidence(False, DetailEvidence.SILENT, CounterEvidence.MOVED)).state is S.MANUAL
+    assert judge(Evidence(False, DetailEvidence.SILENT, CounterEvidence.MOVED, others=True)).state is S.MANUAL
 
 
 # -- the HSM ---------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_an_hsm_that_answers_rubbish_is_a_fault_of_the_hsm() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         with pytest.raises(SamError):
-            HttpLine(f"http://127.0.0.1:{server.server_port}").ask("mac", {})
+            HttpHsmTransport(f"http://127.0.0.1:{server.server_port}").ask("mac", {})
     finally:
         server.shutdown()
         server.server_close()

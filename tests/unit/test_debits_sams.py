@@ -16,7 +16,7 @@ from cardio.security.errors import HsmUnreachableError, KeyNotInSamError, PsamKe
 from cardio.security.sam.base import Mac2, Sam
 from cardio.security.sam.fallback import FallbackSam
 from cardio.security.sam.hsm import HsmClient
-from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.hsm_http import HttpHsmTransport
 from cardio.security.sam.psam import PsamCard, PsamSettings
 from simulators.card.base import AnyCard
 from simulators.readers.software_reader import SoftwareReader
@@ -171,7 +171,7 @@ def test_a_psam_that_says_nothing_of_mac2_proves_no_forgery(tmp_path: Path) -> N
 
 def test_an_hsm_makes_and_checks(tmp_path: Path) -> None:
     with SoftwareHsm() as hsm:
-        sam = HsmClient(HttpLine(hsm.url), terminal_number=TERMINAL)
+        sam = HsmClient(HttpHsmTransport(hsm.url), terminal_number=TERMINAL)
         till = Till(tmp_path, sam=sam)
         result = till.debit()
         assert (result.tac, result.mac2, result.known_by) == ("AC0B188C", "3D03B128", "mac2")
@@ -185,7 +185,7 @@ def test_an_hsm_makes_and_checks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["lie", "garbage", "down"])
 def test_an_hsm_that_fails_after_the_card_has_answered(tmp_path: Path, fault: str) -> None:
     with SoftwareHsm() as hsm:
-        till = Till(tmp_path, sam=HsmClient(HttpLine(hsm.url), terminal_number=TERMINAL))
+        till = Till(tmp_path, sam=HsmClient(HttpHsmTransport(hsm.url), terminal_number=TERMINAL))
 
         def then(card: AnyCard, command: bytes) -> bytes:
             if command[:2] == b"\xb0\x2c":
@@ -204,7 +204,7 @@ def test_an_hsm_that_fails_after_the_card_has_answered(tmp_path: Path, fault: st
 def test_the_hsm_stands_in_for_a_psam_that_cannot_debit(tmp_path: Path) -> None:
     psam = Psam()
     with SoftwareHsm() as hsm:
-        sams: list[Sam] = [psam.sam, HsmClient(HttpLine(hsm.url))]
+        sams: list[Sam] = [psam.sam, HsmClient(HttpHsmTransport(hsm.url))]
         till = Till(tmp_path, sam=FallbackSam([Ready(sam) for sam in sams]))
         psam.fault = refuse("8070", "6D00")
         result = till.debit()

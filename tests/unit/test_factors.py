@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cardio.errors import CardGarbledError
-from cardio.security.sam.diversification import Factors
+from cardio.security.sam.diversification import DiversificationFactors
 
 HISTORICAL = bytes.fromhex("0081544C978684430200000042")
 
 
 def test_the_three_factors() -> None:
-    factors = Factors.of(HISTORICAL, "430200D15600000500000042FFFFFFFF")
+    factors = DiversificationFactors.of(HISTORICAL, "430200D15600000500000042FFFFFFFF")
     assert factors.card == bytes.fromhex("8684430200000042")
     assert factors.city == b"430200sx" == bytes.fromhex("3433303230307378")
     assert factors.province == b"430000sh" == bytes.fromhex("3433303030307368")
@@ -33,4 +33,4 @@ def test_the_three_factors() -> None:
 )
 def test_without_them_there_is_no_key(historical_bytes: bytes, code: str) -> None:
     with pytest.raises(CardGarbledError):
-        Factors.of(historical_bytes, code)
+        DiversificationFactors.of(historical_bytes, code)

@@ -13,7 +13,7 @@ from cardio.driver.functions import CardFunction, DriverArguments, find_function
 from cardio.driver.nhsa import nhsa_1101
 from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError, FileUnreadableError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import CardReading
 from simulators.card.base import AnyCard
 from simulators.personas.persona import Persona, find_persona
@@ -21,7 +21,7 @@ from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 from tests.unit.filesystem.test_memory import Tampered
 
-NOTHING = MannersStore(None)
+NOTHING = CapabilityCache(None)
 # 阿卜杜热合曼.麦麦提吐尔逊江测试孜 in GB18030, cut at thirty bytes: the last, CA, is the first half of 试.
 CUT_NAME = "B0A2B2B7B6C5C8C8BACFC2FC2EC2F3C2F3CCE1CDC2B6FBD1B7BDADB2E2CA"
 

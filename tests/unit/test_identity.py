@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.identity import (
     CHECKS,
     CheckName,
@@ -72,7 +72,7 @@ RIGHT = CodeProof("right")
 PROVED = HolderProof("proved")
 FRESH = LossList(datetime(2026, 11, 22, 0, 0, tzinfo=UTC))
 EVERYTHING = Policy(name="everything", max_loss_list_age_hours=24, checks={name: Weight.REQUIRED for name in CheckName})
-WHY = Meaning("未插 PSAM 卡", "no PSAM card")
+WHY = Bilingual("未插 PSAM 卡", "no PSAM card")
 
 
 def judged(
@@ -168,7 +168,7 @@ def test_what_was_proved(proofs: dict[str, Any], check: str, expected: str, code
 
 @pytest.mark.parametrize("make", [ChipProof, CodeProof, HolderProof])
 def test_what_was_not_done_says_why(make: Any) -> None:
-    for reason in (None, Meaning("", ""), Meaning("未做", "")):
+    for reason in (None, Bilingual("", ""), Bilingual("未做", "")):
         with pytest.raises(ValueError, match="reason"):
             make("not-done", reason=reason)
 
@@ -193,7 +193,7 @@ def test_a_laboratory_may_accept_test_keys_and_the_answer_says_so() -> None:
 
 
 def shown(persona: str, **changes: Any) -> dict[str, str]:
-    reading = read_card(SoftwareReader("r", find_persona(persona).card()), manners=MannersStore(None), today=TODAY)
+    reading = read_card(SoftwareReader("r", find_persona(persona).card()), manners=CapabilityCache(None), today=TODAY)
     verdict = judged(reading, policy=default_policy(), **changes)
     return {"": str(verdict.verdict), **{str(one.check): str(one.outcome) for one in verdict.checks}}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.identity import CheckName, ChipProof, CodeProof, Decision, HolderProof, LossList, Policy, Verdict
 from cardio.models.reading import CardReading
 from tests.unit.test_identity import (
@@ -32,7 +32,7 @@ from tests.unit.test_identity import (
     with_policy,
 )
 
-WHY = Meaning("无", "none")
+WHY = Bilingual("无", "none")
 
 # What each check must have seen before it can say "passed": by hand, beside the code.
 NEEDS: dict[str, set[str]] = {

@@ -14,7 +14,7 @@ from cardio.identity.kept_loss_list import KeptLossList
 from cardio.identity.loss_list import LossList
 from cardio.identity.packed_entries import PackedCodes, PackedNumbers
 from cardio.security.errors import PolicyError
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 
 HEADER = "# updated = 2026-11-22T08:00:00+08:00\n"
 FIRST, SECOND = "370200D15600000500000001", "370200D15600000500000002"
@@ -122,7 +122,7 @@ def test_all_desks_share_it(tmp_path: Path, loads: Loads) -> None:
     write(path, FIRST)
     old = time.time() - 3600
     os.utime(path, (old, old))
-    security = BridgeSecurity(loss_list_file=path, kept_loss_list=KeptLossList(clock=lambda: LATER))
+    security = SecurityContext(loss_list_file=path, kept_loss_list=KeptLossList(clock=lambda: LATER))
     assert security.loss_list() is security.at(simulated=True).loss_list() and loads.count == 1
 
 

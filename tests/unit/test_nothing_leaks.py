@@ -25,7 +25,7 @@ from cardio.apdu.trace import TraceLog
 from cardio.card.runner import on_card
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError, CardRemovedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
@@ -33,7 +33,7 @@ from cardio.security.sam.key_file import SoftSam
 from service.app import create_app
 from service.gate.policy import Access
 from service.gate.scopes import Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from service.server import BridgeServer, bind_loopback
 from simulators.card.faults import PulledCard
 from simulators.crypto.published_keys import key_file, root_key
@@ -128,7 +128,7 @@ def test_in_no_log_trace_or_error_of_the_library(keys: Path, log: io.StringIO) -
             reader.insert(PulledCard(card, pulled_after, reader.remove))
         credentials = Credentials(sam=Ready(SoftSam.load(keys)), pin=Pin(pin))
         try:
-            on_card(reader, work, manners=MannersStore(None), credentials=credentials, trace=trace, repeat=False)
+            on_card(reader, work, manners=CapabilityCache(None), credentials=credentials, trace=trace, repeat=False)
         except CardioError as error:
             said.append("".join(traceback.format_exception(error)) + repr(error) + str(vars(error)))
         said.extend(one.line() for one in trace.exchanges)
@@ -213,7 +213,9 @@ residence = "{ADDRESS}"
 def test_in_no_refusal_or_log_of_the_bridge(keys: Path, log: io.StringIO) -> None:
     reader = SoftwareReader("r", canary().card())
     app = create_app(
-        [SoftwareReaders([reader])], manners=MannersStore(None), security=BridgeSecurity(sam=Ready(SoftSam.load(keys)))
+        [SoftwareReaders([reader])],
+        manners=CapabilityCache(None),
+        security=SecurityContext(sam=Ready(SoftSam.load(keys))),
     )
     sockets = bind_loopback(0)
     port = sockets[0].getsockname()[1]
@@ -248,7 +250,7 @@ def test_in_no_refusal_or_log_of_the_bridge(keys: Path, log: io.StringIO) -> Non
 
 
 def test_what_is_entered_at_the_counters_page_is_in_no_event_list_or_log(keys: Path, log: io.StringIO) -> None:
-    bridge = Bridge(security=BridgeSecurity(sam=Ready(SoftSam.load(keys))), scopes=frozenset(Scope))
+    bridge = Bridge(security=SecurityContext(sam=Ready(SoftSam.load(keys))), scopes=frozenset(Scope))
     bridge.readers.reader(FIRST).insert(canary().card())  # type: ignore[union-attr]
     clerk, said = ClerkPage(bridge), list[bytes]()
     try:

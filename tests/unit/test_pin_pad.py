@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.pin_pad import modify_structure as modify
 from cardio.readers.pin_pad import parse_features, verify_structure
 from cardio.security.credentials import Credentials
@@ -88,7 +88,7 @@ def on_pad(work: Callable[[SocialSecurityCard], object], *entries: Entry) -> tup
     card = CardWithPinPad(find_persona("personalised").card(), list(entries))
     reader = PadReader("r", card)
     credentials = Credentials(pad_digits=6)
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), credentials=credentials) as held:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials) as held:
         return work(held), card
 
 
@@ -129,7 +129,7 @@ def test_a_new_pin_on_the_pad() -> None:
 def test_a_reader_without_a_pad_says_so() -> None:
     reader = SoftwareReader("r", find_persona("personalised").card())
     with SocialSecurityCard(
-        reader.connect(), reader, manners=MannersStore(None), credentials=Credentials(pad_digits=6)
+        reader.connect(), reader, manners=CapabilityCache(None), credentials=Credentials(pad_digits=6)
     ) as held:
         with pytest.raises(CardioError) as caught:
             held.verify_pin()

@@ -17,7 +17,7 @@ from cardio.errors import (
     CardResetError,
     ReaderTimeoutError,
 )
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
     LastTryError,
@@ -30,7 +30,7 @@ from cardio.security.errors import (
 )
 from cardio.security.pin.guard import PinGuard
 from cardio.security.pin.pin import Pin
-from simulators.card.quirks import CardManners
+from simulators.card.quirks import CardQuirks
 from simulators.card.software_card import SoftwareCard
 from simulators.personas.persona import find_persona, personas
 from simulators.readers.software_reader import SoftwareReader
@@ -70,14 +70,17 @@ class Counting:
 
 def fresh(tries: int = 3) -> Counting:
     persona = find_persona("personalised")
-    card = persona.model_copy(update={"manners": CardManners(pin_tries=tries)}).card()
+    card = persona.model_copy(update={"manners": CardQuirks(pin_tries=tries)}).card()
     return Counting(card)
 
 
 def verify(card: Counting, pin: str, guard: PinGuard, *, origin: str = "a", accept: bool = False) -> None:
     credentials = Credentials(pin=Pin(pin), guard=guard, origin=origin, accept_last_try=accept)
     on_card(
-        SoftwareReader("r", card), lambda held: held.verify_pin(), manners=MannersStore(None), credentials=credentials
+        SoftwareReader("r", card),
+        lambda held: held.verify_pin(),
+        manners=CapabilityCache(None),
+        credentials=credentials,
     )
 
 
@@ -147,11 +150,14 @@ def test_a_fault_between_command_and_answer_is_an_unknown_outcome_and_no_repetit
         held.change_pin(Pin("654321")) if change else held.verify_pin()
 
     with pytest.raises(PinOutcomeUnknownError):
-        on_card(SoftwareReader("r", card), work, manners=MannersStore(None), credentials=credentials)
+        on_card(SoftwareReader("r", card), work, manners=CapabilityCache(None), credentials=credentials)
     assert card.pins == 1
     card.fault = None
     tries = on_card(
-        SoftwareReader("r", card), lambda held: held.pin_tries(), manners=MannersStore(None), credentials=Credentials()
+        SoftwareReader("r", card),
+        lambda held: held.pin_tries(),
+        manners=CapabilityCache(None),
+        credentials=Credentials(),
     )
     assert tries == card.card.pin_tries_left and card.pins == 1
 
@@ -167,7 +173,7 @@ def test_a_hundred_at_once_spend_one_try() -> None:
             on_card(
                 reader,
                 lambda held: held.verify_pin(),
-                manners=MannersStore(None),
+                manners=CapabilityCache(None),
                 credentials=Credentials(pin=Pin(WRONG), guard=guard),
             )
             code = "verified"

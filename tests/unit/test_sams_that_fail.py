@@ -10,11 +10,11 @@ import pytest
 from cardio.apdu.trace import TraceLog
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.sam.base import Sam
 from cardio.security.sam.hsm import HsmClient
-from cardio.security.sam.hsm_http import ANSWER_SECONDS, HttpLine
+from cardio.security.sam.hsm_http import ANSWER_SECONDS, HttpHsmTransport
 from cardio.security.sam.psam import PsamCard, PsamSettings
 from cardio.security.settings import SecuritySettings
 from simulators.card.base import AnyCard
@@ -41,7 +41,7 @@ def hindered(make: Callable[[], Sam], persona: str = "third-closed") -> tuple[Ca
     trace = TraceLog()
     reader = SoftwareReader("r", find_persona(persona).card())
     with SocialSecurityCard(
-        reader.connect(), reader, manners=MannersStore(None), trace=trace, credentials=Credentials(sam=Made(make))
+        reader.connect(), reader, manners=CapabilityCache(None), trace=trace, credentials=Credentials(sam=Made(make))
     ) as card:
         try:
             card.read(supplement=False)
@@ -166,7 +166,7 @@ def hsm() -> Iterator[SoftwareHsm]:
 
 
 def client(hsm: SoftwareHsm, answer_seconds: float = ANSWER_SECONDS) -> Callable[[], Sam]:
-    return lambda: HsmClient(HttpLine(hsm.url, answer_seconds=answer_seconds))
+    return lambda: HsmClient(HttpHsmTransport(hsm.url, answer_seconds=answer_seconds))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_lie_in_external_authentication_costs_one_try_and_no_more(hsm: Softwar
             answer = super().cryptogram(key, challenge, source)  # type: ignore[arg-type]
             return answer if getattr(key, "name", "") == "IRK" else bytes(8)
 
-    error, trace = hindered(lambda: LiesLater(HttpLine(hsm.url)))
+    error, trace = hindered(lambda: LiesLater(HttpHsmTransport(hsm.url)))
     assert error is not None and (error.code, error.driver_code) == ("authentication-failed", -0x63C2)
     assert presented(trace) == 1
 

@@ -10,7 +10,7 @@ import pytest
 from cardio.card.session import CardSession
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError, CardRemovedError, ReaderTimeoutError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.errors import SessionEndedError
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareConnection, SoftwareReader
@@ -37,7 +37,7 @@ class Watched(SoftwareReader):
 
 
 def session_on(reader: SoftwareReader, seconds: float = 60.0) -> CardSession:
-    return CardSession(reader, manners=MannersStore(None), seconds=seconds, keep_alive_seconds=0.01)
+    return CardSession(reader, manners=CapabilityCache(None), seconds=seconds, keep_alive_seconds=0.01)
 
 
 def test_it_is_kept_alive_while_nobody_asks_and_nobody_else_has_the_card() -> None:
@@ -74,7 +74,7 @@ def test_a_card_that_is_pulled_ends_it() -> None:
 
 def test_a_loss_in_a_call_is_told_once_as_what_it_is() -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    session = CardSession(reader, manners=MannersStore(None), keep_alive_seconds=60)
+    session = CardSession(reader, manners=CapabilityCache(None), keep_alive_seconds=60)
     reader.remove()
     with pytest.raises(CardRemovedError):
         session.do(lambda card: card.read())
@@ -102,7 +102,7 @@ def test_no_thread_is_left() -> None:
     assert threading.active_count() <= before
 
 
-def test_a_card_that_hangs_is_touched_by_nobody_but_the_thread_that_hangs(store: MannersStore) -> None:
+def test_a_card_that_hangs_is_touched_by_nobody_but_the_thread_that_hangs(store: CapabilityCache) -> None:
     """PC/SC's library holds a lock of the whole process while it waits for a handle that another call is stuck in."""
     hanging, released = threading.Event(), threading.Event()
     reader = SoftwareReader("r", find_persona("adult").card())

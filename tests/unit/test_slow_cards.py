@@ -10,7 +10,7 @@ import pytest
 
 from cardio.card.social_security_card import OPERATION_SECONDS, SocialSecurityCard
 from cardio.errors import ReaderTimeoutError
-from cardio.filesystem.capabilities import MannersStore, family_of
+from cardio.filesystem.capabilities import CapabilityCache, family_of
 from cardio.models.reading import CardReading
 from simulators.card.base import AnyCard
 from simulators.personas.persona import Persona, find_persona
@@ -71,12 +71,12 @@ def line_of(persona: str | Persona, seconds: float = 0.6) -> Line:
     return Line(found.card(), seconds)
 
 
-def read(reader: SoftwareReader, line: Line, store: MannersStore, **options: Any) -> CardReading:
+def read(reader: SoftwareReader, line: Line, store: CapabilityCache, **options: Any) -> CardReading:
     with SocialSecurityCard(reader.connect(), reader, manners=store, clock=lambda: line.now) as card:
         return card.read(today=TODAY, **options)
 
 
-def test_basic_data_do_not_wait_for_the_supplement(store: MannersStore) -> None:
+def test_basic_data_do_not_wait_for_the_supplement(store: CapabilityCache) -> None:
     """Seven commands for EF05 and EF06 at 1.2 s: DF01 has no time left, and that is said."""
     line = line_of("child", 1.2)
     started = line.now
@@ -91,7 +91,7 @@ def test_basic_data_do_not_wait_for_the_supplement(store: MannersStore) -> None:
 
 def test_what_the_supplement_had_before_its_time_ran_out_is_given() -> None:
     line = line_of("foreigner", 1.4)
-    reading = read(SoftwareReader("r", line), line, MannersStore(None))
+    reading = read(SoftwareReader("r", line), line, CapabilityCache(None))
     assert reading.holder is not None and reading.holder.name is not None
     assert [(one.file, one.reason) for one in reading.unread] == [
         ("DF01/EF06", "out-of-time"),
@@ -102,11 +102,11 @@ def test_what_the_supplement_had_before_its_time_ran_out_is_given() -> None:
 
 @pytest.mark.parametrize("seconds", [0.6, 1.0, 1.5])
 @pytest.mark.parametrize("persona", ["field", "long-name", "first-generation"])
-def test_each_try_comes_further_until_the_card_is_read(persona: str, seconds: float, store: MannersStore) -> None:
+def test_each_try_comes_further_until_the_card_is_read(persona: str, seconds: float, store: CapabilityCache) -> None:
     """Cards that give one record at a time: fifteen commands and more, where nine seconds are allowed."""
     line = line_of(persona, seconds)
     reader = SoftwareReader("r", line)
-    expected = read(SoftwareReader("r", found := line_of(persona, 0)), found, MannersStore(None), supplement=False)
+    expected = read(SoftwareReader("r", found := line_of(persona, 0)), found, CapabilityCache(None), supplement=False)
     errors: list[ReaderTimeoutError] = []
     for _ in range(24):
         started = line.now
@@ -125,13 +125,13 @@ def test_each_try_comes_further_until_the_card_is_read(persona: str, seconds: fl
     assert len(again) <= 1, again
 
 
-def test_what_a_slow_card_has_taught_helps_the_next_program(store: MannersStore) -> None:
+def test_what_a_slow_card_has_taught_helps_the_next_program(store: CapabilityCache) -> None:
     """Another process has nothing but the file: it does not go through what the card refuses once more."""
     line = line_of("field")
     with pytest.raises(ReaderTimeoutError):
         read(SoftwareReader("r", line), line, store, supplement=False)
     assert store.load(family_of(line.atr), TODAY).files["SSSE/EF05"].addressing == "identifier"
-    other = MannersStore(store.path)
+    other = CapabilityCache(store.path)
     begun = len(line.commands)
     with pytest.raises(ReaderTimeoutError):
         read(SoftwareReader("r", line), line, other, supplement=False)
@@ -139,7 +139,7 @@ def test_what_a_slow_card_has_taught_helps_the_next_program(store: MannersStore)
     assert refused.isdisjoint(line.commands[begun:]) and refused <= set(line.commands[:begun])
 
 
-def test_nothing_of_one_card_is_given_for_another(store: MannersStore) -> None:
+def test_nothing_of_one_card_is_given_for_another(store: CapabilityCache) -> None:
     """Another card in the same reader: even where the insertion is the same, the identification code tells."""
     persona = find_persona("field")
     other = persona.model_copy(
@@ -168,7 +168,7 @@ def test_nothing_of_one_card_is_given_for_another(store: MannersStore) -> None:
     assert reading.holder is not None and reading.holder.name == "测试换"
 
 
-def test_what_is_kept_ends_with_the_insertion(store: MannersStore) -> None:
+def test_what_is_kept_ends_with_the_insertion(store: CapabilityCache) -> None:
     line = line_of("field")
     reader = SoftwareReader("r", line)
     with pytest.raises(ReaderTimeoutError):
@@ -181,7 +181,7 @@ def test_what_is_kept_ends_with_the_insertion(store: MannersStore) -> None:
     assert len(records) > 7  # all of EF05 once more
 
 
-def test_what_is_kept_is_forgotten_after_a_minute(store: MannersStore) -> None:
+def test_what_is_kept_is_forgotten_after_a_minute(store: CapabilityCache) -> None:
     now = 0.0
     store.unfinished._clock = lambda: now
     line = line_of("field")
@@ -192,7 +192,7 @@ def test_what_is_kept_is_forgotten_after_a_minute(store: MannersStore) -> None:
     assert store.unfinished.take("r", line.atr, lambda: reader.event_counter).answers == {}
 
 
-def test_the_file_of_manners_holds_nothing_of_an_unfinished_reading(store: MannersStore) -> None:
+def test_the_file_of_manners_holds_nothing_of_an_unfinished_reading(store: CapabilityCache) -> None:
     line = line_of("field")
     reader = SoftwareReader("r", line)
     with pytest.raises(ReaderTimeoutError):

@@ -16,14 +16,14 @@ from cardio.filesystem.layouts.model import Key
 from cardio.security.algorithms import pad
 from cardio.security.pin.pin import Pin, reload_block
 from cardio.security.sam.base import CardKey, Mac2, Purchase
-from cardio.security.sam.diversification import Factors
+from cardio.security.sam.diversification import DiversificationFactors
 from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.terminal import MacStart, Terminal, TerminalSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "algorithms.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"```sh\n(.+)\n# ([0-9A-F]+)\n```", PAGE)
 CHALLENGE, SOURCE = bytes.fromhex("1122334455667788"), bytes.fromhex("0102030405060708")
-FACTORS = Factors.of(bytes.fromhex("0081544C978684430200000042"), "430200D15600000500000042FFFFFFFF")
+FACTORS = DiversificationFactors.of(bytes.fromhex("0081544C978684430200000042"), "430200D15600000500000042FFFFFFFF")
 ROOTS = {
     "3DES": {
         "RKSSSE": b"TEST1DRKSSSE....",

@@ -10,7 +10,7 @@ import pytest
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardChangedError, CardioError, CardRemovedError, NotWrittenError, UsageError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.errors import MacRefusedError, WriteOutcomeUnknownError
@@ -56,7 +56,7 @@ def card_of(persona: str = "personalised", **manners: Any) -> SoftwareCard:
 def held(line: Between, **settings: Any) -> SocialSecurityCard:
     reader = SoftwareReader("r", line)
     credentials = Credentials(sam=Ready(), settings=TerminalSettings(**settings))
-    return SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), credentials=credentials)
+    return SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials)
 
 
 def record(card: SoftwareCard, path: str, number: int) -> str:
@@ -229,7 +229,7 @@ def test_a_pin_reads_and_does_not_write() -> None:
     line = Between(card_of())
     reader = SoftwareReader("r", line)
     with SocialSecurityCard(
-        reader.connect(), reader, manners=MannersStore(None), credentials=Credentials(pin=Pin("123456"))
+        reader.connect(), reader, manners=CapabilityCache(None), credentials=Credentials(pin=Pin("123456"))
     ) as card:
         with pytest.raises(CardioError) as caught:
             card.prepare("DF01/EF06", {"residence": "x"})

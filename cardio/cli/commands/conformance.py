@@ -62,18 +62,18 @@ def _report(options: Namespace, output: Output) -> ConformanceReport:
 
 def print_conformance(report: ConformanceReport, output: Output, *, everything: bool) -> None:
     """By chapter: what failed, what could not be tested and why, and how much passed."""
-    from cardio.models.conformance import CHAPTER_TITLES, Outcome
+    from cardio.models.conformance import CHAPTER_TITLES, RuleOutcome
 
     output.text(f"{report.subject} · {report.layout}")
     for chapter, (title, title_en) in CHAPTER_TITLES.items():
         checks = report.chapter(chapter)
         if not checks:
             continue
-        passed = sum(check.outcome is Outcome.PASS for check in checks)
+        passed = sum(check.outcome is RuleOutcome.PASS for check in checks)
         output.text(f"\n【{title} {title_en}】 {passed}/{len(checks)} 通过 passed")
         rows: dict[tuple[str, str, str], list[str]] = {}
         for check in checks:
-            if everything or check.outcome is not Outcome.PASS:
+            if everything or check.outcome is not RuleOutcome.PASS:
                 why = "；".join(word for word in (check.rule, check.detail) if word)
                 why_en = "; ".join(word for word in (check.rule_en, check.detail_en) if word)
                 rows.setdefault((_MARKS[check.outcome], why, why_en), []).append(check.place)
@@ -85,7 +85,7 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
 
 def junit(report: ConformanceReport) -> str:
     """The report as JUnit XML: a suite for each chapter, a case for each check."""
-    from cardio.models.conformance import Outcome
+    from cardio.models.conformance import RuleOutcome
 
     root = ElementTree.Element(
         "testsuites", name=report.layout, tests=str(len(report.checks)), failures=str(report.failed)
@@ -93,7 +93,8 @@ def junit(report: ConformanceReport) -> str:
     for chapter in dict.fromkeys(check.chapter for check in report.checks):
         checks = report.chapter(chapter)
         failed, untested = (
-            sum(check.outcome is outcome for check in checks) for outcome in (Outcome.FAIL, Outcome.NOT_TESTABLE)
+            sum(check.outcome is outcome for check in checks)
+            for outcome in (RuleOutcome.FAIL, RuleOutcome.NOT_TESTABLE)
         )
         suite = ElementTree.SubElement(
             root, "testsuite", name=chapter, tests=str(len(checks)), failures=str(failed), skipped=str(untested)
@@ -103,9 +104,9 @@ def junit(report: ConformanceReport) -> str:
                 suite, "testcase", classname=f"{chapter}.{check.place.replace('.', '_')}", name=check.rule_en
             )
             said = f"{check.detail} / {check.detail_en}"
-            if check.outcome is Outcome.FAIL:
+            if check.outcome is RuleOutcome.FAIL:
                 ElementTree.SubElement(case, "failure", message=said)
-            elif check.outcome is Outcome.NOT_TESTABLE:
+            elif check.outcome is RuleOutcome.NOT_TESTABLE:
                 ElementTree.SubElement(case, "skipped", message=said)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

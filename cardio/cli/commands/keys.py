@@ -41,10 +41,10 @@ def _run(options: Namespace, output: Output) -> int:
 
 def _memories() -> list[KeyMemory]:
     """Of real cards, and of software cards; those that there are."""
-    from cardio.filesystem.capabilities import MannersStore
+    from cardio.filesystem.capabilities import CapabilityCache
     from cardio.security.key_memory import KeyMemory
 
-    both = [KeyMemory.of_store(MannersStore.in_cache(simulated=one), simulated=one) for one in (False, True)]
+    both = [KeyMemory.of_store(CapabilityCache.in_cache(simulated=one), simulated=one) for one in (False, True)]
     return [memory for memory in both if memory is not None and memory.exists]
 
 

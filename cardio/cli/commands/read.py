@@ -51,7 +51,7 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.cli.reader_selection import find_reader
     from cardio.driver.basic_info import read_basic
     from cardio.errors import ReaderTimeoutError
-    from cardio.filesystem.capabilities import MannersStore
+    from cardio.filesystem.capabilities import CapabilityCache
 
     credentials = credentials_of(options)
 
@@ -70,7 +70,7 @@ def _run(options: Namespace, output: Output) -> int:
     def read_here() -> CardReading:
         reader = find_reader(options.reader, options.sam)
         trace, layouts = trace_on(options, output, reader), chosen_layouts(options, output)
-        store = MannersStore.in_cache(simulated=reader.simulated)
+        store = CapabilityCache.in_cache(simulated=reader.simulated)
 
         def read_once() -> CardReading:
             with naming_consent():

@@ -69,11 +69,11 @@ def _key_finding(settings: SecuritySettings, place: str, find_reader: FindReader
 
 def stopped_findings() -> Iterator[Finding]:
     """SAMs that are stopped since card after card has refused them; or why that cannot be known."""
-    from cardio.filesystem.capabilities import MannersStore
+    from cardio.filesystem.capabilities import CapabilityCache
     from cardio.security.errors import SamRefusedError
     from cardio.security.key_memory import KeyMemory
 
-    memory = KeyMemory.of_store(MannersStore.in_cache())
+    memory = KeyMemory.of_store(CapabilityCache.in_cache())
     if memory is None or not memory.exists:
         return
     try:

@@ -26,9 +26,9 @@ def _examine(wanted: str | None) -> Iterator[Finding]:
     yield from _layouts()
     from cardio.cli.doctor.checks import clock_finding, disk_finding, key_findings, stopped_findings
     from cardio.cli.reader_selection import find_reader
-    from cardio.filesystem.capabilities import MannersStore
+    from cardio.filesystem.capabilities import CapabilityCache
 
-    path = MannersStore.in_cache().path
+    path = CapabilityCache.in_cache().path
     assert path is not None  # noqa: S101 - narrows a type: in_cache() always has a path
     yield disk_finding(path.parent)
     yield clock_finding()
@@ -62,9 +62,9 @@ def _service() -> Iterator[Finding]:
 
 
 def _cache() -> Finding:
-    from cardio.filesystem.capabilities import MannersStore
+    from cardio.filesystem.capabilities import CapabilityCache
 
-    path = MannersStore.in_cache().path
+    path = CapabilityCache.in_cache().path
     assert path is not None  # noqa: S101 - narrows a type: in_cache() always has a path
     kept = path.exists()
     zh = f"{path}（{'已有' if kept else '尚无'}记录，可随时删除）"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 
 _IDENTITY_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _IDENTITY_CHECKS = "10X98765432"
@@ -18,15 +18,15 @@ def identity_check_character(first17: str) -> str:
     return _IDENTITY_CHECKS[total % 11]
 
 
-def identity_number_fault(number: str) -> Meaning | None:
+def identity_number_fault(number: str) -> Bilingual | None:
     """What is wrong with a number, None when it is a well-formed citizen's number.
 
     Numbers assigned to foreigners may not follow GB 11643: a fault is a reason to look, not to refuse.
     """
     if not re.fullmatch(r"[0-9]{17}[0-9Xx]", number, re.ASCII):
-        return Meaning("社会保障号码不是 18 位公民身份号码", "not an 18-character citizen's number")
+        return Bilingual("社会保障号码不是 18 位公民身份号码", "not an 18-character citizen's number")
     if identity_check_character(number[:17]) != number[17].upper():
-        return Meaning("社会保障号码校验位不符", "the check digit of the social security number is wrong")
+        return Bilingual("社会保障号码校验位不符", "the check digit of the social security number is wrong")
     return None
 
 
@@ -61,23 +61,23 @@ def card_check_character(first8: str) -> str:
     return {10: "X", 11: "0"}.get(check, str(check))
 
 
-def card_number_fault(number: str) -> Meaning | None:
+def card_number_fault(number: str) -> Bilingual | None:
     """What is wrong with a card number, None when its check character is right."""
     if not re.fullmatch(r"[0-9A-Z]{8}[0-9X]", number, re.ASCII):
-        return Meaning("卡号不是 8 位字符加校验位", "not eight characters and a check character")
+        return Bilingual("卡号不是 8 位字符加校验位", "not eight characters and a check character")
     if card_check_character(number[:8]) != number[8]:
-        return Meaning("卡号校验位不符", "the check character of the card number is wrong")
+        return Bilingual("卡号校验位不符", "the check character of the card number is wrong")
     return None
 
 
-def organisation_code_fault(code: str) -> Meaning | None:
+def organisation_code_fault(code: str) -> Bilingual | None:
     """What is wrong with an organisation code, None when its check character is right: the rule of card numbers."""
     if card_number_fault(code) is None:
         return None
-    return Meaning("组织机构代码校验位不符", "the check character of the organisation code is wrong")
+    return Bilingual("组织机构代码校验位不符", "the check character of the organisation code is wrong")
 
 
-FAULTS: dict[str, Callable[[str], Meaning | None]] = {
+FAULTS: dict[str, Callable[[str], Bilingual | None]] = {
     "GB 11643": identity_number_fault,
     "GB 11714": organisation_code_fault,
     "V2.0 appendix A": card_number_fault,

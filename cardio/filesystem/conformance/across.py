@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.filesystem.codec.check_digits import SEX_CODES, birth_digits, is_citizens_number, sex_code
 from cardio.filesystem.codec.items import Value
 from cardio.filesystem.conformance.book import Book
@@ -14,10 +14,10 @@ from cardio.filesystem.reading.decode import decode_records
 from cardio.filesystem.reading.result import FileReading
 from cardio.models.conformance import Chapter
 
-_ONE_PLACE = Meaning("是否只在一处", "stands in one place only")
-_GENERATION = Meaning("规范版本与结构", "the version goes with the structure")
-_BIRTH_DATE = Meaning("出生日期与社会保障号码", "the date of birth agrees with the social security number")
-_SEX = Meaning("性别与社会保障号码", "the sex agrees with the social security number")
+_ONE_PLACE = Bilingual("是否只在一处", "stands in one place only")
+_GENERATION = Bilingual("规范版本与结构", "the version goes with the structure")
+_BIRTH_DATE = Bilingual("出生日期与社会保障号码", "the date of birth agrees with the social security number")
+_SEX = Bilingual("性别与社会保障号码", "the sex agrees with the social security number")
 
 
 def check_across(layout: Layout, readings: Mapping[str, FileReading], book: Book) -> None:
@@ -34,7 +34,9 @@ def check_across(layout: Layout, readings: Mapping[str, FileReading], book: Book
     if version is not None:
         right = str(version[1]).startswith(str(layout.generation))
         fault = (
-            None if right else Meaning(f"结构为第 {layout.generation} 代", f"the structure is of {layout.generation}.0")
+            None
+            if right
+            else Bilingual(f"结构为第 {layout.generation} 代", f"the structure is of {layout.generation}.0")
         )
         book.judge(Chapter.CROSS_FILE, version[0], _GENERATION, fault)
     _check_number(values, book)
@@ -51,13 +53,13 @@ def _check_alternatives(layout: Layout, readings: Mapping[str, FileReading], boo
             known = [reading for reading in both if reading is not None and reading.refusal is None]
             places = sum(item.tag in reading.tags for reading in known)
             if places > 1:
-                fault = Meaning(f"{item.alternative} 中也有", f"it stands in {item.alternative} too")
+                fault = Bilingual(f"{item.alternative} 中也有", f"it stands in {item.alternative} too")
                 book.judge(Chapter.CROSS_FILE, place, _ONE_PLACE, fault, item.source)
             elif len(known) < len(both):
-                why = Meaning("有文件不能读取", "a file cannot be read")
+                why = Bilingual("有文件不能读取", "a file cannot be read")
                 book.untestable(Chapter.CROSS_FILE, place, _ONE_PLACE, why, item.source)
             else:
-                fault_none = Meaning("两处都没有", "it stands in neither") if not places else None
+                fault_none = Bilingual("两处都没有", "it stands in neither") if not places else None
                 book.judge(Chapter.CROSS_FILE, place, _ONE_PLACE, fault_none, item.source)
 
 
@@ -68,8 +70,8 @@ def _check_number(values: Mapping[str, tuple[str, Value]], book: Book) -> None:
         return
     born, sex = values.get("birth_date"), values.get("sex")
     if born is not None and isinstance(born[1], date):
-        fault = None if f"{born[1]:%Y%m%d}" == birth_digits(number) else Meaning("不一致", "they differ")
+        fault = None if f"{born[1]:%Y%m%d}" == birth_digits(number) else Bilingual("不一致", "they differ")
         book.judge(Chapter.CROSS_FILE, born[0], _BIRTH_DATE, fault, "GB 11643")
     if sex is not None and sex[1] in SEX_CODES:
-        fault = None if sex[1] == sex_code(number) else Meaning("不一致", "they differ")
+        fault = None if sex[1] == sex_code(number) else Bilingual("不一致", "they differ")
         book.judge(Chapter.CROSS_FILE, sex[0], _SEX, fault, "GB 11643")

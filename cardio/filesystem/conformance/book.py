@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cardio.apdu.status_word import Meaning
-from cardio.models.conformance import Chapter, Check, Outcome
+from cardio.apdu.status_word import Bilingual
+from cardio.models.conformance import Chapter, ConformanceCheck, RuleOutcome
 
 
 @dataclass(slots=True)
 class Book:
     """The checks so far."""
 
-    checks: list[Check] = field(default_factory=list)
+    checks: list[ConformanceCheck] = field(default_factory=list)
 
     def note(
         self,
         chapter: Chapter,
         place: str,
-        rule: Meaning,
-        outcome: Outcome,
-        detail: Meaning | None = None,
+        rule: Bilingual,
+        outcome: RuleOutcome,
+        detail: Bilingual | None = None,
         source: str | None = None,
     ) -> None:
         self.checks.append(
-            Check(
+            ConformanceCheck(
                 chapter=chapter,
                 place=place,
                 rule=rule.zh,
@@ -37,10 +37,12 @@ class Book:
         )
 
     def judge(
-        self, chapter: Chapter, place: str, rule: Meaning, fault: Meaning | None, source: str | None = None
+        self, chapter: Chapter, place: str, rule: Bilingual, fault: Bilingual | None, source: str | None = None
     ) -> None:
         """A check that passed where there is no fault."""
-        self.note(chapter, place, rule, Outcome.FAIL if fault else Outcome.PASS, fault, source)
+        self.note(chapter, place, rule, RuleOutcome.FAIL if fault else RuleOutcome.PASS, fault, source)
 
-    def untestable(self, chapter: Chapter, place: str, rule: Meaning, why: Meaning, source: str | None = None) -> None:
-        self.note(chapter, place, rule, Outcome.NOT_TESTABLE, why, source)
+    def untestable(
+        self, chapter: Chapter, place: str, rule: Bilingual, why: Bilingual, source: str | None = None
+    ) -> None:
+        self.note(chapter, place, rule, RuleOutcome.NOT_TESTABLE, why, source)

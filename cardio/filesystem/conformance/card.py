@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.filesystem.conformance.across import check_across
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.conformance.records import check_controls, check_presence, check_records
@@ -14,8 +14,8 @@ from cardio.filesystem.layouts.model import Layout
 from cardio.filesystem.reading.result import FileReading
 from cardio.models.conformance import Chapter
 
-_INTERNAL = Meaning("由卡片内部维护", "kept by the card itself")
-_READ_IT = Meaning("内容", "its content is as it should be")
+_INTERNAL = Bilingual("由卡片内部维护", "kept by the card itself")
+_READ_IT = Bilingual("内容", "its content is as it should be")
 
 
 def check_card(
@@ -34,7 +34,7 @@ def check_card(
     for application in layout.applications:
         for file in application.files:
             if file.internal:
-                why = Meaning("没有命令可以读取", "no command reads it")
+                why = Bilingual("没有命令可以读取", "no command reads it")
                 book.untestable(Chapter.RECORDS, file.path, _INTERNAL, why, file.source)
                 continue
             if not check_presence(application, file, without_rights[file.path], book):
@@ -42,7 +42,7 @@ def check_card(
             check_controls(file, without_rights[file.path], book)
             reading = with_rights[file.path]
             if reading.closed:
-                why = Meaning(f"需要 {file.read} 才能读取", f"it needs {file.read} to be read")
+                why = Bilingual(f"需要 {file.read} 才能读取", f"it needs {file.read} to be read")
                 book.untestable(Chapter.RECORDS, file.path, _READ_IT, why, file.source)
                 continue
             check_records(file, reading, book)

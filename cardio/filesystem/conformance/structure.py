@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.layouts.fault import Fault, line_of
 from cardio.filesystem.layouts.model import Layout
 from cardio.filesystem.layouts.regional import RULES
-from cardio.models.conformance import Chapter, Outcome
+from cardio.models.conformance import Chapter, RuleOutcome
 
-_SOUND = Meaning("结构是否自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
-_SPACE = Meaning("数据空间（16 KB 以内）", "no more than 16 KB of data")
+_SOUND = Bilingual("结构是否自洽：标签、长度、格式、代码表、密钥", "sound: tags, lengths, formats, code tables, keys")
+_SPACE = Bilingual("数据空间（16 KB 以内）", "no more than 16 KB of data")
 _SPACE_LIMIT = 16 * 1024
 
 
@@ -22,12 +22,12 @@ def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text
         broken = [fault for fault in faults if fault.rule == rule]
         for fault in broken:
             detail = _at(fault, text)
-            book.note(Chapter.STRUCTURE, fault.place, rule, Outcome.FAIL, detail, "V2.0 §6")
+            book.note(Chapter.STRUCTURE, fault.place, rule, RuleOutcome.FAIL, detail, "V2.0 §6")
         if not broken:
             if layout.regions:
-                book.note(Chapter.STRUCTURE, layout.title, rule, Outcome.PASS, source="V2.0 §6")
+                book.note(Chapter.STRUCTURE, layout.title, rule, RuleOutcome.PASS, source="V2.0 §6")
             else:
-                why = Meaning("国家结构，没有地方扩展", "a national layout: nothing is added")
+                why = Bilingual("国家结构，没有地方扩展", "a national layout: nothing is added")
                 book.untestable(Chapter.STRUCTURE, layout.title, rule, why, "V2.0 §6")
     unsound = [fault for fault in faults if fault.rule is None]
     for file in layout.files():
@@ -38,16 +38,16 @@ def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text
         if not any(other.place.startswith(file.path) for file in layout.files()):
             book.judge(Chapter.STRUCTURE, other.place, _SOUND, _at(other, text))
     size = sum(_size(layout))
-    too_large = Meaning(f"共 {size} 字节", f"{size} bytes") if size > _SPACE_LIMIT else None
+    too_large = Bilingual(f"共 {size} 字节", f"{size} bytes") if size > _SPACE_LIMIT else None
     book.judge(Chapter.STRUCTURE, layout.title, _SPACE, too_large, "public structures of two regions")
 
 
-def _at(fault: Fault, text: str) -> Meaning:
+def _at(fault: Fault, text: str) -> Bilingual:
     """A fault with its line in the file that was submitted."""
     line = line_of(text, fault.place)
     if line is None:
-        return Meaning(fault.zh, fault.en)
-    return Meaning(f"第 {line} 行：{fault.zh}", f"line {line}: {fault.en}")
+        return Bilingual(fault.zh, fault.en)
+    return Bilingual(f"第 {line} 行：{fault.zh}", f"line {line}: {fault.en}")
 
 
 def _size(layout: Layout) -> list[int]:

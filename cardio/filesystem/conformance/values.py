@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.errors import DecodeError
 from cardio.filesystem.codec.check_digits import FAULTS, is_citizens_pattern
 from cardio.filesystem.codec.items import DecodedItem
@@ -16,11 +16,11 @@ from cardio.filesystem.reading.decode import decode_records
 from cardio.filesystem.reading.result import FileReading
 from cardio.models.conformance import Chapter
 
-_FORMAT = Meaning("格式与填充", "format and padding are as they should be")
-_CODE = Meaning("代码值", "the code is in its table")
-_CHECK_DIGIT = Meaning("校验位", "the check digit is right")
-_SEQUENCE = Meaning("日期先后", "not before the date that it follows")
-_PAST = Meaning("日期是否在将来", "not in the future")
+_FORMAT = Bilingual("格式与填充", "format and padding are as they should be")
+_CODE = Bilingual("代码值", "the code is in its table")
+_CHECK_DIGIT = Bilingual("校验位", "the check digit is right")
+_SEQUENCE = Bilingual("日期先后", "not before the date that it follows")
+_PAST = Bilingual("日期是否在将来", "not in the future")
 _CITIZENS = "GB 11643"
 
 
@@ -54,11 +54,11 @@ def check_format(place: str, decoded: DecodedItem, book: Book, *, joined: bool =
     """Characters, digits and fill of one item (V2.0 table 9)."""
     if decoded.problem is not None and not joined:
         # Not the problem's own words: they quote the value.
-        fault: Meaning | None = Meaning("内容与格式不符", "its content does not fit its format")
+        fault: Bilingual | None = Bilingual("内容与格式不符", "its content does not fit its format")
     elif decoded.revised:
         fault = None
     elif decoded.item.fixed is not None and not _has_fixed(decoded.item, decoded.raw):
-        fault = Meaning("固定部分不符", "its fixed part is another")
+        fault = Bilingual("固定部分不符", "its fixed part is another")
     elif decoded.items and decoded.item.format is Format.B_TLV:
         fault = _chain_fault(decoded)
     else:
@@ -71,7 +71,7 @@ def _has_fixed(item: Item, raw: bytes) -> bool:
     return raw[offset : offset + len(content)] == content
 
 
-def padding_fault(item: Item, raw: bytes, *, joined: bool = False) -> Meaning | None:
+def padding_fault(item: Item, raw: bytes, *, joined: bool = False) -> Bilingual | None:
     """What is wrong with the bytes of a plain value: left-aligned, ``an`` filled with 00, ``cn`` with hex F."""
     if item.format is Format.CN:
         return _digits_fault(item, raw)
@@ -79,20 +79,20 @@ def padding_fault(item: Item, raw: bytes, *, joined: bool = False) -> Meaning | 
         return None
     content = raw.rstrip(b"\x00")
     if b"\x00" in content:
-        return Meaning("文字之间有 00", "there is 00 between characters")
+        return Bilingual("文字之间有 00", "there is 00 between characters")
     if content[-1:] in (b"\x20", b"\xff"):
-        return Meaning("应以 00 填充", "it must be filled with 00")
+        return Bilingual("应以 00 填充", "it must be filled with 00")
     if not joined:
         try:
             decode_text(content)
         except DecodeError:
-            return Meaning("不是有效的 GB18030 文字", "not GB18030 text")
+            return Bilingual("不是有效的 GB18030 文字", "not GB18030 text")
     if item.kind is Kind.NUMBER and content and (not content.isdigit() or len(content) != item.length):
-        return Meaning("数字未写满各位", "a digit is missing")
+        return Bilingual("数字未写满各位", "a digit is missing")
     return None
 
 
-def _digits_fault(item: Item, raw: bytes) -> Meaning | None:
+def _digits_fault(item: Item, raw: bytes) -> Bilingual | None:
     digits = raw.hex().upper()
     bare = digits.rstrip("F")
     if item.kind is Kind.HEX:
@@ -100,21 +100,21 @@ def _digits_fault(item: Item, raw: bytes) -> Meaning | None:
     if not bare:
         return None
     if not bare.isdecimal():
-        return Meaning("含有非数字的半字节", "a nibble is not a digit")
+        return Bilingual("含有非数字的半字节", "a nibble is not a digit")
     if not bare.strip("0") and item.kind in (Kind.DATE, Kind.TIME, Kind.MONTH):
-        return Meaning("空值应以 F 填充", "an empty value must be filled with F")
+        return Bilingual("空值应以 F 填充", "an empty value must be filled with F")
     if item.kind is Kind.DATE and len(bare) != 8:
-        return Meaning("日期应为 8 位压缩数字", "a date is eight packed digits")
+        return Bilingual("日期应为 8 位压缩数字", "a date is eight packed digits")
     return None
 
 
-def _chain_fault(decoded: DecodedItem) -> Meaning | None:
+def _chain_fault(decoded: DecodedItem) -> Bilingual | None:
     expected = [(inner.tag, inner.length) for inner in decoded.item.items]
     found = [(inner.item.tag, len(inner.raw)) for inner in decoded.items]
     if found == expected:
         return None
     order = " ".join(f"{tag or 0:02X}({length})" for tag, length in found)
-    return Meaning(f"内部数据项为 {order}", f"the items inside are {order}")
+    return Bilingual(f"内部数据项为 {order}", f"the items inside are {order}")
 
 
 def _check_value(
@@ -126,24 +126,24 @@ def _check_value(
     if item.codes is not None:
         table = layout.code_table(item.codes)
         known = table.look_up(str(value)).label is not None
-        unknown = None if known else Meaning(f"不在{table.title}中", f"not in {table.source}")
+        unknown = None if known else Bilingual(f"不在{table.title}中", f"not in {table.source}")
         book.judge(Chapter.CODES, place, _CODE, unknown, table.source)
     if item.check is not None:
         if item.check == _CITIZENS and not is_citizens_pattern(str(value)):
-            why = Meaning("不是公民身份号码，可能是指定号码", "not a citizen's number: it may be an assigned one")
+            why = Bilingual("不是公民身份号码，可能是指定号码", "not a citizen's number: it may be an assigned one")
             book.untestable(Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, why, item.check)
             return
         fault = FAULTS[item.check](str(value))
         book.judge(
-            Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, Meaning(fault.zh, fault.en) if fault else None, item.check
+            Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, Bilingual(fault.zh, fault.en) if fault else None, item.check
         )
     if not isinstance(value, date):
         return
     day = value.date() if isinstance(value, datetime) else value
     if item.past:
-        ahead = Meaning("在将来", "it is in the future") if day > today else None
+        ahead = Bilingual("在将来", "it is in the future") if day > today else None
         book.judge(Chapter.DATES, place, _PAST, ahead, item.source)
     start = next((other.value for other in siblings if other.item.name == item.not_before), None)
     if isinstance(start, date):
-        early = Meaning(f"早于 {item.not_before}", f"before {item.not_before}") if day < start else None
+        early = Bilingual(f"早于 {item.not_before}", f"before {item.not_before}") if day < start else None
         book.judge(Chapter.DATES, place, _SEQUENCE, early, item.source)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.errors import LayoutError
 
 
@@ -17,7 +17,7 @@ class Fault:
     place: str
     zh: str
     en: str
-    rule: Meaning | None = None
+    rule: Bilingual | None = None
     """The rule for local expansion that it breaks."""
 
     def error(self, path: Path) -> LayoutError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cardio.apdu.status_word import Meaning
+from cardio.apdu.status_word import Bilingual
 from cardio.filesystem.codes.tables import table_names
 from cardio.filesystem.layouts.fault import Fault
 
@@ -14,14 +14,14 @@ FIRST_LOCAL_FILE = 0xEF0C
 _ENVIRONMENT = "SSSE"
 _SAYS_NOTHING_OF_THE_CARD = {"note", "source", "confidence"}
 
-UNTOUCHED = Meaning(
+UNTOUCHED = Bilingual(
     "国家规范的应用、文件、数据项标识不得更改或挪用", "the specification's own may not be changed or reused"
 )
-NEW_APPLICATIONS = Meaning("地方应用从 DF0A 起", "a region's applications begin at DF0A")
-NEW_FILES = Meaning("地方文件从 EF0C 起", "a region's files begin at EF0C")
-ENVIRONMENT_ITEMS = Meaning("SSSE 下国家文件不得增加数据项", "no items may be added to the national files in SSSE")
-CYCLIC_ITEMS = Meaning("循环文件可增加记录，不得增加数据项", "cyclic files may get records, but no items")
-RESERVED_FILES = Meaning("预留文件留待国家使用", "reserved files wait for national use")
+NEW_APPLICATIONS = Bilingual("地方应用从 DF0A 起", "a region's applications begin at DF0A")
+NEW_FILES = Bilingual("地方文件从 EF0C 起", "a region's files begin at EF0C")
+ENVIRONMENT_ITEMS = Bilingual("SSSE 下国家文件不得增加数据项", "no items may be added to the national files in SSSE")
+CYCLIC_ITEMS = Bilingual("循环文件可增加记录，不得增加数据项", "cyclic files may get records, but no items")
+RESERVED_FILES = Bilingual("预留文件留待国家使用", "reserved files wait for national use")
 RULES = (UNTOUCHED, NEW_APPLICATIONS, NEW_FILES, ENVIRONMENT_ITEMS, CYCLIC_ITEMS, RESERVED_FILES)
 
 

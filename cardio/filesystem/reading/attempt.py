@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.commands import select_file
 from cardio.apdu.response import ResponseApdu
@@ -34,7 +34,7 @@ MANNER_REFUSALS = frozenset(
 _READ_RECORD = 0xB2
 
 
-class Approach:
+class ReadAttempt:
     """One file of a card: how it can be named, and why it could not be read."""
 
     def __init__(self, file: File) -> None:
@@ -42,7 +42,7 @@ class Approach:
         self.refusals: list[int] = []
         self._selectable: dict[Reference, bool] = {Reference.SFI: True}
 
-    def reach(self, reference: Reference) -> Plan[bool]:
+    def reach(self, reference: Reference) -> Flow[bool]:
         """Makes the file current where it is not named by SFI."""
         if reference not in self._selectable:
             response = yield from ask(select_file(self.file.file_id, reference.select_p1 or 0))
@@ -76,7 +76,7 @@ class Approach:
         return self.refusals[-1] if self.refusals else StatusWord.FILE_NOT_FOUND
 
 
-def ask(command: CommandApdu) -> Plan[ResponseApdu]:
+def ask(command: CommandApdu) -> Flow[ResponseApdu]:
     """Asks, and takes an answer that makes no sense for a refusal: the next record may be better."""
     try:
         response = yield command

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.commands import read_record
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import RECORD_LIMIT, Record
-from cardio.filesystem.capabilities import MANNERS_BY_COST, Addressing, Manner
+from cardio.filesystem.capabilities import MANNERS_BY_COST, AccessMethod, Addressing
 from cardio.filesystem.layouts.model import File
-from cardio.filesystem.reading.attempt import MANNER_REFUSALS, Approach, ask, has_data
+from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask, has_data
 from cardio.filesystem.reading.result import CORRUPT, NONSENSE, UNTAGGED, FileReading
 
 _REFUSALS_ENDURED = 3
@@ -22,20 +22,20 @@ Enough = Callable[[Sequence[Record]], bool]
 """Whether the records that were read so far are enough, the newest first."""
 
 
-def read_newest_records(file: File, known: Iterable[Manner], enough: Enough) -> Plan[FileReading]:
+def read_newest_records(file: File, known: Iterable[AccessMethod], enough: Enough) -> Flow[FileReading]:
     """Reads records one by one until there are enough; all at once only where the card does not give one alone.
 
     One record is asked for, and not all: on a slow line a full cyclic file takes a second.
     """
-    by_number = (Manner(reference=manner.reference, addressing=Addressing.NUMBER) for manner in known)
+    by_number = (AccessMethod(reference=manner.reference, addressing=Addressing.NUMBER) for manner in known)
     others = (manner for manner in MANNERS_BY_COST if manner.addressing is Addressing.NUMBER)
     reading = yield from read_equal_records(file, [*by_number, *others], enough=enough)
     return reading
 
 
 def read_equal_records(
-    file: File, known: Iterable[Manner] = (), *, all_at_once: bool = False, enough: Enough | None = None
-) -> Plan[FileReading]:
+    file: File, known: Iterable[AccessMethod] = (), *, all_at_once: bool = False, enough: Enough | None = None
+) -> Flow[FileReading]:
     """Reads all records; all at once where the card does that, else one by one.
 
     Args:
@@ -44,7 +44,7 @@ def read_equal_records(
         all_at_once: this very card has given several records at once, so that one alone is all there is.
         enough: ends the reading one by one before the last record.
     """
-    approach = Approach(file)
+    approach = ReadAttempt(file)
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
         # Nothing but their number names these records; and records of unknown size cannot be told apart.
         if manner.addressing is Addressing.IDENTIFIER or (manner.addressing is Addressing.ALL and not file.record_size):
@@ -63,7 +63,7 @@ def read_equal_records(
     return FileReading(file, refusal=approach.refusal)
 
 
-def _at_once(approach: Approach, manner: Manner, reading: FileReading, known_to_work: bool) -> Plan[bool]:
+def _at_once(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, known_to_work: bool) -> Flow[bool]:
     """All records from a number on, as many as one answer carries."""
     size, sfi, rest = approach.file.record_size, approach.sfi(manner.reference), b""
     while (number := len(reading.records) + 1) <= RECORD_LIMIT:
@@ -92,7 +92,7 @@ def _at_once(approach: Approach, manner: Manner, reading: FileReading, known_to_
     return True
 
 
-def _one_by_one(approach: Approach, manner: Manner, reading: FileReading, enough: Enough | None) -> Plan[bool]:
+def _one_by_one(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, enough: Enough | None) -> Flow[bool]:
     size, sfi = approach.file.record_size, approach.sfi(manner.reference)
     asked = size if 0 < size <= SHORT_MAXIMUM else SHORT_MAXIMUM
     number, refused = 1, 0

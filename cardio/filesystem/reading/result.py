@@ -9,7 +9,7 @@ from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import Record
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import Manner, Shape
+from cardio.filesystem.capabilities import AccessMethod, Shape
 from cardio.filesystem.layouts.model import File, Item
 
 NONSENSE = 0
@@ -28,7 +28,7 @@ class FileReading:
     records: list[Record] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     """The number of each on the card; empty where they follow each other from 1, or came by their tags."""
-    manner: Manner | None = None
+    manner: AccessMethod | None = None
     """The manner that worked; None when none did."""
     refusal: int | None = None
     """The status word with which the card refused the file as a whole, `NONSENSE` when no answer was a record."""

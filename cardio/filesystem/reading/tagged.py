@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.commands import RecordMode, read_record
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import RECORD_LIMIT, Record, split_records
-from cardio.filesystem.capabilities import MANNERS_BY_COST, Addressing, Manner, Shape
+from cardio.filesystem.capabilities import MANNERS_BY_COST, AccessMethod, Addressing, Shape
 from cardio.filesystem.codec.text import is_fill, trim
 from cardio.filesystem.layouts.model import File
-from cardio.filesystem.reading.attempt import MANNER_REFUSALS, Approach, ask, has_data
+from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask, has_data
 from cardio.filesystem.reading.result import CORRUPT, NONSENSE, FileReading
 
 _SAME_ENDURED = 2
@@ -32,12 +32,12 @@ _LONGEST_CHARACTER = 4
 def read_file(
     file: File,
     shape: Shape | None = None,
-    known: Iterable[Manner] = (),
+    known: Iterable[AccessMethod] = (),
     *,
     thorough: bool = False,
     exact: bool = True,
-    on_manner: Callable[[Manner], object] | None = None,
-) -> Plan[FileReading]:
+    on_manner: Callable[[AccessMethod], object] | None = None,
+) -> Flow[FileReading]:
     """Reads all records of a file whose records begin with a tag.
 
     Args:
@@ -68,7 +68,7 @@ def read_file(
     return best if best is not None else FileReading(file, refusal=reader.refusal)
 
 
-class _FileReader(Approach):
+class _FileReader(ReadAttempt):
     """The attempts at one file, and what they have shown so far."""
 
     def __init__(
@@ -78,13 +78,13 @@ class _FileReader(Approach):
         *,
         thorough: bool,
         exact: bool,
-        on_manner: Callable[[Manner], object] | None,
+        on_manner: Callable[[AccessMethod], object] | None,
     ) -> None:
         super().__init__(file)
         self._on_manner = on_manner
         self._known_shape = shape
         self._thorough, self._exact = thorough, exact
-        self.gave_one: Manner | None = None
+        self.gave_one: AccessMethod | None = None
         """A manner for all records in which the card gave one record only."""
         strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
         self._lengths = strays | dict(file.record_shape) | dict(shape or ())
@@ -108,7 +108,7 @@ class _FileReader(Approach):
         """Records that came one by one cannot hide each other behind a wrong length."""
         return reading.manner is not None and reading.manner.addressing is not Addressing.ALL
 
-    def attempt(self, manner: Manner) -> Plan[FileReading | None]:
+    def attempt(self, manner: AccessMethod) -> Flow[FileReading | None]:
         """One manner; None when the card does not have it."""
         if not (yield from self.reach(manner.reference)):
             return None
@@ -122,7 +122,7 @@ class _FileReader(Approach):
                 works = yield from self._by_identifier(manner, reading)
         return reading if works or reading.closed else None
 
-    def one_by_one(self, manner: Manner) -> Plan[FileReading | None]:
+    def one_by_one(self, manner: AccessMethod) -> Flow[FileReading | None]:
         """Record by record in the mode that other cards take for "all from this number"."""
         if not (yield from self.reach(manner.reference)):
             return None
@@ -144,7 +144,7 @@ class _FileReader(Approach):
 
     # -- all records at once ------------------------------------------------------------------
 
-    def _all(self, manner: Manner, reading: FileReading) -> Plan[bool]:
+    def _all(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
         sfi, mode = self.sfi(manner.reference), manner.addressing.mode
         length = self._length_of_rest(reading)
         while len(reading.records) < RECORD_LIMIT:
@@ -190,7 +190,7 @@ class _FileReader(Approach):
 
     # -- record by record ---------------------------------------------------------------------
 
-    def _by_number(self, manner: Manner, reading: FileReading) -> Plan[bool]:
+    def _by_number(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
         # Another card may have had fewer of what may stand there several times.
         several = [tag for tag, _ in self.file.record_shape if self._repeats[tag] > 1]
         optional = [tag for tag, _ in self.file.record_shape if self._thorough and tag not in self._order]
@@ -243,7 +243,7 @@ class _FileReader(Approach):
                 return next((tag for tag in following if tag in remaining), remaining[0])
         return remaining[0]
 
-    def _by_identifier(self, manner: Manner, reading: FileReading) -> Plan[bool]:
+    def _by_identifier(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
         """Every tag of the layout; of an item that may be there several times, the first and then the next."""
         refused: list[int] = []
         strays = [item.tag for item in self.file.items if item.stray and item.tag is not None and self._thorough]
@@ -271,7 +271,7 @@ class _FileReader(Approach):
         self.refusals += refused[:1]
         return self._worked(reading)
 
-    def _next_ones(self, manner: Manner, tag: int, reading: FileReading) -> Plan[None]:
+    def _next_ones(self, manner: AccessMethod, tag: int, reading: FileReading) -> Flow[None]:
         """The further records with a tag, which follow the one that was read last."""
         sfi = self.sfi(manner.reference)
         for _ in range(self._repeats[tag] - 1):
@@ -306,7 +306,7 @@ class _FileReader(Approach):
                 wanted.append(item.tag)
         return wanted
 
-    def _record(self, manner: Manner, p1: int, tag: int | None) -> Plan[ResponseApdu]:
+    def _record(self, manner: AccessMethod, p1: int, tag: int | None) -> Flow[ResponseApdu]:
         """One record, asked for with the length that its tag should have; a wrong length is put right."""
         mode, sfi = manner.addressing.mode, self.sfi(manner.reference)
         known = self._lengths.get(tag) if tag is not None else None

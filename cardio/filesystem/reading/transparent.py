@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.commands import read_binary
 from cardio.apdu.status_word import StatusWord
-from cardio.filesystem.capabilities import Addressing, Manner, Reference
+from cardio.filesystem.capabilities import AccessMethod, Addressing, Reference
 from cardio.filesystem.layouts.model import File
-from cardio.filesystem.reading.attempt import Approach, ask, has_data
+from cardio.filesystem.reading.attempt import ReadAttempt, ask, has_data
 from cardio.filesystem.reading.result import CORRUPT, FileReading
 
 Progress = Callable[[int, int], None]
@@ -25,12 +25,12 @@ _END = frozenset({StatusWord.WRONG_P1_P2, StatusWord.INCORRECT_P1_P2, StatusWord
 
 def read_transparent(
     file: File,
-    known: Iterable[Manner] = (),
+    known: Iterable[AccessMethod] = (),
     *,
     block: int = SHORT_MAXIMUM,
     limit: int | None = None,
     progress: Progress | None = None,
-) -> Plan[FileReading]:
+) -> Flow[FileReading]:
     """Reads a file to the end that its layout gives, or the card, whichever comes first.
 
     Args:
@@ -40,12 +40,12 @@ def read_transparent(
         limit: no more bytes than this, to find out whether the file can be read at all.
         progress: told after each block.
     """
-    approach = Approach(file)
+    approach = ReadAttempt(file)
     end = max(file.sizes) if limit is None else limit
     for reference in dict.fromkeys([*(manner.reference for manner in known), *Reference]):
         if not (yield from approach.reach(reference)):
             continue
-        manner = Manner(reference=reference, addressing=Addressing.ALL)
+        manner = AccessMethod(reference=reference, addressing=Addressing.ALL)
         reading = FileReading(file, manner=manner, block=block, probed=limit is not None and limit < max(file.sizes))
         if (yield from _blocks(approach, reference, reading, end, progress)) or reading.closed:
             return reading
@@ -53,8 +53,8 @@ def read_transparent(
 
 
 def _blocks(
-    approach: Approach, reference: Reference, reading: FileReading, end: int, progress: Progress | None
-) -> Plan[bool]:
+    approach: ReadAttempt, reference: Reference, reading: FileReading, end: int, progress: Progress | None
+) -> Flow[bool]:
     content = bytearray()
     sfi = approach.sfi(reference)
     while len(content) < min(end, OFFSET_LIMIT):

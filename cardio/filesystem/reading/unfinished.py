@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
@@ -59,7 +59,7 @@ class KeptAnswers:
     """How many answers the last try has added."""
 
 
-def resuming(plan: Plan[Result], kept: KeptAnswers, *, t1: bool = False) -> Plan[Result]:
+def resuming(plan: Flow[Result], kept: KeptAnswers, *, t1: bool = False) -> Flow[Result]:
     """Carries a plan on, and answers for the card what it has answered in an earlier try.
 
     A record is answered for only after the card has given the one with its identification code once more. A file is

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.commands import RecordMode, append_record, read_binary, read_record, update_binary, update_record
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import CardChangedError, CardRefusedError, NotWrittenError, UsageError
-from cardio.filesystem.access_rights import Opener
+from cardio.filesystem.access_rights import Authenticator
 from cardio.filesystem.capabilities import Addressing, Reference
 from cardio.filesystem.layouts.model import File, Structure
-from cardio.filesystem.reading.attempt import Approach, ask
+from cardio.filesystem.reading.attempt import ReadAttempt, ask
 from cardio.filesystem.reading.result import FileReading
 from cardio.filesystem.writing.changes import RecordChange
 
@@ -40,8 +40,8 @@ class Written:
 
 
 def write_records(
-    reading: FileReading, changes: Sequence[RecordChange], opener: Opener, written: Written
-) -> Plan[None]:
+    reading: FileReading, changes: Sequence[RecordChange], opener: Authenticator, written: Written
+) -> Flow[None]:
     """Writes records of a file that was read a moment ago; its application is current and its rights are held.
 
     Raises:
@@ -53,7 +53,7 @@ def write_records(
     file = reading.file
     manner = reading.manner
     reference = Reference.SELECT_P1_02 if manner is None else manner.reference
-    approach = Approach(file)
+    approach = ReadAttempt(file)
     yield from approach.reach(reference)
     sfi = approach.sfi(reference)
     count = len(reading.records)
@@ -84,13 +84,13 @@ def write_records(
         written.records.append(change)
 
 
-def write_content(file: File, content: bytes, opener: Opener, written: Written) -> Plan[None]:
+def write_content(file: File, content: bytes, opener: Authenticator, written: Written) -> Flow[None]:
     """Writes a transparent file from its beginning; rights as `write_records`.
 
     Raises:
         CardRefusedError, MacRefusedError, NotWrittenError: as `write_records`, at a block.
     """
-    approach = Approach(file)
+    approach = ReadAttempt(file)
     for reference in (Reference.SELECT_P1_02, Reference.SELECT_P1_00):
         if (yield from approach.reach(reference)):
             break
@@ -107,7 +107,7 @@ def write_content(file: File, content: bytes, opener: Opener, written: Written) 
         written.bytes = offset + len(block)
 
 
-def _new_record(change: RecordChange, sfi: int, opener: Opener, file: File) -> Plan[ResponseApdu]:
+def _new_record(change: RecordChange, sfi: int, opener: Authenticator, file: File) -> Flow[ResponseApdu]:
     response = ResponseApdu(b"", StatusWord.FUNCTION_NOT_SUPPORTED)
     for p1, mode in _NEW_RECORD:
         response = yield from opener.protect(update_record(p1, mode, sfi, change.record), file.application)

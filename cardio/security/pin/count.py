@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.security.pin.memory import CardNote, CardQuery, CopiedMemory, CountQuery, VolatileMemory
 from cardio.security.pin.pin import tries_left
@@ -58,7 +58,7 @@ class TriesCounter:
         """What asking is known to cost."""
         return self._memory.query(self._family)
 
-    def ask(self, *, once: bool = False) -> Plan[PinCount]:
+    def ask(self, *, once: bool = False) -> Flow[PinCount]:
         """The count. The card is asked only where that cannot spend a try that matters.
 
         Args: ``once``: no second time to find out what asking costs; the next card of the family is for that.
@@ -102,7 +102,7 @@ class TriesCounter:
         self._restored = True
         self._keep(None)
 
-    def find_out_after_success(self) -> Plan[None]:
+    def find_out_after_success(self) -> Flow[None]:
         """Where it is still open whether asking is free, this is the moment: a try that it costs comes back."""
         if self._restored and self.query is CountQuery.UNDECIDED:
             yield from self.ask()
@@ -148,7 +148,7 @@ class TriesCounter:
             self._keep(left, CardQuery.OPEN)
             self._memory.keep_query(self._family, CountQuery.UNDECIDED)
 
-    def _find_out(self, left: int, *, once: bool) -> Plan[int]:
+    def _find_out(self, left: int, *, once: bool) -> Flow[int]:
         """Whether the asking has cost a try: asked again where enough are left, the count falls or stays."""
         if left >= _SURELY_NOT_LAST:
             if once:

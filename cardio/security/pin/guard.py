@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from cardio.apdu.channel import Plan
+from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.command_watch import says_not_carried_out
 from cardio.apdu.status_word import StatusWord, tries_in
@@ -174,15 +174,15 @@ class CardPin:
         finally:
             self._record.lock.release()
 
-    def count(self) -> Plan[PinCount]:
+    def count(self) -> Flow[PinCount]:
         """How many tries are left, as far as that can be known without spending one that matters."""
         return (yield from self._counter.ask())
 
-    def find_out_after_success(self) -> Plan[None]:
+    def find_out_after_success(self) -> Flow[None]:
         """As `TriesCounter.find_out_after_success`."""
         yield from self._counter.find_out_after_success()
 
-    def submit(self, pin: Pin, command: CommandApdu, *, accept_last_try: bool, known_right: bool = False) -> Plan[None]:
+    def submit(self, pin: Pin, command: CommandApdu, *, accept_last_try: bool, known_right: bool = False) -> Flow[None]:
         """Sends one command that spends a try when ``pin``, which the card compares, is wrong.
 
         Args: ``known_right`` says that this card has accepted this PIN a moment ago, in another application.
@@ -201,7 +201,7 @@ class CardPin:
             raise PinOutcomeUnknownError() from error
         self._judge(response.status_word, digest)
 
-    def submit_on_pad(self, ask: Callable[[], int], *, accept_last_try: bool) -> Plan[None]:
+    def submit_on_pad(self, ask: Callable[[], int], *, accept_last_try: bool) -> Flow[None]:
         """As `submit`, for a PIN that the holder enters on the reader's own key pad.
 
         Args: ``ask`` waits for the holder and gives the card's status word, or the pad's own.
@@ -221,7 +221,7 @@ class CardPin:
             raise entry_error
         self._judge(status_word, None)
 
-    def _may_try(self, digest: bytes | None, *, accept_last_try: bool, known_right: bool) -> Plan[int | None]:
+    def _may_try(self, digest: bytes | None, *, accept_last_try: bool, known_right: bool) -> Flow[int | None]:
         """How many tries are left before this one, as far as that is known.
 
         Raises:

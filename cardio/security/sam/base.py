@@ -8,7 +8,7 @@ from typing import Literal, Protocol, Self, runtime_checkable
 
 from cardio.filesystem.layouts.model import Key
 from cardio.security.errors import KeyNotInSamError, SamError
-from cardio.security.sam.diversification import Factors
+from cardio.security.sam.diversification import DiversificationFactors
 
 _NO_RKSSSE = -2203
 
@@ -25,7 +25,7 @@ class CardKey:
     """What EXTERNAL AUTHENTICATION calls it, in P2."""
     length: int
     algorithm: str
-    factors: Factors
+    factors: DiversificationFactors
     usage: int | None = None
     """What a PSAM calls it: usage byte and index."""
     index: int | None = None
@@ -35,7 +35,7 @@ class CardKey:
     """The version group (密钥版本); None leaves it to the SAM and the card."""
 
     @classmethod
-    def of(cls, key: Key, algorithm: str, factors: Factors) -> Self:
+    def of(cls, key: Key, algorithm: str, factors: DiversificationFactors) -> Self:
         """A key of the layout, on one card."""
         usage, index = (None, None) if key.psam is None else divmod(key.psam, 0x100)
         return cls(key.name, key.id, key.length, algorithm, factors, usage, index, key.hsm)

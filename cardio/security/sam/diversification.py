@@ -58,7 +58,7 @@ def known_reset_information(atr: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
+class DiversificationFactors:
     """The three factors of one card, eight bytes each, from the root key down: province, city, card."""
 
     card: bytes

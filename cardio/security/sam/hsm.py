@@ -1,8 +1,8 @@
 """An HSM (加密机) at the authority, asked over HTTP.
 
 Authorities' services differ; what they share is what is asked: a key by its address, the factors of a card, a
-challenge and data. `HsmLine` carries one question; `HttpLine` is the one that the software HSM speaks. Another
-authority's service takes a class with the same one method (docs/security.md).
+challenge and data. `HsmTransport` carries one question; `HttpHsmTransport` is the one that the software HSM speaks.
+Another authority's service takes a class with the same one method (docs/security.md).
 
 Every question only computes: it changes nothing anywhere, so one that found no answer is asked once more.
 """
@@ -26,7 +26,7 @@ ALGORITHM_MARKS = {"3DES": "01", "SSF33": "02", "SM4": "03"}
 """算法标识, as driver functions write it."""
 
 
-class HsmLine(Protocol):
+class HsmTransport(Protocol):
     """The way to one HSM."""
 
     def ask(self, operation: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -49,7 +49,7 @@ class HsmClient:
 
     kind: SamKind = "hsm"
 
-    def __init__(self, line: HsmLine, *, terminal_number: str | None = None) -> None:
+    def __init__(self, line: HsmTransport, *, terminal_number: str | None = None) -> None:
         self._line = line
         self.terminal_number = terminal_number
         self._test_keys: bool | None = None

@@ -17,7 +17,7 @@ _ATTEMPTS = 2
 _LARGEST_ANSWER = 65536
 
 
-class HttpLine:
+class HttpHsmTransport:
     """Questions as ``POST {url}/v1/{operation}``.
 
     A question changes nothing at the HSM, so it may be asked twice; an answer that is there and wrong is final.

@@ -19,7 +19,7 @@ from typing import Any
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.commands import read_binary, select_by_name, select_file
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import Meaning, StatusWord, describe
+from cardio.apdu.status_word import Bilingual, StatusWord, describe
 from cardio.apdu.trace import Trace
 from cardio.readers.base import Reader
 from cardio.security.algorithms import MAC_LENGTH, suite_for
@@ -282,20 +282,20 @@ class PsamCard:
         usage = key.usage if levels is None else levels << 5 | key.usage & 0x1F
         return usage << 8 | key.index
 
-    def _read_terminal_number(self) -> str | Meaning:
+    def _read_terminal_number(self) -> str | Bilingual:
         """The number, or what the card gave in its place."""
         facts = _facts()
         if not self._select_mf():
-            return Meaning("主控文件（MF）不能选择", "its master file cannot be selected")
+            return Bilingual("主控文件（MF）不能选择", "its master file cannot be selected")
         response = self._connection.transmit(
             read_binary(0, facts["terminal_number_length"], facts["terminal_number_sfi"])
         )
         if response.status_word != StatusWord.SUCCESS:
             meaning, status_word = describe(response.status_word), f"{response.status_word:04X}"
-            return Meaning(f"{status_word} {meaning.zh}", f"{status_word} {meaning.en}")
+            return Bilingual(f"{status_word} {meaning.zh}", f"{status_word} {meaning.en}")
         digits = response.data.hex()
         if len(response.data) != facts["terminal_number_length"] or not digits.isdecimal():
-            return Meaning("文件内容不是 12 位数字", "what its file holds is not twelve digits")
+            return Bilingual("文件内容不是 12 位数字", "what its file holds is not twelve digits")
         return digits
 
 

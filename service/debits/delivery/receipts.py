@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from cardio.debits.record import DebitShown
+from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitState
 from cardio.errors import CardioError
 from cardio.readers.supervision import Supervisor
@@ -30,7 +30,7 @@ class Told:
     """The caller was given the result before and asks for this debit by name, so it knows of it."""
 
     @classmethod
-    def of(cls, shown: DebitShown, *, by_name: bool) -> Told:
+    def of(cls, shown: DebitRecord, *, by_name: bool) -> Told:
         """Args: ``by_name``: the caller asked for this debit by key or id, not for a list."""
         again = by_name and shown.outcome == "done" and shown.state is not DebitState.COMMITTED
         return cls(shown.id, shown.outcome, datetime.now(UTC), again)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cardio.debits.record import DebitShown
+from cardio.debits.record import DebitRecord
 from service.debits.journal_file.file import JournalFile
 
 
@@ -44,7 +44,7 @@ class DeliveryRecords:
         self._file = file
         self._card_mark = card_mark
 
-    def undelivered_on(self, card: bytes) -> DebitShown | None:
+    def undelivered_on(self, card: bytes) -> DebitRecord | None:
         """Return the oldest debit on this card that is done and whose result neither its caller nor a person has seen.
 
         Raises:
@@ -58,7 +58,7 @@ class DeliveryRecords:
             row = database.execute(query, (self._card_mark(card),)).fetchone()
             if row is not None:
                 self._file.require_noted(database, row)
-        return None if row is None else DebitShown.of_row(dict(row))
+        return None if row is None else DebitRecord.of_row(dict(row))
 
     def count_undelivered(self) -> int:
         """Return how many debits are done while their result was not delivered."""

@@ -20,7 +20,7 @@ from service.debits.journal_file.thinning import THINNED
 from service.debits.journal_file.verification import verify_journal
 from service.debits.schema import JOURNAL_FILE, OVER
 from service.http.errors import JournalUnavailableError
-from service.storage.sqlite import DatabaseFile
+from service.storage.sqlite import SqliteFile
 
 ARCHIVE_FILE = replace(
     JOURNAL_FILE,
@@ -64,7 +64,7 @@ def archive_before(
     if before > datetime.now(UTC):
         raise UsageError("归档日期不能晚于现在", "a date to archive before lies in the past")
     target = _free_name(path)
-    archive: DatabaseFile | None = None
+    archive: SqliteFile | None = None
     moved: list[str] = []
     left_out, after = 0, ("", 0)
     try:
@@ -101,15 +101,15 @@ def _rows(file: JournalFile, before: datetime, after: tuple[str, int]) -> list[s
         return database.execute(_ARE_OVER, (OVER, when, *after, _ROWS_AT_ONCE)).fetchall()
 
 
-def _begin(target: Path, chain: Chain, key_mark: str) -> DatabaseFile:
-    archive = DatabaseFile(target, ARCHIVE_FILE)
+def _begin(target: Path, chain: Chain, key_mark: str) -> SqliteFile:
+    archive = SqliteFile(target, ARCHIVE_FILE)
     with archive.transaction() as database:
         begin_chain(database, chain)
         database.execute("INSERT INTO key_mark VALUES (1, ?)", (key_mark,))
     return archive
 
 
-def _copy(archive: DatabaseFile, chain: Chain, rows: Collection[sqlite3.Row]) -> None:
+def _copy(archive: SqliteFile, chain: Chain, rows: Collection[sqlite3.Row]) -> None:
     with archive.transaction() as database:
         for row in rows:
             values = {name: row[name] for name in row.keys() if name not in ("phase", "place")}
@@ -143,7 +143,7 @@ def _free_name(path: Path) -> Path:
     return found
 
 
-def _discard(target: Path, archive: DatabaseFile | None) -> None:
+def _discard(target: Path, archive: SqliteFile | None) -> None:
     if archive is None:
         return
     archive.close()

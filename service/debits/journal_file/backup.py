@@ -17,7 +17,7 @@ from service.debits.journal_file.verification import JournalVerification, verify
 from service.debits.schema import JOURNAL_FILE
 from service.http.errors import JournalKeyLostError, JournalUnavailableError
 from service.storage.secret_file import load_token
-from service.storage.sqlite import DatabaseFile
+from service.storage.sqlite import SqliteFile
 
 _LEFT_SECONDS = 3600
 _BACKUP_TABLE = """
@@ -25,7 +25,7 @@ CREATE TABLE backup (id INTEGER PRIMARY KEY CHECK (id = 1), secret TEXT NOT NULL
 """
 
 
-def write_backup(source: DatabaseFile, target: Path, secret: str) -> None:
+def write_backup(source: SqliteFile, target: Path, secret: str) -> None:
     """Write everything that a journal holds at this moment, and its key, into an empty private file.
 
     Raises:
@@ -87,7 +87,7 @@ class StoredJournal:
         if not path.is_file():
             raise ConfigurationError(f"没有文件 {path}", f"there is no file {path}")
         self.path = path
-        self._file = DatabaseFile(path, JOURNAL_FILE, read_only=True)
+        self._file = SqliteFile(path, JOURNAL_FILE, read_only=True)
         self.reading = self._file.snapshot
         try:
             self.secret = self._secret(path, key_file)

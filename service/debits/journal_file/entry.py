@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Unpack
 
-from cardio.debits.record import DebitShown
+from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitIntent, DebitState, StepFacts
 from cardio.errors import CardioError
 from service.http.errors import JournalStepError
@@ -72,7 +72,7 @@ class JournalEntry:
             self._withdrawn |= self._unsent
             return self._unsent
 
-    def shown(self) -> DebitShown:
+    def shown(self) -> DebitRecord:
         return self.journal.shown(self.id)
 
     def release(self) -> None:

@@ -21,7 +21,7 @@ from service.debits.journal_file.steps import begin_chain, hash_at, note_step, r
 from service.debits.journal_file.upgrade import upgrade_to_3
 from service.debits.schema import UPGRADE_TO_3, structure_is_ours
 from service.http.errors import JournalRestoredError, JournalTamperedError, JournalUnavailableError
-from service.storage.sqlite import DatabaseFile, FileKind, check_database, check_parent, log_of
+from service.storage.sqlite import DatabaseSpec, SqliteFile, check_database, check_parent, log_of
 
 _COMMITS_BETWEEN_CHECKPOINTS = 200
 _WATCH_CHANGES = """
@@ -43,10 +43,10 @@ _WHERE_IS_IT = (
 )
 
 
-class JournalFile(DatabaseFile):
+class JournalFile(SqliteFile):
     """The writer's connection, and one for readers. May be used from any thread."""
 
-    def __init__(self, path: Path, kind: FileKind, chain: Chain, marks: Marks) -> None:
+    def __init__(self, path: Path, kind: DatabaseSpec, chain: Chain, marks: Marks) -> None:
         """Opens the file, or makes it where there never was one.
 
         Raises:
@@ -72,7 +72,7 @@ class JournalFile(DatabaseFile):
             self._handle = _handle_of(path, kind)
             self.restored = self._look_before(path)
             super().__init__(path, replace(kind, upgrades={**kind.upgrades, 2: self._upgrade}))
-            self._readers = DatabaseFile(path, kind, read_only=True)
+            self._readers = SqliteFile(path, kind, read_only=True)
             self._watch_changes()
             self._begin()
             self._log_place = log_of(path).lstat()
@@ -243,7 +243,7 @@ class JournalFile(DatabaseFile):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """As `DatabaseFile.transaction`; every debit that is changed inside is noted in the chain.
+        """As `SqliteFile.transaction`; every debit that is changed inside is noted in the chain.
 
         Raises:
             JournalTamperedError: a debit to be changed is not as the journal has left it.
@@ -296,9 +296,9 @@ class JournalFile(DatabaseFile):
         with self._readers.snapshot() as database:
             yield database
 
-    def reader(self) -> DatabaseFile:
+    def reader(self) -> SqliteFile:
         """Return a reader of its own, for what takes long; the caller closes it."""
-        return DatabaseFile(self._path, self._kind, read_only=True)
+        return SqliteFile(self._path, self._kind, read_only=True)
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -368,7 +368,7 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _handle_of(path: Path, kind: FileKind) -> int:
+def _handle_of(path: Path, kind: DatabaseSpec) -> int:
     """Opens the file before SQLite does, and for as long: where it is made it is private from the beginning.
 
     Raises:

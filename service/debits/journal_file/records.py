@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cardio.debits.record import DebitShown
+from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitState
 from service.audit.chain import Chain
 from service.debits.journal_file.steps import row_is_noted
@@ -25,7 +25,7 @@ class JournalRecords:
         self._reading = reading
         self._chain = chain
 
-    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitShown]:
+    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
         """Return those that somebody has still to do with: what nobody knows first, else the newest first.
 
         Args: ``owner`` None lists everybody's. ``all_states``: those that are over too.
@@ -52,7 +52,7 @@ class JournalRecords:
         ]
         return list(heapq.merge(*each, key=lambda row: (row["created"], row["place"]), reverse=True))[:limit]
 
-    def shown(self, debit_id: str) -> DebitShown | None:
+    def shown(self, debit_id: str) -> DebitRecord | None:
         """Return one debit. Raises: JournalUnavailableError."""
         with self._reading() as database:
             row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
@@ -65,14 +65,14 @@ class JournalRecords:
         known = set(DebitState)
         return {DebitState(row["state"]): row["n"] for row in rows if row["state"] in known}
 
-    def _shown(self, database: sqlite3.Connection, row: sqlite3.Row) -> DebitShown:
+    def _shown(self, database: sqlite3.Connection, row: sqlite3.Row) -> DebitRecord:
         if row_is_noted(database, self._chain, row):
-            return DebitShown.of_row(dict(row))
+            return DebitRecord.of_row(dict(row))
         values = {name: legible(value) for name, value in dict(row).items()}
         try:
-            return DebitShown.of_row(values, tampered=True)
+            return DebitRecord.of_row(values, tampered=True)
         except (ValueError, TypeError):
-            return DebitShown.of_row(_cleared(values), tampered=True)
+            return DebitRecord.of_row(_cleared(values), tampered=True)
 
 
 def legible(value: Any) -> Any:

@@ -16,7 +16,7 @@ from service.debits.journal_file.marks import JournalMark, Marks, UnreadableMark
 from service.debits.journal_file.verification import verify_journal
 from service.debits.schema import JOURNAL_FILE
 from service.http.errors import JournalUnavailableError
-from service.storage.sqlite import DatabaseFile, log_of
+from service.storage.sqlite import SqliteFile, log_of
 
 
 def keep_its_own_log(path: Path, marks: Marks, chain: Chain) -> bool:
@@ -50,7 +50,7 @@ def _are_one(path: Path, chain: Chain, marks: list[JournalMark]) -> bool:
             shutil.copyfile(one, copy.with_name(one.name))
             copy.with_name(one.name).chmod(0o600)
         try:
-            with closing(DatabaseFile(copy, JOURNAL_FILE)) as opened, opened.snapshot() as database:
+            with closing(SqliteFile(copy, JOURNAL_FILE)) as opened, opened.snapshot() as database:
                 if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                     return False
                 verified = verify_journal(database, chain)

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.audit.chain import Anchor, Chain, Finding, Problem, Walk, in_ranges, text_of
+from service.audit.chain import Anchor, Chain, ChainVerifier, TamperFinding, TamperKind, in_ranges, text_of
 from service.debits.journal_file.steps import SELECT_HEAD, is_archived, row_digest, was_noted
 from service.debits.schema import structure_is_ours
 
@@ -44,7 +44,7 @@ class JournalVerification:
     debits: int
     steps: int
     anchor: Anchor
-    chain: tuple[Finding, ...]
+    chain: tuple[TamperFinding, ...]
     rows: tuple[RowFinding, ...]
 
     @property
@@ -61,9 +61,9 @@ def verify_journal(database: sqlite3.Connection, chain: Chain, anchor: str | Non
         UsageError: that is no anchor.
         sqlite3.Error: the file cannot be read.
     """
-    walk = Walk(chain, None if anchor is None else Anchor.parse(anchor))
+    walk = ChainVerifier(chain, None if anchor is None else Anchor.parse(anchor))
     if not structure_is_ours(database):
-        walk.find(Problem.SCHEMA_CHANGED, 0)
+        walk.find(TamperKind.SCHEMA_CHANGED, 0)
     for number, *values in database.execute(_STEPS):
         walk.take(number, values)
     walk.end(database.execute(SELECT_HEAD).fetchone())

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from cardio.apdu.channel import GET_RESPONSE_LIMIT, Channel, Counts, Plan, TransmissionProtocol
+from cardio.apdu.channel import GET_RESPONSE_LIMIT, Channel, Counts, Flow, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.trace import Exchange, TraceLog
 from cardio.apdu.transcript import Transcript
@@ -99,7 +99,7 @@ def test_a_wrong_length_amid_get_response_is_put_right_once() -> None:
 
 
 def test_a_plan_may_go_on_after_an_answer_that_makes_no_sense() -> None:
-    def plan() -> Plan[int]:
+    def plan() -> Flow[int]:
         try:
             yield READ
         except CardGarbledError:
@@ -139,7 +139,7 @@ def test_extended_commands_do_not_go_over_t0() -> None:
 
 
 def test_a_plan_runs_to_its_result() -> None:
-    def plan() -> Plan[tuple[int, int]]:
+    def plan() -> Flow[tuple[int, int]]:
         first = yield READ
         second = yield SELECT
         return first.status_word, second.status_word

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.key_memory import KeyMemory, Presenter
 from tests.unit.cli.test_card_commands import run
 from tests.unit.wrong_keys import ALL, key_file_right_for
@@ -22,7 +22,7 @@ CARD = b"320200D15600000500000009FFFFFFFF"
 @pytest.fixture
 def memory() -> KeyMemory:
     """That of real cards."""
-    made = KeyMemory.of_store(MannersStore.in_cache())
+    made = KeyMemory.of_store(CapabilityCache.in_cache())
     assert made is not None
     return made
 
@@ -83,7 +83,7 @@ def test_a_reading_whose_key_is_refused_is_no_success(tmp_path: Path) -> None:
 def test_the_card_in_the_reader_is_forgotten(tmp_path: Path) -> None:
     bad = key_file_right_for(tmp_path / "bad.toml", "IRK")
     run("read", "--reader", "sim:third-closed", "--sam", f"soft:{bad}")
-    memory = KeyMemory.of_store(MannersStore.in_cache(simulated=True), simulated=True)
+    memory = KeyMemory.of_store(CapabilityCache.in_cache(simulated=True), simulated=True)
     assert memory is not None
     assert json.loads(run("keys", "forget", "--reader", "sim:adult", "--json").stdout) == {"forgotten": 0}
     assert json.loads(run("keys", "forget", "--reader", "sim:third-closed", "--json").stdout) == {"forgotten": 1}

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError, FileUnreadableError, UsageError
 from cardio.filesystem.address import Address, FileAddress, ItemAddress
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 
 
 def ask(address: str, persona: Persona | None = None) -> str:
     reader = SoftwareReader("r", (persona or find_persona("whole")).card())
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
         return card.values(Address.parse(address))
 
 
@@ -99,7 +99,7 @@ def test_a_damaged_record_is_never_answered_with_another() -> None:
             return b"\x65\x81" if command[:4] == bytes.fromhex("00B202CC") else self.card.transmit(command)
 
     reader = SoftwareReader("r", Damaged())
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
         with pytest.raises(FileUnreadableError):
             card.values(Address.parse("DF03EF19|79:02|$"))
 

@@ -9,7 +9,7 @@ from cardio.apdu.transcript import Transcript
 from cardio.card.bank_number import read_bank_number
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import NoBankNumberError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
 
@@ -93,7 +93,7 @@ def test_a_card_that_sends_us_about() -> None:
 )
 def test_software_cards(persona: str, number: str) -> None:
     reader = SoftwareReader("r", find_persona(persona).card())
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
         before = card.read().card
         assert card.bank_number() == number
         assert card.bank_number() == number, "and again"
@@ -103,7 +103,7 @@ def test_software_cards(persona: str, number: str) -> None:
 def test_a_software_card_without_a_bank() -> None:
     reader = SoftwareReader("r", find_persona("first-generation").card())
     with (
-        SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card,
+        SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card,
         pytest.raises(NoBankNumberError),
     ):
         card.bank_number()

@@ -11,8 +11,8 @@ import pytest
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.cli.commands.conformance import junit
-from cardio.filesystem.capabilities import MannersStore
-from cardio.models.conformance import Chapter, ConformanceReport, Outcome
+from cardio.filesystem.capabilities import CapabilityCache
+from cardio.models.conformance import Chapter, ConformanceReport, RuleOutcome
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
@@ -20,12 +20,12 @@ from tests.conftest import TODAY
 
 def check(persona: Persona) -> ConformanceReport:
     reader = SoftwareReader("r", persona.card())
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
         return card.conformance(today=TODAY)
 
 
 def failures(report: ConformanceReport) -> set[tuple[str, str]]:
-    return {(c.chapter, c.place) for c in report.checks if c.outcome is Outcome.FAIL}
+    return {(c.chapter, c.place) for c in report.checks if c.outcome is RuleOutcome.FAIL}
 
 
 def altered(path: str, changes: dict[str, Any], **more: Any) -> Persona:
@@ -44,7 +44,7 @@ def test_a_personalised_card_fails_nothing() -> None:
     assert failures(report) == set()
     assert (report.failed, report.generation, report.layout) == (0, 2, "社会保障卡（V2.0）")
     assert report.passed > 200
-    closed = {c.place for c in report.checks if c.outcome is Outcome.NOT_TESTABLE and "needs" in c.detail_en}
+    closed = {c.place for c in report.checks if c.outcome is RuleOutcome.NOT_TESTABLE and "needs" in c.detail_en}
     assert "DF03/EF07" in closed and "DF07/EF05" in closed and "SSSE/EF06" not in closed
 
 
@@ -136,7 +136,7 @@ def test_records_out_of_order_are_found_and_education_may_stand_in_either() -> N
             if file.path in ("DF03/EF07", "DF01/EF15"):
                 file.records.append(file.records.pop(0))
     reader = SoftwareReader("r", card)
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as held:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as held:
         report = held.conformance(today=TODAY)
     assert failures(report) - OPEN == {("records", "DF03/EF07")}
 

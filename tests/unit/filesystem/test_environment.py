@@ -13,7 +13,7 @@ from cardio.card.runner import read_card as read_in
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardBlockedError, FileUnreadableError, NotASocialSecurityCardError
 from cardio.filesystem.basic_read import read_card
-from cardio.filesystem.capabilities import EnvironmentWay, FamilyManners, MannersStore, family_of
+from cardio.filesystem.capabilities import CapabilityCache, EnvironmentWay, FamilyCapabilities, family_of
 from cardio.security.credentials import Credentials
 from simulators.card.software_card import SoftwareCard
 from simulators.readers.software_reader import SoftwareReader
@@ -25,7 +25,7 @@ EF05 = ("00B2012D40", "".join(HUNAN_EF05) + "9000")
 EF06 = ("00B201355B", "".join(HOLDER) + "9000")
 
 
-def read(card: Transcript, manners: FamilyManners, *, t1: bool = False) -> str | None:
+def read(card: Transcript, manners: FamilyCapabilities, *, t1: bool = False) -> str | None:
     contents = Channel(card).run(read_card(manners, supplement=False, t1=t1))
     assert card.finished
     number = contents.files["SSSE/EF06"].value(0x08)
@@ -50,15 +50,15 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_another_way_is_found_once_and_then_known(way: EnvironmentWay) -> None:
     found, known = WAYS[way]
-    manners = FamilyManners(algorithms={2: "3DES"})
+    manners = FamilyCapabilities(algorithms={2: "3DES"})
     assert read(Transcript([*found, EF05, EF06]), manners) == "439900199001010031"
     assert manners.environment is way
-    again = FamilyManners.model_validate_json(manners.model_dump_json())
+    again = FamilyCapabilities.model_validate_json(manners.model_dump_json())
     assert read(Transcript([*known, EF05, EF06]), again) == "439900199001010031"
 
 
 def test_with_t1_the_name_is_sent_without_le_too() -> None:
-    manners = FamilyManners(algorithms={2: "3DES"})
+    manners = FamilyCapabilities(algorithms={2: "3DES"})
     exchanges = [(SELECT + "00", "6700"), (SELECT, "9000"), EF05, EF06]
     read(Transcript(exchanges, TransmissionProtocol.T1), manners, t1=True)
     assert manners.environment is EnvironmentWay.NAME_WITHOUT_LE
@@ -66,7 +66,7 @@ def test_with_t1_the_name_is_sent_without_le_too() -> None:
 
 
 def test_a_family_known_for_another_way_still_has_cards_of_the_common_one() -> None:
-    manners = FamilyManners(algorithms={2: "3DES"}, environment=EnvironmentWay.FILE_ID)
+    manners = FamilyCapabilities(algorithms={2: "3DES"}, environment=EnvironmentWay.FILE_ID)
     read(Transcript([("00A4000002DDF1", "6A82"), (SELECT, "9000"), EF05, EF06]), manners)
     assert manners.environment is EnvironmentWay.NAME
 
@@ -74,7 +74,7 @@ def test_a_family_known_for_another_way_still_has_cards_of_the_common_one() -> N
 @pytest.mark.parametrize("status_word", ["6A81", "6283", "6983", "9303"])
 def test_a_blocked_environment_is_not_gone_round(status_word: str) -> None:
     with pytest.raises(CardBlockedError):
-        Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyManners()))
+        Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyCapabilities()))
 
 
 def root_card() -> SoftwareCard:
@@ -82,7 +82,7 @@ def root_card() -> SoftwareCard:
 
 
 @pytest.mark.parametrize("ways", [{"file-id"}, {"root"}])
-def test_files_are_read_and_written_by_the_way_that_was_learnt(ways: set[str], store: MannersStore) -> None:
+def test_files_are_read_and_written_by_the_way_that_was_learnt(ways: set[str], store: CapabilityCache) -> None:
     """Back to the environment from DF01, external authentication there, and a record written."""
     card = card_of(environment_by=frozenset(ways))
     reader = SoftwareReader("r", card)
@@ -97,7 +97,7 @@ def test_files_are_read_and_written_by_the_way_that_was_learnt(ways: set[str], s
     assert store.load(family_of(card.atr), date.today()).environment is not EnvironmentWay.NAME
 
 
-def test_where_another_program_left_the_card_elsewhere_the_root_is_found_and_learnt(store: MannersStore) -> None:
+def test_where_another_program_left_the_card_elsewhere_the_root_is_found_and_learnt(store: CapabilityCache) -> None:
     card = root_card()
 
     class Unmoved:
@@ -138,7 +138,7 @@ def test_a_card_that_takes_any_name_costs_few_commands_and_is_not_ours() -> None
             return b"\x90\x00" if command[1] == 0xA4 else b"\x6d\x00"
 
     with pytest.raises(NotASocialSecurityCardError):
-        Channel(AnyName()).run(read_card(FamilyManners()))
+        Channel(AnyName()).run(read_card(FamilyCapabilities()))
     assert AnyName.commands <= 25
 
 
@@ -148,7 +148,7 @@ def test_a_blank_card_that_names_our_application_is_not_called_another_card() ->
     for file in card.applications[0].by_id.values():
         file.records.clear()
     with pytest.raises(FileUnreadableError) as caught:
-        read_in(SoftwareReader("r", card), manners=MannersStore(None))
+        read_in(SoftwareReader("r", card), manners=CapabilityCache(None))
     assert "空白卡" in caught.value.detail
 
 
@@ -164,4 +164,4 @@ def test_files_of_a_card_that_takes_any_name_are_no_success_either() -> None:
 
     for work in (SocialSecurityCard.dump, SocialSecurityCard.tree, SocialSecurityCard.pin_tries):
         with pytest.raises(NotASocialSecurityCardError):
-            on_card(SoftwareReader("r", AnyName()), work, manners=MannersStore(None), credentials=Credentials())
+            on_card(SoftwareReader("r", AnyName()), work, manners=CapabilityCache(None), credentials=Credentials())

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from cardio.apdu.channel import Channel
 from cardio.card.files import file_content
-from cardio.filesystem.capabilities import FamilyManners
-from cardio.filesystem.card_file_system import ISSUER_FILE, Visit
+from cardio.filesystem.capabilities import FamilyCapabilities
+from cardio.filesystem.card_file_system import ISSUER_FILE, CardFileSystem
 from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
 from cardio.filesystem.layouts.model import File, Format, Item, Kind, Structure
 from cardio.models.files import FileContent, ItemContent
 from cardio.models.reading import CodedValue
 from simulators.card.encoding import text_bytes
 from simulators.card.files import build_applications
-from simulators.card.quirks import CardManners, WrongLength
+from simulators.card.quirks import CardQuirks, WrongLength
 from simulators.card.software_card import SoftwareCard
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
@@ -244,8 +244,8 @@ def card_with(generation: int, files: Mapping[str, Values]) -> SoftwareCard:
     return SoftwareCard(persona.atr, applications, manners=persona.manners, algorithm_marker=persona.algorithm)
 
 
-def begin(card: SoftwareCard, manners: FamilyManners) -> tuple[Visit, Channel]:
-    visit, channel = Visit(manners), Channel(SoftwareReader("software", card).connect())
+def begin(card: SoftwareCard, manners: FamilyCapabilities) -> tuple[CardFileSystem, Channel]:
+    visit, channel = CardFileSystem(manners), Channel(SoftwareReader("software", card).connect())
     channel.run(visit.begin())
     return visit, channel
 
@@ -264,7 +264,7 @@ def records_of(content: FileContent) -> list[Record]:
     return [tuple((item.tag, item.name, told_by(item)) for item in record.items) for record in content.records]
 
 
-def check(visit: Visit, channel: Channel, file: File, expected: list[Record] | bytes) -> FileContent:
+def check(visit: CardFileSystem, channel: Channel, file: File, expected: list[Record] | bytes) -> FileContent:
     """Reads a file, which must say what is expected and nothing beside."""
     reading = channel.run(visit.read(file.path))
     content = file_content(visit.layout, reading)
@@ -285,7 +285,7 @@ def test_every_item_of_a_file_comes_back_from_a_card(generation: int, path: str,
     file = layout_of(generation).file(path)
     assert file is not None
     values, expected = draw_file(data.draw, file, generation)
-    visit, channel = begin(card_with(generation, {path: values}), FamilyManners())
+    visit, channel = begin(card_with(generation, {path: values}), FamilyCapabilities())
     assert visit.layout is layout_of(generation)
     check(visit, channel, file, expected)
 
@@ -333,7 +333,7 @@ def test_a_full_card_has_a_value_for_every_item_of_every_file(
         for file in readable
     }
     visit, channel = begin(
-        card_with(generation, {path: values for path, (values, _) in drawn.items()}), FamilyManners()
+        card_with(generation, {path: values for path, (values, _) in drawn.items()}), FamilyCapabilities()
     )
     for file in readable:
         content = check(visit, channel, file, drawn[file.path][1])
@@ -378,11 +378,11 @@ SEVERAL = with_several(WHOLE)
 BY_IDENTIFIER = frozenset({0, 1, 2, 3})
 
 
-def with_manners(persona: Persona, manners: CardManners) -> Persona:
+def with_manners(persona: Persona, manners: CardQuirks) -> Persona:
     return persona.model_copy(update={"manners": manners})
 
 
-def dump(persona: Persona, manners: FamilyManners) -> dict[str, FileContent]:
+def dump(persona: Persona, manners: FamilyCapabilities) -> dict[str, FileContent]:
     visit, channel = begin(persona.card(), manners)
     return {
         path: file_content(visit.layout, channel.run(visit.read(path)))
@@ -394,7 +394,7 @@ def dump(persona: Persona, manners: FamilyManners) -> dict[str, FileContent]:
 @cache
 def usual_dump(persona_id: int) -> dict[str, FileContent]:
     """By default manners, of the whole persona or the one with several of everything."""
-    return dump((WHOLE, SEVERAL)[persona_id], FamilyManners())
+    return dump((WHOLE, SEVERAL)[persona_id], FamilyCapabilities())
 
 
 MANNERS = [
@@ -422,17 +422,17 @@ MANNERS += [
 ]
 
 
-def manners_id(manners: CardManners) -> str:
+def manners_id(manners: CardQuirks) -> str:
     said = manners.model_dump(exclude_defaults=True, exclude={"all_files_open"})
     return "-".join(f"{name}={sorted(v) if isinstance(v, frozenset) else v}" for name, v in said.items()) or "usual"
 
 
 @pytest.mark.parametrize("persona", [0, 1], ids=["whole", "several of everything"])
 @pytest.mark.parametrize("manners", MANNERS, ids=manners_id)
-def test_whatever_its_manners_a_card_says_the_same(manners: CardManners, persona: int) -> None:
+def test_whatever_its_manners_a_card_says_the_same(manners: CardQuirks, persona: int) -> None:
     usual = usual_dump(persona)
     card = with_manners((WHOLE, SEVERAL)[persona], manners)
-    learnt = FamilyManners()
+    learnt = FamilyCapabilities()
     first = dump(card, learnt)
     for path, content in first.items():
         if manners.record_modes == BY_IDENTIFIER and content.structure == "cyclic":

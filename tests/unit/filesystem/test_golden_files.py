@@ -12,8 +12,8 @@ import pytest
 from cardio.apdu.channel import Channel, TransmissionProtocol, Transport
 from cardio.apdu.transcript import Transcript
 from cardio.card.files import file_content
-from cardio.filesystem.capabilities import Addressing, FamilyManners, Manner, Reference
-from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.capabilities import AccessMethod, Addressing, FamilyCapabilities, Reference
+from cardio.filesystem.card_file_system import CardFileSystem
 from cardio.models.files import FileContent, ItemContent
 from cardio.models.reading import CodedValue
 
@@ -23,8 +23,8 @@ Line = tuple[str | None, str, object, str]
 
 SELECT = ("00A404000F7378312E73682EC9E7BBE1B1A3D5CF", "6118")
 VERSIONS = {1: "312E3030", 2: "322E3030", 3: "332E3030"}
-AT_ONCE = Manner(reference=Reference.SFI, addressing=Addressing.ALL)
-BY_NUMBER = Manner(reference=Reference.SFI, addressing=Addressing.NUMBER)
+AT_ONCE = AccessMethod(reference=Reference.SFI, addressing=Addressing.ALL)
+BY_NUMBER = AccessMethod(reference=Reference.SFI, addressing=Addressing.NUMBER)
 QINGDAO, SHINAN, CHANGSHA = ("370200", "山东省青岛市"), ("370202", "山东省青岛市市南区"), ("430100", "湖南省长沙市")
 TEST_UNIVERSITY = "B2E2CAD4B4F3D1A7"  # 测试大学
 
@@ -50,16 +50,16 @@ def dialogue(path: str, exchanges: Exchanges, generation: int, *, entered: bool 
     return [SELECT, issuer(generation), *enter, *exchanges]
 
 
-def content_of(card: Transport, path: str, manner: Manner | None = None) -> FileContent:
+def content_of(card: Transport, path: str, manner: AccessMethod | None = None) -> FileContent:
     """One file; with a manner, as the second card of a family is read."""
-    visit = Visit(FamilyManners(files={"SSSE/EF05": AT_ONCE, path: manner} if manner else {}))
+    visit = CardFileSystem(FamilyCapabilities(files={"SSSE/EF05": AT_ONCE, path: manner} if manner else {}))
     channel = Channel(card)
     channel.run(visit.begin())
     return file_content(visit.layout, channel.run(visit.read(path)))
 
 
 def read(
-    path: str, exchanges: Exchanges, manner: Manner | None = None, *, generation: int = 2, entered: bool = False
+    path: str, exchanges: Exchanges, manner: AccessMethod | None = None, *, generation: int = 2, entered: bool = False
 ) -> FileContent:
     """What a file says, after exactly these exchanges."""
     card = Transcript(dialogue(path, exchanges, generation, entered=entered))
@@ -648,7 +648,7 @@ def test_a_third_card_has_a_person_number() -> None:
 @pytest.mark.parametrize("generation", [1, 2, 3])
 def test_the_issuers_file_is_read_first_and_chooses_the_layout(generation: int) -> None:
     card = Transcript([SELECT, issuer(generation)])
-    visit = Visit(FamilyManners())
+    visit = CardFileSystem(FamilyCapabilities())
     Channel(card).run(visit.begin())
     assert card.finished and visit.layout.generation == generation
     content = file_content(visit.layout, visit.contents.files["SSSE/EF05"])

@@ -8,11 +8,11 @@ import pytest
 
 from cardio.card.runner import on_card
 from cardio.errors import LayoutError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import GENERATIONS, inspect_layout, layout_of, load_layout
 from cardio.filesystem.layouts.page import layout_page
 from cardio.filesystem.layouts.registry import Expansion, LayoutChoice, shipped_expansions
-from cardio.models.conformance import Outcome
+from cardio.models.conformance import RuleOutcome
 from cardio.models.reading import CodedValue
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
@@ -104,7 +104,7 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
             card.file("DF04/EF05"),
         ),
         layouts=layouts,
-        manners=MannersStore(None),
+        manners=CapabilityCache(None),
     )
     level = local.records[0].items[0].value
     assert isinstance(level, CodedValue) and (level.code, level.label, level.label_en) == ("2", "优先", None)
@@ -113,7 +113,7 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
     assert [(a.id, a.title) for a in tree.applications][-1] == ("DF0A", "市民卡")
     assert {f.file for a in tree.applications for f in a.files} >= {"DF01/EF0C", "DF0A/EF05", "DF03/EF07"}
     assert [item.label for item in report.sections["city"].values] == ["等级", "有效期"]
-    places = {check.place for check in conformance.checks if check.outcome is Outcome.PASS}
+    places = {check.place for check in conformance.checks if check.outcome is RuleOutcome.PASS}
     assert {"DF01/EF0C/level", "DF0A/EF05"} <= places
     page = layout_page(load_layout(city, generation=2), base=layout_of(2))
     assert "### DF01/EF0C 市民服务信息文件" in page and "| 1 | F0 | 等级 | `level` | an (code) | 1 |" in page
@@ -121,7 +121,9 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
 
 def test_without_the_file_the_same_card_shows_unknown_bytes(city: Path) -> None:
     reader = SoftwareReader("r", citizen(city).card())
-    content = on_card(reader, lambda card: card.file("DF04/EF05"), layouts=LayoutChoice(), manners=MannersStore(None))
+    content = on_card(
+        reader, lambda card: card.file("DF04/EF05"), layouts=LayoutChoice(), manners=CapabilityCache(None)
+    )
     last = content.records[-1].items[0]
     assert (last.tag, last.name, last.value) == ("F4", "F4", "37")
     assert [warning.code for warning in content.warnings] == ["unknown-item"]
@@ -308,7 +310,7 @@ def test_items_whose_length_nobody_knows_are_read_as_they_come(tmp_path: Path) -
         local, cyclic = on_card(
             SoftwareReader("r", card),
             lambda card: (card.file("SSSE/EF0C"), card.file("DF04/EF0C")),
-            manners=MannersStore(None),
+            manners=CapabilityCache(None),
         )
         assert [record.items[0].value for record in local.records] == ["0102030405", "AA"]
         if 4 in modes:

@@ -5,12 +5,19 @@ from pathlib import Path
 import pytest
 
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import Addressing, FamilyManners, Manner, MannersStore, Reference, family_of
+from cardio.filesystem.capabilities import (
+    AccessMethod,
+    Addressing,
+    CapabilityCache,
+    FamilyCapabilities,
+    Reference,
+    family_of,
+)
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
-MANNER = Manner(reference=Reference.SFI, addressing=Addressing.ALL)
+MANNER = AccessMethod(reference=Reference.SFI, addressing=Addressing.ALL)
 
 
 def test_a_family_is_the_atr_without_its_serial_number() -> None:
@@ -29,17 +36,17 @@ def test_software_cards_have_a_file_of_their_own(tmp_path: Path) -> None:
     assert not kept.with_name("manners.json").exists()
 
 
-def test_what_was_learnt_is_there_for_the_next_process(store: MannersStore) -> None:
+def test_what_was_learnt_is_there_for_the_next_process(store: CapabilityCache) -> None:
     manners = store.load("F", TODAY)
     manners.files["SSSE/EF05"] = MANNER
     manners.algorithms[2] = "3DES"
     store.save("F", manners)
     assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
     assert store.load("F", TODAY).algorithms == {2: "3DES"}
-    assert store.load("G", TODAY) == FamilyManners(learnt_on=TODAY, issuers_on=TODAY)
+    assert store.load("G", TODAY) == FamilyCapabilities(learnt_on=TODAY, issuers_on=TODAY)
 
 
-def test_what_an_issuers_cards_hold_is_believed_for_a_day(store: MannersStore) -> None:
+def test_what_an_issuers_cards_hold_is_believed_for_a_day(store: CapabilityCache) -> None:
     manners = store.load("F", TODAY)
     manners.files["SSSE/EF05"] = MANNER
     manners.algorithms[2] = "SSF33"
@@ -68,22 +75,22 @@ def test_what_an_issuers_cards_hold_is_believed_for_a_day(store: MannersStore) -
         b'{"families": {"F": {"learnt_on": "2026-11-22", "algorithms": {"2": "<script>"}}}}',
     ],
 )
-def test_a_damaged_file_is_as_good_as_none(store: MannersStore, content: bytes) -> None:
+def test_a_damaged_file_is_as_good_as_none(store: CapabilityCache, content: bytes) -> None:
     assert store.path is not None
     store.path.write_bytes(content)
     assert store.load("F", TODAY).files == {}
-    store.save("F", FamilyManners(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
+    store.save("F", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
     assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
 
 
 def test_a_place_that_cannot_be_written_costs_nothing_but_the_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    store = MannersStore(tmp_path / "file" / "manners.json")
-    store.save("F", FamilyManners(files={"SSSE/EF05": MANNER}))
+    store = CapabilityCache(tmp_path / "file" / "manners.json")
+    store.save("F", FamilyCapabilities(files={"SSSE/EF05": MANNER}))
     assert store.load("F", TODAY).files == {}
 
 
-def test_the_file_names_nobody(store: MannersStore) -> None:
+def test_the_file_names_nobody(store: CapabilityCache) -> None:
     reading = read_card(SoftwareReader("r", find_persona("field").card()), manners=store)
     assert store.path is not None
     kept = store.path.read_text(encoding="utf-8")
@@ -99,7 +106,7 @@ def test_the_file_names_nobody(store: MannersStore) -> None:
         assert personal and personal not in kept
 
 
-def test_what_says_the_same_is_not_written_again(store: MannersStore) -> None:
+def test_what_says_the_same_is_not_written_again(store: CapabilityCache) -> None:
     """Each write costs a quarter of a reading; the order in which a set was filled is nothing new."""
     assert store.path is not None
     paths = [f"DF{number:02X}/EF05" for number in range(40)]
@@ -115,12 +122,12 @@ def test_what_says_the_same_is_not_written_again(store: MannersStore) -> None:
     assert store.path.stat().st_ino == written
 
 
-def test_families_are_bounded(store: MannersStore) -> None:
-    store.save("F", FamilyManners(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
+def test_families_are_bounded(store: CapabilityCache) -> None:
+    store.save("F", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
     assert store.path is not None
     whole = json.loads(store.path.read_text())
     whole["families"] = {f"X{number}": whole["families"]["F"] for number in range(600)}
     store.path.write_text(json.dumps(whole))
-    store.save("NEW", FamilyManners(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
+    store.save("NEW", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
     assert len(json.loads(store.path.read_text())["families"]) == 500
     assert store.load("NEW", TODAY).files

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardio.card.runner import read_card
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import CardReading
 from simulators.card.base import AnyCard
 from simulators.card.quirks import WrongLength
@@ -22,7 +22,7 @@ from tests.conftest import TODAY
 HOLDER_ITEMS = ("social_security_number", "name", "name_extension", "sex", "ethnic_group", "birthplace", "birth_date")
 
 
-def read(card: AnyCard, store: MannersStore) -> CardReading:
+def read(card: AnyCard, store: CapabilityCache) -> CardReading:
     return read_card(SoftwareReader("r", card), manners=store, today=TODAY)
 
 
@@ -67,14 +67,14 @@ def test_a_good_card_is_read_right_whatever_came_before_it(
     """Odd cards of the same family and issuer first, then a good one: the same as without any memory."""
     if manners["read_all_as_one"] and manners["record_modes"] == frozenset({5}):
         manners = manners | {"read_all_as_one": False}
-    store = MannersStore(tmp_path_factory.mktemp("memory") / "manners.json")
+    store = CapabilityCache(tmp_path_factory.mktemp("memory") / "manners.json")
     good = variant(find_persona(persona), manners)
     for odd_manners, odd, base in history:
         card = variant(find_persona(base), odd_manners, odd["omit"], name=odd["name"])
         same_issuer = card.files | {"SSSE/EF05": good.files["SSSE/EF05"]}
         card = card.model_copy(update={"historical_bytes": good.historical_bytes, "files": same_issuer})
         read(card.card(), store)
-    fresh = read(good.card(), MannersStore(None))
+    fresh = read(good.card(), CapabilityCache(None))
     assert fresh.holder is not None and fresh.holder.name == good.files["SSSE/EF06"]["name"]
     remembered = read(good.card(), store)
     not_asked = {unread.item for unread in remembered.unread if unread.reason == "not-asked"}
@@ -90,7 +90,7 @@ def test_a_good_card_is_read_right_whatever_came_before_it(
 def test_the_second_card_of_a_kind_is_refused_nothing_and_the_third_is_read_alike(
     tmp_path_factory: pytest.TempPathFactory, manners: dict[str, Any], persona: str
 ) -> None:
-    store = MannersStore(tmp_path_factory.mktemp("memory") / "manners.json")
+    store = CapabilityCache(tmp_path_factory.mktemp("memory") / "manners.json")
     if manners["read_all_as_one"] and manners["record_modes"] == frozenset({5}):
         manners = manners | {"read_all_as_one": False}
     found = variant(find_persona(persona), manners | {"open_files": find_persona(persona).manners.open_files})
@@ -130,23 +130,23 @@ BY_NUMBER = variant(find_persona("adult"), {"record_modes": frozenset({4})})
 @pytest.mark.parametrize("answer", ["6581", "6F00", "6281", "087F31329000", "90", "00"])
 def test_a_bad_first_record_costs_that_record_only(answer: str) -> None:
     """EF06 record 1, and EF05 record 1: by number, so `00 B2 01 34` and `00 B2 01 2C`."""
-    reading = read(Tampered(BY_NUMBER.card(), {"00B20134": answer}), MannersStore(None))
+    reading = read(Tampered(BY_NUMBER.card(), {"00B20134": answer}), CapabilityCache(None))
     assert reading.holder is not None and reading.holder.name == "测试甲"
     assert reading.holder.social_security_number is None
     assert [(u.file, u.item) for u in reading.unread][:1] == [("SSSE/EF06", "social_security_number")]
-    reading = read(Tampered(BY_NUMBER.card(), {"00B2012C": answer}), MannersStore(None))
+    reading = read(Tampered(BY_NUMBER.card(), {"00B2012C": answer}), CapabilityCache(None))
     assert reading.holder is not None and reading.holder.name == "测试甲"
     assert reading.card.identification_code is None and reading.card.card_number == "A00000011"
 
 
 def test_nonsense_in_the_common_application_costs_nothing_of_the_holder() -> None:
     tampered = {"00B20125": "0000", "00B2012D5B": "0000", "00B20135AD": "0000", "00B20155": "0000"}
-    reading = read(Tampered(find_persona("adult").card(), tampered), MannersStore(None))
+    reading = read(Tampered(find_persona("adult").card(), tampered), CapabilityCache(None))
     assert reading.holder is not None and reading.holder.name == "测试甲"
 
 
 def test_a_record_that_never_settles_on_a_length_is_that_record_alone() -> None:
-    reading = read(Tampered(BY_NUMBER.card(), {"00B20434": "6C03"}), MannersStore(None))
+    reading = read(Tampered(BY_NUMBER.card(), {"00B20434": "6C03"}), CapabilityCache(None))
     assert reading.holder is not None
     assert (reading.holder.sex, reading.holder.birth_date) == (None, date(1977, 8, 9))
     assert [(u.item, u.reason) for u in reading.unread if u.file == "SSSE/EF06"] == [("sex", "garbled")]
@@ -154,7 +154,7 @@ def test_a_record_that_never_settles_on_a_length_is_that_record_alone() -> None:
 
 def test_mandatory_items_that_a_card_lacks_are_said_to_be_missing() -> None:
     card = variant(BY_NUMBER, {}, frozenset({"sex", "birth_date"})).card()
-    reading = read(card, MannersStore(None))
+    reading = read(card, CapabilityCache(None))
     assert [(u.item, u.reason) for u in reading.unread if u.file == "SSSE/EF06"] == [
         ("sex", "missing"),
         ("birth_date", "missing"),
@@ -165,19 +165,19 @@ def test_a_record_that_swallows_its_neighbour_is_found_out() -> None:
     """0B claims six bytes and so contains 0C: read all at once it would hide it."""
     reading = read(
         variant(find_persona("adult"), {}, frozenset({"birthplace"}), ethnic_group="hex:010C03370200").card(),
-        MannersStore(None),
+        CapabilityCache(None),
     )
     assert [(u.item, u.reason) for u in reading.unread if u.file == "SSSE/EF06"] == [("ethnic_group", "undecodable")]
 
 
-def test_what_other_cards_lacked_is_not_asked_for_and_that_is_said(store: MannersStore) -> None:
+def test_what_other_cards_lacked_is_not_asked_for_and_that_is_said(store: CapabilityCache) -> None:
     by_tag = find_persona("field")
     read(by_tag.card(), store)
     reading = read(by_tag.model_copy(update={"omit": frozenset()}).card(), store)
     assert ("birthplace", "not-asked") in [(u.item, u.reason) for u in reading.unread]
 
 
-def test_a_card_that_closes_its_holders_file_says_nothing_about_the_next(store: MannersStore) -> None:
+def test_a_card_that_closes_its_holders_file_says_nothing_about_the_next(store: CapabilityCache) -> None:
     third = find_persona("third-generation")
     closed = third.model_copy(update={"manners": third.manners.model_copy(update={"open_files": frozenset()})})
     assert read(closed.card(), store).holder is None
@@ -185,7 +185,7 @@ def test_a_card_that_closes_its_holders_file_says_nothing_about_the_next(store: 
     assert holder is not None and holder.name == "测试辛"
 
 
-def test_a_common_application_that_fails_once_is_not_thought_absent(store: MannersStore) -> None:
+def test_a_common_application_that_fails_once_is_not_thought_absent(store: CapabilityCache) -> None:
     foreigner = find_persona("foreigner")
     by_name, by_label = "00A4040006", "00A404000E"
     ways = ("00A4000002DF01", by_name, by_label, "00A4010002DF01")
@@ -200,7 +200,7 @@ def test_an_open_common_application_of_a_closed_card_is_not_lost() -> None:
     third = find_persona("third-closed")
     files = third.files | {"DF01/EF06": {"residence": "江苏省无锡市测试路"}}
     opened = third.manners.model_copy(update={"open_files": frozenset({"DF01/EF06"})})
-    reading = read(third.model_copy(update={"manners": opened, "files": files}).card(), MannersStore(None))
+    reading = read(third.model_copy(update={"manners": opened, "files": files}).card(), CapabilityCache(None))
     assert reading.holder is not None and reading.holder.name is None
     assert reading.holder.residence == "江苏省无锡市测试路"
     assert reading.unread[0].driver_code == -2201
@@ -217,10 +217,12 @@ def test_an_open_common_application_of_a_closed_card_is_not_lost() -> None:
         *({"name": "hex:" + "41" * size} for size in (35, 40, 43, 46, 47, 61)),
     ],
 )
-def test_an_answer_cut_where_a_record_ends_is_not_the_end_of_the_file(odd: dict[str, Any], store: MannersStore) -> None:
+def test_an_answer_cut_where_a_record_ends_is_not_the_end_of_the_file(
+    odd: dict[str, Any], store: CapabilityCache
+) -> None:
     """A card that gives all records at once and cuts at the asked length, after one with other lengths."""
     manners = {"record_modes": frozenset({5}), "wrong_length": WrongLength.CUT}
     read(variant(find_persona("adult"), manners, **odd).card(), store)
-    expected = read(find_persona("adult").card(), MannersStore(None))
+    expected = read(find_persona("adult").card(), CapabilityCache(None))
     for _ in range(2):
         assert read(variant(find_persona("adult"), manners).card(), store) == expected

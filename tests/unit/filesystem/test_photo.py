@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import simulators.personas.persona
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError, CardioError, DecodeError, NoPhotoError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.codec.photo import PhotoShape, recognise_photo
 from cardio.models.files import Photo
 from simulators.personas.persona import Persona, find_persona
@@ -26,7 +26,7 @@ BMP += bytes.fromhex("0000FF00FF000000")
 
 def photo_of(persona: Persona, progress: list[tuple[int, int]] | None = None) -> Photo:
     reader = SoftwareReader("r", persona.card())
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
         return card.photo(progress=None if progress is None else lambda done, whole: progress.append((done, whole)))
 
 
@@ -97,7 +97,7 @@ def test_no_photo_a_closed_one_and_a_generation_without() -> None:
 
 
 @pytest.mark.parametrize("limit", [128, 0xF0, 255])
-def test_a_card_that_gives_less_at_once_is_read_all_the_same(limit: int, store: MannersStore) -> None:
+def test_a_card_that_gives_less_at_once_is_read_all_the_same(limit: int, store: CapabilityCache) -> None:
     """Its Le is refused with 6700 above what it carries; the next card of its kind is asked for less at once."""
 
     class Small:

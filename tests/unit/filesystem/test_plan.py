@@ -14,7 +14,7 @@ from cardio.card.reading import make_reading
 from cardio.driver.basic_info import basic_string
 from cardio.errors import CardBlockedError, CardGarbledError, CardRefusedError, NotASocialSecurityCardError
 from cardio.filesystem.basic_read import read_card
-from cardio.filesystem.capabilities import FamilyManners
+from cardio.filesystem.capabilities import FamilyCapabilities
 from cardio.filesystem.card_file_system import CardContents
 from cardio.models.reading import CardReading
 from simulators.personas.persona import Persona, find_persona
@@ -65,7 +65,7 @@ def test_the_real_dump_is_read_exactly() -> None:
             *CLOSED_DF01,
         ]
     )
-    reading = answer(Channel(card).run(read_card(FamilyManners())), HUNAN_ATR)
+    reading = answer(Channel(card).run(read_card(FamilyCapabilities())), HUNAN_ATR)
     assert card.finished
     c = reading.card
     assert (c.generation, c.algorithm, c.spec_version) == (2, "3DES", "2.0")
@@ -114,7 +114,7 @@ def test_the_eleven_field_sample_is_read_exactly() -> None:
             ("00B2013545", "".join(holder) + "9000"),
         ]
     )
-    contents = Channel(card).run(read_card(FamilyManners(), supplement=False))
+    contents = Channel(card).run(read_card(FamilyCapabilities(), supplement=False))
     reading = answer(contents, bytes.fromhex("3B6D000000814E43238697159900BF7C7A"))
     assert basic_string(reading, terminal="410100813475", device="终端设备号") == (
         "639900|111111198101011110|X00000019|639900D15600000500BF7C7A48FB4966|张三|"
@@ -123,8 +123,8 @@ def test_the_eleven_field_sample_is_read_exactly() -> None:
     assert basic_string(reading).endswith("|20201001|000000000000||")
 
 
-def learnt(persona: Persona, *, reads: int = 1) -> FamilyManners:
-    manners = FamilyManners()
+def learnt(persona: Persona, *, reads: int = 1) -> FamilyCapabilities:
+    manners = FamilyCapabilities()
     for _ in range(reads):
         run(persona, manners, supplement=True)
     return manners
@@ -137,7 +137,7 @@ class _InProcess:
         self.transmit = persona.card().transmit
 
 
-def run(persona: Persona, manners: FamilyManners, *, supplement: bool) -> tuple[CardContents, Counts]:
+def run(persona: Persona, manners: FamilyCapabilities, *, supplement: bool) -> tuple[CardContents, Counts]:
     channel = Channel(_InProcess(persona))
     contents = channel.run(read_card(manners, supplement=supplement))
     return contents, channel.counts
@@ -214,7 +214,7 @@ def test_no_refused_attempt_is_repeated_on_the_next_card(persona: Persona) -> No
     contents, counts = run(persona, learnt(persona), supplement=True)
     # Whether a card opens its holder's file is asked of each card: one command, and never somebody else's answer.
     assert counts.refused == (1 if persona.id == "third-closed" else 0)
-    first, _ = run(persona, FamilyManners(), supplement=True)
+    first, _ = run(persona, FamilyCapabilities(), supplement=True)
     assert {path: file.records for path, file in contents.files.items() if file.records} == {
         path: file.records for path, file in first.files.items() if file.records
     }
@@ -222,7 +222,7 @@ def test_no_refused_attempt_is_repeated_on_the_next_card(persona: Persona) -> No
 
 def test_the_fci_is_fetched_once_for_the_algorithm_and_then_remembered() -> None:
     third = find_persona("third-generation")
-    manners = FamilyManners()
+    manners = FamilyCapabilities()
     contents, _ = run(third, manners, supplement=False)
     assert (contents.algorithm, manners.algorithms) == ("SM4", {3: "SM4"})
     contents, counts = run(third, manners, supplement=False)
@@ -250,34 +250,34 @@ def test_another_card_is_not_a_social_security_card(status_word: str) -> None:
         ]
     )
     with pytest.raises(NotASocialSecurityCardError) as caught:
-        Channel(card).run(read_card(FamilyManners()))
+        Channel(card).run(read_card(FamilyCapabilities()))
     assert caught.value.status_word == int(status_word, 16) and card.finished
 
 
 @pytest.mark.parametrize("status_word", ["6A81", "6283", "9303"])
 def test_a_blocked_card_is_said_to_be_blocked(status_word: str) -> None:
     with pytest.raises(CardBlockedError):
-        Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyManners()))
+        Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyCapabilities()))
 
 
 @pytest.mark.parametrize("status_word", ["6F00", "6581", "6985", "6982"])
 def test_a_failing_card_is_not_called_another_card(status_word: str) -> None:
     with pytest.raises(CardRefusedError) as caught:
-        Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyManners()))
+        Channel(Transcript([(SELECT, status_word)])).run(read_card(FamilyCapabilities()))
     assert caught.value.driver_code == -int(status_word, 16)
 
 
 def test_t1_sends_le_and_gets_the_fci_with_select() -> None:
     issuer, holder = ("00B2012D40", "".join(HUNAN_EF05) + "9000"), ("00B201355B", "".join(HOLDER) + "9000")
     card = Transcript([(SELECT + "00", FCI + "9000"), issuer, holder], TransmissionProtocol.T1)
-    Channel(card).run(read_card(FamilyManners(), supplement=False, t1=True))
+    Channel(card).run(read_card(FamilyCapabilities(), supplement=False, t1=True))
     assert card.finished
 
 
 def test_a_card_without_an_fci_uses_what_its_generation_does() -> None:
     issuer, holder = ("00B2012D40", "".join(HUNAN_EF05) + "9000"), ("00B201355B", "".join(HOLDER) + "9000")
     card = Transcript([(SELECT, "9000"), issuer, holder])
-    assert Channel(card).run(read_card(FamilyManners(), supplement=False)).algorithm == "3DES"
+    assert Channel(card).run(read_card(FamilyCapabilities(), supplement=False)).algorithm == "3DES"
     assert card.finished
 
 
@@ -285,7 +285,7 @@ def test_a_card_without_an_fci_uses_what_its_generation_does() -> None:
     "fci", ["6F7F", "AABB", FCI[:4] + "7F", "6F1C840F7378312E73682EC9E7BBE1B1A3D5CFA50988011E9F0C03860109"]
 )
 def test_a_word_on_the_algorithm_that_is_not_understood_is_not_remembered(fci: str) -> None:
-    manners = FamilyManners()
+    manners = FamilyCapabilities()
     card = Transcript(
         [
             (SELECT, f"61{len(fci) // 2:02X}"),
@@ -307,7 +307,7 @@ def test_records_that_are_no_records_are_garbled() -> None:
             return b"\x90\x00" if command[1] == 0xA4 else b"\xaa\xbb\xcc\x90\x00"
 
     with pytest.raises(CardGarbledError):
-        Channel(Noise()).run(read_card(FamilyManners()))
+        Channel(Noise()).run(read_card(FamilyCapabilities()))
 
 
 def by_record(records: Iterable[str], sfi: int, status: str = "9000") -> list[tuple[str, str]]:
@@ -320,7 +320,7 @@ def by_record(records: Iterable[str], sfi: int, status: str = "9000") -> list[tu
 def test_one_record_that_the_card_refuses_spoils_nothing_else() -> None:
     holder = by_record(HOLDER, 6)
     holder[4] = (holder[4][0], "6581")
-    known = FamilyManners.model_validate(
+    known = FamilyCapabilities.model_validate(
         {
             "algorithms": {2: "3DES"},
             "files": {
@@ -343,7 +343,7 @@ def test_one_record_that_the_card_refuses_spoils_nothing_else() -> None:
 def test_what_an_odd_card_lacks_is_still_asked_of_the_next() -> None:
     """A card without a date of birth must not teach that cards have none."""
     odd = BY_NUMBER.model_copy(update={"omit": frozenset({"SSSE/EF06/birth_date", "SSSE/EF06/sex"})})
-    manners = FamilyManners()
+    manners = FamilyCapabilities()
     run(odd, manners, supplement=False)
     contents, _ = run(BY_NUMBER, manners, supplement=False)
     assert [record.tag for record in contents.files["SSSE/EF06"].records] == [8, 9, 0x4E, 0x0A, 0x0B, 0x0C, 0x0D]
@@ -352,7 +352,7 @@ def test_what_an_odd_card_lacks_is_still_asked_of_the_next() -> None:
 def test_a_holders_file_that_should_be_open_is_tried_on_every_card() -> None:
     """One card that closes it says nothing about the next one of its issuer."""
     odd = with_manners(ADULT, closed_files=frozenset({"SSSE/EF06"}))
-    manners = FamilyManners()
+    manners = FamilyCapabilities()
     contents, _ = run(odd, manners, supplement=False)
     assert contents.files["SSSE/EF06"].closed
     contents, _ = run(ADULT, manners, supplement=False)

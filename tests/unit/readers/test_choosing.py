@@ -2,7 +2,7 @@ import pytest
 
 from cardio.card.runner import find_card
 from cardio.errors import AmbiguousReaderError, NoReaderError, ReaderNotFoundError, SeveralCardsError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.base import choose_reader
 from simulators.card.faults import with_fault
 from simulators.personas.persona import find_persona
@@ -30,7 +30,7 @@ def test_of_several_that_fit_the_only_one_with_a_card_is_meant() -> None:
     assert raised.value.code == "reader-ambiguous"
 
 
-def test_without_a_name_the_one_with_a_card_is_meant(store: MannersStore) -> None:
+def test_without_a_name_the_one_with_a_card_is_meant(store: CapabilityCache) -> None:
     with_card = SoftwareReader("D", find_persona("adult").card())
     assert find_card([A, with_card, C], manners=store) is with_card
     assert find_card([A], manners=store) is A
@@ -39,7 +39,7 @@ def test_without_a_name_the_one_with_a_card_is_meant(store: MannersStore) -> Non
         find_card([], manners=store)
 
 
-def test_without_a_name_another_kind_of_card_gives_way_and_two_of_ours_do_not(store: MannersStore) -> None:
+def test_without_a_name_another_kind_of_card_gives_way_and_two_of_ours_do_not(store: CapabilityCache) -> None:
     bank = SoftwareReader("E", with_fault(find_persona("adult").card(), "bank-card"))
     first, second = (SoftwareReader(name, find_persona("adult").card()) for name in "FG")
     assert find_card([bank, first], manners=store) is first

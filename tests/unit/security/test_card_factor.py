@@ -18,8 +18,8 @@ from cardio.driver.debits import debit_1
 from cardio.driver.hsm_steps import HsmSteps
 from cardio.driver.return_codes import code_of
 from cardio.errors import CardGarbledError, CardioError
-from cardio.filesystem.capabilities import MannersStore
-from cardio.filesystem.card_file_system import Visit
+from cardio.filesystem.capabilities import CapabilityCache
+from cardio.filesystem.card_file_system import CardFileSystem
 from cardio.identity.identify import identify
 from cardio.identity.policy import default_policy
 from cardio.models.reading import CardReading
@@ -123,7 +123,7 @@ class Desk:
         self.card = SocialSecurityCard(
             self.reader.connect(),
             self.reader,
-            manners=MannersStore(None),
+            manners=CapabilityCache(None),
             credentials=credentials,
             trace=self.trace,
         )
@@ -349,10 +349,10 @@ def test_after_a_proof_that_failed_no_file_is_read_from_another_application(keys
             raise HsmUnreachableError()
 
     unreachable = Ready(Unreachable(keys.open()._file))  # type: ignore[attr-defined] # the key file of the soft SAM
-    manners = MannersStore(None)
+    manners = CapabilityCache(None)
     for _ in range(2):  # the second time it is known that the file is closed, and rights are asked for first
         desk = Desk("personalised", None, Credentials(sam=unreachable))
-        visit = Visit(manners.load("x", TODAY), opener=desk.card._opener)
+        visit = CardFileSystem(manners.load("x", TODAY), opener=desk.card._opener)
         desk.card.run(visit.begin())
         visit.profile.closed.add("DF01/EF05")
         reading = desk.card.run(visit.read("DF01/EF05"))

@@ -14,7 +14,7 @@ import pytest
 from cardio.card.runner import on_card
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardGarbledError, CardioError, CardRemovedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import Problem
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError, KeyAlreadyRefusedError
@@ -23,7 +23,7 @@ from cardio.security.key_memory import FILE, SIMULATED_FILE, KeyMemory, Presente
 from cardio.security.pin.guard import PinGuard
 from cardio.security.sam.base import Sam, SamSource
 from cardio.security.sam.hsm import HsmClient
-from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.hsm_http import HttpHsmTransport
 from cardio.security.sam.psam import PsamCard, PsamSettings
 from simulators.readers.software_reader import SoftwareReader
 from simulators.sam.hsm import SoftwareHsm
@@ -35,7 +35,7 @@ FIRST_REFUSAL = {"RKSSSE": 2}
 
 
 def run(
-    card: CountingCard, sam: SamSource, store: MannersStore, *, guard: PinGuard | None = None
+    card: CountingCard, sam: SamSource, store: CapabilityCache, *, guard: PinGuard | None = None
 ) -> tuple[str | None, str | None]:
     """One run of a program: the holder's name, and by which error it is kept back."""
     credentials = Credentials(sam=sam, laboratory=True, guard=guard or PinGuard())
@@ -45,7 +45,7 @@ def run(
         refusal = held.refusal_of_holder()
         return reading.holder.name if reading.holder else None, refusal.code if refusal else None
 
-    return on_card(SoftwareReader("r", card), work, manners=MannersStore(store.path), credentials=credentials)
+    return on_card(SoftwareReader("r", card), work, manners=CapabilityCache(store.path), credentials=credentials)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ BAD = ("IRK",)
 # -- one card ---------------------------------------------------------------------------------------
 
 
-def test_three_runs_cost_a_card_one_try_of_one_key(card: CountingCard, store: MannersStore) -> None:
+def test_three_runs_cost_a_card_one_try_of_one_key(card: CountingCard, store: CapabilityCache) -> None:
     sam = sam_right_for(*BAD)
     assert run(card, sam, store) == (None, "authentication-failed")
     for _ in range(4):
@@ -79,7 +79,7 @@ def test_three_runs_cost_a_card_one_try_of_one_key(card: CountingCard, store: Ma
 
 
 def test_a_changed_key_file_may_try_again_and_a_success_gives_all_tries_back(
-    card: CountingCard, store: MannersStore
+    card: CountingCard, store: CapabilityCache
 ) -> None:
     run(card, sam_right_for(*BAD), store)
     assert run(card, sam_right_for("IRK", "RKSSSE"), store) == ("测试壬", None)
@@ -92,7 +92,7 @@ def test_a_changed_key_file_may_try_again_and_a_success_gives_all_tries_back(
     assert card.tries == FIRST_REFUSAL
 
 
-def test_the_last_try_is_spent_by_no_sam_however_many_there_are(card: CountingCard, store: MannersStore) -> None:
+def test_the_last_try_is_spent_by_no_sam_however_many_there_are(card: CountingCard, store: CapabilityCache) -> None:
     answers = [run(card, sam_right_for(*BAD, wrong=wrong), store)[1] for wrong in ("5A", "5B", "5C", "5D", "5E")]
     # DES does not look at the lowest bit of a byte, but this card's algorithm is SM4: each is another key.
     assert answers == ["authentication-failed"] * 2 + ["key-already-refused"] * 3
@@ -101,14 +101,14 @@ def test_the_last_try_is_spent_by_no_sam_however_many_there_are(card: CountingCa
     assert card.tries == {"RKSSSE": 1}
 
 
-def test_the_very_same_key_in_another_sam_is_known(card: CountingCard, store: MannersStore) -> None:
+def test_the_very_same_key_in_another_sam_is_known(card: CountingCard, store: CapabilityCache) -> None:
     run(card, sam_right_for(*BAD), store)
     # Another SAM by its other keys; the key that the card refused is the same.
     assert run(card, sam_right_for("IRK", "UK1DF01"), store)[1] == "key-already-refused"
     assert card.presented == [RKSSSE]
 
 
-def test_nothing_in_clear_is_on_the_disk(card: CountingCard, store: MannersStore, tmp_path: Path) -> None:
+def test_nothing_in_clear_is_on_the_disk(card: CountingCard, store: CapabilityCache, tmp_path: Path) -> None:
     run(card, sam_right_for(*BAD), store)
     path = tmp_path / SIMULATED_FILE
     content = path.read_bytes()
@@ -118,7 +118,7 @@ def test_nothing_in_clear_is_on_the_disk(card: CountingCard, store: MannersStore
 
 
 @pytest.mark.parametrize("status", ["6300", "6982", "6988", "9302"])
-def test_a_refusal_without_a_count_is_one_all_the_same(status: str, tmp_path: Path, store: MannersStore) -> None:
+def test_a_refusal_without_a_count_is_one_all_the_same(status: str, tmp_path: Path, store: CapabilityCache) -> None:
     card = CountingCard(tmp_path / "card.json", answer=bytes.fromhex(status))
     assert run(card, sam_right_for(*BAD), store)[1] == "authentication-failed"
     assert run(card, sam_right_for(*BAD), store)[1] == "key-already-refused"
@@ -129,7 +129,7 @@ def test_a_refusal_without_a_count_is_one_all_the_same(status: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("status", ["6985", "6581", "6F00", "6283", "61", ""])
-def test_an_answer_that_tells_nothing_may_have_cost_a_try(status: str, tmp_path: Path, store: MannersStore) -> None:
+def test_an_answer_that_tells_nothing_may_have_cost_a_try(status: str, tmp_path: Path, store: CapabilityCache) -> None:
     card = CountingCard(tmp_path / "card.json", answer=bytes.fromhex(status))
     for _ in range(5):
         try:
@@ -141,14 +141,14 @@ def test_an_answer_that_tells_nothing_may_have_cost_a_try(status: str, tmp_path:
 
 @pytest.mark.parametrize("status", ["6A88", "9403", "6A86", "6D00", "6E00", "6B00", "6700", "6A81"])
 def test_a_card_that_compared_no_key_may_be_asked_as_often_as_one_likes(
-    status: str, tmp_path: Path, store: MannersStore
+    status: str, tmp_path: Path, store: CapabilityCache
 ) -> None:
     card = CountingCard(tmp_path / "card.json", answer=bytes.fromhex(status))
     codes = {run(card, sam_right_for("IRK", "RKSSSE"), store)[1] for _ in range(4)}
     assert "key-already-refused" not in codes and card.presented.count(RKSSSE) >= 4
 
 
-def test_a_card_that_leaves_while_it_is_asked_twice_is_spared(tmp_path: Path, store: MannersStore) -> None:
+def test_a_card_that_leaves_while_it_is_asked_twice_is_spared(tmp_path: Path, store: CapabilityCache) -> None:
     class Leaving(CountingCard):
         def transmit(self, command: bytes) -> bytes:
             answer = super().transmit(command)
@@ -166,7 +166,7 @@ def test_a_card_that_leaves_while_it_is_asked_twice_is_spared(tmp_path: Path, st
     assert card.tries == {"RKSSSE": 1}
 
 
-def test_a_person_may_say_that_a_cards_keys_are_back(card: CountingCard, store: MannersStore) -> None:
+def test_a_person_may_say_that_a_cards_keys_are_back(card: CountingCard, store: CapabilityCache) -> None:
     run(card, sam_right_for(*BAD), store)
     run(card, sam_right_for(*BAD, wrong="5B"), store)
     assert run(card, sam_right_for("IRK", "RKSSSE"), store)[1] == "key-already-refused"
@@ -177,14 +177,14 @@ def test_a_person_may_say_that_a_cards_keys_are_back(card: CountingCard, store: 
     assert run(card, sam_right_for("IRK", "RKSSSE"), store) == ("测试壬", None)
 
 
-def tmp_manners(store: MannersStore) -> Path:
+def tmp_manners(store: CapabilityCache) -> Path:
     assert store.path is not None
     return store.path
 
 
 def test_without_a_file_the_guard_of_the_program_remembers(card: CountingCard) -> None:
     guard = PinGuard()
-    nowhere = MannersStore(None)
+    nowhere = CapabilityCache(None)
     assert run(card, sam_right_for(*BAD), nowhere, guard=guard)[1] == "authentication-failed"
     assert run(card, sam_right_for(*BAD), nowhere, guard=guard)[1] == "key-already-refused"
 
@@ -224,7 +224,7 @@ def locked(path: Path) -> sqlite3.Connection:
 
 @pytest.mark.parametrize("spoil", [a_folder, a_link, a_wide_file, rubbish, anothers, locked])
 def test_where_nothing_can_be_noted_no_key_is_presented(
-    spoil: Callable[[Path], object], card: CountingCard, store: MannersStore, tmp_path: Path
+    spoil: Callable[[Path], object], card: CountingCard, store: CapabilityCache, tmp_path: Path
 ) -> None:
     kept = spoil(tmp_path / SIMULATED_FILE)
     assert run(card, sam_right_for("IRK", "RKSSSE"), store) == (None, "key-memory")
@@ -232,7 +232,7 @@ def test_where_nothing_can_be_noted_no_key_is_presented(
     del kept
 
 
-def test_a_damaged_memory_is_not_begun_anew(card: CountingCard, store: MannersStore, tmp_path: Path) -> None:
+def test_a_damaged_memory_is_not_begun_anew(card: CountingCard, store: CapabilityCache, tmp_path: Path) -> None:
     run(card, sam_right_for(*BAD), store)
     path = tmp_path / SIMULATED_FILE
     whole = path.read_bytes()
@@ -244,7 +244,7 @@ def test_a_damaged_memory_is_not_begun_anew(card: CountingCard, store: MannersSt
 
 
 def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
-    card: CountingCard, store: MannersStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    card: CountingCard, store: CapabilityCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Room for the try, and none for what came of it: the card has said that one is left, and nobody spends that."""
     card.answer = b"\x63\xc1"
@@ -268,7 +268,9 @@ def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
 # -- a SAM that many cards refuse ----------------------------------------------------------------------
 
 
-def test_three_cards_in_a_row_stop_the_sam_for_all(cards: Callable[[int], CountingCard], store: MannersStore) -> None:
+def test_three_cards_in_a_row_stop_the_sam_for_all(
+    cards: Callable[[int], CountingCard], store: CapabilityCache
+) -> None:
     codes = [run(cards(number), sam_right_for(*BAD), store)[1] for number in range(1, 8)]
     assert codes == ["authentication-failed"] * 3 + ["sam-refused"] * 4
     assert [cards(number).tries for number in range(4, 8)] == [{}] * 4
@@ -276,14 +278,16 @@ def test_three_cards_in_a_row_stop_the_sam_for_all(cards: Callable[[int], Counti
     assert run(cards(1), sam_right_for(*BAD), store)[1] == "key-already-refused"
 
 
-def test_one_card_that_comes_again_and_again_is_one(cards: Callable[[int], CountingCard], store: MannersStore) -> None:
+def test_one_card_that_comes_again_and_again_is_one(
+    cards: Callable[[int], CountingCard], store: CapabilityCache
+) -> None:
     for number in (1, 1, 1, 2, 2, 1):
         run(cards(number), sam_right_for(*BAD), store)
     assert run(cards(3), sam_right_for(*BAD), store)[1] == "authentication-failed"
 
 
 def test_another_sam_goes_on_and_a_changed_file_is_another(
-    cards: Callable[[int], CountingCard], store: MannersStore
+    cards: Callable[[int], CountingCard], store: CapabilityCache
 ) -> None:
     for number in range(1, 5):
         run(cards(number), sam_right_for(*BAD), store)
@@ -291,7 +295,7 @@ def test_another_sam_goes_on_and_a_changed_file_is_another(
     assert run(cards(5), sam_right_for(*BAD), store)[1] == "sam-refused"
 
 
-def test_a_person_lets_it_go_on(cards: Callable[[int], CountingCard], store: MannersStore) -> None:
+def test_a_person_lets_it_go_on(cards: Callable[[int], CountingCard], store: CapabilityCache) -> None:
     for number in range(1, 5):
         run(cards(number), sam_right_for(*BAD), store)
     memory = KeyMemory.beside(tmp_manners(store), simulated=True)
@@ -314,7 +318,7 @@ class OddCard(CountingCard):
         return super().transmit(command)
 
 
-def test_one_bad_card_between_good_ones_stops_nothing(tmp_path: Path, store: MannersStore) -> None:
+def test_one_bad_card_between_good_ones_stops_nothing(tmp_path: Path, store: CapabilityCache) -> None:
     sam = sam_right_for("IRK", "RKSSSE")
     for number in range(1, 13):
         odd = number % 3 == 0
@@ -323,7 +327,7 @@ def test_one_bad_card_between_good_ones_stops_nothing(tmp_path: Path, store: Man
         assert run(card, sam, store) == expected, number
 
 
-def test_one_wrong_key_among_right_ones_stops_what_it_opens_only(tmp_path: Path, store: MannersStore) -> None:
+def test_one_wrong_key_among_right_ones_stops_what_it_opens_only(tmp_path: Path, store: CapabilityCache) -> None:
     """RK1DF01 is wrong, as by one usage byte: EF06 goes on, and from the fourth card on no try of RK1DF01 is spent."""
     sam = sam_right_for("IRK", "RKSSSE")
     for number in range(1, 7):
@@ -334,23 +338,25 @@ def test_one_wrong_key_among_right_ones_stops_what_it_opens_only(tmp_path: Path,
             whole = held.read(supplement=True)
             return whole.holder is not None, tuple(one.reason for one in whole.unread if one.file.startswith("DF01"))
 
-        named, _ = on_card(SoftwareReader("r", card), work, manners=MannersStore(store.path), credentials=credentials)
+        named, _ = on_card(
+            SoftwareReader("r", card), work, manners=CapabilityCache(store.path), credentials=credentials
+        )
         assert named
         assert card.tries == ({"RK1DF01": 2} if number <= 3 else {}), number
 
 
-def proof_of(card: CountingCard, sam: SamSource, store: MannersStore) -> CardioError:
+def proof_of(card: CountingCard, sam: SamSource, store: CapabilityCache) -> CardioError:
     """How the card's proof ends before a SAM."""
     with pytest.raises(CardioError) as caught:
         on_card(
-            SoftwareReader("r", card), lambda held: held.read(supplement=False), manners=MannersStore(store.path),
+            SoftwareReader("r", card), lambda held: held.read(supplement=False), manners=CapabilityCache(store.path),
             credentials=Credentials(sam=sam, laboratory=True),
         )  # fmt: skip
     return caught.value
 
 
 def test_where_card_after_card_fails_the_clerk_is_told_to_doubt_the_sam(
-    cards: Callable[[int], CountingCard], store: MannersStore
+    cards: Callable[[int], CountingCard], store: CapabilityCache
 ) -> None:
     """A SAM with another IRK finds every citizen's card forged: to be called a forger is worse than to be sent away."""
     wrong, right = sam_right_for(), sam_right_for("IRK", "RKSSSE")
@@ -372,7 +378,7 @@ def test_where_card_after_card_fails_the_clerk_is_told_to_doubt_the_sam(
 
 
 def test_a_genuine_card_between_copies_clears_the_sam(
-    cards: Callable[[int], CountingCard], store: MannersStore
+    cards: Callable[[int], CountingCard], store: CapabilityCache
 ) -> None:
     right = sam_right_for("IRK", "RKSSSE")
 
@@ -389,7 +395,7 @@ def test_a_genuine_card_between_copies_clears_the_sam(
         with pytest.raises(ForgedCardError) as caught:
             on_card(
                 SoftwareReader("r", Copy(cards(number))), lambda held: held.read(supplement=False),
-                manners=MannersStore(store.path), credentials=Credentials(sam=right, laboratory=True),
+                manners=CapabilityCache(store.path), credentials=Credentials(sam=right, laboratory=True),
             )  # fmt: skip
         return caught.value.detail
 
@@ -402,19 +408,19 @@ def test_a_genuine_card_between_copies_clears_the_sam(
 
 
 def test_a_memory_that_cannot_be_used_makes_no_copy_genuine_and_holds_no_card_up(
-    cards: Callable[[int], CountingCard], store: MannersStore, tmp_path: Path
+    cards: Callable[[int], CountingCard], store: CapabilityCache, tmp_path: Path
 ) -> None:
     rubbish(tmp_path / SIMULATED_FILE)
     for number in range(1, 6):
         assert proof_of(cards(number), sam_right_for(), store).detail == ForgedCardError.title
     reading = on_card(
-        SoftwareReader("r", cards(6)), lambda held: held.read(supplement=False), manners=MannersStore(store.path),
+        SoftwareReader("r", cards(6)), lambda held: held.read(supplement=False), manners=CapabilityCache(store.path),
         credentials=Credentials(sam=sam_right_for("IRK"), laboratory=True),
     )  # fmt: skip
     assert reading.proof.is_genuine
 
 
-def test_cards_that_prove_nothing_cannot_stop_it_for_those_that_do(store: MannersStore) -> None:
+def test_cards_that_prove_nothing_cannot_stop_it_for_those_that_do(store: CapabilityCache) -> None:
     """Three emulators, or three cards of a generation that proves nothing, refuse: a genuine card goes on."""
     memory = KeyMemory.beside(tmp_manners(store), simulated=True)
     presenter = Presenter(b"sam", "soft", "320200", "SM4", lambda key: b"k", lambda key, city, algorithm: b"s")
@@ -457,7 +463,7 @@ class OddPsam(SoftwarePsam):
 
 
 def test_a_psam_card_that_is_exchanged_for_one_of_the_same_number_goes_on(
-    cards: Callable[[int], CountingCard], store: MannersStore
+    cards: Callable[[int], CountingCard], store: CapabilityCache
 ) -> None:
     slot = SoftwareReader("psam", OddPsam(algorithms=("SM4",)))
     source = PsamIn(slot, PsamSettings(levels=3))
@@ -469,7 +475,7 @@ def test_a_psam_card_that_is_exchanged_for_one_of_the_same_number_goes_on(
 
 
 def test_a_setting_that_is_put_right_makes_it_another_sam(
-    cards: Callable[[int], CountingCard], store: MannersStore
+    cards: Callable[[int], CountingCard], store: CapabilityCache
 ) -> None:
     slot = SoftwareReader("psam", SoftwarePsam(algorithms=("SM4",)))
     # The index of another key, as a slip in [psam] keys has it.
@@ -483,7 +489,7 @@ class OddLine:
     """A line to an HSM whose keys are another issuer's but for IRK, until they are put right."""
 
     def __init__(self, url: str) -> None:
-        self._line = HttpLine(url)
+        self._line = HttpHsmTransport(url)
         self.place = self._line.place
         self.odd = True
 
@@ -496,7 +502,7 @@ class OddLine:
 
 
 def test_an_hsm_that_is_put_right_goes_on_though_it_is_at_the_same_address(
-    cards: Callable[[int], CountingCard], store: MannersStore
+    cards: Callable[[int], CountingCard], store: CapabilityCache
 ) -> None:
     with SoftwareHsm() as hsm:
         line = OddLine(hsm.url)
@@ -562,13 +568,13 @@ WAYS: list[Callable[[SocialSecurityCard], object]] = [
 @pytest.mark.parametrize("persona", ["third-closed", "personalised"])
 @pytest.mark.parametrize("way", WAYS, ids=["read", "file", "tree", "report", "write", "unblock"])
 def test_by_no_way_and_by_no_number_of_wrong_sams_is_a_key_blocked(
-    way: Callable[[SocialSecurityCard], object], persona: str, tmp_path: Path, store: MannersStore
+    way: Callable[[SocialSecurityCard], object], persona: str, tmp_path: Path, store: CapabilityCache
 ) -> None:
     card = CountingCard(tmp_path / "card.json", 9, persona)
     for wrong in ("5A", "6A", "5A", "7A", "8A", "9A"):
         credentials = Credentials(sam=sam_right_for(*BAD, wrong=wrong), laboratory=True)
         try:
-            on_card(SoftwareReader("r", card), way, manners=MannersStore(store.path), credentials=credentials)
+            on_card(SoftwareReader("r", card), way, manners=CapabilityCache(store.path), credentials=credentials)
         except CardioError as error:
             assert error.code in ("authentication-failed", "key-already-refused")
     assert card.tries and min(card.tries.values()) == 1 and sum(3 - left for left in card.tries.values()) == 2

@@ -16,7 +16,7 @@ import pytest
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.filesystem.layouts.registry import NATIONAL
 from cardio.filesystem.writing.records import WRITE_BLOCK
@@ -161,7 +161,7 @@ def run(scenario: Scenario, flip: Flip | None = None) -> Outcome:
     reader = SoftwareReader("between", wire)
     result, error = None, None
     with SocialSecurityCard(
-        reader.connect(), reader, manners=MannersStore(None), layouts=NATIONAL, credentials=Credentials(sam=Source())
+        reader.connect(), reader, manners=CapabilityCache(None), layouts=NATIONAL, credentials=Credentials(sam=Source())
     ) as held:
         try:
             result = scenario.work(held)

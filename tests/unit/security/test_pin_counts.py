@@ -24,7 +24,7 @@ from cardio.card.social_security_card import SocialSecurityCard
 from cardio.driver.hsm_steps import HsmSteps
 from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError, CardRemovedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, PinBlockedError, PinOutcomeUnknownError, WrongPinError
 from cardio.security.pin.count import PinCount, PinPolicy
@@ -91,13 +91,13 @@ class QuirkyPin:
         return bytes((0x63, 0xC0 | self.left)) if self.left else b"\x69\x83"
 
 
-def count(card: QuirkyPin, store: MannersStore, policy: PinPolicy | None = None) -> PinCount:
+def count(card: QuirkyPin, store: CapabilityCache, policy: PinPolicy | None = None) -> PinCount:
     credentials = Credentials(pin_policy=policy or PinPolicy())
     return on_card(SoftwareReader("r", card), lambda held: held.pin_count(), manners=store, credentials=credentials)
 
 
 def verify(
-    card: QuirkyPin, store: MannersStore, pin: str, *, accept: bool = False, policy: PinPolicy | None = None
+    card: QuirkyPin, store: CapabilityCache, pin: str, *, accept: bool = False, policy: PinPolicy | None = None
 ) -> None:
     credentials = Credentials(pin=Pin(pin), accept_last_try=accept, pin_policy=policy or PinPolicy())
 
@@ -111,7 +111,7 @@ def verify(
 
 
 @pytest.mark.parametrize("word", UNTELLING)
-def test_an_unknown_count_is_tried(store: MannersStore, word: str) -> None:
+def test_an_unknown_count_is_tried(store: CapabilityCache, word: str) -> None:
     card = QuirkyPin(untelling=word)
     assert count(card, store) == PinCount(None, "unknown")
     verify(card, store, RIGHT)
@@ -122,7 +122,7 @@ def test_an_unknown_count_is_tried(store: MannersStore, word: str) -> None:
 
 
 @pytest.mark.parametrize("word", UNTELLING)
-def test_a_site_may_refuse_an_unknown_count(store: MannersStore, word: str) -> None:
+def test_a_site_may_refuse_an_unknown_count(store: CapabilityCache, word: str) -> None:
     card, policy = QuirkyPin(untelling=word), PinPolicy(unknown_count="refuse")
     with pytest.raises(LastTryError):
         verify(card, store, RIGHT, policy=policy)
@@ -132,7 +132,7 @@ def test_a_site_may_refuse_an_unknown_count(store: MannersStore, word: str) -> N
 
 
 @pytest.mark.parametrize("word", UNTELLING)
-def test_once_a_card_has_said_that_one_is_left_consent_is_needed(store: MannersStore, word: str) -> None:
+def test_once_a_card_has_said_that_one_is_left_consent_is_needed(store: CapabilityCache, word: str) -> None:
     card = QuirkyPin(untelling=word)
     for wrong in (WRONG, OTHER):
         with pytest.raises(WrongPinError):
@@ -147,7 +147,7 @@ def test_once_a_card_has_said_that_one_is_left_consent_is_needed(store: MannersS
         verify(card, store, WRONG)
 
 
-def test_a_card_is_the_same_card_by_its_contacts_and_without_them(store: MannersStore) -> None:
+def test_a_card_is_the_same_card_by_its_contacts_and_without_them(store: CapabilityCache) -> None:
     """A dual-interface card: its PIN has one count, its two ATRs nothing in common."""
     card = QuirkyPin(untelling="6700", left=2)
     with pytest.raises(WrongPinError):
@@ -159,7 +159,7 @@ def test_a_card_is_the_same_card_by_its_contacts_and_without_them(store: Manners
 
 
 @pytest.mark.parametrize("word", [word for word in UNTELLING if word != "9000"])
-def test_a_card_that_does_not_tell_is_not_asked_again(store: MannersStore, word: str) -> None:
+def test_a_card_that_does_not_tell_is_not_asked_again(store: CapabilityCache, word: str) -> None:
     card = QuirkyPin(untelling=word, costs=True)  # and it may cost a try all the same
     for _ in range(5):
         count(card, store)
@@ -169,7 +169,7 @@ def test_a_card_that_does_not_tell_is_not_asked_again(store: MannersStore, word:
     assert another.asked == 0
 
 
-def test_one_odd_card_does_not_speak_for_its_family_for_ever(store: MannersStore) -> None:
+def test_one_odd_card_does_not_speak_for_its_family_for_ever(store: CapabilityCache) -> None:
     count(QuirkyPin(untelling="6A88"), store)
     assert count(QuirkyPin(number=2), store) == PinCount(None, "unknown")
     assert store.path is not None
@@ -180,12 +180,12 @@ def test_one_odd_card_does_not_speak_for_its_family_for_ever(store: MannersStore
     assert count(odd, store) == PinCount(None, "unknown") and odd.asked == 0
 
 
-def test_verified_already_says_nothing_of_the_family(store: MannersStore) -> None:
+def test_verified_already_says_nothing_of_the_family(store: CapabilityCache) -> None:
     assert count(QuirkyPin(untelling="9000"), store) == PinCount(None, "unknown")
     assert count(QuirkyPin(), store) == PinCount(3, "told")
 
 
-def test_a_wrong_pin_without_a_count_is_a_wrong_pin(store: MannersStore) -> None:
+def test_a_wrong_pin_without_a_count_is_a_wrong_pin(store: CapabilityCache) -> None:
     card = QuirkyPin(untelling="6700", wrong_word="6300")
     with pytest.raises(WrongPinError) as caught:
         verify(card, store, WRONG)
@@ -193,7 +193,7 @@ def test_a_wrong_pin_without_a_count_is_a_wrong_pin(store: MannersStore) -> None
     assert "未告知" in caught.value.detail
 
 
-def test_a_fault_while_one_tries_counts_as_a_try(store: MannersStore) -> None:
+def test_a_fault_while_one_tries_counts_as_a_try(store: CapabilityCache) -> None:
     card = QuirkyPin(untelling="6700")
     with pytest.raises(WrongPinError):
         verify(card, store, WRONG)
@@ -210,7 +210,7 @@ def test_a_fault_while_one_tries_counts_as_a_try(store: MannersStore) -> None:
     assert count(card, store) == PinCount(1, "remembered"), "two were left, and one may be spent"
 
 
-def test_an_unblocking_in_steps_brings_all_tries_back(store: MannersStore) -> None:
+def test_an_unblocking_in_steps_brings_all_tries_back(store: CapabilityCache) -> None:
     card = QuirkyPin(untelling="6700")
     for wrong in (WRONG, OTHER):
         with pytest.raises(WrongPinError):
@@ -229,7 +229,7 @@ def test_an_unblocking_in_steps_brings_all_tries_back(store: MannersStore) -> No
 # -- a count that falls by the asking -----------------------------------------------------------
 
 
-def test_looking_again_and_again_does_not_block_a_card_that_counts_it(store: MannersStore) -> None:
+def test_looking_again_and_again_does_not_block_a_card_that_counts_it(store: CapabilityCache) -> None:
     card = QuirkyPin(costs=True)
     assert count(card, store) == PinCount(2, "told")
     for _ in range(5):
@@ -246,7 +246,7 @@ def test_looking_again_and_again_does_not_block_a_card_that_counts_it(store: Man
     assert third.asked == 0, "noticed: never again"
 
 
-def test_with_tries_enough_a_second_asking_tells(store: MannersStore) -> None:
+def test_with_tries_enough_a_second_asking_tells(store: CapabilityCache) -> None:
     card = QuirkyPin(left=5, full=5, costs=True)
     assert count(card, store) == PinCount(3, "told")
     assert card.asked == 2
@@ -255,7 +255,7 @@ def test_with_tries_enough_a_second_asking_tells(store: MannersStore) -> None:
     assert count(QuirkyPin(number=2, left=5, full=5, costs=True), store) == PinCount(None, "unknown")
 
 
-def test_a_card_that_tells_for_nothing_is_asked_each_time(store: MannersStore) -> None:
+def test_a_card_that_tells_for_nothing_is_asked_each_time(store: CapabilityCache) -> None:
     card = QuirkyPin()
     assert count(card, store) == PinCount(3, "told")
     for left in (2, 1):
@@ -265,7 +265,7 @@ def test_a_card_that_tells_for_nothing_is_asked_each_time(store: MannersStore) -
     assert count(fresh, store) == PinCount(3, "told") and fresh.asked == 1
 
 
-def test_a_card_at_its_last_try_is_never_asked(store: MannersStore) -> None:
+def test_a_card_at_its_last_try_is_never_asked(store: CapabilityCache) -> None:
     assert count(QuirkyPin(number=2), store).left == 3  # the family is known to tell for nothing
     card = QuirkyPin(left=2, costs=True)  # and this one, of the same family, is not like it
     assert count(card, store) == PinCount(1, "told")
@@ -273,13 +273,13 @@ def test_a_card_at_its_last_try_is_never_asked(store: MannersStore) -> None:
     assert (card.asked, card.left) == (1, 1)
 
 
-def test_consent_needs_no_asking(store: MannersStore) -> None:
+def test_consent_needs_no_asking(store: CapabilityCache) -> None:
     card = QuirkyPin(left=1, costs=True)
     verify(card, store, RIGHT, accept=True)
     assert card.pins == [RIGHT] and card.asked == 0
 
 
-def test_a_site_may_forbid_asking(store: MannersStore) -> None:
+def test_a_site_may_forbid_asking(store: CapabilityCache) -> None:
     card, policy = QuirkyPin(left=1, costs=True), PinPolicy(ask_count=False)
     assert count(card, store, policy) == PinCount(None, "unknown")
     verify(card, store, RIGHT, policy=policy)
@@ -288,7 +288,9 @@ def test_a_site_may_forbid_asking(store: MannersStore) -> None:
 
 def test_what_cannot_be_kept_is_not_asked_for(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    store = MannersStore(tmp_path / "file" / "manners.json")  # a folder that cannot be: as of a home that is read-only
+    store = CapabilityCache(
+        tmp_path / "file" / "manners.json"
+    )  # a folder that cannot be: as of a home that is read-only
     card = QuirkyPin(costs=True)
     assert [count(card, store) for _ in range(4)] == [PinCount(None, "unknown")] * 4
     assert card.asked == 0
@@ -298,7 +300,7 @@ def test_what_cannot_be_kept_is_not_asked_for(tmp_path: Path) -> None:
 def test_a_last_try_is_not_forgotten_where_it_cannot_be_kept(tmp_path: Path, hindered: str) -> None:
     """A bridge lives on beside a disk that is full or a home that is read-only."""
     folder = tmp_path / "folder"
-    store, guard, card = MannersStore(folder / "manners.json"), PinGuard(), QuirkyPin(untelling="6700", left=2)
+    store, guard, card = CapabilityCache(folder / "manners.json"), PinGuard(), QuirkyPin(untelling="6700", left=2)
     if hindered == "from the start":
         folder.touch()
     else:
@@ -320,7 +322,7 @@ def test_a_last_try_is_not_forgotten_where_it_cannot_be_kept(tmp_path: Path, hin
         try_pin(WRONG)
 
 
-def test_what_another_program_has_kept_is_newer_than_what_this_one_knows(store: MannersStore) -> None:
+def test_what_another_program_has_kept_is_newer_than_what_this_one_knows(store: CapabilityCache) -> None:
     guard, card = PinGuard(), QuirkyPin(untelling="6700", left=2)
     own = Credentials(pin=Pin(WRONG), guard=guard)
     with pytest.raises(WrongPinError):
@@ -330,7 +332,7 @@ def test_what_another_program_has_kept_is_newer_than_what_this_one_knows(store: 
     assert known == PinCount(None, "unknown")
 
 
-def test_a_damaged_memory_is_begun_anew(store: MannersStore) -> None:
+def test_a_damaged_memory_is_begun_anew(store: CapabilityCache) -> None:
     card = QuirkyPin()
     count(card, store)
     assert store.path is not None
@@ -341,7 +343,7 @@ def test_a_damaged_memory_is_begun_anew(store: MannersStore) -> None:
         assert database.execute("SELECT kind FROM families").fetchall() == [("free",)]
 
 
-def test_the_memory_is_its_owners_and_names_nobody(store: MannersStore) -> None:
+def test_the_memory_is_its_owners_and_names_nobody(store: CapabilityCache) -> None:
     card = QuirkyPin()
     with pytest.raises(WrongPinError):
         verify(card, store, WRONG)
@@ -378,7 +380,7 @@ def test_no_sequence_of_calls_takes_the_last_try_by_asking(
 
     And no PIN is sent to a card that has said that it is at its last try, unless the holder consents.
     """
-    store = MannersStore(tmp_path_factory.mktemp("memory") / "manners.json")
+    store = CapabilityCache(tmp_path_factory.mktemp("memory") / "manners.json")
     if before is not None:
         count(QuirkyPin(number=2, left=5, full=5, costs=before == "costs"), store)
     card = QuirkyPin(left=max(2, full - spent), full=full, costs=costs, untelling=untelling)
@@ -396,7 +398,7 @@ def test_no_sequence_of_calls_takes_the_last_try_by_asking(
             assert len(card.pins) == pins
 
 
-def test_other_errors_stay_what_they_are(store: MannersStore) -> None:
+def test_other_errors_stay_what_they_are(store: CapabilityCache) -> None:
     card = QuirkyPin(untelling="6700", wrong_word="6985")
     with pytest.raises(CardioError) as caught:
         verify(card, store, WRONG)

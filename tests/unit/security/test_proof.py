@@ -16,7 +16,7 @@ from cardio.driver.hsm_steps import HsmSteps
 from cardio.driver.nhsa import nhsa_1101
 from cardio.driver.return_codes import code_of, driver_codes
 from cardio.errors import CardioError, ConfigurationError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.filesystem.layouts.registry import NATIONAL
 from cardio.identity import default_policy
@@ -92,7 +92,7 @@ class Desk:
         return SocialSecurityCard(
             self.reader.connect(),
             self.reader,
-            manners=MannersStore(None),
+            manners=CapabilityCache(None),
             layouts=NATIONAL,
             credentials=self.credentials,
             trace=self.log,

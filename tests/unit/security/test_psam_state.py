@@ -15,13 +15,13 @@ from cardio.apdu.trace import TraceLog
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.driver.basic_info import read_basic
 from cardio.errors import CardioError, CardResetError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.identity.identify import identify
 from cardio.identity.policy import default_policy
 from cardio.security.credentials import Credentials
 from cardio.security.errors import NoSamError, SamError, SamFailedError, TestKeysError
 from cardio.security.sam.base import CardKey, Purchase, Sam
-from cardio.security.sam.diversification import Factors
+from cardio.security.sam.diversification import DiversificationFactors
 from cardio.security.sam.fallback import FallbackSource
 from cardio.security.sam.psam import PsamCard, PsamSettings
 from cardio.security.settings import SecuritySettings
@@ -37,7 +37,9 @@ SELECT_MF, SELECT_MF_BY_NAME = "00A40000023F00", "00A404000E315041592E5359532E44
 SELECT_APPLICATION = "00A4040006D15600000590"
 SELECT_SX1, SELECT_SX3 = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF", "00A404000F7378332E73682EC9E7BBE1B1A3D5CF"
 READ_NUMBER = "00B0960006"
-RKSSSE = CardKey("RKSSSE", 0x0A, 16, "3DES", Factors(bytes.fromhex("8684430154455354"), "430100"), 0x67, 0x0A)
+RKSSSE = CardKey(
+    "RKSSSE", 0x0A, 16, "3DES", DiversificationFactors(bytes.fromhex("8684430154455354"), "430100"), 0x67, 0x0A
+)
 CHALLENGE, SOURCE = bytes.fromhex("1122334455667788"), bytes.fromhex("0102030405060708")
 CRYPTOGRAM = bytes.fromhex("150B18D7C1763B69")  # openssl's, see test_psam_card
 
@@ -240,7 +242,7 @@ def test_a_number_that_cannot_be_read_is_never_zeros(unreadable: SharedPsam) -> 
 
 
 def with_card(reader: SoftwareReader, credentials: Credentials, work: Callable[[SocialSecurityCard], object]) -> object:
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), credentials=credentials) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials) as card:
         return work(card)
 
 
@@ -249,7 +251,7 @@ def test_a_psam_that_does_not_say_whose_keys_it_has_is_not_let_at_a_real_card(un
     reader = RealReader("r", find_persona("third-closed").card())
     credentials = Credentials(sam=Ready(connected(unreadable, real=True)))
     with SocialSecurityCard(
-        reader.connect(), reader, manners=MannersStore(None), credentials=credentials, trace=trace
+        reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials, trace=trace
     ) as card:
         assert card.read(supplement=False).holder is None
         assert isinstance(card.refusal_of_holder(), SamFailedError)

@@ -13,7 +13,7 @@ import pytest
 from cardio.apdu.trace import TraceLog
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.models.reading import CardReading
 from cardio.security.credentials import Credentials
@@ -30,7 +30,7 @@ from cardio.security.errors import (
 from cardio.security.pin.pin import Pin
 from cardio.security.sam.base import Sam
 from cardio.security.sam.hsm import HsmClient
-from cardio.security.sam.hsm_http import HttpLine
+from cardio.security.sam.hsm_http import HttpHsmTransport
 from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.sam.psam import PsamCard
 from simulators.card.software_card import SoftwareCard
@@ -87,7 +87,7 @@ def source(request: pytest.FixtureRequest) -> Iterator[Source]:
         yield Source(lambda: PsamCard.connect(slot))
     else:
         with SoftwareHsm() as hsm:
-            line = HttpLine(hsm.url)
+            line = HttpHsmTransport(hsm.url)
             yield Source(lambda: HsmClient(line))
             line.close()
 
@@ -107,7 +107,7 @@ class Desk:
         self.log = TraceLog()
         self._credentials = Credentials(sam=sam, pin=None if pin is None else Pin(pin))
         self._reader = SoftwareReader("desk", card)
-        self._manners = MannersStore(memory)
+        self._manners = CapabilityCache(memory)
 
     def connect(self) -> SocialSecurityCard:
         return SocialSecurityCard(
@@ -203,7 +203,7 @@ def test_without_a_sam_nothing_is_proved() -> None:
 def test_without_any_credentials_it_is_as_ever() -> None:
     reader = SoftwareReader("desk", card_of("third-closed"))
     log = TraceLog()
-    with SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), trace=log) as card:
+    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), trace=log) as card:
         plain = card.read()
     with_nothing = Desk(card_of("third-closed"))
     assert with_nothing.read().card == plain.card
@@ -409,7 +409,7 @@ def test_an_empty_psam_slot() -> None:
 def test_an_hsm_that_is_gone_costs_the_card_nothing() -> None:
     with SoftwareHsm() as hsm:
         url = hsm.url
-    desk = Desk(card_of("third-closed"), Source(lambda: HsmClient(HttpLine(url))))
+    desk = Desk(card_of("third-closed"), Source(lambda: HsmClient(HttpHsmTransport(url))))
     with desk.connect() as card, pytest.raises(HsmUnreachableError):
         card.prove()
     assert desk.card._state.key_tries == {}

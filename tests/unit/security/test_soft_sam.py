@@ -9,7 +9,7 @@ import pytest
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardioError, ConfigurationError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.credentials import Credentials
 from cardio.security.errors import (
@@ -19,7 +19,7 @@ from cardio.security.errors import (
     TestKeysError,
 )
 from cardio.security.sam.base import CardKey
-from cardio.security.sam.diversification import Factors
+from cardio.security.sam.diversification import DiversificationFactors
 from cardio.security.sam.key_file import SoftSam
 from simulators.crypto import card_crypto as cryptography
 from simulators.crypto.published_keys import TERMINAL_NUMBER, key_file, root_key
@@ -27,7 +27,7 @@ from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
 
 HISTORICAL_BYTES = bytes.fromhex("0081544C968684430154455354")
-FACTORS = Factors.of(HISTORICAL_BYTES, "430100D15600000554455354FFFFFFFF")
+FACTORS = DiversificationFactors.of(HISTORICAL_BYTES, "430100D15600000554455354FFFFFFFF")
 RANDOM, SOURCE = bytes.fromhex("1122334455667788"), bytes.fromhex("0102030405060708")
 # As test_psam_card.py and test_hsm_service.py have it from openssl, for RKSSSE on this card.
 CRYPTOGRAM = bytes.fromhex("150B18D7C1763B69")
@@ -261,7 +261,7 @@ class Source:
 
 def card_in(reader: SoftwareReader, sam: SoftSam, *, laboratory: bool = False) -> SocialSecurityCard:
     credentials = Credentials(sam=Source(sam), laboratory=laboratory)
-    return SocialSecurityCard(reader.connect(), reader, manners=MannersStore(None), credentials=credentials)
+    return SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials)
 
 
 def test_test_keys_are_known(sam: SoftSam, place: Path) -> None:

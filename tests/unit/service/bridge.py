@@ -15,26 +15,26 @@ from starlette.types import Scope as AsgiScope
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.base import ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
-from service.app import Habits, create_app
-from service.audit.recorder import Audit
-from service.debits.provider import JournalPlace
+from service.app import SiteOptions, create_app
+from service.audit.recorder import AuditRecorder
+from service.debits.provider import JournalProvider
 from service.driver.listening import DialectPorts
 from service.gate.policy import Access, DialectRule
 from service.gate.rate_limits import Rate
 from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.readers.simulated import SimulatedReaders
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from service.server import BridgeServer, bind_loopback
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43
 AUTH = f"Authorization: Bearer {TOKEN}"
 FIRST, SECOND = "Simulated Reader 00", "Simulated Reader 01"
-FIRST_COUNTS = Habits(reader_policy=ReaderPolicy(use=(FIRST,)))
+FIRST_COUNTS = SiteOptions(reader_policy=ReaderPolicy(use=(FIRST,)))
 """A desk whose calls that name no reader mean the first; between two cards there would be no choice."""
 
 
@@ -50,12 +50,12 @@ class Bridge:
         self,
         *personas: str,
         scopes: frozenset[Scope] = DEFAULT_SCOPES,
-        security: BridgeSecurity | None = None,
+        security: SecurityContext | None = None,
         file: Path | None = None,
         trusted: Mapping[str, frozenset[Scope]] | None = None,
         dialects: Sequence[DialectRule] = (),
         rate: Rate | None = None,
-        habits: Habits | None = None,
+        habits: SiteOptions | None = None,
         simulate: bool = True,
         journal: Path | None = None,
         audit: Path | None = None,
@@ -84,14 +84,14 @@ class Bridge:
             self.port, TOKEN, scopes=scopes, file=file, trusted=trusted, dialects=rules,
             rate=rate or Rate(10_000, 10_000),
         )  # fmt: skip
-        self.audit, self.audit_file = Audit(audit), audit
+        self.audit, self.audit_file = AuditRecorder(audit), audit
         self.app = create_app(
             [*sources, self.readers],
-            manners=MannersStore(None),
+            manners=CapabilityCache(None),
             simulated=self.readers if simulate else None,
             security=security,
             habits=habits,
-            journal=JournalPlace(journal),
+            journal=JournalProvider(journal),
             audit=self.audit,
             dialect_ports=dialect_ports,
             supervisor=supervisor,

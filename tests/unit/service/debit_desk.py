@@ -13,9 +13,9 @@ import httpx
 
 from cardio.client import default_token_file
 from cardio.debits.limits import DebitLimits
-from service.app import Habits
+from service.app import SiteOptions
 from service.gate.scopes import Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.card.base import AnyCard
 from simulators.card.faults import FaultyCard
 from simulators.card.software_card import SoftwareCard
@@ -41,8 +41,8 @@ class Desk:
         self.now: datetime = NOW
         usual: dict[str, Any] = {"years_back": 20, "clock": lambda: self.now}  # the cards' totals are of 2026
         limited = DebitLimits(**(usual | dict(limits or {})))
-        more["habits"] = replace(more.get("habits", Habits()), debit_limits=limited)
-        security = BridgeSecurity(sam=Ready(soft_sam(folder)))
+        more["habits"] = replace(more.get("habits", SiteOptions()), debit_limits=limited)
+        security = SecurityContext(sam=Ready(soft_sam(folder)))
         self.bridge = Bridge(
             "adult", "whole", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite", **more
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.audit.chain import Problem
+from service.audit.chain import TamperKind
 from service.cli.audit import _PROBLEMS
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
 
@@ -77,7 +77,7 @@ def test_the_command_shows_what_stands_in_a_damaged_log(written: Path, tmp_path:
 
 
 def test_every_problem_has_its_words() -> None:
-    assert set(_PROBLEMS) == {one.value for one in Problem}
+    assert set(_PROBLEMS) == {one.value for one in TamperKind}
     assert all(zh and en for zh, en in _PROBLEMS.values())
 
 

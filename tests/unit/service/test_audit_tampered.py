@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import UsageError
-from service.audit.chain import Finding, Problem
+from service.audit.chain import TamperFinding, TamperKind
 from service.audit.log import AuditLog
 from service.audit.schema import AuditEntry
 from service.http.errors import AuditUnavailableError
@@ -154,7 +154,7 @@ def test_without_its_file_it_is_no_new_one(path: Path, gone: list[str]) -> None:
     for name in gone:
         path.with_name(name).unlink(missing_ok=True)
     log = AuditLog(path)
-    assert log.verify().findings == (Finding(Problem.HEAD_MISSING, 0, 0),)
+    assert log.verify().findings == (TamperFinding(TamperKind.HEAD_MISSING, 0, 0),)
     assert log.append(entry(2)) == 2
     log.close()
     assert found(path) == [("broken-before", 1, 1)]
@@ -284,6 +284,6 @@ def test_what_is_no_anchor(path: Path, anchor: str) -> None:
 def test_with_another_key_nothing_fits(path: Path) -> None:
     path.with_suffix(".key").write_text("another key, forty characters and more....")
     assert verified(path).findings == (
-        Finding(Problem.CHANGED, 1, ENTRIES),
-        Finding(Problem.HEAD_CHANGED, ENTRIES, ENTRIES),
+        TamperFinding(TamperKind.CHANGED, 1, ENTRIES),
+        TamperFinding(TamperKind.HEAD_CHANGED, ENTRIES, ENTRIES),
     )

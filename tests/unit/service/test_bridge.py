@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from cardio.errors import ConfigurationError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.base import ReaderSource
 from service.app import create_app
 from service.gate.policy import Access
@@ -27,12 +27,12 @@ from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43
-NO_MEMORY = MannersStore(None)
+NO_MEMORY = CapabilityCache(None)
 
 
 class Bridge:
     def __init__(
-        self, *personas: str, sources: Sequence[ReaderSource] = (), manners: MannersStore | None = NO_MEMORY
+        self, *personas: str, sources: Sequence[ReaderSource] = (), manners: CapabilityCache | None = NO_MEMORY
     ) -> None:
         self.readers = SimulatedReaders(list(personas) or ["adult", "third-closed"])
         sockets = bind_loopback(0)

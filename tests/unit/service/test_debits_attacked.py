@@ -19,7 +19,7 @@ from cardio.security.sam.key_file import SoftSam
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
 from service.gate.scopes import Scope
-from service.readers.managed_reader import Desk as BridgeDesk
+from service.readers.managed_reader import ManagedReader as BridgeDesk
 from simulators.card.base import AnyCard
 from simulators.personas.persona import find_persona
 from simulators.sam.hsm_driver_steps import debit_step_1_to_2

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from cardio.errors import UsageError
-from service.app import Habits
+from service.app import SiteOptions
 from service.driver.decard_dialect import DecardDialect
 from service.driver.dialect import DialectRequest
 from service.driver.json_dialect import JsonDialect
@@ -247,7 +247,7 @@ def test_an_origin_is_written_as_browsers_write_it() -> None:
 
 def test_the_sites_device_number_is_in_every_basic_string_and_no_callers() -> None:
     rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES) for name in ("json", "decard")]
-    bridge = Bridge("adult", dialects=rules, habits=Habits(device_number="窗口3"))
+    bridge = Bridge("adult", dialects=rules, habits=SiteOptions(device_number="窗口3"))
     try:
         socket = opened(bridge, "json", None)
         message = '{"function":"iReadCardBas","iType":3,"deviceNumber":"x","device":"y"}'

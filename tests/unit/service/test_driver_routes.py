@@ -13,7 +13,7 @@ from cardio.driver.return_codes import driver_codes, explain
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.sam.key_file import SoftSam
 from service.gate.scopes import Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.crypto.published_keys import key_file
 from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3, read_step_1_to_2
 from tests.pcsc import wait_until
@@ -37,7 +37,7 @@ def with_keys(tmp_path: Path) -> Iterator[Bridge]:
     keys = tmp_path / "keys.toml"
     keys.touch(0o600)
     keys.write_text(key_file(layout_of(3).keys))
-    security = BridgeSecurity(sam=Ready(SoftSam.load(keys)))
+    security = SecurityContext(sam=Ready(SoftSam.load(keys)))
     made = Bridge("adult", "third-closed", "whole", "personalised", scopes=frozenset(Scope), security=security)
     yield made
     made.stop()

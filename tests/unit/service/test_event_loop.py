@@ -17,7 +17,7 @@ from cardio.identity.loss_list import LossList
 from cardio.security.sam.key_file import SoftSam
 from service.gate.policy import PAGES, DialectRule
 from service.gate.scopes import Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.crypto.published_keys import key_file
 from tests.unit.service.bridge import FIRST, Bridge
 from tests.unit.service.loop_guard import LoopGuard
@@ -79,7 +79,7 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
     keys = tmp_path / "keys.toml"
     keys.touch(0o600)
     keys.write_text(key_file(layout_of(3).keys))
-    security = BridgeSecurity(sam=Ready(SoftSam.load(keys)), loss_list_file=long_list(tmp_path / "lost.txt"))
+    security = SecurityContext(sam=Ready(SoftSam.load(keys)), loss_list_file=long_list(tmp_path / "lost.txt"))
     made = Bridge(
         "personalised", scopes=frozenset(Scope), security=security, file=tmp_path / "grants.json",
         trusted={TRUSTED: frozenset({Scope.BASIC})}, journal=tmp_path / "debits.sqlite",
@@ -150,7 +150,7 @@ def test_every_route_leaves_the_loop_alone(bridge: Bridge, slow_disk: list[int])
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Bridge]:
-    security = BridgeSecurity(loss_list_file=long_list(tmp_path / "lost.txt", 10))
+    security = SecurityContext(loss_list_file=long_list(tmp_path / "lost.txt", 10))
     made = Bridge(
         "adult", scopes=frozenset(Scope), security=security, file=tmp_path / "grants.json",
         trusted={TRUSTED: frozenset({Scope.BASIC})},

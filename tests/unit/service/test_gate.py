@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from service.app import create_app
 from service.gate.policy import Access
 from service.http.errors import GateError
@@ -38,7 +38,7 @@ class Bridge:
         self.reader = SoftwareReader("Reader One", card)
         self.sockets = bind_loopback(0)
         self.port = self.sockets[0].getsockname()[1]
-        self.app = create_app([SoftwareReaders([self.reader])], manners=MannersStore(None))
+        self.app = create_app([SoftwareReaders([self.reader])], manners=CapabilityCache(None))
         self.server = BridgeServer(self.app, Access.for_port(self.port, TOKEN))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=self.sockets), daemon=True)
         self.thread.start()

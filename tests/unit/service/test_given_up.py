@@ -16,11 +16,11 @@ from websockets.exceptions import ConnectionClosed
 from cardio.errors import ReaderTimeoutError
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.security.sam.key_file import SoftSam
-from service.app import Habits
-from service.gate.context import Asking
+from service.app import SiteOptions
+from service.gate.context import RequestContext
 from service.gate.policy import DialectRule
 from service.gate.scopes import Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.crypto.published_keys import key_file
 from simulators.personas.persona import find_persona
 from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3
@@ -95,10 +95,10 @@ class Desk:
     def __init__(self, keys: Path, kind: Kind, seconds: float, **more: Any) -> None:
         keys.touch(0o600)
         keys.write_text(key_file(layout_of(3).keys))
-        security = BridgeSecurity(sam=Ready(SoftSam.load(keys)))
+        security = SecurityContext(sam=Ready(SoftSam.load(keys)))
         self.audit = keys.with_name("audit.sqlite")
         self.bridge = Bridge(
-            "personalised", scopes=frozenset(Scope), security=security, habits=Habits(command_seconds=seconds),
+            "personalised", scopes=frozenset(Scope), security=security, habits=SiteOptions(command_seconds=seconds),
             audit=self.audit, **more,
         )  # fmt: skip
         card = self.bridge.client.get(PLACE).json()["card"]
@@ -289,7 +289,7 @@ def test_a_card_that_is_merely_slow_is_waited_for(make: Make) -> None:
     loop = desk.bridge.app.state.loop
 
     async def read() -> None:
-        await bridge_desk.do(lambda card: card.layout, Asking(), seconds=1.0)
+        await bridge_desk.do(lambda card: card.layout, RequestContext(), seconds=1.0)
 
     with pytest.raises(ReaderTimeoutError):
         asyncio.run_coroutine_threadsafe(read(), loop).result(10)

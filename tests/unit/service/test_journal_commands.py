@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.doctor_checks import bridge_findings
-from service.debits.provider import JournalPlace
+from service.debits.provider import JournalProvider
 from service.gate.scopes import Scope
 from service.routes.journal import _content
 from tests.unit.service.debit_desk import LATER, Desk, refused, write_owners_token
@@ -212,7 +212,7 @@ def test_verify_looks_at_other_files_and_says_what_is_none(tmp_path: Path, desk:
 def test_a_backup_is_not_put_beside_another_ones_log(tmp_path: Path, left: str) -> None:
     """SQLite would write what stands in it into the backup."""
     path, backup = tmp_path / "desk" / "debits.sqlite", tmp_path / "backup.sqlite"
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "k")
     shutil.move(place.open().write_backup(), backup)
     for number in range(40):
@@ -234,7 +234,7 @@ def test_a_backup_is_not_put_beside_another_ones_log(tmp_path: Path, left: str) 
 
 def test_what_stands_in_a_changed_record_moves_no_cursor(tmp_path: Path) -> None:
     path = tmp_path / "desk" / "debits.sqlite"
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     changed = debit(place.open(), "k")
     place.close()
     edit(path, "UPDATE debit SET owner = char(27) || '[2J' || char(8238) || char(10), reason = char(27) || '[31m'")
@@ -245,7 +245,7 @@ def test_what_stands_in_a_changed_record_moves_no_cursor(tmp_path: Path) -> None
 
 def test_a_backup_that_has_lost_its_key_says_so(tmp_path: Path) -> None:
     path, backup = tmp_path / "desk" / "debits.sqlite", tmp_path / "backup.sqlite"
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "k")
     shutil.move(place.open().write_backup(), backup)
     place.close()
@@ -257,7 +257,7 @@ def test_a_backup_that_has_lost_its_key_says_so(tmp_path: Path) -> None:
 
 def test_a_backup_without_a_bridge(tmp_path: Path) -> None:
     path = tmp_path / "alone" / "debits.sqlite"
-    place = JournalPlace(path, tmp_path / "cache" / "cardio")
+    place = JournalProvider(path, tmp_path / "cache" / "cardio")
     debit(place.open(), "k")
     busy = run(path, "backup", str(tmp_path / "busy.sqlite"))
     assert busy.returncode == 78 and "另一个程序" in busy.stderr and not (tmp_path / "busy.sqlite").exists()
@@ -273,7 +273,7 @@ def test_a_backup_without_a_bridge(tmp_path: Path) -> None:
 
 def test_what_is_over_goes_into_an_archive_and_its_keys_stay_known(tmp_path: Path) -> None:
     path = tmp_path / "alone" / "debits.sqlite"
-    place = JournalPlace(path, tmp_path / "cache" / "cardio")
+    place = JournalProvider(path, tmp_path / "cache" / "cardio")
     journal = place.open()
     states = (S.SETTLED, S.ABORTED, S.COMMITTED, S.UNKNOWN, S.DELIVERED)
     ids = {state: debit(journal, state.value, state) for state in states}
@@ -292,7 +292,7 @@ def test_what_is_over_goes_into_an_archive_and_its_keys_stay_known(tmp_path: Pat
     listed = json.loads(run(path, "list", "--file", str(archive), "--all", "--json").stdout)["debits"]
     assert {one["id"] for one in listed} == {ids[S.SETTLED], ids[S.ABORTED]}
     assert run(path, "verify", "--file", str(archive)).returncode == 0 and run(path, "verify").returncode == 0
-    place = JournalPlace(path, tmp_path / "cache" / "cardio")
+    place = JournalProvider(path, tmp_path / "cache" / "cardio")
     journal = place.open()
     assert {one.id for one in journal.listed(None, all_states=True)} == set(ids.values()) - {
         one["id"] for one in listed
@@ -311,7 +311,7 @@ def test_what_is_over_goes_into_an_archive_and_its_keys_stay_known(tmp_path: Pat
 
 def test_what_was_changed_from_outside_is_not_archived(tmp_path: Path) -> None:
     path = tmp_path / "debits.sqlite"
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     journal = place.open()
     kept, changed = debit(journal, "k", S.SETTLED), debit(journal, "l", S.SETTLED)
     edit(path, f"UPDATE debit SET reason = 'x' WHERE id = '{changed}'")  # noqa: S608 - an id of the test's

@@ -15,7 +15,7 @@ import pytest
 
 from cardio.errors import CardioError
 from service.debits.journal import Journal
-from service.debits.provider import JournalPlace
+from service.debits.provider import JournalProvider
 from service.http.errors import JournalRestoredError, JournalUnavailableError
 from tests.unit.service.journal_files import S, copied, debit, edit, files, put_back
 from tests.unit.service.test_journal import OTHER, bring
@@ -27,8 +27,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def place(path: Path) -> Iterator[JournalPlace]:
-    made = JournalPlace(path)
+def place(path: Path) -> Iterator[JournalProvider]:
+    made = JournalProvider(path)
     made.open()
     yield made
     made.close()
@@ -57,7 +57,7 @@ def cut(path: Path) -> None:
 
 
 def another(path: Path) -> None:
-    other = JournalPlace(path.parent / "other" / "debits.sqlite")
+    other = JournalProvider(path.parent / "other" / "debits.sqlite")
     debit(other.open(), "k")
     other.close()
     os.replace(path.parent / "other" / "debits.sqlite", path)
@@ -78,7 +78,7 @@ WAYS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_debit_is_sent_once_the_file_is_not_in_its_place(place: JournalPlace, path: Path, way: str) -> None:
+def test_no_debit_is_sent_once_the_file_is_not_in_its_place(place: JournalProvider, path: Path, way: str) -> None:
     journal = place.open()
     debit(journal, "before")
     entry = bring(journal.take("local", "now", "x"), S.ARMED, OTHER)
@@ -93,7 +93,7 @@ def test_no_debit_is_sent_once_the_file_is_not_in_its_place(place: JournalPlace,
     assert isinstance(place.trouble(), JournalUnavailableError)
 
 
-def test_it_goes_on_when_the_file_is_back(place: JournalPlace, path: Path) -> None:
+def test_it_goes_on_when_the_file_is_back(place: JournalProvider, path: Path) -> None:
     first = debit(place.open(), "before")
     moved = away(path)
     for _ in range(2):
@@ -106,20 +106,20 @@ def test_it_goes_on_when_the_file_is_back(place: JournalPlace, path: Path) -> No
     assert place.open().shown(first).idempotency_key == "before"
     second = debit(place.open(), "after")
     place.close()
-    again = JournalPlace(path)
+    again = JournalProvider(path)
     assert again.trouble() is None and again.open().shown(second).idempotency_key == "after"
     again.close()
 
 
 @pytest.mark.parametrize("running", [True, False])
 def test_no_new_file_silently_begins_where_one_was(path: Path, running: bool) -> None:
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "k")
     if not running:
         place.close()
     for one in files(path):
         one.unlink()
-    other = JournalPlace(path)
+    other = JournalProvider(path)
     assert other.exists, "the start looks at it, and says so"
     with pytest.raises(JournalUnavailableError):
         other.open()
@@ -135,25 +135,25 @@ def test_no_new_file_silently_begins_where_one_was(path: Path, running: bool) ->
     other.close()
 
 
-def test_a_second_process_makes_no_journal_beside_one_that_was_removed(place: JournalPlace, path: Path) -> None:
+def test_a_second_process_makes_no_journal_beside_one_that_was_removed(place: JournalProvider, path: Path) -> None:
     """Not even where the mark, too, was removed: the first one still has it."""
     for one in (*files(path), *path.parent.glob(".*.mark")):
         one.unlink()
     with pytest.raises(JournalUnavailableError) as refused:
-        JournalPlace(path).open()
+        JournalProvider(path).open()
     assert "another program" in refused.value.detail_en
 
 
 def test_an_older_copy_that_is_put_back_is_known(path: Path, tmp_path: Path) -> None:
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     early = debit(place.open(), "early", S.SETTLED)
     place.close()
     yesterday = copied(path, tmp_path / "backup")
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     late = debit(place.open(), "late")
     place.close()
     put_back(yesterday, path)
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     journal = place.open()
     for key in ("late", "new"):
         with pytest.raises(JournalRestoredError) as refused:
@@ -166,7 +166,7 @@ def test_an_older_copy_that_is_put_back_is_known(path: Path, tmp_path: Path) -> 
     assert place.trouble() is None
     debit(place.open(), "late")
     place.close()
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     assert place.trouble() is None, "it was said once"
     place.close()
 
@@ -174,7 +174,7 @@ def test_an_older_copy_that_is_put_back_is_known(path: Path, tmp_path: Path) -> 
 def test_a_copy_made_while_it_ran_is_known(path: Path, tmp_path: Path) -> None:
     """The files are copied with the log, or without it; the process is killed, and they are put back."""
     for number, with_log in enumerate((True, False)):
-        place = JournalPlace(path.with_name(f"{number}") / "debits.sqlite")
+        place = JournalProvider(path.with_name(f"{number}") / "debits.sqlite")
         where = path.with_name(f"{number}") / "debits.sqlite"
         for key in range(3):
             debit(place.open(), f"early {key}")
@@ -185,7 +185,7 @@ def test_a_copy_made_while_it_ran_is_known(path: Path, tmp_path: Path) -> None:
             debit(place.open(), f"late {key}", number=100 + key)
         place.open().abandon()  # as a kill leaves it
         put_back(copies, where)
-        again = JournalPlace(where)
+        again = JournalProvider(where)
         with pytest.raises(JournalUnavailableError):
             again.open().take("local", "late 2", "x")
         assert again.trouble() is not None
@@ -193,20 +193,20 @@ def test_a_copy_made_while_it_ran_is_known(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_database_put_beside_the_log_of_another_state_is_known(path: Path, tmp_path: Path) -> None:
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "early")
     place.close()
     yesterday = copied(path, tmp_path / "backup")
     os.utime(yesterday[1], (1, 1))
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     for key in range(60):  # in the database since, so that the log alone does not have them
         debit(place.open(), f"between {key}")
     place.close()
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "late")
     place.open().abandon()
     shutil.copy2(yesterday[1], path)
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     with pytest.raises(JournalRestoredError):
         place.open()
     assert [one.idempotency_key for one in place.accept().listed(None)] == ["early"]
@@ -218,13 +218,13 @@ def test_a_database_put_beside_the_log_of_another_state_is_known(path: Path, tmp
 @pytest.mark.parametrize("running", [True, False])
 def test_a_database_of_which_only_the_time_was_changed_keeps_its_log(path: Path, running: bool) -> None:
     """Debits stand in the log alone: a person's word on the file is no word against them."""
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     for key in range(5):
         debit(place.open(), f"done {key}")
     if not running:
         place.open().abandon()
     os.utime(path, (1, 1))
-    place = place if running else JournalPlace(path)
+    place = place if running else JournalProvider(path)
     with pytest.raises(JournalUnavailableError):
         place.open()
     assert len(place.accept().listed(None)) == 5
@@ -232,13 +232,13 @@ def test_a_database_of_which_only_the_time_was_changed_keeps_its_log(path: Path,
     debit(place.open(), "after")
     assert place.open().verify().is_whole and place.trouble() is None
     place.close()
-    again = JournalPlace(path)
+    again = JournalProvider(path)
     assert len(again.open().listed(None)) == 6
     again.close()
 
 
 def test_a_log_that_cannot_be_looked_into_is_not_set_aside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "done")
     os.utime(path, (1, 1))
 
@@ -255,13 +255,13 @@ def test_a_log_that_cannot_be_looked_into_is_not_set_aside(path: Path, monkeypat
 
 def test_what_a_kill_leaves_is_no_copy(path: Path) -> None:
     for run in range(4):
-        place = JournalPlace(path)
+        place = JournalProvider(path)
         for key in range(run * 60):
             debit(place.open(), f"{run} {key}", number=run * 1000 + key)
         assert place.trouble() is None
         place.open().take("local", f"left {run}", "x")
         place.open().abandon()
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     assert place.trouble() is None and place.open().verify().is_whole
     place.close()
 
@@ -269,25 +269,25 @@ def test_what_a_kill_leaves_is_no_copy(path: Path) -> None:
 @pytest.mark.parametrize("marks_too", [False, True])
 def test_a_copy_at_another_place_is_known(path: Path, tmp_path: Path, marks_too: bool) -> None:
     """A second desk, another folder, a backup that is opened where it lies."""
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "k")
     place.close()
     copied(path, tmp_path / "second")
     if marks_too:
         for one in path.parent.glob(".debits*"):
             shutil.copy2(one, tmp_path / "second")
-    second = JournalPlace(tmp_path / "second" / "debits.sqlite")
+    second = JournalProvider(tmp_path / "second" / "debits.sqlite")
     with pytest.raises(JournalRestoredError):
         second.open().take("local", "new", "x")
     second.close()
-    first = JournalPlace(path)
+    first = JournalProvider(path)
     debit(first.open(), "new")
     first.close()
 
 
 def test_another_machine_is_known(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a whole disk was copied: the very same file, on another machine."""
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "k")
     place.close()
     other = path.parent / "machine-id"
@@ -296,40 +296,40 @@ def test_another_machine_is_known(path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert other.read_text().strip() not in "".join(
         one.read_text(errors="replace") for one in path.parent.glob(".*.mark")
     )
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     with pytest.raises(JournalRestoredError):
         place.open().take("local", "new", "x")
     place.close()
 
 
 def test_a_mark_elsewhere_knows_what_was_restored_with_its_folder(path: Path, tmp_path: Path) -> None:
-    place = JournalPlace(path, tmp_path / "state")
+    place = JournalProvider(path, tmp_path / "state")
     debit(place.open(), "early")
     place.close()
     shutil.copytree(path.parent, tmp_path / "yesterday", copy_function=shutil.copy2)
-    place = JournalPlace(path, tmp_path / "state")
+    place = JournalProvider(path, tmp_path / "state")
     debit(place.open(), "late")
     place.close()
     for one in (tmp_path / "yesterday").iterdir():  # over what is there: each file keeps its inode
         shutil.copy2(one, path.parent)
-    place = JournalPlace(path, tmp_path / "state")
+    place = JournalProvider(path, tmp_path / "state")
     with pytest.raises(JournalRestoredError):
         place.open().take("local", "late", "x")
     place.close()
     shutil.rmtree(path.parent)
-    place = JournalPlace(path, tmp_path / "state")
+    place = JournalProvider(path, tmp_path / "state")
     with pytest.raises(JournalUnavailableError) as refused:
         place.open()
     assert refused.value.gone
 
 
 def test_a_mark_that_was_edited_is_not_believed(path: Path) -> None:
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     debit(place.open(), "k")
     place.close()
     (mark,) = path.parent.glob(".*.mark")
     mark.write_text(mark.read_text().replace('"number":', '"number":0,"was":'))
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     with pytest.raises(JournalRestoredError):
         place.open().take("local", "new", "x")
     place.accept()
@@ -337,7 +337,7 @@ def test_a_mark_that_was_edited_is_not_believed(path: Path) -> None:
     place.close()
 
 
-def test_a_mark_that_cannot_be_written_lets_nothing_be_sent(place: JournalPlace, path: Path) -> None:
+def test_a_mark_that_cannot_be_written_lets_nothing_be_sent(place: JournalProvider, path: Path) -> None:
     journal = place.open()
     entry = bring(journal.take("local", "k", "x"), S.ARMED)
     (mark,) = path.parent.glob(".*.mark")
@@ -353,14 +353,14 @@ def test_a_mark_that_cannot_be_written_lets_nothing_be_sent(place: JournalPlace,
     assert bring(again, S.SENT).state is S.SENT
 
 
-def test_reading_it_with_another_program_does_no_harm(place: JournalPlace, path: Path) -> None:
+def test_reading_it_with_another_program_does_no_harm(place: JournalProvider, path: Path) -> None:
     debit(place.open(), "k")
     edit(path, "SELECT count(*) FROM debit")
     assert place.trouble() is None
     debit(place.open(), "l")
     place.close()
     edit(path, "SELECT count(*) FROM debit")
-    again = JournalPlace(path)
+    again = JournalProvider(path)
     assert again.trouble() is None
     again.close()
 
@@ -393,7 +393,7 @@ def test_what_kill_9_leaves_is_no_copy_and_its_chain_is_whole(path: Path) -> Non
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "debits.sqlite", tmp_path / "file" / "more" / "debits.sqlite"):
-        place = JournalPlace(path, tmp_path / "file" / "state")
+        place = JournalProvider(path, tmp_path / "file" / "state")
         with pytest.raises(CardioError) as refused:
             place.open()
         assert str(tmp_path / "file") in refused.value.detail and refused.value.exit_status == 78
@@ -402,7 +402,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_a_mark_elsewhere_that_cannot_be_kept_is_left_out(path: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    place = JournalPlace(path, tmp_path / "file" / "state")
+    place = JournalProvider(path, tmp_path / "file" / "state")
     debit(place.open(), "k")
     assert place.trouble() is None
     place.close()

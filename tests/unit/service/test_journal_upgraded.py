@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.debits.journal import Journal
-from service.debits.provider import JournalPlace
+from service.debits.provider import JournalProvider
 from service.http.errors import JournalTamperedError
 from tests.unit.service.journal_files import S, edit
 from tests.unit.service.test_journal import CARD, VERSION_1, bring, intent, result
@@ -63,7 +63,7 @@ def old_journal(path: Path, script: str, rows: int = len(STATES)) -> None:
 def test_an_older_journal_is_taken_over_and_chained(tmp_path: Path, script: str) -> None:
     path = tmp_path / "debits.sqlite"
     old_journal(path, script)
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     journal = place.open()
     assert place.trouble() is None, "it is no copy: it never had a mark"
     verified = journal.verify()
@@ -81,7 +81,7 @@ def test_an_older_journal_is_taken_over_and_chained(tmp_path: Path, script: str)
     settled = listed[f"{STATES.index('settled'):016x}"]
     assert settled.result == result() and settled.self_paid_amount == 10
     place.close()
-    place = JournalPlace(path)
+    place = JournalProvider(path)
     assert place.trouble() is None and place.open().verify().is_whole
     changed = f"{STATES.index('manual'):016x}"
     edit(path, f"UPDATE debit SET state = 'aborted' WHERE id = '{changed}'")  # noqa: S608 - an id of the test's

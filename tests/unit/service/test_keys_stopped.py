@@ -10,7 +10,7 @@ import pytest
 from cardio.security.key_memory import KeyMemory
 from service.gate.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Scope
 from service.routes.keys import key_states
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.unit.service.bridge import Bridge
 from tests.unit.wrong_keys import CountingCard, sam_right_for
@@ -28,7 +28,7 @@ def bridge(cards: list[CountingCard]) -> Iterator[Bridge]:
     made = Bridge(
         "adult",
         sources=[SoftwareReaders(readers)],
-        security=BridgeSecurity(sam=sam_right_for("IRK")),
+        security=SecurityContext(sam=sam_right_for("IRK")),
         scopes=DEFAULT_SCOPES | OWNERS_SCOPES,
     )
     yield made

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from cardio.security.credentials import Credentials
-from service.gate.context import Asking
+from service.gate.context import RequestContext
 from service.gate.scopes import Caller, Scope
 from service.http.errors import LeasedError, LeaseLostError
-from service.readers.lease import Asked, Lease, LeaseBook
-from service.readers.managed_reader import Desk
+from service.readers.lease import Lease, LeaseBook, TakeoverRequested
+from service.readers.managed_reader import ManagedReader
 from simulators.card.faults import FaultyCard
 from simulators.personas.persona import find_persona
 from tests.pcsc import wait_until
@@ -71,11 +71,11 @@ def test_a_take_over_is_asked_for_first() -> None:
         book.take(YOURS, "", 60, take_over=False)
     with pytest.raises(LeasedError):
         book.take(MINE, "", 60, take_over=False)  # the other tab of the same page
-    assert book.take(YOURS, "", 60, take_over=True) == Asked(5.0)
-    assert isinstance(book.take(YOURS, "", 60, take_over=True), Asked)
+    assert book.take(YOURS, "", 60, take_over=True) == TakeoverRequested(5.0)
+    assert isinstance(book.take(YOURS, "", 60, take_over=True), TakeoverRequested)
     book.keep(first.id)  # the owner says no
     now[0] = 6
-    assert book.take(YOURS, "", 60, take_over=True) == Asked(5.0)
+    assert book.take(YOURS, "", 60, take_over=True) == TakeoverRequested(5.0)
     now[0] = 11.1  # the owner says nothing
     second = book.take(YOURS, "", 60, take_over=True)
     assert isinstance(second, Lease) and second.grant == "b"
@@ -172,7 +172,7 @@ def test_a_reading_that_fails_is_told_of_its_own_card(bridge: Bridge) -> None:
 @pytest.mark.parametrize("held", [False, True], ids=["at-once", "in-steps"])
 def test_what_was_done_names_the_card_it_was_done_with(bridge: Bridge, held: bool) -> None:
     """Also where the next card is in before the answer leaves."""
-    desk: Desk = bridge.app.state.desks.desk(FIRST)
+    desk: ManagedReader = bridge.app.state.desks.desk(FIRST)
     before = desk.card_session
 
     def work(_: object) -> str:
@@ -180,7 +180,9 @@ def test_what_was_done_names_the_card_it_was_done_with(bridge: Bridge, held: boo
         wait_until(lambda: desk.card_session not in (before, None), "the watcher has told")
         return "done"
 
-    doing = desk.with_held(work, Asking(), credentials=Credentials()) if held else desk.do(work, Asking())
+    doing = (
+        desk.with_held(work, RequestContext(), credentials=Credentials()) if held else desk.do(work, RequestContext())
+    )
     assert asyncio.run_coroutine_threadsafe(doing, desk._loop).result(10) == ("done", before)
 
 

@@ -15,15 +15,15 @@ from cardio.card.runner import on_card
 from cardio.card.session import CardSession
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardGarbledError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.supervision import Supervisor
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
 from service.audit.log import AuditLog
 from service.gate.scopes import Scope
 from service.readers.sam_monitor import SamWatch
-from service.readers.work_queue import Line
-from service.security import BridgeSecurity
+from service.readers.work_queue import WorkQueue
+from service.security import SecurityContext
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
 from tests.pcsc import wait_until
@@ -62,11 +62,11 @@ def is_free(reader: SoftwareReader) -> bool:
 
 
 def read_on(reader: SoftwareReader) -> None:
-    on_card(reader, lambda card: card.read(), manners=MannersStore(None))
+    on_card(reader, lambda card: card.read(), manners=CapabilityCache(None))
 
 
 def hold(reader: SoftwareReader) -> None:
-    CardSession(reader, manners=MannersStore(None)).close()
+    CardSession(reader, manners=CapabilityCache(None)).close()
 
 
 # -- cards -------------------------------------------------------------------------------------------
@@ -88,20 +88,20 @@ def test_a_card_that_cannot_be_begun_with_is_let_go(
 @pytest.mark.parametrize("held", [False, True])
 def test_a_sam_that_cannot_be_closed_keeps_no_card(mocker: MockerFixture, held: bool) -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    mocker.patch("cardio.security.credentials.CardOpener.close", side_effect=Unplanned())
+    mocker.patch("cardio.security.credentials.CardAuthenticator.close", side_effect=Unplanned())
     with pytest.raises(Unplanned):
         if held:
-            CardSession(reader, manners=MannersStore(None), credentials=Credentials()).close()
+            CardSession(reader, manners=CapabilityCache(None), credentials=Credentials()).close()
         else:
-            on_card(reader, lambda card: card.read(), manners=MannersStore(None), credentials=Credentials())
+            on_card(reader, lambda card: card.read(), manners=CapabilityCache(None), credentials=Credentials())
     assert is_free(reader)
 
 
 def test_a_held_card_whose_time_is_over_is_let_go_whatever_fails(mocker: MockerFixture) -> None:
     supervisor, reader = Supervisor(), SoftwareReader("r", find_persona("adult").card())
-    mocker.patch("cardio.security.credentials.CardOpener.close", side_effect=Unplanned())
+    mocker.patch("cardio.security.credentials.CardAuthenticator.close", side_effect=Unplanned())
     CardSession(
-        reader, manners=MannersStore(None), credentials=Credentials(), seconds=0.1, keep_alive_seconds=0.01,
+        reader, manners=CapabilityCache(None), credentials=Credentials(), seconds=0.1, keep_alive_seconds=0.01,
         supervisor=supervisor,
     )  # fmt: skip
     wait_until(lambda: [one.task for one in supervisor.failures] == ["card-session"], "it is counted")
@@ -112,7 +112,7 @@ def test_a_held_card_whose_time_is_over_is_let_go_whatever_fails(mocker: MockerF
 def test_a_held_card_that_fails_again_and_again_is_let_go_when_its_time_is_over(mocker: MockerFixture) -> None:
     supervisor, reader = Supervisor(), SoftwareReader("r", find_persona("adult").card())
     session = CardSession(
-        reader, manners=MannersStore(None), seconds=0.4, keep_alive_seconds=0.01, supervisor=supervisor
+        reader, manners=CapabilityCache(None), seconds=0.4, keep_alive_seconds=0.01, supervisor=supervisor
     )
     mocker.patch.object(session._connection, "keep_alive", side_effect=Unplanned())
     wait_until(lambda: session.ended, "its time is over")
@@ -200,7 +200,7 @@ def test_what_is_not_known_of_the_sam_is_not_told_as_it_was(mocker: MockerFixtur
 
     mocker.patch.object(SamWatch, "look", look)
     mocker.patch("service.readers.sam_monitor.SECONDS", 0.05)
-    bridge = Bridge("adult", security=BridgeSecurity(sam_places=("psam:Slot 2",)))
+    bridge = Bridge("adult", security=SecurityContext(sam_places=("psam:Slot 2",)))
     try:
         wait_until(lambda: "sam-watch" in tasks(bridge), "it is counted")
         assert bridge.client.get("/v1/status").json()["psam"]["state"] == "unknown"
@@ -218,7 +218,7 @@ def test_work_whose_caller_was_cut_off_and_that_fails_is_counted() -> None:
         raise Unplanned()
 
     async def run() -> None:
-        line = Line("r", asyncio.get_running_loop().create_future(), supervisor)
+        line = WorkQueue("r", asyncio.get_running_loop().create_future(), supervisor)
         call = asyncio.ensure_future(line.do(fail))
         assert await asyncio.to_thread(begun.wait, 5)
         call.cancel()

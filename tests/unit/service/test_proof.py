@@ -19,7 +19,7 @@ from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.settings import SecuritySettings
 from service.gate.policy import DialectRule
 from service.gate.scopes import Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.crypto.published_keys import key_file
 from simulators.readers.software_reader import SoftwareReader
 from simulators.sam.hsm_driver_steps import read_step_1_to_2
@@ -41,7 +41,7 @@ class Ready:
 
 def bridge_with(folder: Path, *personas: str, sam: bool = True, **settings: Any) -> Bridge:
     policy = default_policy().model_copy(update={"accept_test_keys": True})
-    security = BridgeSecurity(sam=Ready() if sam else None, settings=SecuritySettings(**settings), policy=policy)
+    security = SecurityContext(sam=Ready() if sam else None, settings=SecuritySettings(**settings), policy=policy)
     return Bridge(
         *(personas or ("personalised", "third-closed")),
         scopes=ALL,

@@ -14,10 +14,10 @@ from websockets.sync.client import ClientConnection
 import service.questions.book
 import service.questions.clerk
 from cardio.debits.limits import DebitLimits
-from service.app import Habits
+from service.app import SiteOptions
 from service.gate.policy import DialectRule
 from service.gate.scopes import PAGE_SCOPES, Scope
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from tests.pcsc import wait_until
 from tests.unit.debits import Ready, moment, soft_sam
 from tests.unit.service.bridge import FIRST, SECOND, Bridge, told_in
@@ -33,7 +33,7 @@ CAN = frozenset({Scope.BASIC, Scope.FILES, Scope.PIN})
 @pytest.fixture
 def bridge(tmp_path: Path) -> Iterator[Bridge]:
     rules = [DialectRule(name, programs=True, scopes=CAN) for name in ("json", "decard")]
-    security = BridgeSecurity(sam=Ready(soft_sam(tmp_path)))
+    security = SecurityContext(sam=Ready(soft_sam(tmp_path)))
     made = Bridge(
         "adult", "personalised", dialects=rules, trusted={PAGE: CAN}, scopes=frozenset(Scope), security=security
     )
@@ -327,8 +327,8 @@ def test_only_the_bridges_own_pages_see_and_answer_questions(bridge: Bridge, cle
 
 
 def test_a_debit_that_stops_at_the_last_try_asks_for_the_next_one(tmp_path: Path) -> None:
-    security = BridgeSecurity(sam=Ready(soft_sam(tmp_path)))
-    habits = Habits(debit_limits=DebitLimits(years_ahead=50))
+    security = SecurityContext(sam=Ready(soft_sam(tmp_path)))
+    habits = SiteOptions(debit_limits=DebitLimits(years_ahead=50))
     bridge = Bridge("whole", scopes=frozenset(Scope), security=security, journal=tmp_path / "debits.db", habits=habits)
     try:
         spend_two_tries(bridge)

@@ -8,13 +8,13 @@ import socket
 
 import pytest
 
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.reading import ReaderEvent
-from service.app import Habits
+from service.app import SiteOptions
 from service.events.hub import EventHub
-from service.readers.registry import Desks
+from service.readers.registry import ReaderRegistry
 from service.readers.sam_monitor import SamWatch
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.card.base import AnyCard
 from simulators.card.faults import FaultyCard
 from simulators.personas.persona import find_persona
@@ -27,7 +27,7 @@ def test_a_psam_that_is_pulled_and_an_hsm_that_goes() -> None:
     async def run() -> list[tuple[str, str]]:
         reader = SoftwareReader("ACS Slot 2", find_persona("adult").card())
         hub = EventHub()
-        desks = Desks([SoftwareReaders([reader])], MannersStore(None), hub)
+        desks = ReaderRegistry([SoftwareReaders([reader])], CapabilityCache(None), hub)
         told: list[tuple[str, str]] = []
         hub.on_published.append(lambda kind, data: told.append((kind, data.get("kind", ""))))
         with socket.create_server(("127.0.0.1", 0)) as hsm:
@@ -63,7 +63,7 @@ def test_the_psam_that_is_looked_for_is_the_one_that_would_be_opened(places: lis
         source = SoftwareReaders([SoftwareReader("Counter 1 00 00", adult), SoftwareReader("Counter 1 00 01")])
         for reader in source._readers:
             reader.simulated = False
-        desks = Desks([source], MannersStore(None), EventHub())
+        desks = ReaderRegistry([source], CapabilityCache(None), EventHub())
         watch = SamWatch(places, desks, EventHub())
         watching = source.watch(desks.take)
         await watch.look()
@@ -84,7 +84,7 @@ def test_without_any_there_is_none() -> None:
 
 
 def test_a_psam_in_a_reader_shows_in_the_status_as_it_comes_and_goes() -> None:
-    bridge = Bridge(security=BridgeSecurity(sam_places=("psam:Reader 00",)))
+    bridge = Bridge(security=SecurityContext(sam_places=("psam:Reader 00",)))
     try:
         wait_until(lambda: bridge.client.get("/v1/status").json()["psam"]["state"] == "up", "it is there")
         bridge.readers.remove(FIRST)
@@ -123,7 +123,7 @@ def test_a_card_that_is_read_before_it_is_told_of_is_told_all_the_same() -> None
 
 
 def test_cards_are_read_as_they_come_where_a_site_wants_it() -> None:
-    bridge = Bridge(habits=Habits(auto_read=True))
+    bridge = Bridge(habits=SiteOptions(auto_read=True))
     try:
         with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
             events = told_in(stream)

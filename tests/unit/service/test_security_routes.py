@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cardio.errors import ConfigurationError
-from cardio.filesystem.capabilities import MannersStore
+from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
 from cardio.identity.policy import default_policy
 from cardio.security.sam.key_file import SoftSam
@@ -18,7 +18,7 @@ from service.app import create_app
 from service.gate.policy import Access
 from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.readers.simulated import SimulatedReaders
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from service.server import BridgeServer, bind_loopback
 from simulators.crypto.published_keys import key_file
 from tests.pcsc import wait_until
@@ -43,10 +43,10 @@ class Bridge:
         self.readers = SimulatedReaders(["third-closed", "personalised", "third-forged"])
         policy = default_policy().model_copy(update={"accept_test_keys": True})
         self.loss_list = folder / "lost.txt"
-        security = BridgeSecurity(sam=Ready(SoftSam.load(keys)), policy=policy, loss_list_file=self.loss_list)
+        security = SecurityContext(sam=Ready(SoftSam.load(keys)), policy=policy, loss_list_file=self.loss_list)
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
-        app = create_app([self.readers], manners=MannersStore(None), security=security)
+        app = create_app([self.readers], manners=CapabilityCache(None), security=security)
         self.server = BridgeServer(app, Access.for_port(port, TOKEN, scopes=scopes))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()

@@ -16,12 +16,12 @@ from cardio.errors import ReaderTimeoutError
 from cardio.readers.base import Emit, Reader, Watch
 from cardio.readers.supervision import Pauses, Supervisor
 from cardio.readers.worker import Worker
-from service.app import Habits
+from service.app import SiteOptions
 from service.cli.doctor_checks import bridge_findings
 from service.readers.sam_monitor import SamWatch
-from service.readers.step_session import Holding
-from service.readers.work_queue import Line
-from service.security import BridgeSecurity
+from service.readers.step_session import StepSession
+from service.readers.work_queue import WorkQueue
+from service.security import SecurityContext
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.conftest import TODAY
@@ -173,7 +173,7 @@ def test_doctor_says_which_task_fails(make: Make, mocker: MockerFixture, tmp_pat
 
 def test_reading_at_once(make: Make, mocker: MockerFixture) -> None:
     mocker.patch("cardio.card.social_security_card.SocialSecurityCard.read", side_effect=Unplanned())
-    bridge = make("adult", habits=Habits(auto_read=True))
+    bridge = make("adult", habits=SiteOptions(auto_read=True))
     wait_until(lambda: [task["task"] for task in tasks_of(bridge)] == ["auto-read"], "it is counted")
     assert bridge.client.get("/readyz").status_code == 200, "one reading failed; the next card is read"
 
@@ -181,7 +181,7 @@ def test_reading_at_once(make: Make, mocker: MockerFixture) -> None:
 def test_looking_after_the_sam(make: Make, mocker: MockerFixture) -> None:
     looks = mocker.patch.object(SamWatch, "look", autospec=True, side_effect=[Unplanned(), None])
     mocker.patch("service.readers.sam_monitor.SECONDS", 3600)
-    bridge = make("adult", security=BridgeSecurity(sam_places=("psam:Slot 2",)))
+    bridge = make("adult", security=SecurityContext(sam_places=("psam:Slot 2",)))
     wait_until(lambda: looks.call_count == 2, "it looks again")
     assert [task["task"] for task in tasks_of(bridge)] == ["sam-watch"]
 
@@ -237,9 +237,9 @@ def test_work_that_was_given_up_and_fails_later() -> None:
 def test_letting_a_card_go(mocker: MockerFixture, store: Any) -> None:
     supervisor = Supervisor()
     reader = SoftwareReader("R")
-    before = Holding(reader, store, mocker.Mock())
+    before = StepSession(reader, store, mocker.Mock())
     mocker.patch.object(before, "finish", side_effect=Unplanned())
-    Holding(reader, store, mocker.Mock(), before, supervisor)
+    StepSession(reader, store, mocker.Mock(), before, supervisor)
     wait_until(lambda: [one.task for one in supervisor.failures] == ["card-let-go"], "it is counted")
 
 
@@ -250,7 +250,7 @@ def test_the_last_work_of_a_reader() -> None:
         raise Unplanned()
 
     async def run() -> None:
-        Line("R", asyncio.get_running_loop().create_future(), supervisor).close(fail)
+        WorkQueue("R", asyncio.get_running_loop().create_future(), supervisor).close(fail)
 
     asyncio.run(run())
     wait_until(lambda: [one.task for one in supervisor.failures] == ["reader-queue"], "it is counted")

@@ -11,7 +11,7 @@ import pytest
 from cardio.readers.base import Reader
 from cardio.security.errors import NoSamError
 from cardio.security.settings import SecuritySettings
-from service.security import BridgeSecurity
+from service.security import SecurityContext
 from simulators.readers.software_reader import SoftwareReader
 from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from simulators.sam.psam import SoftwarePsam
@@ -32,7 +32,7 @@ def psam(name: str) -> Reader:
 def bridge(find_reader: Callable[[str], Reader] | None, *personas: str, **settings: object) -> Iterator[Bridge]:
     found = SecuritySettings.model_validate(settings)
     source = None if find_reader is None else found.sam_source("psam:Slot 2", find_reader)
-    made = Bridge(*personas, security=BridgeSecurity(sam=source, settings=found))
+    made = Bridge(*personas, security=SecurityContext(sam=source, settings=found))
     try:
         yield made
     finally:

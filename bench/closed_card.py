@@ -17,7 +17,8 @@ from cardio.apdu.trace import TraceLog
 from cardio.card.runner import read_card
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import layout_of
-from cardio.models.reading import CardReading, ReaderStatus
+from cardio.models.readers import ReaderStatus
+from cardio.models.reading import CardReading
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
 from cardio.security.sam.base import Sam, SamSource

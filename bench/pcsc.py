@@ -20,7 +20,7 @@ from cardio.apdu.trace import TraceLog
 from cardio.card.runner import read_card
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers.worker import Worker
 from simulators.card.base import AnyCard
 from simulators.card.faults import FaultyCard

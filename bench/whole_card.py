@@ -20,7 +20,7 @@ from cardio.card.files import file_content
 from cardio.card.runner import on_card
 from cardio.filesystem.capabilities import CapabilityCache, FamilyCapabilities
 from cardio.filesystem.card_file_system import CardFileSystem
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers.worker import Worker
 from simulators.card.files import CardFile
 from simulators.card.software_card import SoftwareCard

@@ -26,7 +26,8 @@ from cardio.config.paths import config_folder
 from cardio.config.private_file import read_private
 from cardio.debits.errors import OUTCOME_UNKNOWN, DebitUnknownError
 from cardio.errors import CardioError, NoReaderError, ReaderError, UsageError
-from cardio.models.reading import CardReading, Proof, ReaderInfo, ReaderStatus
+from cardio.models.readers import ReaderInfo, ReaderStatus
+from cardio.models.reading import CardReading, Proof
 from cardio.readers.base import choose_name
 from cardio.security.errors import PinOutcomeUnknownError, WriteOutcomeUnknownError
 

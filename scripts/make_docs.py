@@ -10,9 +10,15 @@ import cardio.debits.errors
 import cardio.errors
 import cardio.pki.errors
 import cardio.security.errors
+import service.audit.errors
+import service.cli.errors
+import service.debits.errors
+import service.driver.errors
+import service.gate.errors
 import service.gate.scopes
 import service.http.errors
 import service.questions.errors
+import service.readers.errors
 import simulators.readers.vpcd
 from cardio.driver.return_codes import driver_codes
 from cardio.errors import CardioError
@@ -66,13 +72,19 @@ def _kinds() -> Iterator[type[CardioError]]:
         cardio.security.errors,
         cardio.pki.errors,
         service.http.errors,
+        service.gate.errors,
+        service.audit.errors,
+        service.readers.errors,
         service.questions.errors,
+        service.debits.errors,
+        service.driver.errors,
+        service.cli.errors,
         service.gate.scopes,
         simulators.readers.vpcd,
     ):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, CardioError) and kind.__module__ == module.__name__:
-                if kind not in (CardioError, service.http.errors.GateError, service.http.errors.WaitError):
+                if kind not in (CardioError, service.http.errors.GateError, service.http.errors.RetryLaterError):
                     yield kind
 
 

@@ -26,7 +26,7 @@ from cardio.driver.return_codes import driver_codes
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
-from cardio.models.reading import EventKind, ReaderEvent
+from cardio.models.readers import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor
@@ -41,7 +41,8 @@ from service.driver.listening import DialectPorts
 from service.events.hub import READ_FINISHED, EventHub
 from service.gate.context import RequestContext
 from service.gate.receipt import RECEIPT
-from service.http.errors import InternalError, NotFoundError, WrongMethodError, problem_response
+from service.http.errors import InternalError, NotFoundError, WrongMethodError
+from service.http.problem import problem_response
 from service.http.request_state import REQUEST_ID
 from service.observability.metrics import Metrics
 from service.questions.book import QuestionBook

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from cardio.errors import CardioError
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers import scard
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.card.base import AnyCard

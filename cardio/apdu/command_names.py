@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 
 _NAMES: dict[int, Bilingual] = {
     0x20: Bilingual("校验个人密码", "VERIFY"),

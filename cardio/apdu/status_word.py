@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
-
-class Bilingual(NamedTuple):
-    """The same sentence twice."""
-
-    zh: str
-    en: str
+from cardio.bilingual import Bilingual
 
 
 class StatusWord(IntEnum):

@@ -14,7 +14,8 @@ from cardio.filesystem.codes.tables import REGION_DIGITS, code_table
 from cardio.filesystem.layouts.model import File, Format, Item, Layout, Structure
 from cardio.filesystem.reading.decode import DecodedRecord
 from cardio.filesystem.reading.result import NONSENSE, FileReading
-from cardio.models.reading import CodedValue, Region, Unread, Warning
+from cardio.models.base import CodedValue, Region
+from cardio.models.reading import Unread, Warning
 
 _NO_PSAM = -2201
 _REMEDIES = {

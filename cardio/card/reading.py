@@ -17,7 +17,8 @@ from cardio.filesystem.codec.text_reading import TextNote, for_people
 from cardio.filesystem.layouts.model import Layout
 from cardio.filesystem.reading.decode import decode_records
 from cardio.filesystem.reading.result import FileReading
-from cardio.models.reading import NO_SAM, Card, CardReading, CodedValue, Derived, Holder, Proof
+from cardio.models.base import CodedValue
+from cardio.models.reading import NO_SAM, Card, CardReading, Derived, Holder, Proof
 from cardio.security.errors import NoCardFactorError
 from cardio.security.sam.diversification import reset_information
 

@@ -21,7 +21,8 @@ from cardio.errors import (
 )
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
-from cardio.models.reading import CardReading, ReaderStatus
+from cardio.models.readers import ReaderStatus
+from cardio.models.reading import CardReading
 from cardio.readers.base import Reader, closing_on_error
 from cardio.readers.card_choice import CardSlot, Preference, ReaderPolicy, choose_card
 from cardio.readers.worker import Worker

@@ -23,8 +23,9 @@ from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
 from cardio.card.bank_number import read_bank_number
 from cardio.card.diagnostics import Diagnostics, refusal_error
-from cardio.card.files import card_identity, card_tree, file_content, photo_content, report_files, report_sections
+from cardio.card.files import card_identity, card_tree, file_content, photo_content
 from cardio.card.reading import cut_short, make_reading
+from cardio.card.reports import report_files, report_sections
 from cardio.card.secured import SecuredCard, identity_in
 from cardio.errors import CardioError, NoPhotoError, ReaderTimeoutError
 from cardio.filesystem import basic_read as plan

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from cardio.apdu.trace import Exchange, Trace
     from cardio.card.social_security_card import SocialSecurityCard
     from cardio.filesystem.layouts.registry import LayoutChoice
+    from cardio.models.base import CodedValue
     from cardio.models.files import ItemContent
-    from cardio.models.reading import CodedValue, Proof, Unread, Warning
+    from cardio.models.reading import Proof, Unread, Warning
     from cardio.readers.base import Reader
     from cardio.security.credentials import Credentials
 
@@ -127,7 +128,7 @@ def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
 
 def value_text(item: ItemContent) -> str:
     """A value as people read it: codes with their words, money in yuan."""
-    from cardio.models.reading import CodedValue
+    from cardio.models.base import CodedValue
 
     if item.items is not None:
         return "；".join(f"{inside.label} {value_text(inside)}" for inside in item.items if value_text(inside) != "—")

@@ -67,7 +67,7 @@ class Output:
     def error(self, error: CardioError) -> None:
         """What happened and what to do now; with ``--json`` the problem object under ``error``."""
         if self.as_json:
-            from cardio.models.reading import Problem
+            from cardio.models.problem import Problem
 
             self.document({"error": Problem.of(error).document()})
             return

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cardio.errors import CardError, UsageError
+from cardio.errors import CardError, CardioError, UsageError
 
 OUTCOME_UNKNOWN = -202
 """Return code of a debit whose outcome is not known: cardio's own, for the national interface has none."""
@@ -278,3 +278,13 @@ class DebitLimitError(UsageError):
 def with_marks(time: str) -> str:
     """YYYYMMDDhhmmss as people write it."""
     return f"{time[:4]}-{time[4:6]}-{time[6:8]} {time[8:10]}:{time[10:12]}:{time[12:]}"
+
+
+class JournalStepError(CardioError):
+    code = "debit-step"
+    title = "该笔消费现在不能这样处理"
+    title_en = "The debit is past that, or not there yet"
+    remedy = "请查询该笔消费的状态。"
+    remedy_en = "See what state it is in."
+    status = 409
+    driver_code = -0x6985

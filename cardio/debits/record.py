@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from cardio.debits.transaction import DONE, NOBODY_KNOWS, CardRecord, DebitIntent, DebitResult, DebitState
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 
 ResolvedOutcome = Literal["done", "none", "unknown"]
 Compared = Literal["agrees", "contradicts", "not-told"]

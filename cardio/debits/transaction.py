@@ -23,7 +23,7 @@ from cardio.debits.errors import DebitManualError, DebitNotDoneError, WrongMac2E
 from cardio.debits.purse import Amounts, CardProof, PurchaseStart, Totals, purse_of
 from cardio.errors import CardioError, UsageError
 from cardio.filesystem.layouts.model import Key
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 from cardio.security.sam.base import Purchase
 
 _ILLEGAL = -23

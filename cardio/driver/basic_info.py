@@ -9,7 +9,8 @@ from cardio.card.diagnostics import unread_error
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import AccessNotGrantedError, DecodeError
 from cardio.filesystem.card_file_system import IDENTIFYING_ITEMS
-from cardio.models.reading import CardReading, CodedValue, Holder, Unread
+from cardio.models.base import CodedValue
+from cardio.models.reading import CardReading, Holder, Unread
 from cardio.security.errors import SamError
 
 _NOT_WRITTEN = "missing"

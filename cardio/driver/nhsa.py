@@ -12,7 +12,8 @@ from pydantic import Field
 from cardio.card.diagnostics import unread_error
 from cardio.errors import AccessNotGrantedError, DecodeError, FileUnreadableError
 from cardio.filesystem.codec.check_digits import is_citizens_number
-from cardio.models.reading import CardReading, FrozenModel
+from cardio.models.base import FrozenModel
+from cardio.models.reading import CardReading
 
 SOCIAL_SECURITY_CARD = "03"
 _ID_CARD, _BY_CARD = "01", "90"

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from cardio.apdu.status_word import describe
 from cardio.errors import CardError, CardioError, NotPermittedError, UsageError
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 from cardio.security.errors import PinEntryError
 
 NOT_SUPPORTED, BAD_ARGUMENT, READER, GARBLED = -13, -14, -11, -15

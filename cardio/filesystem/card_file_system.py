@@ -8,7 +8,8 @@ from functools import partial
 
 from cardio.apdu.channel import Flow
 from cardio.apdu.commands import read_record, select_by_name, select_file
-from cardio.apdu.status_word import Bilingual, StatusWord, describe
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.bilingual import Bilingual
 from cardio.errors import (
     AccessNotGrantedError,
     CardGarbledError,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.filesystem.layouts.model import Layout
 
 _VERSION = re.compile(r"[123](\.[0-9]{0,2})?")

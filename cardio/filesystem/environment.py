@@ -12,7 +12,8 @@ from cardio.apdu.channel import Flow
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.commands import select_by_name, select_file
 from cardio.apdu.fci import Fci
-from cardio.apdu.status_word import Bilingual, StatusWord
+from cardio.apdu.status_word import StatusWord
+from cardio.bilingual import Bilingual
 from cardio.errors import CardGarbledError
 from cardio.filesystem.capabilities import Algorithm, EnvironmentWay
 from cardio.filesystem.layouts.model import Application

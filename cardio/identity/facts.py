@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TypeVar
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE
 from cardio.identity.loss_list import LossList
 from cardio.identity.model import Outcome

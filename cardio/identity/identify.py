@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from hmac import compare_digest
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardGarbledError, CardRefusedError
 from cardio.identity.loss_list import LossList

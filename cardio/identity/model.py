@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from cardio.models.reading import FrozenModel, Region
+from cardio.models.base import FrozenModel, Region
 
 
 class CheckName(StrEnum):

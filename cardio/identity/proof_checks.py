@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.identity.facts import FactFinding, Facts, NotDoneError, failed, not_done, passed
 from cardio.identity.proofs import ChipProof, CodeProof, HolderProof
 from cardio.security.errors import ForgedCardError, ProofDeclinedError, WrongPinError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.security.sam.base import SamKind
 
 ChipOutcome = Literal["genuine", "forged", "declined", "not-done"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.identity import data_checks, proof_checks
 from cardio.identity.facts import FactFinding, Facts, NotDoneError, not_done
 from cardio.identity.loss_list import LossList

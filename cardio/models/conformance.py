@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 
 
 class RuleOutcome(StrEnum):

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from cardio.models.reading import NO_SAM, CodedValue, FrozenModel, Proof, Region, Unread, Warning
+from cardio.models.base import CodedValue, FrozenModel, Region
+from cardio.models.reading import NO_SAM, Proof, Unread, Warning
 
 
 class ItemContent(FrozenModel):

@@ -5,32 +5,12 @@ Dates are ISO ``YYYY-MM-DD``, absent is null, hex is upper case without blanks, 
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from enum import StrEnum
-from typing import Any, Literal
+from datetime import date
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from cardio.errors import CardioError
-
-
-class FrozenModel(BaseModel):
-    """The base of all answers: immutable, nothing unknown in them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CodedValue(FrozenModel):
-    """A code from the card with its words; the words are null where the code table does not know it."""
-
-    code: str
-    label: str | None
-    label_en: str | None
-
-
-class Region(FrozenModel):
-    code: str
-    name: str | None
+from cardio.models.base import CodedValue, FrozenModel, Region
 
 
 class Card(FrozenModel):
@@ -146,87 +126,3 @@ class CardReading(FrozenModel):
     unread: tuple[Unread, ...]
     warnings: tuple[Warning, ...]
     proof: Proof = Field(default=NO_SAM, description="how far the card was proved genuine")
-
-
-class ReaderStatus(StrEnum):
-    EMPTY = "empty"
-    CARD = "card"
-    MUTE = "mute"
-    """A card that does not answer: upside down, or broken."""
-    IN_USE = "in-use"
-    """A card that another program holds for itself."""
-    UNAVAILABLE = "unavailable"
-
-
-class ReaderInfo(FrozenModel):
-    """A reader and what is in it."""
-
-    name: str
-    simulated: bool
-    status: ReaderStatus
-    atr: str | None
-    event_counter: int = Field(description="rises with every card put in or taken out")
-
-
-class EventKind(StrEnum):
-    READER_ADDED = "reader-added"
-    READER_REMOVED = "reader-removed"
-    CARD_INSERTED = "card-inserted"
-    CARD_REMOVED = "card-removed"
-    CARD_MUTE = "card-mute"
-    SERVICE_DOWN = "service-down"
-    """PC/SC has gone; the watcher keeps trying."""
-    SERVICE_UP = "service-up"
-
-
-class Problem(FrozenModel):
-    """An error, as RFC 9457 shapes it; the same object on the command line under ``error``."""
-
-    type: str
-    title: str
-    title_en: str
-    status: int
-    detail: str
-    detail_en: str
-    code: str
-    driver_code: int | None
-    sw: str | None
-    hresult: str | None
-    remedy: str
-    remedy_en: str
-    retryable: bool
-    request_id: str | None = None
-
-    @classmethod
-    def of(cls, error: CardioError, request_id: str | None = None) -> Problem:
-        return cls(
-            type=f"urn:cardio:error:{error.code}",
-            title=error.title,
-            title_en=error.title_en,
-            status=error.status,
-            detail=error.detail,
-            detail_en=error.detail_en,
-            code=error.code,
-            driver_code=error.driver_code,
-            sw=None if error.status_word is None else f"{error.status_word:04X}",
-            hresult=None if error.hresult is None else f"{error.hresult & 0xFFFFFFFF:08X}",
-            remedy=error.remedy,
-            remedy_en=error.remedy_en,
-            retryable=error.retryable,
-            request_id=request_id,
-        )
-
-    def document(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
-
-
-class ReaderEvent(FrozenModel):
-    """One thing that happened at a reader, or to PC/SC itself (``reader`` is null then)."""
-
-    kind: EventKind
-    reader: str | None
-    simulated: bool
-    atr: str | None = None
-    event_counter: int | None = None
-    time: datetime = Field(description="when the reader reported it (UTC)")
-    problem: Problem | None = Field(default=None, description="why PC/SC is down")

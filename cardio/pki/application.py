@@ -13,7 +13,8 @@ from cardio.apdu.channel import Flow
 from cardio.apdu.commands import read_binary, select_by_name, select_file
 from cardio.apdu.effect import CommandEffect
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import Bilingual, StatusWord, describe
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.bilingual import Bilingual
 from cardio.errors import CardBlockedError, CardError, CardRefusedError
 from cardio.pki.certificate import Certificate, decode_certificate
 from cardio.pki.der import announced_length

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 from unicodedata import category
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.pki.der import (
     DAMAGE,
     OBJECT,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.errors import LayoutError
 from cardio.filesystem.layouts.loader import read_toml
 

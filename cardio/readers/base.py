@@ -8,7 +8,7 @@ from typing import Protocol
 
 from cardio.apdu.channel import Transport
 from cardio.errors import AmbiguousReaderError, NoReaderError, ReaderNotFoundError
-from cardio.models.reading import ReaderEvent, ReaderInfo
+from cardio.models.readers import ReaderEvent, ReaderInfo
 
 
 class Connection(Transport, Protocol):

@@ -17,7 +17,7 @@ from cardio.errors import (
     PcscUnavailableError,
     ReaderGoneError,
 )
-from cardio.models.reading import ReaderInfo, ReaderStatus
+from cardio.models.readers import ReaderInfo, ReaderStatus
 from cardio.readers import scard
 from cardio.readers.absence import service_start
 from cardio.readers.base import Emit, Reader, Watch

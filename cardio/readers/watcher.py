@@ -16,7 +16,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from cardio.errors import CardioError, PcscUnavailableError, ReaderGoneError, ReaderWatchError
-from cardio.models.reading import EventKind, Problem, ReaderEvent
+from cardio.models.problem import Problem
+from cardio.models.readers import EventKind, ReaderEvent
 from cardio.readers import scard
 from cardio.readers.base import Emit
 from cardio.readers.supervision import Pauses, Supervisor

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import Bilingual, StatusWord
+from cardio.apdu.status_word import StatusWord
+from cardio.bilingual import Bilingual
 from cardio.errors import AccessNotGrantedError, CardGarbledError, CardioError, CardRefusedError, ConfigurationError
 from cardio.filesystem.claims import CardClaims
 from cardio.filesystem.layouts.access import PIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.errors import CardioError, CardRefusedError, ConfigurationError
 from cardio.models.reading import Proof
 from cardio.security.errors import (

@@ -23,6 +23,7 @@ from service.audit.chain import (
     in_ranges,
     text_of,
 )
+from service.audit.errors import AuditUnavailableError
 from service.audit.schema import (
     AUDIT_FILE,
     BROKEN,
@@ -35,7 +36,6 @@ from service.audit.schema import (
     guards_are_there,
     schema_is_ours,
 )
-from service.http.errors import AuditUnavailableError
 from service.storage.secret_file import load_token
 from service.storage.sqlite import SqliteFile
 

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass, fields
 from functools import cache
 
-from service.http.errors import AuditUnavailableError
+from service.audit.errors import AuditUnavailableError
 from service.storage.sqlite import DatabaseSpec
 
 BROKEN = "audit-log-broken"

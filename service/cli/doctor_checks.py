@@ -12,13 +12,14 @@ from typing import Any
 from cardio.cli.doctor.finding import Finding
 from cardio.client import BridgeClient, BridgeNotRunningError, default_token_file
 from cardio.errors import CardioError
-from cardio.models.reading import Problem
+from cardio.models.problem import Problem
+from service.audit.errors import AuditUnavailableError
+from service.debits.errors import JournalTamperedError
 from service.driver.listening import taken_port
 from service.driver.registry import dialects
 from service.gate.plain_http import REMEDY, risk_words, risked_scopes
 from service.gate.port_holder import port_holder
 from service.gate.scopes import Scope
-from service.http.errors import AuditUnavailableError, JournalTamperedError
 from service.settings import BridgeSettings, settings_files
 
 POLICY_FOLDERS = (

@@ -69,8 +69,8 @@ def listed_in_file(path: Path, *, all_states: bool) -> dict[str, Any]:
 
 def shown_in_file(path: Path, debit_id: str) -> dict[str, Any]:
     """Return one debit of a stored file. Raises: NoSuchDebitError."""
+    from service.debits.errors import NoSuchDebitError
     from service.debits.journal_file.records import JournalRecords
-    from service.http.errors import NoSuchDebitError
 
     with _stored(path) as stored:
         found = JournalRecords(stored.reading, stored.chain).shown(debit_id)

@@ -55,10 +55,10 @@ def _run(options: Namespace, output: Output) -> int:
 def _open(options: Namespace, output: Output) -> int:
     from cardio.client import ADDRESS_VARIABLE, checked_address, default_token_file
     from service.cli import desktop
+    from service.cli.errors import NoBrowserError
     from service.cli.running_bridge import reach
     from service.cli.user_unit import UserUnit
     from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS
-    from service.http.errors import NoBrowserError
     from service.settings import BridgeSettings
 
     path, query = _page(options.page)

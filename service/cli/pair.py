@@ -107,7 +107,7 @@ def _list(bridge: BridgeClient, output: Output) -> None:
 
 
 def _request(bridge: BridgeClient, code: str) -> dict[str, Any]:
-    from service.http.errors import PairingGoneError
+    from service.gate.errors import PairingGoneError
 
     wanted = code.replace(" ", "")
     for one in bridge.get("/v1/pairing", code=wanted)["requests"]:

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from cardio.client import BridgeClient, BridgeNotRunningError, ImposterError
 from cardio.config.private_file import read_private
+from service.cli.errors import BridgeNotStartedError
 from service.cli.user_unit import UserUnit
+from service.gate.errors import PortHeldError
 from service.gate.peers import listening_user
-from service.http.errors import BridgeNotStartedError, PortHeldError
 
 _READY_SECONDS = 45.0
 """A bridge on an old and busy machine takes some ten seconds from its start to its first answer."""

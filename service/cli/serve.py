@@ -74,7 +74,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     from cardio.errors import UsageError
-    from cardio.models.reading import Problem
+    from cardio.models.problem import Problem
     from cardio.readers.supervision import Supervisor
     from cardio.security.settings import SecuritySettings
     from service.app import SiteOptions, create_app

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
-from cardio.debits.errors import NumberUsedError, SameSecondError
+from cardio.debits.errors import JournalStepError, NumberUsedError, SameSecondError
 from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import (
     BEFORE_SENT,
@@ -32,6 +32,16 @@ from cardio.errors import CardChangedError, CardioError
 from service.audit.chain import Chain
 from service.debits.delivery.decisions import CONTRADICTED, DecisionRecords
 from service.debits.delivery.records import AnswersUnderWay, DeliveryRecords
+from service.debits.errors import (
+    DebitArchivedError,
+    DebitInFlightError,
+    IdempotencyKeyReusedError,
+    JournalKeyLostError,
+    JournalRestoredError,
+    JournalTamperedError,
+    JournalUnavailableError,
+    NoSuchDebitError,
+)
 from service.debits.journal_file.archive import Archived, archive_before
 from service.debits.journal_file.backup import new_beside, write_backup
 from service.debits.journal_file.entry import JournalEntry
@@ -42,17 +52,6 @@ from service.debits.journal_file.steps import is_archived, key_mark, row_is_note
 from service.debits.journal_file.thinning import thin_settled
 from service.debits.journal_file.verification import JournalVerification, verify_journal
 from service.debits.schema import JOURNAL_FILE
-from service.http.errors import (
-    DebitArchivedError,
-    DebitInFlightError,
-    JournalKeyLostError,
-    JournalRestoredError,
-    JournalStepError,
-    JournalTamperedError,
-    JournalUnavailableError,
-    NoSuchDebitError,
-    OtherOrderError,
-)
 from service.storage.secret_file import load_token
 
 _MARKED = "cardio journal of debits"
@@ -196,7 +195,7 @@ class Journal:
             asked: what is asked for, as one text; the journal keeps its keyed hash.
 
         Raises:
-            OtherOrderError: by this key a card was told to do something else, or is about to be.
+            IdempotencyKeyReusedError: by this key a card was told to do something else, or is about to be.
             DebitInFlightError: somebody works on it right now.
             JournalUnavailableError: the disk is full, or the like.
         """
@@ -220,7 +219,7 @@ class Journal:
             state = DebitState(row["state"])
             ended_unsent = state in BEFORE_SENT or (state is DebitState.ABORTED and not row["sent"])
             if row["asked"] != digest and (row["id"] in self._working or not ended_unsent):
-                raise OtherOrderError()
+                raise IdempotencyKeyReusedError()
             if row["id"] in self._working:
                 raise DebitInFlightError()
             if not ended_unsent:

@@ -12,6 +12,7 @@ from cardio.debits.errors import (
     DebitOpenError,
     DebitUndeliveredError,
     DebitUnknownError,
+    JournalStepError,
     with_marks,
 )
 from cardio.debits.execution import DEFAULT_LIMITS, aborted_by_faults, debit
@@ -24,7 +25,6 @@ from cardio.errors import CardioError
 from service.debits.delivery.decisions import CONTRADICTED
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
-from service.http.errors import JournalStepError
 
 _TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
 _NOT_TOLD = ("仍不能确定", "it is still not known")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cardio.errors import CardioError
 from service.audit.chain import Chain
+from service.debits.errors import JournalRestoredError, JournalUnavailableError, NoJournalError
 from service.debits.journal import Journal
 from service.debits.journal_file.file import gone, lock_of
 from service.debits.journal_file.marks import Marks
 from service.debits.journal_file.setting_aside import keep_its_own_log, set_aside
-from service.http.errors import JournalRestoredError, JournalUnavailableError, NoJournalError
 from service.storage.secret_file import load_token
 
 

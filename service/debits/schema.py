@@ -6,7 +6,7 @@ import sqlite3
 from functools import cache
 from typing import Any
 
-from service.http.errors import JournalUnavailableError
+from service.debits.errors import JournalUnavailableError
 from service.storage.sqlite import DatabaseSpec
 
 _PHASE = """

@@ -23,6 +23,7 @@ from cardio.models.reading import Proof
 from cardio.readers.supervision import Supervisor
 from cardio.security.errors import StepError
 from service.debits.delivery.receipts import DebitReceipts, Told
+from service.debits.errors import JournalUnavailableError, NoIdempotencyKeyError
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
 from service.debits.lifecycle import as_it_stands, clear_up, go_on, needs_its_card
@@ -30,7 +31,6 @@ from service.debits.provider import JournalProvider
 from service.gate.context import RequestContext
 from service.gate.receipt import AnswerReceipt
 from service.gate.scopes import Caller
-from service.http.errors import JournalUnavailableError, NoIdempotencyKeyError
 from service.readers.managed_reader import ManagedReader
 from service.security import SecurityContext
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cardio.errors import CardioError
-from service.http.errors import AnswerTooLateError
+from service.driver.errors import AnswerTooLateError
 
 MOST_PENDING = 32
 """Messages that are taken from a socket and wait for their turn; the rest wait in the line."""

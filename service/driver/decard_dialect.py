@@ -21,7 +21,7 @@ from cardio.models.reading import Proof
 from service.driver.dialect import Dialect, DialectRequest, as_message, as_object, beside, description
 from service.driver.dialect_calls import DialectCalls
 from service.gate.scopes import Scope
-from service.http.errors import SimulatedOnlyError
+from service.readers.errors import SimulatedOnlyError
 from service.readers.schemas import VERSION
 
 _HANDLE = "1"

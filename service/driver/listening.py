@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cardio.errors import ConfigurationError
+from service.driver.errors import DialectPortTakenError
 from service.gate.policy import DialectRule
 from service.gate.port_holder import port_holder
-from service.http.errors import DialectPortTakenError
 
 Bind = Callable[[int], list[socket.socket]]
 

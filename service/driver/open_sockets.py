@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from service.http.errors import TooManySocketsError
+from service.gate.errors import TooManySocketsError
 
 MOST_OF_CALLER = 64
 MOST_IN_ALL = 128

@@ -19,9 +19,11 @@ from service.driver.registry import dialects
 from service.gate.connection import hand_over
 from service.gate.connection_places import ConnectionPlaces
 from service.gate.context import RequestContext, asking_of
+from service.gate.errors import TooManySocketsError
 from service.gate.receipt import AnswerReceipt
 from service.gate.scopes import Caller
-from service.http.errors import InternalError, TooManySocketsError, WaitError, problem_response
+from service.http.errors import InternalError, RetryLaterError
+from service.http.problem import problem_response
 from service.http.request_state import CALLER
 from service.readers.registry import ReaderRegistry
 
@@ -252,10 +254,10 @@ class _Answers:
             await hand_over(self.socket, reply, receipt)
 
     async def _wait_for_a_turn(self, seconds: float | None) -> None:
-        """Raises: WaitError: the caller has asked so often that its turn comes too late."""
+        """Raises: RetryLaterError: the caller has asked so often that its turn comes too late."""
         try:
             self.socket.app.state.access.rate.spend(self.caller.grant)
-        except WaitError as error:
+        except RetryLaterError as error:
             if seconds is not None and error.retry_after > seconds:
                 raise
             await asyncio.sleep(error.retry_after)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cardio.models.reading import CardReading, Problem
+from cardio.models.problem import Problem
+from cardio.models.reading import CardReading
 
 KEPT = 1_000
 """How many events a client that was away can catch up with."""

@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from cardio.config.private_file import make_folder, read_private
 from cardio.errors import ConfigurationError
+from service.gate.errors import NoSuchGrantError
 from service.gate.scopes import PAGE_SCOPES, Scope
-from service.http.errors import NoSuchGrantError
 
 LOCAL = "local"
 """The grant of the token file's token."""

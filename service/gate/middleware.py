@@ -20,19 +20,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cardio.errors import CardioError
 from service.gate import cors
 from service.gate.connection import CONNECTION, CallerConnection
+from service.gate.errors import TooManySocketsError
 from service.gate.page_headers import page_headers
 from service.gate.peers import PEER
 from service.gate.policy import KEEPER, Access, Admission
 from service.gate.rate_limits import BODY_LIMIT, BODY_SECONDS
 from service.gate.receipt import RECEIPT, AnswerReceipt
-from service.http.errors import (
-    BodyTooLargeError,
-    InternalError,
-    NoTokenError,
-    SlowBodyError,
-    TooManySocketsError,
-    problem_response,
-)
+from service.http.errors import BodyTooLargeError, InternalError, NoTokenError, SlowBodyError
+from service.http.problem import problem_response
 from service.http.request_state import CALLER, REQUEST_ID
 
 _log = logging.getLogger("cardio.service")

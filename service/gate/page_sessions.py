@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from service.gate.errors import LinkUsedError
 from service.gate.grants import Grant, Grants, verifier_of
 from service.gate.peers import ROOT, is_person
 from service.gate.rate_limits import LiveCalls
 from service.gate.scopes import Scope
-from service.http.errors import LinkUsedError
 
 _log = logging.getLogger("cardio.service")
 OwnPage = Literal["/", "/kiosk", "/developer", "/pair"]

@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from typing import Literal
 
+from service.gate.errors import PairingGoneError, TooManyRequestsError
 from service.gate.grants import Grant, Grants, verifier_of
 from service.gate.pairing_requests import PairingOutcomes, PairingRequest, Source, WaitingRequests
 from service.gate.rate_limits import Rate, RateLimit
 from service.gate.scopes import PAGE_SCOPES, Scope
-from service.http.errors import NoTokenError, PairingGoneError, TooManyRequestsError
+from service.http.errors import NoTokenError
 from service.sites.labels import FILLERS
 from service.sites.resemblance import KnownSite
 from service.sites.suffixes import load_suffixes

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 from starlette.types import Scope
 
 from service.gate.callers import OF_ANOTHER_USER, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
+from service.gate.errors import WrongHostError, WrongOriginError
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.origin import NULL_ORIGINS, is_origin
 from service.gate.origin_form import advice
@@ -28,14 +29,7 @@ from service.gate.refusals import Refusals
 from service.gate.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Caller
 from service.gate.scopes import Scope as GrantedScope
 from service.gate.tickets import Tickets
-from service.http.errors import (
-    GateError,
-    HeadersTooLargeError,
-    NotFoundError,
-    NoTokenError,
-    WrongHostError,
-    WrongOriginError,
-)
+from service.http.errors import GateError, HeadersTooLargeError, NotFoundError, NoTokenError
 
 PAGES = frozenset({"/", "/kiosk", "/developer", "/pair"})
 KEEPER = "/page-keeper.js"

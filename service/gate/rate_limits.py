@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from service.http.errors import TooManyRequestsError, TooManySocketsError
+from service.gate.errors import TooManyRequestsError, TooManySocketsError
 
 HEADER_LIMIT = 8 * 1024
 BODY_LIMIT = 64 * 1024

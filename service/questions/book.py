@@ -18,8 +18,8 @@ from cardio.errors import CardChangedError, ReaderBusyError
 from cardio.security.errors import PinEntryCancelledError, PinEntryTimeoutError
 from cardio.security.pin.pin import Pin
 from service.events.hub import EventHub
-from service.http.errors import StoppingError
 from service.questions.errors import ConsentDeclinedError, ConsentTimeoutError, QuestionGoneError
+from service.readers.errors import StoppingError
 
 ANSWER_SECONDS = 60.0
 """How long a question stands, and how long a consent counts whose call has ended meanwhile."""

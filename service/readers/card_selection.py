@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from cardio.card.social_security_card import OPERATION_SECONDS
 from cardio.errors import CardChangedError, CardioError, NotASocialSecurityCardError
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers.card_choice import CardSlot, Preference, choose_card
 from cardio.readers.scard import E_SHARING_VIOLATION
 from service.gate.context import RequestContext
-from service.http.errors import HeldError, LeasedError
+from service.readers.errors import HeldError, LeasedError
 from service.readers.managed_reader import ManagedReader
 from service.readers.registry import ReaderRegistry
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.gate.scopes import Caller
-from service.http.errors import LeasedError, LeaseLostError
+from service.readers.errors import LeasedError, LeaseLostError
 
 LONGEST_SECONDS = 300
 ANSWER_SECONDS = 5.0

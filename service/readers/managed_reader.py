@@ -26,7 +26,9 @@ from cardio.errors import (
 )
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
-from cardio.models.reading import CardReading, EventKind, Problem, ReaderEvent, ReaderInfo, ReaderStatus
+from cardio.models.problem import Problem
+from cardio.models.readers import EventKind, ReaderEvent, ReaderInfo, ReaderStatus
+from cardio.models.reading import CardReading
 from cardio.readers.base import Reader
 from cardio.readers.supervision import Supervisor
 from cardio.readers.worker import Worker

@@ -19,7 +19,8 @@ from cardio.errors import (
 )
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
-from cardio.models.reading import EventKind, Problem, ReaderEvent
+from cardio.models.problem import Problem
+from cardio.models.readers import EventKind, ReaderEvent
 from cardio.readers.base import Reader, ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor

@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from cardio.errors import ReaderNotFoundError
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 from cardio.readers.base import choose_name
 from service.events.hub import EventHub
 from service.readers.registry import ReaderRegistry

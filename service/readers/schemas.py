@@ -6,7 +6,9 @@ from importlib.metadata import version
 
 from pydantic import Field
 
-from cardio.models.reading import FrozenModel, Problem, ReaderInfo
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
+from cardio.models.readers import ReaderInfo
 
 VERSION = version("cardio")
 """Looked up once: each look-up reads files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cardio.models.reading import ReaderInfo
+from cardio.models.readers import ReaderInfo
 from cardio.readers.base import Connection, Reader
 
 

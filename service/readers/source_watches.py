@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from cardio.models.reading import ReaderEvent
+from cardio.models.readers import ReaderEvent
 from cardio.readers.base import ReaderSource, Watch
 from cardio.readers.supervision import Supervisor
 

@@ -18,7 +18,7 @@ from cardio.readers.base import Reader
 from cardio.readers.supervision import Supervisor
 from cardio.security.credentials import Credentials
 from cardio.security.errors import StepError
-from service.http.errors import HeldError
+from service.readers.errors import HeldError
 
 HOLD_SECONDS = 60.0
 """How long a card is held for the next step, and all steps together."""

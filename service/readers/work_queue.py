@@ -12,7 +12,7 @@ from cardio.errors import CardioError, ReaderTimeoutError
 from cardio.readers.supervision import Supervisor
 from cardio.readers.worker import Worker
 from cardio.security.outcome import as_outcome
-from service.http.errors import QueueFullError, StoppingError
+from service.readers.errors import QueueFullError, StoppingError
 
 Result = TypeVar("Result")
 QUEUE_LIMIT = 4

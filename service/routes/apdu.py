@@ -12,9 +12,9 @@ from cardio.apdu.command_names import command_name
 from cardio.apdu.status_word import describe
 from cardio.apdu.trace import Exchange, without_pin
 from cardio.errors import UsageError
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 from service.gate.scopes import Scope
-from service.http.errors import SimulatedOnlyError
+from service.readers.errors import SimulatedOnlyError
 from service.routes.dependencies import CallOf, DesksOf, needs
 from service.routes.readers import CARD_PROBLEMS
 

@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
+from cardio.debits.errors import JournalStepError
 from cardio.debits.record import DebitList, DebitRecord
 from cardio.debits.transaction import DebitState
-from cardio.models.reading import Problem
+from cardio.models.problem import Problem
 from service.debits.delivery.receipts import Told
+from service.debits.errors import NoSuchDebitError
 from service.debits.journal import Journal
 from service.gate.context import asking_of
 from service.gate.scopes import Caller, Scope
-from service.http.errors import JournalStepError, NoSuchDebitError
 from service.routes.dependencies import AskingOf, AuditOf, CallerOf, DebitsOf, needs
 
 router = APIRouter(prefix="/v1/debits", tags=["debits"])

@@ -15,7 +15,9 @@ from cardio.driver.basic_info import BasicLayout
 from cardio.driver.functions import READ_BASIC, DebitFunction, DriverArguments, find_function
 from cardio.driver.return_codes import DriverCode, driver_codes
 from cardio.errors import CardioError
-from cardio.models.reading import FrozenModel, Problem, Proof
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
+from cardio.models.reading import Proof
 from service.debits.service import DebitService
 from service.driver.calls import DriverService
 from service.events.sse import leaving

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, WebS
 from pydantic import Field
 
 from cardio.errors import CardioError
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 from service.events.hub import RESYNC, STATE, EventHub
 from service.events.sse import EventStream
 from service.gate import tickets

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from cardio.card.social_security_card import SocialSecurityCard
+from cardio.models.base import FrozenModel
 from cardio.models.files import CardTree, FileContent, FileWritten, Report
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.problem import Problem
 from service.gate.scopes import Scope
 from service.routes.dependencies import CallOf, needs
 from service.routes.readers import CARD_PROBLEMS

@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter, Request
 
 from cardio.errors import PcscUnavailableError
-from cardio.models.reading import Problem
+from cardio.models.problem import Problem
 from service.http.errors import TaskDownError
 from service.readers.schemas import Health
 from service.routes.dependencies import DesksOf, JournalPlaceOf, SupervisorOf

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 from service.readers.schemas import VERSION
 from service.routes.dependencies import AccessOf, HubOf, peer_of
 

@@ -15,7 +15,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from cardio.errors import UsageError
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from service.gate.context import asking_of
 from service.gate.scopes import Scope
 from service.routes.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, needs

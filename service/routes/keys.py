@@ -11,7 +11,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from cardio.errors import CardioError
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from cardio.security.errors import SamRefusedError
 from cardio.security.key_memory import KeyMemory
 from service.gate.context import asking_of

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from service.gate.pairing import presentable
 from service.gate.scopes import Scope
 from service.readers.lease import LONGEST_SECONDS, Lease, TakeoverRequested

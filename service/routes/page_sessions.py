@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from pydantic import Field
 
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from service.gate.context import asking_of
 from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage

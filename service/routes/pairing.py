@@ -11,7 +11,8 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import Field
 
 from cardio.errors import UsageError
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from service.audit.recorder import AuditRecorder
 from service.gate.context import RequestContext, asking_of
 from service.gate.grants import LOCAL, Grant

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from pydantic import Field, SecretStr
 
 from cardio.card.social_security_card import SocialSecurityCard
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from cardio.security.pin.count import PinCount
 from cardio.security.pin.pin import Pin
 from service.gate.scopes import Scope

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Request
 from pydantic import Field, SecretStr
 
 from cardio.errors import UsageError
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from cardio.security.errors import PinEntryMismatchError
 from cardio.security.pin.pin import Pin
 from service.gate.context import asking_of

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from cardio.driver.nhsa import Nhsa1101, nhsa_1101
-from cardio.models.reading import CardReading, Problem
+from cardio.models.problem import Problem
+from cardio.models.reading import CardReading
 from cardio.readers.card_choice import Preference
 from service.gate.scopes import Scope
 from service.readers.schemas import ChosenReader, ReaderList

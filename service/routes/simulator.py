@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from cardio.models.reading import FrozenModel, Problem
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
 from service.gate.scopes import Scope
 from service.readers.schemas import SimulatorChoices
 from service.readers.simulated import SimulatedReaders

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, create_model
 
-from cardio.models.reading import FrozenModel, Problem, ReaderStatus
+from cardio.models.base import FrozenModel
+from cardio.models.problem import Problem
+from cardio.models.readers import ReaderStatus
 from service.audit.recorder import AuditState
 from service.driver.registry import dialects
 from service.gate.scopes import Scope

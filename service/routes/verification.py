@@ -10,7 +10,7 @@ from pydantic import Field
 
 from cardio.identity.identify import identify
 from cardio.identity.model import Verdict
-from cardio.models.reading import FrozenModel
+from cardio.models.base import FrozenModel
 from cardio.security.pin.pin import Pin
 from service.gate.scopes import Scope
 from service.routes.dependencies import CallOf, needs

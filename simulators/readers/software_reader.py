@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from cardio.apdu.channel import TransmissionProtocol
 from cardio.errors import CardMuteError, CardRemovedError, NoCardError
-from cardio.models.reading import EventKind, ReaderEvent, ReaderInfo, ReaderStatus
+from cardio.models.readers import EventKind, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Emit, Reader, Watch
 from simulators.card.base import AnyCard
 

@@ -14,7 +14,7 @@ import pytest
 
 from cardio.card.runner import read_card
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.models.reading import EventKind
+from cardio.models.readers import EventKind
 from cardio.readers.base import Emit, Reader, Watch
 from cardio.readers.supervision import Supervisor
 from service.gate.scopes import Scope

@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from smartcard import scard as raw
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers import named_calls
 from simulators.card.base import AnyCard
 from simulators.personas.persona import find_persona

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers.base import ReaderSource
 from cardio.readers.pcsc import PcscSource
 from service.app import create_app

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from tests.integration.bridges import BridgeHere, configure_named
 from tests.pcsc import RUN, Daemon, Slot, configure, find_slots
 

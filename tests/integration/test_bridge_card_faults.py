@@ -16,7 +16,7 @@ import pytest
 from smartcard import scard as raw
 
 from cardio.errors import CardMuteError
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers import named_calls, scard
 from simulators.card.faults import FaultyCard, PulledCard, with_fault
 from tests.integration.bridge_faults import (

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from simulators.card.base import AnyCard
 from simulators.card.faults import FaultyCard, with_fault
 from simulators.personas.persona import find_persona

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from simulators.personas.persona import find_persona
 from simulators.readers.vpcd import VpcdLink
 from tests.integration.bridges import BridgeProcess, Events, client_for, in_parallel, quicken, served

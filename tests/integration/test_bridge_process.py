@@ -21,7 +21,7 @@ import pytest
 from smartcard import scard as raw
 from websockets.sync.client import connect
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers import named_calls
 from cardio.readers.pcsc import PcscSource
 from simulators.card.faults import FaultyCard

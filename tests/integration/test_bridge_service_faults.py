@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cardio.models.reading import EventKind, ReaderEvent, ReaderStatus
+from cardio.models.readers import EventKind, ReaderEvent, ReaderStatus
 from cardio.readers import scard
 from cardio.readers.base import Emit, Watch
 from cardio.readers.pcsc import PcscReader, PcscSource

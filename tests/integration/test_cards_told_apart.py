@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from simulators.card.faults import with_fault
 from simulators.readers.vpcd import VpcdLink
 from simulators.sam.psam import SoftwarePsam

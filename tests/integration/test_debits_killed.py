@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from tests.integration.bridges import CARDIO, BridgeProcess, served
 from tests.pcsc import Slot
 from tests.unit.debits import ANY_YEAR, moment, soft_sam

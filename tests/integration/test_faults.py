@@ -24,7 +24,7 @@ from cardio.errors import (
     ReaderTimeoutError,
 )
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from cardio.readers.pcsc import PcscReader, PcscSource
 from simulators.card.base import AnyCard
 from simulators.card.faults import FaultyCard, PulledCard, with_fault

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from simulators.card.base import AnyCard
 from simulators.card.faults import FaultyCard
 from simulators.personas.persona import find_persona

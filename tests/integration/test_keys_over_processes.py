@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from tests.integration.bridges import CARDIO, served
 from tests.pcsc import Slot
 from tests.unit.wrong_keys import ALL, CountingCard, key_file_right_for

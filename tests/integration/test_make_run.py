@@ -20,7 +20,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from simulators.personas.persona import find_persona
 from tests.integration.bridges import client_for
 from tests.pcsc import Slot, wait_until

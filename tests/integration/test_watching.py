@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from cardio.models.reading import EventKind, ReaderEvent, ReaderStatus
+from cardio.models.readers import EventKind, ReaderEvent, ReaderStatus
 from cardio.readers.pcsc import PcscSource
 from simulators.card.faults import with_fault
 from simulators.personas.persona import find_persona

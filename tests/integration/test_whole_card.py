@@ -7,7 +7,7 @@ import pytest
 from cardio.card.runner import on_card
 from cardio.errors import CardRemovedError
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from simulators.card.faults import PulledCard
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader

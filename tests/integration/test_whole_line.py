@@ -17,7 +17,7 @@ from typing import IO
 import httpx
 import pytest
 
-from cardio.models.reading import ReaderStatus
+from cardio.models.readers import ReaderStatus
 from simulators.personas.persona import find_persona
 from tests.pcsc import Daemon, Slot, wait_until
 

@@ -8,7 +8,8 @@ import pytest
 
 from cardio.card.runner import read_card
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.models.reading import CardReading, CodedValue
+from cardio.models.base import CodedValue
+from cardio.models.reading import CardReading
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY

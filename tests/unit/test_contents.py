@@ -13,8 +13,8 @@ from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import UsageError
 from cardio.filesystem.capabilities import CapabilityCache, FamilyCapabilities
 from cardio.filesystem.card_file_system import CardFileSystem
+from cardio.models.base import CodedValue
 from cardio.models.files import CardTree, Report
-from cardio.models.reading import CodedValue
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
 from simulators.card.quirks import WrongLength

@@ -8,7 +8,7 @@ import cardio.errors
 import service.http.errors
 from cardio.errors import CardioError, CardRefusedError
 from cardio.filesystem.codec.items import PartialDate
-from cardio.models.reading import Problem
+from cardio.models.problem import Problem
 from cardio.readers import scard
 
 

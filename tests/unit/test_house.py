@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cardio", "service", "simulators")
 AT_THE_TOP = {
-    "cardio": {"__init__.py", "client.py", "errors.py"},
+    "cardio": {"__init__.py", "bilingual.py", "client.py", "errors.py"},
     "service": {"__init__.py", "app.py", "security.py", "server.py", "settings.py"},
     "simulators": {"__init__.py"},
 }

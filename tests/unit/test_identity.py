@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.card.runner import read_card
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.identity import (
@@ -25,7 +25,8 @@ from cardio.identity import (
     default_policy,
     verify,
 )
-from cardio.models.reading import Card, CardReading, CodedValue, Derived, Holder, Region, Unread, Warning
+from cardio.models.base import CodedValue, Region
+from cardio.models.reading import Card, CardReading, Derived, Holder, Unread, Warning
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.identity import CheckName, ChipProof, CodeProof, Decision, HolderProof, LossList, Policy, Verdict
 from cardio.models.reading import CardReading
 from tests.unit.test_identity import (

@@ -27,7 +27,8 @@ from cardio.cli.via_bridge import add_bridge_argument, here_or_by_bridge
 
 if TYPE_CHECKING:
     from cardio.errors import CardioError
-    from cardio.models.reading import CardReading, CodedValue, Proof
+    from cardio.models.base import CodedValue
+    from cardio.models.reading import CardReading, Proof
     from cardio.security.credentials import Credentials
 
 _MOST_TRIES = 4

@@ -13,7 +13,7 @@ from cardio.cli.via_bridge import add_bridge_argument, by_bridge
 from cardio.errors import CardioError, NoReaderError
 
 if TYPE_CHECKING:
-    from cardio.models.reading import ReaderEvent
+    from cardio.models.readers import ReaderEvent
 
 _LONGEST_SECONDS = 1e6
 _STATUS = {
@@ -41,7 +41,7 @@ def _add_readers_arguments(parser: ArgumentParser) -> None:
 
 def _run_readers(options: Namespace, output: Output) -> int:
     from cardio.cli.reader_selection import all_readers
-    from cardio.models.reading import Problem
+    from cardio.models.problem import Problem
 
     problem: CardioError | None = None
     if options.bridge:

@@ -62,7 +62,7 @@ class Shell:
         if not self.output.as_json:
             self.output.error(error)
             return
-        from cardio.models.reading import Problem
+        from cardio.models.problem import Problem
 
         self.output.json_line({"error": Problem.of(error).document()})
 

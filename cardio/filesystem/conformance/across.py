@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.filesystem.codec.check_digits import SEX_CODES, birth_digits, is_citizens_number, sex_code
 from cardio.filesystem.codec.items import Value
 from cardio.filesystem.conformance.book import Book

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.filesystem.conformance.across import check_across
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.conformance.records import check_controls, check_presence, check_records

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cardio.apdu.status_word import Bilingual, StatusWord, describe
+from cardio.apdu.status_word import StatusWord, describe
+from cardio.bilingual import Bilingual
 from cardio.filesystem.capabilities import Addressing
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.layouts.model import Application, File, Item, Structure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.filesystem.conformance.book import Book
 from cardio.filesystem.layouts.fault import Fault, line_of
 from cardio.filesystem.layouts.model import Layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.errors import DecodeError
 from cardio.filesystem.codec.check_digits import FAULTS, is_citizens_pattern
 from cardio.filesystem.codec.items import DecodedItem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cardio.apdu.status_word import Bilingual
+from cardio.bilingual import Bilingual
 from cardio.filesystem.codes.tables import table_names
 from cardio.filesystem.layouts.fault import Fault
 

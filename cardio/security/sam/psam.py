@@ -19,8 +19,9 @@ from typing import Any
 from cardio.apdu.command import SHORT_MAXIMUM, CommandApdu
 from cardio.apdu.commands import read_binary, select_by_name, select_file
 from cardio.apdu.response import ResponseApdu
-from cardio.apdu.status_word import Bilingual, StatusWord, describe
+from cardio.apdu.status_word import StatusWord, describe
 from cardio.apdu.trace import Trace
+from cardio.bilingual import Bilingual
 from cardio.readers.base import Reader
 from cardio.security.algorithms import MAC_LENGTH, suite_for
 from cardio.security.errors import (

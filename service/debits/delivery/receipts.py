@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from cardio.debits.errors import JournalStepError
 from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitState
 from cardio.errors import CardioError
@@ -16,7 +17,6 @@ from cardio.readers.supervision import Supervisor
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
 from service.gate.receipt import AnswerReceipt
-from service.http.errors import JournalStepError
 
 
 @dataclass(frozen=True, slots=True)

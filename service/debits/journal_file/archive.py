@@ -14,12 +14,12 @@ from pathlib import Path
 from cardio.debits.transaction import DebitState
 from cardio.errors import UsageError
 from service.audit.chain import Chain
+from service.debits.errors import JournalUnavailableError
 from service.debits.journal_file.file import JournalFile
 from service.debits.journal_file.steps import archived_digest, begin_chain, note_step, row_digest, row_is_noted
 from service.debits.journal_file.thinning import THINNED
 from service.debits.journal_file.verification import verify_journal
 from service.debits.schema import JOURNAL_FILE, OVER
-from service.http.errors import JournalUnavailableError
 from service.storage.sqlite import SqliteFile
 
 ARCHIVE_FILE = replace(

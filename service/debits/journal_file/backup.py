@@ -13,9 +13,9 @@ from pathlib import Path
 from cardio.config.private_file import SIDE_FILES, make_folder
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError, UsageError
 from service.audit.chain import Chain
+from service.debits.errors import JournalKeyLostError, JournalUnavailableError
 from service.debits.journal_file.verification import JournalVerification, verify_journal
 from service.debits.schema import JOURNAL_FILE
-from service.http.errors import JournalKeyLostError, JournalUnavailableError
 from service.storage.secret_file import load_token
 from service.storage.sqlite import SqliteFile
 

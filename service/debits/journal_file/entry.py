@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Unpack
 
+from cardio.debits.errors import JournalStepError
 from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitIntent, DebitState, StepFacts
 from cardio.errors import CardioError
-from service.http.errors import JournalStepError
 
 if TYPE_CHECKING:
     from service.debits.journal import Journal

@@ -14,13 +14,13 @@ from pathlib import Path
 from cardio.config.private_file import make_folder
 from cardio.errors import CardioError, ConfigurationError
 from service.audit.chain import Anchor, Chain
+from service.debits.errors import JournalRestoredError, JournalTamperedError, JournalUnavailableError
 from service.debits.journal_file.identity import identify
 from service.debits.journal_file.marks import FileIdentity, JournalMark, Marks, UnreadableMarkError
 from service.debits.journal_file.process_lock import ProcessLock
 from service.debits.journal_file.steps import begin_chain, hash_at, note_step, read_head, row_digest, row_is_noted
 from service.debits.journal_file.upgrade import upgrade_to_3
 from service.debits.schema import UPGRADE_TO_3, structure_is_ours
-from service.http.errors import JournalRestoredError, JournalTamperedError, JournalUnavailableError
 from service.storage.sqlite import DatabaseSpec, SqliteFile, check_database, check_parent, log_of
 
 _COMMITS_BETWEEN_CHECKPOINTS = 200

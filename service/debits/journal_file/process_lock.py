@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cardio.config.private_file import check_private, make_folder
 from cardio.errors import ConfigurationError
-from service.http.errors import JournalUnavailableError
+from service.debits.errors import JournalUnavailableError
 
 if sys.platform == "win32":
     import msvcrt

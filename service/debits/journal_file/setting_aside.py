@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from service.audit.chain import Chain
+from service.debits.errors import JournalUnavailableError
 from service.debits.journal_file.marks import JournalMark, Marks, UnreadableMarkError
 from service.debits.journal_file.verification import verify_journal
 from service.debits.schema import JOURNAL_FILE
-from service.http.errors import JournalUnavailableError
 from service.storage.sqlite import SqliteFile, log_of
 
 

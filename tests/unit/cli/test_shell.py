@@ -32,7 +32,7 @@ from cardio.cli.shell.commands import COMMANDS
 from cardio.cli.shell.session import Session
 from cardio.errors import CardRemovedError, ConfigurationError, ReaderTimeoutError
 from cardio.filesystem.layouts.registry import LayoutChoice
-from cardio.models.reading import ReaderInfo
+from cardio.models.readers import ReaderInfo
 from cardio.readers.base import Connection
 from simulators.card.faults import with_fault
 from simulators.personas.persona import find_persona

@@ -21,8 +21,8 @@ from cardio.filesystem.capabilities import FamilyCapabilities
 from cardio.filesystem.card_file_system import ISSUER_FILE, CardFileSystem
 from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
 from cardio.filesystem.layouts.model import File, Format, Item, Kind, Structure
+from cardio.models.base import CodedValue
 from cardio.models.files import FileContent, ItemContent
-from cardio.models.reading import CodedValue
 from simulators.card.encoding import text_bytes
 from simulators.card.files import build_applications
 from simulators.card.quirks import CardQuirks, WrongLength

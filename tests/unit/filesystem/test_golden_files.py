@@ -14,8 +14,8 @@ from cardio.apdu.transcript import Transcript
 from cardio.card.files import file_content
 from cardio.filesystem.capabilities import AccessMethod, Addressing, FamilyCapabilities, Reference
 from cardio.filesystem.card_file_system import CardFileSystem
+from cardio.models.base import CodedValue
 from cardio.models.files import FileContent, ItemContent
-from cardio.models.reading import CodedValue
 
 Exchanges = list[tuple[str, str]]
 Line = tuple[str | None, str, object, str]

@@ -12,8 +12,8 @@ from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.loader import GENERATIONS, inspect_layout, layout_of, load_layout
 from cardio.filesystem.layouts.page import layout_page
 from cardio.filesystem.layouts.registry import Expansion, LayoutChoice, shipped_expansions
+from cardio.models.base import CodedValue
 from cardio.models.conformance import RuleOutcome
-from cardio.models.reading import CodedValue
 from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 

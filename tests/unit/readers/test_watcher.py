@@ -11,7 +11,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from cardio.errors import CardioError
-from cardio.models.reading import EventKind, ReaderEvent
+from cardio.models.readers import EventKind, ReaderEvent
 from cardio.readers import scard
 from cardio.readers.supervision import Supervisor
 from cardio.readers.watcher import PcscWatch

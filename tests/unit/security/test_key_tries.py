@@ -15,7 +15,7 @@ from cardio.card.runner import on_card
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.errors import CardGarbledError, CardioError, CardRemovedError
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.models.reading import Problem
+from cardio.models.problem import Problem
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError, KeyAlreadyRefusedError
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from service.audit.errors import AuditUnavailableError
 from service.audit.log import AuditLog
 from service.audit.schema import AuditEntry
-from service.http.errors import AuditUnavailableError
 from tests.unit.service.audit_files import ENTRIES, KEY, entry, found, verified, write_log
 
 
@@ -77,7 +77,7 @@ APPEND = """
 import sys
 from pathlib import Path
 from service.audit.log import AuditEntry, AuditLog
-from service.http.errors import AuditUnavailableError
+from service.audit.errors import AuditUnavailableError
 log = AuditLog(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     while True:

@@ -10,9 +10,9 @@ import pytest
 
 from cardio.errors import UsageError
 from service.audit.chain import TamperFinding, TamperKind
+from service.audit.errors import AuditUnavailableError
 from service.audit.log import AuditLog
 from service.audit.schema import AuditEntry
-from service.http.errors import AuditUnavailableError
 from tests.unit.service.audit_files import ENTRIES, entry, found, tamper, verified, write_log
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import CardioError
+from service.audit.errors import AuditUnavailableError
 from service.audit.log import AuditLog
+from service.debits.errors import JournalUnavailableError
 from service.debits.journal import Journal
-from service.http.errors import AuditUnavailableError, JournalUnavailableError
 
 MAKERS: dict[str, tuple[Callable[[Path], Journal | AuditLog], type[CardioError]]] = {
     "debits.sqlite": (Journal, JournalUnavailableError),

@@ -17,10 +17,10 @@ from websockets.sync.client import ClientConnection
 
 from service.driver import open_sockets, sockets
 from service.driver.open_sockets import MOST_IN_ALL, MOST_OF_CALLER, OpenSocket, OpenSockets
+from service.gate.errors import TooManySocketsError
 from service.gate.policy import DialectRule
 from service.gate.rate_limits import Rate
 from service.gate.scopes import DEFAULT_SCOPES, Scope
-from service.http.errors import TooManySocketsError
 from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge

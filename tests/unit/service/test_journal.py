@@ -16,19 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from cardio.debits.errors import NumberUsedError, SameSecondError
+from cardio.debits.errors import JournalStepError, NumberUsedError, SameSecondError
 from cardio.debits.transaction import DebitIntent, DebitResult, DebitState, result_of
 from cardio.errors import CardChangedError
+from service.debits.errors import (
+    DebitInFlightError,
+    IdempotencyKeyReusedError,
+    JournalUnavailableError,
+    NoSuchDebitError,
+)
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
 from service.debits.schema import JOURNAL_FILE
-from service.http.errors import (
-    DebitInFlightError,
-    JournalStepError,
-    JournalUnavailableError,
-    NoSuchDebitError,
-    OtherOrderError,
-)
 
 S = DebitState
 WAY = [S.NEW, S.PREPARED, S.INITIALISED, S.ARMED, S.SENT, S.COMMITTED, S.DELIVERED, S.SETTLED]
@@ -123,7 +122,7 @@ def test_a_key_is_one_debit(journal: Journal) -> None:
     first = journal.take("local", "k", "x")
     with pytest.raises(DebitInFlightError):
         journal.take("local", "k", "x")
-    with pytest.raises(OtherOrderError):
+    with pytest.raises(IdempotencyKeyReusedError):
         journal.take("local", "k", "y")
     assert journal.take("https://his.example", "k", "y").id != first.id, "keys of different owners are different"
     first.release()
@@ -151,7 +150,7 @@ def test_what_was_not_sent_may_ask_for_something_else_by_its_key(journal: Journa
     bring(journal.take("local", "k", "x"), S.ARMED).move(S.ABORTED)
     assert bring(journal.take("local", "k", "y"), S.SENT).state is S.SENT
     for what in ("x", "z"):
-        with pytest.raises(OtherOrderError):
+        with pytest.raises(IdempotencyKeyReusedError):
             journal.take("local", "k", what)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from cardio.errors import CardioError
+from service.debits.errors import JournalRestoredError, JournalUnavailableError
 from service.debits.journal import Journal
 from service.debits.provider import JournalProvider
-from service.http.errors import JournalRestoredError, JournalUnavailableError
 from tests.unit.service.journal_files import S, copied, debit, edit, files, put_back
 from tests.unit.service.test_journal import OTHER, bring
 

@@ -12,8 +12,8 @@ import pytest
 
 from cardio.debits.record import DebitList
 from cardio.debits.transaction import DebitState
+from service.debits.errors import DebitArchivedError, JournalTamperedError, JournalUnavailableError
 from service.debits.journal import Journal
-from service.http.errors import DebitArchivedError, JournalTamperedError, JournalUnavailableError
 from tests.unit.service.journal_files import S, debit, edit
 from tests.unit.service.test_journal import CARD, OTHER, bring, intent
 

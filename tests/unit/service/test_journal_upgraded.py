@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from service.debits.errors import JournalTamperedError
 from service.debits.journal import Journal
 from service.debits.provider import JournalProvider
-from service.http.errors import JournalTamperedError
 from tests.unit.service.journal_files import S, edit
 from tests.unit.service.test_journal import CARD, VERSION_1, bring, intent, result
 

@@ -13,7 +13,7 @@ import pytest
 from cardio.security.credentials import Credentials
 from service.gate.context import RequestContext
 from service.gate.scopes import Caller, Scope
-from service.http.errors import LeasedError, LeaseLostError
+from service.readers.errors import LeasedError, LeaseLostError
 from service.readers.lease import Lease, LeaseBook, TakeoverRequested
 from service.readers.managed_reader import ManagedReader
 from simulators.card.faults import FaultyCard

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from service.gate.errors import TooManyRequestsError
 from service.gate.rate_limits import BODY_LIMIT, FRAME_LIMIT, SOCKET_LIMIT, Rate, RateLimit
 from service.gate.scopes import Scope
-from service.http.errors import TooManyRequestsError
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import AUTH, FIRST, FIRST_COUNTS, Bridge
 

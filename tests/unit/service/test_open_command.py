@@ -24,7 +24,7 @@ from cardio.client import BridgeClient, BridgeNotRunningError, default_token_fil
 from cardio.errors import UsageError
 from service.cli.open import open_command
 from service.cli.running_bridge import reach
-from service.http.errors import PortHeldError
+from service.gate.errors import PortHeldError
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import TOKEN, Bridge
 

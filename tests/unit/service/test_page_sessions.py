@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 import service
+from service.gate.errors import LinkUsedError
 from service.gate.grants import Grants
 from service.gate.page_sessions import OwnPage, PageSessions
 from service.gate.peers import PeerLookup, listening_user
 from service.gate.policy import Access
 from service.gate.rate_limits import LiveCalls
 from service.gate.scopes import DEFAULT_SCOPES, OWNERS_SCOPES, Scope
-from service.http.errors import LinkUsedError
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
 
 CLERK, OTHER = 1000, 1001

@@ -16,11 +16,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from cardio.errors import ConfigurationError
+from service.gate.errors import PairingGoneError
 from service.gate.grants import Grants
 from service.gate.pairing import Pairing, presentable
 from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.gate.tickets import Tickets
-from service.http.errors import PairingGoneError
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
 
 PAGE = "https://his.example"

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from service.gate.errors import TooManyRequestsError
 from service.gate.grants import Grants
 from service.gate.pairing import MOST_SHOWN, Pairing
 from service.gate.pairing_requests import PairingRequest
 from service.gate.scopes import DEFAULT_SCOPES, Scope
-from service.http.errors import TooManyRequestsError
 from tests.unit.service.bridge import TOKEN, Bridge
 
 TRUSTED = "https://his.example-hospital.cn"

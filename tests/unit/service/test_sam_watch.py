@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.models.reading import ReaderEvent
+from cardio.models.readers import ReaderEvent
 from service.app import SiteOptions
 from service.events.hub import EventHub
 from service.readers.registry import ReaderRegistry

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cardio.models.reading import EventKind
+from cardio.models.readers import EventKind
 from cardio.readers import scard
 from cardio.readers.card_choice import ReaderPolicy
 from cardio.readers.supervision import Supervisor

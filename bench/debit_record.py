@@ -26,7 +26,7 @@ from service.debits.journal import Journal
 from simulators.card.software_card import SoftwareCard
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
-from tests.unit.debits import Ready, soft_sam
+from tests.unit.cardio.debits.debits import Ready, soft_sam
 
 _NOW = datetime(2026, 11, 25, 10, 30)
 _LIMITS = DebitLimits(clock=lambda: _NOW)

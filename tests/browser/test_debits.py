@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at, simulate
-from tests.unit.debits import ANY_YEAR, moment, soft_sam
+from tests.unit.cardio.debits.debits import ANY_YEAR, moment, soft_sam
 
 pytestmark = pytest.mark.browser
 CARD = "370200D15600000500000013FFFFFFFF|A00000011|"

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi import checks
 from scripts.make_docs import REFERENCE
 from service.gate.scopes import Scope
 from service.security import SecurityContext
-from tests.unit.debits import Ready, soft_sam
+from tests.unit.cardio.debits.debits import Ready, soft_sam
 from tests.unit.service.bridge import TOKEN, Bridge
 
 _CALLS = 40

@@ -28,7 +28,7 @@ from cardio.security.sam.key_file import KeyFile, SoftSam
 from simulators.crypto.published_keys import key_file
 from simulators.readers.software_reader import SoftwareReader
 from tests.copied_card import SECOND, THIRD, CopiedCard
-from tests.unit.test_identity import NOW
+from tests.unit.cardio.identity.test_identity import NOW
 
 RECORDED = {"third": THIRD, "second": SECOND}
 KEYS = SoftSam(KeyFile.model_validate(tomllib.loads(key_file(layout_of(3).keys))))

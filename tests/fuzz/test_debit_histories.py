@@ -53,7 +53,7 @@ from service.debits.lifecycle import as_it_stands, clear_up, go_on, needs_its_ca
 from simulators.card.software_card import SoftwareCard
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
-from tests.unit.debits import DEBIT, Ready, soft_sam
+from tests.unit.cardio.debits.debits import DEBIT, Ready, soft_sam
 
 HISTORIES = int(os.environ.get("CARDIO_DEBIT_HISTORIES", "1000"))
 """Those of every run; the whole proof is ``CARDIO_DEBIT_HISTORIES=10000``."""

@@ -21,7 +21,7 @@ import pytest
 from cardio.models.readers import ReaderStatus
 from tests.integration.bridges import CARDIO, BridgeProcess, served
 from tests.pcsc import Slot
-from tests.unit.debits import ANY_YEAR, moment, soft_sam
+from tests.unit.cardio.debits.debits import ANY_YEAR, moment, soft_sam
 
 pytestmark = pytest.mark.pcsc
 TIME, LATER = moment(ago=1), moment()

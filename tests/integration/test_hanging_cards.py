@@ -16,7 +16,7 @@ from simulators.card.faults import FaultyCard
 from simulators.personas.persona import find_persona
 from tests.integration.bridges import NAME, BridgeProcess, InCommand, in_parallel, refused, served
 from tests.pcsc import Daemon, Slot, wait_until
-from tests.unit.debits import ANY_YEAR, DEBIT, moment, soft_sam
+from tests.unit.cardio.debits.debits import ANY_YEAR, DEBIT, moment, soft_sam
 
 pytestmark = pytest.mark.pcsc
 ADULT, CHILD = find_persona("adult"), find_persona("child")

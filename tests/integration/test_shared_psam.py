@@ -31,7 +31,7 @@ from service.debits.journal import Journal
 from simulators.personas.persona import find_persona
 from simulators.sam.psam import SoftwarePsam
 from tests.pcsc import Slot
-from tests.unit.debits import LIMITS, ORDER
+from tests.unit.cardio.debits.debits import LIMITS, ORDER
 
 pytestmark = pytest.mark.pcsc
 

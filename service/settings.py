@@ -297,8 +297,18 @@ class BridgeSettings(BaseSettings):
         """The audit log; None where the settings want none."""
         return (self.audit_file or self._beside_the_token("audit.sqlite")) if self.audit else None
 
+    @property
+    def token_path(self) -> Path:
+        """The token file; the user's own where the settings name none."""
+        return self.token_file or default_token_file()
+
+    @property
+    def grants_path(self) -> Path:
+        """The file of the pages and programs that were let in; beside the token file where the settings name none."""
+        return self.grants_file or self._beside_the_token("grants.json")
+
     def _beside_the_token(self, name: str) -> Path:
-        return (self.token_file or default_token_file()).with_name(name)
+        return self.token_path.with_name(name)
 
     @property
     def debit_limits(self) -> DebitLimits:

@@ -20,8 +20,10 @@ from service.debits.provider import JournalProvider
 from service.gate.scopes import PAGE_SCOPES, Scope
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
     from socket import socket
 
+    from service.bootstrap import AssembledBridge
     from service.security import SecurityContext
     from service.settings import BridgeSettings
 
@@ -51,6 +53,27 @@ class PassingJournal(JournalProvider):
     def close(self) -> None:
         super().close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def assemble(settings: BridgeSettings, at_the_end: ExitStack) -> AssembledBridge:
+    """Make a bridge that demonstrates everything. What it leaves is cleared away at the end, in every case."""
+    from service import bootstrap
+
+    own_security = bootstrap.security_of(settings)
+    sockets = bind(settings, chosen="port" in settings.model_fields_set)
+    passing = PassingJournal()
+    at_the_end.callback(passing.close)
+    placed = with_a_place(settings, settings.token_path, passing.folder)
+    # The totals of a simulated card are of one year, and a demonstration debits no other card.
+    placed = placed.model_copy(update={"debit_years": DEBIT_YEARS})
+    return bootstrap.assemble(
+        placed,
+        sockets=sockets,
+        journal=passing,
+        security=security(own_security),
+        scopes=scopes(placed),
+        simulated_only=simulated_only(placed),
+    )
 
 
 def with_a_place(settings: BridgeSettings, token_file: Path, passing: Path) -> BridgeSettings:

@@ -23,7 +23,7 @@ from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import Layout
 from cardio.models.files import FileWritten
 from cardio.models.reading import NO_SAM, Proof
-from cardio.security.credentials import CardAuthenticator
+from cardio.security.authenticator import CardAuthenticator
 from cardio.security.errors import ForgedCardError, NoSamError
 from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.key_guard import KeyTrial

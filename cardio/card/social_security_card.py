@@ -48,6 +48,7 @@ from cardio.models.reading import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.device_number import ReaderWithSerial, device_number
 from cardio.readers.pin_pad import pin_pad_of
+from cardio.security.authenticator import CardAuthenticator
 from cardio.security.credentials import Credentials
 from cardio.security.key_memory import KeyMemory
 from cardio.security.outcome import as_outcome
@@ -99,7 +100,8 @@ class SocialSecurityCard(SecuredCard):
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection, lambda: self._channel.watch)
             memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
-            opener = credentials.opener(
+            opener = CardAuthenticator(
+                credentials,
                 connection.atr,
                 simulated=reader.simulated,
                 pad=pad,

@@ -26,7 +26,7 @@ from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import File, Key
 from cardio.models.reading import Proof
 from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
-from cardio.security.credentials import SSSE_MAC_KEY
+from cardio.security.authenticator import SSSE_MAC_KEY
 from cardio.security.errors import HsmNotNeededError, StepError
 from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
 from cardio.security.pin.pin import Pin

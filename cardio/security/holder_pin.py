@@ -14,7 +14,7 @@ from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import AccessNotGrantedError, CardRefusedError
 from cardio.filesystem.layouts.access import PIN
 from cardio.readers.pin_pad import PinPad
-from cardio.security.credentials import SSSE_MAC_KEY, CardAuthenticator
+from cardio.security.authenticator import SSSE_MAC_KEY, CardAuthenticator
 from cardio.security.errors import MacRefusedError, NoPinPadError
 from cardio.security.pin.count import PinCount
 from cardio.security.pin.pin import Pin, change, reload_block

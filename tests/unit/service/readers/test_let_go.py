@@ -88,7 +88,7 @@ def test_a_card_that_cannot_be_begun_with_is_let_go(
 @pytest.mark.parametrize("held", [False, True])
 def test_a_sam_that_cannot_be_closed_keeps_no_card(mocker: MockerFixture, held: bool) -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    mocker.patch("cardio.security.credentials.CardAuthenticator.close", side_effect=Unplanned())
+    mocker.patch("cardio.security.authenticator.CardAuthenticator.close", side_effect=Unplanned())
     with pytest.raises(Unplanned):
         if held:
             CardSession(reader, manners=CapabilityCache(None), credentials=Credentials()).close()
@@ -99,7 +99,7 @@ def test_a_sam_that_cannot_be_closed_keeps_no_card(mocker: MockerFixture, held: 
 
 def test_a_held_card_whose_time_is_over_is_let_go_whatever_fails(mocker: MockerFixture) -> None:
     supervisor, reader = Supervisor(), SoftwareReader("r", find_persona("adult").card())
-    mocker.patch("cardio.security.credentials.CardAuthenticator.close", side_effect=Unplanned())
+    mocker.patch("cardio.security.authenticator.CardAuthenticator.close", side_effect=Unplanned())
     CardSession(
         reader, manners=CapabilityCache(None), credentials=Credentials(), seconds=0.1, keep_alive_seconds=0.01,
         supervisor=supervisor,

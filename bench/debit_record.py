@@ -94,7 +94,7 @@ def _debit_unasked(card: SocialSecurityCard, order: DebitOrder) -> None:
     """The same commands without the record, as they would be without it."""
     terminal = packed_terminal_number(card.sam.terminal_number)
     key = debit_key(card.layout, card.sam.purchase_index())
-    start = card.run(begin_purchase(card.visit, key, order.amounts, terminal))
+    start = card.run(begin_purchase(card.file_system, key, order.amounts, terminal))
     intent = DebitIntent.of(order, start, key, terminal)
     card.run(send_debit(card.sam.authorise_purchase(purchase_of(card, intent)), bytes.fromhex(order.time)))
 

@@ -44,11 +44,11 @@ def _ours(persona: Persona) -> tuple[Counts, CardFileSystem]:
     manners = FamilyCapabilities(learnt_on=_TODAY, issuers_on=_TODAY)
     for _ in range(2):
         channel = Channel(_InProcess(persona.card()))
-        visit = CardFileSystem(manners)
-        channel.run(visit.begin())
-        for file in visit.layout.readable_files():
-            channel.run(visit.read(file.path, thorough=True))
-    return channel.counts, visit
+        file_system = CardFileSystem(manners)
+        channel.run(file_system.begin())
+        for file in file_system.layout.readable_files():
+            channel.run(file_system.read(file.path, probe_optional=True))
+    return channel.counts, file_system
 
 
 def _least(persona: Persona) -> Counts:
@@ -70,7 +70,7 @@ def _size(file: CardFile) -> int:
 
 def main() -> None:
     whole = find_persona("whole")
-    (ours, visit), least = _ours(whole), _least(whole)
+    (ours, file_system), least = _ours(whole), _least(whole)
     print(f"{'':12}{'commands':>9}{'chars':>8}{'9600 baud':>12}{'TA1=95':>10}{'refused':>9}")
     for name, counts in (("ours", ours), ("least", least)):
         slow, fast = (t0_seconds(counts.characters, ta1) for ta1 in (0x11, 0x95))
@@ -82,8 +82,8 @@ def main() -> None:
     times = []
     for _ in range(50):
         started = time.perf_counter()
-        for reading in visit.contents.files.values():
-            file_content(visit.layout, reading)
+        for reading in file_system.contents.files.values():
+            file_content(file_system.layout, reading)
         times.append(time.perf_counter() - started)
     decoding, wire = statistics.median(times), t0_seconds(ours.characters, 0x95)
     print(

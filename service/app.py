@@ -107,7 +107,7 @@ def create_app(
     layouts: LayoutChoice | None = None,
     simulated: SimulatedReaders | None = None,
     security: SecurityContext | None = None,
-    habits: SiteOptions | None = None,
+    site_options: SiteOptions | None = None,
     journal: JournalProvider | None = None,
     audit: AuditRecorder | None = None,
     dialect_ports: DialectPorts | None = None,
@@ -118,7 +118,7 @@ def create_app(
     manners = CapabilityCache.in_cache() if manners is None else manners
     layouts = LayoutChoice.at_hand() if layouts is None else layouts
     security = security or SecurityContext()
-    habits = habits or SiteOptions()
+    site_options = site_options or SiteOptions()
     journal = journal or JournalProvider(None)
     audit = audit or AuditRecorder(None)
     supervisor = supervisor or Supervisor()
@@ -132,20 +132,25 @@ def create_app(
         state.loop, state.started, state.pulse = loop, time.monotonic(), LoopPulse()
         loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = state.hub = EventHub()
-        hub.on_published.append(_figures_of(state.metrics))
+        hub.on_published.append(_metrics_listener(state.metrics))
         desks = state.desks = ReaderRegistry(
-            sources, manners, hub, layouts, audit, supervisor, habits.reader_policy,
-            manners_of_simulated=of_simulated, command_seconds=habits.command_seconds,
+            sources, manners, hub, layouts, audit, supervisor, site_options.reader_policy,
+            manners_of_simulated=of_simulated, command_seconds=site_options.command_seconds,
         )  # fmt: skip
         state.security = security
         of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
         state.key_memories = tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files))
-        state.debits = DebitService(journal, security, supervisor, habits.debit_limits)
+        state.debits = DebitService(journal, security, supervisor, site_options.debit_limits)
         state.questions = QuestionBook(hub, page=_counter_page(state))
         state.driver = DriverService(
-            desks, security, state.debits, state.questions, CardSelection(desks), device_number=habits.device_number
+            desks,
+            security,
+            state.debits,
+            state.questions,
+            CardSelection(desks),
+            device_number=site_options.device_number,
         )
-        await asyncio.to_thread(_set_right, journal)
+        await asyncio.to_thread(_recover_after_crash, journal)
         sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
         if (access := getattr(state, "access", None)) is not None:
             access.grants.on_revoked.append(desks.drop_grant)
@@ -164,7 +169,7 @@ def create_app(
                 readings.add(reading)
                 reading.add_done_callback(readings.discard)
 
-        if habits.auto_read:
+        if site_options.auto_read:
             hub.on_published.append(read_at_once)
         watches = SourceWatches(sources, take, desks.forget, supervisor)
         await watches.start()
@@ -197,15 +202,15 @@ def create_app(
     app.state.journal_place = journal
     app.state.dialect_ports = dialect_ports or DialectPorts({}, lambda port: [])
     audit.supervisor = supervisor
-    app.state.simulated, app.state.auto_read = simulated is not None, habits.auto_read
+    app.state.simulated, app.state.auto_read = simulated is not None, site_options.auto_read
     for one in _ROUTES:
         app.include_router(one.router)
-    app.include_router(sockets.dialect_router(habits.dialect_layout))
+    app.include_router(sockets.dialect_router(site_options.dialect_layout))
     if simulated is not None:
         app.include_router(simulator.simulator_router(simulated))
     own_pages.add_own_pages(app)
     _add_error_handlers(app)
-    description.describe_truly(app)
+    description.install_openapi(app)
     _load_what_is_needed_once()
     return app
 
@@ -245,7 +250,7 @@ async def _read_at_once(desks: ReaderRegistry, reader: str, security: SecurityCo
         await desk.read(RequestContext(action="auto-read"), supplement=True, credentials=credentials)
 
 
-def _set_right(journal: JournalProvider) -> None:
+def _recover_after_crash(journal: JournalProvider) -> None:
     """What a crash has left in the journal is set right before anybody asks; without a journal readings go on."""
     if journal.exists:
         try:
@@ -254,7 +259,7 @@ def _set_right(journal: JournalProvider) -> None:
             _log.warning("no debits: %s", error.detail_en)
 
 
-def _figures_of(metrics: Metrics) -> Callable[[str, Mapping[str, Any]], None]:
+def _metrics_listener(metrics: Metrics) -> Callable[[str, Mapping[str, Any]], None]:
     def published(kind: str, data: Mapping[str, Any]) -> None:
         metrics.event(kind)
         if kind == READ_FINISHED:

@@ -100,7 +100,7 @@ def assemble(
         sources,
         simulated=simulated,
         security=security,
-        habits=_site_options(settings),
+        site_options=_site_options(settings),
         journal=JournalProvider(settings.journal_path, elsewhere_folder()) if journal is None else journal,
         audit=AuditRecorder(settings.audit_path),
         dialect_ports=dialect_ports,

@@ -118,9 +118,9 @@ class Channel:
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """Sends one command and returns the whole answer.
 
-        More data (``61xx``) is fetched only for a command that expects data; ``6Cxx`` is followed once, but not for
-        a command that is to be sent once: of that no refusal by GET RESPONSE is taken for its own either. Nor for one
-        whose effect was set by the caller: some cards carry a command out, and then correct Le.
+        More data (``61xx``) is fetched only for a command that expects data. ``6Cxx`` is followed once. A command that
+        is marked `once` is never retried, and an error of its GET RESPONSE is not reported as its own status. A command
+        whose effect the caller has set is not retried either: some cards carry it out and then correct Le.
 
         Raises:
             CardGarbledError: an answer that is no answer, or that never ends.

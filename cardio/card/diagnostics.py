@@ -13,7 +13,7 @@ from cardio.filesystem.codec.text_reading import TextNote
 from cardio.filesystem.codes.tables import REGION_DIGITS, code_table
 from cardio.filesystem.layouts.model import File, Format, Item, Layout, Structure
 from cardio.filesystem.reading.decode import DecodedRecord
-from cardio.filesystem.reading.result import NONSENSE, FileReading
+from cardio.filesystem.reading.result import MALFORMED, FileReading
 from cardio.models.base import CodedValue, Region
 from cardio.models.reading import Unread, Warning
 
@@ -143,17 +143,17 @@ class Diagnostics:
         match status_word:
             case StatusWord.SECURITY_STATUS_NOT_SATISFIED:
                 reason = file.read.need if not file.read.free else "needs-key"
-                hindrance = reading.hindrance
-                if hindrance is not None:
-                    detail, detail_en, code = hindrance.detail, hindrance.detail_en, hindrance.driver_code
-                    remedies, error = (hindrance.remedy, hindrance.remedy_en), hindrance.code
+                access_error = reading.access_error
+                if access_error is not None:
+                    detail, detail_en, code = access_error.detail, access_error.detail_en, access_error.driver_code
+                    remedies, error = (access_error.remedy, access_error.remedy_en), access_error.code
                 elif file.application == layout.environment.id and layout.generation >= 3:
                     code = _NO_PSAM
             case StatusWord.FILE_NOT_FOUND:
                 reason = "absent"
             case StatusWord.RECORD_NOT_FOUND:
                 reason = "empty"
-            case _ if status_word == NONSENSE:
+            case _ if status_word == MALFORMED:
                 reason, code = "garbled", CardGarbledError.driver_code
                 detail, detail_en = "返回的不是记录", "the answers are not records"
             case _:

@@ -23,7 +23,7 @@ from cardio.security.errors import NoCardFactorError
 from cardio.security.sam.diversification import reset_information
 
 
-def make_reading(
+def build_reading(
     contents: CardContents,
     *,
     reader: str,
@@ -73,7 +73,7 @@ def cut_short(reading: CardReading, missing: Iterable[str]) -> CardReading:
 
 
 def _gives_holder(contents: CardContents) -> bool:
-    """Whether there is anything to say about the holder, were it that nothing is written."""
+    """Return True if holder data was read, or if the holder's file is readable but empty."""
     readings = [contents.files[path] for path in (HOLDER_FILE, *SUPPLEMENT) if path in contents.files]
     return any(reading.records for reading in readings) or contents.files[HOLDER_FILE].empty
 

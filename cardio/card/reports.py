@@ -41,7 +41,7 @@ def _topics(file: File) -> Iterator[str]:
                 yield one.topic
 
 
-def report_sections(
+def build_report(
     layout: Layout, readings: Iterable[FileReading], report: str, remarks: Diagnostics
 ) -> tuple[dict[str, Section], tuple[Total, ...]]:
     """What files say of the topics of a report, each value with where it stands; and the sums."""

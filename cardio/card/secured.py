@@ -47,9 +47,9 @@ def identity_in(contents: CardContents, historical_bytes: bytes) -> bytes | None
 class SecuredCard(ABC):
     """A card with what is presented to it: what `SocialSecurityCard` does with keys and PINs."""
 
-    def __init__(self, channel: Channel, opener: CardAuthenticator | None) -> None:
+    def __init__(self, channel: Channel, authenticator: CardAuthenticator | None) -> None:
         self._channel = channel
-        self._opener = opener
+        self._authenticator = authenticator
 
     @property
     @abstractmethod
@@ -57,16 +57,16 @@ class SecuredCard(ABC):
         """The visit to this card, begun when it is first needed; the card need not have proved itself."""
 
     @property
-    def visit(self) -> CardFileSystem:
+    def file_system(self) -> CardFileSystem:
         """The visit to this card, in which the card has proved itself where there are keys for it.
 
         Raises:
             ForgedCardError, ProofDeclinedError, ProofRequiredError: as `CardFileSystem.prove_card`.
         """
-        visit = self.begun_visit
-        if self._opener is not None and self._opener.asks_every_card:
-            self.run(visit.prove_card())
-        return visit
+        file_system = self.begun_visit
+        if self._authenticator is not None and self._authenticator.asks_every_card:
+            self.run(file_system.prove_card())
+        return file_system
 
     @property
     @abstractmethod
@@ -87,7 +87,7 @@ class SecuredCard(ABC):
         return reset_information(self.atr)
 
     @abstractmethod
-    def forget_visit(self) -> None:
+    def invalidate_file_system(self) -> None:
         """What is current on the card is not known any more: the next visit begins anew."""
 
     @abstractmethod
@@ -114,7 +114,7 @@ class SecuredCard(ABC):
 
     def card_key(self, name: str) -> CardKey:
         """A key of the layout, on this card. Raises: SamError, CardGarbledError: as `CardAuthenticator.terminal`."""
-        return self._required_opener.terminal.key(name)
+        return self._required_authenticator.terminal.key(name)
 
     def run(self, conversation: Flow[Result]) -> Result:
         """Carries a plan to its end.
@@ -136,7 +136,7 @@ class SecuredCard(ABC):
     @property
     def proof(self) -> Proof:
         """How far the card was proved genuine, since it is held."""
-        return NO_SAM if self._opener is None else self._opener.proof
+        return NO_SAM if self._authenticator is None else self._authenticator.proof
 
     def prove(self) -> None:
         """Internal authentication (内部认证), on cards of every generation; once for as long as the card is held.
@@ -148,53 +148,53 @@ class SecuredCard(ABC):
             ClaimsContradictError: what it says of itself fits no generation.
             SamError: it cannot be judged here.
         """
-        if self._opener is None:
+        if self._authenticator is None:
             raise NoSamError()
-        visit = self.begun_visit
-        self.run(visit.enter(visit.layout.environment.id))
-        self.run(self._opener.ask_for_proof())
+        file_system = self.begun_visit
+        self.run(file_system.enter(file_system.layout.environment.id))
+        self.run(self._authenticator.ask_for_proof())
         if not self.proof.is_genuine:
-            raise self._opener.why_not or NoSamError()
+            raise self._authenticator.why_not or NoSamError()
 
     def proved_by_caller(self) -> None:
         """Note that the caller's own HSM has found the card's answer to internal authentication right.
 
         Raises: ProofRequiredError: as `CardAuthenticator.proved_by_caller`.
         """
-        self._required_opener.proved_by_caller(self.begun_visit.algorithm)
+        self._required_authenticator.proved_by_caller(self.begun_visit.algorithm)
 
     def refuted_by_caller(self) -> ForgedCardError:
         """As `CardAuthenticator.refuted_by_caller`: the card gets neither key nor PIN any more."""
-        return self._required_opener.refuted_by_caller()
+        return self._required_authenticator.refuted_by_caller()
 
     def declined_before_caller(self, error: CardRefusedError) -> CardioError:
         """As `CardAuthenticator.declined_before_caller`."""
-        return self._required_opener.declined_before_caller(error)
+        return self._required_authenticator.declined_before_caller(error)
 
     def certificate(self, data: bytes) -> bytes | None:
         """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
-        terminal = self._required_opener.terminal
+        terminal = self._required_authenticator.terminal
         return terminal.sam.certificate(terminal.key(INTERNAL_KEY), data)
 
     @property
     def sam(self) -> Sam:
         """Raises: SamError: there is none."""
-        return self._required_opener.sam
+        return self._required_authenticator.sam
 
     @property
     def has_presented(self) -> bool:
         """A PIN or a key was presented to the card."""
-        return self._opener is not None and self._opener.granted
+        return self._authenticator is not None and self._authenticator.granted
 
     @property
     def has_pin(self) -> bool:
         """The credentials hold a PIN."""
-        return self._opener is not None and self._opener.has_pin
+        return self._authenticator is not None and self._authenticator.has_pin
 
     @property
     def was_given_pin(self) -> bool:
         """The credentials hold a PIN that was given, not one that is to be entered on the key pad."""
-        return self._opener is not None and self._opener.was_given_pin
+        return self._authenticator is not None and self._authenticator.was_given_pin
 
     @property
     def terminal_number(self) -> str | None:
@@ -204,7 +204,7 @@ class SecuredCard(ABC):
             SamError: there is a SAM that should say it, and it cannot be asked.
             TestKeysError: as `CardAuthenticator.sam`.
         """
-        return None if self._opener is None else self._opener.terminal_number
+        return None if self._authenticator is None else self._authenticator.terminal_number
 
     # -- changes --------------------------------------------------------------------------------
 
@@ -218,8 +218,8 @@ class SecuredCard(ABC):
             UsageError: the layout has no such file or item, or a value does not fit it.
             CardioError: the file cannot be read, or the right to write it is not to be had.
         """
-        visit = self.visit
-        change = self.run(changing.prepare(visit, visit.layout.required_file(path), values))
+        file_system = self.file_system
+        change = self.run(changing.prepare(file_system, file_system.layout.required_file(path), values))
         return replace(change, proof=self.proof)
 
     def write(self, change: PreparedUpdate) -> FileWritten:
@@ -230,19 +230,19 @@ class SecuredCard(ABC):
             WriteOutcomeUnknownError: an answer never came.
             CardioError: the card refused, or a MAC was broken; the detail says what was written before.
         """
-        written = self.run(changing.write(self.visit, change, self._required_opener))
+        written = self.run(changing.write(self.file_system, change, self._required_authenticator))
         return written.model_copy(update={"proof": self.proof})
 
     # -- the holder's PIN -----------------------------------------------------------------------
 
     def grant(self, right: str) -> None:
         """Notes a right that somebody else's conversation has obtained in the current application."""
-        self.visit.grant(right)
-        self._required_opener.granted = True
+        self.file_system.grant(right)
+        self._required_authenticator.granted = True
 
     def key_trial(self, key: str) -> KeyTrial:
         """Allow one presentation of a key that the caller's own HSM computes with. Raises as `CardKeys.trial`."""
-        return self._required_opener.trial_of_caller(key)
+        return self._required_authenticator.trial_of_caller(key)
 
     def forget_refused_keys(self) -> int:
         """Forget what this card has refused of keys, and how many tries they have: the issuer has restored them.
@@ -252,12 +252,12 @@ class SecuredCard(ABC):
         Raises:
             KeyMemoryError: it cannot be noted.
         """
-        _ = self.visit  # it says which card it is
-        return self._required_opener.keys.forget()
+        _ = self.file_system  # it says which card it is
+        return self._required_authenticator.keys.forget()
 
     def pin_restored(self) -> None:
         """Note that the tries of the PIN were restored by a command of the caller's making."""
-        self._required_opener.pin.unblocked()
+        self._required_authenticator.pin.unblocked()
 
     def change_by(self, command: CommandApdu) -> Flow[None]:
         """Sends a command of somebody else's making that changes the card.
@@ -265,7 +265,7 @@ class SecuredCard(ABC):
         Raises:
             MacRefusedError, CardRefusedError: the card refuses.
         """
-        _ = self._required_opener
+        _ = self._required_authenticator
         expect_success((yield command))
 
     def pin_tries(self) -> int | None:
@@ -306,30 +306,30 @@ class SecuredCard(ABC):
         self.run(self._holder_pin().reload(new))
 
     @property
-    def _required_opener(self) -> CardAuthenticator:
-        if self._opener is None:
+    def _required_authenticator(self) -> CardAuthenticator:
+        if self._authenticator is None:
             raise AccessNotGrantedError()
-        return self._opener
+        return self._authenticator
 
     def _holder_pin(self) -> HolderPin:
-        visit = self.visit
-        if not visit.is_certainly_ours:
+        file_system = self.file_system
+        if not file_system.is_certainly_ours:
             raise NotASocialSecurityCardError()
-        self.run(visit.enter(visit.layout.environment.id))
-        self.run(self._required_opener.prove_card())
-        return HolderPin(self._required_opener)
+        self.run(file_system.enter(file_system.layout.environment.id))
+        self.run(self._required_authenticator.prove_card())
+        return HolderPin(self._required_authenticator)
 
-    def run_apart(self, conversation: Flow[Result]) -> Result:
+    def run_outside_environment(self, conversation: Flow[Result]) -> Result:
         """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
         self._confirm_first()
         self._prove_first(for_pin=False)
-        self.forget_visit()
+        self.invalidate_file_system()
         return self.run(conversation)
 
     def refuse_copy(self) -> None:
         """Raises: ForgedCardError, ProofDeclinedError: since it is held the card has failed to prove itself."""
-        if self._opener is not None:
-            self._opener.refuse_copy()
+        if self._authenticator is not None:
+            self._authenticator.refuse_copy()
 
     def admit_pin(self) -> None:
         """Before a PIN of another application: has the card prove itself, where there are keys for it.
@@ -338,8 +338,8 @@ class SecuredCard(ABC):
             ForgedCardError, ProofDeclinedError: it does not. CardioError: it was to be asked, and has not been.
         """
         self._prove_first(for_pin=True)
-        if self._opener is not None:
-            self._opener.admit(PIN)
+        if self._authenticator is not None:
+            self._authenticator.admit(PIN)
 
     def _prove_first(self, *, for_pin: bool) -> None:
         """Before the social security environment is left: has the card prove itself, where there are keys for it, or
@@ -347,11 +347,11 @@ class SecuredCard(ABC):
 
         Args: ``for_pin``: what follows may bring a PIN.
         """
-        opener = self._opener
-        if opener is None or not (opener.has_sam or opener.lacks_required_proof):
+        authenticator = self._authenticator
+        if authenticator is None or not (authenticator.has_sam or authenticator.lacks_required_proof):
             return
-        if for_pin or opener.asks_every_card:
-            if not opener.is_asked:
-                visit = self.begun_visit
-                self.run(visit.enter(visit.layout.environment.id))
-            self.run(opener.prove_card())
+        if for_pin or authenticator.asks_every_card:
+            if not authenticator.is_asked:
+                file_system = self.begun_visit
+                self.run(file_system.enter(file_system.layout.environment.id))
+            self.run(authenticator.prove_card())

@@ -92,7 +92,7 @@ class CardSession:
                 OPERATION_SECONDS,
                 connect,
                 watch,
-                # It may be granted after all, to nobody who still waits.
+                # The card may be granted after the timeout. Then close it: no caller is waiting.
                 if_given_up=lambda: granted[0].close() if granted else None,
             )
         except ReaderTimeoutError as error:

@@ -24,8 +24,8 @@ from cardio.apdu.trace import Trace
 from cardio.card.bank_number import read_bank_number
 from cardio.card.diagnostics import Diagnostics, refusal_error
 from cardio.card.files import card_identity, card_tree, file_content, photo_content
-from cardio.card.reading import cut_short, make_reading
-from cardio.card.reports import report_files, report_sections
+from cardio.card.reading import build_reading, cut_short
+from cardio.card.reports import build_report, report_files
 from cardio.card.secured import SecuredCard, identity_in
 from cardio.errors import CardioError, NoPhotoError, ReaderTimeoutError
 from cardio.filesystem import basic_read as plan
@@ -94,13 +94,13 @@ class SocialSecurityCard(SecuredCard):
         self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
         self._confirm = confirm
         self._family = family_of(connection.atr)
-        self._visit: CardFileSystem | None = None
+        self._file_system: CardFileSystem | None = None
         self._basic: CardContents | None = None
-        opener = None
+        authenticator = None
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection, lambda: self._channel.watch)
             memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
-            opener = CardAuthenticator(
+            authenticator = CardAuthenticator(
                 credentials,
                 connection.atr,
                 simulated=reader.simulated,
@@ -109,7 +109,7 @@ class SocialSecurityCard(SecuredCard):
                 memory=memory,
                 key_memory=KeyMemory.of_store(self._store, simulated=reader.simulated),
             )
-        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock, watch=watch), opener)
+        super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock, watch=watch), authenticator)
 
     @property
     def atr(self) -> bytes:
@@ -129,7 +129,7 @@ class SocialSecurityCard(SecuredCard):
     @property
     def known_identity(self) -> bytes | None:
         """`identity`, if this card has said already who it is: nothing is sent."""
-        contents = self._basic if self._visit is None else self._visit.contents
+        contents = self._basic if self._file_system is None else self._file_system.contents
         return None if contents is None else identity_in(contents, self.historical_bytes)
 
     @property
@@ -185,7 +185,7 @@ class SocialSecurityCard(SecuredCard):
             if on_basic is not None:
                 on_basic(self._reading_of(basic, today))
 
-        self._visit = None  # another application will be current than a visit counts on
+        self._file_system = None  # another application will be current than a visit counts on
         self._basic = None
         kept = self._store.unfinished.take(self._reader.name, self.atr, self.event_counter)
         conversation = plan.read_card(
@@ -195,7 +195,7 @@ class SocialSecurityCard(SecuredCard):
             t1=self._is_t1,
             atr=self.atr,
             layouts=self._layouts,
-            opener=self._opener,
+            authenticator=self._authenticator,
             on_basic=basic_is_there,
             on_issuer=self._identify,
         )
@@ -231,7 +231,7 @@ class SocialSecurityCard(SecuredCard):
                 error.remedy_en = "The card is slow: leave it in and read once more, which goes on where this ended."
 
     def _reading_of(self, contents: CardContents, today: date) -> CardReading:
-        return make_reading(
+        return build_reading(
             contents,
             reader=self._reader.name,
             simulated=self._reader.simulated,
@@ -250,21 +250,21 @@ class SocialSecurityCard(SecuredCard):
         refusal = refusal_error(self.layout, reading)
         if refusal is not None:
             raise refusal
-        return self._reading_of(self.visit.contents, today or date.today())
+        return self._reading_of(self.file_system.contents, today or date.today())
 
     def refusal_of_holder(self) -> CardioError | None:
         """Why the last `read` gave nothing of the holder: what hindered the rights, or the card's refusal."""
         if self._basic is None:
             return None
         reading = self._basic.files[HOLDER_FILE]
-        return reading.hindrance or refusal_error(self._basic.layout, reading)
+        return reading.access_error or refusal_error(self._basic.layout, reading)
 
     def refusal_of_proof(self) -> CardioError | None:
         """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it.
 
         None for one that answered rightly, and says of itself what fits no generation.
         """
-        answered = self._opener is not None and self._opener.answered
+        answered = self._authenticator is not None and self._authenticator.answered
         return None if self._basic is None or answered else self._basic.unproved
 
     # -- files --------------------------------------------------------------------------------
@@ -276,8 +276,8 @@ class SocialSecurityCard(SecuredCard):
             UsageError: the layout has no such file.
             CardioError: as `read`.
         """
-        visit = self.visit
-        return file_content(visit.layout, self._read_file(visit.layout.required_file(path)), self.proof)
+        file_system = self.file_system
+        return file_content(file_system.layout, self._read_file(file_system.layout.required_file(path)), self.proof)
 
     def dump(self, *, progress: Progress | None = None) -> CardDump:
         """Everything that the card gives, file by file.
@@ -285,36 +285,38 @@ class SocialSecurityCard(SecuredCard):
         Args:
             progress: told after each file: files done, files in all.
         """
-        visit = self.visit
-        readings = self._read_files(visit.layout.readable_files(), progress=progress)
+        file_system = self.file_system
+        readings = self._read_files(file_system.layout.readable_files(), progress=progress)
         return CardDump(
             reader=self._reader.name,
             simulated=self._reader.simulated,
-            card=card_identity(visit.contents),
-            files=tuple(file_content(visit.layout, reading, self.proof) for reading in readings),
+            card=card_identity(file_system.contents),
+            files=tuple(file_content(file_system.layout, reading, self.proof) for reading in readings),
             proof=self.proof,
         )
 
     def tree(self, *, progress: Progress | None = None) -> CardTree:
         """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
-        visit = self.visit
-        self._read_files(visit.layout.readable_files(), limit=1, progress=progress)
-        return card_tree(visit.contents, reader=self._reader.name, simulated=self._reader.simulated, proof=self.proof)
+        file_system = self.file_system
+        self._read_files(file_system.layout.readable_files(), limit=1, progress=progress)
+        return card_tree(
+            file_system.contents, reader=self._reader.name, simulated=self._reader.simulated, proof=self.proof
+        )
 
     def report(self, name: str, *, progress: Progress | None = None) -> Report:
         """What the card says of ``insurance`` or ``employment``, topic by topic, each value with where it stands."""
-        visit = self.visit
-        files = report_files(visit.layout, name)
+        file_system = self.file_system
+        files = report_files(file_system.layout, name)
         readings = self._read_files([file for file in files if not file.internal], progress=progress)
         remarks = Diagnostics()
         for file in files:
             if file.internal:
                 remarks.internal(file)
-        sections, totals = report_sections(visit.layout, readings, name, remarks)
+        sections, totals = build_report(file_system.layout, readings, name, remarks)
         return Report(
             reader=self._reader.name,
             simulated=self._reader.simulated,
-            card=card_identity(visit.contents),
+            card=card_identity(file_system.contents),
             sections=sections,
             totals=totals,
             unread=tuple(remarks.unread),
@@ -326,22 +328,24 @@ class SocialSecurityCard(SecuredCard):
         """The card against its layout: what passed, what failed, what cannot be tested and why."""
         layout, without_rights = self._survey(None, progress)
         # The controls are judged by what opens without a right, the contents by what the rights at hand open.
-        with_rights = without_rights if self._opener is None else self._survey(self._opener, progress)[1]
+        with_rights = without_rights if self._authenticator is None else self._survey(self._authenticator, progress)[1]
         book = Book()
         check_structure(layout, (), book)
         check_card(layout, without_rights, with_rights, today or date.today(), book)
         return ConformanceReport.of(self._reader.name, layout.title, layout.generation, book.checks)
 
-    def _survey(self, opener: Authenticator | None, progress: Progress | None) -> tuple[Layout, dict[str, FileReading]]:
+    def _survey(
+        self, authenticator: Authenticator | None, progress: Progress | None
+    ) -> tuple[Layout, dict[str, FileReading]]:
         """Every file to its end, by a visit of its own: what other cards taught must not judge this one."""
-        self._visit = None  # another application will be current than a visit counts on
-        visit = self._new_visit(FamilyCapabilities(), opener)
-        files = visit.layout.readable_files()
+        self._file_system = None  # another application will be current than a visit counts on
+        file_system = self._new_visit(FamilyCapabilities(), authenticator)
+        files = file_system.layout.readable_files()
         for number, file in enumerate(files, 1):
-            self.run(visit.read(file.path, thorough=True, to_the_end=True))
+            self.run(file_system.read(file.path, probe_optional=True, past_declared_size=True))
             if progress is not None:
                 progress(number, len(files))
-        return visit.layout, visit.contents.files
+        return file_system.layout, file_system.contents.files
 
     def photo(self, *, progress: Progress | None = None) -> Photo:
         """The holder's photo.
@@ -351,7 +355,7 @@ class SocialSecurityCard(SecuredCard):
             DecodeError: what it holds is no photo.
             NoPhotoError: there is none on the card.
         """
-        layout = self.visit.layout
+        layout = self.file_system.layout
         file = next((file for file in layout.files() if file.content == "photo"), None)
         if file is None:
             raise NoPhotoError(f"{layout.title}没有照片文件", "cards of this generation have no photo file")
@@ -372,7 +376,7 @@ class SocialSecurityCard(SecuredCard):
         """
         self._confirm_first()
         self._prove_first(for_pin=False)
-        self.forget_visit()  # another application is current afterwards
+        self.invalidate_file_system()  # another application is current afterwards
         return self.run(read_bank_number())
 
     def values(self, address: Address) -> str:
@@ -382,7 +386,7 @@ class SocialSecurityCard(SecuredCard):
             UsageError: the layout has no such file or item.
             AccessNotGrantedError, FileUnreadableError: a file is closed, or cannot be read.
         """
-        layout = self.visit.layout
+        layout = self.file_system.layout
         readings = {}
         for part in address.parts:
             reading = readings[part.file] = self._read_file(layout.required_file(part.file))
@@ -391,8 +395,8 @@ class SocialSecurityCard(SecuredCard):
                 raise refusal
         return answer(address, readings)
 
-    def forget_visit(self) -> None:
-        self._visit = None
+    def invalidate_file_system(self) -> None:
+        self._file_system = None
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """One command as it is. What is current on the card afterwards is not known, so files begin anew.
@@ -401,7 +405,7 @@ class SocialSecurityCard(SecuredCard):
             PinOutcomeUnknownError, WriteOutcomeUnknownError: its answer never came, and it does more than read.
             CardioError: as `Channel.transmit`.
         """
-        self._visit = None
+        self._file_system = None
         try:
             return self._channel.transmit(_from_outside(command))
         except CardioError as error:
@@ -416,7 +420,7 @@ class SocialSecurityCard(SecuredCard):
 
     def _confirm_first(self) -> None:
         """Before another application than the social security environment is selected, which says who the card is."""
-        if self._confirm is not None and self._visit is None:
+        if self._confirm is not None and self._file_system is None:
             self.begun_visit  # noqa: B018 - beginning a visit reads EF05
 
     # -- the way to the card --------------------------------------------------------------------
@@ -427,31 +431,31 @@ class SocialSecurityCard(SecuredCard):
 
     @property
     def begun_visit(self) -> CardFileSystem:
-        if self._visit is None:
-            self._visit = self._new_visit(self._store.load(self._family, date.today()), self._opener)
-        return self._visit
+        if self._file_system is None:
+            self._file_system = self._new_visit(self._store.load(self._family, date.today()), self._authenticator)
+        return self._file_system
 
-    def _new_visit(self, manners: FamilyCapabilities, opener: Authenticator | None) -> CardFileSystem:
-        visit = CardFileSystem(
+    def _new_visit(self, manners: FamilyCapabilities, authenticator: Authenticator | None) -> CardFileSystem:
+        file_system = CardFileSystem(
             manners,
             t1=self._is_t1,
             atr=self.atr,
             layouts=self._layouts,
-            opener=opener,
+            authenticator=authenticator,
             on_issuer=self._identify,
         )
         try:
-            self.run(visit.begin())
-            self.run(visit.refuse_strangers())
+            self.run(file_system.begin())
+            self.run(file_system.refuse_strangers())
         except ReaderTimeoutError:
             self._store.save(self._family, manners)
             raise
-        return visit
+        return file_system
 
     def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
-        visit = self.visit
-        reading = self.run(visit.read(file.path, thorough=True, limit=limit, progress=progress))
-        self._store.save(self._family, visit.manners)
+        file_system = self.file_system
+        reading = self.run(file_system.read(file.path, probe_optional=True, limit=limit, progress=progress))
+        self._store.save(self._family, file_system.manners)
         self.refuse_copy()
         return reading
 
@@ -467,8 +471,8 @@ class SocialSecurityCard(SecuredCard):
 
     def close(self) -> None:
         try:
-            if self._opener is not None:
-                self._opener.close()
+            if self._authenticator is not None:
+                self._authenticator.close()
         finally:  # whatever becomes of the SAM, the card is let go
             # What was granted to us must not serve the next program.
             self._connection.close(reset=self.has_presented)

@@ -65,7 +65,7 @@ class PreparedUpdate:
         )
 
 
-def prepare(visit: CardFileSystem, file: File, values: Mapping[str, str] | bytes) -> Flow[PreparedUpdate]:
+def prepare(file_system: CardFileSystem, file: File, values: Mapping[str, str] | bytes) -> Flow[PreparedUpdate]:
     """Obtains the right to write a file, reads it, and says what it becomes. Nothing is changed yet.
 
     Args: ``values`` by item (see `cardio.filesystem.writing.changes`), or the bytes of a transparent file.
@@ -74,41 +74,41 @@ def prepare(visit: CardFileSystem, file: File, values: Mapping[str, str] | bytes
         UsageError: there is no such item, or a value does not fit it.
         CardioError: the file cannot be read, or the right is not to be had.
     """
-    yield from visit.open_for_writing(file)
-    reading = yield from visit.read(file.path, thorough=True)
-    refusal = None if reading.empty or reading.absent else refusal_error(visit.layout, reading)
+    yield from file_system.open_for_writing(file)
+    reading = yield from file_system.read(file.path, probe_optional=True)
+    refusal = None if reading.empty or reading.absent else refusal_error(file_system.layout, reading)
     if refusal is not None:
         raise refusal
-    code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
+    code = text_of(file_system.contents.files[ISSUER_FILE], "identification_code")
     if isinstance(values, bytes):
         return PreparedUpdate(code, file, content=content_change(file, values), before=reading.content)
     if file.structure is Structure.TRANSPARENT:
         raise UsageError(f"{file.path} 是透明文件，请给出全部内容", f"{file.path} is written as a whole, from bytes")
-    return PreparedUpdate(code, file, records=tuple(record_changes(visit.layout, reading, values)))
+    return PreparedUpdate(code, file, records=tuple(record_changes(file_system.layout, reading, values)))
 
 
-def write(visit: CardFileSystem, change: PreparedUpdate, opener: Authenticator) -> Flow[FileWritten]:
+def write(file_system: CardFileSystem, change: PreparedUpdate, authenticator: Authenticator) -> Flow[FileWritten]:
     """Makes a prepared change, if the card is still the one that it was prepared for.
 
     Raises:
         CardChangedError: it is another card, or the file has changed meanwhile; nothing was written.
         CardioError: as `write_records`; its detail says what has been written before.
     """
-    code = text_of(visit.contents.files[ISSUER_FILE], "identification_code")
-    reading = yield from visit.read(change.file.path, thorough=True)
+    code = text_of(file_system.contents.files[ISSUER_FILE], "identification_code")
+    reading = yield from file_system.read(change.file.path, probe_optional=True)
     if code != change.identification_code or not _as_prepared(reading, change):
         raise CardChangedError(
             "卡片或文件内容与准备写入时不同，未写入",
             "the card or the file is not as it was prepared for: nothing was written",
         )
     # After the reading, which may have gone elsewhere on the card: rights end where another application is entered.
-    yield from visit.open_for_writing(change.file)
+    yield from file_system.open_for_writing(change.file)
     written = Written()
     try:
         if change.content is not None:
-            yield from write_content(change.file, change.content, opener, written)
+            yield from write_content(change.file, change.content, authenticator, written)
         else:
-            yield from write_records(reading, change.records, opener, written)
+            yield from write_records(reading, change.records, authenticator, written)
     except CardioError as error:
         if written.records:
             error.detail += f"（之前已写入 {len(written.records)} 条，其余未写）"

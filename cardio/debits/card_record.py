@@ -91,7 +91,7 @@ _WHY: dict[CardRecord, tuple[str, str]] = {
 class CardRecordCheck:
     """Asks one card about one order, once."""
 
-    visit: CardFileSystem
+    file_system: CardFileSystem
     order: DebitOrder
     limits: DebitLimits
     present_pin: bool = False
@@ -107,20 +107,20 @@ class CardRecordCheck:
         Raises:
             WrongPinError, PinEntryError: the PIN was to be presented, and is wrong or not to be tried.
         """
-        layout = self.visit.layout
+        layout = self.file_system.layout
         file = layout.details_file
         if file is None or file.application != purse_of(layout).application:
             self._found = RecordAsked("no-file")
             return
         enough = _Enough(file, self._is_older)
-        reading = yield from self.visit.read_newest(file.path, enough)
+        reading = yield from self.file_system.read_newest(file.path, enough)
         if reading.closed and self.present_pin and (yield from self._obtained_pin()):
-            reading = yield from self.visit.read_newest(file.path, enough)
+            reading = yield from self.file_system.read_newest(file.path, enough)
         self._found = self._judge(reading)
 
     def _obtained_pin(self) -> Flow[bool]:
         try:
-            return (yield from self.visit.obtain(frozenset({PIN}))) is None
+            return (yield from self.file_system.acquire_rights(frozenset({PIN}))) is None
         except (PinBlockedError, CardRefusedError):
             return False  # the debit does not want it
 
@@ -184,7 +184,7 @@ class CardRecordCheck:
         return noted is not None and noted.moment is not None and noted.moment < oldest
 
     def _noted(self, record: DecodedRecord) -> _Noted | None:
-        return _Noted.of(record, self.visit.layout)
+        return _Noted.of(record, self.file_system.layout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry, limits: Debit
         DebitManualError: card and journal disagree.
         CardioError: what hindered; nothing was taken.
     """
-    with aborted_by_faults(entry):
+    with abort_on_error(entry):
         _ = card.identity  # one that does not say who it is gives no key either
         sam = card.sam
         terminal_number = packed_terminal_number(sam.terminal_number)
@@ -70,8 +70,8 @@ def begin(
     limits.check_order(order)
     entry.meet(card.identity)
     entry.move(DebitState.PREPARED)
-    record = CardRecordCheck(card.visit, order, limits, card.was_given_pin)
-    start = card.run(begin_purchase(card.visit, key, order.amounts, terminal_number, first=record.ask))
+    record = CardRecordCheck(card.file_system, order, limits, card.was_given_pin)
+    start = card.run(begin_purchase(card.file_system, key, order.amounts, terminal_number, first=record.ask))
     limits.check_year(order, start.totals)
     asked = record.result(start.transaction_number)
     intent = DebitIntent.of(order, start, key, terminal_number, asked.outcome)
@@ -114,7 +114,7 @@ def _send(
 ) -> DebitResult:
     number = authorisation.terminal_transaction_number.hex().upper()
     intent = intent.model_copy(update={"terminal_transaction_number": number})
-    with aborted_by_faults(entry):
+    with abort_on_error(entry):
         entry.move(DebitState.ARMED, intent=intent)
         entry.move(DebitState.SENT)
     try:
@@ -164,7 +164,7 @@ def _refusal(status_word: int) -> CardioError:
 
 
 @contextmanager
-def aborted_by_faults(entry: DebitEntry) -> Iterator[None]:
+def abort_on_error(entry: DebitEntry) -> Iterator[None]:
     """What goes wrong before the card was told is an abort: nothing was taken."""
     try:
         yield

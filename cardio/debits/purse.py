@@ -179,7 +179,7 @@ def key_of_debit(layout: Layout, name: str) -> Key:
 
 
 def begin_purchase(
-    visit: CardFileSystem,
+    file_system: CardFileSystem,
     key: Key,
     amounts: Amounts,
     terminal_number: bytes,
@@ -194,16 +194,16 @@ def begin_purchase(
     Raises:
         CardRefusedError: it takes no debits, or not this one.
         AccessNotGrantedError: it wants a PIN and there is none.
-        WrongPinError, PinEntryError: as `CardFileSystem.obtain`.
+        WrongPinError, PinEntryError: as `CardFileSystem.acquire_rights`.
     """
-    purse = purse_of(visit.layout)
-    refusal = yield from visit.enter(purse.application)
+    purse = purse_of(file_system.layout)
+    refusal = yield from file_system.enter(purse.application)
     if refusal is not None:
         raise _refused(f"{purse.application} 不能选择", f"{purse.application} cannot be selected", refusal)
     command = initialize_for_purchase(key.id, bytes(amounts), terminal_number)
     response = yield command
     if response.status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
-        fault = yield from visit.obtain(frozenset({PIN}))
+        fault = yield from file_system.acquire_rights(frozenset({PIN}))
         if fault is not None:
             raise fault
         if first is not None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from cardio.debits.transaction import DONE, NOBODY_KNOWS, CardRecord, DebitIntent, DebitResult, DebitState
+from cardio.debits.transaction import DONE, UNRESOLVED, CardRecord, DebitIntent, DebitResult, DebitState
 from cardio.models.base import FrozenModel
 
 ResolvedOutcome = Literal["done", "none", "unknown"]
@@ -76,7 +76,7 @@ class DebitRecord(FrozenModel):
         return cls(
             id=row["id"],
             state=state,
-            outcome="done" if state in DONE else "unknown" if state in NOBODY_KNOWS else "none",
+            outcome="done" if state in DONE else "unknown" if state in UNRESOLVED else "none",
             origin=row["owner"],
             idempotency_key=row["idempotency_key"] if row["thinned"] is None else "",
             created=datetime.fromisoformat(row["created"]),

@@ -170,17 +170,18 @@ def _ask(card: SecuredCard, intent: DebitIntent) -> Evidence:
     before = intent.transaction_number
     # Cards call a debit by the number that they counted to, or by the one that it began with.
     numbers = tuple(number for number in (before + 1, before) if number <= _MOST_NUMBER)
-    visit = card.visit
-    card.run(visit.enter(purse_of(visit.layout).application))
+    file_system = card.file_system
+    card.run(file_system.enter(purse_of(file_system.layout).application))
     proofs = {number: proof for number in numbers if (proof := card.run(ask_for_proof(number))) is not None}
     checked = {number: _check(card, intent, proof) for number, proof in proofs.items()}
     proved = next((proofs[number] for number, mac2 in checked.items() if mac2 is Mac2.RIGHT), None)
-    details = card.run(_details(visit))
+    details = card.run(_details(file_system))
     found = None if details is None else next((one for one in details if _notes(one, intent, numbers)), None)
-    counter, moved = card.run(_counter(visit, intent))
+    counter, moved = card.run(_counter(file_system, intent))
     proof = proved
     if found is not None and moved == 1 and checked.get(found.transaction_number or 0) is Mac2.UNCHECKED:
-        # One that nobody here can check is the debit's where it is called as its detail is, and there was no other.
+        # A proof that cannot be verified here counts if its number matches the detail record and exactly one debit has
+        # happened since.
         proof = proofs[found.transaction_number or 0]
     return Evidence(
         proved=proved is not None,
@@ -203,19 +204,19 @@ def _check(card: SecuredCard, intent: DebitIntent, proof: CardProof) -> Mac2:
         return Mac2.UNCHECKED
 
 
-def _details(visit: CardFileSystem) -> Flow[list[Detail] | None]:
+def _details(file_system: CardFileSystem) -> Flow[list[Detail] | None]:
     """What the card has noted, the newest first; None where that cannot be read whole.
 
     Raises:
         CardioError: a PIN was to be presented, and it went wrong.
     """
-    file = visit.layout.details_file
+    file = file_system.layout.details_file
     if file is None:
         return None
-    reading = yield from visit.read(file.path, thorough=True)
+    reading = yield from file_system.read(file.path, probe_optional=True)
     if reading.refusal is not None and not reading.empty:
-        if reading.hindrance is not None and not isinstance(reading.hindrance, AccessNotGrantedError):
-            raise reading.hindrance
+        if reading.access_error is not None and not isinstance(reading.access_error, AccessNotGrantedError):
+            raise reading.access_error
         return None
     return None if reading.damaged_numbers or reading.corrupt_numbers else list(details_in(reading))
 
@@ -229,10 +230,10 @@ def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> boo
 
 
 def _account_for(since: list[Detail], intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
-    """Whether each number that the card has counted since stands in a detail that is plainly another debit's, by either
-    way of calling it.
+    """Return True if a detail record of another debit explains every number that was counted since.
 
-    One detail that is missing does not deceive: this debit's own would be the newest, and then the totals are its.
+    Cards number a debit before or after they count. One missing detail does not deceive: this debit's own would be the
+    newest, and the totals would be its.
     """
     noted = [detail.transaction_number for detail in since]
     counted_to = [intent.transaction_number + number for number in range(len(since), 0, -1)]
@@ -247,13 +248,13 @@ def _is_anothers(detail: Detail, intent: DebitIntent) -> bool:
     return whole and (detail.terminal_number, detail.amounts) != mine
 
 
-def _counter(visit: CardFileSystem, intent: DebitIntent) -> Flow[tuple[CounterEvidence, int]]:
+def _counter(file_system: CardFileSystem, intent: DebitIntent) -> Flow[tuple[CounterEvidence, int]]:
     """INITIALIZE FOR PURCHASE changes nothing, and tells where number and totals stand. The amount matters only in so
     far as the balance must bear it."""
-    key = key_of_debit(visit.layout, intent.key)
+    key = key_of_debit(file_system.layout, intent.key)
     asked = Amounts(0, intent.self_paid_amount, intent.pooled_fund_amount or 1)
     try:
-        start = yield from begin_purchase(visit, key, asked, bytes.fromhex(intent.terminal_number))
+        start = yield from begin_purchase(file_system, key, asked, bytes.fromhex(intent.terminal_number))
     except (AccessNotGrantedError, CardRefusedError, CardGarbledError):
         return CounterEvidence.SILENT, 0
     return compare(intent, start), start.transaction_number - intent.transaction_number

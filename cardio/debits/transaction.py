@@ -59,11 +59,11 @@ class DebitState(StrEnum):
 _S = DebitState
 BEFORE_SENT = frozenset({_S.NEW, _S.PREPARED, _S.INITIALISED, _S.ARMED})
 DONE = frozenset({_S.COMMITTED, _S.DELIVERED, _S.SETTLED})
-TO_BE_BOOKED = DONE - {_S.SETTLED}
+UNBOOKED_STATES = DONE - {_S.SETTLED}
 UNCLEAR = frozenset({_S.SENT, _S.UNKNOWN})
 """The card is asked what has become of it."""
-NOBODY_KNOWS = UNCLEAR | {_S.MANUAL}
-MAY_FOLLOW: dict[DebitState, frozenset[DebitState]] = {
+UNRESOLVED = UNCLEAR | {_S.MANUAL}
+TRANSITIONS: dict[DebitState, frozenset[DebitState]] = {
     _S.NEW: frozenset({_S.PREPARED, _S.ABORTED}),
     _S.PREPARED: frozenset({_S.INITIALISED, _S.ABORTED}),
     _S.INITIALISED: frozenset({_S.ARMED, _S.ABORTED}),

@@ -111,7 +111,7 @@ class CardFunction(_Function):
 
     @property
     def changes_card(self) -> bool:
-        """It must not be begun again by itself."""
+        """Return True if it must not be retried automatically after a card reset."""
         return self.right in ("write", "pin", "settle")
 
 
@@ -302,7 +302,7 @@ def guard(card: SocialSecurityCard, card_info: str) -> None:
         raise UsageError(
             "卡识别码不是 32 位十六进制数", "the identification code is not 32 hex", driver_code=_MALFORMED_CODE
         )
-    issuer = card.visit.contents.files[ISSUER_FILE]
+    issuer = card.file_system.contents.files[ISSUER_FILE]
     own_code, own_number = text_of(issuer, "identification_code"), text_of(issuer, "card_number")
     # A reading gives the number as its standard writes it, whatever stands on the card.
     item = next((item for item in issuer.file.items if item.name == "card_number"), None)

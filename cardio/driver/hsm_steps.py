@@ -105,9 +105,9 @@ class HsmSteps:
         self.begin_anew()
         reset_information = self._card.reset_information
         challenge, source = self._random(HALF), self._random(HALF)
-        visit = self._card.begun_visit  # the caller's HSM has the card prove itself
+        file_system = self._card.begun_visit  # the caller's HSM has the card prove itself
         proof = self._card.run(self._card_proof(challenge + source))
-        opening = self._card.run(visit.read(HOLDER_FILE)).closed
+        opening = self._card.run(file_system.read(HOLDER_FILE)).closed
         outer_source = self._random(HALF) if opening else b""
         outer_challenge = self._card.run(_challenge()) if opening else b""
 
@@ -148,8 +148,8 @@ class HsmSteps:
         """
         self.begin_anew()
         wanted = Address.parse(address)
-        visit = self._card.visit
-        closed = [part.file for part in wanted.parts if self._card.run(visit.read(part.file)).closed]
+        file_system = self._card.file_system
+        closed = [part.file for part in wanted.parts if self._card.run(file_system.read(part.file)).closed]
         if not closed:
             raise HsmNotNeededError()
         keys = {path: self._opening_key(path).name for path in closed}
@@ -217,7 +217,7 @@ class HsmSteps:
 
     def _begin_pin(self, function: str, command: CommandApdu, length: int, digits: str) -> str:
         self.begin_anew()
-        self._card.run(self._card.visit.enter(self._card.layout.environment.id))
+        self._card.run(self._card.file_system.enter(self._card.layout.environment.id))
 
         def after_authentication() -> str:
             challenge = self._card.run(_challenge())
@@ -244,8 +244,8 @@ class HsmSteps:
     def _ask_for_key(self, function: str, key: Key, *, then: Callable[[], str]) -> str:
         """Gives out a challenge for external authentication; the answer is presented, then the work goes on."""
         _ = self._card.reset_information  # the HSM computes with it
-        visit = self._card.visit
-        self._card.run(visit.enter(key.application))
+        file_system = self._card.file_system
+        self._card.run(file_system.enter(key.application))
         source = self._random(HALF)
         challenge = self._card.run(_challenge())
 

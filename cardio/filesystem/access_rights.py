@@ -20,14 +20,15 @@ class Authenticator(Protocol):
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
         """Learns which card this is. The algorithm is None where the card names one that nobody knows."""
 
-    def lacks(self, right: str) -> CardioError | None:
+    def unavailable_reason(self, right: str) -> CardioError | None:
         """Why a right cannot be presented; None when it can be tried."""
 
     def present(self, right: str) -> Flow[None]:
         """Obtains a right in the application that is current.
 
         Raises:
-            CardioError: the card did not grant it. A PIN that is wrong ends the visit; keys go on being `lacks`.
+            CardioError: the card did not grant it. A wrong PIN aborts the reading; after a refused key
+                `unavailable_reason` returns that error.
         """
 
     @property

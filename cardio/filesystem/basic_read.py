@@ -22,7 +22,7 @@ def read_card(
     t1: bool = False,
     atr: bytes = b"",
     layouts: LayoutChoice = NATIONAL,
-    opener: Authenticator | None = None,
+    authenticator: Authenticator | None = None,
     on_basic: Callable[[CardContents], None] | None = None,
     on_issuer: Callable[[CardContents], None] | None = None,
 ) -> Flow[CardContents]:
@@ -45,16 +45,18 @@ def read_card(
         CardGarbledError: nothing that it answers is a record.
         ForgedCardError: it is a copy.
     """
-    visit = CardFileSystem(manners, t1=t1, atr=atr, layouts=layouts, opener=opener, on_issuer=on_issuer)
-    environment, contents = visit.environment, visit.contents
+    file_system = CardFileSystem(
+        manners, t1=t1, atr=atr, layouts=layouts, authenticator=authenticator, on_issuer=on_issuer
+    )
+    environment, contents = file_system.environment, file_system.contents
     # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
-    yield from visit.begin(want_algorithm=not manners.algorithms)
+    yield from file_system.begin(want_algorithm=not manners.algorithms)
     if prove:
-        yield from visit.prove_card()
+        yield from file_system.prove_card()
     # Always asked for: whether a card opens it is that card's affair, and one command tells.
-    yield from visit.read(HOLDER_FILE)
-    yield from visit.refuse_strangers()
-    layout = visit.layout
+    yield from file_system.read(HOLDER_FILE)
+    yield from file_system.refuse_strangers()
+    layout = file_system.layout
     if layout.generation not in manners.algorithms and not environment.fetched:
         yield from environment.select(fetch=True)
     contents.marker_problem = environment.problem
@@ -66,5 +68,5 @@ def read_card(
         if on_basic is not None:
             on_basic(contents)
         for path in SUPPLEMENT:
-            yield from visit.read(path, remembered=True)
+            yield from file_system.read(path, use_profile=True)
     return contents

@@ -83,7 +83,7 @@ class CardFileSystem:
         t1: bool = False,
         atr: bytes = b"",
         layouts: LayoutChoice = NATIONAL,
-        opener: Authenticator | None = None,
+        authenticator: Authenticator | None = None,
         on_issuer: Callable[[CardContents], None] | None = None,
     ) -> None:
         """Args:
@@ -100,7 +100,7 @@ class CardFileSystem:
         self.environment = Environment(layout.environment, layout.algorithm_markers, t1, atr, manners.environment)
         self.profile = IssuerProfile()
         self._layouts = layouts
-        self._opener = opener
+        self._authenticator = authenticator
         self._on_issuer = on_issuer
         self._current: str | None = None
         self._rights: frozenset[str] = frozenset()
@@ -124,7 +124,7 @@ class CardFileSystem:
             NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
         """
         # Keys depend on the algorithm, so with an opener the card is asked for it.
-        issuer = yield from self._find_environment(fetch=want_algorithm or self._opener is not None)
+        issuer = yield from self._find_environment(fetch=want_algorithm or self._authenticator is not None)
         self._current = self.layout.environment.id
         version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)
         self.contents.layout = self._layouts.choose(version, code[:REGION_DIGITS] if code else None)
@@ -132,10 +132,10 @@ class CardFileSystem:
         if self._on_issuer is not None:
             self._on_issuer(self.contents)
         self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
-        if self._opener is not None:
+        if self._authenticator is not None:
             named, problem = self.environment.named, self.environment.problem
             claims = CardClaims.of(self.layout, version, named, problem)
-            self._opener.meet(self.layout, None if problem else named or self.layout.algorithm, code, claims)
+            self._authenticator.meet(self.layout, None if problem else named or self.layout.algorithm, code, claims)
 
     def _find_environment(self, *, fetch: bool) -> Flow[FileReading]:
         """Makes the environment current, by the way that this family is known for or else by any; reads who issued it.
@@ -178,29 +178,29 @@ class CardFileSystem:
             ForgedCardError, ProofDeclinedError: the card does not prove itself.
             ProofRequiredError: it could not be asked, and this site takes no such card.
         """
-        if self._opener is not None and self._opener.asks_every_card:
-            if not self._opener.is_asked:
+        if self._authenticator is not None and self._authenticator.asks_every_card:
+            if not self._authenticator.is_asked:
                 yield from self.enter(self.layout.environment.id)
-            yield from self._opener.prove_card()
-            self.contents.unproved = self._opener.why_not_proved
+            yield from self._authenticator.prove_card()
+            self.contents.unproved = self._authenticator.why_not_proved
 
     def read(
         self,
         path: str,
         *,
-        remembered: bool = False,
-        thorough: bool = False,
+        use_profile: bool = False,
+        probe_optional: bool = False,
         limit: int | None = None,
-        to_the_end: bool = False,
+        past_declared_size: bool = False,
         progress: Progress | None = None,
     ) -> Flow[FileReading]:
         """Reads one file of the layout; the issuer's has been read when the visit began.
 
         Args:
-            thorough: look for records beyond those that the layout or an earlier card had.
-            remembered: do not ask for what the issuer's other cards lacked or closed today.
+            probe_optional: look for records beyond those that the layout or an earlier card had.
+            use_profile: do not ask for what the issuer's other cards lacked or closed today.
             limit: of a transparent file, no more bytes than this.
-            to_the_end: of a transparent file, also what lies beyond the size of the layout.
+            past_declared_size: of a transparent file, also what lies beyond the size of the layout.
             progress: told of each block of a transparent file.
 
         Raises:
@@ -209,14 +209,14 @@ class CardFileSystem:
         if path == ISSUER_FILE and path in self.contents.files:
             return self.contents.files[path]
         # To find out leads elsewhere on the card, and would lose the rights that are held.
-        if thorough and self.manners.cuts is None and not self._rights:
+        if probe_optional and self.manners.cuts is None and not self._rights:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
         reading = yield from self._read_in_place(
             file,
-            remembered=remembered,
-            thorough=thorough,
-            limit=OFFSET_LIMIT if to_the_end else limit,
+            use_profile=use_profile,
+            probe_optional=probe_optional,
+            limit=OFFSET_LIMIT if past_declared_size else limit,
             progress=progress,
         )
         self.contents.files[path] = reading
@@ -234,12 +234,12 @@ class CardFileSystem:
         return (yield from read_newest_records(file, self._known_manners(file), enough))
 
     def _read_in_place(
-        self, file: File, *, remembered: bool, thorough: bool, limit: int | None, progress: Progress | None
+        self, file: File, *, use_profile: bool, probe_optional: bool, limit: int | None, progress: Progress | None
     ) -> Flow[FileReading]:
-        if remembered and file.path in self.profile.absent:
+        if use_profile and file.path in self.profile.absent:
             return FileReading(file, refusal=StatusWord.FILE_NOT_FOUND)
         expected_closed = file.path in self.profile.closed and not file.read.free
-        if remembered and expected_closed and self._opener is None:
+        if use_profile and expected_closed and self._authenticator is None:
             return FileReading(file, refusal=StatusWord.SECURITY_STATUS_NOT_SATISFIED)
         refusal = yield from self.enter(file.application)
         if refusal is not None:
@@ -247,19 +247,21 @@ class CardFileSystem:
                 self.profile.absent.add(file.path)
             return FileReading(file, refusal=refusal)
         # Where this issuer's cards keep the file closed, asking first would only cost a refusal.
-        hindrance = (yield from self._open(file)) if expected_closed else None
-        reading = yield from self._read(file, self.profile.shapes, thorough=thorough, limit=limit, progress=progress)
+        access_error = (yield from self._open(file)) if expected_closed else None
+        reading = yield from self._read(
+            file, self.profile.shapes, probe_optional=probe_optional, limit=limit, progress=progress
+        )
         if reading.closed and not file.read.free:
             self.profile.closed.add(file.path)
-        if reading.closed and self._opener is not None and not expected_closed:
+        if reading.closed and self._authenticator is not None and not expected_closed:
             before = self._rights
-            hindrance = yield from self._open(file)
+            access_error = yield from self._open(file)
             if self._rights != before:
                 reading = yield from self._read(
-                    file, self.profile.shapes, thorough=thorough, limit=limit, progress=progress
+                    file, self.profile.shapes, probe_optional=probe_optional, limit=limit, progress=progress
                 )
         if reading.closed:
-            reading.hindrance = hindrance
+            reading.access_error = access_error
         elif reading.absent:
             self.profile.absent.add(file.path)
         elif reading.refusal is None:
@@ -268,18 +270,18 @@ class CardFileSystem:
 
     def _open(self, file: File) -> Flow[CardioError | None]:
         """Obtains the cheapest set of rights that opens a file; gives what hindered it, if none could be had."""
-        if self._opener is None:
+        if self._authenticator is None:
             return None
-        hindrance: CardioError | None = None
+        access_error: CardioError | None = None
         for needed in ways_to_read(file):
             if needed <= self._rights:
                 continue  # held, and the card refused all the same
-            fault = yield from self.obtain(needed)
+            fault = yield from self.acquire_rights(needed)
             if fault is None:
                 return None
-            if hindrance is None or isinstance(hindrance, AccessNotGrantedError):
-                hindrance = fault  # what was not even given says less than what went wrong
-        return hindrance
+            if access_error is None or isinstance(access_error, AccessNotGrantedError):
+                access_error = fault  # what was not even given says less than what went wrong
+        return access_error
 
     def open_for_writing(self, file: File) -> Flow[None]:
         """Makes a file's application current and obtains the rights that write it.
@@ -298,25 +300,25 @@ class CardFileSystem:
             )
         fault: CardioError | None = None
         for needed in file.update.alternatives:
-            fault = yield from self.obtain(needed)
+            fault = yield from self.acquire_rights(needed)
             if fault is None:
                 return
         raise fault or AccessNotGrantedError(
             f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is kept by the card: nobody may write it"
         )
 
-    def _prove_first(self, opener: Authenticator) -> Flow[CardioError | None]:
+    def _prove_first(self, authenticator: Authenticator) -> Flow[CardioError | None]:
         """Before the first key or PIN is presented: has the card prove itself, which costs no try.
 
         A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
         """
-        if opener.is_asked:
+        if authenticator.is_asked:
             return None
         application, environment = self._current or "", self.layout.environment.id
         yield from self.enter(environment)
         fault: CardioError | None = None
         try:
-            yield from opener.prove_card()
+            yield from authenticator.prove_card()
         except CardioError as error:
             fault = error
         # Also after a fault: whatever is read next is to be this application's.
@@ -337,33 +339,35 @@ class CardFileSystem:
         code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
         return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
 
-    def obtain(self, needed: frozenset[str]) -> Flow[CardioError | None]:
-        """Obtains rights in the current application; gives the first fault, before anything was presented if it can.
+    def acquire_rights(self, needed: frozenset[str]) -> Flow[CardioError | None]:
+        """Acquire rights in the current application; return the first error instead of raising it.
+
+        Everything that can be checked is checked before anything is sent.
 
         Raises:
             PinEntryError, WrongPinError, PinBlockedError: a PIN was to be presented, and is wrong or not to be tried.
         """
-        if self._opener is None:
+        if self._authenticator is None:
             return AccessNotGrantedError()
         if not self.is_certainly_ours:
             return NotASocialSecurityCardError()
         for right in in_order(needed - self._rights):
-            fault = self._opener.lacks(right)
+            fault = self._authenticator.unavailable_reason(right)
             if fault is not None:
                 return fault
         if needed - self._rights:
-            fault = yield from self._prove_first(self._opener)
+            fault = yield from self._prove_first(self._authenticator)
             if fault is not None:
                 return fault
         for right in in_order(needed - self._rights):
-            fault = self._opener.keeps_from(right)
+            fault = self._authenticator.keeps_from(right)
             if fault is not None:
                 return fault
         for right in in_order(needed - self._rights):
             try:
-                yield from self._opener.present(right)
+                yield from self._authenticator.present(right)
             except CardioError as error:
-                if right == PIN or self._opener.lacks(right) is None:
+                if right == PIN or self._authenticator.unavailable_reason(right) is None:
                     raise
                 return error
             self._rights |= {right}
@@ -453,7 +457,7 @@ class CardFileSystem:
         file: File,
         shapes: dict[str, Shape],
         *,
-        thorough: bool = False,
+        probe_optional: bool = False,
         limit: int | None = None,
         progress: Progress | None = None,
     ) -> Flow[FileReading]:
@@ -465,12 +469,12 @@ class CardFileSystem:
         elif not file.has_tags:
             reading = yield from read_equal_records(file, known, all_at_once=self._gives_all_at_once)
         else:
-            exact = not (thorough and self.manners.cuts)
+            exact = not (probe_optional and self.manners.cuts)
             reading = yield from read_file(
                 file,
                 shapes.get(file.path),
                 known,
-                thorough=thorough,
+                probe_optional=probe_optional,
                 exact=exact,
                 on_manner=partial(self.manners.files.setdefault, file.path),
             )

@@ -25,7 +25,7 @@ class CardPki:
             NoPkiError: the card has no such application.
             CardioError: it is not to be had.
         """
-        return self._card.run_apart(self._contents())
+        return self._card.run_outside_environment(self._contents())
 
     def sign(
         self, message: bytes, pin: Pin, *, user_id: bytes = DEFAULT_USER_ID, accept_last_try: bool = False
@@ -39,9 +39,11 @@ class CardPki:
             CardioError: the card refuses.
         """
         self._card.admit_pin()
-        key = self._card.run_apart(self._key())
-        self._card.run_apart(verify_pin(self._layout, self._layout.pins.user, pin, accept_last_try=accept_last_try))
-        return self._card.run_apart(sign(self._layout, key, message, user_id))
+        key = self._card.run_outside_environment(self._key())
+        self._card.run_outside_environment(
+            verify_pin(self._layout, self._layout.pins.user, pin, accept_last_try=accept_last_try)
+        )
+        return self._card.run_outside_environment(sign(self._layout, key, message, user_id))
 
     def _contents(self) -> Flow[PkiContents]:
         yield from select_pki(self._layout)

@@ -91,7 +91,7 @@ class PcscConnection:
         try:
             states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
         except NotPermittedError as error:
-            # Whoever holds a card has been let in: it is a service that was started anew and knows nobody.
+            # A process that holds a card was authorised at connect: pcscd has restarted and lost the handle.
             raise PcscUnavailableError(hresult=error.hresult) from error
         if not states:
             raise ReaderGoneError()

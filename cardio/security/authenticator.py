@@ -203,7 +203,7 @@ class CardAuthenticator:
         self._claims = claims
         self._terminal = None
 
-    def lacks(self, right: str) -> CardioError | None:
+    def unavailable_reason(self, right: str) -> CardioError | None:
         if self._failed is not None:
             return self._failed
         if right in self._faults:
@@ -215,7 +215,7 @@ class CardAuthenticator:
         if self._credentials.keys_by_caller:
             return NoSamError()
         try:
-            return self.terminal.lacks(right)
+            return self.terminal.unavailable_reason(right)
         except (SamError, CardGarbledError) as error:
             return error
 
@@ -407,14 +407,14 @@ class CardAuthenticator:
         if not self.has_sam:
             return ProofOutcome(NO_SAM)
         claims = self._claims
-        hindrance: CardioError | None = None
+        access_error: CardioError | None = None
         wrong: tuple[ForgedCardError, Terminal] | None = None
         declined: CardioError | None = None
         for algorithm in claims.algorithms:
             try:
                 terminal = self._terminal_by(algorithm)
             except CardGarbledError as error:
-                hindrance = error  # what its keys are diversified by does not stand on the card
+                access_error = error  # what its keys are diversified by does not stand on the card
                 break
             except SamError as error:
                 return not_proved(error)
@@ -422,9 +422,9 @@ class CardAuthenticator:
                 if claims.proves_itself:
                     raise
                 return not_proved(error)
-            fault = terminal.lacks(INTERNAL_KEY)
+            fault = terminal.unavailable_reason(INTERNAL_KEY)
             if fault is not None:
-                hindrance = hindrance or fault
+                access_error = access_error or fault
                 continue
             try:
                 yield from terminal.prove_card()
@@ -436,13 +436,13 @@ class CardAuthenticator:
                 return not_proved(error)
             else:
                 return self._answered_rightly(algorithm, terminal)
-        if claims.fault is not None and hindrance is not None:
+        if claims.fault is not None and access_error is not None:
             return not_proved(_contradiction(claims.fault))
         if wrong is not None:
             raise self._as_one_of_many(*wrong)
         if declined is not None:
             return self._declined(declined)
-        return not_proved(hindrance or AlgorithmNotSupportedError())
+        return not_proved(access_error or AlgorithmNotSupportedError())
 
     def _as_one_of_many(self, error: ForgedCardError, terminal: Terminal) -> ForgedCardError:
         """A wrong answer, as it is told: where card after card gives one, the SAM's keys are doubted before the cards.

@@ -27,33 +27,33 @@ RELOAD = CommandApdu(0x84, 0x24, 0x00, 0x01)
 class HolderPin:
     """The plans; the environment (SSSE) is current, and the opener has met the card."""
 
-    def __init__(self, opener: CardAuthenticator) -> None:
-        self._opener = opener
+    def __init__(self, authenticator: CardAuthenticator) -> None:
+        self._authenticator = authenticator
 
     def count(self) -> Flow[PinCount]:
         """How many tries are left, as far as that can be known without spending one that matters."""
-        with self._opener.pin.exclusive():
-            return (yield from self._opener.pin.count())
+        with self._authenticator.pin.exclusive():
+            return (yield from self._authenticator.pin.count())
 
     def verify(self) -> Flow[None]:
         """Raises: WrongPinError, PinBlockedError, LastTryError and the like: see `CardPin.submit`."""
-        yield from self._opener.present(PIN)
-        with self._opener.pin.exclusive():
-            yield from self._opener.pin.find_out_after_success()
+        yield from self._authenticator.present(PIN)
+        with self._authenticator.pin.exclusive():
+            yield from self._authenticator.pin.find_out_after_success()
 
     def change_on_pad(self) -> Flow[None]:
         """Has the holder enter the present PIN and twice the new one, on the reader's key pad. Raises as `verify`."""
-        yield from self._opener.on_pad(_modify)
+        yield from self._authenticator.on_pad(_modify)
 
     def change(self, new: Pin) -> Flow[None]:
         """Replaces the PIN that the credentials hold. Raises as `verify`: a wrong old PIN costs a try."""
-        self._opener.admit(PIN)
-        old = self._opener.holders_pin
+        self._authenticator.admit(PIN)
+        old = self._authenticator.holders_pin
         if old is None:
             raise AccessNotGrantedError("未提供原密码", "the present PIN was not given")
-        card_pin = self._opener.pin
+        card_pin = self._authenticator.pin
         with card_pin.exclusive():
-            yield from card_pin.submit(old, change(old, new), accept_last_try=self._opener.accepts_last_try)
+            yield from card_pin.submit(old, change(old, new), accept_last_try=self._authenticator.accepts_last_try)
 
     def unblock(self) -> Flow[None]:
         """Restores the tries; the PIN stays what it was.
@@ -62,19 +62,19 @@ class HolderPin:
             SamError: the keys for it are not to be had.
             AuthenticationFailedError, KeyBlockedError, MacRefusedError, CardRefusedError: the card refuses.
         """
-        yield from self._opener.present(UNBLOCK_KEY)
-        expect_success((yield from self._opener.secured(UNBLOCK, SSSE_MAC_KEY)))
-        self._opener.pin.unblocked()
+        yield from self._authenticator.present(UNBLOCK_KEY)
+        expect_success((yield from self._authenticator.secured(UNBLOCK, SSSE_MAC_KEY)))
+        self._authenticator.pin.unblocked()
 
     def reload(self, new: Pin) -> Flow[None]:
         """Sets a new PIN without the old one, and restores the tries. Raises as `unblock`."""
-        yield from self._opener.present(UNBLOCK_KEY)
-        terminal = self._opener.terminal
+        yield from self._authenticator.present(UNBLOCK_KEY)
+        terminal = self._authenticator.terminal
         challenge = yield from terminal.challenge()
         enciphered = terminal.encipher(SSSE_MAC_KEY, challenge, lambda block: reload_block(new, block))
         command = replace(RELOAD, data=enciphered)
-        expect_success((yield from self._opener.secured(command, SSSE_MAC_KEY, challenge)))
-        self._opener.pin.unblocked()
+        expect_success((yield from self._authenticator.secured(command, SSSE_MAC_KEY, challenge)))
+        self._authenticator.pin.unblocked()
 
 
 def _modify(pad: PinPad, digits: int) -> bytes:

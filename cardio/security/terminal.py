@@ -93,11 +93,11 @@ class Terminal:
             raise key_missing(name, self._layout.title, self._layout.title_en)
         return CardKey.of(key, self._algorithm, self._factors)
 
-    def lacks(self, name: str) -> SamError | None:
+    def unavailable_reason(self, name: str) -> SamError | None:
         """Why the terminal cannot use a key, as far as is known without trying."""
         try:
             suite_for(self._algorithm)
-            return self.sam.lacks(self.key(name))
+            return self.sam.unavailable_reason(self.key(name))
         except SamError as error:
             return error
 
@@ -183,7 +183,7 @@ class Terminal:
             SamError: it cannot be computed; nothing was sent then, and no try is spent.
         """
         key = self.key(name)
-        fault = self.sam.lacks(key)
+        fault = self.sam.unavailable_reason(key)
         if fault is not None:
             raise fault
         trial = keys.trial(name, self.presenter(name), proved=proved)

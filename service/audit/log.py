@@ -72,7 +72,7 @@ class AuditLog:
                 self.chain = Chain(load_token(key))
                 return
             with self._file.transaction() as database:
-                # Only with a new key a log without a head is a new one; else somebody has emptied it.
+                # A log without a head is new only if its key is new too. Otherwise it was emptied.
                 new = not key.exists()
                 self.chain = Chain(load_token(key))
                 if new and schema_is_ours(database) and database.execute(SELECT_HEAD).fetchone() is None:

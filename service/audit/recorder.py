@@ -87,23 +87,23 @@ class AuditRecorder:
         return "failing" if self.lost or down else "on"
 
     @contextmanager
-    def touching(self, asking: RequestContext, reader: str, touch: CardUse) -> Iterator[None]:
+    def recording(self, context: RequestContext, reader: str, card_use: CardUse) -> Iterator[None]:
         """Around one use of a card, which fills ``touch``: an entry when it ends, however it ends."""
         outcome = "internal"
         try:
             yield
-            outcome = "ok" if touch.card is None else _proved("ok", touch.card.proof)
+            outcome = "ok" if card_use.card is None else _proved("ok", card_use.card.proof)
         except CardioError as error:
             outcome = error.code
             raise
         finally:
-            identity = None if touch.card is None else touch.card.known_identity
-            noted = replace(_entry(asking), reader=reader, card_session=touch.card_session or "", outcome=outcome)
+            identity = None if card_use.card is None else card_use.card.known_identity
+            noted = replace(_entry(context), reader=reader, card_session=card_use.card_session or "", outcome=outcome)
             self._take(_Noted(noted, identity))
 
-    def note(self, asking: RequestContext, *, action: str | None = None, target: str | None = None) -> None:
+    def note(self, context: RequestContext, *, action: str | None = None, target: str | None = None) -> None:
         """An entry of what touches no card."""
-        entry = _entry(asking)
+        entry = _entry(context)
         self._take(_Noted(replace(entry, action=action or entry.action, target=target or entry.target), None))
 
     def flush(self, seconds: float = 5.0) -> bool:
@@ -229,8 +229,8 @@ def _proved(outcome: str, proof: Proof) -> str:
     return outcome if proof.is_genuine or proof == NO_SAM else f"{outcome} {proof.outcome} {proof.reason}"
 
 
-def _entry(asking: RequestContext) -> AuditEntry:
+def _entry(context: RequestContext) -> AuditEntry:
     return AuditEntry(
-        time=now(), origin=asking.origin, grant=asking.grant, action=asking.action, target=asking.target,
-        request_id=asking.request_id,
+        time=now(), origin=context.origin, grant=context.grant, action=context.action, target=context.target,
+        request_id=context.request_id,
     )  # fmt: skip

@@ -50,7 +50,10 @@ CREATE TRIGGER IF NOT EXISTS entry_stays_as_it_is BEFORE UPDATE ON entry
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One thing that was done. Nothing in it says whose card it was, but to whoever has card and key."""
+    """One thing that was done.
+
+    The card appears only as a keyed hash, which needs the card and the log's key to match.
+    """
 
     time: str
     """ISO 8601, UTC."""

@@ -62,8 +62,8 @@ def _commands(link: str) -> Iterator[tuple[str, ...]]:
             yield filled if "%s" in named else (*filled, link)
     # Without a display these would start a browser for terminals, in nobody's terminal.
     if _has_display():
-        for opener in _OPENERS:
-            yield (*opener, link)
+        for authenticator in _OPENERS:
+            yield (*authenticator, link)
 
 
 def _starts(words: tuple[str, ...]) -> bool:

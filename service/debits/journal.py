@@ -20,8 +20,8 @@ from cardio.debits.errors import JournalStepError, NumberUsedError, SameSecondEr
 from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import (
     BEFORE_SENT,
-    MAY_FOLLOW,
-    NOBODY_KNOWS,
+    TRANSITIONS,
+    UNRESOLVED,
     DebitIntent,
     DebitResult,
     DebitState,
@@ -94,7 +94,7 @@ class Journal:
         try:
             self._check_key()
             if self.restored is None:
-                self._set_right()
+                self._recover_after_crash()
         except CardioError:
             self._file.close()
             raise
@@ -118,7 +118,7 @@ class Journal:
         """A person has said that this file counts from now on. Raises: JournalUnavailableError."""
         with self._file.lock:
             self._file.accept()
-            self._set_right()
+            self._recover_after_crash()
 
     def write_backup(self, target: Path | None = None) -> Path:
         """Write everything, and the key, into an empty private file; no debit waits for it.
@@ -170,7 +170,7 @@ class Journal:
             if not hmac.compare_digest(mark, self._hash(_MARKED)):
                 raise JournalKeyLostError("密钥文件不是该日志的", "the key file is not this journal's")
 
-    def _set_right(self) -> None:
+    def _recover_after_crash(self) -> None:
         """What was changed from outside stays as it is: its key and its card are refused, and no others."""
         with self._file.transaction() as database:
             for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
@@ -267,14 +267,14 @@ class Journal:
             row = self._by_key(database, owner, idempotency_key)
             return None if row is None else self._worked_on(row["id"], row["attempt"])
 
-    def open_on(self, card: bytes) -> JournalEntry | None:
-        """The oldest debit on this card of which nobody knows what became of it. As `find`."""
+    def claim_unresolved(self, card: bytes) -> JournalEntry | None:
+        """Return the oldest debit on this card whose outcome is unknown. As `find`."""
         with self._file.lock, self._file.transaction() as database:
             found = None
             for row in database.execute(_OF_CARD, (self._hash(card),)).fetchall():
                 # A doubt may have been changed into something that holds up nobody.
                 self._file.require_noted(database, row)
-                if found is None and DebitState(row["state"]) in NOBODY_KNOWS:
+                if found is None and DebitState(row["state"]) in UNRESOLVED:
                     found = row
             return None if found is None else self._worked_on(found["id"], found["attempt"])
 
@@ -414,7 +414,7 @@ class Journal:
                 self._file.require_noted(database, row)
             except JournalTamperedError:
                 return self._decide_anew(database, row, done=done)
-            if DebitState(row["state"]) not in NOBODY_KNOWS:
+            if DebitState(row["state"]) not in UNRESOLVED:
                 raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
             outcome = "done" if done else "none"
             changes: dict[str, Any] = {"reason": "person", "acknowledged": _now(), "decided": outcome}
@@ -499,7 +499,7 @@ def _step(
     unsent: bool = False,
 ) -> None:
     """Raises: JournalStepError: it may not follow, or another attempt has begun."""
-    before = [state for state, after in MAY_FOLLOW.items() if to in after and (not unsent or state in BEFORE_SENT)]
+    before = [state for state, after in TRANSITIONS.items() if to in after and (not unsent or state in BEFORE_SENT)]
     changes = {"changed": _now()} | changes | {"state": to}
     places = ", ".join(f"{name} = ?" for name in changes)
     done = database.execute(

@@ -15,7 +15,7 @@ from cardio.debits.errors import (
     JournalStepError,
     with_marks,
 )
-from cardio.debits.execution import DEFAULT_LIMITS, aborted_by_faults, debit
+from cardio.debits.execution import DEFAULT_LIMITS, abort_on_error, debit
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import yuan
 from cardio.debits.record import Compared, DebitRecord
@@ -32,7 +32,7 @@ _ANSWER_SECONDS = 5.0
 """How long the next debit waits for the answer to an earlier one that is being sent."""
 
 
-def needs_its_card(entry: JournalEntry) -> bool:
+def requires_card(entry: JournalEntry) -> bool:
     """Whether the card is needed to go on; else the entry has its result.
 
     Raises:
@@ -56,17 +56,17 @@ def go_on(
     """With the card: debits it, if it was never told to; else finds out what has become of that.
 
     Raises:
-        DebitOpenError, DebitContradictedError, DebitUndeliveredError: as `clear_up`.
+        DebitOpenError, DebitContradictedError, DebitUndeliveredError: as `resolve_open_debit`.
         CardioError: as `debit` and `recover`.
     """
     if entry.state in UNCLEAR:
         recover(card, entry)
         return
-    clear_up(journal, entry, card)
+    resolve_open_debit(journal, entry, card)
     debit(card, order, entry, limits)
 
 
-def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+def resolve_open_debit(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
     """Resolve an earlier debit on this card whose outcome is unknown, compare what persons have decided, and stop at a
     debit whose result was not delivered. Amount and time are told only to the caller that owns the earlier debit.
 
@@ -75,14 +75,14 @@ def clear_up(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
         DebitContradictedError: the card contradicts what a person has decided of an earlier debit.
         DebitUndeliveredError: the result of an earlier debit was not delivered.
     """
-    with aborted_by_faults(entry):
+    with abort_on_error(entry):
         _find_out_what_is_open(journal, entry, card)
         _compare_decisions(journal, entry, card)
         _stop_for_an_undelivered_result(journal, entry, card)
 
 
 def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
-    other = journal.open_on(card.identity)
+    other = journal.claim_unresolved(card.identity)
     if other is None:
         return
     entry.took.append(other)
@@ -155,7 +155,7 @@ def _time_and_amount(shown: DebitRecord) -> tuple[str, str]:
     return with_marks(shown.time or ""), yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
 
 
-def as_it_stands(entry: JournalEntry, error: Exception) -> Exception | None:
+def reconcile(entry: JournalEntry, error: Exception) -> Exception | None:
     """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters; None: it is
     done. Where the journal cannot be read, this process knows whether the card may have been told.
     """

@@ -1,4 +1,4 @@
-"""Where the journal of debits is: opened when it is first needed, and at the start where there is one already."""
+"""Opens the journal of debits on first use, or at the start where the file exists."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.debits.errors import DebitOpenError, DebitUnknownError
-from cardio.debits.execution import DEFAULT_LIMITS, aborted_by_faults
+from cardio.debits.execution import DEFAULT_LIMITS, abort_on_error
 from cardio.debits.limits import DebitLimits
 from cardio.debits.record import DebitRecord
 from cardio.debits.recovery import recover
-from cardio.debits.transaction import BEFORE_SENT, NOBODY_KNOWS, TO_BE_BOOKED, DebitOrder
+from cardio.debits.transaction import BEFORE_SENT, UNBOOKED_STATES, UNRESOLVED, DebitOrder
 from cardio.driver.debits import debit_1, debit_2, parse_pay_info, result_text
 from cardio.driver.functions import DebitFunction, DriverArguments, guard, parse_card_info
 from cardio.driver.hsm_steps import HsmSteps
@@ -26,7 +26,7 @@ from service.debits.delivery.receipts import DebitReceipts, Told
 from service.debits.errors import JournalUnavailableError, NoIdempotencyKeyError
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
-from service.debits.lifecycle import as_it_stands, clear_up, go_on, needs_its_card
+from service.debits.lifecycle import go_on, reconcile, requires_card, resolve_open_debit
 from service.debits.provider import JournalProvider
 from service.gate.context import RequestContext
 from service.gate.receipt import AnswerReceipt
@@ -47,7 +47,7 @@ class DebitRequest:
     function: DebitFunction
     given: DriverArguments
     caller: Caller
-    asking: RequestContext
+    context: RequestContext
     desk: Callable[[], Awaitable[ManagedReader]]
     """Looked up when the card is needed: what is done is told without any reader."""
 
@@ -110,8 +110,8 @@ class DebitService:
         undelivered = 0 if journal is None else await asyncio.to_thread(journal.delivery.count_undelivered)
         return {
             "debits_undelivered": undelivered,
-            "debits_unknown": sum(counts.get(state, 0) for state in NOBODY_KNOWS),
-            "debits_unsettled": sum(counts.get(state, 0) for state in TO_BE_BOOKED),
+            "debits_unknown": sum(counts.get(state, 0) for state in UNRESOLVED),
+            "debits_unsettled": sum(counts.get(state, 0) for state in UNBOOKED_STATES),
         }
 
     async def shown(self, debit_id: str | None) -> DebitRecord | None:
@@ -140,9 +140,9 @@ class DebitService:
         self, asked: DebitRequest, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
     ) -> DebitAnswer:
         """Work on a debit, and note what its caller is told once the answer was handed over."""
-        following = self.receipts.follow(entry, asked.asking.receipt)
+        following = self.receipts.follow(entry, asked.context.receipt)
         try:
-            answer = await _to_the_end(entry, do, self._supervisor, asked.asking.receipt)
+            answer = await _to_the_end(entry, do, self._supervisor, asked.context.receipt)
         except DebitUnknownError:
             following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
             raise
@@ -156,7 +156,7 @@ class DebitService:
 
     async def _take_up(self, asked: DebitRequest, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
         entry, given = work.entry, asked.given
-        if not await asyncio.to_thread(needs_its_card, entry):
+        if not await asyncio.to_thread(requires_card, entry):
             return await self._deliver(entry, None)
         if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
             await asyncio.to_thread(self._check_limits, entry, order)
@@ -165,7 +165,7 @@ class DebitService:
 
         def on_card(card: SocialSecurityCard) -> None:
             if entry.state in BEFORE_SENT:
-                with aborted_by_faults(entry):
+                with abort_on_error(entry):
                     guard(card, given.pCardInfo)
             go_on(journal, entry, card, order, self._limits)
 
@@ -173,7 +173,7 @@ class DebitService:
 
     def _check_limits(self, entry: JournalEntry, order: DebitOrder) -> None:
         """Check what needs no card, before any reader is asked. Raises: DebitTimeError, DebitLimitError."""
-        with aborted_by_faults(entry):
+        with abort_on_error(entry):
             self._limits.check_order(order)
 
     async def _on_card(
@@ -205,9 +205,9 @@ class DebitService:
         caller, given, entry = asked.caller, asked.given, work.entry
 
         def step(steps: HsmSteps) -> str:
-            with aborted_by_faults(entry):
+            with abort_on_error(entry):
                 guard(steps.card, given.pCardInfo)
-            clear_up(journal, entry, steps.card)
+            resolve_open_debit(journal, entry, steps.card)
             return debit_1(steps, order, entry, terminal_number, self._limits)
 
         try:
@@ -219,7 +219,7 @@ class DebitService:
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
             return await self._deliver(entry, None)
-        self._between[asked.asking.grant, desk.reader.name] = (asked.key, entry)
+        self._between[asked.context.grant, desk.reader.name] = (asked.key, entry)
         while len(self._between) > _MOST_BETWEEN:
             self._between.pop(next(iter(self._between)))  # who never came back begins anew
         return DebitAnswer(text, session, await asyncio.to_thread(entry.shown))
@@ -232,7 +232,7 @@ class DebitService:
         Raises:
             StepError: there was no first step. Else as `call`.
         """
-        place = (asked.asking.grant, "" if held is None else held.reader.name)
+        place = (asked.context.grant, "" if held is None else held.reader.name)
         key, entry = self._between.get(place, ("", None))
         if held is None or entry is None or (asked.given.idempotencyKey and asked.key != key):
             return await self._ask_again(asked)
@@ -269,7 +269,7 @@ class DebitService:
         entry = work.entry
         if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
             raise StepError()
-        if not await asyncio.to_thread(needs_its_card, entry):
+        if not await asyncio.to_thread(requires_card, entry):
             return await self._deliver(entry, None)
 
         def on_card(card: SocialSecurityCard) -> None:
@@ -279,8 +279,10 @@ class DebitService:
 
 
 class _Work:
-    """Work on a card for one debit. Once it has begun it is the card's thread that gives the debit free, for the caller
-    may be gone long before."""
+    """Work on a card for one debit.
+
+    Once started, the card's thread releases the journal entry, because the caller may have disconnected.
+    """
 
     def __init__(self, entry: JournalEntry) -> None:
         self.entry = entry
@@ -300,12 +302,12 @@ class _Work:
 
     def named(self, asked: DebitRequest) -> RequestContext:
         """The call, with the debit that it is about."""
-        return replace(asked.asking, target=self.entry.id)
+        return replace(asked.context, target=self.entry.id)
 
     async def judge(self, error: Exception) -> None:
         """Raises what an error means for the debit, if it is not done in spite of it. Its thread may never come back,
         and no longer has it."""
-        found = await asyncio.to_thread(as_it_stands, self.entry, error)
+        found = await asyncio.to_thread(reconcile, self.entry, error)
         self.entry.release()
         if found is not None:
             raise found from error
@@ -360,11 +362,11 @@ async def _to_the_end(
             unknown = DebitUnknownError()
             unknown.debit_id = entry.id
             receipt.note_unknown(unknown)
-        working.add_done_callback(lambda done: _note_unheard(done, supervisor))
+        working.add_done_callback(lambda done: _log_unhandled(done, supervisor))
         raise
 
 
-def _note_unheard(done: asyncio.Future[DebitAnswer], supervisor: Supervisor) -> None:
+def _log_unhandled(done: asyncio.Future[DebitAnswer], supervisor: Supervisor) -> None:
     """Note an unplanned error of a debit whose caller was cut off; planned ones are in the journal."""
     error = None if done.cancelled() else done.exception()
     if error is not None and not isinstance(error, CardioError):

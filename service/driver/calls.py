@@ -67,7 +67,7 @@ class DriverService:
         function: DriverFunction,
         given: DriverArguments,
         caller: Caller,
-        asking: RequestContext,
+        context: RequestContext,
         *,
         reader: str | None = None,
         seconds: float | None = None,
@@ -84,18 +84,18 @@ class DriverService:
         """
         caller.require(Scope(function.right))
         if isinstance(function, DebitFunction):
-            done = await self.debit(function, given, caller, asking, reader=reader)
+            done = await self.debit(function, given, caller, context, reader=reader)
             # Asked again by its key a debit is told in the same words, and then without its card.
             return DriverOutput(done.output, done.card_session, None)
-        asking = _named(asking, function, given)
+        context = _named(context, function, given)
         given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
-            return await self._step(function, given, caller, asking, reader, seconds)
-        desk = await self._desk(given, asking, reader)
+            return await self._step(function, given, caller, context, reader, seconds)
+        desk = await self._desk(given, context, reader)
         caller = _at(desk, function, caller)
         brought = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
 
-        async def attempt(added: Supplement, asking: RequestContext, touch: CardUse) -> DriverOutput:
+        async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
             whole, credentials = supplemented(given, added), brought
             if credentials is not None and added != Supplement():
                 credentials = credentials.with_consent(added.accept_last_try).with_pin(added.entered.pin)
@@ -106,18 +106,18 @@ class DriverService:
             repeat = not function.changes_card
             limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
             done, session = await desk.do(
-                work, asking, credentials=credentials, repeat=repeat, touch=touch, seconds=limit
+                work, context, credentials=credentials, repeat=repeat, card_use=card_use, seconds=limit
             )
             return DriverOutput(done[0], session, done[1])
 
-        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
+        return await Clerk(self._questions, desk, caller, context, seconds).help(attempt)
 
     async def debit(
         self,
         function: DebitFunction,
         given: DriverArguments,
         caller: Caller,
-        asking: RequestContext,
+        context: RequestContext,
         *,
         reader: str | None = None,
     ) -> DebitAnswer:
@@ -127,35 +127,35 @@ class DriverService:
             DebitUnknownError: nobody knows yet whether money was taken.
         """
         caller.require(Scope(function.right))
-        asking = _named(asking, function, given)
+        context = _named(context, function, given)
         used: list[ManagedReader] = []
 
         async def desk() -> ManagedReader:
-            found = await self._desk(given, asking, reader)
+            found = await self._desk(given, context, reader)
             _at(found, function, caller).pin(given.pin)
             used.append(found)
             return found
 
-        asked = DebitRequest(function, given, caller, asking, desk)
+        asked = DebitRequest(function, given, caller, context, desk)
         if function.step == 2:
-            return await self._debits.second_step(asked, self._held_for(asking, reader))
+            return await self._debits.second_step(asked, self._held_for(context, reader))
         if self._questions.has_consent_of(caller.grant):
             with suppress(CardioError):  # the debit says so itself, or needs no card at all
-                given = self._with_consent(given, caller, asking, await desk())
-            asked = DebitRequest(function, given, caller, asking, desk)
+                given = self._with_consent(given, caller, context, await desk())
+            asked = DebitRequest(function, given, caller, context, desk)
         try:
             return await self._debits.call(asked)
         except LastTryError as error:
             # This debit is over: the consent that is asked for now counts for the next one.
             if used:
-                self._questions.ask_for_next_call(subject_of(used[-1], caller, asking, used[-1].card_session))
+                self._questions.ask_for_next_call(subject_of(used[-1], caller, context, used[-1].card_session))
             raise last_try_without_clerk(self._questions.page) from error
 
     def _with_consent(
-        self, given: DriverArguments, caller: Caller, asking: RequestContext, desk: ManagedReader
+        self, given: DriverArguments, caller: Caller, context: RequestContext, desk: ManagedReader
     ) -> DriverArguments:
         """The arguments of a debit, with the consent to the last try that was given for this card."""
-        consented = self._questions.take_consent(subject_of(desk, caller, asking, desk.card_session))
+        consented = self._questions.take_consent(subject_of(desk, caller, context, desk.card_session))
         return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(
@@ -163,7 +163,7 @@ class DriverService:
         function: StepFunction,
         given: DriverArguments,
         caller: Caller,
-        asking: RequestContext,
+        context: RequestContext,
         reader: str | None,
         seconds: float | None,
     ) -> DriverOutput:
@@ -171,13 +171,13 @@ class DriverService:
             return function.work(steps, given), steps.card.proof
 
         if not function.first:
-            held = self._held_for(asking, reader)
+            held = self._held_for(context, reader)
             if held is None:
                 raise StepError()
             _at(held, function, caller)
-            done, session = await held.with_held(lambda steps: step(steps, given), asking, credentials=None)
+            done, session = await held.with_held(lambda steps: step(steps, given), context, credentials=None)
             return DriverOutput(done[0], session, done[1])
-        desk = await self._desk(given, asking, reader)
+        desk = await self._desk(given, context, reader)
         _at(desk, function, caller)
         security = self._security.at(simulated=desk.reader.simulated)
         if function.right == "basic":
@@ -185,17 +185,17 @@ class DriverService:
         else:
             credentials = security.for_steps(caller.origin)
 
-        async def attempt(added: Supplement, asking: RequestContext, touch: CardUse) -> DriverOutput:
+        async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
             whole = supplemented(given, added)
-            done, session = await desk.with_held(lambda steps: step(steps, whole), asking, credentials=credentials)
+            done, session = await desk.with_held(lambda steps: step(steps, whole), context, credentials=credentials)
             return DriverOutput(done[0], session, done[1])
 
-        return await Clerk(self._questions, desk, caller, asking, seconds).help(attempt)
+        return await Clerk(self._questions, desk, caller, context, seconds).help(attempt)
 
-    def _held_for(self, asking: RequestContext, reader: str | None) -> ManagedReader | None:
+    def _held_for(self, context: RequestContext, reader: str | None) -> ManagedReader | None:
         """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
         in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
-        return next((desk for desk in in_order if desk.holding.owner == asking.grant), None)
+        return next((desk for desk in in_order if desk.holding.owner == context.grant), None)
 
     def _credentials(
         self, function: CardFunction, given: DriverArguments, caller: Caller, security: SecurityContext
@@ -209,10 +209,10 @@ class DriverService:
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
         return security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
 
-    async def _desk(self, given: DriverArguments, asking: RequestContext, reader: str | None) -> ManagedReader:
-        return self._desks.desk(reader) if reader else await self.choose(given.iType, asking)
+    async def _desk(self, given: DriverArguments, context: RequestContext, reader: str | None) -> ManagedReader:
+        return self._desks.desk(reader) if reader else await self.choose(given.iType, context)
 
-    async def choose(self, card_type: int, asking: RequestContext) -> ManagedReader:
+    async def choose(self, card_type: int, context: RequestContext) -> ManagedReader:
         """The reader that iType means, and the card that is meant where several are in.
 
         Raises:
@@ -221,7 +221,7 @@ class DriverService:
         """
         if card_type not in set(Preference):
             raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
-        return await self.selection.choose(Preference(card_type), asking)
+        return await self.selection.choose(Preference(card_type), context)
 
 
 def _at(desk: ManagedReader, function: DriverFunction, caller: Caller) -> Caller:
@@ -237,10 +237,10 @@ def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:
     return given if new is None else replace(given, newPin=new.digits)
 
 
-def _named(asking: RequestContext, function: DriverFunction, given: DriverArguments) -> RequestContext:
+def _named(context: RequestContext, function: DriverFunction, given: DriverArguments) -> RequestContext:
     """With the function, and the files that it is about."""
     files: list[str] = []
     if given.pFileAddr:
         with suppress(UsageError):  # the function says so itself
             files = [part.file for part in Address.parse(given.pFileAddr).parts]
-    return replace(asking, action=function.name, target=" ".join(files[:_MOST_NAMED]))
+    return replace(context, action=function.name, target=" ".join(files[:_MOST_NAMED]))

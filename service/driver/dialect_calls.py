@@ -23,7 +23,7 @@ class DialectCalls:
 
     driver: DriverService
     caller: Caller
-    asking: RequestContext
+    context: RequestContext
     layout: BasicLayout
     seconds: float | None = None
     """How long a reading may take; None for as long as the driver has it."""
@@ -38,14 +38,14 @@ class DialectCalls:
         """
         found = find_function(function)
         given = DriverArguments.from_mapping({"layout": layout or self.layout, **arguments})
-        return await self.driver.call(found, given, self.caller, self.asking, seconds=self.seconds)
+        return await self.driver.call(found, given, self.caller, self.context, seconds=self.seconds)
 
     async def reader(self) -> ManagedReader:
         """The reader that a caller means who names none. Raises: CardioError: as `CardSelection.choose`."""
-        return await self.driver.choose(Preference.CONTACT_FIRST, self.asking)
+        return await self.driver.choose(Preference.CONTACT_FIRST, self.context)
 
     async def transmit(self, desk: ManagedReader, command: CommandApdu, action: str) -> ResponseApdu:
         """Send one command to the card in a reader. Raises: CardioError: as `ManagedReader.do`."""
-        asking = replace(self.asking, action=action)
-        response, _ = await desk.do(lambda card: card.transmit(command), asking, repeat=False)
+        context = replace(self.context, action=action)
+        response, _ = await desk.do(lambda card: card.transmit(command), context, repeat=False)
         return response

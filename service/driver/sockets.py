@@ -18,7 +18,7 @@ from service.driver.open_sockets import OpenSocket, OpenSockets
 from service.driver.registry import dialects
 from service.gate.connection import hand_over
 from service.gate.connection_places import ConnectionPlaces
-from service.gate.context import RequestContext, asking_of
+from service.gate.context import RequestContext, context_of
 from service.gate.errors import TooManySocketsError
 from service.gate.receipt import AnswerReceipt
 from service.gate.scopes import Caller
@@ -84,8 +84,8 @@ class DialectCallers:
         try:
             await socket.accept()
             dialect = self._spoken.setdefault(owner, kind())
-            asking = replace(asking_of(socket, caller), grant=owner)
-            code = await self._talk(socket, place, dialect, caller, asking)
+            context = replace(context_of(socket, caller), grant=owner)
+            code = await self._talk(socket, place, dialect, caller, context)
         finally:
             self._open.gone(place)
             self._leave(socket, owner, code)
@@ -94,7 +94,7 @@ class DialectCallers:
                 self._open.closed(owner)
 
     async def _talk(
-        self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, asking: RequestContext
+        self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, context: RequestContext
     ) -> int:
         """Speak until one side ends it; gives the code of the close."""
 
@@ -108,7 +108,7 @@ class DialectCallers:
             text: str | None = message.get("text")
             return text
 
-        answers = _Answers(socket, dialect, caller, asking, self._layout, left)
+        answers = _Answers(socket, dialect, caller, context, self._layout, left)
         if dialect.greeting is not None:
             await answers.send(dialect.greeting)
         conversation = Conversation(
@@ -205,7 +205,7 @@ class _Answers:
     socket: WebSocket
     dialect: Dialect
     caller: Caller
-    asking: RequestContext
+    context: RequestContext
     layout: BasicLayout
     left: asyncio.Event
     """Set when the caller has closed the socket."""
@@ -218,20 +218,20 @@ class _Answers:
         self.receipt = AnswerReceipt()
         # A question to the clerk ends when its caller leaves.
         gone = asyncio.ensure_future(_wait(self.left))
-        asking = replace(self.asking, receipt=self.receipt, gone=gone)
+        context = replace(self.context, receipt=self.receipt, gone=gone)
         try:
-            return await self._answer(message, seconds, asking)
+            return await self._answer(message, seconds, context)
         finally:
             gone.cancel()
 
-    async def _answer(self, message: str | None, seconds: float | None, asking: RequestContext) -> str:
+    async def _answer(self, message: str | None, seconds: float | None, context: RequestContext) -> str:
         request: DialectRequest | None = None
         try:
             if message is None:
                 raise UsageError("应为文本消息", "a text message is wanted")
             await self._wait_for_a_turn(seconds)
             request = self.dialect.parse(message)
-            calls = DialectCalls(self.socket.app.state.driver, self.caller, asking, self.layout, seconds)
+            calls = DialectCalls(self.socket.app.state.driver, self.caller, context, self.layout, seconds)
             own = await self.dialect.own_function(request, calls)
             if own is not None:
                 return own

@@ -34,7 +34,7 @@ class RequestContext:
     """Tells whether the answer was handed over; None if the call has no caller to answer."""
 
 
-def asking_of(
+def context_of(
     connection: HTTPConnection, caller: Caller, card_session: str | None = None, lease: str | None = None
 ) -> RequestContext:
     """What a request says of itself. Its route stands for it, not its path: that can hold what a caller likes."""

@@ -1,4 +1,4 @@
-"""The gate: nobody reaches a route who does not belong. One ASGI layer for HTTP and WebSocket alike.
+"""The gate: ASGI middleware that authenticates every HTTP and WebSocket request before it reaches a route.
 
 FastAPI's own middleware will not do: its CORS layer still runs the handler for a hostile simple request and
 lets WebSockets through, and its host check ignores the port.
@@ -82,7 +82,7 @@ class Gate:
                     scope["state"][PEER] = await connection.identify(self._access.peers)
                 passed = self._access.check(scope)
                 answer.foreign_origin = passed.foreign_origin
-                self._access.rate.spend(passed.payer)
+                self._access.rate.spend(passed.rate_limit_key)
                 if connection is not None:
                     work.enter_context(connection.working(passed.caller.grant))
                 if passed.path is not None:
@@ -90,7 +90,7 @@ class Gate:
                     scope["path"], scope["raw_path"], scope["query_string"] = passed.path, passed.path.encode(), b""
                 if scope["type"] == "http":
                     receive = await _with_whole_body(scope, receive)
-                    self._access.check_still(passed)
+                    self._access.recheck_grant(passed)
             except CardioError as error:
                 await self._refuse(error, scope, receive, answer)
                 return

@@ -77,9 +77,11 @@ class Admission:
     """The system user at the other end, where the system tells."""
 
     @property
-    def payer(self) -> str:
-        """Whose bucket a request is taken from: the token's, whatever Origin it brings. Without a token each origin and
-        each user of this machine has one, and none is the owner's."""
+    def rate_limit_key(self) -> str:
+        """The rate-limit key: the token's grant, whatever the Origin.
+
+        Without a token each origin and each user of this machine has one, and none is the owner's.
+        """
         return self.caller.grant or f"anybody {self.user} {self.caller.origin}"
 
 
@@ -198,7 +200,7 @@ class Access:
             raise WrongOriginError()
         return Admission(Caller(origin, frozenset(), grant=""))
 
-    def check_still(self, passed: Admission) -> None:
+    def recheck_grant(self, passed: Admission) -> None:
         """Whether it still may go on: its grant can be revoked while its body arrives. Raises: NoTokenError"""
         grant = passed.caller.grant
         if grant and passed.path is None and self.grants.get(grant) is None:
@@ -257,7 +259,7 @@ class Access:
 
     def _grant(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant:
         """The grant of the token that a request brings, if it counts for its origin."""
-        grant = self._brought(scope, headers, origin)
+        grant = self._presented_grant(scope, headers, origin)
         if grant is None:
             raise NoTokenError()
         own = origin is None or origin in self.own_origins
@@ -267,7 +269,7 @@ class Access:
             raise NoTokenError()
         return grant
 
-    def _brought(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant | None:
+    def _presented_grant(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant | None:
         given = [value for name, value in headers if name == b"authorization"]
         protocols: list[str] = list(scope.get("subprotocols") or ()) if scope["type"] == "websocket" else []
         if len(given) + sum(one.startswith((_TICKET, _BEARER)) for one in protocols) != 1:
@@ -337,7 +339,7 @@ class Access:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         written = [scope["path"].strip("/"), *query.get("token", [])[:_MOST_TOKENS]]
         found = [grant for token in written if token and (grant := self.grants.find(token)) is not None]
-        if not found and (brought := self._brought(scope, headers, None)) is not None:
+        if not found and (brought := self._presented_grant(scope, headers, None)) is not None:
             found = [brought]
         usable = [one for one in found if one.kind == "program" and GrantedScope.BASIC in one.scopes]
         return usable[0] if usable else None

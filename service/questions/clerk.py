@@ -49,14 +49,14 @@ class Clerk:
         book: QuestionBook,
         desk: ManagedReader,
         caller: Caller,
-        asking: RequestContext,
+        context: RequestContext,
         seconds: float | None = None,
     ) -> None:
         """Args: ``seconds`` is how long the caller waits; None where it says nothing of it."""
         self._book = book
         self._desk = desk
         self._caller = caller
-        self._asking = asking
+        self._context = context
         limit = ANSWER_SECONDS if seconds is None else min(ANSWER_SECONDS, seconds - _WORK_SECONDS)
         self._ends = time.monotonic() + limit
 
@@ -68,36 +68,36 @@ class Clerk:
         Raises:
             CardioError: as the call says, and as `QuestionBook.consent` and `QuestionBook.pins` say.
         """
-        supplement, asking = Supplement(), self._asking
+        supplement, context = Supplement(), self._context
         for _ in range(_PLACES - 1):
-            touch = CardUse()
+            card_use = CardUse()
             try:
-                return await attempt(supplement, asking, touch)
+                return await attempt(supplement, context, card_use)
             except NoPinPadError as error:
                 if supplement.entered != Entered():
                     raise
-                subject = self._subject(touch)
+                subject = self._subject(card_use)
                 supplement = replace(supplement, entered=await self._enter(subject, error))
             except LastTryError as error:
                 if supplement.accept_last_try:
                     raise
-                subject = self._subject(touch)
+                subject = self._subject(card_use)
                 await self._consent(subject, error)
                 supplement = replace(supplement, accept_last_try=True)
             # The answer was given for this card, and for no other.
-            asking = replace(asking, card_session=subject.card_session)
-        return await attempt(supplement, asking, CardUse())
+            context = replace(context, card_session=subject.card_session)
+        return await attempt(supplement, context, CardUse())
 
-    def _subject(self, touch: CardUse) -> Subject:
+    def _subject(self, card_use: CardUse) -> Subject:
         """What is asked about: the card that the call has met."""
-        session = touch.card_session or self._asking.card_session or self._desk.card_session
-        return subject_of(self._desk, self._caller, self._asking, session)
+        session = card_use.card_session or self._context.card_session or self._desk.card_session
+        return subject_of(self._desk, self._caller, self._context, session)
 
     async def _enter(self, subject: Subject, error: NoPinPadError) -> Entered:
         if not self._book.has_clerk:
             raise no_place_for_pin(self._book.page) from error
-        wants = _WANTED.get(self._asking.action, ("pin",))
-        return await self._book.pins(subject, wants, self._left, self._asking.gone)
+        wants = _WANTED.get(self._context.action, ("pin",))
+        return await self._book.pins(subject, wants, self._left, self._context.gone)
 
     async def _consent(self, subject: Subject, error: LastTryError) -> None:
         if self._book.take_consent(subject):
@@ -105,12 +105,12 @@ class Clerk:
         if not self._book.has_clerk:
             self._book.ask_for_next_call(subject)
             raise last_try_without_clerk(self._book.page) from error
-        await self._book.consent(subject, self._left, self._asking.gone)
+        await self._book.consent(subject, self._left, self._context.gone)
 
     @property
     def _left(self) -> float:
         return self._ends - time.monotonic()
 
 
-def subject_of(desk: ManagedReader, caller: Caller, asking: RequestContext, card_session: str | None) -> Subject:
-    return Subject(caller.grant, caller.label, asking.action, desk.reader.name, card_session)
+def subject_of(desk: ManagedReader, caller: Caller, context: RequestContext, card_session: str | None) -> Subject:
+    return Subject(caller.grant, caller.label, context.action, desk.reader.name, card_session)

@@ -24,7 +24,7 @@ class CardSelection:
     def __init__(self, desks: ReaderRegistry) -> None:
         self._desks = desks
 
-    async def choose(self, preference: Preference | None, asking: RequestContext) -> ManagedReader:
+    async def choose(self, preference: Preference | None, context: RequestContext) -> ManagedReader:
         """The reader whose card is meant.
 
         A card session that the caller names is the card that it means. Where several readers have a card, each card is
@@ -34,8 +34,8 @@ class CardSelection:
             PcscUnavailableError: there is no reader, and PC/SC does not run.
             NoReaderError, NoCardError, SeveralCardsError, CardioError: as `choose_card` says.
         """
-        if asking.card_session is not None:
-            named = next((desk for desk in self._desks.all() if desk.card_session == asking.card_session), None)
+        if context.card_session is not None:
+            named = next((desk for desk in self._desks.all() if desk.card_session == context.card_session), None)
             if named is not None:
                 return named
         faults: dict[str, tuple[str | None, CardioError]] = {}
@@ -47,7 +47,7 @@ class CardSelection:
             if choice.reader is not None:
                 return desks[choice.reader]
             asked = [desks[name] for name in choice.ask]
-            found = await asyncio.gather(*(_fault_of(desk, asking) for desk in asked))
+            found = await asyncio.gather(*(_fault_of(desk, context) for desk in asked))
             for desk, (session, fault) in zip(asked, found, strict=True):
                 if fault is not None:
                     faults[desk.reader.name] = session, fault
@@ -73,10 +73,10 @@ def _slot(desk: ManagedReader, faults: dict[str, tuple[str | None, CardioError]]
     )
 
 
-async def _fault_of(desk: ManagedReader, asking: RequestContext) -> tuple[str | None, CardioError | None]:
+async def _fault_of(desk: ManagedReader, context: RequestContext) -> tuple[str | None, CardioError | None]:
     """Has the card in a reader say what it is, which the reader keeps; gives why it could not."""
     session = desk.card_session
-    question = replace(asking, action="choose-card", card_session=session, lease=None)
+    question = replace(context, action="choose-card", card_session=session, lease=None)
     try:
         await desk.do(lambda card: card.layout, question, seconds=OPERATION_SECONDS)
     except NotASocialSecurityCardError:

@@ -104,7 +104,7 @@ class ManagedReader:
     # -- work with the card -----------------------------------------------------------------------
 
     async def read(
-        self, asking: RequestContext, *, supplement: bool, credentials: Credentials | None = None
+        self, context: RequestContext, *, supplement: bool, credentials: Credentials | None = None
     ) -> tuple[CardReading, str | None]:
         """Who the card in the reader belongs to, within the time of one reading, waiting included.
 
@@ -114,42 +114,42 @@ class ManagedReader:
             CardioError: as `do` says.
         """
         started = time.monotonic()
-        asked_of, touch = self.card_session, CardUse()
+        asked_of, card_use = self.card_session, CardUse()
 
         def work(card: SocialSecurityCard) -> CardReading:
-            counter = touch.event_counter
+            counter = card_use.event_counter
             tell = None if not supplement else lambda basic: self._tell_basic(basic, counter)
             return card.read(supplement=supplement, on_basic=tell)
 
         try:
             reading, session = await self.do(
-                work, asking, seconds=OPERATION_SECONDS, credentials=credentials, touch=touch
+                work, context, seconds=OPERATION_SECONDS, credentials=credentials, card_use=card_use
             )
         except CardioError as error:
-            cut_short = self._cut_short(touch) if isinstance(error, ReaderTimeoutError) else None
+            cut_short = self._cut_short(card_use) if isinstance(error, ReaderTimeoutError) else None
             if cut_short is None:
                 # The card may have left, and the next one be in: this was not its reading.
-                failed = asked_of if touch.card is None else self._session_of(touch)
+                failed = asked_of if card_use.card is None else self._session_of(card_use)
                 self._tell_finished(error.code, None, failed, started, Problem.of(error))
                 raise
-            reading, session = cut_short, self._session_of(touch)
+            reading, session = cut_short, self._session_of(card_use)
         self._tell_finished("ok", reading, session, started)
         return reading, session
 
-    def _cut_short(self, touch: CardUse) -> CardReading | None:
+    def _cut_short(self, card_use: CardUse) -> CardReading | None:
         """What a card that hangs in its supplement has given before; nothing of one that has left."""
-        still_in = touch.card is not None and touch.event_counter == self.info.event_counter
-        return touch.card.reading_cut_short() if still_in and touch.card is not None else None
+        still_in = card_use.card is not None and card_use.event_counter == self.info.event_counter
+        return card_use.card.reading_cut_short() if still_in and card_use.card is not None else None
 
     async def do(
         self,
         work: Callable[[SocialSecurityCard], Result],
-        asking: RequestContext,
+        context: RequestContext,
         *,
         seconds: float = WHOLE_CARD_SECONDS,
         credentials: Credentials | None = None,
         repeat: bool = True,
-        touch: CardUse | None = None,
+        card_use: CardUse | None = None,
     ) -> tuple[Result, str | None]:
         """Does something with the card in the reader, within so many seconds, waiting included.
 
@@ -169,15 +169,15 @@ class ManagedReader:
             StoppingError: the service stops.
             CardioError: as `cardio.card.runner.on_card` says.
         """
-        self._check(asking)
+        self._check(context)
         deadline = time.monotonic() + seconds
         trace: list[Exchange] = []
-        touch = touch or CardUse()
-        meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None or not repeat)
+        card_use = card_use or CardUse()
+        meant = _Meant(self.info.event_counter, self.card_session, context.card_session is not None or not repeat)
 
         def on_this_card(card: SocialSecurityCard) -> Result:
-            with self._touched(card, touch):
-                self._check_still(meant, touch)
+            with self._recorded(card, card_use):
+                self._check_still(meant, card_use)
                 return work(card)
 
         watch = self._new_watch()
@@ -188,35 +188,35 @@ class ManagedReader:
             if left < _LEAST_SECONDS:
                 raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
             holding = self.holding
-            holding.check(asking.grant)  # somebody may have begun while this waited
+            holding.check(context.grant)  # somebody may have begun while this waited
             holding.end()
-            with self._around.audit.touching(asking, self.reader.name, touch), self._noting_hang(meant, watch):
+            with self._around.audit.recording(context, self.reader.name, card_use), self._noting_hang(meant, watch):
                 return on_card(
                     self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
                     credentials=credentials, seconds=left, worker=worker, repeat=repeat,
                     trace=lambda exchange: self._note(trace, exchange),
-                    confirm=lambda mark: self._confirm(meant, touch, mark), watch=watch,
+                    confirm=lambda mark: self._confirm(meant, card_use, mark), watch=watch,
                 )  # fmt: skip
 
         try:
-            result = await self._in_line(attempt, watch, asking)
+            result = await self._in_line(attempt, watch, context)
         except CardChangedError:
-            swapped, left = self._note_swap(touch), deadline - time.monotonic()
+            swapped, left = self._note_swap(card_use), deadline - time.monotonic()
             if not swapped or meant.strictly or left < _LEAST_SECONDS:
                 raise
-            touch.card_session = None
-            return await self.do(work, asking, seconds=left, credentials=credentials, touch=touch)
+            card_use.card_session = None
+            return await self.do(work, context, seconds=left, credentials=credentials, card_use=card_use)
         except NotASocialSecurityCardError:
-            if touch.event_counter == self.info.event_counter:
+            if card_use.event_counter == self.info.event_counter:
                 self._binding.ours = False
             raise
         finally:
-            if touch.event_counter in (None, self.info.event_counter):
+            if card_use.event_counter in (None, self.info.event_counter):
                 self.trace = trace
-        return result, self._session_of(touch)
+        return result, self._session_of(card_use)
 
     async def with_held(
-        self, work: Callable[[HsmSteps], Result], asking: RequestContext, *, credentials: Credentials | None
+        self, work: Callable[[HsmSteps], Result], context: RequestContext, *, credentials: Credentials | None
     ) -> tuple[Result, str | None]:
         """Does one step of several with a card that stays held for this caller; with credentials it begins anew.
 
@@ -225,37 +225,39 @@ class ManagedReader:
         Raises:
             StepError: nothing is held for this caller. CardioError: as `do`.
         """
-        self._check(asking)
-        meant = _Meant(self.info.event_counter, self.card_session, asking.card_session is not None)
-        touch, watch = CardUse(), self._new_watch()
+        self._check(context)
+        meant = _Meant(self.info.event_counter, self.card_session, context.card_session is not None)
+        card_use, watch = CardUse(), self._new_watch()
 
         def step(steps: HsmSteps) -> Result:
-            with self._touched(steps.card, touch):
+            with self._recorded(steps.card, card_use):
                 if credentials is not None:
-                    self._check_still(meant, touch)
+                    self._check_still(meant, card_use)
                 return work(steps)
 
         def attempt(worker: Worker) -> Result:
             self._wait_for_earlier_answer(time.monotonic() + OPERATION_SECONDS)
             holding = self.holding
-            holding.check(asking.grant)  # somebody may have begun while this waited
+            holding.check(context.grant)  # somebody may have begun while this waited
             try:
-                with self._around.audit.touching(asking, self.reader.name, touch), self._noting_hang(meant, watch):
+                with self._around.audit.recording(context, self.reader.name, card_use), self._noting_hang(meant, watch):
                     if credentials is not None:
-                        touch.event_counter = self.reader.info().event_counter
-                        self._check_still(meant, touch)
-                        holding.begin(asking.grant, credentials, lambda mark: self._confirm(meant, touch, mark), watch)
-                    return holding.do(asking.grant, step, watch)
+                        card_use.event_counter = self.reader.info().event_counter
+                        self._check_still(meant, card_use)
+                        holding.begin(
+                            context.grant, credentials, lambda mark: self._confirm(meant, card_use, mark), watch
+                        )
+                    return holding.do(context.grant, step, watch)
             finally:
-                if holding.owner == asking.grant and not holding.waits_for_a_step:
+                if holding.owner == context.grant and not holding.waits_for_a_step:
                     holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
 
         try:
-            result = await self._in_line(attempt, watch, asking)
+            result = await self._in_line(attempt, watch, context)
         except CardChangedError:
-            self._note_swap(touch)
+            self._note_swap(card_use)
             raise
-        return result, self._session_of(touch)
+        return result, self._session_of(card_use)
 
     async def end_held(self, grant: str) -> None:
         """Lets go the card that is held for a caller, if there is one: the caller has gone.
@@ -266,45 +268,47 @@ class ManagedReader:
             await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
 
     @contextmanager
-    def _touched(self, card: SocialSecurityCard, touch: CardUse) -> Iterator[None]:
+    def _recorded(self, card: SocialSecurityCard, card_use: CardUse) -> Iterator[None]:
         """Around work with a card, on its thread: keeps which card it is."""
-        touch.card, touch.event_counter, touch.binding = card, card.event_counter(), self._binding
-        touch.card_session = self._session_at(touch.event_counter)
+        card_use.card, card_use.event_counter, card_use.binding = card, card.event_counter(), self._binding
+        card_use.card_session = self._session_at(card_use.event_counter)
         try:
             yield
         finally:  # the watcher may have told of it meanwhile
-            touch.card_session = self._session_of(touch)
+            card_use.card_session = self._session_of(card_use)
 
-    def _check_still(self, meant: _Meant, touch: CardUse) -> None:
+    def _check_still(self, meant: _Meant, card_use: CardUse) -> None:
         """On the card's thread, before the work begins: whether the card that was meant is in.
 
         Raises:
             CardChangedError: PC/SC has told of another one, or a call before this one has found another one.
         """
-        if meant.strictly and (touch.event_counter != meant.event_counter or self.card_session != meant.card_session):
+        if meant.strictly and (
+            card_use.event_counter != meant.event_counter or self.card_session != meant.card_session
+        ):
             raise CardChangedError()
 
-    def _confirm(self, meant: _Meant, touch: CardUse, mark: bytes) -> None:
+    def _confirm(self, meant: _Meant, card_use: CardUse, mark: bytes) -> None:
         """On the card's thread, when the card has said which one it is.
 
         Raises:
             CardChangedError: it is not the card of its session.
         """
-        if touch.event_counter == self.info.event_counter:  # else its session is not known here yet
+        if card_use.event_counter == self.info.event_counter:  # else its session is not known here yet
             if meant.strictly and self.card_session != meant.card_session:
                 raise CardChangedError()
             self._binding.confirm(mark)
 
-    def _note_swap(self, touch: CardUse) -> bool:
+    def _note_swap(self, card_use: CardUse) -> bool:
         """Ends the session of a card that was swapped unseen, and begins another for the card that is in.
 
         Returns:
             Whether the work ended for such a swap.
         """
-        if touch.binding is None or not touch.binding.swapped:
+        if card_use.binding is None or not card_use.binding.swapped:
             return False
-        if touch.event_counter == self.info.event_counter and touch.binding is self._binding:
-            self._around.on_swapped(self, b"" if touch.card is None else touch.card.atr)
+        if card_use.event_counter == self.info.event_counter and card_use.binding is self._binding:
+            self._around.on_swapped(self, b"" if card_use.card is None else card_use.card.atr)
         return True
 
     @property
@@ -312,23 +316,23 @@ class ManagedReader:
         """Whether the card that is in is a social security card; None as long as it was not asked."""
         return self._binding.ours
 
-    def _check(self, asking: RequestContext) -> None:
-        self.lease.check(asking.lease)
-        self.holding.check(asking.grant)
-        if asking.card_session is not None and asking.card_session != self.card_session:
+    def _check(self, context: RequestContext) -> None:
+        self.lease.check(context.lease)
+        self.holding.check(context.grant)
+        if context.card_session is not None and context.card_session != self.card_session:
             raise NoCardError() if self.card_session is None else CardChangedError()
 
     async def _in_line(
         self,
         work: Callable[[Worker], Result],
         watch: CommandWatch | None = None,
-        asking: RequestContext | None = None,
+        context: RequestContext | None = None,
         *,
         limit: int | None = QUEUE_LIMIT,
     ) -> Result:
         if self._closed:
             raise ReaderGoneError()
-        receipt = None if asking is None else asking.receipt
+        receipt = None if context is None else context.receipt
         on_cut = None if receipt is None else receipt.note_unknown
         return await self._line.do(work, limit=limit, watch=watch, on_cut=on_cut)
 
@@ -374,9 +378,9 @@ class ManagedReader:
     def _session_at(self, counter: int | None) -> str | None:
         return self.card_session if counter == self.info.event_counter else None
 
-    def _session_of(self, touch: CardUse) -> str | None:
+    def _session_of(self, card_use: CardUse) -> str | None:
         """Of the card that was touched, which may have left since."""
-        return touch.card_session or self._session_at(touch.event_counter)
+        return card_use.card_session or self._session_at(card_use.event_counter)
 
     # -- what is told -----------------------------------------------------------------------------
 
@@ -427,7 +431,7 @@ class ManagedReader:
         )
 
     def _renew(self) -> None:
-        """Another card, another thread: one that hangs with the last card holds up nobody."""
+        """Give the new card a new worker, so that a call that hangs on the old card blocks nothing."""
         busy = self._line.waiting or self.holding.owner is not None
         if busy:
             self.holding = self._new_holding(self.holding, self.reader, self._around)

@@ -60,7 +60,7 @@ class WorkQueue:
             except asyncio.CancelledError:
                 # Cut off: what has not begun does not begin; what has begun to change the card comes to its end.
                 working.cancel()
-                submitted.add_done_callback(self._note_unheard)
+                submitted.add_done_callback(self._log_unhandled)
                 cut_off = ReaderTimeoutError("调用已中断", "the call was cut off")
                 outcome = as_outcome(cut_off, watch.withdraw())
                 if outcome is not cut_off and on_cut is not None:
@@ -68,13 +68,13 @@ class WorkQueue:
                 raise
             if not working.done():
                 working.cancel()
-                submitted.add_done_callback(self._note_unheard)
+                submitted.add_done_callback(self._log_unhandled)
                 raise as_outcome(StoppingError(), watch.give_up())
             return working.result()
         finally:
             self.waiting -= 1
 
-    def _note_unheard(self, done: Future[Any]) -> None:
+    def _log_unhandled(self, done: Future[Any]) -> None:
         """Note an unplanned error of work that no caller waits for any more."""
         error = None if done.cancelled() else done.exception()
         if error is not None and not isinstance(error, CardioError):

@@ -15,9 +15,9 @@ from cardio.models.problem import Problem
 from service.debits.delivery.receipts import Told
 from service.debits.errors import NoSuchDebitError
 from service.debits.journal import Journal
-from service.gate.context import asking_of
+from service.gate.context import context_of
 from service.gate.scopes import Caller, Scope
-from service.routes.dependencies import AskingOf, AuditOf, CallerOf, DebitsOf, needs
+from service.routes.dependencies import AuditOf, CallerOf, ContextOf, DebitsOf, needs
 
 router = APIRouter(prefix="/v1/debits", tags=["debits"])
 _SEES = needs(Scope.SETTLE, Scope.MANAGE)
@@ -46,7 +46,7 @@ class Resolution(BaseModel):
 @router.get("", dependencies=[_SEES], responses=_NO_JOURNAL)
 async def list_debits(
     caller: CallerOf,
-    asking: AskingOf,
+    context: ContextOf,
     debits: DebitsOf,
     all_states: Annotated[
         bool, Query(alias="all", description="those that are settled or came to nothing too")
@@ -65,19 +65,19 @@ async def list_debits(
         # What was handed over before needs no note: a list of hundreds would hold up the debits.
         news = (DebitState.SENT, DebitState.UNKNOWN, DebitState.MANUAL, DebitState.COMMITTED)
         told = (Told.of(one, by_name=False) for one in listed if one.origin == caller.origin and one.state in news)
-        debits.receipts.note_when_handed_over(journal, asking.receipt, told)
+        debits.receipts.note_when_handed_over(journal, context.receipt, told)
     return DebitList(debits=listed, more=len(found) > _MOST_LISTED)
 
 
 @router.get("/{debit}", dependencies=[_SEES], responses=_NO_JOURNAL | {404: _PROBLEMS[404]})
 async def show_debit(
-    debit: DebitId, caller: CallerOf, asking: AskingOf, debits: DebitsOf, peek: Peek = False
+    debit: DebitId, caller: CallerOf, context: ContextOf, debits: DebitsOf, peek: Peek = False
 ) -> DebitRecord:
     """One debit: how far it is, whether money was taken, and its result; its own caller then counts as told."""
     journal = await debits.journal()
     shown = await asyncio.to_thread(_own, journal, debit, caller)
     if not peek and shown.origin == caller.origin:
-        debits.receipts.note_when_handed_over(journal, asking.receipt, [Told.of(shown, by_name=True)])
+        debits.receipts.note_when_handed_over(journal, context.receipt, [Told.of(shown, by_name=True)])
     return shown
 
 
@@ -93,7 +93,7 @@ async def acknowledge_debit(
         _own(journal, debit, caller)
         if not journal.delivery.acknowledge(debit):
             raise JournalStepError("该笔消费没有扣款结果可确认", "there is no result to acknowledge")
-        audit.note(asking_of(request, caller), target=debit)
+        audit.note(context_of(request, caller), target=debit)
         return journal.shown(debit)
 
     return await asyncio.to_thread(acknowledge)
@@ -121,7 +121,7 @@ async def resolve_debit(
 
     def resolve() -> DebitRecord:
         journal.decide(debit, done=asked.outcome == "done")
-        audit.note(asking_of(request, caller), target=f"{debit} {asked.outcome}")
+        audit.note(context_of(request, caller), target=f"{debit} {asked.outcome}")
         return journal.shown(debit)
 
     return await asyncio.to_thread(resolve)

@@ -20,7 +20,7 @@ from service.debits.provider import JournalProvider
 from service.debits.service import DebitService
 from service.driver.calls import DriverService
 from service.events.hub import EventHub
-from service.gate.context import RequestContext, asking_of
+from service.gate.context import RequestContext, context_of
 from service.gate.peers import PEER, Peer
 from service.gate.policy import Access
 from service.gate.scopes import Caller, Scope
@@ -120,10 +120,15 @@ class CardCall:
     """One call to the card in a reader: who makes it, which card it means, by which lease."""
 
     def __init__(
-        self, desk: ManagedReader, asking: RequestContext, caller: Caller, security: SecurityContext, response: Response
+        self,
+        desk: ManagedReader,
+        context: RequestContext,
+        caller: Caller,
+        security: SecurityContext,
+        response: Response,
     ) -> None:
         self.desk = desk
-        self.asking = asking
+        self.context = context
         self.caller = caller
         self.security = security
         self._response = response
@@ -146,7 +151,7 @@ class CardCall:
         """As `ManagedReader.do`; without credentials with those that the bridge has for reading."""
         given = credentials or self.security.for_reading(self.caller.origin)
         told, session = await self.desk.do(
-            lambda card: (work(card), card.proof), self.asking, credentials=given, repeat=repeat, seconds=seconds
+            lambda card: (work(card), card.proof), self.context, credentials=given, repeat=repeat, seconds=seconds
         )
         result, proof = told
         self.name_card(session, proof)
@@ -162,24 +167,24 @@ def card_headers(session: str | None, proof: Proof | None) -> dict[str, str]:
     return headers
 
 
-async def _asking(
+async def _context(
     request: Request,
     caller: CallerOf,
     cardio_card_session: CardSessionHeader = None,
     cardio_lease: LeaseHeader = None,
 ) -> RequestContext:
-    return asking_of(request, caller, cardio_card_session, cardio_lease)
+    return context_of(request, caller, cardio_card_session, cardio_lease)
 
 
-AskingOf = Annotated[RequestContext, Depends(_asking)]
+ContextOf = Annotated[RequestContext, Depends(_context)]
 
 
 async def _card_call(
-    reader: str, desks: DesksOf, caller: CallerOf, security: SecurityOf, asking: AskingOf, response: Response
+    reader: str, desks: DesksOf, caller: CallerOf, security: SecurityOf, context: ContextOf, response: Response
 ) -> CardCall:
     desk = desks.desk(reader)
     simulated = desk.reader.simulated
-    return CardCall(desk, asking, caller.at(simulated=simulated), security.at(simulated=simulated), response)
+    return CardCall(desk, context, caller.at(simulated=simulated), security.at(simulated=simulated), response)
 
 
 CallOf = Annotated[CardCall, Depends(_card_call)]

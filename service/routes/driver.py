@@ -23,7 +23,7 @@ from service.driver.calls import DriverService
 from service.events.sse import leaving
 from service.gate.context import RequestContext
 from service.gate.scopes import Caller
-from service.routes.dependencies import AskingOf, CallerOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
+from service.routes.dependencies import CallerOf, ContextOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
 from service.routes.readers import CARD_PROBLEMS
 
 router = APIRouter(prefix="/v1/driver", tags=["driver"])
@@ -98,7 +98,7 @@ async def call_function(
     asked: DriverAsked,
     calls: DriverOf,
     caller: CallerOf,
-    asking: AskingOf,
+    context: ContextOf,
     response: Response,
     debits: DebitsOf,
     idempotency_key: IdempotencyKeyHeader = None,
@@ -112,10 +112,10 @@ async def call_function(
     wanted = find_function(function)
     given = _arguments(asked, idempotency_key)
     if isinstance(wanted, DebitFunction):
-        return await _debit(wanted, given, calls, debits, caller, asking, asked.reader, response)
+        return await _debit(wanted, given, calls, debits, caller, context, asked.reader, response)
     async with leaving(request.receive) as gone:
-        asking = replace(asking, gone=gone)
-        text, session, proof = await calls.call(wanted, given, caller, asking, reader=asked.reader)
+        context = replace(context, gone=gone)
+        text, session, proof = await calls.call(wanted, given, caller, context, reader=asked.reader)
     response.headers.update(card_headers(session, proof))
     basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and asked.layout == "11"
     return DriverAnswered(
@@ -129,12 +129,12 @@ async def _debit(
     calls: DriverService,
     debits: DebitService,
     caller: Caller,
-    asking: RequestContext,
+    context: RequestContext,
     reader: str | None,
     response: Response,
 ) -> DriverAnswered:
     try:
-        done = await calls.debit(wanted, given, caller, asking, reader=reader)
+        done = await calls.debit(wanted, given, caller, context, reader=reader)
     except DebitUnknownError as error:
         response.status_code = error.status
         text = f"{error.title}：{error.remedy}".replace("|", " ")

@@ -15,7 +15,7 @@ from cardio.models.base import FrozenModel
 from service.events.hub import RESYNC, STATE, EventHub
 from service.events.sse import EventStream
 from service.gate import tickets
-from service.gate.context import asking_of
+from service.gate.context import context_of
 from service.gate.grants import LOCAL
 from service.gate.policy import PROTOCOL
 from service.gate.scopes import Caller, Scope
@@ -77,7 +77,7 @@ async def stream_events(
     """
     clerk = questions and Scope.MANAGE in caller.scopes
     if readings:
-        audit.note(asking_of(request, caller), action=LISTENS)
+        audit.note(context_of(request, caller), action=LISTENS)
     return EventStream(_payloads(desks, hub, last_event_id, readings=readings, questions=clerk))
 
 
@@ -105,7 +105,7 @@ async def socket_events(
         return
     state = socket.app.state
     if readings:
-        state.audit.note(asking_of(socket, caller), action=LISTENS)
+        state.audit.note(context_of(socket, caller), action=LISTENS)
     clerk = questions and Scope.MANAGE in caller.scopes
     payloads = _payloads(state.desks, state.hub, after, readings=readings, questions=clerk)
     sending = asyncio.ensure_future(_send_events(socket, payloads))

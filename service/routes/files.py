@@ -64,7 +64,7 @@ async def read_photo(call: CallOf) -> Response:
     """The holder's photo, as it stands on the card."""
     (photo, proof), session = await call.desk.do(
         lambda card: (card.photo(), card.proof),
-        call.asking,
+        call.context,
         credentials=call.security.for_reading(call.caller.origin),
     )
     # A picture has no place for words: what is to be said of it stands in a header, by its codes.

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cardio.errors import UsageError
 from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
-from service.gate.context import asking_of
+from service.gate.context import context_of
 from service.gate.scopes import Scope
 from service.routes.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, needs
 
@@ -63,7 +63,7 @@ async def back_up_journal(request: Request, debits: DebitsOf, audit: AuditOf, ca
     """Everything that the journal holds at this moment, as one file, with its key: keep it as you keep the key."""
     journal = await debits.journal()
     path = await asyncio.to_thread(journal.write_backup)
-    audit.note(asking_of(request, caller), action="journal-backup")
+    audit.note(context_of(request, caller), action="journal-backup")
     content, size = await asyncio.to_thread(_content, path)
     headers = {"Content-Length": str(size), "Cache-Control": "no-store"}
     return StreamingResponse(content, media_type="application/vnd.sqlite3", headers=headers)
@@ -81,7 +81,7 @@ async def archive_journal(
         made = await asyncio.to_thread(journal.archive, before)
     except OverflowError as error:
         raise UsageError("归档日期不正确", "the date to archive before is none") from error
-    audit.note(asking_of(request, caller), action="journal-archived", target=made.file.name if made.file else "")
+    audit.note(context_of(request, caller), action="journal-archived", target=made.file.name if made.file else "")
     return ArchiveMade(file=None if made.file is None else str(made.file), debits=made.debits, left_out=made.left_out)
 
 
@@ -92,7 +92,7 @@ async def accept_journal(
     """A person says: debits go on with the journal that is there now, restored or copied as it is; or, where it is
     lost, with a new one. What it has forgotten is guarded by the cards' own records alone."""
     await asyncio.to_thread(journal.accept)
-    audit.note(asking_of(request, caller), action="journal-restored")
+    audit.note(context_of(request, caller), action="journal-restored")
     return await journal_condition(journal)
 
 

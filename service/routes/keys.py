@@ -15,7 +15,7 @@ from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
 from cardio.security.errors import SamRefusedError
 from cardio.security.key_memory import KeyMemory
-from service.gate.context import asking_of
+from service.gate.context import context_of
 from service.gate.scopes import Scope
 from service.routes.dependencies import AuditOf, CallerOf, needs
 
@@ -90,5 +90,5 @@ async def resume(request: Request, memories: MemoriesOf, caller: CallerOf, audit
         return stopped
 
     stopped = await asyncio.to_thread(work)
-    audit.note(asking_of(request, caller), action=RESUMED, target=" ".join(one.key for one in stopped))
+    audit.note(context_of(request, caller), action=RESUMED, target=" ".join(one.key for one in stopped))
     return Resumed(resumed=stopped)

@@ -27,7 +27,7 @@ _OPEN = {(HELLO, "get"), (PAIRING, "post"), (f"{PAIRING}/{{request_id}}", "get")
 _TOKEN = {"401": "the token is missing or wrong"}
 
 
-def describe_truly(app: FastAPI) -> None:
+def install_openapi(app: FastAPI) -> None:
     """Makes the application's description say what the gate and the error handlers do."""
 
     def openapi() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
-from service.gate.context import asking_of
+from service.gate.context import context_of
 from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
 from service.gate.scopes import NoScopeError, Scope
@@ -78,7 +78,7 @@ async def open_page_session(
         opened.ticket, user=peer_of(request).user, held=held.strip() if scheme.lower() == "bearer" else None
     )
     if token is not None:
-        audit.note(asking_of(request, caller), action=ADDED, target=f"{grant.id} {grant.kind} {grant.name}")
+        audit.note(context_of(request, caller), action=ADDED, target=f"{grant.id} {grant.kind} {grant.name}")
     keeper = keeper_path(access)
     # The browser may have sent the ticket over another connection than the one on which hello was asked.
     proof = proof_of(verifier_of(opened.ticket), opened.nonce, access.port, grant.id, token or "", keeper)

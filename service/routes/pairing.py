@@ -14,7 +14,7 @@ from cardio.errors import UsageError
 from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
 from service.audit.recorder import AuditRecorder
-from service.gate.context import RequestContext, asking_of
+from service.gate.context import RequestContext, context_of
 from service.gate.grants import LOCAL, Grant
 from service.gate.origin import is_origin
 from service.gate.pairing import NAME_LIMIT, presentable
@@ -168,10 +168,10 @@ async def ask_for_pairing(
     begun, secret = access.pairing.ask(origin, asked.name, asked.scopes, user=peer_of(request).user)
     if begun.grant is not None:  # of a trusted origin: nobody else was asked
         await access.grants.saved(begun.grant)
-        asking = asking_of(request, caller)
+        context = context_of(request, caller)
         for gone in begun.displaced:
-            audit.note(asking, action=REVOKED, target=gone)
-        _note_added(audit, asking, access.grants.get(begun.grant))
+            audit.note(context, action=REVOKED, target=gone)
+        _note_added(audit, context, access.grants.get(begun.grant))
     return PairingBegun(
         request=begun.id,
         secret=secret,
@@ -236,7 +236,7 @@ async def approve(
         )
     grant = access.pairing.approve(request_id, chosen.scopes)
     await access.grants.saved(grant.id)
-    _note_added(audit, asking_of(request, caller), grant)
+    _note_added(audit, context_of(request, caller), grant)
     return _grant_shown(access, grant)
 
 
@@ -268,7 +268,7 @@ async def add_program(
         raise UsageError(f"不能授予 {listed}", f"{listed} cannot be granted here")
     grant, token = access.grants.add("program", None, presentable(asked.name), asked.scopes)
     await access.grants.saved(grant.id)
-    _note_added(audit, asking_of(request, caller), grant)
+    _note_added(audit, context_of(request, caller), grant)
     return GrantMade(**_grant_shown(access, grant).model_dump(), token=token)
 
 
@@ -279,7 +279,7 @@ async def revoke(
     """Ends a grant at once: open streams and sockets too."""
     access.grants.revoke(grant_id)
     await access.grants.saved()
-    audit.note(asking_of(request, caller), action=REVOKED, target=grant_id)
+    audit.note(context_of(request, caller), action=REVOKED, target=grant_id)
 
 
 @router.get("/me")
@@ -288,11 +288,11 @@ async def me(caller: CallerOf) -> Me:
     return Me(grant=caller.grant, origin=caller.origin, name=caller.name, scopes=_ordered(caller.scopes))
 
 
-def _note_added(audit: AuditRecorder, asking: RequestContext, grant: Grant | None) -> None:
+def _note_added(audit: AuditRecorder, context: RequestContext, grant: Grant | None) -> None:
     if grant is not None:
         scopes = ",".join(sorted(grant.scopes))
         target = f"{grant.id} {grant.kind} {grant.origin or '-'} {scopes}"
-        audit.note(asking, action=ADDED, target=target)
+        audit.note(context, action=ADDED, target=target)
 
 
 def _ordered(scopes: frozenset[Scope]) -> tuple[Scope, ...]:

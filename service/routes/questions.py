@@ -12,7 +12,7 @@ from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
 from cardio.security.errors import PinEntryMismatchError
 from cardio.security.pin.pin import Pin
-from service.gate.context import asking_of
+from service.gate.context import context_of
 from service.gate.scopes import Scope
 from service.questions.book import Entered, Question, QuestionKind
 from service.routes.dependencies import AuditOf, CallerOf, QuestionsOf, needs
@@ -69,7 +69,7 @@ async def answer_question(
     questions.answer(request_id, yes=given.answer == "yes", entered=entered)
     subject = question.subject
     audit.note(
-        asking_of(request, caller),
+        context_of(request, caller),
         action="question-answered",
         target=f"{question.kind.value} {given.answer} {subject.function} {subject.grant} {subject.reader}",
     )

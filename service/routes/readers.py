@@ -12,7 +12,7 @@ from cardio.models.reading import CardReading
 from cardio.readers.card_choice import Preference
 from service.gate.scopes import Scope
 from service.readers.schemas import ChosenReader, ReaderList
-from service.routes.dependencies import AskingOf, CallOf, DesksOf, DriverOf, needs
+from service.routes.dependencies import CallOf, ContextOf, DesksOf, DriverOf, needs
 
 router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(Scope.BASIC)])
 
@@ -40,13 +40,13 @@ async def list_readers(desks: DesksOf) -> ReaderList:
 @router.get("/-/chosen", responses=CARD_PROBLEMS)
 async def choose_reader(
     calls: DriverOf,
-    asking: AskingOf,
+    context: ContextOf,
     iType: Annotated[
         Preference | None, Query(description="1 contact, 2 contactless, 3 contact first, 4 contactless first")
     ] = None,
 ) -> ChosenReader:
     """The reader whose card is meant where the caller names none; `several-cards` where a person has to choose."""
-    desk = await calls.selection.choose(iType, asking)
+    desk = await calls.selection.choose(iType, context)
     return ChosenReader(reader=desk.reader.name, card_session=desk.card_session)
 
 
@@ -75,5 +75,5 @@ async def read_for_nhsa(call: CallOf) -> Nhsa1101:
 
 async def _read(call: CallOf, *, supplement: bool) -> tuple[CardReading, dict[str, str]]:
     credentials = call.security.for_reading(call.caller.origin)
-    reading, session = await call.desk.read(call.asking, supplement=supplement, credentials=credentials)
+    reading, session = await call.desk.read(call.context, supplement=supplement, credentials=credentials)
     return reading, call.name_card(session, reading.proof)

@@ -37,7 +37,7 @@ from cardio.debits.execution import debit
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import Amounts
 from cardio.debits.recovery import CounterEvidence, Evidence, RecoveryVerdict, judge
-from cardio.debits.transaction import NOBODY_KNOWS, DebitOrder, DebitState
+from cardio.debits.transaction import UNRESOLVED, DebitOrder, DebitState
 from cardio.errors import CardioError, CardRemovedError
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
@@ -49,7 +49,7 @@ from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
 from service.debits.journal_file.marks import Marks
 from service.debits.journal_file.setting_aside import set_aside
-from service.debits.lifecycle import as_it_stands, clear_up, go_on, needs_its_card
+from service.debits.lifecycle import go_on, reconcile, requires_card, resolve_open_debit
 from simulators.card.software_card import SoftwareCard
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
@@ -267,14 +267,14 @@ class World:
         entry = till.journal.take("local", key, f"{card_number}{order}")
         error: Exception | None = None
         try:
-            if needs_its_card(entry):
+            if requires_card(entry):
                 # Who asks for a debit says which card it means.
                 if self.cards.index(self.card) != card_number and entry.state is DebitState.NEW:
                     return
                 with self.opened() as card:
                     go_on(till.journal, entry, card, order, self.limits)
         except CardioError as found:
-            error = as_it_stands(entry, found)
+            error = reconcile(entry, found)
         except Killed:
             self.start_again()
             return
@@ -343,7 +343,7 @@ class World:
     def decide(self, *, rightly: bool) -> None:
         """A person says what became of a debit that nobody knows; who is told that the card contradicts looks at it."""
         till = self.till
-        found = next((one for one in till.journal.listed(None) if one.state in NOBODY_KNOWS), None)
+        found = next((one for one in till.journal.listed(None) if one.state in UNRESOLVED), None)
         if found is None:
             return
         till.journal.fate = Fate()
@@ -470,13 +470,13 @@ class World:
         entry = till.journal.take("local", f"end {number}", "")
         for _ in range(2 * len(self.orders) + 1):
             while any(
-                one.state in NOBODY_KNOWS and self._is_of(one.idempotency_key, number)
+                one.state in UNRESOLVED and self._is_of(one.idempotency_key, number)
                 for one in till.journal.listed(None)
             ):
                 self._decide_rightly(number)
             with self.opened() as card, suppress(DebitUndeliveredError):
                 try:
-                    clear_up(till.journal, entry, card)
+                    resolve_open_debit(till.journal, entry, card)
                 except DebitContradictedError:
                     self.seen["contradicted"] += 1
                     entry.release()
@@ -491,7 +491,7 @@ class World:
     def _decide_rightly(self, number: int) -> None:
         till = self.till
         for one in till.journal.listed(None):
-            if one.state in NOBODY_KNOWS and self._is_of(one.idempotency_key, number):
+            if one.state in UNRESOLVED and self._is_of(one.idempotency_key, number):
                 till.journal.decide(one.id, done=self._was_done(till, one.idempotency_key))
                 till.heard.add(one.idempotency_key)
 

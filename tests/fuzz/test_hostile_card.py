@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cardio.apdu.channel import Channel, TransmissionProtocol
 from cardio.card.bank_number import read_bank_number
-from cardio.card.reading import make_reading
+from cardio.card.reading import build_reading
 from cardio.errors import CardioError
 from cardio.filesystem.basic_read import read_card
 from cardio.filesystem.capabilities import FamilyCapabilities
@@ -38,7 +38,7 @@ class Hostile:
 def survive(transport: Hostile | Mutating, atr: bytes) -> None:
     try:
         contents = Channel(transport).run(read_card(FamilyCapabilities()))
-        make_reading(contents, reader="r", simulated=True, atr=atr, today=date(2026, 11, 22)).model_dump_json()
+        build_reading(contents, reader="r", simulated=True, atr=atr, today=date(2026, 11, 22)).model_dump_json()
     except CardioError:
         pass
     assert transport.commands <= MOST_COMMANDS

@@ -10,7 +10,7 @@ from cardio.apdu.status_word import StatusWord
 from cardio.errors import CardGarbledError
 from cardio.filesystem.capabilities import Reference
 from cardio.filesystem.layouts.model import File
-from cardio.filesystem.reading.result import NONSENSE, FileReading
+from cardio.filesystem.reading.result import MALFORMED, FileReading
 
 MANNER_REFUSALS = frozenset(
     {
@@ -69,8 +69,8 @@ class ReadAttempt:
     def refusal(self) -> int:
         """Why the file cannot be read, when no manner works: the most telling of all answers."""
         selected = [works for reference, works in self._selectable.items() if reference.select_p1 is not None]
-        if NONSENSE in self.refusals:
-            return NONSENSE
+        if MALFORMED in self.refusals:
+            return MALFORMED
         if not any(selected) and StatusWord.FILE_NOT_FOUND in self.refusals:
             return StatusWord.FILE_NOT_FOUND
         return self.refusals[-1] if self.refusals else StatusWord.FILE_NOT_FOUND
@@ -81,7 +81,7 @@ def ask(command: CommandApdu) -> Flow[ResponseApdu]:
     try:
         response = yield command
     except CardGarbledError:
-        return ResponseApdu(b"", NONSENSE)
+        return ResponseApdu(b"", MALFORMED)
     if command.ins == _READ_RECORD and response.ok and not response.data:
         # Cards that say 9000 to everything: where a record comes there are bytes.
         return ResponseApdu(b"", StatusWord.RECORD_NOT_FOUND)

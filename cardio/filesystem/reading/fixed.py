@@ -12,7 +12,7 @@ from cardio.apdu.tlv import RECORD_LIMIT, Record
 from cardio.filesystem.capabilities import MANNERS_BY_COST, AccessMethod, Addressing
 from cardio.filesystem.layouts.model import File
 from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask, has_data
-from cardio.filesystem.reading.result import CORRUPT, NONSENSE, UNTAGGED, FileReading
+from cardio.filesystem.reading.result import CORRUPT, MALFORMED, UNTAGGED, FileReading
 
 _REFUSALS_ENDURED = 3
 """Records refused one after another; a card that refuses more refuses the rest."""
@@ -75,13 +75,13 @@ def _at_once(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, 
                 approach.note_refusal(response.status_word, reading)
                 return False
             if rest:
-                reading.damaged_numbers[number] = NONSENSE
+                reading.damaged_numbers[number] = MALFORMED
             break
         whole, cut = divmod(len(data), size)
         rest = data[whole * size :]
         if not whole or (cut and len(data) < SHORT_MAXIMUM):
             # Not a number of whole records: asked one by one, the card shows which is wrong.
-            approach.note_refusal(NONSENSE, reading)
+            approach.note_refusal(MALFORMED, reading)
             return False
         if response.status_word == CORRUPT:
             reading.corrupt_numbers |= set(range(number, number + whole))
@@ -115,7 +115,7 @@ def _one_by_one(approach: ReadAttempt, manner: AccessMethod, reading: FileReadin
             if response.status_word == CORRUPT:
                 reading.corrupt_numbers.add(number)
             if len(data) < size:
-                reading.damaged_numbers[number] = NONSENSE
+                reading.damaged_numbers[number] = MALFORMED
             reading.numbers.append(number)
             reading.records.append(Record(UNTAGGED, data[: size or None]))
             if enough is not None and enough(reading.records):

@@ -12,7 +12,7 @@ from cardio.errors import CardioError
 from cardio.filesystem.capabilities import AccessMethod, Shape
 from cardio.filesystem.layouts.model import File, Item
 
-NONSENSE = 0
+MALFORMED = 0
 """Stands for a status word where an answer made no sense."""
 CORRUPT = 0x6281
 """The card's warning that what it gives may be wrong."""
@@ -31,13 +31,13 @@ class FileReading:
     manner: AccessMethod | None = None
     """The manner that worked; None when none did."""
     refusal: int | None = None
-    """The status word with which the card refused the file as a whole, `NONSENSE` when no answer was a record."""
+    """The status word with which the card refused the file as a whole, `MALFORMED` when no answer was a record."""
     damaged: dict[int, int] = field(default_factory=dict)
-    """Tags whose record could not be read, with the status word or `NONSENSE`."""
+    """Tags whose record could not be read, with the status word or `MALFORMED`."""
     corrupt: set[int] = field(default_factory=set)
     """Tags that the card gave with the warning 6281: the data may be wrong."""
     damaged_numbers: dict[int, int] = field(default_factory=dict)
-    """Numbers of records without tags that could not be read whole, with the status word or `NONSENSE`."""
+    """Numbers of records without tags that could not be read whole, with the status word or `MALFORMED`."""
     corrupt_numbers: set[int] = field(default_factory=set)
     """Numbers of such records, or 1 for a transparent file, that came with the warning 6281."""
     content: bytes = field(default=b"", repr=False)
@@ -48,7 +48,7 @@ class FileReading:
     """Bytes of it that the card gave at once."""
     broken_off: int | None = None
     """The status word that ended a transparent file before its end."""
-    hindrance: CardioError | None = None
+    access_error: CardioError | None = None
     """Why the rights that open it could not be had, where they were tried for."""
     opened_by: str | None = None
     """``free``, or the rights that opened it, as ``PIN``."""
@@ -87,7 +87,7 @@ class FileReading:
     @property
     def nonsense(self) -> bool:
         """The card answered, and no answer was a record."""
-        return self.refusal == NONSENSE
+        return self.refusal == MALFORMED
 
     @property
     def missing(self) -> list[Item]:

@@ -2,7 +2,7 @@
 
 A plan yields commands and takes answers (see `cardio.apdu.channel`). It asks with the exact length where
 the layout or an earlier card tells it, and turns to the next manner only when the card refuses the last.
-What an earlier card had is where it begins, and never what it ends with: an item that is missing is looked for.
+The record list of an earlier card is only the starting point: items that it lacked are still looked for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cardio.filesystem.capabilities import MANNERS_BY_COST, AccessMethod, Addres
 from cardio.filesystem.codec.text import is_fill, trim
 from cardio.filesystem.layouts.model import File
 from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask, has_data
-from cardio.filesystem.reading.result import CORRUPT, NONSENSE, FileReading
+from cardio.filesystem.reading.result import CORRUPT, MALFORMED, FileReading
 
 _SAME_ENDURED = 2
 """Times that a card may give the record that it gave last; more, and it does not heed the number."""
@@ -34,7 +34,7 @@ def read_file(
     shape: Shape | None = None,
     known: Iterable[AccessMethod] = (),
     *,
-    thorough: bool = False,
+    probe_optional: bool = False,
     exact: bool = True,
     on_manner: Callable[[AccessMethod], object] | None = None,
 ) -> Flow[FileReading]:
@@ -44,11 +44,11 @@ def read_file(
         file: the file; its application must be current.
         shape: the records that earlier cards of this kind had; None where none is known.
         known: manners that worked on this kind of card before, tried first.
-        thorough: look for records beyond those that the layout or an earlier card had.
+        probe_optional: look for records beyond those that the layout or an earlier card had.
         exact: ask for the length that is expected; a card that cuts its answers may have more.
         on_manner: told of a manner as soon as it has brought a record: the reading may not come to its end.
     """
-    reader = _FileReader(file, shape, thorough=thorough, exact=exact, on_manner=on_manner)
+    reader = _FileReader(file, shape, probe_optional=probe_optional, exact=exact, on_manner=on_manner)
     best: FileReading | None = None
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
         attempt = yield from reader.attempt(manner)
@@ -76,14 +76,14 @@ class _FileReader(ReadAttempt):
         file: File,
         shape: Shape | None,
         *,
-        thorough: bool,
+        probe_optional: bool,
         exact: bool,
         on_manner: Callable[[AccessMethod], object] | None,
     ) -> None:
         super().__init__(file)
         self._on_manner = on_manner
         self._known_shape = shape
-        self._thorough, self._exact = thorough, exact
+        self._probe_optional, self._exact = probe_optional, exact
         self.gave_one: AccessMethod | None = None
         """A manner for all records in which the card gave one record only."""
         strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
@@ -163,7 +163,7 @@ class _FileReader(ReadAttempt):
                 continue
             if not records or not self._are_plausible(reading, records):
                 if number == 1:
-                    self.note_refusal(NONSENSE, reading)
+                    self.note_refusal(MALFORMED, reading)
                 return False
             self._take(reading, records, response)
             if is_fill(rest) and not self._was_cut(reading, response, length):
@@ -193,13 +193,13 @@ class _FileReader(ReadAttempt):
     def _by_number(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
         # Another card may have had fewer of what may stand there several times.
         several = [tag for tag, _ in self.file.record_shape if self._repeats[tag] > 1]
-        optional = [tag for tag, _ in self.file.record_shape if self._thorough and tag not in self._order]
+        optional = [tag for tag, _ in self.file.record_shape if self._probe_optional and tag not in self._order]
         remaining = [*self._order, *(Counter(several) - Counter(self._order)).elements(), *optional]
         strange = 0
         for number in range(1, RECORD_LIMIT + 1):
             if not remaining:
                 remaining = self._continuations(reading)
-            if not remaining and not (self._thorough and strange <= UNKNOWN_LIMIT):
+            if not remaining and not (self._probe_optional and strange <= UNKNOWN_LIMIT):
                 break
             tag = self._likely_next(reading, remaining) if remaining else None
             response = yield from self._record(manner, number, tag)
@@ -222,7 +222,7 @@ class _FileReader(ReadAttempt):
             if record is None or not self._are_plausible(reading, [record]):
                 if tag is None:
                     break
-                reading.damaged[tag] = NONSENSE
+                reading.damaged[tag] = MALFORMED
                 remaining.remove(tag)
                 continue
             if record.tag in remaining:
@@ -246,9 +246,9 @@ class _FileReader(ReadAttempt):
     def _by_identifier(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
         """Every tag of the layout; of an item that may be there several times, the first and then the next."""
         refused: list[int] = []
-        strays = [item.tag for item in self.file.items if item.stray and item.tag is not None and self._thorough]
+        strays = [item.tag for item in self.file.items if item.stray and item.tag is not None and self._probe_optional]
         for tag in dict.fromkeys([*(tag for tag, _ in self.file.record_shape), *self._order, *strays]):
-            if not self._thorough and tag not in self._order and tag not in self._continuations(reading):
+            if not self._probe_optional and tag not in self._order and tag not in self._continuations(reading):
                 reading.not_asked.add(tag)
                 continue
             response = yield from self._record(manner, tag, tag)
@@ -263,7 +263,7 @@ class _FileReader(ReadAttempt):
                 continue
             record = _one_record(response.data)
             if record is None or record.tag != tag:
-                reading.damaged[tag] = NONSENSE
+                reading.damaged[tag] = MALFORMED
                 continue
             self._take(reading, [record], response)
             if self._repeats.get(tag, 1) > 1:

@@ -40,7 +40,7 @@ class Written:
 
 
 def write_records(
-    reading: FileReading, changes: Sequence[RecordChange], opener: Authenticator, written: Written
+    reading: FileReading, changes: Sequence[RecordChange], authenticator: Authenticator, written: Written
 ) -> Flow[None]:
     """Writes records of a file that was read a moment ago; its application is current and its rights are held.
 
@@ -61,10 +61,10 @@ def write_records(
         if not change.needed:
             continue
         if file.structure is Structure.CYCLIC:
-            response, number = (yield from _new_record(change, sfi, opener, file)), 1
+            response, number = (yield from _new_record(change, sfi, authenticator, file)), 1
         elif change.number is None:
             count += 1
-            response = yield from opener.protect(append_record(sfi, change.record), file.application)
+            response = yield from authenticator.protect(append_record(sfi, change.record), file.application)
             number = count
         else:
             number = change.number
@@ -75,7 +75,9 @@ def write_records(
                     f"{file.path} 第 {number} 条不是要改写的记录，未写入",
                     f"record {number} of {file.path} is not the one to be replaced: it was not written",
                 )
-            response = yield from opener.protect(update_record(where, mode, sfi, change.record), file.application)
+            response = yield from authenticator.protect(
+                update_record(where, mode, sfi, change.record), file.application
+            )
         _expect_success(file, response)
         where, mode = _place(reading, change, number)
         back = yield from ask(read_record(where, mode, sfi, len(change.record)))
@@ -84,7 +86,7 @@ def write_records(
         written.records.append(change)
 
 
-def write_content(file: File, content: bytes, opener: Authenticator, written: Written) -> Flow[None]:
+def write_content(file: File, content: bytes, authenticator: Authenticator, written: Written) -> Flow[None]:
     """Writes a transparent file from its beginning; rights as `write_records`.
 
     Raises:
@@ -100,17 +102,17 @@ def write_content(file: File, content: bytes, opener: Authenticator, written: Wr
         )
     for offset in range(0, len(content), WRITE_BLOCK):
         block = content[offset : offset + WRITE_BLOCK]
-        _expect_success(file, (yield from opener.protect(update_binary(offset, block), file.application)))
+        _expect_success(file, (yield from authenticator.protect(update_binary(offset, block), file.application)))
         back = yield from ask(read_binary(offset, len(block)))
         if back.status_word != StatusWord.SUCCESS or back.data != block:
             raise _differs(file, offset)
         written.bytes = offset + len(block)
 
 
-def _new_record(change: RecordChange, sfi: int, opener: Authenticator, file: File) -> Flow[ResponseApdu]:
+def _new_record(change: RecordChange, sfi: int, authenticator: Authenticator, file: File) -> Flow[ResponseApdu]:
     response = ResponseApdu(b"", StatusWord.FUNCTION_NOT_SUPPORTED)
     for p1, mode in _NEW_RECORD:
-        response = yield from opener.protect(update_record(p1, mode, sfi, change.record), file.application)
+        response = yield from authenticator.protect(update_record(p1, mode, sfi, change.record), file.application)
         if response.status_word not in _NOT_SO:
             break  # a refused form has written nothing, any other answer is final
     return response

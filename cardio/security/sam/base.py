@@ -122,7 +122,7 @@ class Sam(Protocol):
     def versions(self, key: CardKey) -> tuple[int, ...]:
         """The version groups that it holds of a key, the best first; none leaves it to the card."""
 
-    def lacks(self, key: CardKey) -> SamError | None:
+    def unavailable_reason(self, key: CardKey) -> SamError | None:
         """Why it cannot compute with a key, as far as it knows without trying."""
 
     def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:

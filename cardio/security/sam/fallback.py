@@ -87,7 +87,7 @@ class FallbackSam:
         tried = 0
         while True:
             for sam in self._sams()[tried:]:
-                fault = sam.lacks(key)
+                fault = sam.unavailable_reason(key)
                 if fault is None or not fault.calls_for_hsm:
                     return sam
                 tried += 1
@@ -169,8 +169,8 @@ class FallbackSam:
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return self._for(key).versions(key)
 
-    def lacks(self, key: CardKey) -> SamError | None:
-        return self._for(key).lacks(key)
+    def unavailable_reason(self, key: CardKey) -> SamError | None:
+        return self._for(key).unavailable_reason(key)
 
     def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:
         return self._computed(key, lambda sam: sam.cryptogram(key, challenge, source))

@@ -77,7 +77,7 @@ class HsmClient:
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return ()
 
-    def lacks(self, key: CardKey) -> SamError | None:
+    def unavailable_reason(self, key: CardKey) -> SamError | None:
         """Only the HSM knows its keys; an algorithm that nobody knows here is left to it as well."""
         return None
 

@@ -127,7 +127,7 @@ class SoftSam:
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return tuple(sorted(self._groups(key)))
 
-    def lacks(self, key: CardKey) -> SamError | None:
+    def unavailable_reason(self, key: CardKey) -> SamError | None:
         try:
             suite_for(key.algorithm)
         except AlgorithmNotSupportedError as error:
@@ -182,7 +182,7 @@ class SoftSam:
 
     def _sub_key(self, key: CardKey) -> tuple[CipherSuite, bytes]:
         """The card's own key: the file's, diversified by the levels that are left."""
-        fault = self.lacks(key)
+        fault = self.unavailable_reason(key)
         if fault is not None:
             raise fault
         suite, groups = suite_for(key.algorithm), self._groups(key)

@@ -137,7 +137,7 @@ class PsamCard:
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return ()
 
-    def lacks(self, key: CardKey) -> SamError | None:
+    def unavailable_reason(self, key: CardKey) -> SamError | None:
         try:
             suite_for(key.algorithm)
         except AlgorithmNotSupportedError as error:
@@ -189,7 +189,7 @@ class PsamCard:
 
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
         key = purchase.key
-        fault = self.lacks(key)
+        fault = self.unavailable_reason(key)
         if fault is not None:
             raise fault
         numbers = bytes((key.version or 0, purchase.algorithm_number))
@@ -228,7 +228,7 @@ class PsamCard:
 
     def _compute(self, key: CardKey, challenge: bytes, command: CommandApdu) -> bytes:
         """Derives the process key and uses it: it serves one conversation only."""
-        fault = self.lacks(key)
+        fault = self.unavailable_reason(key)
         if fault is not None:
             raise fault
         usage = self._usage(key) or 0

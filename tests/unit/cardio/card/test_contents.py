@@ -257,10 +257,10 @@ class InProcess:
 
 def whole_card(manners: FamilyCapabilities) -> Counts:
     channel = Channel(InProcess(find_persona("whole").card()))
-    visit = CardFileSystem(manners)
-    channel.run(visit.begin())
-    for file in visit.layout.readable_files():
-        channel.run(visit.read(file.path, thorough=True))
+    file_system = CardFileSystem(manners)
+    channel.run(file_system.begin())
+    for file in file_system.layout.readable_files():
+        channel.run(file_system.read(file.path, probe_optional=True))
     return channel.counts
 
 

@@ -194,7 +194,7 @@ def test_times_that_are_none(time: str) -> None:
 
 def test_a_generation_of_which_no_debits_are_known(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     with till.open() as card:
-        monkeypatch.setattr(card.visit.contents, "layout", _without_purse(card.layout))
+        monkeypatch.setattr(card.file_system.contents, "layout", _without_purse(card.layout))
         with pytest.raises(NotSupportedError):
             debit(card, ORDER, till.take())
     assert till.debits == 0

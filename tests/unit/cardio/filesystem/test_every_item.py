@@ -245,9 +245,9 @@ def card_with(generation: int, files: Mapping[str, Values]) -> SoftwareCard:
 
 
 def begin(card: SoftwareCard, manners: FamilyCapabilities) -> tuple[CardFileSystem, Channel]:
-    visit, channel = CardFileSystem(manners), Channel(SoftwareReader("software", card).connect())
-    channel.run(visit.begin())
-    return visit, channel
+    file_system, channel = CardFileSystem(manners), Channel(SoftwareReader("software", card).connect())
+    channel.run(file_system.begin())
+    return file_system, channel
 
 
 def told_by(item: ItemContent) -> Told:
@@ -264,10 +264,10 @@ def records_of(content: FileContent) -> list[Record]:
     return [tuple((item.tag, item.name, told_by(item)) for item in record.items) for record in content.records]
 
 
-def check(visit: CardFileSystem, channel: Channel, file: File, expected: list[Record] | bytes) -> FileContent:
+def check(file_system: CardFileSystem, channel: Channel, file: File, expected: list[Record] | bytes) -> FileContent:
     """Reads a file, which must say what is expected and nothing beside."""
-    reading = channel.run(visit.read(file.path))
-    content = file_content(visit.layout, reading)
+    reading = channel.run(file_system.read(file.path))
+    content = file_content(file_system.layout, reading)
     assert content.warnings == ()
     if isinstance(expected, bytes):
         assert (reading.content, content.size) == (expected, len(expected))
@@ -285,9 +285,9 @@ def test_every_item_of_a_file_comes_back_from_a_card(generation: int, path: str,
     file = layout_of(generation).file(path)
     assert file is not None
     values, expected = draw_file(data.draw, file, generation)
-    visit, channel = begin(card_with(generation, {path: values}), FamilyCapabilities())
-    assert visit.layout is layout_of(generation)
-    check(visit, channel, file, expected)
+    file_system, channel = begin(card_with(generation, {path: values}), FamilyCapabilities())
+    assert file_system.layout is layout_of(generation)
+    check(file_system, channel, file, expected)
 
 
 # -- nothing escapes ------------------------------------------------------------------------------------------------
@@ -332,17 +332,17 @@ def test_a_full_card_has_a_value_for_every_item_of_every_file(
         file.path: draw_file(data.draw, file, generation, full=True, rewritten=rewritten and generation == 1)
         for file in readable
     }
-    visit, channel = begin(
+    file_system, channel = begin(
         card_with(generation, {path: values for path, (values, _) in drawn.items()}), FamilyCapabilities()
     )
     for file in readable:
-        content = check(visit, channel, file, drawn[file.path][1])
+        content = check(file_system, channel, file, drawn[file.path][1])
         told = {name for record in content.records for name in names_told(record.items)}
         assert told == set(names_in(file.items, rewritten=rewritten))
         if file.structure is not Structure.TRANSPARENT:
             expected = sum(file.repeats(item) for item in file.items) if file.has_tags else file.records
             assert len(content.records) == expected
-    assert set(visit.contents.files) == {file.path for file in readable}
+    assert set(file_system.contents.files) == {file.path for file in readable}
 
 
 # -- whatever the card's manners ---------------------------------------------------------------------------------------
@@ -383,9 +383,9 @@ def with_manners(persona: Persona, manners: CardQuirks) -> Persona:
 
 
 def dump(persona: Persona, manners: FamilyCapabilities) -> dict[str, FileContent]:
-    visit, channel = begin(persona.card(), manners)
+    file_system, channel = begin(persona.card(), manners)
     return {
-        path: file_content(visit.layout, channel.run(visit.read(path)))
+        path: file_content(file_system.layout, channel.run(file_system.read(path)))
         for generation, path in READABLE
         if generation == persona.generation
     }

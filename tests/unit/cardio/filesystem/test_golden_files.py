@@ -52,10 +52,10 @@ def dialogue(path: str, exchanges: Exchanges, generation: int, *, entered: bool 
 
 def content_of(card: Transport, path: str, manner: AccessMethod | None = None) -> FileContent:
     """One file; with a manner, as the second card of a family is read."""
-    visit = CardFileSystem(FamilyCapabilities(files={"SSSE/EF05": AT_ONCE, path: manner} if manner else {}))
+    file_system = CardFileSystem(FamilyCapabilities(files={"SSSE/EF05": AT_ONCE, path: manner} if manner else {}))
     channel = Channel(card)
-    channel.run(visit.begin())
-    return file_content(visit.layout, channel.run(visit.read(path)))
+    channel.run(file_system.begin())
+    return file_content(file_system.layout, channel.run(file_system.read(path)))
 
 
 def read(
@@ -648,10 +648,10 @@ def test_a_third_card_has_a_person_number() -> None:
 @pytest.mark.parametrize("generation", [1, 2, 3])
 def test_the_issuers_file_is_read_first_and_chooses_the_layout(generation: int) -> None:
     card = Transcript([SELECT, issuer(generation)])
-    visit = CardFileSystem(FamilyCapabilities())
-    Channel(card).run(visit.begin())
-    assert card.finished and visit.layout.generation == generation
-    content = file_content(visit.layout, visit.contents.files["SSSE/EF05"])
+    file_system = CardFileSystem(FamilyCapabilities())
+    Channel(card).run(file_system.begin())
+    assert card.finished and file_system.layout.generation == generation
+    content = file_content(file_system.layout, file_system.contents.files["SSSE/EF05"])
     identification, number = "370200D15600000500000010FFFFFFFF", "915600000237020037020001"
     assert lines(content) == [
         (1, ("01", "identification_code", identification, identification)),

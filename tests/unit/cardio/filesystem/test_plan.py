@@ -10,7 +10,7 @@ import pytest
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.transcript import Transcript
-from cardio.card.reading import make_reading
+from cardio.card.reading import build_reading
 from cardio.driver.basic_info import basic_string
 from cardio.errors import CardBlockedError, CardGarbledError, CardRefusedError, NotASocialSecurityCardError
 from cardio.filesystem.basic_read import read_card
@@ -52,7 +52,7 @@ CLOSED_DF01 = [
 
 
 def answer(contents: CardContents, atr: bytes) -> CardReading:
-    return make_reading(contents, reader="r", simulated=True, atr=atr, today=TODAY)
+    return build_reading(contents, reader="r", simulated=True, atr=atr, today=TODAY)
 
 
 def test_the_real_dump_is_read_exactly() -> None:

@@ -153,12 +153,12 @@ def keys(tmp_path: Path) -> Ready:
 def test_a_closed_card_is_sent_no_key_and_is_not_called_forged(atr: bytes, keys: Ready) -> None:
     desk = Desk("third-closed", atr, Credentials(sam=keys))
     reading = desk.card.read()
-    hindrance = desk.card.refusal_of_holder()
-    assert reading.holder is None and isinstance(hindrance, NoCardFactorError)
+    access_error = desk.card.refusal_of_holder()
+    assert reading.holder is None and isinstance(access_error, NoCardFactorError)
     assert not desk.instructions & AUTHENTICATION
     assert reading.card.historical_bytes is None and reading.card.identification_code is not None
     unread = next(one for one in reading.unread if one.file == "SSSE/EF06")
-    assert unread.remedy == hindrance.remedy and unread.driver_code == -1
+    assert unread.remedy == access_error.remedy and unread.driver_code == -1
     assert "not-proved" in [warning.code for warning in reading.warnings]
     with pytest.raises(NoCardFactorError) as caught:
         read_basic(desk.card)
@@ -352,9 +352,9 @@ def test_after_a_proof_that_failed_no_file_is_read_from_another_application(keys
     manners = CapabilityCache(None)
     for _ in range(2):  # the second time it is known that the file is closed, and rights are asked for first
         desk = Desk("personalised", None, Credentials(sam=unreachable))
-        visit = CardFileSystem(manners.load("x", TODAY), opener=desk.card._opener)
-        desk.card.run(visit.begin())
-        visit.profile.closed.add("DF01/EF05")
-        reading = desk.card.run(visit.read("DF01/EF05"))
-        assert isinstance(reading.hindrance, HsmUnreachableError)
+        file_system = CardFileSystem(manners.load("x", TODAY), authenticator=desk.card._authenticator)
+        desk.card.run(file_system.begin())
+        file_system.profile.closed.add("DF01/EF05")
+        reading = desk.card.run(file_system.read("DF01/EF05"))
+        assert isinstance(reading.access_error, HsmUnreachableError)
         assert reading.closed and not reading.records

@@ -68,7 +68,7 @@ class Lacking:
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return ()
 
-    def lacks(self, key: CardKey) -> SamError | None:
+    def unavailable_reason(self, key: CardKey) -> SamError | None:
         return None if self._late else self._reason
 
     def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:

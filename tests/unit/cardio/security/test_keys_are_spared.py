@@ -168,7 +168,7 @@ class WithoutProof:
         inner = self._inner
 
         class Lacking(SoftSam):
-            def lacks(self, key: CardKey) -> SamError | None:
-                return KeyNotInSamError() if key.name == "IRK" else super().lacks(key)
+            def unavailable_reason(self, key: CardKey) -> SamError | None:
+                return KeyNotInSamError() if key.name == "IRK" else super().unavailable_reason(key)
 
         return Lacking(inner._file)

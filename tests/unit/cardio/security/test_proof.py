@@ -371,8 +371,8 @@ class Failing(SoftSam):
 
 
 class Lacking(SoftSam):
-    def lacks(self, key: CardKey) -> SamError | None:
-        return KeyNotInSamError() if key.name == "IRK" else super().lacks(key)
+    def unavailable_reason(self, key: CardKey) -> SamError | None:
+        return KeyNotInSamError() if key.name == "IRK" else super().unavailable_reason(key)
 
 
 def unreachable() -> Sam:

@@ -184,7 +184,7 @@ def test_roots_of_every_level_are_one_key_at_the_card(tmp_path: Path, algorithm:
         for levels, region, value in ((3, "", root), (2, "43", province), (1, "430100", city))
     ]
     wanted = key(algorithm=algorithm)
-    assert [sam.lacks(wanted) for sam in found] == [None] * 3
+    assert [sam.unavailable_reason(wanted) for sam in found] == [None] * 3
     assert len({sam.cryptogram(wanted, RANDOM, SOURCE) for sam in found}) == 1
     assert len({sam.mac(wanted, RANDOM, bytes(16)) for sam in found}) == 1
 
@@ -203,7 +203,7 @@ def test_every_level_gives_openssls_cryptogram(place: Path) -> None:
 @pytest.mark.parametrize(("levels", "region"), [(2, "44"), (1, "430200"), (1, "440100")])
 def test_keys_of_another_region(place: Path, levels: int, region: str) -> None:
     sam = SoftSam.load(written(place, keys_of(levels, region, "3DES", bytes.fromhex(HIDDEN))))
-    fault = sam.lacks(key())
+    fault = sam.unavailable_reason(key())
     assert isinstance(fault, PsamKeyLevelError)
     assert (fault.driver_code, fault.calls_for_hsm) == (-24, True)
     with pytest.raises(PsamKeyLevelError):
@@ -216,7 +216,7 @@ def test_keys_of_another_region(place: Path, levels: int, region: str) -> None:
 @pytest.mark.parametrize(("name", "code"), [("RKSSSE", -2203), ("IRK", -27272), ("UK1DF01", -27272)])
 def test_a_key_that_it_has_not(place: Path, name: str, code: int) -> None:
     sam = SoftSam.load(written(place, f'levels = 3\n[keys.3DES]\nBK = {{ 1 = "{HIDDEN}" }}'))
-    fault = sam.lacks(key(name))
+    fault = sam.unavailable_reason(key(name))
     assert isinstance(fault, KeyNotInSamError)
     assert (fault.driver_code, fault.calls_for_hsm) == (code, True)
     assert name in str(fault)
@@ -237,7 +237,7 @@ def test_versions_are_different_keys(sam: SoftSam) -> None:
 @pytest.mark.parametrize("algorithm", ["SM4", "SSF33", "?"])
 def test_an_algorithm_that_it_has_not(place: Path, algorithm: str) -> None:
     sam = SoftSam.load(written(place, keys_of(3, "", "3DES", bytes.fromhex(HIDDEN))))
-    fault = sam.lacks(key(algorithm=algorithm))
+    fault = sam.unavailable_reason(key(algorithm=algorithm))
     assert isinstance(fault, AlgorithmNotSupportedError)
     assert (fault.driver_code, fault.calls_for_hsm) == (-2202, True)
 

@@ -39,7 +39,7 @@ def bridge(path: Path) -> Iterator[Bridge]:
         audit=path,
         journal=path.with_name("debits.sqlite"),
         dialects=rules,
-        habits=FIRST_COUNTS,
+        site_options=FIRST_COUNTS,
     )
     yield made
     made.stop()

@@ -20,7 +20,7 @@ PIN = b"\x00\x20\x00\x00"
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path, habits=SiteOptions(command_seconds=0.3))
+    made = Desk(tmp_path, site_options=SiteOptions(command_seconds=0.3))
     yield made
     made.bridge.stop()
 
@@ -72,7 +72,7 @@ def test_a_pin_that_hangs_before_the_debit_is_a_doubt_about_the_pin(desk: Desk) 
 
 
 def test_a_page_that_is_revoked_in_the_midst_of_its_debit_is_told(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, habits=SiteOptions(command_seconds=30))
+    desk = Desk(tmp_path, site_options=SiteOptions(command_seconds=30))
     page, grant = desk.bridge.pair(PAGE, Scope.BASIC, Scope.PIN, Scope.SETTLE)
     card = hanging(desk, DEBIT, done=False)
     try:

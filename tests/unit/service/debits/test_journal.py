@@ -202,10 +202,10 @@ def test_a_debit_is_its_cards(journal: Journal) -> None:
     entry.meet(CARD)
     with pytest.raises(CardChangedError):
         entry.meet(OTHER)
-    found = journal.open_on(CARD)
-    assert found is not None and found.id == entry.id and journal.open_on(OTHER) is None
+    found = journal.claim_unresolved(CARD)
+    assert found is not None and found.id == entry.id and journal.claim_unresolved(OTHER) is None
     with pytest.raises(DebitInFlightError):
-        journal.open_on(CARD)
+        journal.claim_unresolved(CARD)
 
 
 @pytest.mark.parametrize("state", list(S))

@@ -58,10 +58,10 @@ def test_nothing_that_a_caller_waits_for_walks_or_sorts_the_debits(journal: Jour
         "own, all states": lambda: journal.listed("local", all_states=True),
         "take": lambda: journal.take("local", "t", "x"),
         "find": lambda: journal.find("local", "first"), "send": lambda: ready.move(S.SENT),
-        "commit": lambda: ready.move(S.UNKNOWN), "open": lambda: journal.open_on(CARD),
+        "commit": lambda: ready.move(S.UNKNOWN), "open": lambda: journal.claim_unresolved(CARD),
         "undelivered": lambda: journal.delivery.undelivered_on(CARD), "shown": lambda: journal.shown(first),
         "settle": lambda: journal.settle(first), "figure": journal.delivery.count_undelivered,
-        "start": journal._set_right,
+        "start": journal._recover_after_crash,
     }  # fmt: skip
     path = journal._path
     for name, do in work.items():

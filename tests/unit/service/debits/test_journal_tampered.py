@@ -76,8 +76,8 @@ def test_a_doubt_that_is_hidden_still_holds_up_its_card(journal: Journal, path: 
     hidden = debit(journal, "k", S.UNKNOWN)
     edit(path, f"UPDATE debit SET state = 'aborted', reason = '' WHERE id = '{hidden}'")
     with pytest.raises(JournalTamperedError):
-        journal.open_on(CARD)
-    assert journal.open_on(OTHER) is None
+        journal.claim_unresolved(CARD)
+    assert journal.claim_unresolved(OTHER) is None
 
 
 def test_a_result_that_was_not_delivered_cannot_be_made_so(journal: Journal, path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_person_decides_what_was_changed(journal: Journal, path: Path, done: b
     shown = journal.shown(changed)
     assert (shown.outcome, shown.reason, shown.tampered) == ("done" if done else "none", "person", False)
     assert found(journal) == set()
-    assert journal.open_on(CARD) is None
+    assert journal.claim_unresolved(CARD) is None
     assert journal.take("local", "k", "x").state is (S.COMMITTED if done else S.ABORTED)
 
 
@@ -248,7 +248,7 @@ def test_a_record_made_to_look_begun_stops_no_other_debit(path: Path, state: str
     with pytest.raises(JournalTamperedError):
         journal.take("local", "k", "x")
     with pytest.raises(JournalTamperedError):
-        journal.open_on(CARD)
+        journal.claim_unresolved(CARD)
     journal.decide(settled, done=True)
     shown = journal.shown(settled)
     assert (shown.outcome, shown.reason, shown.self_paid_amount, shown.tampered) == ("done", "person", 10, False)

@@ -40,7 +40,7 @@ def bridge() -> Iterator[Bridge]:
         dialects=rules,
         trusted={PAGE: frozenset({Scope.BASIC, Scope.FILES})},
         scopes=frozenset(Scope),
-        habits=FIRST_COUNTS,
+        site_options=FIRST_COUNTS,
     )
     yield made
     made.stop()
@@ -122,7 +122,7 @@ def test_the_decard_dialect_byte_for_byte(bridge: Bridge) -> None:
 def test_bare_commands_go_to_software_cards_of_who_may() -> None:
     bridge = Bridge(
         dialects=[DialectRule("decard", programs=True, scopes=frozenset({Scope.BASIC, Scope.APDU}))],
-        habits=FIRST_COUNTS,
+        site_options=FIRST_COUNTS,
     )
     try:
         socket = opened(bridge, "decard", None)
@@ -247,7 +247,7 @@ def test_an_origin_is_written_as_browsers_write_it() -> None:
 
 def test_the_sites_device_number_is_in_every_basic_string_and_no_callers() -> None:
     rules = [DialectRule(name, programs=True, scopes=DEFAULT_SCOPES) for name in ("json", "decard")]
-    bridge = Bridge("adult", dialects=rules, habits=SiteOptions(device_number="窗口3"))
+    bridge = Bridge("adult", dialects=rules, site_options=SiteOptions(device_number="窗口3"))
     try:
         socket = opened(bridge, "json", None)
         message = '{"function":"iReadCardBas","iType":3,"deviceNumber":"x","device":"y"}'

@@ -19,7 +19,7 @@ from tests.unit.service.bridge import AUTH, FIRST, FIRST_COUNTS, Bridge
 
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
-    made = Bridge(scopes=frozenset(Scope), habits=FIRST_COUNTS)
+    made = Bridge(scopes=frozenset(Scope), site_options=FIRST_COUNTS)
     yield made
     made.stop()
 

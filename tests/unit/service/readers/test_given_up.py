@@ -98,8 +98,8 @@ class Desk:
         security = SecurityContext(sam=Ready(SoftSam.load(keys)))
         self.audit = keys.with_name("audit.sqlite")
         self.bridge = Bridge(
-            "personalised", scopes=frozenset(Scope), security=security, habits=SiteOptions(command_seconds=seconds),
-            audit=self.audit, **more,
+            "personalised", scopes=frozenset(Scope), security=security, audit=self.audit,
+            site_options=SiteOptions(command_seconds=seconds), **more,
         )  # fmt: skip
         card = self.bridge.client.get(PLACE).json()["card"]
         self.info = f"{card['identification_code']}|{card['card_number']}|"

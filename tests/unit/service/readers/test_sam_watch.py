@@ -123,7 +123,7 @@ def test_a_card_that_is_read_before_it_is_told_of_is_told_all_the_same() -> None
 
 
 def test_cards_are_read_as_they_come_where_a_site_wants_it() -> None:
-    bridge = Bridge(habits=SiteOptions(auto_read=True))
+    bridge = Bridge(site_options=SiteOptions(auto_read=True))
     try:
         with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
             events = told_in(stream)

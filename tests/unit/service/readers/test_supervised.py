@@ -173,7 +173,7 @@ def test_doctor_says_which_task_fails(make: Make, mocker: MockerFixture, tmp_pat
 
 def test_reading_at_once(make: Make, mocker: MockerFixture) -> None:
     mocker.patch("cardio.card.social_security_card.SocialSecurityCard.read", side_effect=Unplanned())
-    bridge = make("adult", habits=SiteOptions(auto_read=True))
+    bridge = make("adult", site_options=SiteOptions(auto_read=True))
     wait_until(lambda: [task["task"] for task in tasks_of(bridge)] == ["auto-read"], "it is counted")
     assert bridge.client.get("/readyz").status_code == 200, "one reading failed; the next card is read"
 

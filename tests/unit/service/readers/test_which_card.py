@@ -118,7 +118,7 @@ def test_a_mute_card_beside_is_not_passed_over(make: Make) -> None:
 
 
 def test_the_sams_slot_is_never_the_patients(make: Make) -> None:
-    bridge = make("adult", "child", habits=SiteOptions(auto_read=True, reader_policy=ReaderPolicy(sam=(FIRST,))))
+    bridge = make("adult", "child", site_options=SiteOptions(auto_read=True, reader_policy=ReaderPolicy(sam=(FIRST,))))
     put(bridge, FIRST, SoftwarePsam())
     assert driver(bridge).json()["fields"]["name"] == find_persona_name("child")
     listed = {one["name"]: one["counts"] for one in bridge.client.get("/v1/readers").json()["readers"]}
@@ -138,7 +138,7 @@ def test_a_psam_in_the_patients_reader_is_no_patient(make: Make) -> None:
 
 
 def test_only_the_readers_of_the_setting_count(make: Make) -> None:
-    bridge = make("adult", "child", habits=SiteOptions(reader_policy=ReaderPolicy(use=("reader 01",))))
+    bridge = make("adult", "child", site_options=SiteOptions(reader_policy=ReaderPolicy(use=("reader 01",))))
     assert driver(bridge).json()["fields"]["name"] == find_persona_name("child")
 
 
@@ -310,7 +310,7 @@ def test_a_reader_that_the_settings_name_and_that_is_not_there_is_told_and_stops
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     policy = ReaderPolicy(contactless=("Window 9",), sam=("PSAM 7",))
-    bridge = make("adult", habits=SiteOptions(reader_policy=policy))
+    bridge = make("adult", site_options=SiteOptions(reader_policy=policy))
     assert driver(bridge).json()["fields"]["name"] == ADULT
     told = [record.getMessage() for record in caplog.records if "settings name" in record.getMessage()]
     assert [name for name in ("Window 9", "PSAM 7") if any(name in one for one in told)] == ["Window 9", "PSAM 7"]

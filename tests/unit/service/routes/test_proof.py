@@ -46,7 +46,7 @@ def bridge_with(folder: Path, *personas: str, sam: bool = True, **settings: Any)
         *(personas or ("personalised", "third-closed")),
         scopes=ALL,
         security=security,
-        habits=FIRST_COUNTS,
+        site_options=FIRST_COUNTS,
         dialects=[DialectRule(name, programs=True, scopes=ALL) for name in ("json", "decard", "scanner")],
         audit=folder / "audit.sqlite",
     )

@@ -328,8 +328,10 @@ def test_only_the_bridges_own_pages_see_and_answer_questions(bridge: Bridge, cle
 
 def test_a_debit_that_stops_at_the_last_try_asks_for_the_next_one(tmp_path: Path) -> None:
     security = SecurityContext(sam=Ready(soft_sam(tmp_path)))
-    habits = SiteOptions(debit_limits=DebitLimits(years_ahead=50))
-    bridge = Bridge("whole", scopes=frozenset(Scope), security=security, journal=tmp_path / "debits.db", habits=habits)
+    site_options = SiteOptions(debit_limits=DebitLimits(years_ahead=50))
+    bridge = Bridge(
+        "whole", scopes=frozenset(Scope), security=security, journal=tmp_path / "debits.db", site_options=site_options
+    )
     try:
         spend_two_tries(bridge)
         body = {"reader": FIRST, "pCardInfo": WHOLE, "pPayInfo": f"0.1|0.2|{moment()}|", "pin": RIGHT}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from cardio.apdu.instruction import Instruction, InstructionClass, PurseInstruction
+
 
 class CommandEffect(Enum):
     """From harmless to grave."""
@@ -29,36 +31,44 @@ class CommandEffect(Enum):
 CHANGES = frozenset({CommandEffect.CHANGE, CommandEffect.PIN_CHANGE, CommandEffect.DEBIT})
 """What stays when the card has said that it is done."""
 
-_SELECT, _MANAGE_CHANNEL, _SECURITY_ENVIRONMENT, _SECURITY_OPERATION = 0xA4, 0x70, 0x22, 0x2A
-_READ_BINARY, _READ_RECORD, _GET_DATA = (0xB0, 0xB1), (0xB2, 0xB3), (0xCA, 0xCB)
-_GET_CHALLENGE, _GET_RESPONSE, _INTERNAL_AUTHENTICATION, _EXTERNAL_AUTHENTICATION = 0x84, 0xC0, 0x88, 0x82
-_VERIFY = (0x20, 0x21)
-_CHANGE_PIN = (0x24, 0x5E)
-"""CHANGE REFERENCE DATA, also the form that unblocks and reloads (LD/T 32.5), and CHANGE PIN of bank cards."""
-_RESET_RETRY_COUNTER = 0x2C
-_READS = frozenset(
-    {_SELECT, *_READ_BINARY, *_READ_RECORD, *_GET_DATA, _GET_CHALLENGE, _GET_RESPONSE, _INTERNAL_AUTHENTICATION}
+_VERIFIES = frozenset({Instruction.VERIFY, Instruction.VERIFY_TAGGED})
+_CHANGES_PIN = frozenset({Instruction.CHANGE_REFERENCE_DATA, Instruction.CHANGE_PIN, Instruction.RESET_RETRY_COUNTER})
+_GETS_DATA = frozenset({Instruction.GET_DATA, Instruction.GET_DATA_TAGGED})
+_READS = _GETS_DATA | {
+    Instruction.SELECT,
+    Instruction.READ_BINARY,
+    Instruction.READ_BINARY_TAGGED,
+    Instruction.READ_RECORD,
+    Instruction.READ_RECORD_TAGGED,
+    Instruction.GET_CHALLENGE,
+    Instruction.GET_RESPONSE,
+    Instruction.INTERNAL_AUTHENTICATE,
+}
+_FOR_THIS_POWER_UP = frozenset(
+    {
+        Instruction.MANAGE_CHANNEL,
+        Instruction.MANAGE_SECURITY_ENVIRONMENT,
+        Instruction.PERFORM_SECURITY_OPERATION,
+    }
 )
-_FOR_THIS_POWER_UP = frozenset({_MANAGE_CHANNEL, _SECURITY_ENVIRONMENT, _SECURITY_OPERATION})
 """Nothing of it is left on the card."""
 _PROPRIETARY = 0x80
 """The CLA bit of classes in which an instruction means what an application likes (ISO/IEC 7816-4 §5.4.1)."""
-_BANK_CLASSES = (0x80, 0x84)
-_READS_OF_BANK_CARDS = frozenset({*_GET_DATA, _GET_CHALLENGE, _GET_RESPONSE})
-_PURSE_CLASSES = (0xB0, *_BANK_CLASSES)
-_INITIALIZE, _TRANSACTION_PROOF, _BALANCE = (0x28, 0x50), 0x5A, 0x5C
-_PURSE_DEBIT = (0xB0, 0x2C)
+_BANK_CLASSES = frozenset({InstructionClass.BANK, InstructionClass.BANK_WITH_MAC})
+_READS_OF_BANK_CARDS = _GETS_DATA | {Instruction.GET_CHALLENGE, Instruction.GET_RESPONSE}
+_PURSE_CLASSES = _BANK_CLASSES | {InstructionClass.PURSE}
+_INITIALIZES = frozenset({PurseInstruction.INITIALIZE_TRANSACTION, Instruction.INITIALIZE_TRANSACTION})
 
 
 def effect_of(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
     """What a command leaves behind, by its header and whether it carries data."""
-    if (cla, ins) == _PURSE_DEBIT:
+    if (cla, ins) == (InstructionClass.PURSE, PurseInstruction.DEBIT):
         return CommandEffect.DEBIT
-    if ins in _VERIFY:
+    if ins in _VERIFIES:
         return CommandEffect.PIN if has_data else CommandEffect.NONE
-    if ins in _CHANGE_PIN or ins == _RESET_RETRY_COUNTER:
+    if ins in _CHANGES_PIN:
         return CommandEffect.PIN_CHANGE
-    if ins == _EXTERNAL_AUTHENTICATION:
+    if ins == Instruction.EXTERNAL_AUTHENTICATE:
         return CommandEffect.KEY
     if _asks(cla, ins) or ins in _FOR_THIS_POWER_UP:
         return CommandEffect.NONE
@@ -70,7 +80,7 @@ def effect_from_outside(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
     effect = effect_of(cla, ins, has_data=has_data)
     if effect in (CommandEffect.PIN, CommandEffect.PIN_CHANGE):
         return effect
-    asks_tries = ins in _VERIFY and not has_data
+    asks_tries = ins in _VERIFIES and not has_data
     if ins in _READS or asks_tries:
         # FF88, 90B0, E0B2: that an instruction reads in the standard's own classes says nothing of other ones.
         known = not cla & _PROPRIETARY or (cla in _BANK_CLASSES and ins in _READS_OF_BANK_CARDS)
@@ -80,6 +90,6 @@ def effect_from_outside(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
 
 def _asks(cla: int, ins: int) -> bool:
     """Whether a command only asks: no right is used, nothing is spent or changed."""
-    asks_purse = cla in _PURSE_CLASSES and ins in _INITIALIZE
-    asks_bank = cla in _BANK_CLASSES and ins in (_TRANSACTION_PROOF, _BALANCE)
+    asks_purse = cla in _PURSE_CLASSES and ins in _INITIALIZES
+    asks_bank = cla in _BANK_CLASSES and ins in (Instruction.GET_TRANSACTION_PROOF, Instruction.GET_BALANCE)
     return ins in _READS or asks_purse or asks_bank

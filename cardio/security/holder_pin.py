@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
+from cardio.apdu.instruction import Instruction, InstructionClass
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import AccessNotGrantedError, CardRefusedError
@@ -20,8 +21,8 @@ from cardio.security.pin.count import PinCount
 from cardio.security.pin.pin import Pin, change, reload_block
 
 UNBLOCK_KEY = "PUK"
-UNBLOCK = CommandApdu(0x84, 0x24, 0x00, 0x00)
-RELOAD = CommandApdu(0x84, 0x24, 0x00, 0x01)
+UNBLOCK = CommandApdu(InstructionClass.BANK_WITH_MAC, Instruction.CHANGE_REFERENCE_DATA, 0x00, 0x00)
+RELOAD = CommandApdu(InstructionClass.BANK_WITH_MAC, Instruction.CHANGE_REFERENCE_DATA, 0x00, 0x01)
 
 
 class HolderPin:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cardio.apdu.command import CommandApdu
+from cardio.apdu.instruction import Instruction, InstructionClass
 from cardio.security.algorithms import pad
 from cardio.security.errors import PinFormatError
 
@@ -38,17 +39,17 @@ class Pin:
 
 def verify(pin: Pin) -> CommandApdu:
     """VERIFY (校验个人密码)."""
-    return CommandApdu(0x00, 0x20, 0x00, 0x00, pin.packed)
+    return CommandApdu(InstructionClass.INTERINDUSTRY, Instruction.VERIFY, 0x00, 0x00, pin.packed)
 
 
 def tries_left() -> CommandApdu:
     """VERIFY without data: asks how many tries are left and spends none (ISO/IEC 7816-4 §11.6.6)."""
-    return CommandApdu(0x00, 0x20, 0x00, 0x00)
+    return CommandApdu(InstructionClass.INTERINDUSTRY, Instruction.VERIFY, 0x00, 0x00)
 
 
 def change(old: Pin, new: Pin) -> CommandApdu:
     """CHANGE PIN (修改个人密码)."""
-    return CommandApdu(0x80, 0x5E, 0x01, 0x00, old.packed + b"\xff" + new.packed)
+    return CommandApdu(InstructionClass.BANK, Instruction.CHANGE_PIN, 0x01, 0x00, old.packed + b"\xff" + new.packed)
 
 
 def reload_block(pin: Pin, block: int) -> bytes:

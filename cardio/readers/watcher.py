@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cardio.errors import CardioError, PcscUnavailableError, ReaderGoneError, ReaderWatchError
+from cardio.errors import CardioError, NotPermittedError, PcscUnavailableError, ReaderGoneError, ReaderWatchError
 from cardio.models.problem import Problem
 from cardio.models.readers import EventKind, ReaderEvent
 from cardio.readers import scard
@@ -26,6 +26,8 @@ WAIT_MILLISECONDS = 5_000
 """The longest wait before the list of readers is looked at again."""
 _MOST_GONE = 10
 """So often in a row a reader may have gone between the list and the question; then PC/SC is at odds with itself."""
+_REFUSALS_THAT_COUNT = 3
+"""So often in a row a policy's refusal must come: a service that dies, or that just starts, has the same number."""
 _STOP_SECONDS = 2.0
 TASK = "pcsc-watch"
 """The name of the thread for its supervisor."""
@@ -51,6 +53,8 @@ class PcscWatch:
         """Whether it is up, and the code of what keeps it down, as last told: that may change while it is down."""
         self._stopping = threading.Event()
         self._context: scard.Context | None = None
+        self._refusals = 0
+        """In a row, by the system's policy."""
         self._thread = threading.Thread(target=self._run, name="cardio-watch", daemon=True)
         self._thread.start()
 
@@ -76,7 +80,14 @@ class PcscWatch:
             try:
                 self._context = scard.Context()
                 self._watch(self._context)
-            except CardioError as error:
+            except CardioError as failure:
+                error = failure
+                if isinstance(error, NotPermittedError):
+                    self._refusals += 1
+                    if self._refusals < _REFUSALS_THAT_COUNT:
+                        error = PcscUnavailableError(hresult=failure.hresult)
+                else:
+                    self._refusals = 0
                 if isinstance(error, PcscUnavailableError) and self._context is not None:
                     pauses = Pauses()  # the service was there: it may be back at once
                 self._tell_down(error)
@@ -95,6 +106,7 @@ class PcscWatch:
         """Tells changes until the service fails (raises) or the watch is stopped (returns)."""
         names = context.readers()
         states = context.status_change(0, self._questions(names))
+        self._refusals = 0
         self._tell_service(up=True)  # not before it has answered both: else it would come and go with each try
         self._tell_readers(names)
         self._tell_states(states)

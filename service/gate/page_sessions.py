@@ -41,6 +41,9 @@ class _Ticket:
     user: int | None
     """The system user whose browser may use it; None where the system does not tell, or no person asked."""
 
+    def is_for(self, user: int | None) -> bool:
+        return self.user is None or user in (self.user, ROOT)
+
 
 class PageSessions:
     """Links that were handed out, and the tokens that they were changed for."""
@@ -84,6 +87,11 @@ class PageSessions:
         """
         return next((one for one in self._tickets if _name_of(one) == name), None)
 
+    def may_open(self, name: str | None, user: int | None) -> bool:
+        """Tell whether a system user's browser may use the link of that name (`verifier_of_link`)."""
+        found = self._tickets.get(self.verifier_of_link(name) or "")
+        return found is not None and found.is_for(user)
+
     def redeem(self, ticket: str, *, user: int | None, held: str | None = None) -> tuple[Grant, str | None]:
         """Change a ticket for a session; give its grant and its token.
 
@@ -100,7 +108,7 @@ class PageSessions:
         found = self._tickets.get(name)
         if found is None:
             raise LinkUsedError()
-        if found.user is not None and user not in (found.user, ROOT):
+        if not found.is_for(user):
             # The ticket stays: another user cannot take the owner's link away by trying it.
             _log.warning("a link to a page was tried by another user of this machine")
             raise LinkUsedError()

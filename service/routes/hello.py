@@ -11,11 +11,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from cardio.models.base import FrozenModel
+from service.gate.grants import Grant
+from service.gate.peers import Peer
+from service.gate.policy import Access
 from service.readers.schemas import VERSION
 from service.routes.dependencies import AccessOf, HubOf, peer_of
 
 router = APIRouter(tags=["access"])
-_OF_PAGES = frozenset({"page", "session"})
 
 
 class AskingOrigin(FrozenModel):
@@ -56,10 +58,7 @@ async def hello(
     # A page is given no proof but its own grant's: the owner's would tell every site which machine this is.
     asks_for_its_own = origin is None or access.is_own(origin) or (known is not None and known.origin == origin)
     verifier = known.verifier if known is not None else access.sessions.verifier_of_link(grant)
-    # A user whose browsers are not believed can only be passing the proof on, to a page that still speaks to it.
-    of_a_page = known is None or known.kind in _OF_PAGES
-    passes_it_on = of_a_page and not peer_of(request).is_believed
-    if nonce is not None and verifier and asks_for_its_own and not passes_it_on:
+    if nonce is not None and verifier and asks_for_its_own and _may_be_shown(grant, known, access, peer_of(request)):
         proof = proof_of(verifier, nonce, access.port)
     stranger = origin is not None and not access.is_own(origin) and not access.is_known(origin)
     return Hello(
@@ -75,6 +74,18 @@ async def hello(
         ),
         proof=proof,
     )
+
+
+def _may_be_shown(grant: str | None, known: Grant | None, access: Access, peer: Peer) -> bool:
+    """Return True if the peer's own browser can have asked for the proof.
+
+    Another user can only be passing it on, to a page that still speaks to a program that had the port before.
+    """
+    if known is None:
+        return access.sessions.may_open(grant, peer.user)
+    if known.kind == "session":
+        return access.sessions.may_use(known.id, peer.user)
+    return known.kind != "page" or peer.user is None or peer.is_believed
 
 
 def proof_of(verifier: str, nonce: str, port: int, *said: str) -> str:

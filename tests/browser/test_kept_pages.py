@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, at, closed_port
+from tests.pcsc import wait_until
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
@@ -24,14 +25,24 @@ PLACES = ["/", KIOSK, "/developer", "/pair"]
 STRANGE = (
     b"<!doctype html><title>squat</title><script>fetch('/found', { method: 'POST', body: location.href });</script>"
 )
+WORKER = (
+    b"addEventListener('install', () => skipWaiting()); addEventListener('activate', () => clients.claim());"
+    b"addEventListener('fetch', (event) => { if (event.request.mode === 'navigate') event.respondWith(new Response("
+    b"'<title>squat</title>', { headers: { 'Content-Type': 'text/html' } })); });"
+)
 IS_KEPT = "navigator.serviceWorker.ready.then(({ active }) => active.state === 'activated' || active.state)"
 
 
 class Squatter:
     """A program that has the bridge's port and does all it can to be taken for the bridge."""
 
-    def __init__(self, port: int, *, forgets: bool = False) -> None:
-        """Args: ``forgets``: its answers have the browser forget all that it keeps for the port."""
+    def __init__(self, port: int, *, forgets: bool = False, silent: bool = False) -> None:
+        """
+        Args:
+            forgets: its answers have the browser forget all that it keeps for the port.
+            silent: it says, as a bridge does that was started anew, that it knows no such grant.
+        """
+        self._silent = silent
         headers = {"Clear-Site-Data": '"cache", "cookies", "storage"'} if forgets else {}
         self._server = Elsewhere(self._answer, port=port, headers=headers)
         self.posted: list[str] = []
@@ -48,14 +59,20 @@ class Squatter:
             given = {name: values[0] for name, values in parse_qs(parts.query).items()}
             message = f"cardio-hello|{given.get('nonce')}|{self._server.port}".encode()
             proof = hmac.new(hashlib.sha256(self.token.encode()).digest(), message, hashlib.sha256).hexdigest()
-            hello = {"service": "cardio", "version": "1", "instance": "1", "proof": proof if given else None}
+            hello = {
+                "service": "cardio",
+                "version": "1",
+                "instance": "1",
+                "proof": proof if given and not self._silent else None,
+            }
             self._give(request, json.dumps(hello).encode(), "application/json")
         elif parts.path == "/v1/pages/session":
             session = {"grant": "s", "token": self.token, "scopes": ["basic"], "keeper": "/page-keeper.js?0"}
             session["proof"] = "00" * 32
             self._give(request, json.dumps(session).encode(), "application/json")
         else:
-            self._give(request, STRANGE, "text/html")
+            is_worker = request.headers.get("Service-Worker") == "script"
+            self._give(request, WORKER if is_worker else STRANGE, "text/javascript" if is_worker else "text/html")
         return True
 
     def _give(self, request: BaseHTTPRequestHandler, body: bytes, kind: str) -> None:
@@ -73,8 +90,8 @@ class Squatter:
 def squatter() -> Iterator[Callable[..., Squatter]]:
     made: list[Squatter] = []
 
-    def start(port: int, *, forgets: bool = False) -> Squatter:
-        made.append(Squatter(port, forgets=forgets))
+    def start(port: int, **habits: bool) -> Squatter:
+        made.append(Squatter(port, **habits))
         return made[-1]
 
     yield start
@@ -90,6 +107,7 @@ def open_and_keep(page: Page, bridge: Served) -> None:
 
 def expect_imposter(page: Page) -> None:
     expect(page.get_by_role("alert").first).to_contain_text("本机端口上的程序不是读卡服务")
+    assert page.title() != "squat"
 
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["a-page", "a-page-that-clears"])
@@ -134,6 +152,76 @@ def test_what_it_shows_at_other_addresses_is_shown_and_does_nothing(
     page.goto(bridge.address)
     expect_imposter(page)
     assert strange.posted == []
+
+
+@pytest.mark.parametrize("path", ["/", "/kiosk", "/elsewhere"])
+def test_a_form_that_another_site_sends_here_is_not_sent(
+    page: Page, squatter: Callable[..., Squatter], elsewhere: Elsewhere, path: str
+) -> None:
+    """A page of any site can send the browser here by POST, which passes over what is kept for GET."""
+    bridge = Served("adult", port=str(closed_port()))
+    open_and_keep(page, bridge)
+    bridge.stop()
+    strange = squatter(int(bridge.address.rpartition(":")[2]), forgets=True)
+    page.goto(elsewhere.address)
+    page.evaluate(
+        """address => {
+            const form = Object.assign(document.createElement('form'), { method: 'post', action: address });
+            document.body.append(form);
+            form.submit();
+        }""",
+        bridge.address + path,
+    )
+    page.wait_for_url(bridge.address + path)
+    expect_imposter(page)
+    page.goto(bridge.address)
+    expect_imposter(page)
+    assert strange.posted == []
+
+
+def test_a_stranger_that_says_it_knows_no_such_page_gets_no_page_shown(
+    page: Page, squatter: Callable[..., Squatter]
+) -> None:
+    """It cannot be told from a bridge that was started anew: the icon is what is named, and `cardio open` tells."""
+    bridge = Served("adult", port=str(closed_port()))
+    open_and_keep(page, bridge)
+    late = at(bridge, "/")
+    bridge.stop()
+    strange = squatter(int(bridge.address.rpartition(":")[2]), silent=True)
+    for address in (bridge.address, late):
+        page.goto("about:blank")
+        page.goto(address)
+        expect(page.get_by_role("alert")).to_contain_text("桌面图标“读卡台”")
+    assert strange.posted == []
+
+
+def test_a_worker_that_the_browser_finds_at_a_strangers_port_does_not_stay(
+    page: Page, squatter: Callable[..., Squatter]
+) -> None:
+    """Browsers look for a newer worker once a day, whatever they were told; here because their cache was emptied."""
+    port = closed_port()
+    bridge = Served("adult", port=str(port))
+    open_and_keep(page, bridge)
+    bridge.stop()
+    strange = squatter(port)
+    page.context.new_cdp_session(page).send("Network.clearBrowserCache")
+    page.reload()
+    expect_imposter(page)
+    registered = "navigator.serviceWorker.getRegistrations().then((all) => all.length)"
+    wait_until(
+        lambda: page.evaluate(registered) == 0,
+        "its worker is refused",
+        sleep=lambda seconds: page.wait_for_timeout(1000 * seconds),
+    )
+    strange.stop()
+    bridge = Served("adult", port=str(port))
+    try:
+        tab = page.context.new_page()
+        tab.goto(bridge.link)
+        expect(tab.locator("article").first.locator(".name")).to_have_text("测＊＊")
+        assert tab.evaluate(IS_KEPT)
+    finally:
+        bridge.stop()
 
 
 def test_the_bridge_that_comes_back_is_opened_by_the_next_click(page: Page, squatter: Callable[..., Squatter]) -> None:

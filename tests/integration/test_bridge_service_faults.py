@@ -274,7 +274,7 @@ def test_the_system_refuses_the_bridge_from_the_start(slot: Slot, monkeypatch: p
         spoiled = Spoiled(refusing, "SCardEstablishContext", [signed(scard.W_SECURITY_VIOLATION), 0])
         spoiled.left = 1_000_000
         bridge = BridgeHere()
-        wait_until(lambda: not bridge.is_ready(), "it is not ready")
+        wait_until(lambda: "权限" in bridge.client.get("/readyz").json().get("remedy", ""), "it says why")
         for answer in (bridge.card(slot.reader.name), bridge.client.get("/readyz")):
             problem = refused(answer, 503, "pcsc-unavailable", "8010006A")
             assert "polkit" in problem["detail_en"] and "权限" in problem["remedy"] and "pcscd" not in problem["remedy"]

@@ -179,6 +179,12 @@ def test_another_user_is_given_no_proof_to_pass_on_to_a_page(bridge: BridgeProce
         assert proof_for(CLERK, grant) is not None, grant
         assert proof_for(OTHER, grant) is None, grant
     assert proof_for(OTHER, "local") is not None, "a program that was given a token file asks too"
+    asked = f"Authorization: Bearer {bridge.token}"
+    body = json.dumps({"page": "/kiosk", "user": OTHER})
+    made = as_page(bridge, CLERK, "POST", "/v1/pages/ticket", None, body, asked)[1].splitlines()[-1]
+    for_other = "link-" + sha256(sha256(json.loads(made)["ticket"].encode()).hexdigest().encode()).hexdigest()[:32]
+    assert proof_for(OTHER, for_other) is not None, "a link that was made for this user"
+    assert proof_for(CLERK, for_other) is None
 
 
 def test_a_session_of_the_bridges_own_pages_is_one_users(bridge: BridgeProcess) -> None:

@@ -15,8 +15,11 @@ async function inert(url) {
 addEventListener("install", () => skipWaiting());
 addEventListener("fetch", (event) => {
   const { request } = event, { origin, pathname } = new URL(request.url);
-  if (request.method !== "GET" || origin !== location.origin) return;
+  if (origin !== location.origin) return;
   const file = Object.hasOwn(KEPT.files, pathname) ? KEPT.files[pathname] : null;
-  if (file) event.respondWith(kept(file));
+  // A form of any site can send the browser here by POST: a page of the bridge is shown, and the form goes nowhere.
+  if (request.mode === "navigate" && request.method !== "GET") event.respondWith(kept(file ?? KEPT.files["/"]));
+  else if (request.method !== "GET") return;
+  else if (file) event.respondWith(kept(file));
   else if (request.mode === "navigate") event.respondWith(inert(request.url));
 });

@@ -2,7 +2,7 @@
 
 import { CardioBridge } from "../sdk/cardio-bridge.js";
 import { ownProblem } from "./own-problem.js";
-import { forgetSession, heldSession, keepPages, onSessionElsewhere, spendLink, takeLink } from "./session.js";
+import { forgetSession, heldSession, keepPages, onSessionElsewhere, refuseStrangeKeeper, spendLink, takeLink } from "./session.js";
 
 const AGAIN_MS = 1000;
 const pause = () => new Promise((resume) => setTimeout(resume, AGAIN_MS));
@@ -21,7 +21,7 @@ const passes = ({ state, status }) => ["not-running", "timeout", "service-down"]
     `onBridge` gets it when it has proved itself; `onState` gets connecting, live, lost and refused. A link that is
     pasted into the page, and a session that another tab gets, are taken at any time. */
 export function connect({ onBridge = () => {}, onEvent, onState, readings = false, questions = false }) {
-  let following = false;
+  let following = false, proved = false;
 
   async function follow(refusal) {
     if (following) return;
@@ -48,6 +48,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
   async function begin(session) {
     const bridge = await CardioBridge.find({ address: location.origin, store: { get: () => session, set() {} } });
     if (!bridge.paired) return false;
+    proved = true;
     if (await keepPages(session)) return true;
     try {
       await onBridge(bridge);
@@ -96,8 +97,10 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
       } catch (error) {
         const problem = error.problem ?? problemOf(error.state ? error : { state: "not-running" });
         if (error.state === "imposter") {
-          onState("refused", problem);
-          return;
+          // The bridge may come back, and a page that follows it already has its own state.
+          if (!following) onState("refused", problem);
+          await pause();
+          continue;
         }
         if (error.problem && !passes(error.problem)) {
           // A page that has a session goes on with it; the others say why the link counts no more.
@@ -111,6 +114,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
     follow();
   }
 
+  refuseStrangeKeeper(() => proved);
   addEventListener("hashchange", () => {
     const link = takeLink();
     if (link) arrive(link);

@@ -6,6 +6,8 @@ import { ownProblem } from "./own-problem.js";
 const toBytes = (text) => new TextEncoder().encode(text);
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+const KEEPER_DIGITS = 16; // of the hash in its address
+
 // A kiosk stands where anybody can reach it: its token reads cards and no more, and no other page takes it.
 const KEYS = location.pathname === "/kiosk" ? ["cardio-kiosk-session", "cardio-session"] : ["cardio-session"];
 let unstored = null; // where the browser keeps nothing, the session is this page's alone
@@ -61,7 +63,8 @@ export async function spendLink({ ticket }) {
   // The browser may have asked over a connection that was left from another program: the answer has its own proof.
   const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper].join("|");
   if (answer.proof !== toHex(hmacSha256(sha256(toBytes(ticket)), toBytes(said)))) throw new CardioError("imposter");
-  if (answer.token) keep({ grant: answer.grant, token: answer.token, keeper: answer.keeper });
+  const held = answer.token ? answer : heldSession();
+  if (held) keep({ grant: held.grant, token: held.token, keeper: answer.keeper });
 }
 
 /** Has the browser serve the bridge's pages by itself from now on, those of the bridge that has just proved itself.
@@ -77,7 +80,18 @@ export async function keepPages({ keeper }) {
       if (gone.every(Boolean)) location.reload();
       return gone.every(Boolean);
     }
-    await workers.register(keeper, { updateViaCache: "all" });
+    // `register` takes what the browser's cache has, which is what was fetched just now.
+    const script = await fetch(keeper, { cache: "reload", credentials: "same-origin", redirect: "error" });
+    const hash = toHex(sha256(new Uint8Array(await script.arrayBuffer())));
+    if (keeper.endsWith(`?${hash.slice(0, KEEPER_DIGITS)}`)) await workers.register(keeper, { updateViaCache: "all" });
   } catch { /* the pages come from the port, as before */ }
   return false;
+}
+
+/** Ends the keeping where the browser finds another worker at the port before the bridge has proved itself: browsers
+    look for one once a day, whatever they were told. Whoever has the port then gets no worker into this browser.
+    Args: whether the bridge has proved itself. */
+export async function refuseStrangeKeeper(isProved) {
+  const registration = await navigator.serviceWorker?.getRegistration().catch(() => null);
+  registration?.addEventListener("updatefound", () => { if (!isProved()) registration.unregister(); });
 }

@@ -250,7 +250,7 @@ def test_the_keeper_of_the_pages_is_a_worker_that_holds_them_all(bridge: Bridge)
     assert "clear-site-data" not in answer.headers
     kept = json.loads(answer.text.partition("\n")[0].removeprefix("const KEPT = ").removesuffix(";"))
     web = Path(service.__file__).parent / "web"
-    for path, file in {"/": "index.html", "/kiosk": "kiosk.html", "/static/i18n/index.js": "words.js"}.items():
+    for path, file in {"/": "index.html", "/kiosk": "kiosk.html", "/static/i18n/index.js": "i18n/index.js"}.items():
         assert kept["files"][path]["text"] == (web / file).read_text()
         assert bridge.caller(None).get(path).text == kept["files"][path]["text"]
     parts = {f"/static/{file.relative_to(web)}" for file in web.rglob("*.js") if file.parent.name != "keeper"}

@@ -55,7 +55,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
     problem["properties"] |= {
         "retry_after": {"type": "integer", "description": "seconds to wait, where waiting helps"},
         "debit": {"type": "string", "description": "of `debit-undelivered`: the previous debit, for its own caller"},
-        "lease": {"$ref": "#/components/schemas/LeaseShown"},
+        "lease": {"$ref": "#/components/schemas/LeaseInfo"},
     }
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():

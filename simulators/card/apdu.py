@@ -52,7 +52,7 @@ def required_data(command: bytes, *lengths: int) -> bytes:
     """The data field where there must be one, of one of these lengths where some are named.
 
     Raises:
-        Refusal: 6700.
+        CommandRefused: 6700.
     """
     data = command_data(command)
     if not data or (lengths and len(data) not in lengths):

@@ -109,7 +109,7 @@ class CardAuthentication:
         It is over the header as it came, whose Lc counts the MAC in, and the data.
 
         Raises:
-            Refusal: no challenge, no key, or the MAC is wrong.
+            CommandRefused: no challenge, no key, or the MAC is wrong.
         """
         data = required_data(command)
         if len(data) < MAC_LENGTH or command[4] == 0:

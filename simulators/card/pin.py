@@ -84,7 +84,7 @@ class PinCommands:
 
     def _compare(self, pin: bytes) -> None:
         """Raises:
-        Refusal: it is another; what was held by VERIFY is lost.
+        CommandRefused: it is another; what was held by VERIFY is lost.
         """
         self._state.pin_tries -= 1
         self._keep()
@@ -110,7 +110,7 @@ def _pin_in(block: bytes) -> str:
     """The PIN of a plain block: its length, itself, 80 and zeros.
 
     Raises:
-        Refusal: it is no such block.
+        CommandRefused: it is no such block.
     """
     pin, rest = block[1 : 1 + block[0]], block[1 + block[0] :]
     if not _is_pin(pin) or rest != b"\x80".ljust(len(rest), b"\x00"):

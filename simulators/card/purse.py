@@ -203,7 +203,7 @@ class CardPurse:
         return self._session.give(bytes.fromhex(last.mac2 + last.tac))
 
     def _purse(self) -> PurseState:
-        """Raises: Refusal: its application is not the current one."""
+        """Raises: CommandRefused: its application is not the current one."""
         if self._session.application_id != self._facts.application or self._state.purse is None:
             raise CommandRefused(CONDITIONS)
         return self._state.purse

@@ -55,7 +55,7 @@ class VolatileState:
 
     def current_file(self) -> CardFile:
         """Raises:
-        Refusal: 6986.
+        CommandRefused: 6986.
         """
         if self.file is None:
             raise CommandRefused(NO_CURRENT_FILE)
@@ -65,7 +65,7 @@ class VolatileState:
         """The file becomes the current one.
 
         Raises:
-            Refusal: there is none, or the card takes no short file identifiers.
+            CommandRefused: there is none, or the card takes no short file identifiers.
         """
         if self.application is None:
             raise CommandRefused(CONDITIONS)
@@ -82,7 +82,7 @@ class VolatileState:
         """What READ BINARY and UPDATE BINARY mean: P1 with its highest bit set is a short file identifier.
 
         Raises:
-            Refusal: there is no such file.
+            CommandRefused: there is no such file.
         """
         p1, p2 = command[2], command[3]
         if not p1 & 0x80:

@@ -91,7 +91,7 @@ class CardWriting:
         """What is to be written, where it may be.
 
         Raises:
-            Refusal: no right, or no right MAC. Without any where one is required: 6987, for which ISO 7816-4 has
+            CommandRefused: no right, or no right MAC. Without any where one is required: 6987, for which ISO 7816-4 has
                 "expected secure messaging data objects missing".
         """
         if not file.update.allows(self._session.rights):
@@ -117,7 +117,7 @@ class CardWriting:
 
     def _number(self, file: CardFile, p1: int, mode: int) -> int:
         """Raises:
-        Refusal: there is no such record, or records cannot be named so.
+        CommandRefused: there is no such record, or records cannot be named so.
         """
         if mode == _BY_NUMBER:
             number = p1 or self._session.pointer

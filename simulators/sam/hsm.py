@@ -71,7 +71,7 @@ def _computed(operation: str, document: object) -> dict[str, Any]:
     """The answer to a request.
 
     Raises:
-        Refusal: it cannot be answered.
+        HsmRequestRefused: it cannot be answered.
     """
     try:
         request = _Request.model_validate(document)

@@ -22,7 +22,7 @@ from cardio.filesystem.layouts.registry import NATIONAL
 from cardio.filesystem.writing.records import WRITE_BLOCK
 from cardio.models.files import FileContent, FileWritten
 from cardio.models.reading import CardReading, Proof
-from cardio.security import credentials as credentials_module
+from cardio.security import authenticator as authenticator_module
 from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError
 from cardio.security.pin.pin import Pin
@@ -178,7 +178,7 @@ def known_random(monkeypatch: pytest.MonkeyPatch) -> None:
         source = random.Random(2)
         return partial(Terminal, random=source.randbytes)(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(credentials_module, "Terminal", terminal)
+    monkeypatch.setattr(authenticator_module, "Terminal", terminal)
 
 
 def protected(exchanges: tuple[tuple[bytes, bytes], ...]) -> set[int]:

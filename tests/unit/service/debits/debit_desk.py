@@ -41,7 +41,7 @@ class Desk:
         self.now: datetime = NOW
         usual: dict[str, Any] = {"years_back": 20, "clock": lambda: self.now}  # the cards' totals are of 2026
         limited = DebitLimits(**(usual | dict(limits or {})))
-        more["habits"] = replace(more.get("habits", SiteOptions()), debit_limits=limited)
+        more["site_options"] = replace(more.get("site_options", SiteOptions()), debit_limits=limited)
         security = SecurityContext(sam=Ready(soft_sam(folder)))
         self.bridge = Bridge(
             "adult", "whole", scopes=frozenset(Scope), security=security, journal=folder / "debits.sqlite", **more

@@ -149,7 +149,7 @@ def _access(
 
 
 def _tell_who_is_believed(settings: BridgeSettings) -> None:
-    """A service's own user has no browser: without a setting the pages that are listed would be let in for nobody."""
+    """Warn where a service's user, which has no browser, runs the bridge and the settings believe no other user's."""
     named = settings.access.users or settings.access.groups or settings.access.everybody
     serves_pages = settings.trusted_origins or settings.dialects.ports
     if hasattr(os, "getuid") and not is_person(os.getuid()) and os.getuid() != 0 and serves_pages and not named:

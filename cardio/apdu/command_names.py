@@ -1,4 +1,4 @@
-"""What commands are called (ISO/IEC 7816-4 §5.4.2; PBOC and LD/T 32.5 for the others), by their INS byte."""
+"""Names of commands (ISO/IEC 7816-4 §5.4.2; PBOC and LD/T 32.5 for the others), by their INS byte."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PURSE_NAMES: dict[int, Bilingual] = {
 
 
 def command_name(command: bytes) -> Bilingual:
-    """What a command is called; any bytes are answered."""
+    """Return the name of a command; any bytes have one."""
     names = _PURSE_NAMES if command[:1] == bytes((_PURSE_CLASS,)) else _NAMES
     known = names.get(command[1]) if len(command) > 1 else None
     return known or Bilingual("未知命令", "unknown command")

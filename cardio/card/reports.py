@@ -44,7 +44,7 @@ def _topics(file: File) -> Iterator[str]:
 def build_report(
     layout: Layout, readings: Iterable[FileReading], report: str, remarks: Diagnostics
 ) -> tuple[dict[str, Section], tuple[Total, ...]]:
-    """What files say of the topics of a report, each value with where it stands; and the sums."""
+    """Collect the values of a report's topics, each with its place on the card, and the sums."""
     values: dict[str, list[SourcedItem]] = {topic.name: [] for topic in layout.topics if topic.report == report}
     totals: list[Total] = []
     for reading in readings:

@@ -21,7 +21,7 @@ class DebitRecord(FrozenModel):
     id: str
     state: DebitState
     outcome: ResolvedOutcome = Field(
-        description="done: money was taken, once; none: nothing was; unknown: nobody can tell yet"
+        description="done: money was taken, once; none: nothing was; unknown: it cannot be told yet"
     )
     origin: str = Field(description="whose it is: a page's origin, a program's name, or local")
     idempotency_key: str = Field(description="empty when it is settled: the journal keeps a keyed hash of it then")

@@ -1,7 +1,7 @@
 """The functions of the national driver interface by name: what each takes, what right it needs, what it does.
 
 Functions in steps (``…_HSM_Step1``) work on a card that is held between the steps: see `cardio.driver.hsm_steps`.
-Debits go by a journal, which this library has none of: `cardio.driver.debits` is for whoever brings one.
+Debits go by a journal, which this library has none of: `cardio.driver.debits` is for a program that brings one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all results are made of."""
+"""The base of all results, and the values that many of them hold."""
 
 from __future__ import annotations
 

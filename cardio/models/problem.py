@@ -1,4 +1,4 @@
-"""What went wrong, as programs are told."""
+"""An error as programs receive it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _INSTALL = {
 
 
 def service_fault(hresult: int | None = None) -> ReaderError | NotPermittedError:
-    """What keeps the PC/SC service from answering.
+    """Find out why the PC/SC service does not answer.
 
     The kernel is asked once, by connecting: a socket that is looked at twice may go or come in between.
     """
@@ -47,12 +47,12 @@ def service_fault(hresult: int | None = None) -> ReaderError | NotPermittedError
     except FileNotFoundError:
         return _not_running(hresult) if _daemon() else _not_installed(hresult)
     except OSError:
-        pass  # a socket without its service
+        pass  # the socket is there and nothing listens: the service does not run, which is the answer below
     return _not_running(hresult)
 
 
 def service_start() -> tuple[int, int] | None:
-    """What tells one start of the PC/SC service from another: its socket's number and time; None where it has none.
+    """Return a mark of the service's last start: its socket's number and time; None where there is no socket.
 
     Under systemd the socket outlives the service.
     """

@@ -44,7 +44,7 @@ from cardio.security.sam.diversification import DiversificationFactors, known_re
 from cardio.security.terminal import INTERNAL_KEY, Terminal
 
 _UNKNOWN = "?"
-"""Stands for an algorithm that the card names and nobody knows."""
+"""Stands for an algorithm that the card names and cardio does not know."""
 
 
 SSSE_MAC_KEY, MAC_KEY = "STK", "STK{application}"
@@ -79,7 +79,7 @@ class CardAuthenticator:
         self._atr = atr
         self._historical_bytes = known_reset_information(atr)
         self._identity = self._historical_bytes or atr
-        """What tells this card from others."""
+        """The mark of this card: its historical bytes, or the whole ATR."""
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
         self._failed: CardioError | None = None
@@ -232,7 +232,7 @@ class CardAuthenticator:
 
     def present(self, right: str) -> Flow[None]:
         self.admit(right)
-        self.granted = True  # by now, or by what follows: what matters is that nobody inherits it
+        self.granted = True  # by now, or by what follows: another caller must not inherit it
         try:
             if right == PIN:
                 yield from self._present_pin()

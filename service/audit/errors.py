@@ -1,4 +1,4 @@
-"""What keeps the audit log from being written."""
+"""Errors of the audit log."""
 
 from __future__ import annotations
 

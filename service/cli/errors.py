@@ -1,4 +1,4 @@
-"""What keeps the commands from a running bridge and its pages."""
+"""Errors of commands that need a running bridge or a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong between the bridge and callers of its dialects."""
+"""Errors between the bridge and callers of its dialects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call says of itself: who calls, what for, which card it means, and by which lease."""
+"""The context of a request: its caller, its purpose, the card that it means, and its lease."""
 
 from __future__ import annotations
 

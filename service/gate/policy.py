@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 from urllib.parse import parse_qs
 
 from starlette.types import Scope
@@ -21,7 +22,7 @@ from service.gate.errors import WrongHostError, WrongOriginError
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.origin import NULL_ORIGINS, is_origin
 from service.gate.origin_form import advice
-from service.gate.page_sessions import PageSessions
+from service.gate.page_sessions import OwnPage, PageSessions
 from service.gate.pairing import Pairing
 from service.gate.peers import PEER, BelievedUsers, Peer, Peers
 from service.gate.rate_limits import HEADER_LIMIT, LiveCalls, Rate, RateLimit
@@ -31,7 +32,7 @@ from service.gate.scopes import Scope as GrantedScope
 from service.gate.tickets import Tickets
 from service.http.errors import GateError, HeadersTooLargeError, NotFoundError, NoTokenError
 
-PAGES = frozenset({"/", "/kiosk", "/developer", "/pair"})
+PAGES = frozenset[str](get_args(OwnPage))
 KEEPER = "/page-keeper.js"
 """The worker that keeps the pages in the browser."""
 OPEN_PATHS = PAGES | {KEEPER, "/livez", "/readyz", "/openapi.json"}

@@ -70,9 +70,7 @@ def _template() -> str:
 @cache
 def _files() -> dict[str, dict[str, str]]:
     """The type and the text of each file that a page is made of, by the path of its address."""
-    files = {
-        f"/static/{file.relative_to(WEB).as_posix()}": file for file in sorted(WEB.rglob("*")) if file != _KEEPER_TEXT
-    }
+    files = {f"/static/{file.relative_to(WEB).as_posix()}": file for file in sorted(WEB.rglob("*"))}
     files |= {path: WEB / name for path, name in PAGES.items()}
     return {
         path: {"type": f"{_TYPES[file.suffix]}; charset=utf-8", "text": file.read_text(encoding="utf-8")}

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, at, closed_port
+from tests.integration.stranger import WORKER
 from tests.pcsc import wait_until
 
 pytestmark = pytest.mark.browser
@@ -24,11 +25,6 @@ KIOSK = "/kiosk?reader=Simulated%20Reader%2000"
 PLACES = ["/", KIOSK, "/developer", "/pair"]
 STRANGE = (
     b"<!doctype html><title>squat</title><script>fetch('/found', { method: 'POST', body: location.href });</script>"
-)
-WORKER = (
-    b"addEventListener('install', () => skipWaiting()); addEventListener('activate', () => clients.claim());"
-    b"addEventListener('fetch', (event) => { if (event.request.mode === 'navigate') event.respondWith(new Response("
-    b"'<title>squat</title>', { headers: { 'Content-Type': 'text/html' } })); });"
 )
 IS_KEPT = "navigator.serviceWorker.ready.then(({ active }) => active.state === 'activated' || active.state)"
 
@@ -47,7 +43,7 @@ class Squatter:
         self._server = Elsewhere(self._answer, port=port, headers=headers)
         self.posted: list[str] = []
         """Where its own page, or a page of the bridge, has sent something."""
-        self.token = "of-the-strangers-own"  # noqa: S105
+        self.token = "of-the-strangers-own"  # noqa: S105 - no bridge has given it
         self._headers = headers
 
     def _answer(self, request: BaseHTTPRequestHandler) -> bool:

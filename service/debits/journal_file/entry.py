@@ -76,7 +76,7 @@ class JournalEntry:
         return self.journal.shown(self.id)
 
     def release(self) -> None:
-        """Somebody else may take it up, and what it took; a second time does nothing."""
+        """Release the entry, and what it claimed, to other calls; a second time does nothing."""
         for other in self.took:
             other.release()
         self.journal.release(self)

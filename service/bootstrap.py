@@ -20,6 +20,8 @@ from service.debits.journal_file.marks import elsewhere_folder
 from service.debits.provider import JournalProvider
 from service.driver.listening import DialectPorts, Opened
 from service.gate.connection_places import ConnectionLimits
+from service.gate.page_addresses import PageAddresses, random_address
+from service.gate.page_memory import PageMemory
 from service.gate.peers import BelievedUsers, is_person
 from service.gate.plain_http import risk_words, risked_scopes
 from service.gate.policy import Access, DialectRule
@@ -27,7 +29,7 @@ from service.gate.rate_limits import Rate
 from service.gate.scopes import Scope
 from service.readers.simulated import SimulatedReaders
 from service.security import SecurityContext
-from service.server import BridgeServer, bind_loopback, bind_network
+from service.server import BridgeServer, bind_loopback, bind_network, bind_pages
 from service.settings import BridgeSettings
 from service.storage.secret_file import load_token
 
@@ -92,10 +94,13 @@ def assemble(
         sources.append(PcscSource(supervisor))
     listening = list(bind_loopback(settings.port) if sockets is None else sockets)
     port = listening[0].getsockname()[1]
+    memory = PageMemory(settings.pages_path)
+    pages, page_sockets = _page_addresses(settings, port, memory)
+    listening += page_sockets
     listening += bind_network(settings.network, port)
     dialect_ports = _dialect_ports(settings)
     opened = dialect_ports.open()
-    access = _access(settings, port, {one.port: one.rule for one in opened}, scopes, simulated_only)
+    access = _access(settings, pages, memory, {one.port: one.rule for one in opened}, scopes, simulated_only)
     app = create_app(
         sources,
         simulated=simulated,
@@ -122,16 +127,28 @@ def _site_options(settings: BridgeSettings) -> SiteOptions:
     )
 
 
+def _page_addresses(settings: BridgeSettings, port: int, memory: PageMemory) -> tuple[PageAddresses, list[socket]]:
+    """The addresses of this run's pages, and their sockets. With TLS no other program can pass for the bridge."""
+    scheme = "http" if settings.network.certificate is None else "https"
+    if scheme == "https" or not settings.own_page_address:
+        return PageAddresses(port, scheme), []
+    pages, sockets = bind_pages(PageAddresses(port, scheme, random_address(), memory.addresses))
+    if pages.is_own:
+        memory.keep_address(pages.current, pages.earlier)
+    return pages, sockets
+
+
 def _access(
     settings: BridgeSettings,
-    port: int,
+    pages: PageAddresses,
+    memory: PageMemory,
     dialects: Mapping[int, DialectRule],
     scopes: Set[Scope] | None,
     simulated_only: Set[Scope],
 ) -> Access:
     _tell_who_is_believed(settings)
     return Access.for_port(
-        port,
+        pages.port,
         load_token(settings.token_path),
         scopes=settings.scopes if scopes is None else frozenset(scopes),
         simulated_only=frozenset(simulated_only),
@@ -144,7 +161,8 @@ def _access(
         more_hosts=settings.network.hosts,
         rate=Rate(settings.limits.requests_per_second, settings.limits.burst),
         dialects=dict(dialects),
-        scheme="https" if settings.network.certificate is not None else "http",
+        pages=pages,
+        page_memory=memory,
     )
 
 

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,7 @@ from service.driver.sockets import LOST
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.connection_places import ConnectionLimits, ConnectionPlaces, available_descriptors
 from service.gate.middleware import Gate
+from service.gate.page_addresses import SHARED, PageAddresses
 from service.gate.peers import Peers
 from service.gate.policy import Access
 from service.gate.rate_limits import FRAME_LIMIT, HEADER_LIMIT
@@ -78,6 +80,20 @@ def bind_loopback(port: int) -> list[socket.socket]:
 def bind_network(network: Network, port: int) -> list[socket.socket]:
     """Listening sockets on the other addresses that a site has asked for. Raises: ConfigurationError."""
     return [_bind(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port) for address in network.listen]
+
+
+def bind_pages(wanted: PageAddresses) -> tuple[PageAddresses, list[socket.socket]]:
+    """Listening sockets for the bridge's own pages; give the addresses that could be taken, and the sockets.
+
+    A system that listens on 127.0.0.1 alone (macOS) has the pages there.
+    """
+    taken: dict[str, socket.socket] = {}
+    for address in (wanted.current, *wanted.earlier):
+        with suppress(ConfigurationError, OSError):
+            taken[address] = _bind(socket.AF_INET, address, wanted.port)
+    current = wanted.current if wanted.current in taken else SHARED
+    earlier = tuple(one for one in wanted.earlier if one in taken)
+    return replace(wanted, current=current, earlier=earlier), list(taken.values())
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

@@ -221,6 +221,10 @@ class BridgeSettings(BaseSettings):
     policy: Path | None = None
     loss_list: Path | None = None
     pin_pad_digits: int = Field(default=6, ge=4, le=16)
+    own_page_address: bool = Field(
+        default=True,
+        description="serve the own pages at an address of each run's own, 127.x.y.z; false: at 127.0.0.1 as the rest",
+    )
     auto_read: bool = Field(default=False, description="read a card as soon as it is put in")
     dialects: Dialects = Dialects()
     driver: Driver = Driver()
@@ -306,6 +310,11 @@ class BridgeSettings(BaseSettings):
     def grants_path(self) -> Path:
         """The file of the pages and programs that were let in; beside the token file where the settings name none."""
         return self.grants_file or self._beside_the_token("grants.json")
+
+    @property
+    def pages_path(self) -> Path:
+        """The file of what the own pages keep from run to run; beside the grants file."""
+        return self.grants_path.with_name("pages.json")
 
     def _beside_the_token(self, name: str) -> Path:
         return self.token_path.with_name(name)

@@ -73,7 +73,7 @@ def _open(options: Namespace, output: Output) -> int:
 
         def link_for(user: int | None, seconds: int) -> tuple[str, int]:
             ticket = bridge.post("/v1/pages/ticket", {"page": path, "seconds": seconds, "user": user})
-            return f"{address}{path}{query}#ticket={ticket['ticket']}", ticket["expires_in"]
+            return f"{ticket['origin']}{path}{query}#ticket={ticket['ticket']}", ticket["expires_in"]
 
         if not by_hand:
             link, _ = link_for(_browsers_user() if user is None else user, LINK_SECONDS)

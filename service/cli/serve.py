@@ -81,7 +81,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     else:
         bridge = bootstrap.assemble(settings)
     bridge.access.pairing.on_asked.append(lambda asked: _tell_of_request(bridge.access, asked, output))
-    page = f"{bridge.address}/#ticket={_first_ticket(bridge.access)}"
+    page = f"{bridge.access.pages.origin}/#ticket={_first_ticket(bridge.access)}"
     if output.as_json:
         output.json_line(_document(bridge, page))
     else:

@@ -23,7 +23,7 @@ from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.errors import TooManySocketsError
 from service.gate.page_headers import page_headers
 from service.gate.peers import PEER
-from service.gate.policy import KEEPER, Access, Admission
+from service.gate.policy import Access, Admission
 from service.gate.rate_limits import BODY_LIMIT, BODY_SECONDS
 from service.gate.receipt import RECEIPT, AnswerReceipt
 from service.http.errors import BodyTooLargeError, InternalError, NoTokenError, SlowBodyError
@@ -55,9 +55,7 @@ class Gate:
         self._app = app
         self._access = access
         self._observer = observer
-        self._headers = tuple(
-            (name.encode(), value.encode()) for name, value in page_headers(access.scheme, access.port).items()
-        )
+        self._headers = tuple((name.encode(), value.encode()) for name, value in page_headers(access.pages).items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -65,7 +63,7 @@ class Gate:
             return
         # Some servers leave names as they came over a socket.
         scope["headers"] = [(name.lower(), value) for name, value in scope["headers"]]
-        strange_worker = _WORKER_WANTED in scope["headers"] and scope["path"] != KEEPER
+        strange_worker = _WORKER_WANTED in scope["headers"] and not self._access.is_of_keeper(scope)
         answer = _Answer(scope, send, (*self._headers, *((_NO_WORKER,) if strange_worker else ())))
         started = time.monotonic()
         try:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from service.gate.page_addresses import PageAddresses
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
-    "connect-src 'self' {ws}://127.0.0.1:{port} {ws}://localhost:{port}; "
+    "connect-src 'self' {reached}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
-def page_headers(scheme: str, port: int) -> dict[str, str]:
-    """The headers of a bridge that serves ``http`` or ``https`` at a port; names in lower case."""
+def page_headers(pages: PageAddresses) -> dict[str, str]:
+    """The headers of a bridge whose pages are at these addresses; names in lower case."""
+    if pages.is_own:
+        reached = (pages.origin.replace("http", "ws", 1), *pages.left)
+    else:
+        sockets = pages.scheme.replace("http", "ws", 1)
+        reached = tuple(f"{sockets}://{name}:{pages.port}" for name in ("127.0.0.1", "localhost"))
     return {
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
         "cross-origin-resource-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
-        "content-security-policy": _POLICY.format(port=port, ws=scheme.replace("http", "ws")),
+        "content-security-policy": _POLICY.format(reached=" ".join(reached)),
     }

@@ -7,6 +7,8 @@ the bridge's process.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import secrets
 import time
@@ -124,6 +126,15 @@ class PageSessions:
         if user is not None:
             self._users[grant.id] = user
         return grant, token
+
+    def recall_key(self, session: str) -> str:
+        """The key by which every later run proves to a session's page that it is the same bridge; hex.
+
+        Args:
+            session: the id of the session's grant. The grant itself ends with its run.
+        """
+        own = bytes.fromhex(self._grants.owner.verifier)
+        return hmac.new(own, f"cardio-recall|{session}".encode(), hashlib.sha256).hexdigest()
 
     def may_use(self, session: str, user: int | None) -> bool:
         """Tell whether a system user may use a session: its token counts in the hands of no other user."""

@@ -22,6 +22,8 @@ from service.gate.errors import WrongHostError, WrongOriginError
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.origin import NULL_ORIGINS, is_origin
 from service.gate.origin_form import advice
+from service.gate.page_addresses import PageAddresses
+from service.gate.page_memory import PageMemory
 from service.gate.page_sessions import OwnPage, PageSessions
 from service.gate.pairing import Pairing
 from service.gate.peers import PEER, BelievedUsers, Peer, Peers
@@ -40,6 +42,11 @@ OPEN_PREFIX = "/static/"
 HELLO, PAIRING = "/v1/hello", "/v1/pairing"
 SESSION = "/v1/pages/session"
 """Where the bridge's own pages change a link's ticket for a token; it is asked without one."""
+FORGET = "/v1/pages/forget"
+"""Where the bridge's own pages have the browser forget what it keeps for an address that they have left."""
+MOVED = "/v1/pages/moved"
+"""Where a page of an earlier run learns where the pages are now; it has no token that counts."""
+_OF_OWN_PAGES = frozenset({("POST", SESSION), ("GET", FORGET), ("POST", MOVED)})
 _OUTCOME = re.compile(r"/v1/pairing/[0-9a-f]{16}")
 DIALECT_PREFIX = "/dialects/"
 """Where the application serves dialects; reached by their own ports and by no other way."""
@@ -92,11 +99,10 @@ class Access:
 
     hosts: frozenset[str]
     own_origins: frozenset[str]
-    port: int
+    pages: PageAddresses
     grants: Grants
     pairing: Pairing
     sessions: PageSessions
-    scheme: str = "http"
     tickets: Tickets = field(default_factory=Tickets)
     live: LiveCalls = field(default_factory=LiveCalls)
     rate: RateLimit = field(default_factory=lambda: RateLimit(Rate()))
@@ -105,6 +111,7 @@ class Access:
     peers: Peers = field(default_factory=Peers)
     simulated_only: frozenset[GrantedScope] = frozenset()
     """Scopes that count at simulated readers only, whoever has them: a demonstration's."""
+    page_memory: PageMemory = field(default_factory=PageMemory)
     mark_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Makes the marks of this run that other sites' pages are told; see `mark_for`."""
 
@@ -121,7 +128,8 @@ class Access:
         more_hosts: Iterable[str] = (),
         rate: Rate | None = None,
         dialects: Mapping[int, DialectRule] | None = None,
-        scheme: str = "http",
+        pages: PageAddresses | None = None,
+        page_memory: PageMemory | None = None,
         simulated_only: frozenset[GrantedScope] = frozenset(),
         believed: BelievedUsers | None = None,
     ) -> Access:
@@ -132,27 +140,30 @@ class Access:
             file: where grants are kept; None for nowhere.
             trusted_names: what the administrator calls the trusted origins.
             more_hosts: ``name:port`` of a bridge that listens on other addresses too.
+            pages: where its own pages are; without them at 127.0.0.1, by http.
+            page_memory: what they keep from run to run.
             believed: users whose browsers are believed, beside the user who runs this process.
 
         Raises:
             ConfigurationError: the grants file is damaged, or others may read it.
         """
-        hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", *more_hosts})
+        pages = PageAddresses(port) if pages is None else pages
+        hosts = pages.hosts | set(more_hosts)
         grants = Grants(token, scopes | OWNERS_SCOPES, file)
         live = LiveCalls()
         access = cls(
             hosts=hosts,
-            own_origins=frozenset(f"{scheme}://{host}" for host in hosts),
-            port=port,
+            own_origins=frozenset(f"{pages.scheme}://{host}" for host in hosts),
+            pages=pages,
             grants=grants,
             pairing=Pairing(grants, trusted, trusted_names=trusted_names, is_busy=live.is_busy),
             sessions=PageSessions(grants, live),
             live=live,
-            scheme=scheme,
             rate=RateLimit(rate or Rate()),
             dialects=dict(dialects or {}),
             peers=Peers(believed),
             simulated_only=simulated_only,
+            page_memory=page_memory or PageMemory(),
         )
         grants.on_revoked.append(access.live.cut)
         return access
@@ -177,8 +188,8 @@ class Access:
         if foreign is not None and not peer.is_believed:
             # Before anything is made of it: a request that waits could be replaced by a forged one.
             raise WrongOriginError(*OF_ANOTHER_USER)
-        if scope["type"] == "http" and scope["path"] == SESSION and scope["method"] == "POST":
-            return self._own_page(headers, origin)
+        if scope["type"] == "http" and (scope["method"], scope["path"]) in _OF_OWN_PAGES:
+            return self._own_page(scope, headers, origin)
         if self._is_open_to_pages(scope):
             return Admission(Caller(origin or LOCAL, frozenset(), grant=""), foreign)
         if foreign is not None and not self.is_known(foreign):
@@ -194,10 +205,15 @@ class Access:
             raise NoTokenError()
         return Admission(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
 
-    def _own_page(self, headers: list[tuple[bytes, bytes]], origin: str | None) -> Admission:
+    def _own_page(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Admission:
         """Let in a page of the bridge itself, and nothing else: a program does not need a session."""
         site = _header(headers, b"sec-fetch-site")
-        if origin is None or origin not in self.own_origins or site not in _OF_ONE_ORIGIN:
+        path = scope["path"]
+        # To an address that they have left the pages of this run are another site's.
+        sites = _STRANGERS if path == FORGET else _OF_ONE_ORIGIN
+        # A page of an earlier run is still at its address.
+        is_own = origin is not None and (self.is_own(origin) if path == MOVED else self.is_of_pages(origin))
+        if origin is None or not is_own or site not in sites | {""}:
             raise WrongOriginError()
         return Admission(Caller(origin, frozenset(), grant=""))
 
@@ -220,8 +236,24 @@ class Access:
         """Whether a caller is told that an origin has been let in: another user would learn so whose desk this is."""
         return self.is_known(origin) and _peer_of(scope).is_believed
 
+    @property
+    def port(self) -> int:
+        return self.pages.port
+
+    @property
+    def scheme(self) -> str:
+        return self.pages.scheme
+
+    def is_of_pages(self, origin: str) -> bool:
+        """Return True if the bridge's own pages are at that origin in this run."""
+        return origin in self.own_origins and origin not in self.pages.left
+
     def is_own(self, origin: str) -> bool:
         return origin in self.own_origins
+
+    def is_of_keeper(self, scope: Scope) -> bool:
+        """Return True if a request is for the worker that keeps this run's pages."""
+        return scope["path"] == KEEPER and not self.pages.is_left(_header(scope["headers"], b"host"))
 
     def mark_for(self, origin: str) -> str:
         """A mark of this run for one origin's pages: two sites cannot tell by it that they talk to one desk."""

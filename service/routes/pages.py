@@ -11,12 +11,14 @@ import json
 from functools import cache, lru_cache
 from pathlib import Path
 
-from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from service.gate.page_addresses import PageAddresses
 from service.gate.page_headers import page_headers
 from service.gate.policy import KEEPER, Access
+from service.http.errors import NotFoundError
 from service.routes.dependencies import AccessOf
 
 WEB = Path(__file__).parents[1] / "web"
@@ -36,7 +38,10 @@ def add_own_pages(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=WEB), name="static")
 
     def add(path: str, file: Path) -> None:
-        async def page() -> FileResponse:
+        async def page(request: Request, access: AccessOf) -> Response:
+            if access.pages.is_left(request.headers["host"]):
+                query = f"?{request.url.query}" if request.url.query else ""
+                return RedirectResponse(access.pages.origin + path + query)
             return FileResponse(file)
 
         app.add_api_route(path, page, include_in_schema=False, methods=["GET", "HEAD"])
@@ -44,21 +49,23 @@ def add_own_pages(app: FastAPI) -> None:
     for path, name in PAGES.items():
         add(path, WEB / name)
 
-    async def keeper(access: AccessOf) -> Response:
+    async def keeper(request: Request, access: AccessOf) -> Response:
+        if access.pages.is_left(request.headers["host"]):
+            raise NotFoundError()
         headers = {"cache-control": f"max-age={_DAY}"}
-        return Response(_script(access.scheme, access.port), media_type="text/javascript", headers=headers)
+        return Response(_script(access.pages), media_type="text/javascript", headers=headers)
 
     app.add_api_route(KEEPER, keeper, include_in_schema=False, methods=["GET"])
 
 
 def keeper_path(access: Access) -> str:
     """Where the worker is that keeps these very pages: another one after every change of them."""
-    return f"{KEEPER}?{hashlib.sha256(_script(access.scheme, access.port)).hexdigest()[:16]}"
+    return f"{KEEPER}?{hashlib.sha256(_script(access.pages)).hexdigest()[:16]}"
 
 
 @lru_cache(maxsize=1)
-def _script(scheme: str, port: int) -> bytes:
-    kept = {"headers": page_headers(scheme, port), "files": _files()}
+def _script(pages: PageAddresses) -> bytes:
+    kept = {"headers": page_headers(pages), "files": _files()}
     return f"const KEPT = {json.dumps(kept, ensure_ascii=False)};\n{_template()}".encode()
 
 

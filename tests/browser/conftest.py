@@ -47,6 +47,8 @@ class Served:
         self.address: str = started["address"]
         self.printed: str = started["page"]
         """The link that a person is shown at the start; it counts once."""
+        self.pages: str = self.printed.partition("/#")[0]
+        """The origin of the bridge's own pages in this run."""
         self.token = Path(started["token_file"]).read_text(encoding="ascii").strip()
 
     @property

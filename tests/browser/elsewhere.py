@@ -51,6 +51,7 @@ class Elsewhere:
         answer: Callable[[BaseHTTPRequestHandler], bool] | None = None,
         *,
         port: int = 0,
+        host: str = "127.0.0.1",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Args: ``answer`` answers a request and returns true, or leaves it; ``headers`` go with every page."""
@@ -84,7 +85,7 @@ class Elsewhere:
 
             def log_message(self, format: str, *args: object) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer((host, port), Handler)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self.address = f"http://127.0.0.1:{self.port}"
@@ -139,7 +140,8 @@ def at(served: Bridge, path: str) -> str:
         headers={"Authorization": f"Bearer {served.token}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request) as answer:
-        return f"{served.address}{path}#ticket={json.load(answer)['ticket']}"
+        asked = json.load(answer)
+        return f"{asked['origin']}{path}#ticket={asked['ticket']}"
 
 
 def simulate(

@@ -40,7 +40,7 @@ class Squatter:
         """
         self._silent = silent
         headers = {"Clear-Site-Data": '"cache", "cookies", "storage"'} if forgets else {}
-        self._server = Elsewhere(self._answer, port=port, headers=headers)
+        self._server = Elsewhere(self._answer, host="0.0.0.0", port=port, headers=headers)
         self.posted: list[str] = []
         """Where its own page, or a page of the bridge, has sent something."""
         self.token = "of-the-strangers-own"  # noqa: S105 - no bridge has given it
@@ -113,7 +113,7 @@ def test_a_tab_that_is_reloaded_tells_of_the_stranger(
     bridge = Served("adult", port=str(closed_port()))
     open_and_keep(page, bridge)
     late = [at(bridge, place) for place in PLACES]
-    port = int(bridge.address.rpartition(":")[2])
+    port = int(bridge.pages.rpartition(":")[2])
     bridge.stop()
     expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
     page.reload()
@@ -124,7 +124,7 @@ def test_a_tab_that_is_reloaded_tells_of_the_stranger(
         page.reload()
         expect_imposter(page)
     for place in PLACES[2:]:
-        page.goto(bridge.address + place)
+        page.goto(bridge.pages + place)
         expect_imposter(page)
     for link in late:
         page.goto("about:blank")
@@ -140,12 +140,12 @@ def test_what_it_shows_at_other_addresses_is_shown_and_does_nothing(
     bridge = Served("adult", port=str(closed_port()))
     open_and_keep(page, bridge)
     bridge.stop()
-    strange = squatter(int(bridge.address.rpartition(":")[2]), forgets=True)
+    strange = squatter(int(bridge.pages.rpartition(":")[2]), forgets=True)
     for place in ("/elsewhere", "/index.html", "/static/", "/static/page.html", "/v1/readers"):
-        page.goto(bridge.address + place)
+        page.goto(bridge.pages + place)
         expect(page).to_have_title("squat")
         assert page.evaluate("self.origin") == "null"
-    page.goto(bridge.address)
+    page.goto(bridge.pages)
     expect_imposter(page)
     assert strange.posted == []
 
@@ -158,7 +158,7 @@ def test_a_form_that_another_site_sends_here_is_not_sent(
     bridge = Served("adult", port=str(closed_port()))
     open_and_keep(page, bridge)
     bridge.stop()
-    strange = squatter(int(bridge.address.rpartition(":")[2]), forgets=True)
+    strange = squatter(int(bridge.pages.rpartition(":")[2]), forgets=True)
     page.goto(elsewhere.address)
     page.evaluate(
         """address => {
@@ -166,11 +166,11 @@ def test_a_form_that_another_site_sends_here_is_not_sent(
             document.body.append(form);
             form.submit();
         }""",
-        bridge.address + path,
+        bridge.pages + path,
     )
-    page.wait_for_url(bridge.address + path)
+    page.wait_for_url(bridge.pages + path)
     expect_imposter(page)
-    page.goto(bridge.address)
+    page.goto(bridge.pages)
     expect_imposter(page)
     assert strange.posted == []
 
@@ -183,8 +183,8 @@ def test_a_stranger_that_says_it_knows_no_such_page_gets_no_page_shown(
     open_and_keep(page, bridge)
     late = at(bridge, "/")
     bridge.stop()
-    strange = squatter(int(bridge.address.rpartition(":")[2]), silent=True)
-    for address in (bridge.address, late):
+    strange = squatter(int(bridge.pages.rpartition(":")[2]), silent=True)
+    for address in (bridge.pages, late):
         page.goto("about:blank")
         page.goto(address)
         expect(page.get_by_role("alert")).to_contain_text("桌面图标“读卡台”")

@@ -50,7 +50,7 @@ def test_what_is_said_of_an_item_is_masked_with_it(page: Page) -> None:
 def test_the_token_leaves_the_address_and_a_reload_keeps_the_page(page: Page, served: Served) -> None:
     page.goto(served.link)
     expect(desk(page, 0).locator(".name")).to_be_visible()
-    assert page.url == f"{served.address}/"
+    assert page.url == f"{served.pages}/"
     page.reload()
     expect(desk(page, 0).locator(".name")).to_be_visible()
 

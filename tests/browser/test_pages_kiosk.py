@@ -42,7 +42,7 @@ def test_a_holder_sees_little_and_is_told_to_take_the_card(page: Page, served: S
     expect(page.locator("main")).to_contain_text("有效期至 2036-05-20")
     expect(page.locator("main")).to_contain_text("请取走您的卡")
     assert not found_in(page, "测试甲", "119900197708090027", "1977")
-    assert page.url == f"{served.address}/kiosk"
+    assert page.url == f"{served.pages}/kiosk"
 
 
 def test_there_is_nothing_to_press_but_the_language(page: Page, served: Served) -> None:

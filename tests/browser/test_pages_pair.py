@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at
+from tests.pcsc import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -117,7 +118,12 @@ def test_a_stranger_cannot_open_the_pairing_page_in_a_frame(desk: SdkDesk) -> No
         })""",
         f"{desk.served.address}/pair",
     )
-    assert desk.page.frames[1].url.startswith("chrome-error://")
+    desk.page.wait_for_function("frames.length === 1")
+    wait_until(
+        lambda: desk.page.frames[1].url.startswith("chrome-error://"),
+        "the frame is refused",
+        sleep=lambda seconds: desk.page.wait_for_timeout(1000 * seconds),
+    )
 
 
 def test_without_the_owners_token_nobody_is_listed(page: Page, served: Served) -> None:

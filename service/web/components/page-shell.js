@@ -1,7 +1,8 @@
 // What every page of the desk has: its head, the way to the other pages, the connection, and one quiet voice.
 
 import { html, render } from "../lib/html.js";
-import { htmlLanguage, say, toggle } from "../lib/language.js";
+import { current, htmlLanguage, say, toggle } from "../lib/language.js";
+import { keepLanguage } from "../lib/session.js";
 import { Aside, isQuiet, Problem } from "./problem.js";
 
 const PAGES = [["/", "navCounter"], ["/kiosk", "navKiosk"], ["/developer", "navDeveloper"], ["/pair", "navPair"]];
@@ -23,7 +24,7 @@ export function makePage(view, state) {
   page.set = (change) => { Object.assign(page, change); page.draw(); };
   /** For people who hear the page: said once, politely, and never anything of the card's holder. */
   page.announce = (text) => { page.set({ voice: "" }); setTimeout(() => page.set({ voice: text }), 50); };
-  page.switchLanguage = () => { toggle(); page.draw(); };
+  page.switchLanguage = () => { toggle(); keepLanguage(current()); page.draw(); };
   return page;
 }
 

@@ -2,10 +2,11 @@
 
 import { CardioBridge } from "../sdk/cardio-bridge.js";
 import { ownProblem } from "./own-problem.js";
-import { forgetSession, heldSession, keepPages, onSessionElsewhere, refuseStrangeKeeper, spendLink, takeLink } from "./session.js";
+import { followBridge, forgetSession, heldSession, keepPages, onSessionElsewhere, refuseStrangeKeeper, spendLink, takeLink } from "./session.js";
 
 const AGAIN_MS = 1000;
-const pause = () => new Promise((resume) => setTimeout(resume, AGAIN_MS));
+const LOOK_MS = 5000;
+const pause = (milliseconds = AGAIN_MS) => new Promise((resume) => setTimeout(resume, milliseconds));
 
 /** The words for an error: those of an unreachable bridge are of this desk, not of a page from elsewhere. */
 export function problemOf(error) {
@@ -23,25 +24,38 @@ const passes = ({ state, status }) => ["not-running", "timeout", "service-down"]
 export function connect({ onBridge = () => {}, onEvent, onState, readings = false, questions = false }) {
   let following = false, proved = false;
 
-  async function follow(refusal) {
+  /** `last` is a session that has just ended. */
+  async function follow(refusal, last = null) {
     if (following) return;
     following = true;
     for (let session; (session = heldSession());) {
+      last = session;
       try {
-        if (await begin(session)) return;
+        if (await begin(session) || await followBridge(session)) return;
         forgetSession(session);
         refusal ??= ownProblem("revoked", "noToken");
       } catch (error) {
         onState(passes(error) ? "lost" : "refused", problemOf(error));
-        if (!passes(error)) {
+        if (!passes(error) && error.state !== "imposter") { // the stranger may go, and the bridge come back
           following = false;
           return;
         }
         await pause();
       }
     }
+    // The browser forgets the session of an earlier run as soon as a page of this run is opened.
+    if (last && await followBridge(last)) return;
     following = false;
     onState("refused", refusal ?? ownProblem("no-token", "noToken"));
+    if (last) lookForBridge(last);
+  }
+
+  /** A bridge that is started anew has its pages elsewhere: no other tab can tell this one. */
+  async function lookForBridge(last) {
+    while (!following && !heldSession()) {
+      await pause(LOOK_MS);
+      if (!following && await followBridge(last)) return;
+    }
   }
 
   /** Whether the bridge knows the session; then it is followed until it ends. */
@@ -77,15 +91,17 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
     return true;
   }
 
-  function end(session, error) {
-    following = false;
+  async function end(session, error) {
     if (error?.state !== "revoked") {
+      following = false;
       onState("refused", error && problemOf(error));
       return;
     }
-    forgetSession(session);
     onState("lost", null); // what is shown may no longer be true, whatever comes next
-    follow(problemOf(error));
+    if (await followBridge(session)) return;
+    forgetSession(session);
+    following = false;
+    follow(problemOf(error), session);
   }
 
   /** Goes through the link in the address, if there is one, and then in by the session. */

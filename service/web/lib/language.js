@@ -17,7 +17,16 @@ function kept() {
 export const current = () => language;
 
 export function toggle() {
-  language = language === "zh" ? "en" : "zh";
+  choose(language === "zh" ? "en" : "zh");
+}
+
+/** Takes the language that was chosen at another address, unless one was chosen here. */
+export function takeLanguage(chosen) {
+  if (chosen in words && !kept()) choose(chosen);
+}
+
+function choose(chosen) {
+  language = chosen;
   try {
     localStorage.setItem(KEY, language);
   } catch { /* it lasts as long as the page, then */ }

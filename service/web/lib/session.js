@@ -1,15 +1,19 @@
 // The token of the bridge's own pages in this browser: changed for a link's ticket, shared by tabs, dead with the bridge's run.
 
 import { CardioBridge, CardioError, hmacSha256, sha256 } from "../sdk/cardio-bridge.js";
+import { takeLanguage } from "./language.js";
 import { ownProblem } from "./own-problem.js";
 
 const toBytes = (text) => new TextEncoder().encode(text);
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
+
 const KEEPER_DIGITS = 16; // of the hash in its address
 
 // A kiosk stands where anybody can reach it: its token reads cards and no more, and no other page takes it.
-const KEYS = location.pathname === "/kiosk" ? ["cardio-kiosk-session", "cardio-session"] : ["cardio-session"];
+const IS_KIOSK = location.pathname === "/kiosk";
+const KEYS = IS_KIOSK ? ["cardio-kiosk-session", "cardio-session"] : ["cardio-session"];
 let unstored = null; // where the browser keeps nothing, the session is this page's alone
 
 const stored = (work) => { try { return work(localStorage); } catch { return null; } };
@@ -61,10 +65,41 @@ export async function spendLink({ ticket }) {
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
   const answer = await post("/v1/pages/session", { ticket, nonce }, heldSession()?.token);
   // The browser may have asked over a connection that was left from another program: the answer has its own proof.
-  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper].join("|");
+  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper, answer.recall, ...answer.left].join("|");
   if (answer.proof !== toHex(hmacSha256(sha256(toBytes(ticket)), toBytes(said)))) throw new CardioError("imposter");
   const held = answer.token ? answer : heldSession();
-  if (held) keep({ grant: held.grant, token: held.token, keeper: answer.keeper });
+  if (held) keep({ grant: held.grant, token: held.token, keeper: answer.keeper, recall: answer.recall });
+  if (!IS_KIOSK) takeLanguage(answer.language);
+  if (answer.token) answer.left.forEach(forget);
+}
+
+/** Has the bridge keep the language for its next run, whose pages have another address and find nothing here. */
+export function keepLanguage(language) {
+  const session = heldSession();
+  if (!session || IS_KIOSK) return; // there each holder chooses
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${session.token}` };
+  fetch("/v1/pages/language", { method: "PUT", headers, body: JSON.stringify({ language }), credentials: "omit", redirect: "error" }).catch(() => {});
+}
+
+/** Has the browser forget what another program, or a run before this one, left in it at an address of the bridge. */
+function forget(origin) {
+  // A browser heeds Clear-Site-Data only with credentials.
+  fetch(`${origin}/v1/pages/forget`, { credentials: "include", cache: "no-store", redirect: "error" }).catch(() => {});
+}
+
+/** Goes to where the pages are in this run of the bridge, if it proves to be the one that gave the session.
+    Gives true where the page is about to be another. */
+export async function followBridge({ grant, recall }) {
+  const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
+  try {
+    const { origin, proof } = await post("/v1/pages/moved", { grant, nonce });
+    const said = `cardio-moved|${nonce}|${location.port}|${origin}`;
+    if (origin === location.origin || proof !== toHex(hmacSha256(fromHex(recall), toBytes(said)))) return false;
+    location.replace(origin + location.pathname + location.search);
+    return true;
+  } catch {
+    return false; // it has gone again, or it is no bridge
+  }
 }
 
 /** Has the browser serve the bridge's pages by itself from now on, those of the bridge that has just proved itself.

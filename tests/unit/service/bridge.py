@@ -23,12 +23,13 @@ from service.app import SiteOptions, create_app
 from service.audit.recorder import AuditRecorder
 from service.debits.provider import JournalProvider
 from service.driver.listening import DialectPorts
+from service.gate.page_addresses import SHARED, PageAddresses
 from service.gate.policy import Access, DialectRule
 from service.gate.rate_limits import Rate
 from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.readers.simulated import SimulatedReaders
 from service.security import SecurityContext
-from service.server import BridgeServer, bind_loopback
+from service.server import BridgeServer, bind_loopback, bind_pages
 from tests.pcsc import wait_until
 
 TOKEN = "T" * 43
@@ -62,6 +63,8 @@ class Bridge:
         dialect_ports: DialectPorts | None = None,
         sources: Sequence[ReaderSource] = (),
         supervisor: Supervisor | None = None,
+        page_address: str = SHARED,
+        earlier_page_addresses: Sequence[str] = (),
     ) -> None:
         """Args: ``sources`` come before the simulated readers."""
         self._clients: list[httpx.Client] = []
@@ -80,8 +83,12 @@ class Bridge:
             self.dialect_ports[rule.name] = bound[0].getsockname()[1]
             rules[self.dialect_ports[rule.name]] = rule
             sockets += bound
+        pages = PageAddresses(self.port, current=page_address, earlier=tuple(earlier_page_addresses))
+        if pages.is_own:
+            pages, bound = bind_pages(pages)
+            sockets += bound
         self.access = Access.for_port(
-            self.port, TOKEN, scopes=scopes, file=file, trusted=trusted, dialects=rules,
+            self.port, TOKEN, pages=pages, scopes=scopes, file=file, trusted=trusted, dialects=rules,
             rate=rate or Rate(10_000, 10_000),
         )  # fmt: skip
         self.audit, self.audit_file = AuditRecorder(audit), audit

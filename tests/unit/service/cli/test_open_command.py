@@ -110,7 +110,7 @@ def comes_in(link: str, page: str = "/") -> bool:
     """Whether a link lets a page of the bridge in."""
     address, _, ticket = link.partition("#ticket=")
     url = httpx.URL(address)
-    own = f"http://127.0.0.1:{url.port}"
+    own = f"http://{url.host}:{url.port}"
     answer = httpx.post(f"{own}/v1/pages/session", json={"ticket": ticket}, headers={"Origin": own}, trust_env=False)
     return url.path == page and answer.status_code == 200
 

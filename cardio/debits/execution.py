@@ -40,7 +40,7 @@ def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry, limits: Debit
         DebitManualError: card and journal disagree.
         CardioError: what hindered; nothing was taken.
     """
-    with abort_on_error(entry):
+    with recording_abort(entry):
         _ = card.identity  # one that does not say who it is gives no key either
         sam = card.sam
         terminal_number = packed_terminal_number(sam.terminal_number)
@@ -114,7 +114,7 @@ def _send(
 ) -> DebitResult:
     number = authorisation.terminal_transaction_number.hex().upper()
     intent = intent.model_copy(update={"terminal_transaction_number": number})
-    with abort_on_error(entry):
+    with recording_abort(entry):
         entry.move(DebitState.ARMED, intent=intent)
         entry.move(DebitState.SENT)
     try:
@@ -164,7 +164,7 @@ def _refusal(status_word: int) -> CardioError:
 
 
 @contextmanager
-def abort_on_error(entry: DebitEntry) -> Iterator[None]:
+def recording_abort(entry: DebitEntry) -> Iterator[None]:
     """What goes wrong before the card was told is an abort: nothing was taken."""
     try:
         yield

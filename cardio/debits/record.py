@@ -1,17 +1,18 @@
-"""What the bridge says of debits."""
+"""What a journal says of a debit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field
 
-from cardio.debits.transaction import DONE, UNRESOLVED, CardRecord, DebitIntent, DebitResult, DebitState
+from cardio.debits.transaction import CardRecord, DebitResult, DebitState
 from cardio.models.base import FrozenModel
 
 ResolvedOutcome = Literal["done", "none", "unknown"]
+CONTRADICTED = "contradicted"
+"""The reason of a debit of which the card contradicts what a person has decided."""
 Compared = Literal["agrees", "contradicts", "not-told"]
 
 
@@ -62,40 +63,6 @@ class DebitRecord(FrozenModel):
     tampered: bool = Field(
         default=False, description="its record was changed from outside, and nothing in it is believed"
     )
-
-    @classmethod
-    def of_row(cls, row: Mapping[str, Any], *, tampered: bool = False) -> Self:
-        """As the journal's table has it."""
-        intent = None if row["intent"] is None else DebitIntent.model_validate_json(row["intent"])
-        result = None if row["result"] is None else DebitResult.model_validate_json(row["result"])
-        order = intent or result
-        state = DebitState(row["state"])
-        handed_over, acknowledged = (
-            None if row[name] is None else datetime.fromisoformat(row[name]) for name in ("handed_over", "acknowledged")
-        )
-        return cls(
-            id=row["id"],
-            state=state,
-            outcome="done" if state in DONE else "unknown" if state in UNRESOLVED else "none",
-            origin=row["owner"],
-            idempotency_key=row["idempotency_key"] if row["thinned"] is None else "",
-            created=datetime.fromisoformat(row["created"]),
-            changed=datetime.fromisoformat(row["changed"]),
-            handed_over=handed_over,
-            acknowledged=acknowledged,
-            undelivered=state is DebitState.COMMITTED and acknowledged is None,
-            reason=row["reason"],
-            self_paid_amount=None if order is None else order.self_paid_amount,
-            pooled_fund_amount=None if order is None else order.pooled_fund_amount,
-            time=None if order is None else order.time,
-            terminal_number=None if order is None else order.terminal_number,
-            transaction_number=None if order is None else order.transaction_number,
-            card_record=None if intent is None else intent.card_record,
-            compared=row.get("compared"),
-            result=result,
-            thinned=None if row["thinned"] is None else datetime.fromisoformat(row["thinned"]),
-            tampered=tampered,
-        )
 
     def as_answered(self, at: datetime) -> Self:
         """Return it as the answer to its own key shows it, the same each time: delivered, without what came later."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from cardio.debits.execution import DEFAULT_LIMITS, abort_on_error, begin, send_or_recover
+from cardio.debits.execution import DEFAULT_LIMITS, begin, recording_abort, send_or_recover
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import Amounts, debit_key, purse_of, yuan
 from cardio.debits.transaction import DebitEntry, DebitIntent, DebitOrder, DebitResult
@@ -85,7 +85,7 @@ def debit_1(
     """
     card = steps.card
     steps.begin_anew()
-    with abort_on_error(entry):
+    with recording_abort(entry):
         key = debit_key(card.layout, None)
         intent = begin(card, order, entry, key, packed_terminal_number(terminal_number), limits)
     steps.expect(FUNCTION, 2, lambda answer: result_text(_finish(steps, intent, entry, answer)))
@@ -113,7 +113,7 @@ def debit_2(steps: HsmSteps, answer: str) -> str:
 
 
 def _finish(steps: HsmSteps, intent: DebitIntent, entry: DebitEntry, answer: str) -> DebitResult:
-    with abort_on_error(entry):
+    with recording_abort(entry):
         authorisation = _authorisation(intent, answer)
     return send_or_recover(steps.card, intent, authorisation, entry, check=False)
 

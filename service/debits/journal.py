@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from cardio.debits.errors import JournalStepError, NumberUsedError, SameSecondError
-from cardio.debits.record import DebitRecord
+from cardio.debits.record import CONTRADICTED, DebitRecord
 from cardio.debits.transaction import (
     BEFORE_SENT,
     TRANSITIONS,
@@ -30,7 +30,7 @@ from cardio.debits.transaction import (
 )
 from cardio.errors import CardChangedError, CardioError
 from service.audit.chain import Chain
-from service.debits.delivery.decisions import CONTRADICTED, DecisionRecords
+from service.debits.delivery.decisions import DecisionRecords
 from service.debits.delivery.records import AnswersUnderWay, DeliveryRecords
 from service.debits.errors import (
     DebitArchivedError,
@@ -48,6 +48,7 @@ from service.debits.journal_file.entry import JournalEntry
 from service.debits.journal_file.file import JournalFile, gone
 from service.debits.journal_file.marks import Marks
 from service.debits.journal_file.records import JournalRecords, legible
+from service.debits.journal_file.rows import record_of_row
 from service.debits.journal_file.steps import is_archived, key_mark, row_is_noted
 from service.debits.journal_file.thinning import thin_settled
 from service.debits.journal_file.verification import JournalVerification, verify_journal
@@ -460,7 +461,7 @@ class Journal:
 
     def shown(self, debit_id: str) -> DebitRecord:
         """Raises: NoSuchDebitError, JournalTamperedError."""
-        return DebitRecord.of_row(dict(self.row(debit_id)))
+        return record_of_row(dict(self.row(debit_id)))
 
     def entry(self, debit_id: str) -> JournalEntry:
         """Return a debit for a step that needs no card. Raises: NoSuchDebitError."""

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.debits.errors import DebitOpenError, DebitUnknownError
-from cardio.debits.execution import DEFAULT_LIMITS, abort_on_error
+from cardio.debits.execution import DEFAULT_LIMITS, recording_abort
+from cardio.debits.lifecycle import debit_or_recover, error_for_debit, requires_card, resolve_open_debit
 from cardio.debits.limits import DebitLimits
 from cardio.debits.record import DebitRecord
 from cardio.debits.recovery import recover
@@ -26,7 +27,6 @@ from service.debits.delivery.receipts import DebitReceipts, Told
 from service.debits.errors import JournalUnavailableError, NoIdempotencyKeyError
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
-from service.debits.lifecycle import go_on, reconcile, requires_card, resolve_open_debit
 from service.debits.provider import JournalProvider
 from service.gate.context import RequestContext
 from service.gate.receipt import AnswerReceipt
@@ -165,15 +165,15 @@ class DebitService:
 
         def on_card(card: SocialSecurityCard) -> None:
             if entry.state in BEFORE_SENT:
-                with abort_on_error(entry):
+                with recording_abort(entry):
                     guard(card, given.pCardInfo)
-            go_on(journal, entry, card, order, self._limits)
+            debit_or_recover(journal, entry, card, order, self._limits)
 
         return await self._on_card(on_card, asked, work)
 
     def _check_limits(self, entry: JournalEntry, order: DebitOrder) -> None:
         """Check what needs no card, before any reader is asked. Raises: DebitTimeError, DebitLimitError."""
-        with abort_on_error(entry):
+        with recording_abort(entry):
             self._limits.check_order(order)
 
     async def _on_card(
@@ -205,7 +205,7 @@ class DebitService:
         caller, given, entry = asked.caller, asked.given, work.entry
 
         def step(steps: HsmSteps) -> str:
-            with abort_on_error(entry):
+            with recording_abort(entry):
                 guard(steps.card, given.pCardInfo)
             resolve_open_debit(journal, entry, steps.card)
             return debit_1(steps, order, entry, terminal_number, self._limits)
@@ -307,7 +307,7 @@ class _Work:
     async def judge(self, error: Exception) -> None:
         """Raises what an error means for the debit, if it is not done in spite of it. Its thread may never come back,
         and no longer has it."""
-        found = await asyncio.to_thread(reconcile, self.entry, error)
+        found = await asyncio.to_thread(error_for_debit, self.entry, error)
         self.entry.release()
         if found is not None:
             raise found from error

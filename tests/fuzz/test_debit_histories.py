@@ -34,22 +34,22 @@ from cardio.debits.errors import (
     DebitUnknownError,
 )
 from cardio.debits.execution import debit
+from cardio.debits.lifecycle import debit_or_recover, error_for_debit, requires_card, resolve_open_debit
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import Amounts
+from cardio.debits.record import CONTRADICTED
 from cardio.debits.recovery import CounterEvidence, Evidence, RecoveryVerdict, judge
 from cardio.debits.transaction import UNRESOLVED, DebitOrder, DebitState
 from cardio.errors import CardioError, CardRemovedError
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
-from service.debits.delivery.decisions import CONTRADICTED
 from service.debits.delivery.receipts import Told, note
 from service.debits.delivery.records import DeliveryRecords
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
 from service.debits.journal_file.marks import Marks
 from service.debits.journal_file.setting_aside import set_aside
-from service.debits.lifecycle import go_on, reconcile, requires_card, resolve_open_debit
 from simulators.card.software_card import SoftwareCard
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
@@ -272,9 +272,9 @@ class World:
                 if self.cards.index(self.card) != card_number and entry.state is DebitState.NEW:
                     return
                 with self.opened() as card:
-                    go_on(till.journal, entry, card, order, self.limits)
+                    debit_or_recover(till.journal, entry, card, order, self.limits)
         except CardioError as found:
-            error = reconcile(entry, found)
+            error = error_for_debit(entry, found)
         except Killed:
             self.start_again()
             return
@@ -646,7 +646,7 @@ def test_a_word_that_is_believed_is_found_out(folder: Path, monkeypatch: pytest.
 
 def test_a_person_who_is_never_compared_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: what a person has decided wrongly stays so."""
-    monkeypatch.setattr("service.debits.lifecycle._compare_decisions", lambda *_: None)
+    monkeypatch.setattr("cardio.debits.lifecycle._compare_decisions", lambda *_: None)
     assert_found_out(folder, "lost|booked")
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cardio.debits.record import Compared
+from cardio.debits.record import CONTRADICTED, Compared
 from service.debits.journal_file.file import JournalFile
 
-CONTRADICTED = "contradicted"
 """The reason of a debit that wants a person again."""
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from cardio.debits.record import DebitRecord
 from service.debits.journal_file.file import JournalFile
+from service.debits.journal_file.rows import record_of_row
 
 
 class AnswersUnderWay:
@@ -58,7 +59,7 @@ class DeliveryRecords:
             row = database.execute(query, (self._card_mark(card),)).fetchone()
             if row is not None:
                 self._file.require_noted(database, row)
-        return None if row is None else DebitRecord.of_row(dict(row))
+        return None if row is None else record_of_row(dict(row))
 
     def count_undelivered(self) -> int:
         """Return how many debits are done while their result was not delivered."""

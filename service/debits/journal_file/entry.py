@@ -21,8 +21,8 @@ class JournalEntry:
         """Args: ``unsent``: as it was taken up, no card had been told of it."""
         self.id = debit_id
         self.journal = journal
-        self.took: list[JournalEntry] = []
-        """Other debits that were taken up on the way, and are let go with this one."""
+        self._claimed: list[JournalEntry] = []
+        """Other debits that were claimed on the way."""
         self._attempt = attempt
         self._unsent = unsent
         self._withdrawn = False
@@ -72,12 +72,16 @@ class JournalEntry:
             self._withdrawn |= self._unsent
             return self._unsent
 
+    def also_claim(self, other: JournalEntry) -> None:
+        """Take another debit along: it is released with this one."""
+        self._claimed.append(other)
+
     def shown(self) -> DebitRecord:
         return self.journal.shown(self.id)
 
     def release(self) -> None:
         """Release the entry, and what it claimed, to other calls; a second time does nothing."""
-        for other in self.took:
+        for other in self._claimed:
             other.release()
         self.journal.release(self)
 

@@ -11,6 +11,7 @@ from typing import Any
 from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitState
 from service.audit.chain import Chain
+from service.debits.journal_file.rows import record_of_row
 from service.debits.journal_file.steps import row_is_noted
 from service.debits.schema import BEGUN, IN_DOUBT, OVER, UNBOOKED
 
@@ -67,12 +68,12 @@ class JournalRecords:
 
     def _shown(self, database: sqlite3.Connection, row: sqlite3.Row) -> DebitRecord:
         if row_is_noted(database, self._chain, row):
-            return DebitRecord.of_row(dict(row))
+            return record_of_row(dict(row))
         values = {name: legible(value) for name, value in dict(row).items()}
         try:
-            return DebitRecord.of_row(values, tampered=True)
+            return record_of_row(values, tampered=True)
         except (ValueError, TypeError):
-            return DebitRecord.of_row(_cleared(values), tampered=True)
+            return record_of_row(_cleared(values), tampered=True)
 
 
 def legible(value: Any) -> Any:

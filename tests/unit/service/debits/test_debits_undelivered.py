@@ -377,7 +377,7 @@ def test_a_debit_that_fails_unplanned_while_its_caller_is_cut_off_is_counted(
         tried.set()
         raise RuntimeError(CARD)
 
-    monkeypatch.setattr("service.debits.service.reconcile", fails)
+    monkeypatch.setattr("service.debits.service.error_for_debit", fails)
     monkeypatch.setattr("service.debits.service.result_text", fails)
     card.answer()
     assert tried.wait(5)

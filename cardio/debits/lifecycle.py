@@ -1,8 +1,13 @@
-"""What is done for a debit that somebody asks for, with the journal and, where it is needed, the card. No desk here."""
+"""A debit's life: what a call for it needs, what the card settles before it, and when its outcome is unknown.
+
+The journal is a protocol: the bridge's keeps debits in a file (`service.debits.journal`). No reader is chosen here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol, Self, TypeVar
 
 from cardio.card.secured import SecuredCard
 from cardio.debits.errors import (
@@ -15,16 +20,13 @@ from cardio.debits.errors import (
     JournalStepError,
     with_marks,
 )
-from cardio.debits.execution import DEFAULT_LIMITS, abort_on_error, debit
+from cardio.debits.execution import DEFAULT_LIMITS, debit, recording_abort
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import yuan
-from cardio.debits.record import Compared, DebitRecord
+from cardio.debits.record import CONTRADICTED, Compared, DebitRecord
 from cardio.debits.recovery import contradicts, recover
-from cardio.debits.transaction import BEFORE_SENT, DONE, UNCLEAR, DebitOrder, DebitState, error_of
+from cardio.debits.transaction import BEFORE_SENT, DONE, UNCLEAR, DebitEntry, DebitOrder, DebitState, error_of
 from cardio.errors import CardioError
-from service.debits.delivery.decisions import CONTRADICTED
-from service.debits.journal import Journal
-from service.debits.journal_file.entry import JournalEntry
 
 _TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
 _NOT_TOLD = ("仍不能确定", "it is still not known")
@@ -32,7 +34,77 @@ _ANSWER_SECONDS = 5.0
 """How long the next debit waits for the answer to an earlier one that is being sent."""
 
 
-def requires_card(entry: JournalEntry) -> bool:
+class JournalledDebit(DebitEntry, Protocol):
+    """One debit of a journal, for one attempt at it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def told_unknown(self) -> bool:
+        """True if its caller was told that its outcome was not known."""
+
+    def shown(self) -> DebitRecord:
+        """Return how the debit stands."""
+
+    def also_claim(self, other: Self) -> None:
+        """Take another debit along: it is released with this one."""
+
+    def withdraw(self) -> bool:
+        """Keep the card from being told from now on; return False if it may have been told. It needs no journal."""
+
+    def release(self) -> None:
+        """Release the debit to other calls."""
+
+
+class DebitDecisions(Protocol):
+    """What persons have decided of debits whose outcome no card could tell."""
+
+    def to_compare(self, card: bytes) -> Sequence[tuple[str, str]]:
+        """Return the debits of a card that it was not asked about since: id, and ``done`` or ``none``."""
+
+    def conclude(self, debit_id: str, found: Compared) -> None:
+        """Keep what the card said of a decision."""
+
+
+class DebitDelivery(Protocol):
+    """Which results have reached their callers."""
+
+    def undelivered_on(self, card: bytes) -> DebitRecord | None:
+        """Return the newest debit of a card whose result did not reach its caller."""
+
+
+class AnswersInDelivery(Protocol):
+    """Answers that are being sent."""
+
+    def wait(self, debit_id: str, seconds: float) -> None:
+        """Wait until a debit's answer was sent, or failed."""
+
+
+Entry = TypeVar("Entry", bound=JournalledDebit)
+Kept = TypeVar("Kept", bound=JournalledDebit, covariant=True)
+
+
+class DebitJournal(Protocol[Kept]):
+    """What a debit asks of the journal that it stands in."""
+
+    @property
+    def decisions(self) -> DebitDecisions: ...
+
+    @property
+    def delivery(self) -> DebitDelivery: ...
+
+    @property
+    def under_way(self) -> AnswersInDelivery: ...
+
+    def claim_unresolved(self, card: bytes) -> Kept | None:
+        """Claim an earlier debit on a card whose outcome is unknown; None if there is none."""
+
+    def entry(self, debit_id: str) -> Kept:
+        """Return a debit, to be read."""
+
+
+def requires_card(entry: JournalledDebit) -> bool:
     """Whether the card is needed to go on; else the entry has its result.
 
     Raises:
@@ -46,9 +118,9 @@ def requires_card(entry: JournalEntry) -> bool:
     raise error_of(entry)
 
 
-def go_on(
-    journal: Journal,
-    entry: JournalEntry,
+def debit_or_recover(
+    journal: DebitJournal[Entry],
+    entry: Entry,
     card: SecuredCard,
     order: DebitOrder,
     limits: DebitLimits = DEFAULT_LIMITS,
@@ -66,7 +138,7 @@ def go_on(
     debit(card, order, entry, limits)
 
 
-def resolve_open_debit(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+def resolve_open_debit(journal: DebitJournal[Entry], entry: Entry, card: SecuredCard) -> None:
     """Resolve an earlier debit on this card whose outcome is unknown, compare what persons have decided, and stop at a
     debit whose result was not delivered. Amount and time are told only to the caller that owns the earlier debit.
 
@@ -75,17 +147,17 @@ def resolve_open_debit(journal: Journal, entry: JournalEntry, card: SecuredCard)
         DebitContradictedError: the card contradicts what a person has decided of an earlier debit.
         DebitUndeliveredError: the result of an earlier debit was not delivered.
     """
-    with abort_on_error(entry):
+    with recording_abort(entry):
         _find_out_what_is_open(journal, entry, card)
         _compare_decisions(journal, entry, card)
         _stop_for_an_undelivered_result(journal, entry, card)
 
 
-def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+def _find_out_what_is_open(journal: DebitJournal[Entry], entry: Entry, card: SecuredCard) -> None:
     other = journal.claim_unresolved(card.identity)
     if other is None:
         return
-    entry.took.append(other)
+    entry.also_claim(other)
     try:
         if other.state is not DebitState.MANUAL:
             with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
@@ -109,7 +181,7 @@ def _find_out_what_is_open(journal: Journal, entry: JournalEntry, card: SecuredC
     raise error
 
 
-def _compare_decisions(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+def _compare_decisions(journal: DebitJournal[Entry], entry: Entry, card: SecuredCard) -> None:
     """Ask the card about each debit on it that a person has decided on; it is asked until it has told, and no more."""
     for debit_id, said in journal.decisions.to_compare(card.identity):
         other = journal.entry(debit_id)
@@ -125,7 +197,7 @@ def _compare_decisions(journal: Journal, entry: JournalEntry, card: SecuredCard)
             raise _contradicted(other.shown(), entry)
 
 
-def _contradicted(shown: DebitRecord, entry: JournalEntry) -> DebitContradictedError:
+def _contradicted(shown: DebitRecord, entry: Entry) -> DebitContradictedError:
     if shown.origin != entry.shown().origin:
         return DebitContradictedError("该笔消费由其他系统发起", "it is another program's or page's debit")
     time, amount = _time_and_amount(shown)
@@ -136,7 +208,7 @@ def _contradicted(shown: DebitRecord, entry: JournalEntry) -> DebitContradictedE
     )
 
 
-def _stop_for_an_undelivered_result(journal: Journal, entry: JournalEntry, card: SecuredCard) -> None:
+def _stop_for_an_undelivered_result(journal: DebitJournal[Entry], entry: Entry, card: SecuredCard) -> None:
     earlier = journal.delivery.undelivered_on(card.identity)
     if earlier is None:
         return
@@ -155,9 +227,11 @@ def _time_and_amount(shown: DebitRecord) -> tuple[str, str]:
     return with_marks(shown.time or ""), yuan((shown.self_paid_amount or 0) + (shown.pooled_fund_amount or 0))
 
 
-def reconcile(entry: JournalEntry, error: Exception) -> Exception | None:
-    """What an error means for the debit, by the journal: once it is sent, nothing but its outcome matters; None: it is
-    done. Where the journal cannot be read, this process knows whether the card may have been told.
+def error_for_debit(entry: JournalledDebit, error: Exception) -> Exception | None:
+    """Return what an error means for a debit, by its journal; None if the debit is done in spite of it.
+
+    Once the card may have been told, only the outcome matters: another error becomes `DebitUnknownError`. Where the
+    journal cannot be read, this process knows whether the card may have been told.
     """
     reason = error.code if isinstance(error, CardioError) else "internal"
     try:

@@ -1,4 +1,7 @@
-"""Debits at the desks: a key names each, the journal knows how far it is, and the card is debited once at most."""
+"""Debits at the readers: a key names each, the journal knows how far it is, and the card is debited once at most.
+
+Amounts and cards come typed; the strings of the national interface are `service.driver.debits`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.debits.errors import DebitOpenError, DebitUnknownError
@@ -15,9 +18,7 @@ from cardio.debits.lifecycle import debit_or_recover, error_for_debit, requires_
 from cardio.debits.limits import DebitLimits
 from cardio.debits.record import DebitRecord
 from cardio.debits.recovery import recover
-from cardio.debits.transaction import BEFORE_SENT, UNBOOKED_STATES, UNRESOLVED, DebitOrder
-from cardio.driver.debits import debit_1, debit_2, parse_pay_info, result_text
-from cardio.driver.functions import DebitFunction, DriverArguments, guard, parse_card_info
+from cardio.debits.transaction import BEFORE_SENT, UNBOOKED_STATES, UNRESOLVED, DebitEntry, DebitOrder
 from cardio.driver.hsm_steps import HsmSteps
 from cardio.errors import CardioError
 from cardio.models.reading import Proof
@@ -40,33 +41,56 @@ Result = TypeVar("Result")
 Subject = TypeVar("Subject", SocialSecurityCard, HsmSteps)
 
 
-@dataclass(frozen=True, slots=True)
-class DebitRequest:
-    """One call of a debit's function: by whom, with what, and where the card is."""
+class FirstStep(Protocol):
+    """The first of two steps: what a caller's own HSM needs for MAC1."""
 
-    function: DebitFunction
-    given: DriverArguments
+    def __call__(
+        self, steps: HsmSteps, order: DebitOrder, entry: DebitEntry, terminal_number: str | None, limits: DebitLimits
+    ) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebitCall:
+    """One call about a debit: by whom, and where the card is."""
+
+    key: str
+    """The idempotency key; checked when it is used."""
     caller: Caller
     context: RequestContext
-    desk: Callable[[], Awaitable[ManagedReader]]
+    reader: Callable[[], Awaitable[ManagedReader]]
     """Looked up when the card is needed: what is done is told without any reader."""
+    pin: str | None = None
+    accept_last_try: bool = False
 
-    @property
-    def key(self) -> str:
+    def checked_key(self) -> str:
         """Raises: NoIdempotencyKeyError: there is none, or it is none."""
-        key = self.given.idempotencyKey.strip()
+        key = self.key.strip()
         if not key or len(key) > _LONGEST_KEY or not (key.isascii() and key.isprintable()):
             raise NoIdempotencyKeyError()
         return key
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebitRequest(DebitCall):
+    """A call for a debit."""
+
+    order: DebitOrder
+    card_named: str
+    """The card that the caller means, as it names it: the key is for this card."""
+    check_card: Callable[[SocialSecurityCard], None]
+    """Raises where another card is in the reader."""
+    first_step: FirstStep | None = None
+    """Set where the caller's own HSM makes MAC1, in a second step (`DebitService.second_step`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class DebitAnswer:
-    """What a debit's function gives, which card it was done with, and how the debit stands."""
+    """How a debit stands, and which card it was done with."""
 
-    output: str
     card_session: str | None
     debit: DebitRecord
+    step_output: str | None = None
+    """What a first step gives for the HSM; the debit is not done then."""
     told: Told | None = None
     """What this answer tells its caller, for the journal."""
     proof: Proof | None = None
@@ -128,16 +152,14 @@ class DebitService:
             DebitUnknownError: nobody knows yet whether money was taken; ``debit_id`` names it.
             CardioError: what hindered; nothing was taken.
         """
-        key, given = asked.key, asked.given
-        order = parse_pay_info(given.pPayInfo)
+        key, order = asked.checked_key(), asked.order
         journal = await self.journal()
-        # By what it says, not by how it is written: 0.1 and 0.10 are the same.
-        what = "|".join((parse_card_info(given.pCardInfo)[0], bytes(order.amounts).hex(), order.time))
+        what = "|".join((asked.card_named, bytes(order.amounts).hex(), order.time))
         entry = await _taken(lambda: journal.take(asked.caller.origin, key, what))
-        return await self._answered(asked, entry, lambda work: self._take_up(asked, order, journal, work))
+        return await self._answered(asked, entry, lambda work: self._take_up(asked, journal, work))
 
     async def _answered(
-        self, asked: DebitRequest, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
+        self, asked: DebitCall, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
     ) -> DebitAnswer:
         """Work on a debit, and note what its caller is told once the answer was handed over."""
         following = self.receipts.follow(entry, asked.context.receipt)
@@ -154,19 +176,19 @@ class DebitService:
             following.tells(answer.told)
         return answer
 
-    async def _take_up(self, asked: DebitRequest, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
-        entry, given = work.entry, asked.given
+    async def _take_up(self, asked: DebitRequest, journal: Journal, work: _Work) -> DebitAnswer:
+        entry, order = work.entry, asked.order
         if not await asyncio.to_thread(requires_card, entry):
             return await self._deliver(entry, None)
         if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
             await asyncio.to_thread(self._check_limits, entry, order)
-            if asked.function.step == 1:
-                return await self._first_step(asked, order, journal, work)
+            if asked.first_step is not None:
+                return await self._first_step(asked, asked.first_step, journal, work)
 
         def on_card(card: SocialSecurityCard) -> None:
             if entry.state in BEFORE_SENT:
                 with recording_abort(entry):
-                    guard(card, given.pCardInfo)
+                    asked.check_card(card)
             debit_or_recover(journal, entry, card, order, self._limits)
 
         return await self._on_card(on_card, asked, work)
@@ -177,14 +199,14 @@ class DebitService:
             self._limits.check_order(order)
 
     async def _on_card(
-        self, on_card: Callable[[SocialSecurityCard], None], asked: DebitRequest, work: _Work
+        self, on_card: Callable[[SocialSecurityCard], None], asked: DebitCall, work: _Work
     ) -> DebitAnswer:
-        caller, given = asked.caller, asked.given
+        caller = asked.caller
         session = None
         try:
-            desk = await asked.desk()
+            desk = await asked.reader()
             security = self._security.at(simulated=desk.reader.simulated)
-            credentials = security.for_debit(caller.origin, caller.pin(given.pin), given.acceptLastTry)
+            credentials = security.for_debit(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
             doing = desk.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
             _, session = await doing
         except Exception as error:  # whatever it is, the journal says what it means
@@ -197,67 +219,72 @@ class DebitService:
         if shown.result is None:
             raise DebitUnknownError()
         told = Told.of(shown, by_name=True)
-        return DebitAnswer(result_text(shown.result), session, shown.as_answered(told.at), told)
+        return DebitAnswer(session, shown.as_answered(told.at), told=told)
 
     # -- in steps -------------------------------------------------------------------------------
 
-    async def _first_step(self, asked: DebitRequest, order: DebitOrder, journal: Journal, work: _Work) -> DebitAnswer:
-        caller, given, entry = asked.caller, asked.given, work.entry
+    async def _first_step(
+        self, asked: DebitRequest, first_step: FirstStep, journal: Journal, work: _Work
+    ) -> DebitAnswer:
+        caller, entry = asked.caller, work.entry
 
         def step(steps: HsmSteps) -> str:
             with recording_abort(entry):
-                guard(steps.card, given.pCardInfo)
+                asked.check_card(steps.card)
             resolve_open_debit(journal, entry, steps.card)
-            return debit_1(steps, order, entry, terminal_number, self._limits)
+            return first_step(steps, asked.order, entry, terminal_number, self._limits)
 
         try:
-            desk = await asked.desk()
+            desk = await asked.reader()
             security = self._security.at(simulated=desk.reader.simulated)
             terminal_number = await asyncio.to_thread(security.terminal_number_for_steps)
-            credentials = security.for_debit_steps(caller.origin, caller.pin(given.pin), given.acceptLastTry)
+            credentials = security.for_debit_steps(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
             text, session = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
             return await self._deliver(entry, None)
-        self._between[asked.context.grant, desk.reader.name] = (asked.key, entry)
+        self._between[asked.context.grant, desk.reader.name] = (asked.checked_key(), entry)
         while len(self._between) > _MOST_BETWEEN:
             self._between.pop(next(iter(self._between)))  # who never came back begins anew
-        return DebitAnswer(text, session, await asyncio.to_thread(entry.shown))
+        return DebitAnswer(session, await asyncio.to_thread(entry.shown), step_output=text)
 
-    async def second_step(self, asked: DebitRequest, held: ManagedReader | None) -> DebitAnswer:
-        """The step that debits; by a key it also says what became of a debit whose second step was called before.
+    async def second_step(
+        self, asked: DebitCall, finish: Callable[[HsmSteps], object], held: ManagedReader | None
+    ) -> DebitAnswer:
+        """Do the step that debits; by a key it also tells what became of a debit whose second step was called before.
 
-        Args: ``held``: the desk that holds a card for this caller.
+        Args:
+            finish: sends the debit with what the caller's HSM gave.
+            held: the reader that holds a card for this caller.
 
         Raises:
             StepError: there was no first step. Else as `call`.
         """
         place = (asked.context.grant, "" if held is None else held.reader.name)
         key, entry = self._between.get(place, ("", None))
-        if held is None or entry is None or (asked.given.idempotencyKey and asked.key != key):
+        if held is None or entry is None or (asked.key and asked.checked_key() != key):
             return await self._ask_again(asked)
         del self._between[place]
         await asyncio.to_thread(entry.resume)
-        return await self._answered(asked, entry, lambda work: self._finish(asked, held, work))
+        return await self._answered(asked, entry, lambda work: self._finish(asked, finish, held, work))
 
-    async def _finish(self, asked: DebitRequest, held: ManagedReader, work: _Work) -> DebitAnswer:
-        def step(steps: HsmSteps) -> str:
-            return debit_2(steps, asked.given.pKey)
-
+    async def _finish(
+        self, asked: DebitCall, finish: Callable[[HsmSteps], object], held: ManagedReader, work: _Work
+    ) -> DebitAnswer:
         session = None
         try:
-            _, session = await held.with_held(work.guarded(step), work.named(asked), credentials=None)
+            _, session = await held.with_held(work.guarded(finish), work.named(asked), credentials=None)
         except Exception as error:  # whatever it is, the journal says what it means
             await work.judge(error)
         return await self._deliver(work.entry, session)
 
-    async def _ask_again(self, asked: DebitRequest) -> DebitAnswer:
-        if not asked.given.idempotencyKey:
+    async def _ask_again(self, asked: DebitCall) -> DebitAnswer:
+        if not asked.key:
             raise StepError()
         journal = await self.journal()
 
         def find() -> JournalEntry:
-            found = journal.find(asked.caller.origin, asked.key)
+            found = journal.find(asked.caller.origin, asked.checked_key())
             if found is None:
                 raise StepError()
             return found
@@ -265,7 +292,7 @@ class DebitService:
         entry = await _taken(find)
         return await self._answered(asked, entry, lambda work: self._find_out(asked, work))
 
-    async def _find_out(self, asked: DebitRequest, work: _Work) -> DebitAnswer:
+    async def _find_out(self, asked: DebitCall, work: _Work) -> DebitAnswer:
         entry = work.entry
         if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
             raise StepError()
@@ -300,7 +327,7 @@ class _Work:
 
         return with_release
 
-    def named(self, asked: DebitRequest) -> RequestContext:
+    def named(self, asked: DebitCall) -> RequestContext:
         """The call, with the debit that it is about."""
         return replace(asked.context, target=self.entry.id)
 

@@ -17,7 +17,8 @@ from cardio.readers.card_choice import Preference
 from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, StepError
 from service.audit.recorder import CardUse
-from service.debits.service import DebitAnswer, DebitRequest, DebitService
+from service.debits.service import DebitAnswer, DebitService
+from service.driver.debits import call_debit, finish_debit, output_of
 from service.gate.context import RequestContext
 from service.gate.scopes import Caller, Scope
 from service.questions.book import QuestionBook
@@ -86,7 +87,7 @@ class DriverService:
         if isinstance(function, DebitFunction):
             done = await self.debit(function, given, caller, context, reader=reader)
             # Asked again by its key a debit is told in the same words, and then without its card.
-            return DriverOutput(done.output, done.card_session, None)
+            return DriverOutput(output_of(done), done.card_session, None)
         context = _named(context, function, given)
         given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
@@ -136,15 +137,14 @@ class DriverService:
             used.append(found)
             return found
 
-        asked = DebitRequest(function, given, caller, context, desk)
         if function.step == 2:
-            return await self._debits.second_step(asked, self._held_for(context, reader))
+            held = self._held_for(context, reader)
+            return await finish_debit(self._debits, given, caller, context, desk, held)
         if self._questions.has_consent_of(caller.grant):
             with suppress(CardioError):  # the debit says so itself, or needs no card at all
                 given = self._with_consent(given, caller, context, await desk())
-            asked = DebitRequest(function, given, caller, context, desk)
         try:
-            return await self._debits.call(asked)
+            return await call_debit(self._debits, function, given, caller, context, desk)
         except LastTryError as error:
             # This debit is over: the consent that is asked for now counts for the next one.
             if used:

@@ -20,6 +20,7 @@ from cardio.models.problem import Problem
 from cardio.models.reading import Proof
 from service.debits.service import DebitService
 from service.driver.calls import DriverService
+from service.driver.debits import output_of
 from service.events.sse import leaving
 from service.gate.context import RequestContext
 from service.gate.scopes import Caller
@@ -145,7 +146,7 @@ async def _debit(
             function=wanted.name, return_code=OUTCOME_UNKNOWN, pOutInfo=text, fields=None, debit=shown
         )
     response.headers.update(card_headers(done.card_session, done.proof))
-    return DriverAnswered(function=wanted.name, return_code=0, pOutInfo=done.output, fields=None, debit=done.debit)
+    return DriverAnswered(function=wanted.name, return_code=0, pOutInfo=output_of(done), fields=None, debit=done.debit)
 
 
 def _arguments(asked: DriverAsked, idempotency_key: str | None) -> DriverArguments:

@@ -373,12 +373,12 @@ def test_a_debit_that_fails_unplanned_while_its_caller_is_cut_off_is_counted(
     asking.join(5)
     tried = threading.Event()
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **more: object) -> None:
         tried.set()
         raise RuntimeError(CARD)
 
     monkeypatch.setattr("service.debits.service.error_for_debit", fails)
-    monkeypatch.setattr("service.debits.service.result_text", fails)
+    monkeypatch.setattr("service.debits.service.Told.of", fails)
     card.answer()
     assert tried.wait(5)
     wait_until(lambda: desk.bridge.app.state.supervisor.failures, "it is counted")

@@ -39,7 +39,9 @@ from service.driver.calls import DriverService
 from service.driver.conversation import LoopPulse
 from service.driver.listening import DialectPorts
 from service.events.hub import READ_FINISHED, EventHub
+from service.gate.connection_places import ConnectionLimits
 from service.gate.context import RequestContext
+from service.gate.policy import Access
 from service.gate.receipt import RECEIPT
 from service.http.errors import InternalError, NotFoundError, WrongMethodError
 from service.http.problem import problem_response
@@ -75,6 +77,7 @@ from service.routes import journal as journal_routes
 from service.routes import openapi as description
 from service.routes import pages as own_pages
 from service.security import SecurityContext
+from service.state import BridgeState, RunningBridge
 
 _ROUTES = (
     health, hello, pairing, page_sessions, status, readers, leases, commands, files, pin, verification, events, driver,
@@ -128,33 +131,34 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        state = app.state
-        state.loop, state.started, state.pulse = loop, time.monotonic(), LoopPulse()
         loop.set_exception_handler(_unhandled_logger(supervisor))
-        hub = state.hub = EventHub()
+        hub = EventHub()
         hub.on_published.append(_metrics_listener(state.metrics))
-        desks = state.desks = ReaderRegistry(
+        desks = ReaderRegistry(
             sources, manners, hub, layouts, audit, supervisor, site_options.reader_policy,
             manners_of_simulated=of_simulated, command_seconds=site_options.command_seconds,
         )  # fmt: skip
-        state.security = security
         of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
-        state.key_memories = tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files))
-        state.debits = DebitService(journal, security, supervisor, site_options.debit_limits)
-        state.questions = QuestionBook(hub, page=_counter_page(state))
-        state.driver = DriverService(
-            desks,
-            security,
-            state.debits,
-            state.questions,
-            CardSelection(desks),
-            device_number=site_options.device_number,
+        debits = DebitService(journal, security, supervisor, site_options.debit_limits)
+        questions = QuestionBook(hub, page=_counter_page(state.gate))
+        number = site_options.device_number
+        sam_watch = SamWatch(security.sam_places, desks, hub)
+        running = state.run = RunningBridge(
+            loop=loop,
+            started=time.monotonic(),
+            pulse=LoopPulse(),
+            hub=hub,
+            desks=desks,
+            key_memories=tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files)),
+            debits=debits,
+            questions=questions,
+            driver=DriverService(desks, security, debits, questions, CardSelection(desks), device_number=number),
+            sam_watch=sam_watch,
         )
         await asyncio.to_thread(_recover_after_crash, journal)
-        sam_watch = state.sam_watch = SamWatch(security.sam_places, desks, hub)
-        if (access := getattr(state, "access", None)) is not None:
-            access.grants.on_revoked.append(desks.drop_grant)
-            access.grants.on_revoked.append(state.questions.drop_grant)
+        if state.gate is not None:
+            state.gate.grants.on_revoked.append(desks.drop_grant)
+            state.gate.grants.on_revoked.append(questions.drop_grant)
         audit.note(RequestContext(action="bridge-started", target=VERSION))
 
         readings: set[asyncio.Task[None]] = set()
@@ -184,7 +188,7 @@ def create_app(
             desks.stop()
             await watches.stop()
             desks.close()
-            await state.debits.receipts.written()
+            await running.debits.receipts.written()
             await asyncio.to_thread(journal.close)
             await asyncio.to_thread(audit.close, RequestContext(action="bridge-stopped"))
 
@@ -198,14 +202,20 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.state.metrics, app.state.audit, app.state.supervisor = Metrics(), audit, supervisor
-    app.state.journal_place = journal
-    app.state.dialect_ports = dialect_ports or DialectPorts({}, lambda port: [])
     audit.supervisor = supervisor
-    app.state.simulated, app.state.auto_read = simulated is not None, site_options.auto_read
+    state = app.state.bridge = BridgeState(
+        supervisor=supervisor,
+        metrics=Metrics(),
+        audit=audit,
+        journal=journal,
+        security=security,
+        dialect_ports=dialect_ports or DialectPorts({}, lambda port: []),
+        has_simulated=simulated is not None,
+        auto_read=site_options.auto_read,
+    )
     for one in _ROUTES:
         app.include_router(one.router)
-    app.include_router(sockets.dialect_router(site_options.dialect_layout))
+    app.include_router(sockets.dialect_router(site_options.dialect_layout, lambda: _dialect_host(state)))
     if simulated is not None:
         app.include_router(simulator.simulator_router(simulated))
     own_pages.add_own_pages(app)
@@ -226,9 +236,16 @@ def _load_what_is_needed_once() -> None:
     _ = anyio.open_file  # likewise
 
 
-def _counter_page(state: Any) -> str:
+def _dialect_host(state: BridgeState) -> sockets.DialectHost:
+    running, most = state.running, state.connection_places
+    return sockets.DialectHost(
+        running.driver, running.desks, state.supervisor, running.pulse, state.access.rate,
+        ConnectionLimits().in_all if most is None else most.limits.in_all,
+    )  # fmt: skip
+
+
+def _counter_page(access: Access | None) -> str:
     """Where people find the counter's page."""
-    access = getattr(state, "access", None)
     return "" if access is None else f"{access.scheme}://127.0.0.1:{access.port}/"
 
 

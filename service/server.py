@@ -21,7 +21,6 @@ from websockets.http11 import Request
 
 from cardio.config.private_file import check_tls_key
 from cardio.errors import ConfigurationError
-from service.driver.listening import DialectPorts
 from service.driver.sockets import LOST
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.connection_places import ConnectionLimits, ConnectionPlaces, available_descriptors
@@ -32,6 +31,7 @@ from service.gate.policy import Access
 from service.gate.rate_limits import FRAME_LIMIT, HEADER_LIMIT
 from service.observability.logs import RequestLog
 from service.settings import Network
+from service.state import state_of
 
 _log = logging.getLogger("cardio.service")
 
@@ -192,17 +192,18 @@ class BridgeServer(uvicorn.Server):
         self, app: FastAPI, access: Access, network: Network | None = None, limits: ConnectionLimits | None = None
     ) -> None:
         """Raises: ConfigurationError: others may read the TLS key, or there is none."""
-        app.state.access = access
+        self._state = state_of(app)
+        self._state.gate = access
         self._places = ConnectionPlaces((limits or ConnectionLimits()).within(available_descriptors()))
         self._places.on_given_way = self._note_given_way
         self._noted_given_way = float("-inf")
-        app.state.connection_places = self._places
+        self._state.connection_places = self._places
         certificate, key = (None, None) if network is None else (network.certificate, network.key)
         if key is not None:
             check_tls_key(key)
         super().__init__(
             uvicorn.Config(
-                Gate(app, access, RequestLog(app.state.metrics)),
+                Gate(app, access, RequestLog(self._state.metrics)),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -221,7 +222,6 @@ class BridgeServer(uvicorn.Server):
                 ssl_keyfile=key,
             )
         )
-        self._app = app
         self._access = access
         self._told_to_stop = asyncio.Event()
         self._ticks = 0
@@ -230,18 +230,18 @@ class BridgeServer(uvicorn.Server):
         """uvicorn's looks ten times a second whether it is to stop; ours is told, and once a second sets the date that
         answers have."""
         while not await self.on_tick(0):
-            self._app.state.pulse.beat()
+            self._state.running.pulse.beat()
             await self._open_dialects()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_stop.wait(), _TICK_SECONDS)
 
     async def _open_dialects(self) -> None:
         """Now and then tries the ports that another program had when the bridge was started."""
-        ports: DialectPorts = self._app.state.dialect_ports
+        ports = self._state.dialect_ports
         self._ticks += 1
         if ports.complete or self._ticks % _TICKS_BETWEEN_TRIES:
             return
-        with self._app.state.supervisor.guard("dialect-ports"):  # the bridge goes on without this dialect
+        with self._state.supervisor.guard("dialect-ports"):  # the bridge goes on without this dialect
             for one in await asyncio.to_thread(ports.open):
                 self._access.dialects[one.port] = one.rule
                 for listener in one.sockets:
@@ -292,8 +292,8 @@ class BridgeServer(uvicorn.Server):
     def stop(self) -> None:
         """Stops the server; may be called from any thread."""
         self.should_exit = True
-        loop: asyncio.AbstractEventLoop | None = getattr(self._app.state, "loop", None)
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._told_to_stop.set)
-            loop.call_soon_threadsafe(self._app.state.hub.close)
-            loop.call_soon_threadsafe(self._app.state.desks.stop)
+        running = self._state.run
+        if running is not None and not running.loop.is_closed():
+            running.loop.call_soon_threadsafe(self._told_to_stop.set)
+            running.loop.call_soon_threadsafe(running.hub.close)
+            running.loop.call_soon_threadsafe(running.desks.stop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
 from cardio.card.social_security_card import SocialSecurityCard
@@ -28,25 +28,36 @@ _LONGEST = 60_000
 _ILLEGAL, _MALFORMED_CODE = -23, -20
 
 
+def argument(default: Any, description: str, *, least: int | None = None, most: int | None = None) -> Any:
+    """Declare an argument of the interface.
+
+    Args:
+        description: what it holds, for callers.
+        least: smallest number.
+        most: greatest number, or characters of a text.
+    """
+    return field(default=default, metadata={"description": description, "least": least, "most": most})
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class DriverArguments:
     """What a caller passes, by the interface's own names; what a function does not take is left alone."""
 
-    iType: int = 3
-    iAuthType: int = 2
-    pCardInfo: str = ""
-    pFileAddr: str = ""
-    pWriteData: str = ""
-    pPayInfo: str = ""
-    pKey: str = ""
-    pin: str | None = None
-    """Where there is no key pad: the interface itself has no argument for it, libraries of vendors have."""
-    newPin: str | None = None
-    acceptLastTry: bool = False
-    """The holder consents to spend the last try of the PIN; the interface has no argument for this either."""
-    layout: BasicLayout = "11"
-    idempotencyKey: str = ""
-    """Names a debit, so that whoever asks again by the same name is told and not debited again."""
+    iType: int = argument(3, "1 contact, 2 contactless, 3 contact first, 4 contactless first", least=1, most=4)
+    iAuthType: int = argument(2, "1 by PIN, 2 by key, 0 free", least=0, most=2)
+    pCardInfo: str = argument("", "卡识别码|卡号|", most=200)
+    pFileAddr: str = argument("", "SSSEEF05|01|07|$", most=8192)
+    pWriteData: str = argument("", "", most=_LONGEST)
+    pPayInfo: str = argument("", "自付金额|统筹金额|YYYYMMDDhhmmss|", most=200)
+    pKey: str = argument("", "what the HSM gave", most=8192)
+    pin: str | None = argument(None, "where the reader has no key pad", most=16)
+    """The interface itself has no argument for it, libraries of vendors have."""
+    newPin: str | None = argument(None, "where the reader has no key pad", most=16)
+    acceptLastTry: bool = argument(False, "the holder consents to spend the last try of the PIN")
+    """The interface has no argument for this either."""
+    layout: BasicLayout = argument("11", "of the basic information")
+    idempotencyKey: str = argument("", "names a debit", most=200)
+    """A caller that asks again by the same key is told what came of the debit, and not debited again."""
     deviceNumber: str = ""
     """终端设备号 as the site has set it; the reader's own without it. No caller passes it."""
 
@@ -102,6 +113,22 @@ class _Function:
     arguments: tuple[str, ...]
     right: Right
 
+    @property
+    def changes_card(self) -> bool:
+        """Return True if it must not be retried automatically after a card reset."""
+        return self.right in ("write", "pin", "settle")
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The arguments that the interface itself does not have, and that the function takes where it is given them."""
+        return _OPTIONAL.get(self.name, ())
+
+    @property
+    def example(self) -> Mapping[str, int | str]:
+        """Arguments to begin with. ``YYYYMMDDhhmmss`` stands for the time of the call."""
+        names = (*self.arguments, *self.optional)
+        return {name: _EXAMPLES_OF.get(self.name, {}).get(name, _EXAMPLES.get(name, "")) for name in names}
+
 
 @dataclass(frozen=True, slots=True)
 class CardFunction(_Function):
@@ -110,9 +137,8 @@ class CardFunction(_Function):
     work: Callable[[SocialSecurityCard, DriverArguments], str]
 
     @property
-    def changes_card(self) -> bool:
-        """Return True if it must not be retried automatically after a card reset."""
-        return self.right in ("write", "pin", "settle")
+    def step(self) -> int:
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +147,11 @@ class StepFunction(_Function):
 
     first: bool
     work: Callable[[HsmSteps, DriverArguments], str]
+
+    @property
+    def step(self) -> int:
+        """Which of the calls it is, from 1."""
+        return int(self.name[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +291,23 @@ _NEXT: tuple[tuple[str, tuple[str, ...], Right, Callable[[HsmSteps, DriverArgume
     ("iUnblockPIN_HSM_Step2", ("pKey",), "pin", lambda steps, given: steps.pin_2("iUnblockPIN", given.pKey)),
     ("iUnblockPIN_HSM_Step3", ("pKey",), "pin", lambda steps, given: steps.pin_3("iUnblockPIN", given.pKey)),
 )  # fmt: skip
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "iVerifyPIN": ("pin",),
+    "iChangePIN": ("pin", "newPin"),
+    "iReloadPIN": ("newPin",),
+    "iReloadPIN_HSM_Step1": ("newPin",),
+    "iDoDebit": ("pin", "idempotencyKey"),
+    "iDoDebit_HSM_Step1": ("pin", "idempotencyKey"),
+    "iDoDebit_HSM_Step2": ("pin", "idempotencyKey"),
+}
+_EXAMPLES: Mapping[str, int | str] = {
+    "iType": 3, "iAuthType": 2, "pCardInfo": "卡识别码|卡号|", "pFileAddr": "SSSEEF05|01|07|$",
+    "pPayInfo": "0.10|0.20|YYYYMMDDhhmmss|",
+}  # fmt: skip
+_EXAMPLES_OF: Mapping[str, Mapping[str, str]] = {
+    "iWriteCard": {"pFileAddr": "DF01EF06|"},
+    "iWriteCard_HSM_Step1": {"pFileAddr": "DF01EF06|"},
+}
 _DEBITS = (
     DebitFunction("iDoDebit", ("iType", "pCardInfo", "pPayInfo"), "settle", 0),
     DebitFunction("iDoDebit_HSM_Step1", ("iType", "pCardInfo", "pPayInfo"), "settle", 1),

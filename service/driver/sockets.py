@@ -11,15 +11,17 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from cardio.driver.basic_info import BasicLayout
 from cardio.errors import CardioError, UsageError
-from service.driver.conversation import Conversation, Ended, TooLate
+from cardio.readers.supervision import Supervisor
+from service.driver.calls import DriverService
+from service.driver.conversation import Conversation, Ended, LoopPulse, TooLate
 from service.driver.dialect import Dialect, DialectRequest
 from service.driver.dialect_calls import DialectCalls
 from service.driver.open_sockets import OpenSocket, OpenSockets
 from service.driver.registry import dialects
 from service.gate.connection import hand_over
-from service.gate.connection_places import ConnectionPlaces
 from service.gate.context import RequestContext, context_of
 from service.gate.errors import TooManySocketsError
+from service.gate.rate_limits import RateLimit
 from service.gate.receipt import AnswerReceipt
 from service.gate.scopes import Caller
 from service.http.errors import InternalError, RetryLaterError
@@ -41,10 +43,28 @@ _REJOIN_SECONDS = 15.0
 """How long a card stays held for a caller without a socket: some open one for each step."""
 
 
-def dialect_router(layout: BasicLayout) -> APIRouter:
-    """The sockets; ``layout`` is that of the basic information that this site's callers expect."""
+@dataclass(frozen=True, slots=True)
+class DialectHost:
+    """What the dialects need of the bridge that serves them."""
+
+    driver: DriverService
+    desks: ReaderRegistry
+    supervisor: Supervisor
+    pulse: LoopPulse
+    rate: RateLimit
+    most_connections: int
+    """Of all callers together."""
+
+
+def dialect_router(layout: BasicLayout, host: Callable[[], DialectHost]) -> APIRouter:
+    """The sockets.
+
+    Args:
+        layout: of the basic information, as this site's callers expect it.
+        host: of the bridge when it runs.
+    """
     router = APIRouter(prefix="/dialects", tags=["dialects"])
-    callers = DialectCallers(layout)
+    callers = DialectCallers(layout, host)
     for name, kind in dialects().items():
         router.add_api_websocket_route(f"/{name}", callers.endpoint(kind))
     return router
@@ -53,8 +73,9 @@ def dialect_router(layout: BasicLayout) -> APIRouter:
 class DialectCallers:
     """Serves all callers of the dialects. A step that a caller is in belongs to the caller, not to its socket."""
 
-    def __init__(self, layout: BasicLayout) -> None:
+    def __init__(self, layout: BasicLayout, host: Callable[[], DialectHost]) -> None:
         self._layout = layout
+        self._host = host
         self._open = OpenSockets()
         self._fits_server = False
         self._spoken: dict[str, Dialect] = {}
@@ -70,8 +91,7 @@ class DialectCallers:
 
     async def _serve(self, socket: WebSocket, kind: type[Dialect]) -> None:
         if not self._fits_server:
-            places: ConnectionPlaces = socket.app.state.connection_places
-            self._open.fit(places.limits.in_all)
+            self._open.fit(self._host().most_connections)
             self._fits_server = True
         caller: Caller = getattr(socket.state, CALLER)
         owner = f"{caller.grant}#{kind.name}"
@@ -108,11 +128,11 @@ class DialectCallers:
             text: str | None = message.get("text")
             return text
 
-        answers = _Answers(socket, dialect, caller, context, self._layout, left)
+        answers = _Answers(socket, self._host(), dialect, caller, context, self._layout, left)
         if dialect.greeting is not None:
             await answers.send(dialect.greeting)
         conversation = Conversation(
-            answers, receive, answers.send, dialect.patience, socket.app.state.pulse,
+            answers, receive, answers.send, dialect.patience, self._host().pulse,
             on_busy=lambda busy: self._open.use(place, busy),
         )  # fmt: skip
         talking = asyncio.ensure_future(conversation.run())
@@ -162,7 +182,7 @@ class DialectCallers:
         """
         if self._open.of(owner):
             return
-        desks: ReaderRegistry = socket.app.state.desks
+        desks = self._host().desks
         if code == _LEFT_FOR_GOOD:
             self._let_go_soon(desks, owner)
             return
@@ -203,6 +223,7 @@ class _Answers:
     """What answers the messages of one socket."""
 
     socket: WebSocket
+    host: DialectHost
     dialect: Dialect
     caller: Caller
     context: RequestContext
@@ -231,7 +252,7 @@ class _Answers:
                 raise UsageError("应为文本消息", "a text message is wanted")
             await self._wait_for_a_turn(seconds)
             request = self.dialect.parse(message)
-            calls = DialectCalls(self.socket.app.state.driver, self.caller, context, self.layout, seconds)
+            calls = DialectCalls(self.host.driver, self.caller, context, self.layout, seconds)
             own = await self.dialect.own_function(request, calls)
             if own is not None:
                 return own
@@ -244,7 +265,7 @@ class _Answers:
         except CardioError as error:
             return self.dialect.failed(request, error)
         except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log
-            self.socket.app.state.supervisor.note("dialects", error)
+            self.host.supervisor.note("dialects", error)
             self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
             return self.dialect.failed(request, InternalError())
 
@@ -256,7 +277,7 @@ class _Answers:
     async def _wait_for_a_turn(self, seconds: float | None) -> None:
         """Raises: RetryLaterError: the caller has asked so often that its turn comes too late."""
         try:
-            self.socket.app.state.access.rate.spend(self.caller.grant)
+            self.host.rate.spend(self.caller.grant)
         except RetryLaterError as error:
             if seconds is not None and error.retry_after > seconds:
                 raise

@@ -27,7 +27,7 @@ from cardio.readers.supervision import Supervisor
 from service.audit.recorder import AuditRecorder
 from service.events.hub import EventHub
 from service.readers.managed_reader import ManagedReader, ReaderDependencies
-from service.readers.schemas import ReaderList
+from service.readers.schemas import ReaderList, ServiceState
 from service.readers.shown_reader import ShownReader
 
 _SAID_BY_CODE = (PcscNotInstalledError, PcscSupportMissingError, ReaderWatchError)
@@ -247,7 +247,7 @@ class ReaderRegistry:
         return bool(self._down)
 
     @property
-    def service_state(self) -> str:
+    def service_state(self) -> ServiceState:
         """``up`` or ``down`` as the watcher has told; ``off`` where PC/SC is left out, and before its first word."""
         return "off" if not self._service_told else "down" if self._down else "up"
 

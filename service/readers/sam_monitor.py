@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Literal
 from urllib.parse import urlsplit
 
 from cardio.errors import ReaderNotFoundError
@@ -20,7 +21,7 @@ _LINE_SECONDS = 3.0
 class SamState(FrozenModel):
     """``none`` where none is configured, else ``up``, ``down``, or ``unknown`` before the first look."""
 
-    state: str
+    state: Literal["none", "unknown", "up", "down"]
     place: str | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Literal
 
 from pydantic import Field
 
@@ -12,6 +13,8 @@ from cardio.models.readers import ReaderInfo
 
 VERSION = version("cardio")
 """Looked up once: each look-up reads files."""
+ServiceState = Literal["up", "down", "off"]
+"""Of PC/SC."""
 
 
 class LeaseInfo(FrozenModel):

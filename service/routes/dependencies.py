@@ -29,6 +29,7 @@ from service.questions.book import QuestionBook
 from service.readers.managed_reader import ManagedReader
 from service.readers.registry import ReaderRegistry
 from service.security import SecurityContext
+from service.state import BridgeState, state_of
 
 Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
@@ -37,43 +38,39 @@ CARD_PROOF = "Cardio-Card-Proof"
 
 
 async def _desks(request: Request) -> ReaderRegistry:
-    desks: ReaderRegistry = request.app.state.desks
-    return desks
+    return state_of(request.app).running.desks
 
 
 async def _hub(request: Request) -> EventHub:
-    hub: EventHub = request.app.state.hub
-    return hub
+    return state_of(request.app).running.hub
 
 
 async def _security(request: Request) -> SecurityContext:
-    security: SecurityContext = request.app.state.security
-    return security
+    return state_of(request.app).security
 
 
 async def _audit(request: Request) -> AuditRecorder:
-    audit: AuditRecorder = request.app.state.audit
-    return audit
+    return state_of(request.app).audit
 
 
 async def _access(request: Request) -> Access:
-    access: Access = request.app.state.access
-    return access
+    return state_of(request.app).access
 
 
 async def _questions(request: Request) -> QuestionBook:
-    questions: QuestionBook = request.app.state.questions
-    return questions
+    return state_of(request.app).running.questions
 
 
 async def _supervisor(request: Request) -> Supervisor:
-    supervisor: Supervisor = request.app.state.supervisor
-    return supervisor
+    return state_of(request.app).supervisor
 
 
 async def _journal_place(request: Request) -> JournalProvider:
-    place: JournalProvider = request.app.state.journal_place
-    return place
+    return state_of(request.app).journal
+
+
+async def _state(request: Request) -> BridgeState:
+    return state_of(request.app)
 
 
 async def _caller(request: Request) -> Caller:
@@ -101,6 +98,7 @@ def needs(*scopes: Scope) -> Any:
     return Depends(check)
 
 
+StateOf = Annotated[BridgeState, Depends(_state)]
 DesksOf = Annotated[ReaderRegistry, Depends(_desks)]
 SecurityOf = Annotated[SecurityContext, Depends(_security)]
 JournalPlaceOf = Annotated[JournalProvider, Depends(_journal_place)]
@@ -191,16 +189,14 @@ CallOf = Annotated[CardCall, Depends(_card_call)]
 
 
 async def _driver(request: Request) -> DriverService:
-    driver: DriverService = request.app.state.driver
-    return driver
+    return state_of(request.app).running.driver
 
 
 DriverOf = Annotated[DriverService, Depends(_driver)]
 
 
 async def _debits(request: Request) -> DebitService:
-    debits: DebitService = request.app.state.debits
-    return debits
+    return state_of(request.app).running.debits
 
 
 DebitsOf = Annotated[DebitService, Depends(_debits)]

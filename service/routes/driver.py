@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 
 from cardio.debits.errors import OUTCOME_UNKNOWN, DebitUnknownError
 from cardio.debits.record import DebitRecord
-from cardio.driver.basic_info import BasicLayout
-from cardio.driver.functions import READ_BASIC, DebitFunction, DriverArguments, find_function
+from cardio.driver.functions import (
+    FUNCTIONS,
+    READ_BASIC,
+    DebitFunction,
+    DriverArguments,
+    DriverFunction,
+    find_function,
+)
 from cardio.driver.return_codes import DriverCode, driver_codes
 from cardio.errors import CardioError
 from cardio.models.base import FrozenModel
@@ -23,7 +30,7 @@ from service.driver.calls import DriverService
 from service.driver.debits import output_of
 from service.events.sse import leaving
 from service.gate.context import RequestContext
-from service.gate.scopes import Caller
+from service.gate.scopes import Caller, Scope
 from service.routes.dependencies import CallerOf, ContextOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
 from service.routes.readers import CARD_PROBLEMS
 
@@ -32,7 +39,9 @@ _FIELDS = (
     "region_code", "social_security_number", "card_number", "identification_code", "name", "historical_bytes",
     "spec_version", "issue_date", "expiry_date", "terminal_number", "device_number",
 )  # fmt: skip
-_TEXT = Field(default="", max_length=60_000)
+_SECRET = frozenset({"pin", "newPin"})
+_NOT_IN_THE_BODY = frozenset({"idempotencyKey", "deviceNumber"})
+"""A header has the one, the site's settings the other."""
 _CODES_GIVEN = CARD_PROBLEMS | {
     404: {"model": Problem, "description": "no such reader, no card, or no such file"},
     408: {"model": Problem, "description": "the PIN was not entered in time"},
@@ -43,25 +52,38 @@ _OF_DEBITS: dict[int | str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-class DriverAsked(BaseModel):
+class _DriverAsked(BaseModel):
     """Arguments by their national names; a function takes what it knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    iType: int = Field(
-        default=3, ge=1, le=4, description="1 contact, 2 contactless, 3 contact first, 4 contactless first"
-    )
-    iAuthType: int = Field(default=2, ge=0, le=2, description="1 by PIN, 2 by key, 0 free")
-    pCardInfo: str = Field(default="", max_length=200, description="卡识别码|卡号|")
-    pFileAddr: str = Field(default="", max_length=8192, description="SSSEEF05|01|07|$")
-    pWriteData: str = _TEXT
-    pPayInfo: str = Field(default="", max_length=200)
-    pKey: str = Field(default="", max_length=8192)
-    pin: SecretStr | None = Field(default=None, max_length=16, description="where the reader has no key pad")
-    newPin: SecretStr | None = Field(default=None, max_length=16)
-    acceptLastTry: bool = False
-    layout: BasicLayout = "11"
     reader: str | None = Field(default=None, max_length=200, description="the reader; chosen by iType without it")
+
+
+def _asked_field(one: dataclasses.Field[Any], hint: Any) -> tuple[Any, Any]:
+    """An argument as the description has it. Texts that are secret are not shown in errors and logs."""
+    said = one.metadata
+    if hint is int:
+        return hint, Field(default=one.default, ge=said["least"], le=said["most"], description=said["description"])
+    if one.name in _SECRET:
+        hint = SecretStr | None
+    return hint, Field(default=one.default, max_length=said["most"], description=said["description"] or None)
+
+
+if TYPE_CHECKING:
+    DriverAsked = _DriverAsked
+else:
+    _HINTS = get_type_hints(DriverArguments)
+    DriverAsked = create_model(
+        "DriverAsked",
+        __base__=_DriverAsked,
+        __doc__=_DriverAsked.__doc__,
+        **{
+            one.name: _asked_field(one, _HINTS[one.name])
+            for one in dataclasses.fields(DriverArguments)
+            if one.name not in _NOT_IN_THE_BODY
+        },
+    )
 
 
 class DriverAnswered(BaseModel):
@@ -82,6 +104,24 @@ class DriverAnswered(BaseModel):
     )
 
 
+class DriverFunctionInfo(FrozenModel):
+    """One function of the national driver."""
+
+    name: str
+    arguments: tuple[str, ...] = Field(description="those of the interface, by its own names")
+    optional: tuple[str, ...] = Field(description="those that the interface does not have, and this bridge takes")
+    scope: Scope = Field(description="what the caller must have been granted")
+    step: int = Field(description="0: done in one call; else which of several calls with the card held between them")
+    changes_card: bool = Field(description="it is not repeated by itself after a fault")
+    example: dict[str, int | str] = Field(
+        description="arguments to begin with; YYYYMMDDhhmmss stands for the time of the call"
+    )
+
+
+class DriverFunctions(FrozenModel):
+    functions: tuple[DriverFunctionInfo, ...]
+
+
 class DriverCodes(FrozenModel):
     codes: tuple[DriverCode, ...]
 
@@ -90,6 +130,24 @@ class DriverCodes(FrozenModel):
 async def list_codes(caller: CallerOf) -> DriverCodes:
     """Every return code: what it means, why, and what the clerk does next."""
     return DriverCodes(codes=tuple(driver_codes()[code] for code in sorted(driver_codes(), reverse=True)))
+
+
+@router.get("/functions")
+async def list_functions(caller: CallerOf) -> DriverFunctions:
+    """Every function of the national driver that this bridge has."""
+    return DriverFunctions(functions=tuple(_info(one) for one in FUNCTIONS.values()))
+
+
+def _info(one: DriverFunction) -> DriverFunctionInfo:
+    return DriverFunctionInfo(
+        name=one.name,
+        arguments=one.arguments,
+        optional=one.optional,
+        scope=Scope(one.right),
+        step=one.step,
+        changes_card=one.changes_card,
+        example=dict(one.example),
+    )
 
 
 @router.post("/{function}", responses=_CODES_GIVEN | _OF_DEBITS)
@@ -118,7 +176,7 @@ async def call_function(
         context = replace(context, gone=gone)
         text, session, proof = await calls.call(wanted, given, caller, context, reader=asked.reader)
     response.headers.update(card_headers(session, proof))
-    basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and asked.layout == "11"
+    basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and given.layout == "11"
     return DriverAnswered(
         function=wanted.name, return_code=0, pOutInfo=text, fields=_named_fields(text) if basic else None, proof=proof
     )

@@ -22,6 +22,7 @@ from service.gate.scopes import Caller, Scope
 from service.http.request_state import CALLER
 from service.readers.registry import ReaderRegistry
 from service.routes.dependencies import AccessOf, AuditOf, CallerOf, DesksOf, HubOf, needs
+from service.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["events"])
 _NAME_LIMIT = 64
@@ -103,11 +104,11 @@ async def socket_events(
     except CardioError:
         await socket.close(_NO_SCOPE_CLOSE, "no-scope")
         return
-    state = socket.app.state
+    state = state_of(socket.app)
     if readings:
         state.audit.note(context_of(socket, caller), action=LISTENS)
     clerk = questions and Scope.MANAGE in caller.scopes
-    payloads = _payloads(state.desks, state.hub, after, readings=readings, questions=clerk)
+    payloads = _payloads(state.running.desks, state.running.hub, after, readings=readings, questions=clerk)
     sending = asyncio.ensure_future(_send_events(socket, payloads))
     listening = asyncio.ensure_future(_until_gone(socket))
     try:

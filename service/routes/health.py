@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from cardio.errors import PcscUnavailableError
 from cardio.models.problem import Problem
 from service.http.errors import TaskDownError
 from service.readers.schemas import Health
-from service.routes.dependencies import DesksOf, JournalPlaceOf, SupervisorOf
+from service.routes.dependencies import DesksOf, JournalPlaceOf, StateOf, SupervisorOf
 
 router = APIRouter(tags=["health"])
 
@@ -32,14 +32,14 @@ async def livez() -> Health:
         }
     },
 )
-async def readyz(request: Request, desks: DesksOf, supervisor: SupervisorOf, journal: JournalPlaceOf) -> Health:
+async def readyz(state: StateOf, desks: DesksOf, supervisor: SupervisorOf, journal: JournalPlaceOf) -> Health:
     """Cards can be read: PC/SC runs, or there are simulated readers; and every background task runs. The journal of
     debits, where there is one, is in its place; without it cards are read, and not debited.
 
     Whether PC/SC runs is in `/v1/status`.
     """
     fault = desks.service_fault() if desks.service_down else None
-    if fault is not None and not (request.app.state.simulated and isinstance(fault, PcscUnavailableError)):
+    if fault is not None and not (state.has_simulated and isinstance(fault, PcscUnavailableError)):
         raise fault
     if supervisor.down:
         tasks = ", ".join(failure.task for failure in supervisor.down)

@@ -18,6 +18,7 @@ from cardio.security.key_memory import KeyMemory
 from service.gate.context import context_of
 from service.gate.scopes import Scope
 from service.routes.dependencies import AuditOf, CallerOf, needs
+from service.state import state_of
 
 router = APIRouter(prefix="/v1/keys", tags=["status"])
 RESUMED = "keys-resumed"
@@ -39,8 +40,7 @@ class Resumed(FrozenModel):
 
 
 async def _memories(request: Request) -> Sequence[KeyMemory]:
-    memories: Sequence[KeyMemory] = request.app.state.key_memories
-    return memories
+    return state_of(request.app).running.key_memories
 
 
 MemoriesOf = Annotated[Sequence[KeyMemory], Depends(_memories)]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import Field, create_model
 
 from cardio.models.base import FrozenModel
@@ -17,10 +17,9 @@ from cardio.models.readers import ReaderStatus
 from service.audit.recorder import AuditState
 from service.driver.registry import dialects
 from service.gate.scopes import Scope
-from service.observability.metrics import Metrics
-from service.readers.sam_monitor import SamState, SamWatch
-from service.readers.schemas import VERSION
-from service.routes.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, SupervisorOf, needs
+from service.readers.sam_monitor import SamState
+from service.readers.schemas import VERSION, ServiceState
+from service.routes.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, StateOf, SupervisorOf, needs
 from service.routes.keys import StoppedSam, key_states
 
 router = APIRouter(tags=["status"])
@@ -64,7 +63,7 @@ class Status(FrozenModel):
     version: str
     instance: str
     uptime_seconds: int
-    pcsc: str = Field(description="up, down, or off where PC/SC is left out")
+    pcsc: ServiceState = Field(description="off where PC/SC is left out")
     psam: SamState
     hsm: SamState
     dialects: DialectPorts
@@ -81,17 +80,16 @@ class Status(FrozenModel):
 
 @router.get("/v1/status", dependencies=[needs(Scope.BASIC)])
 async def status(
-    request: Request, desks: DesksOf, hub: HubOf, access: AccessOf, audit: AuditOf, supervisor: SupervisorOf
+    state: StateOf, desks: DesksOf, hub: HubOf, access: AccessOf, audit: AuditOf, supervisor: SupervisorOf
 ) -> Status:
     """The service and what it depends on."""
-    state = request.app.state
-    sam: SamWatch = state.sam_watch
-    stopped, keys_problem = await asyncio.to_thread(key_states, state.key_memories)
+    sam = state.running.sam_watch
+    stopped, keys_problem = await asyncio.to_thread(key_states, state.running.key_memories)
     ports = {rule.name: port for port, rule in access.dialects.items()}
     return Status(
         version=VERSION,
         instance=hub.run,
-        uptime_seconds=int(time.monotonic() - state.started),
+        uptime_seconds=int(time.monotonic() - state.running.started),
         pcsc=desks.service_state,
         psam=sam.states["psam"],
         hsm=sam.states["hsm"],
@@ -100,7 +98,7 @@ async def status(
             DialectProblem(name=name, port=port, problem=Problem.of(error))
             for name, port, error in state.dialect_ports.problems()
         ),
-        simulated=state.simulated,
+        simulated=state.has_simulated,
         auto_read=state.auto_read,
         audit=audit.state,
         sams_stopped=stopped,
@@ -116,7 +114,7 @@ async def status(
     responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
 )
 async def metrics(
-    request: Request,
+    state: StateOf,
     desks: DesksOf,
     hub: HubOf,
     access: AccessOf,
@@ -125,9 +123,8 @@ async def metrics(
     supervisor: SupervisorOf,
 ) -> Response:
     """Figures for Prometheus; nothing of anybody is in them."""
-    figures: Metrics = request.app.state.metrics
     infos = [desk.info for desk in desks.all()]
-    text = figures.text(
+    text = state.metrics.text(
         readers=len(infos),
         cards=sum(info.status is not ReaderStatus.EMPTY for info in infos),
         pcsc_up=0 if desks.service_down else 1,

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("cardio", "service", "simulators")
 AT_THE_TOP = {
     "cardio": {"__init__.py", "bilingual.py", "client.py", "errors.py"},
-    "service": {"__init__.py", "app.py", "bootstrap.py", "security.py", "server.py", "settings.py"},
+    "service": {"__init__.py", "app.py", "bootstrap.py", "security.py", "server.py", "settings.py", "state.py"},
     "simulators": {"__init__.py"},
 }
 """Modules that stand beside the folders; each is a floor of its own, or no floor at all."""

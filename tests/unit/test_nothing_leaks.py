@@ -280,7 +280,8 @@ def test_what_is_entered_at_the_counters_page_is_in_no_event_list_or_log(keys: P
             said.append(outcome.content)
             assert clerk.outcome(question) == "yes"
         said.append(repr([one for one in clerk.events if "question" in one["type"]]).encode())
-        said.append(repr(bridge.app.state.questions.all()).encode() + repr(vars(bridge.app.state.questions)).encode())
+        book = bridge.app.state.bridge.running.questions
+        said.append(repr(book.all()).encode() + repr(vars(book)).encode())
     finally:
         clerk.close()
         bridge.stop()

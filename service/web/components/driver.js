@@ -1,12 +1,23 @@
 // The functions of the national driver, to try: which, with what, and what its return code means.
 
 import { problemOf } from "../lib/connection.js";
-import { FUNCTIONS, argumentsOf } from "./driver-functions.js";
 import { html, useEffect, useState } from "../lib/html.js";
 import { pick, say } from "../lib/language.js";
 import { Problem } from "./problem.js";
 
 const written = (parameters) => JSON.stringify(parameters, null, 2);
+let debitKey = ""; // the second step of a debit has the key of its first
+
+/** What a function is tried with at first: the bridge's example, with the time of now and a debit's own key. */
+function argumentsOf({ example, step }) {
+  const now = new Date();
+  const parts = [now.getFullYear(), now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes(), now.getSeconds()];
+  const time = parts.map((part) => String(part).padStart(2, "0")).join("");
+  const begun = Object.entries(example).map(([name, value]) => [name, String(value) === value ? value.replace("YYYYMMDDhhmmss", time) : value]);
+  if (!("idempotencyKey" in example)) return Object.fromEntries(begun);
+  if (step < 2) debitKey = crypto.randomUUID();
+  return { ...Object.fromEntries(begun), idempotencyKey: debitKey };
+}
 
 function Result({ result, codes }) {
   // Numbers, whatever they come as: a page that compares "-22" with -22 misses every error.
@@ -32,12 +43,16 @@ function Codes({ codes }) {
 }
 
 export function DriverTab({ bridge, info }) {
-  const [state, setState] = useState({ name: FUNCTIONS[0][0], text: written(FUNCTIONS[0][1]), result: null, problem: null, busy: false, codes: [] });
+  const [state, setState] = useState({ name: "", text: "", result: null, problem: null, busy: false, codes: [], functions: [] });
   const change = (more) => setState((before) => ({ ...before, ...more }));
   useEffect(() => {
-    bridge.request("/v1/driver/codes").then(({ codes }) => change({ codes }), (error) => change({ problem: problemOf(error) }));
+    const fail = (error) => change({ problem: problemOf(error) });
+    bridge.request("/v1/driver/codes").then(({ codes }) => change({ codes }), fail);
+    bridge.driverFunctions().then((functions) => {
+      change({ functions, name: functions[0].name, text: written(argumentsOf(functions[0])) });
+    }, fail);
   }, [bridge]);
-  const choose = (name) => change({ name, text: written(argumentsOf(name)), result: null, problem: null });
+  const choose = (name) => change({ name, text: written(argumentsOf(state.functions.find((one) => one.name === name))), result: null, problem: null });
   const run = async (event) => {
     event.preventDefault();
     let parameters;
@@ -60,11 +75,11 @@ export function DriverTab({ bridge, info }) {
     <form class="driver" onsubmit=${run}>
       <label for="function">${say("function")}</label>
       <select id="function" onchange=${(event) => choose(event.target.value)}>
-        ${FUNCTIONS.map(([name]) => html`<option key=${name} value=${name} selected=${name === state.name}>${name}</option>`)}
+        ${state.functions.map(({ name }) => html`<option key=${name} value=${name} selected=${name === state.name}>${name}</option>`)}
       </select>
       <label for="arguments">${say("arguments")}</label>
       <textarea id="arguments" class="hex" rows="7" spellcheck=${false} value=${state.text} oninput=${(event) => change({ text: event.target.value })}></textarea>
-      <button type="submit" class="main" disabled=${state.busy}>${say("run")}</button>
+      <button type="submit" class="main" disabled=${state.busy || !state.name}>${say("run")}</button>
     </form>
     <div role="status">${state.result && html`<${Result} result=${state.result} codes=${state.codes} />`}</div>
     ${state.problem && html`<${Problem} problem=${state.problem} level=${2} />`}

@@ -32,7 +32,9 @@ export interface Problem {
   request_id: string | null;
   /** Seconds. */
   retry_after?: number;
-  lease?: LeaseShown;
+  lease?: LeaseInfo;
+  /** Of `debit-undelivered`: the previous debit, for its own caller. */
+  debit?: string;
 }
 
 export interface Words {
@@ -70,7 +72,7 @@ export class CardioError extends Error implements Words {
   readonly request_id: string | null;
   readonly retry_after: number | null;
   /** Who has the reader, with `reader-leased`. */
-  readonly lease: LeaseShown | null;
+  readonly lease: LeaseInfo | null;
 }
 
 export interface Grant {
@@ -133,7 +135,7 @@ export interface PairOptions {
 
 export type ReaderStatus = "empty" | "card" | "mute" | "in-use" | "unavailable";
 
-export interface LeaseShown {
+export interface LeaseInfo {
   owner: string;
   purpose: string;
   seconds_left: number;
@@ -146,7 +148,7 @@ export interface ReaderInfo {
   atr: string | null;
   event_counter: number;
   card_session: string | null;
-  lease: LeaseShown | null;
+  lease: LeaseInfo | null;
   /** A patient's card may be in it; the slot of a SAM does not count. */
   counts: boolean;
 }
@@ -349,7 +351,9 @@ export interface Verdict {
   card: { identification_code: string | null; card_number: string | null; region: Region | null };
   chip: { algorithm: string | null; sam: string | null; test_keys: boolean };
   checks: {
-    check: string;
+    check:
+      | "birth-date" | "card-dates" | "card-number" | "chip-genuine" | "holder-pin" | "id-number" | "identification-code"
+      | "identification-code-region" | "loss-list" | "name" | "region-of-id" | "sex";
     title: string;
     title_en: string;
     outcome: "passed" | "failed" | "not-done";
@@ -360,6 +364,20 @@ export interface Verdict {
   }[];
   policy: { name: string; origin: string };
   loss_list: { origin: string; updated: string; age_hours: number; entries: number } | null;
+}
+
+export interface DriverFunctionInfo {
+  name: string;
+  /** Those of the interface, by its own names. */
+  arguments: string[];
+  /** Those that the interface does not have. */
+  optional: string[];
+  scope: Scope;
+  /** 0: done in one call; else which of several calls with the card held between them. */
+  step: number;
+  changes_card: boolean;
+  /** Arguments to begin with; YYYYMMDDhhmmss stands for the time of the call. */
+  example: Record<string, number | string>;
 }
 
 export interface DriverResult {
@@ -414,6 +432,10 @@ export interface Debit {
     mac2: string | null;
     known_by: "mac2" | "card" | "proof" | "detail" | "counter" | "person";
   } | null;
+  /** When the card's balances and totals, and the key in clear, were left out. */
+  thinned: string | null;
+  /** Its record was changed from outside, and nothing in it is believed. */
+  tampered: boolean;
 }
 
 export interface SamState {
@@ -425,7 +447,8 @@ export interface Status {
   version: string;
   instance: string;
   uptime_seconds: number;
-  pcsc: "up" | "down";
+  /** off where PC/SC is left out. */
+  pcsc: "up" | "down" | "off";
   psam: SamState;
   hsm: SamState;
   /** The port of each dialect; null where it does not listen. */
@@ -440,6 +463,8 @@ export interface Status {
   sams_stopped: { place: string; key: string; cards: number; proved: boolean; since: string; problem: Problem }[];
   /** Why no key is presented at present; null is well. */
   keys_problem: Problem | null;
+  /** Background tasks that have failed since the start. */
+  tasks: { task: string; failures: number; error: string; place: string; time: string; down: boolean }[];
 }
 
 export interface Me {
@@ -503,7 +528,7 @@ export type CardioEvent =
   | Envelope<"card-read", { reader: string; card_session: string | null; reading: CardReading | null }>
   | Envelope<"read-finished", { reader: string; card_session: string | null; outcome: string; milliseconds: number; reading: CardReading | null }>
   | Envelope<"lease-asked", { reader: string; by: string; purpose: string; answer_within: number }>
-  | Envelope<"lease-changed", { reader: string; lease: LeaseShown | null }>
+  | Envelope<"lease-changed", { reader: string; lease: LeaseInfo | null }>
   | Envelope<"question-asked", { question: string; kind: "last-try" | "pin"; wants: ("pin" | "new_pin")[]; reader: string; card_session: string | null; caller: string; function: string; seconds_left: number }>
   | Envelope<"question-answered", { question: string; kind: "last-try" | "pin"; reader: string; outcome: "yes" | "no" | "card-gone" | "caller-gone" | "timed-out" | "stopped" }>
   | Envelope<"sam-up" | "sam-down", { kind: "psam" | "hsm"; place: string | null }>
@@ -577,6 +602,7 @@ export class CardioBridge {
   file(reader: ReaderName | undefined, file: string, options?: CardOptions): Promise<FileContent>;
   photo(reader?: ReaderName, options?: CardOptions): Promise<Blob>;
   verify(reader?: ReaderName, options?: CardOptions & { pin?: string; accept_last_try?: boolean }): Promise<Verdict>;
+  driverFunctions(options?: Options): Promise<DriverFunctionInfo[]>;
   driver(
     name: string,
     parameters?: Record<string, unknown>,

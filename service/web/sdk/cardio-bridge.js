@@ -392,6 +392,9 @@ export class CardioBridge {
     return this.#card(reader, "/verification", { method: "POST", body: { pin, accept_last_try }, timeout: WHOLE_CARD_MS, ...options });
   }
 
+  /** The functions of the national driver that the bridge has: their arguments, scopes, and examples. */
+  async driverFunctions(options) { return (await this.request("/v1/driver/functions", options)).functions; }
+
   /**
    * A function of the national driver. Its return code is a number here, whatever a page may compare it with.
    * A debit needs `idempotencyKey`: keep it, and ask again by it when the answer is lost or `return` is -202 (unknown).

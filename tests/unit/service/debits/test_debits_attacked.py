@@ -116,7 +116,7 @@ def test_nobody_waits_any_more_for_a_card_that_hangs_in_the_debit(desk: Desk, in
             assert desk.bridge.client.delete(f"/v1/grants/{grant}").status_code < 300
             page, _ = desk.bridge.pair(PAGE, *SETTLING)
         asking.join(10)
-        while not desk.bridge.app.state.debits._place.opened.counts().get(S.UNKNOWN):  # its time is over
+        while not desk.bridge.app.state.bridge.running.debits._place.opened.counts().get(S.UNKNOWN):  # its time is over
             time.sleep(0.02)
         desk.put(desk.card)
         assert in_the_end(desk, page).json()["pOutInfo"] == DONE
@@ -151,7 +151,7 @@ def test_cut_off_while_the_journal_still_writes(desk: Desk, monkeypatch: pytest.
 
 def test_done_and_not_to_be_noted_as_delivered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     real, tried = JournalEntry.move, threading.Event()
-    journal = desk.bridge.app.state.debits._place
+    journal = desk.bridge.app.state.bridge.running.debits._place
 
     def move(self: JournalEntry, to: S, **more: Any) -> None:
         if to is S.DELIVERED:
@@ -173,7 +173,7 @@ def test_done_and_not_to_be_noted_as_delivered(desk: Desk, monkeypatch: pytest.M
 def test_a_journal_that_fails_after_the_debit_leaves_it_unknown(desk: Desk, how: str) -> None:
     def fault(card: AnyCard, command: bytes) -> bytes:
         if command[:2] == DEBIT:
-            database = desk.bridge.app.state.debits._place.opened._file._database
+            database = desk.bridge.app.state.bridge.running.debits._place.opened._file._database
             if how == "closed":
                 database.close()
             else:
@@ -332,7 +332,7 @@ class SickDatabase:
 def test_a_rollback_that_fails_is_the_journals_end(desk: Desk) -> None:
     """What came after it would be in one transaction that nobody commits."""
     assert desk.bridge.client.get("/v1/debits").status_code == 200
-    file = desk.bridge.app.state.debits._place.opened._file
+    file = desk.bridge.app.state.bridge.running.debits._place.opened._file
     file._database = SickDatabase(file._database)
     for _ in range(2):
         assert refused(desk.call()) == (503, "journal-unavailable")

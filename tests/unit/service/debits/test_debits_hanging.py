@@ -53,7 +53,7 @@ def test_an_answer_that_comes_late_is_in_the_journal(desk: Desk) -> None:
     card = hanging(desk, DEBIT, done=False)
     assert desk.call().status_code == 202
     card.let.set()
-    journal = desk.bridge.app.state.debits._place.opened
+    journal = desk.bridge.app.state.bridge.running.debits._place.opened
     wait_until(lambda: bool(journal.counts().get("committed")), "it is committed")
     assert desk.call().json()["pOutInfo"] == DONE and desk.debits == 1
 

@@ -365,7 +365,7 @@ def test_the_number_alone_does_not_say_whose_debit_it_was(
 
 
 def with_other_terminal(desk: Desk) -> None:
-    sam = desk.bridge.app.state.security.sam._sam
+    sam = desk.bridge.app.state.bridge.security.sam._sam
     sam._file = sam._file.model_copy(update={"terminal_number": OTHER_TERMINAL.hex()})
 
 
@@ -512,7 +512,7 @@ def test_a_year_beside_the_cards(strict: Desk, year: str) -> None:
 
 def failing(desk: Desk, when: Callable[[str], bool]) -> Callable[[], None]:
     """From the first statement on that ``when`` says, the journal writes nothing; gives what mends it."""
-    file = desk.bridge.app.state.debits._place.opened._file
+    file = desk.bridge.app.state.bridge.running.debits._place.opened._file
     real, sick = file._database, [False]
 
     class Sick:
@@ -578,7 +578,7 @@ def test_what_is_done_and_cannot_be_read_any_more_is_unknown(desk: Desk) -> None
     desk.put(desk.card, told)
     commits = [0]
 
-    file = desk.bridge.app.state.debits._place.opened._file
+    file = desk.bridge.app.state.bridge.running.debits._place.opened._file
     real = file._database
 
     class Sick:

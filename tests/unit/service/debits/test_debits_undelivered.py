@@ -381,8 +381,8 @@ def test_a_debit_that_fails_unplanned_while_its_caller_is_cut_off_is_counted(
     monkeypatch.setattr("service.debits.service.Told.of", fails)
     card.answer()
     assert tried.wait(5)
-    wait_until(lambda: desk.bridge.app.state.supervisor.failures, "it is counted")
-    assert [one.task for one in desk.bridge.app.state.supervisor.failures] == ["debit"]
+    wait_until(lambda: desk.bridge.app.state.bridge.supervisor.failures, "it is counted")
+    assert [one.task for one in desk.bridge.app.state.bridge.supervisor.failures] == ["debit"]
 
 
 # -- what nobody knows ------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ def test_where_all_are_in_use_the_dialect_says_so_itself(monkeypatch: pytest.Mon
 
 def _busy(bridge: Bridge) -> int:
     """How many calls wait at the first reader or are being worked on there."""
-    desks: Any = bridge.app.state.desks
+    desks: Any = bridge.app.state.bridge.running.desks
     return int(desks.desk(FIRST)._line.waiting)
 
 

@@ -141,8 +141,8 @@ def test_a_client_that_never_reads_is_let_go(bridge: Bridge, monkeypatch: pytest
     line = socket.create_connection(("127.0.0.1", bridge.port), timeout=5)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.sendall(f"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{bridge.port}\r\n{AUTH}\r\n\r\n".encode())
-    wait_until(lambda: bridge.app.state.hub.subscribers == 1, "it is subscribed")
-    hub, loop = bridge.app.state.hub, bridge.app.state.loop
+    wait_until(lambda: bridge.app.state.bridge.running.hub.subscribers == 1, "it is subscribed")
+    hub, loop = bridge.app.state.bridge.running.hub, bridge.app.state.bridge.running.loop
     large = {"padding": "x" * 50_000}
 
     async def publish() -> None:

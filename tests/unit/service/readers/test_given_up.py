@@ -276,7 +276,7 @@ def test_a_hospitals_program_behind_a_dialect_is_told_as_well(make: Make, second
     socket = desk.bridge.socket("/", port=desk.bridge.dialect_ports["decard"])
     # In place of eight seconds.
     if seconds > 1:
-        desk.bridge.app.state.pulse.earliest_arrival = lambda: time.monotonic() - 7.0
+        desk.bridge.app.state.bridge.running.pulse.earliest_arrival = lambda: time.monotonic() - 7.0
     socket.send(json.dumps({"func": "iWriteCard", "in": ["3", desk.info, ADDRESS, DATA]}))
     answer = json.loads(socket.recv(15))
     assert answer["result"] == "-212" and "未知" in answer["out"][0], answer
@@ -285,8 +285,8 @@ def test_a_hospitals_program_behind_a_dialect_is_told_as_well(make: Make, second
 def test_a_card_that_is_merely_slow_is_waited_for(make: Make) -> None:
     """The operation's time is over in the midst of a command that is within its own: the next call goes on after it."""
     desk = make(SELECT)
-    bridge_desk = desk.bridge.app.state.desks.desk(FIRST)
-    loop = desk.bridge.app.state.loop
+    bridge_desk = desk.bridge.app.state.bridge.running.desks.desk(FIRST)
+    loop = desk.bridge.app.state.bridge.running.loop
 
     async def read() -> None:
         await bridge_desk.do(lambda card: card.layout, RequestContext(), seconds=1.0)

@@ -130,7 +130,7 @@ def test_a_watch_that_fails_after_it_has_begun_to_tell_leaves_nothing_behind(mak
     wait_until(lambda: bridge.client.get("/readyz").status_code == 200, "it works again")
     wait_until(lambda: "Counter X" in listed(), "it has told what is there")
     kinds: list[str] = []
-    bridge.app.state.hub.on_published.append(lambda kind, data: kinds.append(kind))
+    bridge.app.state.bridge.running.hub.on_published.append(lambda kind, data: kinds.append(kind))
     reader = source.readers_behind.reader("Counter X")
     assert isinstance(reader, SoftwareReader)
     reader.remove()
@@ -151,7 +151,7 @@ def test_a_source_that_fails_at_a_removal_shows_no_ghost(make: Make) -> None:
     reader = source.readers_behind.reader("Counter X")
     assert reader is not None
     source.broken.add("watch")
-    bridge.server._app.state.desks._desks["Counter X"].take = None  # the next event cannot be taken
+    bridge.app.state.bridge.running.desks._desks["Counter X"].take = None  # the next event cannot be taken
     reader.remove()
     wait_until(lambda: [one["name"] for one in bridge.client.get("/v1/readers").json()["readers"]] == [FIRST], "gone")
     source.broken.clear()
@@ -204,7 +204,7 @@ def test_what_escapes_on_the_event_loop(make: Make) -> None:
     def fail() -> None:
         raise Unplanned()
 
-    bridge.app.state.loop.call_soon_threadsafe(fail)
+    bridge.app.state.bridge.running.loop.call_soon_threadsafe(fail)
     wait_until(lambda: [one.task for one in supervisor.failures] == ["event-loop"], "it is counted")
 
 

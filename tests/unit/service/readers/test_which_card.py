@@ -176,7 +176,7 @@ def test_a_card_that_was_swapped_unseen_is_not_given_under_the_session_of_the_la
     bridge = make("adult")
     kinds: list[str] = []
     first = read(bridge).headers["Cardio-Card-Session"]
-    bridge.app.state.hub.on_published.append(lambda kind, data: kinds.append(kind))
+    bridge.app.state.bridge.running.hub.on_published.append(lambda kind, data: kinds.append(kind))
     swap_unseen(bridge, FIRST, find_persona("child").card())
     refused = read(bridge, first)
     assert (refused.status_code, refused.json()["code"], refused.json()["driver_code"]) == (409, "card-changed", -22)

@@ -189,7 +189,7 @@ def test_the_stream_begins_with_the_state_and_tells_every_change(bridge: Bridge)
         lost = Stream(bridge.client, last=unknown)
         assert lost.next()[0] == "state"
         lost.close()
-    hub = bridge.app.state.hub
+    hub = bridge.app.state.bridge.running.hub
     wait_until(lambda: hub.subscribers == 0, "nobody is subscribed any more")
 
 

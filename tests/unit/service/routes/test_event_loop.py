@@ -116,7 +116,7 @@ def test_every_route_leaves_the_loop_alone(bridge: Bridge, slow_disk: list[int])
     asked = routes_of(bridge)
     assert {(method, place) for method, place, _ in asked} and len(asked) > 50
     bridge.app.openapi_schema = None
-    loop = bridge.app.state.loop
+    loop = bridge.app.state.bridge.running.loop
     with guard.on(loop):
         for path in (*PAGES, "/openapi.json", "/static/i18n/index.js", "/static/styles/page.css"):
             client.get(path)

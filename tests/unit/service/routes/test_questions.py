@@ -276,8 +276,8 @@ def test_a_page_that_is_closed_is_waited_for_no_more(bridge: Bridge) -> None:
     with bridge.client.stream("GET", "/v1/events?questions=true") as stream:
         events = told_in(stream)
         assert next(events)["type"] == "cardio.state"
-        assert bridge.app.state.questions.has_clerk
-    wait_until(lambda: not bridge.app.state.questions.has_clerk, "nobody is there")
+        assert bridge.app.state.bridge.running.questions.has_clerk
+    wait_until(lambda: not bridge.app.state.bridge.running.questions.has_clerk, "nobody is there")
     assert call(bridge, "iVerifyPIN").json()["code"] == "no-pin-pad"
 
 
@@ -288,9 +288,9 @@ def test_a_page_may_follow_over_a_websocket(bridge: Bridge) -> None:
         path = "/v1/ws?questions=true"
         socket = bridge.socket(path, origin=origin, protocols=["cardio.v1", f"ticket.{ticket}"])
         assert json.loads(socket.recv(5))["type"] == "cardio.state"
-        assert bridge.app.state.questions.has_clerk is counts
+        assert bridge.app.state.bridge.running.questions.has_clerk is counts
         socket.close()
-        wait_until(lambda: not bridge.app.state.questions.has_clerk, "nobody is there")
+        wait_until(lambda: not bridge.app.state.bridge.running.questions.has_clerk, "nobody is there")
 
 
 def test_one_entry_at_a_reader(bridge: Bridge, clerk: ClerkPage) -> None:
@@ -317,11 +317,11 @@ def test_only_the_bridges_own_pages_see_and_answer_questions(bridge: Bridge, cle
         assert stranger.get("/v1/questions").status_code == 403
         answer = stranger.post(f"/v1/questions/{question['question']}/answer", json={"answer": "yes", "pin": RIGHT})
         assert answer.status_code == 403
-        before = bridge.app.state.hub.clerks
+        before = bridge.app.state.bridge.running.hub.clerks
         with stranger.stream("GET", "/v1/events?questions=true") as stream:
             events = told_in(stream)
             assert next(events)["type"] == "cardio.state"
-            assert bridge.app.state.hub.clerks == before, "it is no place where a clerk answers"
+            assert bridge.app.state.bridge.running.hub.clerks == before, "it is no place where a clerk answers"
     assert not waiting.done()
     clerk.answer(question, "no")
 

@@ -237,7 +237,7 @@ class SecuredCard(ABC):
 
     def grant(self, right: str) -> None:
         """Notes a right that somebody else's conversation has obtained in the current application."""
-        self.file_system.grant(right)
+        self.file_system.rights.grant(right)
         self._required_authenticator.granted = True
 
     def key_trial(self, key: str) -> KeyTrial:

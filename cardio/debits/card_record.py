@@ -120,7 +120,7 @@ class CardRecordCheck:
 
     def _obtained_pin(self) -> Flow[bool]:
         try:
-            return (yield from self.file_system.acquire_rights(frozenset({PIN}))) is None
+            return (yield from self.file_system.rights.acquire(frozenset({PIN}))) is None
         except (PinBlockedError, CardRefusedError):
             return False  # the debit does not want it
 

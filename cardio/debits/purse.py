@@ -194,7 +194,7 @@ def begin_purchase(
     Raises:
         CardRefusedError: it takes no debits, or not this one.
         AccessNotGrantedError: it wants a PIN and there is none.
-        WrongPinError, PinEntryError: as `CardFileSystem.acquire_rights`.
+        WrongPinError, PinEntryError: as `AccessRights.acquire`.
     """
     purse = purse_of(file_system.layout)
     refusal = yield from file_system.enter(purse.application)
@@ -203,7 +203,7 @@ def begin_purchase(
     command = initialize_for_purchase(key.id, bytes(amounts), terminal_number)
     response = yield command
     if response.status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
-        fault = yield from file_system.acquire_rights(frozenset({PIN}))
+        fault = yield from file_system.rights.acquire(frozenset({PIN}))
         if fault is not None:
             raise fault
         if first is not None:

@@ -1,4 +1,4 @@
-"""What opens closed files: who presents PINs and keys to a card while it is being visited."""
+"""What opens closed files: the rights that are held on a card, and what presents PINs and keys to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Protocol
 from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.response import ResponseApdu
-from cardio.errors import CardioError
+from cardio.errors import AccessNotGrantedError, CardioError, NotASocialSecurityCardError
 from cardio.filesystem.claims import CardClaims
-from cardio.filesystem.layouts.access import PIN
+from cardio.filesystem.layouts.access import FREE, PIN
 from cardio.filesystem.layouts.model import File, Layout
 
 
@@ -56,6 +56,117 @@ class Authenticator(Protocol):
 
     def protect(self, command: CommandApdu, application: str) -> Flow[ResponseApdu]:
         """Sends a writing command with the MAC of an application."""
+
+
+class CardInUse(Protocol):
+    """A card on which rights are acquired."""
+
+    @property
+    def environment_id(self) -> str: ...
+
+    @property
+    def current_application(self) -> str | None: ...
+
+    @property
+    def is_certainly_ours(self) -> bool:
+        """True if a PIN or a key may be presented to this card."""
+
+    def enter(self, application_id: str) -> Flow[int | None]:
+        """Make an application current; return None, or the status word of a refusal."""
+
+
+class AccessRights:
+    """The rights held in the application that is current, and how more are acquired."""
+
+    def __init__(self, authenticator: Authenticator | None, card: CardInUse) -> None:
+        """Args: ``authenticator`` presents PINs and keys; without one only free files open."""
+        self._authenticator = authenticator
+        self._card = card
+        self.held: frozenset[str] = frozenset()
+
+    def forget(self) -> None:
+        """Another application was selected: the card has taken every right back (ISO/IEC 7816-4 §9.3.3)."""
+        self.held = frozenset()
+
+    def grant(self, right: str) -> None:
+        """Note a right that another conversation with the card has obtained in the current application."""
+        self.held |= {right}
+
+    def opened_by(self, file: File) -> str:
+        """Return the least rights that open a file; what opens without any is free, whatever its layout says."""
+        held = [needed for needed in ways_to_read(file) if needed <= self.held]
+        return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
+
+    def open(self, file: File) -> Flow[CardioError | None]:
+        """Acquire the cheapest set of rights that opens a file; return what hindered it, if none could be had."""
+        if self._authenticator is None:
+            return None
+        access_error: CardioError | None = None
+        for needed in ways_to_read(file):
+            if needed <= self.held:
+                continue  # held, and the card refused all the same
+            fault = yield from self.acquire(needed)
+            if fault is None:
+                return None
+            if access_error is None or isinstance(access_error, AccessNotGrantedError):
+                access_error = fault  # what was not even given says less than what went wrong
+        return access_error
+
+    def acquire(self, needed: frozenset[str]) -> Flow[CardioError | None]:
+        """Acquire rights in the current application; return the first error instead of raising it.
+
+        Everything that can be checked is checked before anything is sent.
+
+        Raises:
+            PinEntryError, WrongPinError, PinBlockedError: a PIN was to be presented, and is wrong or not to be tried.
+        """
+        authenticator = self._authenticator
+        if authenticator is None:
+            return AccessNotGrantedError()
+        if not self._card.is_certainly_ours:
+            return NotASocialSecurityCardError()
+        missing = list(in_order(needed - self.held))
+        for right in missing:
+            fault = authenticator.unavailable_reason(right)
+            if fault is not None:
+                return fault
+        if missing:
+            fault = yield from self._prove_first(authenticator)
+            if fault is not None:
+                return fault
+        # To prove itself the card may have gone to its environment and back, which costs the rights held.
+        missing = list(in_order(needed - self.held))
+        for right in missing:
+            fault = authenticator.keeps_from(right)
+            if fault is not None:
+                return fault
+        for right in missing:
+            try:
+                yield from authenticator.present(right)
+            except CardioError as error:
+                if right == PIN or authenticator.unavailable_reason(right) is None:
+                    raise
+                return error
+            self.held |= {right}
+        return None
+
+    def _prove_first(self, authenticator: Authenticator) -> Flow[CardioError | None]:
+        """Have the card prove itself before the first key or PIN is presented, which costs no try.
+
+        A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
+        """
+        if authenticator.is_asked:
+            return None
+        application = self._card.current_application or ""
+        yield from self._card.enter(self._card.environment_id)
+        fault: CardioError | None = None
+        try:
+            yield from authenticator.prove_card()
+        except CardioError as error:
+            fault = error
+        # Also after a fault: whatever is read next is to be this application's.
+        yield from self._card.enter(application)
+        return fault
 
 
 def ways_to_read(file: File) -> list[frozenset[str]]:

@@ -16,9 +16,8 @@ from cardio.errors import (
     CardioError,
     CardRefusedError,
     FileUnreadableError,
-    NotASocialSecurityCardError,
 )
-from cardio.filesystem.access_rights import Authenticator, in_order, ways_to_read
+from cardio.filesystem.access_rights import AccessRights, Authenticator
 from cardio.filesystem.capabilities import (
     AccessMethod,
     Addressing,
@@ -32,7 +31,7 @@ from cardio.filesystem.claims import CardClaims
 from cardio.filesystem.codec.items import decode_value
 from cardio.filesystem.codes.tables import REGION_DIGITS
 from cardio.filesystem.environment import Environment
-from cardio.filesystem.layouts.access import FREE, PIN
+from cardio.filesystem.layouts.access import FREE
 from cardio.filesystem.layouts.loader import DEFAULT_GENERATION, layout_of
 from cardio.filesystem.layouts.model import Application, File, Layout, Structure
 from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
@@ -103,7 +102,7 @@ class CardFileSystem:
         self._authenticator = authenticator
         self._on_issuer = on_issuer
         self._current: str | None = None
-        self._rights: frozenset[str] = frozenset()
+        self.rights = AccessRights(authenticator, self)
         self._unreachable: dict[str, int] = {}
         self._gives_all_at_once = False
         """It has given several records in one answer."""
@@ -111,6 +110,15 @@ class CardFileSystem:
     @property
     def layout(self) -> Layout:
         return self.contents.layout
+
+    @property
+    def environment_id(self) -> str:
+        return self.layout.environment.id
+
+    @property
+    def current_application(self) -> str | None:
+        """The application that is selected; None before the first."""
+        return self._current
 
     @property
     def algorithm(self) -> str:
@@ -209,7 +217,7 @@ class CardFileSystem:
         if path == ISSUER_FILE and path in self.contents.files:
             return self.contents.files[path]
         # To find out leads elsewhere on the card, and would lose the rights that are held.
-        if probe_optional and self.manners.cuts is None and not self._rights:
+        if probe_optional and self.manners.cuts is None and not self.rights.held:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
         reading = yield from self._read_in_place(
@@ -247,16 +255,16 @@ class CardFileSystem:
                 self.profile.absent.add(file.path)
             return FileReading(file, refusal=refusal)
         # Where this issuer's cards keep the file closed, asking first would only cost a refusal.
-        access_error = (yield from self._open(file)) if expected_closed else None
+        access_error = (yield from self.rights.open(file)) if expected_closed else None
         reading = yield from self._read(
             file, self.profile.shapes, probe_optional=probe_optional, limit=limit, progress=progress
         )
         if reading.closed and not file.read.free:
             self.profile.closed.add(file.path)
         if reading.closed and self._authenticator is not None and not expected_closed:
-            before = self._rights
-            access_error = yield from self._open(file)
-            if self._rights != before:
+            before = self.rights.held
+            access_error = yield from self.rights.open(file)
+            if self.rights.held != before:
                 reading = yield from self._read(
                     file, self.profile.shapes, probe_optional=probe_optional, limit=limit, progress=progress
                 )
@@ -265,23 +273,8 @@ class CardFileSystem:
         elif reading.absent:
             self.profile.absent.add(file.path)
         elif reading.refusal is None:
-            reading.opened_by = self._opened_by(file)
+            reading.opened_by = self.rights.opened_by(file)
         return reading
-
-    def _open(self, file: File) -> Flow[CardioError | None]:
-        """Obtains the cheapest set of rights that opens a file; gives what hindered it, if none could be had."""
-        if self._authenticator is None:
-            return None
-        access_error: CardioError | None = None
-        for needed in ways_to_read(file):
-            if needed <= self._rights:
-                continue  # held, and the card refused all the same
-            fault = yield from self.acquire_rights(needed)
-            if fault is None:
-                return None
-            if access_error is None or isinstance(access_error, AccessNotGrantedError):
-                access_error = fault  # what was not even given says less than what went wrong
-        return access_error
 
     def open_for_writing(self, file: File) -> Flow[None]:
         """Makes a file's application current and obtains the rights that write it.
@@ -300,34 +293,12 @@ class CardFileSystem:
             )
         fault: CardioError | None = None
         for needed in file.update.alternatives:
-            fault = yield from self.acquire_rights(needed)
+            fault = yield from self.rights.acquire(needed)
             if fault is None:
                 return
         raise fault or AccessNotGrantedError(
             f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is kept by the card: nobody may write it"
         )
-
-    def _prove_first(self, authenticator: Authenticator) -> Flow[CardioError | None]:
-        """Before the first key or PIN is presented: has the card prove itself, which costs no try.
-
-        A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
-        """
-        if authenticator.is_asked:
-            return None
-        application, environment = self._current or "", self.layout.environment.id
-        yield from self.enter(environment)
-        fault: CardioError | None = None
-        try:
-            yield from authenticator.prove_card()
-        except CardioError as error:
-            fault = error
-        # Also after a fault: whatever is read next is to be this application's.
-        yield from self.enter(application)
-        return fault
-
-    def grant(self, right: str) -> None:
-        """Notes a right that was obtained in the current application by somebody else's conversation."""
-        self._rights |= {right}
 
     @property
     def is_certainly_ours(self) -> bool:
@@ -338,45 +309,6 @@ class CardFileSystem:
         """
         code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
         return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
-
-    def acquire_rights(self, needed: frozenset[str]) -> Flow[CardioError | None]:
-        """Acquire rights in the current application; return the first error instead of raising it.
-
-        Everything that can be checked is checked before anything is sent.
-
-        Raises:
-            PinEntryError, WrongPinError, PinBlockedError: a PIN was to be presented, and is wrong or not to be tried.
-        """
-        if self._authenticator is None:
-            return AccessNotGrantedError()
-        if not self.is_certainly_ours:
-            return NotASocialSecurityCardError()
-        for right in in_order(needed - self._rights):
-            fault = self._authenticator.unavailable_reason(right)
-            if fault is not None:
-                return fault
-        if needed - self._rights:
-            fault = yield from self._prove_first(self._authenticator)
-            if fault is not None:
-                return fault
-        for right in in_order(needed - self._rights):
-            fault = self._authenticator.keeps_from(right)
-            if fault is not None:
-                return fault
-        for right in in_order(needed - self._rights):
-            try:
-                yield from self._authenticator.present(right)
-            except CardioError as error:
-                if right == PIN or self._authenticator.unavailable_reason(right) is None:
-                    raise
-                return error
-            self._rights |= {right}
-        return None
-
-    def _opened_by(self, file: File) -> str:
-        """The least rights that open a file; what opens without any is free, whatever its layout says."""
-        held = [needed for needed in ways_to_read(file) if needed <= self._rights]
-        return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
 
     def refuse_strangers(self) -> Flow[None]:
         """Refuses a card that let the environment be selected, and has no record of the issuer nor of the holder.
@@ -400,7 +332,7 @@ class CardFileSystem:
             raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
         environment = self.environment
         if not environment.fetched and (yield from environment.select(fetch=True)) is None:
-            self._rights = frozenset()
+            self.rights.forget()
         if not environment.proved:
             raise without_a_record(environment.atr)
         if issuer.closed:
@@ -430,7 +362,7 @@ class CardFileSystem:
             return refusal
         self._current = application_id
         # Rights end where another application is selected.
-        self._rights = frozenset()
+        self.rights.forget()
         return None
 
     def _select(self, application: Application) -> Flow[int | None]:

@@ -27,6 +27,7 @@ from cardio.filesystem.codes.tables import code_table, table_names
 from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
 from cardio.filesystem.layouts.page import expansion_page, layout_page
 from cardio.filesystem.layouts.registry import NATIONAL, shipped_expansions
+from scripts.python_interface import python_interface
 from service.app import create_app
 from service.readers.simulated import SimulatedReaders
 from simulators.card.faults import FAULTS
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "codes.md": _codes(),
         "driver-codes.md": _driver_codes(),
         "openapi.json": _openapi(),
+        "python.md": _MADE + "\n" + python_interface(),
         "personas.md": _personas(),
         **layout_pages(),
     }

@@ -48,6 +48,7 @@ from service.http.problem import problem_response
 from service.http.request_state import REQUEST_ID
 from service.observability.metrics import Metrics
 from service.questions.book import QuestionBook
+from service.readers.basic_reading import read_basic
 from service.readers.card_selection import CardSelection
 from service.readers.registry import ReaderRegistry
 from service.readers.sam_monitor import SamWatch
@@ -264,7 +265,7 @@ async def _read_at_once(desks: ReaderRegistry, reader: str, security: SecurityCo
     with supervisor.guard("auto-read"), suppress(CardioError):
         desk = desks.desk(reader)
         credentials = security.at(simulated=desk.reader.simulated).for_reading("local")
-        await desk.read(RequestContext(action="auto-read"), supplement=True, credentials=credentials)
+        await read_basic(desk, RequestContext(action="auto-read"), supplement=True, credentials=credentials)
 
 
 def _recover_after_crash(journal: JournalProvider) -> None:

@@ -59,6 +59,8 @@ class AssembledBridge:
 
     def run(self) -> None:
         """Serve until the process is told to stop."""
+        if self.access.pages.is_own:
+            self.access.page_memory.keep_address(self.access.pages.current)
         for _, _, error in self.dialect_ports.problems():
             _log.warning("%s", error.detail_en)
         self._server.run(sockets=[*self._sockets, *(listener for one in self._opened for listener in one.sockets)])
@@ -94,7 +96,7 @@ def assemble(
         sources.append(PcscSource(supervisor))
     listening = list(bind_loopback(settings.port) if sockets is None else sockets)
     port = listening[0].getsockname()[1]
-    memory = PageMemory(settings.pages_path)
+    memory = PageMemory(settings.pages_path, port)
     pages, page_sockets = _page_addresses(settings, port, memory)
     listening += page_sockets
     listening += bind_network(settings.network, port)
@@ -133,8 +135,10 @@ def _page_addresses(settings: BridgeSettings, port: int, memory: PageMemory) -> 
     if scheme == "https" or not settings.own_page_address:
         return PageAddresses(port, scheme), []
     pages, sockets = bind_pages(PageAddresses(port, scheme, random_address(), memory.addresses))
-    if pages.is_own:
-        memory.keep_address(pages.current, pages.earlier)
+    if not pages.is_own:
+        _log.warning("no address of their own for the pages: they are at %s", pages.origin)
+    elif missing := sorted(set(memory.addresses) - set(pages.earlier)):
+        _log.warning("another program has addresses of earlier runs' pages, at port %d: %s", port, ", ".join(missing))
     return pages, sockets
 
 

@@ -1,0 +1,30 @@
+"""Keys and PINs: what is presented to a card, by which SAM, and how far a card was proved.
+
+Example:
+    >>> from cardio.security import Credentials, Pin
+    >>> Credentials(pin=Pin("123456"))  # a PIN is never shown
+    Credentials(...)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cardio.public.lazy_imports import import_lazily
+
+if TYPE_CHECKING:
+    from cardio.security.credentials import Credentials as Credentials
+    from cardio.security.pin.pin import Pin as Pin
+    from cardio.security.sam.base import Sam as Sam
+    from cardio.security.sam.base import SamSource as SamSource
+    from cardio.security.settings import SecuritySettings as SecuritySettings
+
+_HOMES = {
+    "Credentials": "credentials",
+    "Pin": "pin.pin",
+    "Sam": "sam.base",
+    "SamSource": "sam.base",
+    "SecuritySettings": "settings",
+}
+__all__ = sorted(_HOMES)
+__getattr__ = import_lazily(__name__, _HOMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from service.audit.errors import AuditUnavailableError
 from service.debits.errors import JournalTamperedError
 from service.driver.listening import taken_port
 from service.driver.registry import dialects
+from service.gate.page_memory import PageMemory
+from service.gate.peers import listening_user
 from service.gate.plain_http import REMEDY, risk_words, risked_scopes
 from service.gate.port_holder import port_holder
 from service.gate.scopes import Scope
@@ -41,6 +44,7 @@ def bridge_findings() -> Iterator[Finding]:
     yield Finding("settings", "ok", files or "没有设置文件，均为默认", files or "no settings file: all defaults")
     seen = _Seen()
     yield from _service(settings, seen)
+    yield from _page_addresses(settings)
     yield from _dialects(settings, seen)
     yield from plain_http_findings([*settings.trusted.items(), *seen.let_in.items()])
     yield from browser_findings(settings, POLICY_FOLDERS)
@@ -208,6 +212,27 @@ def _not_running(port: int, error: CardioError) -> Finding:
         "service", "note", f"读卡服务未运行（端口 {port} 空闲）", f"the bridge does not run (port {port} is free)",
         error.remedy, error.remedy_en,
     )  # fmt: skip
+
+
+def _page_addresses(settings: BridgeSettings) -> Iterator[Finding]:
+    """Tell of another user's program at an address that the bridge's own pages had before."""
+    if not hasattr(os, "getuid"):
+        return
+    bridge = listening_user("127.0.0.1", settings.port)
+    believed = {os.getuid() if bridge is None else bridge, None}
+    held = [
+        address
+        for address in PageMemory(settings.pages_path, settings.port).addresses
+        if listening_user(address, settings.port) not in believed
+    ]
+    if held:
+        listed = ", ".join(held)
+        yield Finding(
+            "pages", "note", f"本服务网页以前的地址由其他用户的程序占用：{listed}",
+            f"another user's program has addresses that the bridge's pages had before: {listed}",
+            "请停止该程序；网页只从桌面图标打开，旧标签页和收藏不要使用。",
+            "Stop that program. Open pages by the icon only, no old tabs and no bookmarks.",
+        )  # fmt: skip
 
 
 def _is_free(port: int) -> bool:

@@ -55,7 +55,12 @@ class Gate:
         self._app = app
         self._access = access
         self._observer = observer
-        self._headers = tuple((name.encode(), value.encode()) for name, value in page_headers(access.pages).items())
+        self._headers = {
+            at_own: tuple(
+                (name.encode(), value.encode()) for name, value in page_headers(access.pages, at_own=at_own).items()
+            )
+            for at_own in (True, False)
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -64,7 +69,8 @@ class Gate:
         # Some servers leave names as they came over a socket.
         scope["headers"] = [(name.lower(), value) for name, value in scope["headers"]]
         strange_worker = _WORKER_WANTED in scope["headers"] and not self._access.is_of_keeper(scope)
-        answer = _Answer(scope, send, (*self._headers, *((_NO_WORKER,) if strange_worker else ())))
+        headers = self._headers[self._access.is_at_own_pages(scope)]
+        answer = _Answer(scope, send, (*headers, *((_NO_WORKER,) if strange_worker else ())))
         started = time.monotonic()
         try:
             with answer.receipt:

@@ -43,13 +43,23 @@ class PageAddresses:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The origins where nothing of the pages is any more, and where a browser has to keep nothing."""
-        names = ("127.0.0.1", "localhost", "[::1]", *self.earlier) if self.is_own else ()
+        """The origins where a browser is told to keep nothing.
+
+        ``[::1]`` is not among them: a page's policy cannot name it (CSP has no IPv6 sources).
+        """
+        names = ("127.0.0.1", "localhost", *self.earlier) if self.is_own else ()
         return tuple(f"{self.scheme}://{name}:{self.port}" for name in names)
 
     def is_left(self, host: str) -> bool:
         """Return True if a request's ``Host`` is one where the pages are no more."""
-        return f"{self.scheme}://{host}" in self.left
+        return self.is_own and host in self.hosts and host != f"{self.current}:{self.port}"
+
+    def is_of_pages_alone(self, host: str) -> bool:
+        """Return True if only the bridge's own pages, of this run or an earlier one, reach it by that ``Host``.
+
+        Other sites' pages are told nothing there: the address would tell them which desk this is.
+        """
+        return host in {f"{name}:{self.port}" for name in (self.current, *self.earlier) if name != SHARED}
 
 
 def random_address() -> str:

@@ -11,9 +11,13 @@ _POLICY = (
 )
 
 
-def page_headers(pages: PageAddresses) -> dict[str, str]:
-    """The headers of a bridge whose pages are at these addresses; names in lower case."""
-    if pages.is_own:
+def page_headers(pages: PageAddresses, *, at_own: bool = True) -> dict[str, str]:
+    """The headers of a bridge whose pages are at these addresses; names in lower case.
+
+    Args:
+        at_own: the answer is given at an address of the pages' own. Elsewhere the address is not told.
+    """
+    if pages.is_own and at_own:
         reached = (pages.origin.replace("http", "ws", 1), *pages.left)
     else:
         sockets = pages.scheme.replace("http", "ws", 1)

@@ -136,6 +136,10 @@ class PageSessions:
         own = bytes.fromhex(self._grants.owner.verifier)
         return hmac.new(own, f"cardio-recall|{session}".encode(), hashlib.sha256).hexdigest()
 
+    def is_opened_by(self, user: int | None) -> bool:
+        """Return True if a page of this system user has a session of this run."""
+        return any(self._users.get(one.id) == user for one in self._grants.all() if one.kind == "session")
+
     def may_use(self, session: str, user: int | None) -> bool:
         """Tell whether a system user may use a session: its token counts in the hands of no other user."""
         return self._users.get(session, user) == user

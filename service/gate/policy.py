@@ -185,6 +185,8 @@ class Access:
         if scope["path"].startswith(DIALECT_PREFIX):
             raise NotFoundError()
         foreign = origin if origin is not None and origin not in self.own_origins else None
+        if foreign is not None and self.pages.is_of_pages_alone(_header(headers, b"host")):
+            raise WrongHostError()
         if foreign is not None and not peer.is_believed:
             # Before anything is made of it: a request that waits could be replaced by a forged one.
             raise WrongOriginError(*OF_ANOTHER_USER)
@@ -228,6 +230,8 @@ class Access:
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
         if len(origins) != 1 or not is_origin(origins[0]) or origins[0] in self.own_origins:
             return None
+        if self.is_at_own_pages(scope):
+            return None
         path = scope["path"]
         open_to_all = path in (HELLO, PAIRING) or _OUTCOME.fullmatch(path) is not None
         return origins[0] if open_to_all or self.is_told_as_known(scope, origins[0]) else None
@@ -246,10 +250,14 @@ class Access:
 
     def is_of_pages(self, origin: str) -> bool:
         """Return True if the bridge's own pages are at that origin in this run."""
-        return origin in self.own_origins and origin not in self.pages.left
+        return origin in self.own_origins and not self.pages.is_left(origin.partition("://")[2])
 
     def is_own(self, origin: str) -> bool:
         return origin in self.own_origins
+
+    def is_at_own_pages(self, scope: Scope) -> bool:
+        """Return True if a request came to an address of the bridge's own pages."""
+        return self.pages.is_of_pages_alone(_header(scope["headers"], b"host"))
 
     def is_of_keeper(self, scope: Scope) -> bool:
         """Return True if a request is for the worker that keeps this run's pages."""

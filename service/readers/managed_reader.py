@@ -17,7 +17,6 @@ from cardio.card.social_security_card import OPERATION_SECONDS, WHOLE_CARD_SECON
 from cardio.driver.hsm_steps import HsmSteps
 from cardio.errors import (
     CardChangedError,
-    CardioError,
     NoCardError,
     NotASocialSecurityCardError,
     ReaderBusyError,
@@ -26,16 +25,14 @@ from cardio.errors import (
 )
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
-from cardio.models.problem import Problem
 from cardio.models.readers import EventKind, ReaderEvent, ReaderInfo, ReaderStatus
-from cardio.models.reading import CardReading
 from cardio.readers.base import Reader
 from cardio.readers.supervision import Supervisor
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
 from service.audit.card_binding import CardBinding
 from service.audit.recorder import AuditRecorder, CardUse
-from service.events.hub import CARD_READ, READ_FINISHED, EventHub
+from service.events.hub import EventHub
 from service.gate.context import RequestContext
 from service.readers.lease import LeaseBook
 from service.readers.schemas import DeskInfo, LeaseInfo
@@ -81,7 +78,6 @@ class ManagedReader:
         self.lease = LeaseBook()
         self.holding = self._new_holding(None, reader, surroundings)
         self._around = surroundings
-        self._loop = asyncio.get_running_loop()
         self._line = WorkQueue(reader.name, surroundings.stopping, surroundings.supervisor)
         self._closed = False
         self._hung: CommandWatch | None = None
@@ -102,44 +98,6 @@ class ManagedReader:
         return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
 
     # -- work with the card -----------------------------------------------------------------------
-
-    async def read(
-        self, context: RequestContext, *, supplement: bool, credentials: Credentials | None = None
-    ) -> tuple[CardReading, str | None]:
-        """Who the card in the reader belongs to, within the time of one reading, waiting included.
-
-        Everybody who listens hears of the basic information as soon as it is there, and of the end.
-
-        Raises:
-            CardioError: as `do` says.
-        """
-        started = time.monotonic()
-        asked_of, card_use = self.card_session, CardUse()
-
-        def work(card: SocialSecurityCard) -> CardReading:
-            counter = card_use.event_counter
-            tell = None if not supplement else lambda basic: self._tell_basic(basic, counter)
-            return card.read(supplement=supplement, on_basic=tell)
-
-        try:
-            reading, session = await self.do(
-                work, context, seconds=OPERATION_SECONDS, credentials=credentials, card_use=card_use
-            )
-        except CardioError as error:
-            cut_short = self._cut_short(card_use) if isinstance(error, ReaderTimeoutError) else None
-            if cut_short is None:
-                # The card may have left, and the next one be in: this was not its reading.
-                failed = asked_of if card_use.card is None else self._session_of(card_use)
-                self._tell_finished(error.code, None, failed, started, Problem.of(error))
-                raise
-            reading, session = cut_short, self._session_of(card_use)
-        self._tell_finished("ok", reading, session, started)
-        return reading, session
-
-    def _cut_short(self, card_use: CardUse) -> CardReading | None:
-        """What a card that hangs in its supplement has given before; nothing of one that has left."""
-        still_in = card_use.card is not None and card_use.event_counter == self.info.event_counter
-        return card_use.card.reading_cut_short() if still_in and card_use.card is not None else None
 
     async def do(
         self,
@@ -213,7 +171,7 @@ class ManagedReader:
         finally:
             if card_use.event_counter in (None, self.info.event_counter):
                 self.trace = trace
-        return result, self._session_of(card_use)
+        return result, self.session_of(card_use)
 
     async def with_held(
         self, work: Callable[[HsmSteps], Result], context: RequestContext, *, credentials: Credentials | None
@@ -257,7 +215,7 @@ class ManagedReader:
         except CardChangedError:
             self._note_swap(card_use)
             raise
-        return result, self._session_of(card_use)
+        return result, self.session_of(card_use)
 
     async def end_held(self, grant: str) -> None:
         """Lets go the card that is held for a caller, if there is one: the caller has gone.
@@ -271,11 +229,11 @@ class ManagedReader:
     def _recorded(self, card: SocialSecurityCard, card_use: CardUse) -> Iterator[None]:
         """Around work with a card, on its thread: keeps which card it is."""
         card_use.card, card_use.event_counter, card_use.binding = card, card.event_counter(), self._binding
-        card_use.card_session = self._session_at(card_use.event_counter)
+        card_use.card_session = self.session_at(card_use.event_counter)
         try:
             yield
         finally:  # the watcher may have told of it meanwhile
-            card_use.card_session = self._session_of(card_use)
+            card_use.card_session = self.session_of(card_use)
 
     def _check_still(self, meant: _Meant, card_use: CardUse) -> None:
         """On the card's thread, before the work begins: whether the card that was meant is in.
@@ -375,42 +333,18 @@ class ManagedReader:
             exchange = Exchange(command, response, exchange.seconds)
         trace.append(exchange)
 
-    def _session_at(self, counter: int | None) -> str | None:
+    @property
+    def hub(self) -> EventHub:
+        """Where is told what happens at this reader."""
+        return self._around.hub
+
+    def session_at(self, counter: int | None) -> str | None:
+        """Return the session of the card that is in, if it came in at that count of PC/SC's events."""
         return self.card_session if counter == self.info.event_counter else None
 
-    def _session_of(self, card_use: CardUse) -> str | None:
-        """Of the card that was touched, which may have left since."""
-        return card_use.card_session or self._session_at(card_use.event_counter)
-
-    # -- what is told -----------------------------------------------------------------------------
-
-    def _tell_basic(self, reading: CardReading, counter: int | None) -> None:
-        """From the thread of the card."""
-        self._loop.call_soon_threadsafe(self._publish_reading, reading, counter)
-
-    def _publish_reading(self, reading: CardReading, counter: int | None) -> None:
-        session = self._session_at(counter)  # a card may be read before the watcher has told of it, not before here
-        if session is not None:
-            data = {"reader": self.reader.name, "card_session": session}
-            self._around.hub.publish(CARD_READ, data, subject=self.reader.name, reading=reading)
-
-    def _tell_finished(
-        self,
-        outcome: str,
-        reading: CardReading | None,
-        session: str | None,
-        started: float,
-        problem: Problem | None = None,
-    ) -> None:
-        data = {
-            "reader": self.reader.name,
-            "card_session": session,
-            "outcome": outcome,
-            "milliseconds": round((time.monotonic() - started) * 1000),
-        }
-        still_in = session is not None and session == self.card_session
-        kept = reading if still_in else None
-        self._around.hub.publish(READ_FINISHED, data, subject=self.reader.name, reading=kept, problem=problem)
+    def session_of(self, card_use: CardUse) -> str | None:
+        """Return the session of the card that was used, which may have left since."""
+        return card_use.card_session or self.session_at(card_use.event_counter)
 
     # -- what happens to it -----------------------------------------------------------------------
 

@@ -135,12 +135,14 @@ async def keep_page_language(chosen: LanguageChosen, access: AccessOf, caller: C
 
 
 @router.post("/moved")
-async def tell_where_pages_are(asked: PagesSought, access: AccessOf) -> PagesMoved:
+async def tell_where_pages_are(request: Request, asked: PagesSought, access: AccessOf, caller: CallerOf) -> PagesMoved:
     """Says where the bridge's own pages are in this run, to a page of an earlier one.
 
-    `proof` is HMAC-SHA256 with the session's `recall` as key over `cardio-moved|NONCE|PORT|ORIGIN`.
+    `proof` is HMAC-SHA256 with the session's `recall` as key over `cardio-moved|NONCE|PORT|ORIGIN`. Until a page of
+    this run was opened by a link, the origin is the asker's own: there the browser keeps the pages, elsewhere not yet.
     """
-    origin = access.pages.origin
+    stays = access.is_of_pages(caller.origin) or not access.sessions.is_opened_by(peer_of(request).user)
+    origin = caller.origin if stays else access.pages.origin
     message = f"cardio-moved|{asked.nonce}|{access.port}|{origin}".encode()
     key = bytes.fromhex(access.sessions.recall_key(asked.grant))
     return PagesMoved(origin=origin, proof=hmac.new(key, message, hashlib.sha256).hexdigest())

@@ -11,6 +11,7 @@ from cardio.models.problem import Problem
 from cardio.models.reading import CardReading
 from cardio.readers.card_choice import Preference
 from service.gate.scopes import Scope
+from service.readers.basic_reading import read_basic
 from service.readers.schemas import ChosenReader, ReaderList
 from service.routes.dependencies import CallOf, ContextOf, DesksOf, DriverOf, needs
 
@@ -75,5 +76,5 @@ async def read_for_nhsa(call: CallOf) -> Nhsa1101:
 
 async def _read(call: CallOf, *, supplement: bool) -> tuple[CardReading, dict[str, str]]:
     credentials = call.security.for_reading(call.caller.origin)
-    reading, session = await call.desk.read(call.context, supplement=supplement, credentials=credentials)
+    reading, session = await read_basic(call.desk, call.context, supplement=supplement, credentials=credentials)
     return reading, call.name_card(session, reading.proof)

@@ -145,6 +145,7 @@ def test_without_the_token_the_page_says_how_to_get_in(page: Page, served: Serve
     expect(page.get_by_role("alert")).to_contain_text("本页尚未授权")
     expect(page.get_by_role("alert")).to_contain_text("请从桌面图标“读卡台”打开；没有图标请联系信息科")
     page.goto(f"{served.address}/#token=wrong")
+    page.wait_for_url(f"{served.pages}/")
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("本页尚未授权")
     assert page.locator("article").count() == 0

@@ -2,7 +2,7 @@
 
 import { CardioBridge } from "../sdk/cardio-bridge.js";
 import { ownProblem } from "./own-problem.js";
-import { followBridge, forgetSession, heldSession, keepPages, onSessionElsewhere, refuseStrangeKeeper, spendLink, takeLink } from "./session.js";
+import { earlierSession, followBridge, forgetSession, heldSession, keepPages, onSessionElsewhere, refuseStrangeKeeper, spendLink, takeLink } from "./session.js";
 
 const AGAIN_MS = 1000;
 const LOOK_MS = 5000;
@@ -31,7 +31,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
     for (let session; (session = heldSession());) {
       last = session;
       try {
-        if (await begin(session) || await followBridge(session)) return;
+        if (await begin(session)) return;
         forgetSession(session);
         refusal ??= ownProblem("revoked", "noToken");
       } catch (error) {
@@ -43,18 +43,24 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
         await pause();
       }
     }
-    // The browser forgets the session of an earlier run as soon as a page of this run is opened.
-    if (last && await followBridge(last)) return;
-    following = false;
-    onState("refused", refusal ?? ownProblem("no-token", "noToken"));
-    if (last) lookForBridge(last);
+    last ??= earlierSession();
+    refusal ??= ownProblem("no-token", "noToken");
+    if (last?.recall) lookForBridge(last, refusal);
+    else {
+      following = false;
+      onState("refused", refusal);
+    }
   }
 
-  /** A bridge that is started anew has its pages elsewhere: no other tab can tell this one. */
-  async function lookForBridge(last) {
-    while (!following && !heldSession()) {
+  /** A bridge that is started anew has its pages elsewhere: no other tab can tell this one. `last` is a session of an
+      earlier run, by which the bridge proves that it is the same. */
+  async function lookForBridge(last, refusal) {
+    for (let found; (found = await followBridge(last)) !== "moves";) {
+      following = false;
+      if (heldSession()) return;
+      onState("refused", found === "stranger" ? ownProblem("imposter", "imposter") : refusal);
       await pause(LOOK_MS);
-      if (!following && await followBridge(last)) return;
+      if (following) return; // another tab has got a session here meanwhile
     }
   }
 
@@ -91,16 +97,14 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
     return true;
   }
 
-  async function end(session, error) {
+  function end(session, error) {
+    following = false;
     if (error?.state !== "revoked") {
-      following = false;
       onState("refused", error && problemOf(error));
       return;
     }
     onState("lost", null); // what is shown may no longer be true, whatever comes next
-    if (await followBridge(session)) return;
     forgetSession(session);
-    following = false;
     follow(problemOf(error), session);
   }
 

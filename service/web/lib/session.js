@@ -26,8 +26,14 @@ function keep(session) {
   unstored = stored((storage) => { storage.setItem(KEYS[0], JSON.stringify(session)); return true; }) ? null : session;
 }
 
+const EARLIER = `${KEYS[0]}-earlier`;
+
+/** A session of an earlier run, by which a page finds out where its bridge is now: it counts for nothing else. */
+export const earlierSession = () => stored((storage) => JSON.parse(storage.getItem(EARLIER)));
+
 /** The bridge does not know this session any more. One that another tab has got meanwhile stays. */
-export function forgetSession({ token }) {
+export function forgetSession({ grant, token, recall }) {
+  if (recall) stored((storage) => storage.setItem(EARLIER, JSON.stringify({ grant, recall })));
   for (const key of KEYS) if (read(key)?.token === token) stored((storage) => storage.removeItem(key));
   if (unstored?.token === token) unstored = null;
 }
@@ -87,18 +93,23 @@ function forget(origin) {
   fetch(`${origin}/v1/pages/forget`, { credentials: "include", cache: "no-store", redirect: "error" }).catch(() => {});
 }
 
-/** Goes to where the pages are in this run of the bridge, if it proves to be the one that gave the session.
-    Gives true where the page is about to be another. */
+/** Whether an origin is one that a run of this bridge can have: the loopback block, at the same port. */
+const isOwnPlace = (origin) => new RegExp(`^http://127(\\.\\d{1,3}){3}:${location.port}$`).test(origin);
+
+/** Asks where the pages are in this run of the bridge, and goes there if it proves to be the one that gave the session.
+    Gives `moves` where the page is about to be another, `stays` where it is the bridge and this is the place for now,
+    `stranger` where what answers is not that bridge, and `silent` where nothing can be told. */
 export async function followBridge({ grant, recall }) {
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
   try {
     const { origin, proof } = await post("/v1/pages/moved", { grant, nonce });
     const said = `cardio-moved|${nonce}|${location.port}|${origin}`;
-    if (origin === location.origin || proof !== toHex(hmacSha256(fromHex(recall), toBytes(said)))) return false;
+    if (proof !== toHex(hmacSha256(fromHex(recall), toBytes(said)))) return "stranger";
+    if (origin === location.origin || !isOwnPlace(origin)) return "stays";
     location.replace(origin + location.pathname + location.search);
-    return true;
-  } catch {
-    return false; // it has gone again, or it is no bridge
+    return "moves";
+  } catch (error) {
+    return error instanceof SyntaxError || error.problem?.status === 404 ? "stranger" : "silent";
   }
 }
 

@@ -13,6 +13,7 @@ from cardio.cli.doctor import checks as machine_checks
 from cardio.cli.doctor.finding import Finding
 from cardio.client import default_token_file
 from service.cli.doctor_checks import bridge_findings, browser_findings
+from service.gate.page_memory import PageMemory
 from service.gate.scopes import Scope
 from service.settings import BridgeSettings
 from tests.unit.service.bridge import TOKEN, Bridge
@@ -123,3 +124,20 @@ def test_keys_that_are_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("CARDIO_SAM", "hsm:http://127.0.0.1:9, soft:/nowhere.toml")
     listed = list(machine_checks.key_findings())
     assert [one.check for one in listed] == ["hsm", "soft"] and listed[1].state == "bad"
+
+
+def test_another_users_program_at_an_earlier_address_of_the_pages_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows its own page to an old tab while the bridge runs well."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with socket.socket() as stranger:
+        stranger.bind(("127.88.3.5", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        monkeypatch.setenv("CARDIO_BRIDGE_PORT", str(port))
+        PageMemory(tmp_path / "cardio" / "pages.json", port).keep_address("127.88.3.5")
+        assert not [one for one in bridge_findings() if one.check == "pages"], "it is this user's own program"
+        monkeypatch.setattr("service.cli.doctor_checks.listening_user", lambda host, _: {"127.88.3.5": 4711}.get(host))
+        (found,) = [one for one in bridge_findings() if one.check == "pages"]
+        assert "127.88.3.5" in found.found and "127.88.3.5" in found.found_en and found.remedy

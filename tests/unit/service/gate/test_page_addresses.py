@@ -13,6 +13,7 @@ import pytest
 
 from service.gate.page_addresses import PageAddresses, random_address
 from service.gate.page_memory import PageMemory
+from service.gate.scopes import Scope
 from service.server import bind_pages
 from tests.unit.service.bridge import TOKEN, Bridge
 
@@ -34,10 +35,25 @@ def own(bridge: Bridge) -> str:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", BEFORE])
 @pytest.mark.parametrize("path", ["/", "/kiosk?reader=Simulated%20Reader%2000", "/developer", "/pair"])
 def test_every_other_address_leads_to_the_pages_own(bridge: Bridge, host: str, path: str) -> None:
-    answer = bridge.caller(None).get(f"http://{host}:{bridge.port}{path}")
-    assert (answer.status_code, answer.headers["location"]) == (307, own(bridge) + path)
-    assert answer.headers["cache-control"] == "no-store"
+    answer = bridge.caller(None).get(f"http://{host}:{bridge.port}{path}", headers={"Sec-Fetch-Dest": "document"})
+    assert (answer.status_code, answer.headers["refresh"]) == (200, f"0; url={own(bridge)}{path}")
+    assert answer.headers["cache-control"] == "no-store" and "frame-ancestors 'none'" in str(answer.headers)
     assert bridge.caller(None).get(own(bridge) + path).status_code == 200
+
+
+@pytest.mark.parametrize("part", ["iframe", "frame", "image", "script", "empty", "object"])
+def test_no_part_of_another_page_is_led_there(bridge: Bridge, part: str) -> None:
+    answer = bridge.caller(None).get("/", headers={"Sec-Fetch-Dest": part})
+    assert answer.status_code == 404 and OWN not in answer.text + str(answer.headers)
+
+
+@pytest.mark.parametrize("path", ["/v1/hello", "/v1/me", "/", "/livez", "/v1/pairing"])
+def test_other_sites_are_told_nothing_at_the_own_address(bridge: Bridge, path: str) -> None:
+    bridge.pair("https://his.example", Scope.BASIC)
+    for origin in ("https://evil.example", "https://his.example"):
+        for place in (OWN, BEFORE):
+            answer = bridge.caller(None, origin).get(f"http://{place}:{bridge.port}{path}")
+            assert answer.status_code == 421 and "access-control-allow-origin" not in answer.headers
 
 
 def test_programs_and_other_sites_find_the_bridge_where_it_was(bridge: Bridge) -> None:
@@ -63,7 +79,7 @@ def test_a_link_leads_to_the_own_address_and_counts_nowhere_else(bridge: Bridge)
         assert strange.post("/v1/pages/session", json=given).status_code == 403
         assert strange.post(f"{own(bridge)}/v1/pages/session", json=given).status_code == 403
     answer = bridge.caller(None, own(bridge)).post(f"{own(bridge)}/v1/pages/session", json=given).json()
-    assert set(answer["left"]) == {f"http://{one}:{bridge.port}" for one in ("127.0.0.1", "localhost", "[::1]", BEFORE)}
+    assert set(answer["left"]) == {f"http://{one}:{bridge.port}" for one in ("127.0.0.1", "localhost", BEFORE)}
     said = ["cardio-hello", NONCE, str(bridge.port), answer["grant"], answer["token"], answer["keeper"]]
     said += [answer["recall"], *answer["left"]]
     key = hashlib.sha256(asked["ticket"].encode()).digest()
@@ -97,8 +113,15 @@ def test_a_worker_is_given_at_the_own_address_only(bridge: Bridge) -> None:
 def test_a_page_of_an_earlier_run_is_told_where_the_pages_are_by_who_knows_the_owners_token(bridge: Bridge) -> None:
     asked = {"grant": "0011223344556677", "nonce": NONCE}
     before = bridge.caller(None, f"http://{BEFORE}:{bridge.port}")
-    answer = before.post(f"http://{BEFORE}:{bridge.port}/v1/pages/moved", json=asked).json()
+    at_the_old_place = f"http://{BEFORE}:{bridge.port}/v1/pages/moved"
+    assert before.post(at_the_old_place, json=asked).json()["origin"] == f"http://{BEFORE}:{bridge.port}", "not yet"
+    ticket = bridge.client.post("/v1/pages/ticket", json={}).json()["ticket"]
+    opened = bridge.caller(None, own(bridge)).post(f"{own(bridge)}/v1/pages/session", json={"ticket": ticket})
+    assert opened.status_code == 200
+    answer = before.post(at_the_old_place, json=asked).json()
     assert answer["origin"] == own(bridge)
+    here = bridge.caller(None, own(bridge)).post(f"{own(bridge)}/v1/pages/moved", json=asked).json()
+    assert here["origin"] == own(bridge)
     owner = hashlib.sha256(TOKEN.encode()).digest()
     recall = hmac.new(owner, b"cardio-recall|0011223344556677", hashlib.sha256).digest()
     said = f"cardio-moved|{NONCE}|{bridge.port}|{own(bridge)}"
@@ -111,7 +134,7 @@ def test_the_policy_of_the_pages_lets_them_reach_their_bridge_and_what_they_left
     policy = bridge.caller(None).get(own(bridge)).headers["content-security-policy"]
     reached = next(part for part in policy.split("; ") if part.startswith("connect-src"))
     wanted = {"'self'", f"ws://{OWN}:{bridge.port}"}
-    wanted |= {f"http://{one}:{bridge.port}" for one in ("127.0.0.1", "localhost", "[::1]", BEFORE)}
+    wanted |= {f"http://{one}:{bridge.port}" for one in ("127.0.0.1", "localhost", BEFORE)}
     assert set(reached.split()[1:]) == wanted
 
 
@@ -138,34 +161,51 @@ def test_no_two_runs_have_one_address() -> None:
 
 def test_what_stays_from_run_to_run(tmp_path: Path) -> None:
     file = tmp_path / "pages.json"
-    memory = PageMemory(file)
+    memory = PageMemory(file, 12340)
     assert (memory.addresses, memory.language) == ((), None)
-    for number in range(6):
-        memory.keep_address(f"127.1.1.{number}", memory.addresses)
+    for number in range(20):
+        memory.keep_address(f"127.1.1.{number + 1}")
+    memory.keep_address("127.1.1.18")
     memory.keep_language("en")
     assert file.stat().st_mode & 0o777 == 0o600
-    again = PageMemory(file)
-    assert again.addresses == ("127.1.1.5", "127.1.1.4", "127.1.1.3", "127.1.1.2") and again.language == "en"
+    again = PageMemory(file, 12340)
+    assert again.addresses[:3] == ("127.1.1.18", "127.1.1.20", "127.1.1.19") and len(again.addresses) == 16
+    assert again.language == "en"
+
+
+def test_bridges_on_two_ports_keep_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "pages.json"
+    first = PageMemory(file, 12340)
+    first.keep_address("127.1.1.1")
+    second = PageMemory(file, 12399)
+    assert second.addresses == ()
+    second.keep_address("127.2.2.2")
+    first.keep_language("en")  # with what the other has written since
+    assert PageMemory(file, 12340).addresses == ("127.1.1.1",)
+    assert PageMemory(file, 12399).addresses == ("127.2.2.2",)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", '{"addresses": 7}', '{"addresses": ["10.0.0.1", "evil.example", 5, "127.0.0.1; x"]}',
-     '{"language": "xx"}', "null"],
+    ["", "[]", "{", '{"addresses": 7}', "[" * 4000, '{"language": "xx"}', "null", '{"language": ["en"]}',
+     '{"addresses": {"12340": ["10.0.0.1", "evil.example", 5, "127.0.0.1", "127.255.255.255", "127.1.1.1; x"]}}',
+     '{"addresses": {"12340": 1}}'],
 )  # fmt: skip
 def test_a_file_that_says_nothing_of_use_counts_as_none(tmp_path: Path, text: str) -> None:
     file = tmp_path / "pages.json"
     file.write_text(text)
     file.chmod(0o600)
-    memory = PageMemory(file)
+    memory = PageMemory(file, 12340)
     assert memory.addresses == () and memory.language is None
+    memory.keep_address("127.1.1.1")
+    assert PageMemory(file, 12340).addresses == ("127.1.1.1",)
 
 
 def test_a_file_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
     file = tmp_path / "pages.json"
-    file.write_text(json.dumps({"addresses": [BEFORE], "language": "en"}))
+    file.write_text(json.dumps({"addresses": {"12340": [BEFORE]}, "language": "en"}))
     file.chmod(0o666)
-    assert PageMemory(file).addresses == ()
+    assert PageMemory(file, 12340).addresses == ()
 
 
 def test_a_language_is_kept_for_the_owner_and_own_pages_only(bridge: Bridge) -> None:

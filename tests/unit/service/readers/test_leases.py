@@ -183,7 +183,7 @@ def test_what_was_done_names_the_card_it_was_done_with(bridge: Bridge, held: boo
     doing = (
         desk.with_held(work, RequestContext(), credentials=Credentials()) if held else desk.do(work, RequestContext())
     )
-    assert asyncio.run_coroutine_threadsafe(doing, desk._loop).result(10) == ("done", before)
+    assert asyncio.run_coroutine_threadsafe(doing, bridge.app.state.bridge.running.loop).result(10) == ("done", before)
 
 
 def test_a_reading_tells_the_basic_fields_first_and_only_to_who_asks(bridge: Bridge) -> None:

@@ -1,0 +1,1 @@
+"""How the rooms of the library say what is public."""

@@ -1,0 +1,101 @@
+"""Reading who a card belongs to: for the caller, and in events for everybody who follows the reader."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from cardio.card.social_security_card import OPERATION_SECONDS, SocialSecurityCard
+from cardio.errors import CardioError, ReaderTimeoutError
+from cardio.models.problem import Problem
+from cardio.models.reading import CardReading
+from cardio.security.credentials import Credentials
+from service.audit.recorder import CardUse
+from service.events.hub import CARD_READ, READ_FINISHED
+from service.gate.context import RequestContext
+from service.readers.managed_reader import ManagedReader
+
+
+async def read_basic(
+    reader: ManagedReader, context: RequestContext, *, supplement: bool, credentials: Credentials | None = None
+) -> tuple[CardReading, str | None]:
+    """Read who the card in a reader belongs to, within the time of one reading, waiting included.
+
+    Followers of the events are told the basic information as soon as it is there, and the end.
+
+    Args:
+        supplement: read what DF01 adds.
+        credentials: what closed files are opened with.
+
+    Returns:
+        The reading, and the session of its card; None for a card so new that it has none yet.
+
+    Raises:
+        CardioError: as `ManagedReader.do`.
+    """
+    return await _BasicReading(reader, supplement=supplement).run(context, credentials)
+
+
+class _BasicReading:
+    """One reading."""
+
+    def __init__(self, reader: ManagedReader, *, supplement: bool) -> None:
+        self._reader = reader
+        self._supplement = supplement
+        self._loop = asyncio.get_running_loop()
+        self._started = time.monotonic()
+        self._use = CardUse()
+
+    async def run(self, context: RequestContext, credentials: Credentials | None) -> tuple[CardReading, str | None]:
+        asked_of = self._reader.card_session
+        try:
+            reading, session = await self._reader.do(
+                self._read, context, seconds=OPERATION_SECONDS, credentials=credentials, card_use=self._use
+            )
+        except CardioError as error:
+            cut_short = self._cut_short() if isinstance(error, ReaderTimeoutError) else None
+            if cut_short is None:
+                # The card may have left, and the next one be in: this was not its reading.
+                failed = asked_of if self._use.card is None else self._reader.session_of(self._use)
+                self._publish_end(error.code, None, failed, Problem.of(error))
+                raise
+            reading, session = cut_short, self._reader.session_of(self._use)
+        self._publish_end("ok", reading, session)
+        return reading, session
+
+    def _read(self, card: SocialSecurityCard) -> CardReading:
+        """Read on the card's thread."""
+        counter = self._use.event_counter
+
+        def publish(basic: CardReading) -> None:
+            self._loop.call_soon_threadsafe(self._publish_basic, basic, counter)
+
+        return card.read(supplement=self._supplement, on_basic=publish if self._supplement else None)
+
+    def _cut_short(self) -> CardReading | None:
+        """Return what a card that hangs in its supplement has given before; nothing of one that has left."""
+        card = self._use.card
+        still_in = card is not None and self._use.event_counter == self._reader.info.event_counter
+        return card.reading_cut_short() if still_in and card is not None else None
+
+    def _publish_basic(self, reading: CardReading, counter: int | None) -> None:
+        # A card may be read before the watcher has told of it, but is not told of before that.
+        session = self._reader.session_at(counter)
+        if session is not None:
+            name = self._reader.reader.name
+            data = {"reader": name, "card_session": session}
+            self._reader.hub.publish(CARD_READ, data, subject=name, reading=reading)
+
+    def _publish_end(
+        self, outcome: str, reading: CardReading | None, session: str | None, problem: Problem | None = None
+    ) -> None:
+        name = self._reader.reader.name
+        data = {
+            "reader": name,
+            "card_session": session,
+            "outcome": outcome,
+            "milliseconds": round((time.monotonic() - self._started) * 1000),
+        }
+        still_in = session is not None and session == self._reader.card_session
+        kept = reading if still_in else None
+        self._reader.hub.publish(READ_FINISHED, data, subject=name, reading=kept, problem=problem)

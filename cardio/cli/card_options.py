@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cardio.cli.command import DONE, add_reader_argument
 from cardio.cli.key_options import add_key_arguments, credentials_of
+from cardio.cli.language import Language, in_language
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def chosen_layouts(options: Namespace, output: Output) -> LayoutChoice:
         return LayoutChoice(only=load_layout(options.layout))
     layouts = LayoutChoice.at_hand()
     for problem in layouts.problems:
-        output.note(f"注意 warning 结构文件未采用 a layout is left out：{problem.detail} / {problem.detail_en}")
+        what = output.label("结构文件未采用", "a layout is left out")
+        said = output.words(problem.detail, problem.detail_en)
+        output.note(f"{output.label('注意', 'warning')} {what}：{said}")
     return layouts
 
 
@@ -126,35 +129,40 @@ def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
     return show
 
 
-def value_text(item: ItemContent) -> str:
+def value_text(item: ItemContent, language: Language = Language.BOTH) -> str:
     """A value as people read it: codes with their words, money in yuan."""
     from cardio.models.base import CodedValue
 
     if item.items is not None:
-        return "；".join(f"{inside.label} {value_text(inside)}" for inside in item.items if value_text(inside) != "—")
+        told = [(inside, value_text(inside, language)) for inside in item.items]
+        label = "label_en" if language is Language.ENGLISH else "label"
+        return "；".join(f"{getattr(inside, label)} {text}" for inside, text in told if text != "—")
     value = item.value
     if value is None:
         return "—"
     if isinstance(value, CodedValue):
-        return coded_text(value)
+        return coded_text(value, language)
     if isinstance(value, int):
-        return number_text(value, item.unit)
+        return number_text(value, item.unit, language)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     return str(value)
 
 
-def coded_text(coded: CodedValue) -> str:
+def coded_text(coded: CodedValue, language: Language = Language.BOTH) -> str:
     """A code's words, and the code."""
-    words = " ".join(word for word in (coded.label, coded.label_en) if word)
-    return f"{words or '?'} ({coded.code})"
+    known = [word for word in (coded.label, coded.label_en) if word]
+    if language is not Language.BOTH and len(known) == 2:
+        known = [known[language is Language.ENGLISH]]
+    return f"{' '.join(known) or '?'} ({coded.code})"
 
 
-def number_text(value: int, unit: str | None) -> str:
+def number_text(value: int, unit: str | None, language: Language = Language.BOTH) -> str:
     """A number with its unit; money in yuan."""
     if unit == "fen":
-        return f"{Decimal(value).scaleb(-2)} 元"
-    return f"{value} 个月 months" if unit == "months" else str(value)
+        amount = Decimal(value).scaleb(-2)
+        return f"{amount} yuan" if language is Language.ENGLISH else f"{amount} 元"
+    return f"{value} {in_language(language, '个月', 'months', between=' ')}" if unit == "months" else str(value)
 
 
 def status_of_keys(unread: Iterable[Unread]) -> int:
@@ -177,16 +185,17 @@ def note_proof(output: Output, proof: Proof) -> None:
     from cardio.models.reading import NO_SAM
 
     if proof != NO_SAM:
-        output.note(f"真伪 proof：{proof.summary} / {proof.summary_en}")
+        output.note(f"{output.label('真伪', 'proof')}：{output.words(proof.summary, proof.summary_en)}")
 
 
 def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:
     """What could not be read, by reason, and what to look at; on standard error."""
     places: dict[str, list[str]] = {}
     for one in unread:
-        why = f"{one.detail}；{one.remedy} / {one.detail_en}. {one.remedy_en}"
+        why = output.words(f"{one.detail}；{one.remedy}", f"{one.detail_en}. {one.remedy_en}")
         places.setdefault(why, []).append(f"{one.file} {one.item or ''}".rstrip())
     for why, files in places.items():
-        output.note(f"未读 unread  {'、'.join(files)}：{why}")
+        output.note(f"{output.label('未读', 'unread')}  {'、'.join(files)}：{why}")
     for warning in warnings:
-        output.note(f"注意 warning {warning.item or ''}：{warning.detail} / {warning.detail_en}")
+        said = output.words(warning.detail, warning.detail_en)
+        output.note(f"{output.label('注意', 'warning')} {warning.item or ''}：{said}")

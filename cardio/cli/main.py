@@ -5,14 +5,14 @@ from __future__ import annotations
 import locale
 import os
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points
 from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.commands.conformance import CONFORMANCE
@@ -28,21 +28,31 @@ from cardio.cli.commands.reports import EMPLOYMENT, INSURANCE
 from cardio.cli.commands.write import WRITE
 from cardio.cli.core_dumps import forbid_core_dumps
 from cardio.cli.doctor.command import DOCTOR
+from cardio.cli.language import Language, language_of, title_in
 from cardio.cli.output import Output
+from cardio.cli.parser import CardioParser, add_common_options
 from cardio.cli.shell.command import SHELL
 from cardio.errors import CardioError, UsageError
 
 _GROUP = "cardio.commands"
 _INTERRUPTED, _PIPE_CLOSED, _CANNOT_WRITE, _FAILED = 130, 141, 74, 70
-_EPILOG = """示例 examples:
+_EXAMPLES, _STATUS = "示例 examples", "退出状态 exit status"
+_EPILOG = """{examples}:
   cardio read                     读取读卡器中的社会保障卡 / read the card in the reader
   cardio read --reader sim:adult  没有读卡器？读一张软件卡 / no reader? read a software card
   cardio serve --simulate         启动本地服务和软件卡 / the local bridge with software cards
 
-退出状态 exit status: 0 完成 done; 1 卡或操作未成 the card or operation said no; 2 用法错误 wrong usage;
-  69 无读卡器、PC/SC 或密钥设备 no reader, PC/SC or key device; 70 内部错误 internal error;
-  74 输出无法写入 the output cannot be written;
-  77 无权限 not permitted; 78 配置错误 bad configuration; 130 被中断 interrupted; 141 管道已关闭 the pipe is closed"""
+{status}:
+  0    完成 / done
+  1    卡片或操作未成功 / the card or the operation said no
+  2    用法错误 / wrong usage
+  69   没有读卡器、PC/SC 或密钥设备 / no reader, PC/SC or key device
+  70   程序内部错误 / internal error
+  74   输出无法写入 / the output cannot be written
+  77   没有权限 / not permitted
+  78   配置错误 / bad configuration
+  130  被中断 / interrupted
+  141  管道已关闭 / the pipe is closed"""
 
 
 def commands() -> list[Command]:
@@ -52,34 +62,25 @@ def commands() -> list[Command]:
     return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, KEYS, WRITE, PKI, DOCTOR, *joined]
 
 
-class _Parser(ArgumentParser):
-    """Wrong usage is an error like any other: in words for people, as a document for programs."""
-
-    def error(self, message: str) -> NoReturn:
-        usage = " ".join(self.format_usage().split())
-        raise UsageError(f"用法错误：{message}（{usage}）", f"wrong usage: {message} ({usage})")
-
-
-def build_parser() -> ArgumentParser:
-    parser = _Parser(
+def build_parser(language: Language = Language.BOTH) -> ArgumentParser:
+    """The whole command's parser; its help is in this language."""
+    parser = CardioParser(
+        language=language,
         prog="cardio",
         description="读取社会保障卡 / Read China's social security card",
-        epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
+        epilog=_EPILOG.format(examples=title_in(language, _EXAMPLES), status=title_in(language, _STATUS)),
     )
     parser.add_argument("--version", action="store_true", help="显示版本 / show the version")
+    parser.add_argument("--lang", choices=[str(one) for one in Language], help=SUPPRESS)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="命令 commands")
     for command in commands():
         sub = subparsers.add_parser(
             command.name,
             help=command.help,
             description=command.help,
-            epilog=f"示例 examples:\n{command.examples}",
-            formatter_class=RawDescriptionHelpFormatter,
+            epilog=f"{title_in(language, _EXAMPLES)}:\n{command.examples}",
         )
-        sub.add_argument(
-            "--json", action="store_true", help="输出 JSON / print JSON: one document; watch and shell one a line"
-        )
+        add_common_options(sub)
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser
@@ -88,9 +89,10 @@ def build_parser() -> ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; gives its exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    output = Output(as_json="--json" in given)
+    language = language_of(given)
+    output = Output(as_json="--json" in given, language=language)
     try:
-        parser = build_parser()
+        parser = build_parser(language)
         options = parser.parse_args(given)
         if options.version:
             from importlib.metadata import version
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command is None:
             output.note(parser.format_help())
             return UsageError.exit_status
-        output = Output.guarded(as_json=options.json)
+        output = Output.guarded(as_json=options.json, language=language)
         status: int = options.run(options, output)
         return status
     except CardioError as error:

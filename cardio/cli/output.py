@@ -10,19 +10,28 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
+from cardio.cli.language import Language, in_language, title_in
 from cardio.errors import CardioError
 
 
 class Output:
     """Standard output, kept clean: with ``--json`` nothing but JSON is on it."""
 
-    def __init__(self, *, as_json: bool, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        language: Language = Language.BOTH,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+    ) -> None:
         self.as_json = as_json
+        self.language = language
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
 
     @classmethod
-    def guarded(cls, *, as_json: bool) -> Output:
+    def guarded(cls, *, as_json: bool, language: Language = Language.BOTH) -> Output:
         """Keeps file descriptor 1 for itself: PC/SC's C code prints there when its library is missing.
 
         It speaks the terminal's encoding, as standard error does.
@@ -30,7 +39,7 @@ class Output:
         sys.stdout.flush()
         own = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
         os.dup2(2, 1)
-        return cls(as_json=as_json, stdout=own)
+        return cls(as_json=as_json, language=language, stdout=own)
 
     def document(self, document: Any) -> None:
         """The one JSON document."""
@@ -46,13 +55,39 @@ class Output:
         unicode = encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig")
         return json.dumps(document, ensure_ascii=not unicode, indent=indent)
 
-    def text(self, text: str = "") -> None:
-        print(text, file=self._stdout, flush=True)
+    def words(self, chinese: str, english: str) -> str:
+        """A sentence in the language of the command."""
+        return in_language(self.language, chinese, english)
 
-    def note(self, text: str) -> None:
-        """For people, beside the answer: on standard error. Where that cannot be written the answer stands alone."""
+    def label(self, chinese: str, english: str) -> str:
+        """A name or a heading in the language of the command."""
+        return in_language(self.language, chinese, english, between=" ")
+
+    def titles(self, *declared: str) -> tuple[str, ...]:
+        """Short names, each declared as ``中文 english``, in the language of the command."""
+        return tuple(title_in(self.language, one) for one in declared)
+
+    def columns(self, chinese: str, english: str) -> tuple[str, ...]:
+        """Cells of a table: one for each language of the command."""
+        match self.language:
+            case Language.CHINESE:
+                return (chinese,)
+            case Language.ENGLISH:
+                return (english,)
+        return chinese, english
+
+    def text(self, text: str = "", english: str | None = None) -> None:
+        """The answer. With ``english`` the text is the Chinese of the same sentence."""
+        print(text if english is None else self.words(text, english), file=self._stdout, flush=True)
+
+    def note(self, text: str, english: str | None = None) -> None:
+        """For people, beside the answer: on standard error. Where that cannot be written the answer stands alone.
+
+        Args:
+            english: the same sentence, where the text is Chinese.
+        """
         with suppress(OSError):
-            print(text, file=self._stderr, flush=True)
+            print(text if english is None else self.words(text, english), file=self._stderr, flush=True)
 
     def table(self, rows: Iterable[Sequence[str]], *, gap: int = 2) -> None:
         """Columns as wide as their widest cell, Chinese characters counting two."""
@@ -71,10 +106,13 @@ class Output:
 
             self.document({"error": Problem.of(error).document()})
             return
-        self.note(f"错误：{error.detail}")
-        self.note(f"处理：{error.remedy}")
-        self.note(f"Error: {error.detail_en} [{error.code}]")
-        self.note(f"Do:    {error.remedy_en}")
+        if self.language is not Language.ENGLISH:
+            named = f" [{error.code}]" if self.language is Language.CHINESE else ""
+            self.note(f"错误：{error.detail}{named}")
+            self.note(f"处理：{error.remedy}")
+        if self.language is not Language.CHINESE:
+            self.note(f"Error: {error.detail_en} [{error.code}]")
+            self.note(f"Do:    {error.remedy_en}")
 
 
 def display_width(text: str) -> int:

@@ -60,5 +60,5 @@ def here_or_by_bridge(
         except (CardioError, ImportError):
             raise error from None  # what hindered here is what people need to know
         with bridge:
-            output.note(f"{error.detail}；改由读卡服务读取 / asking the bridge: {error.detail_en}")
+            output.note(f"{error.detail}；改由读卡服务读取", f"asking the bridge: {error.detail_en}")
             return there(bridge)

@@ -123,22 +123,22 @@ def _verify(log: AuditLog, options: Namespace, output: Output) -> int:
         output.document({"entries": found.entries, "anchor": str(found.anchor), "findings": findings})
         return _TOUCHED if findings else DONE
     for one in found.findings:
-        output.text(_sentence(one))
+        output.text(*_sentence(one))
     if found.findings:
-        output.text("审计日志被动过，请保全文件并报告 / the audit log was touched: keep the files and report it")
+        output.text("审计日志被动过，请保全文件并报告", "the audit log was touched: keep the files and report it")
         return _TOUCHED
-    output.text(f"{found.entries} 条记录，全部完好 / entries, all as they were written: {found.entries}")
-    output.text(f"锚点 anchor: {found.anchor}")
+    output.text(f"{found.entries} 条记录，全部完好", f"entries, all as they were written: {found.entries}")
+    output.text(f"{output.label('锚点', 'anchor')}: {found.anchor}")
     return DONE
 
 
-def _sentence(finding: TamperFinding) -> str:
+def _sentence(finding: TamperFinding) -> tuple[str, str]:
     zh, en = _PROBLEMS[finding.problem]
     if not finding.last:
-        return f"{zh} / {en}"
+        return zh, en
     if finding.first == finding.last:
-        return f"第 {finding.first} 条：{zh} / entry {finding.first}: {en}"
-    return f"第 {finding.first} 至 {finding.last} 条：{zh} / entries {finding.first} to {finding.last}: {en}"
+        return f"第 {finding.first} 条：{zh}", f"entry {finding.first}: {en}"
+    return f"第 {finding.first} 至 {finding.last} 条：{zh}", f"entries {finding.first} to {finding.last}: {en}"
 
 
 audit_command = Command(

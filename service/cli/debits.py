@@ -98,11 +98,15 @@ def _list(listed: Mapping[str, Any], output: Output) -> None:
         output.document(dict(listed))
         return
     if not listed["debits"]:
-        output.text("没有待处理的消费 / no debit waits for anything")
+        output.text("没有待处理的消费", "no debit waits for anything")
         return
     from service.cli.journal import printable
 
-    rows = [("编号 debit", "时间 time", "自付 self-paid", "统筹 pooled", "结果 outcome", "状态 state", "来源 origin")]
+    rows = [
+        output.titles(
+            "编号 debit", "时间 time", "自付 self-paid", "统筹 pooled", "结果 outcome", "状态 state", "来源 origin"
+        )
+    ]
     rows += [
         (one["id"], one["time"] or "-", _yuan(one["self_paid_amount"]), _yuan(one["pooled_fund_amount"]),
          _outcome(one), one["state"], one["origin"])
@@ -111,16 +115,16 @@ def _list(listed: Mapping[str, Any], output: Output) -> None:
     output.table([tuple(map(printable, row)) for row in rows])
     if any(one["undelivered"] for one in listed["debits"]):
         output.text(
-            "结果未送达的扣款会挡住该卡的下一笔，核对后请用 cardio debits acknowledged 编号 / "
-            "an undelivered result stops the next debit on its card: look at it, then cardio debits acknowledged DEBIT"
+            "结果未送达的扣款会挡住该卡的下一笔，核对后请用 cardio debits acknowledged 编号",
+            "an undelivered result stops the next debit on its card: look at it, then cardio debits acknowledged DEBIT",
         )
     if any(one["reason"] == "contradicted" for one in listed["debits"]):
         output.text(
-            "原因 contradicted：卡内记录与人工认定不符，该卡须重新认定后才能消费 / "
-            "reason contradicted: the card says otherwise than the person did; decide again, its card waits for that"
+            "原因 contradicted：卡内记录与人工认定不符，该卡须重新认定后才能消费",
+            "reason contradicted: the card says otherwise than the person did; decide again, its card waits for that",
         )
     if listed["more"]:
-        output.text("还有更多未列出，请先记为已入账 / there are more: say which are booked (cardio debits settled)")
+        output.text("还有更多未列出，请先记为已入账", "there are more: say which are booked (cardio debits settled)")
 
 
 def _one(bridge: BridgeClient, options: Namespace, output: Output) -> int:
@@ -132,7 +136,7 @@ def _one(bridge: BridgeClient, options: Namespace, output: Output) -> int:
             shown = bridge.post(f"{place}/settled", {})
         case "resolve":
             if not options.yes and not _consents(bridge.get(place, peek="true"), options.outcome, output):
-                output.note("未认定 / nothing was decided")
+                output.note("未认定", "nothing was decided")
                 return _NOT_DECIDED
             shown = bridge.post(f"{place}/resolution", {"outcome": options.outcome})
         case _:

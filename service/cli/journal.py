@@ -122,23 +122,23 @@ def _tell(path: Path, found: JournalVerification, output: Output) -> int:
         return DONE if found.is_whole else _TOUCHED
     for row in found.rows:
         zh, en = _ROWS[row.problem]
-        output.text(f"消费 {printable(row.debit)}：{zh} / debit {printable(row.debit)}: {en}")
+        output.text(f"消费 {printable(row.debit)}：{zh}", f"debit {printable(row.debit)}: {en}")
     for one in found.chain:
         zh, en = _STEPS[one.problem]
         if not one.last:
-            output.text(f"{zh} / {en}")
+            output.text(zh, en)
         elif one.first == one.last:
-            output.text(f"第 {one.first} 步：{zh} / step {one.first}: {en}")
+            output.text(f"第 {one.first} 步：{zh}", f"step {one.first}: {en}")
         else:
-            output.text(f"第 {one.first} 至 {one.last} 步：{zh} / steps {one.first} to {one.last}: {en}")
+            output.text(f"第 {one.first} 至 {one.last} 步：{zh}", f"steps {one.first} to {one.last}: {en}")
     if not found.is_whole:
-        output.text("消费日志被动过，请保全文件并报告 / the journal was touched: keep the files and report it")
+        output.text("消费日志被动过，请保全文件并报告", "the journal was touched: keep the files and report it")
         return _TOUCHED
     output.text(
-        f"{found.debits} 笔消费、{found.steps} 步，全部完好 / "
-        f"all as they were written: {found.debits} debits, {found.steps} steps"
+        f"{found.debits} 笔消费、{found.steps} 步，全部完好",
+        f"all as they were written: {found.debits} debits, {found.steps} steps",
     )
-    output.text(f"锚点 anchor: {found.anchor}")
+    output.text(f"{output.label('锚点', 'anchor')}: {found.anchor}")
     return DONE
 
 
@@ -178,8 +178,8 @@ def _backup(options: Namespace, output: Output) -> int:
     status = _tell(target, found, output)
     if not output.as_json:
         output.text(
-            "备份含密钥，请与密钥同样保管；恢复用 cardio debits restore / "
-            "the backup has the key in it: keep it as you keep that; cardio debits restore puts it back"
+            "备份含密钥，请与密钥同样保管；恢复用 cardio debits restore",
+            "the backup has the key in it: keep it as you keep that; cardio debits restore puts it back",
         )
     return status
 
@@ -220,10 +220,10 @@ def _restore(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"file": str(path), "debits": found.debits})
     else:
-        output.text(f"已恢复到 {path}，{found.debits} 笔消费 / put back as {path}, {found.debits} debits")
+        output.text(f"已恢复到 {path}，{found.debits} 笔消费", f"put back as {path}, {found.debits} debits")
         output.text(
-            "备份之后的消费不在其中：请核对，再执行 cardio debits restored / "
-            "debits after the backup are not in it: look at what is missing, then cardio debits restored"
+            "备份之后的消费不在其中：请核对，再执行 cardio debits restored",
+            "debits after the backup are not in it: look at what is missing, then cardio debits restored",
         )
     return DONE if found.is_whole else _TOUCHED
 
@@ -253,7 +253,7 @@ def _accept(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"problem": problem})
     else:
-        output.text("消费可以继续，以此日志为准 / debits go on with this journal")
+        output.text("消费可以继续，以此日志为准", "debits go on with this journal")
     return DONE
 
 
@@ -262,12 +262,12 @@ def _agreed(problem: dict[str, Any] | None, options: Namespace, output: Output) 
     from cardio.cli.confirm import consents
 
     if problem is None:
-        output.note("消费日志没有问题，无须确认 / nothing is wrong with the journal")
+        output.note("消费日志没有问题，无须确认", "nothing is wrong with the journal")
         return True
-    output.note(f"{problem['detail']} / {problem['detail_en']}")
+    output.note(problem["detail"], problem["detail_en"])
     if options.yes or consents("以现有日志为准继续消费？ go on with the journal as it is?"):
         return True
-    output.note("未确认 / nothing was decided")
+    output.note("未确认", "nothing was decided")
     return False
 
 
@@ -298,13 +298,13 @@ def _archive(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document(made)
     elif made["file"] is None:
-        output.text("没有可归档的消费 / nothing is old enough to be archived")
+        output.text("没有可归档的消费", "nothing is old enough to be archived")
     else:
-        output.text(f"已归档 {made['debits']} 笔：{made['file']} / archived: {made['debits']}")
+        output.text(f"已归档 {made['debits']} 笔：{made['file']}", f"archived: {made['debits']}, {made['file']}")
     if made["left_out"] and not output.as_json:
         output.text(
-            f"{made['left_out']} 笔记录被改动，未归档（cardio debits verify） / "
-            f"left out, for they were changed from outside: {made['left_out']} (cardio debits verify)"
+            f"{made['left_out']} 笔记录被改动，未归档（cardio debits verify）",
+            f"left out, for they were changed from outside: {made['left_out']} (cardio debits verify)",
         )
     return _TOUCHED if made["left_out"] else DONE
 

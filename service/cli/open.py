@@ -78,7 +78,9 @@ def _open(options: Namespace, output: Output) -> int:
         if not by_hand:
             link, _ = link_for(_browsers_user() if user is None else user, LINK_SECONDS)
             if desktop.open_in_browser(link):
-                output.text(f"已在浏览器中打开 / opened in the browser: {address}{path}{query}")
+                output.text(
+                    f"已在浏览器中打开：{address}{path}{query}", f"opened in the browser: {address}{path}{query}"
+                )
                 return DONE
         link, seconds = link_for(user, LONG_LINK_SECONDS)
     if output.as_json:

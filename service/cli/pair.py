@@ -86,7 +86,7 @@ def _list(bridge: BridgeClient, output: Output) -> None:
         output.document({"requests": requests, "grants": grants})
         return
     if requests:
-        output.text("等待确认 waiting:")
+        output.text(output.label("等待确认", "waiting") + ":")
         for one in requests:
             output.text(f"\n{one['code']}  {','.join(one['scopes'])}  {one['seconds_left']} s")
             for line in _described(one):
@@ -94,7 +94,7 @@ def _list(bridge: BridgeClient, output: Output) -> None:
         output.text()
     if waiting["more"]:
         more = waiting["more"]
-        output.text(f"另有 {more} 个请求未列出，可直接用核对码 / {more} more wait; their codes count all the same\n")
+        output.text(f"另有 {more} 个请求未列出，可直接用核对码", f"{more} more wait; their codes count all the same\n")
     granted = [("授权 grant", "种类 kind", "网站 site", "来源 origin", "名称 name", "权限 scopes", "连接 live")]
     granted += [
         (
@@ -123,7 +123,7 @@ def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
         output.text("\n".join(_described(asked)))
     scopes = options.scopes.split(",") if options.scopes else _chosen(bridge, asked, output)
     if not output.as_json:
-        output.text(f"同意 letting in: {asked['origin']}  {','.join(scopes)}")
+        output.text(f"{output.label('同意', 'letting in')}: {asked['origin']}  {','.join(scopes)}")
     grant = bridge.post(f"/v1/pairing/{asked['request']}/approve", {"scopes": scopes})
     _tell(output, grant, f"已授权 granted: {grant['grant']}（撤销 to revoke: cardio pair revoke {grant['grant']}）")
 
@@ -152,8 +152,9 @@ def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> l
     if left_out:
         every = ",".join(asked["scopes"])
         output.note(
-            f"未授予 not granted: {','.join(left_out)}\n"
-            f"  要授予，请让网页重新申请并写明 / to grant it have the page ask again, and name it: --scopes {every}"
+            f"{output.label('未授予', 'not granted')}: {','.join(left_out)}\n  "
+            + output.words("要授予，请让网页重新申请并写明", "to grant it have the page ask again, and name it")
+            + f": --scopes {every}"
         )
     return chosen
 

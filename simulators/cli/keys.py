@@ -46,9 +46,9 @@ def write_keys(options: Namespace, output: Output) -> int:
         output.document({"file": str(path), "keys": len(keys)})
     else:
         output.text(
-            f"已写入 {path}：公开的测试密钥，只对软件卡有效 / published test keys, good for software cards only"
+            f"已写入 {path}：公开的测试密钥，只对软件卡有效", "published test keys, good for software cards only"
         )
-        output.text(f"试用 try it: cardio read --reader sim:third-closed --sam soft:{path}")
+        output.text(f"{output.label('试用', 'try it')}: cardio read --reader sim:third-closed --sam soft:{path}")
     return DONE
 
 
@@ -66,8 +66,11 @@ def run_hsm(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.json_line({"url": hsm.url, "test_keys": True})
     else:
-        output.text(f"软件加密机 {hsm.url}（测试密钥）；Ctrl-C 结束 / a software HSM with test keys; Ctrl-C stops it")
-        output.text(f"试用 try it: cardio read --reader sim:third-closed --sam hsm:{hsm.url}")
+        output.text(
+            f"软件加密机 {hsm.url}（测试密钥）；Ctrl-C 结束",
+            f"a software HSM with test keys at {hsm.url}; Ctrl-C stops it",
+        )
+        output.text(f"{output.label('试用', 'try it')}: cardio read --reader sim:third-closed --sam hsm:{hsm.url}")
     ended.wait()
     hsm.stop()
     return DONE

@@ -120,10 +120,10 @@ def _list(options: Namespace, output: Output) -> int:
         ]
         output.document({"personas": listed, "faults": list(FAULTS)})
         return DONE
-    rows = [(p.id, str(p.generation), f"{p.title} / {p.title_en}") for p in personas().values()]
-    output.table([("角色 persona", "代 gen.", "说明 description"), *rows])
+    rows = [(p.id, str(p.generation), output.words(p.title, p.title_en)) for p in personas().values()]
+    output.table([output.titles("角色 persona", "代 gen.", "说明 description"), *rows])
     output.text()
-    output.text(f"故障 faults: {', '.join(FAULTS)}")
+    output.text(f"{output.label('故障', 'faults')}: {', '.join(FAULTS)}")
     return DONE
 
 
@@ -137,8 +137,8 @@ def _new(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"file": str(path), "like": options.like})
     else:
-        output.text(f"已写入 {path}，请用文本编辑器修改 / written; edit it with any text editor")
-        output.text(f"试读 try it: cardio read --reader sim:{path}")
+        output.text(f"已写入 {path}，请用文本编辑器修改", f"written: {path}; edit it with any text editor")
+        output.text(f"{output.label('试读', 'try it')}: cardio read --reader sim:{path}")
     return DONE
 
 
@@ -185,7 +185,7 @@ def _serve(card: AnyCard, name: str, vpcd: str, output: Output) -> int:
     if output.as_json:
         output.json_line({"persona": name, "vpcd": vpcd, "inserted": True})
     else:
-        output.text(f"已插卡 {name} → {vpcd}；Ctrl-C 拔卡 / inserted; Ctrl-C pulls the card")
+        output.text(f"已插卡 {name} → {vpcd}；Ctrl-C 拔卡", f"inserted {name} → {vpcd}; Ctrl-C pulls the card")
     ended.wait()
     gone = not link.is_in
     link.remove()

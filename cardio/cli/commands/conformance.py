@@ -70,7 +70,8 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
         if not checks:
             continue
         passed = sum(check.outcome is RuleOutcome.PASS for check in checks)
-        output.text(f"\n【{title} {title_en}】 {passed}/{len(checks)} 通过 passed")
+        name = output.label(title, title_en)
+        output.text(f"\n【{name}】 {passed}/{len(checks)} {output.label('通过', 'passed')}")
         rows: dict[tuple[str, str, str], list[str]] = {}
         for check in checks:
             if everything or check.outcome is not RuleOutcome.PASS:
@@ -78,9 +79,10 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
                 why_en = "; ".join(word for word in (check.rule_en, check.detail_en) if word)
                 rows.setdefault((_MARKS[check.outcome], why, why_en), []).append(check.place)
         for (mark, why, why_en), places in rows.items():
-            output.text(f"  {mark} {why} / {why_en}")
+            output.text(f"  {mark} {output.words(why, why_en)}")
             output.text(f"       {'、'.join(places)}")
-    output.text(f"\n通过 passed {report.passed}，不符 failed {report.failed}，未测 not testable {report.not_testable}")
+    passed_title, failed, untested = output.titles("通过 passed", "不符 failed", "未测 not testable")
+    output.text(f"\n{passed_title} {report.passed}，{failed} {report.failed}，{untested} {report.not_testable}")
 
 
 def junit(report: ConformanceReport) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cardio.cli.card_options import add_card_arguments, note_proof, note_unread, progress_on, value_text, work_on_card
 from cardio.cli.command import DONE, Command
+from cardio.cli.language import Language
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 _REFUSED = 1
 _RAW_SHOWN = 48
+_TREE_HEADS = {
+    Language.BOTH: ("文件 file", "名称 title", "结构", "读 read", "写 update", "字节", "可读 readable"),
+    Language.CHINESE: ("文件", "名称", "结构", "读", "写", "字节", "可读"),
+    Language.ENGLISH: ("file", "title", "structure", "read", "update", "bytes", "readable"),
+}
 STRUCTURES = {"variable": "变长", "cyclic": "循环", "fixed": "定长", "transparent": "透明", "internal": "内部"}
 
 
@@ -29,21 +35,23 @@ def _run_files(options: Namespace, output: Output) -> int:
 
 def print_tree(tree: CardTree, output: Output) -> None:
     """Applications and files as a table, one line each."""
-    rows = [("文件 file", "名称 title", "结构", "读 read", "写 update", "字节", "可读 readable")]
+    rows = [_TREE_HEADS[output.language]]
     for application in tree.applications:
-        rows.append((application.id, f"{application.title} {application.title_en}", "", "", "", "", ""))
+        rows.append((application.id, output.label(application.title, application.title_en), "", "", "", "", ""))
         for file in application.files:
-            rows.append(_file_row(file))
+            rows.append(_file_row(file, output))
     output.table(rows)
 
 
-def _file_row(file: FileEntry) -> tuple[str, str, str, str, str, str, str]:
-    structure = STRUCTURES[file.structure] + (f" {file.records}" if file.records is not None else "")
-    readable = "✓" if file.readable else f"✗ {file.reason}：{file.detail} {file.detail_en}"
+def _file_row(file: FileEntry, output: Output) -> tuple[str, str, str, str, str, str, str]:
+    name = file.structure if output.language is Language.ENGLISH else STRUCTURES[file.structure]
+    structure = name + (f" {file.records}" if file.records is not None else "")
+    said = output.label(file.detail or "", file.detail_en or "")
+    readable = "✓" if file.readable else f"✗ {file.reason}：{said}"
     if file.opened_by not in (None, "free"):
         readable += f" {file.opened_by}"
     size = "" if file.size is None else str(file.size)
-    return f"  {file.file}", f"{file.title} {file.title_en}", structure, file.read, file.update, size, readable
+    return f"  {file.file}", output.label(file.title, file.title_en), structure, file.read, file.update, size, readable
 
 
 def _run_show(options: Namespace, output: Output) -> int:
@@ -76,22 +84,31 @@ def _run_address(options: Namespace, output: Output) -> int:
 
 def print_file(content: FileContent, output: Output) -> None:
     """One file, each value beside its bytes."""
-    output.text(f"{content.file} {content.title} / {content.title_en}")
-    rows = [("#", "标签", "名称 label", "值 value", "原始 raw")]
+    output.text(f"{content.file} {output.words(content.title, content.title_en)}")
+    label, value, raw = (output.label(*one) for one in (("名称", "label"), ("值", "value"), ("原始", "raw")))
+    rows = [("#", "tag" if output.language is Language.ENGLISH else "标签", label, value, raw)]
     for record in content.records:
         number = str(record.number) + (f" {record.title}" if record.title else "")
         for item in record.items:
             if item.items is None:
-                rows.append((number, item.tag or "", f"{item.label} {item.label_en}", value_text(item), _raw(item.raw)))
+                rows.append(
+                    (
+                        number,
+                        item.tag or "",
+                        output.label(item.label, item.label_en),
+                        value_text(item, output.language),
+                        _raw(item.raw),
+                    )
+                )
             else:
-                rows.append((number, item.tag or "", f"{item.label} {item.label_en}", "", _raw(item.raw)))
+                rows.append((number, item.tag or "", output.label(item.label, item.label_en), "", _raw(item.raw)))
                 for inside in item.items:
                     rows.append(
                         (
                             "",
                             "  " + (inside.tag or ""),
-                            f"{inside.label} {inside.label_en}",
-                            value_text(inside),
+                            output.label(inside.label, inside.label_en),
+                            value_text(inside, output.language),
                             _raw(inside.raw),
                         )
                     )
@@ -99,9 +116,12 @@ def print_file(content: FileContent, output: Output) -> None:
     if len(rows) > 1:
         output.table(rows)
         if any(row[-1].endswith("…") for row in rows):
-            output.text("… 完整数据见 --json / all bytes with --json")
+            output.text("… 完整数据见 --json", "all bytes with --json")
     if content.size is not None:
-        output.text(f"{content.size} 字节 bytes" + (f"：{_raw(content.content)}" if content.content else ""))
+        output.text(
+            f"{content.size} {output.label('字节', 'bytes')}"
+            + (f"：{_raw(content.content)}" if content.content else "")
+        )
     note_unread(output, content.unread, content.warnings)
 
 

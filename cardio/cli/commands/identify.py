@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cardio.cli.card_options import add_card_arguments, work_on_card
 from cardio.cli.command import DONE, Command
 from cardio.cli.key_options import credentials_of
+from cardio.cli.language import Language
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 _REFUSED = 1
 _MARKS = {"passed": "✓", "failed": "✗", "not-done": "–"}
-_WEIGHTS = {"required": "必须", "optional": "可缺", "ignored": "不看"}
+_WEIGHTS = {"required": ("必须", "required"), "optional": ("可缺", "optional"), "ignored": ("不看", "ignored")}
+_OUTCOMES = (("通过", "passed"), ("不通过", "failed"), ("未核对", "not done"))
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -52,19 +54,19 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _print(verdict: Verdict, output: Output) -> None:
-    output.text(f"{verdict.title} / {verdict.title_en}（{verdict.card.identification_code or '—'}）")
+    output.text(f"{output.words(verdict.title, verdict.title_en)}（{verdict.card.identification_code or '—'}）")
     rows = [
         (
             _MARKS[check.outcome],
-            f"{check.title} {check.title_en}",
-            _WEIGHTS[check.weight],
-            check.detail,
-            check.detail_en,
+            output.label(check.title, check.title_en),
+            _WEIGHTS[check.weight][output.language is Language.ENGLISH],
+            *output.columns(check.detail, check.detail_en),
         )
         for check in verdict.checks
     ]
     output.table(rows)
-    output.text("✓ 通过 passed  ✗ 不通过 failed  – 未核对 not done")
+    passed, failed, not_done = (output.label(*one) for one in _OUTCOMES)
+    output.text(f"✓ {passed}  ✗ {failed}  – {not_done}")
 
 
 IDENTIFY = Command(

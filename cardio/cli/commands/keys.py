@@ -55,12 +55,12 @@ def _status(output: Output) -> int:
     if output.as_json:
         output.document({"stopped": [_document(one) for one in stopped]})
     elif not stopped:
-        output.text("没有停止使用的密钥设备 / no key device is stopped")
+        output.text("没有停止使用的密钥设备", "no key device is stopped")
     for one in [] if output.as_json else stopped:
         since = datetime.fromtimestamp(one.since).isoformat(sep=" ", timespec="minutes")
-        output.text(f"{one.place}  {one.key}：{one.cards} 张卡拒绝 / {one.cards} cards refused it, {since}")
+        output.text(f"{one.place}  {one.key}：{one.cards} 张卡拒绝", f"{one.cards} cards refused it, {since}")
     if stopped and not output.as_json:
-        output.note(f"{SamRefusedError.remedy} / {SamRefusedError.remedy_en}")
+        output.note(SamRefusedError.remedy, SamRefusedError.remedy_en)
     return SamRefusedError.exit_status if stopped else DONE
 
 
@@ -82,9 +82,9 @@ def _resume(output: Output) -> int:
     if output.as_json:
         output.document({"resumed": stopped})
     elif stopped:
-        output.text("已恢复；已拒绝过密钥的卡不会再试 / it goes on; cards that have refused a key are not asked again")
+        output.text("已恢复；已拒绝过密钥的卡不会再试", "it goes on; cards that have refused a key are not asked again")
     else:
-        output.text("没有停止使用的密钥设备 / no key device was stopped")
+        output.text("没有停止使用的密钥设备", "no key device was stopped")
     return DONE
 
 
@@ -98,9 +98,9 @@ def _forget(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"forgotten": known})
     elif known:
-        output.text(f"已清除此卡 {known} 个密钥的记录 / what was known of {known} keys of this card is forgotten")
+        output.text(f"已清除此卡 {known} 个密钥的记录", f"what was known of {known} keys of this card is forgotten")
     else:
-        output.text("没有此卡的记录 / nothing was known of this card")
+        output.text("没有此卡的记录", "nothing was known of this card")
     return DONE
 
 

@@ -37,10 +37,11 @@ def _run(options: Namespace, output: Output) -> int:
         ]
         output.document({"folder": str(user_folder()), "layouts": listed, "problems": [p.detail for p in problems]})
     else:
-        rows = [("地区 regions", "代 gen.", "名称 title", "文件 file")]
-        rows += [("、".join(o.regions) or "全国 national", str(o.generation), o.title, o.origin) for o in layouts]
+        rows = [output.titles("地区 regions", "代 gen.", "名称 title", "文件 file")]
+        national = output.label("全国", "national")
+        rows += [("、".join(o.regions) or national, str(o.generation), o.title, o.origin) for o in layouts]
         output.table(rows)
-        output.text(f"\n自己的结构文件放在 put your own into: {user_folder()}")
+        output.text(f"\n{output.label('自己的结构文件放在', 'put your own into')}: {user_folder()}")
         for problem in problems:
             output.error(problem)
     return _FAULTY if problems else DONE

@@ -44,10 +44,10 @@ def _run(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"action": options.action, "tries_left": count.left, "count": count.source})
     elif options.action == "status":
-        output.text(_count_text(count))
+        output.text(*_count_text(count))
     else:
         zh, en = _DONE_WORDS[options.action]
-        output.text(f"{zh} / {en}")
+        output.text(zh, en)
     return DONE
 
 
@@ -73,9 +73,9 @@ def _work(options: Namespace) -> Callable[[SocialSecurityCard], PinCount]:
     return work
 
 
-def _count_text(count: PinCount) -> str:
+def _count_text(count: PinCount) -> tuple[str, str]:
     if count.left is None:
-        return "剩余次数未知 / how many tries are left is not known"
+        return "剩余次数未知", "how many tries are left is not known"
     zh, en = (
         ("密码已锁定", "the PIN is blocked")
         if count.left == 0
@@ -83,7 +83,7 @@ def _count_text(count: PinCount) -> str:
     )
     if count.source == "remembered":
         zh, en = f"{zh}（卡片上次所告；再询问可能消耗次数，未询问）", f"{en} (as the card said last; it was not asked)"
-    return f"{zh} / {en}"
+    return zh, en
 
 
 PIN = Command(

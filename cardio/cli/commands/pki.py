@@ -61,13 +61,13 @@ def _show(options: Namespace, output: Output) -> int:
         return DONE
     titles = {"signature": "签名证书 signature certificate", "encryption": "加密证书 encryption certificate"}
     for name, certificate in certificates.items():
-        output.text(titles[name])
+        output.text(*output.titles(titles[name]))
         if certificate is not None:
             output.table([(label, text) for label, text in _rows(certificate)])
             if options.pem:
                 output.text(certificate.pem)
     for problem in contents.problems:
-        output.note(f"注意 warning {problem.zh} / {problem.en}")
+        output.note(f"{output.label('注意', 'warning')} {output.words(problem.zh, problem.en)}")
     return DONE
 
 
@@ -141,8 +141,8 @@ def _verify(options: Namespace, output: Output) -> int:
     else:
         output.text("签名正确 / the signature is right" if right else "签名不正确 / the signature is wrong")
         if valid is not True:
-            output.note("注意：证书不在有效期内 / the certificate is not within its dates")
-        output.note("未核对颁发者与吊销 / issuer and revocation were not looked at")
+            output.note("注意：证书不在有效期内", "the certificate is not within its dates")
+        output.note("未核对颁发者与吊销", "issuer and revocation were not looked at")
     return DONE if right else _REFUSED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from cardio.cli.card_options import (
 )
 from cardio.cli.command import DONE, Command
 from cardio.cli.key_options import credentials_of
+from cardio.cli.language import Language
 from cardio.cli.output import Output
 from cardio.cli.via_bridge import add_bridge_argument, here_or_by_bridge
 
@@ -87,7 +89,7 @@ def _run(options: Namespace, output: Output) -> int:
                 # Another process would begin at the beginning; this one goes on where it ended.
                 if not store.unfinished.progress(reader.name):
                     raise
-                output.note("读卡较慢，请不要取出卡片，正在继续 / the card is slow: leave it in, going on")
+                output.note("读卡较慢，请不要取出卡片，正在继续", "the card is slow: leave it in, going on")
         return read_once()
 
     if options.driver:
@@ -113,9 +115,8 @@ def _run(options: Namespace, output: Output) -> int:
     else:
         print_reading(reading, output)
     if no_photo is not None:
-        output.note(
-            f"没有照片 no photo：{no_photo.detail}；{no_photo.remedy} / {no_photo.detail_en}. {no_photo.remedy_en}"
-        )
+        why = output.words(f"{no_photo.detail}；{no_photo.remedy}", f"{no_photo.detail_en}. {no_photo.remedy_en}")
+        output.note(f"{output.label('没有照片', 'no photo')}：{why}")
         return no_photo.exit_status
     return status_of_keys(reading.unread)
 
@@ -144,7 +145,8 @@ def _save_photo(options: Namespace, output: Output, credentials: Credentials | N
         raise CannotWriteError(
             f"无法写入 {path}：{error.strerror}", f"cannot write {path}: {error.strerror}"
         ) from error
-    output.note(f"照片 photo → {path}（{photo.media_type}，{photo.width}×{photo.height}，{photo.size} 字节 bytes）")
+    size = f"{photo.width}×{photo.height}，{photo.size} {output.label('字节', 'bytes')}"
+    output.note(f"{output.label('照片', 'photo')} → {path}（{photo.media_type}，{size}）")
     note_unread(output, (), photo.warnings)
     return None
 
@@ -152,51 +154,53 @@ def _save_photo(options: Namespace, output: Output, credentials: Credentials | N
 def print_reading(reading: CardReading, output: Output) -> None:
     """Who the card belongs to, as a table; what could not be read beside it."""
     card, holder, derived = reading.card, reading.holder, reading.derived
+    words = partial(_words, language=output.language)
     rows: list[tuple[str, str, str]] = []
     if holder is not None:
         rows += [
             ("姓名", "name", holder.name or "—"),
             ("社会保障号码", "social security number", holder.social_security_number or "—"),
-            ("性别", "sex", _words(holder.sex)),
-            ("民族", "ethnic group", _words(holder.ethnic_group)),
-            ("出生日期", "date of birth", f"{holder.birth_date or '—'}" + _years(derived.age)),
-            ("出生地", "birthplace", _words(holder.birthplace)),
-            ("国籍", "nationality", _words(holder.nationality)),
+            ("性别", "sex", words(holder.sex)),
+            ("民族", "ethnic group", words(holder.ethnic_group)),
+            ("出生日期", "date of birth", f"{holder.birth_date or '—'}" + _years(derived.age, output)),
+            ("出生地", "birthplace", words(holder.birthplace)),
+            ("国籍", "nationality", words(holder.nationality)),
             ("常住地", "residence", holder.residence or "—"),
             ("户籍", "household registration", holder.household_registration or "—"),
         ]
     region = f"{card.region.code} {card.region.name or ''}".rstrip() if card.region else "—"
+    generation = (f"第 {card.generation} 代", f"generation {card.generation}")[output.language is Language.ENGLISH]
+    simulated = f"（{output.label('软件卡', 'software card')}）" if reading.simulated else ""
     rows += [
         ("卡号", "card number", card.card_number or "—"),
         ("卡识别码", "identification code", card.identification_code or "—"),
         ("发卡地区", "region", region),
-        ("卡类别", "card class", _words(card.card_class)),
-        (
-            "规范版本",
-            "specification",
-            f"{card.spec_version or '—'}（第 {card.generation} 代 / {card.algorithm or '?'}）",
-        ),
+        ("卡类别", "card class", words(card.card_class)),
+        ("规范版本", "specification", f"{card.spec_version or '—'}（{generation} / {card.algorithm or '?'}）"),
         ("发卡日期", "issued", str(card.issue_date or "—")),
-        ("有效期至", "valid until", f"{card.expiry_date or '—'}" + _days(derived.days_to_expiry)),
-        ("读卡器", "reader", reading.reader + ("（软件卡 software card）" if reading.simulated else "")),
-        ("真伪", "proof", f"{reading.proof.summary} / {reading.proof.summary_en}"),
+        ("有效期至", "valid until", f"{card.expiry_date or '—'}" + _days(derived.days_to_expiry, output)),
+        ("读卡器", "reader", reading.reader + simulated),
+        ("真伪", "proof", output.words(reading.proof.summary, reading.proof.summary_en)),
     ]
-    output.table(rows)
+    output.table((*output.columns(chinese, english), value) for chinese, english, value in rows)
     note_unread(output, reading.unread, reading.warnings)
 
 
-def _words(coded: CodedValue | None) -> str:
-    return "—" if coded is None else coded_text(coded)
+def _words(coded: CodedValue | None, language: Language) -> str:
+    return "—" if coded is None else coded_text(coded, language)
 
 
-def _years(age: int | None) -> str:
-    return "" if age is None else f"（{age} 岁 years）"
+def _years(age: int | None, output: Output) -> str:
+    return "" if age is None else f"（{age} {output.label('岁', 'years')}）"
 
 
-def _days(days: int | None) -> str:
+def _days(days: int | None, output: Output) -> str:
     if days is None:
         return ""
-    return f"（已过期 {-days} 天 days ago）" if days < 0 else f"（还有 {days} 天 days）"
+    if output.language is Language.ENGLISH:
+        return f"（{-days} days ago）" if days < 0 else f"（{days} days left）"
+    past, left = output.label("天", "days ago"), output.label("天", "days")
+    return f"（已过期 {-days} {past}）" if days < 0 else f"（还有 {days} {left}）"
 
 
 READ = Command(

@@ -58,13 +58,13 @@ def _run_readers(options: Namespace, output: Output) -> int:
         document = {"readers": [info.model_dump(mode="json") for info in infos]}
         output.document(document | ({"error": Problem.of(problem).document()} if problem else {}))
     else:
-        rows = [("#", "读卡器 reader", "状态 status", "ATR")]
+        rows = [output.titles("#", "读卡器 reader", "状态 status", "ATR")]
         for number, info in shown:
             rows.append(
                 (
                     "-" if info.simulated and not options.bridge else number,
                     info.name,
-                    _STATUS[info.status],
+                    *output.titles(_STATUS[info.status]),
                     info.atr or "",
                 )
             )
@@ -123,7 +123,8 @@ def _print_event(event: ReaderEvent, output: Output) -> None:
         output.json_line(event.model_dump(mode="json"))
     else:
         moment = event.time.astimezone().strftime("%H:%M:%S")
-        output.text(f"{moment}  {_EVENTS[event.kind]}  {event.reader or ''}  {event.atr or ''}".rstrip())
+        (what,) = output.titles(_EVENTS[event.kind])
+        output.text(f"{moment}  {what}  {event.reader or ''}  {event.atr or ''}".rstrip())
 
 
 READERS = Command(

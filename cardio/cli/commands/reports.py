@@ -16,6 +16,7 @@ from cardio.cli.card_options import (
     work_on_card,
 )
 from cardio.cli.command import Command
+from cardio.cli.language import Language
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -47,27 +48,33 @@ def print_report(report: Report, output: Output) -> None:
     for section in report.sections.values():
         if not section.values:
             continue
-        output.text(f"【{section.title} {section.title_en}】")
+        output.text(f"【{output.label(section.title, section.title_en)}】")
         rows = []
         for item in section.values:
             place = f"{item.file} {item.tag or ''}".rstrip()
             several = sum(other.file == item.file and other.name == item.name for other in section.values) > 1
             label = (
-                f"{item.label} {item.label_en}"
+                output.label(item.label, item.label_en)
                 + (f" {item.record}" if several else "")
                 + (f"（{item.title}）" if item.title else "")
             )
-            rows.append((f"  {label}", "" if item.items else value_text(item), place))
-            told = [inside for inside in item.items or () if value_text(inside) != "—"]
-            rows += [(f"    {inside.label} {inside.label_en}", value_text(inside), inside.tag or "") for inside in told]
+            rows.append((f"  {label}", "" if item.items else value_text(item, output.language), place))
+            told = [(one, value_text(one, output.language)) for one in item.items or ()]
+            rows += [
+                (f"    {output.label(one.label, one.label_en)}", text, one.tag or "")
+                for one, text in told
+                if text != "—"
+            ]
         output.table(rows)
     if report.totals:
-        output.text("【合计 totals】")
+        output.text(f"【{output.label('合计', 'totals')}】")
+        english = output.language is Language.ENGLISH
         output.table(
             (
-                f"  {total.label}" + (f"（{total.by.label or total.by.code}）" if total.by else ""),
-                number_text(total.value, total.unit),
-                f"{total.file}，{total.records} 条 records",
+                f"  {total.label_en if english else total.label}"
+                + (f"（{(english and total.by.label_en) or total.by.label or total.by.code}）" if total.by else ""),
+                number_text(total.value, total.unit, output.language),
+                f"{total.file}，{total.records} {output.label('条', 'records')}",
             )
             for total in report.totals
         )

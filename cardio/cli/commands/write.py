@@ -47,7 +47,7 @@ def _run(options: Namespace, output: Output) -> int:
             change.shown(done=True), output, "卡内已是如此，未写入 / the card says so already; nothing was written"
         )
     if not options.yes and not _consents(change.shown(done=False), output):
-        output.note("未写入 / nothing was written")
+        output.note("未写入", "nothing was written")
         return _REFUSED
     written = work_on_card(options, output, lambda card: card.write(change), credentials=credentials, repeat=False)
     return _done(written, output, "已写入并核对 / written, read back and compared")
@@ -76,13 +76,14 @@ def _consents(change: FileWritten, output: Output) -> bool:
 
 
 def _note_changes(change: FileWritten, output: Output) -> None:
-    output.note(f"{change.file} {change.title} / {change.title_en}（{change.identification_code or '?'}）")
+    title = output.words(change.title, change.title_en)
+    output.note(f"{change.file} {title}（{change.identification_code or '?'}）")
     for record in change.records:
         if record.outcome != "unchanged":
             before, after = record.before_text or "—", record.after_text or "—"
-            output.note(f"  {record.label or '新记录 new record'}：{before} → {after}")
+            output.note(f"  {record.label or output.label('新记录', 'new record')}：{before} → {after}")
     if change.size is not None:
-        output.note(f"  {change.size} 字节 bytes")
+        output.note(f"  {change.size} {output.label('字节', 'bytes')}")
 
 
 def _done(written: FileWritten, output: Output, words: str) -> int:

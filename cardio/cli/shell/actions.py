@@ -52,8 +52,11 @@ def select(session: Session, name: str) -> Reply:
         session.place = choose(name, place_pools(layout, session.place))
     title, title_en = title_of(layout, session.place)
     document = {"place": session.place, "title": title, "title_en": title_en}
-    text = f"{session.place} {title} / {title_en}" if session.place else "/"
-    return Reply(document, lambda output: output.text(text))
+
+    def show(output: Output) -> None:
+        output.text(f"{session.place} {output.words(title, title_en)}" if session.place else "/")
+
+    return Reply(document, show)
 
 
 def list_place(session: Session, _: str) -> Reply:
@@ -160,10 +163,17 @@ def item(session: Session, name: str) -> Reply:
 
     def show(output: Output) -> None:
         output.table(
-            (str(one.record), one.tag or "", f"{one.label} {one.label_en}", value_text(one), one.raw) for one in found
+            (
+                str(one.record),
+                one.tag or "",
+                output.label(one.label, one.label_en),
+                value_text(one, output.language),
+                one.raw,
+            )
+            for one in found
         )
         if not found and not unread:
-            output.note("卡内没有该项 / it is not on the card")
+            output.note("卡内没有该项", "it is not on the card")
         note_unread(output, unread, ())
 
     return Reply(document, show, good=bool(found))
@@ -233,7 +243,7 @@ def apdu(session: Session, text: str) -> Reply:
     def show(output: Output) -> None:
         output.text(f"→ {document['command']}")
         output.text(f"← {document['data']} {document['status_word']}".replace("  ", " "))
-        output.text(f"  {meaning.zh} / {meaning.en}")
+        output.text(f"  {output.words(meaning.zh, meaning.en)}")
 
     return Reply(document, show)
 

@@ -81,8 +81,12 @@ class Shell:
         except CardioError as error:
             self._error(error)
         else:
-            self.output.note(f"已连接 {layout.title}，退出前一直占用此卡 / connected; the card is held until you leave")
-        self.output.note("help 列出命令，Tab 补全，Ctrl-D 退出 / help lists the commands, Tab completes, Ctrl-D leaves")
+            self.output.note(
+                f"已连接 {layout.title}，退出前一直占用此卡", "connected; the card is held until you leave"
+            )
+        self.output.note(
+            "help 列出命令，Tab 补全，Ctrl-D 退出", "help lists the commands, Tab completes, Ctrl-D leaves"
+        )
 
     def converse(self) -> int:
         """At a terminal, until a person leaves.
@@ -97,7 +101,7 @@ class Shell:
                 for line in prompt.prompt(_message(self.session)).splitlines():
                     self.take(line)
             except KeyboardInterrupt:
-                self.output.note("已取消 / cancelled")
+                self.output.note("已取消", "cancelled")
             except EOFError:
                 break
         return DONE
@@ -169,7 +173,7 @@ def _history(output: Output) -> History:
         path = history_path()
         prepare_private(path, "历史文件", "history file", narrow=True)
     except (OSError, RuntimeError, ConfigurationError) as error:  # RuntimeError: nobody knows where home is
-        output.note(f"不保存历史 / no history is kept: {error}")
+        output.note(f"不保存历史：{error}", f"no history is kept: {error}")
         return InMemoryHistory()
     return Lines(str(path))
 

@@ -154,7 +154,7 @@ class Session:
         if self._hold is None:
             self.connect()
             if self.layout is not None:
-                self.output.note("已重新连接读卡器中的卡 / connected again to the card that is in the reader")
+                self.output.note("已重新连接读卡器中的卡", "connected again to the card that is in the reader")
         hold = self._hold
         assert hold is not None  # noqa: S101 - connect raises where there is none
         try:

@@ -159,7 +159,7 @@ if [ "$purpose" = test ]; then
   say "about 2 GB in all, and three to ten minutes; the tests themselves take some twenty"
   # shellcheck disable=SC2086
   install_packages required "for the tests, which run real PC/SC and a real browser" $build_packages $reader_packages \
-    vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux openssl xxd locales ||
+    vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux openssl xxd locales man-db ||
     stop "the test suite runs real PC/SC and a real browser and cannot do without them"
   # For the Debian package: what builds it, and a small machine of its own to install it in. Its Python is Debian's.
   install_packages required "for the tests of the Debian package" python3 python3-venv python3-dev dpkg-dev binutils \

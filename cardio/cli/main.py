@@ -15,6 +15,7 @@ from traceback import walk_tb
 from typing import TextIO
 
 from cardio.cli.command import DONE, Command
+from cardio.cli.commands.completion import COMPLETION
 from cardio.cli.commands.conformance import CONFORMANCE
 from cardio.cli.commands.files import DUMP, FILES, SHOW
 from cardio.cli.commands.identify import IDENTIFY
@@ -59,7 +60,7 @@ def commands() -> list[Command]:
     """The library's own commands, and those that the bridge and the simulators bring along."""
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
     exploring = [FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, SHELL, CONFORMANCE, LAYOUTS]
-    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, KEYS, WRITE, PKI, DOCTOR, *joined]
+    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, KEYS, WRITE, PKI, DOCTOR, *joined, COMPLETION]
 
 
 def build_parser(language: Language = Language.BOTH) -> ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,9 @@ from typing import Any, TextIO
 
 from cardio.cli.language import Language, in_language, title_in
 from cardio.errors import CardioError
+
+_LEAST_ROOM = 16
+"""Columns that the last column of a table must have to be broken; narrower ones are left to the terminal."""
 
 
 class Output:
@@ -90,14 +94,33 @@ class Output:
             print(text if english is None else self.words(text, english), file=self._stderr, flush=True)
 
     def table(self, rows: Iterable[Sequence[str]], *, gap: int = 2) -> None:
-        """Columns as wide as their widest cell, Chinese characters counting two."""
+        """Columns as wide as their widest cell, Chinese characters counting two.
+
+        On a terminal the last column is broken where it would not fit; a program reads a line a row.
+        """
         listed = [list(row) for row in rows]
         if not listed:
             return
         widths = [max(display_width(row[column]) for row in listed) for column in range(len(listed[0]))]
+        before = sum(widths[:-1]) + gap * (len(widths) - 1)
+        columns = self._columns()
+        room = None if columns is None or columns - before < _LEAST_ROOM else columns - before
         for row in listed:
             cells = [cell + " " * (width - display_width(cell)) for cell, width in zip(row, widths, strict=True)]
-            self.text((" " * gap).join(cells).rstrip())
+            last, *more = [cells[-1]] if room is None else wrapped(row[-1], room)
+            self.text((" " * gap).join([*cells[:-1], last]).rstrip())
+            for line in more:
+                self.text(" " * before + line)
+
+    def _columns(self) -> int | None:
+        """How wide the terminal is; None where the answer goes elsewhere, and ``$COLUMNS`` says nothing."""
+        named = os.environ.get("COLUMNS", "")
+        if named.isdecimal() and int(named):
+            return int(named)
+        try:
+            return os.get_terminal_size(self._stdout.fileno()).columns
+        except (OSError, ValueError):
+            return None
 
     def error(self, error: CardioError) -> None:
         """What happened and what to do now; with ``--json`` the problem object under ``error``."""
@@ -113,6 +136,18 @@ class Output:
         if self.language is not Language.CHINESE:
             self.note(f"Error: {error.detail_en} [{error.code}]")
             self.note(f"Do:    {error.remedy_en}")
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The lines of a text, none wider than that; broken at blanks, and between Chinese characters."""
+    lines, line = [], ""
+    # A Chinese character is a word of its own, with the blank or the mark that follows.
+    for word in re.findall(r"[\u2e80-\u9fff\uff00-\uffef][，。；：、）]?|[^\s\u2e80-\u9fff\uff00-\uffef]+|\s+", text):
+        if display_width(line + word.rstrip()) > width and line.strip():
+            lines.append(line.rstrip())
+            line = ""
+        line = (line + word) if line or word.strip() else ""
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
 def display_width(text: str) -> int:

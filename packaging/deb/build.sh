@@ -77,6 +77,14 @@ install -D -m 644 "$here/bridge.toml" "$tree/etc/cardio/bridge.toml"
 install -D -m 644 "$here/desktop/cardio.desktop" "$tree/usr/share/applications/cardio.desktop"
 install -D -m 644 "$here/desktop/autostart.desktop" "$tree/etc/xdg/autostart/cardio.desktop"
 install -D -m 644 "$root/service/web/icon.svg" "$tree/usr/share/icons/hicolor/scalable/apps/cardio.svg"
+speak() { "$tree/opt/cardio/bin/python" -I -c 'from cardio.cli.main import run; run()' completion "$@"; }
+install -d "$tree/usr/share/man/man1" "$tree/usr/share/man/zh_CN/man1" "$tree/usr/share/bash-completion/completions" \
+  "$tree/usr/share/zsh/vendor-completions" "$tree/usr/share/fish/vendor_completions.d"
+speak man --lang en | gzip -9n >"$tree/usr/share/man/man1/cardio.1.gz"
+speak man --lang zh | gzip -9n >"$tree/usr/share/man/zh_CN/man1/cardio.1.gz"
+speak bash >"$tree/usr/share/bash-completion/completions/cardio"
+speak zsh >"$tree/usr/share/zsh/vendor-completions/_cardio"
+speak fish >"$tree/usr/share/fish/vendor_completions.d/cardio.fish"
 documents=$tree/usr/share/doc/cardio
 install -d "$documents"
 cp -r --no-preserve=mode "$here/policies" "$documents/policies"

@@ -23,6 +23,18 @@ def test_the_command_is_there(installed: Machine) -> None:
     assert installed.run("cardio", "--version") == f"cardio {version.replace('~', '')}\n"
 
 
+def test_the_manual_page_and_the_completions_are_there(installed: Machine) -> None:
+    for page in ("man1", "zh_CN/man1"):
+        assert ".TH CARDIO 1" in installed.run("zcat", f"/usr/share/man/{page}/cardio.1.gz")
+    asked = (
+        "source /usr/share/bash-completion/completions/cardio; COMP_WORDS=(cardio re); COMP_CWORD=1; _cardio; "
+        'echo "${COMPREPLY[@]}"'
+    )
+    assert installed.run("bash", "-c", asked).split() == ["readers", "read"]
+    for script in ("zsh/vendor-completions/_cardio", "fish/vendor_completions.d/cardio.fish"):
+        assert "identify" in installed.run("cat", f"/usr/share/{script}")
+
+
 def test_a_clerk_reads_a_card(installed: Machine) -> None:
     reading = json.loads(installed.run("cardio", "read", "--reader", "sim:adult", "--json", user="clerk"))
     assert reading["holder"]["name"] == "测试甲"

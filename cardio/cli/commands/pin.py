@@ -19,8 +19,8 @@ _ACTIONS = {
     "status": "剩余次数 / how many tries are left",
     "verify": "验证密码 / have the card check the PIN",
     "change": "修改密码 / replace the PIN by another",
-    "unblock": "解锁，密码不变（需要 PUK 密钥）/ restore the tries; takes the key PUK",
-    "reload": "重置为新密码（需要 PUK 密钥）/ set a new PIN; takes the key PUK",
+    "unblock": "解锁，密码不变（需要 PUK 密钥） / restore the tries; takes the key PUK",
+    "reload": "重置为新密码（需要 PUK 密钥） / set a new PIN; takes the key PUK",
 }
 _DONE_WORDS = {
     "verify": ("密码正确", "The PIN is right"),

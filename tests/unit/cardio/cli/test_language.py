@@ -1,0 +1,177 @@
+"""The command speaks the language of its user; its help, its errors and its answers, each in that one."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cardio.cli.language import Language, help_in, language_of, title_in
+from cardio.cli.main import build_parser, commands
+from cardio.cli.output import display_width, wrapped
+
+CARDIO = Path(sys.executable).with_name("cardio")
+CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
+ENGLISH_WORD = re.compile(r"\b(the|of|is|are|and|what|this|with)\b")
+
+
+def cardio(*arguments: str, locale: str = "C.UTF-8") -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+    return subprocess.run(
+        [CARDIO, *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+        env=environment | {"LANG": locale, "PYTHONUTF8": "1"},
+    )
+
+
+def widest(text: str) -> int:
+    return max(display_width(line) for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, Language.BOTH),
+        ({"LANG": "C.UTF-8"}, Language.BOTH),
+        ({"LANG": "POSIX"}, Language.BOTH),
+        ({"LANG": "zh_CN.GBK"}, Language.CHINESE),
+        ({"LANG": "zh"}, Language.CHINESE),
+        ({"LANG": "en_GB.UTF-8"}, Language.ENGLISH),
+        ({"LANG": "de_DE.UTF-8"}, Language.BOTH),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "en_US.UTF-8"}, Language.ENGLISH),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_CN"}, Language.CHINESE),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, Language.CHINESE),
+    ],
+)
+def test_the_language_is_that_of_the_locale(environment: dict[str, str], language: Language) -> None:
+    assert language_of([], environment) is language
+
+
+@pytest.mark.parametrize(
+    "arguments", [["read", "--lang", "en"], ["--lang=en", "read"], ["read", "--lang=en", "--json"]]
+)
+def test_an_option_names_another(arguments: list[str]) -> None:
+    assert language_of(arguments, {"LANG": "zh_CN.UTF-8"}) is Language.ENGLISH
+    assert language_of(["read", "--lang", "both"], {"LANG": "zh_CN.UTF-8"}) is Language.BOTH
+
+
+@pytest.mark.parametrize(
+    ("text", "chinese", "english"),
+    [
+        ("显示版本 / show the version", "显示版本", "show the version"),
+        ("角色 / 故障 / faults", "角色 / 故障", "faults"),
+        ("读甲 / read a / b", "读甲", "read a / b"),
+        ("  cardio open      读卡台 / the counter", "  cardio open      读卡台", "  cardio open      the counter"),
+        ("  cardio read", "  cardio read", "  cardio read"),
+        ("  cardio x      11 项 / 11 items", "  cardio x      11 项", "  cardio x      11 items"),
+    ],
+)
+def test_a_text_is_declared_in_both(text: str, chinese: str, english: str) -> None:
+    assert help_in(Language.CHINESE, text) == chinese
+    assert help_in(Language.ENGLISH, text) == english
+    assert help_in(Language.BOTH, text) == text
+    assert title_in(Language.ENGLISH, "读卡器 reader") == "reader" and title_in(Language.CHINESE, "ATR") == "ATR"
+
+
+@pytest.mark.parametrize("name", ["", *(command.name for command in commands())])
+def test_every_help_is_in_one_language(name: str) -> None:
+    arguments = [name, "--help"] if name else ["--help"]
+    chinese = cardio(*arguments, locale="zh_CN.UTF-8").stdout
+    english = cardio(*arguments, locale="en_US.UTF-8").stdout
+    assert chinese.startswith("用法: cardio") and "选项" in chinese and "options" not in chinese
+    assert english.startswith("usage: cardio") and "options" in english
+    assert not CHINESE.search(re.sub(r"养老保险|姓名|上海市测试路1号|[，：（）、…]", "", english)), english
+    said = "\n".join(re.sub(r"--[a-z-]+", "", line) for line in chinese.splitlines() if CHINESE.search(line))
+    assert not ENGLISH_WORD.search(said), said
+
+
+@pytest.mark.parametrize(
+    ("locale", "there", "absent"), [("zh_CN.UTF-8", "错误：", "Error"), ("en_US.UTF-8", "Error:", "错误")]
+)
+def test_an_error_is_in_one_language(locale: str, there: str, absent: str) -> None:
+    said = cardio("read", "--reader", "sim:nobody", locale=locale).stderr
+    assert said.startswith(there) and absent not in said and "[reader-not-found]" in said
+    assert len(said.splitlines()) == 2, "what happened, and what to do"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chinese", "english"),
+    [
+        (["rea"], "没有命令 rea，是否想输入 read", "there is no command rea; did you mean read?"),
+        (["read", "--pin-padd"], "没有选项 --pin-padd，是否想输入 --pin-pad", "did you mean --pin-pad?"),
+        (["sim", "lst"], "是否想输入 list", "did you mean list?"),
+        (["read", "--reader"], "--reader 后面缺少一个值", "--reader wants a value"),
+        (["show"], "缺少参数：FILE", "missing arguments: FILE"),
+        (["read", "one"], "多余的参数：one", "too many arguments: one"),
+        (["serve", "--port", "99999"], "--port：“99999”不是端口，应为 0 至 65535", "--port: a port is 0 to 65535"),
+    ],
+)
+def test_wrong_usage_says_what_was_probably_meant(arguments: list[str], chinese: str, english: str) -> None:
+    for locale, words in (("zh_CN.UTF-8", chinese), ("en_US.UTF-8", english)):
+        done = cardio(*arguments, locale=locale)
+        assert done.returncode == 2 and words in done.stderr and "--help" in done.stderr, done.stderr
+        assert ("Error" in done.stderr) == (locale == "en_US.UTF-8")
+
+
+@pytest.mark.parametrize("command", [["read"], ["identify"], ["files"], ["sim", "list"]])
+@pytest.mark.parametrize("locale", ["zh_CN.UTF-8", "en_US.UTF-8"])
+def test_an_answer_is_in_one_language(command: list[str], locale: str) -> None:
+    reader = [] if command[0] == "sim" else ["--reader", "sim:adult"]
+    said = cardio(*command, *reader, locale=locale).stdout
+    both = cardio(*command, *reader).stdout
+    assert widest(said) < widest(both)
+    if locale.startswith("zh"):
+        assert not ENGLISH_WORD.search(re.sub(r"\w+ and \w+|needs-[a-z-]+", "", said)), said
+
+
+@pytest.mark.parametrize("locale", ["zh_CN.UTF-8", "en_US.UTF-8"])
+def test_a_reading_fits_a_terminal(locale: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("read", "identify"):
+        said = cardio(command, "--reader", "sim:adult", locale=locale).stdout
+        assert widest(said) <= 80, said
+    assert widest(cardio("read", "--reader", "sim:adult").stdout) <= 80, "in both languages too"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("one two three", ["one two", "three"]),
+        ("一二三四五六", ["一二三四", "五六"]),
+        ("一二三四，五六", ["一二三", "四，五六"]),
+        ("incomprehensible", ["incomprehensible"]),
+        ("ab 一二三 cd", ["ab 一二", "三 cd"]),
+    ],
+)
+def test_a_text_is_broken_at_blanks_and_between_characters(text: str, lines: list[str]) -> None:
+    assert wrapped(text, 8) == lines
+
+
+def test_json_is_the_same_in_every_language() -> None:
+    answers = {
+        cardio("read", "--reader", "sim:adult", "--json", locale=one).stdout for one in ("zh_CN.UTF-8", "C.UTF-8")
+    }
+    assert len(answers) == 1
+
+
+def test_every_text_of_the_parser_is_declared_in_both_languages() -> None:
+    def texts(parser: object) -> list[str]:
+        found: list[str] = []
+        for action in parser._actions:  # type: ignore[attr-defined]
+            found += [action.help] if action.help and action.help != "==SUPPRESS==" else []
+            for sub in action.choices.values() if isinstance(action.choices, dict) else ():
+                found += texts(sub)
+        return found
+
+    for text in texts(build_parser()):
+        assert CHINESE.search(help_in(Language.CHINESE, text)), text
+        assert not CHINESE.search(re.sub(r"[，：（）、…]", "", help_in(Language.ENGLISH, text))), text

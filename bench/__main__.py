@@ -17,10 +17,12 @@ from bench import (
     pcsc,
     same_card,
     software_card,
+    start,
     whole_card,
 )
 
 _MEASUREMENTS = {
+    "start": start,
     "counts": counts,
     "whole-card": whole_card,
     "software-card": software_card,

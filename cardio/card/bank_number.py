@@ -34,7 +34,7 @@ _LONG_TAG, _LAST_OF_TAG = 0x1F, 0x7F
 
 
 class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     source: str
     confidence: str

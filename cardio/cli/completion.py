@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from cardio.cli.language import Language, help_in
 
-
 _CHINESE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]")
 
 

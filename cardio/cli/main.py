@@ -8,7 +8,6 @@ import sys
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import entry_points
 from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
@@ -56,15 +55,26 @@ _EPILOG = """{examples}:
   141  管道已关闭 / the pipe is closed"""
 
 
+_EXPLORING = (FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, SHELL, CONFORMANCE, LAYOUTS)
+_OWN = (READERS, WATCH, READ, *_EXPLORING, IDENTIFY, PIN, KEYS, WRITE, PKI, DOCTOR)
+
+
 def commands() -> list[Command]:
     """The library's own commands, and those that the bridge and the simulators bring along."""
+    from importlib.metadata import entry_points
+
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
-    exploring = [FILES, SHOW, DUMP, INSURANCE, EMPLOYMENT, SHELL, CONFORMANCE, LAYOUTS]
-    return [READERS, WATCH, READ, *exploring, IDENTIFY, PIN, KEYS, WRITE, PKI, DOCTOR, *joined, COMPLETION]
+    return [*_OWN, *joined, COMPLETION]
 
 
-def build_parser(language: Language = Language.BOTH) -> ArgumentParser:
-    """The whole command's parser; its help is in this language."""
+def _commands_for(arguments: Sequence[str]) -> Sequence[Command]:
+    """The command that is asked for, where it is the library's own: the others need not be looked for."""
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    return [command for command in _OWN if command.name == asked] or commands()
+
+
+def build_parser(language: Language = Language.BOTH, known: Sequence[Command] | None = None) -> ArgumentParser:
+    """The parser of the whole command, or of those commands that are given; its help is in this language."""
     parser = CardioParser(
         language=language,
         prog="cardio",
@@ -74,7 +84,7 @@ def build_parser(language: Language = Language.BOTH) -> ArgumentParser:
     parser.add_argument("--version", action="store_true", help="显示版本 / show the version")
     parser.add_argument("--lang", choices=[str(one) for one in Language], help=SUPPRESS)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="命令 commands")
-    for command in commands():
+    for command in commands() if known is None else known:
         sub = subparsers.add_parser(
             command.name,
             help=command.help,
@@ -93,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     language = language_of(given)
     output = Output(as_json="--json" in given, language=language)
     try:
-        parser = build_parser(language)
+        parser = build_parser(language, _commands_for(given))
         options = parser.parse_args(given)
         if options.version:
             from importlib.metadata import version

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from cardio.cli.language import Language, halves, help_in, in_language, title_in
@@ -87,14 +86,20 @@ def add_common_options(parser: ArgumentParser) -> None:
     parser.add_argument("--lang", choices=[str(one) for one in Language], metavar="LANG", help=_LANGUAGE)
 
 
+def _probably(given: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # only where something is wrong
+
+    return next(iter(get_close_matches(given, sorted(set(known)), n=1)), None)
+
+
 def _words_of(message: str, parser: CardioParser) -> tuple[str, str]:
     """One of argparse's messages in Chinese and English, with the option that was probably meant."""
     kind, _, what = message.partition(": ")
     if kind == "unrecognized arguments":
         option = what.split()[0].partition("=")[0]
-        meant = get_close_matches(option, sorted(set(parser.options())), n=1) if option.startswith("-") else []
+        meant = _probably(option, parser.options()) if option.startswith("-") else None
         if meant:
-            return f"没有选项 {option}，是否想输入 {meant[0]}", f"there is no option {option}; did you mean {meant[0]}?"
+            return f"没有选项 {option}，是否想输入 {meant}", f"there is no option {option}; did you mean {meant}?"
         return f"多余的参数：{what}", f"too many arguments: {what}"
     if kind == "the following arguments are required":
         return f"缺少参数：{what}", f"missing arguments: {what}"
@@ -117,9 +122,9 @@ def _words_of_argument(error: ArgumentError) -> tuple[str, str]:
 def _invalid_choice(name: str, message: str) -> tuple[str, str]:
     given = message.partition("'")[2].partition("'")[0]
     choices = message.partition("choose from ")[2].rstrip(")").replace("'", "").split(", ")
-    meant = get_close_matches(given, choices, n=1)
+    meant = _probably(given, choices)
     what, what_en = ("命令", "command") if name == "COMMAND" else (f" {name} 的值", f"value of {name}:")
     if meant:
-        return f"没有{what} {given}，是否想输入 {meant[0]}", f"there is no {what_en} {given}; did you mean {meant[0]}?"
+        return f"没有{what} {given}，是否想输入 {meant}", f"there is no {what_en} {given}; did you mean {meant}?"
     listed = ", ".join(choices)
     return f"没有{what} {given}；可选：{listed}", f"there is no {what_en} {given}; choose one of: {listed}"

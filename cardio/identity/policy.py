@@ -28,7 +28,7 @@ _FAULT, _UNKNOWN = "policy", "extra_forbidden"
 class Policy(BaseModel):
     """What each check counts for, and the limits."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     accept_test_keys: StrictBool = False

@@ -6,9 +6,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """The base of all answers: immutable, nothing unknown in them."""
+    """The base of all answers: immutable, nothing unknown in them.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Each is built when it is first used: a command that answers one thing does not wait for the others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class CodedValue(FrozenModel):

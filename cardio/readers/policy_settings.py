@@ -26,7 +26,7 @@ _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 class ReaderSettings(BaseModel):
     """Names of readers, or parts of names; and how long cards may take in them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     use: tuple[_Name, ...] = Field(default=(), description="the readers that count; all where none is named")
     contact: tuple[_Name, ...] = Field(default=(), description="readers that take the card in a slot")

@@ -6,7 +6,6 @@ watcher ended like that shows empty readers for ever.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
@@ -125,6 +124,8 @@ class Supervisor:
                 return await work()
             except Exception as error:  # a task has no caller that would see it
                 self.note(task, error, down=True)
+                import asyncio  # a command that reads a card has no event loop, and does not wait for its import
+
                 await asyncio.sleep(pauses.next())
 
 

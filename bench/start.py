@@ -16,9 +16,9 @@ _CARDIO = Path(sys.executable).with_name("cardio")
 _DEPENDENCIES = "import pydantic, construct, smartcard.scard, cryptography.hazmat.primitives.ciphers"
 _COMMANDS = {
     "importing the dependencies": [sys.executable, "-c", _DEPENDENCIES],
-    "cardio --version": [_CARDIO, "--version"],
-    "cardio --help": [_CARDIO, "--help"],
-    "cardio read --reader sim:adult --json": [_CARDIO, "read", "--reader", "sim:adult", "--json"],
+    "cardio --version": [str(_CARDIO), "--version"],
+    "cardio --help": [str(_CARDIO), "--help"],
+    "cardio read --reader sim:adult --json": [str(_CARDIO), "read", "--reader", "sim:adult", "--json"],
 }
 _ROUNDS = 15
 

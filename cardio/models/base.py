@@ -6,12 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """The base of all answers: immutable, nothing unknown in them.
+    """The base of all answers: immutable, nothing unknown in them."""
 
-    Each is built when it is first used: a command that answers one thing does not wait for the others.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class CodedValue(FrozenModel):

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cardio.card.runner import on_card as on_card
     from cardio.card.runner import read_card as read_card
     from cardio.card.social_security_card import SocialSecurityCard as SocialSecurityCard
-    from cardio.client import BridgeClient as BridgeClient
     from cardio.errors import CardioError as CardioError
     from cardio.filesystem.address import Address as Address
     from cardio.models.reading import CardReading as CardReading
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Address": "filesystem.address",
-    "BridgeClient": "client",
     "CardReading": "models.reading",
     "CardioError": "errors",
     "PcscSource": "readers.pcsc",

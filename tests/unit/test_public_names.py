@@ -13,7 +13,7 @@ from scripts.python_interface import ROOMS
 
 CARDIO = Path(__file__).parents[2] / "cardio"
 PUBLIC = {
-    "cardio": "Address BridgeClient CardReading CardioError PcscSource SocialSecurityCard on_card read_card",
+    "cardio": "Address CardReading CardioError PcscSource SocialSecurityCard on_card read_card",
     "cardio.apdu": "Channel CommandApdu Exchange Flow ResponseApdu StatusWord TransmissionProtocol Transport describe",
     "cardio.card": "CardSession SocialSecurityCard on_card read_card",
     "cardio.debits": "Amounts DebitEntry DebitJournal DebitLimits DebitOrder DebitRecord DebitResult DebitState "

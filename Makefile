@@ -14,7 +14,7 @@ unexport $(filter PYTHON%,$(.VARIABLES))
 
 LOCKED := $(wildcard packaging/locked/*.txt)
 
-.PHONY: help setup run test check unit bench docs deb lock clean
+.PHONY: help setup run test check unit bench docs screenshots deb lock clean
 
 help:
 	@sed -n '1,4p' Makefile
@@ -50,6 +50,9 @@ bench: $(TEST_READY)
 
 docs: $(TEST_READY)
 	$(BIN)/python -m scripts.make_docs
+
+screenshots: $(TEST_READY)
+	$(BIN)/python -m scripts.screenshots
 
 deb: $(TEST_READY)
 	packaging/deb/build.sh dist

@@ -10,7 +10,7 @@ from cardio.identity.kept_loss_list import KeptLossList
 from cardio.identity.loss_list import LossList
 from cardio.identity.policy import Policy, default_policy
 from cardio.security.credentials import Credentials
-from cardio.security.pin.guard import PinGuard
+from cardio.security.pin.card_pin import PinGuard
 from cardio.security.pin.pin import Pin
 from cardio.security.sam.base import SamSource
 from cardio.security.settings import SecuritySettings

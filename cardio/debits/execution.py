@@ -57,7 +57,7 @@ def begin(
     terminal_number: bytes,
     limits: DebitLimits = DEFAULT_LIMITS,
 ) -> DebitIntent:
-    """As far as the card's own number and totals, with its own record asked for the order; nothing moves.
+    """Begin a debit: learn the card's number and totals, and ask its own record for the order. No money moves.
 
     The card is held from here to its debit, and whatever else it is told in between ends what it has begun. So the
     record needs no second look before a second step.
@@ -75,7 +75,7 @@ def begin(
     limits.check_year(order, start.totals)
     asked = record.result(start.transaction_number)
     intent = DebitIntent.of(order, start, key, terminal_number, asked.outcome)
-    # What this journal knows itself of the order is said first.
+    # The journal's own refusal of the order comes before that of the card's record.
     entry.move(DebitState.INITIALISED, intent=intent)
     asked.check(limits)
     return intent

@@ -1,4 +1,6 @@
-"""A debit's life: what a call for it needs, what the card settles before it, and when its outcome is unknown.
+"""A debit's life: what a call for it needs, what the card settles before it, and what an error means for it.
+
+`execution` takes the steps, `transaction` has the states; the outcome becomes unknown in `execution._send`.
 
 The journal is a protocol: the bridge's keeps debits in a file (`service.debits.journal`). No reader is chosen here.
 """
@@ -174,7 +176,7 @@ def _find_out_what_is_open(journal: DebitJournal[Entry], entry: Entry, card: Sec
     error = DebitOpenError(
         f"此前 {time} 的一笔消费（{amount} 元）：{zh}", f"an earlier one, {time}, {amount} yuan: {en}"
     )
-    # A caller that never heard of the doubt does not know that it has to look.
+    # A caller that was not told that the outcome was unknown does not come back for it.
     journal.under_way.wait(other.id, _ANSWER_SECONDS)
     if shown.outcome == "done" and other.told_unknown:
         error.told_debit = other.id

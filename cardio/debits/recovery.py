@@ -100,8 +100,8 @@ def judge(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
         return RecoveryVerdict(DebitState.UNKNOWN)
     if counter is CounterEvidence.UNTOUCHED or (counter is CounterEvidence.LATER and witnesses.others):
         return RecoveryVerdict(DebitState.ABORTED)
-    # The number has gone on, and the card's own record does not say that it was by this debit: another terminal's of
-    # the same amounts moves number and totals alike.
+    # The card's number has gone on, and its record does not name this debit. A debit of the same amounts at another
+    # terminal moves number and totals in the same way.
     return RecoveryVerdict(DebitState.MANUAL)
 
 

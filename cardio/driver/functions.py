@@ -1,5 +1,8 @@
 """The functions of the national driver interface by name: what each takes, what right it needs, what it does.
 
+To add a function, write what it does and add one row: to `_WHOLE` if one call does it, to `_FIRST` or `_NEXT` if it is
+one of several steps, to `_DEBITS` if it moves money. HTTP, dialects, page and browser client find it there.
+
 Functions in steps (``…_HSM_Step1``) work on a card that is held between the steps: see `cardio.driver.hsm_steps`.
 Debits go by a journal, which this library has none of: `cardio.driver.debits` is for a program that brings one.
 """
@@ -120,7 +123,7 @@ class _Function:
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """The arguments that the interface itself does not have, and that the function takes where it is given them."""
+        """The arguments that the interface itself does not have: the function takes them, and does without."""
         return _OPTIONAL.get(self.name, ())
 
     @property

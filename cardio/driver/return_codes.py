@@ -1,4 +1,4 @@
-"""Return codes of the national driver interface, with words for people (driver_codes.toml).
+"""Return codes of the national driver interface, with words for people (return_codes.toml).
 
 All larger numbers are a card's status word with a minus: −27010 is 6982.
 """

@@ -34,7 +34,7 @@ def read_card(
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         atr: the card's ATR, which names the kind of a card that is none of ours.
         layouts: the layouts to choose from.
-        opener: presents PINs and keys where a file is closed.
+        authenticator: presents PINs and keys where a file is closed.
         on_issuer: as `CardFileSystem` takes it.
         on_basic: told as soon as EF05 and EF06 are there, before the files of DF01 are asked for.
 

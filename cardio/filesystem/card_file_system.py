@@ -90,7 +90,7 @@ class CardFileSystem:
         t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
         atr: the card's ATR, which names the kind of a card that is none of ours.
         layouts: the layouts to choose from.
-        opener: presents PINs and keys where a file is closed.
+        authenticator: presents PINs and keys where a file is closed.
         on_issuer: told as soon as EF05 has said which card it is; what it raises ends the visit.
         """
         self.manners = manners
@@ -131,7 +131,7 @@ class CardFileSystem:
         Raises:
             NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
         """
-        # Keys depend on the algorithm, so with an opener the card is asked for it.
+        # Keys depend on the algorithm, so with an authenticator the card is asked for it.
         issuer = yield from self._find_environment(fetch=want_algorithm or self._authenticator is not None)
         self._current = self.layout.environment.id
         version, code = text_of(issuer, _SPEC_VERSION), text_of(issuer, _IDENTIFICATION_CODE)

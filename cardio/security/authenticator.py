@@ -35,7 +35,7 @@ from cardio.security.errors import (
 )
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys, KeyTrial
 from cardio.security.key_memory import CARDS_IN_A_ROW, KeyMemory, Presenter
-from cardio.security.pin.guard import CardPin
+from cardio.security.pin.card_pin import CardPin
 from cardio.security.pin.memory import PinMemory
 from cardio.security.pin.pin import Pin, verify
 from cardio.security.proof import NOT_YET, ProofOutcome, genuine, not_proved

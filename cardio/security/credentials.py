@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from cardio.security.pin.card_pin import PinGuard
 from cardio.security.pin.count import PinPolicy
-from cardio.security.pin.guard import PinGuard
 from cardio.security.pin.pin import Pin
 from cardio.security.proof import ProofPolicy
 from cardio.security.sam.base import SamSource

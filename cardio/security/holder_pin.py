@@ -26,7 +26,7 @@ RELOAD = CommandApdu(InstructionClass.BANK_WITH_MAC, Instruction.CHANGE_REFERENC
 
 
 class HolderPin:
-    """The plans; the environment (SSSE) is current, and the opener has met the card."""
+    """The plans. The environment (SSSE) is current, and `CardAuthenticator.meet` has said which card it is."""
 
     def __init__(self, authenticator: CardAuthenticator) -> None:
         self._authenticator = authenticator

@@ -81,7 +81,7 @@ class DriverService:
             card takes its time all the same.
 
         Raises:
-            NoScopeError: the caller may not. CardioError: what hindered; `driver_codes.code_of` has its code.
+            NoScopeError: the caller may not. CardioError: what hindered; `return_codes.code_of` has its code.
         """
         caller.require(Scope(function.right))
         if isinstance(function, DebitFunction):

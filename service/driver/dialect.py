@@ -37,7 +37,7 @@ class Dialect(ABC):
     port: ClassVar[int]
     """The port that callers in the field have built in."""
     patience: ClassVar[float | None] = None
-    """After so many seconds its callers give up, and take the next message for the answer to their next call."""
+    """Seconds after which its callers give up. What comes later they take for the answer to their next call."""
     greeting: ClassVar[str | None] = None
     """What is sent as soon as a socket is open."""
 

@@ -35,7 +35,7 @@ _STALLED_SECONDS = 10.0
 """How long a client that does not read may hold up a stream before it is let go."""
 _REVOKED = 4401
 _NO_WORKER = (b"clear-site-data", b'"cache", "storage"')
-"""One that a browser looks for at any other address was left by another program that had the port."""
+"""Sent where a browser looks for a service worker that is not the bridge's: another program had the port before."""
 _WORKER_WANTED = (b"service-worker", b"script")
 """What a browser itself sends when it asks for the script of a service worker (Service Workers, W3C)."""
 

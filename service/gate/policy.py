@@ -211,7 +211,7 @@ class Access:
         """Let in a page of the bridge itself, and nothing else: a program does not need a session."""
         site = _header(headers, b"sec-fetch-site")
         path = scope["path"]
-        # To an address that they have left the pages of this run are another site's.
+        # For a browser, a page of this run is another site's at an address that the pages have left.
         sites = _STRANGERS if path == FORGET else _OF_ONE_ORIGIN
         # A page of an earlier run is still at its address.
         is_own = origin is not None and (self.is_own(origin) if path == MOVED else self.is_of_pages(origin))
@@ -237,7 +237,7 @@ class Access:
         return origins[0] if open_to_all or self.is_told_as_known(scope, origins[0]) else None
 
     def is_told_as_known(self, scope: Scope, origin: str) -> bool:
-        """Whether a caller is told that an origin has been let in: another user would learn so whose desk this is."""
+        """Return True if a caller may learn that an origin was let in: it tells another user whose desk this is."""
         return self.is_known(origin) and _peer_of(scope).is_believed
 
     @property
@@ -376,7 +376,7 @@ class Access:
 
     def _named_program(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Grant | None:
         """The grant of a program's token, in the address or as elsewhere; the owner's own token has no place there."""
-        # Many members are no fault of a caller's: callers of the field write what they like there. The head is short.
+        # Callers in the field write many parameters there, and are let in. The size of the head is limited before.
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         written = [scope["path"].strip("/"), *query.get("token", [])[:_MOST_TOKENS]]
         found = [grant for token in written if token and (grant := self.grants.find(token)) is not None]

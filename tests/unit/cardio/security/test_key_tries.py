@@ -20,7 +20,7 @@ from cardio.security.credentials import Credentials
 from cardio.security.errors import ForgedCardError, KeyAlreadyRefusedError
 from cardio.security.key_guard import CALLERS_SECONDS, CardKeys
 from cardio.security.key_memory import FILE, SIMULATED_FILE, KeyMemory, Presenter
-from cardio.security.pin.guard import PinGuard
+from cardio.security.pin.card_pin import PinGuard
 from cardio.security.sam.base import Sam, SamSource
 from cardio.security.sam.hsm import HsmClient
 from cardio.security.sam.hsm_http import HttpHsmTransport

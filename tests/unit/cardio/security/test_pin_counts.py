@@ -27,8 +27,8 @@ from cardio.errors import CardioError, CardRemovedError
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.errors import LastTryError, PinBlockedError, PinOutcomeUnknownError, WrongPinError
+from cardio.security.pin.card_pin import PinGuard
 from cardio.security.pin.count import PinCount, PinPolicy
-from cardio.security.pin.guard import PinGuard
 from cardio.security.pin.pin import Pin
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader

@@ -28,7 +28,7 @@ from cardio.security.errors import (
     PinQuotaError,
     WrongPinError,
 )
-from cardio.security.pin.guard import PinGuard
+from cardio.security.pin.card_pin import PinGuard
 from cardio.security.pin.pin import Pin
 from simulators.card.quirks import CardQuirks
 from simulators.card.software_card import SoftwareCard

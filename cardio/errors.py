@@ -296,7 +296,7 @@ class CardMuteError(CardError):
     code = "card-mute"
     title = "卡片没有应答"
     title_en = "The card does not answer"
-    remedy = "卡片可能插反了：请将芯片朝上、朝内重新插入；仍无应答时请擦净芯片或换卡。"
+    remedy = "卡片可能插反了：请将芯片面朝上、芯片一端朝里重新插入；仍无应答时请擦净芯片或换卡。"
     remedy_en = "It may be upside down: insert it chip up, chip first; still mute, clean the chip or change the card."
     retryable = True
     driver_code = -4
@@ -401,7 +401,7 @@ class CardRefusedError(CardError):
     code = "card-error"
     title = "卡片拒绝了操作"
     title_en = "The card refused the command"
-    remedy = "请重新插卡再试；若仍失败，请持卡人到发卡机构检查卡片。"
+    remedy = "请重新插卡再试；若仍失败，请持卡人携卡到社保卡服务网点检测。"
     remedy_en = "Insert the card again and retry; if it still fails, have the issuing authority check the card."
 
     def __init__(self, detail: str, detail_en: str = "", *, status_word: int) -> None:
@@ -420,7 +420,7 @@ class CardGarbledError(CardError):
     code = "card-garbled"
     title = "卡片返回的数据无法识别"
     title_en = "The card's answer makes no sense"
-    remedy = "请擦净芯片后重新插卡；若仍失败，请持卡人到发卡机构检查卡片。"
+    remedy = "请擦净芯片后重新插卡；若仍失败，请持卡人携卡到社保卡服务网点检测。"
     remedy_en = "Clean the chip and insert the card again; if it still fails, have the issuer check the card."
     retryable = True
     driver_code = -15

@@ -161,7 +161,7 @@ class Channel:
             if response.sw1 != 0x61:
                 return ResponseApdu(bytes(data), response.status_word)
             asked = told
-        raise CardGarbledError("卡片的应答没有尽头", "the card's answer never ends")
+        raise CardGarbledError("卡片持续返回数据，读取已中止", "the card's answer never ends")
 
     def _exchange(self, command: CommandApdu, *, fetches: bool = False) -> ResponseApdu:
         started = self._clock()

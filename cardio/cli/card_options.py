@@ -41,7 +41,7 @@ def add_card_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
     parser.add_argument(
         "--trace",
         action="store_true",
-        help="在标准错误输出逐条命令；软件卡含数据 / show each command on stderr, with data only of software cards",
+        help="在标准错误输出逐条命令；模拟卡含数据 / show each command on stderr, with data only of software cards",
     )
 
 

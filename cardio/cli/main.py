@@ -39,8 +39,8 @@ _INTERRUPTED, _PIPE_CLOSED, _CANNOT_WRITE, _FAILED = 130, 141, 74, 70
 _EXAMPLES, _STATUS = "示例 examples", "退出状态 exit status"
 _EPILOG = """{examples}:
   cardio read                     读取读卡器中的社会保障卡 / read the card in the reader
-  cardio read --reader sim:adult  没有读卡器？读一张软件卡 / no reader? read a software card
-  cardio serve --simulate         启动本地服务和软件卡 / the local bridge with software cards
+  cardio read --reader sim:adult  没有读卡器？读一张模拟卡 / no reader? read a software card
+  cardio serve --simulate         启动本地服务和模拟卡 / the local bridge with software cards
 
 {status}:
   0    完成 / done

@@ -87,5 +87,5 @@ def _of_status_word(word: int) -> DriverCode:
     )
 
 
-_REMEDY = "请重新插卡再试；若仍失败，请持卡人到发卡机构检查卡片。"
+_REMEDY = "请重新插卡再试；若仍失败，请持卡人携卡到社保卡服务网点检测。"
 _REMEDY_EN = "Insert the card again and retry; if it still fails, have the issuing authority check the card."

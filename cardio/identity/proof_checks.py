@@ -30,7 +30,7 @@ def chip_genuine(facts: Facts) -> FactFinding:
     if proof.outcome == "genuine":
         return passed(f"内部认证通过{by}", f"internal authentication succeeded{by_en}")
     code = proof.driver_code if proof.driver_code is not None else ForgedCardError.driver_code
-    return failed(f"内部认证失败，卡片不合法{by}", f"internal authentication failed: not genuine{by_en}", code)
+    return failed(f"芯片真伪核验未通过，疑似伪卡{by}", f"internal authentication failed: not genuine{by_en}", code)
 
 
 def identification_code(facts: Facts) -> FactFinding:

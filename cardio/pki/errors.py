@@ -54,7 +54,7 @@ class PublicKeyError(CardError):
     code = "public-key"
     title = "公钥不正确"
     title_en = "The public key is not one"
-    remedy = "请勿使用该密钥；请持卡人到发卡机构检查卡片。"
+    remedy = "请勿使用该密钥；请持卡人携卡到社保卡服务网点检测。"
     remedy_en = "Do not use this key; have the issuing authority check the card."
     status = 422
     driver_code = -15

@@ -139,7 +139,7 @@ class NoCardFactorError(SamError):
     code = "no-card-factor"
     title = "卡片的复位信息不能用于认证"
     title_en = "The card's reset information gives no factor for its keys"
-    remedy = "请换一台接触式读卡器重试；若仍如此，请持卡人到发卡机构检查卡片。"
+    remedy = "请换一台接触式读卡器重试；若仍如此，请持卡人携卡到社保卡服务网点检测。"
     remedy_en = (
         "Try another reader with a contact slot; if it is the same there, have the issuing authority check the card."
     )
@@ -331,7 +331,7 @@ class NoPinPadError(PinEntryError):
 
 class ForgedCardError(CardError):
     code = "forged-card"
-    title = "内部认证失败，卡片不合法"
+    title = "芯片真伪核验未通过，疑似伪卡"
     title_en = "Internal authentication failed: the card is not genuine"
     remedy = "请勿使用该卡，核对持卡人身份并联系发卡机构。"
     remedy_en = "Do not use this card; check who the holder is and call the issuing authority."

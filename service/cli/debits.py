@@ -195,7 +195,7 @@ def _yuan(fen: int | None) -> str:
 
 debits_command = Command(
     name="debits",
-    help="消费日志：查看、入账、人工认定 / the journal of debits: see, book, clear up",
+    help="消费日志：查看、标记已入账、人工认定 / the journal of debits: see, book, clear up",
     examples=(
         "  cardio debits\n"
         "  cardio debits show 5f3a90c1d2e4b6a7\n"

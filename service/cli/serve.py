@@ -33,7 +33,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--simulate",
         nargs="*",
         metavar="PERSONA",
-        help="同时提供装有软件卡的模拟读卡器 / add simulated readers with software cards",
+        help="同时提供装有模拟卡的模拟读卡器 / add simulated readers with software cards",
     )
     parser.add_argument(
         "--demo",

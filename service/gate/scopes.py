@@ -42,7 +42,7 @@ PAGE_SCOPES = frozenset(Scope) - {Scope.MANAGE, Scope.METRICS}
 
 class NoScopeError(NotPermittedError):
     code = "no-scope"
-    title = "该令牌无权使用此功能"
+    title = "未开通此功能的权限"
     title_en = "The token does not grant this"
     remedy = "请管理员授予该权限：重新配对并勾选，或以 cardio serve --scopes 启动。"
     remedy_en = "Have the scope granted: pair again and tick it, or start the bridge with cardio serve --scopes."

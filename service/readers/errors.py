@@ -72,5 +72,5 @@ class SimulatedOnlyError(NotPermittedError):
     code = "simulated-only"
     title = "只能用于模拟读卡器"
     title_en = "For simulated readers only"
-    remedy = "单条命令只能发给模拟读卡器中的软件卡。"
+    remedy = "单条命令只能发给模拟读卡器中的模拟卡。"
     remedy_en = "Single commands go to software cards in simulated readers only."

@@ -80,7 +80,7 @@ class CardState(BaseModel):
         strangers = sorted({*self.records, *self.contents} - by_path.keys())
         if strangers:
             raise ConfigurationError(
-                f"软件卡没有存储中的文件 {'、'.join(strangers)}",
+                f"模拟卡没有存储中的文件 {'、'.join(strangers)}",
                 f"the card's memory has files that the card has not: {', '.join(strangers)}",
             )
         for path, records in self.records.items():
@@ -107,17 +107,17 @@ class CardMemory:
             return None
         except OSError as error:
             raise ConfigurationError(
-                f"软件卡存储 {self._path}：{error}", f"card memory {self._path}: {error}"
+                f"模拟卡存储 {self._path}：{error}", f"card memory {self._path}: {error}"
             ) from error
         except ValidationError as error:
             place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON"
             # What stands in the file is not quoted: a PIN is among it.
             raise ConfigurationError(
-                f"软件卡存储 {self._path} 内容有误（{place}）", f"card memory {self._path} is not one ({place})"
+                f"模拟卡存储 {self._path} 内容有误（{place}）", f"card memory {self._path} is not one ({place})"
             ) from None
         if state.historical_bytes != historical_bytes.hex().upper():
             raise ConfigurationError(
-                f"软件卡存储 {self._path} 属于另一张卡", f"the card memory {self._path} is another card's"
+                f"模拟卡存储 {self._path} 属于另一张卡", f"the card memory {self._path} is another card's"
             )
         return state
 

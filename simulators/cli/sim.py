@@ -28,7 +28,7 @@ def simulated_readers() -> PersonaReaders:
 
 def _add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="列出软件卡角色 / list the personas")
+    listing = actions.add_parser("list", help="列出模拟卡角色 / list the personas")
     listing.add_argument("--json", action="store_true", default=SUPPRESS)
     new = actions.add_parser(
         "new",
@@ -46,7 +46,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     new.add_argument("--json", action="store_true", default=SUPPRESS)
     running = actions.add_parser(
         "run",
-        help="把一张软件卡插入虚拟 PC/SC 读卡器 / put a persona's card into a virtual PC/SC reader",
+        help="把一张模拟卡插入虚拟 PC/SC 读卡器 / put a persona's card into a virtual PC/SC reader",
         epilog="示例 example:\n  cardio sim run adult --vpcd 127.0.0.1:35963",
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -79,7 +79,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     keys.add_argument("--json", action="store_true", default=SUPPRESS)
     steps = actions.add_parser(
         "step",
-        help="加密机步骤：由上一步的字符串算出下一步的 / what the authority answers between driver steps",
+        help="加密机步骤：根据上一步的输出计算下一步的输入 / what the authority answers between driver steps",
         epilog="示例 example:\n  cardio sim step read '320200|0081…|03|3202…|…|'",
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -207,7 +207,7 @@ def _address(text: str) -> tuple[str, int]:
 
 sim_command = Command(
     name="sim",
-    help="软件卡：角色、故障、虚拟读卡器 / software cards: personas, faults, virtual readers",
+    help="模拟卡：角色、故障、虚拟读卡器 / software cards: personas, faults, virtual readers",
     examples=(
         "  cardio sim list\n"
         "  cardio sim new my-card.toml --like whole\n"

@@ -36,7 +36,7 @@ def key_file(keys: Iterable[Key]) -> str:
     """A key file for the library's soft SAM with the roots of these keys."""
     listed = list(keys)
     lines = [
-        "# 公开的测试密钥，仅用于软件卡 / published test keys, for software cards only",
+        "# 公开的测试密钥，仅用于模拟卡 / published test keys, for software cards only",
         "levels = 3",
         f'terminal_number = "{TERMINAL_NUMBER}"',
     ]

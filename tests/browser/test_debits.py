@@ -81,7 +81,7 @@ def test_the_developers_page_loses_a_debit_and_finds_it(page: Page, till: Served
     given.fill(given.input_value().replace("卡识别码|卡号|", CARD).replace('"pin": ""', '"pin": "123456"'))
     driver.get_by_role("button", name="调用").click()
     expect(driver.locator(".result")).to_contain_text("返回 -202")
-    page.get_by_role("button", name="放回").first.click()
+    page.get_by_role("button", name="重新插入原卡").first.click()
     driver.get_by_role("button", name="调用").click()
     expect(driver.locator(".result")).to_contain_text("返回 0")
     expect(driver.locator(".result")).to_contain_text('"known_by": "proof"')

@@ -101,7 +101,7 @@ def test_an_error_says_what_happened_and_what_to_do(
 def test_a_closed_card_shows_the_card_and_says_what_is_closed(page: Page, served: Served) -> None:
     page.goto(served.link)
     second = desk(page, 1)
-    expect(second).to_contain_text("持卡人信息未开放")
+    expect(second).to_contain_text("持卡人信息需授权读取")
     expect(second).to_contain_text("PSAM")
     expect(second).to_contain_text("江苏省无锡市")
 

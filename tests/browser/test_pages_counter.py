@@ -230,7 +230,7 @@ def test_rare_characters_are_named(page: Page) -> None:
 
 def test_the_focus_stays_where_it_was(page: Page, served: Served) -> None:
     page.goto(served.link)
-    expect(desk(page, 1)).to_contain_text("持卡人信息未开放")
+    expect(desk(page, 1)).to_contain_text("持卡人信息需授权读取")
     show = desk(page).get_by_role("button", name="显示")
     show.focus()
     simulate(served, "DELETE", number=1)

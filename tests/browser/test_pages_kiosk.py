@@ -70,7 +70,7 @@ def test_after_half_a_minute_it_is_cleared_though_the_card_stays(page: Page, ser
     expect(page.locator("main")).to_contain_text("请取走您的卡")
     page.clock.fast_forward(20_000)
     expect(page.locator(".name")).to_have_text("测＊甲")
-    expect(page.locator(".countdown")).to_have_text(re.compile("^([1-9]|10) 秒后清除$"))
+    expect(page.locator(".countdown")).to_have_text(re.compile("^([1-9]|10) 秒后自动清屏$"))
     page.clock.fast_forward(11_000)
     expect(page.locator(".name")).to_have_count(0)
     expect(page.locator("main")).to_contain_text("请取走您的卡")

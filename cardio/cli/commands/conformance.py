@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cardio.models.conformance import ConformanceReport
 
 _FAILED = 1
-_MARKS = {"pass": "通过", "fail": "不符", "not-testable": "未测"}
+_MARKS = {"pass": "通过", "fail": "不符", "not-testable": "未检测"}
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
         for (mark, why, why_en), places in rows.items():
             output.text(f"  {mark} {output.words(why, why_en)}")
             output.text(f"       {'、'.join(places)}")
-    passed_title, failed, untested = output.titles("通过 passed", "不符 failed", "未测 not testable")
+    passed_title, failed, untested = output.titles("通过 passed", "不符 failed", "未检测 not testable")
     output.text(f"\n{passed_title} {report.passed}，{failed} {report.failed}，{untested} {report.not_testable}")
 
 

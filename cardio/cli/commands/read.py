@@ -170,7 +170,7 @@ def print_reading(reading: CardReading, output: Output) -> None:
         ]
     region = f"{card.region.code} {card.region.name or ''}".rstrip() if card.region else "—"
     generation = (f"第 {card.generation} 代", f"generation {card.generation}")[output.language is Language.ENGLISH]
-    simulated = f"（{output.label('软件卡', 'software card')}）" if reading.simulated else ""
+    simulated = f"（{output.label('模拟卡', 'software card')}）" if reading.simulated else ""
     rows += [
         ("卡号", "card number", card.card_number or "—"),
         ("卡识别码", "identification code", card.identification_code or "—"),

@@ -222,8 +222,8 @@ def report(name: str) -> Callable[[Session, str], Reply]:
 
 def apdu(session: Session, text: str) -> Reply:
     if not session.reader.simulated:
-        refused = NotPermittedError("原始命令只能发给软件卡", "raw commands go to software cards only")
-        refused.remedy = "请用软件卡：cardio shell --reader sim:whole"
+        refused = NotPermittedError("原始命令只能发给模拟卡", "raw commands go to software cards only")
+        refused.remedy = "请用模拟卡：cardio shell --reader sim:whole"
         refused.remedy_en = "Use a software card: cardio shell --reader sim:whole"
         raise refused
     try:

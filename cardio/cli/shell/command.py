@@ -120,7 +120,7 @@ def _message(session: Session) -> str:
 
 def _toolbar(session: Session) -> str:
     card = session.layout.title if session.layout else "未连接 no card"
-    simulated = " · 软件卡 software card" if session.reader.simulated else ""
+    simulated = " · 模拟卡 software card" if session.reader.simulated else ""
     return f" {card}{simulated}{' · trace on' if session.tracing else ''} · help 帮助 · Ctrl-D 退出"
 
 

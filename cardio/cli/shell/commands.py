@@ -173,7 +173,7 @@ COMMANDS: tuple[ShellCommand, ...] = (
     ShellCommand("employment", "就业和失业登记 / employment", "employment", "employment", actions.report("employment")),
     ShellCommand(
         "apdu",
-        "发送原始命令，仅限软件卡；不记入历史 / send a raw command, to software cards only; never kept in the history",
+        "发送原始命令，仅限模拟卡；不记入历史 / send a raw command, to software cards only; never kept in the history",
         "apdu HEX...",
         "apdu 00A4000002DF03",
         actions.apdu,
@@ -181,7 +181,7 @@ COMMANDS: tuple[ShellCommand, ...] = (
     ),
     ShellCommand(
         "trace",
-        "逐条显示命令；软件卡含数据 / show each exchange, with data only of software cards",
+        "逐条显示命令；模拟卡含数据 / show each exchange, with data only of software cards",
         "trace on|off",
         "trace on",
         actions.trace,

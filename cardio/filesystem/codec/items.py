@@ -65,7 +65,7 @@ def _read_date(raw: bytes) -> date | None:
         digits = digits[:4] if digits.endswith("0000") else digits[:6]
     if digits.isdecimal() and len(digits) in (4, 6):
         written = f"{digits[:4]}-{digits[4:]}".rstrip("-")
-        raise PartialDate(f"卡上只写了 {written}", f"the card holds no more than {written}")
+        raise PartialDate(f"卡内只有 {written}", f"the card holds no more than {written}")
     try:
         if len(digits) != 8 or not digits.isdecimal():
             raise ValueError("not eight digits")

@@ -139,7 +139,8 @@ def _check_untagged(file: File, reading: FileReading, book: Book) -> None:
         book.judge(Chapter.RECORDS, file.path, _COUNT, None, file.source)
     else:
         why = Bilingual(
-            f"已写 {count} 条；能否容纳 {least} 条读不出来", f"{count} are written; whether {least} fit cannot be read"
+            f"已写 {count} 条；是否可容纳 {least} 条，无法通过读取判断",
+            f"{count} are written; whether {least} fit cannot be read",
         )
         book.untestable(Chapter.RECORDS, file.path, _COUNT, why, file.source)
 

@@ -13,9 +13,9 @@ export const zh = {
   linkUsedTitle: "此链接已经用过，或已过期", linkUsedRemedy: "请重新点击桌面图标“读卡台”；没有图标请联系信息科（命令：cardio open）。",
   tooManyTabsTitle: "打开的读卡页面过多", tooManyTabsRemedy: "请关闭不用的标签页；本页随后会自动连接。",
   imposterTitle: "本机端口上的程序不是读卡服务", imposterRemedy: "请勿在本页继续操作，请联系信息科：端口可能被另一个程序占用。",
-  offlineTitle: "读卡服务没有应答", offlineRemedy: "请确认 cardio 正在运行；恢复后本页会自动连接。",
+  offlineTitle: "读卡服务没有应答", offlineRemedy: "读卡服务未启动时请启动，启动后本页会自动连接；长时间未恢复请联系信息科。",
   proof: "真伪", proofGenuine: "真伪已核验", proofTestKeys: "测试密钥核验，不能证明真伪", proofNone: "真伪未核验",
-  simulator: "软件卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", putBack: "放回", turnOver: "翻面", noFault: "无故障", persona: "角色", fault: "故障",
+  simulator: "模拟卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", putBack: "重新插入原卡", turnOver: "反向插入", noFault: "无故障", persona: "角色", fault: "故障",
 };
 
 export const en = {

@@ -10,7 +10,7 @@ export const zh = {
   name: "姓名", number: "社会保障号码", sex: "性别", ethnicGroup: "民族", birthDate: "出生日期", birthplace: "出生地",
   nationality: "国籍", residence: "常住地", registration: "户籍",
   cardNumber: "卡号", region: "发卡地区", cardClass: "卡类别", version: "规范版本", issued: "发卡日期",
-  years: "岁", closed: "持卡人信息未开放", warnings: "注意", unread: "未读", itemsToCheck: "有 {n} 项需要核对，点“显示”查看",
+  years: "岁", closed: "持卡人信息需授权读取", warnings: "注意", unread: "未读", itemsToCheck: "有 {n} 项异常，点“显示”查看",
   keysStopped: "密钥设备已停止使用", keysResume: "密钥无误，恢复使用", keysResumeSure: "信息科已确认密钥无误，恢复使用",
   slipTitle: "社会保障卡读卡凭条", readAt: "读卡时间", readBy: "读卡器", slipFoot: "本凭条由读卡台打印，内容以卡内信息为准。",
   counterAsks: "待确认：社会保障卡读卡台", askedBy: "请求方：{who}；读卡器：{reader}", askLeft: "还剩 {n} 秒",

@@ -14,7 +14,7 @@ export const zh = {
   scope_pin: "使用持卡人密码", scope_pin_what: "网页可以校验、修改持卡人的密码。输错几次，卡就会被锁定。只授予您熟悉的业务系统。",
   scope_write: "修改卡内数据", scope_write_what: "写入的内容会留在卡上，写错无法撤回。只授予需要写卡的业务系统。",
   scope_settle: "扣款结算", scope_settle_what: "网页可以从卡上扣款。只授予收费系统，并先问过信息科。",
-  scope_apdu: "发送单条指令", scope_apdu_what: "只对软件卡有效，供开发调试。",
+  scope_apdu: "发送单条指令", scope_apdu_what: "只对模拟卡有效，供开发调试。",
   scope_metrics: "运行指标", scope_metrics_what: "服务的运行数据，不含任何卡内信息。", scope_manage: "管理授权", scope_manage_what: "确认和撤销授权。",
   grantsTitle: "已授权", noGrants: "还没有授权任何网页或程序。",
   kind_page: "网页", kind_program: "程序", kind_dialect: "兼容接口", kind_local: "本机",

@@ -329,7 +329,7 @@ def test_raw_commands_are_refused_on_a_real_reader() -> None:
     real = shell_on(RealReader())
     with real.shell.session:
         answer = real(VERIFY)
-        assert "只能发给软件卡" in answer and "software cards only" in answer and real.shell.failed
+        assert "只能发给模拟卡" in answer and "software cards only" in answer and real.shell.failed
         assert "123456" not in answer
         assert real.shell.session.layout is None  # nothing was sent
         assert PENSION in real("show 养老保险")
@@ -464,7 +464,7 @@ def test_a_person_types_lines_and_leaves_with_ctrl_d(said: Said, typed: PipeInpu
     assert PENSION in said.stdout.getvalue() and "没有命令" in said.stderr.getvalue()
     assert "已连接" in said.stderr.getvalue()
     assert shell._message(said.shell.session) == f"cardio r {PENSION}> "
-    assert "软件卡" in shell._toolbar(said.shell.session)
+    assert "模拟卡" in shell._toolbar(said.shell.session)
 
 
 def test_ctrl_c_cancels_the_line_only(said: Said, typed: PipeInput) -> None:

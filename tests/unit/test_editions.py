@@ -49,7 +49,7 @@ def parts_of(name: str) -> dict[str, list[str]]:
 def test_two_editions_have_the_same_parts(chinese: str, english: str) -> None:
     ours, theirs = parts_of(chinese), parts_of(english)
     assert ours == theirs
-    assert len(ours["headings"]) > 4 and len(ours["tables"]) > 5
+    assert len(ours["headings"]) > 3 and len(ours["tables"]) > 5
 
 
 @pytest.mark.parametrize(("chinese", "english"), EDITIONS)

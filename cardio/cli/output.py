@@ -113,12 +113,9 @@ class Output:
                 self.text(" " * before + line)
 
     def _columns(self) -> int | None:
-        """How wide the terminal is; None where the answer goes elsewhere, and ``$COLUMNS`` says nothing."""
-        named = os.environ.get("COLUMNS", "")
-        if named.isdecimal() and int(named):
-            return int(named)
+        """How wide the terminal is; None where the answer goes elsewhere, whatever ``$COLUMNS`` says."""
         try:
-            return os.get_terminal_size(self._stdout.fileno()).columns
+            return os.get_terminal_size(self._stdout.fileno()).columns or None
         except (OSError, ValueError):
             return None
 

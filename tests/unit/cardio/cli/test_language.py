@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +35,28 @@ def cardio(*arguments: str, locale: str = "C.UTF-8") -> subprocess.CompletedProc
         check=False,
         env=environment | {"LANG": locale, "PYTHONUTF8": "1"},
     )
+
+
+def on_terminal(columns: int, *arguments: str, locale: str) -> str:
+    """What the command shows on a terminal that is so wide."""
+    inside, outside = pty.openpty()
+    fcntl.ioctl(outside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+    process = subprocess.Popen(
+        [CARDIO, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=outside,
+        stderr=subprocess.DEVNULL,
+        env=environment | {"LANG": locale, "PYTHONUTF8": "1", "COLUMNS": "7"},
+    )
+    os.close(outside)
+    said = b""
+    with suppress(OSError):  # the terminal is gone when its program has ended
+        while part := os.read(inside, 65536):
+            said += part
+    os.close(inside)
+    assert process.wait(60) in (0, 1)
+    return said.decode()
 
 
 def widest(text: str) -> int:
@@ -133,12 +160,14 @@ def test_an_answer_is_in_one_language(command: list[str], locale: str) -> None:
 
 
 @pytest.mark.parametrize("locale", ["zh_CN.UTF-8", "en_US.UTF-8"])
-def test_a_reading_fits_a_terminal(locale: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+def test_an_answer_fits_the_terminal_and_a_program_reads_a_line_a_row(locale: str) -> None:
     for command in ("read", "identify"):
-        said = cardio(command, "--reader", "sim:adult", locale=locale).stdout
-        assert widest(said) <= 80, said
-    assert widest(cardio("read", "--reader", "sim:adult").stdout) <= 80, "in both languages too"
+        said = on_terminal(80, command, "--reader", "sim:adult", locale=locale)
+        assert 40 < widest(said) <= 80, said
+        plain = cardio(command, "--reader", "sim:adult", locale=locale).stdout
+        assert len(plain.splitlines()) <= len(said.splitlines())
+    assert widest(on_terminal(80, "read", "--reader", "sim:adult", locale="C.UTF-8")) <= 80, "in both languages too"
+    assert widest(on_terminal(200, "read", "--reader", "sim:adult", locale="C.UTF-8")) > 80
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ class BridgeClient:
         return [ReaderInfo(**{name: one[name] for name in ReaderInfo.model_fields}) for one in listed]
 
     def read(self, reader: str | None = None, *, supplement: bool = True) -> CardReading:
-        """Who the card in a reader belongs to.
+        """Return who the card in a reader belongs to.
 
         Args: ``reader`` is a name, a part of one, or a number; without it the one with a card in it.
 
@@ -334,7 +334,7 @@ def _refuse_new_connection(event: str, _: Mapping[str, Any]) -> None:
 
 
 def _outcome_of(function: str, arguments: Mapping[str, Any], key: str) -> type[CardioError] | None:
-    """What is not known where the answer to a function is lost; None where it only reads."""
+    """Return what is not known where the answer to a function is lost; None where it only reads."""
     if key or function.startswith("iDoDebit"):
         return DebitUnknownError
     if "PIN" in function or arguments.get("pin") is not None:

@@ -246,7 +246,7 @@ def _dialect_host(state: BridgeState) -> sockets.DialectHost:
 
 
 def _counter_page(access: Access | None) -> str:
-    """Where people find the counter's page."""
+    """Return where people find the counter's page."""
     return "" if access is None else f"{access.scheme}://127.0.0.1:{access.port}/"
 
 

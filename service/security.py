@@ -34,7 +34,7 @@ class SecurityContext:
     """The published test keys, in a demonstration: they open cards in simulated readers, and no other reader's."""
 
     def at(self, *, simulated: bool) -> SecurityContext:
-        """What there is for cards in this kind of reader; wrong PINs are counted together."""
+        """Return what there is for cards in this kind of reader; wrong PINs are counted together."""
         if not simulated or self.simulated_sam is None:
             return self
         policy = self.policy.model_copy(update={"accept_test_keys": True})
@@ -43,7 +43,9 @@ class SecurityContext:
     def credentials(
         self, origin: str, pin: Pin | None = None, *, accept_last_try: bool = False, on_pad: bool = False
     ) -> Credentials:
-        """What a caller brings to a card: the bridge's SAM, and the PIN that it was given, or the key pad for it."""
+        """Return what a caller brings to a card: the bridge's SAM, and the PIN that it was given, or the key pad for
+        it.
+        """
         return Credentials(
             sam=self.sam,
             pin=pin,
@@ -97,7 +99,9 @@ class SecurityContext:
             sam.close()
 
     def for_reading(self, origin: str) -> Credentials | None:
-        """What a reading without a PIN is done with; None where there is no SAM, and no card has to be proved."""
+        """Return what a reading without a PIN is done with; None where there is no SAM, and no card has
+        to be proved.
+        """
         if self.sam is None and not self.settings.require_proof:
             return None
         return self.credentials(origin)

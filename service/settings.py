@@ -321,7 +321,7 @@ class BridgeSettings(BaseSettings):
 
     @property
     def debit_limits(self) -> DebitLimits:
-        """What an order may ask for."""
+        """Return what an order may ask for."""
         return DebitLimits(
             window=timedelta(seconds=self.debit_window),
             most=self.debit_limit * 100,

@@ -34,7 +34,7 @@ def _interface_bytes(raw: bytes) -> tuple[tuple[str, int], ...]:
 
 
 def made_up_by_reader(raw: bytes) -> bool:
-    """Whether an ATR is one that a reader makes up for a contactless card, which has none of its own.
+    """Return whether an ATR is one that a reader makes up for a contactless card, which has none of its own.
 
     ``3B 8n 80 01``, then what the card said in its ATS or ATQB (PC/SC part 3 §3.1.3.2.3). Nothing more is looked at:
     readers make mistakes in the rest. A card with contacts might send the same bytes; nothing tells the two apart.
@@ -55,7 +55,7 @@ class Atr:
 
     @property
     def ta1(self) -> int:
-        """What the card offers as clock and bit rate factors; 11 hex when it does not say."""
+        """Return what the card offers as clock and bit rate factors; 11 hex when it does not say."""
         return dict(self.interface_bytes).get("TA1", DEFAULT_TA1)
 
     def __bytes__(self) -> bytes:

@@ -192,7 +192,7 @@ class Channel:
         return raw_response
 
     def _usual_seconds(self) -> float:
-        """What a command has taken on average; 0 where a few tell nothing yet."""
+        """Return what a command has taken on average; 0 where a few tell nothing yet."""
         return self._spent / self._commands if self._commands >= _USUAL_AFTER else 0.0
 
     def _for_protocol(self, command: CommandApdu) -> CommandApdu:

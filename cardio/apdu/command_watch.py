@@ -150,7 +150,7 @@ class CommandWatch:
             self._answered.notify_all()
 
     def seconds_to_limit(self) -> float:
-        """How long until a command can be over its limit; 0 when one is."""
+        """Return how long until a command can be over its limit; 0 when one is."""
         with self._lock:
             if self._running is None or not self._limited:
                 return self.seconds

@@ -61,7 +61,7 @@ _INITIALIZES = frozenset({PurseInstruction.INITIALIZE_TRANSACTION, Instruction.I
 
 
 def effect_of(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
-    """What a command leaves behind, by its header and whether it carries data."""
+    """Return what a command leaves behind, by its header and whether it carries data."""
     if (cla, ins) == (InstructionClass.PURSE, PurseInstruction.DEBIT):
         return CommandEffect.DEBIT
     if ins in _VERIFIES:
@@ -89,7 +89,7 @@ def effect_from_outside(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
 
 
 def _asks(cla: int, ins: int) -> bool:
-    """Whether a command only asks: no right is used, nothing is spent or changed."""
+    """Return whether a command only asks: no right is used, nothing is spent or changed."""
     asks_purse = cla in _PURSE_CLASSES and ins in _INITIALIZES
     asks_bank = cla in _BANK_CLASSES and ins in (Instruction.GET_TRANSACTION_PROOF, Instruction.GET_BALANCE)
     return ins in _READS or asks_purse or asks_bank

@@ -71,7 +71,7 @@ _MEANINGS: dict[int, Bilingual] = {
 
 
 def describe(status_word: int) -> Bilingual:
-    """What a status word says, in Chinese and English; any 16-bit number is answered."""
+    """Return what a status word says, in Chinese and English; any 16-bit number is answered."""
     if known := _MEANINGS.get(status_word):
         return known
     low = status_word & 0xFF
@@ -86,7 +86,7 @@ def describe(status_word: int) -> Bilingual:
 
 
 def tries_in(status_word: int) -> int | None:
-    """How many tries of a PIN or key a status word says are left, 0 when blocked; None when it says nothing."""
+    """Return how many tries of a PIN or key a status word says are left, 0 when blocked; None when it says nothing."""
     if status_word == StatusWord.AUTHENTICATION_BLOCKED:
         return 0
     return status_word & 0x0F if status_word & 0xFFF0 == TRIES_LEFT else None

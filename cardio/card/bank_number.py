@@ -132,7 +132,7 @@ def _requested_lengths(requested: bytes) -> Iterator[int]:
 
 
 def _located(options: ResponseApdu, facts: ProcessingOptions) -> Iterator[tuple[int, int]]:
-    """Where the card says that its records are: short file identifier and record number, within limits."""
+    """Yield where the card says that its records are: short file identifier and record number, within limits."""
     locator = b""
     for node in _nodes(options):
         if node.tag == facts.locator:

@@ -25,7 +25,7 @@ from cardio.models.reading import NO_SAM, Proof
 
 
 def card_identity(contents: CardContents) -> CardIdentity:
-    """Which card it is, from its issuer's file."""
+    """Return which card it is, from its issuer's file."""
     code = text_of(contents.files[ISSUER_FILE], "identification_code")
     return CardIdentity(
         generation=contents.layout.generation,

@@ -169,7 +169,7 @@ def read_card(
     seconds: float = OPERATION_SECONDS,
     worker: Worker | None = None,
 ) -> CardReading:
-    """Who the card in a reader belongs to: `SocialSecurityCard.read` by way of `on_card`.
+    """Return who the card in a reader belongs to: `SocialSecurityCard.read` by way of `on_card`.
 
     A card that hangs while the supplement is read has given EF05 and EF06: that is an answer.
 

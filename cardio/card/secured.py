@@ -96,7 +96,7 @@ class SecuredCard(ABC):
 
     @property
     def layout(self) -> Layout:
-        """What is known of cards like this one."""
+        """Return what is known of cards like this one."""
         return self.begun_visit.layout
 
     @property
@@ -135,7 +135,7 @@ class SecuredCard(ABC):
 
     @property
     def proof(self) -> Proof:
-        """How far the card was proved genuine, since it is held."""
+        """Return how far the card was proved genuine, since it is held."""
         return NO_SAM if self._authenticator is None else self._authenticator.proof
 
     def prove(self) -> None:
@@ -172,7 +172,7 @@ class SecuredCard(ABC):
         return self._required_authenticator.declined_before_caller(error)
 
     def certificate(self, data: bytes) -> bytes | None:
-        """What the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
+        """Return what the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
         terminal = self._required_authenticator.terminal
         return terminal.sam.certificate(terminal.key(INTERNAL_KEY), data)
 
@@ -209,7 +209,7 @@ class SecuredCard(ABC):
     # -- changes --------------------------------------------------------------------------------
 
     def prepare(self, path: str, values: Mapping[str, str] | bytes) -> PreparedUpdate:
-        """What a file is to become; nothing is changed yet.
+        """Return what a file is to become; nothing is changed yet.
 
         Args: ``values`` by item, ``{"residence": "…", "degree[2].degree_code": "101"}``, or the bytes of a
         transparent file.
@@ -269,11 +269,13 @@ class SecuredCard(ABC):
         expect_success((yield command))
 
     def pin_tries(self) -> int | None:
-        """How many tries are left, 0 when blocked; None where that is not known: `pin_count` without its source."""
+        """Return how many tries are left, 0 when blocked; None where that is not known: `pin_count`
+        without its source.
+        """
         return self.pin_count().left
 
     def pin_count(self) -> PinCount:
-        """How many tries are left, and how that is known.
+        """Return how many tries are left, and how that is known.
 
         The card is asked only where asking is known to cost no try, or once of its family to find that out.
         """

@@ -208,6 +208,6 @@ _LOST = frozenset(
 
 
 def _has_lost_the_card(error: CardioError) -> bool:
-    """Whether the card is not held any more; an outcome that is not known has its reason as its cause."""
+    """Return whether the card is not held any more; an outcome that is not known has its reason as its cause."""
     causes = (error, error.__cause__)
     return any(isinstance(one, CardioError) and one.code in _LOST for one in causes)

@@ -116,7 +116,7 @@ class SocialSecurityCard(SecuredCard):
         return self._connection.atr
 
     def event_counter(self) -> int:
-        """Which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
+        """Return which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
         return self._connection.event_counter()
 
     @property
@@ -134,12 +134,12 @@ class SocialSecurityCard(SecuredCard):
 
     @property
     def algorithm(self) -> str:
-        """What the card names in its FCI, else what its layout says; asked for when the visit began with it."""
+        """Return what the card names in its FCI, else what its layout says; asked for when the visit began with it."""
         return self.begun_visit.algorithm
 
     @property
     def watch(self) -> CommandWatch:
-        """What is told of every command; each piece of work with a card that is held for long has its own."""
+        """Return what is told of every command; each piece of work with a card that is held for long has its own."""
         return self._channel.watch
 
     @watch.setter
@@ -148,7 +148,7 @@ class SocialSecurityCard(SecuredCard):
 
     @property
     def counts(self) -> Counts:
-        """What has been sent to the card so far."""
+        """Return what has been sent to the card so far."""
         return self._channel.counts
 
     def read(
@@ -159,7 +159,7 @@ class SocialSecurityCard(SecuredCard):
         today: date | None = None,
         on_basic: Callable[[CardReading], None] | None = None,
     ) -> CardReading:
-        """Who the card belongs to, with the card's own data.
+        """Return who the card belongs to, with the card's own data.
 
         Args:
             on_basic: told what EF05 and EF06 give before the supplement is asked for: people need not wait for it.
@@ -215,7 +215,9 @@ class SocialSecurityCard(SecuredCard):
         return self._reading_of(contents, today)
 
     def reading_cut_short(self, *, today: date | None = None) -> CardReading | None:
-        """What the last `read` had when its time ran out, from any thread; None where EF05 and EF06 were not read."""
+        """Return what the last `read` had when its time ran out, from any thread; None where EF05 and EF06 were not
+        read.
+        """
         contents = self._basic
         if contents is None:
             return None
@@ -253,14 +255,15 @@ class SocialSecurityCard(SecuredCard):
         return self._reading_of(self.file_system.contents, today or date.today())
 
     def refusal_of_holder(self) -> CardioError | None:
-        """Why the last `read` gave nothing of the holder: what hindered the rights, or the card's refusal."""
+        """Return why the last `read` gave nothing of the holder: what hindered the rights, or the card's refusal."""
         if self._basic is None:
             return None
         reading = self._basic.files[HOLDER_FILE]
         return reading.access_error or refusal_error(self._basic.layout, reading)
 
     def refusal_of_proof(self) -> CardioError | None:
-        """Why the card did not prove itself in the last `read`, where its generation does and there are keys for it.
+        """Return why the card did not prove itself in the last `read`, where its generation does and there are keys for
+        it.
 
         None for one that answered rightly, and says of itself what fits no generation.
         """
@@ -296,7 +299,9 @@ class SocialSecurityCard(SecuredCard):
         )
 
     def tree(self, *, progress: Progress | None = None) -> CardTree:
-        """What is on the card, and what of it can be read. Of transparent files only the beginning is asked for."""
+        """Return what is on the card, and what of it can be read. Of transparent files only the
+        beginning is asked for.
+        """
         file_system = self.file_system
         self._read_files(file_system.layout.readable_files(), limit=1, progress=progress)
         return card_tree(
@@ -304,7 +309,9 @@ class SocialSecurityCard(SecuredCard):
         )
 
     def report(self, name: str, *, progress: Progress | None = None) -> Report:
-        """What the card says of ``insurance`` or ``employment``, topic by topic, each value with where it stands."""
+        """Return what the card says of ``insurance`` or ``employment``, topic by topic, each value with where it
+        stands.
+        """
         file_system = self.file_system
         files = report_files(file_system.layout, name)
         readings = self._read_files([file for file in files if not file.internal], progress=progress)
@@ -380,7 +387,7 @@ class SocialSecurityCard(SecuredCard):
         return self.run(read_bank_number())
 
     def values(self, address: Address) -> str:
-        """What stands at a national address (``SSSEEF05|01|07|$``), in the same shape.
+        """Return what stands at a national address (``SSSEEF05|01|07|$``), in the same shape.
 
         Raises:
             UsageError: the layout has no such file or item.

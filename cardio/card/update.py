@@ -140,7 +140,7 @@ def _named(items: Iterable[DecodedItem]) -> str | None:
 
 
 def _as_prepared(reading: FileReading, change: PreparedUpdate) -> bool:
-    """Whether what is to be replaced still stands there."""
+    """Return whether what is to be replaced still stands there."""
     if change.content is not None:
         return reading.content == change.before
     standing = {number: bytes(record) for number, record in reading.numbered()} if reading.file.has_tags else {}

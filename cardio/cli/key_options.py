@@ -49,7 +49,7 @@ def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
 
 
 def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Credentials | None:
-    """What the options bring to open a card with; None where they bring nothing, and no PIN is in question.
+    """Return what the options bring to open a card with; None where they bring nothing, and no PIN is in question.
 
     Args: ``wants_pin`` says whether the holder's PIN is asked for; None leaves it to the options.
 

@@ -33,7 +33,7 @@ Pools = tuple[tuple[Named, ...], ...]
 
 
 def choose(wanted: str, pools: Pools) -> str:
-    """What a name means: whole names go before parts of titles, near ones before far ones.
+    """Return what a name means: whole names go before parts of titles, near ones before far ones.
 
     Raises:
         UsageError: nothing, or several things; the text lists what may be meant.
@@ -58,7 +58,7 @@ def _fits(one: Named, sought: str, *, part: bool) -> bool:
 
 
 def _alike(sought: str, pools: Pools) -> list[Named]:
-    """What looks like the name; where nothing does, what is near."""
+    """Return what looks like the name; where nothing does, what is near."""
     names = {name.casefold(): one for pool in pools for one in pool for name in (*one.ids, *one.titles)}
     close = [names[name] for name in get_close_matches(sought, names, n=5)]
     return list(dict.fromkeys(close)) or list(pools[0])

@@ -113,7 +113,7 @@ class Output:
                 self.text(" " * before + line)
 
     def _columns(self) -> int | None:
-        """How wide the terminal is; None where the answer goes elsewhere, whatever ``$COLUMNS`` says."""
+        """Return how wide the terminal is; None where the answer goes elsewhere, whatever ``$COLUMNS`` says."""
         try:
             return os.get_terminal_size(self._stdout.fileno()).columns or None
         except (OSError, ValueError):

@@ -114,7 +114,7 @@ def _require_own(path: Path, handle: int, what: str, what_en: str) -> None:
 
 
 def _is_group_of_one(handle: int, about: os.stat_result) -> bool:
-    """Whether a file's group is this user's alone, as where each user has a group of that name (umask 002).
+    """Return whether a file's group is this user's alone, as where each user has a group of that name (umask 002).
 
     With an access control list the group's bits are those of everybody in the list.
     """

@@ -170,7 +170,7 @@ class CardRecordCheck:
         return f"{now + min(self.limits.window, datetime.max - now):%Y%m%d%H%M%S}"
 
     def _is_of_before(self, shown: Sequence[str]) -> bool:
-        """Whether the order need not be among the records that are shown, of these times.
+        """Return whether the order need not be among the records that are shown, of these times.
 
         An order of now would be; one that is older than all of them, or of a time that is yet to come, need not be.
         """
@@ -178,7 +178,9 @@ class CardRecordCheck:
         return bool(shown) and (ahead or self.order.time < min(shown))
 
     def _is_older(self, record: DecodedRecord) -> bool:
-        """Whether a record was made before the order can have been: either time may be a window from the real one."""
+        """Return whether a record was made before the order can have been: either time may be a window from the real
+        one.
+        """
         noted = self._noted(record)
         oldest = self.order.moment - 2 * min(self.limits.window, (self.order.moment - datetime.min) / 2)
         return noted is not None and noted.moment is not None and noted.moment < oldest
@@ -213,7 +215,9 @@ class _Noted:
         return self.detail.time
 
     def may_be(self, order: DebitOrder) -> bool:
-        """Whether it may be the order's, half written or damaged: it has no time, and no amount speaks against it."""
+        """Return whether it may be the order's, half written or damaged: it has no time, and no amount speaks against
+        it.
+        """
         wanted = bytes(order.amounts)
         width = len(wanted) // len(AMOUNTS)
         parts = ((self.amounts[at : at + width], wanted[at : at + width]) for at in range(0, len(wanted), width))
@@ -234,8 +238,9 @@ class _Enough:
 
 
 def _newest_first(before: Detail, after: Detail) -> bool:
-    """Whether two records in a row bear out that number 1 is the newest: a card that has them the other way round, or
-    in the order of its memory, is read to the end."""
+    """Return whether two records in a row bear out that number 1 is the newest: a card that has them the other way
+    round, or in the order of its memory, is read to the end.
+    """
     numbers = (before.transaction_number, after.transaction_number)
     descending = None in numbers or (before.transaction_number or 0) > (after.transaction_number or 0)
     return descending and (before.time or "") >= (after.time or "")

@@ -132,7 +132,7 @@ def _send(
 
 
 def _tell(card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool) -> DebitResult:
-    """What the card says that it has done.
+    """Return what the card says that it has done.
 
     Raises:
         CardRefusedError: it says that it has not: a word, which is compared with the card's own record.

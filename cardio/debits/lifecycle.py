@@ -107,7 +107,7 @@ class DebitJournal(Protocol[Kept]):
 
 
 def requires_card(entry: JournalledDebit) -> bool:
-    """Whether the card is needed to go on; else the entry has its result.
+    """Return whether the card is needed to go on; else the entry has its result.
 
     Raises:
         DebitNotDoneError, DebitManualError: it has come to its end without one.

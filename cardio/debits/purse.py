@@ -80,13 +80,13 @@ class Totals:
     payment_year: str
 
     def is_now(self, now: Totals) -> bool:
-        """Whether these are the totals of ``now``; the balance may have been loaded meanwhile."""
+        """Return whether these are the totals of ``now``; the balance may have been loaded meanwhile."""
         mine = (self.self_paid_total, self.pooled_fund_total, self.payment_year)
         same = mine == (now.self_paid_total, now.pooled_fund_total, now.payment_year)
         return same and now.personal_account_balance >= self.personal_account_balance
 
     def after(self, amounts: Amounts, year: str) -> Totals:
-        """What a debit leaves; the first one of a new year begins its totals anew."""
+        """Return what a debit leaves; the first one of a new year begins its totals anew."""
         same = year <= self.payment_year
         return Totals(
             self.personal_account_balance - amounts.personal_account,
@@ -223,14 +223,14 @@ def send_debit(authorisation: Authorisation, time: bytes) -> Flow[ResponseApdu]:
 
 
 def proof_in_answer(response: ResponseApdu) -> CardProof:
-    """What the card answered to a debit that it has done. Raises: CardGarbledError: not eight bytes."""
+    """Return what the card answered to a debit that it has done. Raises: CardGarbledError: not eight bytes."""
     if len(response.data) != 2 * MAC_LENGTH:
         raise CardGarbledError("消费的应答长度不正确", "the answer to DEBIT FOR PURCHASE is not eight bytes long")
     return CardProof(tac=response.data[:MAC_LENGTH], mac2=response.data[MAC_LENGTH:])
 
 
 def ask_for_proof(transaction_number: int) -> Flow[CardProof | None]:
-    """What the card still proves of a debit; None where it does not, or knows no such command."""
+    """Return what the card still proves of a debit; None where it does not, or knows no such command."""
     try:
         response = yield get_transaction_proof(transaction_number)
     except CardGarbledError:

@@ -205,7 +205,7 @@ def _check(card: SecuredCard, intent: DebitIntent, proof: CardProof) -> Mac2:
 
 
 def _details(file_system: CardFileSystem) -> Flow[list[Detail] | None]:
-    """What the card has noted, the newest first; None where that cannot be read whole.
+    """Return what the card has noted, the newest first; None where that cannot be read whole.
 
     Raises:
         CardioError: a PIN was to be presented, and it went wrong.
@@ -222,7 +222,7 @@ def _details(file_system: CardFileSystem) -> Flow[list[Detail] | None]:
 
 
 def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
-    """Whether it is this debit's: its terminal, time and amounts, under one of its two numbers."""
+    """Return whether it is this debit's: its terminal, time and amounts, under one of its two numbers."""
     told = (detail.terminal_number, detail.time, detail.amounts)
     return told == (intent.terminal_number, intent.time, intent.amounts_in_order) and (
         detail.transaction_number in numbers
@@ -261,7 +261,7 @@ def _counter(file_system: CardFileSystem, intent: DebitIntent) -> Flow[tuple[Cou
 
 
 def compare(intent: DebitIntent, start: PurchaseStart) -> CounterEvidence:
-    """Where the card stands now against where it stood before the debit."""
+    """Return where the card stands now against where it stood before the debit."""
     moved = start.transaction_number - intent.transaction_number
     if moved == 0:
         return CounterEvidence.UNTOUCHED if intent.totals.is_now(start.totals) else CounterEvidence.ODD

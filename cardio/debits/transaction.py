@@ -225,7 +225,7 @@ class DebitEntry(Protocol):
 
 
 def purchase_of(card: SecuredCard, intent: DebitIntent) -> Purchase:
-    """What a SAM is asked about a debit.
+    """Return what a SAM is asked about a debit.
 
     Raises:
         SamError, CardGarbledError: as `CardAuthenticator.terminal`.
@@ -262,7 +262,7 @@ def result_of(
 
 
 def error_of(entry: DebitEntry) -> CardioError:
-    """What is said to whoever asks again for a debit that was not done, or that wants a person."""
+    """Return what is said to whoever asks again for a debit that was not done, or that wants a person."""
     if entry.state is not DebitState.MANUAL:
         return DebitNotDoneError()
     return WrongMac2Error() if entry.doubted else DebitManualError()

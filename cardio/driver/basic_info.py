@@ -144,7 +144,7 @@ def _complete_holder(reading: CardReading) -> Holder:
 
 
 def _hinders(unread: Unread) -> bool:
-    """Whether one of the identifying items is missing for this."""
+    """Return whether one of the identifying items is missing for this."""
     wanted = IDENTIFYING_ITEMS.get(unread.file, frozenset())
     return bool(wanted) and unread.reason != "empty" and (unread.item is None or unread.item in wanted)
 

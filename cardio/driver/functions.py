@@ -153,7 +153,7 @@ class StepFunction(_Function):
 
     @property
     def step(self) -> int:
-        """Which of the calls it is, from 1."""
+        """Return which of the calls it is, from 1."""
         return int(self.name[-1])
 
 

@@ -73,7 +73,7 @@ class HsmSteps:
 
     @property
     def proof(self) -> Proof:
-        """How far the card was proved genuine, by the caller's HSM or by a SAM of this desk."""
+        """Return how far the card was proved genuine, by the caller's HSM or by a SAM of this desk."""
         return self._card.proof
 
     def begin_anew(self) -> None:

@@ -21,7 +21,7 @@ class Authenticator(Protocol):
         """Learns which card this is. The algorithm is None where the card names one that nobody knows."""
 
     def unavailable_reason(self, right: str) -> CardioError | None:
-        """Why a right cannot be presented; None when it can be tried."""
+        """Return why a right cannot be presented; None when it can be tried."""
 
     def present(self, right: str) -> Flow[None]:
         """Obtains a right in the application that is current.
@@ -40,11 +40,11 @@ class Authenticator(Protocol):
         """The card was asked, or cannot be."""
 
     def keeps_from(self, right: str) -> CardioError | None:
-        """Why the card is not given a right, by how far it was proved."""
+        """Return why the card is not given a right, by how far it was proved."""
 
     @property
     def why_not_proved(self) -> CardioError | None:
-        """Why the card has not proved itself, where its generation does and there are keys for it."""
+        """Return why the card has not proved itself, where its generation does and there are keys for it."""
 
     def prove_card(self) -> Flow[None]:
         """Has the card prove that it is genuine, once; in the environment, where its key is.

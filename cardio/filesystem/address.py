@@ -109,7 +109,7 @@ def answer(address: Address, readings: Mapping[str, FileReading]) -> str:
 
 
 def values_at(address: Address, text: str) -> list[tuple[str, dict[str, str] | bytes]]:
-    """What a caller passes to be written, by file: by tag, or the bytes of a file that is written as a whole.
+    """Return what a caller passes to be written, by file: by tag, or the bytes of a file that is written as a whole.
 
     The text has the address's shape, with values in place of tags (``SSSEEF05|20260520|$``).
 

@@ -135,7 +135,9 @@ class FamilyCapabilities(BaseModel):
         return self.issuers.setdefault(f"{number or '-'}/{version or '-'}", IssuerProfile())
 
     def without_what_is_old(self, today: date) -> FamilyCapabilities:
-        """What may still be believed: an issuer for a day, a way to ask for a month, then it is learnt afresh."""
+        """Return what may still be believed: an issuer for a day, a way to ask for a month, then it is
+        learnt afresh.
+        """
         if self.learnt_on is None or not timedelta(0) <= today - self.learnt_on <= _BELIEVED:
             return FamilyCapabilities(learnt_on=today, issuers_on=today)
         if self.issuers_on != today:
@@ -178,7 +180,7 @@ class CapabilityCache:
         return cls(cache / "cardio" / ("simulated-manners.json" if simulated else "manners.json"))
 
     def load(self, family: str, today: date) -> FamilyCapabilities:
-        """What is known of a family; nothing where the file is missing, damaged or old."""
+        """Return what is known of a family; nothing where the file is missing, damaged or old."""
         with self._lock:
             self._refresh()
             known = self._families.get(family, "{}")

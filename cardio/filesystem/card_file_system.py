@@ -122,7 +122,7 @@ class CardFileSystem:
 
     @property
     def algorithm(self) -> str:
-        """What the card names in its FCI, else what its layout says."""
+        """Return what the card names in its FCI, else what its layout says."""
         return self.environment.named or self.layout.algorithm
 
     def begin(self, *, want_algorithm: bool = False) -> Flow[None]:
@@ -302,7 +302,7 @@ class CardFileSystem:
 
     @property
     def is_certainly_ours(self) -> bool:
-        """Whether a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is one.
+        """Return whether a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is one.
 
         It has 16 bytes and begins with the six digits of a city (V2.0 table 10). A card that takes any SELECT, or has
         some file EF05, may be any card.

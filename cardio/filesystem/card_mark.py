@@ -28,5 +28,5 @@ def card_mark(issuer: FileReading, atr: bytes) -> bytes:
 
 
 def _is_blank(value: bytes) -> bool:
-    """Whether a value is one byte over and over: filled, and never written."""
+    """Return whether a value is one byte over and over: filled, and never written."""
     return len(set(value)) < 2

@@ -118,7 +118,7 @@ class Environment:
         return refusal
 
     def _look_here(self, issuer_file: int) -> Flow[int | None]:
-        """Whether the issuer's file can be selected where the card stands."""
+        """Return whether the issuer's file can be selected where the card stands."""
         for p1 in (0x02, 0x00):
             response = yield from ask(select_file(issuer_file, p1))
             if response.sw1 in _ACCEPTED:

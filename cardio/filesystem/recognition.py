@@ -70,7 +70,9 @@ def environment_refused(status_word: int, atr: bytes) -> CardError:
 
 
 def may_be_elsewhere(status_word: int, atr: bytes) -> bool:
-    """Whether a card that refuses the environment by its name may have it all the same, and is asked in other ways."""
+    """Return whether a card that refuses the environment by its name may have it all the same, and is asked in other
+    ways.
+    """
     kind = kind_of_atr(atr)
     if kind is not None and not kind.ours and made_up_by_reader(atr):
         return False
@@ -131,7 +133,9 @@ def without_a_record(atr: bytes) -> NotASocialSecurityCardError:
 
 
 def _may_be_ours(atr: bytes) -> bool:
-    """Whether an ATR can be a social security card's: 13 historical bytes, from its contacts; or it is not known."""
+    """Return whether an ATR can be a social security card's: 13 historical bytes, from its contacts; or it is not
+    known.
+    """
     if made_up_by_reader(atr):
         return False
     try:

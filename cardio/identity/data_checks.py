@@ -26,7 +26,9 @@ _SUBSTITUTES = frozenset("\ufffd?？□〓")
 
 
 def identification_code_region(facts: Facts) -> FactFinding:
-    """Whether a 卡识别码 is built as V2.0 table 10 says: city code, the system's registered identifier, serial."""
+    """Return whether a 卡识别码 is built as V2.0 table 10 says: city code, the system's registered
+    identifier, serial.
+    """
     code = facts.of_card(facts.reading.card.identification_code, "identification_code")
     file = layout_of(facts.reading.card.generation).file(ISSUER_FILE)
     fixed = next((item.fixed for item in file.items if item.name == "identification_code"), None) if file else None
@@ -48,7 +50,7 @@ def card_number(facts: Facts) -> FactFinding:
 
 
 def card_dates(facts: Facts) -> FactFinding:
-    """Whether the card is issued and not yet expired."""
+    """Return whether the card is issued and not yet expired."""
     card, today, grace = facts.reading.card, facts.today, facts.policy.expiry_grace_days
     for item in ("issue_date", "expiry_date"):
         facts.refuse_corrupt(item)
@@ -67,7 +69,7 @@ def card_dates(facts: Facts) -> FactFinding:
 
 
 def name(facts: Facts) -> FactFinding:
-    """Whether the name can be one: letters of any script, and no trace of a conversion gone wrong."""
+    """Return whether the name can be one: letters of any script, and no trace of a conversion gone wrong."""
     holder = facts.holder
     if facts.warned("control-characters", "name"):
         return failed("姓名中有控制字符", "there are control characters in the name")
@@ -122,7 +124,7 @@ def sex(facts: Facts) -> FactFinding:
 
 
 def region_of_id(facts: Facts) -> FactFinding:
-    """Whether a citizen's number begins with a region code that is, or once was, in GB/T 2260."""
+    """Return whether a citizen's number begins with a region code that is, or once was, in GB/T 2260."""
     if not _is_known_region(_citizens_number(facts)[:REGION_DIGITS]):
         return not_done(
             "前六位不在现行和历史行政区划代码表中",
@@ -145,7 +147,7 @@ def _citizens_number(facts: Facts) -> str:
 
 
 def _is_known_region(code: str) -> bool:
-    """Whether a code stands in the table, or groups what stands there (市辖区, 县, 直辖县级)."""
+    """Return whether a code stands in the table, or groups what stands there (市辖区, 县, 直辖县级)."""
     table = code_table("regions")
     if code in table.rows:
         return True

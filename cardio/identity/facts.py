@@ -82,7 +82,7 @@ class Facts:
         return self._need(value, HOLDER_FILE, item)
 
     def warned(self, code: str, item: str) -> bool:
-        """Whether the reading warns of an item."""
+        """Return whether the reading warns of an item."""
         return any(warning.code == code and warning.item == item for warning in self.reading.warnings)
 
     def refuse_corrupt(self, item: str) -> None:
@@ -91,7 +91,7 @@ class Facts:
             raise NotDoneError(not_done("卡片提示该数据可能有误", "the card says that this value may be corrupt"))
 
     def unread(self, path: str, item: str | None) -> Unread | None:
-        """Why an item, or else its whole file, was not read."""
+        """Return why an item, or else its whole file, was not read."""
         listed = [one for one in self.reading.unread if one.file == path and one.item in (item, None)]
         return max(listed, key=lambda one: one.item is not None, default=None)
 
@@ -112,7 +112,7 @@ class Facts:
 
 
 def of_unread(unread: Unread) -> FactFinding:
-    """Why something was not read, and what to do about it, without a value of the holder's."""
+    """Return why something was not read, and what to do about it, without a value of the holder's."""
     zh, en = unread.detail, unread.detail_en
     if unread.reason == "undecodable":
         # The detail quotes what stands on the card.

@@ -36,7 +36,9 @@ class _FileState:
         return cls(about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
 
     def is_settled(self, now: int) -> bool:
-        """Whether its last change is some time ago. A time that is yet to come is another clock's: it tells nothing."""
+        """Return whether its last change is some time ago. A time that is yet to come is another clock's: it tells
+        nothing.
+        """
         past = [time for time in (self.modified, self.changed) if time <= now]
         return not past or now - max(past) > _SETTLED_NS
 

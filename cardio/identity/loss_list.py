@@ -63,12 +63,12 @@ class LossList:
         return len(self.codes) + len(self.numbers)
 
     def lists(self, card: Card) -> bool:
-        """Whether a card is on the list, by its 卡识别码 or by its region and number."""
+        """Return whether a card is on the list, by its 卡识别码 or by its region and number."""
         code = card.identification_code or ""
         return code[:KEY_DIGITS] in self.codes or (code[:REGION_DIGITS], card.card_number) in self.numbers
 
     def age(self, now: datetime) -> timedelta:
-        """How long ago it was updated; negative when that is yet to come."""
+        """Return how long ago it was updated; negative when that is yet to come."""
         return now - self.updated
 
 

@@ -95,7 +95,7 @@ def _fault(zh: str, en: str) -> PydanticCustomError:
 
 
 def _words(found: Mapping[str, Any], location: tuple[str, ...]) -> tuple[str, str]:
-    """What pydantic says, in words for people who write policies."""
+    """Return what pydantic says, in words for people who write policies."""
     word = location[-1] if location else ""
     match found["type"]:
         case str(kind) if kind == _FAULT:

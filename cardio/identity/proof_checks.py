@@ -50,7 +50,7 @@ def identification_code(facts: Facts) -> FactFinding:
 
 
 def loss_list(facts: Facts) -> FactFinding:
-    """Whether the card is reported lost. A card that is listed is refused however old the list is."""
+    """Return whether the card is reported lost. A card that is listed is refused however old the list is."""
     listed, card = facts.loss_list, facts.reading.card
     if listed is None:
         return not_done("未配置挂失名单", "this site has no loss list")
@@ -80,7 +80,7 @@ def loss_list(facts: Facts) -> FactFinding:
 
 
 def holder_pin(facts: Facts) -> FactFinding:
-    """Whether who brought the card knows its PIN."""
+    """Return whether who brought the card knows its PIN."""
     proof = facts.holder_proof
     match proof.outcome:
         case "proved":

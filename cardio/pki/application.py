@@ -194,7 +194,7 @@ def _check_selected(response: ResponseApdu) -> None:
 
 
 def _tolerant(plan: Flow[Read], problems: list[Bilingual]) -> Flow[Read | None]:
-    """What a plan gives; where the card makes that impossible, nothing, and why."""
+    """Return what a plan gives; where the card makes that impossible, nothing, and why."""
     try:
         return (yield from plan)
     except CardError as error:

@@ -121,7 +121,7 @@ class Certificate:
             ) from error
 
     def valid_at(self, moment: datetime) -> bool | None:
-        """Whether a moment (with its time zone) is within the validity; None where that cannot be read."""
+        """Return whether a moment (with its time zone) is within the validity; None where that cannot be read."""
         if self.not_before is None or self.not_after is None:
             return None
         return self.not_before <= moment <= self.not_after
@@ -192,7 +192,7 @@ def decode_certificate(raw: bytes) -> Certificate:
 
 
 def _fields(raw: bytes) -> list[Element]:
-    """What a certificate says of itself (TBSCertificate), from its serial number on, as far as it is there."""
+    """Return what a certificate says of itself (TBSCertificate), from its serial number on, as far as it is there."""
     outer = next(elements(raw), None)
     inner = next(elements(outer.value), None) if outer is not None else None
     fields = list(elements(inner.value)) if inner is not None and inner.tag == SEQUENCE else []

@@ -24,7 +24,7 @@ class Element(NamedTuple):
 
 
 def announced_length(start: bytes) -> int | None:
-    """How long a certificate is, header included, by its first bytes; None where these begin none."""
+    """Return how long a certificate is, header included, by its first bytes; None where these begin none."""
     if start[:1] != bytes((SEQUENCE,)):
         return None
     try:

@@ -102,7 +102,7 @@ class PkiCommand(Fact):
         return CommandApdu(cla, ins, p1, p2, bytes.fromhex(filled), self.expected_length)
 
     def fault(self, sizes: dict[str, int]) -> str | None:
-        """What is wrong with the data, for values of these names and sizes."""
+        """Return what is wrong with the data, for values of these names and sizes."""
         named = _PLACEHOLDER.findall(self.data)
         unknown = [name for name in named if name not in sizes]
         if unknown:

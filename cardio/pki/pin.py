@@ -33,7 +33,7 @@ _MAC_LENGTH = 4
 
 
 def pin_tries_left(which: PkiPin) -> Flow[int | None]:
-    """How many tries are left, 0 when blocked; None when the card does not tell. Spends none; experimental."""
+    """Return how many tries are left, 0 when blocked; None when the card does not tell. Spends none; experimental."""
     response = yield which.tries.build()
     return tries_in(response.status_word)
 

@@ -71,7 +71,7 @@ class PublicKey:
         return self.point
 
     def digest(self, message: bytes, user_id: bytes = DEFAULT_USER_ID) -> bytes:
-        """What is signed for a message: SM3 over ZA (identity, curve and key) and the message.
+        """Return what is signed for a message: SM3 over ZA (identity, curve and key) and the message.
 
         Raises:
             UsageError: the identity is longer than 8191 bytes.
@@ -82,7 +82,7 @@ class PublicKey:
         return sm3(sm3((len(user_id) * 8).to_bytes(2, "big") + user_id + curve + self.point) + message)
 
     def verify(self, message: bytes, signature: bytes, user_id: bytes = DEFAULT_USER_ID) -> bool:
-        """Whether a signature (r and s, 32 bytes each) is this key's over the message."""
+        """Return whether a signature (r and s, 32 bytes each) is this key's over the message."""
         return self.verify_digest(self.digest(message, user_id), signature)
 
     def verify_digest(self, digest: bytes, signature: bytes) -> bool:

@@ -58,7 +58,7 @@ class Reader(Protocol):
     def simulated(self) -> bool: ...
 
     def info(self) -> ReaderInfo:
-        """What is in the reader now, without touching the card."""
+        """Return what is in the reader now, without touching the card."""
 
     def connect(self) -> Connection:
         """Powers the card and holds it; waits as long as another program holds it (see `run_within`).

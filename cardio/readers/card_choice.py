@@ -77,7 +77,9 @@ class ReaderPolicy:
         ]
 
     def interface(self, name: str, atr: bytes = b"") -> Interface:
-        """How a reader meets its card: by the settings, by the ATR of the card that is in, by the reader's name."""
+        """Return how a reader meets its card: by the settings, by the ATR of the card that is in, by
+        the reader's name.
+        """
         if fits(name, self.contactless):
             return Interface.CONTACTLESS
         if fits(name, self.contact):
@@ -88,7 +90,7 @@ class ReaderPolicy:
         return Interface(hint.value) if hint in (Hint.CONTACT, Hint.CONTACTLESS) else Interface.UNKNOWN
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """What the settings name and no reader is: in their words."""
+        """Return what the settings name and no reader is: in their words."""
         named = dict.fromkeys((*self.use, *self.contact, *self.contactless, *self.sam))
         return [
             wanted for wanted in named if not any(fits(name, (wanted,)) for name in names) and not wanted.isdecimal()
@@ -96,7 +98,7 @@ class ReaderPolicy:
 
 
 def fits(name: str, wanted: Sequence[str]) -> bool:
-    """Whether a name is one of those wanted, or has one of them in it."""
+    """Return whether a name is one of those wanted, or has one of them in it."""
     return any(one.casefold() in name.casefold() for one in wanted)
 
 

@@ -24,7 +24,7 @@ class ReaderWithSerial(Protocol):
 
 
 def is_device_number(text: str) -> bool:
-    """Whether a text can be sent as 终端设备号 as it is."""
+    """Return whether a text can be sent as 终端设备号 as it is."""
     return bool(text.strip()) and "|" not in text and text.isprintable() and 0 < _width(text) <= MOST_BYTES
 
 

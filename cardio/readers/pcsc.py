@@ -33,7 +33,7 @@ _LEAVING_MILLISECONDS = 1_000
 
 
 def status_of(state: scard.ReaderState) -> ReaderStatus:
-    """What a state word means to people."""
+    """Return what a state word means to people."""
     flags = state.flags
     if flags & (scard.STATE_UNAVAILABLE | scard.STATE_UNKNOWN):
         return ReaderStatus.UNAVAILABLE
@@ -114,7 +114,9 @@ class PcscConnection:
             raise CardRemovedError(hresult=error.hresult) from error
 
     def _is_leaving(self) -> bool:
-        """Whether an answer that is none comes from a card that is being pulled: some drivers report no error."""
+        """Return whether an answer that is none comes from a card that is being pulled: some drivers
+        report no error.
+        """
         states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
         if states and states[0].flags & scard.STATE_PRESENT:
             known = states[0].flags & ~scard.STATE_CHANGED
@@ -122,7 +124,7 @@ class PcscConnection:
         return bool(states)
 
     def _is_removed(self) -> bool:
-        """Whether the card that was held is out: asked before it is reset.
+        """Return whether the card that was held is out: asked before it is reset.
 
         pcscd takes a reader for empty whose pulled card is reset, and does not see the next card if that comes within
         its poll (pcsc-lite 1.9.9, SCardDisconnect).

@@ -43,7 +43,7 @@ class ReaderSettings(BaseModel):
 
     @classmethod
     def of_this_desk(cls) -> ReaderSettings:
-        """What the settings files of this machine and of its user say; the user's count first.
+        """Return what the settings files of this machine and of its user say; the user's count first.
 
         Raises:
             ConfigurationError: a file is wrong.

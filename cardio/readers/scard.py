@@ -106,7 +106,7 @@ def error_for(result: int) -> CardioError:
 
 
 def _checked(answer: Any) -> Any:
-    """What a call gave besides its return value; a return value that is not success is raised."""
+    """Return what a call gave besides its return value; a return value that is not success is raised."""
     result, *rest = answer if isinstance(answer, (list, tuple)) else (answer,)
     if result != 0:
         raise error_for(result)

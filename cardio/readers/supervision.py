@@ -38,7 +38,7 @@ class TaskFailure:
 
 
 def place_of(error: BaseException) -> str:
-    """Where an error was raised: the innermost line of this project, else the innermost of all."""
+    """Return where an error was raised: the innermost line of this project, else the innermost of all."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_ROOT) and ".venv" not in frame.filename]
     for frame in (ours or frames)[-1:]:

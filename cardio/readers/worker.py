@@ -25,7 +25,7 @@ class _Job:
 
 
 def _outcome_of(job: _Job, seconds: float, watch: CommandWatch | None) -> tuple[Any, BaseException | None]:
-    """What a job has come to. Raises: queue.Empty: its time is over, or that of the command that it is at."""
+    """Return what a job has come to. Raises: queue.Empty: its time is over, or that of the command that it is at."""
     ends = time.monotonic() + seconds
     while True:
         left = ends - time.monotonic()
@@ -130,7 +130,7 @@ class Worker:
 
     @property
     def has_thread(self) -> bool:
-        """Whether there is a thread to ask; one that was given up does not count."""
+        """Return whether there is a thread to ask; one that was given up does not count."""
         return self._jobs is not None
 
     def abandon(self) -> None:

@@ -34,7 +34,7 @@ class CipherSuite(Protocol):
         """Cards want the key's version group as a seventeenth byte."""
 
     def key_length(self, defined: int) -> int:
-        """How long a key is that the layout defines as so many bytes."""
+        """Return how long a key is that the layout defines as so many bytes."""
 
     def diversify(self, key: bytes, factor: bytes) -> bytes:
         """The key one level below (分散), for a factor of eight bytes; as long as the key above."""
@@ -134,7 +134,7 @@ _SUITES: dict[str, CipherSuite] = {"3DES": TripleDesSuite(), "SM4": Sm4Suite()}
 
 
 def suite_for(algorithm: str) -> CipherSuite:
-    """What an algorithm does, by the name that layouts give it.
+    """Return what an algorithm does, by the name that layouts give it.
 
     Raises:
         AlgorithmNotSupportedError: SSF33, or a name that nobody knows.
@@ -149,7 +149,7 @@ def suite_for(algorithm: str) -> CipherSuite:
 
 
 def wants_version(algorithm: str) -> bool:
-    """Whether cards want the key's version group named; of an algorithm that is not known here, no."""
+    """Return whether cards want the key's version group named; of an algorithm that is not known here, no."""
     return algorithm in _SUITES and _SUITES[algorithm].wants_version
 
 

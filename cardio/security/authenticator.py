@@ -304,7 +304,7 @@ class CardAuthenticator:
 
     @property
     def proof(self) -> Proof:
-        """How far the card was proved until now."""
+        """Return how far the card was proved until now."""
         if self._outcome is not None:
             return self._outcome.proof
         return NOT_YET[self._credentials.proof_policy.when] if self.has_sam else NO_SAM
@@ -316,12 +316,12 @@ class CardAuthenticator:
 
     @property
     def why_not(self) -> CardioError | None:
-        """Why the card is not proved genuine, where it was asked or was to be."""
+        """Return why the card is not proved genuine, where it was asked or was to be."""
         return self._failed or (None if self._outcome is None else self._outcome.why_not)
 
     @property
     def why_not_proved(self) -> CardioError | None:
-        """Why the card has not proved itself, where its generation does and there are keys for it."""
+        """Return why the card has not proved itself, where its generation does and there are keys for it."""
         if self._outcome is None or not self.has_sam or not self._claims.proves_itself:
             return None
         return self._outcome.why_not
@@ -331,8 +331,9 @@ class CardAuthenticator:
         return not self.has_sam or self._outcome is not None or self._failed is not None
 
     def keeps_from(self, right: str) -> CardioError | None:
-        """Why the card is not given a key or a PIN: it failed to prove itself; it was to be asked, and has not been;
-        its generation proves itself, and it has not; or this site takes none that is not proved."""
+        """Return why the card is not given a key or a PIN: it failed to prove itself; it was to be asked, and has not
+        been; its generation proves itself, and it has not; or this site takes none that is not proved.
+        """
         if self._failed is not None:
             return self._failed
         if self.lacks_required_proof:
@@ -471,7 +472,7 @@ class CardAuthenticator:
         return not_proved(error, reason="declined")
 
     def _has_test_keys(self, sam: Sam) -> bool:
-        """Where test keys are let in, whether it is these; elsewhere they are refused when the SAM is opened."""
+        """Return where test keys are let in, whether it is these; elsewhere they are refused when the SAM is opened."""
         if not (self._simulated or self._credentials.laboratory):
             return False
         try:

@@ -85,7 +85,7 @@ class SamError(CardioError):
 
     @property
     def calls_for_hsm(self) -> bool:
-        """Whether a caller of the national interface goes on with the HSM functions."""
+        """Return whether a caller of the national interface goes on with the HSM functions."""
         return self.driver_code in (-2201, -2202, -2203, -27272, -24)
 
 

@@ -32,7 +32,7 @@ class HolderPin:
         self._authenticator = authenticator
 
     def count(self) -> Flow[PinCount]:
-        """How many tries are left, as far as that can be known without spending one that matters."""
+        """Return how many tries are left, as far as that can be known without spending one that matters."""
         with self._authenticator.pin.exclusive():
             return (yield from self._authenticator.pin.count())
 

@@ -81,13 +81,13 @@ class CardKeys:
         return self._memory.forget(self._card)
 
     def _is_unchanged(self, refusal: RefusedKey, presenter: Presenter) -> bool:
-        """Whether a SAM still holds the key that the card has refused, as far as that can be told."""
+        """Return whether a SAM still holds the key that the card has refused, as far as that can be told."""
         if refusal.probe is None or presenter.probe is None:
             return True
         return self._memory.hashed(presenter.probe(refusal.key)) in (refusal.probe, None)
 
     def _is_known(self, key: str, presenter: Presenter, notes: CardNotes) -> bool:
-        """Whether the card has refused the very same key from another SAM."""
+        """Return whether the card has refused the very same key from another SAM."""
         if not notes.refused_elsewhere or presenter.probe is None:
             return False
         return self._memory.hashed(presenter.probe(key)) in notes.refused_elsewhere
@@ -175,7 +175,9 @@ class KeyTrial:
 
 
 def is_refusal(status_word: int) -> bool:
-    """Whether an answer to EXTERNAL AUTHENTICATION says that the key is wrong; some cards say it without a count."""
+    """Return whether an answer to EXTERNAL AUTHENTICATION says that the key is wrong; some cards say it without a
+    count.
+    """
     return status_word >> 8 == _VERIFICATION_FAILED or status_word in _REFUSED
 
 

@@ -145,7 +145,7 @@ class KeyMemory:
 
     @property
     def exists(self) -> bool:
-        """Whether anything is kept; not even the file is made by asking."""
+        """Return whether anything is kept; not even the file is made by asking."""
         return self.path is None or os.path.lexists(self.path)
 
     @contextmanager
@@ -157,7 +157,7 @@ class KeyMemory:
             raise KeyMemoryError(error.detail, error.detail_en) from error
 
     def look(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> CardNotes:
-        """What is known before a key is presented to a card.
+        """Return what is known before a key is presented to a card.
 
         Args: ``proved``: the card has proved that it is genuine.
 

@@ -58,7 +58,7 @@ class ProofOutcome:
 
     @property
     def keeps_from_pin(self) -> CardioError | None:
-        """Why the card gets no PIN: it was to be asked, and has not been."""
+        """Return why the card gets no PIN: it was to be asked, and has not been."""
         lasting = isinstance(self.why_not, (*_CANNOT_BE_ASKED, CardRefusedError))
         return None if self.answered or lasting else self.why_not
 

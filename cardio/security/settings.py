@@ -136,7 +136,7 @@ class SecuritySettings(_Table):
         return ProofPolicy(self.prove_cards, self.require_proof, self.old_cards_may_decline)
 
     def named(self, named: str | None) -> str | None:
-        """What is named as SAM: by the caller, by ``$CARDIO_SAM``, or by the file."""
+        """Return what is named as SAM: by the caller, by ``$CARDIO_SAM``, or by the file."""
         return named or os.environ.get(SAM_VARIABLE) or self.sam
 
     def sam_source(self, named: str | None, find_reader: FindReader) -> SamSource | None:
@@ -180,7 +180,7 @@ class SecuritySettings(_Table):
 
 
 def _names_a_password(text: str) -> bool:
-    """Whether an address in the settings has a user's name or password before its ``@``."""
+    """Return whether an address in the settings has a user's name or password before its ``@``."""
     return re.search(r"//[^\s/\"',]*@", text) is not None
 
 

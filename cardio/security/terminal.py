@@ -94,7 +94,7 @@ class Terminal:
         return CardKey.of(key, self._algorithm, self._factors)
 
     def unavailable_reason(self, name: str) -> SamError | None:
-        """Why the terminal cannot use a key, as far as is known without trying."""
+        """Return why the terminal cannot use a key, as far as is known without trying."""
         try:
             suite_for(self._algorithm)
             return self.sam.unavailable_reason(self.key(name))
@@ -129,11 +129,11 @@ class Terminal:
         raise _refusal("卡片没有内部认证密钥", "the card has no key for internal authentication", response)
 
     def identity(self, name: str) -> bytes:
-        """What tells the SAM that computes with a key from others. Raises as `key`."""
+        """Return what tells the SAM that computes with a key from others. Raises as `key`."""
         return identity_of(self.sam, self.key(name))
 
     def label(self, name: str) -> str:
-        """What people call that SAM. Raises as `key`."""
+        """Return what people call that SAM. Raises as `key`."""
         return label_of(self.sam, self.key(name))
 
     def presenter(self, name: str) -> Presenter:
@@ -158,7 +158,7 @@ class Terminal:
         )
 
     def _probe(self, key: CardKey) -> bytes | None:
-        """What the SAM's key gives for a fixed challenge; None where it cannot compute with it."""
+        """Return what the SAM's key gives for a fixed challenge; None where it cannot compute with it."""
         try:
             return b"".join(
                 self.sam.cryptogram(key.with_version(version), bytes(HALF), bytes(HALF))
@@ -230,7 +230,7 @@ class Terminal:
         return replace(secured, data=command.data + mac)
 
     def encipher(self, key_name: str, challenge: bytes, plain: Callable[[int], bytes]) -> bytes:
-        """What ``plain`` gives for a block of so many bytes, under the process key of the challenge."""
+        """Return what ``plain`` gives for a block of so many bytes, under the process key of the challenge."""
         block = suite_for(self._algorithm).block
         return self.sam.encipher(self.key(key_name), challenge, plain(block))
 
@@ -264,7 +264,7 @@ def authentication_refused(
 
 
 def _wants_no_version(response: ResponseApdu, version: int | None, versions: list[int | None]) -> bool:
-    """Whether a card finds the version byte too much; the SAM's best version is then tried without it."""
+    """Return whether a card finds the version byte too much; the SAM's best version is then tried without it."""
     too_long = response.status_word == StatusWord.WRONG_LENGTH and version is not None
     if too_long:
         versions[versions.index(version) + 1 :] = [None]

@@ -54,7 +54,7 @@ class Chain:
         self._card_key = hashlib.sha256(b"card" + secret.encode()).digest()
 
     def mark(self, identity: bytes) -> str:
-        """What stands for a card: a keyed hash of who it is (`SecuredCard.identity`)."""
+        """Return what stands for a card: a keyed hash of who it is (`SecuredCard.identity`)."""
         return hmac.digest(self._card_key, identity, "sha256")[:_MARK_BYTES].hex()
 
     def hash(self, before: str, number: int, values: Sequence[str]) -> str:
@@ -152,7 +152,7 @@ class Anchor:
 
 
 def in_ranges(findings: Iterable[TamperFinding]) -> Iterator[TamperFinding]:
-    """What is the same of entries in a row is said once."""
+    """Yield what is the same of entries in a row is said once."""
     ranges: dict[TamperKind, TamperFinding] = {}
     for one in findings:
         before = ranges.get(one.problem)
@@ -165,7 +165,7 @@ def in_ranges(findings: Iterable[TamperFinding]) -> Iterator[TamperFinding]:
 
 
 def text_of(value: Any) -> str:
-    """What a column holds; in a damaged file it may be anything."""
+    """Return what a column holds; in a damaged file it may be anything."""
     return value if isinstance(value, str) else repr(value)
 
 

@@ -83,7 +83,7 @@ class AuditLog:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether what is written is found at the path again."""
+        """Return whether what is written is found at the path again."""
         return self._file.is_in_place
 
     def append(self, entry: AuditEntry) -> int:
@@ -119,7 +119,7 @@ class AuditLog:
         return added
 
     def _is_as_left(self, database: sqlite3.Connection) -> bool:
-        """Whether what this process has written last still stands; others may have written since."""
+        """Return whether what this process has written last still stands; others may have written since."""
         if self._left is None:
             return True
         found = database.execute("SELECT chain FROM entry WHERE number = ?", (self._left.number,)).fetchone()

@@ -90,8 +90,9 @@ _SELECT_SCHEMA = "SELECT name, type, tbl_name, sql FROM sqlite_schema WHERE name
 
 
 def schema_is_ours(database: sqlite3.Connection) -> bool:
-    """Whether nothing in the file is made otherwise than it should be, or was put beside it: a trigger of somebody
-    else's would run at every entry. The guards against changes may be missing (`guards_are_there`)."""
+    """Return whether nothing in the file is made otherwise than it should be, or was put beside it: a trigger of
+    somebody else's would run at every entry. The guards against changes may be missing (`guards_are_there`).
+    """
     found, ours = dict(_schema(database)), _ours()
     return found.items() <= ours.items() and all(ours[name][0] == "trigger" for name in ours.keys() - found.keys())
 

@@ -92,7 +92,7 @@ def with_a_place(settings: BridgeSettings, token_file: Path, passing: Path) -> B
 
 
 def missing_pcsc() -> CardioError | None:
-    """Why there are no other readers beside the simulated ones; None where PC/SC answers."""
+    """Return why there are no other readers beside the simulated ones; None where PC/SC answers."""
     from cardio.readers.pcsc import PcscSource
     from cardio.readers.worker import Worker
 
@@ -105,12 +105,12 @@ def missing_pcsc() -> CardioError | None:
 
 
 def scopes(settings: BridgeSettings) -> frozenset[Scope]:
-    """What the token grants: everything that can be granted."""
+    """Return what the token grants: everything that can be granted."""
     return settings.scopes | PAGE_SCOPES
 
 
 def simulated_only(settings: BridgeSettings) -> frozenset[Scope]:
-    """What of it counts at simulated readers only: what the settings do not grant, and money always."""
+    """Return what of it counts at simulated readers only: what the settings do not grant, and money always."""
     return (scopes(settings) - settings.scopes) | {Scope.SETTLE}
 
 
@@ -140,7 +140,7 @@ def bind(settings: BridgeSettings, *, chosen: bool) -> list[socket]:
 
 
 def words(settings: BridgeSettings, port: int) -> str:
-    """What the start says beside the address: the PIN, what is kept, and what is otherwise than asked."""
+    """Return what the start says beside the address: the PIN, what is kept, and what is otherwise than asked."""
     lines = [
         f"演示：模拟读卡器上可试用全部功能，测试卡密码 {PIN}；密钥是公开的测试密钥，扣款记录随服务结束而删除。",
         f"demo: everything works at the simulated readers; the cards' PIN is {PIN}; debits are forgotten at the end.",

@@ -275,7 +275,7 @@ def _holder(port: int) -> str:
 
 
 def browser_findings(settings: BridgeSettings, folders: tuple[Path, ...]) -> Iterator[Finding]:
-    """Whether managed browsers let the trusted origins come to this machine without asking the clerk."""
+    """Yield whether managed browsers let the trusted origins come to this machine without asking the clerk."""
     allowed: set[str] = set()
     managed = False
     for folder in folders:

@@ -93,7 +93,9 @@ def _open(options: Namespace, output: Output) -> int:
 
 
 def _browsers_user() -> int | None:
-    """Whose browser alone may use a link that stands on its command line, where the bridge would bind it to nobody."""
+    """Return whose browser alone may use a link that stands on its command line, where the bridge would bind it to
+    nobody.
+    """
     if not sys.platform.startswith("linux"):  # elsewhere the bridge is not told who connects
         return None
     from service.gate.peers import is_person
@@ -152,7 +154,7 @@ def _page(asked: str) -> tuple[str, str]:
 
 
 def _address(settings: BridgeSettings) -> str:
-    """Where the bridge of the settings is. Raises: UsageError: the settings leave the port to chance."""
+    """Return where the bridge of the settings is. Raises: UsageError: the settings leave the port to chance."""
     from cardio.errors import UsageError
 
     if settings.port == 0:

@@ -129,7 +129,7 @@ def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 
 
 def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> list[str]:
-    """What is granted where no scopes are named: the harmless ones, and those that a person says yes to.
+    """Return what is granted where no scopes are named: the harmless ones, and those that a person says yes to.
 
     Raises:
         UsageError: that would be nothing.
@@ -167,7 +167,7 @@ def _add(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 
 
 def _addresses(bridge: BridgeClient, token: str) -> list[str]:
-    """Where a program that can send nothing else brings its token: in the address of a dialect."""
+    """Return where a program that can send nothing else brings its token: in the address of a dialect."""
     from cardio.errors import CardioError
 
     try:

@@ -31,7 +31,7 @@ class UserUnit:
 
 
 def _systemctl(*words: str) -> str | None:
-    """What the user's service manager says; None where it says no, or there is none."""
+    """Return what the user's service manager says; None where it says no, or there is none."""
     program = shutil.which("systemctl")
     if program is None:
         return None

@@ -102,17 +102,17 @@ class Journal:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether what is written is found at the path again."""
+        """Return whether what is written is found at the path again."""
         return self._file.is_in_place
 
     @property
     def restored(self) -> JournalRestoredError | None:
-        """Why no debit begins until a person has said so: the file was restored or copied."""
+        """Return why no debit begins until a person has said so: the file was restored or copied."""
         return self._file.restored
 
     @property
     def is_working(self) -> bool:
-        """Whether any debit is being worked on."""
+        """Return whether any debit is being worked on."""
         return bool(self._working)
 
     def accept(self) -> None:
@@ -475,7 +475,7 @@ class Journal:
         return self.records.listed(owner, all_states=all_states, limit=limit)
 
     def counts(self) -> dict[DebitState, int]:
-        """How many debits are in each state."""
+        """Return how many debits are in each state."""
         return self.records.counts()
 
     def close(self) -> None:
@@ -512,7 +512,7 @@ def _step(
 
 
 def _read(kind: type[Read], text: Any) -> Read | None:
-    """What a column of a changed record still says."""
+    """Return what a column of a changed record still says."""
     try:
         return kind.model_validate_json(text)
     except (ValueError, TypeError):

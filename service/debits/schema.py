@@ -118,8 +118,9 @@ SELECT debit_index.name, debit_index."unique", debit_index.partial, part.seqno, 
 
 
 def structure_is_ours(database: sqlite3.Connection) -> bool:
-    """Whether the file has our tables and indexes, all of them, and nothing besides: a trigger of another program's
-    would run at every step, and an index that is unique no more would let through what it is to stop."""
+    """Return whether the file has our tables and indexes, all of them, and nothing besides: a trigger of another
+    program's would run at every step, and an index that is unique no more would let through what it is to stop.
+    """
     return _structure(database) == _our_structure()
 
 

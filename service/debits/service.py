@@ -139,7 +139,7 @@ class DebitService:
         }
 
     async def shown(self, debit_id: str | None) -> DebitRecord | None:
-        """How a debit stands."""
+        """Return how a debit stands."""
         if debit_id is None:
             return None
         return await asyncio.to_thread((await self.journal()).shown, debit_id)

@@ -63,13 +63,14 @@ class Dialect(ABC):
 
 
 def beside(output: str, proof: Proof | None) -> dict[str, str]:
-    """What a message says beside data of a card: how far it was proved genuine. A desk without a SAM proves none, and
-    its messages are what callers in the field have always had."""
+    """Return what a message says beside data of a card: how far it was proved genuine. A desk without a SAM proves
+    none, and its messages are what callers in the field have always had.
+    """
     return {} if proof in (None, NO_SAM) or not output else {"proof": proof.outcome, "proofInfo": proof.summary}
 
 
 def description(code: int, error: CardioError) -> str:
-    """What the clerk is shown: the code's own words, what exactly happened, what to do."""
+    """Return what the clerk is shown: the code's own words, what exactly happened, what to do."""
     title = explain(code).title
     detail = "" if error.detail in (title, "") else f"（{error.detail}）"
     return f"{title}{detail}：{error.remedy}".replace("|", " ")

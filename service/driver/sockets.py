@@ -82,7 +82,7 @@ class DialectCallers:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def endpoint(self, kind: type[Dialect]) -> Callable[[WebSocket], Awaitable[None]]:
-        """What serves the sockets of one dialect."""
+        """Return what serves the sockets of one dialect."""
 
         async def serve(socket: WebSocket) -> None:
             await self._serve(socket, kind)

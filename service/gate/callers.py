@@ -34,7 +34,7 @@ OF_ANOTHER_USER = (
 
 
 def may_be_a_program(origin: str | None, headers: list[tuple[bytes, bytes]], port: int) -> bool:
-    """Whether this can be a program on this machine, which connects to ``port``, and no page in a browser."""
+    """Return whether this can be a program on this machine, which connects to ``port``, and no page in a browser."""
     if not origin:
         return True
     if any(name in _OF_BROWSERS or _is_browser(name, value) for name, value in headers):

@@ -46,7 +46,9 @@ class ConnectionLimits:
 
 
 def available_descriptors() -> int:
-    """How many files this process may open; raised first, where the system lets it, to what a bridge may need."""
+    """Return how many files this process may open; raised first, where the system lets it, to what a
+    bridge may need.
+    """
     if sys.platform == "win32":
         return 8192  # of sockets there is no such limit
     import resource

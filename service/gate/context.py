@@ -37,7 +37,9 @@ class RequestContext:
 def context_of(
     connection: HTTPConnection, caller: Caller, card_session: str | None = None, lease: str | None = None
 ) -> RequestContext:
-    """What a request says of itself. Its route stands for it, not its path: that can hold what a caller likes."""
+    """Return what a request says of itself. Its route stands for it, not its path: that can hold what a
+    caller likes.
+    """
     scope = connection.scope
     named = (scope["path_params"].get(name) for name in _TARGETS)
     return RequestContext(

@@ -21,7 +21,8 @@ NULL_ORIGINS = frozenset({"null", "file://"})
 
 
 def is_origin(text: str) -> bool:
-    """Whether it is an origin as browsers write it (RFC 6454 §6.2): of the web, or of a program with its own scheme.
+    """Return whether it is an origin as browsers write it (RFC 6454 §6.2): of the web, or of a program with its own
+    scheme.
 
     Never ``null``, never ``file://``, never a path.
     """

@@ -78,7 +78,7 @@ def _write(text: str, suggestion: str) -> OriginFormError:
 
 
 def advice(origin: str) -> tuple[str, str]:
-    """What to do so that a caller with this Origin is let in, in Chinese and English; any text is taken."""
+    """Return what to do so that a caller with this Origin is let in, in Chinese and English; any text is taken."""
     shown = shown_origin(origin)
     if is_origin(origin):
         line = f'[[trusted_origins]] origin = "{shown}"'

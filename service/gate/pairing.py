@@ -165,11 +165,11 @@ class Pairing:
 
     @property
     def count(self) -> int:
-        """How many wait."""
+        """Return how many wait."""
         return len(self._waiting)
 
     def waits(self, origin: str, source: Source, user: int | None) -> bool:
-        """Whether a user's pages of an origin wait already, having asked in this way."""
+        """Return whether a user's pages of an origin wait already, having asked in this way."""
         return self._waiting.has(origin, source, user)
 
     def known_sites(self) -> list[KnownSite]:
@@ -217,7 +217,7 @@ class Pairing:
         return max(0, int(request.ends - self._clock()))
 
     def outcome(self, request_id: str, secret: str, origin: str | None) -> tuple[PairingRequest, str | None]:
-        """What has become of a request, and its token: once, to the page that asked.
+        """Return what has become of a request, and its token: once, to the page that asked.
 
         Raises:
             PairingGoneError: it is not known any more.

@@ -99,7 +99,7 @@ class WaitingRequests:
         return [one for one in same if one.origin == request.origin and one.source == request.source]
 
     def has(self, origin: str, source: Source, user: int | None) -> bool:
-        """Whether a user's pages of an origin have asked in this way and wait."""
+        """Return whether a user's pages of an origin have asked in this way and wait."""
         kinds = self._users.get(user, {})
         groups = (kinds.get(f"known {origin}", {}), kinds.get(Site.of(origin).group, {}))
         return any(one.origin == origin and one.source == source for group in groups for one in group.values())

@@ -169,7 +169,7 @@ class Access:
         return access
 
     def check(self, scope: Scope) -> Admission:
-        """Who asks. Raises: GateError, NotFoundError: unless the request may go on."""
+        """Return who asks. Raises: GateError, NotFoundError: unless the request may go on."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
             raise HeadersTooLargeError()
@@ -268,7 +268,7 @@ class Access:
         return hmac.new(self.mark_key, origin.encode(), hashlib.sha256).hexdigest()[:8]
 
     def is_known(self, origin: str) -> bool:
-        """Whether pages of an origin have been let in, by the administrator or a person."""
+        """Return whether pages of an origin have been let in, by the administrator or a person."""
         return origin in self.pairing.trusted or any(grant.kind == "page" for grant in self.grants.of_origin(origin))
 
     def _check_host(self, scope: Scope, headers: list[tuple[bytes, bytes]], port: int | None) -> None:
@@ -419,5 +419,5 @@ def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
 
 
 def _origin_form(scope: Scope) -> bool:
-    """Whether the target is a plain path; an absolute-form target names a host of its own."""
+    """Return whether the target is a plain path; an absolute-form target names a host of its own."""
     return bytes(scope.get("raw_path") or b"/").startswith(b"/") and str(scope["path"]).startswith("/")

@@ -84,7 +84,7 @@ class Caller:
 
     @property
     def label(self) -> str:
-        """What other people are told of who it is."""
+        """Return what other people are told of who it is."""
         return f"{self.name} ({self.origin})" if self.name else self.origin
 
 

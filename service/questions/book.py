@@ -164,7 +164,7 @@ class QuestionBook:
         return until is not None and self._clock() < until
 
     def has_consent_of(self, grant: str) -> bool:
-        """Whether a consent is at hand for any card of this caller's."""
+        """Return whether a consent is at hand for any card of this caller's."""
         return any(key[0] == grant for key in self._consents)
 
     # -- answering ------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class QuestionBook:
         return question
 
     def shown(self, question: Question) -> dict[str, Any]:
-        """What events and lists tell of a question: nothing of the holder."""
+        """Return what events and lists tell of a question: nothing of the holder."""
         subject = question.subject
         return {
             "question": question.id,
@@ -233,7 +233,7 @@ class QuestionBook:
     async def _wait(
         self, question: Question, seconds: float, gone: asyncio.Future[None] | None
     ) -> QuestionOutcome | None:
-        """How the question ended; None: it is still open, and the call's time is over."""
+        """Return how the question ended; None: it is still open, and the call's time is over."""
         ends: set[asyncio.Future[Any]] = {question.outcome}
         if gone is not None:
             ends.add(gone)

@@ -89,7 +89,7 @@ class Clerk:
         return await attempt(supplement, context, CardUse())
 
     def _subject(self, card_use: CardUse) -> Subject:
-        """What is asked about: the card that the call has met."""
+        """Return what is asked about: the card that the call has met."""
         session = card_use.card_session or self._context.card_session or self._desk.card_session
         return subject_of(self._desk, self._caller, self._context, session)
 

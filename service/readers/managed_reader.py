@@ -271,7 +271,7 @@ class ManagedReader:
 
     @property
     def is_ours(self) -> bool | None:
-        """Whether the card that is in is a social security card; None as long as it was not asked."""
+        """Return whether the card that is in is a social security card; None as long as it was not asked."""
         return self._binding.ours
 
     def _check(self, context: RequestContext) -> None:
@@ -335,7 +335,7 @@ class ManagedReader:
 
     @property
     def hub(self) -> EventHub:
-        """Where is told what happens at this reader."""
+        """Return where is told what happens at this reader."""
         return self._around.hub
 
     def session_at(self, counter: int | None) -> str | None:

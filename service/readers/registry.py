@@ -222,18 +222,20 @@ class ReaderRegistry:
         return self.policy.counting(list(self._desks), simulated)
 
     def missing(self) -> list[str]:
-        """What the settings call a reader, and no reader that is there now is called."""
+        """Return what the settings call a reader, and no reader that is there now is called."""
         return self.policy.missing(list(self._desks))
 
     def listing(self) -> ReaderList:
-        """What is in every reader, and what keeps others from being listed."""
+        """Return what is in every reader, and what keeps others from being listed."""
         problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self.service_down else []
         counting = self.counting()
         shown = tuple(desk.shown(counts=name in counting) for name, desk in self._desks.items())
         return ReaderList(readers=shown, problems=tuple(problems))
 
     def service_fault(self) -> ReaderError:
-        """Why PC/SC cannot be used, as the watcher found: it does not run, or a policy closes it to this user."""
+        """Return why PC/SC cannot be used, as the watcher found: it does not run, or a policy closes it
+        to this user.
+        """
         why = next((problem for problem in self._down.values() if problem is not None), None)
         if why is None:
             return PcscUnavailableError()

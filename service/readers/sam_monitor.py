@@ -69,7 +69,7 @@ class SamWatch:
             self._note("psam", up=any(map(self._has_psam, self._places["psam"])))
 
     def _has_psam(self, wanted: str) -> bool:
-        """Whether there is a card in the reader that would be opened as the PSAM's."""
+        """Return whether there is a card in the reader that would be opened as the PSAM's."""
         desks = {
             desk.reader.name: desk for desk in self._desks.all() if not (wanted.isdecimal() and desk.info.simulated)
         }
@@ -86,7 +86,7 @@ class SamWatch:
             self._hub.publish(f"sam-{state}", {"kind": kind, "place": self._shown(kind)})
 
     def _shown(self, kind: str) -> str | None:
-        """Where it is, without what an address may carry besides: names, passwords, keys."""
+        """Return where it is, without what an address may carry besides: names, passwords, keys."""
         return ", ".join(map(_without_secrets, self._places.get(kind, []))) or None
 
 
@@ -98,7 +98,7 @@ def _without_secrets(place: str) -> str:
 
 
 async def _answers(url: str) -> bool:
-    """Whether somebody listens at an HSM's address."""
+    """Return whether somebody listens at an HSM's address."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

@@ -157,7 +157,7 @@ class CardCall:
 
 
 def card_headers(session: str | None, proof: Proof | None) -> dict[str, str]:
-    """What an answer's headers say of the card."""
+    """Return what an answer's headers say of the card."""
     headers = {CARD_SESSION: session} if session is not None else {}
     if proof is not None:
         reason = "" if proof.reason is None else f"; reason={proof.reason}"

@@ -89,7 +89,7 @@ def _may_be_shown(grant: str | None, known: Grant | None, access: Access, peer: 
 
 
 def proof_of(verifier: str, nonce: str, port: int, *said: str) -> str:
-    """What a bridge answers that knows a token, whose SHA-256 ``verifier`` is in hex.
+    """Return what a bridge answers that knows a token, whose SHA-256 ``verifier`` is in hex.
 
     Args:
         said: what else the proof is for.

@@ -53,7 +53,7 @@ class ArchiveMade(FrozenModel):
 
 @router.get("")
 async def journal_condition(journal: JournalPlaceOf) -> JournalCondition:
-    """Whether the journal is in its place, and the one that it was."""
+    """Return whether the journal is in its place, and the one that it was."""
     trouble = await asyncio.to_thread(journal.trouble)
     return JournalCondition(problem=None if trouble is None else Problem.of(trouble))
 

@@ -47,7 +47,7 @@ MemoriesOf = Annotated[Sequence[KeyMemory], Depends(_memories)]
 
 
 def stopped_sams(memories: Sequence[KeyMemory]) -> tuple[StoppedSam, ...]:
-    """What is stopped now, on real cards and on simulated ones. Not for the event loop.
+    """Return what is stopped now, on real cards and on simulated ones. Not for the event loop.
 
     Raises:
         KeyMemoryError: it cannot be looked up.

@@ -74,7 +74,7 @@ def _way_to(address: str, request: Request) -> Response:
 
 
 def keeper_path(access: Access) -> str:
-    """Where the worker is that keeps these very pages: another one after every change of them."""
+    """Return where the worker is that keeps these very pages: another one after every change of them."""
     return f"{KEEPER}?{hashlib.sha256(_script(access.pages)).hexdigest()[:16]}"
 
 

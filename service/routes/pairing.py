@@ -190,7 +190,7 @@ async def pairing_outcome(
     access: AccessOf,
     authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the secret")] = "",
 ) -> PairingOutcome:
-    """What has become of a request: the page that asked looks each second. The token is given once."""
+    """Return what has become of a request: the page that asked looks each second. The token is given once."""
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise NoTokenError()
@@ -205,7 +205,7 @@ async def list_pairing_requests(
         str | None, Query(max_length=64, description="lists the request of this code too, however many wait")
     ] = None,
 ) -> PairingList:
-    """Who asks to be let in, and which callers of the dialects were turned away.
+    """Return who asks to be let in, and which callers of the dialects were turned away.
 
     Where very many ask at once some are listed; what is listed keeps its place in the list, and its place among those
     that wait.
@@ -248,7 +248,7 @@ async def deny(request_id: RequestId, access: AccessOf) -> None:
 
 @router.get("/grants", dependencies=[needs(Scope.MANAGE)])
 async def list_grants(access: AccessOf) -> GrantList:
-    """Who has been let in."""
+    """Return who has been let in."""
     return GrantList(grants=tuple(_grant_shown(access, grant) for grant in access.grants.all()))
 
 
@@ -284,7 +284,7 @@ async def revoke(
 
 @router.get("/me")
 async def me(caller: CallerOf) -> Me:
-    """What the token grants."""
+    """Return what the token grants."""
     return Me(grant=caller.grant, origin=caller.origin, name=caller.name, scopes=_ordered(caller.scopes))
 
 

@@ -51,7 +51,7 @@ class PinReloaded(FrozenModel):
 
 @router.get("/{reader:path}/card/pin", responses=_PIN_PROBLEMS)
 async def pin_status(call: CallOf) -> PinTries:
-    """How many tries are left. The card is asked only where asking is not known to cost a try."""
+    """Return how many tries are left. The card is asked only where asking is not known to cost a try."""
     credentials = call.security.credentials(call.caller.origin)
     return PinTries.of(await call.do(lambda card: card.pin_count(), credentials=credentials))
 

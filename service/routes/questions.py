@@ -49,7 +49,7 @@ class QuestionAnswered(FrozenModel):
 
 @router.get("")
 async def list_questions(questions: QuestionsOf) -> QuestionList:
-    """What the clerk is asked now."""
+    """Return what the clerk is asked now."""
     shown = [QuestionShown.model_validate(questions.shown(one)) for one in questions.all()]
     return QuestionList(questions=tuple(shown))
 

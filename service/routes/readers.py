@@ -58,7 +58,7 @@ async def read_card(
         bool, Query(description="also ask for residence, registration and nationality (DF01)")
     ] = True,
 ) -> Response:
-    """Who the card in a reader belongs to, with the card's own data.
+    """Return who the card in a reader belongs to, with the card's own data.
 
     The basic information is told to event streams before the supplement is read.
     """

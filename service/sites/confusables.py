@@ -14,7 +14,7 @@ _REMEMBERED = 4096
 
 @lru_cache(maxsize=_REMEMBERED)
 def skeleton(text: str) -> str:
-    """What a text looks like, in lower case; two texts with one skeleton cannot be told apart at a glance."""
+    """Return what a text looks like, in lower case; two texts with one skeleton cannot be told apart at a glance."""
     table = _prototypes()
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     seen = "".join(table.get(one, one) for one in plain if unicodedata.category(one) != "Cf")

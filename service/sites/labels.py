@@ -46,7 +46,7 @@ def _is_showable(text: str) -> bool:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Whether it has letters that are written from right to left: beside others they change places."""
+    """Return whether it has letters that are written from right to left: beside others they change places."""
     return any(unicodedata.bidirectional(one) in ("R", "AL", "AN") for one in text)
 
 

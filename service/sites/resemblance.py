@@ -96,13 +96,13 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
 
 
 def _is_read_as(label: str, host: str) -> bool:
-    """Whether a label, with digits read as letters, is one of a host's, or stands in it."""
+    """Return whether a label, with digits read as letters, is one of a host's, or stands in it."""
     wanted = read_loosely(label)
     return wanted in map(read_loosely, host.split(".")[:-1]) or stands_in(wanted, read_loosely(host))
 
 
 def _is_whole(site: Site) -> bool:
-    """Whether a host counts as a whole: an address, or a name of the local network."""
+    """Return whether a host counts as a whole: an address, or a name of the local network."""
     return site.kind in ("address", "host", "program")
 
 
@@ -119,7 +119,7 @@ def _likeness_to_whole(site: Site, other: Site) -> Likeness | None:
 
 
 def _names_it(name: str, known: KnownSite, other: Site) -> bool:
-    """Whether the site calls itself by another's name or address."""
+    """Return whether the site calls itself by another's name or address."""
     own, its = squeezed("".join(name.split())), squeezed("".join(known.name.split()))
     if len(its) >= _SHORTEST_NAME and (its in own or (its.find(own) >= 0 and 2 * len(own) >= len(its))):
         return True
@@ -163,7 +163,7 @@ def _likeness_remark(likeness: Likeness, site: Site, known: KnownSite) -> Remark
 
 
 def _own_remarks(site: Site) -> Iterable[Remark]:
-    """What is to be said of an origin alone."""
+    """Return what is to be said of an origin alone."""
     host = site.readable_host
     seen = skeleton(host)
     this_computer = [name for name in _THIS_COMPUTER if not site.is_loopback and skeleton(name) in seen]

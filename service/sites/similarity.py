@@ -17,27 +17,27 @@ _SEPARATORS = re.compile(r"[.\-_]")
 
 
 def squeezed(name: str) -> str:
-    """What a name looks like without dots and hyphens, which a reader passes over."""
+    """Return what a name looks like without dots and hyphens, which a reader passes over."""
     return _SEPARATORS.sub("", skeleton(name))
 
 
 def read_loosely(name: str) -> str:
-    """What a reader takes a name for who reads digits as letters: ``h0sp1ta1`` and ``hospital`` are one."""
+    """Return what a reader takes a name for who reads digits as letters: ``h0sp1ta1`` and ``hospital`` are one."""
     return squeezed(name).translate(_READ_AS)
 
 
 def weight(name: str) -> int:
-    """How much a name says, in letters."""
+    """Return how much a name says, in letters."""
     return sum(_LETTERS_OF_A_CHARACTER if "\u3400" <= one <= "\u9fff" else 1 for one in name)
 
 
 def allowed_changes(length: int) -> int:
-    """How many letters may differ before two names of this length are no longer taken for each other."""
+    """Return how many letters may differ before two names of this length are no longer taken for each other."""
     return 0 if length < 4 else 1 if length < 12 else 2
 
 
 def are_close(one: str, other: str) -> bool:
-    """Whether few letters differ between two labels, and some do."""
+    """Return whether few letters differ between two labels, and some do."""
     limit = allowed_changes(min(len(one), len(other)))
     return one != other and abs(len(one) - len(other)) <= limit and changes(one, other, limit) <= limit
 
@@ -65,12 +65,12 @@ def changes(one: str, other: str, limit: int) -> int:
 
 
 def stands_in(name: str, host: str) -> bool:
-    """Whether a name stands in another, whatever dots and hyphens are between; both are squeezed."""
+    """Return whether a name stands in another, whatever dots and hyphens are between; both are squeezed."""
     return weight(name) >= _SHORTEST_WITHIN and name in host
 
 
 def nearly_stands_in(name: str, host: str) -> bool:
-    """Whether a name of some length stands in another with few letters changed; both are squeezed."""
+    """Return whether a name of some length stands in another with few letters changed; both are squeezed."""
     if len(name) < _FUZZY_FROM:
         return False
     limit = allowed_changes(len(name))

@@ -43,12 +43,12 @@ class Site:
 
     @property
     def before(self) -> str:
-        """What stands before the registrable part: the owner of that part chooses it freely."""
+        """Return what stands before the registrable part: the owner of that part chooses it freely."""
         return self.host.removesuffix(self.registrable)
 
     @property
     def place(self) -> str:
-        """What two origins have in common that are one site to a person: neither subdomain, scheme nor port."""
+        """Return what two origins have in common that are one site to a person: neither subdomain, scheme nor port."""
         return f"{self.scheme}://{self.host}" if self.kind == "program" else self.registrable
 
     @property
@@ -63,12 +63,12 @@ class Site:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is served by this computer itself."""
+        """Return whether it is served by this computer itself."""
         return _is_loopback(self.host)
 
     @property
     def is_plain_http(self) -> bool:
-        """Whether other computers on the way can change what its pages do."""
+        """Return whether other computers on the way can change what its pages do."""
         return self.scheme == "http" and not self.is_loopback
 
 

@@ -71,7 +71,7 @@ class SqliteFile:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether what is written here is found at its path again: nobody has removed or replaced the file."""
+        """Return whether what is written here is found at its path again: nobody has removed or replaced the file."""
         try:
             return os.path.samestat(self._place, self._path.lstat()) and log_of(self._path).exists()
         except OSError:

@@ -59,7 +59,9 @@ class CardAuthentication:
     # -- EXTERNAL AUTHENTICATION (外部鉴别), INTERNAL AUTHENTICATION (内部鉴别) --------------------
 
     def external_authentication(self, command: bytes) -> bytes:
-        """Who knows a key holds its right until the next selection. A try is spent, and kept, before the comparison."""
+        """Return who knows a key holds its right until the next selection. A try is spent, and kept, before the
+        comparison.
+        """
         if command[2]:
             return WRONG_P1_P2
         # SM4 cards are known with the key's version only.

@@ -184,7 +184,7 @@ def _each(file: File, item: Item, content: Content, fill: bytes | None) -> list[
 
 
 def _is_written(file: File, item: Item, values: Mapping[str, Values]) -> bool:
-    """Whether an item has a place on this card: strays and alternatives only where they are wanted."""
+    """Return whether an item has a place on this card: strays and alternatives only where they are wanted."""
     if item.name in values.get(file.path, {}):
         return True
     if item.alternative is not None:

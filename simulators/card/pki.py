@@ -40,7 +40,7 @@ class _PinState:
 
 @cache
 def invented_files() -> Mapping[int, bytes]:
-    """What the application's files hold: keys and certificates of 测试甲, who does not exist."""
+    """Return what the application's files hold: keys and certificates of 测试甲, who does not exist."""
     made = {}
     for private, public, text in (
         (SIGNATURE_PRIVATE, SIGNATURE_PUBLIC, SIGNATURE_KEY_TEXT),

@@ -79,7 +79,7 @@ class ReadCommands:
         return file.records[numbers[0] - 1]
 
     def _may_read(self, file: CardFile) -> bool:
-        """Who may write a file may read it too (V2.0: its own UK opens it)."""
+        """Return who may write a file may read it too (V2.0: its own UK opens it)."""
         if file.path in self._manners.closed_files:
             return False
         rights = self._session.rights

@@ -163,7 +163,7 @@ class SoftwareCard:
 
     @property
     def purse(self) -> PurseState | None:
-        """What the card keeps of money, where it keeps any."""
+        """Return what the card keeps of money, where it keeps any."""
         return self._state.purse
 
     def take_over_purse(self, before: SoftwareCard) -> None:
@@ -181,7 +181,7 @@ class SoftwareCard:
 
     @property
     def challenge(self) -> bytes | None:
-        """What GET CHALLENGE has just given; any other command makes an end of it."""
+        """Return what GET CHALLENGE has just given; any other command makes an end of it."""
         return self._session.challenge
 
     def reset(self) -> None:

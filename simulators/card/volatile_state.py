@@ -79,7 +79,7 @@ class VolatileState:
         return file
 
     def file_and_offset(self, command: bytes) -> tuple[CardFile, int]:
-        """What READ BINARY and UPDATE BINARY mean: P1 with its highest bit set is a short file identifier.
+        """Return what READ BINARY and UPDATE BINARY mean: P1 with its highest bit set is a short file identifier.
 
         Raises:
             CommandRefused: there is no such file.

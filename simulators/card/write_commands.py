@@ -88,7 +88,7 @@ class CardWriting:
         return self._session.file_by_sfi(sfi) if sfi else self._session.current_file()
 
     def _data(self, file: CardFile, command: bytes) -> bytes:
-        """What is to be written, where it may be.
+        """Return what is to be written, where it may be.
 
         Raises:
             CommandRefused: no right, or no right MAC. Without any where one is required: 6987, for which ISO 7816-4 has

@@ -77,7 +77,7 @@ def run_hsm(options: Namespace, output: Output) -> int:
 
 
 def answer_step(options: Namespace, output: Output) -> int:
-    """What the authority would answer to one step of the driver's HSM functions."""
+    """Return what the authority would answer to one step of the driver's HSM functions."""
     from simulators.sam import hsm_driver_steps as hsm_steps
 
     try:

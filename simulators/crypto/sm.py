@@ -43,7 +43,7 @@ def sign(private: int, digest: bytes, random: Random) -> bytes:
 
 
 def decipher(private: int, sealed: bytes) -> bytes | None:
-    """What C1, C3, C2 hide (GB/T 32918.4 §7.1); None where they were not made for this key."""
+    """Return what C1, C3, C2 hide (GB/T 32918.4 §7.1); None where they were not made for this key."""
     x, y = int.from_bytes(sealed[:32], "big"), int.from_bytes(sealed[32:64], "big")
     check, hidden = sealed[64:96], sealed[96:]
     if not hidden or not _CURVE.contains_point(x, y):

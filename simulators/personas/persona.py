@@ -68,7 +68,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         return b"\x3b\x6d\x00\x00" + self.historical_bytes
 
     def card_layout(self) -> Layout:
-        """What this card is made from.
+        """Return what this card is made from.
 
         Raises:
             LayoutError: the layout that it names is wrong.
@@ -121,7 +121,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         )
 
     def _purse(self, layout: Layout) -> PurseState:
-        """What the persona says of its internal file, which no command reads as such.
+        """Return what the persona says of its internal file, which no command reads as such.
 
         Raises:
             ConfigurationError: it is no such value.
@@ -176,7 +176,7 @@ def load_persona(path: Path) -> Persona:
 
 
 def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """What a persona's file says, laid over what the persona says that it extends."""
+    """Return what a persona's file says, laid over what the persona says that it extends."""
     if path in above:
         raise ConfigurationError(f"{path.name}：extends 循环", f"{path.name}: extends itself")
     document = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -84,7 +84,7 @@ class SoftwareReader:
 
     @property
     def card(self) -> AnyCard | None:
-        """What is in it."""
+        """Return what is in it."""
         return self._card
 
     def info(self) -> ReaderInfo:

@@ -91,7 +91,7 @@ class VpcdLink:
 
     @property
     def is_in(self) -> bool:
-        """Whether the card is still in: neither pulled here, nor let go by the reader."""
+        """Return whether the card is still in: neither pulled here, nor let go by the reader."""
         return self._thread is not None and self._thread.is_alive()
 
     def remove(self) -> None:

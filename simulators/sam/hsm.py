@@ -33,7 +33,9 @@ _CERTIFIED_BYTES = 12
 
 
 def key_address(key: Key) -> str:
-    """How an HSM calls a key: its address (密钥地址) and its index, six hex digits; zeros for what is not known."""
+    """Return how an HSM calls a key: its address (密钥地址) and its index, six hex digits; zeros for what
+    is not known.
+    """
     return f"{key.hsm or 0:04X}{(key.psam or 0) & 0xFF:02X}"
 
 

@@ -76,7 +76,7 @@ def _run_readers(options: Namespace, output: Output) -> int:
 
 
 def is_meant(name: str, number: str, wanted: str | None) -> bool:
-    """Whether ``--reader`` means this one: by a part of its name, or by its number."""
+    """Return whether ``--reader`` means this one: by a part of its name, or by its number."""
     return wanted is None or wanted == number or wanted.lower() in name.lower()
 
 

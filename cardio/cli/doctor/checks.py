@@ -84,7 +84,7 @@ def stopped_findings() -> Iterator[Finding]:
 
 
 def disk_finding(folder: Path) -> Finding:
-    """Whether what is learnt and granted can be kept."""
+    """Return whether what is learnt and granted can be kept."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     if not (place.is_dir() and os.access(place, os.W_OK)):
         return Finding(
@@ -101,7 +101,7 @@ def disk_finding(folder: Path) -> Finding:
 
 
 def clock_finding() -> Finding:
-    """Whether the clock can be right: validity of cards and the age of lists hang on it."""
+    """Return whether the clock can be right: validity of cards and the age of lists hang on it."""
     today = date.today()
     now = time.strftime("%Y-%m-%d %H:%M:%S %z")
     if today < _WRITTEN:

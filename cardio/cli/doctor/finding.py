@@ -33,7 +33,7 @@ class Finding:
 
 
 def brought_findings() -> Iterator[Finding]:
-    """What the checks of other packages find."""
+    """Yield what the checks of other packages find."""
     for entry_point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
         check: Callable[[], Iterable[Finding]] = entry_point.load()
         yield from check()

@@ -72,7 +72,7 @@ def command_named(word: str) -> ShellCommand:
 
 
 def may_be_kept(line: str) -> bool:
-    """Whether a line may be written to the history: not raw commands, nor what may be one mistyped."""
+    """Return whether a line may be written to the history: not raw commands, nor what may be one mistyped."""
     try:
         return command_named(line.strip().partition(" ")[0]).kept
     except UsageError:
@@ -80,7 +80,7 @@ def may_be_kept(line: str) -> bool:
 
 
 def completions(session: Session, before: str) -> Iterator[tuple[str, int, str]]:
-    """What may stand at the end of a line that is being typed: the word, how much of it is there, its meaning."""
+    """Yield what may stand at the end of a line that is being typed: the word, how much of it is there, its meaning."""
     word, blank, rest = before.lstrip().partition(" ")
     if not blank:
         yield from _beginning(word, [(command.name, command.help) for command in COMMANDS])

@@ -19,7 +19,7 @@ def identity_check_character(first17: str) -> str:
 
 
 def identity_number_fault(number: str) -> Bilingual | None:
-    """What is wrong with a number, None when it is a well-formed citizen's number.
+    """Return what is wrong with a number, None when it is a well-formed citizen's number.
 
     Numbers assigned to foreigners may not follow GB 11643: a fault is a reason to look, not to refuse.
     """
@@ -31,12 +31,14 @@ def identity_number_fault(number: str) -> Bilingual | None:
 
 
 def is_citizens_pattern(number: str) -> bool:
-    """Whether a number looks like a citizen's, whatever its check digit: assigned numbers have letters, or 9 first."""
+    """Return whether a number looks like a citizen's, whatever its check digit: assigned numbers have letters, or 9
+    first.
+    """
     return re.fullmatch(r"[1-6][0-9]{16}[0-9Xx]", number, re.ASCII) is not None
 
 
 def is_citizens_number(number: str) -> bool:
-    """Whether the number is one that GB 11643 gives to citizens (provinces 11 to 65, check digit right)."""
+    """Return whether the number is one that GB 11643 gives to citizens (provinces 11 to 65, check digit right)."""
     return identity_number_fault(number) is None and number[0] in "123456"
 
 
@@ -62,7 +64,7 @@ def card_check_character(first8: str) -> str:
 
 
 def card_number_fault(number: str) -> Bilingual | None:
-    """What is wrong with a card number, None when its check character is right."""
+    """Return what is wrong with a card number, None when its check character is right."""
     if not re.fullmatch(r"[0-9A-Z]{8}[0-9X]", number, re.ASCII):
         return Bilingual("卡号不是 8 位字符加校验位", "not eight characters and a check character")
     if card_check_character(number[:8]) != number[8]:
@@ -71,7 +73,9 @@ def card_number_fault(number: str) -> Bilingual | None:
 
 
 def organisation_code_fault(code: str) -> Bilingual | None:
-    """What is wrong with an organisation code, None when its check character is right: the rule of card numbers."""
+    """Return what is wrong with an organisation code, None when its check character is right: the rule
+    of card numbers.
+    """
     if card_number_fault(code) is None:
         return None
     return Bilingual("组织机构代码校验位不符", "the check character of the organisation code is wrong")

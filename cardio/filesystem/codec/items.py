@@ -155,7 +155,7 @@ def _is_empty(item: Item, raw: bytes) -> bool:
 
 
 def decode_value(item: Item, raw: bytes) -> Value | None:
-    """What a value says, None where the item is empty on the card: all 00 or all FF, and blank where it may be.
+    """Return what a value says, None where the item is empty on the card: all 00 or all FF, and blank where it may be.
 
     Packed digits may be all 20 and mean it (民族 20 is 傈僳族); a date may not.
 

@@ -28,7 +28,7 @@ class PhotoShape:
 
 
 def recognise_photo(content: bytes) -> PhotoShape | None:
-    """What a file holds: JPEG or BMP; None where it holds nothing.
+    """Return what a file holds: JPEG or BMP; None where it holds nothing.
 
     Raises:
         DecodeError: it is neither, or larger than any photo on a card.

@@ -35,7 +35,7 @@ def trim(raw: bytes) -> bytes:
 
 
 def is_fill(raw: bytes, fills: bytes = FILL) -> bool:
-    """Whether there is nothing but one byte of fill, or nothing at all."""
+    """Return whether there is nothing but one byte of fill, or nothing at all."""
     return not raw or (raw[0] in fills and raw.count(raw[0]) == len(raw))
 
 
@@ -57,7 +57,7 @@ def decode_text(raw: bytes) -> tuple[str | None, bool]:
 
 
 def ends_within_character(raw: bytes) -> bool:
-    """Whether the last character of a text lacks a byte."""
+    """Return whether the last character of a text lacks a byte."""
     try:
         raw.decode("gb18030")
     except UnicodeDecodeError as error:

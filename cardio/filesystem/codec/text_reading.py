@@ -116,7 +116,7 @@ def _whole_characters(content: bytes) -> bytes:
 
 
 def _fills(content: bytes, room: int) -> bool:
-    """Whether nothing more would go in: no byte, or only half a character after Chinese ones."""
+    """Return whether nothing more would go in: no byte, or only half a character after Chinese ones."""
     return len(content) == room or (len(content) == room - 1 and content[-1:] > b"\x7f")
 
 
@@ -130,5 +130,5 @@ def _without_false_fill(text: str) -> str:
 
 
 def _is_false_fill(text: str, room: int) -> bool:
-    """Whether a short field is full of one character of fill."""
+    """Return whether a short field is full of one character of fill."""
     return len(text) == room >= _LEAST_FILL and text[0] in _FALSE_FILL and len(set(text)) == 1

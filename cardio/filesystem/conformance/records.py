@@ -25,7 +25,7 @@ _UPDATE = Bilingual("写控制", "not to be written without a right")
 
 
 def check_presence(application: Application, file: File, reading: FileReading, book: Book) -> bool:
-    """Whether the file is there; a file that is closed is."""
+    """Return whether the file is there; a file that is closed is."""
     if not reading.absent:
         book.judge(Chapter.PRESENCE, file.path, _PRESENT, None, file.source)
         return True

@@ -72,7 +72,7 @@ def _has_fixed(item: Item, raw: bytes) -> bool:
 
 
 def padding_fault(item: Item, raw: bytes, *, joined: bool = False) -> Bilingual | None:
-    """What is wrong with the bytes of a plain value: left-aligned, ``an`` filled with 00, ``cn`` with hex F."""
+    """Return what is wrong with the bytes of a plain value: left-aligned, ``an`` filled with 00, ``cn`` with hex F."""
     if item.format is Format.CN:
         return _digits_fault(item, raw)
     if item.format is not Format.AN:

@@ -48,7 +48,7 @@ class AccessCondition:
 
     @property
     def need(self) -> str:
-        """What is missing when the file is closed, as a slug: ``needs-pin-or-key`` and the like."""
+        """Return what is missing when the file is closed, as a slug: ``needs-pin-or-key`` and the like."""
         with_pin = any(PIN in needed for needed in self.alternatives)
         with_key = any(needed - {PIN} for needed in self.alternatives)
         both = any(PIN in needed and len(needed) > 1 for needed in self.alternatives)

@@ -200,7 +200,7 @@ _KNOWN_WORDS = tuple(
 
 
 def _words(found: Mapping[str, Any]) -> tuple[str, str]:
-    """What pydantic says, in words for people who write layouts."""
+    """Return what pydantic says, in words for people who write layouts."""
     word = str(found["loc"][-1])
     match found["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
@@ -217,7 +217,7 @@ def _words(found: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _place(prepared: dict[str, Any], location: tuple[int | str, ...]) -> str:
-    """Where an error is, by the names that people use: ``DF04/EF06 length``."""
+    """Return where an error is, by the names that people use: ``DF04/EF06 length``."""
     names: list[str] = []
     inside: Any = prepared
     for step in location:

@@ -254,7 +254,7 @@ class File:
         return tuple(sorted({self.size or 0, *self.other_sizes}))
 
     def repeats(self, item: Item) -> int:
-        """How often an item may stand in the file."""
+        """Return how often an item may stand in the file."""
         return item.repeat * (self.records or 1)
 
     def item(self, tag: int) -> Item | None:

@@ -126,7 +126,7 @@ def _row(place: str, item: Item, file: File, *, depth: int = 0) -> str:
 
 
 def _plain(text: str) -> str:
-    """What would be markup in a table stands as it is."""
+    """Return what would be markup in a table stands as it is."""
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 

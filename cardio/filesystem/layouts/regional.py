@@ -26,7 +26,7 @@ RULES = (UNTOUCHED, NEW_APPLICATIONS, NEW_FILES, ENVIRONMENT_ITEMS, CYCLIC_ITEMS
 
 
 def breaches(base: dict[str, Any], own: dict[str, Any]) -> list[Fault]:
-    """What a region's file does against the rules.
+    """Return what a region's file does against the rules.
 
     Args:
         base: the document of the generation that it extends.

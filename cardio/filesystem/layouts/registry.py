@@ -50,7 +50,7 @@ def _is_region(text: object) -> bool:
 
 
 def user_folder() -> Path:
-    """Where a user's own layouts are (``$XDG_CONFIG_HOME/cardio/layouts``)."""
+    """Return where a user's own layouts are (``$XDG_CONFIG_HOME/cardio/layouts``)."""
     return config_folder() / "layouts"
 
 

@@ -67,7 +67,7 @@ class ReadAttempt:
 
     @property
     def refusal(self) -> int:
-        """Why the file cannot be read, when no manner works: the most telling of all answers."""
+        """Return why the file cannot be read, when no manner works: the most telling of all answers."""
         selected = [works for reference, works in self._selectable.items() if reference.select_p1 is not None]
         if MALFORMED in self.refusals:
             return MALFORMED

@@ -96,7 +96,9 @@ class _FileReader(ReadAttempt):
                 self._order.append(item.tag)
 
     def is_whole(self, reading: FileReading) -> bool:
-        """Whether this is all: every mandatory item, at its length; or just what another card of this kind had."""
+        """Return whether this is all: every mandatory item, at its length; or just what another card of
+        this kind had.
+        """
         if self._known_shape is not None and reading.shape == self._known_shape:
             return True
         defined = {item.tag: item.lengths for item in self.file.items if item.length and not item.cut}
@@ -130,7 +132,8 @@ class _FileReader(ReadAttempt):
         return reading if (yield from self._by_number(manner, reading)) else None
 
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
-        """Whether these can be records of this file: a known one first, few unknown, few more than there should be.
+        """Return whether these can be records of this file: a known one first, few unknown, few more than there should
+        be.
 
         A card that takes no notice of the number gives the same again and again.
         """
@@ -182,8 +185,9 @@ class _FileReader(ReadAttempt):
         return min(sum((2 + self._lengths[tag]) * count for tag, count in expected.items()), SHORT_MAXIMUM)
 
     def _was_cut(self, reading: FileReading, response: ResponseApdu, length: int) -> bool:
-        """Whether an answer that ends with a record may have been cut there: as long as was asked, and short of what
-        is expected. Then also a text that is full asks for what continues it."""
+        """Return whether an answer that ends with a record may have been cut there: as long as was asked, and short of
+        what is expected. Then also a text that is full asks for what continues it.
+        """
         as_asked = len(response.data) == length
         unlike = Counter(reading.tags) != Counter(self._order)
         return as_asked and (unlike or bool(self._continuations(reading)))
@@ -285,7 +289,7 @@ class _FileReader(ReadAttempt):
             self._take(reading, [record], response)
 
     def _worked(self, reading: FileReading) -> bool:
-        """Whether single records came; when none did, what they answered says why."""
+        """Return whether single records came; when none did, what they answered says why."""
         if not reading.records:
             self.refusals += reading.damaged.values()
         return bool(reading.records)

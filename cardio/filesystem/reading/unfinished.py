@@ -109,13 +109,13 @@ def resuming(plan: Flow[Result], kept: KeptAnswers, *, t1: bool = False) -> Flow
 
 
 def _tells_the_card(response: ResponseApdu) -> bool:
-    """Whether an answer begins with the record of an identification code that is not blank."""
+    """Return whether an answer begins with the record of an identification code that is not blank."""
     data = response.data
     return len(data) > 2 and data[0] == _IDENTIFICATION_CODE and len(set(data[2 : 2 + data[1]])) > 1
 
 
 def _is_one_record(command: CommandApdu, response: ResponseApdu) -> bool:
-    """Whether an answer is one record and whole, so that it would be the same for another length."""
+    """Return whether an answer is one record and whole, so that it would be the same for another length."""
     data = response.data
     return command.ins == _READ_RECORD and command.p2 & 0x07 != _ALL and len(data) > 1 and len(data) == 2 + data[1]
 
@@ -146,7 +146,7 @@ class _Place:
 
     @staticmethod
     def may_answer(command: CommandApdu, known: ResponseApdu, *, same_card: bool) -> bool:
-        """Whether an answer that was kept may stand for the card's own."""
+        """Return whether an answer that was kept may stand for the card's own."""
         if command.ins == _SELECT:
             return _selects_file(command)
         return same_card or not known.data
@@ -204,7 +204,7 @@ class UnfinishedReadings:
         self._by_reader: dict[str, _Entry] = {}
 
     def take(self, reader: str, atr: bytes, event_counter: Callable[[], int]) -> KeptAnswers:
-        """What was kept of the card that is in a reader, and is not kept any more; nothing of any other card.
+        """Return what was kept of the card that is in a reader, and is not kept any more; nothing of any other card.
 
         Args:
             event_counter: tells which insertion it is; asked only where something was kept.
@@ -218,7 +218,9 @@ class UnfinishedReadings:
         return entry.kept
 
     def progress(self, reader: str) -> int:
-        """How many answers the last try has added to what is kept; 0 where another try would not come further."""
+        """Return how many answers the last try has added to what is kept; 0 where another try would not
+        come further.
+        """
         entry = self._by_reader.get(reader)
         return 0 if entry is None else entry.kept.grown
 

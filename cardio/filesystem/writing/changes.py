@@ -43,7 +43,7 @@ class RecordChange:
 
 
 def record_changes(layout: Layout, reading: FileReading, values: Mapping[str, str]) -> list[RecordChange]:
-    """What the records of a file become, in the order in which the file has them.
+    """Return what the records of a file become, in the order in which the file has them.
 
     Args:
         reading: the file as it is now.
@@ -67,7 +67,7 @@ def record_changes(layout: Layout, reading: FileReading, values: Mapping[str, st
 
 
 def content_change(file: File, content: bytes) -> bytes:
-    """What a transparent file becomes: the content, and zeros to its end.
+    """Return what a transparent file becomes: the content, and zeros to its end.
 
     Raises:
         UsageError: it is longer than the file.
@@ -213,7 +213,7 @@ def _filled(item: Item, raw: bytes) -> bytes:
 
 
 def typed_value(layout: Layout, item: Item, text: str) -> Value | None:
-    """What was entered, as the value of an item; None for nothing.
+    """Return what was entered, as the value of an item; None for nothing.
 
     Raises:
         UsageError: it cannot be one: no date, no such code, a wrong check digit, control characters.

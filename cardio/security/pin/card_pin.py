@@ -175,7 +175,7 @@ class CardPin:
             self._record.lock.release()
 
     def count(self) -> Flow[PinCount]:
-        """How many tries are left, as far as that can be known without spending one that matters."""
+        """Return how many tries are left, as far as that can be known without spending one that matters."""
         return (yield from self._counter.ask())
 
     def find_out_after_success(self) -> Flow[None]:
@@ -222,7 +222,7 @@ class CardPin:
         self._judge(status_word, None)
 
     def _may_try(self, digest: bytes | None, *, accept_last_try: bool, known_right: bool) -> Flow[int | None]:
-        """How many tries are left before this one, as far as that is known.
+        """Return how many tries are left before this one, as far as that is known.
 
         Raises:
             PinQuotaError, PinBlockedError, PinAlreadyWrongError, LastTryError: nothing may be sent.
@@ -253,7 +253,7 @@ class CardPin:
             )
 
     def _was_wrong(self, digest: bytes | None, left: int | None) -> bool:
-        """Whether the card has refused this PIN, and nothing has changed at its counter since."""
+        """Return whether the card has refused this PIN, and nothing has changed at its counter since."""
         record = self._record
         if digest is None or record.wrong is None or not hmac.compare_digest(record.wrong, digest):
             return False

@@ -55,7 +55,7 @@ class TriesCounter:
 
     @property
     def query(self) -> CountQuery:
-        """What asking is known to cost."""
+        """Return what asking is known to cost."""
         return self._memory.query(self._family)
 
     def ask(self, *, once: bool = False) -> Flow[PinCount]:
@@ -80,7 +80,7 @@ class TriesCounter:
         return PinCount(left, "told")
 
     def remembered(self) -> PinCount:
-        """What the card said last; nothing is sent."""
+        """Return what the card said last; nothing is sent."""
         left = self._memory.card(self._identity).left
         return PinCount(left, "unknown" if left is None else "remembered")
 
@@ -103,7 +103,7 @@ class TriesCounter:
         self._keep(None)
 
     def find_out_after_success(self) -> Flow[None]:
-        """Where it is still open whether asking is free, this is the moment: a try that it costs comes back."""
+        """Return where it is still open whether asking is free, this is the moment: a try that it costs comes back."""
         if self._restored and self.query is CountQuery.UNDECIDED:
             yield from self.ask()
 
@@ -112,7 +112,9 @@ class TriesCounter:
         self._memory.keep_card(self._identity, CardNote(left, asking))
 
     def _may_ask(self, query: CountQuery, note: CardNote) -> bool:
-        """Whether the card is asked. A family that was not asked before is noted as asked first, or is not asked."""
+        """Return whether the card is asked. A family that was not asked before is noted as asked first, or is not
+        asked.
+        """
         if not self._policy.ask_count or note.asking is CardQuery.IN_VAIN:
             return False
         if note.left == 1 and note.asking is not CardQuery.FREE:
@@ -149,7 +151,7 @@ class TriesCounter:
             self._memory.keep_query(self._family, CountQuery.UNDECIDED)
 
     def _find_out(self, left: int, *, once: bool) -> Flow[int]:
-        """Whether the asking has cost a try: asked again where enough are left, the count falls or stays."""
+        """Return whether the asking has cost a try: asked again where enough are left, the count falls or stays."""
         if left >= _SURELY_NOT_LAST:
             if once:
                 self._memory.keep_query(self._family, CountQuery.PROMISING)

@@ -72,13 +72,13 @@ class PinMemory(Protocol):
     """What is known of families and cards. May be used from any thread."""
 
     def query(self, family: str) -> CountQuery:
-        """What is known of a family; of one that cannot be looked up nothing."""
+        """Return what is known of a family; of one that cannot be looked up nothing."""
 
     def keep_query(self, family: str, query: CountQuery) -> bool:
         """Note what is known of a family now; False: it could not be kept."""
 
     def card(self, identity: bytes) -> CardNote | None:
-        """What is known of a card; None: it cannot be looked up."""
+        """Return what is known of a card; None: it cannot be looked up."""
 
     def keep_card(self, identity: bytes, note: CardNote) -> bool:
         """Note what is known of a card now; False: it could not be kept."""
@@ -119,7 +119,7 @@ class VolatileMemory:
         return True
 
     def is_only_here(self, identity: bytes) -> bool:
-        """Whether what is known of a card was noted with ``only_here``."""
+        """Return whether what is known of a card was noted with ``only_here``."""
         return hashlib.sha256(identity).digest() in self._only_here
 
 

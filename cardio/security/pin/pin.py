@@ -53,7 +53,7 @@ def change(old: Pin, new: Pin) -> CommandApdu:
 
 
 def reload_block(pin: Pin, block: int) -> bytes:
-    """What RELOAD PIN enciphers: a length byte, the PIN, ``80`` and zeros to a whole block.
+    """Return what RELOAD PIN enciphers: a length byte, the PIN, ``80`` and zeros to a whole block.
 
     Raises:
         PinFormatError: it has more than eight digits, for which there is no form.

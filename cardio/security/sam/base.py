@@ -78,7 +78,7 @@ class Purchase:
         return self.amounts
 
     def factor(self, terminal_transaction_number: bytes) -> bytes:
-        """What the process key is made from: eight bytes."""
+        """Return what the process key is made from: eight bytes."""
         return self.challenge + self.transaction_number.to_bytes(2, "big") + terminal_transaction_number[-2:]
 
 
@@ -123,7 +123,7 @@ class Sam(Protocol):
         """The version groups that it holds of a key, the best first; none leaves it to the card."""
 
     def unavailable_reason(self, key: CardKey) -> SamError | None:
-        """Why it cannot compute with a key, as far as it knows without trying."""
+        """Return why it cannot compute with a key, as far as it knows without trying."""
 
     def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:
         """Eight bytes, for internal and external authentication. Challenge and source are eight bytes each."""
@@ -141,7 +141,7 @@ class Sam(Protocol):
         """Whole blocks under the process key of the challenge: a new PIN on its way to the card."""
 
     def purchase_index(self) -> int | None:
-        """Which of the debit keys (DPK) it wants to be asked for; None where any will do."""
+        """Return which of the debit keys (DPK) it wants to be asked for; None where any will do."""
 
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
         """MAC1 of a debit, and the terminal's number of it."""
@@ -155,10 +155,12 @@ class IdentifiedSam(Protocol):
     """A SAM that says which it is. Those that come by an entry point need not."""
 
     def identity(self, key: CardKey) -> bytes:
-        """What tells the SAM that computes with a key from others, as far as it can be told; no secret is in it."""
+        """Return what tells the SAM that computes with a key from others, as far as it can be told; no
+        secret is in it.
+        """
 
     def label(self, key: CardKey) -> str:
-        """What people call it: a file, a terminal's number, an address."""
+        """Return what people call it: a file, a terminal's number, an address."""
 
 
 @runtime_checkable

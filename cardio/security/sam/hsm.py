@@ -41,7 +41,7 @@ class HsmTransport(Protocol):
         """
 
     def test_keys(self) -> bool:
-        """Whether the HSM says that its keys are the published ones. Raises as `ask`."""
+        """Return whether the HSM says that its keys are the published ones. Raises as `ask`."""
 
 
 class HsmClient:
@@ -71,7 +71,7 @@ class HsmClient:
 
     @property
     def _place(self) -> str:
-        """Where it is, of lines that say it."""
+        """Return where it is, of lines that say it."""
         return str(getattr(self._line, "place", ""))
 
     def versions(self, key: CardKey) -> tuple[int, ...]:

@@ -112,7 +112,7 @@ class PsamCard:
 
     @property
     def test_keys(self) -> bool:
-        """Whether its keys are the simulators'.
+        """Return whether its keys are the simulators'.
 
         Raises:
             SamError: nothing tells: the card gives no terminal number.

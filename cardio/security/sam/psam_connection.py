@@ -84,7 +84,7 @@ class PsamConnection:
             raise
 
     def select(self, ways: Iterable[CommandApdu]) -> bool:
-        """Whether the card takes one of these SELECTs."""
+        """Return whether the card takes one of these SELECTs."""
         return any(self.transmit(way).sw1 in _SELECTED for way in ways)
 
     def guarded(self, work: Callable[[], Result]) -> Result:

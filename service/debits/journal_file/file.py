@@ -160,7 +160,7 @@ class JournalFile(SqliteFile):
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the files at the path are the ones that this process has open, as it left them."""
+        """Return whether the files at the path are the ones that this process has open, as it left them."""
         if not super().is_in_place or self._log_place is None:
             return False
         try:
@@ -173,7 +173,7 @@ class JournalFile(SqliteFile):
 
     @property
     def path_is_taken(self) -> bool:
-        """Whether there is any file at the path."""
+        """Return whether there is any file at the path."""
         return _is_there(self._path)
 
     def require_ours(self) -> None:

@@ -129,7 +129,7 @@ class Marks:
 
     @property
     def exist(self) -> bool:
-        """Whether there was a journal here before: also where its file is gone."""
+        """Return whether there was a journal here before: also where its file is gone."""
         return any(os.path.lexists(one.path) for one in self.files)
 
     def drop_what_cannot_be_kept(self) -> None:

@@ -77,12 +77,12 @@ class JournalRecords:
 
 
 def legible(value: Any) -> Any:
-    """What is no text any more shows where it is none."""
+    """Return what is no text any more shows where it is none."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value
 
 
 def _cleared(row: dict[str, Any]) -> dict[str, Any]:
-    """What can still be shown of a row in which anything may stand."""
+    """Return what can still be shown of a row in which anything may stand."""
     when = "1970-01-01T00:00:00+00:00"
     cleared = {
         "state": DebitState.MANUAL, "intent": None, "result": None, "created": when, "changed": when,

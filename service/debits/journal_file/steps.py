@@ -80,16 +80,16 @@ def latest_digest(database: sqlite3.Connection, debit_id: str) -> str | None:
 
 
 def is_archived(database: sqlite3.Connection, chain: Chain, known: Row) -> bool:
-    """Whether the last step of a debit is that it was archived, as ``known`` says."""
+    """Return whether the last step of a debit is that it was archived, as ``known`` says."""
     return latest_digest(database, known["debit"]) == archived_digest(chain, known)
 
 
 def row_is_noted(database: sqlite3.Connection, chain: Chain, row: Row) -> bool:
-    """Whether a debit's row is as the journal itself has left it."""
+    """Return whether a debit's row is as the journal itself has left it."""
     noted = latest_digest(database, row["id"])
     return noted is not None and noted == row_digest(chain, row)
 
 
 def was_noted(database: sqlite3.Connection, debit_id: str, digest: str) -> bool:
-    """Whether a debit's row was once like this."""
+    """Return whether a debit's row was once like this."""
     return database.execute(_EARLIER, (debit_id, digest)).fetchone() is not None

@@ -39,7 +39,7 @@ def test_what_is_said_of_an_item_is_masked_with_it(page: Page) -> None:
     try:
         page.goto(served.link)
         first = desk(page, 0)
-        expect(first).to_contain_text("有 2 项需要核对")
+        expect(first).to_contain_text("有 2 项异常")
         assert not found_in(page, "19700230")
         first.get_by_role("button", name="显示").click()
         expect(first).to_contain_text("日期 19700230 不存在")
@@ -75,7 +75,7 @@ def test_cards_come_and_go_without_reloading(page: Page, served: Served) -> None
 @pytest.mark.parametrize(
     ("fault", "title", "remedy"),
     [
-        ("mute", "卡片没有应答", "芯片朝上"),
+        ("mute", "卡片没有应答", "芯片面朝上"),
         ("bank-card", "这不是社会保障卡", "请换用社会保障卡"),
         ("garbage", "卡", "重新插卡"),
         ("blocked", "已被锁定", "发卡机构"),

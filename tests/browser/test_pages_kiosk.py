@@ -117,7 +117,7 @@ def test_what_fails_is_said_in_large_letters(page: Page, served: Served) -> None
     expect(page.locator(".name")).to_be_visible()
     simulate(served, "PUT", {"persona": "adult", "fault": "mute"})
     expect(page.get_by_role("alert")).to_contain_text("卡片没有应答")
-    expect(page.get_by_role("alert")).to_contain_text("芯片朝上")
+    expect(page.get_by_role("alert")).to_contain_text("芯片面朝上")
 
 
 def test_a_service_that_stops_leaves_nothing_behind(page: Page) -> None:

@@ -178,7 +178,7 @@ def test_a_failing_card_says_why_in_both_languages(desk: SdkDesk) -> None:
     desk.put_in("adult", fault="mute")
     error = desk.run("return await bridge.read('Simulated Reader 00')")
     assert (error["state"], error["code"]) == ("card-error", "card-mute")
-    assert "芯片朝上" in error["remedy"] and "chip up" in error["remedy_en"]
+    assert "芯片面朝上" in error["remedy"] and "chip up" in error["remedy_en"]
     driven = desk.run("return await bridge.driver('iReadCardBas', { reader: 'Simulated Reader 00' })")
     assert driven["driver_code"] == -4
 

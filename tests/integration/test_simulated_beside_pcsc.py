@@ -57,8 +57,8 @@ def test_pcsc_ends_and_comes_back_and_simulated_cards_stay(
 
 def test_the_page_reads_the_simulated_cards(beside: BridgeProcess, slot: Slot, page: Page, tmp_path: Path) -> None:
     slot.insert(ADULT.card())
-    ticket = beside.client.post("/v1/pages/ticket", json={}).json()["ticket"]
-    page.goto(f"{beside.address}/#ticket={ticket}")
+    asked = beside.client.post("/v1/pages/ticket", json={}).json()
+    page.goto(f"{asked['origin']}/#ticket={asked['ticket']}")
     holder = page.locator("section, article, li").filter(has_text=SIMULATED).last
     expect(holder).to_contain_text("测＊＊")
     assert NAME not in page.content(), "masked until it is shown"

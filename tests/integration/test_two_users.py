@@ -161,16 +161,14 @@ def test_another_user_is_given_no_proof_to_pass_on_to_a_page(bridge: BridgeProce
         path = f"/v1/hello?nonce={'5e' * 32}&grant={grant}"
         return json.loads(as_page(bridge, user, "GET", path, None)[1].splitlines()[-1])["proof"]
 
-    def ticket() -> str:
+    def asked_for() -> dict[str, str]:
         asked = f"Authorization: Bearer {bridge.token}"
-        return str(
-            json.loads(as_page(bridge, CLERK, "POST", "/v1/pages/ticket", None, "{}", asked)[1].splitlines()[-1])[
-                "ticket"
-            ]
-        )
+        made = as_page(bridge, CLERK, "POST", "/v1/pages/ticket", None, "{}", asked)[1].splitlines()[-1]
+        told: dict[str, str] = json.loads(made)
+        return told
 
-    spent, link = ticket(), ticket()
-    own = f"Origin: {bridge.address}"
+    spent, link = asked_for()["ticket"], asked_for()["ticket"]
+    own = f"Origin: {asked_for()['origin']}"
     opened = as_page(bridge, CLERK, "POST", "/v1/pages/session", None, json.dumps({"ticket": spent}), own)
     session = json.loads(opened[1].splitlines()[-1])["grant"]
     page = next(one["grant"] for one in bridge.client.get("/v1/grants").json()["grants"] if one["origin"] == PAIRED)
@@ -190,9 +188,9 @@ def test_another_user_is_given_no_proof_to_pass_on_to_a_page(bridge: BridgeProce
 def test_a_session_of_the_bridges_own_pages_is_one_users(bridge: BridgeProcess) -> None:
     """Link and token: another user sees the browser's command line, and may find a token in a file."""
     head = request_of(bridge, "POST", "/v1/pages/ticket", None, '{"page":"/"}', f"Authorization: Bearer {bridge.token}")
-    link = json.loads(does(CLERK, head)[1].partition("\r\n\r\n")[2])["ticket"]
-    body = json.dumps({"ticket": link})
-    own = [f"Origin: {bridge.address}"]
+    link = json.loads(does(CLERK, head)[1].partition("\r\n\r\n")[2])
+    body = json.dumps({"ticket": link["ticket"]})
+    own = [f"Origin: {link['origin']}"]
     assert as_page(bridge, OTHER, "POST", "/v1/pages/session", None, body, *own)[0] == 401
     gone = request_of(bridge, "POST", "/v1/pages/session", None, body, *own) | {"then": "close", "do": "many"}
     assert does(OTHER, gone | {"count": 50}) == 50

@@ -15,7 +15,6 @@ from pydantic import BaseModel
 
 ROOMS = ("", "apdu", "card", "debits", "driver", "filesystem", "identity", "models", "pki", "readers", "security")
 _SECTIONS = ("Args:", "Returns:", "Raises:", "Yields:")
-_PLAIN = (object, BaseException, Exception)
 
 
 def python_interface() -> str:

@@ -1,4 +1,4 @@
-"""What one bridge is made of, typed: routes and the server find it on the application."""
+"""The parts of one bridge, typed: routes and the server find it on the application."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from service.security import SecurityContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningBridge:
-    """What is there between the start of the application and its stop."""
+    """The parts that are there between the start of the application and its stop."""
 
     loop: asyncio.AbstractEventLoop
     started: float
@@ -45,7 +45,7 @@ class RunningBridge:
 
 @dataclass(slots=True, kw_only=True)
 class BridgeState:
-    """What is there as soon as the application is made."""
+    """The parts that are there as soon as the application is made."""
 
     supervisor: Supervisor
     metrics: Metrics

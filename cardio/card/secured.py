@@ -236,7 +236,7 @@ class SecuredCard(ABC):
     # -- the holder's PIN -----------------------------------------------------------------------
 
     def grant(self, right: str) -> None:
-        """Notes a right that somebody else's conversation has obtained in the current application."""
+        """Note a right that another conversation has obtained in the current application."""
         self.file_system.rights.grant(right)
         self._required_authenticator.granted = True
 
@@ -260,7 +260,7 @@ class SecuredCard(ABC):
         self._required_authenticator.pin.unblocked()
 
     def change_by(self, command: CommandApdu) -> Flow[None]:
-        """Sends a command of somebody else's making that changes the card.
+        """Send a command that the caller has made, and that changes the card.
 
         Raises:
             MacRefusedError, CardRefusedError: the card refuses.

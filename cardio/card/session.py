@@ -144,7 +144,7 @@ class CardSession:
                 raise
 
     def abandon(self) -> None:
-        """Has whoever waits in `do` told at once: the process is about to end. From any thread."""
+        """Tell every caller that waits in `do` at once: the process is about to end. From any thread."""
         self._worker.abandon()
 
     @property

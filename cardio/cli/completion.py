@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from cardio.cli.language import Language, help_in
-
-_CHINESE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]")
+from cardio.cli.language import CHINESE, Language, help_in
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What may be typed: a command, an action or an option."""
+    """A word that may be typed: a command, an action or an option."""
 
     text: str
     help: str
@@ -31,7 +29,7 @@ class CommandWords:
     help: str
     actions: tuple[Word, ...] = ()
     options: tuple[Word, ...] = ()
-    choices: tuple[Word, ...] = field(default=())
+    choices: tuple[Word, ...] = ()
     """The values of its arguments, where they are known."""
 
 
@@ -180,5 +178,5 @@ def _plain(text: str) -> str:
 
 
 def _roff(text: str) -> str:
-    escaped = _CHINESE.sub(r"\g<0>\\:", text.replace("\\", "\\e").replace("-", "\\-"))  # it may break after each
+    escaped = CHINESE.sub(r"\g<0>\\:", text.replace("\\", "\\e").replace("-", "\\-"))  # it may break after each
     return "\n".join(f"\\&{line}" if line.startswith((".", "'")) else line for line in escaped.split("\n"))

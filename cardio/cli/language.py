@@ -20,7 +20,8 @@ class Language(StrEnum):
 _OPTION = "--lang"
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """The first that is set counts (POSIX.1-2024 §8.2)."""
-_CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
+CHINESE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]")
+"""One Chinese character or mark."""
 _BETWEEN = " / "
 
 
@@ -64,8 +65,8 @@ def _line_in(language: Language, line: str) -> str:
         return line
     for found in re.finditer(_BETWEEN, line):
         chinese, english = line[: found.start()], line[found.end() :]
-        first = _CHINESE.search(chinese)
-        if first is None or not english or _CHINESE.search(english):
+        first = CHINESE.search(chinese)
+        if first is None or not english or CHINESE.search(english):
             continue  # names in a list are joined by the same mark
         if language is Language.CHINESE:
             return chinese

@@ -60,7 +60,7 @@ class JournalledDebit(DebitEntry, Protocol):
 
 
 class DebitDecisions(Protocol):
-    """What persons have decided of debits whose outcome no card could tell."""
+    """The decisions of persons on debits whose outcome no card could tell."""
 
     def to_compare(self, card: bytes) -> Sequence[tuple[str, str]]:
         """Return the debits of a card that it was not asked about since: id, and ``done`` or ``none``."""
@@ -88,7 +88,7 @@ Kept = TypeVar("Kept", bound=JournalledDebit, covariant=True)
 
 
 class DebitJournal(Protocol[Kept]):
-    """What a debit asks of the journal that it stands in."""
+    """The part of a journal that a debit needs."""
 
     @property
     def decisions(self) -> DebitDecisions: ...

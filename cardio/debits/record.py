@@ -1,4 +1,4 @@
-"""What a journal says of a debit."""
+"""A debit as its journal tells it."""
 
 from __future__ import annotations
 

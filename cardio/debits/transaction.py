@@ -262,7 +262,7 @@ def result_of(
 
 
 def error_of(entry: DebitEntry) -> CardioError:
-    """Return what is said to whoever asks again for a debit that was not done, or that wants a person."""
+    """Return the error for a caller that asks again for a debit that was not done, or that wants a person."""
     if entry.state is not DebitState.MANUAL:
         return DebitNotDoneError()
     return WrongMac2Error() if entry.doubted else DebitManualError()

@@ -1,4 +1,4 @@
-"""What opens closed files: the rights that are held on a card, and what presents PINs and keys to it."""
+"""The way into closed files: the rights that are held on a card, and the protocol that presents PINs and keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cardio answers: models that become JSON as they are.
+"""The answers of cardio: models that become JSON as they are.
 
 Example:
     >>> from cardio.models import ReaderInfo, ReaderStatus

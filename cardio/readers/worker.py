@@ -134,7 +134,7 @@ class Worker:
         return self._jobs is not None
 
     def abandon(self) -> None:
-        """Has whoever waits told at once that it took too long: the process is about to end. From any thread."""
+        """Tell the caller that waits at once that it took too long: the process is about to end. From any thread."""
         job = self._job
         if job is not None:
             job.given_up = True

@@ -90,7 +90,7 @@ class DebitAnswer:
     card_session: str | None
     debit: DebitRecord
     step_output: str | None = None
-    """What a first step gives for the HSM; the debit is not done then."""
+    """The answer of a first step, for the HSM; the debit is not done then."""
     told: Told | None = None
     """What this answer tells its caller, for the journal."""
     proof: Proof | None = None

@@ -45,7 +45,7 @@ _REJOIN_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class DialectHost:
-    """What the dialects need of the bridge that serves them."""
+    """The parts of the bridge that its dialects need."""
 
     driver: DriverService
     desks: ReaderRegistry

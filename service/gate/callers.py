@@ -8,8 +8,8 @@ golang.org/x/net/websocket what the programmer names, mostly ``http://localhost/
 from __future__ import annotations
 
 from service.gate.origin_form import OriginFormError, as_origin
+from service.gate.page_addresses import LOOPBACK_NAMES
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _OF_BROWSERS = frozenset({b"accept-language", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
 """What browsers send with every handshake; a page cannot keep it back."""
 _BROWSERS_NAME = b"mozilla/"
@@ -43,7 +43,7 @@ def may_be_a_program(origin: str | None, headers: list[tuple[bytes, bytes]], por
         written = as_origin(origin)
     except OriginFormError:
         return False
-    places = [place for host in _LOOPBACK for place in (host, f"{host}:{port}")]
+    places = [place for host in LOOPBACK_NAMES for place in (host, f"{host}:{port}")]
     return written in {f"{scheme}://{place}" for scheme in ("http", "https") for place in places}
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 SHARED = "127.0.0.1"
 """The address that every caller knows. Pages are there where the system has no other, and with TLS."""
+LOOPBACK_NAMES = (SHARED, "localhost", "[::1]")
+"""The names by which every caller on this machine reaches a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class PageAddresses:
     @property
     def hosts(self) -> frozenset[str]:
         """Every ``Host`` by which a browser of this machine reaches the bridge."""
-        names = ("127.0.0.1", "localhost", "[::1]", self.current, *self.earlier)
+        names = (*LOOPBACK_NAMES, self.current, *self.earlier)
         return frozenset(f"{name}:{self.port}" for name in names)
 
     @property
@@ -47,7 +49,8 @@ class PageAddresses:
 
         ``[::1]`` is not among them: a page's policy cannot name it (CSP has no IPv6 sources).
         """
-        names = ("127.0.0.1", "localhost", *self.earlier) if self.is_own else ()
+        named = [one for one in LOOPBACK_NAMES if not one.startswith("[")]
+        names = (*named, *self.earlier) if self.is_own else ()
         return tuple(f"{self.scheme}://{name}:{self.port}" for name in names)
 
     def is_left(self, host: str) -> bool:

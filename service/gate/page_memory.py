@@ -1,4 +1,4 @@
-"""What the bridge's own pages keep from run to run. A browser keeps it by address, and each run has another."""
+"""The memory of the bridge's own pages from run to run. A browser keeps it by address, and each run has another."""
 
 from __future__ import annotations
 

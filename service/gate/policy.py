@@ -22,7 +22,7 @@ from service.gate.errors import WrongHostError, WrongOriginError
 from service.gate.grants import LOCAL, Grant, Grants
 from service.gate.origin import NULL_ORIGINS, is_origin
 from service.gate.origin_form import advice
-from service.gate.page_addresses import PageAddresses
+from service.gate.page_addresses import LOOPBACK_NAMES, PageAddresses
 from service.gate.page_memory import PageMemory
 from service.gate.page_sessions import OwnPage, PageSessions
 from service.gate.pairing import Pairing
@@ -273,7 +273,7 @@ class Access:
 
     def _check_host(self, scope: Scope, headers: list[tuple[bytes, bytes]], port: int | None) -> None:
         hosts = [value for name, value in headers if name == b"host"]
-        known = self.hosts if port is None else {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
+        known = self.hosts if port is None else {f"{name}:{port}" for name in LOOPBACK_NAMES}
         if len(hosts) != 1 or hosts[0].decode("latin-1") not in known or not _origin_form(scope):
             raise WrongHostError()
 
@@ -372,7 +372,7 @@ class Access:
     @staticmethod
     def _served_by(port: int) -> frozenset[str]:
         """The origins of pages that a dialect's own port would serve: there are none, and none is let in as one."""
-        return frozenset(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
+        return frozenset(f"http://{host}:{port}" for host in LOOPBACK_NAMES)
 
     def _named_program(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Grant | None:
         """The grant of a program's token, in the address or as elsewhere; the owner's own token has no place there."""

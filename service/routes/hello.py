@@ -88,11 +88,12 @@ def _may_be_shown(grant: str | None, known: Grant | None, access: Access, peer: 
     return known.kind != "page" or peer.user is None or peer.is_believed
 
 
-def proof_of(verifier: str, nonce: str, port: int, *said: str) -> str:
+def proof_of(verifier: str, nonce: str, port: int, *said: str, purpose: str = "cardio-hello") -> str:
     """Return what a bridge answers that knows a token, whose SHA-256 ``verifier`` is in hex.
 
     Args:
         said: what else the proof is for.
+        purpose: keeps a proof from counting in another place.
     """
-    message = "|".join(["cardio-hello", nonce, str(port), *said]).encode()
+    message = "|".join([purpose, nonce, str(port), *said]).encode()
     return hmac.new(bytes.fromhex(verifier), message, hashlib.sha256).hexdigest()

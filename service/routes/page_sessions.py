@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -143,9 +141,8 @@ async def tell_where_pages_are(request: Request, asked: PagesSought, access: Acc
     """
     stays = access.is_of_pages(caller.origin) or not access.sessions.is_opened_by(peer_of(request).user)
     origin = caller.origin if stays else access.pages.origin
-    message = f"cardio-moved|{asked.nonce}|{access.port}|{origin}".encode()
-    key = bytes.fromhex(access.sessions.recall_key(asked.grant))
-    return PagesMoved(origin=origin, proof=hmac.new(key, message, hashlib.sha256).hexdigest())
+    key = access.sessions.recall_key(asked.grant)
+    return PagesMoved(origin=origin, proof=proof_of(key, asked.nonce, access.port, origin, purpose="cardio-moved"))
 
 
 @router.get("/forget", status_code=204)

@@ -74,6 +74,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
 
     settings = _settings(options)
     logs.configure(settings.log_format, settings.log_level)
+    logs.report_crashes()
     if options.demo and not settings.simulate:
         settings = settings.model_copy(update={"simulate": list(DEMO_PERSONAS)})
     if options.demo:

@@ -30,6 +30,7 @@ LONG_LINK_SECONDS = 600
 """How long a link counts that a person copies by hand."""
 _MOST_TICKETS = 64
 _MOST_SESSIONS = 64
+_DOORWAY = "doorway-"
 _LEFT_OUT = frozenset({Scope.METRICS})
 """No page shows the figures for Prometheus."""
 _PAGE_SCOPES: dict[str, frozenset[Scope]] = {"/kiosk": frozenset({Scope.BASIC})}
@@ -127,11 +128,19 @@ class PageSessions:
             self._users[grant.id] = user
         return grant, token
 
+    def new_doorway(self) -> str:
+        """Make a name for one browser's doorway, which has no session and opens nothing."""
+        return f"{_DOORWAY}{secrets.token_hex(8)}"
+
+    def is_doorway(self, name: str) -> bool:
+        """Tell whether a name is a doorway's, of this run or an earlier one."""
+        return name.startswith(_DOORWAY)
+
     def recall_key(self, session: str) -> str:
         """The key by which every later run proves to a session's page that it is the same bridge; hex.
 
         Args:
-            session: the id of the session's grant. The grant itself ends with its run.
+            session: the id of the session's grant, or a doorway's name. The grant itself ends with its run.
         """
         own = bytes.fromhex(self._grants.owner.verifier)
         return hmac.new(own, f"cardio-recall|{session}".encode(), hashlib.sha256).hexdigest()

@@ -260,8 +260,9 @@ class Access:
         return self.pages.is_of_pages_alone(_header(scope["headers"], b"host"))
 
     def is_of_keeper(self, scope: Scope) -> bool:
-        """Return True if a request is for the worker that keeps this run's pages."""
-        return scope["path"] == KEEPER and not self.pages.is_left(_header(scope["headers"], b"host"))
+        """Return True if a request is for a worker that keeps this run's pages, or the way to them."""
+        host = _header(scope["headers"], b"host")
+        return scope["path"] == KEEPER and (self.pages.is_doorway(host) or not self.pages.is_left(host))
 
     def mark_for(self, origin: str) -> str:
         """A mark of this run for one origin's pages: two sites cannot tell by it that they talk to one desk."""

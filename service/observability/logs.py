@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import sys
@@ -28,6 +29,15 @@ def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(level if name in ("cardio", "service") else "WARNING")
+
+
+def report_crashes() -> None:
+    """Have the place of every thread written to standard error when native code ends the process.
+
+    A reader's driver runs inside it. The report has files and line numbers, and no values.
+    """
+    if sys.stderr is not None and not faulthandler.is_enabled():
+        faulthandler.enable()
 
 
 class _NoFalseAlarm(logging.Filter):

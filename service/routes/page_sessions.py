@@ -14,11 +14,12 @@ from service.gate.context import context_of
 from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_memory import Language
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
+from service.gate.port_holder import has_strange_connections
 from service.gate.scopes import NoScopeError, Scope
 from service.http.errors import NotFoundError
 from service.routes.dependencies import AccessOf, AuditOf, CallerOf, peer_of
 from service.routes.hello import proof_of
-from service.routes.pages import keeper_path
+from service.routes.page_keeper import keeper_path
 from service.routes.pairing import ADDED
 
 router = APIRouter(prefix="/v1/pages", tags=["access"])
@@ -60,7 +61,12 @@ class PageSession(FrozenModel):
     left: tuple[str, ...] = Field(
         description="origins that the pages have left: the page asks each at `/v1/pages/forget`, with credentials"
     )
-    proof: str = Field(description="as hello's, by the ticket, and over grant, token, keeper, recall and left too")
+    doorways: tuple[str, ...] = Field(
+        description="origins where the browser may keep the way to the pages now: no other program has a connection"
+    )
+    proof: str = Field(
+        description="as hello's, by the ticket, and over grant, token, keeper, recall, left, `doorways`, doorways"
+    )
 
 
 class LanguageChosen(FrozenModel):
@@ -68,7 +74,9 @@ class LanguageChosen(FrozenModel):
 
 
 class PagesSought(FrozenModel):
-    grant: str = Field(max_length=64, description="of the page's session, which may be of an earlier run")
+    grant: str = Field(
+        max_length=64, description="of the page's session, which may be of an earlier run, or a doorway's"
+    )
     nonce: str = Field(pattern="^[0-9a-f]{32,128}$", description="fresh random, hex")
 
 
@@ -106,8 +114,14 @@ async def open_page_session(
         audit.note(context_of(request, caller), action=ADDED, target=f"{grant.id} {grant.kind} {grant.name}")
     keeper = keeper_path(access)
     # The browser may have sent the ticket over another connection than the one on which hello was asked.
-    recall, left = access.sessions.recall_key(grant.id), access.pages.left
-    said = (grant.id, token or "", keeper, recall, *left)
+    recall, doorways, left = access.sessions.recall_key(grant.id), access.pages.doorways, access.pages.left
+    strange = await asyncio.to_thread(has_strange_connections, access.port) if doorways else None
+    if strange:
+        # What the browser keeps at the doorways may be the bridge's own: it tells of that program meanwhile.
+        left = tuple(one for one in left if one not in doorways)
+    if strange is not False:
+        doorways = ()
+    said = (grant.id, token or "", keeper, recall, *left, "doorways", *doorways)
     proof = proof_of(verifier_of(opened.ticket), opened.nonce, access.port, *said)
     scopes = tuple(one for one in Scope if one in grant.scopes)
     return PageSession(
@@ -118,6 +132,7 @@ async def open_page_session(
         keeper=keeper,
         recall=recall,
         left=left,
+        doorways=doorways,
         proof=proof,
     )
 
@@ -138,8 +153,10 @@ async def tell_where_pages_are(request: Request, asked: PagesSought, access: Acc
 
     `proof` is HMAC-SHA256 with the session's `recall` as key over `cardio-moved|NONCE|PORT|ORIGIN`. Until a page of
     this run was opened by a link, the origin is the asker's own: there the browser keeps the pages, elsewhere not yet.
+    A doorway is no page, and leads on at once.
     """
-    stays = access.is_of_pages(caller.origin) or not access.sessions.is_opened_by(peer_of(request).user)
+    may_go = access.sessions.is_doorway(asked.grant) or access.sessions.is_opened_by(peer_of(request).user)
+    stays = access.is_of_pages(caller.origin) or not may_go
     origin = caller.origin if stays else access.pages.origin
     key = access.sessions.recall_key(asked.grant)
     return PagesMoved(origin=origin, proof=proof_of(key, asked.nonce, access.port, origin, purpose="cardio-moved"))

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at
+from tests.browser.squatter import Squatter
 
 CHROMIUM = "/usr/bin/chromium"
 CARDIO = Path(sys.executable).with_name("cardio")
@@ -100,3 +101,16 @@ def desk(browser: Browser, served: Served, elsewhere: Elsewhere) -> Iterator[Sdk
     made = SdkDesk(browser, served, elsewhere)
     yield made
     made.close()
+
+
+@pytest.fixture
+def squatter() -> Iterator[Callable[..., Squatter]]:
+    made: list[Squatter] = []
+
+    def start(port: int, **habits: bool) -> Squatter:
+        made.append(Squatter(port, **habits))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()

@@ -193,6 +193,11 @@ class BridgeProcess(Asker):
         return self.log.read_text(encoding="utf-8")
 
     @property
+    def has_crashed(self) -> bool:
+        """True if it has ended and no test has waited for that."""
+        return self.process.returncode is None and self.process.poll() is not None
+
+    @property
     def threads(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
@@ -242,6 +247,7 @@ def served(
             yield bridge
         finally:
             bridge.client.close()
+            assert not bridge.has_crashed, f"the bridge ended by itself with {process.returncode}:\n{bridge.written}"
     finally:
         process.terminate()
         try:

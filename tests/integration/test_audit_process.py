@@ -69,6 +69,7 @@ def test_what_was_answered_is_in_the_log_when_the_bridge_is_killed(tmp_path: Pat
         while len(told) < 100 and reading.is_alive():
             reading.join(0.01)
         bridge.process.send_signal(signal.SIGKILL)
+        bridge.process.wait(10)
         reading.join(10)
     assert set(told[:-20]) <= {one.entry.request_id for one in log_of(tmp_path)}
     with served(tmp_path, *SIMULATED) as bridge:

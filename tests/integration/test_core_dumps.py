@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.bridges import CARDIO, served
+from tests.integration.bridges import CARDIO, NAME, served
 from tests.pcsc import wait_until
 
 
@@ -53,3 +53,13 @@ def test_a_command_that_waits_for_a_pin_is_not_dumped(tmp_path: Path) -> None:
         process.send_signal(signal.SIGABRT)
         assert process.wait(60) == -signal.SIGABRT
     assert not list(tmp_path.glob("core*"))
+
+
+def test_a_bridge_that_crashes_in_native_code_says_where_and_no_more(tmp_path: Path) -> None:
+    """A reader's driver can end the process; without this nothing would tell which."""
+    with served(tmp_path, "--no-pcsc", "--simulate", "adult") as bridge:
+        bridge.client.get("/v1/readers/Simulated%20Reader%2000/card").raise_for_status()
+        bridge.process.send_signal(signal.SIGSEGV)
+        assert bridge.process.wait(10) == -signal.SIGSEGV
+        assert bridge.written.startswith("Fatal Python error: Segmentation fault")
+        assert "server.py" in bridge.written and bridge.token not in bridge.written and NAME not in bridge.written

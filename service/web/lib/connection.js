@@ -112,7 +112,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
   async function arrive(link) {
     for (let waiting = link; waiting;) {
       try {
-        await spendLink(waiting);
+        if (await spendLink(waiting)) return;
         waiting = null;
       } catch (error) {
         const problem = error.problem ?? problemOf(error.state ? error : { state: "not-running" });

@@ -10,6 +10,7 @@ const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(
 const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
 
 const KEEPER_DIGITS = 16; // of the hash in its address
+const FORGET_MS = 3000;
 
 // A kiosk stands where anybody can reach it: its token reads cards and no more, and no other page takes it.
 const IS_KIOSK = location.pathname === "/kiosk";
@@ -26,6 +27,7 @@ function keep(session) {
   unstored = stored((storage) => { storage.setItem(KEYS[0], JSON.stringify(session)); return true; }) ? null : session;
 }
 
+const PLANTED = "cardio-doorways";
 const EARLIER = `${KEYS[0]}-earlier`;
 
 /** A session of an earlier run, by which a page finds out where its bridge is now: it counts for nothing else. */
@@ -61,7 +63,8 @@ async function post(path, body, token) {
 /** The name by which the bridge finds a ticket that it did not see yet. */
 const nameOf = (ticket) => `link-${toHex(sha256(toBytes(toHex(sha256(toBytes(ticket)))))).slice(0, 32)}`;
 
-/** Spends a link for a session. The ticket goes to nobody who has not shown that it made it.
+/** Spends a link for a session. The ticket goes to nobody who has not shown that it made it. Gives true where the page is
+    about to be left, and comes back.
     Throws an error with `problem` where the bridge refuses or does not know the link, and another where it does not
     answer, or where what answers is no bridge. */
 export async function spendLink({ ticket }) {
@@ -71,12 +74,26 @@ export async function spendLink({ ticket }) {
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
   const answer = await post("/v1/pages/session", { ticket, nonce }, heldSession()?.token);
   // The browser may have asked over a connection that was left from another program: the answer has its own proof.
-  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper, answer.recall, ...answer.left].join("|");
+  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper, answer.recall, ...answer.left, "doorways", ...answer.doorways].join("|");
   if (answer.proof !== toHex(hmacSha256(sha256(toBytes(ticket)), toBytes(said)))) throw new CardioError("imposter");
   const held = answer.token ? answer : heldSession();
   if (held) keep({ grant: held.grant, token: held.token, keeper: answer.keeper, recall: answer.recall });
   if (!IS_KIOSK) takeLanguage(answer.language);
-  if (answer.token) answer.left.forEach(forget);
+  const leaves = await plantDoorways(answer.doorways);
+  if (answer.token) answer.left.filter((origin) => !answer.doorways.includes(origin)).forEach(forget);
+  return leaves;
+}
+
+/** Has the browser keep a doorway at the addresses that people type: once in a run, by going through them. The bridge
+    has proved that no other program has a connection there, and what one left in the browser is forgotten first, which is
+    known of Chromium. */
+async function plantDoorways(doorways) {
+  const isChromium = navigator.userAgentData?.brands.some(({ brand }) => brand === "Chromium");
+  if (!doorways.length || !isChromium || unstored || stored((storage) => storage.getItem(PLANTED))) return false;
+  if (!(await Promise.all(doorways.map(forget))).every(Boolean)) return false;
+  stored((storage) => storage.setItem(PLANTED, "1"));
+  location.replace(`${doorways[0]}${location.pathname}${location.search}#doorways`);
+  return true;
 }
 
 /** Has the bridge keep the language for its next run, whose pages have another address and find nothing here. */
@@ -87,10 +104,12 @@ export function keepLanguage(language) {
   fetch("/v1/pages/language", { method: "PUT", headers, body: JSON.stringify({ language }), credentials: "omit", redirect: "error" }).catch(() => {});
 }
 
-/** Has the browser forget what another program, or a run before this one, left in it at an address of the bridge. */
+/** Has the browser forget what another program, or a run before this one, left in it at an address of the bridge. Gives
+    true where the bridge has said so. */
 function forget(origin) {
   // A browser heeds Clear-Site-Data only with credentials.
-  fetch(`${origin}/v1/pages/forget`, { credentials: "include", cache: "no-store", redirect: "error" }).catch(() => {});
+  const options = { credentials: "include", cache: "no-store", redirect: "error", signal: AbortSignal.timeout(FORGET_MS) };
+  return fetch(`${origin}/v1/pages/forget`, options).then(({ ok }) => ok, () => false);
 }
 
 /** Whether an origin is one that a run of this bridge can have: the loopback block, at the same port. */
@@ -122,9 +141,9 @@ export async function keepPages({ keeper }) {
     const { controller } = workers;
     if (controller && controller.scriptURL !== new URL(keeper, location.href).href) {
       // Put in its place, the new one would have to wait until the old one is idle.
-      const gone = await Promise.all((await workers.getRegistrations()).map((one) => one.unregister()));
-      if (gone.every(Boolean)) location.reload();
-      return gone.every(Boolean);
+      const gone = await forgetKeeper();
+      if (gone) location.reload();
+      return gone;
     }
     // `register` takes what the browser's cache has, which is what was fetched just now.
     const script = await fetch(keeper, { cache: "reload", credentials: "same-origin", redirect: "error" });
@@ -132,6 +151,12 @@ export async function keepPages({ keeper }) {
     if (keeper.endsWith(`?${hash.slice(0, KEEPER_DIGITS)}`)) await workers.register(keeper, { updateViaCache: "all" });
   } catch { /* the pages come from the port, as before */ }
   return false;
+}
+
+/** Ends the keeping. Gives true where the browser keeps no page of this address any more. */
+export async function forgetKeeper() {
+  const registrations = await navigator.serviceWorker.getRegistrations();
+  return (await Promise.all(registrations.map((one) => one.unregister()))).every(Boolean);
 }
 
 /** Ends the keeping where the browser finds another worker at the port before the bridge has proved itself: browsers

@@ -239,7 +239,7 @@ def test_the_bridge_proves_itself_to_a_page_by_its_links_ticket(bridge: Bridge) 
     assert hello() == by_hand()
     own = {"Origin": bridge.address, "Sec-Fetch-Site": "same-origin"}
     opened = bridge.caller(None).post("/v1/pages/session", json={"ticket": ticket, "nonce": nonce}, headers=own).json()
-    assert opened["proof"] == by_hand(opened["grant"], opened["token"], opened["keeper"], opened["recall"])
+    assert opened["proof"] == by_hand(opened["grant"], opened["token"], opened["keeper"], opened["recall"], "doorways")
     assert hello() is None, "a ticket counts once, and proves nothing afterwards"
 
 
@@ -253,7 +253,7 @@ def test_the_keeper_of_the_pages_is_a_worker_that_holds_them_all(bridge: Bridge)
     for path, file in {"/": "index.html", "/kiosk": "kiosk.html", "/static/i18n/index.js": "i18n/index.js"}.items():
         assert kept["files"][path]["text"] == (web / file).read_text()
         assert bridge.caller(None).get(path).text == kept["files"][path]["text"]
-    parts = {f"/static/{file.relative_to(web)}" for file in web.rglob("*.js") if file.parent.name != "keeper"}
+    parts = {f"/static/{file.relative_to(web)}" for file in web.rglob("*.js") if file.parent.name != "worker"}
     assert parts < kept["files"].keys()
     own = bridge.caller(None).get("/").headers
     assert kept["headers"]["content-security-policy"] == own["content-security-policy"]

@@ -1,0 +1,72 @@
+"""What the bridge answers at addresses where its pages are not: the way to them.
+
+At the addresses that people type or bookmark, 127.0.0.1 and localhost, the browser is given a doorway to keep (入口页).
+It asks the bridge for a proof each time before it leads on, and so tells of another program that has the port.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from html import escape
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+
+from service.gate.policy import Access
+from service.http.errors import NotFoundError
+from service.routes.dependencies import peer_of
+from service.routes.page_keeper import WEB, digest, keeper_path
+
+_PLANT = WEB / "worker" / "plant-doorway.js"
+_PATIENCE = 5
+"""Seconds after which a browser is led on that runs no script."""
+
+
+def way_to_pages(path: str, request: Request, access: Access) -> Response:
+    """Lead the browser to where the pages are, so that no other site's page can learn the address.
+
+    A redirect would tell it: a policy that forbids the address reports it (Content Security Policy 3, §5.3).
+
+    Raises:
+        NotFoundError: no window asks, but a frame or another part of a page.
+    """
+    if request.headers.get("sec-fetch-dest", "document") != "document":
+        raise NotFoundError()
+    address = f"{access.pages.origin}{path}"
+    place = escape(f"{address}?{request.url.query}" if request.url.query else address)
+    plants = access.pages.is_doorway(request.headers["host"]) and peer_of(request).is_believed
+    text = f"""<!doctype html><html lang=zh-CN><meta charset=utf-8><title>读卡台 · cardio</title>
+<link rel=icon href="/static/icon.svg">
+{_planting(access) if plants else ""}<p><a href="{place}">读卡台 / Card Counter</a>"""
+    return HTMLResponse(text, headers={"refresh": f"{_PATIENCE if plants else 0}; url={place}"})
+
+
+def _planting(access: Access) -> str:
+    """The part that has the browser keep the doorway. All of it is in this one answer or held by a hash in it: what the
+    browser fetches besides may come over a connection to another program."""
+    name = access.sessions.new_doorway()
+    given = {
+        "grant": name,
+        "recall": access.sessions.recall_key(name),
+        "keeper": keeper_path(access, at_doorway=True),
+        "digest": digest(access, at_doorway=True),
+        "pages": access.pages.origin,
+        "language": access.page_memory.language,
+    }
+    return f"""<meta name=doorway content="{escape(json.dumps(given))}">
+<script type=module src="/static/{_PLANT.relative_to(WEB).as_posix()}" integrity="{_integrity()}"></script>
+"""
+
+
+@cache
+def _integrity() -> str:
+    """The hash of the script, as Subresource Integrity (W3C) writes it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(_PLANT.read_bytes()).digest()).decode()
+
+
+def load() -> None:
+    """Read from disk now what will be given later."""
+    _integrity()

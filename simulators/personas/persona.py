@@ -191,7 +191,7 @@ def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         return document
     beside = path.with_name(f"{base}.toml")
     if not beside.exists() and not (_FOLDER / f"{base}.toml").exists():
-        known = ", ".join(sorted(shipped.stem for shipped in _FOLDER.glob("*.toml")))
+        known = ", ".join(shipped_personas())
         raise ConfigurationError(
             f"{path.name}：没有角色 {base}；现有：{known}", f"{path.name}: no persona {base}; there are: {known}"
         )
@@ -217,10 +217,24 @@ def _over(base: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
+def shipped_personas() -> tuple[str, ...]:
+    """Return the ids of the personas that ship with the simulator: each file has its persona's."""
+    return tuple(path.stem for path in sorted(_FOLDER.glob("*.toml")))
+
+
+def is_shipped(name: str) -> bool:
+    """Tell whether a persona of that id ships with the simulator."""
+    return name in shipped_personas()
+
+
+@cache
+def _shipped(name: str) -> Persona:
+    return load_persona(_FOLDER / f"{name}.toml")
+
+
 def personas() -> dict[str, Persona]:
     """The personas that ship with the simulator, by id."""
-    loaded = (load_persona(path) for path in sorted(_FOLDER.glob("*.toml")))
-    return {persona.id: persona for persona in loaded}
+    return {name: _shipped(name) for name in shipped_personas()}
 
 
 def find_persona(name: str) -> Persona:
@@ -231,9 +245,9 @@ def find_persona(name: str) -> Persona:
     """
     if name.endswith(".toml"):
         return load_persona(Path(name))
-    known = personas()
-    if name not in known:
+    if not is_shipped(name):
+        known = shipped_personas()
         raise UsageError(
             f"没有角色 {name}；现有：{'、'.join(known)}", f"there is no persona {name}; there are: {', '.join(known)}"
         )
-    return known[name]
+    return _shipped(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cardio.readers.base import Emit, Reader, Watch
-from simulators.personas.persona import find_persona, personas
+from simulators.personas.persona import find_persona, is_shipped, personas
 from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 
 
@@ -25,7 +25,7 @@ class PersonaReaders:
             ConfigurationError: one's own file is wrong.
         """
         wanted = name.removeprefix(self._prefix)
-        if wanted not in personas() and not wanted.endswith(".toml"):
+        if not is_shipped(wanted) and not wanted.endswith(".toml"):
             return None
         return SoftwareReader(name, find_persona(wanted).card())
 

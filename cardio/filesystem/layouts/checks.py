@@ -46,6 +46,7 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
         yield from _purse_faults(layout, layout.purse)
     topics = {topic.name for topic in layout.topics}
     tables = {name: code_table(name) for name in table_names()} | dict(layout.codes)
+    longest = {name: _longest_code(table) for name, table in tables.items()}
     yield from _text_faults(layout)
     names = Counter(name for one in layout.applications for name in (one.name, one.label) if name)
     for one in layout.applications:
@@ -77,7 +78,7 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
             yield Fault(file.path, f"没有主题 {file.topic}", f"there is no topic {file.topic}")
         yield from _file_faults(file)
         for item in file.items:
-            yield from _item_faults(f"{file.path}/{item.name}", item, tables)
+            yield from _item_faults(f"{file.path}/{item.name}", item, longest)
             for topic in {item.topic, item.revised.topic if item.revised else None} - {None} - topics:
                 yield Fault(f"{file.path}/{item.name}", f"没有主题 {topic}", f"there is no topic {topic}")
             if item.alternative is not None and layout.file(item.alternative) is None:
@@ -161,19 +162,25 @@ def _file_faults(file: File) -> Iterator[Fault]:
                 yield Fault(place, f"没有数据项 {other}", f"there is no item {other}")
 
 
-def _item_faults(place: str, item: Item, tables: Mapping[str, CodeTable]) -> Iterator[Fault]:
+def _longest_code(table: CodeTable) -> int:
+    """Return how many bytes the longest code of a table takes."""
+    return max((len(code.encode("gb18030")) for code in table.rows), default=0)
+
+
+def _item_faults(place: str, item: Item, longest: Mapping[str, int]) -> Iterator[Fault]:
+    """Args: longest: bytes of the longest code of each table."""
     known = item.length or (item.format is Format.B and not item.items)
     if not known or (item.length > RECORD_MAXIMUM and item.format is not Format.B):
         yield Fault(place, "长度应为 1 至 127", "the length must be 1 to 127")
     if (item.kind is Kind.CODE) != (item.codes is not None):
         yield Fault(place, "代码项须有代码表", "a code needs a code table, and nothing else does")
-    if item.codes is not None and item.codes not in tables:
+    if item.codes is not None and item.codes not in longest:
         yield Fault(place, f"没有代码表 {item.codes}", f"there is no code table {item.codes}")
     elif item.codes is not None:
         room = 2 * item.length if item.format is Format.CN else item.length
-        longest = max((len(code.encode("gb18030")) for code in tables[item.codes].rows), default=0)
-        if longest > room:
-            yield Fault(place, f"代码有 {longest} 位，放不下", f"its codes have {longest} characters and do not fit")
+        digits = longest[item.codes]
+        if digits > room:
+            yield Fault(place, f"代码有 {digits} 位，放不下", f"its codes have {digits} characters and do not fit")
     fitting = _FORMATS_OF_KINDS.get(item.kind)
     if fitting is not None and (item.format, item.length) not in fitting and item.format not in fitting:
         yield Fault(
@@ -197,11 +204,11 @@ def _item_faults(place: str, item: Item, tables: Mapping[str, CodeTable]) -> Ite
     if item.items and not (inner == room or (item.format is Format.CN and inner == room - 1)):
         yield Fault(place, f"嵌套项共 {inner} 字节", f"the items inside take {inner} bytes, not {room}")
     for child in item.items:
-        yield from _item_faults(f"{place}/{child.name}", child, tables)
+        yield from _item_faults(f"{place}/{child.name}", child, longest)
     if item.revised is not None:
         if item.revised.length > item.length:
             yield Fault(place, "新含义长于该项", "the revised meaning is longer than the item")
-        yield from _item_faults(f"{place}/{item.revised.name}", item.revised, tables)
+        yield from _item_faults(f"{place}/{item.revised.name}", item.revised, longest)
     for variant in item.variants:
         if variant.length == item.length:
             yield Fault(place, "另一形式的长度与该项相同", "a variant of the same length cannot be told apart")

@@ -9,7 +9,7 @@ import pytest
 from cardio.card.runner import on_card
 from cardio.errors import LayoutError
 from cardio.filesystem.capabilities import CapabilityCache
-from cardio.filesystem.layouts.loader import GENERATIONS, inspect_layout, layout_of, load_layout
+from cardio.filesystem.layouts.loader import GENERATIONS, SHIPPED, inspect_layout, layout_of, load_layout
 from cardio.filesystem.layouts.page import layout_page
 from cardio.filesystem.layouts.registry import Expansion, LayoutChoice, shipped_expansions
 from cardio.models.base import CodedValue
@@ -283,6 +283,13 @@ def test_a_file_that_is_none_is_left_out_and_stops_nobody(city: Path, tmp_path: 
 def test_a_file_with_the_mark_of_windows_is_read(city: Path) -> None:
     city.write_text(CITY, encoding="utf-8-sig")
     assert load_layout(city, generation=2).title == "某市社会保障卡"
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_the_shipped_layouts_contradict_nothing(generation: int) -> None:
+    """They are not checked again at each start."""
+    layout, faults = inspect_layout(SHIPPED / f"{generation}.0.toml")
+    assert faults == [] and layout == layout_of(generation)
 
 
 def test_the_shipped_regions_keep_the_rules() -> None:

@@ -164,16 +164,20 @@ class BridgeClient:
         listed = self.get("/v1/readers")["readers"]
         return [ReaderInfo(**{name: one[name] for name in ReaderInfo.model_fields}) for one in listed]
 
-    def read(self, reader: str | None = None, *, supplement: bool = True) -> CardReading:
+    def read(self, reader: str | None = None, *, supplement: bool = True, fresh: bool = False) -> CardReading:
         """Return who the card in a reader belongs to.
 
-        Args: ``reader`` is a name, a part of one, or a number; without it the one with a card in it.
+        Args:
+            reader: a name, a part of one, or a number; without it the one with a card in it.
+            supplement: ask for residence, registration and nationality too.
+            fresh: have the bridge ask the card, even if it has been read already and has not left since.
 
         Raises:
             NoReaderError, ReaderNotFoundError: none is meant. BridgeError: what the bridge said.
         """
         name = self.choose(reader)
-        answer = self.get(f"/v1/readers/{quote(name, safe='')}/card", supplement=str(supplement).lower())
+        asked = {"supplement": str(supplement).lower(), "fresh": str(fresh).lower()}
+        answer = self.get(f"/v1/readers/{quote(name, safe='')}/card", **asked)
         return CardReading.model_validate_json(json.dumps(answer))
 
     def driver(self, function: str, *, idempotency_key: str | UUID | None = None, **arguments: Any) -> str:

@@ -29,6 +29,7 @@ from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.models.readers import EventKind, ReaderEvent
 from cardio.readers.base import ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
+from cardio.readers.policy_settings import MEMORY_SECONDS
 from cardio.readers.supervision import Supervisor
 from cardio.security.key_memory import KeyMemory
 from service.audit.recorder import AuditRecorder
@@ -100,6 +101,8 @@ class SiteOptions:
     """Which readers count, and which is contactless."""
     command_seconds: float = COMMAND_SECONDS
     """How long a card may take for one command."""
+    memory_seconds: float = MEMORY_SECONDS
+    """How long a reading is answered again while its card stays in."""
     debit_limits: DebitLimits = field(default_factory=DebitLimits)
     """What an order may ask for."""
 
@@ -138,6 +141,7 @@ def create_app(
         desks = ReaderRegistry(
             sources, manners, hub, layouts, audit, supervisor, site_options.reader_policy,
             manners_of_simulated=of_simulated, command_seconds=site_options.command_seconds,
+            memory_seconds=site_options.memory_seconds,
         )  # fmt: skip
         of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
         debits = DebitService(journal, security, supervisor, site_options.debit_limits)

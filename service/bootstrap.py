@@ -125,6 +125,7 @@ def _site_options(settings: BridgeSettings) -> SiteOptions:
         device_number=settings.driver.device_number,
         reader_policy=settings.readers.policy(SecuritySettings.load().named(settings.sam)),
         command_seconds=settings.readers.command_seconds,
+        memory_seconds=settings.readers.memory_seconds,
         debit_limits=settings.debit_limits,
     )
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cardio.filesystem.capabilities import CapabilityCache
+from tests.isolation import ISOLATED, isolate_worker
 
 for _name in [name for name in os.environ if name.startswith("PYTHON")]:
     # What this machine tells its Pythons (PYTHONUNBUFFERED, PYTHONIOENCODING …) no user has: the programs that tests
@@ -28,6 +29,21 @@ settings.register_profile("cardio", deadline=None, suppress_health_check=[Health
 settings.load_profile("cardio")
 
 TODAY = date(2026, 11, 22)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") and os.environ.get(ISOLATED):
+        isolate_worker()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and those of the package: there is one machine to install it in. They come
+    first, for they take longest."""
+    for item in items:
+        is_packaging = "packaging" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("packaging" if is_packaging else item.path.name))
+    items.sort(key=lambda item: "packaging" not in item.path.parts)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,6 +22,8 @@ _SAM_IN_READER = "psam:"
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """An empty one would be a part of every reader's name."""
 
+MEMORY_SECONDS = 60.0
+
 
 class ReaderSettings(BaseModel):
     """Names of readers, or parts of names; and how long cards may take in them."""
@@ -33,6 +35,12 @@ class ReaderSettings(BaseModel):
     contactless: tuple[_Name, ...] = Field(default=(), description="readers that the card is laid on")
     command_seconds: float = Field(
         default=COMMAND_SECONDS, ge=1, le=60, description="how long a card may take for one command"
+    )
+    memory_seconds: float = Field(
+        default=MEMORY_SECONDS,
+        ge=0,
+        le=600,
+        description="how long the bridge answers with the reading that it has of a card that has not left; 0 for never",
     )
 
     def policy(self, *sams: str | None) -> ReaderPolicy:

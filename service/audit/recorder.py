@@ -26,6 +26,8 @@ AuditState = Literal["on", "off", "failing"]
 _TASK = "audit-log"
 LOST = "audit-entries-lost"
 """The action of an entry that says: before it the log could not be written; its target is how many are missing."""
+REMEMBERED = "remembered"
+"""The target of an entry whose answer is an earlier reading."""
 _REST_SECONDS = 1.0
 """A log that cannot be written is left alone for so long."""
 _MOST_WAITING = 1000
@@ -100,6 +102,11 @@ class AuditRecorder:
             identity = None if card_use.card is None else card_use.card.known_identity
             noted = replace(_entry(context), reader=reader, card_session=card_use.card_session or "", outcome=outcome)
             self._take(_Noted(noted, identity))
+
+    def note_remembered(self, context: RequestContext, reader: str, card_session: str, proof: Proof) -> None:
+        """An entry of an answer that was given without asking the card again."""
+        noted = replace(_entry(context), reader=reader, card_session=card_session, outcome=_proved("ok", proof))
+        self._take(_Noted(replace(noted, target=REMEMBERED), None))
 
     def note(self, context: RequestContext, *, action: str | None = None, target: str | None = None) -> None:
         """An entry of what touches no card."""

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 
 METHODS = "GET, HEAD, POST, PUT, DELETE"
 REQUEST_HEADERS = "authorization, content-type, last-event-id, cardio-card-session, cardio-lease, idempotency-key"
-ANSWER_HEADERS = "cardio-card-proof, cardio-card-session, cardio-warnings, retry-after, x-request-id"
+ANSWER_HEADERS = (
+    "age, cardio-card-proof, cardio-card-session, cardio-read-at, cardio-warnings, retry-after, x-request-id"
+)
 _MAX_AGE = "600"
 Headers = list[tuple[bytes, bytes]]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cardio.card.social_security_card import OPERATION_SECONDS, SocialSecurityCard
 from cardio.errors import CardioError, ReaderTimeoutError
@@ -17,8 +19,13 @@ from service.readers.managed_reader import ManagedReader
 
 
 async def read_basic(
-    reader: ManagedReader, context: RequestContext, *, supplement: bool, credentials: Credentials | None = None
-) -> tuple[CardReading, str | None]:
+    reader: ManagedReader,
+    context: RequestContext,
+    *,
+    supplement: bool,
+    credentials: Credentials | None = None,
+    fresh: bool = True,
+) -> ReadAnswer:
     """Read who the card in a reader belongs to, within the time of one reading, waiting included.
 
     Followers of the events are told the basic information as soon as it is there, and the end.
@@ -26,14 +33,28 @@ async def read_basic(
     Args:
         supplement: read what DF01 adds.
         credentials: what closed files are opened with.
-
-    Returns:
-        The reading, and the session of its card; None for a card so new that it has none yet.
+        fresh: ask the card, even where nothing says that it has changed since it was read.
 
     Raises:
         CardioError: as `ManagedReader.do`.
     """
+    if not fresh:
+        reader.check(context)
+        found = reader.memory.find(reader.card_session, supplement=supplement)
+        if found is not None and await reader.is_unchanged():
+            reader.audit.note_remembered(context, reader.reader.name, found.card_session, found.reading.proof)
+            return ReadAnswer(found.reading, found.card_session, found.read_at)
     return await _BasicReading(reader, supplement=supplement).run(context, credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """A reading as it is answered."""
+
+    reading: CardReading
+    card_session: str | None
+    """None for a card so new that it has none yet."""
+    read_at: datetime
 
 
 class _BasicReading:
@@ -46,8 +67,9 @@ class _BasicReading:
         self._started = time.monotonic()
         self._use = CardUse()
 
-    async def run(self, context: RequestContext, credentials: Credentials | None) -> tuple[CardReading, str | None]:
+    async def run(self, context: RequestContext, credentials: Credentials | None) -> ReadAnswer:
         asked_of = self._reader.card_session
+        uses = self._reader.memory.uses + 1
         try:
             reading, session = await self._reader.do(
                 self._read, context, seconds=OPERATION_SECONDS, credentials=credentials, card_use=self._use
@@ -60,8 +82,11 @@ class _BasicReading:
                 self._publish_end(error.code, None, failed, Problem.of(error))
                 raise
             reading, session = cut_short, self._reader.session_of(self._use)
+        else:
+            if session is not None and session == self._reader.card_session:
+                self._reader.memory.keep(reading, session, supplement=self._supplement, uses=uses)
         self._publish_end("ok", reading, session)
-        return reading, session
+        return ReadAnswer(reading, session, datetime.now(UTC))
 
     def _read(self, card: SocialSecurityCard) -> CardReading:
         """Read on the card's thread."""

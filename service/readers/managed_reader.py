@@ -17,6 +17,7 @@ from cardio.card.social_security_card import OPERATION_SECONDS, WHOLE_CARD_SECON
 from cardio.driver.hsm_steps import HsmSteps
 from cardio.errors import (
     CardChangedError,
+    CardioError,
     NoCardError,
     NotASocialSecurityCardError,
     ReaderBusyError,
@@ -27,6 +28,7 @@ from cardio.filesystem.capabilities import CapabilityCache
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.models.readers import EventKind, ReaderEvent, ReaderInfo, ReaderStatus
 from cardio.readers.base import Reader
+from cardio.readers.policy_settings import MEMORY_SECONDS
 from cardio.readers.supervision import Supervisor
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
@@ -35,6 +37,7 @@ from service.audit.recorder import AuditRecorder, CardUse
 from service.events.hub import EventHub
 from service.gate.context import RequestContext
 from service.readers.lease import LeaseBook
+from service.readers.reading_memory import ReadingMemory
 from service.readers.schemas import DeskInfo, LeaseInfo
 from service.readers.step_session import StepSession
 from service.readers.work_queue import QUEUE_LIMIT, WorkQueue
@@ -58,6 +61,8 @@ class ReaderDependencies:
     """Is told that another card is in than the session stands for, with its ATR."""
     command_seconds: float = COMMAND_SECONDS
     """How long a card may take for one command."""
+    memory_seconds: float = MEMORY_SECONDS
+    """How long a reading is answered again while its card stays in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class ManagedReader:
         """Of work that was given up while a command was at the card that is in."""
         self.card_session: str | None = None
         self._binding = CardBinding()
+        self.memory = ReadingMemory(surroundings.memory_seconds)
         self.trace: list[Exchange] = []
         """The last conversation with the card that is in; without its data unless the card is simulated."""
         self.info = ReaderInfo(
@@ -127,7 +133,8 @@ class ManagedReader:
             StoppingError: the service stops.
             CardioError: as `cardio.card.runner.on_card` says.
         """
-        self._check(context)
+        self.check(context)
+        self.memory.note_use()
         deadline = time.monotonic() + seconds
         trace: list[Exchange] = []
         card_use = card_use or CardUse()
@@ -183,7 +190,8 @@ class ManagedReader:
         Raises:
             StepError: nothing is held for this caller. CardioError: as `do`.
         """
-        self._check(context)
+        self.check(context)
+        self.memory.note_use()
         meant = _Meant(self.info.event_counter, self.card_session, context.card_session is not None)
         card_use, watch = CardUse(), self._new_watch()
 
@@ -274,7 +282,13 @@ class ManagedReader:
         """Return whether the card that is in is a social security card; None as long as it was not asked."""
         return self._binding.ours
 
-    def _check(self, context: RequestContext) -> None:
+    def check(self, context: RequestContext) -> None:
+        """Check that the caller may use the card that is in.
+
+        Raises:
+            LeasedError, HeldError, LeaseLostError: another caller has the reader.
+            NoCardError, CardChangedError: the card is not the one that the caller named.
+        """
         self.lease.check(context.lease)
         self.holding.check(context.grant)
         if context.card_session is not None and context.card_session != self.card_session:
@@ -332,6 +346,23 @@ class ManagedReader:
             response = bytes(max(0, len(exchange.response) - 2)) + exchange.response[-2:]
             exchange = Exchange(command, response, exchange.seconds)
         trace.append(exchange)
+
+    async def is_unchanged(self) -> bool:
+        """Ask the reader whether the card that is in came in when the bridge was last told of one.
+
+        The watcher may be about to tell. The card itself is not asked.
+        """
+        try:
+            async with asyncio.timeout(_LEAST_SECONDS):
+                now = await asyncio.to_thread(self.reader.info)
+        except (CardioError, TimeoutError):
+            return False
+        return now.event_counter == self.info.event_counter and now.status is self.info.status
+
+    @property
+    def audit(self) -> AuditRecorder:
+        """Return where is written what was done with cards."""
+        return self._around.audit
 
     @property
     def hub(self) -> EventHub:

@@ -23,6 +23,7 @@ from cardio.models.problem import Problem
 from cardio.models.readers import EventKind, ReaderEvent
 from cardio.readers.base import Reader, ReaderSource
 from cardio.readers.card_choice import ReaderPolicy
+from cardio.readers.policy_settings import MEMORY_SECONDS
 from cardio.readers.supervision import Supervisor
 from service.audit.recorder import AuditRecorder
 from service.events.hub import EventHub
@@ -47,10 +48,12 @@ class ReaderRegistry:
         *,
         manners_of_simulated: CapabilityCache | None = None,
         command_seconds: float = COMMAND_SECONDS,
+        memory_seconds: float = MEMORY_SECONDS,
     ) -> None:
         """Args:
         manners_of_simulated: what cards in simulated readers have taught; the others' without it.
         command_seconds: how long a card may take for one command.
+        memory_seconds: how long a reading is answered again while its card stays in.
         """
         self._sources = list(sources)
         self.policy = policy or ReaderPolicy()
@@ -65,7 +68,7 @@ class ReaderRegistry:
         self._endings: set[asyncio.Future[None]] = set()
         self._around = ReaderDependencies(
             manners, layouts, self._stopping, hub, audit or AuditRecorder(None), supervisor or Supervisor(),
-            self._swapped, command_seconds,
+            self._swapped, command_seconds, memory_seconds,
         )  # fmt: skip
         self._around_simulated = replace(self._around, manners=manners_of_simulated or manners)
 

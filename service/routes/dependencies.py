@@ -6,6 +6,7 @@ All of it is `async`, though nothing waits: FastAPI sends plain functions to a t
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Request, Response
@@ -34,6 +35,7 @@ from service.state import BridgeState, state_of
 Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
 CARD_PROOF = "Cardio-Card-Proof"
+READ_AT = "Cardio-Read-At"
 """How far the card was proved genuine: ``genuine``, or ``not-possible; reason=declined`` and the like."""
 
 
@@ -135,6 +137,13 @@ class CardCall:
         """Tells the caller which card it was, and how far it was proved; the headers again for answers that are made
         by hand."""
         headers = card_headers(session, proof)
+        self._response.headers.update(headers)
+        return headers
+
+    def date_answer(self, read_at: datetime) -> dict[str, str]:
+        """Tells the caller when the card said what is answered (`Age`: RFC 9111 §5.1); the headers again."""
+        age = max(0, int((datetime.now(UTC) - read_at).total_seconds()))
+        headers = {"Age": str(age), READ_AT: read_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
         self._response.headers.update(headers)
         return headers
 

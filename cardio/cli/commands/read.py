@@ -107,7 +107,7 @@ def _run(options: Namespace, output: Output) -> int:
                 note_proof(output, proof)
         return DONE
     reading = here_or_by_bridge(
-        options, output, read_here, lambda bridge: bridge.read(options.reader, supplement=not options.basic)
+        options, output, read_here, lambda bridge: bridge.read(options.reader, supplement=not options.basic, fresh=True)
     )
     no_photo = _save_photo(options, output, credentials) if options.photo is not None else None
     if output.as_json:

@@ -40,7 +40,7 @@ function Actions({ page, desk, reader }) {
     <div class="actions">
       ${reading?.holder && html`
         <button type="button" class="main" aria-pressed=${shown} onclick=${() => desk.show(reader)}><${Icon} name=${shown ? "hide" : "eye"} />${say(shown ? "hide" : "show")}</button>`}
-      ${!busy && html`<button type="button" onclick=${() => desk.read(reader)}><${Icon} name="again" />${say("again")}</button>`}
+      ${!busy && html`<button type="button" onclick=${() => desk.read(reader, { fresh: true })}><${Icon} name="again" />${say("again")}</button>`}
       ${reading?.holder && !busy && html`
         <button type="button" onclick=${() => print(page, reading)}><${Icon} name="print" />${say("print")}</button>
         <button type="button" onclick=${() => copyFor1101(page, desk, reader)}><${Icon} name="list" />${say("nhsa1101")}</button>

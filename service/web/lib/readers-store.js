@@ -140,7 +140,8 @@ export class Desk {
     if (lease) setTimeout(() => this.#refresh(), lease.seconds_left * 1000 + 500);
   }
 
-  async read(reader) {
+  /** `fresh` has the card asked, even if it has been read and has not left since. */
+  async read(reader, { fresh = false } = {}) {
     clearTimeout(this.#timers.get(reader.info.name));
     if (reader.photo) URL.revokeObjectURL(reader.photo);
     Object.assign(reader, { reading: null, whole: false, problem: null, photo: null, shown: false, busy: true, reads: true, freed: false });
@@ -151,7 +152,7 @@ export class Desk {
       this.#draw();
     };
     try {
-      const { card_session, ...reading } = await this.#bridge.read(reader.info.name);
+      const { card_session, read_at: _, ...reading } = await this.#bridge.read(reader.info.name, { fresh });
       // Another card's answer belongs to the reader's next state, which its events bring.
       if (reader.info.card_session && card_session && card_session !== reader.info.card_session) return;
       ended({ reading, whole: true });

@@ -593,7 +593,7 @@ export class CardioBridge {
   readers(options?: Options): Promise<ReaderList>;
   chosen(options?: Options): Promise<ChosenReader>;
 
-  read(reader?: ReaderName, options?: CardOptions & { supplement?: boolean }): Promise<CardReading & { card_session: string | null }>;
+  read(reader?: ReaderName, options?: CardOptions & { supplement?: boolean; fresh?: boolean }): Promise<CardReading & { card_session: string | null; read_at: string | null }>;
   nhsa1101(reader?: ReaderName, options?: CardOptions): Promise<Nhsa1101>;
   insurance(reader?: ReaderName, options?: CardOptions): Promise<Report>;
   employment(reader?: ReaderName, options?: CardOptions): Promise<Report>;

@@ -368,10 +368,15 @@ export class CardioBridge {
     throw problems.length ? refusalFor(problems[0]) : new CardioError("no-reader");
   }
 
-  /** The card in a reader. The answer carries `card_session`: give it to later calls, and another card is noticed. */
-  read(reader, { supplement = true, ...options } = {}) {
-    const take = async (response) => ({ ...await response.json(), card_session: response.headers.get("Cardio-Card-Session") });
-    return this.#card(reader, supplement ? "" : "?supplement=false", { take, ...options });
+  /** The card in a reader. The answer carries `card_session`: give it to later calls, and another card is noticed. A card
+      that has been read and has not left since is not asked again for a minute, unless `fresh`; `read_at` says when it was. */
+  read(reader, { supplement = true, fresh = false, ...options } = {}) {
+    const take = async (response) => {
+      const { headers } = response;
+      return { ...await response.json(), card_session: headers.get("Cardio-Card-Session"), read_at: headers.get("Cardio-Read-At") };
+    };
+    const query = new URLSearchParams({ ...(supplement ? {} : { supplement }), ...(fresh ? { fresh } : {}) }).toString();
+    return this.#card(reader, query && `?${query}`, { take, ...options });
   }
 
   /** Ready to be sent. Its `proof`, how far the card was proved genuine, is not sent with it. */

@@ -88,7 +88,7 @@ speak fish >"$tree/usr/share/fish/vendor_completions.d/cardio.fish"
 documents=$tree/usr/share/doc/cardio
 install -d "$documents"
 cp -r --no-preserve=mode "$here/policies" "$documents/policies"
-install -m 644 "$here/deb/README.Debian" "$root/NOTICE" "$root/CHANGELOG.md" "$root/docs/operating.md" \
+install -m 644 "$here/deb/README.Debian" "$root/NOTICE" "$root/CHANGELOG.md" "$root"/docs/operating{,.en}.md \
   "$work/bundled-packages.txt" "$locked/cardio.openvex.json" "$documents"
 install -m 644 "$here/deb/copyright" "$documents/copyright"
 

@@ -297,7 +297,7 @@ def browser_findings(settings: BridgeSettings, folders: tuple[Path, ...]) -> Ite
         yield Finding(
             "browser", "note", f"浏览器策略未放行 {listed}", f"no browser policy lets {listed} reach this machine",
             "Chrome 和 Edge 会先询问操作员；可部署策略模板（docs/operating.md）。",
-            "Chrome and Edge will ask the clerk first; roll the policy templates out (docs/operating.md).",
+            "Chrome and Edge will ask the clerk first; roll the policy templates out (docs/operating.en.md).",
         )  # fmt: skip
     elif settings.trusted_origins:
         yield Finding("browser", "ok", "浏览器策略已放行登记的来源", "browser policies let the trusted origins in")

@@ -12,6 +12,7 @@ EDITIONS = [
     ("README.md", "README.en.md"),
     ("docs/troubleshooting.md", "docs/troubleshooting.en.md"),
     ("docs/clerk.md", "docs/clerk.en.md"),
+    ("docs/operating.md", "docs/operating.en.md"),
 ]
 _BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)")

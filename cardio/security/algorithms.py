@@ -1,7 +1,7 @@
 """The two algorithms that cards use, and what is built from them: sub-keys, process keys, cryptograms and MACs.
 
 3DES as LB002-2000 and public libraries use it; SM4 (GB/T 32907) as one public library uses it on third-generation
-cards. SSF33 is not published: `suite_for` refuses it. Worked examples stand in docs/security.md.
+cards. SSF33 is not published: `suite_for` refuses it. Worked examples stand in docs/algorithms.md.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ EDITIONS = [
     ("docs/troubleshooting.md", "docs/troubleshooting.en.md"),
     ("docs/clerk.md", "docs/clerk.en.md"),
     ("docs/operating.md", "docs/operating.en.md"),
+    ("docs/security.md", "docs/security.en.md"),
 ]
 _BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)")

@@ -1,7 +1,7 @@
 """How many tries of a PIN are left: asked for only where asking is known to be free, or for once to find that out.
 
 VERIFY without data gives the count and spends nothing (ISO/IEC 7816-4 §11.6.6). Cards in the field differ: some do not
-know the command in this form, and some take it for a wrong PIN. The rules here, and why, are in docs/security.md.
+know the command in this form, and some take it for a wrong PIN. The rules here, and why, are in docs/security.en.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Authorities' services differ; what they share is what is asked: a key by its address, the factors of a card, a
 challenge and data. `HsmTransport` carries one question; `HttpHsmTransport` is the one that the software HSM speaks.
-Another authority's service takes a class with the same one method (docs/security.md).
+Another authority's service takes a class with the same two methods (docs/security.en.md).
 
 Every question only computes: it changes nothing anywhere, so one that found no answer is asked once more.
 """

@@ -1,10 +1,15 @@
-"""The audit log: an entry against a bare SQLite row in the same mode, and verifying against hashing alone."""
+"""The audit log: an entry against a bare SQLite row in the same mode, verifying against hashing alone, and the memory of
+`cardio audit` for a long list against a short one (target: 1.2).
+"""
 
 from __future__ import annotations
 
 import hmac
+import os
 import sqlite3
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +19,7 @@ from service.audit.log import AuditLog, now
 from service.audit.schema import AuditEntry
 
 _ENTRIES = 2_000
+_LISTED = int(os.environ.get("CARDIO_BENCH_ROWS", "100000"))
 _ENTRY = AuditEntry(
     time=now(), origin="https://his.example", grant="0123456789ab", action="GET /v1/readers/{reader}/card",
     reader="ACS ACR39U ICC Reader 00 00", card_session="0123456789abcdef", card="0123456789abcdef",
@@ -28,6 +34,16 @@ def _microseconds(one: Callable[[], object]) -> float:
         one()
         times.append((time.perf_counter() - started) * 1e6)
     return statistics.median(times)
+
+
+def _peak_of_list(path: Path, last: int) -> int:
+    """Kilobytes that `cardio audit` takes at most."""
+    command = [Path(sys.executable).with_name("cardio"), "audit", "--file", path, "--last", str(last), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss
 
 
 def main() -> None:
@@ -51,3 +67,9 @@ def main() -> None:
         hashing = time.perf_counter() - started
         log.close()
         print(f"verifying {_ENTRIES / took:,.0f} entries a second   {took / hashing:.1f} times the hashing alone")
+        log = AuditLog(folder / "audit.sqlite")
+        for _ in range(_LISTED - _ENTRIES):
+            log.append(_ENTRY)
+        log.close()
+        short, long = (_peak_of_list(folder / "audit.sqlite", last) for last in (50, _LISTED))
+        print(f"listing {_LISTED:,} entries takes {long / 1024:.0f} MiB   {long / short:.2f} times as much as 50")

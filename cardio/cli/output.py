@@ -7,8 +7,10 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import islice, zip_longest
+from textwrap import indent
 from typing import Any, TextIO
 
 from cardio.cli.language import Language, in_language, title_in
@@ -48,6 +50,15 @@ class Output:
     def document(self, document: Any) -> None:
         """The one JSON document."""
         print(self._json(document, indent=2), file=self._stdout, flush=True)
+
+    def document_of(self, name: str, items: Iterable[Any]) -> None:
+        """The one JSON document, an object with one list, written item by item: as `document` would write it."""
+        print(f'{{\n  "{name}": [', end="", file=self._stdout)
+        separator = "\n"
+        for item in items:
+            print(separator + indent(self._json(item, indent=2), "    "), end="", file=self._stdout)
+            separator = ",\n"
+        print("]\n}" if separator == "\n" else "\n  ]\n}", file=self._stdout, flush=True)
 
     def json_line(self, document: Any) -> None:
         """One of several JSON objects, a line each."""
@@ -99,13 +110,25 @@ class Output:
         On a terminal the last column is broken where it would not fit; a program reads a line a row.
         """
         listed = [list(row) for row in rows]
-        if not listed:
+        self.long_table(lambda: listed, gap=gap)
+
+    def long_table(self, rows: Callable[[], Iterable[Sequence[str]]], *, gap: int = 2) -> None:
+        """A table of rows that are not in memory together.
+
+        Args:
+            rows: gives them, once to measure and once to write. Rows that came in between may be wider.
+        """
+        widths: list[int] = []
+        count = 0
+        for row in rows():
+            count += 1
+            widths = [max(*both) for both in zip_longest(widths, map(display_width, row), fillvalue=0)]
+        if not count:
             return
-        widths = [max(display_width(row[column]) for row in listed) for column in range(len(listed[0]))]
         before = sum(widths[:-1]) + gap * (len(widths) - 1)
         columns = self._columns()
         room = None if columns is None or columns - before < _LEAST_ROOM else columns - before
-        for row in listed:
+        for row in islice(rows(), count):
             cells = [cell + " " * (width - display_width(cell)) for cell, width in zip(row, widths, strict=True)]
             last, *more = [cells[-1]] if room is None else wrapped(row[-1], room)
             self.text((" " * gap).join([*cells[:-1], last]).rstrip())

@@ -7,7 +7,7 @@ at all. Whoever has the key file too, or puts an older copy back, is found out o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,11 @@ from service.audit.schema import (
 )
 from service.storage.secret_file import load_token
 from service.storage.sqlite import SqliteFile
+
+_PAGE = 1000
+"""Entries that are read in one go."""
+_BEFORE_ALL = -(1 << 63)
+"""A number that stands before every entry's, also in a damaged log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +138,46 @@ class AuditLog:
                 raise AuditUnavailableError("审计日志的结构被改动", "the structure of the audit log was changed")
             self._schema = version
 
-    def entries(self, *, last: int | None = None, card: str | None = None) -> list[NumberedEntry]:
-        """The entries in their order: all, or the last so many; of one card, by its mark.
+    def entries(self, *, last: int | None = None, card: str | None = None) -> Iterator[NumberedEntry]:
+        """Return the entries in their order, a page of them in memory.
+
+        Args:
+            last: only the last so many; None for all.
+            card: only those of one card, by its mark.
 
         Raises:
             AuditUnavailableError: it cannot be read, or is none any more.
         """
+        return self._entries_after(self._number_before(last, card), card)
+
+    def _entries_after(self, number: int, card: str | None) -> Iterator[NumberedEntry]:
+        while True:
+            with self._file.snapshot() as database:
+                self._check_schema(database)
+                rows = database.execute(
+                    f"{SELECT_ENTRIES} WHERE number > ?1 AND (?2 IS NULL OR card = ?2) ORDER BY number LIMIT ?3",
+                    (number, card, _PAGE),
+                ).fetchall()
+            for row in rows:
+                yield NumberedEntry(row[0], AuditEntry(*map(text_of, row[1:-1])))
+            if len(rows) < _PAGE:
+                return
+            number = rows[-1][0]
+
+    def _number_before(self, last: int | None, card: str | None) -> int:
+        """Return the number of an entry that stands before the last so many, and after all others."""
         with self._file.snapshot() as database:
             self._check_schema(database)
-            rows = database.execute(
-                f"{SELECT_ENTRIES} WHERE ?1 IS NULL OR card = ?1 ORDER BY number DESC LIMIT ?2",
-                (card, -1 if last is None else last),
-            ).fetchall()
-        return [NumberedEntry(row[0], AuditEntry(*map(text_of, row[1:-1]))) for row in reversed(rows)]
+            if last is None:
+                return _BEFORE_ALL
+            if last == 0:
+                found = database.execute("SELECT max(number) FROM entry").fetchone()
+                return _BEFORE_ALL if found[0] is None else int(found[0])
+            found = database.execute(
+                "SELECT number FROM entry WHERE ?1 IS NULL OR card = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2",
+                (card, last - 1),
+            ).fetchone()
+        return _BEFORE_ALL if found is None else int(found[0]) - 1
 
     def verify(self, anchor: str | None = None) -> Verification:
         """Every entry against its hash, and the end against the head.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,21 +84,25 @@ def _list(log: AuditLog, options: Namespace, output: Output) -> int:
     card = options.card
     if options.this_card:
         card = log.chain.mark(on_card(find_reader(options.reader), lambda found: found.identity))
-    entries = log.entries(last=min(max(0, options.last), _MOST), card=card)
+    last = min(max(0, options.last), _MOST)
     if output.as_json:
-        output.document({"entries": [{"number": one.number, **asdict(one.entry)} for one in entries]})
+        entries = log.entries(last=last, card=card)
+        output.document_of("entries", ({"number": one.number, **asdict(one.entry)} for one in entries))
         return DONE
-    rows = [
-        ("序号", "时间 time", "来源 origin", "事项 action", "对象 target", "读卡器 reader", "卡 card", "结果 outcome")
-    ]
-    rows += [
-        (
-            str(one.number), _here(one.entry.time), one.entry.origin, one.entry.action, one.entry.target or "-",
-            one.entry.reader or "-", one.entry.card or "-", one.entry.outcome,
-        )
-        for one in entries
-    ]  # fmt: skip
-    output.table([[_fit(cell) for cell in row] for row in rows])
+
+    def rows() -> Iterator[list[str]]:
+        yield [
+            "序号", "时间 time", "来源 origin", "事项 action",
+            "对象 target", "读卡器 reader", "卡 card", "结果 outcome",
+        ]  # fmt: skip
+        for one in log.entries(last=last, card=card):
+            cells = (
+                str(one.number), _here(one.entry.time), one.entry.origin, one.entry.action, one.entry.target or "-",
+                one.entry.reader or "-", one.entry.card or "-", one.entry.outcome,
+            )  # fmt: skip
+            yield [_fit(cell) for cell in cells]
+
+    output.long_table(rows)
     return DONE
 
 

@@ -23,7 +23,7 @@ def log_of(folder: Path) -> list[NumberedEntry]:
     log = AuditLog(folder / "config" / "cardio" / "audit.sqlite")
     try:
         assert log.verify().findings == ()
-        return log.entries()
+        return list(log.entries())
     finally:
         log.close()
 

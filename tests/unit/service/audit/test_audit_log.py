@@ -149,7 +149,7 @@ def test_whoever_only_reads_changes_nothing(path: Path) -> None:
     log.append(entry(13))
     files = {one.name: one.read_bytes() for one in path.parent.iterdir() if not one.name.endswith("-shm")}
     reading = AuditLog(path, read_only=True)
-    assert reading.verify().entries == len(reading.entries()) == 13
+    assert reading.verify().entries == len(list(reading.entries())) == 13
     with pytest.raises(AuditUnavailableError):
         reading.append(entry(14))
     reading.close()
@@ -160,3 +160,18 @@ def test_whoever_only_reads_changes_nothing(path: Path) -> None:
     assert archived.verify().findings == ()
     archived.close()
     assert sorted((one.name, one.read_bytes()) for one in path.parent.iterdir()) == before
+
+
+def test_a_long_log_is_listed_page_by_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the wanted part begins or ends with a page; and what comes in meanwhile is listed, too."""
+    monkeypatch.setattr("service.audit.log._PAGE", 4)
+    log = AuditLog(path)
+    for last in range(ENTRIES + 3):
+        assert [one.number for one in log.entries(last=last)] == list(range(1, ENTRIES + 1))[-last or ENTRIES :]
+    assert [one.number for one in log.entries(card="07" * 8, last=5)] == [7]
+    assert list(log.entries(card="99" * 8)) == []
+    listed = log.entries()
+    first = [next(listed).number for _ in range(5)]
+    assert log.append(entry(13)) == ENTRIES + 1
+    assert first + [one.number for one in listed] == list(range(1, ENTRIES + 2))
+    log.close()

@@ -1,5 +1,6 @@
-"""The audit log: an entry against a bare SQLite row in the same mode, verifying against hashing alone, and the memory of
-`cardio audit` for a long list against a short one (target: 1.2).
+"""The audit log: an entry against a bare SQLite row in the same mode, verifying against hashing alone, and listing.
+
+The memory that `cardio audit` takes for a long list against a short one has a target: 1.2 times.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ EDITIONS = [
     ("docs/clerk.md", "docs/clerk.en.md"),
     ("docs/operating.md", "docs/operating.en.md"),
     ("docs/security.md", "docs/security.en.md"),
+    ("docs/first-card.md", "docs/first-card.en.md"),
 ]
 _BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)")

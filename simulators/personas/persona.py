@@ -60,7 +60,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
     """What its bank's application gives, where it has one: of a bank that does not exist."""
     manners: CardQuirks = CardQuirks()
     files: dict[str, dict[str, Any]]
-    """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.md."""
+    """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.en.md."""
 
     @property
     def atr(self) -> bytes:

@@ -52,7 +52,7 @@ def _lines(persona: Persona, path: Path, expansion: Expansion | None) -> Iterato
     holder = persona.files.get("SSSE/EF06", {})
     name = json.dumps(path.stem, ensure_ascii=False)
     yield "# 一张模拟卡：只写与底本不同之处；人物须为虚构。docs/simulator.md 有说明。"
-    yield "# A software card: only what differs from the persona it extends. Invent the person; see docs/simulator.md."
+    yield "# A software card: only what differs from what it extends. Invent the person; see docs/simulator.en.md."
     yield f'extends = "{persona.id}"'
     yield f"title = {name}"
     yield f"title_en = {name}"

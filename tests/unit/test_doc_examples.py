@@ -17,7 +17,7 @@ CARDIO = Path(sys.executable).with_name("cardio")
 _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["security.md", "security.en.md", "identity.md", "simulator.md"])
+@pytest.mark.parametrize("name", ["identity.md", "security.en.md", "security.md", "simulator.en.md", "simulator.md"])
 def test_the_examples_of_a_page_run(name: str) -> None:
     blocks = _BLOCK.findall((DOCS / name).read_text(encoding="utf-8"))
     assert blocks

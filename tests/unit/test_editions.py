@@ -15,6 +15,7 @@ EDITIONS = [
     ("docs/operating.md", "docs/operating.en.md"),
     ("docs/security.md", "docs/security.en.md"),
     ("docs/first-card.md", "docs/first-card.en.md"),
+    ("docs/simulator.md", "docs/simulator.en.md"),
 ]
 _BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)")

@@ -16,6 +16,7 @@ EDITIONS = [
     ("docs/security.md", "docs/security.en.md"),
     ("docs/first-card.md", "docs/first-card.en.md"),
     ("docs/simulator.md", "docs/simulator.en.md"),
+    ("docs/debits.md", "docs/debits.en.md"),
 ]
 _BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)")

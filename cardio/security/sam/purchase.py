@@ -1,7 +1,7 @@
 """What a SAM computes for a debit (消费): MAC1, which lets the card move money, and the check of the card's MAC2.
 
 The process key is the debit key (DPK) over the card's random, its transaction number and the last two bytes of the
-terminal's (终端交易序号); the texts of both MACs: docs/debits.md, after 人社信息函〔2012〕38号.
+terminal's (终端交易序号); the texts of both MACs: docs/algorithms.md, after 人社信息函〔2012〕38号.
 """
 
 from __future__ import annotations

@@ -39,7 +39,15 @@ def _microseconds(one: Callable[[], object]) -> float:
 
 def _peak_of_list(path: Path, last: int) -> int:
     """Kilobytes that `cardio audit` takes at most."""
-    command = [Path(sys.executable).with_name("cardio"), "audit", "--file", path, "--last", str(last), "--json"]
+    command = [
+        str(Path(sys.executable).with_name("cardio")),
+        "audit",
+        "--file",
+        str(path),
+        "--last",
+        str(last),
+        "--json",
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

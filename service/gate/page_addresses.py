@@ -49,14 +49,9 @@ class PageAddresses:
 
         ``[::1]`` is not among them: a page's policy cannot name it (CSP has no IPv6 sources).
         """
-        earlier = self.earlier if self.is_own else ()
-        return (*self.doorways, *(f"{self.scheme}://{name}:{self.port}" for name in earlier))
-
-    @property
-    def doorways(self) -> tuple[str, ...]:
-        """The origins that people type, where the browser keeps a page that leads to the pages' own address."""
         named = [one for one in LOOPBACK_NAMES if not one.startswith("[")]
-        return tuple(f"{self.scheme}://{name}:{self.port}" for name in named) if self.is_own else ()
+        names = (*named, *self.earlier) if self.is_own else ()
+        return tuple(f"{self.scheme}://{name}:{self.port}" for name in names)
 
     def is_doorway(self, host: str) -> bool:
         """Return True if a request's ``Host`` is an address that people type, and the pages are elsewhere."""

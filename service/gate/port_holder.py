@@ -13,9 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.gate.socket_diagnosis import DiagnosisUnavailableError, SocketDiagnosis
-from service.gate.tcp_table import connections
-
 _PROC = Path("/proc")
 _LOCAL, _STATE, _USER, _INODE = 1, 3, 7, 9
 _LISTEN = "0A"
@@ -48,7 +45,7 @@ def port_holder(port: int) -> PortHolder | None:
         return port_holder_on_windows(port)
     if not sys.platform.startswith("linux"):
         return None
-    found = [row for row in connections() if row[_STATE] == _LISTEN and int(row[_LOCAL].rpartition(":")[2], 16) == port]
+    found = [row for row in _table() if row[_STATE] == _LISTEN and int(row[_LOCAL].rpartition(":")[2], 16) == port]
     if not found:
         return None
     inodes = {row[_INODE] for row in found}
@@ -58,40 +55,28 @@ def port_holder(port: int) -> PortHolder | None:
     return PortHolder(pid, _program(pid), _user_name(int(found[0][_USER])))
 
 
-def has_strange_connections(port: int) -> bool | None:
-    """Return True if another process still has connections of a port that this process listens on now.
-
-    Such a process listened there before. A browser may go on asking it over a connection that it kept.
-
-    Returns:
-        None where the system does not tell.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    diagnosis = SocketDiagnosis()
-    try:
-        if not diagnosis.is_available():
-            return None
-        connected = diagnosis.connected_at(port)
-    except DiagnosisUnavailableError:
-        return None
-    own = set(_sockets_of(_PROC / "self"))
-    return any(one.inode not in own for one in connected)
+def _table() -> Iterator[list[str]]:
+    """The rows of both tables of TCP connections, split into columns."""
+    for name in ("net/tcp", "net/tcp6"):
+        try:
+            lines = (_PROC / name).read_text(encoding="ascii").splitlines()[1:]
+        except (OSError, UnicodeDecodeError):
+            continue
+        for line in lines:
+            columns = line.split()
+            if len(columns) > _INODE:
+                yield columns
 
 
 def _sockets() -> Iterator[tuple[int, str]]:
     """Processes and the inodes of their sockets, of those processes that this user may look into."""
     for process in filter(str.isdecimal, os.listdir(_PROC)):
-        for inode in _sockets_of(_PROC / process):
-            yield int(process), str(inode)
-
-
-def _sockets_of(process: Path) -> Iterator[int]:
-    with suppress(OSError):  # another user's, or it has just ended
-        for name in os.listdir(process / "fd"):
-            with suppress(OSError):
-                if (found := _SOCKET.fullmatch(os.readlink(process / "fd" / name))) is not None:
-                    yield int(found[1])
+        folder = _PROC / process / "fd"
+        with suppress(OSError):  # another user's, or it has just ended
+            for name in os.listdir(folder):
+                with suppress(OSError):
+                    if (found := _SOCKET.fullmatch(os.readlink(folder / name))) is not None:
+                        yield int(process), found[1]
 
 
 def _program(pid: int) -> str:

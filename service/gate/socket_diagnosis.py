@@ -1,4 +1,4 @@
-"""Asks the Linux kernel for TCP sockets of this machine, by sock_diag(7): who owns one, and what state it is in.
+"""Asks the Linux kernel for one TCP socket of this machine, by sock_diag(7): who owns it, and what state it is in.
 
 ``/proc/net/tcp`` tells the same, but it is read whole, row by row while it changes, and is missing under
 ``ProcSubset=pid``. The kernel answers one question before the call that asks it returns, so this never waits.
@@ -14,9 +14,7 @@ from dataclasses import dataclass
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _NLMSG_ERROR = 2
-_NLMSG_DONE = 3
 _NLM_F_REQUEST = 1
-_NLM_F_DUMP = 0x300
 _HEADER = struct.Struct("=IHHII")
 """Length, type, flags, sequence, port: ``struct nlmsghdr``."""
 _REQUEST = struct.Struct("=BBBxI")
@@ -32,8 +30,7 @@ _OWNER_AT = _HEADER.size + 4 + 48 + 12
 _ENOENT = 2
 CONNECTED = frozenset({1, 4, 5, 8, 9, 11})
 """States of a connection: established, FIN-WAIT-1 and -2, CLOSE-WAIT, LAST-ACK, CLOSING (``net/tcp_states.h``)."""
-_LONGEST_ANSWER = 32_768
-"""The kernel writes a list of sockets in pieces of this length at most."""
+_LONGEST_ANSWER = 8192
 
 
 class DiagnosisUnavailableError(OSError):
@@ -88,28 +85,6 @@ class SocketDiagnosis:
                 raise DiagnosisUnavailableError(*error.args) from error
         return answer
 
-    def connected_at(self, port: int) -> tuple[SocketOwner, ...]:
-        """List the connections whose local port is ``port``, at any address of this machine.
-
-        A connection that no process has accepted yet is not among them.
-
-        Raises:
-            DiagnosisUnavailableError: the kernel does not tell.
-        """
-        found: list[SocketOwner] = []
-        states = sum(1 << state for state in CONNECTED)
-        with self._lock:
-            try:
-                for family in (socket.AF_INET, socket.AF_INET6):
-                    body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, states)
-                    body += _PORTS.pack(port, 0) + bytes(32) + _REST.pack(0, _ANY, _ANY)
-                    self._send(body, _NLM_F_REQUEST | _NLM_F_DUMP)
-                    found += self._list()
-            except (OSError, struct.error) as error:
-                self._close()
-                raise DiagnosisUnavailableError(*error.args) from error
-        return tuple(one for one in found if one.is_connected)
-
     def is_available(self) -> bool:
         """True if the kernel finds a socket that there is: without its module it denies them all (ENOENT)."""
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
@@ -121,46 +96,26 @@ class SocketDiagnosis:
                 return False
 
     def _ask(self, body: bytes) -> SocketOwner | None:
-        self._send(body, _NLM_F_REQUEST)
-        answer = self._receive()
-        _, kind, _, _, _ = _HEADER.unpack_from(answer)
-        if kind == _NLMSG_ERROR:
-            code = _error_in(answer)
-            if code == _ENOENT:
-                return None
-            raise OSError(code, "sock_diag")
-        return _owner_in(answer)
-
-    def _list(self) -> list[SocketOwner]:
-        found: list[SocketOwner] = []
-        while True:
-            answer = self._receive()
-            while answer:
-                length, kind, _, _, _ = _HEADER.unpack_from(answer)
-                if kind == _NLMSG_DONE:
-                    return found
-                if kind == _NLMSG_ERROR:
-                    raise OSError(_error_in(answer), "sock_diag")
-                found.append(_owner_in(answer))
-                answer = answer[(length + 3) & ~3 :]  # NLMSG_ALIGN
-
-    def _send(self, body: bytes, flags: int) -> None:
         if self._line is None:
             kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
             self._line = socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG)
         self._sequence = (self._sequence + 1) & _ANY
-        header = _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, flags, self._sequence, 0)
-        self._line.sendto(header + body, (0, 0))
-
-    def _receive(self) -> bytes:
-        """Return what the kernel answers to the newest question."""
-        if self._line is None:
-            raise OSError("no question was asked")
+        self._line.sendto(
+            _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, self._sequence, 0) + body,
+            (0, 0),
+        )
         while True:
             answer, sender = self._line.recvfrom(_LONGEST_ANSWER)
-            _, _, _, sequence, _ = _HEADER.unpack_from(answer)
+            _, kind_of_answer, _, sequence, _ = _HEADER.unpack_from(answer)
             if sender[0] == 0 and sequence == self._sequence:  # the kernel's, and not an older question's
-                return answer
+                break
+        if kind_of_answer == _NLMSG_ERROR:
+            (code,) = struct.unpack_from("=i", answer, _HEADER.size)
+            if -code == _ENOENT:
+                return None
+            raise OSError(-code, "sock_diag")
+        user, inode = _OWNER.unpack_from(answer, _OWNER_AT)
+        return SocketOwner(user, inode, answer[_STATE_AT])
 
     def __del__(self) -> None:
         self._close()
@@ -169,13 +124,3 @@ class SocketDiagnosis:
         if self._line is not None:
             self._line.close()
             self._line = None
-
-
-def _owner_in(answer: bytes) -> SocketOwner:
-    user, inode = _OWNER.unpack_from(answer, _OWNER_AT)
-    return SocketOwner(user, inode, answer[_STATE_AT])
-
-
-def _error_in(answer: bytes) -> int:
-    (code,) = struct.unpack_from("=i", answer, _HEADER.size)
-    return -int(code)

@@ -15,13 +15,15 @@ from html import escape
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
+from service.gate.callers import OF_ANOTHER_USER
+from service.gate.errors import WrongOriginError
 from service.gate.policy import Access
 from service.http.errors import NotFoundError
 from service.routes.dependencies import peer_of
 from service.routes.page_keeper import WEB, digest, keeper_path
 
 _PLANT = WEB / "worker" / "plant-doorway.js"
-_PATIENCE = 5
+_PATIENCE = 10
 """Seconds after which a browser is led on that runs no script."""
 
 
@@ -32,15 +34,19 @@ def way_to_pages(path: str, request: Request, access: Access) -> Response:
 
     Raises:
         NotFoundError: no window asks, but a frame or another part of a page.
+        WrongOriginError: another user asks, to whom the address is not told: its port could be squatted there.
     """
     if request.headers.get("sec-fetch-dest", "document") != "document":
         raise NotFoundError()
+    peer = peer_of(request)
+    if not (peer.user is None or peer.is_believed or access.sessions.is_opened_by(peer.user)):
+        raise WrongOriginError(*OF_ANOTHER_USER)
     address = f"{access.pages.origin}{path}"
-    place = escape(f"{address}?{request.url.query}" if request.url.query else address)
-    plants = access.pages.is_doorway(request.headers["host"]) and peer_of(request).is_believed
+    place = f"{address}?{request.url.query}" if request.url.query else address
+    plants = access.pages.is_doorway(request.headers["host"]) and peer.is_believed
     text = f"""<!doctype html><html lang=zh-CN><meta charset=utf-8><title>读卡台 · cardio</title>
 <link rel=icon href="/static/icon.svg">
-{_planting(access) if plants else ""}<p><a href="{place}">读卡台 / Card Counter</a>"""
+{_planting(access) if plants else ""}<p><a href="{escape(place)}">读卡台 / Card Counter</a>"""
     return HTMLResponse(text, headers={"refresh": f"{_PATIENCE if plants else 0}; url={place}"})
 
 

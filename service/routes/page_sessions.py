@@ -10,11 +10,12 @@ from pydantic import Field
 
 from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
+from service.gate.callers import OF_ANOTHER_USER
 from service.gate.context import context_of
+from service.gate.errors import WrongOriginError
 from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_memory import Language
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
-from service.gate.port_holder import has_strange_connections
 from service.gate.scopes import NoScopeError, Scope
 from service.http.errors import NotFoundError
 from service.routes.dependencies import AccessOf, AuditOf, CallerOf, peer_of
@@ -61,12 +62,7 @@ class PageSession(FrozenModel):
     left: tuple[str, ...] = Field(
         description="origins that the pages have left: the page asks each at `/v1/pages/forget`, with credentials"
     )
-    doorways: tuple[str, ...] = Field(
-        description="origins where the browser may keep the way to the pages now: no other program has a connection"
-    )
-    proof: str = Field(
-        description="as hello's, by the ticket, and over grant, token, keeper, recall, left, `doorways`, doorways"
-    )
+    proof: str = Field(description="as hello's, by the ticket, and over grant, token, keeper, recall and left too")
 
 
 class LanguageChosen(FrozenModel):
@@ -114,14 +110,8 @@ async def open_page_session(
         audit.note(context_of(request, caller), action=ADDED, target=f"{grant.id} {grant.kind} {grant.name}")
     keeper = keeper_path(access)
     # The browser may have sent the ticket over another connection than the one on which hello was asked.
-    recall, doorways, left = access.sessions.recall_key(grant.id), access.pages.doorways, access.pages.left
-    strange = await asyncio.to_thread(has_strange_connections, access.port) if doorways else None
-    if strange:
-        # What the browser keeps at the doorways may be the bridge's own: it tells of that program meanwhile.
-        left = tuple(one for one in left if one not in doorways)
-    if strange is not False:
-        doorways = ()
-    said = (grant.id, token or "", keeper, recall, *left, "doorways", *doorways)
+    recall, left = access.sessions.recall_key(grant.id), access.pages.left
+    said = (grant.id, token or "", keeper, recall, *left)
     proof = proof_of(verifier_of(opened.ticket), opened.nonce, access.port, *said)
     scopes = tuple(one for one in Scope if one in grant.scopes)
     return PageSession(
@@ -132,7 +122,6 @@ async def open_page_session(
         keeper=keeper,
         recall=recall,
         left=left,
-        doorways=doorways,
         proof=proof,
     )
 
@@ -153,9 +142,12 @@ async def tell_where_pages_are(request: Request, asked: PagesSought, access: Acc
 
     `proof` is HMAC-SHA256 with the session's `recall` as key over `cardio-moved|NONCE|PORT|ORIGIN`. Until a page of
     this run was opened by a link, the origin is the asker's own: there the browser keeps the pages, elsewhere not yet.
-    A doorway is no page, and leads on at once.
+    A doorway is no page, and leads on at once. Another user's program is given no proof: it could pass it on.
     """
-    may_go = access.sessions.is_doorway(asked.grant) or access.sessions.is_opened_by(peer_of(request).user)
+    peer = peer_of(request)
+    if not (peer.user is None or peer.is_believed or access.sessions.is_opened_by(peer.user)):
+        raise WrongOriginError(*OF_ANOTHER_USER)
+    may_go = access.sessions.is_doorway(asked.grant) or access.sessions.is_opened_by(peer.user)
     stays = access.is_of_pages(caller.origin) or not may_go
     origin = caller.origin if stays else access.pages.origin
     key = access.sessions.recall_key(asked.grant)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Served
-from tests.browser.elsewhere import at, closed_port
+from tests.browser.elsewhere import closed_port
 from tests.browser.squatter import Squatter, expect_imposter
 from tests.pcsc import wait_until
 
@@ -23,25 +24,33 @@ def expect_card(page: Page) -> None:
     expect(page.locator("article").first.locator(".name")).to_have_text("测＊＊")
 
 
-def click_icon(page: Page, port: int) -> None:
-    """One run of the bridge, and its link opened in this browser."""
+def type_address(page: Page, bridge: Served) -> None:
+    for host in TYPED:
+        page.goto(f"{bridge.address.replace('127.0.0.1', host)}/developer?x=1")
+        expect(page).to_have_url(f"{bridge.pages}/developer?x=1")
+
+
+def typed_once(page: Page, port: int) -> None:
+    """One run of the bridge, and its address typed in this browser."""
     bridge = Served("adult", port=str(port))
     try:
-        page.goto(bridge.link)
-        expect_card(page)
-        assert page.url == f"{bridge.pages}/"
+        type_address(page, bridge)
     finally:
         bridge.stop()
 
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["a-page", "a-page-that-clears"])
-@pytest.mark.parametrize("runs", [1, 2])
-def test_a_stranger_at_the_typed_address_is_told_where_the_icon_was_clicked_once(
-    page: Page, squatter: Callable[..., Squatter], runs: int, forgets: bool
+def test_a_stranger_is_told_where_the_address_was_typed_in_the_last_run(
+    page: Page, squatter: Callable[..., Squatter], forgets: bool
 ) -> None:
+    """And the icon was clicked afterwards, which has the browser forget what others have left there."""
     port = closed_port()
-    for _ in range(runs):
-        click_icon(page, port)
+    for _ in range(2):
+        bridge = Served("adult", port=str(port))
+        type_address(page, bridge)
+        page.goto(bridge.link)
+        expect_card(page)
+        bridge.stop()
     strange = squatter(port, forgets=forgets)
     for host in TYPED:
         for path in ("/", "/kiosk?reader=Simulated%20Reader%2000", "/developer"):
@@ -62,22 +71,9 @@ def test_a_stranger_at_the_typed_address_is_told_where_the_icon_was_clicked_once
         bridge.stop()
 
 
-def test_a_stranger_is_told_where_the_address_was_typed_before(page: Page, squatter: Callable[..., Squatter]) -> None:
-    port = closed_port()
-    bridge = Served("adult", port=str(port))
-    for host in TYPED:
-        page.goto(f"http://{host}:{port}/developer?x=1")
-        expect(page).to_have_url(f"{bridge.pages}/developer?x=1")
-    bridge.stop()
-    squatter(port)
-    for host in TYPED:
-        page.goto(f"http://{host}:{port}/developer")
-        expect_imposter(page)
-
-
 def test_while_nothing_answers_the_doorway_says_so_and_leads_on_later(page: Page) -> None:
     port = closed_port()
-    click_icon(page, port)
+    typed_once(page, port)
     page.goto(f"http://127.0.0.1:{port}/")
     expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")
     bridge = Served("adult", port=str(port))
@@ -116,7 +112,7 @@ def test_what_a_stranger_left_at_the_typed_address_is_gone_after_a_click(
 def test_a_link_finds_its_pages_where_the_doorway_was(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     """The setting was changed: the pages are at the typed address now."""
     port = closed_port()
-    click_icon(page, port)
+    typed_once(page, port)
     monkeypatch.setenv("CARDIO_BRIDGE_OWN_PAGE_ADDRESS", "false")
     bridge = Served("adult", port=str(port))
     try:
@@ -132,7 +128,7 @@ def test_a_worker_that_the_browser_finds_at_a_strangers_port_does_not_stay(
 ) -> None:
     """Browsers look for a newer worker once a day, whatever they were told; here because their cache was emptied."""
     port = closed_port()
-    click_icon(page, port)
+    typed_once(page, port)
     squatter(port)
     page.context.new_cdp_session(page).send("Network.clearBrowserCache")
     page.goto(f"http://127.0.0.1:{port}/")
@@ -151,7 +147,7 @@ def test_the_language_goes_along(page: Page, squatter: Callable[..., Squatter]) 
     with page.expect_response("**/v1/pages/language"):
         page.get_by_role("button", name="English").click()
     bridge.stop()
-    click_icon(page, port)
+    typed_once(page, port)
     squatter(port)
     page.goto(f"http://127.0.0.1:{port}/")
     expect(page.get_by_role("alert")).to_contain_text("What answers on this computer is not the card service")
@@ -159,19 +155,51 @@ def test_the_language_goes_along(page: Page, squatter: Callable[..., Squatter]) 
     expect_imposter(page)
 
 
-def test_a_page_passes_the_doorways_once_in_a_run(page: Page) -> None:
+def test_a_link_goes_to_no_address_that_another_program_can_have_had(page: Page) -> None:
     bridge = Served("adult")
     seen: list[str] = []
     page.context.on("request", lambda one: seen.append(one.url) if one.is_navigation_request() else None)
     try:
-        for _ in range(2):
-            page.goto(at(bridge, "/kiosk?reader=Simulated%20Reader%2000"))
-            expect(page.locator(".name")).to_be_visible()
-            page.goto(bridge.link)
-            expect_card(page)
-        passed = [one for one in seen if not one.startswith(bridge.pages)]
-        host = bridge.address.removeprefix("http://127.0.0.1")
-        path = "/kiosk?reader=Simulated%20Reader%2000"
-        assert passed == [f"http://127.0.0.1{host}{path}", f"http://localhost{host}{path}"]
+        page.goto(bridge.link)
+        expect_card(page)
+        assert seen == [f"{bridge.pages}/"]
     finally:
         bridge.stop()
+
+
+def test_a_tab_of_the_stranger_is_taken_over_before_the_doorway_has_its_key(
+    page: Page, squatter: Callable[..., Squatter]
+) -> None:
+    """It runs at the address where the key is kept, and could read it."""
+    port = closed_port()
+    strange = squatter(port)
+    page.goto(f"http://127.0.0.1:{port}/")
+    expect(page).to_have_title("squat")
+    page.evaluate(
+        "() => { const look = () => { if (localStorage.getItem('cardio-doorway')) localStorage.setItem('seen', 1); };"
+        " setInterval(look, 1); }"
+    )
+    strange.stop()
+    bridge = Served("adult", port=str(port))
+    try:
+        tab = page.context.new_page()
+        tab.goto(f"http://127.0.0.1:{port}/")
+        expect(tab).to_have_url(f"{bridge.pages}/")
+        expect(page).to_have_url(f"{bridge.pages}/")
+    finally:
+        bridge.stop()
+    tab.goto(f"http://127.0.0.1:{port}/")
+    expect(tab.get_by_role("alert")).to_contain_text("读卡服务没有应答")
+    assert tab.evaluate("localStorage.getItem('seen')") is None
+
+
+def test_a_program_that_never_answers_is_told_of(page: Page) -> None:
+    port = closed_port()
+    typed_once(page, port)
+    with socket.socket() as hanging:
+        hanging.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        hanging.bind(("0.0.0.0", port))
+        hanging.listen()
+        page.goto(f"http://127.0.0.1:{port}/")
+        expect(page.locator("main")).to_contain_text("正在连接")
+        expect(page.get_by_role("alert")).to_contain_text("读卡服务没有应答")

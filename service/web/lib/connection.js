@@ -112,7 +112,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
   async function arrive(link) {
     for (let waiting = link; waiting;) {
       try {
-        if (await spendLink(waiting)) return;
+        await spendLink(waiting);
         waiting = null;
       } catch (error) {
         const problem = error.problem ?? problemOf(error.state ? error : { state: "not-running" });

@@ -10,7 +10,7 @@ const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(
 const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
 
 const KEEPER_DIGITS = 16; // of the hash in its address
-const FORGET_MS = 3000;
+const ANSWER_MS = 5000; // a program that has the port may never answer
 
 // A kiosk stands where anybody can reach it: its token reads cards and no more, and no other page takes it.
 const IS_KIOSK = location.pathname === "/kiosk";
@@ -27,7 +27,7 @@ function keep(session) {
   unstored = stored((storage) => { storage.setItem(KEYS[0], JSON.stringify(session)); return true; }) ? null : session;
 }
 
-const PLANTED = "cardio-doorways";
+const DOORWAY = "cardio-doorway-at-"; // and a host's name: this browser keeps a doorway there
 const EARLIER = `${KEYS[0]}-earlier`;
 
 /** A session of an earlier run, by which a page finds out where its bridge is now: it counts for nothing else. */
@@ -47,14 +47,15 @@ export const onSessionElsewhere = (tell) => addEventListener("storage", ({ key, 
     is a permanent token, which has no place there: it is not used. */
 export function takeLink() {
   const fragment = new URLSearchParams(location.hash.slice(1));
-  const [ticket, token] = [fragment.get("ticket"), fragment.get("token")];
-  if (ticket || token) history.replaceState(null, "", location.pathname + location.search);
+  const [ticket, token, doorway] = ["ticket", "token", "doorway"].map((name) => fragment.get(name));
+  if (doorway) stored((storage) => storage.setItem(DOORWAY + doorway, "kept"));
+  if (ticket || token || doorway) history.replaceState(null, "", location.pathname + location.search);
   return ticket ? { ticket } : null;
 }
 
 async function post(path, body, token) {
   const headers = { "Content-Type": "application/json", ...(token ? { Authorization: `Bearer ${token}` } : {}) };
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), credentials: "omit", redirect: "error" });
+  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), credentials: "omit", redirect: "error", signal: AbortSignal.timeout(ANSWER_MS) });
   const answer = await response.json();
   if (!response.ok) throw Object.assign(new Error(answer.code), { problem: answer });
   return answer;
@@ -63,8 +64,7 @@ async function post(path, body, token) {
 /** The name by which the bridge finds a ticket that it did not see yet. */
 const nameOf = (ticket) => `link-${toHex(sha256(toBytes(toHex(sha256(toBytes(ticket)))))).slice(0, 32)}`;
 
-/** Spends a link for a session. The ticket goes to nobody who has not shown that it made it. Gives true where the page is
-    about to be left, and comes back.
+/** Spends a link for a session. The ticket goes to nobody who has not shown that it made it.
     Throws an error with `problem` where the bridge refuses or does not know the link, and another where it does not
     answer, or where what answers is no bridge. */
 export async function spendLink({ ticket }) {
@@ -74,26 +74,14 @@ export async function spendLink({ ticket }) {
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
   const answer = await post("/v1/pages/session", { ticket, nonce }, heldSession()?.token);
   // The browser may have asked over a connection that was left from another program: the answer has its own proof.
-  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper, answer.recall, ...answer.left, "doorways", ...answer.doorways].join("|");
+  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper, answer.recall, ...answer.left].join("|");
   if (answer.proof !== toHex(hmacSha256(sha256(toBytes(ticket)), toBytes(said)))) throw new CardioError("imposter");
   const held = answer.token ? answer : heldSession();
   if (held) keep({ grant: held.grant, token: held.token, keeper: answer.keeper, recall: answer.recall });
   if (!IS_KIOSK) takeLanguage(answer.language);
-  const leaves = await plantDoorways(answer.doorways);
-  if (answer.token) answer.left.filter((origin) => !answer.doorways.includes(origin)).forEach(forget);
-  return leaves;
-}
-
-/** Has the browser keep a doorway at the addresses that people type: once in a run, by going through them. The bridge
-    has proved that no other program has a connection there, and what one left in the browser is forgotten first, which is
-    known of Chromium. */
-async function plantDoorways(doorways) {
-  const isChromium = navigator.userAgentData?.brands.some(({ brand }) => brand === "Chromium");
-  if (!doorways.length || !isChromium || unstored || stored((storage) => storage.getItem(PLANTED))) return false;
-  if (!(await Promise.all(doorways.map(forget))).every(Boolean)) return false;
-  stored((storage) => storage.setItem(PLANTED, "1"));
-  location.replace(`${doorways[0]}${location.pathname}${location.search}#doorways`);
-  return true;
+  // A doorway that the browser came through in this run is the bridge's, and stays.
+  const isDoorway = (origin) => stored((storage) => storage.getItem(DOORWAY + new URL(origin).hostname));
+  if (answer.token) answer.left.filter((origin) => !isDoorway(origin)).forEach(forget);
 }
 
 /** Has the bridge keep the language for its next run, whose pages have another address and find nothing here. */
@@ -104,12 +92,10 @@ export function keepLanguage(language) {
   fetch("/v1/pages/language", { method: "PUT", headers, body: JSON.stringify({ language }), credentials: "omit", redirect: "error" }).catch(() => {});
 }
 
-/** Has the browser forget what another program, or a run before this one, left in it at an address of the bridge. Gives
-    true where the bridge has said so. */
+/** Has the browser forget what another program, or a run before this one, left in it at an address of the bridge. */
 function forget(origin) {
   // A browser heeds Clear-Site-Data only with credentials.
-  const options = { credentials: "include", cache: "no-store", redirect: "error", signal: AbortSignal.timeout(FORGET_MS) };
-  return fetch(`${origin}/v1/pages/forget`, options).then(({ ok }) => ok, () => false);
+  fetch(`${origin}/v1/pages/forget`, { credentials: "include", cache: "no-store", redirect: "error" }).catch(() => {});
 }
 
 /** Whether an origin is one that a run of this bridge can have: the loopback block, at the same port. */
@@ -118,14 +104,14 @@ const isOwnPlace = (origin) => new RegExp(`^http://127(\\.\\d{1,3}){3}:${locatio
 /** Asks where the pages are in this run of the bridge, and goes there if it proves to be the one that gave the session.
     Gives `moves` where the page is about to be another, `stays` where it is the bridge and this is the place for now,
     `stranger` where what answers is not that bridge, and `silent` where nothing can be told. */
-export async function followBridge({ grant, recall }) {
+export async function followBridge({ grant, recall }, fragment = "") {
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
   try {
     const { origin, proof } = await post("/v1/pages/moved", { grant, nonce });
     const said = `cardio-moved|${nonce}|${location.port}|${origin}`;
     if (proof !== toHex(hmacSha256(fromHex(recall), toBytes(said)))) return "stranger";
     if (origin === location.origin || !isOwnPlace(origin)) return "stays";
-    location.replace(origin + location.pathname + location.search);
+    location.replace(origin + location.pathname + location.search + fragment);
     return "moves";
   } catch (error) {
     return error instanceof SyntaxError || error.problem?.status === 404 ? "stranger" : "silent";

@@ -22,7 +22,7 @@ function view() {
       <h1>${say(page.titleKey)}</h1>
       <${LanguageButton} page=${page} />
     </header>
-    <main>${page.problems.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}</main>`;
+    <main>${!page.problems.length && html`<p class="hint">${say("connecting")}</p>`}${page.problems.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}</main>`;
 }
 
 /** What `plant-doorway.js` has kept: by it the bridge proves that it is the same. */
@@ -35,10 +35,11 @@ function kept() {
 }
 
 let proved = false;
+page.draw();
 refuseStrangeKeeper(() => proved);
 for (;;) {
   const known = kept();
-  const found = known?.recall ? await followBridge(known) : "unknown";
+  const found = known?.recall ? await followBridge(known, `#doorway=${location.hostname}`) : "unknown";
   proved = found === "moves" || found === "stays";
   if (proved) {
     // The pages are at this very address now, and the worker that has this page is in their way.

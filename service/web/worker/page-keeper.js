@@ -23,3 +23,14 @@ addEventListener("fetch", (event) => {
   else if (file) event.respondWith(kept(file));
   else if (request.mode === "navigate") event.respondWith(inert(request.url));
 });
+
+/** Shows the kept pages in every other window of this address. */
+async function takeOver(asker) {
+  await clients.claim();
+  const others = (await clients.matchAll({ type: "window" })).filter(({ id }) => id !== asker);
+  await Promise.allSettled(others.map(({ url }, number) => others[number].navigate(url.split("#")[0])));
+}
+
+addEventListener("message", ({ data, source, ports: [port] }) => {
+  if (data === "alone") takeOver(source.id).then(() => port.postMessage(data));
+});

@@ -8,8 +8,6 @@ import hmac
 import html
 import json
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ import pytest
 
 import service
 from service.gate.peers import Peer, Peers
-from service.gate.port_holder import has_strange_connections
 from tests.unit.service.bridge import TOKEN, Bridge
 
 OWN, BEFORE = "127.41.7.9", "127.88.3.5"
@@ -111,70 +108,27 @@ def test_a_doorway_opens_nothing(bridge: Bridge) -> None:
     )
 
 
-def test_another_users_browser_is_led_on_and_given_no_key(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_user_is_told_no_address_and_given_no_proof(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of another user could pass the proof on, or listen at the address next time."""
+
     async def identify(*_: object) -> Peer:
         return Peer(1007, is_believed=False)
 
+    given = planted(opened(bridge))
     monkeypatch.setattr(Peers, "identify", identify)
-    text = opened(bridge)
-    assert "doorway" not in text and OWN in text
-    assert "doorway" not in opened(bridge, BEFORE)
+    for host in ("127.0.0.1", "localhost", BEFORE):
+        for path in ("/", "/kiosk"):
+            answer = bridge.caller(None).get(
+                f"http://{host}:{bridge.port}{path}", headers={"Sec-Fetch-Dest": "document"}
+            )
+            assert answer.status_code == 403 and OWN not in answer.text and "refresh" not in answer.headers
+        here = bridge.caller(None, f"http://{host}:{bridge.port}")
+        for grant in (given["grant"], "0011223344556677"):
+            answer = here.post("/v1/pages/moved", json={"grant": grant, "nonce": NONCE})
+            assert answer.status_code == 403 and "proof" not in answer.json()
 
 
-def session(bridge: Bridge) -> dict[str, Any]:
-    ticket = bridge.client.post("/v1/pages/ticket", json={}).json()["ticket"]
-    own = f"http://{OWN}:{bridge.port}"
-    answer: dict[str, Any] = bridge.caller(None, own).post(f"{own}/v1/pages/session", json={"ticket": ticket}).json()
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("strange", "doorways", "left"), [(False, True, True), (True, False, False), (None, False, True)]
-)
-def test_a_page_goes_through_the_doorways_only_where_no_other_program_can_answer(
-    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, strange: bool | None, doorways: bool, left: bool
-) -> None:
-    """Where one can, what the browser keeps there is left alone: it may be the doorway, which tells of that program."""
-    monkeypatch.setattr("service.routes.page_sessions.has_strange_connections", lambda port: strange)
-    answer = session(bridge)
-    typed = [f"http://{host}:{bridge.port}" for host in ("127.0.0.1", "localhost")]
-    assert answer["doorways"] == (typed if doorways else [])
-    assert answer["left"] == [*(typed if left else []), f"http://{BEFORE}:{bridge.port}"]
-
-
-@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
-def test_connections_that_another_process_kept_are_found(family: socket.AddressFamily, host: str) -> None:
-    """A child has the connection, as a program has it that left the port; then nobody has."""
-    import subprocess
-    import sys
-
-    with socket.socket(family) as listener:
-        listener.bind((host, 0))
-        listener.listen()
-        port = listener.getsockname()[1]
-        with socket.create_connection((host, port)):
-            assert has_strange_connections(port) is False, "nobody has accepted it yet"
-            line, _ = listener.accept()
-            assert has_strange_connections(port) is False
-            child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[line.fileno()])
-            assert has_strange_connections(port) is False, "it is this process's as well"
-            line.close()
-            assert has_strange_connections(port) is True
-            child.communicate(b"\n")
-            assert has_strange_connections(port) is False
-
-
-def test_many_connections_are_looked_through() -> None:
-    """More than the kernel tells in one piece."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(400)
-        port = listener.getsockname()[1]
-        lines: list[socket.socket] = []
-        accepting = threading.Thread(target=lambda: lines.extend(listener.accept()[0] for _ in range(300)))
-        accepting.start()
-        callers = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
-        accepting.join()
-        assert has_strange_connections(port) is False
-        for one in (*lines, *callers):
-            one.close()
+def test_parameters_of_a_page_stay_on_the_way(bridge: Bridge) -> None:
+    answer = bridge.caller(None).get(f"http://{BEFORE}:{bridge.port}/kiosk?reader=A&b=%22%3E", headers={})
+    assert answer.headers["refresh"] == f"0; url=http://{OWN}:{bridge.port}/kiosk?reader=A&b=%22%3E"
+    assert "reader=A&amp;b=%22%3E" in answer.text

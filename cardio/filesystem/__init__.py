@@ -1,4 +1,4 @@
-"""The card's file system: addresses, layouts of three generations, and what a kind of card is known to do.
+"""The card's file system: addresses, layouts of three generations, and the learnt capabilities of card families.
 
 Example:
     >>> from cardio.filesystem import Address

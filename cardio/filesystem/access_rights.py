@@ -1,4 +1,4 @@
-"""The way into closed files: the rights that are held on a card, and the protocol that presents PINs and keys."""
+"""The way into closed files: the rights held on a card, and the protocol of an object that presents PINs and keys."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from cardio.filesystem.layouts.model import File, Layout
 
 
 class Authenticator(Protocol):
-    """Presents rights to one card; `meet` comes first."""
+    """The interface of an object that presents rights to one card. The caller calls `meet` first."""
 
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
-        """Learns which card this is. The algorithm is None where the card names one that nobody knows."""
+        """Bind this authenticator to the card that is being read.
+
+        Args:
+            layout: the layout chosen for the card.
+            algorithm: the card's algorithm; None where the card names an unknown one.
+            identification_code: 卡识别码, in hex; None where the card has none.
+            claims: what follows from the card's claims for its proof.
+        """
 
     def unavailable_reason(self, right: str) -> CardioError | None:
         """Return why a right cannot be presented; None when it can be tried."""
 
     def present(self, right: str) -> Flow[None]:
-        """Obtains a right in the application that is current.
+        """Obtain a right in the current application.
 
         Raises:
             CardioError: the card did not grant it. A wrong PIN aborts the reading; after a refused key
@@ -33,33 +40,33 @@ class Authenticator(Protocol):
 
     @property
     def asks_every_card(self) -> bool:
-        """Every card is asked to prove itself, whether or not a key or a PIN is wanted."""
+        """Return True if every card is asked to prove itself, whether or not a key or a PIN is wanted."""
 
     @property
     def is_asked(self) -> bool:
-        """The card was asked, or cannot be."""
+        """Return True if the card was asked to prove itself, or cannot be asked."""
 
     def keeps_from(self, right: str) -> CardioError | None:
-        """Return why the card is not given a right, by how far it was proved."""
+        """Return why the card is not given a right. The answer depends on how far the card was proved genuine."""
 
     @property
     def why_not_proved(self) -> CardioError | None:
         """Return why the card has not proved itself, where its generation does and there are keys for it."""
 
     def prove_card(self) -> Flow[None]:
-        """Has the card prove that it is genuine, once; in the environment, where its key is.
+        """Make the card prove that it is genuine, once. The environment must be current, because its key is there.
 
         Raises:
-            ForgedCardError, ProofDeclinedError: it does not, and gets neither key nor PIN.
-            ProofRequiredError: it could not be asked, and this site takes no such card.
+            ForgedCardError, ProofDeclinedError: the card does not prove itself; it gets neither key nor PIN.
+            ProofRequiredError: the card could not be asked, and this site does not accept such a card.
         """
 
     def protect(self, command: CommandApdu, application: str) -> Flow[ResponseApdu]:
-        """Sends a writing command with the MAC of an application."""
+        """Send a writing command with the MAC of an application."""
 
 
 class CardInUse(Protocol):
-    """A card on which rights are acquired."""
+    """The interface of a card on which rights are acquired."""
 
     @property
     def environment_id(self) -> str: ...
@@ -69,47 +76,54 @@ class CardInUse(Protocol):
 
     @property
     def is_certainly_ours(self) -> bool:
-        """True if a PIN or a key may be presented to this card."""
+        """Return True if a PIN or a key may be presented to this card."""
 
     def enter(self, application_id: str) -> Flow[int | None]:
         """Make an application current; return None, or the status word of a refusal."""
 
 
 class AccessRights:
-    """The rights held in the application that is current, and how more are acquired."""
+    """The rights held in the current application, and the steps that acquire more."""
 
     def __init__(self, authenticator: Authenticator | None, card: CardInUse) -> None:
-        """Args: ``authenticator`` presents PINs and keys; without one only free files open."""
+        """Set up without any rights.
+
+        Args:
+            authenticator: presents PINs and keys; without one only free files open.
+            card: the card on which the rights are acquired.
+        """
         self._authenticator = authenticator
         self._card = card
         self.held: frozenset[str] = frozenset()
 
     def forget(self) -> None:
-        """Another application was selected: the card has taken every right back (ISO/IEC 7816-4 §9.3.3)."""
+        """Drop all rights: another application was selected, so the card has withdrawn them (ISO/IEC 7816-4 §9.3.3)."""
         self.held = frozenset()
 
     def grant(self, right: str) -> None:
-        """Note a right that another conversation with the card has obtained in the current application."""
+        """Note a right that another command sequence has obtained in the current application."""
         self.held |= {right}
 
     def opened_by(self, file: File) -> str:
-        """Return the least rights that open a file; what opens without any is free, whatever its layout says."""
+        """Return the smallest set of rights that opens a file. A file that opens without any is free, whatever its
+        layout says.
+        """
         held = [needed for needed in ways_to_read(file) if needed <= self.held]
         return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
 
     def open(self, file: File) -> Flow[CardioError | None]:
-        """Acquire the cheapest set of rights that opens a file; return what hindered it, if none could be had."""
+        """Acquire the cheapest set of rights that opens a file; return the error if none could be had."""
         if self._authenticator is None:
             return None
         access_error: CardioError | None = None
         for needed in ways_to_read(file):
             if needed <= self.held:
-                continue  # held, and the card refused all the same
+                continue  # this right is held, and the card refused all the same
             fault = yield from self.acquire(needed)
             if fault is None:
                 return None
             if access_error is None or isinstance(access_error, AccessNotGrantedError):
-                access_error = fault  # what was not even given says less than what went wrong
+                access_error = fault  # "no right was given" says less than a real error
         return access_error
 
     def acquire(self, needed: frozenset[str]) -> Flow[CardioError | None]:
@@ -118,7 +132,7 @@ class AccessRights:
         Everything that can be checked is checked before anything is sent.
 
         Raises:
-            PinEntryError, WrongPinError, PinBlockedError: a PIN was to be presented, and is wrong or not to be tried.
+            PinEntryError, WrongPinError, PinBlockedError: a PIN is needed, and it is wrong or must not be tried.
         """
         authenticator = self._authenticator
         if authenticator is None:
@@ -134,7 +148,7 @@ class AccessRights:
             fault = yield from self._prove_first(authenticator)
             if fault is not None:
                 return fault
-        # To prove itself the card may have gone to its environment and back, which costs the rights held.
+        # For its proof the card may have selected the environment and come back, which loses the rights held.
         missing = list(in_order(needed - self.held))
         for right in missing:
             fault = authenticator.keeps_from(right)
@@ -151,9 +165,9 @@ class AccessRights:
         return None
 
     def _prove_first(self, authenticator: Authenticator) -> Flow[CardioError | None]:
-        """Have the card prove itself before the first key or PIN is presented, which costs no try.
+        """Make the card prove itself before the first key or PIN is presented. The proof costs no try.
 
-        A SAM of another issuer is found out so, and not by a key that is refused and at last blocked.
+        So a SAM of another issuer is detected by the proof, and not by a key that the card refuses and at last blocks.
         """
         if authenticator.is_asked:
             return None
@@ -164,15 +178,17 @@ class AccessRights:
             yield from authenticator.prove_card()
         except CardioError as error:
             fault = error
-        # Also after a fault: whatever is read next is to be this application's.
+        # Also after an error: the next file to be read belongs to this application.
         yield from self._card.enter(application)
         return fault
 
 
 def ways_to_read(file: File) -> list[frozenset[str]]:
-    """The sets of rights that open a file, the cheapest first: PIN, then reading keys, then its own writing key."""
+    """Return the sets of rights that open a file, cheapest first: PIN, reading keys, then the file's
+    own writing key.
+    """
     ways = [needed for needed in file.read.alternatives if needed]
-    # V2.0: who may write a file may read it too.
+    # V2.0: a right that allows writing a file also allows reading it.
     ways += [needed for needed in file.update.alternatives if needed and needed not in ways]
     return sorted(ways, key=lambda needed: (_cost(file, needed), sorted(needed)))
 
@@ -183,5 +199,5 @@ def _cost(file: File, needed: frozenset[str]) -> tuple[int, int]:
 
 
 def in_order(needed: frozenset[str]) -> Iterator[str]:
-    """Keys first: a PIN is not spent where a key fails."""
+    """Yield the rights with keys first, so that no PIN try is spent where a key fails."""
     yield from sorted(needed, key=lambda right: (right == PIN, right))

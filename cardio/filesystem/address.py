@@ -1,8 +1,8 @@
 """National addresses of files and items (iReadCard, iWriteCard): ``SSSEEF05|01|07|$DF03EF19|79:01|$DF04EF08:01$``.
 
-A file name, then data-item tags, each closed by ``|``; each file closed by ``$``. The answer has the same shape with
-values in place of tags. What no source settles: fields of a record without tags, and the items inside one, are joined
-by ``^`` (one library uses a comma); numbers behind ``:`` are decimal.
+An address has a file name, then data-item tags, each closed by ``|``; each file is closed by ``$``. The answer has the
+same shape, with values in place of tags. Two points are not settled by any source. Here fields of a record without
+tags, and the items inside an item, are joined by ``^`` (one library uses a comma). Numbers behind ``:`` are decimal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cardio.filesystem.reading.decode import DecodedRecord, decode_records
 from cardio.filesystem.reading.result import FileReading
 
 INNER = "^"
-"""Between values that stand inside one item or record."""
+"""The separator of values that stand inside one item or record."""
 _ENVIRONMENT = "SSSE"
 _ILLEGAL = -23
 _SYNONYMS = {"SSSE": _ENVIRONMENT, "3F00": _ENVIRONMENT, "MF": _ENVIRONMENT, "DDF1": _ENVIRONMENT}
@@ -32,7 +32,7 @@ _ITEM = re.compile(r"([0-9A-F]{2})(?::([0-9]{1,3}))?")
 
 @dataclass(frozen=True, slots=True)
 class ItemAddress:
-    """A tag, and which of the records with it, from 1."""
+    """A tag, and the number of the record among those with this tag, counted from 1."""
 
     tag: int
     occurrence: int = 1
@@ -40,29 +40,29 @@ class ItemAddress:
 
 @dataclass(frozen=True, slots=True)
 class FileAddress:
-    """A file with the items wanted of it; none means all."""
+    """A file with the items wanted from it; no items means all."""
 
     written: str
-    """The file as the caller names it: the answer names it so too."""
+    """The file as the caller names it; the answer uses the same name."""
     file: str
     """The file as the layout names it: ``SSSE/EF05``."""
     record: int | None = None
-    """The record of a file without tags."""
+    """The number of the record in a file without tags."""
     items: tuple[ItemAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What iReadCard is asked for."""
+    """The files and items that an iReadCard call requests."""
 
     parts: tuple[FileAddress, ...]
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Reads an address; case does not matter, and the last ``|`` of a file may be left out.
+        """Parse an address. Case does not matter, and the last ``|`` of a file may be left out.
 
         Raises:
-            UsageError: it is none; the text says where it stops being one.
+            UsageError: the text is not an address; the error says where it stops being one.
         """
         body = text.strip()
         if not body.endswith("$"):
@@ -89,7 +89,9 @@ def _file_address(part: str, text: str) -> FileAddress:
 
 
 def file_path(written: str) -> str | None:
-    """The path of a file by any of its names (``SSSEEF05``, ``3F00EF05``, ``mf/ef05``); None where it is none."""
+    """Return the path of a file by any of its names (``SSSEEF05``, ``3F00EF05``, ``mf/ef05``); None if it
+    is no name.
+    """
     named = _FILE.fullmatch(written.strip().upper())
     return None if named is None or named[3] else f"{_SYNONYMS.get(named[1], named[1])}/{named[2]}"
 
@@ -99,22 +101,24 @@ def _not_an_address(text: str, zh: str, en: str) -> UsageError:
 
 
 def answer(address: Address, readings: Mapping[str, FileReading]) -> str:
-    """The values at an address, in its shape; what is empty on the card or cannot be decoded is empty.
+    """Return the values at an address, in its shape. A value that is blank on the card or cannot be decoded is empty.
 
     Raises:
-        UsageError: an item that neither the layout nor the card knows, tags of records without any, fingerprints.
-        FileUnreadableError: what is asked for is damaged.
+        UsageError: an item is unknown to the layout and to the card, tags are asked of records without tags, or the
+            file holds fingerprints.
+        FileUnreadableError: the requested record or item is damaged.
     """
     return "".join(_part(part, readings[part.file]) for part in address.parts)
 
 
 def values_at(address: Address, text: str) -> list[tuple[str, dict[str, str] | bytes]]:
-    """Return what a caller passes to be written, by file: by tag, or the bytes of a file that is written as a whole.
+    """Return the values that a caller wants written, by file: by tag, or the bytes of a file that is written as a
+    whole.
 
     The text has the address's shape, with values in place of tags (``SSSEEF05|20260520|$``).
 
     Raises:
-        UsageError: −23, it has another shape than the address.
+        UsageError: the text has another shape than the address (driver code −23).
     """
     body = text.strip()
     parts = body[:-1].split("$") if body.endswith("$") else []
@@ -158,7 +162,7 @@ def _part(part: FileAddress, reading: FileReading) -> str:
 
 
 def _plain(value: str) -> str:
-    """A bar or a dollar inside a value would shift all that follows."""
+    """Replace bars and dollars with blanks: inside a value they would shift everything that follows."""
     return value.replace("|", " ").replace("$", " ")
 
 
@@ -194,7 +198,7 @@ def _damaged(file: File, what: str) -> FileUnreadableError:
 def _tagged(asked: ItemAddress, file: File, reading: FileReading, records: list[DecodedRecord]) -> str:
     found = [record.items[0] for record in records if record.items[0].item.tag == asked.tag]
     if asked.tag in reading.damaged:
-        # Which of several it is, is not known.
+        # The damaged record may be any of several with this tag.
         raise _damaged(file, f"{asked.tag:02X}")
     if not found and file.item(asked.tag) is None:
         other = layout_of(DEFAULT_GENERATION).file(file.path)
@@ -214,7 +218,9 @@ def _tagged(asked: ItemAddress, file: File, reading: FileReading, records: list[
 
 
 def _split(decoded: DecodedItem, file: File, reading: FileReading) -> str | None:
-    """Of a text that goes on in a second item, the characters that begin in this one."""
+    """Return the characters that begin in this item, where a text continues in a second item; None where
+    it does not.
+    """
     item = decoded.item
     base = next((other for other in file.items if other.name == item.extends), item)
     extension = next((other for other in file.items if other.extends == base.name), None)
@@ -230,7 +236,7 @@ def _split(decoded: DecodedItem, file: File, reading: FileReading) -> str | None
 
 
 def _text(decoded: DecodedItem) -> str:
-    """A value as hospital software expects it: digits and texts as they stand on the card."""
+    """Return a value as hospital software expects it: digits and texts as they stand on the card."""
     item, value = decoded.item, decoded.value
     if decoded.items:
         return _joined(decoded.items) if item.format is Format.B_TLV else "".join(map(_text, decoded.items))
@@ -244,7 +250,7 @@ def _text(decoded: DecodedItem) -> str:
 
 
 def _as_written(item: Item, value: str) -> str:
-    """Numbers keep the noughts that the card has before them; months have no hyphen."""
+    """Keep the leading zeros that a number has on the card, and write a month without its hyphen."""
     if item.kind is Kind.NUMBER and item.format is Format.AN:
         return value.zfill(item.length)
     if item.kind is Kind.MONTH:

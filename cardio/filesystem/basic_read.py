@@ -1,4 +1,4 @@
-"""The plan for a basic reading: who a card belongs to, in as few words as the card allows."""
+"""The flow of a basic reading: it finds out who a card belongs to, with as few commands as the card allows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cardio.filesystem.card_file_system import HOLDER_FILE, CardContents, CardFi
 from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
 
 SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
-"""Where residence, household registration and nationality are; a PIN or key opens them on most cards."""
+"""The files with residence, household registration and nationality; most cards open them for a PIN or a key."""
 
 
 def read_card(
@@ -26,34 +26,35 @@ def read_card(
     on_basic: Callable[[CardContents], None] | None = None,
     on_issuer: Callable[[CardContents], None] | None = None,
 ) -> Flow[CardContents]:
-    """Reads who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
+    """Read who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
 
     Args:
-        prove: have the card prove itself first, where its generation does and there are keys for it.
-        manners: what is known of this family; what this card teaches is written into it.
-        t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
-        atr: the card's ATR, which names the kind of a card that is none of ours.
+        manners: the capabilities known of this card family; what this card teaches is written into it.
+        supplement: also read the files of DF01.
+        prove: make the card prove itself first, where its generation does and there are keys for it.
+        t1: the card speaks T=1, where SELECT also returns the FCI, and Le must be sent.
+        atr: the card's ATR, which names the kind of a card that is no social security card.
         layouts: the layouts to choose from.
         authenticator: presents PINs and keys where a file is closed.
-        on_issuer: as `CardFileSystem` takes it.
-        on_basic: told as soon as EF05 and EF06 are there, before the files of DF01 are asked for.
+        on_basic: called as soon as EF05 and EF06 are read, before the files of DF01 are requested.
+        on_issuer: passed on to `CardFileSystem`.
 
     Raises:
-        NotASocialSecurityCardError: there is no social security environment on the card, or nothing in it.
-        CardBlockedError: there is one, and it is blocked.
-        CardRefusedError: it cannot be selected for another reason.
-        CardGarbledError: nothing that it answers is a record.
-        ForgedCardError: it is a copy.
+        NotASocialSecurityCardError: the card has no social security environment, or an empty one.
+        CardBlockedError: the environment is blocked.
+        CardRefusedError: the environment cannot be selected for another reason.
+        CardGarbledError: no answer of the card is a record.
+        ForgedCardError: the card is a copy.
     """
     file_system = CardFileSystem(
         manners, t1=t1, atr=atr, layouts=layouts, authenticator=authenticator, on_issuer=on_issuer
     )
     environment, contents = file_system.environment, file_system.contents
-    # Where no algorithm is known the FCI will be wanted, and now is the cheapest moment.
+    # If no algorithm is known the FCI is needed, and this SELECT is the cheapest moment to fetch it.
     yield from file_system.begin(want_algorithm=not manners.algorithms)
     if prove:
         yield from file_system.prove_card()
-    # Always asked for: whether a card opens it is that card's affair, and one command tells.
+    # Always requested: each card decides whether it opens the file, and one command shows it.
     yield from file_system.read(HOLDER_FILE)
     yield from file_system.refuse_strangers()
     layout = file_system.layout

@@ -1,9 +1,9 @@
-"""Manners: what a family of cards allows, learnt once and kept on disk.
+"""The capabilities of card families: what the cards of a family allow, learnt once and kept on disk.
 
-A family is the chip, operating system and card maker that the ATR names. What its cards allow (addressing,
-length of answers) is kept by family. Which records are really there is the issuer's doing, so that is kept
-by issuer within the family, and believed for a day: one odd card must not speak for its issuer for ever.
-Nothing here is about a person, and the file may be deleted at any time.
+A family is the chip, operating system and card maker that the ATR names. What its cards allow (addressing, length of
+answers) is kept by family. The issuer decides which records are on a card. So the records are kept by issuer within the
+family, and trusted for one day: one odd card must not stand for its issuer for long. The file contains no personal
+data, and may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _BELIEVED = timedelta(days=30)
 
 Algorithm = Literal["3DES", "SSF33", "SM4"]
 Shape = tuple[tuple[Annotated[int, Field(ge=1, le=0xFE)], Annotated[int, Field(ge=0, le=0xFD)]], ...]
-"""Tag and value length of each record of a file, in record order."""
+"""The tag and value length of each record of a file, in record order."""
 Paths = Annotated[set[str], PlainSerializer(sorted)]
-"""Paths of files, written in order: what says the same must not look like something new learnt."""
+"""Paths of files, serialised in sorted order: equal sets must not look like something newly learnt."""
 
 
 class Reference(StrEnum):
-    """How a file is named to the card."""
+    """The ways to name a file to the card."""
 
     SFI = "sfi"
     SELECT_P1_02 = "select-02"
@@ -52,22 +52,22 @@ class Reference(StrEnum):
 
 
 class EnvironmentWay(StrEnum):
-    """How the social security environment is reached, in the order in which the ways are tried."""
+    """The ways to reach the social security environment, in the order in which they are tried."""
 
     NAME = "name"
     NAME_WITHOUT_LE = "name-without-le"
-    """As cards behind some T=1 readers want it."""
+    """The form that cards behind some T=1 readers need."""
     FILE_ID = "file-id"
     CURRENT = "current"
-    """It is current when the card is powered, and nothing selects it."""
+    """The environment is current when the card is powered, and no command selects it."""
     ROOT_FILE_ID = "root-file-id"
-    """By its file id, after the root (3F00)."""
+    """Selection by its file id, after the root (3F00)."""
     ROOT = "root"
     """The root is the environment: old cards of Shanghai."""
 
 
 class Addressing(StrEnum):
-    """How its records are asked for."""
+    """The ways to request a file's records."""
 
     ALL = "all"
     NUMBER = "number"
@@ -97,46 +97,50 @@ MANNERS_BY_COST: tuple[AccessMethod, ...] = (
         for addressing in (Addressing.NUMBER, Addressing.IDENTIFIER)
     ),
 )
-"""All ways to read a file, the fewest commands first."""
+"""All ways to read a file, fewest commands first."""
 
 
 class IssuerProfile(BaseModel):
-    """What the cards of one issuer hold."""
+    """The records and files that the cards of one issuer have."""
 
     shapes: dict[str, Shape] = Field(default_factory=dict)
     closed: Paths = Field(default_factory=set)
-    """Files that the layout closes, and that were closed indeed."""
+    """Files that the layout closes, and that were found closed."""
     absent: Paths = Field(default_factory=set)
 
 
 class FamilyCapabilities(BaseModel):
-    """What the cards of one family allow."""
+    """The capabilities of the cards of one family."""
 
     learnt_on: date | None = None
     environment: EnvironmentWay = EnvironmentWay.NAME
     """The way that led to the social security environment."""
     files: dict[str, AccessMethod] = Field(default_factory=dict)
     applications: dict[str, Literal[0x00, 0x01, 0x02, 0x04]] = Field(default_factory=dict)
-    """P1 with which SELECT reaches an application (DF)."""
+    """The P1 with which SELECT reaches an application (DF)."""
     cuts: bool | None = None
-    """They cut an answer at a length that is too short, instead of refusing it; None where none was asked yet."""
+    """True if cards cut an answer at a length that is too short, instead of refusing it; None where none
+    was tried yet.
+    """
     block: Annotated[int, Field(ge=1, le=256)] = 256
-    """Bytes of a transparent file that they give at once."""
+    """The number of bytes of a transparent file that cards give in one answer."""
     algorithms: dict[int, Algorithm] = Field(default_factory=dict)
-    """What the FCI of today's first card named, by generation. Who needs to be sure asks the card itself."""
+    """The algorithm that the FCI of today's first card named, by generation. A caller that must be sure asks the card
+    itself.
+    """
     issuer_shapes: dict[str, Shape] = Field(default_factory=dict)
-    """Shapes of files that are read before the issuer is known."""
+    """Record shapes of the files that are read before the issuer is known."""
     issuers: dict[str, IssuerProfile] = Field(default_factory=dict)
     issuers_on: date | None = None
     """The day on which algorithms, shapes and the issuers' profiles were learnt."""
 
     def issuer(self, number: str | None, version: str | None) -> IssuerProfile:
-        """The profile of an issuer's cards of one version; a new one where it is not known."""
+        """Return the profile of an issuer's cards of one version; a new one if it is not known."""
         return self.issuers.setdefault(f"{number or '-'}/{version or '-'}", IssuerProfile())
 
     def without_what_is_old(self, today: date) -> FamilyCapabilities:
-        """Return what may still be believed: an issuer for a day, a way to ask for a month, then it is
-        learnt afresh.
+        """Return the part that is still trusted: an issuer for one day, a way of asking for 30 days. The rest is learnt
+        again.
         """
         if self.learnt_on is None or not timedelta(0) <= today - self.learnt_on <= _BELIEVED:
             return FamilyCapabilities(learnt_on=today, issuers_on=today)
@@ -146,7 +150,7 @@ class FamilyCapabilities(BaseModel):
 
 
 def family_of(atr: bytes) -> str:
-    """The family of a card: its ATR up to the seventh historical byte, hex; no serial number is in it."""
+    """Return the family of a card: its ATR up to the seventh historical byte, in hex. It contains no serial number."""
     try:
         parsed = Atr.from_bytes(atr)
     except CardGarbledError:
@@ -156,31 +160,36 @@ def family_of(atr: bytes) -> str:
 
 
 class CapabilityCache:
-    """The file of learnt manners; what it held is remembered until the file changes."""
+    """The file of learnt capabilities. Its content stays in memory until the file changes."""
 
     def __init__(self, path: Path | None) -> None:
-        """Args: ``path`` None keeps nothing."""
+        """Set up without reading the file.
+
+        Args:
+            path: the file; None keeps nothing.
+        """
         self.path = path
         self._families: dict[str, str] = {}
-        """Each family's manners as JSON, not looked into: one damaged family must not spoil the others."""
+        """Each family's capabilities as unparsed JSON: one damaged family must not spoil the others."""
         self._seen: tuple[int, int] | None = None
-        """Time and size of the file that `_families` was read from."""
+        """The time and size of the file that `_families` was read from."""
         self._lock = threading.Lock()
         self.unfinished = UnfinishedReadings()
-        """Readings that time cut short; they are in memory only, and nothing of them is in the file."""
+        """Readings that ran out of time. They are in memory only, never in the file."""
 
     @classmethod
     def in_cache(cls, *, simulated: bool = False) -> CapabilityCache:
-        """The store in the user's cache directory (``$XDG_CACHE_HOME``, else ``~/.cache``).
+        """Return the store in the user's cache directory (``$XDG_CACHE_HOME``, else ``~/.cache``).
 
-        Args: ``simulated``: that of cards in simulated readers. They have the ATRs of real families, and what they
-            teach must not decide how a real card is asked.
+        Args:
+            simulated: the store of cards in simulated readers. They have the ATRs of real families, and what they teach
+                must not decide how a real card is read.
         """
         cache = Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache")
         return cls(cache / "cardio" / ("simulated-manners.json" if simulated else "manners.json"))
 
     def load(self, family: str, today: date) -> FamilyCapabilities:
-        """Return what is known of a family; nothing where the file is missing, damaged or old."""
+        """Return the known capabilities of a family; empty ones where the file is missing, damaged or old."""
         with self._lock:
             self._refresh()
             known = self._families.get(family, "{}")
@@ -191,7 +200,7 @@ class CapabilityCache:
         return manners.without_what_is_old(today)
 
     def save(self, family: str, manners: FamilyCapabilities) -> None:
-        """Keeps what was learnt. A disk that cannot be written only costs a few commands next time."""
+        """Save what was learnt. If the disk cannot be written, the next reading only costs a few more commands."""
         learnt = manners.model_dump_json()
         with self._lock:
             if self.path is None or self._families.get(family) == learnt:
@@ -218,7 +227,7 @@ class CapabilityCache:
             raise
 
     def _refresh(self) -> None:
-        """Reads the file again where it is another than before."""
+        """Read the file again if it has changed."""
         try:
             about = self.path.stat() if self.path is not None else None
             seen = (about.st_mtime_ns, about.st_size) if about is not None else None

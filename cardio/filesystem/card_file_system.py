@@ -1,4 +1,6 @@
-"""One visit to a card: which application is current, which files were read, and what they taught for the next card."""
+"""One pass over a card: the current application, the files that were read, and what the card taught for
+the next one.
+"""
 
 from __future__ import annotations
 
@@ -48,31 +50,35 @@ IDENTIFYING_ITEMS = {
     ISSUER_FILE: frozenset({"identification_code", "card_number"}),
     HOLDER_FILE: frozenset({"social_security_number", "name"}),
 }
-"""What callers know a card and a person by: where one of these cannot be read, nothing may stand in its place."""
+"""The items by which callers identify a card and a person. Where one of them cannot be read, no other value may replace
+it.
+"""
 _CODE_DIGITS = 32
 _SPEC_VERSION, _ISSUER_NUMBER, _IDENTIFICATION_CODE = "spec_version", "issuer_number", "identification_code"
 _FRUITLESS_WAYS = 2
-"""Ways that a card may let us go and then show nothing: a card of another kind must not cost many commands."""
+"""The number of ways that a card may accept and then show no record. A card of another kind must not cost many
+commands.
+"""
 _SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
 
 
 @dataclass(slots=True)
 class CardContents:
-    """What a card gave: its layout and a reading of each file that was asked for."""
+    """The content that a card gave: its layout, and a reading of each requested file."""
 
     layout: Layout
     algorithm: str | None = None
     files: dict[str, FileReading] = field(default_factory=dict)
     unproved: CardioError | None = None
-    """Why the card has not proved itself, where its generation does and there are keys for it."""
+    """The reason why the card has not proved itself, where its generation does and there are keys for it."""
     marker_problem: Bilingual | None = None
-    """What keeps the card's own word on its algorithm from being understood."""
+    """The reason why the algorithm that the card names cannot be understood."""
 
 
 class CardFileSystem:
-    """A card that is being read, file by file. `begin` comes first.
+    """A card that is read file by file. The caller runs `begin` first.
 
-    Its methods are plans: they yield commands, take answers, and leave what they found in ``contents``.
+    Its methods are flows: they yield commands, receive answers, and leave the result in ``contents``.
     """
 
     def __init__(
@@ -85,13 +91,15 @@ class CardFileSystem:
         authenticator: Authenticator | None = None,
         on_issuer: Callable[[CardContents], None] | None = None,
     ) -> None:
-        """Args:
-        manners: what is known of this family; what this card teaches is written into it.
-        t1: the card speaks T=1, where the answer to SELECT brings the FCI along, and Le must be sent.
-        atr: the card's ATR, which names the kind of a card that is none of ours.
-        layouts: the layouts to choose from.
-        authenticator: presents PINs and keys where a file is closed.
-        on_issuer: told as soon as EF05 has said which card it is; what it raises ends the visit.
+        """Set up before any command is sent.
+
+        Args:
+            manners: the capabilities known of this card family; what this card teaches is written into it.
+            t1: the card speaks T=1, where SELECT also returns the FCI, and Le must be sent.
+            atr: the card's ATR, which names the kind of a card that is no social security card.
+            layouts: the layouts to choose from.
+            authenticator: presents PINs and keys where a file is closed.
+            on_issuer: called as soon as EF05 shows which card it is; an error that it raises ends the reading.
         """
         self.manners = manners
         self.contents = CardContents(layout_of(DEFAULT_GENERATION))
@@ -105,7 +113,7 @@ class CardFileSystem:
         self.rights = AccessRights(authenticator, self)
         self._unreachable: dict[str, int] = {}
         self._gives_all_at_once = False
-        """It has given several records in one answer."""
+        """True if the card has given several records in one answer."""
 
     @property
     def layout(self) -> Layout:
@@ -117,19 +125,19 @@ class CardFileSystem:
 
     @property
     def current_application(self) -> str | None:
-        """The application that is selected; None before the first."""
+        """Return the id of the selected application; None before the first."""
         return self._current
 
     @property
     def algorithm(self) -> str:
-        """Return what the card names in its FCI, else what its layout says."""
+        """Return the algorithm that the card names in its FCI, else the one of its layout."""
         return self.environment.named or self.layout.algorithm
 
     def begin(self, *, want_algorithm: bool = False) -> Flow[None]:
-        """Finds the environment, reads who issued the card, and chooses its layout.
+        """Find the environment, read who issued the card, and choose its layout.
 
         Raises:
-            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
+            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: no environment can be reached.
         """
         # Keys depend on the algorithm, so with an authenticator the card is asked for it.
         issuer = yield from self._find_environment(fetch=want_algorithm or self._authenticator is not None)
@@ -146,10 +154,11 @@ class CardFileSystem:
             self._authenticator.meet(self.layout, None if problem else named or self.layout.algorithm, code, claims)
 
     def _find_environment(self, *, fetch: bool) -> Flow[FileReading]:
-        """Makes the environment current, by the way that this family is known for or else by any; reads who issued it.
+        """Make the environment current and read the issuer's file. The way known of this family is tried first, then
+        all ways.
 
         Raises:
-            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: there is no environment to be had.
+            NotASocialSecurityCardError, CardBlockedError, CardRefusedError: no environment can be reached.
         """
         environment, file = self.environment, self._file(ISSUER_FILE)
         if environment.way is not EnvironmentWay.NAME and (yield from environment.select(fetch=fetch)) is None:
@@ -172,7 +181,7 @@ class CardFileSystem:
                 return issuer
             found = found or issuer
             fruitless += 1
-            # A card that takes the name for its own has nothing to show elsewhere.
+            # A card that accepts the name as its own has nothing to show elsewhere.
             if way is EnvironmentWay.NAME or fruitless >= _FRUITLESS_WAYS:
                 break
         if found is None:
@@ -180,11 +189,11 @@ class CardFileSystem:
         return found
 
     def prove_card(self) -> Flow[None]:
-        """Internal authentication, of every card where there are keys for it; once for as long as the card is held.
+        """Run internal authentication with every card for which there are keys, once for as long as the card is held.
 
         Raises:
             ForgedCardError, ProofDeclinedError: the card does not prove itself.
-            ProofRequiredError: it could not be asked, and this site takes no such card.
+            ProofRequiredError: the card could not be asked, and this site does not accept such a card.
         """
         if self._authenticator is not None and self._authenticator.asks_every_card:
             if not self._authenticator.is_asked:
@@ -202,21 +211,22 @@ class CardFileSystem:
         past_declared_size: bool = False,
         progress: Progress | None = None,
     ) -> Flow[FileReading]:
-        """Reads one file of the layout; the issuer's has been read when the visit began.
+        """Read one file of the layout. The issuer's file was already read by `begin`.
 
         Args:
+            path: the file in the layout, as ``SSSE/EF06``.
+            use_profile: skip what the issuer's other cards lacked or closed today.
             probe_optional: look for records beyond those that the layout or an earlier card had.
-            use_profile: do not ask for what the issuer's other cards lacked or closed today.
-            limit: of a transparent file, no more bytes than this.
-            past_declared_size: of a transparent file, also what lies beyond the size of the layout.
-            progress: told of each block of a transparent file.
+            limit: the greatest number of bytes to read of a transparent file.
+            past_declared_size: of a transparent file, read also what lies beyond the size in the layout.
+            progress: called after each block of a transparent file.
 
         Raises:
             KeyError: the layout has no such file.
         """
         if path == ISSUER_FILE and path in self.contents.files:
             return self.contents.files[path]
-        # To find out leads elsewhere on the card, and would lose the rights that are held.
+        # The test selects another application, and would lose the rights that are held.
         if probe_optional and self.manners.cuts is None and not self.rights.held:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
@@ -231,9 +241,9 @@ class CardFileSystem:
         return reading
 
     def read_newest(self, path: str, enough: Enough) -> Flow[FileReading]:
-        """Reads the newest records of a cyclic file until there are enough, by the rights at hand and no more.
+        """Read the newest records of a cyclic file until there are enough, with the rights that are held and no others.
 
-        Its application must be current. What was read is a part of the file, so the visit does not keep it.
+        Its application must be current. The records are only a part of the file, so they are not kept in ``contents``.
 
         Raises:
             KeyError: the layout has no such file.
@@ -254,7 +264,7 @@ class CardFileSystem:
             if refusal == StatusWord.FILE_NOT_FOUND:
                 self.profile.absent.add(file.path)
             return FileReading(file, refusal=refusal)
-        # Where this issuer's cards keep the file closed, asking first would only cost a refusal.
+        # Where this issuer's cards keep the file closed, a first try without rights would only cost a refusal.
         access_error = (yield from self.rights.open(file)) if expected_closed else None
         reading = yield from self._read(
             file, self.profile.shapes, probe_optional=probe_optional, limit=limit, progress=progress
@@ -277,12 +287,12 @@ class CardFileSystem:
         return reading
 
     def open_for_writing(self, file: File) -> Flow[None]:
-        """Makes a file's application current and obtains the rights that write it.
+        """Make a file's application current and obtain the rights that write it.
 
         Raises:
-            CardRefusedError: the application cannot be entered.
-            AccessNotGrantedError: nobody may write the file, or nothing that opens it was given.
-            CardioError: the rights are not to be had, and why.
+            CardRefusedError: the application cannot be selected.
+            AccessNotGrantedError: no right allows writing the file, or no PIN or key that opens it was given.
+            CardioError: the rights cannot be obtained, for the reason that it names.
         """
         refusal = yield from self.enter(file.application)
         if refusal is not None:
@@ -302,22 +312,24 @@ class CardFileSystem:
 
     @property
     def is_certainly_ours(self) -> bool:
-        """Return whether a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is one.
+        """Return True if a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is
+        well-formed.
 
-        It has 16 bytes and begins with the six digits of a city (V2.0 table 10). A card that takes any SELECT, or has
-        some file EF05, may be any card.
+        A well-formed 卡识别码 has 16 bytes and begins with the six digits of a city (V2.0 table 10). A card that
+        accepts any SELECT, or that has a file EF05, may be any kind of card.
         """
         code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
         return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
 
     def refuse_strangers(self) -> Flow[None]:
-        """Refuses a card that let the environment be selected, and has no record of the issuer nor of the holder.
+        """Refuse a card that let the environment be selected, but has no record of the issuer or the holder.
 
         Raises:
-            CardGarbledError: what it gives are no records, and its ATR names no other kind of card.
-            NotASocialSecurityCardError: it gives nothing, and does not say that its application has our name; or what
-                it gives are no records, and its ATR names another kind of card.
-            AccessNotGrantedError, FileUnreadableError: it says so, and its files are closed or blank.
+            CardGarbledError: the card's answers are no records, and its ATR names no other kind of card.
+            NotASocialSecurityCardError: the card gives no records and does not name the application as ours; or its
+                answers are no records, and its ATR names another kind of card.
+            AccessNotGrantedError: the application has our name, and the issuer's file is closed.
+            FileUnreadableError: the application has our name, and its files are blank.
         """
         issuer = self.contents.files[ISSUER_FILE]
         if issuer.records:
@@ -328,7 +340,7 @@ class CardFileSystem:
         if issuer.nonsense and holder.nonsense:
             kind = kind_of_atr(self.environment.atr)
             if kind is not None and not kind.ours:
-                raise another_kind(kind)  # its records are its own
+                raise another_kind(kind)  # the records are in that kind's own form
             raise CardGarbledError("卡片返回的记录无法识别", "nothing that the card answers is a record")
         environment = self.environment
         if not environment.fetched and (yield from environment.select(fetch=True)) is None:
@@ -343,7 +355,7 @@ class CardFileSystem:
         )
 
     def enter(self, application_id: str) -> Flow[int | None]:
-        """Makes an application current; gives None, or the status word of the most telling refusal."""
+        """Make an application current; return None, or the status word of the most telling refusal."""
         if application_id == self._current:
             return None
         if application_id in self._unreachable:
@@ -361,12 +373,12 @@ class CardFileSystem:
             self._unreachable[application_id] = refusal
             return refusal
         self._current = application_id
-        # Rights end where another application is selected.
+        # The rights end when another application is selected.
         self.rights.forget()
         return None
 
     def _select(self, application: Application) -> Flow[int | None]:
-        """By file id, by name or by label: cards differ in what they take."""
+        """Select an application by file id, by name or by label: cards differ in what they accept."""
         refusals = []
         names = [name for name in (application.name, (application.label or "").encode("gb18030")) if name]
         for p1 in dict.fromkeys([self.manners.applications.get(application.id, 0x00), 0x00, 0x04, 0x01]):
@@ -393,7 +405,7 @@ class CardFileSystem:
         limit: int | None = None,
         progress: Progress | None = None,
     ) -> Flow[FileReading]:
-        """Reads a file as cards of this kind are known to like it, and notes what this one taught."""
+        """Read a file in the way that cards of this family accept, and note what this card taught."""
         known = self._known_manners(file)
         if file.structure is Structure.TRANSPARENT:
             reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
@@ -418,7 +430,9 @@ class CardFileSystem:
         return reading
 
     def _find_out_whether_it_cuts(self) -> Flow[None]:
-        """A card of this kind that cuts an answer at a length that is too short may have more than was asked for."""
+        """Find out if the card cuts an answer at a length that is too short. Such a card may have more than was
+        requested.
+        """
         issuer = self.contents.files[ISSUER_FILE]
         self.manners.cuts = False
         if issuer.manner is None or issuer.manner.addressing is not Addressing.ALL:
@@ -442,7 +456,7 @@ class CardFileSystem:
 
 
 def text_of(reading: FileReading, name: str) -> str | None:
-    """A value of a file as text, as far as it can be read."""
+    """Return a value of a file as text; None if it is missing or cannot be decoded."""
     item = next((item for item in reading.file.items if item.name == name), None)
     raw = reading.value(item.tag or 0) if item is not None else None
     if item is None or raw is None:

@@ -1,4 +1,4 @@
-"""What tells one card from another within a session: what its EF05 and its ATR say, as a hash that names no person."""
+"""The mark that tells one card from another within a session: a hash of its EF05 and its ATR that names no person."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import hashlib
 from cardio.filesystem.reading.result import FileReading
 
 _TELLING = ("identification_code", "card_number")
-"""Items of EF05 that no two cards share and that stay as they are for a card's life; its dates may be written anew."""
+"""The items of EF05 that no two cards share and that stay for a card's life; its dates may be written anew."""
 
 
 def card_mark(issuer: FileReading, atr: bytes) -> bytes:
-    """A hash of 卡识别码, 卡号 and the ATR; where a card has neither item, of all that its EF05 holds.
+    """Return a hash of 卡识别码, 卡号 and the ATR. If the card has neither item, hash everything that its EF05 holds.
 
-    An item that was never written tells nothing. A card that gives nothing of EF05 is known by its ATR alone.
+    An item that was never written is left out. A card that gives nothing of EF05 is known by its ATR alone.
 
     Args:
-        issuer: what reading EF05 gave.
-        atr: of the card; contactless readers make up one ATR for all cards of a kind.
+        issuer: the reading of EF05.
+        atr: the card's ATR; contactless readers build one ATR for all cards of a kind.
     """
     tags = {item.tag for item in issuer.file.items if item.name in _TELLING}
     telling = [record for record in issuer.records if record.tag in tags and not _is_blank(record.value)]
@@ -28,5 +28,5 @@ def card_mark(issuer: FileReading, atr: bytes) -> bytes:
 
 
 def _is_blank(value: bytes) -> bool:
-    """Return whether a value is one byte over and over: filled, and never written."""
+    """Return True if all bytes of a value are the same: it was filled, and never written."""
     return len(set(value)) < 2

@@ -1,6 +1,6 @@
-"""What a card says of its own kind: its version (EF05) and its algorithm (FCI), and whether the two fit each other.
+"""A card's claims about its own kind: its version (EF05) and its algorithm (FCI), and the check that the two agree.
 
-A claim decides how a card is asked to prove itself, and never whether.
+A claim decides how a card is asked to prove itself. It never decides that the proof is left out.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from cardio.bilingual import Bilingual
 from cardio.filesystem.layouts.model import Layout
 
 _VERSION = re.compile(r"[123](\.[0-9]{0,2})?")
-"""规范版本 as cards have it: 1.0, 1.00, 2.0, 2.01, 3.00 (V2.0, and dumps of real cards)."""
+"""规范版本 in the forms that cards have: 1.0, 1.00, 2.0, 2.01, 3.00 (V2.0, and dumps of real cards)."""
 _COMPUTABLE = ("3DES", "SM4")
-"""SSF33 is not published."""
+"""The algorithms that can be computed; SSF33 is not published."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardClaims:
-    """What follows from a card's claims for its proof."""
+    """The consequences of a card's claims for its proof."""
 
     algorithms: tuple[str, ...]
-    """By which it is asked, one after another."""
+    """The algorithms to ask the card with, one after another."""
     proves_itself: bool
-    """To decline is a failure: its generation has internal authentication, or its claims fit none."""
+    """True if a card that declines the proof fails: its generation has internal authentication, or its
+    claims fit none.
+    """
     fault: Bilingual | None = None
-    """Why its claims fit no known generation."""
+    """The reason why its claims fit no known generation."""
 
     @classmethod
     def of(cls, layout: Layout, spec_version: str | None, named: str | None, problem: Bilingual | None) -> CardClaims:
         """Judge a card's claims.
 
         Args:
-            layout: the one chosen for the card.
+            layout: the layout chosen for the card.
             spec_version: 规范版本 as it stands in EF05; None where there is none.
             named: the algorithm that the FCI names; None where it names none.
-            problem: why the FCI is not understood.
+            problem: the reason why the FCI is not understood.
         """
         fault = _fault(layout, spec_version, named, problem)
         if fault is not None:
@@ -44,7 +46,7 @@ class CardClaims:
             return cls(tuple(dict.fromkeys(one for one in known if one in _COMPUTABLE)), True, fault)
         if named is not None:
             return cls((named,), layout.proves_itself)
-        # Sources take an FCI without a marker for 3DES; a third-generation card may use SM4 all the same.
+        # Sources read an FCI without a marker as 3DES, but a third-generation card may use SM4 all the same.
         others = [one for one in layout.algorithms if one in _COMPUTABLE] if layout.proves_itself else []
         return cls(tuple(dict.fromkeys([layout.algorithm, *others])), layout.proves_itself)
 

@@ -1,6 +1,6 @@
-"""The social security environment: the ways to it, and what it says about its algorithm.
+"""The social security environment: the ways to reach it, and the algorithm that it names.
 
-A card that answers SELECT with 9000 has proved nothing: where its FCI comes along, the name in it is compared.
+A card that answers SELECT with 9000 has proved nothing. If the FCI is returned, the name in it is compared.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ _ACCEPTED = (0x90, 0x61)
 
 @dataclass(slots=True)
 class Environment:
-    """Selecting the social security environment (SSSE), and what its FCI says."""
+    """The selection of the social security environment (SSSE), and the content of its FCI."""
 
     application: Application
     meanings: Mapping[str, Algorithm]
     t1: bool
     atr: bytes = b""
     way: EnvironmentWay = EnvironmentWay.NAME
-    """The way that is known to lead there, and by which it is entered again."""
+    """The known way to the environment; it is also used to enter it again."""
     fetched: bool = False
     named: Algorithm | None = None
     """The algorithm; None where the card names none."""
     proved: bool = False
-    """The card has said that what it selected has the name of the environment."""
+    """True if the card has said that the selected application has the name of the environment."""
     problem: Bilingual | None = None
     _root_refusal: int | None = None
-    """What the root answered when it was selected on the way."""
+    """The status word of the root's refusal when it was selected on the way; None if it was accepted."""
 
     @property
     def ways(self) -> list[EnvironmentWay]:
-        """The ways to look for it, in order."""
+        """Return the ways to look for the environment, in order."""
         return [way for way in EnvironmentWay if self.t1 or way is not EnvironmentWay.NAME_WITHOUT_LE]
 
     def try_way(self, way: EnvironmentWay, issuer_file: int, *, fetch: bool) -> Flow[int | None]:
-        """Looks for the environment by one way; gives the status word of a refusal, None where it may be current.
+        """Look for the environment by one way; return the status word of a refusal, None if it may be current.
 
-        The ways are tried in their order: `ROOT` begins where `ROOT_FILE_ID` has ended. Where the environment has to be
+        The ways are tried in their order: `ROOT` begins where `ROOT_FILE_ID` has ended. If the environment has to be
         current by itself, the issuer's file must be selectable there.
 
         Raises:
-            NotASocialSecurityCardError: the card has selected something else, and says so.
+            NotASocialSecurityCardError: the card has selected another application, and names it.
         """
         known, self.way = self.way, way
         match way:
@@ -68,7 +68,7 @@ class Environment:
                 if refusal is None:
                     refusal = yield from self._answer_to(self._by_file_id(self.application.file_id, fetch), fetch)
             case EnvironmentWay.ROOT:
-                # The card stands there since the way before this one.
+                # The way before this one has selected the root.
                 refusal = self._root_refusal
                 if refusal is None:
                     refusal = yield from self._look_here(issuer_file)
@@ -79,15 +79,15 @@ class Environment:
         return refusal
 
     def select(self, *, fetch: bool) -> Flow[int | None]:
-        """Makes the environment current by the way that is known; gives the status word of a refusal.
+        """Make the environment current by the known way; return the status word of a refusal.
 
         Raises:
-            NotASocialSecurityCardError: the card has selected something else, and says so.
+            NotASocialSecurityCardError: the card has selected another application, and names it.
         """
         name = self.application.name or b""
         match self.way:
             case EnvironmentWay.NAME:
-                # With T=1 the FCI comes along, and Le must be sent.
+                # With T=1 the card returns the FCI, and Le must be sent.
                 command = select_by_name(name, want_fci=fetch or self.t1)
             case EnvironmentWay.NAME_WITHOUT_LE:
                 command = select_by_name(name, want_fci=False)
@@ -101,28 +101,28 @@ class Environment:
                     return root.status_word
                 command = self._by_file_id(self.application.file_id, fetch)
             case EnvironmentWay.CURRENT:
-                self.fetched = True  # there is nothing to fetch it by
+                self.fetched = True  # no SELECT is sent, so no FCI can be fetched
                 return None
         return (yield from self._answer_to(command, fetch))
 
     def enter_again(self) -> Flow[int | None]:
-        """As `select`, from another application."""
+        """Make the environment current again after another application was selected."""
         if self.way is EnvironmentWay.CURRENT:
-            # It was current when the card was powered: then it is the root, or no command leads back there.
+            # It was current when the card was powered: either it is the root, or no command leads back to it.
             self.way = EnvironmentWay.ROOT
         refusal = yield from self.select(fetch=False)
         if refusal is not None and self.way is EnvironmentWay.FILE_ID:
-            # An application need not see its neighbour.
+            # An application may be unable to select its neighbour.
             self.way = EnvironmentWay.ROOT_FILE_ID
             refusal = yield from self.select(fetch=False)
         return refusal
 
     def _look_here(self, issuer_file: int) -> Flow[int | None]:
-        """Return whether the issuer's file can be selected where the card stands."""
+        """Select the issuer's file in the current application; return the status word of a refusal."""
         for p1 in (0x02, 0x00):
             response = yield from ask(select_file(issuer_file, p1))
             if response.sw1 in _ACCEPTED:
-                self.fetched = True  # the environment was not selected: no FCI of it can be had
+                self.fetched = True  # the environment was not selected, so it gives no FCI
                 return None
             if response.status_word not in (StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2):
                 break
@@ -157,7 +157,9 @@ class Environment:
                 self.problem = Bilingual(f"算法标识 {number} 未知", f"algorithm marker {number} is unknown")
 
     def _compare(self, name: bytes | None) -> None:
-        """A name may be longer than what was asked for (ISO/IEC 7816-4: by its beginning), and may be left out."""
+        """Compare the selected name with the wanted one. It may be longer (ISO/IEC 7816-4: by its beginning), or left
+        out.
+        """
         wanted = self.application.name or b""
         if not name or not wanted:
             return

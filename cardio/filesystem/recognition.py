@@ -1,7 +1,7 @@
-"""What it means when a card does not give its social security environment out, in words for the counter.
+"""The meaning of a card's refusal to select its social security environment, in words for the counter.
 
-The status word alone does not tell: 6A81 is a blocked card where the ATR is one of ours (LD/T 32.5), and "function not
-supported" (ISO/IEC 7816-4) where it is a storage card's.
+The status word alone is not enough. 6A81 means a blocked card if the ATR is one of ours (LD/T 32.5), and "function not
+supported" (ISO/IEC 7816-4) if it is a storage card's.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _NOT_HERE = frozenset(
         0x6881,  # logical channel not supported
         0x6882,  # secure messaging not supported
         0x6999,  # "applet selection failed" of Java cards
-        0x6A80,  # the name is none that the card can have
+        0x6A80,  # the card cannot have such a name
         0x6A87,  # Lc inconsistent with P1 P2
     }
 )
 _HISTORICAL_BYTES = 13
-"""Of a social security card; they are its 卡复位信息."""
+"""The number of historical bytes of a social security card; they are its 卡复位信息."""
 
 
 def environment_refused(status_word: int, atr: bytes) -> CardError:
-    """The error that a card's refusal to select the environment is.
+    """Return the error for a card's refusal to select the environment.
 
     Args:
         status_word: the card's answer to SELECT.
@@ -70,8 +70,8 @@ def environment_refused(status_word: int, atr: bytes) -> CardError:
 
 
 def may_be_elsewhere(status_word: int, atr: bytes) -> bool:
-    """Return whether a card that refuses the environment by its name may have it all the same, and is asked in other
-    ways.
+    """Return True if a card that refuses the environment by its name may still have it, so that other
+    ways are tried.
     """
     kind = kind_of_atr(atr)
     if kind is not None and not kind.ours and made_up_by_reader(atr):
@@ -80,7 +80,7 @@ def may_be_elsewhere(status_word: int, atr: bytes) -> bool:
 
 
 def not_ours(status_word: int, atr: bytes) -> NotASocialSecurityCardError:
-    """A card that has no social security environment, of a kind that its ATR does not name."""
+    """Return the error for a card that has no social security environment and whose ATR names no kind."""
     meaning = describe(status_word)
     error = NotASocialSecurityCardError(
         f"卡内没有社会保障应用（{status_word:04X} {meaning.zh}）",
@@ -96,7 +96,7 @@ def not_ours(status_word: int, atr: bytes) -> NotASocialSecurityCardError:
 
 
 def another_kind(kind: CardKind, status_word: int | None = None) -> NotASocialSecurityCardError:
-    """A card that is known by name to be of another kind."""
+    """Return the error for a card that is known to be of another kind."""
     why, why_en = "", ""
     if status_word is not None:
         meaning = describe(status_word)
@@ -112,7 +112,7 @@ def another_kind(kind: CardKind, status_word: int | None = None) -> NotASocialSe
 
 
 def another_name(name: bytes, atr: bytes) -> NotASocialSecurityCardError:
-    """A card that says of the application it has selected that its name is another than was asked for."""
+    """Return the error for a card that names its selected application differently from the requested name."""
     kind = kind_of_name(name) or kind_of_atr(atr)
     if kind is not None and not kind.ours:
         return another_kind(kind)
@@ -122,7 +122,7 @@ def another_name(name: bytes, atr: bytes) -> NotASocialSecurityCardError:
 
 
 def without_a_record(atr: bytes) -> NotASocialSecurityCardError:
-    """A card that lets everything be selected, and has nothing of a social security card in it."""
+    """Return the error for a card that accepts every selection, and has no record of a social security card."""
     kind = kind_of_atr(atr)
     if kind is not None and not kind.ours:
         return another_kind(kind)
@@ -133,8 +133,8 @@ def without_a_record(atr: bytes) -> NotASocialSecurityCardError:
 
 
 def _may_be_ours(atr: bytes) -> bool:
-    """Return whether an ATR can be a social security card's: 13 historical bytes, from its contacts; or it is not
-    known.
+    """Return True if the ATR is unknown or may be a social security card's: 13 historical bytes, read over its
+    contacts.
     """
     if made_up_by_reader(atr):
         return False

@@ -1,7 +1,8 @@
 """Values of data items: from the bytes on the card and back.
 
-Reading is lenient (社会保障卡 in the field is filled with 00, FF or blanks, dates stand in ASCII, values are
-too long), writing is strict: left-aligned, ``an`` filled with 00 and ``cn`` with F, never longer than the item.
+Reading is lenient: in the field 社会保障卡 are filled with 00, FF or blanks, dates stand in ASCII, and values are too
+long. Writing is strict: values are left-aligned, ``an`` is filled with 00 and ``cn`` with F, and no value is longer
+than its item.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _TIME, _TIME_DIGITS, _MONTH_DIGITS = "%Y%m%d%H%M%S", 14, 6
 
 
 class PartialDate(DecodeError):
-    """A date of which the card holds only the year, or the year and month."""
+    """An error for an incomplete date: the card holds only the year, or the year and month."""
 
     code = "partial-date"
 
 
 class HiddenCharacters(str):
-    """A text from which control characters were taken out; there may be nothing left of it."""
+    """A text from which control characters were removed. It may be empty."""
 
     __slots__ = ()
 
@@ -54,13 +55,13 @@ def _write_digits(digits: str) -> bytes:
 
 
 def _read_date(raw: bytes) -> date | None:
-    """YYYYMMDD in packed digits; in the field also in ASCII, four or eight characters."""
+    """Read YYYYMMDD in packed digits; cards in the field also have it in ASCII, four or eight characters."""
     content = trim(raw)
     in_ascii = len(content) in (4, 8) and content.isdigit()
     digits = content.decode() if in_ascii else raw.hex().upper().rstrip("F")
     if not digits.strip("0"):
         return None
-    # A writer without the day, or without the month, filled up with F or with 0.
+    # Some writers had no day, or no month, and filled up with F or with 0.
     if len(digits) == 8 and digits.endswith("00"):
         digits = digits[:4] if digits.endswith("0000") else digits[:6]
     if digits.isdecimal() and len(digits) in (4, 6):
@@ -83,7 +84,7 @@ def _read_time(raw: bytes) -> datetime | None:
     if digits is None:
         return None
     try:
-        # strptime would take 0931 for 09:03:01.
+        # strptime would read 0931 as 09:03:01.
         if len(digits) != _TIME_DIGITS:
             raise ValueError("not fourteen digits")
         return datetime.strptime(digits, _TIME)
@@ -101,7 +102,7 @@ def _read_month(raw: bytes) -> str | None:
 
 
 def _read_packed_number(raw: bytes) -> int | None:
-    """Left-aligned like all packed digits: 0F FF is the number nought."""
+    """Read a number that is left-aligned like all packed digits: 0F FF is the number zero."""
     digits = raw.hex().upper().rstrip("F")
     if digits and not digits.isdecimal():
         raise DecodeError("含有非数字的半字节", "a nibble is not a digit")
@@ -122,7 +123,7 @@ def _read_number_in(read: Callable[[bytes], str | None]) -> Callable[[bytes], in
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """How one kind of value is read, and written to an item of so many bytes."""
+    """The functions that read one kind of value, and write it to an item of a given number of bytes."""
 
     read: Callable[[bytes], Any]
     write: Callable[[Any, int], bytes]
@@ -149,19 +150,20 @@ def _codec_of(item: Item) -> _Codec:
 
 
 def _is_empty(item: Item, raw: bytes) -> bool:
-    """Nothing but fill: 00 or FF, and blanks where blanks cannot be a value."""
+    """Return True if there is nothing but fill: 00 or FF, and blanks where blanks cannot be a value."""
     fills = FILL if item.format is Format.AN or item.kind is Kind.DATE else FILL[:2]
     return item.format is not Format.B and is_fill(raw, fills)
 
 
 def decode_value(item: Item, raw: bytes) -> Value | None:
-    """Return what a value says, None where the item is empty on the card: all 00 or all FF, and blank where it may be.
+    """Return a value; None if the item is empty on the card: all 00 or all FF, or all blanks where they cannot be a
+    value.
 
-    Packed digits may be all 20 and mean it (民族 20 is 傈僳族); a date may not.
+    Packed digits of only 20 are a value (民族 20 is 傈僳族); a date of only 20 is empty.
 
     Raises:
-        PartialDate: a date without its day.
-        DecodeError: the bytes cannot be what the layout says they are.
+        PartialDate: the card holds a date without its day.
+        DecodeError: the bytes do not fit the format in the layout.
     """
     if item.cut:
         raw = raw[: item.length]
@@ -172,7 +174,7 @@ def decode_value(item: Item, raw: bytes) -> Value | None:
 
 
 def encode_value(item: Item, value: Value | None) -> bytes:
-    """The bytes of a value, left-aligned and filled to the length of the item.
+    """Return the bytes of a value, left-aligned and filled to the length of the item.
 
     Raises:
         UsageError: the value does not fit the item.
@@ -191,36 +193,36 @@ def encode_value(item: Item, value: Value | None) -> bytes:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DecodedItem:
-    """One item of a file: where it stands, its bytes, and what they say or why they cannot."""
+    """One item of a file: its definition, its bytes, and its value or the reason why it has none."""
 
     item: Item
     raw: bytes
     value: Value | None
     problem: DecodeError | None = None
     items: tuple[DecodedItem, ...] = ()
-    """What is inside, in place of a value."""
+    """The items inside, in place of a value."""
     cut: bool = False
-    """It ends within a character, which is left out."""
+    """True if it ends within a character; that character is left out."""
     revised: bool = False
-    """It has its V2.0 meaning on a 1.0 card, and the fill that says so."""
+    """True if it has its V2.0 meaning on a 1.0 card, and the fill that marks it."""
 
     @property
     def overlong(self) -> bool:
-        """It is longer on the card than any source says."""
+        """Return True if it is longer on the card than any source says."""
         if not 0 < self.item.length < len(self.raw) or self.item.cut or len(self.raw) in self.item.lengths:
             return False
-        as_text = self.item.kind is Kind.DATE and self.value is not None  # eight characters, as the field has them
+        as_text = self.item.kind is Kind.DATE and self.value is not None  # eight characters, as in the field
         return not as_text
 
     def __repr__(self) -> str:
-        """Without the value: it is somebody's."""
+        """Leave the value out, because it is personal data."""
         return f"DecodedItem({self.item.name}, {len(self.raw)} bytes)"
 
 
 def revised_item(item: Item, raw: bytes, by_name: dict[str, tuple[Item, bytes]]) -> tuple[Item, bytes]:
-    """The item with its V2.0 meaning where the bytes say so, and the bytes without the mark.
+    """Return the item with its V2.0 meaning if the bytes carry the mark, and the bytes without the mark.
 
-    A rewritten value is right-filled with hex E; an item without room for the mark follows its neighbour.
+    A rewritten value is right-filled with hex E. An item without room for the mark follows its neighbour.
     """
     if item.revised is None:
         return item, raw
@@ -236,13 +238,15 @@ def revised_item(item: Item, raw: bytes, by_name: dict[str, tuple[Item, bytes]])
 
 
 def _has_mark(item: Item, raw: bytes) -> bool:
-    """EE from where the new value must end; a text may end in a character whose last byte is EE."""
+    """Return True if there is only EE from where the new value must end. A text may end in a character whose last byte
+    is EE.
+    """
     mark = raw[item.revised.length :] if item.revised is not None else b""
     return bool(mark) and mark == b"\xee" * len(mark)
 
 
 def unknown_item(tag: int, length: int) -> Item:
-    """Stands for an item that no layout knows."""
+    """Return a definition for an item that no layout knows."""
     return Item(
         name=f"{tag:02X}",
         label="未知数据项",
@@ -255,17 +259,20 @@ def unknown_item(tag: int, length: int) -> Item:
 
 
 def decode_item(item: Item, raw: bytes, capacity: int | None = None) -> DecodedItem:
-    """Like `decode_value`, with what is inside; what cannot be decoded is reported and not raised.
+    """Decode an item as `decode_value` does, together with the items inside. An error is reported in the result and not
+    raised.
 
     Args:
-        capacity: the bytes that there is room for, where a text goes on in another item.
+        item: the definition of the item.
+        raw: its bytes on the card.
+        capacity: the bytes that there is room for, where a text continues in another item.
     """
     meant = next((_as_variant(item, variant) for variant in item.variants if variant.length == len(raw)), item)
     try:
         if meant.kind is Kind.TEXT and meant.format is Format.AN and not _is_empty(meant, raw):
             text, hidden, cut = read_text(raw[: meant.length] if meant.cut else raw, capacity or meant.length)
             if hidden and not text:
-                # Neither a text nor a field that its issuer has left empty.
+                # Neither a text, nor a field that its issuer has left empty.
                 raise DecodeError("只有控制字符，不是文字", "nothing but control characters: no text")
             return DecodedItem(item, raw, HiddenCharacters(text) if hidden else text, cut=cut)
         if meant.kind is not Kind.ITEMS:
@@ -279,7 +286,7 @@ def decode_item(item: Item, raw: bytes, capacity: int | None = None) -> DecodedI
 
 
 def decode_part(item: Item, raw: bytes) -> DecodedItem:
-    """Like `decode_item`, for what stands side by side: of a part that is cut short nothing is made up."""
+    """Decode a part that stands beside others. A part that is cut short gets no value."""
     return decode_item(item, raw) if len(raw) == item.length else DecodedItem(item, raw, None)
 
 
@@ -288,7 +295,7 @@ def _as_variant(item: Item, variant: Variant) -> Item:
 
 
 def _chain(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | None]:
-    """A chain of TLV items; fill may follow the last."""
+    """Decode a chain of TLV items; fill may follow the last one."""
     chain, rest = split_chain(raw)
     by_tag = {inner.tag: inner for inner in item.items}
     inside = [decode_item(by_tag.get(tag) or unknown_item(tag, len(value)), value) for tag, value in chain]
@@ -298,7 +305,7 @@ def _chain(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | Non
 
 
 def _parts(item: Item, raw: bytes) -> tuple[list[DecodedItem], DecodeError | None]:
-    """Parts side by side: bytes of a text, digits of packed digits."""
+    """Decode parts that stand side by side: bytes of a text, digits of packed digits."""
     if item.format is Format.CN:
         digits = raw.hex().upper().rstrip("F")
         if not digits.isdecimal():

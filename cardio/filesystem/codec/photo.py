@@ -1,4 +1,4 @@
-"""The photo on a card: what its bytes are, within bounds. It is recognised and measured, never decoded."""
+"""The photo on a card: its format and size, within bounds. It is recognised and measured, never decoded."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from cardio.errors import DecodeError
 
 SIZE_LIMIT = 65536
 PIXEL_LIMIT = 4000
-"""Width and height; a photo of 26 by 32 mm at 300 dpi has 307 by 378."""
+"""The limit of width and height, in pixels; a photo of 26 by 32 mm at 300 dpi has 307 by 378."""
 _JPEG, _JPEG_END, _BMP = b"\xff\xd8\xff", b"\xff\xd9", b"BM"
 _BMP_HEADER = 26
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoShape:
-    """What a photo is, and how much of the file it takes."""
+    """The format of a photo, and the space that it takes in the file."""
 
     media_type: str
     width: int
     height: int
     size: int
-    """Bytes, without what fills the file up."""
+    """Bytes, without the fill at the end of the file."""
     whole: bool
-    """It ends where its format says."""
+    """True if it ends where its format says."""
 
 
 def recognise_photo(content: bytes) -> PhotoShape | None:
-    """Return what a file holds: JPEG or BMP; None where it holds nothing.
+    """Return the format and size of the JPEG or BMP in a file; None if the file is empty.
 
     Raises:
-        DecodeError: it is neither, or larger than any photo on a card.
+        DecodeError: the content is neither, or larger than any photo on a card.
     """
     if len(content) > SIZE_LIMIT:
         raise DecodeError("照片过大", f"larger than {SIZE_LIMIT} bytes")
@@ -60,6 +60,6 @@ def _pixels(content: bytes) -> tuple[int, int]:
 
     try:
         width, height = imagesize.get(io.BytesIO(content))
-    except Exception as error:  # whatever foreign bytes make it raise, they are no photo
+    except Exception as error:  # foreign bytes may raise any error; then they are no photo
         raise DecodeError("照片已损坏", "the photo's header cannot be read") from error
     return int(width), int(height)

@@ -1,4 +1,4 @@
-"""What stands inside a record or an item, as constructs made from the layout: chains of TLV, and parts side by side."""
+"""The structures inside a record or an item, built from the layout: chains of TLV, and parts side by side."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 import construct as c
 
 _NO_TAG = (0x00, 0xFF)
-"""Fill: no tag is either."""
+"""The bytes of fill; neither of them is a tag."""
 
 _CHAIN = c.Struct(
     "items" / c.GreedyRange(c.Struct("tag" / c.NoneOf(c.Byte, _NO_TAG), "value" / c.Prefixed(c.Byte, c.GreedyBytes))),
-    # GreedyRange drops what does not parse: here it stays in sight.
+    # GreedyRange drops what it cannot parse; this field keeps it.
     "rest" / c.GreedyBytes,
 )
 
 
 def split_chain(raw: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """The tags and values of a chain of TLV items, and what follows the last whole one: fill, or a piece cut short."""
+    """Return the tags and values of a chain of TLV items, and what follows the last whole one: fill, or a truncated
+    item.
+    """
     parsed = _CHAIN.parse(raw)
     return [(item.tag, bytes(item.value)) for item in parsed["items"]], bytes(parsed.rest)
 
@@ -30,7 +32,7 @@ def _side_by_side(lengths: tuple[int, ...]) -> Any:
 
 
 def split_parts(raw: bytes, lengths: Iterable[int]) -> list[bytes]:
-    """The bytes of parts that stand side by side; of a part that is cut short what there is."""
+    """Return the bytes of parts that stand side by side; of a part that is cut short, the bytes that there are."""
     left, fitting = len(raw), []
     for length in lengths:
         fitting.append(min(length, left))

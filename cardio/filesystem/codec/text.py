@@ -11,14 +11,14 @@ from unicodedata import category
 from cardio.errors import DecodeError
 
 FILL = b"\x00\xff\x20"
-# Controls, marks that reorder text on a screen, line ends; and letters of Korean that look like nothing.
+# Control characters, marks that reorder text on a screen, line ends; and Korean letters that are invisible.
 _UNSHOWABLE_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _UNSHOWABLE = frozenset("\u115f\u1160\u3164\uffa0")
 
 
 @cache
 def _since_2022() -> tuple[dict[int, int], dict[int, int]]:
-    """Python's codec is of the year 2000: code points that GB 18030 has moved since, both ways."""
+    """Return the code points that GB 18030 has moved since 2000, both ways: Python's codec is of the year 2000."""
     table = files("cardio.filesystem") / "codes" / "gb18030_2022.csv"
     with table.open(encoding="utf-8") as stream:
         pairs = [(int(row["python"][2:], 16), int(row["unicode"][2:], 16)) for row in csv.DictReader(stream)]
@@ -27,20 +27,20 @@ def _since_2022() -> tuple[dict[int, int], dict[int, int]]:
 
 
 def trim(raw: bytes) -> bytes:
-    """Takes the fill away: cuts at the first 00, then strips FF and blanks from the end.
+    """Remove the fill: cut at the first 00, then strip FF and blanks from the end.
 
-    Neither byte can end a GB18030 character, so no character is damaged.
+    No GB18030 character ends in one of these bytes, so no character is damaged.
     """
     return raw.split(b"\x00", 1)[0].rstrip(b"\xff\x20")
 
 
 def is_fill(raw: bytes, fills: bytes = FILL) -> bool:
-    """Return whether there is nothing but one byte of fill, or nothing at all."""
+    """Return True if there is only one byte value of fill, or nothing at all."""
     return not raw or (raw[0] in fills and raw.count(raw[0]) == len(raw))
 
 
 def decode_text(raw: bytes) -> tuple[str | None, bool]:
-    """The text in a field, None when the field is empty, and whether control characters were taken out.
+    """Return the text in a field, or None if the field is empty, and whether control characters were removed.
 
     Raises:
         DecodeError: the bytes are not GB18030.
@@ -57,7 +57,7 @@ def decode_text(raw: bytes) -> tuple[str | None, bool]:
 
 
 def ends_within_character(raw: bytes) -> bool:
-    """Return whether the last character of a text lacks a byte."""
+    """Return True if the last character of a text lacks a byte."""
     try:
         raw.decode("gb18030")
     except UnicodeDecodeError as error:
@@ -66,7 +66,12 @@ def ends_within_character(raw: bytes) -> bool:
 
 
 def text_across(raw: bytes, boundary: int) -> tuple[str, str]:
-    """The text in a field and its extension, joined: the characters that end within ``boundary`` bytes, and the rest.
+    """Return the text of a field and its extension, joined and split again: the characters that end within the field,
+    and the rest.
+
+    Args:
+        raw: the joined bytes of the field and its extension.
+        boundary: the number of bytes of the field.
 
     Raises:
         DecodeError: the bytes are not GB18030.
@@ -78,17 +83,19 @@ def text_across(raw: bytes, boundary: int) -> tuple[str, str]:
 
 
 def encode_text(text: str) -> bytes:
-    """The bytes of a text, without fill."""
+    """Return the bytes of a text, without fill."""
     return text.translate(_since_2022()[1]).encode("gb18030")
 
 
 def join_split_text(head: bytes, tail: bytes) -> bytes:
-    """One text from a field and its extension: bytes first, since a character may lie across the gap."""
+    """Join the bytes of a field and its extension. Bytes are joined before decoding, since a character may cross the
+    gap.
+    """
     rest = trim(tail)
     if not rest:
         return head
     start = head.split(b"\x00", 1)[0].rstrip(b"\xff")
-    # An issuer that would not split a character filled the last byte with a blank.
+    # An issuer that did not want to split a character filled the last byte with a blank.
     unsplit = start.rstrip(b" ")
     if len(unsplit) != len(start) and unsplit and unsplit[-1] >= 0x30 and rest[0] >= 0x80 and unsplit[-2:-1] >= b"\x80":
         start = unsplit

@@ -1,7 +1,7 @@
-"""A text as an item has it: the part that stands, and what a person would want to know about it.
+"""The text of an item: the readable part, and notes on it for a person.
 
-Issuers cut names where the field ends, fill with characters in place of 00, write check characters small, and put a
-question mark or a private code point where their program had no character. The value is given all the same.
+Issuers cut names where the field ends, fill with characters in place of 00, write check characters in lower case, and
+put a question mark or a private code point where their program had no character. The value is given all the same.
 """
 
 from __future__ import annotations
@@ -15,43 +15,46 @@ from cardio.filesystem.codec.text import decode_text, trim
 from cardio.filesystem.layouts.model import Format, Item, Kind
 
 FREE_TEXT_LENGTH = 30
-"""Items of at least so many bytes hold what people write: names, addresses, institutions."""
+"""The least length, in bytes, of items that hold free text: names, addresses, institutions."""
 _FALSE_FILL = "0?"
 _LEAST_FILL = 2
 _LONGEST_CHARACTER = 4
 _SUBSTITUTES = frozenset("?？□〓\ufffd")
-"""What programs write in place of a character that they do not know."""
+"""The characters that programs write in place of a character that they do not know."""
 _LOWER_CHECK = {
     "GB 11643": re.compile(r"[0-9]{17}x", re.ASCII),
     "GB 11714": re.compile(r"[0-9A-Z]{8}x", re.ASCII),
     "V2.0 appendix A": re.compile(r"[0-9A-Z]{8}x", re.ASCII),
 }
-"""Numbers whose check character is right but for its case, or wrong whatever its case."""
+"""The patterns of numbers with a lower-case check character: their capital form is right, or they are wrong in either
+case.
+"""
 _SEPARATORS = re.compile(r"[\s-]+")
 
 
 class TextNote(StrEnum):
-    """What a person would want to know of a text; the values are the codes of warnings."""
+    """A note on a text for a person; the values are the codes of warnings."""
 
     CUT = "cut-text"
-    """It ends within a character, which is left out."""
+    """The text ends within a character, which is left out."""
     FULL = "full-text"
-    """It fills its field: there may have been more of it."""
+    """The text fills its field: the original may be longer."""
     FILL = "fill-characters"
     """Characters that only fill the field are left out."""
     SUBSTITUTES = "substitute-characters"
-    """A sign stands in it for a character that a program did not know."""
+    """The text has a sign in place of a character that a program did not know."""
     PRIVATE_USE = "private-use"
-    """A character in it has a meaning only where the card was written."""
+    """The text has a character whose meaning is known only where the card was written."""
     NORMALISED = "normalised"
-    """It is written as its standard has it, and stands otherwise on the card."""
+    """The text is given as its standard writes it, and stands otherwise on the card."""
 
 
 def read_text(raw: bytes, room: int) -> tuple[str | None, bool, bool]:
-    """The text of a field, whether control characters were taken out, and whether its end was cut.
+    """Return the text of a field, whether control characters were removed, and whether its end was cut.
 
     Args:
-        room: the bytes that the field has room for. Only at its end a field cuts a character.
+        raw: the bytes of the field.
+        room: the bytes that the field has room for. A field cuts a character only at its end.
 
     Raises:
         DecodeError: the bytes are not GB18030.
@@ -64,10 +67,11 @@ def read_text(raw: bytes, room: int) -> tuple[str | None, bool, bool]:
 
 
 def for_people(item: Item, text: str, content: bytes, room: int) -> tuple[str | None, frozenset[TextNote]]:
-    """A text as a person wants it, None where nothing but fill is left, and what to tell of it.
+    """Return a text in the form for people, None if only fill is left, and the notes on it.
 
     Args:
-        text: what the item says.
+        item: the definition of the item.
+        text: the decoded text of the item.
         content: its bytes, without fill, joined with those of its extension.
         room: the bytes that there is room for.
     """
@@ -93,9 +97,9 @@ def for_people(item: Item, text: str, content: bytes, room: int) -> tuple[str | 
 
 
 def standard_form(item: Item, text: str) -> str:
-    """A number with a check character as its standard writes it: capital letters of ASCII, nothing between them.
+    """Return a number with a check character as its standard writes it: ASCII capitals without separators.
 
-    A number whose check character is wrong stays as it stands, but for a small x at its end.
+    A number with a wrong check character stays as it stands, except that a lower-case x at its end becomes a capital.
     """
     if item.check is None or not text:
         return text
@@ -106,7 +110,7 @@ def standard_form(item: Item, text: str) -> str:
 
 
 def _whole_characters(content: bytes) -> bytes:
-    """Without the part of a character at the end, if the text breaks off within one."""
+    """Return the content without the incomplete character at its end, if it breaks off within one."""
     try:
         content.decode("gb18030")
     except UnicodeDecodeError as error:
@@ -116,12 +120,14 @@ def _whole_characters(content: bytes) -> bytes:
 
 
 def _fills(content: bytes, room: int) -> bool:
-    """Return whether nothing more would go in: no byte, or only half a character after Chinese ones."""
+    """Return True if no further character fits: no byte is left, or one byte after a Chinese character."""
     return len(content) == room or (len(content) == room - 1 and content[-1:] > b"\x7f")
 
 
 def _without_false_fill(text: str) -> str:
-    """Without 0 or ? at the end that only fill the field; a number at the end of an address stays."""
+    """Return the text without a 0 or ? at the end that only fills the field; a number at the end of
+    an address stays.
+    """
     bare = text.rstrip(text[-1]) if text[-1] in _FALSE_FILL else text
     length = len(text) - len(bare)
     if length < _LEAST_FILL or (text[-1] == "0" and bare[-1:].isascii() and bare):
@@ -130,5 +136,5 @@ def _without_false_fill(text: str) -> str:
 
 
 def _is_false_fill(text: str, room: int) -> bool:
-    """Return whether a short field is full of one character of fill."""
+    """Return True if a short field is full of one character of fill."""
     return len(text) == room >= _LEAST_FILL and text[0] in _FALSE_FILL and len(set(text)) == 1

@@ -12,13 +12,13 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-# 市辖区, 县, 直辖县级: xx0100, xx0200, xx9000 and xxxx01 only group what is below them.
+# 市辖区, 县, 直辖县级: xx0100, xx0200, xx9000 and xxxx01 only group the units below them.
 _UNNAMED_UNIT = re.compile(r"[1-9]\d(?:(?:01|02|90)00|\d\d01)")
 _FOLDER = files("cardio.filesystem") / "codes"
 
 
 REGION_DIGITS = 6
-"""A region code (GB/T 2260); a 卡识别码 begins with the issuing region's."""
+"""The length of a region code (GB/T 2260); a 卡识别码 begins with the region code of its issuer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CodeTable:
     rows: MappingProxyType[str, tuple[str, str | None]]
     by_region: bool = False
     data: str | None = None
-    """Where the rows come from, and as of when, if not from the standard itself."""
+    """The origin of the rows and their date, if they are not from the standard itself."""
 
     def look_up(self, code: str) -> Code:
         if self.by_region:
@@ -49,7 +49,7 @@ class CodeTable:
         return Code(code, label, label_en)
 
     def _region_name(self, code: str) -> str | None:
-        """Province, prefecture and county in one name; units without a name of their own take the one above."""
+        """Join the names of province, prefecture and county; a unit without a name of its own takes the one above."""
         if code not in self.rows and not _UNNAMED_UNIT.fullmatch(code):
             return None
         levels = dict.fromkeys((code[:2] + "0000", code[:4] + "00", code))
@@ -67,7 +67,7 @@ def table_names() -> frozenset[str]:
 
 @cache
 def code_table(name: str) -> CodeTable:
-    """Loads a table, once.
+    """Load a table, once.
 
     Raises:
         KeyError: there is no table of this name.
@@ -76,10 +76,10 @@ def code_table(name: str) -> CodeTable:
 
 
 def make_table(name: str, entry: Mapping[str, Any]) -> CodeTable:
-    """A table from its entry in TOML: ``title``, ``source``, and ``rows`` of code, 中文 and English.
+    """Build a table from its entry in TOML: ``title``, ``source``, and ``rows`` of code, 中文 and English.
 
     Raises:
-        ValueError: a row is none, or a code stands twice.
+        ValueError: a row is malformed, or a code stands twice.
         KeyError: title or source is missing.
     """
     if "rows" in entry:

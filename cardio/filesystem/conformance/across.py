@@ -1,4 +1,4 @@
-"""What must agree across the files of a card."""
+"""The rules that hold across the files of a card."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SEX = Bilingual("性别与社会保障号码", "the sex agrees with the social 
 
 
 def check_across(layout: Layout, readings: Mapping[str, FileReading], book: Book) -> None:
-    """Rules that no single file shows."""
+    """Check the rules that no single file can show."""
     _check_alternatives(layout, readings, book)
     values: dict[str, tuple[str, Value]] = {}
     for path, reading in readings.items():
@@ -43,7 +43,7 @@ def check_across(layout: Layout, readings: Mapping[str, FileReading], book: Book
 
 
 def _check_alternatives(layout: Layout, readings: Mapping[str, FileReading], book: Book) -> None:
-    """An item that may stand in either of two files stands in one of them (tag 60)."""
+    """Check that an item that may stand in either of two files stands in exactly one of them (tag 60)."""
     for file in layout.files():
         for item in file.items:
             if item.alternative is None or file.path > item.alternative or item.tag is None:
@@ -64,7 +64,7 @@ def _check_alternatives(layout: Layout, readings: Mapping[str, FileReading], boo
 
 
 def _check_number(values: Mapping[str, tuple[str, Value]], book: Book) -> None:
-    """What a citizen's number says of its holder (GB 11643 §4)."""
+    """Check the birth date and the sex against the holder's citizen's number (GB 11643 §4)."""
     number = str(values["social_security_number"][1]) if "social_security_number" in values else ""
     if not is_citizens_number(number):
         return

@@ -1,4 +1,4 @@
-"""Where checks are written down."""
+"""The record of all checks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Book:
     def judge(
         self, chapter: Chapter, place: str, rule: Bilingual, fault: Bilingual | None, source: str | None = None
     ) -> None:
-        """A check that passed where there is no fault."""
+        """Note a check that has passed if there is no fault, and failed otherwise."""
         self.note(chapter, place, rule, RuleOutcome.FAIL if fault else RuleOutcome.PASS, fault, source)
 
     def untestable(

@@ -1,4 +1,4 @@
-"""A card against its layout, chapter by chapter."""
+"""The checks of a card against its layout, chapter by chapter."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ def check_card(
     today: date,
     book: Book,
 ) -> None:
-    """Every file of the layout.
+    """Check every file of the layout.
 
     Args:
-        without_rights: what the card gave when no right was held: the controls are judged by it.
-        with_rights: what it gave with the rights at hand, if any: the contents are judged by it.
+        layout: the layout of the card.
+        without_rights: the readings made while no right was held; the access controls are judged by them.
+        with_rights: the readings made with the available rights, if any; the contents are judged by them.
+        today: the day of the check; dates are compared with it.
+        book: receives the checks.
     """
     for application in layout.applications:
         for file in application.files:

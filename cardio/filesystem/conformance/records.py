@@ -1,4 +1,4 @@
-"""Presence, controls, and the records of each file: their order, number and lengths."""
+"""The checks of presence, access controls, and records: their order, number and lengths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UPDATE = Bilingual("写控制", "not to be written without a right")
 
 
 def check_presence(application: Application, file: File, reading: FileReading, book: Book) -> bool:
-    """Return whether the file is there; a file that is closed is."""
+    """Check that the file is on the card, and return True if it is. A closed file counts as present."""
     if not reading.absent:
         book.judge(Chapter.PRESENCE, file.path, _PRESENT, None, file.source)
         return True
@@ -39,7 +39,9 @@ def check_presence(application: Application, file: File, reading: FileReading, b
 
 
 def check_controls(file: File, without_rights: FileReading, book: Book) -> None:
-    """What must be closed is closed, and what is free opens: as the card behaves when no right is held."""
+    """Check that closed files are closed and free files open. The card is judged by its answers while no
+    right is held.
+    """
     closed = without_rights.refusal == StatusWord.SECURITY_STATUS_NOT_SATISFIED
     if file.read.free:
         fault = Bilingual("要求授权", "it asks for a right") if closed else None
@@ -58,7 +60,7 @@ def check_controls(file: File, without_rights: FileReading, book: Book) -> None:
 
 
 def check_records(file: File, reading: FileReading, book: Book) -> None:
-    """The records of a file that was read."""
+    """Check the records of a file that was read."""
     if reading.refusal == StatusWord.RECORD_NOT_FOUND and not file.has_tags:
         why = Bilingual("没有记录", "there is no record yet")
         book.untestable(Chapter.RECORDS, file.path, _LENGTH, why, file.source)

@@ -1,4 +1,4 @@
-"""A layout by itself: what an issuing authority has to show before it may issue cards (V2.0 §6)."""
+"""The checks of a layout by itself: what an issuing authority must show before it may issue cards (V2.0 §6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPACE_LIMIT = 16 * 1024
 
 
 def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text: str = "") -> None:
-    """Every rule of local expansion, the layout's own soundness file by file, and the space that it takes."""
+    """Check every rule of local expansion, the consistency of the layout file by file, and the space that it takes."""
     for rule in RULES:
         broken = [fault for fault in faults if fault.rule == rule]
         for fault in broken:
@@ -43,7 +43,7 @@ def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text
 
 
 def _at(fault: Fault, text: str) -> Bilingual:
-    """A fault with its line in the file that was submitted."""
+    """Return a fault with its line in the file that was submitted."""
     line = line_of(text, fault.place)
     if line is None:
         return Bilingual(fault.zh, fault.en)

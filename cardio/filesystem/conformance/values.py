@@ -1,4 +1,4 @@
-"""The values of a card: formats and padding, codes, check digits, dates."""
+"""The checks of a card's values: formats and padding, codes, check digits, dates."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _CITIZENS = "GB 11643"
 
 
 def check_values(layout: Layout, reading: FileReading, today: date, book: Book) -> None:
-    """Every value of a file that was read."""
+    """Check every value of a file that was read."""
     file = reading.file
     split = {item.extends for item in file.items} | {item.name for item in file.items if item.extends}
     records = decode_records(reading)
-    # Items with tags stand beside each other in their file, others in their record.
+    # Items with tags have the other items of the file beside them, items without tags those of their record.
     beside = tuple(item for record in records for item in record.items)
     for record in records:
         several = not file.has_tags or reading.tags.count(record.items[0].item.tag or 0) > 1
         siblings = beside if file.has_tags else record.items
         for around, decoded in _walk(record.items, siblings):
             place = f"{file.path}/{decoded.item.name}" + (f" {record.number}" if several else "")
-            # A text that goes on in a second item need not end with a character.
+            # A text that continues in a second item need not end with a whole character.
             check_format(place, decoded, book, joined=decoded.item.name in split)
             _check_value(layout, place, decoded, around, today, book)
 
@@ -44,16 +44,16 @@ def check_values(layout: Layout, reading: FileReading, today: date, book: Book) 
 def _walk(
     items: Sequence[DecodedItem], siblings: Sequence[DecodedItem]
 ) -> Iterator[tuple[Sequence[DecodedItem], DecodedItem]]:
-    """Each item, with what stands beside it."""
+    """Yield each item, together with the items beside it."""
     for item in items:
         yield siblings, item
         yield from _walk(item.items, item.items)
 
 
 def check_format(place: str, decoded: DecodedItem, book: Book, *, joined: bool = False) -> None:
-    """Characters, digits and fill of one item (V2.0 table 9)."""
+    """Check characters, digits and fill of one item (V2.0 table 9)."""
     if decoded.problem is not None and not joined:
-        # Not the problem's own words: they quote the value.
+        # The problem's own words are not used: they quote the value.
         fault: Bilingual | None = Bilingual("内容与格式不符", "its content does not fit its format")
     elif decoded.revised:
         fault = None
@@ -72,7 +72,7 @@ def _has_fixed(item: Item, raw: bytes) -> bool:
 
 
 def padding_fault(item: Item, raw: bytes, *, joined: bool = False) -> Bilingual | None:
-    """Return what is wrong with the bytes of a plain value: left-aligned, ``an`` filled with 00, ``cn`` with hex F."""
+    """Return the error in the bytes of a plain value: left-aligned, ``an`` filled with 00, ``cn`` with hex F."""
     if item.format is Format.CN:
         return _digits_fault(item, raw)
     if item.format is not Format.AN:

@@ -1,4 +1,4 @@
-"""Access conditions: what opens a file ("PIN or RK1DF01")."""
+"""Access conditions: the rights that open a file ("PIN or RK1DF01")."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ NEVER = "never"
 
 @dataclass(frozen=True, slots=True)
 class AccessCondition:
-    """Any one of ``alternatives`` opens the file; each is a set of rights that must all be held."""
+    """An access condition. Any one of ``alternatives`` opens the file; each is a set of rights that must
+    all be held.
+    """
 
     alternatives: tuple[frozenset[str], ...]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads ``free``, ``never``, ``RKSSSE``, ``PIN or RK1DF01``, ``PIN and RK1DF04``."""
+        """Parse ``free``, ``never``, ``RKSSSE``, ``PIN or RK1DF01``, ``PIN and RK1DF04``."""
         words = text.split()
         if words == [NEVER]:
             return cls(())
@@ -38,7 +40,7 @@ class AccessCondition:
 
     @property
     def names(self) -> frozenset[str]:
-        """Every right that is named, keys and PIN."""
+        """Return every right that the condition names, keys and PIN."""
         return frozenset().union(*self.alternatives)
 
     def __str__(self) -> str:
@@ -48,7 +50,7 @@ class AccessCondition:
 
     @property
     def need(self) -> str:
-        """Return what is missing when the file is closed, as a slug: ``needs-pin-or-key`` and the like."""
+        """Return the missing right of a closed file as a slug, for example ``needs-pin-or-key``."""
         with_pin = any(PIN in needed for needed in self.alternatives)
         with_key = any(needed - {PIN} for needed in self.alternatives)
         both = any(PIN in needed and len(needed) > 1 for needed in self.alternatives)

@@ -1,4 +1,4 @@
-"""What a layout may not say: facts that contradict each other, each with its place."""
+"""The checks of a layout for facts that contradict each other, each with its place."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FORMATS_OF_KINDS: dict[Kind, set[Format | tuple[Format, int]]] = {
     Kind.TEXT: {Format.AN},
     Kind.DIGITS: {Format.CN},
 }
-"""What values of a kind can be written as."""
+"""The formats that values of a kind may have."""
 RECORD_MAXIMUM = 0x7F
-"""The longest value of a record: its length is one byte below 80 hex."""
+"""The length of the longest record value: the length is one byte below 80 hex."""
 _SFI_MAXIMUM = 30
 _CONTROL = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
 def layout_faults(layout: Layout) -> list[Fault]:
-    """All that contradicts itself, in the order of the layout."""
+    """Return all contradictions of a layout, in its order."""
     return list(_layout_faults(layout))
 
 
@@ -86,7 +86,7 @@ def _layout_faults(layout: Layout) -> Iterator[Fault]:
 
 
 def _purse_faults(layout: Layout, purse: Purse) -> Iterator[Fault]:
-    """Its keys are keys of its application, and the card notes its debits where somebody can read them."""
+    """Check that the purse's keys belong to its application, and that a readable file holds the card's debits."""
     keys = {key.name for key in layout.keys if key.application == purse.application}
     for name in (*purse.purchase_keys, purse.transaction_key):
         if name not in keys:
@@ -98,7 +98,7 @@ def _purse_faults(layout: Layout, purse: Purse) -> Iterator[Fault]:
 
 
 def _text_faults(layout: Layout) -> Iterator[Fault]:
-    """Titles are shown on screens and in reports, names stand in JSON and commands."""
+    """Check titles and names: titles are shown on screens and in reports, names are used in JSON and commands."""
     shown: list[tuple[str, str]] = [("title", layout.title), ("title_en", layout.title_en), ("source", layout.source)]
     named: list[tuple[str, str]] = []
     for application in layout.applications:
@@ -163,12 +163,18 @@ def _file_faults(file: File) -> Iterator[Fault]:
 
 
 def _longest_code(table: CodeTable) -> int:
-    """Return how many bytes the longest code of a table takes."""
+    """Return the number of bytes that the longest code of a table takes."""
     return max((len(code.encode("gb18030")) for code in table.rows), default=0)
 
 
 def _item_faults(place: str, item: Item, longest: Mapping[str, int]) -> Iterator[Fault]:
-    """Args: longest: bytes of the longest code of each table."""
+    """Check one item.
+
+    Args:
+        place: the place of the item, for the fault.
+        item: the item to check.
+        longest: the number of bytes of the longest code of each table.
+    """
     known = item.length or (item.format is Format.B and not item.items)
     if not known or (item.length > RECORD_MAXIMUM and item.format is not Format.B):
         yield Fault(place, "长度应为 1 至 127", "the length must be 1 to 127")
@@ -199,7 +205,7 @@ def _item_faults(place: str, item: Item, longest: Mapping[str, int]) -> Iterator
     if repeated:
         yield Fault(place, f"内部标签 {repeated[0]:02X} 重复", f"the tag {repeated[0]:02X} stands twice inside")
     inner = sum(child.record_length for child in item.items)
-    # Parts of packed digits are counted in digits.
+    # The length of packed digits is in bytes; the lengths of its parts are in digits.
     room = 2 * item.length if item.format is Format.CN else item.length
     if item.items and not (inner == room or (item.format is Format.CN and inner == room - 1)):
         yield Fault(place, f"嵌套项共 {inner} 字节", f"the items inside take {inner} bytes, not {room}")

@@ -1,4 +1,4 @@
-"""One thing that is wrong with a layout file, and the line that says it."""
+"""A fault of a layout file, and its line in the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cardio.errors import LayoutError
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a layout, and where: ``DF04/EF05/medical_region``."""
+    """One fault of a layout, and its place: ``DF04/EF05/medical_region``."""
 
     place: str
     zh: str
@@ -21,7 +21,7 @@ class Fault:
     """The rule for local expansion that it breaks."""
 
     def error(self, path: Path) -> LayoutError:
-        """As an error that names file, line, place and rule."""
+        """Return the fault as an error that names file, line, place and rule."""
         line = line_of(path.read_text(encoding="utf-8-sig"), self.place)
         where = path.name if line is None else f"{path.name}:{line}"
         rule = f"（V2.0 §6：{self.rule.zh}）" if self.rule else ""
@@ -30,7 +30,7 @@ class Fault:
 
 
 def line_of(text: str, place: str) -> int | None:
-    """The line of a layout file that speaks of a place: of its application, its file, or its item in it."""
+    """Return the line of a layout file that defines a place: its application, its file, or its item."""
     steps = [step for step in re.split(r"[/ ]", place) if step]
     lines = text.splitlines()
     found = None

@@ -1,4 +1,4 @@
-"""Loading layouts from TOML, and refusing what cannot be right."""
+"""The loader of layouts from TOML, which refuses layouts that cannot be right."""
 
 from __future__ import annotations
 
@@ -33,27 +33,28 @@ _TOML_LINE = re.compile(r"at line (\d+)")
 
 @cache
 def layout_of(generation: int) -> Layout:
-    """The national layout of a generation (1, 2 or 3)."""
+    """Return the national layout of a generation (1, 2 or 3)."""
     return load_layout(SHIPPED / f"{generation}.0.toml")
 
 
 def generation_of(spec_version: str | None) -> int:
-    """The generation that a 规范版本 as it stands on a card ("1.00", "2.01") means: its first character decides."""
+    """Return the generation of a 规范版本 as it stands on a card ("1.00", "2.01"). Its first character decides."""
     first = (spec_version or "")[:1]
     return int(first) if first in {str(g) for g in GENERATIONS} else DEFAULT_GENERATION
 
 
 def load_layout(path: Path, *, generation: int | None = None) -> Layout:
-    """Reads one layout file, with the layout that it extends, and checks it.
+    """Read one layout file, with the layout that it extends, and check it.
 
     Args:
-        generation: which generation to extend, where the file extends several.
+        path: the layout file.
+        generation: the generation to extend, where the file extends several.
 
     Raises:
-        LayoutError: unreadable, unknown words, facts that contradict each other, or a region's expansion against the
-            rules; the text names the file, the line where one can be told, and the place.
+        LayoutError: the file is unreadable, has unknown words, has facts that contradict each other, or expands a
+            region against the rules. The text names the file, the line where it is known, and the place.
     """
-    if path.parent == SHIPPED and not path.is_symlink():  # a test has inspected what is shipped
+    if path.parent == SHIPPED and not path.is_symlink():  # a test has inspected the shipped layouts
         return _layout_and_breaches(path, generation)[0]
     layout, faults = inspect_layout(path, generation=generation)
     if faults:
@@ -62,19 +63,19 @@ def load_layout(path: Path, *, generation: int | None = None) -> Layout:
 
 
 def inspect_layout(path: Path, *, generation: int | None = None) -> tuple[Layout, list[Fault]]:
-    """Like `load_layout`, but gives all that contradicts itself or the rules instead of raising the first.
+    """Read a layout file as `load_layout` does, but return all faults instead of raising the first.
 
     Raises:
-        LayoutError: unreadable, or unknown words.
+        LayoutError: the file is unreadable, or has unknown words.
     """
-    from cardio.filesystem.layouts.checks import layout_faults  # what is shipped needs no check
+    from cardio.filesystem.layouts.checks import layout_faults  # shipped layouts need no check, so the import is late
 
     layout, faults = _layout_and_breaches(path, generation)
     return layout, [*faults, *layout_faults(layout)]
 
 
 def _layout_and_breaches(path: Path, generation: int | None) -> tuple[Layout, list[Fault]]:
-    """Read a layout; give it with what in it is against the rules for regions."""
+    """Read a layout; return it with its breaches of the rules for regions."""
     _, own = read_toml(path)
     try:
         base = _base(path, own, generation)
@@ -88,9 +89,9 @@ def _layout_and_breaches(path: Path, generation: int | None) -> tuple[Layout, li
     try:
         layout = _ADAPTER.validate_python(prepared)
     except ValidationError as error:
-        if faults:  # what breaks a rule may also not load: the rule says more
+        if faults:  # a layout that breaks a rule may also fail to load; the rule says more
             raise faults[0].error(path) from error
-        # A misspelt word shows as one that is missing and one that is unknown: the unknown one says more.
+        # A misspelt word causes two errors: one missing word and one unknown word. The unknown one says more.
         found = sorted(
             error.errors(), key=lambda one: one["type"] not in ("extra_forbidden", "unexpected_keyword_argument")
         )[0]
@@ -99,10 +100,10 @@ def _layout_and_breaches(path: Path, generation: int | None) -> tuple[Layout, li
 
 
 def extended_layouts(document: dict[str, Any]) -> tuple[str, ...]:
-    """The names of the layouts that a document extends, as it says.
+    """Return the names of the layouts that a document extends.
 
     Raises:
-        LayoutError: it says something else.
+        LayoutError: ``extends`` is neither a text nor a list of texts.
     """
     named = document.get("extends", ())
     listed = (named,) if isinstance(named, str) else named
@@ -112,10 +113,10 @@ def extended_layouts(document: dict[str, Any]) -> tuple[str, ...]:
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
-    """A file's text and what it says.
+    """Return a file's text and its parsed content.
 
     Raises:
-        LayoutError: it is not there, not UTF-8, or not TOML; the text names the line.
+        LayoutError: the file is missing, not UTF-8, or not TOML; the text names the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -136,7 +137,7 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _base(path: Path, own: dict[str, Any], generation: int | None) -> dict[str, Any] | None:
-    """The document that a file extends, itself with all that it extends."""
+    """Return the document that a file extends, merged with all that it extends itself."""
     named = extended_layouts(own)
     if not named:
         return None
@@ -152,7 +153,7 @@ def _base(path: Path, own: dict[str, Any], generation: int | None) -> dict[str, 
 
 
 def _overlay(base: dict[str, Any], extension: dict[str, Any]) -> dict[str, Any]:
-    """Tables merge, lists of items grow, anything else is replaced."""
+    """Merge tables, extend lists of items, and replace anything else."""
     merged = dict(base)
     for key, value in extension.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
@@ -165,7 +166,7 @@ def _overlay(base: dict[str, Any], extension: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prepared(document: dict[str, Any], path: Path) -> dict[str, Any]:
-    """From TOML's tables, keyed by name, to the lists of the layout, each with its name inside."""
+    """Turn TOML's tables, keyed by name, into the lists of the layout, each with its name inside."""
     applications = []
     for application_id, application in document.get("applications", {}).items():
         listed = [_file(f"{application_id}/{name}", file) for name, file in application.get("files", {}).items()]
@@ -191,7 +192,7 @@ def _file(path: str, file: dict[str, Any]) -> dict[str, Any]:
 
 
 def _item(item: dict[str, Any], inherited: dict[str, Any]) -> dict[str, Any]:
-    """An item that does not say what its value means has the meaning that goes with its format."""
+    """Complete an item: an item without a kind gets the default kind of its format."""
     prepared = {**inherited, **item}
     if "kind" not in item and item.get("format") in list(Format):
         prepared["kind"] = Kind.CODE if "codes" in item else _DEFAULT_KIND[Format(item["format"])]
@@ -209,7 +210,7 @@ _KNOWN_WORDS = tuple(
 
 
 def _words(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what pydantic says, in words for people who write layouts."""
+    """Return pydantic's error in words for people who write layouts."""
     word = str(found["loc"][-1])
     match found["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
@@ -226,7 +227,7 @@ def _words(found: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _place(prepared: dict[str, Any], location: tuple[int | str, ...]) -> str:
-    """Return where an error is, by the names that people use: ``DF04/EF06 length``."""
+    """Return the place of an error, by the names that people use: ``DF04/EF06 length``."""
     names: list[str] = []
     inside: Any = prepared
     for step in location:

@@ -1,7 +1,7 @@
-"""Layouts: what is on a card, as data. One TOML file per generation; `layout_file` loads them.
+"""Layouts: the structure of a card as data. There is one TOML file per generation; `loader` reads them.
 
-A layout has applications (DF), an application has files (EF), a file has items, an item may have items
-of its own (B-TLV). Parsers, reading plans, the software card's files and the documents are made from it.
+A layout has applications (DF), an application has files (EF), a file has items, an item may have items of its own
+(B-TLV). Parsers, reading flows, the software card's files and the documents are made from it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _from_hex(value: Any) -> Any:
 
 
 def _number_from_hex(value: Any) -> Any:
-    """One byte or two, upper case: the one way to write a tag or an id."""
+    """Parse one byte or two in upper-case hex: the only spelling of a tag or an id."""
     if not isinstance(value, str) or not re.fullmatch("(?:[0-9A-F]{2}){1,2}", value, re.ASCII):
         raise ValueError("two or four hex digits, upper case, in quotes")
     return int(value, 16)
@@ -44,7 +44,7 @@ Condition = Annotated[AccessCondition, BeforeValidator(_condition)]
 
 
 class Format(StrEnum):
-    """How a value is written on the card (社会保障卡文件结构和数据项 V2.0, table 9)."""
+    """The forms in which a value is written on the card (社会保障卡文件结构和数据项 V2.0, table 9)."""
 
     AN = "an"
     """Text: GB18030, left-aligned, filled with 00."""
@@ -53,11 +53,11 @@ class Format(StrEnum):
     B = "b"
     """Bytes."""
     B_TLV = "b-tlv"
-    """A chain of TLV items; the last may be followed by fill."""
+    """A chain of TLV items; fill may follow the last."""
 
 
 class Kind(StrEnum):
-    """What a value means."""
+    """The meaning of a value."""
 
     TEXT = "text"
     DIGITS = "digits"
@@ -77,7 +77,7 @@ class Kind(StrEnum):
 
 class Structure(StrEnum):
     VARIABLE = "variable"
-    """变长记录: one TLV record an item."""
+    """变长记录: one TLV record for each item."""
     CYCLIC = "cyclic"
     """循环: equal records without tags, number 1 the newest."""
     FIXED = "fixed"
@@ -89,7 +89,7 @@ class Structure(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How well a fact is known."""
+    """The reliability of a fact."""
 
     SPECIFICATION = "S"
     SEVERAL_SOURCES = "M"
@@ -99,7 +99,7 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """The form that another source gives an item; a value of that length is read so."""
+    """The form of an item in another source; a value of that length is decoded in that form."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -120,62 +120,62 @@ class Item:
     label_en: str
     format: Format
     length: Length = 0
-    """Bytes of the value as the specification defines it; 0 where no source tells."""
+    """Bytes of the value as the specification defines it; 0 where no source gives the length."""
     kind: Kind
     tag: HexNumber | None = None
-    """None in records without tags (cyclic files)."""
+    """The tag; None in records without tags (cyclic files)."""
     codes: str | None = None
-    """The code table of a code."""
+    """The name of the code table of a code."""
     repeat: Count = 1
-    """How often it stands in the file."""
+    """The number of times that it may stand in the file."""
     items: tuple[Item, ...] = ()
-    """With tags: a chain of TLV items (B-TLV). Without: parts that stand side by side."""
+    """The items inside. With tags: a chain of TLV items (B-TLV). Without: parts that stand side by side."""
     topic: str | None = None
-    """What it tells of, where that is not the topic of its file (`Layout.topics`)."""
+    """The topic of the item, where it is not the topic of its file (`Layout.topics`)."""
     summed_by: str | None = None
-    """Its values are summed up over the records, one sum for each code of the named item beside it."""
+    """The item beside it by whose codes its values are summed up over the records: one sum for each code."""
     unit: Literal["months"] | None = None
-    """What a number counts."""
+    """The unit of a number."""
     check: Literal["GB 11643", "GB 11714", "V2.0 appendix A"] | None = None
     """The rule that its check digit follows."""
     fixed: tuple[Length, HexBytes] | None = None
-    """Bytes that are the same on every card, and where they begin."""
+    """The offset and content of bytes that are the same on every card."""
     past: bool = False
-    """A date that cannot lie in the future."""
+    """True for a date that cannot lie in the future."""
     not_before: str | None = None
-    """The date beside it that it may not come before."""
+    """The name of the date beside it that it must not precede."""
     variants: tuple[Variant, ...] = ()
     alternative: str | None = None
-    """The other place where it may stand, as ``DF03/EF05``; it stands in one of the two."""
+    """The other place where it may stand, as ``DF03/EF05``; it stands in exactly one of the two."""
     stray: bool = False
-    """It does not belong here, and yet some issuers write it: read where it is found, never missed."""
+    """True if it does not belong here but some issuers write it: it is read where found, and never reported missing."""
     optional: bool = False
-    """Some issuers leave it out."""
+    """True if some issuers leave it out."""
     extends: str | None = None
-    """This item goes on where the named one ends (姓名扩展 after 姓名)."""
+    """The name of the item that this one continues (姓名扩展 after 姓名)."""
     cut: bool = False
-    """Cards write more than the defined length; only that many bytes count."""
+    """True if cards write more than the defined length; only that many bytes count."""
     revised: Item | None = None
-    """What a 1.0 card means when the value ends in EE (V2.0 appendix C)."""
+    """The meaning on a 1.0 card when the value ends in EE (V2.0 appendix C)."""
     revised_with: str | None = None
-    """The item has its revised meaning when the named item has."""
+    """The name of another item; this item has its revised meaning when that one has."""
     source: str | None = None
     confidence: Confidence | None = None
     note: str | None = None
 
     @property
     def lengths(self) -> frozenset[int]:
-        """The lengths that sources give it."""
+        """Return the lengths that the sources give it."""
         return frozenset((self.length, *(variant.length for variant in self.variants)))
 
     @property
     def expected(self) -> bool:
-        """Every issuer must write it, here and nowhere else."""
+        """Return True if every issuer must write it, here and nowhere else."""
         return not (self.optional or self.stray or self.alternative)
 
     @property
     def record_length(self) -> int:
-        """Bytes of the item where it stands: tag, length and value; a part has only its value."""
+        """Return the bytes of the item where it stands: tag, length and value; a part has only its value."""
         return self.length if self.tag is None else 2 + self.length
 
 
@@ -186,29 +186,29 @@ class File:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     path: str
-    """Application and file, as people write it: ``SSSE/EF05``."""
+    """Application and file, in the usual notation: ``SSSE/EF05``."""
     title: str
     title_en: str
     structure: Structure
     read: Condition
     update: Condition
     use: Literal["in use", "defined", "reserved"] = "in use"
-    """启用, 预设, 预留."""
+    """The state of use: 启用, 预设, 预留."""
     items: tuple[Item, ...] = ()
     records: Count | None = None
     """The least number of records of a cyclic or fixed file."""
     record_titles: tuple[str, ...] = ()
-    """What each record of a fixed file is about, in order."""
+    """The title of each record of a fixed file, in order."""
     size: Length | None = None
     """Bytes of a transparent file."""
     other_sizes: tuple[Length, ...] = ()
-    """Sizes that other sources give."""
+    """The sizes that other sources give."""
     content: Literal["photo", "fingerprint", "debits", "data"] = "data"
-    """What a transparent file holds."""
+    """The kind of content of a transparent file."""
     topic: str | None = None
-    """What its items tell of (`Layout.topics`)."""
+    """The topic of its items (`Layout.topics`)."""
     any_order: bool = False
-    """Sources give its records in different orders."""
+    """True if sources give its records in different orders."""
     source: str | None = None
     confidence: Confidence | None = None
     note: str | None = None
@@ -219,7 +219,7 @@ class File:
 
     @property
     def sfi(self) -> int:
-        """The short file identifier: the low byte of the file id, as written (EF15 has 15 hex)."""
+        """Return the short file identifier: the low byte of the file id, as written (EF15 has 15 hex)."""
         return self.file_id & 0xFF
 
     @property
@@ -228,25 +228,27 @@ class File:
 
     @property
     def record_shape(self) -> tuple[tuple[int, int], ...]:
-        """Tag and value length of each record that has a tag, in record order."""
+        """Return tag and value length of each record that has a tag, in record order."""
         times = self.records or 1
         own = [item for item in self.items if item.tag is not None and not item.stray]
         return tuple((item.tag or 0, item.length) for item in own for _ in range(item.repeat * times))
 
     @property
     def record_size(self) -> int:
-        """Bytes of each record of a cyclic or fixed file; 0 where no source tells."""
+        """Return the bytes of each record of a cyclic or fixed file; 0 where no source gives them."""
         lengths = [item.record_length for item in self.items]
         return sum(lengths) if all(lengths) else 0
 
     @property
     def internal(self) -> bool:
-        """No command reads it."""
+        """Return True if no command reads it."""
         return self.structure is Structure.INTERNAL
 
     @property
     def has_tags(self) -> bool:
-        """Its records begin with a tag (变长, and the 定长 of V2.0); the others are told apart by number."""
+        """Return True if its records begin with a tag (变长, and the 定长 of V2.0); the others are told apart by
+        number.
+        """
         return any(item.tag is not None for item in self.items)
 
     @property
@@ -254,7 +256,7 @@ class File:
         return tuple(sorted({self.size or 0, *self.other_sizes}))
 
     def repeats(self, item: Item) -> int:
-        """Return how often an item may stand in the file."""
+        """Return the number of times that an item may stand in the file."""
         return item.repeat * (self.records or 1)
 
     def item(self, tag: int) -> Item | None:
@@ -272,13 +274,13 @@ class Application:
     title_en: str
     file_id: HexNumber
     name: HexBytes | None = None
-    """The name that SELECT takes (AID)."""
+    """The name that SELECT accepts (AID)."""
     label: str | None = None
     """应用标签."""
     advisory: bool = False
-    """The specification only advises it (V2.0 appendix B)."""
+    """True if the specification only advises it (V2.0 appendix B)."""
     directory_sfi: HexNumber | None = None
-    """What the FCI gives as the SFI of the directory file."""
+    """The SFI of the directory file, as the FCI gives it."""
     files: tuple[File, ...] = ()
     source: str | None = None
     confidence: Confidence | None = None
@@ -287,7 +289,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key on the card, by name: where it is, never what it is."""
+    """A key on the card: its name and its place, never its value."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -296,28 +298,28 @@ class Key:
     id: HexNumber
     length: Length
     versions: Count
-    """How many groups of it a card may hold, one of which is in use."""
+    """The number of groups of it that a card may hold; one of them is in use."""
     application: str
     psam: HexNumber | None = None
-    """How a PSAM card calls it: usage byte and index."""
+    """The key's identifier on a PSAM card: usage byte and index."""
     hsm: HexNumber | None = None
-    """How an HSM calls it (密钥地址); the index follows."""
+    """The key's address in an HSM (密钥地址); the index follows."""
     note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purse:
-    """Where money moves: the application that takes debits (消费), and by which keys."""
+    """The application that accepts debits (消费), and the keys that it uses."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     application: str
     purchase_keys: tuple[str, ...]
-    """消费密钥 by name; a key's id is the index that the commands name it by."""
+    """The names of the 消费密钥; a key's id is the index that the commands use for it."""
     transaction_key: str
-    """交易认证密钥: the card's TAC is made with it, for the issuer only."""
+    """The name of the 交易认证密钥: the card makes its TAC with it, for the issuer only."""
     transaction_type: HexNumber
-    """What a debit is called in MACs and in the card's details."""
+    """The number that stands for a debit in MACs and in the card's details."""
     source: str | None = None
     confidence: Confidence | None = None
     note: str | None = None
@@ -325,7 +327,7 @@ class Purse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """What some items tell of, across files: pension insurance, employment."""
+    """The subject of some items, across files: pension insurance, employment."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -333,12 +335,12 @@ class Topic:
     title: str
     title_en: str
     report: Literal["insurance", "employment"]
-    """The answer that it is part of."""
+    """The report that the topic is part of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """All that is known of one generation of cards, and of a region's where it extends one."""
+    """All known facts of one generation of cards, or of a region's cards where the region extends it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -347,36 +349,36 @@ class Layout:
     title_en: str
     source: str
     algorithm: Literal["3DES", "SSF33", "SM4"]
-    """What cards of this generation use when they do not say."""
+    """The algorithm that cards of this generation use when they do not name one."""
     applications: tuple[Application, ...]
     algorithms: tuple[Literal["3DES", "SSF33", "SM4"], ...] = ()
-    """What cards of this generation may name; any where none is listed."""
+    """The algorithms that cards of this generation may name; any if none is listed."""
     algorithm_markers: dict[str, Literal["3DES", "SSF33", "SM4"]] = field(default_factory=dict)
-    """What the marker in the FCI of the environment stands for, by two hex digits."""
+    """The algorithm that the marker in the environment's FCI stands for, by two hex digits."""
     keys: tuple[Key, ...] = ()
     proves_itself: bool = False
-    """The national reading flow has the card prove that it is genuine before the holder is read."""
+    """True if the national reading flow makes the card prove that it is genuine before the holder is read."""
     topics: tuple[Topic, ...] = ()
     purse: Purse | None = None
-    """None where nothing is known of debits."""
+    """The purse; None where nothing is known of debits."""
     codes: Mapping[str, CodeTable] = field(default_factory=dict)
     """A region's own code tables, by name."""
     regions: tuple[str, ...] = ()
-    """The regions whose cards are so, by the first digits of their code; none for the national layout."""
+    """The regions of such cards, by the first digits of their code; none for the national layout."""
     note: str | None = None
     origin: str = field(default="", compare=False)
-    """The file it was loaded from."""
+    """The file that it was loaded from."""
 
     @property
     def environment(self) -> Application:
-        """The social security environment (SSSE): the application that is selected first."""
+        """Return the social security environment (SSSE): the application that is selected first."""
         return self.applications[0]
 
     def application(self, application_id: str) -> Application:
         return next(application for application in self.applications if application.id == application_id)
 
     def code_table(self, name: str) -> CodeTable:
-        """A code table by name, the region's own first."""
+        """Return a code table by name; the region's own table goes first."""
         return self.codes.get(name) or code_table(name)
 
     def key(self, name: str) -> Key | None:
@@ -384,7 +386,7 @@ class Layout:
 
     @property
     def details_file(self) -> File | None:
-        """The file in which the card notes its transactions (医疗交易明细文件)."""
+        """Return the file in which the card notes its transactions (医疗交易明细文件)."""
         return next((file for file in self.files() if file.content == "debits"), None)
 
     def files(self) -> Iterator[File]:
@@ -392,17 +394,17 @@ class Layout:
             yield from application.files
 
     def readable_files(self) -> list[File]:
-        """All that a command can read."""
+        """Return all files that a command can read."""
         return [file for file in self.files() if not file.internal]
 
     def file(self, path: str) -> File | None:
         return next((file for file in self.files() if file.path == path), None)
 
     def required_file(self, path: str) -> File:
-        """A file that someone asks for.
+        """Return a file by its path.
 
         Raises:
-            NoSuchFileError: there is none of this path, or no command reads it.
+            NoSuchFileError: there is no file of this path, or no command reads it.
         """
         file = self.file(path)
         if file is None:

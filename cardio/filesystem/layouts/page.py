@@ -1,4 +1,4 @@
-"""A layout as a page for people: every application, file and item, in Markdown."""
+"""A layout as a Markdown page: every application, file and item."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ _HEADER = ("record", "tag", "名称", "name", "format", "length", "notes")
 
 
 def layout_page(layout: Layout, *, base: Layout | None = None) -> str:
-    """The page of a layout; with ``base`` only what it has beyond that."""
+    """Return the page of a layout.
+
+    Args:
+        layout: the layout.
+        base: a layout whose content the page leaves out.
+    """
     lines = [f"# {layout.title} / {layout.title_en}\n", f"Source: {layout.source}. {_CONFIDENCE}\n"]
     if layout.note:
         lines.append(f"{layout.note}\n")
@@ -51,7 +56,7 @@ def layout_page(layout: Layout, *, base: Layout | None = None) -> str:
 
 
 def expansion_page(expansion: Expansion) -> str:
-    """The page of a region's file: what it adds to each generation that it extends, and its code tables."""
+    """Return the page of a region's file: its additions to each generation that it extends, and its code tables."""
     pages = []
     for generation in expansion.generations:
         layout = load_layout(expansion.path, generation=generation)
@@ -84,7 +89,7 @@ def _application(application: Application) -> Iterator[str]:
 
 
 def _file(file: File, known: File | None) -> Iterator[str]:
-    """A file; of one that is known already only the items that it has beyond that."""
+    """Yield the lines of a file. Of a known file, yield only the items that it adds."""
     yield f"### {file.path} {file.title} / {file.title_en}\n"
     facts = [_STRUCTURES[file.structure], f"read: {file.read}", f"update: {file.update}", file.use]
     if file.records:
@@ -126,7 +131,7 @@ def _row(place: str, item: Item, file: File, *, depth: int = 0) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return what would be markup in a table stands as it is."""
+    """Replace characters that would be markup in a table."""
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 

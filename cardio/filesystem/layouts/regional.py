@@ -1,4 +1,4 @@
-"""Local expansion (地方扩展): what a region may add to a generation, and what it may not touch (V2.0 §6)."""
+"""Local expansion (地方扩展): the rules for what a region may add to a generation and must not change (V2.0 §6)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ RULES = (UNTOUCHED, NEW_APPLICATIONS, NEW_FILES, ENVIRONMENT_ITEMS, CYCLIC_ITEMS
 
 
 def breaches(base: dict[str, Any], own: dict[str, Any]) -> list[Fault]:
-    """Return what a region's file does against the rules.
+    """Return the breaches of the rules in a region's file.
 
     Args:
         base: the document of the generation that it extends.
-        own: what it says itself.
+        own: the content of the region's file itself.
     """
     return list(_breaches(base, own))
 

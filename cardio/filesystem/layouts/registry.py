@@ -1,4 +1,4 @@
-"""Which layout a card has: its generation's, or that of its region where the region extends it."""
+"""The choice of a card's layout: its generation's, or its region's where the region extends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cardio.filesystem.layouts.model import Layout
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """A region's file: whose cards it is for; read in full only when such a card comes."""
+    """A region's file and the regions that it is for. It is read in full only when a card of these regions is read."""
 
     path: Path
     regions: tuple[str, ...]
@@ -30,7 +30,11 @@ class Expansion:
 
     @classmethod
     def at(cls, path: Path) -> Expansion:
-        """Raises: LayoutError: it cannot be read, or does not say what it extends and for whom."""
+        """Read which regions and generations a file is for.
+
+        Raises:
+            LayoutError: the file cannot be read, or does not say which layouts it extends and which regions it is for.
+        """
         _, document = read_toml(path)
         regions = document.get("regions")
         if not isinstance(regions, list) or not regions or not all(_is_region(region) for region in regions):
@@ -50,7 +54,7 @@ def _is_region(text: object) -> bool:
 
 
 def user_folder() -> Path:
-    """Return where a user's own layouts are (``$XDG_CONFIG_HOME/cardio/layouts``)."""
+    """Return the folder of the user's own layouts (``$XDG_CONFIG_HOME/cardio/layouts``)."""
     return config_folder() / "layouts"
 
 
@@ -61,18 +65,18 @@ def shipped_expansions() -> tuple[Expansion, ...]:
 
 @dataclass(slots=True)
 class LayoutChoice:
-    """The layouts at hand: a user's own before those that are shipped."""
+    """The available layouts: the user's own before those that are shipped."""
 
     expansions: tuple[Expansion, ...] = ()
     problems: tuple[LayoutError, ...] = ()
-    """Files of the user's that cannot be read: their regions' cards are read as the nation's."""
+    """The errors of the user's files that cannot be read. Cards of their regions are read with the national layout."""
     only: Layout | None = None
     """The one layout to use, whatever the card says."""
     _loaded: dict[tuple[Path, int], Layout] = field(default_factory=dict)
 
     @classmethod
     def at_hand(cls, folder: Path | None = None) -> LayoutChoice:
-        """The shipped expansions, and before them those of a folder, by default the user's."""
+        """Return the shipped expansions, and before them those of a folder, by default the user's."""
         own: list[Expansion] = []
         problems: list[LayoutError] = []
         for path in sorted((folder or user_folder()).glob("*.toml")):
@@ -83,14 +87,14 @@ class LayoutChoice:
         return cls((*own, *shipped_expansions()), tuple(problems))
 
     def choose(self, spec_version: str | None, region: str | None) -> Layout:
-        """The layout for a card.
+        """Return the layout for a card.
 
         Args:
             spec_version: 规范版本 as it stands on the card.
             region: the six digits that its 卡识别码 begins with.
 
         Raises:
-            LayoutError: the region's file is against the rules.
+            LayoutError: the region's file breaks the rules.
         """
         if self.only is not None:
             return self.only

@@ -1,4 +1,4 @@
-"""Getting at a file: naming it to the card, and what the card's refusals say of it."""
+"""Access to a file: the ways to name it to the card, and the meaning of the card's refusals."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ MANNER_REFUSALS = frozenset(
         StatusWord.CLA_NOT_SUPPORTED,
     }
 )
-"""Answers to the first record that speak about the way of asking; others speak about that one record."""
+"""The status words that refuse the way of asking when they answer the first record; others concern that one record."""
 
 
 _READ_RECORD = 0xB2
 
 
 class ReadAttempt:
-    """One file of a card: how it can be named, and why it could not be read."""
+    """One file of a card: the ways to name it, and the reasons why it could not be read."""
 
     def __init__(self, file: File) -> None:
         self.file = file
@@ -43,7 +43,7 @@ class ReadAttempt:
         self._selectable: dict[Reference, bool] = {Reference.SFI: True}
 
     def reach(self, reference: Reference) -> Flow[bool]:
-        """Makes the file current where it is not named by SFI."""
+        """Select the file where it is not named by SFI; return True if it can be read by this reference."""
         if reference not in self._selectable:
             response = yield from ask(select_file(self.file.file_id, reference.select_p1 or 0))
             self._selectable[reference] = response.sw1 in (0x90, 0x61)
@@ -52,11 +52,11 @@ class ReadAttempt:
         return self._selectable[reference]
 
     def sfi(self, reference: Reference) -> int:
-        """The SFI to put into a command; 0 where the file is current."""
+        """Return the SFI to put into a command; 0 where the file is current."""
         return self.file.sfi if reference is Reference.SFI else 0
 
     def note_refusal(self, status_word: int, reading: FileReading) -> None:
-        """Notes why a manner failed; a file that is closed is closed in every manner."""
+        """Note why an access method failed. A closed file is closed for every method."""
         if status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
             reading.refusal, reading.manner = status_word, None
         self.refusals.append(status_word)
@@ -67,7 +67,7 @@ class ReadAttempt:
 
     @property
     def refusal(self) -> int:
-        """Return why the file cannot be read, when no manner works: the most telling of all answers."""
+        """Return why the file cannot be read when no access method works: the most telling of all answers."""
         selected = [works for reference, works in self._selectable.items() if reference.select_p1 is not None]
         if MALFORMED in self.refusals:
             return MALFORMED
@@ -77,17 +77,17 @@ class ReadAttempt:
 
 
 def ask(command: CommandApdu) -> Flow[ResponseApdu]:
-    """Asks, and takes an answer that makes no sense for a refusal: the next record may be better."""
+    """Send a command; treat a malformed answer as a refusal, because the next record may be better."""
     try:
         response = yield command
     except CardGarbledError:
         return ResponseApdu(b"", MALFORMED)
     if command.ins == _READ_RECORD and response.ok and not response.data:
-        # Cards that say 9000 to everything: where a record comes there are bytes.
+        # Some cards answer 9000 to everything; a real record has bytes.
         return ResponseApdu(b"", StatusWord.RECORD_NOT_FOUND)
     return response
 
 
 def has_data(response: ResponseApdu) -> bool:
-    """Success, or a warning that comes with data."""
+    """Return True if the card answered with success, or with a warning and data."""
     return response.ok or (response.sw1 == 0x62 and bool(response.data))

@@ -1,4 +1,4 @@
-"""From what a file gave to its items: record by record, with what is inside each."""
+"""The step from a file's bytes to its items: record by record, with the items inside each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DecodedRecord:
 
 
 def decode_records(reading: FileReading) -> list[DecodedRecord]:
-    """All records of a file that was read, in the order in which the card holds them."""
+    """Return all records of a file that was read, in the card's order."""
     if not reading.file.has_tags:
         return [_untagged(reading.file, number, record.value) for number, record in reading.numbered()]
     return list(_tagged(reading))
@@ -48,7 +48,7 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
         if known is None:
             yield DecodedRecord(number, (decode_item(unknown_item(record.tag, len(record.value)), record.value),))
             continue
-        # Only the first of several is what others continue or bear witness for.
+        # Of several records with one tag, only the first is continued by an extension or carries the mark.
         meant, value = revised_item(known, record.value, first)
         is_first = known.name not in seen
         seen.add(known.name)
@@ -57,7 +57,7 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
             yield DecodedRecord(number, (DecodedItem(known, record.value, None),))
         elif extension is not None and is_first and known.name not in revised and extension.name in first:
             tail = first[extension.name][1]
-            # Where the text goes on, it is the end of the extension that may cut a character.
+            # Where the text continues, only the end of the extension may cut a character.
             capacity = known.length + (extension.length if trim(tail) else 0)
             whole = decode_item(known, join_split_text(value, tail), capacity)
             told = DecodedItem(known, record.value, whole.value, whole.problem, cut=whole.cut)
@@ -65,7 +65,7 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
         else:
             told = decode_item(meant, value)
             if meant is not known:
-                # Another meaning, in the same place.
+                # The record has the other meaning, in the same place.
                 meant = replace(meant, tag=known.tag, length=known.length)
                 told = replace(told, item=meant, raw=record.value, revised=True)
             yield DecodedRecord(number, (told,))

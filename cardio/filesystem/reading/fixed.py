@@ -1,4 +1,4 @@
-"""Reading records without tags: cyclic files (循环), number 1 the newest, and plain fixed ones."""
+"""The flows that read records without tags: cyclic files (循环), number 1 the newest, and plain fixed files."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask,
 from cardio.filesystem.reading.result import CORRUPT, MALFORMED, UNTAGGED, FileReading
 
 _REFUSALS_ENDURED = 3
-"""Records refused one after another; a card that refuses more refuses the rest."""
+"""The number of consecutive refused records after which reading ends; such a card refuses the rest too."""
 
 
 Enough = Callable[[Sequence[Record]], bool]
-"""Whether the records that were read so far are enough, the newest first."""
+"""A function that returns True if the records read so far, newest first, are enough."""
 
 
 def read_newest_records(file: File, known: Iterable[AccessMethod], enough: Enough) -> Flow[FileReading]:
-    """Reads records one by one until there are enough; all at once only where the card does not give one alone.
+    """Read records one by one until there are enough; all at once only if the card does not give single records.
 
-    One record is asked for, and not all: on a slow line a full cyclic file takes a second.
+    Single records are requested because a full cyclic file takes a second on a slow line.
     """
     by_number = (AccessMethod(reference=manner.reference, addressing=Addressing.NUMBER) for manner in known)
     others = (manner for manner in MANNERS_BY_COST if manner.addressing is Addressing.NUMBER)
@@ -36,17 +36,17 @@ def read_newest_records(file: File, known: Iterable[AccessMethod], enough: Enoug
 def read_equal_records(
     file: File, known: Iterable[AccessMethod] = (), *, all_at_once: bool = False, enough: Enough | None = None
 ) -> Flow[FileReading]:
-    """Reads all records; all at once where the card does that, else one by one.
+    """Read all records: all at once where the card does that, else one by one.
 
     Args:
         file: the file; its application must be current.
-        known: manners that worked on this kind of card before, tried first.
-        all_at_once: this very card has given several records at once, so that one alone is all there is.
+        known: access methods that worked on this kind of card before; they are tried first.
+        all_at_once: this card has given several records at once, so a single record means that there is only one.
         enough: ends the reading one by one before the last record.
     """
     approach = ReadAttempt(file)
     for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
-        # Nothing but their number names these records; and records of unknown size cannot be told apart.
+        # Only their number identifies these records, and records of unknown size cannot be told apart.
         if manner.addressing is Addressing.IDENTIFIER or (manner.addressing is Addressing.ALL and not file.record_size):
             continue
         if not (yield from approach.reach(manner.reference)):
@@ -64,14 +64,14 @@ def read_equal_records(
 
 
 def _at_once(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, known_to_work: bool) -> Flow[bool]:
-    """All records from a number on, as many as one answer carries."""
+    """Read all records from a number on, as many as one answer carries; return True if the method works."""
     size, sfi, rest = approach.file.record_size, approach.sfi(manner.reference), b""
     while (number := len(reading.records) + 1) <= RECORD_LIMIT:
         response = yield from ask(read_record(number, manner.addressing.mode, sfi, SHORT_MAXIMUM))
         data = response.data
         if not has_data(response) or not data:
             if number == 1 or response.status_word != StatusWord.RECORD_NOT_FOUND:
-                # One by one, the card shows which of them it refuses.
+                # Read one by one, the card shows which of them it refuses.
                 approach.note_refusal(response.status_word, reading)
                 return False
             if rest:
@@ -80,13 +80,13 @@ def _at_once(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, 
         whole, cut = divmod(len(data), size)
         rest = data[whole * size :]
         if not whole or (cut and len(data) < SHORT_MAXIMUM):
-            # Not a number of whole records: asked one by one, the card shows which is wrong.
+            # Not a number of whole records: read one by one, the card shows which is wrong.
             approach.note_refusal(MALFORMED, reading)
             return False
         if response.status_word == CORRUPT:
             reading.corrupt_numbers |= set(range(number, number + whole))
         reading.records += [Record(UNTAGGED, data[i * size : (i + 1) * size]) for i in range(whole)]
-        # One record may be all that there is, or all that this card gives at once.
+        # A single record may be the only one, or the most that this card gives at once.
         if len(data) < SHORT_MAXIMUM and (whole > 1 or known_to_work):
             break
     return True

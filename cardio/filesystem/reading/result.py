@@ -1,4 +1,4 @@
-"""What reading a file gave: its records, and what kept the others away."""
+"""The result of reading a file: its records, and the reasons why others are missing."""
 
 from __future__ import annotations
 
@@ -13,54 +13,54 @@ from cardio.filesystem.capabilities import AccessMethod, Shape
 from cardio.filesystem.layouts.model import File, Item
 
 MALFORMED = 0
-"""Stands for a status word where an answer made no sense."""
+"""The value in place of a status word when an answer is malformed."""
 CORRUPT = 0x6281
-"""The card's warning that what it gives may be wrong."""
+"""The card's warning that the returned data may be wrong."""
 UNTAGGED = 0
-"""Stands for the tag of a record that has none."""
+"""The value in place of the tag of a record that has none."""
 
 
 @dataclass(slots=True)
 class FileReading:
-    """What reading a file gave."""
+    """The result of reading a file."""
 
     file: File
     records: list[Record] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
-    """The number of each on the card; empty where they follow each other from 1, or came by their tags."""
+    """The number of each record on the card; empty if they are numbered from 1 without gaps, or were read by tag."""
     manner: AccessMethod | None = None
-    """The manner that worked; None when none did."""
+    """The access method that worked; None when none did."""
     refusal: int | None = None
-    """The status word with which the card refused the file as a whole, `MALFORMED` when no answer was a record."""
+    """The status word with which the card refused the file as a whole; `MALFORMED` when no answer was a record."""
     damaged: dict[int, int] = field(default_factory=dict)
-    """Tags whose record could not be read, with the status word or `MALFORMED`."""
+    """The tags whose record could not be read, with the status word or `MALFORMED`."""
     corrupt: set[int] = field(default_factory=set)
-    """Tags that the card gave with the warning 6281: the data may be wrong."""
+    """The tags that the card gave with the warning 6281: the data may be wrong."""
     damaged_numbers: dict[int, int] = field(default_factory=dict)
-    """Numbers of records without tags that could not be read whole, with the status word or `MALFORMED`."""
+    """The numbers of records without tags that could not be read whole, with the status word or `MALFORMED`."""
     corrupt_numbers: set[int] = field(default_factory=set)
-    """Numbers of such records, or 1 for a transparent file, that came with the warning 6281."""
+    """The numbers of such records, or 1 for a transparent file, that came with the warning 6281."""
     content: bytes = field(default=b"", repr=False)
     """The bytes of a transparent file."""
     probed: bool = False
-    """Only its beginning was asked for."""
+    """True if only the file's beginning was requested."""
     block: int = SHORT_MAXIMUM
-    """Bytes of it that the card gave at once."""
+    """The number of bytes of a transparent file that the card gave in one answer."""
     broken_off: int | None = None
     """The status word that ended a transparent file before its end."""
     access_error: CardioError | None = None
-    """Why the rights that open it could not be had, where they were tried for."""
+    """The reason why the rights that open the file could not be obtained, where that was tried."""
     opened_by: str | None = None
-    """``free``, or the rights that opened it, as ``PIN``."""
+    """``free``, or the rights that opened it, for example ``PIN``."""
     only_first: set[int] = field(default_factory=set)
-    """Tags of which the card gives the first record only, though there may be more."""
+    """Tags with several records, if the card gives only the first."""
     duplicates: set[int] = field(default_factory=set)
-    """Tags of records that the card gave once more, byte for byte."""
+    """The tags of records that the card gave twice, byte for byte."""
     not_asked: set[int] = field(default_factory=set)
-    """Optional items that were not asked for, since other cards of this issuer do not have them."""
+    """The tags of optional items that were not requested, since other cards of this issuer do not have them."""
 
     def numbered(self) -> Iterator[tuple[int, Record]]:
-        """The records with their numbers."""
+        """Return the records with their numbers."""
         return zip(self.numbers or range(1, len(self.records) + 1), self.records, strict=True)
 
     @property
@@ -81,17 +81,17 @@ class FileReading:
 
     @property
     def empty(self) -> bool:
-        """The file is there and holds no record."""
+        """Return True if the file is on the card and holds no record."""
         return self.refusal == StatusWord.RECORD_NOT_FOUND
 
     @property
     def nonsense(self) -> bool:
-        """The card answered, and no answer was a record."""
+        """Return True if the card answered, and no answer was a record."""
         return self.refusal == MALFORMED
 
     @property
     def missing(self) -> list[Item]:
-        """Items that every issuer must write, and this card neither gave nor refused one by one."""
+        """Return the items that every issuer must write, and that this card neither gave nor refused one by one."""
         if self.refusal is not None or not self.file.has_tags:
             return []
         found = {*self.tags, *self.damaged}

@@ -1,8 +1,8 @@
-"""Reading one file whose records begin with a tag, whatever the card's manners: plans without any transport.
+"""The flow that reads one file whose records begin with a tag, with any access method, without any transport.
 
-A plan yields commands and takes answers (see `cardio.apdu.channel`). It asks with the exact length where
-the layout or an earlier card tells it, and turns to the next manner only when the card refuses the last.
-The record list of an earlier card is only the starting point: items that it lacked are still looked for.
+A flow yields commands and receives answers (see `cardio.apdu.channel`). It requests the exact length where the layout
+or an earlier card gives it, and turns to the next access method only when the card refuses the last. The record list of
+an earlier card is only the starting point: items that it lacked are still looked for.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask,
 from cardio.filesystem.reading.result import CORRUPT, MALFORMED, FileReading
 
 _SAME_ENDURED = 2
-"""Times that a card may give the record that it gave last; more, and it does not heed the number."""
+"""The number of repeats of the last record after which the card is taken to ignore the record number."""
 UNKNOWN_LIMIT = 16
-"""Records with tags that no layout knows, in one file; a card with more does not mean records."""
+"""The limit of records with unknown tags in one file; if a card gives more, its answers are no records."""
 _LONGEST_CHARACTER = 4
 
 
@@ -38,15 +38,15 @@ def read_file(
     exact: bool = True,
     on_manner: Callable[[AccessMethod], object] | None = None,
 ) -> Flow[FileReading]:
-    """Reads all records of a file whose records begin with a tag.
+    """Read all records of a file whose records begin with a tag.
 
     Args:
         file: the file; its application must be current.
         shape: the records that earlier cards of this kind had; None where none is known.
-        known: manners that worked on this kind of card before, tried first.
+        known: access methods that worked on this kind of card before; they are tried first.
         probe_optional: look for records beyond those that the layout or an earlier card had.
-        exact: ask for the length that is expected; a card that cuts its answers may have more.
-        on_manner: told of a manner as soon as it has brought a record: the reading may not come to its end.
+        exact: request the expected length; a card that cuts its answers may have more.
+        on_manner: called with an access method as soon as it has given a record, because the reading may not finish.
     """
     reader = _FileReader(file, shape, probe_optional=probe_optional, exact=exact, on_manner=on_manner)
     best: FileReading | None = None
@@ -58,7 +58,7 @@ def read_file(
             continue
         if attempt.closed:
             return attempt
-        # Where a dearer manner shows no more, the cheaper one was right.
+        # If a costlier method gives no more records, the cheaper one was right.
         if best is None or len(attempt.records) > len(best.records):
             best = attempt
         if reader.is_whole(attempt):
@@ -69,7 +69,7 @@ def read_file(
 
 
 class _FileReader(ReadAttempt):
-    """The attempts at one file, and what they have shown so far."""
+    """The attempts to read one file, and their findings so far."""
 
     def __init__(
         self,
@@ -85,19 +85,19 @@ class _FileReader(ReadAttempt):
         self._known_shape = shape
         self._probe_optional, self._exact = probe_optional, exact
         self.gave_one: AccessMethod | None = None
-        """A manner for all records in which the card gave one record only."""
+        """An access method for all records with which the card gave one record only."""
         strays = {item.tag: item.length for item in file.items if item.stray and item.tag is not None}
         self._lengths = strays | dict(file.record_shape) | dict(shape or ())
         self._repeats = {item.tag: file.repeats(item) for item in file.items}
         self._order = [tag for tag, _ in (file.record_shape if shape is None else shape)]
-        # What an earlier card lacked is not missed on this one, unless every issuer may leave it out.
+        # An item that an earlier card lacked is still expected here, unless every issuer may leave it out.
         for item in file.items:
             if item.tag is not None and item.expected and item.tag not in self._order:
                 self._order.append(item.tag)
 
     def is_whole(self, reading: FileReading) -> bool:
-        """Return whether this is all: every mandatory item, at its length; or just what another card of
-        this kind had.
+        """Return True if the file was read completely: every mandatory item at its length, or the same records as
+        another card of this kind.
         """
         if self._known_shape is not None and reading.shape == self._known_shape:
             return True
@@ -107,11 +107,11 @@ class _FileReader(ReadAttempt):
 
     @staticmethod
     def _is_single(reading: FileReading) -> bool:
-        """Records that came one by one cannot hide each other behind a wrong length."""
+        """Return True if the records came one by one, so that a wrong length cannot hide the next record."""
         return reading.manner is not None and reading.manner.addressing is not Addressing.ALL
 
     def attempt(self, manner: AccessMethod) -> Flow[FileReading | None]:
-        """One manner; None when the card does not have it."""
+        """Read the file with one access method; return None when the card does not support it."""
         if not (yield from self.reach(manner.reference)):
             return None
         reading = FileReading(self.file, manner=manner)
@@ -125,17 +125,17 @@ class _FileReader(ReadAttempt):
         return reading if works or reading.closed else None
 
     def one_by_one(self, manner: AccessMethod) -> Flow[FileReading | None]:
-        """Record by record in the mode that other cards take for "all from this number"."""
+        """Read record by record with a mode that other cards understand as "all from this number"."""
         if not (yield from self.reach(manner.reference)):
             return None
         reading = FileReading(self.file, manner=manner)
         return reading if (yield from self._by_number(manner, reading)) else None
 
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
-        """Return whether these can be records of this file: a known one first, few unknown, few more than there should
-        be.
+        """Return True if these can be records of this file: a known one first, and not too many unknown or surplus
+        ones.
 
-        A card that takes no notice of the number gives the same again and again.
+        A card that ignores the record number gives the same record again and again.
         """
         tags = Counter([*reading.tags, *(record.tag for record in more)])
         surplus = {tag: count - self._repeats.get(tag, 1) for tag, count in tags.items() if tag in self._lengths}
@@ -172,21 +172,23 @@ class _FileReader(ReadAttempt):
             if is_fill(rest) and not self._was_cut(reading, response, length):
                 break
             length = self._length_of_rest(reading)
-        # A card that takes "all from this number" for "this number" gives one record.
+        # A card that understands "all from this number" as "this number" gives one record.
         if len(reading.records) == 1 and self.gave_one is None:
             self.gave_one = manner
         return len(reading.records) > 1 or len(self._order) < 2
 
     def _length_of_rest(self, reading: FileReading) -> int:
-        """Bytes of the records that are still expected, as far as one answer carries them."""
+        """Return the bytes of the records that are still expected, up to the length of one answer."""
         expected = Counter(self._order) - Counter(reading.tags)
         if not self._exact or not expected or not all(self._lengths[tag] for tag in expected):
             return SHORT_MAXIMUM
         return min(sum((2 + self._lengths[tag]) * count for tag, count in expected.items()), SHORT_MAXIMUM)
 
     def _was_cut(self, reading: FileReading, response: ResponseApdu, length: int) -> bool:
-        """Return whether an answer that ends with a record may have been cut there: as long as was asked, and short of
-        what is expected. Then also a text that is full asks for what continues it.
+        """Return True if an answer that ends with a whole record may have been cut there.
+
+        That is so if it has exactly the requested length, and either a record is still expected or a full text may
+        continue.
         """
         as_asked = len(response.data) == length
         unlike = Counter(reading.tags) != Counter(self._order)
@@ -195,7 +197,7 @@ class _FileReader(ReadAttempt):
     # -- record by record ---------------------------------------------------------------------
 
     def _by_number(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
-        # Another card may have had fewer of what may stand there several times.
+        # Another card may have had fewer records of the items that may stand several times.
         several = [tag for tag, _ in self.file.record_shape if self._repeats[tag] > 1]
         optional = [tag for tag, _ in self.file.record_shape if self._probe_optional and tag not in self._order]
         remaining = [*self._order, *(Counter(several) - Counter(self._order)).elements(), *optional]
@@ -219,7 +221,7 @@ class _FileReader(ReadAttempt):
             record = _one_record(response.data)
             if record is not None and reading.records and record == reading.records[-1] and strange < _SAME_ENDURED:
                 if record.tag not in remaining:
-                    # Written twice; or this card takes no notice of the number, and gives it for ever.
+                    # Written twice, or this card ignores the record number and always repeats one record.
                     strange += 1
                     reading.duplicates.add(record.tag)
                     continue
@@ -238,7 +240,7 @@ class _FileReader(ReadAttempt):
         return self._worked(reading)
 
     def _likely_next(self, reading: FileReading, remaining: list[int]) -> int:
-        """The expected record after the last one read: cards may lack one, or order them differently."""
+        """Return the expected record after the last one read: cards may lack one, or order them differently."""
         if reading.records:
             last = reading.records[-1].tag
             order = self._order if last in self._order else [tag for tag, _ in self.file.record_shape]
@@ -248,7 +250,9 @@ class _FileReader(ReadAttempt):
         return remaining[0]
 
     def _by_identifier(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
-        """Every tag of the layout; of an item that may be there several times, the first and then the next."""
+        """Read every tag of the layout; of an item that may stand several times, read the first and then
+        the next ones.
+        """
         refused: list[int] = []
         strays = [item.tag for item in self.file.items if item.stray and item.tag is not None and self._probe_optional]
         for tag in dict.fromkeys([*(tag for tag, _ in self.file.record_shape), *self._order, *strays]):
@@ -276,7 +280,7 @@ class _FileReader(ReadAttempt):
         return self._worked(reading)
 
     def _next_ones(self, manner: AccessMethod, tag: int, reading: FileReading) -> Flow[None]:
-        """The further records with a tag, which follow the one that was read last."""
+        """Read the further records with a tag, which follow the one that was read last."""
         sfi = self.sfi(manner.reference)
         for _ in range(self._repeats[tag] - 1):
             length = min(2 + self._lengths[tag], SHORT_MAXIMUM)
@@ -289,7 +293,7 @@ class _FileReader(ReadAttempt):
             self._take(reading, [record], response)
 
     def _worked(self, reading: FileReading) -> bool:
-        """Return whether single records came; when none did, what they answered says why."""
+        """Return True if any single record was read; if none was, note the card's answers as the reason."""
         if not reading.records:
             self.refusals += reading.damaged.values()
         return bool(reading.records)
@@ -299,7 +303,9 @@ class _FileReader(ReadAttempt):
         return response.status_word in MANNER_REFUSALS
 
     def _continuations(self, reading: FileReading) -> list[int]:
-        """Optional items not read yet that continue a text which fills its field, but for part of a character."""
+        """Return optional items not read yet that continue a full text; part of a character may be missing
+        at its end.
+        """
         wanted = []
         for item in self.file.items:
             base = next((other for other in self.file.items if item.extends == other.name), None)
@@ -311,7 +317,7 @@ class _FileReader(ReadAttempt):
         return wanted
 
     def _record(self, manner: AccessMethod, p1: int, tag: int | None) -> Flow[ResponseApdu]:
-        """One record, asked for with the length that its tag should have; a wrong length is put right."""
+        """Read one record with the length that its tag should have; correct the length if it is wrong."""
         mode, sfi = manner.addressing.mode, self.sfi(manner.reference)
         known = self._lengths.get(tag) if tag is not None else None
         length = min(2 + (known or SHORT_MAXIMUM - 2), SHORT_MAXIMUM)
@@ -319,7 +325,7 @@ class _FileReader(ReadAttempt):
         if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
             return (yield from ask(read_record(p1, mode, sfi, SHORT_MAXIMUM)))
         if has_data(response) and 2 <= len(response.data) < 2 + response.data[1] <= SHORT_MAXIMUM:
-            # The card cut the record at the length that was asked for; its own length byte says more.
+            # The card cut the record at the requested length; the record's own length byte is larger.
             return (yield from ask(read_record(p1, mode, sfi, 2 + response.data[1])))
         return response
 
@@ -332,7 +338,7 @@ class _FileReader(ReadAttempt):
 
 
 def _one_record(data: bytes) -> Record | None:
-    """The record in an answer; a card that ignores Le may add fill behind it."""
+    """Return the record in an answer; a card that ignores Le may add fill behind it."""
     records, _ = split_records(data)
     if not records:
         return None

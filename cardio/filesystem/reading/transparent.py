@@ -1,4 +1,4 @@
-"""Reading transparent files (透明): photo, fingerprints, reserved files, block by block."""
+"""The flow that reads transparent files (透明) block by block: photo, fingerprints, reserved files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cardio.filesystem.reading.attempt import ReadAttempt, ask, has_data
 from cardio.filesystem.reading.result import CORRUPT, FileReading
 
 Progress = Callable[[int, int], None]
-"""Told after each block: bytes read so far, bytes expected."""
+"""A function that is called after each block: bytes read so far, bytes expected."""
 SMALL_BLOCK = 0xF0
-"""What regional libraries ask for; some cards and readers do not carry 256 bytes at once."""
+"""The block length that regional libraries request; some cards and readers cannot return 256 bytes at once."""
 OFFSET_LIMIT = 0x7FFF
-"""READ BINARY names no place beyond; no file on a card is so long."""
+"""The limit of the offset in READ BINARY; no file on a card is longer."""
 _END = frozenset({StatusWord.WRONG_P1_P2, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_LENGTH})
-"""What cards say when a block begins beyond the end."""
+"""The status words of cards when a block begins beyond the end of the file."""
 
 
 def read_transparent(
@@ -31,14 +31,14 @@ def read_transparent(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Flow[FileReading]:
-    """Reads a file to the end that its layout gives, or the card, whichever comes first.
+    """Read a file to the end that its layout or the card gives, whichever comes first.
 
     Args:
         file: the file; its application must be current.
-        known: manners that worked on this kind of card before, tried first.
-        block: bytes to ask for at once; `SMALL_BLOCK` follows where the card refuses.
-        limit: no more bytes than this, to find out whether the file can be read at all.
-        progress: told after each block.
+        known: access methods that worked on this kind of card before; they are tried first.
+        block: bytes to request at once; `SMALL_BLOCK` follows where the card refuses.
+        limit: the greatest number of bytes to read, to find out whether the file can be read at all.
+        progress: called after each block.
     """
     approach = ReadAttempt(file)
     end = max(file.sizes) if limit is None else limit
@@ -59,7 +59,7 @@ def _blocks(
     sfi = approach.sfi(reference)
     while len(content) < min(end, OFFSET_LIMIT):
         asked = min(reading.block, end - len(content))
-        # Named by its SFI once, the file is current.
+        # Once named by its SFI, the file is current.
         response = yield from ask(read_binary(len(content), asked, sfi if not content else 0))
         if response.status_word == StatusWord.WRONG_LENGTH and asked > SMALL_BLOCK:
             reading.block = SMALL_BLOCK

@@ -1,8 +1,8 @@
-"""Readings that time cut short: what the card has answered is kept, so that the next try begins where it ended.
+"""Readings that ran out of time: the card's answers are kept, so that the next try starts where the last one ended.
 
-On a slow line (a remote desktop, 0.6 s a command) one reading may not be enough for EF05 and EF06. What was read of
-them is kept in memory, never on a disk, for a minute, for the card that gave it and for nobody else: the ATR and the
-insertion are the same, and the record with the identification code (卡识别码) is read again and is the same.
+On a slow line (a remote desktop, 0.6 s a command) one reading may be too short for EF05 and EF06. The answers are kept
+in memory for one minute, never on a disk, and only for the card that gave them. The card counts as the same if the ATR
+and the insertion are the same, and the record with the identification code (卡识别码), read again, is the same.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from cardio.errors import CardGarbledError
 KEPT_SECONDS = 60.0
 _SELECT, _READ_RECORD = 0xA4, 0xB2
 _PRESENTS_NOTHING = frozenset({0x88, 0x84, 0xC0})
-"""INTERNAL AUTHENTICATION, GET CHALLENGE, GET RESPONSE: what is open afterwards was open before."""
+"""INTERNAL AUTHENTICATION, GET CHALLENGE, GET RESPONSE: they open no file."""
 _ELEMENTARY_FILE = 0xEF
 _IDENTIFICATION_CODE = 0x01
 _ACCEPTED, _MORE_DATA, _WARNING = (0x90, 0x61), 0x61, 0x62
 _ALL = 5
 _BY_CONTENT = frozenset({0, 4, 5})
-"""Modes of READ RECORD whose answer does not depend on which record was read last."""
+"""The modes of READ RECORD whose answer does not depend on the record that was read last."""
 _LASTING = frozenset(
     {
         StatusWord.SUCCESS,
@@ -43,27 +43,32 @@ _LASTING = frozenset(
         StatusWord.CLA_NOT_SUPPORTED,
     }
 )
-"""Answers that a card gives again to the same command; that a file is closed is no such answer."""
+"""The answers that a card gives again to the same command. "The file is closed" is not among them."""
 
 Result = TypeVar("Result")
 _Key = tuple[bytes, bytes]
-"""The application or EF that is selected, and the command."""
+"""The selected application or EF, and the command."""
 
 
 @dataclass(slots=True, repr=False)
 class KeptAnswers:
-    """What one card has answered to SELECT and READ RECORD in its environment."""
+    """The answers of one card to SELECT and READ RECORD in its environment."""
 
     answers: dict[_Key, ResponseApdu] = field(default_factory=dict)
     grown: int = 0
-    """How many answers the last try has added."""
+    """The number of answers that the last try has added."""
 
 
 def resuming(plan: Flow[Result], kept: KeptAnswers, *, t1: bool = False) -> Flow[Result]:
-    """Carries a plan on, and answers for the card what it has answered in an earlier try.
+    """Run a flow, and answer commands in place of the card where its answer of an earlier try is known.
 
-    A record is answered for only after the card has given the one with its identification code once more. A file is
+    A kept record is used only after the card has given the record with its identification code once more. A file is
     selected only where something has to be read from it. With T=0 an FCI is not fetched a second time.
+
+    Args:
+        plan: the flow to run.
+        kept: the answers of the earlier try; the new ones are added.
+        t1: the card speaks T=1.
     """
     before, place = dict(kept.answers), _Place()
     kept.answers, kept.grown = {}, 0
@@ -109,13 +114,13 @@ def resuming(plan: Flow[Result], kept: KeptAnswers, *, t1: bool = False) -> Flow
 
 
 def _tells_the_card(response: ResponseApdu) -> bool:
-    """Return whether an answer begins with the record of an identification code that is not blank."""
+    """Return True if an answer begins with the record of an identification code that is not blank."""
     data = response.data
     return len(data) > 2 and data[0] == _IDENTIFICATION_CODE and len(set(data[2 : 2 + data[1]])) > 1
 
 
 def _is_one_record(command: CommandApdu, response: ResponseApdu) -> bool:
-    """Return whether an answer is one record and whole, so that it would be the same for another length."""
+    """Return True if an answer is one whole record, so that another requested length would return the same."""
     data = response.data
     return command.ins == _READ_RECORD and command.p2 & 0x07 != _ALL and len(data) > 1 and len(data) == 2 + data[1]
 
@@ -125,19 +130,19 @@ def _of_any_length(key: _Key) -> _Key:
 
 
 class _Place:
-    """Where the card stands: in the application that was selected first or elsewhere, and in which of its files."""
+    """The card's current application and file, and whether the application is the one that was selected first."""
 
     def __init__(self) -> None:
         self._environment: bytes | None = None
         self._application = b""
         self._file = b""
         self._free = True
-        """No key and no PIN was presented yet: what is read is open to everybody."""
+        """True while no key and no PIN was presented: then every file that is read is free."""
         self.owed: CommandApdu | None = None
-        """The selection of a file that the plan believes to be made, and that was not sent."""
+        """The selection of a file that the flow believes to be made, and that was not sent."""
 
     def key(self, command: CommandApdu) -> _Key | None:
-        """By what an answer is kept; None for a command that must go to the card."""
+        """Return the key under which an answer is kept; None for a command that must go to the card."""
         if not self._free or (self._environment is not None and self._application != self._environment):
             return None
         if command.ins == _READ_RECORD and command.p2 & 0x07 in _BY_CONTENT:
@@ -146,7 +151,7 @@ class _Place:
 
     @staticmethod
     def may_answer(command: CommandApdu, known: ResponseApdu, *, same_card: bool) -> bool:
-        """Return whether an answer that was kept may stand for the card's own."""
+        """Return True if a kept answer may be used in place of the card's own."""
         if command.ins == _SELECT:
             return _selects_file(command)
         return same_card or not known.data
@@ -161,20 +166,20 @@ class _Place:
         return command.ins == _READ_RECORD and not command.p2 >> 3
 
     def owe(self, command: CommandApdu, response: ResponseApdu) -> None:
-        """Notes that a selection was answered for."""
+        """Note that a selection was answered without the card."""
         if command.ins == _SELECT and response.sw1 in _ACCEPTED:
             self.owed = command
 
     def sent(self, command: CommandApdu) -> None:
-        """Notes that a command has gone to the card."""
+        """Note that a command was sent to the card."""
         if command.ins == _SELECT:
             self.owed = None
 
     def follow(self, command: CommandApdu, response: ResponseApdu) -> None:
-        """Notes where the card stands after a command, or would stand had it been sent."""
+        """Note the card's position after a command, or the position it would have if the command had been sent."""
         if command.ins == _READ_RECORD:
             if self._environment is None:
-                self._environment = self._application  # records are read: this was what the plan was looking for
+                self._environment = self._application  # the flow has found its environment
         elif command.ins != _SELECT:
             self._free = self._free and command.ins in _PRESENTS_NOTHING
         elif response.sw1 in _ACCEPTED:
@@ -197,17 +202,19 @@ class _Entry:
 
 
 class UnfinishedReadings:
-    """What is kept of the card in each reader. Several threads may use it: each has a reader of its own."""
+    """The kept answers of the card in each reader. Several threads may use it: each has a reader of its own."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._by_reader: dict[str, _Entry] = {}
 
     def take(self, reader: str, atr: bytes, event_counter: Callable[[], int]) -> KeptAnswers:
-        """Return what was kept of the card that is in a reader, and is not kept any more; nothing of any other card.
+        """Remove and return the kept answers of the card that is in a reader; return empty ones for any other card.
 
         Args:
-            event_counter: tells which insertion it is; asked only where something was kept.
+            reader: the name of the reader.
+            atr: the card's ATR.
+            event_counter: returns the number of the insertion; called only if answers were kept.
         """
         now = self._clock()
         for name in [name for name, entry in list(self._by_reader.items()) if entry.until < now]:
@@ -218,12 +225,10 @@ class UnfinishedReadings:
         return entry.kept
 
     def progress(self, reader: str) -> int:
-        """Return how many answers the last try has added to what is kept; 0 where another try would not
-        come further.
-        """
+        """Return the number of answers that the last try has added; 0 if another try would not come further."""
         entry = self._by_reader.get(reader)
         return 0 if entry is None else entry.kept.grown
 
     def keep(self, reader: str, atr: bytes, event_counter: int, kept: KeptAnswers) -> None:
-        """Keeps what a reading had when its time ran out."""
+        """Keep the answers that a reading had when its time ran out."""
         self._by_reader[reader] = _Entry(atr, event_counter, self._clock() + KEPT_SECONDS, kept)

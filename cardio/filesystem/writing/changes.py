@@ -1,7 +1,8 @@
-"""From what people enter to what a card is to hold: ``residence=上海市…``, ``degree[2].degree_code=101``.
+"""The step from entered values to the records that a card is to hold: ``residence=上海市…``,
+``degree[2].degree_code=101``.
 
-A value is text: dates as ``2026-11-24`` or ``20261124``, codes as codes, money in fen, bytes in hex; empty clears the
-item. Everything is checked here, before anything is sent to a card.
+A value is text: dates as ``2026-11-24`` or ``20261124``, codes as codes, amounts in fen, bytes in hex; an empty text
+clears the item. Everything is checked here, before anything is sent to a card.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from cardio.filesystem.reading.result import FileReading
 
 _PLACE = re.compile(r"([a-z0-9_]+|[0-9A-F]{2})(?:\[([1-9][0-9]{0,2})\])?(?:\.([a-z0-9_]+|[0-9A-F]{2}))?")
 _REVISED_FILL = b"\xee"
-"""What fills a value that has its V2.0 meaning on a 1.0 card (V2.0 appendix C)."""
+"""The fill of a value that has its V2.0 meaning on a 1.0 card (V2.0 appendix C)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RecordChange:
-    """One record as it is to be."""
+    """The new content of one record."""
 
     item: Item | None
-    """The item that it is; None for a record without tags."""
+    """The item that the record holds; None for a record without tags."""
     number: int | None
-    """Which record of the file; None for one more."""
+    """The number of the record in the file; None for an additional record."""
     record: bytes
     before: bytes | None
-    """What stands there now; None where nothing does."""
+    """The present content; None if there is no such record."""
 
     @property
     def needed(self) -> bool:
@@ -43,11 +44,13 @@ class RecordChange:
 
 
 def record_changes(layout: Layout, reading: FileReading, values: Mapping[str, str]) -> list[RecordChange]:
-    """Return what the records of a file become, in the order in which the file has them.
+    """Return the new records of a file, in the order in which the file has them.
 
     Args:
-        reading: the file as it is now.
-        values: by item: its name or tag, ``[2]`` for the second of several, ``.name`` for an item inside.
+        layout: the layout of the card.
+        reading: the present content of the file.
+        values: the entered text by item: its name or tag, ``[2]`` for the second of several, ``.name`` for an item
+            inside.
 
     Raises:
         UsageError: there is no such item, or a value does not fit it; nothing has been sent then.
@@ -67,10 +70,10 @@ def record_changes(layout: Layout, reading: FileReading, values: Mapping[str, st
 
 
 def content_change(file: File, content: bytes) -> bytes:
-    """Return what a transparent file becomes: the content, and zeros to its end.
+    """Return the new content of a transparent file, with zeros to its end.
 
     Raises:
-        UsageError: it is longer than the file.
+        UsageError: the content is longer than the file, or the file is not transparent.
     """
     if file.structure is not Structure.TRANSPARENT:
         raise UsageError(f"{file.path} 不是透明文件，请按数据项写入", f"{file.path} is written item by item")
@@ -85,7 +88,7 @@ def content_change(file: File, content: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """``name``, ``name[2]``, ``name[2].inner``."""
+    """The place of a value: ``name``, ``name[2]``, ``name[2].inner``."""
 
     name: str
     occurrence: int
@@ -104,17 +107,17 @@ class _Place:
 
 @dataclass(slots=True, repr=False)
 class _Entry:
-    """What was entered for one item: for itself (None), or for items inside it."""
+    """The texts entered for one item: for itself (None), or for items inside it."""
 
     item: Item
     occurrence: int
     revised: bool
-    """On a 1.0 card, the item is to have its V2.0 meaning."""
+    """True if the item on a 1.0 card is to have its V2.0 meaning."""
     texts: dict[str | None, str] = field(default_factory=dict)
 
 
 def _find(file: File, name: str) -> tuple[Item, bool]:
-    """An item by its name, its tag, or the name of its V2.0 meaning; and whether that meaning is meant."""
+    """Return an item by its name, its tag, or the name of its V2.0 meaning; and True if that meaning is meant."""
     for item in file.items:
         if name == item.name or (item.tag is not None and name == f"{item.tag:02X}"):
             return item, False
@@ -140,7 +143,7 @@ def _changes(layout: Layout, reading: FileReading, entry: _Entry) -> list[Record
         return [_change(reading, part, 1, raw.ljust(part.length, b"\x00")) for part, raw in parts]
     standing = [record for record in reading.records if record.tag == item.tag]
     before = standing[entry.occurrence - 1].value if entry.occurrence <= len(standing) else None
-    # A card keeps the length that its record has.
+    # The length of an existing record does not change.
     sized = item if before is None else replace(item, length=len(before))
     return [_change(reading, item, entry.occurrence, _value(layout, sized, entry, before))]
 
@@ -177,12 +180,12 @@ def _value(layout: Layout, item: Item, entry: _Entry, before: bytes | None) -> b
 
 
 def _entered(layout: Layout, part: Item, raw: bytes, texts: Mapping[str, str]) -> bytes:
-    """A part as it was entered, or as it stands."""
+    """Return a part as it was entered, or as it stands."""
     return encode_value(part, typed_value(layout, part, texts[part.name])) if part.name in texts else raw
 
 
 def _untagged_record(layout: Layout, file: File, values: Mapping[str, str]) -> bytes:
-    """A new record of a cyclic file: what is not entered is empty."""
+    """Return a new record of a cyclic file; items that are not entered are empty."""
     texts = {}
     for written, text in values.items():
         place = _Place.parse(written)
@@ -213,10 +216,10 @@ def _filled(item: Item, raw: bytes) -> bytes:
 
 
 def typed_value(layout: Layout, item: Item, text: str) -> Value | None:
-    """Return what was entered, as the value of an item; None for nothing.
+    """Return the entered text as the value of an item; None for an empty text.
 
     Raises:
-        UsageError: it cannot be one: no date, no such code, a wrong check digit, control characters.
+        UsageError: the text does not fit: no date, no such code, a wrong check digit, control characters.
     """
     if not text:
         return None

@@ -1,7 +1,7 @@
-"""Writing to a card: one command a record, each read back and compared.
+"""The flows that write to a card: one command for each record, each read back and compared.
 
-A record is written whole or not at all; the card sees to that. When something goes wrong between two records, the
-first stays written, and `Written` says how far it came.
+The card writes a record whole or not at all. When an error occurs between two records, the first stays written, and
+`Written` says which records were written.
 """
 
 from __future__ import annotations
@@ -22,33 +22,40 @@ from cardio.filesystem.reading.result import FileReading
 from cardio.filesystem.writing.changes import RecordChange
 
 WRITE_BLOCK = 0x80
-"""Bytes of a transparent file that go into one command, as public issuing tools send them."""
+"""The bytes of a transparent file in one command, as public issuing tools send them."""
 _NOT_SO = frozenset({StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2, StatusWord.FUNCTION_NOT_SUPPORTED})
-"""What a card says to a form of a command that it does not know."""
+"""The status words of a card for a form of a command that it does not know."""
 _NEW_RECORD = ((1, RecordMode.BY_NUMBER), (0, RecordMode.PREVIOUS_WITH_IDENTIFIER))
-"""P1 and mode of UPDATE RECORD that begin a new record of a cyclic file; two public libraries use one, a third the
-other."""
+"""The P1 and mode of UPDATE RECORD that begin a new record of a cyclic file. Two public libraries use one, a third
+library uses the other.
+"""
 
 
 @dataclass(slots=True)
 class Written:
-    """How far a change has come: what was written and has been read back."""
+    """The progress of a change: the content that was written and has been read back."""
 
     records: list[RecordChange] = field(default_factory=list)
     bytes: int = 0
-    """Of a transparent file."""
+    """The number of bytes written of a transparent file."""
 
 
 def write_records(
     reading: FileReading, changes: Sequence[RecordChange], authenticator: Authenticator, written: Written
 ) -> Flow[None]:
-    """Writes records of a file that was read a moment ago; its application is current and its rights are held.
+    """Write records of a file that was just read; its application must be current and its rights held.
+
+    Args:
+        reading: the present content of the file.
+        changes: the new records.
+        authenticator: adds the MAC to each writing command.
+        written: receives every record that was written and read back.
 
     Raises:
         CardChangedError: another record stands in the place; it stays as it is.
         CardRefusedError: the card refuses; the record stays as it was.
-        MacRefusedError: likewise, for a MAC that was broken on the way.
-        NotWrittenError: what was read back is something else.
+        MacRefusedError: the card refuses a MAC that was damaged on the way; the record stays as it was.
+        NotWrittenError: the record that was read back differs.
     """
     file = reading.file
     manner = reading.manner
@@ -87,10 +94,16 @@ def write_records(
 
 
 def write_content(file: File, content: bytes, authenticator: Authenticator, written: Written) -> Flow[None]:
-    """Writes a transparent file from its beginning; rights as `write_records`.
+    """Write a transparent file from its beginning; its application must be current and its rights held.
+
+    Args:
+        file: the file.
+        content: the new content.
+        authenticator: adds the MAC to each writing command.
+        written: receives the number of bytes that were written and read back.
 
     Raises:
-        CardRefusedError, MacRefusedError, NotWrittenError: as `write_records`, at a block.
+        CardRefusedError, MacRefusedError, NotWrittenError: as for `write_records`, at a block.
     """
     approach = ReadAttempt(file)
     for reference in (Reference.SELECT_P1_02, Reference.SELECT_P1_00):
@@ -119,7 +132,7 @@ def _new_record(change: RecordChange, sfi: int, authenticator: Authenticator, fi
 
 
 def _place(reading: FileReading, change: RecordChange, number: int) -> tuple[int, RecordMode]:
-    """P1 and mode of a record: its number, or its tag on cards that know nothing else."""
+    """Return P1 and mode of a record: its number, or its tag on cards that read by tag only."""
     by_tag = reading.manner is not None and reading.manner.addressing is Addressing.IDENTIFIER
     if not by_tag or change.item is None or change.item.tag is None:
         return number, RecordMode.BY_NUMBER

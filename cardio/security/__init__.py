@@ -1,4 +1,4 @@
-"""Keys and PINs: what is presented to a card, by which SAM, and how far a card was proved.
+"""Keys and PINs: their presentation to a card, the SAMs that compute with keys, and the proof that a card is genuine.
 
 Example:
     >>> from cardio.security import Credentials, Pin

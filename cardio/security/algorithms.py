@@ -1,7 +1,7 @@
 """The two algorithms that cards use, and what is built from them: sub-keys, process keys, cryptograms and MACs.
 
-3DES as LB002-2000 and public libraries use it; SM4 (GB/T 32907) as one public library uses it on third-generation
-cards. SSF33 is not published: `suite_for` refuses it. Worked examples stand in docs/algorithms.md.
+3DES is used as in LB002-2000 and in public libraries. SM4 (GB/T 32907) is used as in one public library for
+third-generation cards. SSF33 is not published: `suite_for` refuses it. Worked examples stand in docs/algorithms.md.
 """
 
 from __future__ import annotations
@@ -16,46 +16,48 @@ from cardio.security.errors import AlgorithmNotSupportedError
 MAC_LENGTH = 4
 CRYPTOGRAM_LENGTH = 8
 HALF = 8
-"""Bytes of a challenge, of source data, of a diversification factor, and of a DES block."""
+"""The number of bytes of a challenge, of source data, of a diversification factor, and of a DES block."""
 
 
 class CipherSuite(Protocol):
-    """What a key does, by algorithm. Keys and data are bytes; nothing here is kept."""
+    """The operations of a key, by algorithm. Keys and data are bytes; nothing is stored."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def block(self) -> int:
-        """Bytes of a block; data is padded to whole ones."""
+        """Return the bytes of a block; data is padded to whole blocks."""
 
     @property
     def wants_version(self) -> bool:
-        """Cards want the key's version group as a seventeenth byte."""
+        """Return True if cards want the key's version group as a seventeenth byte."""
 
     def key_length(self, defined: int) -> int:
-        """Return how long a key is that the layout defines as so many bytes."""
+        """Return the length of a key in bytes, for the length that the layout defines."""
 
     def diversify(self, key: bytes, factor: bytes) -> bytes:
-        """The key one level below (分散), for a factor of eight bytes; as long as the key above."""
+        """Return the key one level below (分散), for a factor of eight bytes; it is as long as the key above."""
 
     def process_key(self, key: bytes, challenge: bytes) -> bytes:
-        """The key for one conversation (过程密钥), from a challenge of eight bytes."""
+        """Return the key for one exchange (过程密钥), from a challenge of eight bytes."""
 
     def cryptogram(self, process_key: bytes, source: bytes) -> bytes:
-        """Eight bytes that only who knows the key can compute from eight bytes of source data (鉴别原始信息)."""
+        """Return eight bytes that prove the knowledge of the key, computed from eight bytes of source data
+        (鉴别原始信息).
+        """
 
     def encipher(self, key: bytes, data: bytes) -> bytes:
-        """Whole blocks, each by itself (ECB)."""
+        """Encipher whole blocks, each by itself (ECB)."""
 
     def mac(self, key: bytes, data: bytes, initial_value: bytes | None = None) -> bytes:
-        """Four bytes over data that `pad` has filled up; the initial value is zero unless given."""
+        """Return a MAC of four bytes over data that `pad` has padded; the initial value is zero unless given."""
 
     def fold_cryptogram(self, block: bytes) -> bytes:
-        """The eight bytes that an enciphered block of source data stands for."""
+        """Return the eight bytes of the cryptogram, from an enciphered block of source data."""
 
     def fold_mac(self, block: bytes) -> bytes:
-        """The four bytes that the last block of a chain stands for."""
+        """Return the four bytes of the MAC, from the last block of a chain."""
 
 
 class TripleDesSuite:
@@ -82,7 +84,9 @@ class TripleDesSuite:
         return _encipher(_triple_des(key), modes.ECB(), data)
 
     def mac(self, key: bytes, data: bytes, initial_value: bytes | None = None) -> bytes:
-        """CBC with DES; the last block by all of a longer key (ISO/IEC 9797-1 algorithm 3)."""
+        """Return the MAC: CBC with DES, and with a longer key the whole key for the last block (ISO/IEC 9797-1
+        algorithm 3).
+        """
         chain = modes.CBC(initial_value or bytes(self.block))
         last = _encipher(_triple_des(key[:HALF]), chain, data)[-self.block :]
         if len(key) > HALF:
@@ -97,7 +101,7 @@ class TripleDesSuite:
 
 
 class Sm4Suite:
-    """SM4. Its keys are always sixteen bytes; eight bytes of data are filled up with zeros to a block."""
+    """SM4. Its keys always have sixteen bytes; eight bytes of data are filled up with zeros to a block."""
 
     name = "SM4"
     block = 16
@@ -119,7 +123,7 @@ class Sm4Suite:
         return _encipher(algorithms.SM4(key), modes.ECB(), data)
 
     def mac(self, key: bytes, data: bytes, initial_value: bytes | None = None) -> bytes:
-        """CBC; the last block folded to four bytes."""
+        """Return the MAC: CBC, with the last block folded to four bytes."""
         chain = modes.CBC((initial_value or b"").ljust(self.block, b"\x00"))
         return self.fold_mac(_encipher(algorithms.SM4(key), chain, data)[-self.block :])
 
@@ -134,10 +138,10 @@ _SUITES: dict[str, CipherSuite] = {"3DES": TripleDesSuite(), "SM4": Sm4Suite()}
 
 
 def suite_for(algorithm: str) -> CipherSuite:
-    """Return what an algorithm does, by the name that layouts give it.
+    """Return the cipher suite of an algorithm, by the name that layouts use.
 
     Raises:
-        AlgorithmNotSupportedError: SSF33, or a name that nobody knows.
+        AlgorithmNotSupportedError: the algorithm is SSF33, or its name is unknown.
     """
     suite = _SUITES.get(algorithm)
     if suite is None:
@@ -149,18 +153,23 @@ def suite_for(algorithm: str) -> CipherSuite:
 
 
 def wants_version(algorithm: str) -> bool:
-    """Return whether cards want the key's version group named; of an algorithm that is not known here, no."""
+    """Return True if cards want the key's version group named; for an unknown algorithm return False."""
     return algorithm in _SUITES and _SUITES[algorithm].wants_version
 
 
 def pad(data: bytes, block: int) -> bytes:
-    """Fills data up to whole blocks: ``80``, then zeros (ISO/IEC 9797-1 padding method 2)."""
+    """Pad data to whole blocks: ``80``, then zeros (ISO/IEC 9797-1 padding method 2)."""
     filled = data + b"\x80"
     return filled + bytes(-len(filled) % block)
 
 
 def _fold(block: bytes, length: int) -> bytes:
-    """A block's parts of so many bytes, one XORed on the other."""
+    """Return the XOR of a block's parts.
+
+    Args:
+        block: the block.
+        length: the number of bytes of each part.
+    """
     folded = bytes(length)
     for start in range(0, len(block), length):
         folded = bytes(a ^ b for a, b in zip(folded, block[start : start + length], strict=True))
@@ -168,7 +177,7 @@ def _fold(block: bytes, length: int) -> bytes:
 
 
 def _triple_des(key: bytes) -> TripleDES:
-    """Keys of eight and sixteen bytes as the library wants them: K‖K‖K and K1‖K2‖K1."""
+    """Return the cipher for keys of eight and sixteen bytes in the form that the library wants: K‖K‖K and K1‖K2‖K1."""
     return TripleDES(key * 3 if len(key) == HALF else key + key[:HALF])
 
 

@@ -1,4 +1,4 @@
-"""Proves a card, and presents keys and PINs to it, for one caller."""
+"""The authenticator of one caller: it proves a card, and presents keys and PINs to it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from cardio.security.sam.diversification import DiversificationFactors, known_re
 from cardio.security.terminal import INTERNAL_KEY, Terminal
 
 _UNKNOWN = "?"
-"""Stands for an algorithm that the card names and cardio does not know."""
+"""The name in place of an algorithm that the card names and cardio does not know."""
 
 
 SSSE_MAC_KEY, MAC_KEY = "STK", "STK{application}"
 
 
 class CardAuthenticator:
-    """Presents credentials to one card during one visit (`cardio.filesystem.access_rights.Opener`)."""
+    """The presenter of credentials to one card (`cardio.filesystem.access_rights.Authenticator`)."""
 
     def __init__(
         self,
@@ -64,12 +64,16 @@ class CardAuthenticator:
         memory: PinMemory | None = None,
         key_memory: KeyMemory | None = None,
     ) -> None:
-        """
+        """Set up for one card in a reader.
+
         Args:
-            pad: its reader's key pad, where there is one.
-            family: cards that are alike in what asking for the count of PIN tries costs.
-            memory: where it is kept what such counts said; in the guard, without one.
-            key_memory: where it is kept what cards answered to keys; in the guard, without one.
+            credentials: the SAM, the PIN and the site's policies.
+            atr: the card's ATR.
+            simulated: the reader is a simulated one.
+            pad: the reader's key pad, where there is one.
+            family: the card family; its cards answer alike when asked for the count of PIN tries.
+            memory: stores the counts of PIN tries that cards gave; without one they are kept in the guard.
+            key_memory: stores the answers of cards to keys; without one they are kept in the guard.
         """
         self._credentials = credentials
         self._key_memory = key_memory or credentials.guard.keys
@@ -83,10 +87,10 @@ class CardAuthenticator:
         self._simulated = simulated
         self._faults: dict[str, CardioError] = {}
         self._failed: CardioError | None = None
-        """How the card failed to prove itself: it gets neither key nor PIN."""
+        """The error with which the card failed to prove itself. It then gets neither key nor PIN."""
         self._outcome: ProofOutcome | None = None
         self._proved_algorithm: str | None = None
-        """By which the card has proved itself, where its FCI names none."""
+        """The algorithm with which the card has proved itself, where its FCI names none."""
         self._claims = CardClaims((), proves_itself=True)
         self._refused: AuthenticationFailedError | KeyAlreadyRefusedError | None = None
         self._pin_proved = False
@@ -96,7 +100,7 @@ class CardAuthenticator:
         self._card: tuple[Layout, str, str] | None = None
         self._terminal: Terminal | None = None
         self.granted = False
-        """A PIN or a key was presented to the card."""
+        """True if a PIN or a key was presented to the card."""
 
     def close(self) -> None:
         if self._sam is not None:
@@ -104,23 +108,27 @@ class CardAuthenticator:
 
     @property
     def has_sam(self) -> bool:
-        """The credentials name a SAM, be it to be had or not."""
+        """Return True if the credentials name a SAM, available or not."""
         return self._credentials.sam is not None
 
     @property
     def terminal_number(self) -> str | None:
-        """终端机编号, as `Sam.terminal_number`. Raises as `sam`."""
+        """Return 终端机编号, as `Sam.terminal_number` does.
+
+        Raises:
+            SamError, TestKeysError, ConfigurationError: as for `sam`.
+        """
         by_sam = self.has_sam and not self._credentials.keys_by_caller
         return self.sam.terminal_number if by_sam else self._credentials.terminal_number
 
     @property
     def sam(self) -> Sam:
-        """The SAM, opened when it is first needed.
+        """Return the SAM, which is opened when it is first needed.
 
         Raises:
-            SamError: there is none to be had; it is not asked for twice.
-            TestKeysError: it holds test keys, and the card is real.
-            ConfigurationError: it is set up wrongly.
+            SamError: no SAM is available; it is not tried a second time.
+            TestKeysError: the SAM holds test keys, and the card is real.
+            ConfigurationError: the SAM is configured wrongly.
         """
         if self._sam is None:
             if self._no_sam is not None:
@@ -137,7 +145,7 @@ class CardAuthenticator:
             raise NoSamError()
         sam = self._credentials.sam.open()
         try:
-            # A SAM that cannot say whose keys it has raises: it is not let at a real card either.
+            # If a SAM cannot say whose keys it has, this raises: it must not be used with a real card either.
             if not (self._simulated or self._credentials.laboratory) and sam.test_keys:
                 raise TestKeysError()
         except CardioError:
@@ -147,14 +155,14 @@ class CardAuthenticator:
 
     @property
     def pin(self) -> CardPin:
-        """This card's PIN; before `meet`, that of a card known by its ATR only."""
+        """Return this card's PIN; before `meet`, the PIN of a card known by its ATR only."""
         if self._card_pin is None:
             self._card_pin = self._pin_of(self._identity)
         return self._card_pin
 
     @property
     def keys(self) -> CardKeys:
-        """This card's keys; before `meet`, those of a card known by its ATR only."""
+        """Return this card's keys; before `meet`, the keys of a card known by its ATR only."""
         return CardKeys(self._key_memory, self._identity, self._credentials.guard.keys)
 
     def _pin_of(self, identity: bytes) -> CardPin:
@@ -173,18 +181,23 @@ class CardAuthenticator:
 
     @property
     def terminal(self) -> Terminal:
-        """The SAM before this card.
+        """Return the SAM bound to this card.
 
         Raises:
             NoCardFactorError, CardGarbledError: the card's factors cannot be computed; no SAM was asked.
-            SamError, ConfigurationError: as `sam`.
+            SamError, ConfigurationError: as for `sam`.
         """
         if self._terminal is None:
             self._terminal = self._terminal_by(self._proved_algorithm)
         return self._terminal
 
     def _terminal_by(self, algorithm: str | None) -> Terminal:
-        """The SAM before this card, with an algorithm; None means the card's own. Raises: as `terminal`."""
+        """Return the SAM bound to this card, with an algorithm; None means the card's own.
+
+        Raises:
+            NoCardFactorError, CardGarbledError, SamError, ConfigurationError: as for `terminal`.
+            SessionEndedError: `meet` has not been called.
+        """
         if self._card is None:
             raise SessionEndedError()
         layout, own, code = self._card
@@ -193,12 +206,12 @@ class CardAuthenticator:
 
     def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
         code = identification_code or ""
-        # A card with two interfaces has one PIN and two ATRs: what it says of itself is what it is known by.
+        # A card with two interfaces has one PIN and two ATRs, so it is identified by its own 卡识别码.
         is_telling = len(set(code)) > 1
         self._identity = code.encode() if is_telling else self._historical_bytes + code.encode()
         self._card_pin = self._pin_of(self._identity)
         if self._card is not None and (code, claims) != (self._card[2], self._claims):
-            self._outcome, self._proved_algorithm = None, None  # it says that it is another card: it is asked anew
+            self._outcome, self._proved_algorithm = None, None  # the card claims to be another one: it is asked again
         self._card = (layout, algorithm or _UNKNOWN, code)
         self._claims = claims
         self._terminal = None
@@ -220,26 +233,34 @@ class CardAuthenticator:
             return error
 
     def refuse_copy(self) -> None:
-        """Raises: ForgedCardError, ProofDeclinedError: the card has failed to prove itself, and gets nothing more."""
+        """Check that the card has not failed to prove itself.
+
+        Raises:
+            ForgedCardError, ProofDeclinedError: it has failed, and gets neither key nor PIN.
+        """
         if self._failed is not None:
             raise self._failed
 
     def admit(self, right: str) -> None:
-        """Check that the card may be given a key or a PIN. Raises: CardioError: as `keeps_from`."""
+        """Check that the card may be given a key or a PIN.
+
+        Raises:
+            CardioError: the error that `keeps_from` returns.
+        """
         fault = self.keeps_from(right)
         if fault is not None:
             raise fault
 
     def present(self, right: str) -> Flow[None]:
         self.admit(right)
-        self.granted = True  # by now, or by what follows: another caller must not inherit it
+        self.granted = True  # set before sending: another caller must not inherit the right
         try:
             if right == PIN:
                 yield from self._present_pin()
             else:
                 yield from self.terminal.prove_terminal(right, self.keys, proved=self.proof.is_genuine)
         except (AuthenticationFailedError, KeyAlreadyRefusedError) as error:
-            # One refusal is enough: every other key of this SAM would cost the card a try too.
+            # One refusal is enough: every other key of this SAM would also cost the card a try.
             self._refused = error
             raise
         except CardioError as error:
@@ -247,27 +268,34 @@ class CardAuthenticator:
             raise
 
     def trial_of_caller(self, key: str) -> KeyTrial:
-        """Allow one presentation of a key that the caller's own HSM computes with. Raises as `CardKeys.trial`."""
+        """Allow one presentation of a key that the caller's own HSM computes with.
+
+        Raises:
+            KeyAlreadyRefusedError, SamRefusedError, KeyMemoryError, SamError: as for `CardKeys.trial`.
+        """
         origin = self._credentials.origin
         presenter = Presenter(b"caller" + origin.encode(), origin, seconds=CALLERS_SECONDS)
         return self.keys.trial(key, presenter, proved=self.proof.is_genuine)
 
     @property
     def has_pin(self) -> bool:
-        """The holder's PIN was given, or is to be entered on the key pad."""
+        """Return True if the holder's PIN was given, or will be entered on the key pad."""
         return self._credentials.pin is not None or self._credentials.pad_digits is not None
 
     @property
     def was_given_pin(self) -> bool:
-        """The holder's PIN was given: to present it asks nothing of the holder."""
+        """Return True if the holder's PIN was given, so that presenting it needs no action of the holder."""
         return self._credentials.pin is not None
 
     def on_pad(self, entry: Callable[[PinPad, int], bytes]) -> Flow[None]:
-        """Has the holder enter a PIN on the reader's key pad.
+        """Make the holder enter a PIN on the reader's key pad.
+
+        Args:
+            entry: runs the pad's operation, with the number of digits; it returns the card's answer.
 
         Raises:
-            NoPinPadError: the reader has none.
-            The errors of `CardPin.submit_on_pad`.
+            NoPinPadError: the reader has no key pad, or the credentials do not ask for one.
+            CardioError: an error of `keeps_from` or of `CardPin.submit_on_pad`.
         """
         self.admit(PIN)
         pad, digits = self._pad, self._credentials.pad_digits
@@ -304,19 +332,19 @@ class CardAuthenticator:
 
     @property
     def proof(self) -> Proof:
-        """Return how far the card was proved until now."""
+        """Return how far the card has been proved until now."""
         if self._outcome is not None:
             return self._outcome.proof
         return NOT_YET[self._credentials.proof_policy.when] if self.has_sam else NO_SAM
 
     @property
     def answered(self) -> bool:
-        """The card has answered a fresh challenge rightly."""
+        """Return True if the card has answered a fresh challenge correctly."""
         return self._outcome is not None and self._outcome.answered
 
     @property
     def why_not(self) -> CardioError | None:
-        """Return why the card is not proved genuine, where it was asked or was to be."""
+        """Return why the card is not proved genuine, where it was asked or should have been asked."""
         return self._failed or (None if self._outcome is None else self._outcome.why_not)
 
     @property
@@ -331,8 +359,10 @@ class CardAuthenticator:
         return not self.has_sam or self._outcome is not None or self._failed is not None
 
     def keeps_from(self, right: str) -> CardioError | None:
-        """Return why the card is not given a key or a PIN: it failed to prove itself; it was to be asked, and has not
-        been; its generation proves itself, and it has not; or this site takes none that is not proved.
+        """Return why the card is not given a key or a PIN; None if it may be given one.
+
+        There are four reasons. The card failed to prove itself. It was to be asked, and has not been. Its generation
+        proves itself, and it has not. Or this site accepts only proved cards, and it is not proved.
         """
         if self._failed is not None:
             return self._failed
@@ -348,26 +378,30 @@ class CardAuthenticator:
             raise self._proof_required()
 
     def ask_for_proof(self) -> Flow[None]:
-        """As `prove_card`, whatever the site requires."""
+        """Make the card prove itself as `prove_card` does, but do not require that it succeeds."""
         self.refuse_copy()
         if self._outcome is not None:
             return
         try:
             self._outcome = yield from self._asked()
         except (ForgedCardError, ProofDeclinedError, ReplayedChallengeError) as error:
-            # A copy could pass on what is presented to it: from now on it gets neither key nor PIN.
+            # A copy could pass on the keys and PINs presented to it: from now on it gets neither.
             self._failed = error
             raise
         finally:
             if self._credentials.keys_by_caller and self._sam is not None:
-                self._sam.close()  # it has nothing more to do, and others may wait for it
+                self._sam.close()  # the SAM is not needed any more, and other callers may wait for it
                 self._sam, self._terminal = None, None
 
     def proved_by_caller(self, algorithm: str) -> None:
         """Note that the caller's own HSM has found the card's answer right.
 
+        Args:
+            algorithm: the algorithm of the proof.
+
         Raises:
-            ProofRequiredError: its claims fit no generation all the same, and this site takes no such card.
+            ProofRequiredError: the card's claims fit no generation all the same, and this site does not accept such a
+                card.
         """
         if self._claims.fault is None:
             self._outcome = genuine(algorithm, "hsm", test_keys=False)
@@ -377,13 +411,13 @@ class CardAuthenticator:
             raise self._proof_required()
 
     def refuted_by_caller(self) -> ForgedCardError:
-        """Note that the caller's own HSM has found the card's answer wrong, and give the error for it."""
+        """Note that the caller's own HSM has found the card's answer wrong, and return the error for it."""
         error = ForgedCardError()
         self._failed = error
         return error
 
     def declined_before_caller(self, error: CardRefusedError) -> CardioError:
-        """Note that the card gives the caller's own HSM no answer, and give the error for it."""
+        """Note that the card gives the caller's own HSM no answer, and return the error for it."""
         try:
             self._declined(error)
         except ProofDeclinedError as declined:
@@ -393,17 +427,18 @@ class CardAuthenticator:
 
     @property
     def lacks_required_proof(self) -> bool:
-        """This site takes only cards that are proved genuine, and this one is not, or not yet."""
+        """Return True if this site accepts only cards that are proved genuine, and this one is not, or not yet."""
         return self._credentials.proof_policy.require and not self.proof.is_genuine
 
     def _proof_required(self) -> ProofRequiredError:
         return ProofRequiredError(self.proof.detail, self.proof.detail_en)
 
     def _asked(self) -> Flow[ProofOutcome]:
-        """Have the card answer a fresh challenge, by each algorithm that its claims leave open.
+        """Make the card answer a fresh challenge, by each algorithm that its claims leave open.
 
         Raises:
-            ForgedCardError: it answers, and wrongly. ProofDeclinedError: it declines, and may not.
+            ForgedCardError: the card's answer is wrong.
+            ProofDeclinedError: the card declines, and may not.
         """
         if not self.has_sam:
             return ProofOutcome(NO_SAM)
@@ -415,7 +450,7 @@ class CardAuthenticator:
             try:
                 terminal = self._terminal_by(algorithm)
             except CardGarbledError as error:
-                access_error = error  # what its keys are diversified by does not stand on the card
+                access_error = error  # the data that diversifies its keys is not on the card
                 break
             except SamError as error:
                 return not_proved(error)
@@ -446,9 +481,10 @@ class CardAuthenticator:
         return not_proved(access_error or AlgorithmNotSupportedError())
 
     def _as_one_of_many(self, error: ForgedCardError, terminal: Terminal) -> ForgedCardError:
-        """A wrong answer, as it is told: where card after card gives one, the SAM's keys are doubted before the cards.
+        """Return the error for a wrong answer. If several cards in a row answer wrongly, the SAM's keys are doubted
+        first.
 
-        It stays a refusal all the same: three copies must not open the door to a fourth.
+        It stays a refusal all the same: three copies must not make a fourth one acceptable.
         """
         with suppress(SamError):
             cards = self._key_memory.found_forged(self._identity, terminal.identity(INTERNAL_KEY))
@@ -472,13 +508,15 @@ class CardAuthenticator:
         return not_proved(error, reason="declined")
 
     def _has_test_keys(self, sam: Sam) -> bool:
-        """Return where test keys are let in, whether it is these; elsewhere they are refused when the SAM is opened."""
+        """Return True if the keys are test keys, where test keys are allowed; elsewhere opening the SAM refuses
+        them.
+        """
         if not (self._simulated or self._credentials.laboratory):
             return False
         try:
             return sam.test_keys
         except SamError:
-            return True  # a SAM that does not say whose keys it has proves no more than test keys
+            return True  # a SAM that does not say whose keys it has proves no more than test keys do
 
     def protect(self, command: CommandApdu, application: str) -> Flow[ResponseApdu]:
         if not self._credentials.settings.mac:
@@ -486,11 +524,16 @@ class CardAuthenticator:
         return (yield from self.secured(command, mac_key(application)))
 
     def secured(self, command: CommandApdu, key_name: str, challenge: bytes | None = None) -> Flow[ResponseApdu]:
-        """Sends a command that changes the card, with a MAC; over a challenge that was just taken, or a fresh one.
+        """Send a command that changes the card, with a MAC over a challenge.
+
+        Args:
+            command: the command without its MAC.
+            key_name: the key of the MAC.
+            challenge: a challenge that was just taken from the card; without one a fresh one is taken.
 
         Raises:
             MacRefusedError: the card says that the MAC is wrong; it has changed nothing.
-            SamError: the MAC cannot be computed; nothing was sent then.
+            SamError: the MAC cannot be computed; the command was not sent then.
         """
         challenge = challenge or (yield from self.terminal.challenge())
         response = yield self.terminal.with_mac(command, key_name, challenge)
@@ -504,5 +547,5 @@ def _contradiction(fault: Bilingual) -> ClaimsContradictError:
 
 
 def mac_key(application: str) -> str:
-    """The key that makes the MACs of an application (应用维护密钥)."""
+    """Return the name of the key that makes the MACs of an application (应用维护密钥)."""
     return SSSE_MAC_KEY if not application.startswith("DF") else MAC_KEY.format(application=application)

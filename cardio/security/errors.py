@@ -1,4 +1,4 @@
-"""What goes wrong where keys and PINs are: each with its cause, what to do, and what it cost.
+"""The errors of keys and PINs: each with its cause, the next action, and its cost.
 
 ::
 
@@ -73,7 +73,7 @@ class PolicyError(ConfigurationError):
 
 
 class SamError(CardioError):
-    """The keys' side: nothing has been sent to the card, and no try is spent."""
+    """An error of the keys' side: nothing has been sent to the card, and no try is spent."""
 
     code = "sam-error"
     title = "密钥设备不能完成运算"
@@ -85,7 +85,7 @@ class SamError(CardioError):
 
     @property
     def calls_for_hsm(self) -> bool:
-        """Return whether a caller of the national interface goes on with the HSM functions."""
+        """Return True if a caller of the national interface continues with the HSM functions."""
         return self.driver_code in (-2201, -2202, -2203, -27272, -24)
 
 
@@ -134,7 +134,9 @@ class TerminalNumberMissingError(SamError):
 
 
 class NoCardFactorError(SamError):
-    """The ATR does not give what the card's keys are diversified by: no key was computed, none was presented."""
+    """An error for an ATR without the data that diversifies the card's keys: no key was computed, none was
+    presented.
+    """
 
     code = "no-card-factor"
     title = "卡片的复位信息不能用于认证"
@@ -149,7 +151,7 @@ class NoCardFactorError(SamError):
 
 
 class ContactSlotNeededError(NoCardFactorError):
-    """A contactless card has no ATR; what the reader shows in its place says nothing about the card's keys."""
+    """An error for a contactless card: it has no ATR, and the one that the reader shows says nothing about its keys."""
 
     code = "contact-slot-needed"
     title = "非接触方式不能认证这张卡"
@@ -169,7 +171,7 @@ class SamFailedError(SamError):
 
 
 class SamRefusedError(SamError):
-    """Card after card has refused a key of this SAM: it presents none any more, to no card."""
+    """An error after several cards in a row have refused a key of this SAM: it presents no key to any card any more."""
 
     code = "sam-refused"
     title = "多张卡片连续拒绝了密钥，已停止使用该密钥设备"
@@ -187,7 +189,7 @@ class SamRefusedError(SamError):
 
 
 class KeyMemoryError(SamError):
-    """What cards answer to keys cannot be noted: no key is presented, since nobody would know of a refusal later."""
+    """An error while noting a card's answer to a key: no key is presented, since later a refusal would not be known."""
 
     code = "key-memory"
     title = "无法记录卡片对密钥的应答，未使用密钥"
@@ -244,7 +246,7 @@ class HsmNotNeededError(CardioError):
 
 
 class PinEntryError(CardioError):
-    """Nothing was sent to the card: no try is spent."""
+    """An error before anything was sent to the card: no try is spent."""
 
     code = "pin-entry"
     title = "密码未录入"
@@ -340,7 +342,12 @@ class ForgedCardError(CardError):
 
     @classmethod
     def one_of_many(cls, cards: int, place: str) -> ForgedCardError:
-        """The error where so many different cards in a row have failed by one SAM, ``place``: it may be at fault."""
+        """Return the error for several different cards in a row that one SAM has found forged: the SAM may be at fault.
+
+        Args:
+            cards: the number of cards.
+            place: the name of the SAM.
+        """
         error = cls(
             f"{place}：连续 {cards} 张卡片内部认证失败，可能是密钥设备的密钥不对",
             f"{place}: {cards} cards in a row have failed, so that its keys may be wrong, and not the cards",
@@ -360,7 +367,9 @@ class ForgedCardError(CardError):
 
 
 class ProofDeclinedError(CardRefusedError):
-    """A card of a generation that proves itself gives no proof; ``status_word`` is what it said, if anything."""
+    """An error for a card without proof although its generation has it; ``status_word`` is its answer, if it
+    gave one.
+    """
 
     code = "proof-declined"
     title = "卡片拒绝内部认证，不能证明真伪"
@@ -378,7 +387,7 @@ class ProofDeclinedError(CardRefusedError):
 
 
 class ClaimsContradictError(CardError):
-    """What a card says of its version and algorithm fits no generation, so that no answer of it proves much."""
+    """An error for a card whose version and algorithm fit no generation, so that no answer of it proves much."""
 
     code = "claims-contradict"
     title = "卡片自述的规范版本与算法不符，不能核验真伪"
@@ -390,8 +399,9 @@ class ClaimsContradictError(CardError):
 
 
 class ProofRequiredError(CardError):
-    """This site takes only cards that have proved themselves (``require_proof``); the detail says why this one has
-    not."""
+    """An error for a card that has not proved itself on a site that requires it (``require_proof``); the detail says
+    why.
+    """
 
     code = "proof-required"
     title = "卡片未经真伪核验，本单位不予受理"
@@ -416,7 +426,7 @@ class ReplayedChallengeError(CardError):
 
 
 class TriesLeftError(CardError):
-    """Something was tried and was wrong; ``tries_left`` is what the card says is left, None when it does not."""
+    """An error of a verification; ``tries_left`` is the number of tries that the card gives, None if it gives none."""
 
     code = "tries-left"
     title = "验证失败"
@@ -437,7 +447,7 @@ class AuthenticationFailedError(TriesLeftError):
 
 
 class KeyAlreadyRefusedError(CardError):
-    """This card has refused a key from here before; nothing was presented again."""
+    """An error for a card that has refused a key from here before; nothing was presented again."""
 
     code = "key-already-refused"
     title = "卡片此前已拒绝过这里的密钥，未再次尝试"

@@ -1,6 +1,6 @@
 """The holder's PIN on one card: how many tries are left, verify, change, unblock, reload.
 
-Unblocking and reloading take the authority's key: external authentication with PUK, then a MAC with the key of SSSE.
+Unblocking and reloading need the authority's key: external authentication with PUK, then a MAC with the key of SSSE.
 """
 
 from __future__ import annotations
@@ -26,28 +26,42 @@ RELOAD = CommandApdu(InstructionClass.BANK_WITH_MAC, Instruction.CHANGE_REFERENC
 
 
 class HolderPin:
-    """The plans. The environment (SSSE) is current, and `CardAuthenticator.meet` has said which card it is."""
+    """The flows for the PIN. The environment (SSSE) must be current, and `CardAuthenticator.meet` must have run."""
 
     def __init__(self, authenticator: CardAuthenticator) -> None:
         self._authenticator = authenticator
 
     def count(self) -> Flow[PinCount]:
-        """Return how many tries are left, as far as that can be known without spending one that matters."""
+        """Return how many tries are left, as far as that can be known without spending a try that matters."""
         with self._authenticator.pin.exclusive():
             return (yield from self._authenticator.pin.count())
 
     def verify(self) -> Flow[None]:
-        """Raises: WrongPinError, PinBlockedError, LastTryError and the like: see `CardPin.submit`."""
+        """Present the holder's PIN.
+
+        Raises:
+            WrongPinError, PinBlockedError, LastTryError and others: see `CardPin.submit`.
+        """
         yield from self._authenticator.present(PIN)
         with self._authenticator.pin.exclusive():
             yield from self._authenticator.pin.find_out_after_success()
 
     def change_on_pad(self) -> Flow[None]:
-        """Has the holder enter the present PIN and twice the new one, on the reader's key pad. Raises as `verify`."""
+        """Make the holder enter the present PIN and twice the new one, on the reader's key pad.
+
+        Raises:
+            NoPinPadError: the reader has no key pad, or its key pad cannot change a PIN.
+            WrongPinError, PinBlockedError, LastTryError and others: as for `verify`.
+        """
         yield from self._authenticator.on_pad(_modify)
 
     def change(self, new: Pin) -> Flow[None]:
-        """Replaces the PIN that the credentials hold. Raises as `verify`: a wrong old PIN costs a try."""
+        """Replace the PIN that the credentials hold. A wrong old PIN costs a try.
+
+        Raises:
+            WrongPinError, PinBlockedError, LastTryError and others: as for `verify`.
+            AccessNotGrantedError: the present PIN was not given.
+        """
         self._authenticator.admit(PIN)
         old = self._authenticator.holders_pin
         if old is None:
@@ -57,10 +71,10 @@ class HolderPin:
             yield from card_pin.submit(old, change(old, new), accept_last_try=self._authenticator.accepts_last_try)
 
     def unblock(self) -> Flow[None]:
-        """Restores the tries; the PIN stays what it was.
+        """Restore the tries; the PIN stays as it was.
 
         Raises:
-            SamError: the keys for it are not to be had.
+            SamError: the keys for it are not available.
             AuthenticationFailedError, KeyBlockedError, MacRefusedError, CardRefusedError: the card refuses.
         """
         yield from self._authenticator.present(UNBLOCK_KEY)
@@ -68,7 +82,12 @@ class HolderPin:
         self._authenticator.pin.unblocked()
 
     def reload(self, new: Pin) -> Flow[None]:
-        """Sets a new PIN without the old one, and restores the tries. Raises as `unblock`."""
+        """Set a new PIN without the old one, and restore the tries.
+
+        Raises:
+            SamError: the keys for it are not available.
+            AuthenticationFailedError, KeyBlockedError, MacRefusedError, CardRefusedError: the card refuses.
+        """
         yield from self._authenticator.present(UNBLOCK_KEY)
         terminal = self._authenticator.terminal
         challenge = yield from terminal.challenge()
@@ -85,7 +104,12 @@ def _modify(pad: PinPad, digits: int) -> bytes:
 
 
 def expect_success(response: ResponseApdu) -> None:
-    """Raises: MacRefusedError, CardRefusedError: the card has not done what it was told."""
+    """Check that the card has executed the command.
+
+    Raises:
+        MacRefusedError: the card says that the MAC is wrong.
+        CardRefusedError: the card refuses for another reason.
+    """
     status_word = response.status_word
     if status_word == StatusWord.MAC_WRONG:
         raise MacRefusedError(status_word=status_word)

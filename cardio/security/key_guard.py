@@ -1,7 +1,7 @@
-"""What protects a card's keys: who may present one, what is noted before and after, and what stops a SAM.
+"""The protection of a card's keys: the checks before a key is presented, and the notes before and after.
 
-A refused key costs the card a try that only the issuer can give back. So what a card has refused is not presented to it
-again, the last try is never spent, and a SAM that card after card refuses presents nothing any more.
+A refused key costs the card a try that only the issuer can restore. So a refused key is not presented to the card
+again, the last try is never spent, and a SAM that several cards in a row refuse presents no more keys.
 """
 
 from __future__ import annotations
@@ -24,22 +24,27 @@ _NOT_COMPARED = frozenset(
         StatusWord.CLA_NOT_SUPPORTED,
     }
 )
-"""Answers to EXTERNAL AUTHENTICATION that say that no key was compared. Any other may have cost a try."""
+"""The answers to EXTERNAL AUTHENTICATION which say that no key was compared. Any other answer may have cost a try."""
 _REFUSED = frozenset({StatusWord.SECURITY_STATUS_NOT_SATISFIED, StatusWord.MAC_WRONG, StatusWord.MAC_INVALID})
 _VERIFICATION_FAILED = 0x63
 
 
 CALLERS_SECONDS = 24 * 3600.0
-"""How long a card's refusal of a caller's own HSM counts: nothing here can tell whether its keys were changed since."""
+"""The time for which a card's refusal of a caller's own HSM counts, in seconds: a later change of the HSM's keys cannot
+be noticed here.
+"""
 
 
 class CardKeys:
     """The keys of one card, as they are presented to it."""
 
     def __init__(self, memory: KeyMemory, card: bytes, spare: KeyMemory | None = None) -> None:
-        """Args:
-        card: tells it from others; only its keyed hash is kept.
-        spare: of this process, for what a disk that became full in between did not take.
+        """Set up for one card.
+
+        Args:
+            memory: stores the answers of cards to keys.
+            card: identifies the card; only its keyed hash is kept.
+            spare: the memory of this process, for notes that a disk could not take because it became full in between.
         """
         self._memory = memory
         self._card = card
@@ -48,13 +53,16 @@ class CardKeys:
     def trial(self, key: str, presenter: Presenter, *, proved: bool = False) -> KeyTrial:
         """Allow one presentation of a key.
 
-        Args: ``proved``: the card has proved that it is genuine.
+        Args:
+            key: the name of the key.
+            presenter: the SAM that computes with the key.
+            proved: the card has proved that it is genuine.
 
         Raises:
             KeyAlreadyRefusedError: the card has refused this key from this SAM, or it would be the key's last try.
-            SamRefusedError: card after card has refused this SAM.
-            KeyMemoryError: what cards answer cannot be noted.
-            SamError: the SAM cannot be asked whether it is still the same.
+            SamRefusedError: several cards in a row have refused this SAM.
+            KeyMemoryError: the card's answer cannot be noted.
+            SamError: the SAM cannot be asked if it is still the same.
         """
         if self._spare is not None:
             CardKeys(self._spare, self._card).trial(key, presenter, proved=proved)
@@ -69,9 +77,10 @@ class CardKeys:
         return KeyTrial(self._memory, self._card, key, presenter, notes.tries_left, proved=proved, spare=self._spare)
 
     def forget(self) -> int:
-        """Forget what this card has refused, and how many tries its keys have: a person says that they are back.
+        """Forget the refusals of this card and the tries of its keys, because a person says that they are restored.
 
-        Returns: of how many keys something was known.
+        Returns:
+            the number of keys with known refusals or tries.
 
         Raises:
             KeyMemoryError: it cannot be noted.
@@ -81,19 +90,23 @@ class CardKeys:
         return self._memory.forget(self._card)
 
     def _is_unchanged(self, refusal: RefusedKey, presenter: Presenter) -> bool:
-        """Return whether a SAM still holds the key that the card has refused, as far as that can be told."""
+        """Return True if a SAM still holds the key that the card has refused, as far as that can be found out."""
         if refusal.probe is None or presenter.probe is None:
             return True
         return self._memory.hashed(presenter.probe(refusal.key)) in (refusal.probe, None)
 
     def _is_known(self, key: str, presenter: Presenter, notes: CardNotes) -> bool:
-        """Return whether the card has refused the very same key from another SAM."""
+        """Return True if the card has refused the very same key from another SAM."""
         if not notes.refused_elsewhere or presenter.probe is None:
             return False
         return self._memory.hashed(presenter.probe(key)) in notes.refused_elsewhere
 
     def _require_sam(self, presenter: Presenter, notes: CardNotes) -> None:
-        """Raises: SamRefusedError: it is stopped, and its key is the one that was refused."""
+        """Check that the SAM is not stopped.
+
+        Raises:
+            SamRefusedError: the SAM is stopped, and still has the key that was refused.
+        """
         for one in notes.row:
             if one.probe is not None and presenter.probe_of_sam is not None:
                 now = presenter.probe_of_sam(one.key, one.city, one.algorithm)
@@ -107,7 +120,9 @@ class CardKeys:
 
 
 class KeyTrial:
-    """One presentation: `sending` before the command goes, `answered` when the card has spoken."""
+    """One presentation: the caller runs `sending` before the command is sent, and `answered` after the card's
+    answer.
+    """
 
     def __init__(
         self,
@@ -129,17 +144,20 @@ class KeyTrial:
         self._proved = proved
 
     def sending(self) -> None:
-        """Note the try as spent: the answer may never come, and another process must know then.
+        """Note the try as spent: if no answer comes, another process must know that.
 
         Raises:
-            KeyMemoryError: it cannot be noted; nothing is to be sent.
+            KeyMemoryError: it cannot be noted; nothing may be sent then.
         """
         left = max(0, (ASSUMED_TRIES if self._before is None else self._before) - 1)
         self._memory.begin(self._card, self._key, left)
 
     def answered(self, status_word: int) -> None:
-        """Note what the card has said. What cannot be noted on the disk any more is known to this process; to others
-        the try stays as it was: spent."""
+        """Note the card's answer.
+
+        If the disk does not take the note, this process still knows it; for other processes the try stays noted as
+        spent.
+        """
         try:
             self._note(self._memory, status_word)
         except KeyMemoryError:
@@ -175,7 +193,7 @@ class KeyTrial:
 
 
 def is_refusal(status_word: int) -> bool:
-    """Return whether an answer to EXTERNAL AUTHENTICATION says that the key is wrong; some cards say it without a
+    """Return True if an answer to EXTERNAL AUTHENTICATION says that the key is wrong. Some cards answer so without a
     count.
     """
     return status_word >> 8 == _VERIFICATION_FAILED or status_word in _REFUSED

@@ -1,7 +1,8 @@
-"""What cards have answered to keys: which key was refused, how many tries are left, and which SAM is refused by many.
+"""The answers of cards to keys: the refused keys, the tries that are left, and the SAMs that many cards refuse.
 
-A card blocks a key for good after a few refusals, so what it answered outlives the program: in a small file beside the
-learnt manners, shared by the commands and the bridges of this user. Cards, SAMs and keys stand in it by keyed hashes.
+A card blocks a key permanently after a few refusals, so its answers must outlive the program. They are in a small file
+beside the learnt capabilities, shared by the commands and the bridges of this user. Cards, SAMs and keys stand in it as
+keyed hashes.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from cardio.security.memory_file import MemoryFile, MemoryFileError, MemoryKind,
 
 FILE, SIMULATED_FILE = "refused-keys.db", "simulated-refused-keys.db"
 CARDS_IN_A_ROW = 3
-"""How many different cards in a row refuse one key of a SAM before the SAM is taken to be at fault."""
+"""The number of different cards in a row that must refuse one key of a SAM before the SAM counts as faulty."""
 ASSUMED_TRIES = 3
-"""How many tries a key is taken to have whose card has not said: what most issuers set."""
+"""The assumed number of tries of a key when the card has not given one: most issuers set this number."""
 _CARDS_KEPT = 20_000
 _FORGED_KEPT = 100
 _SCHEMA = """
@@ -48,30 +49,34 @@ CREATE TABLE IF NOT EXISTS accepted (
 """
 _KIND = MemoryKind(
     "密钥拒绝记录", "record of refused keys", _SCHEMA, synchronous="FULL", renew_damaged=False
-)  # what was lost with a damaged file would be paid with tries: a person decides
+)  # a damaged file may lose known refusals, which would cost tries: a person decides
 
 
 @dataclass(frozen=True, slots=True)
 class Presenter:
-    """Who computes with a key before one card: a SAM of this desk, or a caller's own HSM. Never what the key is."""
+    """The SAM of this desk, or the caller's own HSM, that computes with a key before one card. It contains no key."""
 
     identity: bytes
-    """What tells this SAM from others: another one, or one whose keys were changed, has another."""
+    """The identity of this SAM: another SAM, or one whose keys were changed, has another identity."""
     place: str = ""
-    """What people call it."""
+    """The name of the SAM for people."""
     city: str = ""
     algorithm: str = ""
     probe: Callable[[str], bytes | None] | None = None
-    """What the named key of this card gives for a fixed challenge: the same as long as the SAM holds the same key."""
+    """A function that returns the result of the named key of this card for a fixed challenge; the result is the same as
+    long as the SAM holds the same key.
+    """
     probe_of_sam: Callable[[str, str, str], bytes | None] | None = None
-    """The same for a card that there is not: by key, city and algorithm."""
+    """The same function for an imagined card: by key, city and algorithm."""
     seconds: float | None = None
-    """How long a refusal counts; for ever, where a change of the keys would be noticed."""
+    """The time for which a refusal counts, in seconds; None: without limit, because a change of the keys would be
+    noticed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedKey:
-    """A key that a card did not take from a presenter."""
+    """A key of a presenter that a card has refused."""
 
     key: str
     probe: bytes | None
@@ -79,21 +84,21 @@ class RefusedKey:
 
 @dataclass(frozen=True, slots=True)
 class CardNotes:
-    """What is known before a key is presented."""
+    """The facts that are known before a key is presented."""
 
     tries_left: int | None
-    """Of this key, at least; None: nothing is known."""
+    """The number of tries that this key has at least; None: nothing is known."""
     refusals: tuple[RefusedKey, ...]
-    """What this card has refused from this presenter, of any key."""
+    """The keys of this presenter that this card has refused, of any name."""
     refused_elsewhere: tuple[bytes, ...]
-    """Probes of this key as other presenters had it, when this card refused it."""
+    """The probes of this key in other presenters, from the time when this card refused it."""
     row: tuple[RowRefusal, ...]
-    """The refusals by which this SAM is at fault for this key; none where it is not."""
+    """The refusals that prove that this SAM is at fault for this key; none where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowRefusal:
-    """One of the refusals in a row by which a SAM is at fault."""
+    """One of the refusals in a row that prove that a SAM is at fault."""
 
     key: str
     city: str
@@ -103,19 +108,19 @@ class RowRefusal:
 
 @dataclass(frozen=True, slots=True)
 class SamAtFault:
-    """A SAM that card after card has refused."""
+    """A SAM that several cards in a row have refused."""
 
     place: str
     key: str
     cards: int
     proved: bool
-    """Cards that proved themselves have refused it; else it is at fault for cards only that do not."""
+    """True if cards that proved themselves have refused it; else it is at fault only for cards without a proof."""
     since: float
     """Seconds since 1970."""
 
     @property
     def said(self) -> tuple[str, str]:
-        """In words, for people."""
+        """Return a sentence for people, in Chinese and English."""
         return (
             f"{self.place}：连续 {self.cards} 张卡片拒绝了密钥 {self.key}",
             f"{self.place}: {self.cards} cards in a row have refused the key {self.key}",
@@ -123,7 +128,7 @@ class SamAtFault:
 
 
 class KeyMemory:
-    """One file, or the memory of one process without a path. May be used from any thread."""
+    """The memory in one file, or without a path in one process. It may be used from any thread."""
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
@@ -132,20 +137,22 @@ class KeyMemory:
 
     @classmethod
     def beside(cls, manners: Path, *, simulated: bool = False) -> KeyMemory:
-        """The memory that belongs to a file of learnt manners.
+        """Return the memory that belongs to a file of learnt capabilities.
 
-        Args: ``simulated``: that of cards in simulated readers, whose refusals say nothing about real ones.
+        Args:
+            manners: the file of learnt capabilities.
+            simulated: the memory of cards in simulated readers, whose refusals say nothing about real ones.
         """
         return cls(manners.with_name(SIMULATED_FILE if simulated else FILE))
 
     @classmethod
     def of_store(cls, store: CapabilityCache, *, simulated: bool = False) -> KeyMemory | None:
-        """The memory beside a store of learnt manners; None where that is kept in no file."""
+        """Return the memory beside a store of learnt capabilities; None if that store has no file."""
         return None if store.path is None else cls.beside(store.path, simulated=simulated)
 
     @property
     def exists(self) -> bool:
-        """Return whether anything is kept; not even the file is made by asking."""
+        """Return True if the memory exists; the question does not create the file."""
         return self.path is None or os.path.lexists(self.path)
 
     @contextmanager
@@ -157,12 +164,16 @@ class KeyMemory:
             raise KeyMemoryError(error.detail, error.detail_en) from error
 
     def look(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> CardNotes:
-        """Return what is known before a key is presented to a card.
+        """Return the facts that are known before a key is presented to a card.
 
-        Args: ``proved``: the card has proved that it is genuine.
+        Args:
+            card: identifies the card.
+            key: the name of the key.
+            presenter: the SAM that computes with the key.
+            proved: the card has proved that it is genuine.
 
         Raises:
-            KeyMemoryError: it cannot be looked up.
+            KeyMemoryError: they cannot be looked up.
         """
         with self._transaction() as database:
             mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
@@ -179,14 +190,18 @@ class KeyMemory:
             )
 
     def hashed(self, value: bytes | None) -> bytes | None:
-        """The mark of a probe, to compare with those that were kept. Raises: KeyMemoryError."""
+        """Return the mark of a probe, to compare with the stored marks.
+
+        Raises:
+            KeyMemoryError: the file cannot be used.
+        """
         if value is None:
             return None
         with self._transaction() as database:
             return keyed_hash(database, b"probe", value)
 
     def begin(self, card: bytes, key: str, tries_left: int) -> None:
-        """Note that a try is about to be spent, with what is left if it is: the answer may never come.
+        """Note that a try is about to be spent, and how many will be left: the answer may never come.
 
         Raises:
             KeyMemoryError: it cannot be noted.
@@ -195,7 +210,11 @@ class KeyMemory:
             _set_tries(database, keyed_hash(database, b"card", card), key, tries_left)
 
     def restore(self, card: bytes, key: str, tries_left: int | None) -> None:
-        """Note that no try was spent. Raises: KeyMemoryError."""
+        """Note that no try was spent.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
         with self._transaction() as database:
             mark = keyed_hash(database, b"card", card)
             if tries_left is None:
@@ -214,9 +233,16 @@ class KeyMemory:
         probe: bytes | None = None,
         probe_of_sam: bytes | None = None,
     ) -> None:
-        """Note that a card did not take a key.
+        """Note that a card refused a key.
 
-        Args: ``tries_left`` as the card says; None leaves what `begin` has noted.
+        Args:
+            card: identifies the card.
+            key: the name of the key.
+            presenter: the SAM that computed with the key.
+            tries_left: the number that the card gives; None keeps the number that `begin` has noted.
+            proved: the card has proved that it is genuine.
+            probe: the result of this card's key for a fixed challenge.
+            probe_of_sam: the same for an imagined card.
 
         Raises:
             KeyMemoryError: it cannot be noted.
@@ -238,7 +264,7 @@ class KeyMemory:
             )
 
     def accepted(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> None:
-        """Note that a card took a key: its tries are back, and the SAM is not at fault for this key.
+        """Note that a card accepted a key: its tries are restored, and the SAM is not at fault for this key.
 
         Raises:
             KeyMemoryError: it cannot be noted.
@@ -247,7 +273,7 @@ class KeyMemory:
             mark, sam = keyed_hash(database, b"card", card), keyed_hash(database, b"sam", presenter.identity)
             for table in ("tries", "refusals"):
                 database.execute(f"DELETE FROM {table} WHERE card = ? AND key = ?", (mark, key))  # noqa: S608 - names of ours
-            # A card that proved nothing may take anything: it speaks for nobody but its like.
+            # A card without a proof may accept any key, so it clears only the refusals of cards without a proof.
             database.execute(
                 "DELETE FROM rows_of_refusals WHERE sam = ? AND key = ? AND proved <= ?", (sam, key, proved)
             )
@@ -259,7 +285,8 @@ class KeyMemory:
                 database.execute("DELETE FROM accepted WHERE sam = ?", (sam,))
 
     def found_forged(self, card: bytes, sam: bytes) -> int:
-        """Note that a SAM has found a card's proof wrong. Gives how many different cards in a row it has found so.
+        """Note that a SAM has found a card's proof wrong; return the number of different cards in a row with that
+        result.
 
         Raises:
             KeyMemoryError: it cannot be noted.
@@ -273,14 +300,22 @@ class KeyMemory:
             return int(found[0])
 
     def found_genuine(self, sam: bytes) -> None:
-        """Note that a SAM has found a card genuine: it has the right keys. Raises: KeyMemoryError: it cannot be."""
+        """Note that a SAM has found a card genuine, so it has the right keys.
+
+        Raises:
+            KeyMemoryError: it cannot be noted.
+        """
         if not self.exists:
             return
         with self._transaction() as database:
             database.execute("DELETE FROM rows_of_forged WHERE sam = ?", (keyed_hash(database, b"sam", sam),))
 
     def stopped_sams(self) -> tuple[SamAtFault, ...]:
-        """The SAMs that are stopped, as people call them. Raises: KeyMemoryError: it cannot be looked up."""
+        """Return the SAMs that are stopped, with their names for people.
+
+        Raises:
+            KeyMemoryError: they cannot be looked up.
+        """
         with self._transaction() as database:
             found = database.execute(
                 "SELECT max(place), key, count(*), sum(proved), max(time) FROM rows_of_refusals"
@@ -292,9 +327,10 @@ class KeyMemory:
         )
 
     def resume(self, presenter: Presenter | None = None) -> int:
-        """Forget what speaks against one SAM, or against all; what single cards have refused stays known.
+        """Forget the evidence against one SAM, or against all. The refusals of single cards stay known.
 
-        Returns: how many refusals were forgotten.
+        Returns:
+            the number of refusals that were forgotten.
 
         Raises:
             KeyMemoryError: it cannot be noted.
@@ -305,9 +341,10 @@ class KeyMemory:
             return database.execute("DELETE FROM rows_of_refusals WHERE sam = coalesce(?, sam)", (sam,)).rowcount
 
     def forget(self, card: bytes) -> int:
-        """Forget what one card has refused, and how many tries its keys have: a person says that they are back.
+        """Forget the refusals of one card and the tries of its keys, because a person says that they are restored.
 
-        Returns: of how many keys something was known.
+        Returns:
+            the number of keys with known refusals or tries.
 
         Raises:
             KeyMemoryError: it cannot be noted.
@@ -318,16 +355,20 @@ class KeyMemory:
             return database.execute("DELETE FROM tries WHERE card = ?", (mark,)).rowcount
 
     def check(self) -> None:
-        """Make the file where there is none, and look whether it can be read and written.
+        """Create the file if there is none, and check that it can be read and written.
 
         Raises:
-            KeyMemoryError: it cannot.
+            KeyMemoryError: it cannot be read or written.
         """
         with self._transaction() as database:
             keyed_hash(database, b"")
 
     def require_place(self) -> None:
-        """Look whether a file that is not there yet can be made; nothing is made. Raises: KeyMemoryError: it cannot."""
+        """Check that a file that does not exist yet can be created; create nothing.
+
+        Raises:
+            KeyMemoryError: it cannot be created.
+        """
         if self.path is None or self.exists:
             return
         place = next(folder for folder in self.path.parents if os.path.lexists(folder))
@@ -336,7 +377,7 @@ class KeyMemory:
 
 
 def _row_against(database: sqlite3.Connection, sam: bytes, key: str, *, proved: bool) -> tuple[RowRefusal, ...]:
-    """The refusals by which a SAM is at fault, for a key that no card has taken since they began."""
+    """Return the refusals that prove a SAM at fault, for a key that no card has accepted since they began."""
     rows = database.execute(
         "SELECT key, min(number) FROM rows_of_refusals WHERE sam = ? AND proved >= ? GROUP BY key HAVING count(*) >= ?",
         (sam, proved, CARDS_IN_A_ROW),
@@ -357,7 +398,7 @@ def _set_tries(database: sqlite3.Connection, card: bytes, key: str, tries_left: 
     database.execute("INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?)", (card, key, tries_left, number))
     many = database.execute("SELECT count(*) FROM tries").fetchone()[0] - _CARDS_KEPT
     if many > 0:
-        # What has one try left is what matters most.
+        # Keys with one try left are the most important, so they are deleted last.
         database.execute(
             "DELETE FROM tries WHERE rowid IN (SELECT rowid FROM tries ORDER BY tries_left <= 1, number LIMIT ?)",
             (many,),

@@ -1,6 +1,6 @@
-"""A small file of what cards have taught about PINs and keys: SQLite, private, shared by the processes of one user.
+"""A small file with the learnt facts of cards' PINs and keys: SQLite, private, shared by the processes of one user.
 
-Cards stand in it by keyed hashes; the key is made with the file and stays in it.
+Cards stand in it as keyed hashes. The key of the hashes is created with the file and stays in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEY_TABLE = "CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (i
 
 
 class MemoryFileError(OSError):
-    """The file cannot be used. `detail` and `detail_en` say why."""
+    """An error for a file that cannot be used. `detail` and `detail_en` say why."""
 
     def __init__(self, detail: str, detail_en: str) -> None:
         super().__init__(detail_en)
@@ -34,19 +34,19 @@ class MemoryFileError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class MemoryKind:
-    """What such a file holds, and how it is kept."""
+    """The content of such a file, and the way it is stored."""
 
     name: str
     name_en: str
     schema: str
     synchronous: Literal["OFF", "FULL"]
-    """Whether a change is on the disk when it returns; without, a power cut may take the file."""
+    """FULL if a change must be on the disk when it returns. With OFF a power cut may destroy the file."""
     renew_damaged: bool
-    """Begin anew where the file is damaged; else a person decides."""
+    """True if a damaged file is replaced by an empty one; else a person decides."""
 
 
 class MemoryFile:
-    """One file, opened for each transaction; without a path it lives in this process. For any thread."""
+    """One file, opened for each transaction. Without a path the data stays in this process. Any thread may use it."""
 
     def __init__(self, path: Path | None, kind: MemoryKind) -> None:
         self._path = path
@@ -56,10 +56,13 @@ class MemoryFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is kept, or none of it.
+        """Run the statements inside as one transaction: all of them are stored, or none.
+
+        Yields:
+            the open database.
 
         Raises:
-            MemoryFileError: the file is no private file, is damaged, locked or on a full disk, or cannot be made.
+            MemoryFileError: the file is no private file, is damaged, locked or on a full disk, or cannot be created.
         """
         with self._lock:
             if self._path is None:
@@ -107,7 +110,7 @@ class MemoryFile:
 
 
 def keyed_hash(database: sqlite3.Connection, *parts: bytes) -> bytes:
-    """The mark by which something stands in the file; parts are told apart whatever bytes they have."""
+    """Return the mark that stands for a value in the file. Different lists of parts have different marks."""
     row = database.execute("SELECT value FROM secret").fetchone()
     if row is None:
         row = (secrets.token_bytes(32),)

@@ -1,4 +1,4 @@
-"""What is said of work whose end is not known: that a try of the PIN may be spent, or the card may be changed."""
+"""The errors for work with an unknown outcome: a try of the PIN may be spent, or the card may be changed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ _UNKNOWN: dict[CommandEffect, type[CardioError]] = {
     CommandEffect.PIN_CHANGE: PinOutcomeUnknownError,
     CommandEffect.CHANGE: WriteOutcomeUnknownError,
 }
-"""What is known of a debit, the journal says. A key that was right costs nothing; one that was wrong is not presented
-again by itself."""
+"""The error for each doubtful effect. A debit is missing, because the journal knows its state. A key is missing,
+because a right key costs nothing, and a wrong one is not presented again automatically.
+"""
 
 
 def as_outcome(error: CardioError, doubt: CommandEffect) -> CardioError:
-    """The error for work that ``error`` has ended while this was in doubt: the same one where nothing is."""
+    """Return the error for work that an error has ended while an effect was in doubt; the same error if none was.
+
+    Args:
+        error: the error that ended the work.
+        doubt: the effect that was in doubt.
+    """
     kind = _UNKNOWN.get(doubt)
     if kind is None or isinstance(error, kind):
         return error
@@ -31,10 +37,13 @@ def as_outcome(error: CardioError, doubt: CommandEffect) -> CardioError:
 
 @contextmanager
 def telling_outcome(watch: CommandWatch) -> Iterator[None]:
-    """Around the waiting for one piece of work: what was begun is not told by an error that asks for another try.
+    """Replace an error that invites a retry if a command with an unknown outcome was sent; for a ``with`` statement.
+
+    Args:
+        watch: the watch of the work.
 
     Raises:
-        PinOutcomeUnknownError, WriteOutcomeUnknownError: in place of such an error, and where a person interrupts.
+        PinOutcomeUnknownError, WriteOutcomeUnknownError: in place of such an error, and of a person's interruption.
     """
     try:
         yield

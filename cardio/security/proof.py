@@ -1,4 +1,4 @@
-"""How a site has cards prove that they are genuine, and the words for what came of it."""
+"""A site's rules for asking cards to prove that they are genuine, and the words for the result."""
 
 from __future__ import annotations
 
@@ -25,21 +25,27 @@ _CANNOT_BE_ASKED = (
     PsamKeyLevelError,
     ConfigurationError,
 )
-"""What lies at this SAM or reader, and is the same at the next try: another card of the kind could not be asked."""
+"""The errors that depend on this SAM or reader and stay at the next try: another card of the kind could not be asked
+either.
+"""
 
 WhenAsked = Literal["always", "before-keys"]
 
 
 @dataclass(frozen=True, slots=True)
 class ProofPolicy:
-    """What a site wants of cards where it has a SAM."""
+    """A site's requirements for cards where it has a SAM."""
 
     when: WhenAsked = "always"
-    """Every card is asked once for as long as it is held, or only one that is to get a key or a PIN."""
+    """``always``: every card is asked, once for as long as it is held. ``before-keys``: only a card that is to get a
+    key or a PIN.
+    """
     require: bool = False
-    """A card that is not proved genuine is refused, whatever the reason."""
+    """True if a card that is not proved genuine is refused, whatever the reason."""
     old_cards_may_decline: bool = True
-    """Cards before the third generation need not know the command: one that declines is not proved, and no copy."""
+    """True if cards before the third generation may decline: they need not know the command, so such a card is not
+    proved, but no copy.
+    """
 
     @property
     def asks_every_card(self) -> bool:
@@ -48,13 +54,13 @@ class ProofPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ProofOutcome:
-    """What came of asking a card, for as long as it is held."""
+    """The result of asking a card, for as long as it is held."""
 
     proof: Proof
     why_not: CardioError | None = None
-    """Why it is not proved genuine."""
+    """The reason why it is not proved genuine."""
     answered: bool = False
-    """It answered a fresh challenge rightly, be the proof in doubt for what it says of itself."""
+    """True if it answered a fresh challenge correctly, even if its own claims put the proof in doubt."""
 
     @property
     def keeps_from_pin(self) -> CardioError | None:
@@ -64,7 +70,7 @@ class ProofOutcome:
 
 
 def genuine(algorithm: str | None, sam: SamKind, *, test_keys: bool) -> ProofOutcome:
-    """The outcome of a right answer."""
+    """Return the outcome of a correct answer."""
     used = words_for_means(algorithm, sam, test_keys=test_keys)
     proof = Proof(
         outcome="genuine",
@@ -78,7 +84,9 @@ def genuine(algorithm: str | None, sam: SamKind, *, test_keys: bool) -> ProofOut
 
 
 def not_proved(error: CardioError, *, reason: str | None = None, answered: bool = False) -> ProofOutcome:
-    """The outcome where a card could not be asked, or may decline; without a SAM it was not asked at all."""
+    """Return the outcome for a card that could not be asked, or that may decline; without a SAM it was not asked at
+    all.
+    """
     proof = Proof(
         outcome="not-asked" if isinstance(error, NoSamError) else "not-possible",
         reason=reason or error.code,
@@ -100,7 +108,7 @@ NOT_YET = {
 
 
 def words_for_means(algorithm: str | None, sam: SamKind | None, *, test_keys: bool) -> Bilingual:
-    """By what a proof was checked, in brackets; nothing where nothing is known."""
+    """Return the means of a proof in brackets: algorithm, SAM, test keys; an empty text if none is known."""
     name, name_en = _SAMS[sam] if sam is not None else ("", "")
     used = "，".join(part for part in (algorithm, name, "测试密钥" if test_keys else "") if part)
     used_en = ", ".join(part for part in (algorithm, name_en, "test keys" if test_keys else "") if part)

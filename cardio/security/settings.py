@@ -1,7 +1,7 @@
-"""A site's settings for keys: which SAM, and how it differs. One TOML file, ``~/.config/cardio/security.toml``::
+"""A site's settings for keys: the SAM, and how it differs. One TOML file, ``~/.config/cardio/security.toml``::
 
 sam = "psam:Slot 2"            # soft:/path/keys.toml, psam:READER, hsm:https://…; several with commas
-laboratory = false             # test keys may meet real cards
+laboratory = false             # test keys may be used with real cards
 mac = true                     # writes carry a MAC
 mac_start = "zero"             # or "challenge": the initial value of a MAC
 unknown_pin_count = "try"      # or "refuse": a card that does not tell how many tries are left
@@ -11,8 +11,8 @@ old_cards_may_decline = true   # cards before 3.0 that decline are not proved; f
 require_proof = false          # true: a card that is not proved genuine is refused
 
 [psam]
-levels = 2                     # diversifications that the PSAM has yet to do
-region = "43"                  # whose keys it holds
+levels = 2                     # diversifications that the PSAM still has to do
+region = "43"                  # the region of its keys
 keys = { RKSSSE = "670A" }     # usage byte and index, where they are not the layout's
 terminal_number = "410100813475"   # of a PSAM that has none in its file
 
@@ -86,7 +86,7 @@ class _Hsm(_Table):
 
 
 class SecuritySettings(_Table):
-    """What stands in the file; every part has a default."""
+    """The content of the file; every part has a default."""
 
     sam: str | None = None
     laboratory: bool = False
@@ -102,10 +102,13 @@ class SecuritySettings(_Table):
 
     @classmethod
     def load(cls, path: Path | None = None) -> SecuritySettings:
-        """The settings of a file; without one those of ``$CARDIO_SECURITY`` or the user's own, if it is there.
+        """Return the settings of a file; without one those of ``$CARDIO_SECURITY`` or the user's own, if it exists.
+
+        Args:
+            path: the file.
 
         Raises:
-            ConfigurationError: the file says something that it cannot.
+            ConfigurationError: the file is unreadable, or has a value that is not allowed.
         """
         named = path or (Path(os.environ[SETTINGS_VARIABLE]) if os.environ.get(SETTINGS_VARIABLE) else None)
         place = named or default_settings_file()
@@ -136,14 +139,16 @@ class SecuritySettings(_Table):
         return ProofPolicy(self.prove_cards, self.require_proof, self.old_cards_may_decline)
 
     def named(self, named: str | None) -> str | None:
-        """Return what is named as SAM: by the caller, by ``$CARDIO_SAM``, or by the file."""
+        """Return the name of the SAM: the caller's, that of ``$CARDIO_SAM``, or the file's."""
         return named or os.environ.get(SAM_VARIABLE) or self.sam
 
     def sam_source(self, named: str | None, find_reader: FindReader) -> SamSource | None:
-        """The SAM that is named: by the caller, by ``$CARDIO_SAM``, or by the file; None where none is.
+        """Return the SAM with the name that the caller, ``$CARDIO_SAM`` or the file gives; None without a name.
 
-        Args: ``soft:FILE``, ``psam:READER`` or ``hsm:URL``; other kinds come by the entry points ``cardio.sams``.
-            Several with commas between them stand in for each other: ``psam:Slot 2,hsm:https://…``.
+        Args:
+            named: ``soft:FILE``, ``psam:READER`` or ``hsm:URL``; the entry points ``cardio.sams`` add other kinds.
+                Several with commas between them replace each other: ``psam:Slot 2,hsm:https://…``.
+            find_reader: returns a reader by its name.
 
         Raises:
             UsageError: there is no such kind.
@@ -180,17 +185,17 @@ class SecuritySettings(_Table):
 
 
 def _names_a_password(text: str) -> bool:
-    """Return whether an address in the settings has a user's name or password before its ``@``."""
+    """Return True if an address in the settings has a user's name or password before its ``@``."""
     return re.search(r"//[^\s/\"',]*@", text) is not None
 
 
 def default_settings_file() -> Path:
-    """``$XDG_CONFIG_HOME/cardio/security.toml``, else ``~/.config/cardio/security.toml``."""
+    """Return ``$XDG_CONFIG_HOME/cardio/security.toml``, else ``~/.config/cardio/security.toml``."""
     return config_folder() / "security.toml"
 
 
 class _Ready:
-    """A SAM that every card may share."""
+    """A SAM that all cards share."""
 
     def __init__(self, sam: Sam) -> None:
         self._sam = sam
@@ -200,7 +205,7 @@ class _Ready:
 
 
 class _PsamSlot:
-    """A PSAM card, powered for each card that needs it: so another one that is put in meanwhile is met afresh."""
+    """A PSAM card, powered for each card that needs it, so that a PSAM card inserted meanwhile is used too."""
 
     def __init__(self, name: str, find_reader: FindReader, settings: _Psam) -> None:
         self._name = name
@@ -223,7 +228,7 @@ class _PsamSlot:
                 granted[0].close()
 
         try:
-            # Another program may hold the slot for good, or it is the slot of the card itself.
+            # Another program may hold the slot without end, or the slot may be that of the card itself.
             with Worker() as worker:
                 return worker.run_within(_PSAM_SECONDS, connect, if_given_up=let_go)
         except ReaderTimeoutError as error:

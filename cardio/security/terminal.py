@@ -1,7 +1,6 @@
-"""The terminal's side of authentication: proves the card, proves itself to the card, protects commands.
+"""The terminal's side of authentication: it proves the card, proves itself to the card, and protects commands.
 
-Plans yield commands for the card; what is computed meanwhile is the SAM's affair. Flows and byte forms:
-docs/algorithms.md.
+Flows yield commands for the card; the SAM does the computing in between. Flows and byte forms: docs/algorithms.md.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ class MacStart(Enum):
     """The initial value of a MAC; sources differ, so a site may choose."""
 
     ZERO = "zero"
-    """Zeros: the challenge is in the process key already. Two public libraries."""
+    """Zeros, because the challenge is in the process key already: two public libraries."""
     CHALLENGE = "challenge"
-    """Four bytes of the challenge, then zeros, as PBOC cards have it."""
+    """Four bytes of the challenge, then zeros: PBOC cards."""
 
     def value_for(self, challenge: bytes) -> bytes | None:
         return None if self is MacStart.ZERO else challenge[:MAC_LENGTH] + bytes(HALF - MAC_LENGTH)
@@ -53,15 +52,15 @@ class MacStart(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TerminalSettings:
-    """What a site may set."""
+    """The settings that a site may choose."""
 
     mac_start: MacStart = MacStart.ZERO
     mac: bool = True
-    """Writes carry a MAC; off only for cards that know none."""
+    """True if writes carry a MAC; off only for cards that know none."""
 
 
 class Terminal:
-    """One SAM before one card."""
+    """One SAM together with one card."""
 
     def __init__(
         self,
@@ -73,7 +72,16 @@ class Terminal:
         settings: TerminalSettings | None = None,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """Args: ``algorithm`` is what the card names in its FCI, or what its layout says."""
+        """Set up for one card.
+
+        Args:
+            sam: the SAM.
+            layout: the layout of the card.
+            algorithm: the algorithm that the card names in its FCI, or that its layout names.
+            factors: the diversification factors of the card.
+            settings: the site's choices.
+            random: returns the given number of random bytes.
+        """
         self.sam = sam
         self._layout = layout
         self._algorithm = algorithm
@@ -83,10 +91,10 @@ class Terminal:
         self._challenge = b""
 
     def key(self, name: str) -> CardKey:
-        """A key of the layout, on this card.
+        """Return a key of the layout, on this card.
 
         Raises:
-            KeyNotInSamError: the layout has none of this name.
+            KeyNotInSamError: the layout has no key of this name.
         """
         key = self._layout.key(name)
         if key is None:
@@ -102,11 +110,11 @@ class Terminal:
             return error
 
     def prove_card(self) -> Flow[None]:
-        """Internal authentication (内部认证): the card shows that it knows its key.
+        """Run internal authentication (内部认证): the card shows that it knows its key.
 
         Raises:
-            ForgedCardError: it does not.
-            CardRefusedError: it refuses to be asked.
+            ForgedCardError: the card does not know its key.
+            CardRefusedError: the card refuses to be asked.
             SamError: the answer could not be computed here.
         """
         key = self.key(INTERNAL_KEY)
@@ -129,15 +137,27 @@ class Terminal:
         raise _refusal("卡片没有内部认证密钥", "the card has no key for internal authentication", response)
 
     def identity(self, name: str) -> bytes:
-        """Return what tells the SAM that computes with a key from others. Raises as `key`."""
+        """Return the identity of the SAM that computes with a key.
+
+        Raises:
+            KeyNotInSamError: as for `key`.
+        """
         return identity_of(self.sam, self.key(name))
 
     def label(self, name: str) -> str:
-        """Return what people call that SAM. Raises as `key`."""
+        """Return the name for people of the SAM that computes with a key.
+
+        Raises:
+            KeyNotInSamError: as for `key`.
+        """
         return label_of(self.sam, self.key(name))
 
     def presenter(self, name: str) -> Presenter:
-        """This SAM, as it presents a key to this card: see `cardio.security.key_guard`. Raises as `key`."""
+        """Return this SAM as the presenter of a key to this card: see `cardio.security.key_guard`.
+
+        Raises:
+            KeyNotInSamError: as for `key`.
+        """
         key = self.key(name)
 
         def probe(of: str) -> bytes | None:
@@ -158,7 +178,7 @@ class Terminal:
         )
 
     def _probe(self, key: CardKey) -> bytes | None:
-        """Return what the SAM's key gives for a fixed challenge; None where it cannot compute with it."""
+        """Return the result of the SAM's key for a fixed challenge; None where it cannot compute with it."""
         try:
             return b"".join(
                 self.sam.cryptogram(key.with_version(version), bytes(HALF), bytes(HALF))
@@ -168,19 +188,21 @@ class Terminal:
             return None
 
     def prove_terminal(self, name: str, keys: CardKeys, *, proved: bool = False) -> Flow[None]:
-        """External authentication (外部认证) with a key by name: the card grants its right.
+        """Run external authentication (外部认证) with a key by name: the card grants its right.
 
-        A key that the card has in another version only is tried in the next that the SAM holds; a wrong one never.
+        If the card has the key in another version only, the next version that the SAM holds is tried. After a wrong key
+        no other is tried.
 
         Args:
-            keys: what is known of this card's keys.
+            name: the name of the key.
+            keys: the known facts of this card's keys.
             proved: the card has proved that it is genuine.
 
         Raises:
-            AuthenticationFailedError, KeyBlockedError: the card does not accept it.
-            KeyAlreadyRefusedError, SamRefusedError, KeyMemoryError: it is not presented.
+            AuthenticationFailedError, KeyBlockedError: the card does not accept the key.
+            KeyAlreadyRefusedError, SamRefusedError, KeyMemoryError: the key is not presented.
             CardRefusedError: the card refuses for another reason.
-            SamError: it cannot be computed; nothing was sent then, and no try is spent.
+            SamError: the cryptogram cannot be computed; nothing was sent then, and no try is spent.
         """
         key = self.key(name)
         fault = self.sam.unavailable_reason(key)
@@ -202,11 +224,11 @@ class Terminal:
         raise _refusal(f"卡片没有密钥 {name}", f"the card does not have the key {name}", response)
 
     def challenge(self) -> Flow[bytes]:
-        """Eight fresh bytes of the card's.
+        """Return eight fresh bytes of the card's.
 
         Raises:
-            CardRefusedError: it gives none.
-            ReplayedChallengeError: it gives the same as the last time.
+            CardRefusedError: the card gives none.
+            ReplayedChallengeError: the card gives the same as the last time.
         """
         response = yield get_challenge(HALF)
         if response.status_word != StatusWord.SUCCESS or len(response.data) != HALF:
@@ -217,7 +239,7 @@ class Terminal:
         return response.data
 
     def with_mac(self, command: CommandApdu, key_name: str, challenge: bytes) -> CommandApdu:
-        """A command with its MAC (安全报文), over a challenge that was just taken from the card.
+        """Return a command with its MAC (安全报文), over a challenge that was just taken from the card.
 
         Raises:
             SamError: it cannot be computed.
@@ -230,13 +252,22 @@ class Terminal:
         return replace(secured, data=command.data + mac)
 
     def encipher(self, key_name: str, challenge: bytes, plain: Callable[[int], bytes]) -> bytes:
-        """Return what ``plain`` gives for a block of so many bytes, under the process key of the challenge."""
+        """Encipher data under the process key of the challenge.
+
+        Args:
+            key_name: the name of the key.
+            challenge: the challenge that was just taken from the card.
+            plain: returns the data, given the bytes of a block.
+        """
         block = suite_for(self._algorithm).block
         return self.sam.encipher(self.key(key_name), challenge, plain(block))
 
     def _versions(self, key: CardKey) -> list[int | None]:
-        """The version groups to try. They are named wherever the SAM knows them: a card whose key is of another group
-        would compute something else, and look forged; and on SM4 cards, which want the byte."""
+        """Return the version groups to try.
+
+        They are named if the SAM knows them, and on SM4 cards, which want the byte. Without a name, a card whose
+        key is of another group would compute with that key, and would look forged.
+        """
         held = list(self.sam.versions(key))
         return [*held] or ([1] if suite_for(key.algorithm).wants_version else [None])
 
@@ -244,7 +275,7 @@ class Terminal:
 def authentication_refused(
     name: str, response: ResponseApdu
 ) -> CardRefusedError | AuthenticationFailedError | KeyBlockedError:
-    """The error that an answer to EXTERNAL AUTHENTICATION is."""
+    """Return the error for an answer to EXTERNAL AUTHENTICATION."""
     left = tries_in(response.status_word)
     if left is None and not is_refusal(response.status_word):
         return _refusal(f"卡片拒绝密钥 {name} 的外部认证", f"the card refuses authentication with {name}", response)
@@ -264,7 +295,7 @@ def authentication_refused(
 
 
 def _wants_no_version(response: ResponseApdu, version: int | None, versions: list[int | None]) -> bool:
-    """Return whether a card finds the version byte too much; the SAM's best version is then tried without it."""
+    """Return True if a card finds the version byte too much; the SAM's best version is then tried without it."""
     too_long = response.status_word == StatusWord.WRONG_LENGTH and version is not None
     if too_long:
         versions[versions.index(version) + 1 :] = [None]

@@ -1,7 +1,8 @@
-"""What protects a card's PIN tries from programs: who may send VERIFY, when, and what is known afterwards.
+"""The protection of a card's PIN tries from programs: the checks before VERIFY is sent, and the notes afterwards.
 
-One guard serves all callers of a process. A PIN is never sent twice by itself, a fault in mid-verification counts
-as a spent try, the last try is not spent without consent, and who is wrong too often is made to wait.
+One guard serves all callers of a process. A PIN is never sent twice automatically. An error in the middle of a
+verification counts as a spent try. The last try is not spent without consent. A caller with too many wrong PINs has to
+wait.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _ORIGINS_KEPT = 256
 
 @dataclass(slots=True)
 class _CardRecord:
-    """What is known of one card's PIN. The wrong PIN itself is not kept, only its keyed hash."""
+    """The record of one card's PIN. The wrong PIN itself is not kept, only its keyed hash."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     wrong: bytes | None = field(default=None, repr=False)
@@ -59,7 +60,7 @@ class _OriginRecord:
 
 
 class PinGuard:
-    """Keeps count over all cards and callers of this process."""
+    """The counter of wrong PINs over all cards and callers of this process."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -69,7 +70,7 @@ class PinGuard:
         self._cards: OrderedDict[bytes, _CardRecord] = OrderedDict()
         self._origins: OrderedDict[str, _OriginRecord] = OrderedDict()
         self.keys = KeyMemory(None)
-        """What cards have answered to keys, where it is kept in no file."""
+        """The answers of cards to keys, where no file stores them."""
 
     def card(
         self,
@@ -80,14 +81,14 @@ class PinGuard:
         memory: PinMemory | None = None,
         policy: PinPolicy | None = None,
     ) -> CardPin:
-        """The PIN of one card, for one caller.
+        """Return the PIN of one card, for one caller.
 
         Args:
-            identity: what tells this card from others; only its keyed hash is kept.
-            origin: who asks: a page's origin, a program, the command line.
-            family: cards that are alike in what asking for the count costs.
-            memory: where it is kept what counts said and cost; in this guard, without one.
-            policy: what the site does where a count is not known.
+            identity: identifies the card; only its keyed hash is kept.
+            origin: the caller: a page's origin, a program, the command line.
+            family: the card family; its cards answer alike when asked for the count.
+            memory: stores the counts that cards gave and their cost; without one they are kept in this guard.
+            policy: the site's rules for an unknown count.
         """
         policy = policy or PinPolicy()
         known = self._memory if memory is None else CopiedMemory(memory, self._memory)
@@ -104,7 +105,11 @@ class PinGuard:
         return CardPin(self, key, record, origin, counter, policy)
 
     def allow(self, origin: str) -> None:
-        """Raises: PinQuotaError: this caller was wrong on too many cards and has to wait."""
+        """Check that this caller may try a PIN.
+
+        Raises:
+            PinQuotaError: this caller had wrong PINs on too many cards and has to wait.
+        """
         with self._lock:
             record = self._origins.get(origin)
             left = record.suspended_until - self._clock() if record else 0.0
@@ -120,7 +125,7 @@ class PinGuard:
             record = self._origins.setdefault(origin, _OriginRecord())
             self._origins.move_to_end(origin)
             if len(self._origins) > _ORIGINS_KEPT:
-                # The one that is least in sight, and is not suspended.
+                # The caller that was wrong least recently and is not suspended.
                 idle = next((o for o, one in self._origins.items() if one.suspended_until <= now and o != origin), None)
                 if idle is not None:
                     del self._origins[idle]
@@ -139,7 +144,7 @@ class PinGuard:
 
 
 class CardPin:
-    """One card's PIN: the plans that ask for it, each sent at most once."""
+    """One card's PIN: the flows that present it, each sent at most once."""
 
     def __init__(
         self,
@@ -159,10 +164,10 @@ class CardPin:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Holds this card's PIN against other threads of this process while it is being tried.
+        """Lock this card's PIN against other threads of this process while it is being tried.
 
         Raises:
-            ReaderBusyError: another thread does not come back from trying it; nothing was sent.
+            ReaderBusyError: another thread is still trying it; nothing was sent.
         """
         if not self._record.lock.acquire(timeout=_EXCLUSIVE_SECONDS):
             raise ReaderBusyError(
@@ -175,22 +180,26 @@ class CardPin:
             self._record.lock.release()
 
     def count(self) -> Flow[PinCount]:
-        """Return how many tries are left, as far as that can be known without spending one that matters."""
+        """Return how many tries are left, as far as that can be known without spending a try that matters."""
         return (yield from self._counter.ask())
 
     def find_out_after_success(self) -> Flow[None]:
-        """As `TriesCounter.find_out_after_success`."""
+        """Run `TriesCounter.find_out_after_success`."""
         yield from self._counter.find_out_after_success()
 
     def submit(self, pin: Pin, command: CommandApdu, *, accept_last_try: bool, known_right: bool = False) -> Flow[None]:
-        """Sends one command that spends a try when ``pin``, which the card compares, is wrong.
+        """Send one command that spends a try if the PIN is wrong.
 
-        Args: ``known_right`` says that this card has accepted this PIN a moment ago, in another application.
+        Args:
+            pin: the PIN that the card compares.
+            command: the command that carries it.
+            accept_last_try: the holder consents to spend the last try.
+            known_right: this card has just accepted this PIN, in another application.
 
         Raises:
             PinQuotaError, PinAlreadyWrongError, LastTryError: nothing was sent.
             WrongPinError, PinBlockedError: the card has said so.
-            PinOutcomeUnknownError: what it said makes no sense, or does not say what it has done.
+            PinOutcomeUnknownError: the answer is malformed, or does not say what the card has done.
             CardRefusedError: the card refused for another reason.
         """
         digest = self._guard.digest_of(pin)
@@ -202,13 +211,15 @@ class CardPin:
         self._judge(response.status_word, digest)
 
     def submit_on_pad(self, ask: Callable[[], int], *, accept_last_try: bool) -> Flow[None]:
-        """As `submit`, for a PIN that the holder enters on the reader's own key pad.
+        """Submit a PIN that the holder enters on the reader's own key pad, as `submit` does.
 
-        Args: ``ask`` waits for the holder and gives the card's status word, or the pad's own.
+        Args:
+            ask: waits for the holder and returns the card's status word, or the pad's own.
+            accept_last_try: the holder consents to spend the last try.
 
         Raises:
-            PinEntryError: the holder did not enter one; nothing was sent.
-            The errors of `submit`.
+            PinEntryError: the holder did not enter a PIN; nothing was sent.
+            PinQuotaError, LastTryError, WrongPinError and others: as for `submit`.
         """
         before = yield from self._may_try(None, accept_last_try=accept_last_try, known_right=False)
         try:
@@ -230,7 +241,7 @@ class CardPin:
         self._guard.allow(self._origin)
         if known_right:
             return None
-        # The count is asked for the holder's sake: who consents to the last try need not be told of it.
+        # The count protects the holder. A holder who consents to the last try does not need it.
         asks = not accept_last_try or self._counter.query is CountQuery.FREE
         count = (yield from self._counter.ask(once=True)) if asks else self._counter.remembered()
         if count.left == 0 and count.source == "told":
@@ -243,7 +254,11 @@ class CardPin:
         return count.left
 
     def _refuse_last_try(self, count: PinCount) -> None:
-        """Raises: LastTryError: it would be the last, or may be and the site tries none such."""
+        """Check that this is not the last try.
+
+        Raises:
+            LastTryError: it would be the last try, or the count is unknown and the site's policy refuses that.
+        """
         if count.left == 1:
             raise LastTryError("密码只剩最后一次尝试，未发送", "only the last try of the PIN is left: nothing was sent")
         if count.left is None and self._policy.unknown_count == "refuse":
@@ -253,14 +268,14 @@ class CardPin:
             )
 
     def _was_wrong(self, digest: bytes | None, left: int | None) -> bool:
-        """Return whether the card has refused this PIN, and nothing has changed at its counter since."""
+        """Return True if the card has refused this PIN, and its counter has not been reset since."""
         record = self._record
         if digest is None or record.wrong is None or not hmac.compare_digest(record.wrong, digest):
             return False
         return left is None or left <= record.left_after_wrong
 
     def unblocked(self) -> None:
-        """The tries were restored, or the PIN was replaced: what was wrong before may be right now."""
+        """Forget the wrong PIN, because the tries were restored or the PIN was replaced: it may be right now."""
         self._record.wrong = None
         self._counter.restored()
 
@@ -273,7 +288,7 @@ class CardPin:
         self._counter.told(left)
         if left is None and status_word != VERIFICATION_FAILED:
             if not says_not_carried_out(status_word >> 8):
-                # 6108, 6581, 9100: it may have compared the PIN, or replaced it, and then met with a fault.
+                # 6108, 6581, 9100: the card may have compared or replaced the PIN before an error occurred.
                 raise PinOutcomeUnknownError(
                     f"卡片返回 {status_word:04X}，不能确定密码操作是否完成",
                     f"the card answered {status_word:04X} to the PIN, which does not say what it has done",

@@ -1,8 +1,8 @@
-"""What was learnt of PIN counts: by family whether asking for the count is free, by card what it said last.
+"""The learnt facts of PIN counts: by family the cost of asking for the count, by card its last count.
 
-A card that counts VERIFY without data as a wrong PIN would be blocked by three programs that only look. So what is
-learnt outlives the program: in a small file beside the learnt manners, for its owner only. Cards stand in it by keyed
-hashes; the file may be deleted at any time, which costs a card of a counting family one try.
+Some cards count VERIFY without data as a wrong PIN. Three programs that only ask for the count would block such a card.
+So the facts outlive the program: in a small file beside the learnt capabilities, for its owner only. Cards stand in it
+as keyed hashes. The file may be deleted at any time; that costs one card of a counting family one try.
 """
 
 from __future__ import annotations
@@ -28,70 +28,70 @@ CREATE TABLE IF NOT EXISTS cards (
     mark BLOB PRIMARY KEY, tries_left INTEGER, asking TEXT NOT NULL, number INTEGER NOT NULL
 );
 """
-# What a power cut takes is learnt again, so the disk is not waited for.
+# Facts lost in a power cut are learnt again, so no write waits for the disk.
 _KIND = MemoryKind("密码次数文件", "file of PIN counts", _SCHEMA, synchronous="OFF", renew_damaged=True)
 
 
 class CountQuery(StrEnum):
-    """What asking a family's cards for the count (VERIFY without data) is known to cost."""
+    """The known cost of asking a family's cards for the count (VERIFY without data)."""
 
     UNTRIED = "untried"
     """No card of the family has been asked."""
     PROMISING = "promising"
     """One card was asked once and had enough left to ask the next one twice."""
     UNDECIDED = "undecided"
-    """One card was asked, and its answer does not say whether the asking cost a try."""
+    """One card was asked, and its answer does not show whether the question cost a try."""
     FREE = "free"
-    """Asked twice, a card gave the same count."""
+    """A card that was asked twice gave the same count."""
     COSTS = "costs"
-    """A count fell by the asking: no card of the family is asked again."""
+    """A count fell because of the question: no card of the family is asked again."""
     SILENT = "silent"
     """The answer holds no count, so asking is of no use."""
 
 
 class CardQuery(StrEnum):
-    """What asking one card has come to."""
+    """The result of asking one card."""
 
     OPEN = "open"
     FREE = "free"
-    """This very card was asked, and its count did not fall."""
+    """This card was asked, and its count did not fall."""
     IN_VAIN = "in-vain"
-    """It answered without a count, and is not asked again."""
+    """The card answered without a count, and is not asked again."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardNote:
-    """What is known of one card's PIN."""
+    """The known facts of one card's PIN."""
 
     left: int | None = None
-    """The count that it gave last; None where it gave none, or its PIN was right since."""
+    """The last count that the card gave; None if it gave none, or its PIN was right since."""
     asking: CardQuery = CardQuery.OPEN
 
 
 class PinMemory(Protocol):
-    """What is known of families and cards. May be used from any thread."""
+    """The memory of families and cards. It may be used from any thread."""
 
     def query(self, family: str) -> CountQuery:
-        """Return what is known of a family; of one that cannot be looked up nothing."""
+        """Return the known cost for a family; `CountQuery.UNTRIED` if it cannot be looked up."""
 
     def keep_query(self, family: str, query: CountQuery) -> bool:
-        """Note what is known of a family now; False: it could not be kept."""
+        """Note the known cost for a family; return False if it could not be stored."""
 
     def card(self, identity: bytes) -> CardNote | None:
-        """Return what is known of a card; None: it cannot be looked up."""
+        """Return the known facts of a card; None if they cannot be looked up."""
 
     def keep_card(self, identity: bytes, note: CardNote) -> bool:
-        """Note what is known of a card now; False: it could not be kept."""
+        """Note the known facts of a card; return False if they could not be stored."""
 
 
 class VolatileMemory:
-    """Lives as long as the program."""
+    """A memory that lives as long as the program."""
 
     def __init__(self) -> None:
         self._families: dict[str, CountQuery] = {}
         self._cards: dict[bytes, CardNote] = {}
         self._only_here: set[bytes] = set()
-        """Cards of which something is known that no memory on a disk has taken."""
+        """The cards with a note that no memory on a disk has accepted."""
         self._lock = threading.Lock()
 
     def query(self, family: str) -> CountQuery:
@@ -119,14 +119,14 @@ class VolatileMemory:
         return True
 
     def is_only_here(self, identity: bytes) -> bool:
-        """Return whether what is known of a card was noted with ``only_here``."""
+        """Return True if the note of a card was made with ``only_here``."""
         return hashlib.sha256(identity).digest() in self._only_here
 
 
 class CopiedMemory:
     """A memory on a disk that may be full, read-only or locked, with a copy in this program.
 
-    A card that has said that one try is left is not tried again because a disk did not take the note.
+    So a card that has said that one try is left is not tried again only because a disk did not accept the note.
     """
 
     def __init__(self, kept: PinMemory, copy: VolatileMemory) -> None:
@@ -141,7 +141,7 @@ class CopiedMemory:
 
     def card(self, identity: bytes) -> CardNote:
         note = self._kept.card(identity)
-        # What another program has noted is newer than the copy.
+        # A note of another program is newer than the copy.
         return self._copy.card(identity) if note is None or self._copy.is_only_here(identity) else note
 
     def keep_card(self, identity: bytes, note: CardNote) -> bool:
@@ -150,21 +150,21 @@ class CopiedMemory:
 
 
 class PinMemoryFile:
-    """Outlives the program; may be used by several processes of one user."""
+    """A memory that outlives the program; several processes of one user may use it."""
 
     def __init__(self, path: Path) -> None:
         self._file = MemoryFile(path, _KIND)
 
     @classmethod
     def beside(cls, manners: Path) -> PinMemoryFile:
-        """The memory that belongs to a file of learnt manners."""
+        """Return the memory that belongs to a file of learnt capabilities."""
         return cls(manners.with_name(FILE))
 
     def query(self, family: str) -> CountQuery:
         with suppress(sqlite3.Error, OSError, ValueError), self._file.transaction() as database:
             row = database.execute("SELECT kind, day FROM families WHERE family = ?", (family,)).fetchone()
             known = CountQuery.UNTRIED if row is None else CountQuery(row[0])
-            # One odd card must not speak for its family for ever.
+            # One odd card must not decide for its family without limit.
             old = known is CountQuery.SILENT and not 0 <= date.today().toordinal() - row[1] <= _SILENCE_DAYS
             return CountQuery.UNTRIED if old else known
         return CountQuery.UNTRIED

@@ -1,4 +1,4 @@
-"""What a reader's key pad says when the holder has not entered a PIN (PC/SC part 10 §2.5.6)."""
+"""The status words of a reader's key pad when the holder has not entered a PIN (PC/SC part 10 §2.5.6)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ _ERRORS: dict[int, type[PinEntryError]] = {
 
 
 def entry_error_of(status_word: int) -> PinEntryError | None:
-    """The error that a status word of the pad's own is; None for one of the card's."""
+    """Return the error for a status word of the pad's own; None for one of the card's."""
     kind = _ERRORS.get(status_word)
     return None if kind is None else kind()

@@ -15,7 +15,7 @@ _RELOAD_LONGEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Four to sixteen digits. They show in no repr, and leave this object only in a command to the card.
+    """A PIN of four to sixteen digits. No repr shows them, and they leave this object only in a command to the card.
 
     Raises:
         PinFormatError: it is empty, too short or long, or not of digits; nothing has been sent then.
@@ -33,30 +33,34 @@ class Pin:
 
     @property
     def packed(self) -> bytes:
-        """Two digits a byte; an odd last one is filled with F."""
+        """Return the digits packed, two in a byte; an odd last one is filled with F."""
         return bytes.fromhex(self.digits + "F" * (len(self.digits) % 2))
 
 
 def verify(pin: Pin) -> CommandApdu:
-    """VERIFY (校验个人密码)."""
+    """Return the command VERIFY (校验个人密码)."""
     return CommandApdu(InstructionClass.INTERINDUSTRY, Instruction.VERIFY, 0x00, 0x00, pin.packed)
 
 
 def tries_left() -> CommandApdu:
-    """VERIFY without data: asks how many tries are left and spends none (ISO/IEC 7816-4 §11.6.6)."""
+    """Return VERIFY without data: it asks how many tries are left and spends none (ISO/IEC 7816-4 §11.6.6)."""
     return CommandApdu(InstructionClass.INTERINDUSTRY, Instruction.VERIFY, 0x00, 0x00)
 
 
 def change(old: Pin, new: Pin) -> CommandApdu:
-    """CHANGE PIN (修改个人密码)."""
+    """Return the command CHANGE PIN (修改个人密码)."""
     return CommandApdu(InstructionClass.BANK, Instruction.CHANGE_PIN, 0x01, 0x00, old.packed + b"\xff" + new.packed)
 
 
 def reload_block(pin: Pin, block: int) -> bytes:
-    """Return what RELOAD PIN enciphers: a length byte, the PIN, ``80`` and zeros to a whole block.
+    """Return the plain data of RELOAD PIN: a length byte, the PIN, ``80`` and zeros to a whole block.
+
+    Args:
+        pin: the new PIN.
+        block: the bytes of a block.
 
     Raises:
-        PinFormatError: it has more than eight digits, for which there is no form.
+        PinFormatError: the PIN has more than eight digits, for which there is no form.
     """
     if len(pin.digits) > _RELOAD_LONGEST:
         raise PinFormatError(

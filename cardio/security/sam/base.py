@@ -1,4 +1,4 @@
-"""Where keys live: one small protocol for a file, a PSAM card and an HSM. Nothing above knows which it is."""
+"""The place where keys are: one small protocol for a file, a PSAM card and an HSM. No caller needs to know which."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ SamKind = Literal["soft", "psam", "hsm"]
 
 @dataclass(frozen=True, slots=True)
 class CardKey:
-    """A key of one card: which it is, where a SAM finds it, what it is diversified by. Never what it is."""
+    """A key of one card: its name, its address in a SAM, and the factors that diversify it. It never contains the key
+    itself.
+    """
 
     name: str
     id: int
-    """What EXTERNAL AUTHENTICATION calls it, in P2."""
+    """The number of the key in EXTERNAL AUTHENTICATION, in P2."""
     length: int
     algorithm: str
     factors: DiversificationFactors
     usage: int | None = None
-    """What a PSAM calls it: usage byte and index."""
+    """The usage byte in a PSAM; the index is in `index`."""
     index: int | None = None
     hsm_address: int | None = None
-    """What an HSM calls it; the index follows as a third byte."""
+    """The address in an HSM; the index follows as a third byte."""
     version: int | None = None
     """The version group (密钥版本); None leaves it to the SAM and the card."""
 
     @classmethod
     def of(cls, key: Key, algorithm: str, factors: DiversificationFactors) -> Self:
-        """A key of the layout, on one card."""
+        """Return a key of the layout, on one card."""
         usage, index = (None, None) if key.psam is None else divmod(key.psam, 0x100)
         return cls(key.name, key.id, key.length, algorithm, factors, usage, index, key.hsm)
 
     @property
     def address(self) -> str:
-        """密钥地址 (see `key_address`)."""
+        """Return 密钥地址 (see `key_address`)."""
         return key_address(self.hsm_address, self.index)
 
     def with_version(self, version: int | None) -> Self:
@@ -54,11 +56,11 @@ class Purchase:
     """One debit, as the card has begun it."""
 
     key: CardKey
-    """With the version group that the card named."""
+    """The debit key, with the version group that the card named."""
     challenge: bytes
     """Four bytes of the card's."""
     transaction_number: int
-    """The card's, before the debit."""
+    """The card's number, before the debit."""
     amounts: bytes
     """个人账户, 自付, 统筹: four bytes each, in fen."""
     transaction_type: int
@@ -78,13 +80,13 @@ class Purchase:
         return self.amounts
 
     def factor(self, terminal_transaction_number: bytes) -> bytes:
-        """Return what the process key is made from: eight bytes."""
+        """Return the eight bytes that the process key is made from."""
         return self.challenge + self.transaction_number.to_bytes(2, "big") + terminal_transaction_number[-2:]
 
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """With what the terminal moves the card's money."""
+    """The terminal's part of a debit, with which the card deducts the amount."""
 
     terminal_transaction_number: bytes
     """终端交易序号, four bytes."""
@@ -92,114 +94,127 @@ class Authorisation:
 
 
 class Mac2(Enum):
-    """What a SAM says of the MAC by which a card proves that it has done a debit."""
+    """The result of a SAM's check of MAC2, by which a card proves that it has done a debit."""
 
     RIGHT = auto()
     WRONG = auto()
     UNCHECKED = auto()
-    """It cannot tell."""
+    """The SAM cannot check it."""
 
 
 class Sam(Protocol):
-    """Computes with keys that it does not show.
+    """The interface of a SAM, which computes with keys that it does not show.
 
-    Every method raises SamError when it cannot: the algorithm, the key or the SAM itself is missing, or it answers
-    nonsense. Nothing has been sent to the card then, so no try is spent.
+    Every method raises SamError when it cannot compute: the algorithm, the key or the SAM itself is missing, or its
+    answer is malformed. Nothing has been sent to the card then, so no try is spent.
     """
 
     @property
     def kind(self) -> SamKind:
-        """A key file, a PSAM card or an HSM."""
+        """Return the kind: a key file, a PSAM card or an HSM."""
 
     @property
     def test_keys(self) -> bool:
-        """Its keys are the published ones of the simulators. Where nothing tells, that is a SamError, not a no."""
+        """Return True if its keys are the published ones of the simulators.
+
+        Raises:
+            SamError: it cannot be found out; that is an error, not False.
+        """
 
     @property
     def terminal_number(self) -> str | None:
-        """终端机编号, twelve digits; None where this SAM has none. One that cannot be read is a SamError."""
+        """Return 终端机编号, twelve digits; None where this SAM has none.
+
+        Raises:
+            SamError: there is one, and it cannot be read.
+        """
 
     def versions(self, key: CardKey) -> tuple[int, ...]:
-        """The version groups that it holds of a key, the best first; none leaves it to the card."""
+        """Return the version groups that it holds of a key, the best first; none leaves the choice to the card."""
 
     def unavailable_reason(self, key: CardKey) -> SamError | None:
         """Return why it cannot compute with a key, as far as it knows without trying."""
 
     def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:
-        """Eight bytes, for internal and external authentication. Challenge and source are eight bytes each."""
+        """Return eight bytes, for internal and external authentication. Challenge and source are eight bytes each."""
 
     def close(self) -> None:
-        """Lets go what it holds: a PSAM card, a line."""
+        """Release what it holds: a PSAM card, a connection."""
 
     def certificate(self, key: CardKey, data: bytes) -> bytes | None:
-        """Four bytes over data by the key itself, without a challenge (认证码 of 卡识别码); None: it cannot."""
+        """Return four bytes over data by the key itself, without a challenge (认证码 of 卡识别码); None if it
+        cannot.
+        """
 
     def mac(self, key: CardKey, challenge: bytes, data: bytes, initial_value: bytes | None = None) -> bytes:
-        """Four bytes over data that is padded already, under the process key of the challenge."""
+        """Return four bytes over data that is padded already, under the process key of the challenge."""
 
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
-        """Whole blocks under the process key of the challenge: a new PIN on its way to the card."""
+        """Encipher whole blocks under the process key of the challenge, for example a new PIN for the card."""
 
     def purchase_index(self) -> int | None:
-        """Return which of the debit keys (DPK) it wants to be asked for; None where any will do."""
+        """Return the index of the debit key (DPK) that it requires; None where any will do."""
 
     def authorise_purchase(self, purchase: Purchase) -> Authorisation:
-        """MAC1 of a debit, and the terminal's number of it."""
+        """Return MAC1 of a debit, and the terminal's number of it."""
 
     def check_purchase(self, purchase: Purchase, terminal_transaction_number: bytes, mac2: bytes) -> Mac2:
-        """A PSAM card checks once, and only what it began last."""
+        """Check MAC2 of a debit. A PSAM card checks only once, and only the debit that it began last."""
 
 
 @runtime_checkable
 class IdentifiedSam(Protocol):
-    """A SAM that says which it is. Those that come by an entry point need not."""
+    """A SAM that says which one it is. SAMs from an entry point need not."""
 
     def identity(self, key: CardKey) -> bytes:
-        """Return what tells the SAM that computes with a key from others, as far as it can be told; no
-        secret is in it.
-        """
+        """Return the identity of the SAM that computes with a key, as far as it is known. It contains no secret."""
 
     def label(self, key: CardKey) -> str:
-        """Return what people call it: a file, a terminal's number, an address."""
+        """Return the SAM's name for people: a file, a terminal's number, an address."""
 
 
 @runtime_checkable
 class SeveralSams(Protocol):
-    """SAMs that stand in for each other."""
+    """A group of SAMs that replace each other."""
 
     def used_for(self, key: CardKey) -> Sam:
-        """The one that has computed with a key, or would."""
+        """Return the SAM that has computed with a key, or would."""
 
 
 class SamSource(Protocol):
-    """Where a SAM is to be had; it is opened when a key is first needed, and closed with the card."""
+    """The source of a SAM; it is opened when a key is first needed, and closed with the card."""
 
     def open(self) -> Sam:
-        """Raises: SamError, ConfigurationError: it is not to be had."""
+        """Open the SAM.
+
+        Raises:
+            SamError: it is not available.
+            ConfigurationError: it is configured wrongly.
+        """
 
 
 def identity_of(sam: Sam, key: CardKey) -> bytes:
-    """As `IdentifiedSam.identity`; of another SAM its kind."""
+    """Return the SAM's identity (see `IdentifiedSam.identity`); for a SAM without one its kind."""
     return sam.identity(key) if isinstance(sam, IdentifiedSam) else sam.kind.encode()
 
 
 def kind_of(sam: Sam, key: CardKey) -> SamKind:
-    """The kind of the SAM that computes with a key: of several, of the one that has done it."""
+    """Return the kind of the SAM that computes with a key; in a group, of the SAM that has computed with it."""
     return sam.used_for(key).kind if isinstance(sam, SeveralSams) else sam.kind
 
 
 def label_of(sam: Sam, key: CardKey) -> str:
-    """As `IdentifiedSam.label`; of another SAM its kind."""
+    """Return the SAM's name for people (see `IdentifiedSam.label`); for a SAM without one its kind."""
     return sam.label(key) if isinstance(sam, IdentifiedSam) else sam.kind
 
 
 def key_address(hsm_address: int | None, index: int | None) -> str:
-    """密钥地址, six hex digits: the HSM's address and the PSAM's index; zeros where none is known."""
+    """Return 密钥地址, six hex digits: the HSM's address and the PSAM's index; zeros where none is known."""
     return f"{hsm_address or 0:04X}{index or 0:02X}"
 
 
 def key_missing(name: str, holder: str, holder_en: str) -> KeyNotInSamError:
-    """The error for a key that a SAM does not hold; the reading key of SSSE has a driver code of its own."""
+    """Return the error for a key that a SAM does not hold; the reading key of SSSE has a driver code of its own."""
     return KeyNotInSamError(
         f"{holder}中没有密钥 {name}",
         f"{holder_en} does not hold the key {name}",

@@ -1,5 +1,5 @@
-"""What a card's keys are diversified by: its chip's number, its city, its province (分散因子)."""
-# Which ATR tells the chip's number is decided here and nowhere else: a wrong number makes a genuine card look forged,
+"""The factors that diversify a card's keys: its chip's number, its city, its province (分散因子)."""
+# Only this module decides whether an ATR contains the chip's number. A wrong number makes a genuine card look forged,
 # and costs it a try of each key that is presented.
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _CITY_DIGITS = 6
 
 
 def reset_information(atr: bytes) -> bytes:
-    """卡复位信息: the thirteen historical bytes T1 to TD of a social security card's own ATR.
+    """Return 卡复位信息: the thirteen historical bytes T1 to TD of a social security card's own ATR.
 
     The standard's ATR is ``3B 6D 00 00`` and these bytes, on T=0 (public articles on LD/T 32.2-2015, and the readings
-    of five public programs). What a card says of its speed (TA1, TB1, TC1) does not move them, so it may differ. An ATR
-    with another number of bytes, with another protocol than T=0, or made up by a contactless reader, has other things
-    in their place: an ATS, an ATQB, a storage card's name.
+    of five public programs). The bytes that give the card's speed (TA1, TB1, TC1) do not move them, so they may differ.
+    Some ATRs have other data in their place: an ATS, an ATQB, a storage card's name. Such an ATR has another number of
+    bytes, has another protocol than T=0, or is made up by a contactless reader.
 
     Raises:
         ContactSlotNeededError: a reader has made the ATR up.
-        NoCardFactorError: it is some other card's.
+        NoCardFactorError: the ATR is that of another kind of card.
         CardGarbledError: it is no ATR.
     """
     if made_up_by_reader(atr):
@@ -50,7 +50,7 @@ def reset_information(atr: bytes) -> bytes:
 
 
 def known_reset_information(atr: bytes) -> bytes:
-    """As `reset_information`; nothing where an ATR does not tell it."""
+    """Return 卡复位信息 as `reset_information` does; empty bytes where an ATR does not contain it."""
     try:
         return reset_information(atr)
     except (NoCardFactorError, CardGarbledError):
@@ -68,7 +68,11 @@ class DiversificationFactors:
 
     @classmethod
     def of(cls, historical_bytes: bytes, identification_code: str) -> Self:
-        """Args: the card's historical bytes, and its 卡识别码 in hex.
+        """Return the factors of a card.
+
+        Args:
+            historical_bytes: the card's historical bytes.
+            identification_code: its 卡识别码, in hex.
 
         Raises:
             CardGarbledError: there are too few bytes, or the code does not begin with six digits.
@@ -83,14 +87,18 @@ class DiversificationFactors:
 
     @property
     def city(self) -> bytes:
-        """Six digits and ``sx``."""
+        """Return the six digits and ``sx``."""
         return self.city_code.encode("ascii") + b"sx"
 
     @property
     def province(self) -> bytes:
-        """Two digits, ``0000`` and ``sh``."""
+        """Return the two digits, ``0000`` and ``sh``."""
         return self.city_code[:2].encode("ascii") + b"0000sh"
 
     def of_levels(self, levels: int) -> tuple[bytes, ...]:
-        """The factors still to be used, from the top down: one (card), two (city, card) or all three."""
+        """Return the factors still to be used, from the top down.
+
+        Args:
+            levels: one (card), two (city, card) or three (province, city, card).
+        """
         return (self.province, self.city, self.card)[3 - levels :]

@@ -1,7 +1,7 @@
-"""One SAM that stands in for another: the PSAM card first, the HSM where the PSAM cannot.
+"""A SAM that replaces another: the PSAM card first, the HSM where the PSAM cannot compute.
 
-As callers of the national interface do it by hand: they go to the HSM on −2201, −2202, −2203, −24 and −27272, and on
-nothing else.
+Callers of the national interface do this by hand: they go to the HSM on −2201, −2202, −2203, −24 and −27272, and on no
+other code.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ Result = TypeVar("Result")
 
 
 class FallbackSource:
-    """SAMs in the order in which they are asked."""
+    """The sources of SAMs, in the order in which they are tried."""
 
     def __init__(self, sources: Sequence[SamSource]) -> None:
         self._sources = tuple(sources)
 
     def open(self) -> Sam:
-        """Raises: SamError: none is to be had; the first one's reason.
+        """Open the first SAM that is available.
 
-        ConfigurationError: one is set up wrongly.
+        Raises:
+            SamError: none is available; it is the error of the first one.
+            ConfigurationError: a SAM is configured wrongly.
         """
         fallback = FallbackSam(self._sources)
         fallback.open_one()
@@ -43,19 +45,25 @@ class FallbackSource:
 
 
 class FallbackSam:
-    """Opens the next SAM when the one before cannot; a key stays with the SAM that has it."""
+    """A group of SAMs. It opens the next SAM when the one before cannot compute; a key stays with the SAM that
+    has it.
+    """
 
     def __init__(self, sources: Sequence[SamSource]) -> None:
         self._waiting = list(sources)
         self._open: list[Sam] = []
         self._first_fault: SamError | None = None
         self._used: dict[str, Sam] = {}
-        """Which SAM has computed with a key, by its name."""
+        """The SAM that has computed with a key, by the key's name."""
         self._authorised_by: Sam | None = None
-        """Who has begun the debit that is going on."""
+        """The SAM that has begun the present debit."""
 
     def open_one(self) -> Sam:
-        """The first SAM that is to be had. Raises: SamError: the first one's reason, where none is."""
+        """Return the first SAM that is available.
+
+        Raises:
+            SamError: none is available; it is the error of the first one.
+        """
         if self._open:
             return self._open[0]
         opened = self._open_next()
@@ -78,12 +86,16 @@ class FallbackSam:
         return None
 
     def _sams(self) -> list[Sam]:
-        """Those that are open, the first opened where none is."""
+        """Return the open SAMs; open the first one if none is open."""
         self.open_one()
         return list(self._open)
 
     def _for(self, key: CardKey) -> Sam:
-        """The SAM that computes with a key, as far as they know. Raises: SamError: opening one failed."""
+        """Return the SAM that computes with a key, as far as the SAMs know.
+
+        Raises:
+            SamError: opening one failed.
+        """
         tried = 0
         while True:
             for sam in self._sams()[tried:]:
@@ -95,7 +107,7 @@ class FallbackSam:
                 return self._open[0]
 
     def _computed(self, key: CardKey, compute: Callable[[Sam], Result]) -> Result:
-        """Computes with the SAM that has the key; with the next where it finds out only now that it cannot."""
+        """Compute with the SAM that has the key; if it turns out that it cannot, compute with the next."""
         sam = self._used[key.name] = self._for(key)
         try:
             return compute(sam)
@@ -115,17 +127,19 @@ class FallbackSam:
 
     @property
     def test_keys(self) -> bool:
-        # One that is opened later counts too: nobody has seen its keys yet.
+        # A SAM that is opened later counts too, because its keys are still unknown.
         return any(sam.test_keys for sam in self._all())
 
     def _all(self) -> list[Sam]:
-        """All that can compute: who cannot be opened, or does not say whose keys it has, computes nothing."""
+        """Return all SAMs that can compute. A SAM that cannot be opened, or does not say whose keys it has, is left
+        out.
+        """
         while self._waiting:
             with suppress(SamError):
                 self._open_next()
         for sam in list(self._open):
             try:
-                sam.test_keys  # noqa: B018 - asked for what it raises
+                sam.test_keys  # noqa: B018 - read only for the error that it may raise
             except SamError as error:
                 self._first_fault = self._first_fault or error
                 self._open.remove(sam)
@@ -134,7 +148,11 @@ class FallbackSam:
 
     @property
     def terminal_number(self) -> str | None:
-        """Of the first that says one. Raises: SamError: none does, and one that may have it could not be asked."""
+        """Return the number of the first SAM that has one.
+
+        Raises:
+            SamError: none has one, and a SAM that may have one could not be asked.
+        """
         self.open_one()
         fault, tried = self._first_fault, 0
         while True:

@@ -1,10 +1,10 @@
 """An HSM (加密机) at the authority, asked over HTTP.
 
-Authorities' services differ; what they share is what is asked: a key by its address, the factors of a card, a
-challenge and data. `HsmTransport` carries one question; `HttpHsmTransport` is the one that the software HSM speaks.
-Another authority's service takes a class with the same two methods (docs/security.en.md).
+Authorities' services differ. The request is common to all: a key by its address, the factors of a card, a challenge and
+data. `HsmTransport` carries one request; `HttpHsmTransport` speaks the protocol of the software HSM. Another
+authority's service needs a class with the same two methods (docs/security.en.md).
 
-Every question only computes: it changes nothing anywhere, so one that found no answer is asked once more.
+A request only computes and changes nothing, so a request without an answer is sent once more.
 """
 
 from __future__ import annotations
@@ -27,25 +27,29 @@ ALGORITHM_MARKS = {"3DES": "01", "SSF33": "02", "SM4": "03"}
 
 
 class HsmTransport(Protocol):
-    """The way to one HSM."""
+    """The interface of a transport to one HSM."""
 
     def ask(self, operation: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Asks for ``cryptogram``, ``mac``, ``encipher`` or ``certificate``; bytes are hex on both sides.
+        """Ask for ``cryptogram``, ``mac``, ``encipher`` or ``certificate``; bytes are hex on both sides.
 
-        The answer repeats ``request_id``, ``key_address`` and ``challenge``, and has ``result``, or ``error`` with
-        a ``code`` (``no-key``, ``algorithm``, ``version``, or another).
+        The answer repeats ``request_id``, ``key_address`` and ``challenge``, and has ``result``, or ``error`` with a
+        ``code`` (``no-key``, ``algorithm``, ``version``, or another).
 
         Raises:
             HsmUnreachableError: there was no answer in time.
-            HsmAnswerError: what came is no answer.
+            HsmAnswerError: the response is malformed.
         """
 
     def test_keys(self) -> bool:
-        """Return whether the HSM says that its keys are the published ones. Raises as `ask`."""
+        """Return True if the HSM says that its keys are the published ones.
+
+        Raises:
+            HsmUnreachableError, HsmAnswerError: as for `ask`.
+        """
 
 
 class HsmClient:
-    """Computes at the authority; no key ever comes here."""
+    """The client of an authority's HSM; no key ever leaves the HSM."""
 
     kind: SamKind = "hsm"
 
@@ -61,7 +65,7 @@ class HsmClient:
         return self._test_keys
 
     def close(self) -> None:
-        """The line stays: the next card will want it."""
+        """Do nothing: the transport stays open for the next card."""
 
     def identity(self, key: CardKey) -> bytes:
         return f"hsm {self._place} {self.terminal_number or ''}".encode()
@@ -71,14 +75,14 @@ class HsmClient:
 
     @property
     def _place(self) -> str:
-        """Return where it is, of lines that say it."""
+        """Return the HSM's address, if the transport has one."""
         return str(getattr(self._line, "place", ""))
 
     def versions(self, key: CardKey) -> tuple[int, ...]:
         return ()
 
     def unavailable_reason(self, key: CardKey) -> SamError | None:
-        """Only the HSM knows its keys; an algorithm that nobody knows here is left to it as well."""
+        """Return None: only the HSM knows its keys. An unknown algorithm is left to it as well."""
         return None
 
     def cryptogram(self, key: CardKey, challenge: bytes, source: bytes) -> bytes:

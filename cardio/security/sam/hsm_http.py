@@ -1,4 +1,4 @@
-"""The HTTP line to an HSM: JSON over POST, with time-outs, and one repetition of what found no answer."""
+"""The HTTP transport to an HSM: JSON over POST, with time limits, and one repetition of a request without an answer."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from cardio.security.errors import HsmAnswerError, HsmUnreachableError
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 4.0
-"""How long one question may take; a clerk is told within ten seconds, so there is time for one repetition."""
+"""The time limit of one request, in seconds. The clerk must get a result within ten seconds, so there is time for one
+repetition.
+"""
 _ATTEMPTS = 2
 _LARGEST_ANSWER = 65536
 
 
 class HttpHsmTransport:
-    """Questions as ``POST {url}/v1/{operation}``.
+    """The transport that sends a request as ``POST {url}/v1/{operation}``.
 
-    A question changes nothing at the HSM, so it may be asked twice; an answer that is there and wrong is final.
+    A request changes nothing at the HSM, so it may be sent twice. A wrong answer is final.
     """
 
     def __init__(
@@ -32,7 +34,14 @@ class HttpHsmTransport:
         connect_seconds: float = CONNECT_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """Args: ``token`` is sent as bearer; ``certificates`` names the authority's CA file, for https.
+        """Set up without connecting.
+
+        Args:
+            url: the address of the HSM.
+            token: sent as bearer token.
+            certificates: the authority's CA file, for https.
+            connect_seconds: the time limit of connecting.
+            answer_seconds: the time limit of one answer.
 
         Raises:
             ConfigurationError: httpx is not installed, or the address is no address.
@@ -58,7 +67,7 @@ class HttpHsmTransport:
             if self._client.base_url.scheme not in ("http", "https") or not self._client.base_url.host:
                 raise ValueError("neither http nor https")
             at = self._client.base_url
-            self.place = f"{at.scheme}://{at.host}" + (f":{at.port}" if at.port else "")  # never a password
+            self.place = f"{at.scheme}://{at.host}" + (f":{at.port}" if at.port else "")  # no user name, no password
         except (httpx.InvalidURL, ValueError, OSError) as error:
             raise ConfigurationError(f"加密机地址 {url}：{error}", f"HSM address {url}: {error}") from error
         self._seconds = answer_seconds
@@ -79,7 +88,7 @@ class HttpHsmTransport:
                 break
             except self._httpx.HTTPError as error:
                 if attempt == _ATTEMPTS:
-                    # Its text names address and cause, never the question.
+                    # The error names address and cause, never the request.
                     raise HsmUnreachableError(
                         f"加密机没有应答（{type(error).__name__}）", f"the HSM gave no answer ({type(error).__name__})"
                     ) from error
@@ -96,7 +105,7 @@ class HttpHsmTransport:
         return answer
 
     def _exchange(self, method: str, path: str, question: Mapping[str, Any] | None) -> tuple[int, bytes]:
-        """One attempt, within its time however slowly the answer drips in."""
+        """Make one attempt, and enforce its time limit even if the answer arrives very slowly."""
         deadline = time.monotonic() + self._seconds
         with self._client.stream(method, path, json=question) as response:
             body = b""

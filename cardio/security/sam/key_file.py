@@ -3,7 +3,7 @@
 The file is TOML and belongs to its owner alone (mode 0600)::
 
     levels = 3                  # 3: national root keys, 2: a province's, 1: a city's
-    region = "43"               # with 2 or 1: whose they are, two or six digits
+    region = "43"               # with 2 or 1: the region of the keys, two or six digits
     terminal_number = "410100813475"
 
     [keys.3DES]
@@ -30,7 +30,7 @@ from cardio.security.sam.base import Authorisation, CardKey, Mac2, Purchase, Sam
 from cardio.security.sam.purchase import authorise_by_mac, check_by_mac
 
 _TEST_MARK = b"TEST"
-"""Every published test key begins so."""
+"""The first bytes of every published test key."""
 _LONGEST_FILE = 1 << 20
 _REGION_DIGITS = {3: 0, 2: 2, 1: 6}
 
@@ -41,14 +41,14 @@ def _from_hex(value: object) -> object:
     try:
         return bytes.fromhex(value)
     except ValueError:
-        raise ValueError("not hex") from None  # the original names the character, which is part of a key
+        raise ValueError("not hex") from None  # the original error quotes the character, which is part of a key
 
 
 KeyBytes = Annotated[bytes, BeforeValidator(_from_hex), Field(min_length=8, max_length=16)]
 
 
 class KeyFile(BaseModel):
-    """What stands in a key file."""
+    """The content of a key file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -65,7 +65,7 @@ class KeyFile(BaseModel):
 
 
 class SoftSam:
-    """Keys from a file, computed with in this process. They are in no repr, log, trace or error."""
+    """A SAM with keys from a file, which computes in this process. No repr, log, trace or error shows its keys."""
 
     kind: SamKind = "soft"
 
@@ -75,16 +75,16 @@ class SoftSam:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads a key file.
+        """Read a key file.
 
         Raises:
-            ConfigurationError: others may read it, it is another user's, or it is not as it should be.
+            ConfigurationError: other users may read it, it belongs to another user, or its content is wrong.
         """
         try:
             document = tomllib.loads(read_private(path, "密钥文件", "key file", limit=_LONGEST_FILE))
             return cls(KeyFile.model_validate(document), str(path))
         except tomllib.TOMLDecodeError:
-            # Its message may quote a key.
+            # The error's message may quote a key.
             raise ConfigurationError(f"密钥文件 {path} 不是 TOML", f"the key file {path} is not TOML") from None
         except ValidationError as error:
             first = error.errors(include_input=False, include_context=False)[0]
@@ -108,10 +108,10 @@ class SoftSam:
         return self._file.terminal_number
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: this SAM holds no device."""
 
     def identity(self, key: CardKey) -> bytes:
-        """A hash over levels, region and keys: a file whose keys were changed is another SAM."""
+        """Return a hash over levels, region and keys: a file whose keys were changed is another SAM."""
         whole: list[object] = [self._file.levels, self._file.region]
         whole += [
             (algorithm, name, version, value.hex())
@@ -181,7 +181,7 @@ class SoftSam:
         return suite, suite.process_key(sub_key, challenge)
 
     def _sub_key(self, key: CardKey) -> tuple[CipherSuite, bytes]:
-        """The card's own key: the file's, diversified by the levels that are left."""
+        """Return the card's own key: the key of the file, diversified by the remaining levels."""
         fault = self.unavailable_reason(key)
         if fault is not None:
             raise fault

@@ -1,10 +1,11 @@
 """A PSAM card in a reader's slot: it diversifies its keys by the card's factors and computes with them.
 
-Other programs use the same card, and what they selected stays selected when they have gone. So each use begins with a
-SELECT (ISO/IEC 7816-4 §11.1.1): of the MF for the terminal's number, of an algorithm's environment for keys.
+Other programs use the same card, and their selection stays after they have ended. So each use begins with a SELECT
+(ISO/IEC 7816-4 §11.1.1): of the MF for the terminal's number, of an algorithm's environment for keys.
 
-Commands as public libraries of two regions send them (docs/algorithms.md): ``BF DE usage index`` derives the process
-key, ``80 FA 00 00`` enciphers with it, ``80 FA 05 00`` makes a MAC; ``80 70`` begins a debit, ``80 72`` checks its end.
+The commands are those of public libraries of two regions (docs/algorithms.md): ``BF DE usage index`` derives the
+process key, ``80 FA 00 00`` enciphers with it, ``80 FA 05 00`` makes a MAC; ``80 70`` begins a debit, ``80 72`` checks
+its end.
 """
 
 from __future__ import annotations
@@ -37,21 +38,23 @@ _NO_SUCH_KEY = frozenset({0x6A88, 0x6A83, 0x6A82, 0x9403})
 _LEVEL = frozenset({0x6982, 0x6985, 0x6700})
 _NO_SUCH_COMMAND = frozenset({0x6D00, 0x6E00, 0x6A81, 0x6A86})
 _AUTHORISATION = 8
-"""Bytes that 80 70 answers: the terminal's number and MAC1."""
+"""The number of bytes in the answer to 80 70: the terminal's number and MAC1."""
 _TEST_REGION = "000000"
-"""No region has this code: terminals with it are the simulators'."""
+"""The region code of the simulators' terminals; no real region has it."""
 _TEST_MARK = b"TEST"
-"""Stands in the historical bytes of the simulators' PSAM cards."""
+"""The mark in the historical bytes of the simulators' PSAM cards."""
 
 
 @dataclass(frozen=True, slots=True)
 class PsamSettings:
-    """What differs from PSAM card to PSAM card; a site's configuration says it."""
+    """The settings that differ from PSAM card to PSAM card; a site's configuration gives them."""
 
     levels: int | None = None
-    """How many diversifications it has yet to do: 3, 2 or 1; None takes the usage bytes as the layout has them."""
+    """The number of diversifications that the PSAM still has to do: 3, 2 or 1; None keeps the usage bytes of the
+    layout.
+    """
     region: str = ""
-    """Whose keys it holds, where it holds a province's or a city's: two or six digits."""
+    """The region of its keys, if they are a province's or a city's: two or six digits."""
     keys: dict[str, int] = field(default_factory=dict)
     """Usage and index of single keys, as 0x670A, where they are not the layout's."""
     terminal_number: str | None = None
@@ -59,10 +62,10 @@ class PsamSettings:
 
 
 class PsamCard:
-    """Computes on a PSAM card, held from `connect` to `close`.
+    """A SAM that computes on a PSAM card, which is held from `connect` to `close`.
 
-    What it knows belongs to the card that was in the slot at `connect`. Once that card is out, nothing more is told and
-    nothing computed, whichever card is in by then.
+    Its data belongs to the card that was in the slot at `connect`. Once that card has been removed, it gives no data
+    and computes nothing, whichever card is in the slot then.
     """
 
     kind: SamKind = "psam"
@@ -72,14 +75,14 @@ class PsamCard:
         self._settings = settings
         self._began: tuple[Purchase, bytes] | None = None
         self._number = connection.from_known_place(self._read_terminal_number)
-        """What the card says of its terminal's number: its digits, or why there are none."""
+        """The digits of the terminal's number, or the reason why the card gave none."""
 
     @classmethod
     def connect(cls, reader: Reader, settings: PsamSettings | None = None, *, trace: Trace | None = None) -> PsamCard:
-        """Powers the PSAM card and reads its terminal number.
+        """Power the PSAM card and read its terminal number.
 
         Raises:
-            NoSamError: the slot, or the card in it, is not there.
+            NoSamError: the slot, or a card in it, is missing.
             SamFailedError: it does not answer as a card does.
         """
         connection = PsamConnection(reader, trace)
@@ -97,10 +100,10 @@ class PsamCard:
 
     @property
     def terminal_number(self) -> str:
-        """终端机编号.
+        """Return 终端机编号.
 
         Raises:
-            SamError: the card in the slot does not give it, or it is not the card any more that was met here.
+            SamError: the card in the slot does not give it, or it is another card than at `connect`.
         """
         self._connection.require_same_card()
         if isinstance(self._number, str):
@@ -112,17 +115,17 @@ class PsamCard:
 
     @property
     def test_keys(self) -> bool:
-        """Return whether its keys are the simulators'.
+        """Return True if its keys are the simulators'.
 
         Raises:
-            SamError: nothing tells: the card gives no terminal number.
+            SamError: that cannot be found out, because the card gives no terminal number.
         """
         if self._connection.simulated or _TEST_MARK in self._connection.atr:
             return True
         return self.terminal_number.startswith(_TEST_REGION)
 
     def identity(self, key: CardKey) -> bytes:
-        """ATR, terminal number, and how its keys are asked for: a setting that is put right makes it another SAM."""
+        """Return ATR, terminal number, and the settings of its keys: a corrected setting makes it another SAM."""
         settings = self._settings
         asked = f"{settings.levels} {settings.region} {sorted(settings.keys.items())}"
         return b"psam" + self._connection.atr + f"{self._shown_number} {asked}".encode()
@@ -157,14 +160,14 @@ class PsamCard:
         return suite.fold_cryptogram(enciphered)
 
     def certificate(self, key: CardKey, data: bytes) -> None:
-        """None: no command is known that uses a key without a challenge."""
+        """Return None: no command is known that uses a key without a challenge."""
 
     def mac(self, key: CardKey, challenge: bytes, data: bytes, initial_value: bytes | None = None) -> bytes:
         suite = suite_for(key.algorithm)
         chain = (initial_value or b"").ljust(suite.block, b"\x00")
         command = CommandApdu(0x80, 0xFA, 0x05, 0x00, chain + data, SHORT_MAXIMUM)
         answer = self._compute(key, challenge, command)
-        # Some give the four bytes, others the whole last block.
+        # Some cards return the four bytes, others the whole last block.
         return answer if len(answer) == MAC_LENGTH else suite.fold_mac(_whole(answer, suite.block))
 
     def encipher(self, key: CardKey, challenge: bytes, block: bytes) -> bytes:
@@ -227,7 +230,7 @@ class PsamCard:
         return self._connection.guarded(check)
 
     def _compute(self, key: CardKey, challenge: bytes, command: CommandApdu) -> bytes:
-        """Derives the process key and uses it: it serves one conversation only."""
+        """Derive the process key and use it; it serves one exchange only."""
         fault = self.unavailable_reason(key)
         if fault is not None:
             raise fault
@@ -251,10 +254,10 @@ class PsamCard:
         return self._connection.from_known_place(both)
 
     def _select_environment(self, algorithm: str) -> None:
-        """Makes an algorithm's environment current. Some cards find it from the MF only.
+        """Make an algorithm's environment current. Some cards find it from the MF only.
 
         Raises:
-            AlgorithmNotSupportedError: the card has none.
+            AlgorithmNotSupportedError: the card has no such environment.
         """
         ways = [select_by_name(bytes.fromhex(name), want_fci=False) for name in _facts()["select"][algorithm]]
         if self._select(ways) or (self._select_mf() and self._select(ways)):
@@ -269,11 +272,11 @@ class PsamCard:
         return self._select([select_file(facts["file_id"], 0x00), by_name])
 
     def _select(self, ways: Iterable[CommandApdu]) -> bool:
-        self._began = None  # a debit that has begun ends with any SELECT
+        self._began = None  # any SELECT ends a debit that has begun
         return self._connection.select(ways)
 
     def _usage(self, key: CardKey) -> int | None:
-        """Usage byte and index, with the levels of this PSAM card."""
+        """Return usage byte and index, with the levels of this PSAM card."""
         named = self._settings.keys.get(key.name)
         if named is not None:
             return named
@@ -284,7 +287,7 @@ class PsamCard:
         return usage << 8 | key.index
 
     def _read_terminal_number(self) -> str | Bilingual:
-        """The number, or what the card gave in its place."""
+        """Return the terminal's number, or the reason why the card gives none."""
         facts = _facts()
         if not self._select_mf():
             return Bilingual("主控文件（MF）不能选择", "its master file cannot be selected")
@@ -301,7 +304,7 @@ class PsamCard:
 
 
 def _factors(key: CardKey, challenge: bytes, levels: int) -> bytes:
-    """Card, city and province as far as this PSAM card needs them, then the challenge."""
+    """Return card, city and province as far as this PSAM card needs them, then the challenge."""
     block = suite_for(key.algorithm).block
     return b"".join(reversed(key.factors.of_levels(levels))) + challenge.ljust(block, b"\x00")
 

@@ -1,6 +1,7 @@
-"""The line to a PSAM card that other programs use too: from a known place, and to the card that was met first only.
+"""The connection to a PSAM card that other programs use too: it starts from a known selection, and serves one card
+only.
 
-What another program selected stays selected when it has gone, and the card may be reset or replaced between two uses.
+Another program's selection stays after it has ended, and the card may be reset or replaced between two uses.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ from cardio.readers.worker import Worker
 from cardio.security.errors import NoSamError, SamError, SamFailedError
 
 CONNECT_SECONDS = 3.0
-"""How long a slot may keep a caller waiting: another program may hold it for good."""
+"""The time that a slot may keep a caller waiting, in seconds: another program may hold it without end."""
 _SECONDS = 20.0
 _SELECTED = (0x90, 0x61)
-"""SW1 of a SELECT that succeeded, its FCI fetched or not."""
+"""SW1 of a successful SELECT, with its FCI fetched or not."""
 _GONE = frozenset({"card-removed", "card-changed", "no-card", "reader-gone", "card-mute", "pcsc-unavailable"})
-"""Errors after which the card that was met is not the one in the slot, as far as is known."""
+"""The errors after which the card in the slot must be taken for another one than at `connect`."""
 _FAILED = frozenset({"reader-timeout", "card-garbled", "card-mute", "card-reset"})
-"""Errors of a card that is there."""
+"""The errors of a card that is in the slot."""
 
 Result = TypeVar("Result")
 
 
 class PsamConnection:
-    """One PSAM card in its slot. Its faults are SamErrors: they say nothing about the card at the counter."""
+    """One PSAM card in its slot. Its errors are SamErrors: they say nothing about the card at the counter."""
 
     def __init__(self, reader: Reader, trace: Trace | None = None) -> None:
-        """Powers the card and holds it.
+        """Power the card and hold it.
 
         Raises:
-            NoSamError, SamFailedError: the slot, or the card in it, is not to be had.
+            NoSamError, SamFailedError: the slot, or the card in it, is not available.
         """
         self._reader = reader
         self._trace = trace
         self._lost: SamError | None = None
-        """Why nothing can be had any more: the card that was met here has gone, or it hangs."""
+        """The reason why the card cannot be used any more: the card of `connect` was removed, or it hangs."""
         self._worker = Worker()
-        """Sends each command: a PSAM card that hangs costs its caller one command's time, and no more."""
+        """The thread that sends each command: a PSAM card that hangs costs its caller only one command's time."""
         self._hangs = False
         self._connection: Connection = self.guarded(reader.connect)
         self._event_counter = self.guarded(self._count_or_close)
@@ -67,12 +68,12 @@ class PsamConnection:
 
     def close(self) -> None:
         self._worker.close()
-        if not self._hangs:  # else the thread that hangs lets the card go when it comes back
+        if not self._hangs:  # else the thread that hangs closes the connection when it returns
             self._connection.close()
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
-        """One command, within `guarded` or `from_known_place`."""
-        # A channel of its own for each: its deadline counts from when it is made.
+        """Send one command, within `guarded` or `from_known_place`."""
+        # Each command has a channel of its own, because the deadline starts when the channel is created.
         watch = CommandWatch(COMMAND_SECONDS)
         channel = Channel(self._connection, trace=self._trace, seconds=_SECONDS, watch=watch)
         try:
@@ -84,11 +85,15 @@ class PsamConnection:
             raise
 
     def select(self, ways: Iterable[CommandApdu]) -> bool:
-        """Return whether the card takes one of these SELECTs."""
+        """Return True if the card accepts one of these SELECTs."""
         return any(self.transmit(way).sw1 in _SELECTED for way in ways)
 
     def guarded(self, work: Callable[[], Result]) -> Result:
-        """Does something with the card. Raises: SamError: its reader or the card failed."""
+        """Run a piece of work with the card.
+
+        Raises:
+            SamError: its reader or the card failed.
+        """
         try:
             return work()
         except (CardError, ReaderError) as error:
@@ -98,16 +103,20 @@ class PsamConnection:
             raise fault from error
 
     def require_same_card(self) -> None:
-        """Raises: SamError: the card that was met here has gone; another one's facts are not told for its own."""
+        """Check that the card in the slot is the one of `connect`.
+
+        Raises:
+            SamError: it was removed; another card's data must not be used in its place.
+        """
         if self._lost is not None:
             raise self._lost
         self.guarded(self._compare)
 
     def from_known_place(self, work: Callable[[], Result]) -> Result:
-        """Does something that begins with a SELECT; once more where another program has reset the card.
+        """Run a piece of work that begins with a SELECT; run it once more if another program has reset the card.
 
         Raises:
-            SamError: as `guarded` and `require_same_card`.
+            SamError: as for `guarded` and `require_same_card`.
         """
         self.require_same_card()
 
@@ -125,7 +134,7 @@ class PsamConnection:
             raise CardChangedError("PSAM 卡已被取出或更换", "the PSAM card was taken out, or replaced")
 
     def _connect_again(self) -> None:
-        """After a reset by another program: that took nothing but the state, if it is still the same card."""
+        """Connect again after a reset by another program. If it is the same card, only its state was lost."""
         self._connection.close()
         granted: list[Connection] = []
 

@@ -1,4 +1,5 @@
-"""What a SAM computes for a debit (消费): MAC1, which lets the card move money, and the check of the card's MAC2.
+"""A SAM's computation for a debit (消费): MAC1, with which the card deducts the amount, and the check of the card's
+MAC2.
 
 The process key is the debit key (DPK) over the card's random, its transaction number and the last two bytes of the
 terminal's (终端交易序号); the texts of both MACs: docs/algorithms.md, after 人社信息函〔2012〕38号.
@@ -17,7 +18,10 @@ Mac = Callable[[CardKey, bytes, bytes], bytes]
 
 
 def authorise_by_mac(mac: Mac, purchase: Purchase) -> Authorisation:
-    """For SAMs that compute MACs with the debit key itself; they keep no number of their own, so the card's serves."""
+    """Authorise a debit with a SAM that computes MACs with the debit key itself.
+
+    Such a SAM keeps no number of its own, so the card's number is used.
+    """
     number = purchase.transaction_number.to_bytes(4, "big")
     text = pad(purchase.text_of_mac1, suite_for(purchase.key.algorithm).block)
     return Authorisation(number, mac(purchase.key, purchase.factor(number), text))
@@ -30,7 +34,11 @@ def check_by_mac(mac: Mac, purchase: Purchase, terminal_transaction_number: byte
 
 
 def packed_terminal_number(number: str | None) -> bytes:
-    """终端机编号 in six bytes. Raises: TerminalNumberMissingError: the SAM has none."""
+    """Return 终端机编号 packed in six bytes.
+
+    Raises:
+        TerminalNumberMissingError: the SAM has none.
+    """
     if number is None:
         raise TerminalNumberMissingError()
     return bytes.fromhex(number)

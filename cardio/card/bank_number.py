@@ -1,7 +1,7 @@
-"""The bank's application on a card (金融应用), as far as its card number: what iReadICCardNum gives.
+"""The card number of the bank's application on a card (金融应用): the result of iReadICCardNum.
 
-The facts are in ``bank.toml``. Nothing is presented and nothing is changed but the counter that some cards keep of GET
-PROCESSING OPTIONS, which is asked for only where no record gives the number without it.
+The facts are in ``bank_number.toml``. Nothing is presented to the card. Nothing is changed except the counter that some
+cards keep of GET PROCESSING OPTIONS; that command is sent only if no record gives the number without it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from cardio.errors import CardGarbledError, NoBankNumberError
 from cardio.filesystem.layouts.model import HexBytes, HexNumber
 
 _MOST_RECORDS = 32
-"""Records that a locator may send us to; real ones name three to six."""
+"""The limit of records that a locator may name; real locators name three to six."""
 _MOST_REQUESTED = 250
-"""Bytes that a card may ask of the terminal: more does not fit into one command."""
+"""The limit of bytes that a card may request of the terminal: one command cannot carry more."""
 _LOCATOR_ENTRY = 4
-"""Short file identifier in the upper five bits, first and last record, and what is signed."""
+"""The bytes of a locator entry: short file identifier in the upper five bits, first and last record, and what is
+signed.
+"""
 _LONG_TAG, _LAST_OF_TAG = 0x1F, 0x7F
-"""As in any BER tag: whether more bytes follow the first, and the greatest that ends it."""
+"""The bits of a BER tag: its first byte says that more bytes follow, and the greatest value of its last byte."""
 
 
 class _Fact(BaseModel):
@@ -72,15 +74,15 @@ class BankApplication(_Fact):
 
 @cache
 def bank_application() -> BankApplication:
-    """The facts that are shipped."""
+    """Return the facts that are shipped."""
     return BankApplication.model_validate(tomllib.loads((files("cardio.card") / "bank_number.toml").read_text("utf-8")))
 
 
 def read_bank_number() -> Flow[str]:
-    """The bank's card number (银行卡号), its digits. Another application is current afterwards.
+    """Return the digits of the bank's card number (银行卡号). Another application is current afterwards.
 
     Raises:
-        NoBankNumberError: there is no bank application, or it does not give the number.
+        NoBankNumberError: the card has no bank application, or it does not give the number.
     """
     facts = bank_application()
     selected = yield select_by_name(facts.name, want_fci=True)
@@ -99,10 +101,10 @@ def read_bank_number() -> Flow[str]:
 
 
 def _number_in(record: ResponseApdu, tags: NumberTags) -> str | None:
-    """The number in a record, if there is one; what makes no sense has none."""
+    """Return the card number in a record; None if there is none, or the record is malformed."""
     for node in _nodes(record):
         if node.tag in (tags.number, tags.track):
-            # The track has D behind the number, and anything behind that.
+            # The track has D behind the number, and other data after it.
             digits = node.value.hex().upper().partition("D")[0].rstrip("F")
             if digits.isdecimal() and tags.shortest <= len(digits) <= tags.longest:
                 return digits
@@ -118,7 +120,7 @@ def _get_processing_options(selected: ResponseApdu, facts: ProcessingOptions) ->
 
 
 def _requested_lengths(requested: bytes) -> Iterator[int]:
-    """Of the data that the card asks the terminal for: a list of tags and lengths, without values."""
+    """Yield the lengths of the data that the card requests of the terminal, from a list of tags and lengths."""
     offset = 0
     while offset < len(requested):
         if requested[offset] & _LONG_TAG == _LONG_TAG:
@@ -132,7 +134,7 @@ def _requested_lengths(requested: bytes) -> Iterator[int]:
 
 
 def _located(options: ResponseApdu, facts: ProcessingOptions) -> Iterator[tuple[int, int]]:
-    """Yield where the card says that its records are: short file identifier and record number, within limits."""
+    """Yield the places of the card's records: short file identifier and record number, within limits."""
     locator = b""
     for node in _nodes(options):
         if node.tag == facts.locator:
@@ -150,7 +152,7 @@ def _located(options: ResponseApdu, facts: ProcessingOptions) -> Iterator[tuple[
 
 
 def _nodes(response: ResponseApdu) -> Iterator[BerTlv]:
-    """All objects in an answer, those inside others too; none where it is no BER-TLV."""
+    """Yield all objects in an answer, those inside others too; none if the answer is no BER-TLV."""
     with suppress(CardGarbledError):
         for node in parse_ber_tlv(response.data):
             yield from node.walk()

@@ -1,4 +1,4 @@
-"""What goes beside the values of an answer: files and items that could not be read, and what to look at."""
+"""The notes beside the values of a result: files and items that could not be read, and points to check."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _WITHOUT_IT = (
     "请擦净芯片后重读；若仍失败，请核对证件后人工录入，并请持卡人到发卡机构重写该项。",
     "Clean the chip and read again; if it stays so, take the data from the holder's document; the issuer can mend it.",
 )
-"""What to do where one item lacks and the work cannot go on without."""
+"""The remedy for a missing item without which the work cannot continue."""
 _TEXT_NOTES = {
     TextNote.CUT: (
         "末尾只有半个汉字，已略去，后面的内容可能没有写入卡内，请对照证件",
@@ -96,7 +96,7 @@ _TEXT_NOTES = {
 
 @dataclass(slots=True)
 class Diagnostics:
-    """What goes beside the values."""
+    """The collection of notes beside the values."""
 
     unread: list[Unread] = field(default_factory=list)
     warnings: list[Warning] = field(default_factory=list)
@@ -132,7 +132,7 @@ class Diagnostics:
         self.warnings.append(Warning(code=code, item=item, detail=detail, detail_en=detail_en))
 
     def refused(self, layout: Layout, reading: FileReading) -> None:
-        """Why a whole file is missing."""
+        """Add the reason why a whole file is missing."""
         status_word, file = reading.refusal, reading.file
         if status_word is None:
             return
@@ -161,22 +161,22 @@ class Diagnostics:
         self.miss(file.path, reason, detail, detail_en, code=code, remedies=remedies, error=error)
 
     def out_of_time(self, path: str) -> None:
-        """A file that there was no time for."""
+        """Add a file that was not read because the time was over."""
         self.miss(
             path, "out-of-time", "读卡时间已到，未读", "not read: time ran out", code=ReaderTimeoutError.driver_code
         )
 
     def text(self, item: Item, note: TextNote) -> None:
-        """What a person would want to know of a text."""
+        """Add a note on a text for a person."""
         zh, en = _TEXT_NOTES[note]
         self.warn(note.value, item.name, f"{item.label}：{zh}", f"{item.label_en}: {en}")
 
     def internal(self, file: File) -> None:
-        """A file that no command reads."""
+        """Add a file that no command reads."""
         self.miss(file.path, "internal", f"{file.title}：卡片内部数据", f"{file.title_en}: kept by the card itself")
 
     def read(self, reading: FileReading, records: Iterable[DecodedRecord]) -> None:
-        """What is to be said of a file that was read, and of each of its items."""
+        """Add the notes on a file that was read, and on each of its items."""
         for record in records:
             for one in record.items:
                 self._item(reading.file, one)
@@ -265,10 +265,11 @@ class Diagnostics:
 
 
 def unread_error(unread: Unread, *, driver_code: int | None = None) -> CardioError:
-    """The error that an unread file or item is, where one cannot go on without it.
+    """Return the error for an unread file or item that is indispensable.
 
     Args:
-        driver_code: the code where the reason has none of its own.
+        unread: the note on the file or item.
+        driver_code: the driver code where the reason has none of its own.
     """
     kind = AccessNotGrantedError if unread.reason.startswith("needs-") else FileUnreadableError
     code = unread.driver_code if unread.driver_code is not None else driver_code
@@ -283,7 +284,7 @@ def _name(file: File, tag: int) -> str:
 
 
 def issuing_region(identification_code: str | None) -> Region | None:
-    """The region that a 卡识别码 begins with."""
+    """Return the region that a 卡识别码 begins with."""
     if identification_code is None:
         return None
     code = code_table("regions").look_up(identification_code[:REGION_DIGITS])
@@ -291,14 +292,14 @@ def issuing_region(identification_code: str | None) -> Region | None:
 
 
 def refusal_error(layout: Layout, reading: FileReading) -> CardioError | None:
-    """The error that a refused file is, where nothing but that file was wanted."""
+    """Return the error for a refused file, for a caller that wants only that file."""
     remarks = Diagnostics()
     remarks.refused(layout, reading)
     return unread_error(remarks.unread[0]) if remarks.unread else None
 
 
 def coded_value(layout: Layout, item: Item, value: object, remarks: Diagnostics) -> CodedValue:
-    """A code with its words; one that its table does not know shows as itself, with a warning."""
+    """Return a code with its words. A code that its table does not know is returned without words, with a warning."""
     table = layout.code_table(item.codes or "")
     code = table.look_up(str(value))
     if code.label is None:

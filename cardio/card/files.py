@@ -1,4 +1,4 @@
-"""From files that were read to the answers about them: one file, the tree, the dump, a report by topic."""
+"""The step from files that were read to their results: one file, the tree, the dump, a report by topic."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def card_identity(contents: CardContents) -> CardIdentity:
 
 
 def file_content(layout: Layout, reading: FileReading, proof: Proof = NO_SAM) -> FileContent:
-    """One file, decoded beside raw."""
+    """Return one file, decoded and raw."""
     file, remarks = reading.file, Diagnostics()
     records: tuple[RecordContent, ...] = ()
     content, size = None, None
@@ -78,7 +78,7 @@ def record_title(file: File, number: int) -> str | None:
 
 
 def item_content(layout: Layout, decoded: DecodedItem, remarks: Diagnostics) -> ItemContent:
-    """One item with what is inside it; codes get their words."""
+    """Return one item with the items inside it; codes get their words."""
     item = decoded.item
     return ItemContent(
         tag=None if item.tag is None else f"{item.tag:02X}",
@@ -104,10 +104,10 @@ def _value(layout: Layout, decoded: DecodedItem, remarks: Diagnostics) -> object
 
 
 def photo_content(reading: FileReading) -> Photo | None:
-    """The photo that a file holds, None where it holds none.
+    """Return the photo in a file; None if it holds none.
 
     Raises:
-        DecodeError: what it holds is no photo.
+        DecodeError: the content is no photo.
     """
     shape = recognise_photo(reading.content)
     if shape is None:
@@ -130,7 +130,7 @@ def photo_content(reading: FileReading) -> Photo | None:
 
 
 def card_tree(contents: CardContents, *, reader: str, simulated: bool, proof: Proof) -> CardTree:
-    """Every application and file of the layout, and whether this card lets it be read."""
+    """Return every application and file of the layout, and which files this card lets be read."""
     layout = contents.layout
     applications = tuple(
         ApplicationEntry(

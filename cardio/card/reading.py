@@ -1,4 +1,4 @@
-"""From what a card gave to the answer people want: records → items → model, and what to warn of."""
+"""The step from a card's records to the result for people: records → items → model, with warnings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_reading(
     today: date,
     proof: Proof = NO_SAM,
 ) -> CardReading:
-    """The answer to "whose card is this?"."""
+    """Return the result of reading a card: who the card belongs to, and the card's own data."""
     remarks = Diagnostics()
     values: dict[str, DecodedItem] = {}
     for path in (ISSUER_FILE, HOLDER_FILE, *SUPPLEMENT):
@@ -65,7 +65,13 @@ def build_reading(
 
 
 def cut_short(reading: CardReading, missing: Iterable[str]) -> CardReading:
-    """A reading without files of its supplement that there was no time for: the others are an answer all the same."""
+    """Return a reading without the files of its supplement for which there was no time; the other files are a valid
+    result.
+
+    Args:
+        reading: the reading.
+        missing: the paths of these files.
+    """
     remarks = Diagnostics()
     for path in missing:
         remarks.out_of_time(path)
@@ -79,7 +85,7 @@ def _gives_holder(contents: CardContents) -> bool:
 
 
 def _decode_file(reading: FileReading, remarks: Diagnostics) -> dict[str, DecodedItem]:
-    """The items of a file by name; what cannot be decoded is reported and has no value."""
+    """Return the items of a file by name. An item that cannot be decoded is reported and has no value."""
     records = decode_records(reading)
     remarks.read(reading, records)
     values = {item.item.name: item for record in reversed(records) for item in record.items}
@@ -87,7 +93,7 @@ def _decode_file(reading: FileReading, remarks: Diagnostics) -> dict[str, Decode
 
 
 def _for_people(decoded: DecodedItem, values: dict[str, DecodedItem], remarks: Diagnostics) -> DecodedItem:
-    """A text without what only fills its field, a number as its standard writes it; and what to tell of it."""
+    """Return a text without fill, and a number as its standard writes it; add the notes on it."""
     item = decoded.item
     if not isinstance(decoded.value, str):
         return decoded
@@ -171,7 +177,7 @@ def _derived(card: Card, holder: Holder | None, today: date) -> Derived:
 
 
 def _check_numbers(card: Card, holder: Holder | None, remarks: Diagnostics) -> None:
-    """Check digits: a wrong one is a warning, never a refusal."""
+    """Check the check digits: a wrong one is a warning, never a refusal."""
     if holder is not None and holder.social_security_number is not None:
         fault = identity_number_fault(holder.social_security_number)
         if fault is not None:

@@ -20,7 +20,7 @@ from cardio.models.files import (
 
 
 def report_files(layout: Layout, report: str) -> list[File]:
-    """The files that a report is made from.
+    """Return the files that a report is made from.
 
     Raises:
         UsageError: there is no such report.
@@ -69,7 +69,7 @@ def build_report(
 def _sourced(
     layout: Layout, file: File, record: DecodedRecord, remarks: Diagnostics
 ) -> Iterator[tuple[str | None, SourcedItem]]:
-    """The items of a record that say something; a record without tags is one item with its fields inside."""
+    """Yield the items of a record that have a value. A record without tags is one item with its fields inside."""
     where = {"file": file.path, "record": record.number, "title": record_title(file, record.number)}
     contents = [(item, item_content(layout, item, remarks)) for item in record.items]
     told = [(item, content) for item, content in contents if _says_something(content)]

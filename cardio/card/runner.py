@@ -1,4 +1,4 @@
-"""Holding the card in a reader for as long as a piece of work takes, and reading it in one call."""
+"""The functions that hold the card in a reader for the time of a piece of work, or read it in one call."""
 
 from __future__ import annotations
 
@@ -48,21 +48,32 @@ def on_card(
     confirm: Confirm | None = None,
     watch: CommandWatch | None = None,
 ) -> Result:
-    """Connects, does something with the card, and lets it go.
+    """Connect, do a piece of work with the card, and release it.
 
-    Work that another program's reset interrupts is begun again, unless ``repeat`` is off or a PIN or key was presented:
-    what changes the card is never done twice, and nothing is presented again by itself.
+    Work that another program's reset interrupts is started again. It is not if ``repeat`` is off, or if a PIN or a key
+    was presented: a change of the card is never made twice, and nothing is presented again automatically.
 
-    ``confirm`` is told which card it is before anything of its holder is read; what it raises ends the work.
+    The work is done on another thread, so that a reader that hangs costs at most ``seconds``.
 
-    The work is done on another thread, so that a reader that hangs costs ``seconds`` and no more: that of ``worker``,
-    or one of its own. ``watch`` limits each command, and knows for other threads what was begun.
+    Args:
+        reader: the reader with the card.
+        work: the work; its result is returned.
+        manners: the store of learnt capabilities.
+        trace: receives every exchange with the card.
+        layouts: the layouts to choose from.
+        credentials: a SAM and a PIN.
+        seconds: the time limit of connecting and working.
+        worker: the thread to use; without it the call has one of its own.
+        repeat: start again after a reset.
+        confirm: called with the mark of the card before any data of its holder is read; an error that it raises ends
+            the work.
+        watch: limits each command, and shows other threads which command was sent.
 
     Raises:
-        ReaderBusyError: another program did not let go of the card in time.
+        ReaderBusyError: another program did not release the card in time.
         ReaderTimeoutError: the card or the reader took too long; nothing was spent or changed.
-        PinOutcomeUnknownError, WriteOutcomeUnknownError: the work ended where it is not known what the card has done.
-        CardioError: as the work and `Reader.connect` say.
+        PinOutcomeUnknownError, WriteOutcomeUnknownError: the work ended while it is not known what the card has done.
+        CardioError: an error of the work or of `Reader.connect`.
     """
     watch = watch or CommandWatch()
     deadline = time.monotonic() + seconds
@@ -97,7 +108,7 @@ def on_card(
                 return attempt()
             except CardResetError:
                 if presented.is_set():
-                    raise  # a PIN, or a key, is not presented again by itself
+                    raise  # a PIN, or a key, is not presented again automatically
         return attempt()
 
     mine = worker or Worker()
@@ -121,16 +132,20 @@ def find_card(
     manners: CapabilityCache | None = None,
     seconds: float = OPERATION_SECONDS,
 ) -> Reader:
-    """The reader whose card is meant, where nothing names one: see `cardio.readers.card_choice`.
+    """Return the reader whose card is meant, where the caller names none: see `cardio.readers.card_choice`.
 
-    Where several readers have a card, each card is asked what it is: three commands on a family that is known.
+    If several readers have a card, each card is asked for its kind: three commands for a known family.
 
     Args:
-        seconds: how long each of those cards may take to say what it is.
+        readers: the readers of this machine.
+        policy: the site's rules for choosing.
+        preference: the reader that is preferred.
+        manners: the store of learnt capabilities.
+        seconds: the time limit for each of those cards.
 
     Raises:
-        NoReaderError, NoCardError, SeveralCardsError: as `choose_card` says.
-        CardioError: why a card beside another did not say what it is.
+        NoReaderError, NoCardError, SeveralCardsError: as for `choose_card`.
+        CardioError: a card beside another could not be asked.
     """
     by_name = {reader.name: reader for reader in readers}
     slots = {name: _slot(reader) for name, reader in by_name.items()}
@@ -152,7 +167,7 @@ def find_card(
 def _slot(reader: Reader) -> CardSlot:
     info = reader.info()
     occupied = info.status not in (ReaderStatus.EMPTY, ReaderStatus.UNAVAILABLE)
-    # A card that another program holds for itself cannot be read here: it gives way.
+    # A card that another program holds exclusively cannot be read here, so another card is preferred.
     ours = False if info.status is ReaderStatus.IN_USE else None
     return CardSlot(reader.name, occupied, bytes.fromhex(info.atr or ""), ours, simulated=info.simulated)
 
@@ -169,12 +184,12 @@ def read_card(
     seconds: float = OPERATION_SECONDS,
     worker: Worker | None = None,
 ) -> CardReading:
-    """Return who the card in a reader belongs to: `SocialSecurityCard.read` by way of `on_card`.
+    """Return who the card in a reader belongs to: `SocialSecurityCard.read` within `on_card`.
 
-    A card that hangs while the supplement is read has given EF05 and EF06: that is an answer.
+    If the card hangs while the supplement is read, the result has EF05 and EF06.
 
     Raises:
-        CardioError: as those two say.
+        CardioError: an error of one of the two.
     """
     cards: list[SocialSecurityCard] = []
 

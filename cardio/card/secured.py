@@ -1,4 +1,4 @@
-"""The side of a card that takes keys and PINs: proofs, the holder's PIN, changes."""
+"""The side of a card that receives keys and PINs: proofs, the holder's PIN, changes."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ Result = TypeVar("Result")
 
 
 def identity_in(contents: CardContents, historical_bytes: bytes) -> bytes | None:
-    """`SecuredCard.identity`, by what was read of a card; None where that does not say."""
+    """Return `SecuredCard.identity` from the files that were read of a card; None if they do not contain it."""
     issuer = contents.files.get(ISSUER_FILE)
     code = None if issuer is None else text_of(issuer, "identification_code")
     return code.upper().encode("ascii", "replace") + historical_bytes if code else None
 
 
 class SecuredCard(ABC):
-    """A card with what is presented to it: what `SocialSecurityCard` does with keys and PINs."""
+    """A card together with its keys and PINs: the base of `SocialSecurityCard`."""
 
     def __init__(self, channel: Channel, authenticator: CardAuthenticator | None) -> None:
         self._channel = channel
@@ -54,14 +54,16 @@ class SecuredCard(ABC):
     @property
     @abstractmethod
     def begun_visit(self) -> CardFileSystem:
-        """The visit to this card, begun when it is first needed; the card need not have proved itself."""
+        """Return the file system of this card, started when it is first needed. The card need not have proved
+        itself.
+        """
 
     @property
     def file_system(self) -> CardFileSystem:
-        """The visit to this card, in which the card has proved itself where there are keys for it.
+        """Return the file system of this card, after the card has proved itself where there are keys for it.
 
         Raises:
-            ForgedCardError, ProofDeclinedError, ProofRequiredError: as `CardFileSystem.prove_card`.
+            ForgedCardError, ProofDeclinedError, ProofRequiredError: as for `CardFileSystem.prove_card`.
         """
         file_system = self.begun_visit
         if self._authenticator is not None and self._authenticator.asks_every_card:
@@ -74,37 +76,39 @@ class SecuredCard(ABC):
 
     @property
     def historical_bytes(self) -> bytes:
-        """卡复位信息; none where the ATR does not tell it."""
+        """Return 卡复位信息; empty bytes where the ATR does not contain it."""
         return known_reset_information(self.atr)
 
     @property
     def reset_information(self) -> bytes:
-        """卡复位信息, for what hangs on it.
+        """Return 卡复位信息, for callers that need it.
 
         Raises:
-            NoCardFactorError, CardGarbledError: the ATR does not tell it.
+            NoCardFactorError, CardGarbledError: the ATR does not contain it.
         """
         return reset_information(self.atr)
 
     @abstractmethod
     def invalidate_file_system(self) -> None:
-        """What is current on the card is not known any more: the next visit begins anew."""
+        """Forget the file system, because the current application of the card is unknown; the next access starts a new
+        one.
+        """
 
     @abstractmethod
     def _confirm_first(self) -> None:
-        """Has the card say who it is, where that is to be compared and was not yet."""
+        """Make the card identify itself, if its identity must be compared and has not been yet."""
 
     @property
     def layout(self) -> Layout:
-        """Return what is known of cards like this one."""
+        """Return the layout of this card."""
         return self.begun_visit.layout
 
     @property
     def identity(self) -> bytes:
-        """By what this card is known from every other one: its 卡识别码 and its historical bytes.
+        """Return the identity of this card, which no other card shares: its 卡识别码 and its historical bytes.
 
         Raises:
-            NoCardFactorError, CardGarbledError: it does not say who it is.
+            NoCardFactorError, CardGarbledError: the card does not give it.
         """
         _ = self.reset_information
         found = identity_in(self.begun_visit.contents, self.historical_bytes)
@@ -113,15 +117,19 @@ class SecuredCard(ABC):
         return found
 
     def card_key(self, name: str) -> CardKey:
-        """A key of the layout, on this card. Raises: SamError, CardGarbledError: as `CardAuthenticator.terminal`."""
+        """Return a key of the layout, on this card.
+
+        Raises:
+            SamError, CardGarbledError: as for `CardAuthenticator.terminal`.
+        """
         return self._required_authenticator.terminal.key(name)
 
     def run(self, conversation: Flow[Result]) -> Result:
-        """Carries a plan to its end.
+        """Run a flow to its end.
 
         Raises:
-            PinOutcomeUnknownError, WriteOutcomeUnknownError: it broke off where nobody knows what the card has done.
-            CardioError: it broke off elsewhere.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: it broke off, and it is not known what the card has done.
+            CardioError: it broke off at another point.
         """
         try:
             return self._channel.run(conversation)
@@ -135,18 +143,18 @@ class SecuredCard(ABC):
 
     @property
     def proof(self) -> Proof:
-        """Return how far the card was proved genuine, since it is held."""
+        """Return how far the card has been proved genuine since it is held."""
         return NO_SAM if self._authenticator is None else self._authenticator.proof
 
     def prove(self) -> None:
-        """Internal authentication (内部认证), on cards of every generation; once for as long as the card is held.
+        """Run internal authentication (内部认证) with a card of any generation, once for as long as the card is held.
 
         Raises:
             ForgedCardError: the card does not know its key. No key and no PIN is presented to it afterwards.
-            ProofDeclinedError: it declines, and its generation does not.
-            CardRefusedError: it declines, as cards of its generation may.
-            ClaimsContradictError: what it says of itself fits no generation.
-            SamError: it cannot be judged here.
+            ProofDeclinedError: the card declines, although cards of its generation do not.
+            CardRefusedError: the card declines, as cards of its generation may.
+            ClaimsContradictError: the card's claims fit no generation.
+            SamError: the answer cannot be judged here.
         """
         if self._authenticator is None:
             raise NoSamError()
@@ -159,76 +167,88 @@ class SecuredCard(ABC):
     def proved_by_caller(self) -> None:
         """Note that the caller's own HSM has found the card's answer to internal authentication right.
 
-        Raises: ProofRequiredError: as `CardAuthenticator.proved_by_caller`.
+        Raises:
+            ProofRequiredError: as for `CardAuthenticator.proved_by_caller`.
         """
         self._required_authenticator.proved_by_caller(self.begun_visit.algorithm)
 
     def refuted_by_caller(self) -> ForgedCardError:
-        """As `CardAuthenticator.refuted_by_caller`: the card gets neither key nor PIN any more."""
+        """Note that the caller's own HSM has found the card's answer wrong; the card gets neither key nor PIN
+        any more.
+        """
         return self._required_authenticator.refuted_by_caller()
 
     def declined_before_caller(self, error: CardRefusedError) -> CardioError:
-        """As `CardAuthenticator.declined_before_caller`."""
+        """Note that the card gives the caller's own HSM no answer, and return the error for it."""
         return self._required_authenticator.declined_before_caller(error)
 
     def certificate(self, data: bytes) -> bytes | None:
-        """Return what the 认证码 of 卡识别码 must be; None where the SAM cannot tell. Raises: SamError."""
+        """Return the expected 认证码 of 卡识别码; None if the SAM cannot compute it.
+
+        Raises:
+            SamError: the SAM failed, or there is none.
+        """
         terminal = self._required_authenticator.terminal
         return terminal.sam.certificate(terminal.key(INTERNAL_KEY), data)
 
     @property
     def sam(self) -> Sam:
-        """Raises: SamError: there is none."""
+        """Return the SAM.
+
+        Raises:
+            SamError: there is none.
+        """
         return self._required_authenticator.sam
 
     @property
     def has_presented(self) -> bool:
-        """A PIN or a key was presented to the card."""
+        """Return True if a PIN or a key was presented to the card."""
         return self._authenticator is not None and self._authenticator.granted
 
     @property
     def has_pin(self) -> bool:
-        """The credentials hold a PIN."""
+        """Return True if the credentials have a PIN."""
         return self._authenticator is not None and self._authenticator.has_pin
 
     @property
     def was_given_pin(self) -> bool:
-        """The credentials hold a PIN that was given, not one that is to be entered on the key pad."""
+        """Return True if the credentials have a PIN that was given, not one that is to be entered on the key pad."""
         return self._authenticator is not None and self._authenticator.was_given_pin
 
     @property
     def terminal_number(self) -> str | None:
-        """终端机编号 of the SAM, or of the credentials; None where there is neither, or the SAM has none.
+        """Return 终端机编号 of the SAM, or of the credentials; None where there is neither, or the SAM has none.
 
         Raises:
-            SamError: there is a SAM that should say it, and it cannot be asked.
-            TestKeysError: as `CardAuthenticator.sam`.
+            SamError: a SAM should have it, and cannot be asked.
+            TestKeysError: as for `CardAuthenticator.sam`.
         """
         return None if self._authenticator is None else self._authenticator.terminal_number
 
     # -- changes --------------------------------------------------------------------------------
 
     def prepare(self, path: str, values: Mapping[str, str] | bytes) -> PreparedUpdate:
-        """Return what a file is to become; nothing is changed yet.
+        """Return the planned new content of a file; nothing is changed yet.
 
-        Args: ``values`` by item, ``{"residence": "…", "degree[2].degree_code": "101"}``, or the bytes of a
-        transparent file.
+        Args:
+            path: the file in the layout.
+            values: by item, ``{"residence": "…", "degree[2].degree_code": "101"}``, or the bytes of a transparent file.
 
         Raises:
             UsageError: the layout has no such file or item, or a value does not fit it.
-            CardioError: the file cannot be read, or the right to write it is not to be had.
+            CardioError: the file cannot be read, or the right to write it cannot be obtained.
         """
         file_system = self.file_system
         change = self.run(changing.prepare(file_system, file_system.layout.required_file(path), values))
         return replace(change, proof=self.proof)
 
     def write(self, change: PreparedUpdate) -> FileWritten:
-        """Writes what was prepared, each record read back and compared.
+        """Write a prepared change; each record is read back and compared.
 
         Raises:
-            CardChangedError: the card or the file is another than it was prepared for; nothing was written.
+            CardChangedError: the card or the file is not the one of the preparation; nothing was written.
             WriteOutcomeUnknownError: an answer never came.
-            CardioError: the card refused, or a MAC was broken; the detail says what was written before.
+            CardioError: the card refused, or a MAC was damaged; the detail says what was written before.
         """
         written = self.run(changing.write(self.file_system, change, self._required_authenticator))
         return written.model_copy(update={"proof": self.proof})
@@ -236,31 +256,36 @@ class SecuredCard(ABC):
     # -- the holder's PIN -----------------------------------------------------------------------
 
     def grant(self, right: str) -> None:
-        """Note a right that another conversation has obtained in the current application."""
+        """Note a right that another command sequence has obtained in the current application."""
         self.file_system.rights.grant(right)
         self._required_authenticator.granted = True
 
     def key_trial(self, key: str) -> KeyTrial:
-        """Allow one presentation of a key that the caller's own HSM computes with. Raises as `CardKeys.trial`."""
+        """Allow one presentation of a key that the caller's own HSM computes with.
+
+        Raises:
+            KeyAlreadyRefusedError, SamRefusedError, KeyMemoryError, SamError: as for `CardKeys.trial`.
+        """
         return self._required_authenticator.trial_of_caller(key)
 
     def forget_refused_keys(self) -> int:
-        """Forget what this card has refused of keys, and how many tries they have: the issuer has restored them.
+        """Forget the keys that this card has refused, and their tries, because the issuer has restored them.
 
-        Returns: of how many keys something was known.
+        Returns:
+            the number of keys with known refusals or tries.
 
         Raises:
             KeyMemoryError: it cannot be noted.
         """
-        _ = self.file_system  # it says which card it is
+        _ = self.file_system  # this identifies the card
         return self._required_authenticator.keys.forget()
 
     def pin_restored(self) -> None:
-        """Note that the tries of the PIN were restored by a command of the caller's making."""
+        """Note that the tries of the PIN were restored by a command that the caller has built."""
         self._required_authenticator.pin.unblocked()
 
     def change_by(self, command: CommandApdu) -> Flow[None]:
-        """Send a command that the caller has made, and that changes the card.
+        """Send a command that the caller has built and that changes the card.
 
         Raises:
             MacRefusedError, CardRefusedError: the card refuses.
@@ -269,20 +294,20 @@ class SecuredCard(ABC):
         expect_success((yield command))
 
     def pin_tries(self) -> int | None:
-        """Return how many tries are left, 0 when blocked; None where that is not known: `pin_count`
-        without its source.
+        """Return how many tries are left, 0 when blocked; None if that is unknown. `pin_count` also gives the
+        source.
         """
         return self.pin_count().left
 
     def pin_count(self) -> PinCount:
-        """Return how many tries are left, and how that is known.
+        """Return how many tries are left, and the source of the number.
 
-        The card is asked only where asking is known to cost no try, or once of its family to find that out.
+        The card is asked only where asking is known to cost no try, or once for its family to find that out.
         """
         return self.run(self._holder_pin().count())
 
     def verify_pin(self) -> None:
-        """Has the card check the PIN of the credentials.
+        """Make the card check the PIN of the credentials.
 
         Raises:
             WrongPinError, PinBlockedError: the card has said so.
@@ -292,19 +317,36 @@ class SecuredCard(ABC):
         self.run(self._holder_pin().verify())
 
     def change_pin(self, new: Pin) -> None:
-        """Replaces the PIN of the credentials. Raises as `verify_pin`."""
+        """Replace the PIN of the credentials.
+
+        Raises:
+            WrongPinError, PinBlockedError, LastTryError and others: as for `verify_pin`.
+        """
         self.run(self._holder_pin().change(new))
 
     def change_pin_on_pad(self) -> None:
-        """As `change_pin`, all of it on the reader's key pad. Raises: NoPinPadError: it has none."""
+        """Change the PIN, with the old and the new one entered on the reader's key pad.
+
+        Raises:
+            NoPinPadError: the reader has no key pad.
+            WrongPinError, PinBlockedError, LastTryError and others: as for `verify_pin`.
+        """
         self.run(self._holder_pin().change_on_pad())
 
     def unblock_pin(self) -> None:
-        """Restores the tries with the authority's key. Raises: SamError, CardError: as `HolderPin.unblock`."""
+        """Restore the tries with the authority's key.
+
+        Raises:
+            SamError, CardError: as for `HolderPin.unblock`.
+        """
         self.run(self._holder_pin().unblock())
 
     def reload_pin(self, new: Pin) -> None:
-        """Sets a new PIN with the authority's key. Raises as `unblock_pin`."""
+        """Set a new PIN with the authority's key.
+
+        Raises:
+            SamError, CardError: as for `HolderPin.reload`.
+        """
         self.run(self._holder_pin().reload(new))
 
     @property
@@ -322,32 +364,39 @@ class SecuredCard(ABC):
         return HolderPin(self._required_authenticator)
 
     def run_outside_environment(self, conversation: Flow[Result]) -> Result:
-        """As `run`, for a conversation that leaves the social security environment: its rights are gone afterwards."""
+        """Run a flow that leaves the social security environment. The rights held there are lost afterwards."""
         self._confirm_first()
         self._prove_first(for_pin=False)
         self.invalidate_file_system()
         return self.run(conversation)
 
     def refuse_copy(self) -> None:
-        """Raises: ForgedCardError, ProofDeclinedError: since it is held the card has failed to prove itself."""
+        """Check that the card has not failed to prove itself since it is held.
+
+        Raises:
+            ForgedCardError, ProofDeclinedError: it has failed.
+        """
         if self._authenticator is not None:
             self._authenticator.refuse_copy()
 
     def admit_pin(self) -> None:
-        """Before a PIN of another application: has the card prove itself, where there are keys for it.
+        """Make the card prove itself before a PIN of another application, where there are keys for it.
 
         Raises:
-            ForgedCardError, ProofDeclinedError: it does not. CardioError: it was to be asked, and has not been.
+            ForgedCardError, ProofDeclinedError: the card does not prove itself.
+            CardioError: it was to be asked, and has not been.
         """
         self._prove_first(for_pin=True)
         if self._authenticator is not None:
             self._authenticator.admit(PIN)
 
     def _prove_first(self, *, for_pin: bool) -> None:
-        """Before the social security environment is left: has the card prove itself, where there are keys for it, or
-        where this site takes no other.
+        """Make the card prove itself before another application is selected.
 
-        Args: ``for_pin``: what follows may bring a PIN.
+        That is done where there are keys for it, or where this site accepts only proved cards.
+
+        Args:
+            for_pin: a PIN may follow.
         """
         authenticator = self._authenticator
         if authenticator is None or not (authenticator.has_sam or authenticator.lacks_required_proof):

@@ -1,4 +1,4 @@
-"""A card that is held over several calls: between the steps of a caller who asks an HSM in between."""
+"""A card that is held over several calls, for a caller that asks an HSM between the steps."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from cardio.security.errors import SessionEndedError
 from cardio.security.outcome import telling_outcome
 
 SESSION_SECONDS = 120.0
-"""How long a card may be held in all; other programs wait for it meanwhile."""
+"""The greatest time for which a card may be held, in seconds; other programs wait for it meanwhile."""
 KEEP_ALIVE_SECONDS = 2.0
-"""Windows resets a held card after five seconds without a call."""
+"""The seconds between calls to the reader; Windows resets a held card after five seconds without a call."""
 _ANSWER_SECONDS = 2.0
-"""How long the reader may take to say that the card is still there."""
+"""The time in which the reader must answer that the card is still there, in seconds."""
 
 Result = TypeVar("Result")
 
 
 class CardSession:
-    """One card, held in a transaction on a thread of its own, kept alive, and let go when its time is over.
+    """One card, held in a transaction on a thread of its own, kept alive, and released when its time is over.
 
-    Several threads may use it: one call waits for the other.
+    Several threads may use it: a call waits until the one before has ended.
     """
 
     def __init__(
@@ -51,15 +51,23 @@ class CardSession:
         confirm: Confirm | None = None,
         watch: CommandWatch | None = None,
     ) -> None:
-        """Connects and holds the card.
+        """Connect and hold the card.
 
         Args:
-            supervisor: told when keeping the card alive fails in a way that was not planned for.
-            watch: as in `do`, for what is sent meanwhile.
+            reader: the reader with the card.
+            credentials: a SAM and a PIN.
+            manners: the store of learnt capabilities.
+            layouts: the layouts to choose from.
+            trace: receives every exchange with the card.
+            seconds: the greatest time for which the card is held.
+            keep_alive_seconds: the time between two calls to the reader.
+            supervisor: called when keeping the card alive fails in an unexpected way.
+            confirm: called with the mark of the card; an error that it raises ends the work.
+            watch: as in `do`, for the commands of connecting.
 
         Raises:
-            ReaderBusyError: another program did not let go of it in time.
-            CardioError: as `Reader.connect`.
+            ReaderBusyError: another program did not release the card in time.
+            CardioError: an error of `Reader.connect`.
         """
         supervisor = supervisor or Supervisor()
         self._worker = Worker(supervisor)
@@ -79,7 +87,7 @@ class CardSession:
                     reader,
                     manners=manners,
                     layouts=layouts,
-                    # With credentials, be they empty, the card is asked for its algorithm.
+                    # With credentials, even empty ones, the card is asked for its algorithm.
                     credentials=credentials or Credentials(),
                     trace=trace,
                     seconds=seconds,
@@ -97,7 +105,7 @@ class CardSession:
             )
         except ReaderTimeoutError as error:
             raise ReaderBusyError() from error
-        except BaseException:  # whatever it is, no thread is left
+        except BaseException:  # whatever the error is, no thread stays
             self._worker.close()
             raise
         self._keeper = threading.Thread(
@@ -115,14 +123,18 @@ class CardSession:
         seconds: float = OPERATION_SECONDS,
         watch: CommandWatch | None = None,
     ) -> Result:
-        """Does something with the held card.
+        """Do a piece of work with the held card.
 
-        Args: ``watch`` limits each command, and knows for other threads what was begun.
+        Args:
+            work: the work; its result is returned.
+            seconds: the time limit of the work.
+            watch: limits each command, and shows other threads which command was sent.
 
         Raises:
             SessionEndedError: its time is over, it was closed, or the card was lost in an earlier call.
-            PinOutcomeUnknownError, WriteOutcomeUnknownError: it ended where it is not known what the card has done.
-            CardioError: as the work says. After a loss of the card the session is at its end.
+            PinOutcomeUnknownError, WriteOutcomeUnknownError: the work ended while it is not known what the card has
+                done.
+            CardioError: an error of the work. After a loss of the card the session has ended.
         """
         watch = watch or CommandWatch()
 
@@ -138,13 +150,13 @@ class CardSession:
                 return self._worker.run_watched(min(seconds, left), watched, watch, if_given_up=self._close_quietly)
             except CardioError as error:
                 if not self._worker.has_thread:
-                    self._ended.set()  # the thread that hangs lets the card go when it comes back
+                    self._ended.set()  # the thread that hangs releases the card when it returns
                 elif _has_lost_the_card(error):
                     self._end()
                 raise
 
     def abandon(self) -> None:
-        """Tell every caller that waits in `do` at once: the process is about to end. From any thread."""
+        """Wake every caller that waits in `do`, because the process is about to end. Any thread may call this."""
         self._worker.abandon()
 
     @property
@@ -152,7 +164,7 @@ class CardSession:
         return self._ended.is_set()
 
     def close(self) -> None:
-        """Lets the card go; a second time does nothing."""
+        """Release the card; a second call does nothing."""
         with self._lock:
             self._end()
 
@@ -174,7 +186,7 @@ class CardSession:
                         _ANSWER_SECONDS, self._connection.keep_alive, if_given_up=self._close_quietly
                     )
                 except CardioError:
-                    # The card has gone, or its time has: the next call says so.
+                    # The card was removed, or its time is over: the next call reports it.
                     if self._worker.has_thread:
                         self._end()
                     self._ended.set()
@@ -189,7 +201,7 @@ class CardSession:
                 self._worker.close()
 
     def _close_quietly(self) -> None:
-        with suppress(CardioError):  # a card that is lost already
+        with suppress(CardioError):  # the card may be lost already
             self._card.close()
 
 
@@ -204,10 +216,10 @@ _LOST = frozenset(
         "card-mute",
     }
 )
-"""Errors after which nothing of what was held is left."""
+"""The errors after which the card is not held any more."""
 
 
 def _has_lost_the_card(error: CardioError) -> bool:
-    """Return whether the card is not held any more; an outcome that is not known has its reason as its cause."""
+    """Return True if the card is not held any more. An error of unknown outcome has its reason as its cause."""
     causes = (error, error.__cause__)
     return any(isinstance(one, CardioError) and one.code in _LOST for one in causes)

@@ -1,4 +1,4 @@
-"""The social security card: the object that most people use.
+"""The social security card: the object that most callers use.
 
 >>> from cardio import read_card                                     # doctest: +SKIP
 >>> reading = read_card(reader)                                      # doctest: +SKIP
@@ -55,15 +55,15 @@ from cardio.security.outcome import as_outcome
 from cardio.security.pin.memory import PinMemoryFile
 
 Confirm = Callable[[bytes], None]
-"""Is told which card it is (`card_mark`); what it raises ends the work."""
+"""A function that is called with the mark of the card (`card_mark`); an error that it raises ends the work."""
 OPERATION_SECONDS = 9.0
-"""How long one basic reading may take in all; people are told within ten seconds."""
+"""The time limit of one basic reading, in seconds; the operator must get a result within ten seconds."""
 WHOLE_CARD_SECONDS = 60.0
-"""How long reading everything may take: a full card carries some 15 KB, 20 s at 9600 baud."""
+"""The time limit of reading everything, in seconds: a full card holds some 15 KB, 20 s at 9600 baud."""
 
 
 class SocialSecurityCard(SecuredCard):
-    """A card in a reader, held until closed: use it in a ``with`` statement."""
+    """A card in a reader, held until it is closed; use it in a ``with`` statement."""
 
     def __init__(
         self,
@@ -79,14 +79,21 @@ class SocialSecurityCard(SecuredCard):
         clock: Callable[[], float] = time.monotonic,
         watch: CommandWatch | None = None,
     ) -> None:
-        """Args:
-        clock: what the seconds are counted by.
-        watch: is told of every command, for the thread that may have to give the work up.
-        manners: remembers what kinds of cards allow; by default in the user's cache directory, one file for
-            software cards and one for real ones.
-        layouts: the layouts to choose from; by default those at hand, the user's own first.
-        credentials: a SAM and a PIN to open with what the card keeps closed.
-        confirm: told which card it is, before anything of its holder is read and before a PIN, a key or a change.
+        """Set up for a connected card, without sending a command.
+
+        Args:
+            connection: the connection to the card.
+            reader: the reader with the card.
+            manners: the store of learnt capabilities; by default in the user's cache directory, one file for software
+                cards and one for real ones.
+            trace: receives every exchange with the card.
+            layouts: the layouts to choose from; by default the user's own first, then those that are shipped.
+            credentials: a SAM and a PIN to open files that the card keeps closed.
+            seconds: the time limit of all commands together.
+            confirm: called with the mark of the card, before any data of its holder is read and before a PIN, a key or
+                a change.
+            clock: the clock that the seconds are counted by.
+            watch: called for every command, for a thread that may have to give the work up.
         """
         self._connection = connection
         self._reader = reader
@@ -116,30 +123,36 @@ class SocialSecurityCard(SecuredCard):
         return self._connection.atr
 
     def event_counter(self) -> int:
-        """Return which insertion of its reader this card is. Raises: CardioError: the reader has gone."""
+        """Return the number of this card's insertion into its reader.
+
+        Raises:
+            CardioError: the reader is gone.
+        """
         return self._connection.event_counter()
 
     @property
     def device_number(self) -> str:
-        """终端设备号: the reader's serial number, or a number made of its name; never empty."""
+        """Return 终端设备号: the reader's serial number, or a number made of its name; never empty."""
         connection = self._connection
         serial = connection.reader_serial() if isinstance(connection, ReaderWithSerial) else b""
         return device_number(self._reader.name, serial)
 
     @property
     def known_identity(self) -> bytes | None:
-        """`identity`, if this card has said already who it is: nothing is sent."""
+        """Return `identity` if it has been read already, else None; no command is sent."""
         contents = self._basic if self._file_system is None else self._file_system.contents
         return None if contents is None else identity_in(contents, self.historical_bytes)
 
     @property
     def algorithm(self) -> str:
-        """Return what the card names in its FCI, else what its layout says; asked for when the visit began with it."""
+        """Return the algorithm that the card names in its FCI, else that of its layout. The FCI is requested at the
+        start.
+        """
         return self.begun_visit.algorithm
 
     @property
     def watch(self) -> CommandWatch:
-        """Return what is told of every command; each piece of work with a card that is held for long has its own."""
+        """Return the watch of every command. Each piece of work with a card that is held for long has its own."""
         return self._channel.watch
 
     @watch.setter
@@ -148,7 +161,7 @@ class SocialSecurityCard(SecuredCard):
 
     @property
     def counts(self) -> Counts:
-        """Return what has been sent to the card so far."""
+        """Return the numbers of what has been sent to the card so far."""
         return self._channel.counts
 
     def read(
@@ -162,20 +175,22 @@ class SocialSecurityCard(SecuredCard):
         """Return who the card belongs to, with the card's own data.
 
         Args:
-            on_basic: told what EF05 and EF06 give before the supplement is asked for: people need not wait for it.
-            prove: have the card prove itself first, where there are keys for it.
             supplement: also ask for residence, registration and nationality (DF01), where the card may give them.
+            prove: make the card prove itself first, where there are keys for it.
             today: the day that age and validity are counted from.
+            on_basic: called with the data of EF05 and EF06 before the supplement is requested, so that people need not
+                wait for it.
 
         Raises:
-            NotASocialSecurityCardError: it is some other card.
-            CardBlockedError: it is blocked.
-            CardGarbledError: its answers make no sense.
-            ForgedCardError, ProofDeclinedError: it is a copy, or does not prove itself as its generation does.
-            ProofRequiredError: it could not be asked, and this site takes no such card.
-            CardRemovedError: it was pulled out on the way; nothing is returned then.
-            ReaderTimeoutError: time ran out before EF05 and EF06 were read; the next try begins where this one ended.
-                Where only the supplement lacks, ``unread`` says so.
+            NotASocialSecurityCardError: it is another kind of card.
+            CardBlockedError: the card is blocked.
+            CardGarbledError: the card's answers are malformed.
+            ForgedCardError, ProofDeclinedError: the card is a copy, or does not prove itself although its generation
+                does.
+            ProofRequiredError: the card could not be asked, and this site does not accept such a card.
+            CardRemovedError: the card was removed during the reading; nothing is returned then.
+            ReaderTimeoutError: time ran out before EF05 and EF06 were read; the next try starts where this one ended.
+                If only the supplement is missing, ``unread`` says so.
         """
         today = today or date.today()
         manners = self._store.load(self._family, today)
@@ -185,7 +200,7 @@ class SocialSecurityCard(SecuredCard):
             if on_basic is not None:
                 on_basic(self._reading_of(basic, today))
 
-        self._file_system = None  # another application will be current than a visit counts on
+        self._file_system = None  # another application will be current than the file system expects
         self._basic = None
         kept = self._store.unfinished.take(self._reader.name, self.atr, self.event_counter)
         conversation = plan.read_card(
@@ -202,7 +217,7 @@ class SocialSecurityCard(SecuredCard):
         try:
             contents = self.run(resuming(conversation, kept, t1=self._is_t1))
         except ReaderTimeoutError as error:
-            self._store.save(self._family, manners)  # what the card has taught so far is true
+            self._store.save(self._family, manners)  # what the card has taught so far is valid
             reading = self.reading_cut_short(today=today)
             if reading is None:
                 self._keep_unfinished(kept, error)
@@ -215,8 +230,8 @@ class SocialSecurityCard(SecuredCard):
         return self._reading_of(contents, today)
 
     def reading_cut_short(self, *, today: date | None = None) -> CardReading | None:
-        """Return what the last `read` had when its time ran out, from any thread; None where EF05 and EF06 were not
-        read.
+        """Return the data of the last `read` when its time ran out; None if EF05 and EF06 were not read. Any thread may
+        call.
         """
         contents = self._basic
         if contents is None:
@@ -225,8 +240,8 @@ class SocialSecurityCard(SecuredCard):
         return cut_short(self._reading_of(contents, today or date.today()), missing)
 
     def _keep_unfinished(self, kept: KeptAnswers, error: ReaderTimeoutError) -> None:
-        """Keeps what the card has answered, for the next try with the same card."""
-        with suppress(CardioError):  # the reader has gone: then there is no next try
+        """Keep the card's answers for the next try with the same card."""
+        with suppress(CardioError):  # if the reader is gone, there is no next try
             self._store.unfinished.keep(self._reader.name, self.atr, self.event_counter(), kept)
             if kept.grown:
                 error.remedy = "读卡较慢：请不要取出卡片，再读一次，将从中断处继续。"
@@ -243,7 +258,7 @@ class SocialSecurityCard(SecuredCard):
         )
 
     def reading_of_visit(self, *, today: date | None = None) -> CardReading:
-        """As `read`, from the files of the visit that is going on, with the rights that were obtained in it.
+        """Return a reading from the files read so far, as `read` does, with the rights that were obtained.
 
         Raises:
             CardioError: the holder's file is still closed, or cannot be read.
@@ -255,7 +270,7 @@ class SocialSecurityCard(SecuredCard):
         return self._reading_of(self.file_system.contents, today or date.today())
 
     def refusal_of_holder(self) -> CardioError | None:
-        """Return why the last `read` gave nothing of the holder: what hindered the rights, or the card's refusal."""
+        """Return why the last `read` gave no holder data: the error of acquiring the rights, or the card's refusal."""
         if self._basic is None:
             return None
         reading = self._basic.files[HOLDER_FILE]
@@ -265,7 +280,7 @@ class SocialSecurityCard(SecuredCard):
         """Return why the card did not prove itself in the last `read`, where its generation does and there are keys for
         it.
 
-        None for one that answered rightly, and says of itself what fits no generation.
+        Return None for a card that answered correctly although its claims fit no generation.
         """
         answered = self._authenticator is not None and self._authenticator.answered
         return None if self._basic is None or answered else self._basic.unproved
@@ -273,20 +288,20 @@ class SocialSecurityCard(SecuredCard):
     # -- files --------------------------------------------------------------------------------
 
     def file(self, path: str) -> FileContent:
-        """One file, decoded beside raw; one that is closed or not there says so in ``unread``.
+        """Return one file, decoded and raw. For a file that is closed or missing, ``unread`` says so.
 
         Raises:
             UsageError: the layout has no such file.
-            CardioError: as `read`.
+            CardioError: as for `read`.
         """
         file_system = self.file_system
         return file_content(file_system.layout, self._read_file(file_system.layout.required_file(path)), self.proof)
 
     def dump(self, *, progress: Progress | None = None) -> CardDump:
-        """Everything that the card gives, file by file.
+        """Return everything that the card gives, file by file.
 
         Args:
-            progress: told after each file: files done, files in all.
+            progress: called after each file: files done, files in all.
         """
         file_system = self.file_system
         readings = self._read_files(file_system.layout.readable_files(), progress=progress)
@@ -299,8 +314,8 @@ class SocialSecurityCard(SecuredCard):
         )
 
     def tree(self, *, progress: Progress | None = None) -> CardTree:
-        """Return what is on the card, and what of it can be read. Of transparent files only the
-        beginning is asked for.
+        """Return the card's applications and files, and which can be read. Transparent files are read only at their
+        beginning.
         """
         file_system = self.file_system
         self._read_files(file_system.layout.readable_files(), limit=1, progress=progress)
@@ -309,8 +324,8 @@ class SocialSecurityCard(SecuredCard):
         )
 
     def report(self, name: str, *, progress: Progress | None = None) -> Report:
-        """Return what the card says of ``insurance`` or ``employment``, topic by topic, each value with where it
-        stands.
+        """Return the card's data on ``insurance`` or ``employment``, topic by topic, each value with its place on the
+        card.
         """
         file_system = self.file_system
         files = report_files(file_system.layout, name)
@@ -332,9 +347,9 @@ class SocialSecurityCard(SecuredCard):
         )
 
     def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
-        """The card against its layout: what passed, what failed, what cannot be tested and why."""
+        """Check the card against its layout: return what passed, what failed, and what cannot be tested and why."""
         layout, without_rights = self._survey(None, progress)
-        # The controls are judged by what opens without a right, the contents by what the rights at hand open.
+        # The access controls are judged by a survey without rights, the contents by a survey with the available rights.
         with_rights = without_rights if self._authenticator is None else self._survey(self._authenticator, progress)[1]
         book = Book()
         check_structure(layout, (), book)
@@ -344,8 +359,8 @@ class SocialSecurityCard(SecuredCard):
     def _survey(
         self, authenticator: Authenticator | None, progress: Progress | None
     ) -> tuple[Layout, dict[str, FileReading]]:
-        """Every file to its end, by a visit of its own: what other cards taught must not judge this one."""
-        self._file_system = None  # another application will be current than a visit counts on
+        """Read every file to its end, through a new file system: what other cards taught must not judge this one."""
+        self._file_system = None  # another application will be current than the file system expects
         file_system = self._new_visit(FamilyCapabilities(), authenticator)
         files = file_system.layout.readable_files()
         for number, file in enumerate(files, 1):
@@ -355,12 +370,12 @@ class SocialSecurityCard(SecuredCard):
         return file_system.layout, file_system.contents.files
 
     def photo(self, *, progress: Progress | None = None) -> Photo:
-        """The holder's photo.
+        """Return the holder's photo.
 
         Raises:
             AccessNotGrantedError, FileUnreadableError: the file is closed, or cannot be read.
-            DecodeError: what it holds is no photo.
-            NoPhotoError: there is none on the card.
+            DecodeError: the file's content is no photo.
+            NoPhotoError: there is no photo on the card.
         """
         layout = self.file_system.layout
         file = next((file for file in layout.files() if file.content == "photo"), None)
@@ -376,7 +391,7 @@ class SocialSecurityCard(SecuredCard):
         return photo
 
     def bank_number(self) -> str:
-        """The bank's card number (银行卡号), from the bank's application beside the social security environment.
+        """Return the bank's card number (银行卡号), from the bank's application beside the social security environment.
 
         Raises:
             NoBankNumberError: there is no such application, or it does not give the number.
@@ -387,7 +402,7 @@ class SocialSecurityCard(SecuredCard):
         return self.run(read_bank_number())
 
     def values(self, address: Address) -> str:
-        """Return what stands at a national address (``SSSEEF05|01|07|$``), in the same shape.
+        """Return the values at a national address (``SSSEEF05|01|07|$``), in the same shape.
 
         Raises:
             UsageError: the layout has no such file or item.
@@ -406,11 +421,12 @@ class SocialSecurityCard(SecuredCard):
         self._file_system = None
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
-        """One command as it is. What is current on the card afterwards is not known, so files begin anew.
+        """Send one command as it is. The current application is unknown afterwards, so the next access starts a new
+        file system.
 
         Raises:
             PinOutcomeUnknownError, WriteOutcomeUnknownError: its answer never came, and it does more than read.
-            CardioError: as `Channel.transmit`.
+            CardioError: as for `Channel.transmit`.
         """
         self._file_system = None
         try:
@@ -426,9 +442,9 @@ class SocialSecurityCard(SecuredCard):
             self._confirm(card_mark(contents.files[ISSUER_FILE], self.atr))
 
     def _confirm_first(self) -> None:
-        """Before another application than the social security environment is selected, which says who the card is."""
+        """Identify the card before another application than the social security environment is selected."""
         if self._confirm is not None and self._file_system is None:
-            self.begun_visit  # noqa: B018 - beginning a visit reads EF05
+            self.begun_visit  # noqa: B018 - starting the file system reads EF05
 
     # -- the way to the card --------------------------------------------------------------------
 
@@ -480,8 +496,8 @@ class SocialSecurityCard(SecuredCard):
         try:
             if self._authenticator is not None:
                 self._authenticator.close()
-        finally:  # whatever becomes of the SAM, the card is let go
-            # What was granted to us must not serve the next program.
+        finally:  # the card is released whatever happens to the SAM
+            # Rights that were granted to this process must not serve the next program.
             self._connection.close(reset=self.has_presented)
 
     def __enter__(self) -> Self:
@@ -492,5 +508,5 @@ class SocialSecurityCard(SecuredCard):
 
 
 def _from_outside(command: CommandApdu) -> CommandApdu:
-    """Send a command that comes from outside: what does more than ask may have changed the card."""
+    """Mark a command from outside: if it does more than ask, it may have changed the card."""
     return replace(command, known_effect=effect_from_outside(command.cla, command.ins, has_data=bool(command.data)))

@@ -1,4 +1,4 @@
-"""Changing a card: what is to be written is prepared and shown first, then written, read back and told."""
+"""The change of a card: it is first prepared and shown, then written, read back and reported."""
 
 from __future__ import annotations
 
@@ -24,23 +24,27 @@ _TAG_AND_LENGTH = 2
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PreparedUpdate:
-    """What one file of one card is to become. It fits this card and this content only."""
+    """The planned new content of one file of one card. It fits this card and this content only."""
 
     identification_code: str | None
     file: File
     records: tuple[RecordChange, ...] = ()
     content: bytes | None = None
     before: bytes | None = None
-    """Of a transparent file, what it holds now."""
+    """The present content of a transparent file."""
     proof: Proof = NO_SAM
-    """How far the card was proved when this was prepared."""
+    """The proof of the card at the time of the preparation."""
 
     @property
     def needed(self) -> bool:
         return self.content != self.before or any(record.needed for record in self.records)
 
     def shown(self, done: bool) -> FileWritten:
-        """The change as an answer, before it is made or after."""
+        """Return the change as a result.
+
+        Args:
+            done: the change has been written; else it is planned.
+        """
         outcome = "written" if done else "planned"
         return FileWritten(
             file=self.file.path,
@@ -66,13 +70,16 @@ class PreparedUpdate:
 
 
 def prepare(file_system: CardFileSystem, file: File, values: Mapping[str, str] | bytes) -> Flow[PreparedUpdate]:
-    """Obtains the right to write a file, reads it, and says what it becomes. Nothing is changed yet.
+    """Obtain the right to write a file, read it, and return its planned new content. Nothing is changed yet.
 
-    Args: ``values`` by item (see `cardio.filesystem.writing.changes`), or the bytes of a transparent file.
+    Args:
+        file_system: the file system of the card.
+        file: the file.
+        values: by item (see `cardio.filesystem.writing.changes`), or the bytes of a transparent file.
 
     Raises:
         UsageError: there is no such item, or a value does not fit it.
-        CardioError: the file cannot be read, or the right is not to be had.
+        CardioError: the file cannot be read, or the right cannot be obtained.
     """
     yield from file_system.open_for_writing(file)
     reading = yield from file_system.read(file.path, probe_optional=True)
@@ -88,11 +95,11 @@ def prepare(file_system: CardFileSystem, file: File, values: Mapping[str, str] |
 
 
 def write(file_system: CardFileSystem, change: PreparedUpdate, authenticator: Authenticator) -> Flow[FileWritten]:
-    """Makes a prepared change, if the card is still the one that it was prepared for.
+    """Write a prepared change, if the card is still the one of the preparation.
 
     Raises:
         CardChangedError: it is another card, or the file has changed meanwhile; nothing was written.
-        CardioError: as `write_records`; its detail says what has been written before.
+        CardioError: as for `write_records`; its detail says what has been written before.
     """
     code = text_of(file_system.contents.files[ISSUER_FILE], "identification_code")
     reading = yield from file_system.read(change.file.path, probe_optional=True)
@@ -101,7 +108,7 @@ def write(file_system: CardFileSystem, change: PreparedUpdate, authenticator: Au
             "卡片或文件内容与准备写入时不同，未写入",
             "the card or the file is not as it was prepared for: nothing was written",
         )
-    # After the reading, which may have gone elsewhere on the card: rights end where another application is entered.
+    # Done after the reading, which may have selected another application: that ends the rights.
     yield from file_system.open_for_writing(change.file)
     written = Written()
     try:
@@ -121,7 +128,7 @@ def write(file_system: CardFileSystem, change: PreparedUpdate, authenticator: Au
 
 
 def _text(file: File, item: Item | None, record: bytes) -> str | None:
-    """A record as people read it: its value, or those inside it with their names."""
+    """Return a record as text for people: its value, or the values inside it with their names."""
     if item is not None:
         return _value(decode_item(item, record[_TAG_AND_LENGTH:]))
     parts = zip(file.items, split_parts(record, [part.record_length for part in file.items]), strict=True)
@@ -140,7 +147,7 @@ def _named(items: Iterable[DecodedItem]) -> str | None:
 
 
 def _as_prepared(reading: FileReading, change: PreparedUpdate) -> bool:
-    """Return whether what is to be replaced still stands there."""
+    """Return True if the content to be replaced is still on the card."""
     if change.content is not None:
         return reading.content == change.before
     standing = {number: bytes(record) for number, record in reading.numbered()} if reading.file.has_tags else {}

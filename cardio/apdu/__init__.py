@@ -1,4 +1,4 @@
-"""Commands and answers (ISO/IEC 7816-4), what carries them, and their words.
+"""Commands and answers (ISO/IEC 7816-4), their transport, and their names.
 
 Example:
     >>> from cardio.apdu import CommandApdu, ResponseApdu, describe

@@ -1,4 +1,4 @@
-"""Answer to reset (ISO/IEC 7816-3 §8): what a card says when it is powered."""
+"""The answer to reset (ISO/IEC 7816-3 §8): the bytes that a card sends when it is powered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INTERFACE_BYTES = ((0x10, "TA"), (0x20, "TB"), (0x40, "TC"), (0x80, "TD"))
 
 
 def _interface_bytes(raw: bytes) -> tuple[tuple[str, int], ...]:
-    """TA1, TB1 … by name and value: T0 says which come first, each TD which come after it."""
+    """Return TA1, TB1 … by name and value: T0 says which come first, each TD says which follow it."""
     named: list[tuple[str, int]] = []
     announced, group = raw[1], 1
     while announced:
@@ -34,28 +34,29 @@ def _interface_bytes(raw: bytes) -> tuple[tuple[str, int], ...]:
 
 
 def made_up_by_reader(raw: bytes) -> bool:
-    """Return whether an ATR is one that a reader makes up for a contactless card, which has none of its own.
+    """Return True if an ATR is one that a reader makes up for a contactless card, which has none of its own.
 
-    ``3B 8n 80 01``, then what the card said in its ATS or ATQB (PC/SC part 3 §3.1.3.2.3). Nothing more is looked at:
-    readers make mistakes in the rest. A card with contacts might send the same bytes; nothing tells the two apart.
+    Such an ATR is ``3B 8n 80 01``, then bytes of the card's ATS or ATQB (PC/SC part 3 §3.1.3.2.3). The rest is not
+    checked, because readers make mistakes in it. A card with contacts might send the same bytes; the two cannot be told
+    apart.
     """
     return raw[:1] == b"\x3b" and len(raw) >= 4 and raw[1] & 0xF0 == _MADE_UP_T0 and raw[2:4] == _MADE_UP_TD
 
 
 @dataclass(frozen=True, slots=True)
 class Atr:
-    """A parsed ATR; ``raw`` is all of it."""
+    """A parsed ATR; ``raw`` is the whole ATR."""
 
     raw: bytes
     interface_bytes: tuple[tuple[str, int], ...]
-    """Name and value of each, in order: TA1, TB1, TC1, TD1, TA2 …"""
+    """The name and value of each interface byte, in order: TA1, TB1, TC1, TD1, TA2 …"""
     historical_bytes: bytes
     protocols: tuple[int, ...]
     """The protocols offered, in order; 0 when no TD byte says otherwise."""
 
     @property
     def ta1(self) -> int:
-        """Return what the card offers as clock and bit rate factors; 11 hex when it does not say."""
+        """Return the clock and bit rate factors that the card offers; 11 hex when it offers none."""
         return dict(self.interface_bytes).get("TA1", DEFAULT_TA1)
 
     def __bytes__(self) -> bytes:
@@ -63,10 +64,10 @@ class Atr:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Parses an ATR of 2 to 33 bytes.
+        """Parse an ATR of 2 to 33 bytes.
 
         Raises:
-            CardGarbledError: too short or too long for what it announces, or a wrong check byte.
+            CardGarbledError: it is too short or too long for its own announcement, or a check byte is wrong.
         """
         if not 2 <= len(raw) <= MAXIMUM_LENGTH:
             raise CardGarbledError("ATR 长度不合标准", f"an ATR has 2 to {MAXIMUM_LENGTH} bytes, not {len(raw)}")

@@ -1,4 +1,4 @@
-"""The channel: sends commands, follows ``61xx`` and ``6Cxx`` within limits, counts, and traces."""
+"""The channel: it sends commands, follows ``61xx`` and ``6Cxx`` within limits, counts, and traces."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cardio.apdu.trace import Exchange, Trace, without_pin
 from cardio.errors import CardGarbledError, ReaderTimeoutError, UsageError
 
 GET_RESPONSE_LIMIT = 32
-"""Rounds of GET RESPONSE after one command."""
+"""The limit of GET RESPONSE rounds after one command."""
 NONSENSE_LIMIT = 8
-"""Answers without sense in one conversation."""
+"""The limit of malformed answers in one flow."""
 DATA_LIMIT = 65536
-"""Bytes of data after one command."""
+"""The limit of data bytes after one command."""
 
 _USUAL_AFTER = 3
-"""Commands after which it is known how long one takes on this line."""
+"""The number of commands after which their usual duration on this line is known."""
 
 
 class TransmissionProtocol(Enum):
@@ -35,7 +35,7 @@ class TransmissionProtocol(Enum):
 
 
 class Transport(Protocol):
-    """Where commands go: a PC/SC connection, a software card, a transcript."""
+    """The interface that carries commands: a PC/SC connection, a software card, a transcript."""
 
     @property
     def protocol(self) -> TransmissionProtocol: ...
@@ -45,23 +45,23 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the channel has sent so far."""
+    """The numbers of what the channel has sent so far."""
 
     commands: int = 0
-    """Commands that crossed the wire, GET RESPONSE and repeats included."""
+    """The commands that crossed the wire, GET RESPONSE and repeats included."""
     characters: int = 0
-    """T=0 characters of those commands and their answers (see `cardio.apdu.timing`)."""
+    """The T=0 characters of those commands and their answers (see `cardio.apdu.timing`)."""
     refused: int = 0
-    """Commands that the card answered with neither 9000, 61xx nor a warning."""
+    """The commands that the card answered with neither 9000, 61xx nor a warning."""
 
 
 Result = TypeVar("Result")
 Flow = Generator[CommandApdu, ResponseApdu, Result]
-"""A conversation without any transport: it yields commands, takes answers, and returns a result."""
+"""A command sequence without any transport: it yields commands, receives answers, and returns a result."""
 
 
 class Channel:
-    """A conversation with one card."""
+    """The channel to one card."""
 
     def __init__(
         self,
@@ -72,9 +72,14 @@ class Channel:
         clock: Callable[[], float] = time.monotonic,
         watch: CommandWatch | None = None,
     ) -> None:
-        """Args:
-        seconds: how long the whole conversation may take.
-        watch: is told of every command, for the thread that may have to give the conversation up.
+        """Set up; the time starts now.
+
+        Args:
+            transport: carries the commands.
+            trace: receives every exchange.
+            seconds: the time limit of all commands together.
+            clock: the clock that the seconds are counted by.
+            watch: called for every command, for a thread that may have to give the work up.
         """
         self.watch = watch or CommandWatch()
         self._transport = transport
@@ -83,17 +88,17 @@ class Channel:
         self._deadline = clock() + seconds
         self._commands = self._characters = self._refused = 0
         self._spent = 0.0
-        """Seconds that the commands so far have taken."""
+        """The seconds that the commands so far have taken."""
 
     @property
     def counts(self) -> Counts:
         return Counts(self._commands, self._characters, self._refused)
 
     def run(self, plan: Flow[Result]) -> Result:
-        """Carries a plan to its end and gives back its result.
+        """Run a flow to its end and return its result.
 
-        An answer that makes no sense is thrown into the plan, which may go on with another command; a card that
-        makes none again and again ends the conversation.
+        A malformed answer is thrown into the flow, which may continue with another command. A card that gives too many
+        malformed answers ends the flow.
         """
         nonsense = 0
         try:
@@ -112,19 +117,19 @@ class Channel:
             result: Result = end.value
             return result
         finally:
-            # A plan may hold something while it waits for an answer.
+            # A flow may hold something while it waits for an answer.
             plan.close()
 
     def transmit(self, command: CommandApdu) -> ResponseApdu:
-        """Sends one command and returns the whole answer.
+        """Send one command and return the whole answer.
 
         More data (``61xx``) is fetched only for a command that expects data. ``6Cxx`` is followed once. A command that
         is marked `once` is never retried, and an error of its GET RESPONSE is not reported as its own status. A command
         whose effect the caller has set is not retried either: some cards carry it out and then correct Le.
 
         Raises:
-            CardGarbledError: an answer that is no answer, or that never ends.
-            ReaderTimeoutError: the conversation's time is over, or it was given up.
+            CardGarbledError: an answer is malformed, or never ends.
+            ReaderTimeoutError: the channel's time is over, or the work was given up.
         """
         response = self._exchange(command)
         if response.sw1 == 0x6C and command.expected_length is not None and command.may_be_repeated:
@@ -137,15 +142,18 @@ class Channel:
         if response.sw1 == 0x61 and command.expected_length is not None:
             fetched = self._fetch(response, command.effect)
             if command.once and fetched.status_word != StatusWord.SUCCESS:
-                # That is GET RESPONSE's refusal. What the command itself has come to was to be fetched, and was not.
+                # The refusal is that of GET RESPONSE. The outcome of the command itself could not be fetched.
                 raise CardGarbledError("卡片没有交出应答", "the card does not give its answer out")
             return fetched
         return response
 
     def _fetch(self, response: ResponseApdu, effect: CommandEffect) -> ResponseApdu:
-        """GET RESPONSE until nothing is left; one wrong length is put right, and every round must bring data.
+        """Send GET RESPONSE until nothing is left. One wrong length is corrected, and every round must bring data.
 
-        Args: ``effect`` of the command whose answer it is: without it the outcome of that command is not known.
+        Args:
+            response: the answer that announces more data.
+            effect: the effect of the command that is answered; without the answer the outcome of that command is not
+                known.
         """
         data = bytearray(response.data)
         asked, corrected = response.sw2 or SHORT_MAXIMUM, False
@@ -165,7 +173,7 @@ class Channel:
 
     def _exchange(self, command: CommandApdu, *, fetches: bool = False) -> ResponseApdu:
         started = self._clock()
-        # What would probably be answered too late is not sent: there is still time to give what has been read.
+        # A command whose answer would probably be too late is not sent: so there is time to return what has been read.
         if started + self._usual_seconds() >= self._deadline:
             raise ReaderTimeoutError()
         raw_command = bytes(self._for_protocol(command))
@@ -192,11 +200,13 @@ class Channel:
         return raw_response
 
     def _usual_seconds(self) -> float:
-        """Return what a command has taken on average; 0 where a few tell nothing yet."""
+        """Return the average duration of a command in seconds; 0 while there are too few commands."""
         return self._spent / self._commands if self._commands >= _USUAL_AFTER else 0.0
 
     def _for_protocol(self, command: CommandApdu) -> CommandApdu:
-        """T=0 carries data one way at a time: a case 4 command leaves its Le at home (ISO 7816-3 §12.2)."""
+        """Return the command for the protocol. T=0 carries data in one direction only: a case 4 command is sent without
+        Le (ISO 7816-3 §12.2).
+        """
         if self._transport.protocol is not TransmissionProtocol.T0 or command.case != 4:
             return command
         if command.extended and len(command.data) >= SHORT_MAXIMUM:

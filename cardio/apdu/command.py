@@ -16,8 +16,8 @@ EXTENDED_MAXIMUM = 65536
 class CommandApdu:
     """One command to a card.
 
-    ``expected_length`` is Ne, the number of data bytes wanted back (1 to 65536), or None when no data
-    is wanted (cases 1 and 3). 256 encodes as ``00``, 65536 as ``0000``.
+    ``expected_length`` is Ne, the number of data bytes wanted back (1 to 65536), or None when no data is wanted (cases
+    1 and 3). 256 encodes as ``00``, 65536 as ``0000``.
     """
 
     cla: int
@@ -28,9 +28,11 @@ class CommandApdu:
     expected_length: int | None = None
     extended: bool = False
     once: bool = False
-    """Never sent again, whatever the card answers: it may have been carried out."""
+    """True if it is never sent again, whatever the card answers: it may have been carried out."""
     known_effect: CommandEffect | None = None
-    """Where its instruction does not tell: commands that are set in a file, or come from outside."""
+    """The effect where the instruction does not show it: commands that are configured in a file, or come from
+    outside.
+    """
 
     def __post_init__(self) -> None:
         if (self.cla | self.ins | self.p1 | self.p2) & ~0xFF:
@@ -43,18 +45,21 @@ class CommandApdu:
 
     @property
     def case(self) -> int:
-        """1 no data either way, 2 data back, 3 data out, 4 both."""
+        """Return the case: 1 no data either way, 2 data back, 3 data out, 4 both."""
         return 1 + (2 if self.data else 0) + (1 if self.expected_length is not None else 0)
 
     @property
     def effect(self) -> CommandEffect:
-        """The effect that the command leaves behind on the card."""
+        """Return the effect that the command leaves on the card."""
         return self.known_effect or effect_of(self.cla, self.ins, has_data=bool(self.data))
 
     @property
     def may_be_repeated(self) -> bool:
-        """May be sent again with another Le. Not so what spends or changes by the word of who sends it, and not by its
-        instruction: nothing is known of how such cards say 6Cxx."""
+        """Return True if the command may be sent again with another Le.
+
+        That is not so if its sender has said that it spends or changes something although its instruction does not show
+        it: it is not known how cards answer 6Cxx to such commands.
+        """
         return not self.once and self.known_effect in (None, CommandEffect.NONE)
 
     @property
@@ -77,7 +82,7 @@ class CommandApdu:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Parses one command APDU.
+        """Parse one command APDU.
 
         Raises:
             UsageError: the lengths in it do not agree with its size.
@@ -102,6 +107,6 @@ class CommandApdu:
         return cls(cla, ins, p1, p2, data=rest[:length], expected_length=expected, extended=extended)
 
     def __repr__(self) -> str:
-        """Header and lengths only: the data may be personal."""
+        """Return header and lengths only: the data may be personal."""
         expected = "-" if self.expected_length is None else self.expected_length
         return f"CommandApdu({self.header.hex().upper()} Lc={len(self.data)} Le={expected})"

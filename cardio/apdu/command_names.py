@@ -36,11 +36,11 @@ _PURSE_NAMES: dict[int, Bilingual] = {
     0x2A: Bilingual("账户划入", "CREDIT"),
     0x2C: Bilingual("消费", "DEBIT"),
 }
-"""In the class of account transactions the same bytes mean something else."""
+"""The names in the class of account transactions, where the same bytes mean other commands."""
 
 
 def command_name(command: bytes) -> Bilingual:
-    """Return the name of a command; any bytes have one."""
+    """Return the name of a command; unknown bytes get a name too."""
     names = _PURSE_NAMES if command[:1] == bytes((_PURSE_CLASS,)) else _NAMES
     known = names.get(command[1]) if len(command) > 1 else None
     return known or Bilingual("未知命令", "unknown command")

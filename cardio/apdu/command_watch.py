@@ -1,7 +1,8 @@
 """The record of what one piece of work has begun at the card, for threads that may have to give the work up.
 
 A thread that waits for a card cannot know what a command that hangs will do. It can know which command that is, since
-when it waits, and what was done before: then what is not known is called so, and what was never sent is not.
+when it waits, and which commands were sent before. So it reports only a begun command as unknown, and not one that was
+never sent.
 """
 
 from __future__ import annotations
@@ -14,26 +15,35 @@ from cardio.apdu.effect import CHANGES, CommandEffect
 from cardio.errors import ReaderTimeoutError
 
 COMMAND_SECONDS = 10.0
-"""How long a card may take for one command. Cards that compute with RSA take six; a longer silence is a card that
-hangs."""
+"""The time limit of a card for one command, in seconds. Cards that compute with RSA take six; a card that is silent for
+longer hangs.
+"""
 _CHECKING_ERRORS = frozenset({*range(0x67, 0x70)} - {0x6C})
-"""SW1 of a command that was not carried out (ISO/IEC 7816-4:2020 §5.6). Not 6Cxx: some cards carry a command out and
-then correct Le."""
+"""The SW1 of a command that was not carried out (ISO/IEC 7816-4:2020 §5.6). Not 6Cxx: some cards carry a command out
+and then correct Le.
+"""
 _STATUS_WORD = 2
 _VERIFICATION_FAILED = 0x63
 _GRAVITY = list(CommandEffect)
 
 
 def says_not_carried_out(sw1: int) -> bool:
-    """Tell whether SW1 says that the command was not carried out."""
+    """Return True if SW1 says that the command was not carried out."""
     return sw1 in _CHECKING_ERRORS
 
 
 class CommandWatch:
-    """One piece of work. The card's thread calls `begin` and `end`; all other methods may be called from any thread."""
+    """The watch of one piece of work. The card's thread calls `begin` and `end`; any thread may call all other
+    methods.
+    """
 
     def __init__(self, seconds: float = COMMAND_SECONDS, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: ``seconds`` is the limit of one command."""
+        """Set up before the first command.
+
+        Args:
+            seconds: the time limit of one command.
+            clock: the clock that the seconds are counted by.
+        """
         self.seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -43,7 +53,7 @@ class CommandWatch:
         self._since = 0.0
         self._limited = True
         self._unanswered: CommandEffect | None = None
-        """Of a command that has ended without an answer."""
+        """The effect of a command that has ended without an answer."""
         self._done: CommandEffect | None = None
         """The gravest effect that the card has confirmed: something was changed or spent."""
         self._given_up = False
@@ -54,11 +64,12 @@ class CommandWatch:
         """Note that a command is about to be sent.
 
         Args:
-            limited: it has to be answered within the limit; a key pad waits for a person.
-            fetches: it fetches the answer of the command before, which is worth having even late.
+            effect: the effect of the command.
+            limited: it must be answered within the limit; False for a key pad, which waits for a person.
+            fetches: it fetches the answer of the command before, which is useful even if it is late.
 
         Raises:
-            ReaderTimeoutError: the work was given up: nothing more is sent.
+            ReaderTimeoutError: the work was given up: no further command is sent.
         """
         with self._lock:
             if self._given_up and not fetches:
@@ -66,7 +77,11 @@ class CommandWatch:
             self._running, self._since, self._limited = effect, self._clock(), limited
 
     def end(self, answer: bytes | None) -> None:
-        """Note how the command has ended: with what the card answered, or with none."""
+        """Note the end of the command.
+
+        Args:
+            answer: the card's answer; None without one.
+        """
         with self._lock:
             effect, self._running = self._running, None
             self._answered.notify_all()
@@ -77,10 +92,12 @@ class CommandWatch:
             elif effect in CHANGES and not says_not_carried_out(answer[-_STATUS_WORD]):
                 self._done = effect
             elif effect is CommandEffect.PIN and answer[-_STATUS_WORD] == _VERIFICATION_FAILED:
-                self._done = effect  # a try is spent, and the caller has not heard of it yet
+                self._done = effect  # a try is spent, and the caller does not know it yet
 
     def take_unanswered(self) -> CommandEffect:
-        """Return what became unknown since the last call, for its answer never came; it is told once."""
+        """Return the effect that became unknown since the last call because its answer never came; return it
+        only once.
+        """
         with self._lock:
             found, self._unanswered = self._unanswered, None
             return found or CommandEffect.NONE
@@ -88,13 +105,13 @@ class CommandWatch:
     # -- on the threads that wait -----------------------------------------------------------------
 
     def give_up(self) -> CommandEffect:
-        """End the work: no further command is sent. Gives what is not known from now on, as `doubt`."""
+        """End the work: no further command is sent. Return the effect that is unknown from now on, as `doubt`."""
         with self._lock:
             self._given_up = True
             return self._doubt()
 
     def withdraw(self) -> CommandEffect:
-        """End the work if nothing was begun that spends or changes; else let it come to its end. Gives `doubt`."""
+        """End the work if no command was begun that spends or changes something; else let it finish. Return `doubt`."""
         with self._lock:
             doubt = self._doubt()
             if doubt in (CommandEffect.NONE, CommandEffect.KEY):
@@ -103,7 +120,9 @@ class CommandWatch:
 
     @property
     def doubt(self) -> CommandEffect:
-        """Return what the caller cannot know if the work ends here: at the card, or changed and not yet told."""
+        """Return the effect that the caller cannot know if the work ends here: still at the card, or done and not
+        reported.
+        """
         with self._lock:
             return self._doubt()
 
@@ -113,23 +132,26 @@ class CommandWatch:
 
     @property
     def in_flight(self) -> bool:
-        """Tell whether a command is at the card and its answer has not come."""
+        """Return True if a command is at the card and its answer has not come."""
         with self._lock:
             return self._running is not None
 
     @property
     def hangs(self) -> bool:
-        """Tell whether the work was given up while a command was at the card that has not answered since."""
+        """Return True if the work was given up while a command was at the card, and the card has not answered since."""
         with self._lock:
             return self._given_up and self._running is not None
 
     def wait_for_answer(self, seconds: float) -> bool:
-        """Wait until no command is at the card, for so long at most, and never beyond the command's own limit.
+        """Wait until no command is at the card.
 
-        A card that is merely slow is waited for, and one that hangs is not, however often this is called.
+        A slow card is waited for. A card that hangs is not, however often this is called.
+
+        Args:
+            seconds: the longest wait; it never goes beyond the command's own limit.
 
         Returns:
-            Whether it was answered.
+            True if the command was answered.
         """
         with self._lock:
             ends = min(self._clock() + seconds, self._since + self.seconds)
@@ -139,18 +161,18 @@ class CommandWatch:
 
     @property
     def is_over_limit(self) -> bool:
-        """Tell whether a command has been at the card for longer than a card may take; a person's entry too."""
+        """Return True if a command has been at the card for longer than the limit; a person's entry counts too."""
         with self._lock:
             return self._running is not None and self._clock() >= self._since + self.seconds
 
     def abandon(self) -> None:
-        """Have the threads in `wait_for_answer` go on: the process is about to end."""
+        """Wake the threads in `wait_for_answer`, because the process is about to end."""
         with self._lock:
             self._abandoned = True
             self._answered.notify_all()
 
     def seconds_to_limit(self) -> float:
-        """Return how long until a command can be over its limit; 0 when one is."""
+        """Return the seconds until a command can be over its limit; 0 when one is."""
         with self._lock:
             if self._running is None or not self._limited:
                 return self.seconds

@@ -1,7 +1,7 @@
-"""What a command leaves behind on the card when its answer never comes: nothing, a spent try, or a change.
+"""The effect of a command on the card when its answer never comes: nothing, a spent try, or a change.
 
-Decided by the instruction (ISO/IEC 7816-4:2020 §11, LD/T 32.5), so that no caller can forget to say it. A command that
-is not known here counts as one that changes the card.
+The instruction decides it (ISO/IEC 7816-4:2020 §11, LD/T 32.5), so that no caller can forget to set it. An unknown
+command counts as one that changes the card.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from cardio.apdu.instruction import Instruction, InstructionClass, PurseInstruct
 
 
 class CommandEffect(Enum):
-    """From harmless to grave."""
+    """The effects of commands, from harmless to grave."""
 
     NONE = "none"
-    """It reads, or has the card compute something."""
+    """The command reads, or makes the card compute something."""
     KEY = "key"
-    """It presents a key: a wrong one costs a try of that key."""
+    """The command presents a key: a wrong one costs a try of that key."""
     PIN = "pin"
-    """It presents a PIN: a wrong one costs a try."""
+    """The command presents a PIN: a wrong one costs a try."""
     CHANGE = "change"
-    """It changes what the card holds."""
+    """The command changes the card's content."""
     PIN_CHANGE = "pin-change"
-    """It replaces the PIN, or restores its tries."""
+    """The command replaces the PIN, or restores its tries."""
     DEBIT = "debit"
-    """It moves money."""
+    """The command deducts an amount."""
 
 
 CHANGES = frozenset({CommandEffect.CHANGE, CommandEffect.PIN_CHANGE, CommandEffect.DEBIT})
-"""What stays when the card has said that it is done."""
+"""The effects that stay once the card has confirmed them."""
 
 _VERIFIES = frozenset({Instruction.VERIFY, Instruction.VERIFY_TAGGED})
 _CHANGES_PIN = frozenset({Instruction.CHANGE_REFERENCE_DATA, Instruction.CHANGE_PIN, Instruction.RESET_RETRY_COUNTER})
@@ -51,9 +51,9 @@ _FOR_THIS_POWER_UP = frozenset(
         Instruction.PERFORM_SECURITY_OPERATION,
     }
 )
-"""Nothing of it is left on the card."""
+"""The instructions that leave nothing on the card after power-off."""
 _PROPRIETARY = 0x80
-"""The CLA bit of classes in which an instruction means what an application likes (ISO/IEC 7816-4 §5.4.1)."""
+"""The CLA bit of the classes in which each application defines its own instructions (ISO/IEC 7816-4 §5.4.1)."""
 _BANK_CLASSES = frozenset({InstructionClass.BANK, InstructionClass.BANK_WITH_MAC})
 _READS_OF_BANK_CARDS = _GETS_DATA | {Instruction.GET_CHALLENGE, Instruction.GET_RESPONSE}
 _PURSE_CLASSES = _BANK_CLASSES | {InstructionClass.PURSE}
@@ -61,7 +61,7 @@ _INITIALIZES = frozenset({PurseInstruction.INITIALIZE_TRANSACTION, Instruction.I
 
 
 def effect_of(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
-    """Return what a command leaves behind, by its header and whether it carries data."""
+    """Return the effect of a command, by its header and whether it has data."""
     if (cla, ins) == (InstructionClass.PURSE, PurseInstruction.DEBIT):
         return CommandEffect.DEBIT
     if ins in _VERIFIES:
@@ -76,20 +76,22 @@ def effect_of(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
 
 
 def effect_from_outside(cla: int, ins: int, *, has_data: bool) -> CommandEffect:
-    """As `effect_of`, for a command that comes from outside: it is harmless only if it does nothing but ask."""
+    """Return the effect of a command from outside, as `effect_of` does: it is harmless only if it does nothing
+    but ask.
+    """
     effect = effect_of(cla, ins, has_data=has_data)
     if effect in (CommandEffect.PIN, CommandEffect.PIN_CHANGE):
         return effect
     asks_tries = ins in _VERIFIES and not has_data
     if ins in _READS or asks_tries:
-        # FF88, 90B0, E0B2: that an instruction reads in the standard's own classes says nothing of other ones.
+        # FF88, 90B0, E0B2: an instruction that reads in the standard's own classes may do anything in other classes.
         known = not cla & _PROPRIETARY or (cla in _BANK_CLASSES and ins in _READS_OF_BANK_CARDS)
         return CommandEffect.NONE if known else CommandEffect.CHANGE
     return CommandEffect.NONE if _asks(cla, ins) else CommandEffect.CHANGE
 
 
 def _asks(cla: int, ins: int) -> bool:
-    """Return whether a command only asks: no right is used, nothing is spent or changed."""
+    """Return True if a command only asks: no right is used, nothing is spent or changed."""
     asks_purse = cla in _PURSE_CLASSES and ins in _INITIALIZES
     asks_bank = cla in _BANK_CLASSES and ins in (Instruction.GET_TRANSACTION_PROOF, Instruction.GET_BALANCE)
     return ins in _READS or asks_purse or asks_bank

@@ -1,6 +1,7 @@
-"""File control information: what a card says about a file that was selected (ISO/IEC 7816-4 §7.4).
+"""File control information: a card's description of a selected file (ISO/IEC 7816-4 §7.4).
 
-Of a social security environment: ``6F { 84 name, A5 { 88 SFI of the directory file, 9F0C { 86 algorithm } } }``.
+That of a social security environment is: ``6F { 84 name, A5 { 88 SFI of the directory file, 9F0C { 86 algorithm } }
+}``.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ _TEMPLATE, _NAME, _DIRECTORY_SFI, _ISSUER_DATA, _ALGORITHM = 0x6F, 0x84, 0x88, 0
 
 @dataclass(frozen=True, slots=True)
 class Fci:
-    """What reading needs of an FCI; what a card leaves out is None."""
+    """The parts of an FCI that reading needs; a part that the card leaves out is None."""
 
     name: bytes | None
     directory_sfi: int | None
     algorithm_marker: int | None
-    """01 3DES, 02 SSF33, 03 SM4; cards without it use 3DES."""
+    """The algorithm: 01 3DES, 02 SSF33, 03 SM4; cards without it use 3DES."""
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Parses an FCI template.
+        """Parse an FCI template.
 
         Raises:
-            CardGarbledError: it is not a 6F template, or a length in it lies.
+            CardGarbledError: it is not a 6F template, or a length in it is wrong.
         """
         templates = [node for node in parse_ber_tlv(raw) if node.tag == _TEMPLATE]
         if not templates:
@@ -37,7 +38,7 @@ class Fci:
         name, sfi, issuer = (template.find(tag) for tag in (_NAME, _DIRECTORY_SFI, _ISSUER_DATA))
         marker = None
         if issuer is not None:
-            # 9F0C is a primitive tag whose value is TLV all the same.
+            # 9F0C is a primitive tag, but its value is TLV.
             inner = next((n for n in parse_ber_tlv(issuer.value) if n.tag == _ALGORITHM), None)
             marker = inner.value[0] if inner is not None and inner.value else None
         return cls(

@@ -1,6 +1,6 @@
 """Instruction bytes (INS) by their names: ISO/IEC 7816-4:2020 §5.4.2; PBOC and LD/T 32.5 for the purse and the PIN.
 
-The same byte means another thing in the class of account transactions (LD/T 32.5 §8): `PurseInstruction`.
+In the class of account transactions the same byte is another command (LD/T 32.5 §8): `PurseInstruction`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class InstructionClass(IntEnum):
-    """Class bytes (CLA) that cardio sends."""
+    """The class bytes (CLA) that cardio sends."""
 
     INTERINDUSTRY = 0x00
     BANK = 0x80
@@ -30,7 +30,7 @@ class Instruction(IntEnum):
     GET_TRANSACTION_PROOF = 0x5A
     GET_BALANCE = 0x5C
     CHANGE_PIN = 0x5E
-    """Of bank cards."""
+    """The command of bank cards."""
     MANAGE_CHANNEL = 0x70
     EXTERNAL_AUTHENTICATE = 0x82
     GET_CHALLENGE = 0x84
@@ -49,7 +49,7 @@ class Instruction(IntEnum):
 
 
 class PurseInstruction(IntEnum):
-    """In the class of account transactions."""
+    """The instruction bytes in the class of account transactions."""
 
     GET_BALANCE = 0x26
     INITIALIZE_TRANSACTION = 0x28

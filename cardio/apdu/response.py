@@ -11,7 +11,7 @@ from cardio.errors import CardGarbledError
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ResponseApdu:
-    """What a card answered: data and the two status bytes as one number."""
+    """A card's answer: data, and the two status bytes as one number."""
 
     data: bytes
     status_word: int
@@ -33,10 +33,10 @@ class ResponseApdu:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Splits an answer into data and status word.
+        """Split an answer into data and status word.
 
         Raises:
-            CardGarbledError: fewer than two bytes, or a status word that ISO 7816-4 §5.6 rules out.
+            CardGarbledError: there are fewer than two bytes, or ISO 7816-4 §5.6 rules the status word out.
         """
         if len(raw) < 2:
             raise CardGarbledError(
@@ -46,11 +46,11 @@ class ResponseApdu:
         if raw[-2] >> 4 not in (6, 9) or raw[-2] == 0x60:
             raise CardGarbledError(
                 "卡片返回的状态字不合标准",
-                # Which bytes they are is not said: where a status word is missing, they are somebody's data.
+                # The error does not quote the bytes: if the status word is missing, they are personal data.
                 "the last two bytes are no status word of ISO 7816-4",
             )
         return cls(raw[:-2], int.from_bytes(raw[-2:], "big"))
 
     def __repr__(self) -> str:
-        """Length and status only: the data may be personal."""
+        """Return length and status only: the data may be personal."""
         return f"ResponseApdu({len(self.data)} bytes, {self.status_word:04X} {describe(self.status_word).en})"

@@ -1,4 +1,4 @@
-"""Status words and what they mean (ISO/IEC 7816-4 §5.6, PBOC and LD/T 32.5 for 93xx and 94xx)."""
+"""Status words and their meanings (ISO/IEC 7816-4 §5.6, PBOC and LD/T 32.5 for 93xx and 94xx)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _MEANINGS: dict[int, Bilingual] = {
 
 
 def describe(status_word: int) -> Bilingual:
-    """Return what a status word says, in Chinese and English; any 16-bit number is answered."""
+    """Return the meaning of a status word, in Chinese and English, for any 16-bit number."""
     if known := _MEANINGS.get(status_word):
         return known
     low = status_word & 0xFF
@@ -86,7 +86,9 @@ def describe(status_word: int) -> Bilingual:
 
 
 def tries_in(status_word: int) -> int | None:
-    """Return how many tries of a PIN or key a status word says are left, 0 when blocked; None when it says nothing."""
+    """Return how many tries of a PIN or key are left by a status word, 0 when blocked; None if it does not give a
+    number.
+    """
     if status_word == StatusWord.AUTHENTICATION_BLOCKED:
         return 0
     return status_word & 0x0F if status_word & 0xFFF0 == TRIES_LEFT else None

@@ -1,7 +1,7 @@
-"""What an exchange costs on the card's contacts, by arithmetic (ISO/IEC 7816-3 §10, T=0).
+"""The duration of an exchange on the card's contacts, by arithmetic (ISO/IEC 7816-3 §10, T=0).
 
-A T=0 command is a 5-byte header, a procedure byte when data moves, the data, and two status bytes;
-each character takes 12 elementary time units (etu), and one etu is F / (D * f).
+A T=0 command is a 5-byte header, a procedure byte when data is transferred, the data, and two status bytes. Each
+character takes 12 elementary time units (etu), and one etu is F / (D * f).
 """
 
 from __future__ import annotations
@@ -17,22 +17,27 @@ DEFAULT_TA1 = 0x11
 
 
 def t0_characters(data_out: int, data_back: int) -> int:
-    """Characters of one T=0 exchange that carries so many data bytes out and back."""
+    """Return the number of characters of one T=0 exchange.
+
+    Args:
+        data_out: data bytes to the card.
+        data_back: data bytes from the card.
+    """
     procedure_byte = 1 if data_out or data_back else 0
     return 5 + procedure_byte + data_out + data_back + 2
 
 
 def bits_per_second(ta1: int = DEFAULT_TA1, clock_hz: int = CLOCK_HZ) -> float | None:
-    """The bit rate that TA1 stands for, or None where ISO 7816-3 leaves its value open."""
+    """Return the bit rate of TA1; None where ISO 7816-3 leaves its value open."""
     factor, divisor = _F.get(ta1 >> 4), _D.get(ta1 & 0xF)
     return clock_hz * divisor / factor if factor and divisor else None
 
 
 def t0_seconds(characters: int, ta1: int = DEFAULT_TA1, clock_hz: int = CLOCK_HZ) -> float:
-    """The least time that so many characters take, card and reader thinking not counted.
+    """Return the least time in seconds for a number of characters, without the computing time of card and reader.
 
     Raises:
-        ValueError: ISO 7816-3 does not say what this TA1 means.
+        ValueError: ISO 7816-3 does not define this TA1.
     """
     rate = bits_per_second(ta1, clock_hz)
     if rate is None:

@@ -1,7 +1,7 @@
 """The two TLV forms on a card: BER-TLV (ISO/IEC 7816-4 §6) and the record TLV of the application files.
 
-A record TLV is ``tag(1) length(1) value``: one data item per record. All lengths on a social security
-card are below 80 hex, so its length is always a single byte.
+A record TLV is ``tag(1) length(1) value``: one data item per record. All lengths on a social security card are below 80
+hex, so its length is always a single byte.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ else:
 
 
 class _BerTag(_Number):
-    """One to three bytes; all bytes together are the number people write (``9F0C``)."""
+    """A tag of one to three bytes; the number is written from all bytes together (``9F0C``)."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> int:
         tag = first = c.stream_read(stream, 1, path)[0]
@@ -47,7 +47,7 @@ class _BerTag(_Number):
 
 
 class _BerLength(_Number):
-    """Short form, or long form of up to three length bytes; the indefinite form is refused."""
+    """A length in short form, or in long form of up to three length bytes; the indefinite form is refused."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> int:
         first: int = c.stream_read(stream, 1, path)[0]
@@ -71,14 +71,14 @@ _RECORD = c.Struct("tag" / c.Byte, "value" / c.Prefixed(c.Byte, c.GreedyBytes))
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BerTlv:
-    """One BER-TLV object; a constructed one carries its children."""
+    """One BER-TLV object; a constructed one has its children."""
 
     tag: int
     value: bytes
     children: tuple[BerTlv, ...] = ()
 
     def find(self, tag: int) -> BerTlv | None:
-        """The first object with this tag, in this one or below."""
+        """Return the first object with this tag, in this one or below."""
         return next((node for node in self.walk() if node.tag == tag), None)
 
     def walk(self) -> Iterator[BerTlv]:
@@ -95,10 +95,10 @@ class BerTlv:
 
 
 def parse_ber_tlv(data: bytes) -> tuple[BerTlv, ...]:
-    """All objects of a BER-TLV field, padding bytes 00 between them skipped.
+    """Return all objects of a BER-TLV field; padding bytes 00 between them are skipped.
 
     Raises:
-        CardGarbledError: a length runs past the end, or the field is deeper or larger than any real one.
+        CardGarbledError: a length goes beyond the end, or the field is deeper or larger than any real one.
     """
     return _parse_nodes(data, 1, [0])
 
@@ -139,7 +139,7 @@ class Record:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Exactly one record.
+        """Parse exactly one record.
 
         Raises:
             CardGarbledError: its length does not match its size.
@@ -154,14 +154,14 @@ class Record:
 
 
 def split_records(data: bytes) -> tuple[list[Record], bytes]:
-    """The whole records at the start of ``data``, and what is left over: a record cut short, or fill."""
+    """Return the whole records at the start of ``data``, and the rest: a truncated record, or fill."""
     records: list[Record] = []
     offset = 0
     while len(data) - offset >= 2 and data[offset] not in _NO_TAG and len(records) < RECORD_LIMIT:
         size = 2 + data[offset + 1]
         if len(data) - offset < size:
             break
-        # By hand: one call of construct takes as long as all of a card's records do so.
+        # Parsed by hand: one call of construct takes as long as all of a card's records do this way.
         records.append(Record(data[offset], data[offset + 2 : offset + size]))
         offset += size
     return records, data[offset:]

@@ -1,7 +1,7 @@
-"""What went over the wire: every exchange is handed to a trace.
+"""The trace of the wire: every exchange is handed to it.
 
-A line of a trace shows headers, lengths and status words. The data bytes are a person's, so they are
-printed only by a trace that was made for it (simulated cards).
+A line of a trace shows headers, lengths and status words. The data bytes are personal, so only a trace that was made
+for it prints them (simulated cards).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ _CARRY_PINS = frozenset({0x20, 0x5E})
 
 
 def without_pin(command: bytes) -> bytes:
-    """A command as it may be kept: a PIN in it is overwritten with zeros."""
+    """Return a command in a form that may be kept: a PIN in it is overwritten with zeros."""
     return command[:5] + bytes(len(command) - 5) if len(command) > 5 and command[1] in _CARRY_PINS else command
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exchange:
-    """One command and its answer as they crossed the reader, but for PINs, and how long that took."""
+    """One command and its answer as they crossed the reader, without PINs, and their duration."""
 
     command: bytes
     response: bytes
     seconds: float
 
     def line(self, *, with_data: bool = False) -> str:
-        """One line of text; without ``with_data`` no data byte is in it."""
+        """Return the exchange as one line of text; without ``with_data`` it has no data byte."""
         command = self.command if with_data else self.command[:5]
         hidden = f"(+{len(self.command) - 5})" if not with_data and len(self.command) > 5 else ""
         status = self.response[-2:].hex().upper() or "-"
@@ -43,12 +43,12 @@ class Exchange:
 
 
 Trace = Callable[[Exchange], None]
-"""Takes each exchange as it happens; it is called on the thread that talks to the card."""
+"""A function that receives each exchange at once, on the thread that talks to the card."""
 
 
 @dataclass(slots=True)
 class TraceLog:
-    """A trace that keeps what it is given."""
+    """A trace that keeps every exchange."""
 
     exchanges: list[Exchange] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""A transport that knows one conversation by heart: for tests of code that talks to cards."""
+"""A transport with a fixed list of exchanges, for tests of code that talks to cards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cardio.apdu.channel import TransmissionProtocol
 
 
 class Transcript:
-    """Answers the commands it expects, in order, and fails on any other.
+    """A transport that answers the commands that it expects, in order, and fails on any other.
 
     >>> card = Transcript([("00A4000002EF05", "9000")])
     >>> card.transmit(bytes.fromhex("00A4000002EF05")).hex()
@@ -20,7 +20,12 @@ class Transcript:
         exchanges: Iterable[tuple[str, str]],
         protocol: TransmissionProtocol = TransmissionProtocol.T0,
     ) -> None:
-        """Args: pairs of command and answer, in hex (blanks are allowed)."""
+        """Set up at the first exchange.
+
+        Args:
+            exchanges: pairs of command and answer, in hex (blanks are allowed).
+            protocol: the protocol that it claims.
+        """
         self._expected = [(bytes.fromhex(command), bytes.fromhex(answer)) for command, answer in exchanges]
         self._next = 0
         self.protocol = protocol

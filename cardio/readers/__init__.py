@@ -1,4 +1,4 @@
-"""Readers: PC/SC, the protocols that another source of readers fulfils, and which card is meant.
+"""Readers: PC/SC, the protocols of other sources of readers, and the choice of the card that is meant.
 
 Example:
     >>> from cardio.readers import choose_reader

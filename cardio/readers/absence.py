@@ -1,4 +1,6 @@
-"""Why PC/SC cannot be used: not built in, not installed, not running, or not permitted. Each has its own remedy."""
+"""The reasons why PC/SC cannot be used: not built in, not installed, not running, or not permitted. Each has its
+remedy.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _SOCKET = "/run/pcscd/pcscd.comm"
 _PLACES_OF_DAEMONS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 _SYSTEMD = Path("/run/systemd/system")
 BUILD_PACKAGES = "libpcsclite-dev gcc libc6-dev pkg-config python3-dev"
-"""What pyscard is built with on Debian: it has no wheel for Linux. scripts/setup.sh installs the same."""
+"""The packages that pyscard is built with on Debian: it has no wheel for Linux. scripts/setup.sh installs the same."""
 _INSTALL = {
     "apt-get": "sudo apt install pcscd libccid",
     "dnf": "sudo dnf install pcsc-lite pcsc-lite-ccid",
@@ -33,7 +35,7 @@ _INSTALL = {
 def service_fault(hresult: int | None = None) -> ReaderError | NotPermittedError:
     """Find out why the PC/SC service does not answer.
 
-    The kernel is asked once, by connecting: a socket that is looked at twice may go or come in between.
+    The kernel is asked once, by connecting: between two checks of a socket it may appear or disappear.
     """
     if sys.platform != "linux":
         return PcscUnavailableError(hresult=hresult)
@@ -47,7 +49,7 @@ def service_fault(hresult: int | None = None) -> ReaderError | NotPermittedError
     except FileNotFoundError:
         return _not_running(hresult) if _daemon() else _not_installed(hresult)
     except OSError:
-        pass  # the socket is there and nothing listens: the service does not run, which is the answer below
+        pass  # the socket exists and nothing listens: the service does not run, which is returned below
     return _not_running(hresult)
 
 
@@ -64,7 +66,7 @@ def service_start() -> tuple[int, int] | None:
 
 
 def support_fault() -> PcscSupportMissingError:
-    """pyscard is not there: what adds it to this very Python."""
+    """Return the error for a missing pyscard, with the command that adds it to this Python."""
     fault = PcscSupportMissingError()
     pip = f"{sys.executable} -m pip install pyscard"
     if sys.platform == "linux" and shutil.which("apt-get"):
@@ -75,7 +77,7 @@ def support_fault() -> PcscSupportMissingError:
 
 
 def policy_fault(hresult: int | None = None) -> NotPermittedError:
-    """The service runs, and a policy of the system's closes it to this user."""
+    """Return the error for a running service that a policy of the system closes to this user."""
     fault = NotPermittedError(
         "系统策略不允许使用读卡器",
         "the system's policy (polkit) does not let this user use the reader",
@@ -96,7 +98,7 @@ def _place() -> Path:
 
 
 def _daemon() -> str | None:
-    """The service's program; it stands in a folder that is in no user's path."""
+    """Return the path of the service's program, which is in a folder that no user's path contains."""
     return shutil.which("pcscd", path=os.pathsep.join([os.environ.get("PATH", ""), *_PLACES_OF_DAEMONS]))
 
 

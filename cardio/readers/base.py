@@ -1,4 +1,4 @@
-"""Where cards come from: one small protocol. Nothing above knows which kind a reader is."""
+"""The source of cards: one small protocol. No caller needs to know which kind a reader is."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from cardio.models.readers import ReaderEvent, ReaderInfo
 
 
 class Connection(Transport, Protocol):
-    """A card that is powered and held for one conversation; nobody else's commands come between."""
+    """The interface of a card that is powered and held. No other program can send commands in between."""
 
     @property
     def atr(self) -> bytes: ...
 
     def event_counter(self) -> int:
-        """The reader's count of insertions and removals, as it stands with this card in.
+        """Return the reader's count of insertions and removals, as it stands with this card in.
 
         Raises:
-            CardioError: the reader has gone.
+            CardioError: the reader is gone.
         """
 
     def keep_alive(self) -> None:
-        """Shows the system that the card is still wanted: Windows resets a held card after five idle seconds.
+        """Show the system that the card is still in use: Windows resets a held card after five idle seconds.
 
         Raises:
             CardioError: the card is not held any more.
         """
 
     def close(self, *, reset: bool = False) -> None:
-        """Lets the card go. A connection that is broken closes as quietly as a good one.
+        """Release the card. A broken connection closes without an error too.
 
-        Args: ``reset`` takes from the card what was granted to this conversation.
+        Args:
+            reset: reset the card, so that it loses the rights that were granted over this connection.
         """
 
 
 @contextmanager
 def closing_on_error(connection: Connection) -> Iterator[None]:
-    """Around what is made of a connection: where that fails, whatever the reason, the card is let go."""
+    """Close a connection if the code inside fails, whatever the reason; for a ``with`` statement."""
     try:
         yield
     except BaseException:  # an interruption too: the card must not stay held
@@ -49,7 +50,7 @@ def closing_on_error(connection: Connection) -> Iterator[None]:
 
 
 class Reader(Protocol):
-    """One slot that takes a card."""
+    """The interface of one slot for a card."""
 
     @property
     def name(self) -> str: ...
@@ -58,48 +59,49 @@ class Reader(Protocol):
     def simulated(self) -> bool: ...
 
     def info(self) -> ReaderInfo:
-        """Return what is in the reader now, without touching the card."""
+        """Return the reader's present content, without touching the card."""
 
     def connect(self) -> Connection:
-        """Powers the card and holds it; waits as long as another program holds it (see `run_within`).
+        """Power the card and hold it; wait as long as another program holds it (see `run_within`).
 
         Raises:
-            CardioError: no card, a mute one, a reader that is held exclusively, no PC/SC: each its own kind.
+            CardioError: there is no card, the card is mute, another program holds the reader exclusively, or PC/SC is
+                missing; each has its own class.
         """
 
 
 Emit = Callable[[ReaderEvent], None]
-"""Takes each event; it is called on the watcher's thread and must return at once."""
+"""A function that receives each event; it is called on the watcher's thread and must return at once."""
 
 
 class Watch(Protocol):
     def stop(self) -> None:
-        """Ends the watching and its thread."""
+        """End the watching and its thread."""
 
 
 class ReaderSource(Protocol):
-    """A kind of readers: PC/SC, or simulated ones."""
+    """The interface of a kind of readers: PC/SC, or simulated ones."""
 
     def readers(self) -> Sequence[Reader]:
-        """The readers that are there now; none is not an error.
+        """Return the readers that are there now; none is not an error.
 
         Raises:
-            PcscUnavailableError: they cannot even be listed.
+            PcscUnavailableError: the readers cannot even be listed.
         """
 
     def reader(self, name: str) -> Reader | None:
-        """The reader of this name, if it is one of these; it need not be connected now."""
+        """Return the reader of this name, if it belongs to this source; it need not be connected now."""
 
     def watch(self, emit: Emit) -> Watch:
-        """Tells what is there, then every change, until stopped."""
+        """Tell the listener about the present readers and cards, then about every change, until stopped."""
 
 
 def choose_reader(readers: Sequence[Reader], wanted: str) -> Reader:
-    """The reader that a person means, as `choose_name` has it.
+    """Return the reader that a person means, by the rules of `choose_name`.
 
     Raises:
         NoReaderError: there is no reader at all.
-        ReaderNotFoundError: none is meant, or several are.
+        ReaderNotFoundError: the text fits no reader, or several.
     """
     if not readers:
         raise NoReaderError()
@@ -109,14 +111,16 @@ def choose_reader(readers: Sequence[Reader], wanted: str) -> Reader:
 
 
 def choose_name(names: Sequence[str], wanted: str, has_card: Callable[[str], bool] = lambda name: False) -> str:
-    """The name that a person means: whole, a part of one, or its number from 0.
+    """Return the name that a person means: whole, a part of one, or its number from 0.
 
     Args:
-        has_card: says whether a card is in the reader of a name; asked where a part fits several.
+        names: the names of the readers.
+        wanted: the person's text.
+        has_card: returns True if a card is in the reader of a name; called if a part fits several.
 
     Raises:
-        ReaderNotFoundError: none is meant.
-        AmbiguousReaderError: several fit, and not just one of them has a card.
+        ReaderNotFoundError: the text fits no name.
+        AmbiguousReaderError: the text fits several, and not exactly one of them has a card.
     """
     if wanted in names:
         return wanted

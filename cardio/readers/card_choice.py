@@ -1,8 +1,9 @@
-"""Which card is meant where the caller names no reader: one policy for library, command line, bridge, dialects, pages.
+"""The choice of the card where the caller names no reader: one policy for library, command line, bridge, dialects,
+pages.
 
 A desk has more than one card: a SAM card in its slot, a clerk's own token, a bank's card in the terminal beside it, the
-patient before still in the other reader. The policy says which readers count, which card gives way, and when a person
-has to choose. It sees names and ATRs only; what a card says of itself is asked by its users (`CardSlot.ours`).
+previous patient's card in the other reader. The policy says which readers count, which card is passed over, and when a
+person has to choose. It sees names and ATRs only; its users ask a card for its kind (`CardSlot.ours`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Interface(StrEnum):
 
 
 class Preference(IntEnum):
-    """iType of the national interface."""
+    """The values of iType in the national interface."""
 
     CONTACT = 1
     CONTACTLESS = 2
@@ -41,31 +42,32 @@ class CardSlot:
 
     name: str
     occupied: bool
-    """Something is in it, be it mute or held by another program."""
+    """True if a card is in it, even a mute one or one that another program holds."""
     atr: bytes = b""
     ours: bool | None = None
-    """Whether its card is a social security card; None where the card has not been asked."""
+    """True if its card is a social security card; None where the card has not been asked."""
     fault: CardioError | None = None
-    """Why the card could not say what it is."""
+    """The reason why the card could not give its kind."""
     simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderPolicy:
-    """What a site says of its readers: names, or parts of names."""
+    """A site's settings for its readers: names, or parts of names."""
 
     use: tuple[str, ...] = ()
-    """Readers that count; empty: all of them."""
+    """The readers that count; empty: all of them."""
     contact: tuple[str, ...] = ()
     contactless: tuple[str, ...] = ()
     sam: tuple[str, ...] = ()
-    """Slots of the configured SAM cards: never a patient's."""
+    """The slots of the configured SAM cards: they never hold a patient's card."""
 
     def counting(self, names: Sequence[str], simulated: Collection[str] = ()) -> list[str]:
-        """The readers that a patient's card may be in.
+        """Return the readers that a patient's card may be in.
 
         Args:
-            simulated: those of the readers that are none of PC/SC's, and have no number in the setting of a SAM.
+            names: the names of all readers.
+            simulated: the names of readers that are not PC/SC's; they have no number in the setting of a SAM.
         """
         numbered = [name for name in names if name not in simulated]
         found = (_slot_of(numbered if wanted.isdecimal() else names, wanted) for wanted in self.sam)
@@ -77,9 +79,7 @@ class ReaderPolicy:
         ]
 
     def interface(self, name: str, atr: bytes = b"") -> Interface:
-        """Return how a reader meets its card: by the settings, by the ATR of the card that is in, by
-        the reader's name.
-        """
+        """Return how a reader reads its card: by the settings, by the ATR of the present card, by the reader's name."""
         if fits(name, self.contactless):
             return Interface.CONTACTLESS
         if fits(name, self.contact):
@@ -90,7 +90,7 @@ class ReaderPolicy:
         return Interface(hint.value) if hint in (Hint.CONTACT, Hint.CONTACTLESS) else Interface.UNKNOWN
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Return what the settings name and no reader is: in their words."""
+        """Return the texts in the settings that fit no reader."""
         named = dict.fromkeys((*self.use, *self.contact, *self.contactless, *self.sam))
         return [
             wanted for wanted in named if not any(fits(name, (wanted,)) for name in names) and not wanted.isdecimal()
@@ -98,32 +98,34 @@ class ReaderPolicy:
 
 
 def fits(name: str, wanted: Sequence[str]) -> bool:
-    """Return whether a name is one of those wanted, or has one of them in it."""
+    """Return True if a name contains one of the wanted texts."""
     return any(one.casefold() in name.casefold() for one in wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The reader that is meant, or the readers whose cards must be asked first what they are."""
+    """The reader that is meant, or the readers whose cards must first be asked for their kind."""
 
     reader: str | None
     ask: tuple[str, ...] = ()
 
 
 def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Preference | None = None) -> Choice:
-    """Chooses between the readers of a desk.
+    """Choose between the readers of a desk.
 
-    An empty reader gives way to one with a card, a card that is none of ours to one that is. Two social security cards
-    are never chosen between. A card that did not say what it is, is not passed over for one that is preferred less.
+    A reader with a card goes before an empty one, and a social security card before another card. Between two social
+    security cards a person chooses. A card whose kind is unknown is not passed over for a less preferred one.
 
     Args:
-        preference: iType; None: contact or not makes no difference.
+        slots: the readers.
+        policy: the site's settings.
+        preference: iType; None: contact and contactless are equal.
 
     Raises:
         NoReaderError: no reader counts.
         NoCardError: no reader of the wanted interface has a card.
         SeveralCardsError: a person has to choose.
-        CardioError: why a card beside another did not say what it is.
+        CardioError: a card beside another could not give its kind.
     """
     names = policy.counting([slot.name for slot in slots], {slot.name for slot in slots if slot.simulated})
     counting = [slot for slot in slots if slot.name in names]
@@ -142,7 +144,7 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
     for group in groups:
         for slot in group:
             if slot.occupied and slot.fault is not None:
-                raise _at(slot.name, slot.fault)  # it may be the patient's
+                raise _at(slot.name, slot.fault)  # the card may be the patient's
         ours = [slot.name for slot in group if slot.occupied and slot.ours]
         if len(ours) > 1:
             raise SeveralCardsError.between(ours)
@@ -152,7 +154,7 @@ def choose_card(slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Pre
 
 
 def _at(reader: str, fault: CardioError) -> CardioError:
-    """The fault, with the reader that it is about: with cards in several, a clerk would turn over the wrong one."""
+    """Return the error with its reader's name: with cards in several readers, a clerk could check the wrong one."""
     if reader not in fault.detail:
         fault.detail = f"读卡器“{reader}”：{fault.detail}"
         fault.detail_en = f"reader {reader!r}: {fault.detail_en}"
@@ -182,13 +184,13 @@ _NO_CARD_THERE = {
 def _groups(
     slots: Sequence[CardSlot], policy: ReaderPolicy, preference: Preference | None
 ) -> tuple[list[CardSlot], ...]:
-    """The readers that may be chosen, the preferred ones first."""
+    """Return the readers that may be chosen, the preferred ones first."""
     if preference is None:
         return (list(slots),)
     interface = {slot.name: policy.interface(slot.name, slot.atr) for slot in slots}
     contact = [slot for slot in slots if interface[slot.name] is not Interface.CONTACTLESS]
     contactless = [slot for slot in slots if interface[slot.name] is Interface.CONTACTLESS]
-    # An empty reader of which nothing is known may be the one where the card is to be put.
+    # An empty reader of an unknown kind may be the one for the card.
     perhaps = [slot for slot in slots if interface[slot.name] is Interface.UNKNOWN and not slot.occupied]
     return {
         Preference.CONTACT: (contact,),
@@ -199,7 +201,7 @@ def _groups(
 
 
 def _slot_of(names: Sequence[str], wanted: str) -> str | None:
-    """The slot that a SAM setting means. One that fits several readers means none for certain."""
+    """Return the slot that a SAM setting means; None if it fits several readers."""
     try:
         return choose_name(names, wanted)
     except ReaderNotFoundError:  # AmbiguousReaderError too
@@ -207,7 +209,7 @@ def _slot_of(names: Sequence[str], wanted: str) -> str | None:
 
 
 class Hint(StrEnum):
-    """What a reader's name tells, where the settings say nothing."""
+    """The kind that a reader's name shows, where the settings say nothing."""
 
     SAM = "sam"
     CONTACTLESS = "contactless"

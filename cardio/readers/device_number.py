@@ -1,8 +1,8 @@
 """终端设备号: the number of the reader, field 11 of the national interface's basic information.
 
-The interface says no more of it than that it is the reader's serial number (LD/T 33-2015; driver documents). Callers
-count the fields, some after cutting empty ones from the end, so it is never empty here. It is kept short: the whole
-text of iReadCardBas must go into the 256 bytes of GBK that old callers have for it.
+The interface says only that it is the reader's serial number (LD/T 33-2015; driver documents). Callers count the
+fields, and some cut empty ones from the end first, so it is never empty here. It is kept short: the whole text of
+iReadCardBas must fit into the 256 bytes of GBK that old callers have for it.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ _HASH_DIGITS = 8
 
 @runtime_checkable
 class ReaderWithSerial(Protocol):
-    """A connection to a card through a reader that may know its own serial number."""
+    """The interface of a connection through a reader that may know its own serial number."""
 
     def reader_serial(self) -> bytes:
-        """The serial number; empty where the reader or its driver has none."""
+        """Return the serial number; empty where the reader or its driver has none."""
 
 
 def is_device_number(text: str) -> bool:
-    """Return whether a text can be sent as 终端设备号 as it is."""
+    """Return True if a text can be sent as 终端设备号 as it is."""
     return bool(text.strip()) and "|" not in text and text.isprintable() and 0 < _width(text) <= MOST_BYTES
 
 
 def device_number(reader: str, serial: bytes = b"") -> str:
-    """The reader's serial number if it is a usable one, else a number made of its name; never empty."""
+    """Return the reader's serial number if it is usable, else a number made of its name; never empty."""
     written = _tidy(serial.split(b"\0")[0].decode("ascii", "ignore"))
     if len(set(written)) > 1 and _width(written) <= MOST_BYTES:  # cheap readers all have the serial number 000000
         return written
     name = _tidy(reader)
     if name and _width(name) <= MOST_BYTES:
         return name
-    # Cut, two names could become one.
+    # A cut name alone could stand for two readers.
     digest = hashlib.sha256(reader.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS].upper()
     return "-".join(part for part in (_cut(name), digest) if part)
 
 
 def _tidy(text: str) -> str:
-    """Letters and digits that GBK has, all else as single hyphens."""
+    """Keep letters and digits that GBK has; replace everything else by single hyphens."""
     kept = "".join(one if one.isalnum() and _width(one) else " " for one in text)
     return "-".join(kept.split())
 
@@ -54,7 +54,7 @@ def _cut(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Bytes in GBK; 0 for what GBK does not have."""
+    """Return the bytes in GBK; 0 for a text that GBK does not have."""
     try:
         return len(text.encode("gbk"))
     except UnicodeEncodeError:

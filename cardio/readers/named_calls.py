@@ -1,7 +1,7 @@
 """The four PC/SC calls that take or give names of readers, by the names' own bytes.
 
-pyscard 2.3 reads names as UTF-8 and writes them as ASCII (its helpers.c), so a reader whose name is anything else can
-be neither listed, watched nor connected (pyscard #106, #121). These calls go to the system's library by `ctypes`, on
+pyscard 2.3 reads names as UTF-8 and writes them as ASCII (its helpers.c), so a reader with any other name can be
+neither listed, watched nor connected (pyscard #106, #121). These calls go to the system's library by `ctypes`, on
 pyscard's own contexts and handles, which are plain numbers of that library.
 """
 
@@ -21,7 +21,7 @@ _LIBRARIES = {
     "win32": "winscard.dll",
 }
 _ON_WINDOWS, _ON_MAC = sys.platform == "win32", sys.platform == "darwin"
-# Windows has names in UTF-16; its functions end in W. DWORD is as wide as pcsc-lite's own headers say (wintypes.h).
+# Windows has names in UTF-16; its functions end in W. DWORD is as wide as in pcsc-lite's own headers (wintypes.h).
 _ENCODED = "utf-16-le" if _ON_WINDOWS else None
 _SUFFIX = "W" if _ON_WINDOWS else ""
 _Word: Any = ctypes.c_uint32 if _ON_WINDOWS or _ON_MAC else ctypes.c_ulong
@@ -29,7 +29,7 @@ _Handle: Any = ctypes.c_int32 if _ON_MAC else ctypes.c_void_p if _ON_WINDOWS els
 _CHARACTER_BYTES = 2 if _ON_WINDOWS else 1
 _ATR_BYTES = 36 if _ON_WINDOWS else 33
 _ENOUGH_CHARACTERS = 4_096
-"""pcsc-lite has at most 16 readers with names of at most 128 bytes."""
+"""The size of the first buffer; pcsc-lite has at most 16 readers with names of at most 128 bytes."""
 _LONGEST_NAME = 1_024
 _E_INSUFFICIENT_BUFFER = 0x80100008
 _ATTEMPTS = 3
@@ -63,7 +63,7 @@ def _terminated(name: bytes) -> bytes:
 
 
 def split_names(block: bytes, character_bytes: int = 1) -> list[bytes]:
-    """The names in a block of them: each ends with a NUL, the last is followed by another."""
+    """Return the names in a block of them: each ends with a NUL, the last is followed by another."""
     names, begin = [], 0
     for end in range(0, len(block), character_bytes):
         if block[end : end + character_bytes] == bytes(character_bytes):
@@ -75,10 +75,10 @@ def split_names(block: bytes, character_bytes: int = 1) -> list[bytes]:
 
 
 def list_readers(context: int) -> tuple[int, list[bytes]]:
-    """SCardListReaders: its return value, and the names."""
+    """Call SCardListReaders; return its return value, and the names."""
     function = getattr(_library(), f"SCardListReaders{_SUFFIX}")
     characters, result = _ENOUGH_CHARACTERS, 0
-    for _ in range(_ATTEMPTS):  # readers may come between two calls
+    for _ in range(_ATTEMPTS):  # readers may appear between two calls
         buffer = ctypes.create_string_buffer(characters * _CHARACTER_BYTES)
         length = _Word(characters)
         result = function(_Handle(context), None, buffer, ctypes.byref(length)) & 0xFFFFFFFF
@@ -91,8 +91,8 @@ def list_readers(context: int) -> tuple[int, list[bytes]]:
 def status_change(
     context: int, milliseconds: int, known: Sequence[tuple[bytes, int]]
 ) -> tuple[int, list[tuple[int, bytes]]]:
-    """SCardGetStatusChange: its return value, and for each reader in order the state word and the ATR."""
-    names = [_terminated(name) for name, _ in known]  # kept alive as long as the call
+    """Call SCardGetStatusChange; return its return value, and for each reader in order the state word and the ATR."""
+    names = [_terminated(name) for name, _ in known]  # referenced here for the whole call
     states = (_ReaderState * len(known))()
     for state, name, (_, current) in zip(states, names, known, strict=True):
         state.name, state.current_state = name, current
@@ -102,7 +102,7 @@ def status_change(
 
 
 def connect(context: int, name: bytes, share_mode: int, protocols: int) -> tuple[int, int, int]:
-    """SCardConnect: its return value, the card's handle, and the protocol."""
+    """Call SCardConnect; return its return value, the card's handle, and the protocol."""
     handle, protocol = _Handle(), _Word()
     function = getattr(_library(), f"SCardConnect{_SUFFIX}")
     result = function(
@@ -113,7 +113,7 @@ def connect(context: int, name: bytes, share_mode: int, protocols: int) -> tuple
 
 
 def card_status(card: int) -> tuple[int, bytes]:
-    """SCardStatus: its return value, and the ATR of the card that a handle stands for."""
+    """Call SCardStatus; return its return value, and the ATR of the card that a handle stands for."""
     name, name_length = ctypes.create_string_buffer(_LONGEST_NAME * _CHARACTER_BYTES), _Word(_LONGEST_NAME)
     state, protocol = _Word(), _Word()
     atr, atr_length = (ctypes.c_ubyte * _ATR_BYTES)(), _Word(_ATR_BYTES)
@@ -126,10 +126,10 @@ def card_status(card: int) -> tuple[int, bytes]:
 
 
 def to_text(raw: bytes) -> str | None:
-    """The name as text where the system itself has names as text; None where they are bytes."""
+    """Return the name as text where the system itself has names as text; None where they are bytes."""
     return None if _ENCODED is None else raw.decode(_ENCODED, "replace")
 
 
 def from_text(name: str) -> bytes | None:
-    """The other way round of `to_text`."""
+    """Return the bytes of a name: the reverse of `to_text`."""
     return None if _ENCODED is None else name.encode(_ENCODED, "replace")

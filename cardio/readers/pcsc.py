@@ -27,13 +27,13 @@ from cardio.readers.watcher import PcscWatch
 _LEAST_RESPONSE = 2
 _SECOND_LOOK = 0.3
 _LOOKS_AT_A_REFUSAL = (_SECOND_LOOK, 0.6)
-"""Seconds before a refusal is asked for once more."""
+"""The seconds before a refused call is repeated, for each repetition."""
 _LEAVING_MILLISECONDS = 1_000
-"""Readers look for their card every 400 ms or so."""
+"""The longest wait for a card's removal, in milliseconds; readers look for their card about every 400 ms."""
 
 
 def status_of(state: scard.ReaderState) -> ReaderStatus:
-    """Return what a state word means to people."""
+    """Return the meaning of a state word for people."""
     flags = state.flags
     if flags & (scard.STATE_UNAVAILABLE | scard.STATE_UNKNOWN):
         return ReaderStatus.UNAVAILABLE
@@ -71,10 +71,10 @@ class PcscConnection:
         return self._card.protocol
 
     def transmit(self, command: bytes) -> bytes:
-        """Sends one command.
+        """Send one command.
 
         Raises:
-            CardRemovedError: the card has gone.
+            CardRemovedError: the card was removed.
             CardResetError: another program has reset it.
         """
         try:
@@ -114,9 +114,7 @@ class PcscConnection:
             raise CardRemovedError(hresult=error.hresult) from error
 
     def _is_leaving(self) -> bool:
-        """Return whether an answer that is none comes from a card that is being pulled: some drivers
-        report no error.
-        """
+        """Return True if an empty answer comes from a card that is being removed: some drivers report no error."""
         states = self._context.status_change(0, [(self._reader, scard.STATE_UNAWARE)])
         if states and states[0].flags & scard.STATE_PRESENT:
             known = states[0].flags & ~scard.STATE_CHANGED
@@ -124,17 +122,17 @@ class PcscConnection:
         return bool(states)
 
     def _is_removed(self) -> bool:
-        """Return whether the card that was held is out: asked before it is reset.
+        """Return True if the held card was removed; called before the card is reset.
 
-        pcscd takes a reader for empty whose pulled card is reset, and does not see the next card if that comes within
-        its poll (pcsc-lite 1.9.9, SCardDisconnect).
+        If a removed card is reset, pcscd takes its reader for empty. It then misses the next card if that is inserted
+        before its next poll (pcsc-lite 1.9.9, SCardDisconnect).
         """
         try:
             self._card.atr()
             return self._perhaps_removed and self._is_leaving()
         except (NoCardError, CardRemovedError):
             return True
-        except CardioError:  # reset by another program, or the service is gone: not for this to say
+        except CardioError:  # a reset by another program, or a missing service, is not a removal
             return False
 
     def close(self, *, reset: bool = False) -> None:
@@ -143,7 +141,7 @@ class PcscConnection:
         self._closed = True
         try:
             if reset and not self._is_removed():
-                # Before the transaction ends: nobody comes in between and finds the rights.
+                # Reset before the transaction ends: so no other program can use the rights in between.
                 self._card.disconnect(reset=True)
             else:
                 self._card.end_transaction()
@@ -156,14 +154,15 @@ Answer = TypeVar("Answer")
 
 
 def _unless_refused_again(call: Callable[[], Answer]) -> Answer:
-    """The answer of a call that begins with a new context; a refusal counts once one service has said it three times.
+    """Return the result of a call that begins with a new context; a refusal counts only when the service gives it three
+    times.
 
-    A service that dies, or that just starts, resets its connections. pcsc-lite says of those what it says of a policy
-    that refuses (winscard_msg.c, MessageReceive: ECONNRESET is SCARD_W_SECURITY_VIOLATION).
+    A service that stops, or that just starts, resets its connections. For those pcsc-lite returns the same code as for
+    a policy that refuses (winscard_msg.c, MessageReceive: ECONNRESET is SCARD_W_SECURITY_VIOLATION).
 
     Raises:
-        NotPermittedError: The policy refuses.
-        PcscUnavailableError: The service was started anew meanwhile, and is not there yet.
+        NotPermittedError: the policy refuses.
+        PcscUnavailableError: the service was restarted meanwhile, and is not ready yet.
     """
     start = service_start()
     for pause in _LOOKS_AT_A_REFUSAL:
@@ -202,10 +201,10 @@ class PcscReader:
         return info_of(states[0])
 
     def connect(self) -> PcscConnection:
-        """As `Reader.connect`.
+        """Power the card and hold it, as `Reader.connect` does.
 
-        A card that is just being reset, as pcscd does when another program dies with it, has no protocol yet: it is
-        asked for once more.
+        A card that is just being reset has no protocol yet, so the call is repeated once. pcscd resets a card when
+        another program ends while it holds the card.
         """
         try:
             return _unless_refused_again(self._connect)
@@ -234,7 +233,11 @@ class PcscSource:
     """The readers of this machine's PC/SC service."""
 
     def __init__(self, supervisor: Supervisor | None = None) -> None:
-        """Args: ``supervisor`` is told when the watching fails."""
+        """Set up without connecting to the service.
+
+        Args:
+            supervisor: notes the errors of the watching.
+        """
         self._supervisor = supervisor or Supervisor()
 
     def readers(self) -> Sequence[Reader]:

@@ -1,7 +1,7 @@
 """The reader's own key pad: the PIN goes from the holder's fingers to the card, and this program never sees it.
 
-PC/SC part 10, version 2.02.09: features by control codes (§2.2), PIN_VERIFY_STRUCTURE (§2.5.2) and
-PIN_MODIFY_STRUCTURE (§2.5.3), all numbers little-endian.
+PC/SC part 10, version 2.02.09: features by control codes (§2.2), PIN_VERIFY_STRUCTURE (§2.5.2) and PIN_MODIFY_STRUCTURE
+(§2.5.3), all numbers little-endian.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cardio.apdu.effect import CommandEffect
 
 VERIFY_DIRECT, MODIFY_DIRECT = 0x06, 0x07
 SECONDS = 30
-"""How long the holder has before the first key."""
+"""The seconds that the holder has before the first key."""
 _SECONDS_BETWEEN = 15
 _BCD_LEFT = 0x81
 """bmFormatString: offsets in bytes, the PIN at the beginning of the data, left-justified, packed digits."""
@@ -28,17 +28,21 @@ _FILL = b"\xff"
 
 @runtime_checkable
 class PinPadConnection(Protocol):
-    """A connection to a card through a reader that takes control codes."""
+    """The interface of a connection through a reader that accepts control codes."""
 
     def feature_list(self) -> bytes:
-        """The answer to GET_FEATURE_REQUEST: tag, 04, control code (big-endian), one after another."""
+        """Return the answer to GET_FEATURE_REQUEST: tag, 04, control code (big-endian), one after another."""
 
     def control(self, code: int, data: bytes) -> bytes:
-        """Sends a control code. Raises: CardioError: the reader or the card has gone, or refuses."""
+        """Send a control code.
+
+        Raises:
+            CardioError: the reader or the card is gone, or refuses.
+        """
 
 
 def parse_features(answer: bytes) -> dict[int, int]:
-    """Control codes by feature; of an answer that is no list, what could be read up to there."""
+    """Return the control codes by feature; of a malformed list, the entries before the error."""
     found: dict[int, int] = {}
     for start in range(0, len(answer) - _ENTRY_LENGTH + 1, _ENTRY_LENGTH):
         tag, length, code = struct.unpack_from(">BBI", answer, start)
@@ -49,7 +53,11 @@ def parse_features(answer: bytes) -> dict[int, int]:
 
 
 def verify_structure(digits: int) -> bytes:
-    """PIN_VERIFY_STRUCTURE for VERIFY with so many digits: ``00 20 00 00 Lc`` and the packed digits."""
+    """Return PIN_VERIFY_STRUCTURE for VERIFY: ``00 20 00 00 Lc`` and the packed digits.
+
+    Args:
+        digits: the number of digits of the PIN.
+    """
     size = (digits + 1) // 2
     command = bytes((0x00, 0x20, 0x00, 0x00, size)) + _FILL * size
     head = struct.pack(
@@ -57,7 +65,7 @@ def verify_structure(digits: int) -> bytes:
         SECONDS,
         _SECONDS_BETWEEN,
         _BCD_LEFT,
-        size,  # bmPINBlockString: no length inside, a block of so many bytes
+        size,  # bmPINBlockString: no length inside, a block of this many bytes
         0,  # bmPINLengthFormat
         digits << 8 | digits,  # wPINMaxExtraDigit: least and most
         _KEY_OR_FULL,
@@ -70,7 +78,9 @@ def verify_structure(digits: int) -> bytes:
 
 
 def modify_structure(digits: int) -> bytes:
-    """PIN_MODIFY_STRUCTURE for CHANGE PIN: ``80 5E 01 00 Lc``, old, ``FF``, new; the new one is entered twice."""
+    """Return PIN_MODIFY_STRUCTURE for CHANGE PIN: ``80 5E 01 00 Lc``, old, ``FF``, new; the new one is entered
+    twice.
+    """
     size = (digits + 1) // 2
     command = bytes((0x80, 0x5E, 0x01, 0x00, 2 * size + 1)) + _FILL * (2 * size + 1)
     head = struct.pack(
@@ -83,7 +93,7 @@ def modify_structure(digits: int) -> bytes:
         0,  # bInsertionOffsetOld
         size + 1,  # bInsertionOffsetNew
         digits << 8 | digits,
-        0x03,  # bConfirmPIN: the present one is asked for, the new one twice
+        0x03,  # bConfirmPIN: the present one is requested, the new one twice
         _KEY_OR_FULL,
         3,  # bNumberMessage
         _CHINESE,
@@ -96,7 +106,7 @@ def modify_structure(digits: int) -> bytes:
 
 
 class PinPad:
-    """A key pad that the reader has."""
+    """A key pad of a reader."""
 
     def __init__(
         self,
@@ -104,16 +114,26 @@ class PinPad:
         features: dict[int, int],
         watch: Callable[[], CommandWatch] = CommandWatch,
     ) -> None:
-        """Args: ``watch`` gives what is told of every entry, as of every command."""
+        """Set up for a connected card.
+
+        Args:
+            connection: the connection to the card.
+            features: control codes by feature.
+            watch: returns the watch that is called for every entry, as for every command.
+        """
         self._connection = connection
         self._features = features
         self._watch = watch
 
     def verify(self, digits: int) -> bytes:
-        """Has the holder enter the PIN, and the card check it.
+        """Make the holder enter the PIN, and the card check it.
 
-        Returns the status word of the card, or the pad's own: 6400 time is over, 6401 cancelled, 6402 the new PINs
-        differ, 6403 too short or too long.
+        Args:
+            digits: the number of digits of the PIN.
+
+        Returns:
+            the status word of the card, or the pad's own: 6400 time is over, 6401 cancelled, 6402 the new PINs differ,
+                6403 too short or too long.
         """
         return self._entered(CommandEffect.PIN, VERIFY_DIRECT, verify_structure(digits))
 
@@ -122,11 +142,11 @@ class PinPad:
         return MODIFY_DIRECT in self._features
 
     def modify(self, digits: int) -> bytes:
-        """Has the holder enter the present PIN, and the new one twice. Returns as `verify`."""
+        """Make the holder enter the present PIN, and the new one twice. Return a status word as `verify` does."""
         return self._entered(CommandEffect.PIN_CHANGE, MODIFY_DIRECT, modify_structure(digits))
 
     def _entered(self, effect: CommandEffect, feature: int, structure: bytes) -> bytes:
-        """Waits for the holder, who takes longer than a card may, and for the card's answer."""
+        """Wait for the holder, who may take longer than a card, and for the card's answer."""
         answer: bytes | None = None
         watch = self._watch()
         watch.begin(effect, limited=False)
@@ -138,7 +158,12 @@ class PinPad:
 
 
 def pin_pad_of(connection: object, watch: Callable[[], CommandWatch] = CommandWatch) -> PinPad | None:
-    """The key pad of the reader that a card is in; None where it has none. Args: as `PinPad`."""
+    """Return the key pad of the reader that a card is in; None where it has none.
+
+    Args:
+        connection: the connection to the card.
+        watch: returns the watch that is called for every entry.
+    """
     if not isinstance(connection, PinPadConnection):
         return None
     features = parse_features(connection.feature_list())

@@ -1,4 +1,4 @@
-"""What a desk's settings say of its readers: the table ``[readers]`` of ``bridge.toml``, for bridge and commands."""
+"""A desk's settings for its readers: the table ``[readers]`` of ``bridge.toml``, for bridge and commands."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cardio.readers.card_choice import ReaderPolicy
 
 SYSTEM_FILE = Path("/etc/cardio/bridge.toml")
 FILE_VARIABLE = "CARDIO_BRIDGE_FILE"
-"""Names a file that is read in place of the others."""
+"""The variable with the path of a file that is read in place of the others."""
 _SAM_IN_READER = "psam:"
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-"""An empty one would be a part of every reader's name."""
+"""A name that is not empty; an empty one would be a part of every reader's name."""
 
 MEMORY_SECONDS = 60.0
 
 
 class ReaderSettings(BaseModel):
-    """Names of readers, or parts of names; and how long cards may take in them."""
+    """The names of readers, or parts of names, and time limits of their cards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -44,14 +44,18 @@ class ReaderSettings(BaseModel):
     )
 
     def policy(self, *sams: str | None) -> ReaderPolicy:
-        """Args: ``sams`` is what is configured as SAM: ``psam:READER``, others; several with commas."""
+        """Return the policy of these settings.
+
+        Args:
+            sams: the configured SAMs: ``psam:READER``, others; several with commas.
+        """
         places = (place.strip() for sam in sams for place in (sam or "").split(","))
         slots = tuple(place.removeprefix(_SAM_IN_READER) for place in places if place.startswith(_SAM_IN_READER))
         return ReaderPolicy(self.use, self.contact, self.contactless, slots)
 
     @classmethod
     def of_this_desk(cls) -> ReaderSettings:
-        """Return what the settings files of this machine and of its user say; the user's count first.
+        """Return the settings in the files of this machine and of its user; the user's go first.
 
         Raises:
             ConfigurationError: a file is wrong.
@@ -73,7 +77,7 @@ class ReaderSettings(BaseModel):
 
 
 def bridges_sam() -> str | None:
-    """Return what the bridge of this desk has as SAM; its slot is never a patient's, for commands too.
+    """Return the SAM in the settings of this desk's bridge. Its slot never holds a patient's card, for commands too.
 
     Raises:
         ConfigurationError: a file is wrong.
@@ -88,10 +92,10 @@ def bridges_sam() -> str | None:
 
 
 def _bridge_files() -> list[tuple[Path, dict[str, Any]]]:
-    """The settings files of the bridge that there are, the weakest first, and what stands in them.
+    """Return the existing settings files of the bridge with their content, the weakest first.
 
     Raises:
-        ConfigurationError: one cannot be read, or one that is named is not there.
+        ConfigurationError: a file cannot be read, or a named one does not exist.
     """
     named = os.environ.get(FILE_VARIABLE)
     found = []

@@ -1,8 +1,8 @@
 """Names of readers: bytes to PC/SC, a readable text to people and programs.
 
-PC/SC says nothing of an encoding (pcsc-lite hands ``FRIENDLYNAME`` and the USB strings through as they are), and
-readers made in China have names in UTF-8 and in GBK. A name that is UTF-8 is its own text. Every other name gets a mark
-at its end, so that two readers whose names differ in their bytes only keep two texts::
+PC/SC defines no encoding (pcsc-lite hands ``FRIENDLYNAME`` and the USB strings through as they are), and readers made
+in China have names in UTF-8 and in GBK. A name in UTF-8 is its own text. Every other name gets a mark at its end, so
+that two readers whose names differ only in their bytes have two texts::
 
     德卡T10 00 00             UTF-8
     德卡T10 00 00 [GBK]       the same text in GBK
@@ -18,14 +18,14 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 _ENCODINGS = {"GBK": "gb18030", "Latin-1": "latin-1"}
-"""Tried in this order on what is not UTF-8; the key is the mark."""
+"""The encodings that are tried in this order on a name that is not UTF-8; the key is the mark."""
 _MARK = re.compile(r" \[(GBK|Latin-1|[0-9A-F]{16})\]$")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that a terminal or a page does not show, or that change what stands beside them."""
+"""The Unicode categories that a terminal or a page does not show, or that change the text beside them."""
 
 
 def readable_name(raw: bytes) -> str:
-    """The text that stands for a name of PC/SC, the same at any time and on any machine."""
+    """Return the text that stands for a name of PC/SC, the same at any time and on any machine."""
     text = _decoded(raw, "utf-8")
     if text is not None and _MARK.search(text) is None:
         return text
@@ -38,10 +38,11 @@ def readable_name(raw: bytes) -> str:
 
 
 def raw_name(name: str, present: Callable[[], Iterable[bytes]]) -> bytes | None:
-    """The bytes that a readable name stands for; None where there is no such reader.
+    """Return the bytes that a readable name stands for; None where there is no such reader.
 
     Args:
-        present: lists the names of the readers that are there; asked only where the text alone does not tell.
+        name: the readable name.
+        present: returns the names of the present readers; called only where the text alone is not enough.
     """
     marked = _MARK.search(name)
     encoding = "utf-8" if marked is None else _ENCODINGS.get(marked[1])
@@ -56,7 +57,7 @@ def raw_name(name: str, present: Callable[[], Iterable[bytes]]) -> bytes | None:
 
 
 def _decoded(raw: bytes, encoding: str) -> str | None:
-    """The text, where every character of it can be shown and it gives back the same bytes."""
+    """Return the text, if all its characters can be shown and it encodes to the same bytes; else None."""
     try:
         text = raw.decode(encoding)
         same = text.encode(encoding) == raw

@@ -1,9 +1,9 @@
-"""PC/SC calls: the only file that knows pyscard.
+"""PC/SC calls: the only file that uses pyscard.
 
-It uses pyscard's ``smartcard.scard``, the plain C functions, for three reasons: its higher level powers a card
-down on disconnect and so resets other programs, its monitors stop for good when the service stops, and its
-errors are compared by texts that differ from system to system. Errors are told apart here by number.
-Calls with names of readers are made by `cardio.readers.named_calls`, for pyscard knows names in ASCII only.
+It uses pyscard's ``smartcard.scard``, the plain C functions, for three reasons. Its higher level powers a card down on
+disconnect and so resets other programs. Its monitors stop permanently when the service stops. Its errors are compared
+by texts that differ from system to system; here they are distinguished by number. Calls with names of readers are made
+by `cardio.readers.named_calls`, because pyscard supports ASCII names only.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ W_REMOVED = 0x80100069
 W_SECURITY_VIOLATION = 0x8010006A
 
 SERVICE_LOST = frozenset({E_NO_SERVICE, E_SERVICE_STOPPED, E_INVALID_HANDLE, E_COMM_ERROR})
-"""The service stopped, was restarted or killed: the context is worth nothing any more."""
+"""The errors after which the context is useless: the service stopped, was restarted or killed."""
 
 _ERRORS: dict[int, type[CardioError]] = {
     **dict.fromkeys(SERVICE_LOST, PcscUnavailableError),
@@ -93,7 +93,7 @@ def _library() -> ModuleType:
 
 
 def error_for(result: int) -> CardioError:
-    """The error that a PC/SC return value stands for."""
+    """Return the error for a PC/SC return value."""
     number = result & 0xFFFFFFFF
     kind = _ERRORS.get(number, ReaderError)
     if kind is NotPermittedError:
@@ -106,7 +106,7 @@ def error_for(result: int) -> CardioError:
 
 
 def _checked(answer: Any) -> Any:
-    """Return what a call gave besides its return value; a return value that is not success is raised."""
+    """Return the results of a call without its return value; raise the error for a return value that is not success."""
     result, *rest = answer if isinstance(answer, (list, tuple)) else (answer,)
     if result != 0:
         raise error_for(result)
@@ -114,10 +114,10 @@ def _checked(answer: Any) -> Any:
 
 
 def _checked_on_card(answer: Any) -> Any:
-    """As `_checked`, for what is asked of a card that is held already.
+    """Return the results of a call on a held card, as `_checked` does.
 
-    PC/SC's policy is asked when a program comes and when it connects. Later on, "security violation" is what a service
-    says that was started anew and does not know the handle.
+    PC/SC's policy is checked when a program connects to the service and to a card. Later, "security violation" means
+    that the service was restarted and does not know the handle.
     """
     result = answer[0] if isinstance(answer, (list, tuple)) else answer
     if result & 0xFFFFFFFF == W_SECURITY_VIOLATION:
@@ -127,21 +127,21 @@ def _checked_on_card(answer: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ReaderState:
-    """What PC/SC says of one reader."""
+    """The state of one reader in PC/SC."""
 
     name: str
     flags: int
-    """The whole state word, to be given back at the next question."""
+    """The whole state word, which the next call passes back."""
     atr: bytes
 
     @property
     def event_counter(self) -> int:
-        """Rises with every insertion and removal."""
+        """Return the counter, which rises with every insertion and removal."""
         return self.flags >> 16 & 0xFFFF
 
 
 class Context:
-    """A line to the PC/SC service. One thread each; only `cancel` may be called from another."""
+    """A connection to the PC/SC service. One thread uses it; only `cancel` may be called from another."""
 
     def __init__(self) -> None:
         self._handle = _checked(_library().SCardEstablishContext(_library().SCARD_SCOPE_USER))
@@ -150,11 +150,11 @@ class Context:
         _library().SCardReleaseContext(self._handle)
 
     def cancel(self) -> None:
-        """Ends a `status_change` that waits on another thread."""
+        """End a `status_change` that waits on another thread."""
         _library().SCardCancel(self._handle)
 
     def readers(self) -> list[str]:
-        """Names of the present readers, as `readable_name` has them."""
+        """Return the names of the present readers, as `readable_name` has them."""
         return [named_calls.to_text(raw) or readable_name(raw) for raw in self._raw_names()]
 
     def _raw_names(self) -> list[bytes]:
@@ -172,7 +172,7 @@ class Context:
         return raw
 
     def status_change(self, milliseconds: int, known: Sequence[tuple[str, int]]) -> list[ReaderState] | None:
-        """Waits until a reader's state differs from the known one; None when the time is over."""
+        """Wait until a reader's state differs from the known one; return None when the time is over."""
         raw = [(self._raw_name(name), flags & ~STATE_CHANGED) for name, flags in known]
         result, states = named_calls.status_change(self._handle, milliseconds, raw)
         if result in (E_TIMEOUT, E_CANCELLED):
@@ -182,7 +182,7 @@ class Context:
         return [ReaderState(name, flags, atr) for (name, _), (flags, atr) in zip(known, states, strict=True)]
 
     def connect(self, reader: str) -> ConnectedCard:
-        """Powers the card in a reader, shared with other programs."""
+        """Power the card in a reader, shared with other programs."""
         library = _library()
         protocols = library.SCARD_PROTOCOL_T0 | library.SCARD_PROTOCOL_T1
         result, handle, protocol = named_calls.connect(
@@ -207,7 +207,7 @@ class ConnectedCard:
         return atr
 
     def begin_transaction(self) -> None:
-        """Keeps other programs' commands out; waits as long as another program does the same."""
+        """Keep other programs' commands out; wait as long as another program does the same."""
         _checked_on_card(_library().SCardBeginTransaction(self._handle))
 
     def end_transaction(self) -> None:
@@ -217,25 +217,26 @@ class ConnectedCard:
         return bytes(_checked_on_card(_library().SCardTransmit(self._handle, self._pci, list(command))))
 
     def control(self, code: int, data: bytes) -> bytes:
-        """Sends a control code to the reader."""
+        """Send a control code to the reader."""
         return bytes(_checked_on_card(_library().SCardControl(self._handle, code, list(data))))
 
     def feature_list(self) -> bytes:
-        """The features of PC/SC part 10; none where the reader knows none."""
+        """Return the features of PC/SC part 10; none where the reader knows none."""
         library = _library()
         result, answer = library.SCardControl(self._handle, library.SCARD_CTL_CODE(_GET_FEATURE_REQUEST), [])
         return bytes(answer) if result == 0 else b""
 
     def reader_serial(self) -> bytes:
-        """The reader's serial number (PC/SC part 3, VENDOR_IFD_SERIAL_NO); empty where the driver has none."""
+        """Return the reader's serial number (PC/SC part 3, VENDOR_IFD_SERIAL_NO); empty where the driver has none."""
         library = _library()
         result, value = library.SCardGetAttrib(self._handle, library.SCARD_ATTR_VENDOR_IFD_SERIAL_NO)
         return bytes(value) if result == 0 else b""
 
     def disconnect(self, *, reset: bool = False) -> None:
-        """Lets the card go as it is: to power it down would reset it for other programs.
+        """Release the card and leave it powered: to power it down would reset it for other programs.
 
-        Args: ``reset`` takes from it what was granted: a PIN or a key must not serve the next program.
+        Args:
+            reset: reset the card, so that a PIN or a key that was presented does not serve the next program.
         """
         library = _library()
         library.SCardDisconnect(self._handle, library.SCARD_RESET_CARD if reset else library.SCARD_LEAVE_CARD)

@@ -1,7 +1,7 @@
-"""Keeping background work alive: what escapes from it is logged with its place, counted, and the work starts again.
+"""The supervision of background work: an escaped error is logged with its place and counted, and the work starts again.
 
-Python ends a thread whose function raises, and an asyncio task in the same way: nothing else notices. A bridge whose
-watcher ended like that shows empty readers for ever.
+Python ends a thread whose function raises, and an asyncio task in the same way, without notice. A bridge whose watcher
+ended like that would show empty readers from then on.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
-"""Seconds before work that failed starts again: doubled after each failure, up to the longest."""
+"""The seconds before failed work starts again: doubled after each failure, up to the longest."""
 _ROOT = Path(__file__).parents[2]
 _log = logging.getLogger("cardio.supervision")
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """What became of one background task that has failed at least once."""
+    """The state of one background task that has failed at least once."""
 
     task: str
     failures: int
     error: str
-    """Kind of the last error. Its message is left out: it can carry what was read from a card."""
+    """The class of the last error. Its message is left out: it can contain data that was read from a card."""
     place: str
-    """Where it was raised: file, line and function."""
+    """The place where it was raised: file, line and function."""
     time: datetime
     down: bool
-    """The task waits for its next start."""
+    """True while the task waits for its next start."""
 
 
 def place_of(error: BaseException) -> str:
@@ -48,7 +48,7 @@ def place_of(error: BaseException) -> str:
 
 
 class Supervisor:
-    """The background tasks of one program. May be used from any thread."""
+    """The background tasks of one program. Any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,17 +56,17 @@ class Supervisor:
 
     @property
     def failures(self) -> tuple[TaskFailure, ...]:
-        """Every task that has failed since the start."""
+        """Return every task that has failed since the start."""
         with self._lock:
             return tuple(self._failures.values())
 
     @property
     def down(self) -> tuple[TaskFailure, ...]:
-        """The tasks that do not run at present."""
+        """Return the tasks that do not run at present."""
         return tuple(failure for failure in self.failures if failure.down)
 
     def note(self, task: str, error: BaseException, *, down: bool = False) -> None:
-        """Counts and logs an error that was not planned for."""
+        """Count and log an unexpected error."""
         kind, place = type(error).__name__, place_of(error)
         with self._lock:
             before = self._failures.get(task)
@@ -75,7 +75,7 @@ class Supervisor:
         _log.error("%s failed (%d): %s at %s", task, count, kind, place)
 
     def note_running(self, task: str) -> None:
-        """Notes that a task that was down runs again."""
+        """Note that a task that was down runs again."""
         with self._lock:
             before = self._failures.get(task)
             if before is not None and before.down:
@@ -83,14 +83,16 @@ class Supervisor:
 
     @contextmanager
     def guard(self, task: str) -> Iterator[None]:
-        """Runs work that is done once: an error that escapes is noted and goes no further."""
+        """Run work that is done once: an error that escapes is noted and not passed on; for a ``with`` statement."""
         try:
             yield
-        except Exception as error:  # whatever it is, the task that it escapes from would end unseen
+        except Exception as error:  # without this the task would end unnoticed, whatever the error is
             self.note(task, error)
 
     def watch_threads(self) -> None:
-        """Notes what escapes from any thread of this process; Python itself would print its message and its lines."""
+        """Note the errors that escape from any thread of this process; Python itself would print their messages and
+        lines.
+        """
 
         def note(escaped: threading.ExceptHookArgs) -> None:
             if escaped.exc_value is not None:
@@ -99,9 +101,9 @@ class Supervisor:
         threading.excepthook = note
 
     def keep_thread(self, task: str, work: Callable[[], None], stopping: threading.Event) -> None:
-        """Runs work on this thread until it returns or ``stopping`` is set; after an error it starts again.
+        """Run work on this thread until it returns or ``stopping`` is set; start it again after an error.
 
-        Work that fails after it was told to stop is not down: nobody waits for it to start again.
+        Work that fails after the stop is not down, because it need not start again.
         """
         pauses = Pauses()
         while not stopping.is_set():
@@ -115,7 +117,7 @@ class Supervisor:
         self.note_running(task)
 
     async def keep_task(self, task: str, work: Callable[[], Awaitable[None]]) -> None:
-        """As `keep_thread`, for a coroutine on the event loop; cancelling ends it."""
+        """Run a coroutine on the event loop as `keep_thread` runs a function; cancelling ends it."""
         pauses = Pauses()
         while True:
             try:
@@ -124,13 +126,13 @@ class Supervisor:
                 return await work()
             except Exception as error:  # a task has no caller that would see it
                 self.note(task, error, down=True)
-                import asyncio  # a command that reads a card has no event loop, and does not wait for its import
+                import asyncio  # imported late: a command that reads a card has no event loop
 
                 await asyncio.sleep(pauses.next())
 
 
 class Pauses:
-    """How long to wait before the next start: longer after each failure, short again after a long run."""
+    """The wait before the next start: longer after each failure, short again after a long run."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -138,11 +140,11 @@ class Pauses:
         self._began = clock()
 
     def begin(self) -> None:
-        """Notes that the work starts."""
+        """Note that the work starts."""
         self._began = self._clock()
 
     def next(self) -> float:
-        """Seconds until the next start."""
+        """Return the seconds until the next start."""
         if self._clock() - self._began > LONGEST_PAUSE:
             self._pause = FIRST_PAUSE
         pause = self._pause

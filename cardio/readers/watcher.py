@@ -1,10 +1,10 @@
-"""The PC/SC watcher: one thread that tells every insertion and removal, and outlives the service.
+"""The PC/SC watcher: one thread that reports every insertion and removal, and outlives the service.
 
-It waits in SCardGetStatusChange (no polling of cards), learns of new readers by PC/SC's own notification, and
-when the service is stopped, restarted or killed it says so, tries again with a back-off, and goes on.
-Insertions are told apart by the event counter, so a quick swap is two events and not none.
-Errors that PC/SC has no name for, and faults of this code, end one round and not the thread: they are told as a service
-that is down, and the next round begins after a pause.
+It waits in SCardGetStatusChange (no polling of cards), and learns of new readers by PC/SC's own notification. When the
+service is stopped, restarted or killed it reports that, tries again with growing pauses, and continues. Insertions are
+distinguished by the event counter, so a quick swap is two events and not none. Errors without a name in PC/SC, and
+errors of this code, end one round and not the thread: they are reported as a service that is down, and the next round
+begins after a pause.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from cardio.readers.base import Emit
 from cardio.readers.supervision import Pauses, Supervisor
 
 WAIT_MILLISECONDS = 5_000
-"""The longest wait before the list of readers is looked at again."""
+"""The longest wait before the list of readers is read again."""
 _MOST_GONE = 10
-"""So often in a row a reader may have gone between the list and the question; then PC/SC is at odds with itself."""
+"""The limit of consecutive rounds in which a listed reader is gone; then PC/SC contradicts itself."""
 _REFUSALS_THAT_COUNT = 3
-"""So often in a row a policy's refusal must come: a service that dies, or that just starts, has the same number."""
+"""The number of consecutive refusals after which a policy counts: a service that stops or just starts gives the same
+code.
+"""
 _STOP_SECONDS = 2.0
 TASK = "pcsc-watch"
 """The name of the thread for its supervisor."""
@@ -38,7 +40,7 @@ def now() -> datetime:
 
 
 class PcscWatch:
-    """Watches from when it is made until `stop`."""
+    """A watch that runs from its creation until `stop`."""
 
     def __init__(
         self, emit: Emit, *, clock: Callable[[], datetime] = now, supervisor: Supervisor | None = None
@@ -47,23 +49,25 @@ class PcscWatch:
         self._clock = clock
         self._supervisor = supervisor or Supervisor()
         self._known: dict[str, int] = {}
-        """State word of each reader as last told."""
+        """The state word of each reader as last reported."""
         self._with_card: set[str] = set()
         self._service: tuple[bool, str | None] | None = None
-        """Whether it is up, and the code of what keeps it down, as last told: that may change while it is down."""
+        """The state of the service as last reported: up or down, and the error code while it is down, which may
+        change.
+        """
         self._stopping = threading.Event()
         self._context: scard.Context | None = None
         self._refusals = 0
-        """In a row, by the system's policy."""
+        """The number of consecutive refusals by the system's policy."""
         self._thread = threading.Thread(target=self._run, name="cardio-watch", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; returns when it has ended, or after two seconds."""
+        """End the thread; return when it has ended, or after two seconds."""
         self._stopping.set()
         end = time.monotonic() + _STOP_SECONDS
         while self._thread.is_alive() and time.monotonic() < end:
-            # Again and again: a cancel that comes just before the waiting ends nothing.
+            # Repeated: a cancel that comes just before the waiting has no effect.
             context = self._context
             if context is not None:
                 context.cancel()
@@ -73,7 +77,7 @@ class PcscWatch:
         self._supervisor.keep_thread(TASK, self._watch_service, self._stopping)
 
     def _watch_service(self) -> None:
-        """Watches until stopped. An error that is none of cardio's is raised, after the service was told to be down."""
+        """Watch until stopped. An unexpected error is raised after the service was reported as down."""
         pauses = Pauses()
         while not self._stopping.is_set():
             pauses.begin()
@@ -89,11 +93,11 @@ class PcscWatch:
                 else:
                     self._refusals = 0
                 if isinstance(error, PcscUnavailableError) and self._context is not None:
-                    pauses = Pauses()  # the service was there: it may be back at once
+                    pauses = Pauses()  # the service was reachable: it may be back at once
                 self._tell_down(error)
                 self._stopping.wait(pauses.next())
             except BaseException:
-                with suppress(Exception):  # a listener that fails is what may have raised it
+                with suppress(Exception):  # a failing listener may have raised it
                     self._tell_down(ReaderWatchError())
                 raise
             finally:
@@ -103,11 +107,11 @@ class PcscWatch:
                     self._context = None
 
     def _watch(self, context: scard.Context) -> None:
-        """Tells changes until the service fails (raises) or the watch is stopped (returns)."""
+        """Report changes until the service fails (raises) or the watch is stopped (returns)."""
         names = context.readers()
         states = context.status_change(0, self._questions(names))
         self._refusals = 0
-        self._tell_service(up=True)  # not before it has answered both: else it would come and go with each try
+        self._tell_service(up=True)  # only after both answers: else each try would report the service as up and down
         self._tell_readers(names)
         self._tell_states(states)
         gone = 0
@@ -116,7 +120,7 @@ class PcscWatch:
             self._tell_readers(names)
             try:
                 states = context.status_change(WAIT_MILLISECONDS, self._questions(names))
-            except ReaderGoneError:  # one has gone since they were listed: the other readers' cards are still in
+            except ReaderGoneError:  # one was removed since they were listed: the other readers' cards are still in
                 gone += 1
                 if gone >= _MOST_GONE:
                     raise
@@ -126,7 +130,7 @@ class PcscWatch:
 
     def _questions(self, names: list[str]) -> list[tuple[str, int]]:
         questions = [(name, self._known.get(name, scard.STATE_UNAWARE)) for name in names]
-        # The number of readers in the upper half makes PC/SC answer as soon as one comes or goes.
+        # With the number of readers in the upper half, PC/SC answers as soon as a reader comes or goes.
         return [*questions, (scard.PNP_NOTIFICATION, len(names) << 16)]
 
     def _tell_states(self, states: list[scard.ReaderState] | None) -> None:

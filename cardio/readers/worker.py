@@ -1,4 +1,4 @@
-"""Doing something that may never come back, for at most so long."""
+"""The thread for calls that may never return, with a time limit."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ class _Job:
     function: Callable[[], Any]
     outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = field(default_factory=queue.SimpleQueue)
     given_up: bool = False
-    """No thread waits for its outcome any more."""
+    """True if no thread waits for its outcome any more."""
 
 
 def _outcome_of(job: _Job, seconds: float, watch: CommandWatch | None) -> tuple[Any, BaseException | None]:
-    """Return what a job has come to. Raises: queue.Empty: its time is over, or that of the command that it is at."""
+    """Return the outcome of a job.
+
+    Raises:
+        queue.Empty: the time of the job is over, or that of its present command.
+    """
     ends = time.monotonic() + seconds
     while True:
         left = ends - time.monotonic()
@@ -36,7 +40,7 @@ def _outcome_of(job: _Job, seconds: float, watch: CommandWatch | None) -> tuple[
             try:
                 found = job.outcome.get(timeout=wait)
             except queue.Empty:
-                continue  # whose time is over is looked at anew: another command may have begun meanwhile
+                continue  # the limits are computed again: another command may have begun meanwhile
         if job.given_up:
             raise queue.Empty
         return found
@@ -55,22 +59,26 @@ def _work(jobs: queue.SimpleQueue[_Job | None], supervisor: Supervisor) -> None:
     while (job := jobs.get()) is not None:
         try:
             job.outcome.put((job.function(), None))
-        except BaseException as error:  # whatever it is, it belongs to the thread that waits
+        except BaseException as error:  # every error belongs to the waiting thread
             job.outcome.put((None, error))
             if job.given_up and not isinstance(error, CardioError):
                 supervisor.note("card-worker", error)
-        del job  # nothing of the last card outlives its reading
+        del job  # no data of the last card outlives its reading
 
 
 class Worker:
-    """A thread that can be given up: PC/SC has calls that no one can interrupt.
+    """A thread that can be given up: PC/SC has calls that cannot be interrupted.
 
-    It does one thing at a time and may be asked from one thread at a time. Starting a thread costs several times
-    what asking a waiting one does, so whoever reads often keeps a worker.
+    It does one job at a time, and one thread at a time may use it. Starting a thread costs several times the use of a
+    waiting one, so a caller that reads often keeps a worker.
     """
 
     def __init__(self, supervisor: Supervisor | None = None) -> None:
-        """Args: ``supervisor`` is told of errors that no thread waits for any more."""
+        """Set up without starting the thread.
+
+        Args:
+            supervisor: notes the errors that no thread waits for any more.
+        """
         self._supervisor = supervisor or Supervisor()
         self._jobs: queue.SimpleQueue[_Job | None] | None = None
         self._job: _Job | None = None
@@ -78,14 +86,17 @@ class Worker:
     def run_within(
         self, seconds: float, function: Callable[[], Result], *, if_given_up: Callable[[], None] | None = None
     ) -> Result:
-        """Runs a function on the worker's thread and gives its result, or raises what it raises.
+        """Run a function on the worker's thread and return its result, or raise its error.
 
-        Args: ``if_given_up`` is done by that same thread when it comes back too late. Nobody else may touch what a
-        call is stuck in: PC/SC's library holds a lock of the whole process while it waits for such a handle.
+        Args:
+            seconds: the time limit.
+            function: the function.
+            if_given_up: called by that same thread when it returns too late. No other thread may touch the handle that
+                a call hangs on: PC/SC's library holds a lock of the whole process while it waits for such a handle.
 
         Raises:
-            ReaderTimeoutError: it has not returned in time. Its thread goes on, and nobody waits for it any more;
-                the next function gets a new one.
+            ReaderTimeoutError: the function has not returned in time. Its thread continues, and no thread waits for it
+                any more; the next function gets a new one.
         """
         return self.run_watched(seconds, function, None, if_given_up=if_given_up)
 
@@ -97,10 +108,14 @@ class Worker:
         *,
         if_given_up: Callable[[], None] | None = None,
     ) -> Result:
-        """As `run_within`, for a function that sends commands to a card.
+        """Run a function that sends commands to a card, as `run_within` does.
 
-        Args: ``watch`` is told of them: one that takes longer than it may ends the waiting too, and after the waiting
-        no other is sent.
+        Args:
+            seconds: the time limit.
+            function: the function.
+            watch: called for its commands. A command over its own limit ends the waiting too, and after that no other
+                command is sent.
+            if_given_up: as for `run_within`.
         """
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
@@ -111,7 +126,7 @@ class Worker:
         self._jobs.put(job)
         try:
             result, error = _outcome_of(job, seconds, watch)
-        except BaseException as interrupted:  # its time is over, or a person interrupts: its thread is given up
+        except BaseException as interrupted:  # the time is over, or a person interrupts: the thread is given up
             job.given_up = True
             if watch is not None:
                 watch.give_up()
@@ -122,7 +137,7 @@ class Worker:
                 raise _too_late(watch) from None
             raise
         finally:
-            self._job = None  # nothing of the last card outlives its reading
+            self._job = None  # no data of the last card outlives its reading
         if error is not None:
             raise error
         done: Result = result
@@ -130,18 +145,18 @@ class Worker:
 
     @property
     def has_thread(self) -> bool:
-        """Return whether there is a thread to ask; one that was given up does not count."""
+        """Return True if there is a thread to use; one that was given up does not count."""
         return self._jobs is not None
 
     def abandon(self) -> None:
-        """Tell the caller that waits at once that it took too long: the process is about to end. From any thread."""
+        """Make the waiting caller time out at once, because the process is about to end. Any thread may call this."""
         job = self._job
         if job is not None:
             job.given_up = True
             job.outcome.put((None, None))
 
     def close(self) -> None:
-        """Lets the thread end as soon as it comes back."""
+        """Let the thread end as soon as its job returns."""
         if self._jobs is not None:
             self._jobs.put(None)
             self._jobs = None

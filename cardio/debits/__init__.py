@@ -1,4 +1,4 @@
-"""Debits, exactly once: the order, its steps, the journal's protocol, and what becomes of a debit that was lost.
+"""Debits, exactly once: the order, its steps, the journal's protocol, and the recovery of a debit without an answer.
 
 Example:
     >>> from cardio.debits import Amounts, DebitLimits, DebitOrder

@@ -1,7 +1,7 @@
-"""The card's own record before a debit: whether this very order stands in 医疗交易明细文件 (EF08) already.
+"""The card's own record before a debit: the check that 医疗交易明细文件 (EF08) does not contain this order already.
 
-An order is known by its time and its amounts, whatever terminal, desk or journal it was taken by. The card's number
-does not take part: no public source tells by which number a card calls a detail.
+An order is recognised by its time and its amounts, whatever terminal, desk or journal it came from. The card's number
+is not compared: no public source says which number a card writes into a detail.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ from cardio.security.errors import PinBlockedError
 
 _BLANK = b"\x00\xff"
 _ENOUGH_OLDER = 2
-"""Records in a row that are plainly older than the order: one alone may be of a terminal with a wrong clock."""
+"""The number of consecutive records older than the order that ends the reading; a single one may come from a terminal
+with a wrong clock.
+"""
 _AHEAD = timedelta(hours=1)
-"""An order may be this far ahead of the clock and still count as one of now."""
+"""The time that an order may be ahead of the clock and still count as a present one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordAsked:
-    """What the card's own record says of an order."""
+    """The information of the card's own record on an order."""
 
     outcome: CardRecord
     detail: Detail | None = None
@@ -49,18 +51,18 @@ class RecordAsked:
     same_second: Detail | None = None
     """A record with the order's time, and other amounts."""
     unclear: bool = False
-    """A record that cannot be read whole may be the order's."""
+    """True if a record that cannot be read whole may be the order's."""
     pushed_out: bool = False
-    """The order may have stood there, and have made room for later ones."""
+    """True if the order's record may have been overwritten by later ones."""
 
     def check(self, limits: DebitLimits) -> None:
-        """Raise what hinders the debit.
+        """Check that the debit may go on.
 
         Raises:
             DebitOnCardError: it was done already.
-            SameSecondError: another one was done at this very time.
-            DebitRecordUnclearError, DebitNotCheckableError: the record does not say.
-            DebitRecordUnreadableError: there is none to be read, and the limits want one.
+            SameSecondError: another debit was done at exactly this time.
+            DebitRecordUnclearError, DebitNotCheckableError: the record does not show it.
+            DebitRecordUnreadableError: the record cannot be read, and the limits require it.
         """
         if self.detail is not None:
             found = self.detail
@@ -89,23 +91,25 @@ _WHY: dict[CardRecord, tuple[str, str]] = {
 
 @dataclass(slots=True)
 class CardRecordCheck:
-    """Asks one card about one order, once."""
+    """The question to one card about one order, asked once."""
 
     file_system: CardFileSystem
     order: DebitOrder
     limits: DebitLimits
     present_pin: bool = False
-    """Where the file is closed on a card that takes debits without its PIN, the PIN may be presented: it was given."""
+    """True if the PIN, which was given, may be presented for a closed file on a card that takes debits without
+    its PIN.
+    """
     _found: RecordAsked = field(default=RecordAsked("unreadable"), init=False)
     _empty: bool = field(default=False, init=False)
     _debits_shown: int | None = field(default=None, init=False)
-    """How many debits the records show, where all of them are of after the order; None where one is not."""
+    """The number of debits in the records, if all records are later than the order; None if one is not."""
 
     def ask(self) -> Flow[None]:
         """Read the newest records; the application of debits must be current.
 
         Raises:
-            WrongPinError, PinEntryError: the PIN was to be presented, and is wrong or not to be tried.
+            WrongPinError, PinEntryError: a PIN is needed, and it is wrong or must not be tried.
         """
         layout = self.file_system.layout
         file = layout.details_file
@@ -122,13 +126,16 @@ class CardRecordCheck:
         try:
             return (yield from self.file_system.rights.acquire(frozenset({PIN}))) is None
         except (PinBlockedError, CardRefusedError):
-            return False  # the debit does not want it
+            return False  # the debit does not need the PIN
 
     def result(self, transaction_number: int) -> RecordAsked:
-        """Return what was found.
+        """Return the information that was found.
 
-        Args: ``transaction_number``: the card's. A file without a debit says nothing where there were debits, and one
-            that shows fewer than the card has counted has let older ones go, however few records it has.
+        A file without a debit proves nothing if there were debits. A file with fewer debits than the card has counted
+        has lost older ones, however few records it has.
+
+        Args:
+            transaction_number: the card's number.
         """
         if self._empty and transaction_number:
             return RecordAsked("not-kept")
@@ -152,7 +159,7 @@ class CardRecordCheck:
         self._empty = not noted and not damaged and not full
         reaches_back = any(self._is_older(record) for record in written[-1:])
         shown = [one.time for one in noted if one.time is not None]
-        # An oldest record of a time that no clock has reached yet does not say when it was made.
+        # If the oldest record's time is still in the future, it does not show when the record was made.
         if not reaches_back and shown and shown[-1] <= self._latest and self._is_of_before(shown):
             self._debits_shown = len(noted)
         return RecordAsked(
@@ -165,21 +172,22 @@ class CardRecordCheck:
 
     @property
     def _latest(self) -> str:
-        """The latest time that a desk's clock can have come to."""
+        """Return the latest time that a desk's clock can show."""
         now = self.limits.clock()
         return f"{now + min(self.limits.window, datetime.max - now):%Y%m%d%H%M%S}"
 
     def _is_of_before(self, shown: Sequence[str]) -> bool:
-        """Return whether the order need not be among the records that are shown, of these times.
+        """Return True if the order need not be among the records with these times.
 
-        An order of now would be; one that is older than all of them, or of a time that is yet to come, need not be.
+        A present order would be among them. An order that is older than all of them, or whose time is in the future,
+        need not be.
         """
         ahead = self.order.moment - self.limits.clock() > _AHEAD
         return bool(shown) and (ahead or self.order.time < min(shown))
 
     def _is_older(self, record: DecodedRecord) -> bool:
-        """Return whether a record was made before the order can have been: either time may be a window from the real
-        one.
+        """Return True if a record must be older than the order: either time may differ by a window from the
+        real one.
         """
         noted = self._noted(record)
         oldest = self.order.moment - 2 * min(self.limits.window, (self.order.moment - datetime.min) / 2)
@@ -199,7 +207,7 @@ class _Noted:
 
     @classmethod
     def of(cls, record: DecodedRecord, layout: Layout) -> Self | None:
-        """Return None for a record of money that was put in. A kind that nobody knows may be a debit."""
+        """Decode a record; return None for a record of a credit. A record of an unknown type may be a debit."""
         items = {item.item.name: item for item in record.items}
         kind, moment = items.get("transaction_type"), items.get("transaction_time")
         if kind is not None and kind.item.codes is not None and isinstance(kind.value, str):
@@ -215,8 +223,8 @@ class _Noted:
         return self.detail.time
 
     def may_be(self, order: DebitOrder) -> bool:
-        """Return whether it may be the order's, half written or damaged: it has no time, and no amount speaks against
-        it.
+        """Return True if a half-written or damaged record may be the order's: it has no time, and no amount
+        contradicts.
         """
         wanted = bytes(order.amounts)
         width = len(wanted) // len(AMOUNTS)
@@ -226,7 +234,7 @@ class _Noted:
 
 @dataclass(frozen=True, slots=True)
 class _Enough:
-    """Says when enough records were read."""
+    """The test that enough records were read."""
 
     file: File
     is_older: Callable[[DecodedRecord], bool]
@@ -238,8 +246,9 @@ class _Enough:
 
 
 def _newest_first(before: Detail, after: Detail) -> bool:
-    """Return whether two records in a row bear out that number 1 is the newest: a card that has them the other way
-    round, or in the order of its memory, is read to the end.
+    """Return True if two consecutive records confirm that number 1 is the newest.
+
+    A card with the opposite order, or with the order of its memory, is read to the end.
     """
     numbers = (before.transaction_number, after.transaction_number)
     descending = None in numbers or (before.transaction_number or 0) > (after.transaction_number or 0)

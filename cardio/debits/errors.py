@@ -1,4 +1,4 @@
-"""What goes wrong where money moves: each with its cause, what to do now, and whether anything was taken.
+"""The errors of debits: each with its cause, the next action, and whether anything was taken.
 
 ::
 
@@ -30,15 +30,15 @@ from typing import Any
 from cardio.errors import CardError, CardioError, UsageError
 
 OUTCOME_UNKNOWN = -202
-"""Return code of a debit whose outcome is not known: cardio's own, for the national interface has none."""
+"""The return code of a debit with an unknown outcome: cardio's own, because the national interface has none."""
 RESULT_UNDELIVERED = -203
-"""Return code if the result of an earlier debit was not delivered: cardio's own as well."""
+"""The return code if the result of an earlier debit was not delivered: cardio's own as well."""
 STANDS_ON_CARD = -204
-"""Return code if the card's own record has the order already: cardio's own as well."""
+"""The return code if the card's own record has the order already: cardio's own as well."""
 NOT_CHECKABLE = -205
-"""Return code if the card's own record does not say whether it has the order: cardio's own as well."""
+"""The return code if the card's own record does not show whether it has the order: cardio's own as well."""
 CONTRADICTED = -206
-"""Return code if the card contradicts what a person decided of an earlier debit: cardio's own as well."""
+"""The return code if the card contradicts a person's decision on an earlier debit: cardio's own as well."""
 _ILLEGAL = -23
 
 
@@ -64,7 +64,7 @@ class DebitUnknownError(CardError):
     status = 202
     driver_code = OUTCOME_UNKNOWN
     debit_id: str | None = None
-    """Which debit of the journal it is."""
+    """The id of the debit in the journal."""
 
 
 class DebitManualError(CardError):
@@ -95,11 +95,15 @@ class DebitOpenError(CardError):
     status = 409
     driver_code = -0x6985
     told_debit: str | None = None
-    """The earlier debit, if this refusal tells its own caller, which had heard of the doubt, that it is done."""
+    """The id of the earlier debit, if this refusal tells the debit's own caller, which knew of the doubt, that it is
+    done.
+    """
 
 
 class DebitUndeliveredError(CardError):
-    """The card was debited and the caller left before it was answered, so the next debit may be the same one again."""
+    """An error for a card that was debited while its caller left before the answer: the next debit may be the same
+    again.
+    """
 
     code = "debit-undelivered"
     title = "上一笔扣款已成功，但结果未送达"
@@ -116,7 +120,13 @@ class DebitUndeliveredError(CardError):
     driver_code = RESULT_UNDELIVERED
 
     def __init__(self, detail: str = "", detail_en: str = "", *, debit_id: str | None = None) -> None:
-        """Args: ``debit_id``: the previous debit, for its own caller only."""
+        """Set up the error.
+
+        Args:
+            detail: the reason, in Chinese.
+            detail_en: the reason, in English.
+            debit_id: the previous debit, for its own caller only.
+        """
         super().__init__(detail, detail_en)
         self.members: dict[str, Any] = {} if debit_id is None else {"debit": debit_id}
 
@@ -132,7 +142,9 @@ class SameSecondError(CardError):
 
 
 class NumberUsedError(CardError):
-    """A card's number only grows: one that has gone back is a copy, or a software card that was made anew."""
+    """An error for a number that has gone back. A card's number only grows: the card is a copy, or a renewed software
+    card.
+    """
 
     code = "debit-number-used"
     title = "卡内交易序号已用过，卡片可能被复制"
@@ -147,7 +159,7 @@ class NumberUsedError(CardError):
 
 
 class DebitOnCardError(CardError):
-    """The card's own record has a debit of this order's time and amounts, whoever took it."""
+    """An error for an order that the card's own record has already, by its time and amounts, from any terminal."""
 
     code = "debit-on-card"
     title = "卡内已有这笔消费，本次未扣款"
@@ -166,7 +178,13 @@ class DebitOnCardError(CardError):
     def __init__(
         self, time: str = "", terminal_number: str | None = None, transaction_number: int | None = None
     ) -> None:
-        """Args: as the card's own record has them; what it does not say is None."""
+        """Set up the error from the card's own record; a value that it does not have is None.
+
+        Args:
+            time: YYYYMMDDhhmmss.
+            terminal_number: 终端机编号.
+            transaction_number: 交易序号.
+        """
         when, number = with_marks(time) if time else "?", "?" if transaction_number is None else str(transaction_number)
         super().__init__(
             f"卡内记录：交易时间 {when}，终端机编号 {terminal_number or '?'}，交易序号 {number}",
@@ -192,7 +210,7 @@ class DebitRecordUnclearError(CardError):
 
 
 class DebitNotCheckableError(CardError):
-    """The file of details is full, and the order need not be among what it still shows."""
+    """An error for a full file of details: the order need not be among the details that it still has."""
 
     code = "debit-not-checkable"
     title = "卡内明细已查不到这笔消费所在的时间，无法确认是否扣过款，本次未扣款"
@@ -208,7 +226,9 @@ class DebitNotCheckableError(CardError):
 
 
 class DebitRecordUnreadableError(CardError):
-    """The bridge's settings want the card's own record before a debit, and this card does not give it."""
+    """An error for a card that does not give its own record, although the bridge's settings require it before a
+    debit.
+    """
 
     code = "debit-record-unreadable"
     title = "读不到卡内交易明细，按本单位设置不能消费"
@@ -220,7 +240,7 @@ class DebitRecordUnreadableError(CardError):
 
 
 class DebitContradictedError(CardError):
-    """The card is back, and its own record contradicts what a person has decided of an earlier debit."""
+    """An error for a card that is back, and whose own record contradicts a person's decision on an earlier debit."""
 
     code = "debit-contradicted"
     title = "卡内记录与人工认定的结果不符，须重新核对"
@@ -234,13 +254,19 @@ class DebitContradictedError(CardError):
     driver_code = CONTRADICTED
 
     def __init__(self, detail: str = "", detail_en: str = "", *, debit_id: str | None = None) -> None:
-        """Args: ``debit_id``: the earlier debit, for its own caller only."""
+        """Set up the error.
+
+        Args:
+            detail: the reason, in Chinese.
+            detail_en: the reason, in English.
+            debit_id: the earlier debit, for its own caller only.
+        """
         super().__init__(detail, detail_en)
         self.members: dict[str, Any] = {} if debit_id is None else {"debit": debit_id}
 
 
 class DebitYearError(CardError):
-    """A debit of another year would begin the card's yearly totals anew, or count in a year that is not its own."""
+    """An error for a debit of another year: it would restart the card's yearly totals, or count in the wrong year."""
 
     code = "debit-year"
     title = "交易年份与卡内累计年份相差过大，未扣款"
@@ -276,7 +302,7 @@ class DebitLimitError(UsageError):
 
 
 def with_marks(time: str) -> str:
-    """YYYYMMDDhhmmss as people write it."""
+    """Return YYYYMMDDhhmmss with separators for people."""
     return f"{time[:4]}-{time[4:6]}-{time[6:8]} {time[8:10]}:{time[10:12]}:{time[12:]}"
 
 

@@ -1,4 +1,4 @@
-"""A debit, done: the steps of `cardio.debits.transaction` with a card, a SAM and a journal."""
+"""A debit in execution: the steps of `cardio.debits.transaction` with a card, a SAM and a journal."""
 
 from __future__ import annotations
 
@@ -29,19 +29,21 @@ from cardio.security.sam.purchase import packed_terminal_number
 
 DEFAULT_LIMITS = DebitLimits()
 _NOT_DONE = frozenset({*range(0x67, 0x6F), 0x93, 0x94} - {0x6C})
-"""SW1 of checking errors and of refused transactions. Not 6Cxx: some cards carry a command out and then correct Le."""
+"""The SW1 of checking errors and of refused transactions. Not 6Cxx: some cards carry a command out and then
+correct Le.
+"""
 
 
 def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry, limits: DebitLimits = DEFAULT_LIMITS) -> DebitResult:
-    """Debits the card once, by the leave of its SAM.
+    """Debit the card once, authorised by its SAM.
 
     Raises:
-        DebitUnknownError: nobody knows whether money was taken; `recover` finds out when the card is back.
+        DebitUnknownError: it is not known whether money was taken; `recover` finds out when the card is back.
         DebitManualError: card and journal disagree.
-        CardioError: what hindered; nothing was taken.
+        CardioError: another error occurred; nothing was taken.
     """
     with recording_abort(entry):
-        _ = card.identity  # one that does not say who it is gives no key either
+        _ = card.identity  # a card without an identity gives no key either
         sam = card.sam
         terminal_number = packed_terminal_number(sam.terminal_number)
         intent = begin(card, order, entry, debit_key(card.layout, sam.purchase_index()), terminal_number, limits)
@@ -57,15 +59,16 @@ def begin(
     terminal_number: bytes,
     limits: DebitLimits = DEFAULT_LIMITS,
 ) -> DebitIntent:
-    """Begin a debit: learn the card's number and totals, and ask its own record for the order. No money moves.
+    """Begin a debit: read the card's number and totals, and check its own record for the order. Nothing is deducted
+    yet.
 
-    The card is held from here to its debit, and whatever else it is told in between ends what it has begun. So the
-    record needs no second look before a second step.
+    The card is held from here to its debit, and any other command ends what it has begun. So the record is not checked
+    again before a second step.
 
     Raises:
         DebitTimeError, DebitLimitError, DebitYearError: the order is beyond a limit.
-        DebitOnCardError, SameSecondError: it stands on the card already, or another one of this very time.
-        CardioError: as `begin_purchase`, and as `RecordAsked.check`.
+        DebitOnCardError, SameSecondError: the order is on the card already, or another debit of exactly this time.
+        CardioError: as for `begin_purchase` and `RecordAsked.check`.
     """
     limits.check_order(order)
     entry.meet(card.identity)
@@ -75,7 +78,7 @@ def begin(
     limits.check_year(order, start.totals)
     asked = record.result(start.transaction_number)
     intent = DebitIntent.of(order, start, key, terminal_number, asked.outcome)
-    # The journal's own refusal of the order comes before that of the card's record.
+    # The journal's own refusal of the order goes before that of the card's record.
     entry.move(DebitState.INITIALISED, intent=intent)
     asked.check(limits)
     return intent
@@ -84,12 +87,19 @@ def begin(
 def send_or_recover(
     card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, entry: DebitEntry, *, check: bool = True
 ) -> DebitResult:
-    """Tells the card, which has just said what the intent holds, to move the money. Where the outcome is not known, the
-    card is asked at once, if it still answers.
+    """Send the debit to the card. If the outcome is unknown, ask the card at once, if it still answers.
 
-    Args: ``check``: the SAM checks the card's MAC2; off where a caller's own HSM has made MAC1.
+    The card has just given the numbers in the intent.
 
-    Raises: as `debit`.
+    Args:
+        card: the card.
+        intent: the debit as the card has begun it.
+        authorisation: MAC1 and the terminal's number of the debit.
+        entry: the debit in the journal.
+        check: the SAM checks the card's MAC2; off where a caller's own HSM has made MAC1.
+
+    Raises:
+        DebitUnknownError, DebitManualError, CardioError: as for `debit`.
     """
     try:
         return _send(card, intent, authorisation, entry, check=check)
@@ -97,11 +107,11 @@ def send_or_recover(
         refusal = unknown.__cause__
         try:
             if entry.state is DebitState.SENT:
-                raise unknown  # a doubt could not be written down either: who asks next begins with what is on disk
+                raise unknown  # the journal could not record the doubt either: the state on disk stays SENT
             return recover(card, entry)
         except DebitNotDoneError:
             if isinstance(refusal, CardRefusedError):
-                raise refusal from None  # the card has refused it, and its own record bears that out
+                raise refusal from None  # the card has refused it, and its own record confirms that
             raise
         except DebitManualError:
             raise
@@ -121,9 +131,9 @@ def _send(
         result = _tell(card, intent, authorisation, check=check)
         entry.move(DebitState.COMMITTED, result=result)
         return result
-    except Exception as error:  # whatever it is, a refusal too: the card may have done it
+    except Exception as error:  # any error, a refusal too: the card may have done it
         known = error if isinstance(error, CardioError) else CardioError()
-        with suppress(CardioError):  # where the journal cannot say so, SENT stands there, which comes to the same
+        with suppress(CardioError):  # if the journal cannot write it, the entry stays SENT, which has the same meaning
             entry.move(DebitState.UNKNOWN, reason=known.code, doubted=isinstance(error, WrongMac2Error))
         raise DebitUnknownError(
             f"消费命令已发出，结果未知：{known.detail}",
@@ -132,12 +142,13 @@ def _send(
 
 
 def _tell(card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool) -> DebitResult:
-    """Return what the card says that it has done.
+    """Send the debit and return the card's result.
 
     Raises:
-        CardRefusedError: it says that it has not: a word, which is compared with the card's own record.
-        WrongMac2Error: it does not know the debit key, or somebody has changed what it said.
-        SamError: MAC2 could not be checked. CardioError: there is no answer that says either.
+        CardRefusedError: the card says that it has not done it; that is compared with the card's own record later.
+        WrongMac2Error: the card does not know the debit key, or its answer was changed on the way.
+        SamError: MAC2 could not be checked.
+        CardioError: the answer shows neither.
     """
     response = card.run(send_debit(authorisation, bytes.fromhex(intent.time)))
     if response.status_word != StatusWord.SUCCESS:
@@ -154,8 +165,11 @@ def _tell(card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, 
 
 
 def _refusal(status_word: int) -> CardioError:
-    """`CardRefusedError` where the card says that it has not done it (ISO/IEC 7816-4 §5.6: checking errors, and the
-    93xx and 94xx of transactions); `CardGarbledError` for warnings, execution errors (64xx to 66xx), 6Cxx, 6Fxx."""
+    """Return the error for a status word of a debit.
+
+    `CardRefusedError` if the card says that it has not done it (ISO/IEC 7816-4 §5.6: checking errors, and the 93xx and
+    94xx of transactions). `CardGarbledError` for warnings, execution errors (64xx to 66xx), 6Cxx, 6Fxx.
+    """
     meaning = describe(status_word)
     zh, en = f"{status_word:04X} {meaning.zh}", f"{status_word:04X}: {meaning.en}"
     if status_word >> 8 in _NOT_DONE:
@@ -165,10 +179,10 @@ def _refusal(status_word: int) -> CardioError:
 
 @contextmanager
 def recording_abort(entry: DebitEntry) -> Iterator[None]:
-    """What goes wrong before the card was told is an abort: nothing was taken."""
+    """Record an error before the debit was sent as an abort: nothing was taken; for a ``with`` statement."""
     try:
         yield
     except CardioError as error:
-        with suppress(CardioError):  # a journal that cannot say so says of an unsent debit what comes to the same
+        with suppress(CardioError):  # a journal that cannot write it shows an unsent debit, which has the same meaning
             entry.move(DebitState.ABORTED, reason=error.code, unsent=True)
         raise

@@ -1,4 +1,4 @@
-"""A debit's life: what a call for it needs, what the card settles before it, and what an error means for it.
+"""A debit's life: the needs of a call for it, the checks before it, and the meaning of an error for it.
 
 `execution` takes the steps, `transaction` has the states; the outcome becomes unknown in `execution._send`.
 
@@ -33,51 +33,53 @@ from cardio.errors import CardioError
 _TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
 _NOT_TOLD = ("仍不能确定", "it is still not known")
 _ANSWER_SECONDS = 5.0
-"""How long the next debit waits for the answer to an earlier one that is being sent."""
+"""The time that the next debit waits for the answer to an earlier one that is being sent, in seconds."""
 
 
 class JournalledDebit(DebitEntry, Protocol):
-    """One debit of a journal, for one attempt at it."""
+    """The interface of one debit of a journal, for one attempt at it."""
 
     @property
     def id(self) -> str: ...
 
     @property
     def told_unknown(self) -> bool:
-        """True if its caller was told that its outcome was not known."""
+        """Return True if its caller was told that its outcome was unknown."""
 
     def shown(self) -> DebitRecord:
-        """Return how the debit stands."""
+        """Return the present record of the debit."""
 
     def also_claim(self, other: Self) -> None:
-        """Take another debit along: it is released with this one."""
+        """Claim another debit together with this one; both are released together."""
 
     def withdraw(self) -> bool:
-        """Keep the card from being told from now on; return False if it may have been told. It needs no journal."""
+        """Stop the debit from being sent to the card from now on; return False if it may have been sent. It needs no
+        journal.
+        """
 
     def release(self) -> None:
         """Release the debit to other calls."""
 
 
 class DebitDecisions(Protocol):
-    """The decisions of persons on debits whose outcome no card could tell."""
+    """The interface of persons' decisions on debits whose outcome no card could show."""
 
     def to_compare(self, card: bytes) -> Sequence[tuple[str, str]]:
-        """Return the debits of a card that it was not asked about since: id, and ``done`` or ``none``."""
+        """Return the decided debits of a card that it has not been asked about since: id, and ``done`` or ``none``."""
 
     def conclude(self, debit_id: str, found: Compared) -> None:
-        """Keep what the card said of a decision."""
+        """Store the card's statement on a decision."""
 
 
 class DebitDelivery(Protocol):
-    """Which results have reached their callers."""
+    """The interface of the delivery of results to their callers."""
 
     def undelivered_on(self, card: bytes) -> DebitRecord | None:
         """Return the newest debit of a card whose result did not reach its caller."""
 
 
 class AnswersInDelivery(Protocol):
-    """Answers that are being sent."""
+    """The interface of answers that are being sent."""
 
     def wait(self, debit_id: str, seconds: float) -> None:
         """Wait until a debit's answer was sent, or failed."""
@@ -88,7 +90,7 @@ Kept = TypeVar("Kept", bound=JournalledDebit, covariant=True)
 
 
 class DebitJournal(Protocol[Kept]):
-    """The part of a journal that a debit needs."""
+    """The interface of the part of a journal that a debit needs."""
 
     @property
     def decisions(self) -> DebitDecisions: ...
@@ -103,14 +105,14 @@ class DebitJournal(Protocol[Kept]):
         """Claim an earlier debit on a card whose outcome is unknown; None if there is none."""
 
     def entry(self, debit_id: str) -> Kept:
-        """Return a debit, to be read."""
+        """Return a debit for reading."""
 
 
 def requires_card(entry: JournalledDebit) -> bool:
-    """Return whether the card is needed to go on; else the entry has its result.
+    """Return True if the card is needed to continue; else the entry has its result.
 
     Raises:
-        DebitNotDoneError, DebitManualError: it has come to its end without one.
+        DebitNotDoneError, DebitManualError: the debit has ended without a result.
     """
     state = entry.state
     if state in DONE:
@@ -127,11 +129,11 @@ def debit_or_recover(
     order: DebitOrder,
     limits: DebitLimits = DEFAULT_LIMITS,
 ) -> None:
-    """With the card: debits it, if it was never told to; else finds out what has become of that.
+    """Debit the card if the debit was never sent; else find out its outcome. The card must be present.
 
     Raises:
-        DebitOpenError, DebitContradictedError, DebitUndeliveredError: as `resolve_open_debit`.
-        CardioError: as `debit` and `recover`.
+        DebitOpenError, DebitContradictedError, DebitUndeliveredError: as for `resolve_open_debit`.
+        CardioError: as for `debit` and `recover`.
     """
     if entry.state in UNCLEAR:
         recover(card, entry)
@@ -141,12 +143,14 @@ def debit_or_recover(
 
 
 def resolve_open_debit(journal: DebitJournal[Entry], entry: Entry, card: SecuredCard) -> None:
-    """Resolve an earlier debit on this card whose outcome is unknown, compare what persons have decided, and stop at a
-    debit whose result was not delivered. Amount and time are told only to the caller that owns the earlier debit.
+    """Resolve earlier debits on this card before the next one.
+
+    A debit with an unknown outcome is resolved. Persons' decisions are compared with the card. A debit whose result was
+    not delivered stops the next one. Amount and time are told only to the caller that owns the earlier debit.
 
     Raises:
         DebitOpenError: the outcome of an earlier debit was unknown.
-        DebitContradictedError: the card contradicts what a person has decided of an earlier debit.
+        DebitContradictedError: the card contradicts a person's decision on an earlier debit.
         DebitUndeliveredError: the result of an earlier debit was not delivered.
     """
     with recording_abort(entry):
@@ -184,7 +188,7 @@ def _find_out_what_is_open(journal: DebitJournal[Entry], entry: Entry, card: Sec
 
 
 def _compare_decisions(journal: DebitJournal[Entry], entry: Entry, card: SecuredCard) -> None:
-    """Ask the card about each debit on it that a person has decided on; it is asked until it has told, and no more."""
+    """Ask the card about each debit on it that a person has decided on, until it has answered once."""
     for debit_id, said in journal.decisions.to_compare(card.identity):
         other = journal.entry(debit_id)
         if other.intent is None:
@@ -214,7 +218,7 @@ def _stop_for_an_undelivered_result(journal: DebitJournal[Entry], entry: Entry, 
     earlier = journal.delivery.undelivered_on(card.identity)
     if earlier is None:
         return
-    # Its caller may be being answered at this very moment.
+    # Its caller may be receiving the answer at this moment.
     journal.under_way.wait(earlier.id, _ANSWER_SECONDS)
     earlier = journal.delivery.undelivered_on(card.identity)
     if earlier is None:
@@ -230,14 +234,14 @@ def _time_and_amount(shown: DebitRecord) -> tuple[str, str]:
 
 
 def error_for_debit(entry: JournalledDebit, error: Exception) -> Exception | None:
-    """Return what an error means for a debit, by its journal; None if the debit is done in spite of it.
+    """Return the meaning of an error for a debit, by its journal; None if the debit is done in spite of the error.
 
-    Once the card may have been told, only the outcome matters: another error becomes `DebitUnknownError`. Where the
-    journal cannot be read, this process knows whether the card may have been told.
+    Once the debit may have been sent, only the outcome matters: another error becomes `DebitUnknownError`. If the
+    journal cannot be read, this process knows whether the debit may have been sent.
     """
     reason = error.code if isinstance(error, CardioError) else "internal"
     try:
-        # The card's thread may be just about to send it: then this step is refused, or that one is.
+        # The card's thread may be about to send it: then the journal refuses either this step or that one.
         with suppress(JournalStepError):
             entry.move(DebitState.ABORTED, reason=reason, unsent=True)
         if entry.state is DebitState.SENT:

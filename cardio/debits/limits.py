@@ -11,32 +11,34 @@ from cardio.debits.purse import Totals, yuan
 from cardio.debits.transaction import DebitOrder
 
 _FIRST_YEAR = 1999
-"""No card was debited before LB002-2000; a year before that, or 0000, is a card that was never debited."""
+"""The first year that counts: no card was debited before LB002-2000. An earlier year, or 0000, means a card that was
+never debited.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DebitLimits:
-    """What an order may ask for. An order beyond a limit is refused before money moves."""
+    """The limits of an order. An order beyond a limit is refused before money is taken."""
 
     window: timedelta = timedelta(days=1)
-    """How far the order's time may be from the clock, before or after it."""
+    """The greatest difference of the order's time from the clock, before or after it."""
     most: int = 10_000_000
-    """The most that one debit takes in all, in fen."""
+    """The greatest total of one debit, in fen."""
     years_ahead: int = 1
-    """How many years the order's year may be after that of the card's totals."""
+    """The number of years that the order's year may be after that of the card's totals."""
     years_back: int = 1
-    """How many years the order's year may be before that of the card's totals."""
+    """The number of years that the order's year may be before that of the card's totals."""
     record_required: bool = False
-    """A card whose own record of debits cannot be read is not debited."""
+    """True if a card is not debited when its own record of debits cannot be read."""
     clock: Callable[[], datetime] = datetime.now
-    """The local time, without a zone, as cashiers' programs have it."""
+    """The local time, without a zone, as cashiers' programs use it."""
 
     def check_order(self, order: DebitOrder) -> None:
-        """Check what needs no card.
+        """Check the limits that need no card.
 
         Raises:
-            DebitTimeError: its time is too far from the clock.
-            DebitLimitError: it takes more than one debit may.
+            DebitTimeError: its time differs too much from the clock.
+            DebitLimitError: its total is above the limit of one debit.
         """
         now = self.clock()
         if abs(order.moment - now) > self.window:
@@ -54,12 +56,13 @@ class DebitLimits:
             )
 
     def check_year(self, order: DebitOrder, totals: Totals) -> None:
-        """Check the order against the year of the card's totals: a debit of a later year sets them to nought for good.
+        """Check the order against the year of the card's totals: a debit of a later year resets them to zero
+        permanently.
 
         Raises:
-            DebitYearError: the years are too far apart.
+            DebitYearError: the years differ too much.
         """
-        # What is no year in digits is none of ours to judge: the split of the card's answer is inferred.
+        # A year that is not in digits is not judged: the split of the card's answer is inferred.
         known = int(totals.payment_year) if totals.payment_year.isdecimal() else 0
         if known < _FIRST_YEAR:
             return

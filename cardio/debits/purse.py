@@ -1,7 +1,7 @@
-"""The card's money: what a debit (消费) is told, what the card answers, and where it notes what it has done.
+"""The purse of the card: the commands of a debit (消费), the card's answers, and its record of transactions.
 
-Bytes and models: `cardio.debits.execution` exchanges them in their order, `cardio.debits.transaction` says what is on
-disk before.
+This module has bytes and models. `cardio.debits.execution` exchanges them in their order, `cardio.debits.transaction`
+defines what is on disk before each step.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AMOUNTS = ("personal_account_amount", "self_paid_amount", "pooled_fund_amount")
 """The amounts of a record of the card, by the names of its layout, in their order there."""
 _MOST = 0xFFFFFFFF
 _AMOUNT = 4
-"""Bytes of an amount on the card."""
+"""The bytes of an amount on the card."""
 _ILLEGAL = -23
 _STARTED = Struct(
     "personal_account_balance" / Int32ub,
@@ -42,12 +42,12 @@ _STARTED = Struct(
     "algorithm_number" / Int8ub,
     "challenge" / Bytes(4),
 )
-"""INITIALIZE FOR PURCHASE's answer. The split of its first fourteen bytes is inferred."""
+"""The structure of the answer to INITIALIZE FOR PURCHASE. The split of its first fourteen bytes is inferred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What one debit takes, in fen (分)."""
+    """The amounts of one debit, in fen (分)."""
 
     personal_account: int = 0
     self_paid: int = 0
@@ -72,7 +72,7 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the card keeps, in fen; the two totals are those of one year."""
+    """The sums that the card keeps, in fen; the two totals are those of one year."""
 
     personal_account_balance: int
     self_paid_total: int
@@ -80,13 +80,13 @@ class Totals:
     payment_year: str
 
     def is_now(self, now: Totals) -> bool:
-        """Return whether these are the totals of ``now``; the balance may have been loaded meanwhile."""
+        """Return True if these totals equal ``now``; the balance may have been increased by a load meanwhile."""
         mine = (self.self_paid_total, self.pooled_fund_total, self.payment_year)
         same = mine == (now.self_paid_total, now.pooled_fund_total, now.payment_year)
         return same and now.personal_account_balance >= self.personal_account_balance
 
     def after(self, amounts: Amounts, year: str) -> Totals:
-        """Return what a debit leaves; the first one of a new year begins its totals anew."""
+        """Return the totals after a debit; the first debit of a new year restarts them."""
         same = year <= self.payment_year
         return Totals(
             self.personal_account_balance - amounts.personal_account,
@@ -98,7 +98,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseStart:
-    """What the card says before it is debited."""
+    """The card's answer before it is debited."""
 
     totals: Totals
     transaction_number: int
@@ -109,7 +109,11 @@ class PurchaseStart:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Raises: CardGarbledError: there are not 22 bytes."""
+        """Parse the answer to INITIALIZE FOR PURCHASE.
+
+        Raises:
+            CardGarbledError: it has not 22 bytes.
+        """
         if len(raw) != _STARTED.sizeof():
             raise CardGarbledError("消费初始化的应答长度不正确", "INITIALIZE FOR PURCHASE is answered by 22 bytes")
         parsed: Any = _STARTED.parse(raw)
@@ -126,7 +130,7 @@ class PurchaseStart:
 
 @dataclass(frozen=True, slots=True)
 class CardProof:
-    """What the card gives for a debit: TAC for its issuer, MAC2 for the terminal."""
+    """The card's proof of a debit: TAC for its issuer, MAC2 for the terminal."""
 
     tac: bytes
     mac2: bytes
@@ -134,33 +138,37 @@ class CardProof:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One record of 医疗交易明细文件; a field that makes no sense is None."""
+    """One record of 医疗交易明细文件; a malformed field is None."""
 
     transaction_number: int | None
     terminal_number: str | None
     time: str | None
     """YYYYMMDDhhmmss."""
     amounts: tuple[int | None, int | None, int | None]
-    """个人账户, 自付, 统筹."""
+    """个人账户, 自付, 统筹, in fen."""
 
 
 def yuan(fen: int) -> str:
-    """An amount as people write it: 10 fen are 0.10."""
+    """Return an amount in yuan as text: 10 fen are 0.10."""
     return f"{fen // 100}.{fen % 100:02}"
 
 
 def purse_of(layout: Layout) -> Purse:
-    """Raises: NotSupportedError: nothing is known of debits on cards of this generation."""
+    """Return the purse of a layout.
+
+    Raises:
+        NotSupportedError: nothing is known of debits on cards of this generation.
+    """
     if layout.purse is None:
         raise NotSupportedError(f"{layout.title}没有消费功能", f"no debits are known on {layout.title_en}")
     return layout.purse
 
 
 def debit_key(layout: Layout, index: int | None) -> Key:
-    """The debit key (消费密钥) with an index, which is its id; the first where no index is wanted.
+    """Return the debit key (消费密钥) with an index, which is its id; the first key if the index is None.
 
     Raises:
-        NotSupportedError: the layout has none with this index.
+        NotSupportedError: the layout has no debit key with this index.
     """
     purse = purse_of(layout)
     keys = [key for name in purse.purchase_keys if (key := layout.key(name)) is not None]
@@ -171,7 +179,11 @@ def debit_key(layout: Layout, index: int | None) -> Key:
 
 
 def key_of_debit(layout: Layout, name: str) -> Key:
-    """The debit key that a journal names. Raises: NotSupportedError: cards of this generation have none such."""
+    """Return the debit key that a journal names.
+
+    Raises:
+        NotSupportedError: cards of this generation have no such key.
+    """
     found = layout.key(name) if name in purse_of(layout).purchase_keys else None
     if found is None:
         raise NotSupportedError(f"没有消费密钥 {name}", f"there is no debit key {name}")
@@ -186,15 +198,20 @@ def begin_purchase(
     *,
     first: Callable[[], Flow[None]] | None = None,
 ) -> Flow[PurchaseStart]:
-    """INITIALIZE FOR PURCHASE: nothing moves yet. A PIN is presented only where the card wants one.
+    """Run INITIALIZE FOR PURCHASE: nothing is deducted yet. A PIN is presented only where the card wants one.
 
-    Args: ``first``: what is asked in between, when the card takes the debit and the PIN was presented. Any other
-        command ends what INITIALIZE FOR PURCHASE began, so that it is sent again afterwards.
+    Args:
+        file_system: the file system of the card.
+        key: the debit key.
+        amounts: the amounts of the debit.
+        terminal_number: 终端机编号, six bytes, packed.
+        first: a flow that runs once the card accepts the debit and the PIN was presented. Its commands end what
+            INITIALIZE FOR PURCHASE began, so that is sent again afterwards.
 
     Raises:
-        CardRefusedError: it takes no debits, or not this one.
-        AccessNotGrantedError: it wants a PIN and there is none.
-        WrongPinError, PinEntryError: as `AccessRights.acquire`.
+        CardRefusedError: the card takes no debits, or not this one.
+        AccessNotGrantedError: the card wants a PIN and none was given.
+        WrongPinError, PinEntryError: as for `AccessRights.acquire`.
     """
     purse = purse_of(file_system.layout)
     refusal = yield from file_system.enter(purse.application)
@@ -218,19 +235,23 @@ def begin_purchase(
 
 
 def send_debit(authorisation: Authorisation, time: bytes) -> Flow[ResponseApdu]:
-    """DEBIT FOR PURCHASE: money moves, or it does not, and only a whole answer says which."""
+    """Send DEBIT FOR PURCHASE: the card deducts the amount or not, and only a whole answer shows which."""
     return (yield debit_for_purchase(authorisation.terminal_transaction_number, time, authorisation.mac1))
 
 
 def proof_in_answer(response: ResponseApdu) -> CardProof:
-    """Return what the card answered to a debit that it has done. Raises: CardGarbledError: not eight bytes."""
+    """Return the proof in the card's answer to a debit that it has done.
+
+    Raises:
+        CardGarbledError: the answer has not eight bytes.
+    """
     if len(response.data) != 2 * MAC_LENGTH:
         raise CardGarbledError("消费的应答长度不正确", "the answer to DEBIT FOR PURCHASE is not eight bytes long")
     return CardProof(tac=response.data[:MAC_LENGTH], mac2=response.data[MAC_LENGTH:])
 
 
 def ask_for_proof(transaction_number: int) -> Flow[CardProof | None]:
-    """Return what the card still proves of a debit; None where it does not, or knows no such command."""
+    """Return the proof that the card still gives of a debit; None if it gives none, or does not know the command."""
     try:
         response = yield get_transaction_proof(transaction_number)
     except CardGarbledError:
@@ -241,7 +262,7 @@ def ask_for_proof(transaction_number: int) -> Flow[CardProof | None]:
 
 
 def details_in(reading: FileReading) -> Iterator[Detail]:
-    """The card's records of what it has done, the newest first."""
+    """Return the card's records of its transactions, the newest first."""
     return map(detail_of, decode_records(reading))
 
 

@@ -1,4 +1,4 @@
-"""A debit as its journal tells it."""
+"""The record of a debit, as its journal returns it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cardio.models.base import FrozenModel
 
 ResolvedOutcome = Literal["done", "none", "unknown"]
 CONTRADICTED = "contradicted"
-"""The reason of a debit of which the card contradicts what a person has decided."""
+"""The reason of a debit for which the card contradicts a person's decision."""
 Compared = Literal["agrees", "contradicts", "not-told"]
 
 
@@ -65,7 +65,9 @@ class DebitRecord(FrozenModel):
     )
 
     def as_answered(self, at: datetime) -> Self:
-        """Return it as the answer to its own key shows it, the same each time: delivered, without what came later."""
+        """Return the record as the answer to its own key shows it, the same each time: delivered, without later
+        changes.
+        """
         if self.state is DebitState.COMMITTED:
             told = {"state": DebitState.DELIVERED, "reason": "", "changed": at, "handed_over": at, "undelivered": False}
             return self.model_copy(update=told)

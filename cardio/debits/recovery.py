@@ -1,7 +1,7 @@
-"""What has become of a debit whose answer never came: the same card is asked, and its witnesses are weighed.
+"""The recovery of a debit whose answer never came: the same card is asked, and its evidence is weighed.
 
-In this order: the proof that it still gives of its last debit, its record of details, its number with the yearly
-totals. Where they disagree a person decides.
+The evidence is used in this order: the proof that the card still gives of its last debit, its record of details, its
+number with the yearly totals. If they disagree a person decides.
 """
 
 from __future__ import annotations
@@ -42,37 +42,37 @@ _MOST_NUMBER = 0xFFFF
 
 
 class DetailEvidence(Enum):
-    """What 医疗交易明细文件 says."""
+    """The evidence of 医疗交易明细文件."""
 
     FOUND = auto()
     ABSENT = auto()
     SILENT = auto()
-    """It could not be read."""
+    """The file could not be read."""
 
 
 class CounterEvidence(Enum):
-    """What number and totals say."""
+    """The evidence of number and totals."""
 
     UNTOUCHED = auto()
     MOVED = auto()
-    """By one debit of these amounts: this one, or another's."""
+    """One debit of these amounts has happened: this one, or another."""
     LATER = auto()
-    """There were others since."""
+    """Other debits have happened since."""
     ODD = auto()
-    """Neither before nor after this debit."""
+    """The values fit neither before nor after this debit."""
     SILENT = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the card says afterwards."""
+    """The evidence that the card gives afterwards."""
 
     proved: bool
-    """It gives a MAC2 that only this debit has."""
+    """True if it gives a MAC2 that only this debit has."""
     detail: DetailEvidence
     counter: CounterEvidence
     others: bool = False
-    """Its details account for every number since, by other debits than this."""
+    """True if its details explain every number since by other debits than this."""
     proof: CardProof | None = None
     """Its MAC2 and TAC, where they are this debit's."""
 
@@ -81,13 +81,15 @@ class Evidence:
 class RecoveryVerdict:
     state: DebitState
     known_by: KnownBy | None = None
-    """By which witness, where it was done."""
+    """The evidence that shows the debit, if it was done."""
 
 
 def judge(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
-    """Weighs what the card says.
+    """Weigh the card's evidence.
 
-    Args: ``doubted``: it has given a wrong MAC2, so nothing but the right one counts.
+    Args:
+        witnesses: the evidence.
+        doubted: the card has given a wrong MAC2, so only the right one counts.
     """
     proved, detail, counter = witnesses.proved, witnesses.detail, witnesses.counter
     done = proved or detail is DetailEvidence.FOUND
@@ -100,20 +102,21 @@ def judge(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
         return RecoveryVerdict(DebitState.UNKNOWN)
     if counter is CounterEvidence.UNTOUCHED or (counter is CounterEvidence.LATER and witnesses.others):
         return RecoveryVerdict(DebitState.ABORTED)
-    # The card's number has gone on, and its record does not name this debit. A debit of the same amounts at another
-    # terminal moves number and totals in the same way.
+    # The card's number has risen, and its record does not name this debit. A debit of the same amounts at another
+    # terminal changes number and totals in the same way.
     return RecoveryVerdict(DebitState.MANUAL)
 
 
 def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
-    """Asks the card what has become of a debit, and says it in the journal. It never debits.
+    """Ask the card for the outcome of a debit, and write it to the journal. This never debits.
 
     Raises:
         DebitNotDoneError: nothing was taken.
-        DebitManualError: card and journal disagree; WrongMac2Error: and it had given a wrong MAC2.
-        DebitUnknownError: this card cannot tell, as long as its PIN is missing.
+        DebitManualError: card and journal disagree.
+        WrongMac2Error: card and journal disagree, and the card had given a wrong MAC2.
+        DebitUnknownError: this card cannot show it as long as its PIN is missing.
         CardChangedError: it is another card.
-        CardioError: the card could not be asked; what has become of it is as unknown as before.
+        CardioError: the card could not be asked; the outcome is as unknown as before.
     """
     if entry.state is DebitState.SENT:
         entry.move(DebitState.UNKNOWN, reason="left")
@@ -134,14 +137,19 @@ def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
 
 
 def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: bool = False) -> bool | None:
-    """Ask the card whether it contradicts what a person has decided of a debit; nothing is noted.
+    """Ask the card whether it contradicts a person's decision on a debit; write nothing to the journal.
 
-    Args: ``done``: what the person said.
+    Args:
+        card: the card.
+        intent: the debit as the card had begun it.
+        done: the person's decision: the debit was done.
+        doubted: the card has given a wrong MAC2.
 
-    Returns None where the card tells neither.
+    Returns:
+        True if it contradicts, False if it agrees, None if its evidence shows neither.
 
     Raises:
-        DebitUnknownError: it cannot tell as long as its PIN is missing.
+        DebitUnknownError: the card cannot show it as long as its PIN is missing.
         CardioError: the card could not be asked.
     """
     witnesses = _ask(card, intent)
@@ -152,23 +160,23 @@ def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: 
             return not done
         case DebitState.ABORTED:
             return done
-    # What proves nothing by itself is still a reason to look again.
+    # Evidence that proves nothing by itself is still a reason to look again.
     return True if _speaks_against(witnesses, done=done) else None
 
 
 def _speaks_against(witnesses: Evidence, *, done: bool) -> bool:
     if done:
-        # Its number went on, and its own record can be read and does not have the debit; or its number did not.
+        # Its number has risen, and its own record can be read and does not have the debit; or its number has not risen.
         untouched = witnesses.counter is CounterEvidence.UNTOUCHED and witnesses.detail is not DetailEvidence.FOUND
         return not witnesses.proved and (witnesses.detail is DetailEvidence.ABSENT or untouched)
-    # It has the debit; or it went on by these very amounts, and its own record does not say that it was by another.
+    # Its record has the debit; or its totals have changed by exactly these amounts, and its own record cannot be read.
     moved = witnesses.counter is CounterEvidence.MOVED and witnesses.detail is DetailEvidence.SILENT
     return witnesses.proved or witnesses.detail is DetailEvidence.FOUND or moved
 
 
 def _ask(card: SecuredCard, intent: DebitIntent) -> Evidence:
     before = intent.transaction_number
-    # Cards call a debit by the number that they counted to, or by the one that it began with.
+    # Cards name a debit by the number after counting, or by the number with which it began.
     numbers = tuple(number for number in (before + 1, before) if number <= _MOST_NUMBER)
     file_system = card.file_system
     card.run(file_system.enter(purse_of(file_system.layout).application))
@@ -205,10 +213,10 @@ def _check(card: SecuredCard, intent: DebitIntent, proof: CardProof) -> Mac2:
 
 
 def _details(file_system: CardFileSystem) -> Flow[list[Detail] | None]:
-    """Return what the card has noted, the newest first; None where that cannot be read whole.
+    """Return the card's details, the newest first; None where they cannot be read whole.
 
     Raises:
-        CardioError: a PIN was to be presented, and it went wrong.
+        CardioError: a PIN was needed, and presenting it failed.
     """
     file = file_system.layout.details_file
     if file is None:
@@ -222,7 +230,7 @@ def _details(file_system: CardFileSystem) -> Flow[list[Detail] | None]:
 
 
 def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
-    """Return whether it is this debit's: its terminal, time and amounts, under one of its two numbers."""
+    """Return True if a detail is this debit's: its terminal, time and amounts, under one of its two numbers."""
     told = (detail.terminal_number, detail.time, detail.amounts)
     return told == (intent.terminal_number, intent.time, intent.amounts_in_order) and (
         detail.transaction_number in numbers
@@ -232,7 +240,7 @@ def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> boo
 def _account_for(since: list[Detail], intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
     """Return True if a detail record of another debit explains every number that was counted since.
 
-    Cards number a debit before or after they count. One missing detail does not deceive: this debit's own would be the
+    Cards number a debit before or after they count. One missing detail does not mislead: this debit's own would be the
     newest, and the totals would be its.
     """
     noted = [detail.transaction_number for detail in since]
@@ -242,15 +250,18 @@ def _account_for(since: list[Detail], intent: DebitIntent, numbers: tuple[int, .
 
 
 def _is_anothers(detail: Detail, intent: DebitIntent) -> bool:
-    """It can be read whole, and is not this debit with another time: a card's clock is not to be relied upon."""
+    """Return True if a detail can be read whole and is not this debit with another time; a card's clock is not
+    reliable.
+    """
     whole = None not in (detail.terminal_number, detail.time, *detail.amounts)
     mine = (intent.terminal_number, intent.amounts_in_order)
     return whole and (detail.terminal_number, detail.amounts) != mine
 
 
 def _counter(file_system: CardFileSystem, intent: DebitIntent) -> Flow[tuple[CounterEvidence, int]]:
-    """INITIALIZE FOR PURCHASE changes nothing, and tells where number and totals stand. The amount matters only in so
-    far as the balance must bear it."""
+    """Compare number and totals with INITIALIZE FOR PURCHASE, which changes nothing. The amount matters only because
+    the balance must cover it.
+    """
     key = key_of_debit(file_system.layout, intent.key)
     asked = Amounts(0, intent.self_paid_amount, intent.pooled_fund_amount or 1)
     try:
@@ -261,7 +272,7 @@ def _counter(file_system: CardFileSystem, intent: DebitIntent) -> Flow[tuple[Cou
 
 
 def compare(intent: DebitIntent, start: PurchaseStart) -> CounterEvidence:
-    """Return where the card stands now against where it stood before the debit."""
+    """Return the comparison of the card's present number and totals with those before the debit."""
     moved = start.transaction_number - intent.transaction_number
     if moved == 0:
         return CounterEvidence.UNTOUCHED if intent.totals.is_now(start.totals) else CounterEvidence.ODD

@@ -1,12 +1,12 @@
-"""One debit from its order to its end, so that money moves exactly once.
+"""One debit from its order to its end, so that money is taken exactly once.
 
 ::
 
     NEW → PREPARED → INITIALISED → ARMED → SENT → COMMITTED → DELIVERED → SETTLED
     before SENT + fault → ABORTED        SENT + fault → UNKNOWN → COMMITTED | ABORTED, or MANUAL
 
-Each step is in a journal before what it stands for is done: the debit's command leaves after SENT is on disk, and
-whoever finds SENT there after a crash knows that he does not know. What has become of it the same card tells
+Each step is in a journal before the action that it stands for. The debit's command is sent after SENT is on disk. If a
+process finds SENT there after a crash, the outcome is unknown. Only the same card can show it
 (`cardio.debits.recovery`).
 """
 
@@ -28,9 +28,11 @@ from cardio.security.sam.base import Purchase
 
 _ILLEGAL = -23
 KnownBy = Literal["mac2", "card", "proof", "detail", "counter", "person"]
-"""By which witness a debit is known to be done. ``counter`` stands in older journals only."""
+"""The evidence by which a debit is known to be done. ``counter`` stands in older journals only."""
 CardRecord = Literal["clear", "no-file", "closed", "unreadable", "not-kept"]
-"""What the card's own record said before the debit: that it does not have this order, or why it could not be asked."""
+"""The result of the card's own record before the debit: it does not have this order, or the reason why it could not be
+read.
+"""
 
 
 class DebitState(StrEnum):
@@ -38,15 +40,15 @@ class DebitState(StrEnum):
     PREPARED = "prepared"
     """The card is known."""
     INITIALISED = "initialised"
-    """The card has said its number and totals."""
+    """The card has given its number and totals."""
     ARMED = "armed"
-    """There is a MAC1: all that is needed."""
+    """MAC1 is there: nothing else is needed."""
     SENT = "sent"
-    """The card may have been told."""
+    """The command may have reached the card."""
     COMMITTED = "committed"
-    """It is done; its result was not delivered yet."""
+    """The debit is done; its result was not delivered yet."""
     DELIVERED = "delivered"
-    """Its result was handed over to its caller, which was still connected."""
+    """The result was handed over to its caller, which was still connected."""
     SETTLED = "settled"
     """The caller has said that it is booked."""
     ABORTED = "aborted"
@@ -61,7 +63,7 @@ BEFORE_SENT = frozenset({_S.NEW, _S.PREPARED, _S.INITIALISED, _S.ARMED})
 DONE = frozenset({_S.COMMITTED, _S.DELIVERED, _S.SETTLED})
 UNBOOKED_STATES = DONE - {_S.SETTLED}
 UNCLEAR = frozenset({_S.SENT, _S.UNKNOWN})
-"""The card is asked what has become of it."""
+"""The states in which the card is asked for the outcome."""
 UNRESOLVED = UNCLEAR | {_S.MANUAL}
 TRANSITIONS: dict[DebitState, frozenset[DebitState]] = {
     _S.NEW: frozenset({_S.PREPARED, _S.ABORTED}),
@@ -76,12 +78,12 @@ TRANSITIONS: dict[DebitState, frozenset[DebitState]] = {
     _S.SETTLED: frozenset(),
     _S.ABORTED: frozenset(),
 }
-"""Every other step is refused by the journal, whoever takes it."""
+"""The permitted steps; the journal refuses every other step from any caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class DebitOrder:
-    """What is to be taken, and when the cashier says it is."""
+    """The amounts to be taken, and the time that the cashier gives."""
 
     amounts: Amounts
     time: str
@@ -99,12 +101,12 @@ class DebitOrder:
 
     @property
     def moment(self) -> datetime:
-        """Its time, as local time without a zone."""
+        """Return its time, as local time without a zone."""
         return datetime.strptime(self.time, "%Y%m%d%H%M%S")
 
 
 class DebitIntent(FrozenModel):
-    """All that is known before the card is told, as it stands in the journal."""
+    """All facts that are known before the debit is sent, as they stand in the journal."""
 
     personal_account_amount: int
     self_paid_amount: int
@@ -124,7 +126,7 @@ class DebitIntent(FrozenModel):
     terminal_transaction_number: str | None = None
     """终端交易序号, eight hex digits; None until there is a MAC1."""
     card_record: CardRecord | None = None
-    """None where nobody has asked: in journals of older versions."""
+    """The result of the card's own record; None in journals of older versions, which did not check it."""
 
     @classmethod
     def of(
@@ -160,7 +162,7 @@ class DebitIntent(FrozenModel):
 
     @property
     def amounts_in_order(self) -> tuple[int, int, int]:
-        """个人账户, 自付, 统筹, as the card's details have them."""
+        """Return 个人账户, 自付, 统筹, in the order of the card's details."""
         return self.personal_account_amount, self.self_paid_amount, self.pooled_fund_amount
 
     @property
@@ -169,7 +171,7 @@ class DebitIntent(FrozenModel):
 
 
 class DebitResult(FrozenModel):
-    """What a debit came to: money was taken, once."""
+    """The result of a debit that was done: the amounts were taken, once."""
 
     transaction_number: int
     terminal_number: str
@@ -179,56 +181,64 @@ class DebitResult(FrozenModel):
     self_paid_amount: int
     pooled_fund_amount: int
     tac: str | None
-    """交易认证码 for the issuer; None where the card's answer was lost and it does not give it again."""
+    """交易认证码 for the issuer; None where the card's answer was lost and the card does not give it again."""
     mac2: str | None
     known_by: KnownBy
-    """The card's MAC2; its word alone, where a caller's HSM checks it; what witnessed afterwards; or who decided."""
+    """The evidence: the card's MAC2; its answer alone, where a caller's HSM checks MAC2; later evidence; or a
+    person.
+    """
 
 
 class StepFacts(TypedDict, total=False):
-    """What a step brings besides its state."""
+    """The facts that a step brings besides its state."""
 
     intent: DebitIntent | None
     result: DebitResult | None
     reason: str
     doubted: bool
-    """From now on."""
+    """True from now on if the card's MAC2 was wrong."""
     at: datetime
-    """When it was, if not now."""
+    """The time of the step, if not now."""
     unsent: bool
-    """Take it only if nothing was sent yet: whoever aborts must not undo what another thread has done."""
+    """True to take the step only if nothing was sent yet: an abort must not undo the action of another thread."""
 
 
 class DebitEntry(Protocol):
-    """One debit in a journal. What it is told is on disk when it returns; a step that may not follow is refused."""
+    """The interface of one debit in a journal. A step is on disk when the call returns; a step that is not permitted is
+    refused.
+    """
 
     @property
     def state(self) -> DebitState:
-        """As it stands on disk."""
+        """Return the state on disk."""
 
     @property
     def intent(self) -> DebitIntent | None: ...
 
     @property
     def doubted(self) -> bool:
-        """The card has given a wrong MAC2: nothing but the right one counts, or a person."""
+        """Return True if the card has given a wrong MAC2: then only the right one counts, or a person's decision."""
 
     def meet(self, card: bytes) -> None:
-        """Notes which card it is; of one that is known already, checks it. Raises: CardChangedError: another one."""
-
-    def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
-        """Takes a step.
+        """Note the card of the debit; if it is known already, check it.
 
         Raises:
-            CardioError: the step may not follow, or cannot be written; it is not taken then.
+            CardChangedError: it is another card.
+        """
+
+    def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
+        """Take a step.
+
+        Raises:
+            CardioError: the step is not permitted, or cannot be written; it is not taken then.
         """
 
 
 def purchase_of(card: SecuredCard, intent: DebitIntent) -> Purchase:
-    """Return what a SAM is asked about a debit.
+    """Return the debit in the form for a SAM.
 
     Raises:
-        SamError, CardGarbledError: as `CardAuthenticator.terminal`.
+        SamError, CardGarbledError: as for `CardAuthenticator.terminal`.
     """
     return Purchase(
         key=card.card_key(intent.key).with_version(intent.key_version),
@@ -262,7 +272,9 @@ def result_of(
 
 
 def error_of(entry: DebitEntry) -> CardioError:
-    """Return the error for a caller that asks again for a debit that was not done, or that wants a person."""
+    """Return the error for a caller that asks again for a debit that was not done, or that needs a person's
+    decision.
+    """
     if entry.state is not DebitState.MANUAL:
         return DebitNotDoneError()
     return WrongMac2Error() if entry.doubted else DebitManualError()

@@ -1,4 +1,4 @@
-"""The national driver interface: its strings. Its functions by name are in `cardio.driver.functions`."""
+"""The strings of the national driver interface. Its functions by name are in `cardio.driver.functions`."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ from cardio.security.errors import SamError
 _NOT_WRITTEN = "missing"
 NO_PSAM_TERMINAL, UNKNOWN_TERMINAL = "000000000000", ""
 BasicLayout = Literal["11", "13", "colon"]
-"""Layouts of the basic information in the field: eleven fields, thirteen as issuing programs have them, and a vendor's
-fourteen between colons."""
+"""The layouts of the basic information: eleven fields, thirteen as in issuing programs, and a vendor's fourteen between
+colons.
+"""
 
 
 def read_basic(card: SocialSecurityCard, *, device: str = "") -> str:
-    """iReadCardBas: reads the card as the national flow has it, and gives its eleven fields.
+    """Read the card by the national flow, and return the eleven fields of iReadCardBas.
 
-    Args: ``device`` is 终端设备号; the reader's own without it.
+    A third-generation card proves itself where the SAM has its key, and a closed card is opened with RKSSSE.
 
-    A third-generation card proves itself where the SAM has its key, and is opened with RKSSSE where it is closed.
+    Args:
+        card: the card.
+        device: 终端设备号; without it the reader's own.
 
     Raises:
-        ForgedCardError: −21.
-        CardioError: what hindered, with the driver code that a caller of the national interface acts on:
-            −2201 no PSAM, −2202 no such algorithm, −2203 no RKSSSE, −24 key level, −(status word).
+        ForgedCardError: −21, the card is a copy.
+        CardioError: another error, with the driver code that a caller of the national interface acts on: −2201 no PSAM,
+            −2202 no such algorithm, −2203 no RKSSSE, −24 key level, −(status word).
     """
     reading = _open_reading(card)
     return basic_string(reading, terminal=terminal_field(card), device=device or card.device_number)
 
 
 def terminal_field(card: SocialSecurityCard) -> str:
-    """终端机编号, zeros without a PSAM card; empty where the one that is set up is not to be had and another SAM stands
-    in for it.
+    """Return 终端机编号, zeros without a PSAM card; empty if the configured one is unavailable and another SAM replaces
+    it.
 
     Raises:
-        SamError: a PSAM card is set up, and does not say its number.
+        SamError: a PSAM card is configured, and does not give its number.
     """
     try:
         number = card.terminal_number
@@ -53,7 +56,11 @@ def terminal_field(card: SocialSecurityCard) -> str:
 
 
 def basic_text(card: SocialSecurityCard, layout: BasicLayout, *, device: str = "") -> str:
-    """Reads the card and gives its basic information in one of the layouts. Raises as `read_basic`."""
+    """Read the card and return its basic information in one of the layouts.
+
+    Raises:
+        CardioError: as for `read_basic`.
+    """
     if layout == "11":
         return read_basic(card, device=device)
     return thirteen_fields(_open_reading(card)) if layout == "13" else colon_fields(_open_reading(card))
@@ -67,16 +74,17 @@ def _open_reading(card: SocialSecurityCard) -> CardReading:
             raise refusal
     unproved = card.refusal_of_proof()
     if unproved is not None:
-        raise unproved  # the string has no place to say it
+        raise unproved  # the string has no field for it
     return reading
 
 
 def basic_string(reading: CardReading, *, terminal: str = NO_PSAM_TERMINAL, device: str = "") -> str:
-    """The answer of iReadCardBas: eleven fields, each closed by a bar.
+    """Return the result of iReadCardBas: eleven fields, each closed by a bar.
 
     发卡地区行政区划代码|社会保障号码|卡号|卡识别码|姓名|卡复位信息|规范版本|发卡日期|卡有效期|终端机编号|终端设备号|
 
     Args:
+        reading: the reading of the card.
         terminal: 终端机编号, which a PSAM card gives; twelve zeros without one.
         device: 终端设备号, the reader's serial number.
 
@@ -103,18 +111,21 @@ def basic_string(reading: CardReading, *, terminal: str = NO_PSAM_TERMINAL, devi
 
 
 def thirteen_fields(reading: CardReading) -> str:
-    """卡识别码|卡类别|规范版本|初始化机构编号|发卡日期|卡有效期|卡号|社会保障号码|姓名|性别|民族|出生地|出生日期|
+    """Return the thirteen fields of issuing programs, each closed by a bar.
+
+    卡识别码|卡类别|规范版本|初始化机构编号|发卡日期|卡有效期|卡号|社会保障号码|姓名|性别|民族|出生地|出生日期|
 
     Raises:
-        AccessNotGrantedError, FileUnreadableError: as `basic_string`.
+        AccessNotGrantedError, FileUnreadableError: as for `basic_string`.
     """
     return "".join(f"{field.replace('|', ' ')}|" for field in _thirteen(reading))
 
 
 def colon_fields(reading: CardReading) -> str:
-    """The thirteen fields and 姓名扩展 after 姓名, between colons; the name is whole, so its extension is empty.
+    """Return the thirteen fields and 姓名扩展 after 姓名, between colons; the name is whole, so its extension is empty.
 
-    Raises as `thirteen_fields`.
+    Raises:
+        AccessNotGrantedError, FileUnreadableError: as for `thirteen_fields`.
     """
     fields = _thirteen(reading)
     fields.insert(9, "")
@@ -122,10 +133,10 @@ def colon_fields(reading: CardReading) -> str:
 
 
 def _complete_holder(reading: CardReading) -> Holder:
-    """The holder, if everything that a caller knows a person and a card by was read.
+    """Return the holder, if every item that identifies a person and a card was read.
 
-    What an issuer has left blank is an empty field, as on a card that was not yet personalised; what is there and could
-    not be read is an error, never an empty field with the return code 0.
+    An item that the issuer has left blank is an empty field, as on a card that was not yet personalised. An item that
+    is present and could not be read is an error, never an empty field with the return code 0.
 
     Raises:
         AccessNotGrantedError: the card keeps its holder's information closed.
@@ -144,7 +155,7 @@ def _complete_holder(reading: CardReading) -> Holder:
 
 
 def _hinders(unread: Unread) -> bool:
-    """Return whether one of the identifying items is missing for this."""
+    """Return True if an unread entry means that one of the identifying items is missing."""
     wanted = IDENTIFYING_ITEMS.get(unread.file, frozenset())
     return bool(wanted) and unread.reason != "empty" and (unread.item is None or unread.item in wanted)
 

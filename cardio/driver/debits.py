@@ -1,6 +1,6 @@
 """Debits in the national interface's own strings: ``iDoDebit`` and its two HSM steps.
 
-No source gives the fields of a debit's result; ours are those of the card's own record, then what the issuer wants.
+No source gives the fields of a debit's result; cardio uses those of the card's own record, then those for the issuer.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ _YUAN = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,2})?", re.ASCII)
 
 
 def parse_pay_info(text: str) -> DebitOrder:
-    """``个人自付金额|统筹支付金额|交易时间|``: two amounts in yuan and YYYYMMDDhhmmss, as ``0.1|0.2|20151118185001|``.
+    """Parse ``个人自付金额|统筹支付金额|交易时间|``: two amounts in yuan and YYYYMMDDhhmmss, as
+    ``0.1|0.2|20151118185001|``.
 
-    Nothing is taken from the personal account: online settlement (模式1) has it so, and the HSM form leaves no place.
+    Nothing is taken from the personal account: so it is in online settlement (模式1), and the HSM form has no field for
+    it.
 
     Raises:
-        UsageError: −23, it is no such text.
+        UsageError: −23, the text has another form.
     """
     fields = text.strip().removesuffix("|").split("|")
     if len(fields) != 3:
@@ -51,9 +53,9 @@ def _fen(text: str) -> int:
 
 
 def result_text(result: DebitResult) -> str:
-    """``交易序号|终端机编号|交易时间|个人账户金额|自付金额|统筹金额|终端交易序号|TAC|``, amounts in yuan.
+    """Return ``交易序号|终端机编号|交易时间|个人账户金额|自付金额|统筹金额|终端交易序号|TAC|``, amounts in yuan.
 
-    交易序号 is the one that the card began with; TAC is empty where the card's answer was lost and it has no other.
+    交易序号 is the number with which the card began. TAC is empty if the card's answer was lost and it has no other.
     """
     amounts = (result.personal_account_amount, result.self_paid_amount, result.pooled_fund_amount)
     return joined(
@@ -75,13 +77,14 @@ def debit_1(
     terminal_number: str | None,
     limits: DebitLimits = DEFAULT_LIMITS,
 ) -> str:
-    """``算法标识|密钥地址|随机数|交易序号|金额|交易类型|终端机编号|交易时间|`` for the HSM, which makes MAC1 of them.
+    """Return ``算法标识|密钥地址|随机数|交易序号|金额|交易类型|终端机编号|交易时间|`` for the HSM, which makes MAC1 of
+    them.
 
-    The process key's factor is the random, the number and the number again; the text is four zero bytes and the last
-    four fields.
+    The process key's factor is the random, the number and the number again. The text of MAC1 is four zero bytes and the
+    last four fields.
 
     Raises:
-        CardioError: what hindered; nothing was taken.
+        CardioError: an error occurred; nothing was taken.
     """
     card = steps.card
     steps.begin_anew()
@@ -105,9 +108,11 @@ def debit_1(
 
 
 def debit_2(steps: HsmSteps, answer: str) -> str:
-    """Takes ``终端交易序号|交易时间|MAC1|``: ``0000`` and the card's number, the same time, eight hex digits.
+    """Finish a debit with ``终端交易序号|交易时间|MAC1|``: ``0000`` and the card's number, the same time, eight hex
+    digits.
 
-    Raises: as `cardio.debits.execution.debit`.
+    Raises:
+        CardioError: as for `cardio.debits.execution.debit`.
     """
     return steps.take(FUNCTION, 2, answer)
 
@@ -119,7 +124,11 @@ def _finish(steps: HsmSteps, intent: DebitIntent, entry: DebitEntry, answer: str
 
 
 def _authorisation(intent: DebitIntent, answer: str) -> Authorisation:
-    """Raises: UsageError: it is no such text, or belongs to another debit."""
+    """Parse the HSM's answer.
+
+    Raises:
+        UsageError: the text has another form, or belongs to another debit.
+    """
     found = _STEP_2.fullmatch(answer)
     if found is None:
         raise UsageError(

@@ -1,10 +1,10 @@
-"""The functions of the national driver interface by name: what each takes, what right it needs, what it does.
+"""The functions of the national driver interface by name: the arguments, the right and the work of each.
 
-To add a function, write what it does and add one row: to `_WHOLE` if one call does it, to `_FIRST` or `_NEXT` if it is
-one of several steps, to `_DEBITS` if it moves money. HTTP, dialects, page and browser client find it there.
+To add a function, write its work and add one row: to `_WHOLE` if one call does it, to `_FIRST` or `_NEXT` if it is one
+of several steps, to `_DEBITS` if it is a debit. HTTP, dialects, page and browser client find it there.
 
 Functions in steps (``…_HSM_Step1``) work on a card that is held between the steps: see `cardio.driver.hsm_steps`.
-Debits go by a journal, which this library has none of: `cardio.driver.debits` is for a program that brings one.
+Debits need a journal, and this library has none: `cardio.driver.debits` is for a program that has one.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ def argument(default: Any, description: str, *, least: int | None = None, most: 
     """Declare an argument of the interface.
 
     Args:
-        description: what it holds, for callers.
-        least: smallest number.
-        most: greatest number, or characters of a text.
+        default: the value without the argument.
+        description: the content, for callers.
+        least: the smallest number.
+        most: the greatest number, or the greatest number of characters of a text.
     """
     return field(default=default, metadata={"description": description, "least": least, "most": most})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DriverArguments:
-    """What a caller passes, by the interface's own names; what a function does not take is left alone."""
+    """The arguments of a call, by the interface's own names; arguments that a function does not use are ignored."""
 
     iType: int = argument(3, "1 contact, 2 contactless, 3 contact first, 4 contactless first", least=1, most=4)
     iAuthType: int = argument(2, "1 by PIN, 2 by key, 0 free", least=0, most=2)
@@ -54,22 +55,24 @@ class DriverArguments:
     pPayInfo: str = argument("", "自付金额|统筹金额|YYYYMMDDhhmmss|", most=200)
     pKey: str = argument("", "what the HSM gave", most=8192)
     pin: str | None = argument(None, "where the reader has no key pad", most=16)
-    """The interface itself has no argument for it, libraries of vendors have."""
+    """The PIN. The interface itself has no argument for it, vendors' libraries have."""
     newPin: str | None = argument(None, "where the reader has no key pad", most=16)
     acceptLastTry: bool = argument(False, "the holder consents to spend the last try of the PIN")
-    """The interface has no argument for this either."""
+    """True if the holder consents to spend the last try of the PIN. The interface has no argument for this either."""
     layout: BasicLayout = argument("11", "of the basic information")
     idempotencyKey: str = argument("", "names a debit", most=200)
-    """A caller that asks again by the same key is told what came of the debit, and not debited again."""
+    """The name of a debit. A caller that asks again with the same key gets the result of the debit, and is not debited
+    again.
+    """
     deviceNumber: str = ""
-    """终端设备号 as the site has set it; the reader's own without it. No caller passes it."""
+    """终端设备号 as the site has set it; without it the reader's own. No caller passes it."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Self:
-        """From names in any case and values as callers send them: numbers as texts too.
+        """Build the arguments from names in any case and values as callers send them: numbers also as texts.
 
         Raises:
-            UsageError: a value is not of its kind.
+            UsageError: a value has another type.
         """
         known = {one.name.lower(): one for one in fields(cls) if one.name != "deviceNumber"}
         values: dict[str, Any] = {}
@@ -105,12 +108,12 @@ def _flag(name: str, value: object) -> bool:
 
 
 _READERS: dict[str, Callable[[str, object], Any]] = {"int": _number, "bool": _flag}
-"""How a value is read, by the type of its field; all others are texts."""
+"""The function that reads a value, by the type of its field; all others are texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Function:
-    """What a function takes and what right it needs. What it does is its kind's affair."""
+    """The arguments and the right of a function. Its work is in the subclasses."""
 
     name: str
     arguments: tuple[str, ...]
@@ -123,19 +126,21 @@ class _Function:
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """The arguments that the interface itself does not have: the function takes them, and does without."""
+        """Return the arguments that the interface itself does not have: the function accepts them, and works
+        without.
+        """
         return _OPTIONAL.get(self.name, ())
 
     @property
     def example(self) -> Mapping[str, int | str]:
-        """Arguments to begin with. ``YYYYMMDDhhmmss`` stands for the time of the call."""
+        """Return example arguments. ``YYYYMMDDhhmmss`` stands for the time of the call."""
         names = (*self.arguments, *self.optional)
         return {name: _EXAMPLES_OF.get(self.name, {}).get(name, _EXAMPLES.get(name, "")) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
 class CardFunction(_Function):
-    """Done in one call, on the card that is in."""
+    """A function that one call does, on the present card."""
 
     work: Callable[[SocialSecurityCard, DriverArguments], str]
 
@@ -146,20 +151,22 @@ class CardFunction(_Function):
 
 @dataclass(frozen=True, slots=True)
 class StepFunction(_Function):
-    """One of several calls, on a card that is held between them."""
+    """A function that is one of several calls, on a card that is held between them."""
 
     first: bool
     work: Callable[[HsmSteps, DriverArguments], str]
 
     @property
     def step(self) -> int:
-        """Return which of the calls it is, from 1."""
+        """Return the number of the call, from 1."""
         return int(self.name[-1])
 
 
 @dataclass(frozen=True, slots=True)
 class DebitFunction(_Function):
-    """Moves money, and so goes by a journal (`cardio.driver.debits`): whole (0), or the first or second step."""
+    """A function that takes money, and so needs a journal (`cardio.driver.debits`): whole (0), or the first or second
+    step.
+    """
 
     step: Literal[0, 1, 2]
 
@@ -185,7 +192,7 @@ def _write(card: SocialSecurityCard, given: DriverArguments) -> str:
     address = Address.parse(given.pFileAddr)
     values = values_at(address, given.pWriteData)
     guard(card, given.pCardInfo)
-    # All of it is checked before any of it is written.
+    # All values are checked before any of them is written.
     changes = [card.prepare(file, wanted) for file, wanted in values]
     for change in changes:
         card.write(change)
@@ -218,7 +225,7 @@ def _unblock_pin(card: SocialSecurityCard, given: DriverArguments) -> str:
 
 
 def _read_debits(card: SocialSecurityCard, given: DriverArguments) -> str:
-    """Each record's fields joined by ``^``, each record closed by ``|``; empty ones are left out."""
+    """Return each record's fields joined by ``^``, each record closed by ``|``; empty records are left out."""
     file = card.layout.details_file
     if file is None:
         raise NoSuchFileError()
@@ -326,7 +333,11 @@ FUNCTIONS: dict[str, DriverFunction] = {
 
 
 def find_function(name: str) -> DriverFunction:
-    """A function by its name. Raises: NotSupportedError: the interface has none such, or we do not have it."""
+    """Return a function by its name.
+
+    Raises:
+        NotSupportedError: the interface has no such function, or cardio does not have it.
+    """
     found = FUNCTIONS.get(name)
     if found is None:
         raise NotSupportedError(f"没有函数 {name[:40]}", f"there is no function {name[:40]!r}")
@@ -334,13 +345,15 @@ def find_function(name: str) -> DriverFunction:
 
 
 def parse_card_info(text: str) -> tuple[str, str]:
-    """``卡识别码|卡号|…``: the identification code in capitals, and the card's number, which may be left out."""
+    """Parse ``卡识别码|卡号|…``: return the identification code in capitals, and the card's number, which may be left
+    out.
+    """
     code, number, *_ = [*text.strip().split("|"), ""]
     return code.strip().upper(), number.strip()
 
 
 def guard(card: SocialSecurityCard, card_info: str) -> None:
-    """Compares ``卡识别码|卡号|`` with the card that is in: the guard against a card swapped between two calls.
+    """Compare ``卡识别码|卡号|`` with the present card: the guard against a card swapped between two calls.
 
     Raises:
         UsageError: −23, nothing was passed; −20, no identification code.
@@ -355,7 +368,7 @@ def guard(card: SocialSecurityCard, card_info: str) -> None:
         )
     issuer = card.file_system.contents.files[ISSUER_FILE]
     own_code, own_number = text_of(issuer, "identification_code"), text_of(issuer, "card_number")
-    # A reading gives the number as its standard writes it, whatever stands on the card.
+    # A reading gives the number as its standard writes it, which may differ from the card.
     item = next((item for item in issuer.file.items if item.name == "card_number"), None)
     numbers = {number, (own_number or "").strip()}
     same_number = len({standard_form(item, one) for one in numbers} if item is not None else numbers) == 1

@@ -1,7 +1,7 @@
 """The national interface's HSM functions (iReadCardBas_HSM_Step1 and the like): the caller carries the data.
 
-A desk without keys holds the card, gives out what an authority's HSM needs, and takes its answer in the next step.
-The functions are named after the interface's; the string of each step is at its method.
+A desk without keys holds the card, gives the caller the data for an authority's HSM, and accepts the HSM's answer in
+the next step. The methods are named after the interface's functions; each method describes the string of its step.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from cardio.security.terminal import authentication_refused
 
 _AUTHENTICATION = re.compile(r"[0-9A-Fa-f]{32}")
 _VERSION = b"\x01"
-"""The version group that an HSM answers for: the interface has no field to name another."""
+"""The version group of the HSM's answer: the interface has no field to name another."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Next:
-    """The step that may follow, and what it does with the caller's data."""
+    """The step that may follow, and its work with the caller's data."""
 
     function: str
     step: int
@@ -51,8 +51,9 @@ class _Next:
 class HsmSteps:
     """The functions over one card that is held from the first step to the last.
 
-    A first step begins anew. All raise StepError out of order, UsageError for data that is none, CardChangedError for
-    an answer to another question, and what the card says; after an error the function begins anew with its first step.
+    A first step starts anew. All steps raise StepError out of order, UsageError for malformed data, CardChangedError
+    for an answer to another question, and the card's errors. After an error the function starts again with its first
+    step.
     """
 
     def __init__(self, card: SocialSecurityCard, *, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
@@ -64,7 +65,7 @@ class HsmSteps:
 
     @property
     def waits(self) -> bool:
-        """There is a step that may follow."""
+        """Return True if there is a step that may follow."""
         return self._next is not None
 
     @property
@@ -77,15 +78,19 @@ class HsmSteps:
         return self._card.proof
 
     def begin_anew(self) -> None:
-        """What was waited for is not waited for any more."""
+        """Forget the step that was expected."""
         self._next = None
 
     def expect(self, function: str, step: int, take: Callable[[str], str]) -> None:
-        """Says which step may follow, and what it does with the caller's data."""
+        """Set the step that may follow, and its work with the caller's data."""
         self._next = _Next(function, step, take)
 
     def take(self, function: str, step: int, answer: str) -> str:
-        """Takes a step. Raises: StepError: it is not the one that may follow."""
+        """Take a step.
+
+        Raises:
+            StepError: it is not the step that may follow.
+        """
         expected, self._next = self._next, None
         if expected is None or (expected.function, expected.step) != (function, step):
             before = f"Step{step - 1}"
@@ -97,15 +102,15 @@ class HsmSteps:
     # -- iReadCardBas_HSM -----------------------------------------------------------------------
 
     def read_basic_1(self) -> str:
-        """``发卡地区行政区划代码|卡复位信息|算法标识|卡识别码|过程因子|原始信息|外部认证过程因子|原始信息|``
+        """Return ``发卡地区行政区划代码|卡复位信息|算法标识|卡识别码|过程因子|原始信息|外部认证过程因子|原始信息|``.
 
-        The card answers internal authentication at once, so that nothing comes between the challenge for external
-        authentication and its use. The last two are empty where the holder's file is open.
+        The card answers internal authentication at once, so that no command comes between the challenge for external
+        authentication and its use. The last two fields are empty where the holder's file is open.
         """
         self.begin_anew()
         reset_information = self._card.reset_information
         challenge, source = self._random(HALF), self._random(HALF)
-        file_system = self._card.begun_visit  # the caller's HSM has the card prove itself
+        file_system = self._card.begun_visit  # not `file_system`: here the caller's HSM checks the card's proof
         proof = self._card.run(self._card_proof(challenge + source))
         opening = self._card.run(file_system.read(HOLDER_FILE)).closed
         outer_source = self._random(HALF) if opening else b""
@@ -128,11 +133,14 @@ class HsmSteps:
         return joined(fields)
 
     def read_basic_2(self, answer: str, *, device: str = "") -> str:
-        """Takes ``内部认证数据|外部认证数据|``, 32 hex each: authentication data and original information.
+        """Return the eleven fields of iReadCardBas, for ``内部认证数据|外部认证数据|``.
 
-        Args: ``device`` is 终端设备号; the reader's own without it.
+        Args:
+            answer: the two values, 32 hex digits each: authentication data and original information.
+            device: 终端设备号; without it the reader's own.
 
-        Gives the eleven fields of iReadCardBas. Raises: ForgedCardError: the card's answer is not the HSM's.
+        Raises:
+            ForgedCardError: the card's answer is not the HSM's.
         """
         self._device = device
         return self.take("iReadCardBas", 2, answer)
@@ -140,11 +148,11 @@ class HsmSteps:
     # -- iReadCard_HSM --------------------------------------------------------------------------
 
     def read_1(self, address: str) -> str:
-        """``算法标识|密钥地址|随机数1|随机数2|`` for the files of a national address.
+        """Return ``算法标识|密钥地址|随机数1|随机数2|`` for the files of a national address.
 
         Raises:
-            HsmNotNeededError: they are open.
-            AccessNotGrantedError: they want keys of more than one kind, or a PIN beside them.
+            HsmNotNeededError: the files are open.
+            AccessNotGrantedError: the files need keys of more than one kind, or also a PIN.
         """
         self.begin_anew()
         wanted = Address.parse(address)
@@ -162,16 +170,16 @@ class HsmSteps:
         return self._ask_for_key("iReadCard", self._opening_key(closed[0]), then=lambda: self._card.values(wanted))
 
     def read_2(self, answer: str) -> str:
-        """Takes 32 hex, authentication data and original information; gives the values in the address's shape."""
+        """Return the values in the address's shape, for 32 hex digits: authentication data and original information."""
         return self.take("iReadCard", 2, answer)
 
     # -- iWriteCard_HSM -------------------------------------------------------------------------
 
     def write_1(self, address: str) -> str:
-        """``算法标识|密钥地址|随机数1|随机数2|`` for the key that writes the files of a national address.
+        """Return ``算法标识|密钥地址|随机数1|随机数2|`` for the key that writes the files of a national address.
 
         Raises:
-            AccessNotGrantedError: they want keys of more than one kind, or a PIN beside them, or nobody may write them.
+            AccessNotGrantedError: the files need keys of more than one kind, or also a PIN, or they cannot be written.
         """
         self.begin_anew()
         wanted = Address.parse(address)
@@ -190,29 +198,29 @@ class HsmSteps:
         return self._ask_for_key("iWriteCard", next(iter(keys.values())), then=write)
 
     def write_2(self, answer: str, data: str) -> str:
-        """Takes 32 hex, authentication data and original information, and what is to be written."""
+        """Write the data, for 32 hex digits: authentication data and original information."""
         self._data_to_write = data
         return self.take("iWriteCard", 2, answer)
 
     # -- iUnblockPIN_HSM, iReloadPIN_HSM --------------------------------------------------------
 
     def unblock_1(self) -> str:
-        """``算法标识|密钥地址|随机数1|随机数2|`` for the key that unblocks."""
+        """Return ``算法标识|密钥地址|随机数1|随机数2|`` for the key that unblocks."""
         return self._begin_pin("iUnblockPIN", UNBLOCK, MAC_LENGTH, "")
 
     def reload_1(self, new: Pin) -> str:
-        """As `unblock_1`."""
+        """Return the same fields as `unblock_1`, for setting a new PIN."""
         return self._begin_pin("iReloadPIN", RELOAD, suite_for(self._card.algorithm).block + MAC_LENGTH, new.digits)
 
     def pin_2(self, function: str, answer: str) -> str:
-        """Takes 32 hex; gives ``算法标识|密钥地址|过程因子|命令头|PIN明文|`` for the secure message.
+        """Return ``算法标识|密钥地址|过程因子|命令头|PIN明文|`` for the secure message, for 32 hex digits.
 
-        The header (命令头) has five bytes, Lc included, as the MAC is made over it.
+        The header (命令头) has five bytes with Lc, because the MAC covers them.
         """
         return self.take(function, 2, answer)
 
     def pin_3(self, function: str, answer: str) -> str:
-        """Takes the whole command in hex, and sends it if it is the one that was asked for."""
+        """Send the whole command, given in hex, if it is the requested one."""
         return self.take(function, 3, answer)
 
     def _begin_pin(self, function: str, command: CommandApdu, length: int, digits: str) -> str:
@@ -242,8 +250,10 @@ class HsmSteps:
     # -- what they share ------------------------------------------------------------------------
 
     def _ask_for_key(self, function: str, key: Key, *, then: Callable[[], str]) -> str:
-        """Gives out a challenge for external authentication; the answer is presented, then the work goes on."""
-        _ = self._card.reset_information  # the HSM computes with it
+        """Return a challenge for external authentication. Then the HSM's answer is presented to the card and the work
+        continues.
+        """
+        _ = self._card.reset_information  # checked here, because the HSM computes with it
         file_system = self._card.file_system
         self._card.run(file_system.enter(key.application))
         source = self._random(HALF)
@@ -279,7 +289,7 @@ class HsmSteps:
         self._card.run(plan())
 
     def _opening_key(self, path: str) -> Key:
-        """The key that opens a file by itself, the cheapest one."""
+        """Return the cheapest key that opens a file by itself."""
         file: File = self._card.layout.required_file(path)
         for needed in ways_to_read(file):
             if len(needed) == 1 and PIN not in needed:
@@ -287,7 +297,7 @@ class HsmSteps:
         raise AccessNotGrantedError(f"{path} 不能只凭密钥打开", f"{path} is not opened by a key alone")
 
     def _writing_key(self, path: str) -> Key:
-        """The key that alone lets a file be written."""
+        """Return the key that alone allows writing a file."""
         for needed in self._card.layout.required_file(path).update.alternatives:
             if len(needed) == 1 and PIN not in needed:
                 return self._key(next(iter(needed)))
@@ -301,7 +311,7 @@ class HsmSteps:
 
     @staticmethod
     def address_of(key: Key) -> str:
-        """密钥地址."""
+        """Return 密钥地址."""
         return key_address(key.hsm, None if key.psam is None else key.psam & 0xFF)
 
     @property
@@ -310,7 +320,7 @@ class HsmSteps:
 
     @property
     def algorithm_mark(self) -> str:
-        """算法标识."""
+        """Return 算法标识."""
         return ALGORITHM_MARKS[self._card.algorithm]
 
     @property
@@ -326,7 +336,7 @@ def _challenge() -> Flow[bytes]:
 
 
 def _cryptogram(answer: str, source: bytes) -> bytes:
-    """The authentication data of an HSM's answer, which repeats the original information.
+    """Return the authentication data in an HSM's answer, which repeats the original information.
 
     Raises:
         UsageError: it is not 32 hex digits.
@@ -350,5 +360,5 @@ def _refusal(zh: str, en: str, status_word: int) -> CardRefusedError:
 
 
 def joined(fields: list[str]) -> str:
-    """Each field closed by a bar."""
+    """Return the fields, each closed by a bar."""
     return "".join(f"{field}|" for field in fields)

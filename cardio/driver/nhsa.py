@@ -1,4 +1,4 @@
-"""What transaction 1101 of the national medical insurance interface (NHSA, 人员信息获取) wants of a card.
+"""The card's data for transaction 1101 of the national medical insurance interface (NHSA, 人员信息获取).
 
 医疗保障信息平台定点医药机构接口规范, 1101: ``mdtrt_cert_type`` 03 is 社会保障卡, and then ``mdtrt_cert_no`` is the card
 number and ``card_sn`` the identification code. Pages that map the eleven fields by hand have put the social security
@@ -20,7 +20,7 @@ _ID_CARD, _BY_CARD = "01", "90"
 
 
 class Nhsa1101(FrozenModel):
-    """The fields of the request's ``data`` that come from the card; the others are the caller's."""
+    """The fields of the request's ``data`` that come from the card; the caller adds the others."""
 
     mdtrt_cert_type: str = Field(description="就诊凭证类型: 03, 社会保障卡")
     mdtrt_cert_no: str = Field(description="就诊凭证编号: the card number")
@@ -32,7 +32,7 @@ class Nhsa1101(FrozenModel):
 
 
 def nhsa_1101(reading: CardReading) -> Nhsa1101:
-    """The fields for a card that was read.
+    """Return the fields for a card that was read.
 
     Raises:
         AccessNotGrantedError: the card keeps its holder's information closed.

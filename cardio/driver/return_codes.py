@@ -20,7 +20,7 @@ _KEY_NOT_FOUND = -0x6A88
 
 
 class DriverCode(FrozenModel):
-    """One return code: what it means, why, and what the clerk does next."""
+    """One return code: its meaning, its cause, and the clerk's next action."""
 
     code: int
     title: str
@@ -33,14 +33,14 @@ class DriverCode(FrozenModel):
 
 @cache
 def driver_codes() -> dict[int, DriverCode]:
-    """All codes of the interface's table, status words included."""
+    """Return all codes of the interface's table, status words included."""
     document = tomllib.loads((files("cardio.driver") / "return_codes.toml").read_text(encoding="utf-8"))
     listed = [DriverCode.model_validate(one) for one in document["codes"]]
     return {one.code: one for one in listed} | {-word: _of_status_word(word) for word in document["status_words"]}
 
 
 def explain(code: int) -> DriverCode:
-    """A code in words; any number is answered."""
+    """Return the words for any code."""
     known = driver_codes().get(code)
     if known is not None:
         return known
@@ -58,7 +58,7 @@ def explain(code: int) -> DriverCode:
 
 
 def code_of(error: CardioError) -> int:
-    """The return code that an error has for a caller of the national interface; every error has one."""
+    """Return the return code of any error for a caller of the national interface."""
     if error.driver_code is not None:
         return error.driver_code
     if error.status_word is not None and error.status_word >= _LEAST_STATUS_WORD:

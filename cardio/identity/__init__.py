@@ -1,4 +1,5 @@
-"""Is the card good, and is this its holder? Checks over what was read and proved, and one verdict.
+"""The check that a card is good and that its bearer is its holder: checks over what was read and proved, and one
+verdict.
 
 Example:
     >>> from cardio.identity import ChipProof, default_policy

@@ -1,4 +1,4 @@
-"""The checks that what stands on the card must pass by itself: numbers, dates, name."""
+"""The checks of the card's own data: numbers, dates, name."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ from cardio.identity.facts import FactFinding, Facts, NotDoneError, failed, not_
 
 _CODE = re.compile(r"[0-9A-F]{32}")
 _CUT_SHORT = frozenset({"card-error", "garbled", "undecodable", "incomplete"})
-"""Reasons for which there may be more of a name on the card than was read."""
+"""The reasons for which the card may have more of a name than was read."""
 _SUBSTITUTES = frozenset("\ufffd?？□〓")
-"""What programs write in place of a character that they do not know."""
+"""The characters that programs write in place of a character that they do not know."""
 
 
 def identification_code_region(facts: Facts) -> FactFinding:
-    """Return whether a 卡识别码 is built as V2.0 table 10 says: city code, the system's registered
-    identifier, serial.
-    """
+    """Check the structure of 卡识别码 (V2.0 table 10): city code, the system's registered identifier, serial number."""
     code = facts.of_card(facts.reading.card.identification_code, "identification_code")
     file = layout_of(facts.reading.card.generation).file(ISSUER_FILE)
     fixed = next((item.fixed for item in file.items if item.name == "identification_code"), None) if file else None
@@ -44,13 +42,13 @@ def identification_code_region(facts: Facts) -> FactFinding:
 
 
 def card_number(facts: Facts) -> FactFinding:
-    """The check character of the card number (V2.0 appendix A)."""
+    """Check the check character of the card number (V2.0 appendix A)."""
     fault = card_number_fault(facts.of_card(facts.reading.card.card_number, "card_number"))
     return failed(*fault) if fault else passed("卡号校验位正确", "the check character is right")
 
 
 def card_dates(facts: Facts) -> FactFinding:
-    """Return whether the card is issued and not yet expired."""
+    """Check that the card is issued and not yet expired."""
     card, today, grace = facts.reading.card, facts.today, facts.policy.expiry_grace_days
     for item in ("issue_date", "expiry_date"):
         facts.refuse_corrupt(item)
@@ -69,7 +67,7 @@ def card_dates(facts: Facts) -> FactFinding:
 
 
 def name(facts: Facts) -> FactFinding:
-    """Return whether the name can be one: letters of any script, and no trace of a conversion gone wrong."""
+    """Check that the name is plausible: letters of any script, and no trace of a failed conversion."""
     holder = facts.holder
     if facts.warned("control-characters", "name"):
         return failed("姓名中有控制字符", "there are control characters in the name")
@@ -97,13 +95,13 @@ def name(facts: Facts) -> FactFinding:
 
 
 def id_number(facts: Facts) -> FactFinding:
-    """The check digit of a citizen's number (GB 11643)."""
+    """Check the check digit of a citizen's number (GB 11643)."""
     fault = identity_number_fault(_citizens_number(facts))
     return failed(*fault) if fault else passed("校验位正确", "the check digit is right")
 
 
 def birth_date(facts: Facts) -> FactFinding:
-    """The date of birth against digits 7 to 14 of a citizen's number."""
+    """Compare the date of birth with digits 7 to 14 of a citizen's number."""
     born = facts.of_holder(facts.holder.birth_date, "birth_date")
     if born > facts.today:
         return failed("出生日期晚于今天", "the date of birth is in the future")
@@ -113,7 +111,7 @@ def birth_date(facts: Facts) -> FactFinding:
 
 
 def sex(facts: Facts) -> FactFinding:
-    """The sex against the seventeenth digit of a citizen's number."""
+    """Compare the sex with the seventeenth digit of a citizen's number."""
     stated = facts.of_holder(facts.holder.sex, "sex").code
     number = _citizens_number(facts)
     if stated not in SEX_CODES:
@@ -124,7 +122,7 @@ def sex(facts: Facts) -> FactFinding:
 
 
 def region_of_id(facts: Facts) -> FactFinding:
-    """Return whether a citizen's number begins with a region code that is, or once was, in GB/T 2260."""
+    """Check that a citizen's number begins with a present or former region code of GB/T 2260."""
     if not _is_known_region(_citizens_number(facts)[:REGION_DIGITS]):
         return not_done(
             "前六位不在现行和历史行政区划代码表中",
@@ -134,7 +132,11 @@ def region_of_id(facts: Facts) -> FactFinding:
 
 
 def _citizens_number(facts: Facts) -> str:
-    """Raises: NotDoneError: it was not read, or GB 11643 does not describe it."""
+    """Return the citizen's number.
+
+    Raises:
+        NotDoneError: it was not read, or GB 11643 does not describe it.
+    """
     number = facts.of_holder(facts.holder.social_security_number, "social_security_number")
     if facts.reading.derived.citizen is False or not is_citizens_pattern(number):
         raise NotDoneError(
@@ -147,7 +149,7 @@ def _citizens_number(facts: Facts) -> str:
 
 
 def _is_known_region(code: str) -> bool:
-    """Return whether a code stands in the table, or groups what stands there (市辖区, 县, 直辖县级)."""
+    """Return True if a code is in the table, or groups codes that are (市辖区, 县, 直辖县级)."""
     table = code_table("regions")
     if code in table.rows:
         return True

@@ -1,4 +1,4 @@
-"""What the checks judge by, and what one of them finds."""
+"""The facts that the checks judge by, and the finding of a check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class FactFinding:
-    """What a check finds: its outcome, and what was found or why it was not done."""
+    """The finding of a check: its outcome, and what was found or why it was not done."""
 
     outcome: Outcome
     words: Bilingual
@@ -40,7 +40,7 @@ def not_done(zh: str, en: str, driver_code: int | None = None) -> FactFinding:
 
 
 class NotDoneError(Exception):
-    """A check cannot be done: something that it needs is not there. It ends the check, never the verdict."""
+    """An error for a check that cannot be done because a fact is missing. It ends the check, never the verdict."""
 
     def __init__(self, finding: FactFinding) -> None:
         super().__init__(finding.words.en)
@@ -49,7 +49,7 @@ class NotDoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a verdict rests on."""
+    """All facts of a verdict."""
 
     reading: CardReading
     chip: ChipProof
@@ -61,32 +61,44 @@ class Facts:
 
     @property
     def today(self) -> date:
-        """The day in China, whose days the dates on a card are."""
+        """Return the day in China, because the dates on a card are days in China."""
         return self.now.astimezone(_CHINA).date()
 
     @property
     def holder(self) -> Holder:
-        """Raises: NotDoneError: the card gave nothing about its holder."""
+        """Return the holder.
+
+        Raises:
+            NotDoneError: the card gave nothing about its holder.
+        """
         return self._need(self.reading.holder, HOLDER_FILE, None)
 
     def of_card(self, value: Value | None, item: str) -> Value:
-        """A value from the issuer's file.
+        """Return a value from the issuer's file.
 
         Raises:
-            NotDoneError: it was not read, is not on the card, or the card itself doubts it.
+            NotDoneError: it was not read, is not on the card, or the card says that it may be corrupt.
         """
         return self._need(value, ISSUER_FILE, item)
 
     def of_holder(self, value: Value | None, item: str) -> Value:
-        """A value from the holder's file; raises like `of_card`."""
+        """Return a value from the holder's file.
+
+        Raises:
+            NotDoneError: as for `of_card`.
+        """
         return self._need(value, HOLDER_FILE, item)
 
     def warned(self, code: str, item: str) -> bool:
-        """Return whether the reading warns of an item."""
+        """Return True if the reading has a warning for an item."""
         return any(warning.code == code and warning.item == item for warning in self.reading.warnings)
 
     def refuse_corrupt(self, item: str) -> None:
-        """Raises: NotDoneError: the card itself doubts what it gave for an item."""
+        """Check that the card itself does not doubt an item.
+
+        Raises:
+            NotDoneError: the card says that the item may be corrupt.
+        """
         if self.warned("corrupt-data", item):
             raise NotDoneError(not_done("卡片提示该数据可能有误", "the card says that this value may be corrupt"))
 
@@ -112,10 +124,10 @@ class Facts:
 
 
 def of_unread(unread: Unread) -> FactFinding:
-    """Return why something was not read, and what to do about it, without a value of the holder's."""
+    """Return why something was not read, and what to do about it, without any value of the holder's."""
     zh, en = unread.detail, unread.detail_en
     if unread.reason == "undecodable":
-        # The detail quotes what stands on the card.
+        # The detail quotes the card's data.
         zh, en = "内容无法解读", "it cannot be decoded"
     return not_done(
         f"{unread.file}：{zh}。{unread.remedy}", f"{unread.file}: {en}. {unread.remedy_en}", unread.driver_code

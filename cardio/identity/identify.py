@@ -1,4 +1,4 @@
-"""From a card in a reader to the verdict: proves what can be proved, reads what can be read, then judges."""
+"""The step from a card in a reader to the verdict: it proves and reads as much as possible, then judges."""
 
 from __future__ import annotations
 
@@ -24,24 +24,28 @@ from cardio.security.errors import (
 from cardio.security.sam.base import Sam
 
 _PARTS, _CODE = 12, 4
-"""卡识别码: twelve bytes of city, RID and serial number, four of 认证码 (V2.0 table 10)."""
+"""The parts of 卡识别码: twelve bytes of city, RID and serial number, four of 认证码 (V2.0 table 10)."""
 _NOT_COMPUTED = b"\xff" * _CODE
 _FAILED = ("forged", "declined")
-"""Outcomes after which the card is given nothing more."""
+"""The outcomes after which nothing more is presented to the card."""
 _COMPUTED_FOR = "3DES"
-"""No source tells how the 认证码 of an SM4 card is computed."""
+"""The algorithm of the 认证码; no source tells how that of an SM4 card is computed."""
 
 
 def identify(card: SocialSecurityCard, policy: Policy, loss_list: LossList | None, now: datetime) -> Verdict:
-    """Is this card good, and is this its holder?
+    """Check that a card is good and that its bearer is its holder.
 
     A chip that is forged, or declines, ends the proving: no key and no PIN is presented to it.
 
-    Args: ``now`` with its zone.
+    Args:
+        card: the card.
+        policy: the site's policy.
+        loss_list: the loss list; None where the site has none.
+        now: the time, with its zone.
 
     Raises:
-        WrongPinError, PinBlockedError and other faults of a PIN that was given: nobody is judged by a slip.
-        CardioError: the card cannot be read at all, or was pulled.
+        WrongPinError, PinBlockedError and others: the given PIN failed; there is no verdict after a typing error.
+        CardioError: the card cannot be read at all, or was removed.
     """
     chip = _chip(card)
     reading = card.read(prove=False, supplement=False, today=now.date())

@@ -6,7 +6,7 @@
     370200D15600000500000001            卡识别码, without its 认证码 or with it
     370200,A00000011                    region code, card number
 
-No names, no numbers of people: what else stands in a line is refused.
+The list has no names and no numbers of people: other text in a line is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cardio.models.reading import Card
 from cardio.security.errors import PolicyError
 
 KEY_DIGITS = 24
-"""Hex digits of a 卡识别码 without its 认证码: what back offices know a card by."""
+"""The hex digits of a 卡识别码 without its 认证码, by which back offices identify a card."""
 _LENGTHS = (KEY_DIGITS, KEY_DIGITS + 8)
 _CODE = re.compile(rf"([0-9A-F]{{{KEY_DIGITS}}})(?:[0-9A-F]{{8}})?")
 _NUMBER = re.compile(r"([0-9]{6})\s*,\s*([0-9A-Z]{9})")
@@ -32,7 +32,7 @@ _UPDATED = re.compile(r"#\s*updated\s*=\s*(.*)")
 
 @dataclass(frozen=True, slots=True)
 class LossList:
-    """Which cards are reported lost, as of a moment."""
+    """The cards that are reported lost, as of a moment."""
 
     updated: datetime
     codes: Set[str] = field(default=frozenset(), repr=False)
@@ -43,11 +43,11 @@ class LossList:
 
     @classmethod
     def load(cls, path: Path) -> LossList:
-        """Reads a list.
+        """Read a list.
 
         Raises:
-            PolicyError: it cannot be read, says not when it was updated, or a line is no entry; the text names file
-                and line, never what stands there.
+            PolicyError: it cannot be read, has no time of its update, or a line is no entry; the text names file and
+                line, never the content.
         """
         try:
             with path.open(encoding="utf-8-sig") as stream:
@@ -63,12 +63,12 @@ class LossList:
         return len(self.codes) + len(self.numbers)
 
     def lists(self, card: Card) -> bool:
-        """Return whether a card is on the list, by its 卡识别码 or by its region and number."""
+        """Return True if a card is on the list, by its 卡识别码 or by its region and number."""
         code = card.identification_code or ""
         return code[:KEY_DIGITS] in self.codes or (code[:REGION_DIGITS], card.card_number) in self.numbers
 
     def age(self, now: datetime) -> timedelta:
-        """Return how long ago it was updated; negative when that is yet to come."""
+        """Return the time since its update; negative if the update is in the future."""
         return now - self.updated
 
 
@@ -84,7 +84,7 @@ def _parse(lines: Iterable[str], path: Path) -> LossList:
                 codes.append(bytes.fromhex(entry)[: KEY_DIGITS // 2])
                 continue
             except ValueError:
-                pass  # it is none
+                pass  # no code, so the other forms are tried
         place = f"{path}:{count}"
         if entry.startswith("#"):
             header = _UPDATED.fullmatch(entry)
@@ -97,7 +97,7 @@ def _parse(lines: Iterable[str], path: Path) -> LossList:
         elif number := _NUMBER.fullmatch(entry):
             numbers.append((number[1] + number[2]).encode("ascii"))
         elif entry:
-            # What stands there is not quoted: it may be somebody's name.
+            # The content is not quoted: it may be a person's name.
             raise PolicyError(
                 f"{place}：应为 24 或 32 位十六进制的卡识别码，或“行政区划代码,卡号”",
                 f"{place}: must be 24 or 32 hex digits of an identification code, or: region code,card number",

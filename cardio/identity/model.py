@@ -1,4 +1,4 @@
-"""The answer to "is this card good, and is this its holder?": each check by itself, and one verdict."""
+"""The result of the check that a card is good and its bearer is its holder: each check by itself, and one verdict."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_DONE = "not-done"
-    """It says nothing either way; the detail says why."""
+    """The check shows neither; the detail says why."""
 
 
 class Weight(StrEnum):
-    """What a check counts for, as the site's policy has it."""
+    """The weight of a check in the site's policy."""
 
     REQUIRED = "required"
-    """Without it no ``verified``; failed, it refuses."""
+    """The check must pass for ``verified``; if it fails, the card is refused."""
     OPTIONAL = "optional"
-    """It may be left undone; failed, it keeps ``verified`` away."""
+    """The check may be left undone; if it fails, there is no ``verified``."""
     IGNORED = "ignored"
-    """It is left out."""
+    """The check is left out."""
 
 
 class Decision(StrEnum):
@@ -52,7 +52,7 @@ class Decision(StrEnum):
 
 
 class CheckResult(FrozenModel):
-    """One check and what came of it."""
+    """One check and its result."""
 
     check: CheckName
     title: str
@@ -65,7 +65,7 @@ class CheckResult(FrozenModel):
 
 
 class VerifiedCard(FrozenModel):
-    """Which card this is about. Who its holder is, the reading says."""
+    """The card of the verdict. The reading says who its holder is."""
 
     identification_code: str | None
     card_number: str | None
@@ -73,7 +73,7 @@ class VerifiedCard(FrozenModel):
 
 
 class ChipUsed(FrozenModel):
-    """What the chip's proof rests on."""
+    """The means of the chip's proof."""
 
     algorithm: str | None = Field(description="3DES or SM4; null when the proof was not made")
     sam: str | None = Field(description="soft, psam or hsm; null when there was none")
@@ -86,7 +86,7 @@ class PolicyUsed(FrozenModel):
 
 
 class LossListUsed(FrozenModel):
-    """The loss list, and how old it is."""
+    """The loss list, and its age."""
 
     origin: str
     updated: datetime

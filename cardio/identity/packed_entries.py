@@ -1,4 +1,6 @@
-"""Sets of very many short entries, as one sorted block each: a million take as many bytes as they have."""
+"""Sets of very many short entries, as one sorted block each: a million entries take only the memory of their
+own bytes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from itertools import groupby
 from cardio.filesystem.codes.tables import REGION_DIGITS
 
 _CODE_BYTES = 12
-"""A 卡识别码 without its 认证码."""
+"""The bytes of a 卡识别码 without its 认证码."""
 _NUMBER_BYTES = REGION_DIGITS + 9
 
 
@@ -17,7 +19,12 @@ class _Block:
     """Byte strings of one length, each once, in order."""
 
     def __init__(self, width: int, entries: list[bytes]) -> None:
-        """Args: ``entries`` is put in order in place."""
+        """Build the block.
+
+        Args:
+            width: the bytes of an entry.
+            entries: the entries; the list is sorted in place.
+        """
         entries.sort()
         self._width = width
         self._bytes = b"".join(entry for entry, _ in groupby(entries))
@@ -34,10 +41,14 @@ class _Block:
 
 
 class PackedCodes(Set[str]):
-    """Identification codes (卡识别码), 24 hex digits each."""
+    """A set of identification codes (卡识别码), 24 hex digits each."""
 
     def __init__(self, codes: list[bytes]) -> None:
-        """Args: ``codes`` have 12 bytes each; the list is put in order in place."""
+        """Build the set.
+
+        Args:
+            codes: 12 bytes each; the list is sorted in place.
+        """
         self._block = _Block(_CODE_BYTES, codes)
 
     def __contains__(self, code: object) -> bool:
@@ -61,10 +72,14 @@ class PackedCodes(Set[str]):
 
 
 class PackedNumbers(Set[tuple[str, str]]):
-    """Region codes and card numbers, fifteen characters together."""
+    """A set of region codes and card numbers, fifteen characters together."""
 
     def __init__(self, numbers: list[bytes]) -> None:
-        """Args: ``numbers`` have 15 ASCII characters each; the list is put in order in place."""
+        """Build the set.
+
+        Args:
+            numbers: 15 ASCII characters each; the list is sorted in place.
+        """
         self._block = _Block(_NUMBER_BYTES, numbers)
 
     def __contains__(self, number: object) -> bool:

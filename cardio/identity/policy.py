@@ -1,4 +1,4 @@
-"""The policy: what a site demands of a card, from a TOML file; ``policy.toml`` is the one that is shipped."""
+"""The policy: a site's requirements for a card, from a TOML file; ``policy.toml`` is shipped."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from cardio.security.errors import PolicyError
 
 SHIPPED = Path(str(files("cardio.identity") / "policy.toml"))
 NEVER_IGNORED = (CheckName.CHIP_GENUINE, CheckName.LOSS_LIST)
-"""Checks that refuse whenever they fail; so no policy leaves them out."""
+"""The checks that refuse whenever they fail, so no policy may leave them out."""
 _FAULT, _UNKNOWN = "policy", "extra_forbidden"
-"""Kinds of pydantic's errors: our own, and a word that is not in the model."""
+"""The kinds of pydantic's errors: our own, and a word that is not in the model."""
 
 
 class Policy(BaseModel):
-    """What each check counts for, and the limits."""
+    """The weight of each check, and the limits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     accept_test_keys: StrictBool = False
-    """In laboratories only: a card that holds the published test keys counts as genuine."""
+    """True in laboratories only: a card that holds the published test keys counts as genuine."""
     max_loss_list_age_hours: Annotated[StrictInt, Field(ge=1, le=8784)]
     expiry_grace_days: Annotated[StrictInt, Field(ge=0, le=3660)] = 0
-    """How many days after its 卡有效期 a card is still good."""
+    """The days after its 卡有效期 for which a card is still good."""
     checks: dict[CheckName, Weight]
     _origin: str = PrivateAttr(default="")
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads a policy.
+        """Read a policy.
 
         Raises:
-            PolicyError: it cannot be read, lacks something or says something unknown; the text names the file, the
-                line where one can be told, and the place.
+            PolicyError: it cannot be read, is incomplete or has an unknown word; the text names the file, the line
+                where it is known, and the place.
         """
         try:
             text, document = read_toml(path)
@@ -53,7 +53,7 @@ class Policy(BaseModel):
         except LayoutError as error:
             raise PolicyError(error.detail, error.detail_en) from error
         except ValidationError as error:
-            # A misspelt word shows as one that is missing and one that is unknown: the unknown one says more.
+            # A misspelt word causes two errors: one missing word and one unknown word. The unknown one says more.
             found = sorted(error.errors(), key=lambda one: "[key]" not in one["loc"] and one["type"] != _UNKNOWN)[0]
             location = tuple(str(step) for step in found["loc"] if step != "[key]")
             zh, en = _words(found, location)
@@ -67,7 +67,7 @@ class Policy(BaseModel):
 
     @property
     def origin(self) -> str:
-        """The file that it was read from."""
+        """Return the file that it was read from."""
         return self._origin
 
     @model_validator(mode="after")
@@ -86,7 +86,7 @@ class Policy(BaseModel):
 
 @cache
 def default_policy() -> Policy:
-    """The policy that is shipped."""
+    """Return the policy that is shipped."""
     return Policy.load(SHIPPED)
 
 
@@ -95,7 +95,7 @@ def _fault(zh: str, en: str) -> PydanticCustomError:
 
 
 def _words(found: Mapping[str, Any], location: tuple[str, ...]) -> tuple[str, str]:
-    """Return what pydantic says, in words for people who write policies."""
+    """Return pydantic's error in words for people who write policies."""
     word = location[-1] if location else ""
     match found["type"]:
         case str(kind) if kind == _FAULT:
@@ -114,7 +114,7 @@ def _words(found: Mapping[str, Any], location: tuple[str, ...]) -> tuple[str, st
 
 
 def _line(text: str, location: tuple[str, ...]) -> int | None:
-    """The line that gives a word its value: in the table of its name, or above the first table."""
+    """Return the line that gives a word its value: in the table of its name, or above the first table."""
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[(.*?)\]", line)

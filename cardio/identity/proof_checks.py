@@ -1,4 +1,4 @@
-"""The checks that rest on keys, on the PIN and on the loss list."""
+"""The checks that depend on keys, on the PIN and on the loss list."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cardio.security.proof import words_for_means
 _WHOLE_CODE = re.compile(r"[0-9A-F]{32}")
 _WHOLE_NUMBER = re.compile(r"[0-9A-Z]{9}")
 _CLOCK_SKEW = timedelta(minutes=10)
-"""How far two clocks may be apart before one of them is wrong."""
+"""The greatest difference of two clocks that are both right."""
 
 
 def chip_genuine(facts: Facts) -> FactFinding:
-    """Internal authentication, made or not, and whether it proves anything."""
+    """Judge internal authentication: whether it was made, and whether it proves anything."""
     proof = facts.chip
     if proof.outcome == "not-done":
         return _reason(proof)
@@ -34,7 +34,7 @@ def chip_genuine(facts: Facts) -> FactFinding:
 
 
 def identification_code(facts: Facts) -> FactFinding:
-    """The 认证码 of the 卡识别码 (V2.0 table 10)."""
+    """Check the 认证码 of the 卡识别码 (V2.0 table 10)."""
     facts.of_card(facts.reading.card.identification_code, "identification_code")
     proof = facts.code
     match proof.outcome:
@@ -42,7 +42,7 @@ def identification_code(facts: Facts) -> FactFinding:
             return _reason(proof)
         case "not-computed-by-issuer":
             return not_done("发卡机构未计算认证码（FFFFFFFF）", "the issuer did not compute it (FFFFFFFF)")
-    # Code and chip are computed with one SAM: its test keys prove as little here.
+    # The SAM that computes the code also proves the chip: its test keys prove nothing here either.
     _refuse_test_keys(proof.test_keys or facts.chip.test_keys, facts)
     if proof.outcome == "right":
         return passed("认证码正确", "the code is right")
@@ -50,7 +50,7 @@ def identification_code(facts: Facts) -> FactFinding:
 
 
 def loss_list(facts: Facts) -> FactFinding:
-    """Return whether the card is reported lost. A card that is listed is refused however old the list is."""
+    """Check that the card is not reported lost. A listed card is refused even if the list is old."""
     listed, card = facts.loss_list, facts.reading.card
     if listed is None:
         return not_done("未配置挂失名单", "this site has no loss list")
@@ -80,7 +80,7 @@ def loss_list(facts: Facts) -> FactFinding:
 
 
 def holder_pin(facts: Facts) -> FactFinding:
-    """Return whether who brought the card knows its PIN."""
+    """Check that the bearer of the card knows its PIN."""
     proof = facts.holder_proof
     match proof.outcome:
         case "proved":
@@ -97,6 +97,6 @@ def _reason(proof: ChipProof | CodeProof | HolderProof) -> FactFinding:
 
 
 def _refuse_test_keys(test_keys: bool, facts: Facts) -> None:
-    """Test keys take a forged card for a genuine one, and a genuine one for forged."""
+    """Check that test keys are allowed: with them a forged card looks genuine, and a genuine one forged."""
     if test_keys and not facts.policy.accept_test_keys:
         raise NotDoneError(not_done("使用的是测试密钥，不能证明卡片真伪", "made with test keys, which prove nothing"))

@@ -1,4 +1,4 @@
-"""What was proved with keys and with the PIN, as whoever talked to the card reports it."""
+"""The proofs made with keys and with the PIN, as the caller that talked to the card reports them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from cardio.bilingual import Bilingual
 from cardio.security.sam.base import SamKind
 
 ChipOutcome = Literal["genuine", "forged", "declined", "not-done"]
-"""Declined: the card gave no answer, and cards of its generation do."""
+"""The outcome of internal authentication. Declined: the card gave no answer, although cards of its generation do."""
 CodeOutcome = Literal["right", "wrong", "not-computed-by-issuer", "not-done"]
 HolderOutcome = Literal["proved", "failed", "not-done"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChipProof:
-    """Internal authentication: whether the chip holds the keys that its issuer gave it."""
+    """The result of internal authentication: the chip has the keys that its issuer gave it, or not."""
 
     outcome: ChipOutcome
     algorithm: str | None = None
     """3DES or SM4."""
     sam: SamKind | None = None
-    """Where the terminal's own keys were."""
+    """The kind of SAM that held the terminal's own keys."""
     test_keys: bool = False
-    """The keys are the published test keys: anybody can make such a card."""
+    """True if the keys are the published test keys: any person can make such a card."""
     reason: Bilingual | None = None
-    """Why it was not done."""
+    """The reason why it was not done."""
     driver_code: int | None = None
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class ChipProof:
 
 @dataclass(frozen=True, slots=True)
 class CodeProof:
-    """The 认证码 at the end of the 卡识别码, against the rest of it."""
+    """The check of the 认证码 at the end of the 卡识别码 against the rest of it."""
 
     outcome: CodeOutcome
     test_keys: bool = False
@@ -48,7 +48,7 @@ class CodeProof:
 
 @dataclass(frozen=True, slots=True)
 class HolderProof:
-    """Whether who brought the card knows its PIN."""
+    """The proof that the bearer of the card knows its PIN."""
 
     outcome: HolderOutcome
     reason: Bilingual | None = None

@@ -1,4 +1,4 @@
-"""The verdict: every check by itself, then one word by the site's policy. Pure: nothing is read or sent here."""
+"""The verdict: every check by itself, then one decision by the site's policy. Nothing is read or sent here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cardio.models.reading import CardReading
 
 @dataclass(frozen=True, slots=True)
 class IdentityCheck:
-    """One check: its name, its words, and the function that makes it."""
+    """One check: its name, its title, and its function."""
 
     name: CheckName
     title: Bilingual
@@ -86,13 +86,16 @@ def verify(
     loss_list: LossList | None,
     now: datetime,
 ) -> Verdict:
-    """Judges one card.
+    """Judge one card.
 
     Args:
-        reading: what was read of it.
-        chip, code, holder: what was proved, or why not.
-        loss_list: None where the site has none.
-        now: with its zone.
+        reading: the reading of the card.
+        chip: the proof of the chip, or why there is none.
+        code: the proof of the identification code, or why there is none.
+        holder: the proof of the holder, or why there is none.
+        policy: the site's policy.
+        loss_list: the loss list; None where the site has none.
+        now: the time, with its zone.
 
     Raises:
         ValueError: ``now`` has no zone.
@@ -122,10 +125,10 @@ def verify(
 
 
 def decide(checks: Sequence[CheckResult]) -> Decision:
-    """One word for all checks.
+    """Return one decision for all checks.
 
-    A required check that failed refuses, and a forged chip or a lost card whatever their weight. ``verified`` takes
-    every required check passed, and none failed of those that were made.
+    A failed required check refuses the card. A forged chip or a lost card refuses it whatever their weight. For
+    ``verified`` every required check must have passed, and none of the other checks that were made may have failed.
     """
     failures = [check for check in checks if check.outcome is Outcome.FAILED]
     if any(check.weight is Weight.REQUIRED or check.check in NEVER_IGNORED for check in failures):

@@ -1,7 +1,8 @@
-"""The certificate application (证书应用) of third-generation cards: what is in it, and signing with it.
+"""The certificate application (证书应用) of third-generation cards: its contents, and signing with it.
 
-Plans, as everything that talks to a card: `cardio.apdu.channel.Channel` runs them. What is known of the application,
-and how well, is in ``pki.toml``; docs/pki.md says what has never been tried on a real card.
+The functions are flows, like everything that talks to a card: `cardio.apdu.channel.Channel` runs them. The known facts
+of the application, and their reliability, are in ``pki.toml``. docs/pki.md says what has never been tried on a real
+card.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True, slots=True)
 class PkiContents:
-    """What of the application anyone may read; what could not be read is None, and ``problems`` says why."""
+    """The freely readable contents of the application. A part that could not be read is None, and ``problems`` says
+    why.
+    """
 
     signature_key: PublicKey | None
     signature_certificate: Certificate | None
@@ -65,11 +68,11 @@ class PkiContents:
 
 
 def select_pki(layout: PkiLayout) -> Flow[None]:
-    """Makes the certificate application current; whatever was selected before, and its rights, are gone.
+    """Make the certificate application current; the selection before, and its rights, are lost.
 
     Raises:
-        NoPkiError: the card has none.
-        CardBlockedError, CardRefusedError: it has one that is not to be had.
+        NoPkiError: the card has no such application.
+        CardBlockedError, CardRefusedError: the application cannot be selected.
     """
     response = yield select_by_name(layout.selection.environment, want_fci=True)
     _check_selected(response)
@@ -80,7 +83,7 @@ def select_pki(layout: PkiLayout) -> Flow[None]:
 
 
 def read_contents(layout: PkiLayout) -> Flow[PkiContents]:
-    """Reads both certificates and the signature key, each as far as the card gives it. The application is current."""
+    """Read both certificates and the signature key, as far as the card gives them. The application must be current."""
     problems: list[Bilingual] = []
     key = yield from _tolerant(read_signature_key(layout), problems)
     files = layout.files
@@ -98,11 +101,11 @@ def read_contents(layout: PkiLayout) -> Flow[PkiContents]:
 
 
 def read_signature_key(layout: PkiLayout) -> Flow[PublicKey]:
-    """Reads the signature public key. The application is current.
+    """Read the signature public key. The application must be current.
 
     Raises:
-        NoCertificateError: no key has been generated, or its file is not there.
-        PublicKeyError: what is there is no key.
+        NoCertificateError: no key has been generated, or its file is missing.
+        PublicKeyError: the content is no key.
         CardRefusedError: the card does not give it.
     """
     file = layout.files.signature_public_key
@@ -114,11 +117,11 @@ def read_signature_key(layout: PkiLayout) -> Flow[PublicKey]:
 
 
 def read_certificate(layout: PkiLayout, file: PkiFile) -> Flow[Certificate]:
-    """Reads one certificate; a damaged one is given as far as it can be read. The application is current.
+    """Read one certificate; a damaged one is decoded as far as possible. The application must be current.
 
     Raises:
         NoCertificateError: there is none.
-        CertificateUnusableError: it says that it is longer than any certificate.
+        CertificateUnusableError: its announced length is greater than that of any certificate.
         CardRefusedError: the card does not give it.
     """
     content = yield from _read_file(layout, file)
@@ -128,19 +131,22 @@ def read_certificate(layout: PkiLayout, file: PkiFile) -> Flow[Certificate]:
 
 
 def sign(layout: PkiLayout, key: PublicKey, message: bytes, user_id: bytes = DEFAULT_USER_ID) -> Flow[bytes]:
-    """Lets the card sign a message; its user PIN has been presented. The hash is computed here, with ZA.
+    """Let the card sign a message. The hash with ZA is computed here. The user PIN must have been presented.
 
-    Experimental: no source gives the command.
+    This is experimental: no source gives the command.
 
     Args:
-        key: the holder's signature key, best from the certificate: the signature is checked against it.
+        layout: the facts of the application.
+        key: the holder's signature key, preferably from the certificate: the signature is checked with it.
+        message: the message.
+        user_id: 用户身份标识.
 
     Returns:
         r and s, 32 bytes each.
 
     Raises:
         PkiPinNeededError: the PIN was not presented.
-        SignatureNotValidError: what the card gave is not its signature; it is not given out.
+        SignatureNotValidError: the card's answer is not its signature; it is not returned.
         CardRefusedError: the card does not sign.
     """
     digest = key.digest(message, user_id)
@@ -152,13 +158,13 @@ def sign(layout: PkiLayout, key: PublicKey, message: bytes, user_id: bytes = DEF
 
 
 def ask_card(command: PkiCommand, **values: bytes) -> Flow[ResponseApdu]:
-    """Sends a command that wants the user PIN, and gives an answer that says yes.
+    """Send a command that needs the user PIN, and return a successful answer.
 
     Raises:
         PkiPinNeededError: the PIN was not presented.
         CardRefusedError: the card refuses, or does not know the command.
     """
-    # Signing, deciphering and a session key leave nothing behind on the card.
+    # Signing, deciphering and a session key leave nothing on the card.
     response = yield replace(command.build(**values), known_effect=CommandEffect.NONE)
     if response.status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
         raise PkiPinNeededError(status_word=response.status_word)
@@ -175,7 +181,7 @@ def ask_card(command: PkiCommand, **values: bytes) -> Flow[ResponseApdu]:
 
 
 def refusal(zh: str, en: str, response: ResponseApdu) -> CardRefusedError:
-    """An error that says what was refused, and with which status word."""
+    """Return an error that names the refused action and the status word."""
     meaning = describe(response.status_word)
     return CardRefusedError(
         f"{zh}：{response.status_word:04X} {meaning.zh}",
@@ -194,7 +200,7 @@ def _check_selected(response: ResponseApdu) -> None:
 
 
 def _tolerant(plan: Flow[Read], problems: list[Bilingual]) -> Flow[Read | None]:
-    """Return what a plan gives; where the card makes that impossible, nothing, and why."""
+    """Return the result of a flow; None if the card makes that impossible, with the reason in ``problems``."""
     try:
         return (yield from plan)
     except CardError as error:
@@ -203,7 +209,7 @@ def _tolerant(plan: Flow[Read], problems: list[Bilingual]) -> Flow[Read | None]:
 
 
 def _read_file(layout: PkiLayout, file: PkiFile) -> Flow[bytes]:
-    """A file block by block, to its length where that is known, else to the length of the certificate in it."""
+    """Read a file block by block, to its length where that is known, else to the length of the certificate in it."""
     response = yield select_file(int.from_bytes(file.id, "big"), 0x00)
     if response.status_word in _NOTHING_WRITTEN:
         raise _nothing(file)

@@ -1,4 +1,4 @@
-"""The certificate application of a card that is held: what is in it, and signing with the holder's PIN."""
+"""The certificate application of a held card: its contents, and signing with the holder's PIN."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from cardio.security.pin.pin import Pin
 
 
 class CardPki:
-    """What a third-generation card does with its certificates; see docs/pki.md for what is experimental."""
+    """The operations of a third-generation card with its certificates; docs/pki.md says which are experimental."""
 
     def __init__(self, card: SocialSecurityCard, layout: PkiLayout | None = None) -> None:
         self._card = card
         self._layout = layout or pki_layout()
 
     def contents(self) -> PkiContents:
-        """Key and certificates, as far as they can be read.
+        """Return key and certificates, as far as they can be read.
 
         Raises:
             NoPkiError: the card has no such application.
-            CardioError: it is not to be had.
+            CardioError: the application cannot be used.
         """
         return self._card.run_outside_environment(self._contents())
 
     def sign(
         self, message: bytes, pin: Pin, *, user_id: bytes = DEFAULT_USER_ID, accept_last_try: bool = False
     ) -> bytes:
-        """An SM2 signature, r and s, verified with the card's own key before it is given back; experimental.
+        """Return an SM2 signature, r and s, verified with the card's own key; experimental.
 
         Raises:
-            WrongPinError, PinBlockedError, LastTryError: the PIN of the certificate application.
+            WrongPinError, PinBlockedError, LastTryError: the PIN of the certificate application is wrong, blocked, or
+                at its last try.
             PinOutcomeUnknownError: the card was lost while it had the PIN.
-            SignatureNotValidError: what the card gave is no signature of this message.
+            SignatureNotValidError: the card's answer is no signature of this message.
             CardioError: the card refuses.
         """
         self._card.admit_pin()

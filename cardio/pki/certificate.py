@@ -1,7 +1,7 @@
-"""X.509 certificates of the card's holder, decoded piece by piece (RFC 5280 §4.1; GM/T 0015).
+"""X.509 certificates of the card's holder, decoded field by field (RFC 5280 §4.1; GM/T 0015).
 
-Libraries refuse a whole certificate for one damaged field, and do not know the key's curve. A counter wants to see
-whose certificate it is and whether it is still valid, so each field here stands or falls by itself.
+Libraries refuse a whole certificate for one damaged field, and do not know the key's curve. The operator wants to see
+whose certificate it is and whether it is still valid, so each field is decoded independently here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from cardio.pki.sm2 import PublicKey
 _SET, _INTEGER, _BIT_STRING, _VERSION = 0x31, 0x02, 0x03, 0xA0
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _CENTURY_TURNS = 50
-"""UTCTime: years below are of this century (RFC 5280 §4.1.2.5.1)."""
+"""The limit of the year in UTCTime: years below are of this century (RFC 5280 §4.1.2.5.1)."""
 _CODECS = {
     0x0C: "utf-8",
     0x12: "ascii",
@@ -60,7 +60,7 @@ _ALGORITHMS = {
     "1.2.840.113549.1.1.11": "sha256WithRSAEncryption",
 }
 _SM2_CURVE = "1.2.156.10197.1.301"
-# Controls, marks that reorder text on a screen, line ends.
+# Control characters, marks that reorder text on a screen, line ends.
 _UNSHOWABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _PEM = re.compile("-----BEGIN [^-]*-----(.*?)-----END", re.DOTALL)
 _PEM_LINE = 64
@@ -69,7 +69,7 @@ Decoded = TypeVar("Decoded")
 
 
 class NamePart(NamedTuple):
-    """One attribute of a name: ``CN`` (or its OID) and what it says."""
+    """One attribute of a name: ``CN`` (or its OID) and its value."""
 
     type: str
     value: str
@@ -77,19 +77,19 @@ class NamePart(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Certificate:
-    """A certificate; what could not be read of it is None, and ``damage`` says why."""
+    """A certificate. A field that could not be read is None, and ``damage`` says why."""
 
     der: bytes
     subject: tuple[NamePart, ...] | None = None
     issuer: tuple[NamePart, ...] | None = None
     serial_number: str | None = None
-    """Hex."""
+    """The serial number, in hex."""
     not_before: datetime | None = None
     not_after: datetime | None = None
     algorithm: str | None = None
-    """What it is signed with."""
+    """The algorithm of its signature."""
     public_key: bytes | None = None
-    """The holder's, as the certificate has it: for SM2, ``04``, X and Y."""
+    """The holder's key as the certificate has it: for SM2, ``04``, X and Y."""
     curve: str | None = None
     """The OID of the key's parameters."""
     damage: tuple[Bilingual, ...] = ()
@@ -106,7 +106,7 @@ class Certificate:
 
     @property
     def sm2_key(self) -> PublicKey:
-        """The holder's key.
+        """Return the holder's key.
 
         Raises:
             CertificateUnusableError: it cannot be read, or is not for SM2.
@@ -121,23 +121,23 @@ class Certificate:
             ) from error
 
     def valid_at(self, moment: datetime) -> bool | None:
-        """Return whether a moment (with its time zone) is within the validity; None where that cannot be read."""
+        """Return True if a moment (with its time zone) is within the validity; None where that cannot be read."""
         if self.not_before is None or self.not_after is None:
             return None
         return self.not_before <= moment <= self.not_after
 
     def __repr__(self) -> str:
-        """No name: it is the holder's."""
+        """Leave the holder's name out."""
         return f"Certificate({len(self.der)} bytes, serial number {self.serial_number})"
 
 
 def name_text(name: tuple[NamePart, ...]) -> str:
-    """A name as people read it: ``C=CN, O=TEST, CN=测试甲``."""
+    """Return a name as text for people: ``C=CN, O=TEST, CN=测试甲``."""
     return ", ".join(f"{part.type}={part.value}" for part in name)
 
 
 def from_pem(text: str) -> bytes:
-    """The bytes of a certificate in PEM, or in Base64 without its frame.
+    """Return the bytes of a certificate in PEM, or in Base64 without its frame.
 
     Raises:
         CertificateUnusableError: it is neither.
@@ -150,7 +150,7 @@ def from_pem(text: str) -> bytes:
 
 
 def decode_certificate(raw: bytes) -> Certificate:
-    """Reads what can be read; whatever the bytes are, the result is a certificate, if a damaged one."""
+    """Decode as many fields as possible; the result is always a certificate, perhaps a damaged one."""
     damage: list[Bilingual] = []
     length = announced_length(raw)
     if length is None:
@@ -192,7 +192,7 @@ def decode_certificate(raw: bytes) -> Certificate:
 
 
 def _fields(raw: bytes) -> list[Element]:
-    """Return what a certificate says of itself (TBSCertificate), from its serial number on, as far as it is there."""
+    """Return the fields of a certificate (TBSCertificate), from its serial number on, as far as they are there."""
     outer = next(elements(raw), None)
     inner = next(elements(outer.value), None) if outer is not None else None
     fields = list(elements(inner.value)) if inner is not None and inner.tag == SEQUENCE else []
@@ -223,7 +223,7 @@ def _name(value: bytes) -> tuple[NamePart, ...]:
 
 
 def _text(element: Element) -> str:
-    """A text to show; hex after ``#`` where it is none (RFC 4514 §2.4)."""
+    """Return a text to show; hex after ``#`` where it is no text (RFC 4514 §2.4)."""
     try:
         text = element.value.decode(_CODECS[element.tag])
     except (KeyError, UnicodeDecodeError):
@@ -248,7 +248,7 @@ def _time(element: Element) -> datetime:
 
 
 def _key(value: bytes) -> tuple[str | None, bytes]:
-    """The key's parameters, where they are an OID, and its bits."""
+    """Return the key's parameters, where they are an OID, and its bits."""
     about, bits = children(value)[:2]
     if bits.tag != _BIT_STRING or not bits.value.startswith(b"\x00"):
         raise ValueError("no whole bytes of key")

@@ -1,4 +1,4 @@
-"""DER as certificates are written in (ITU-T X.690), read one level at a time so that damage stays where it is."""
+"""DER, the encoding of certificates (ITU-T X.690), read one level at a time so that damage stays local."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ecdsa import der
 
 SEQUENCE, OBJECT = 0x30, 0x06
 DAMAGE = (der.UnexpectedDER, ValueError, IndexError)
-"""What decoding raises where the bytes make no sense."""
+"""The errors of decoding malformed bytes."""
 _LENGTH_SIZE = 5
-"""Bytes that tell a length: four gigabytes are enough for a certificate."""
+"""The limit of the bytes that give a length: four gigabytes are enough for a certificate."""
 
 
 class Element(NamedTuple):
@@ -20,11 +20,11 @@ class Element(NamedTuple):
     tag: int
     value: bytes
     whole: bool
-    """Its content is as long as it says."""
+    """True if its content is as long as it announces."""
 
 
 def announced_length(start: bytes) -> int | None:
-    """Return how long a certificate is, header included, by its first bytes; None where these begin none."""
+    """Return the length of a certificate, header included, by its first bytes; None if these begin no certificate."""
     if start[:1] != bytes((SEQUENCE,)):
         return None
     try:
@@ -35,7 +35,7 @@ def announced_length(start: bytes) -> int | None:
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """The objects one after the other, up to where they stop making sense; the last may be cut."""
+    """Yield the objects one after the other, up to the first malformed one; the last may be truncated."""
     while data:
         try:
             length, size = der.read_length(data[1:])
@@ -47,7 +47,7 @@ def elements(data: bytes) -> Iterator[Element]:
 
 
 def children(data: bytes) -> list[Element]:
-    """The objects inside another.
+    """Return the objects inside another.
 
     Raises:
         ValueError: there is none, or one is not whole.
@@ -59,7 +59,7 @@ def children(data: bytes) -> list[Element]:
 
 
 def object_identifier(element: Element) -> str:
-    """An OID, as ``2.5.4.3``.
+    """Return an OID, as ``2.5.4.3``.
 
     Raises:
         ValueError, UnexpectedDER: it is none.

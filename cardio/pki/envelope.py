@@ -1,6 +1,6 @@
-"""Digital envelopes (数字信封) for the holder of a card: SM4 under a key that only the card's private key gives back.
+"""Digital envelopes (数字信封) for the holder of a card: SM4 under a key that only the card's private key can recover.
 
-Experimental: the card's command was seen with its signature key only. What an envelope looks like on paper is not
+This is experimental: the card's command was seen with its signature key only. The format of an envelope is not
 published either; here its three parts stand beside each other.
 """
 
@@ -27,18 +27,18 @@ _BLOCK = 16
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What was sealed: nobody but the card can read it. It does not tell who sealed it, nor whether it was altered.
+    """A sealed text that only the card can read. It does not show who sealed it, or whether it was altered.
 
     Raises:
-        EnvelopeError: a part has not the length that it must have.
+        EnvelopeError: a part has the wrong length.
     """
 
     sealed_key: bytes
     """The session key under SM2: C1, C3, C2; 112 bytes."""
     initial_value: bytes
-    """16 bytes."""
+    """The initial value, 16 bytes."""
     content: bytes
-    """SM4-CBC, padded after PKCS #7; whole blocks."""
+    """The content under SM4-CBC, padded after PKCS #7; whole blocks."""
 
     def __post_init__(self) -> None:
         lengths = len(self.sealed_key), len(self.initial_value), len(self.content) % _BLOCK
@@ -47,7 +47,7 @@ class Envelope:
 
 
 def seal(key: PublicKey, plaintext: bytes, *, random: Callable[[int], bytes] = secrets.token_bytes) -> Envelope:
-    """Seals a text for the holder of a key: that of the card's encryption certificate."""
+    """Seal a text for the holder of a key: the key of the card's encryption certificate."""
     session_key, initial_value = random(KEY_LENGTH), random(_BLOCK)
     padder = PKCS7(_BLOCK * 8).padder()
     encryptor = Cipher(algorithms.SM4(session_key), modes.CBC(initial_value)).encryptor()
@@ -56,12 +56,12 @@ def seal(key: PublicKey, plaintext: bytes, *, random: Callable[[int], bytes] = s
 
 
 def open_envelope(layout: PkiLayout, envelope: Envelope) -> Flow[bytes]:
-    """Lets the card give the session key back, and opens the rest here. Its user PIN has been presented.
+    """Let the card recover the session key, and decipher the content here. The user PIN must have been presented.
 
     Raises:
         PkiPinNeededError: the PIN was not presented.
-        CardRefusedError: the card does not decipher: it is not its key, or not its command.
-        EnvelopeError: what came out makes no sense.
+        CardRefusedError: the card does not decipher: the key is another card's, or the command is wrong.
+        EnvelopeError: the deciphered content is malformed.
     """
     response = yield from ask_card(
         layout.commands.decipher,
@@ -80,11 +80,11 @@ def open_envelope(layout: PkiLayout, envelope: Envelope) -> Flow[bytes]:
 
 
 def import_session_key(layout: PkiLayout, session_key: bytes) -> Flow[None]:
-    """Hands a session key to the card, as issuing tools do before they import a private key under it.
+    """Hand a session key to the card, as issuing tools do before they import a private key under it.
 
     Raises:
         UsageError: it has not sixteen bytes.
-        PkiPinNeededError, CardRefusedError: the card does not take it.
+        PkiPinNeededError, CardRefusedError: the card does not accept it.
     """
     if len(session_key) != KEY_LENGTH:
         raise UsageError("会话密钥应为 16 字节", "a session key has sixteen bytes")

@@ -1,4 +1,4 @@
-"""What goes wrong with certificates, signatures and envelopes of the card's certificate application (证书应用).
+"""The errors of certificates, signatures and envelopes of the card's certificate application (证书应用).
 
 ::
 
@@ -12,7 +12,7 @@
         ├── SignatureNotValidError      signature-not-valid          do not use it; have the card checked
         └── EnvelopeError               envelope                     have it sealed again, for this card
 
-A wrong or blocked PIN is told by `cardio.security.errors`, as for the card's other PIN.
+The errors of a wrong or blocked PIN are in `cardio.security.errors`, as for the card's other PIN.
 """
 
 from __future__ import annotations

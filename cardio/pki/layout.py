@@ -1,4 +1,4 @@
-"""The facts about the certificate application, as ``pki.toml`` has them, and a site's own file over them."""
+"""The facts of the certificate application from ``pki.toml``, and a site's own file over them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """Something about the card, and why it is believed."""
+    """A fact about the card, and the reason to believe it."""
 
     __pydantic_config__ = _STRICT
 
     source: str
     confidence: Literal["S", "M", "1", "I"]
     experimental: bool = False
-    """Nobody is known to have done it on a real card in this form."""
+    """True if it is not known to have been done on a real card in this form."""
     note: str = ""
 
 
@@ -55,15 +55,15 @@ class Selection(Fact):
     environment: Name
     application: Name
     application_id: Id
-    """For cards that do not know the name."""
+    """The file id, for cards that do not know the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Fact):
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
-    """Bytes to ask for at once; the next where the card refuses."""
+    """The numbers of bytes to request at once; the next one follows where the card refuses."""
     largest: Annotated[int, Field(ge=1, le=_OFFSET_LIMIT)]
-    """No certificate is longer."""
+    """The length of the longest certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class PkiFile(Fact):
     title_en: str
     length: Annotated[int, Field(ge=1, le=SHORT_MAXIMUM)] | None = None
     header: Annotated[int, Field(ge=0)] = 0
-    """Bytes before the content."""
+    """The number of bytes before the content."""
 
     @property
     def name(self) -> Bilingual:
@@ -84,7 +84,7 @@ class PkiFile(Fact):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge(Fact):
     lengths: Annotated[tuple[Literal[8, 16], ...], Field(min_length=1)]
-    """Bytes to ask for; the next where the card refuses."""
+    """The numbers of bytes to request; the next one follows where the card refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +96,13 @@ class PkiCommand(Fact):
     expected_length: Block | None = None
 
     def build(self, **values: bytes) -> CommandApdu:
-        """The command with these values in their places."""
+        """Return the command with these values in their places."""
         cla, ins, p1, p2 = self.header
         filled = _PLACEHOLDER.sub(lambda found: values[found[1]].hex(), self.data)
         return CommandApdu(cla, ins, p1, p2, bytes.fromhex(filled), self.expected_length)
 
     def fault(self, sizes: dict[str, int]) -> str | None:
-        """Return what is wrong with the data, for values of these names and sizes."""
+        """Return the error in the data, for values of these names and sizes; None if there is none."""
         named = _PLACEHOLDER.findall(self.data)
         unknown = [name for name in named if name not in sizes]
         if unknown:
@@ -121,7 +121,7 @@ class PkiPin:
     title: str
     title_en: str
     tries: PkiCommand
-    """Asks how many tries are left and spends none."""
+    """The command that asks how many tries are left and spends none."""
     verify: PkiCommand
     change: PkiCommand
 
@@ -157,7 +157,7 @@ class PkiCommands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PkiLayout:
-    """All that is known about the application."""
+    """All known facts of the application."""
 
     __pydantic_config__ = _STRICT
 
@@ -178,20 +178,20 @@ _COMMAND_VALUES = {
     "decipher": {"private_key": 2, "length": 2, "sealed": 112},
     "import_session_key": {"session_key": 16},
 }
-"""What may stand in the data of each command, and how many bytes it is."""
+"""The values that the data of each command may contain, and their sizes in bytes."""
 
 
 @cache
 def pki_layout() -> PkiLayout:
-    """The facts that are shipped."""
+    """Return the facts that are shipped."""
     return _checked(_shipped(), _SHIPPED)
 
 
 def load_pki_layout(path: Path) -> PkiLayout:
-    """The facts that are shipped, with those of a file in place of its own.
+    """Return the facts that are shipped, with those of a file in place of some.
 
     Raises:
-        LayoutError: the file cannot be read, has unknown words, or says what cannot be.
+        LayoutError: the file cannot be read, or has unknown words or impossible values.
     """
     _, own = read_toml(path)
     return _checked(_merged(_shipped(), own), str(path))

@@ -1,7 +1,7 @@
 """The PINs of the certificate application: presented as an answer to the card's challenge, never in clear.
 
-The key is the first half of SM3 over the packed digits. Each plan spends at most one try, is not repeated by itself,
-and sends nothing where that might be the last one and nobody has agreed to it.
+The key is the first half of SM3 over the packed digits. Each flow spends at most one try and is not repeated
+automatically. It sends nothing if that might be the last try and the holder has not agreed.
 """
 
 from __future__ import annotations
@@ -33,29 +33,33 @@ _MAC_LENGTH = 4
 
 
 def pin_tries_left(which: PkiPin) -> Flow[int | None]:
-    """Return how many tries are left, 0 when blocked; None when the card does not tell. Spends none; experimental."""
+    """Return how many tries are left, 0 when blocked; None when the card does not tell. This spends none;
+    experimental.
+    """
     response = yield which.tries.build()
     return tries_in(response.status_word)
 
 
 def verify_pin(layout: PkiLayout, which: PkiPin, pin: Pin, *, accept_last_try: bool = False) -> Flow[None]:
-    """Presents a PIN. The application is current.
+    """Present a PIN. The application must be current.
 
     Args:
-        which: ``layout.pins.user``, which signing and deciphering want, or ``layout.pins.administrator``.
-        accept_last_try: the holder agrees to spend the last try, or one of which nobody knows whether it is.
+        layout: the facts of the application.
+        which: ``layout.pins.user``, which signing and deciphering need, or ``layout.pins.administrator``.
+        pin: the PIN.
+        accept_last_try: the holder agrees to spend the last try, or one that may be the last.
 
     Raises:
         LastTryError: nothing was sent.
         WrongPinError, PinBlockedError: the card says so.
-        PinOutcomeUnknownError: the card's answer makes no sense; a try may be spent.
+        PinOutcomeUnknownError: the card's answer is malformed; a try may be spent.
         CardRefusedError: the card refuses for another reason.
     """
     response = yield which.tries.build()
     left = tries_in(response.status_word)
     if left == 0:
         raise PinBlockedError(status_word=response.status_word)
-    # 9000: it is verified already, so all its tries are there.
+    # 9000: the PIN is verified already, so all its tries are left.
     if not (accept_last_try or response.ok or (left is not None and left > 1)):
         raise (
             LastTryError()
@@ -71,12 +75,12 @@ def verify_pin(layout: PkiLayout, which: PkiPin, pin: Pin, *, accept_last_try: b
 
 
 def change_pin(layout: PkiLayout, which: PkiPin, old: Pin, new: Pin, *, accept_last_try: bool = False) -> Flow[None]:
-    """Presents the old PIN, then puts the new one in its place, enciphered and with a MAC under the old one.
+    """Present the old PIN, then replace it by the new one, which is enciphered and has a MAC under the old one.
 
     Raises:
         MacRefusedError: the card does not accept the MAC; nothing was changed.
-        PinOutcomeUnknownError: nobody knows which PIN is valid now.
-        The others of `verify_pin`.
+        PinOutcomeUnknownError: it is not known which PIN is valid now.
+        LastTryError, WrongPinError, PinBlockedError, CardRefusedError: as for `verify_pin`.
     """
     yield from verify_pin(layout, which, old, accept_last_try=accept_last_try)
     key = _key(old)
@@ -93,10 +97,10 @@ def _key(pin: Pin) -> bytes:
 
 
 def _challenge(layout: PkiLayout) -> Flow[bytes]:
-    """Sixteen bytes: as many as the card gives, and zeros.
+    """Return sixteen bytes: as many as the card gives, and zeros.
 
     Raises:
-        CardRefusedError: it gives none, or too few.
+        CardRefusedError: the card gives none, or too few.
     """
     for length in layout.challenge.lengths:
         response = yield get_challenge(length)
@@ -106,10 +110,10 @@ def _challenge(layout: PkiLayout) -> Flow[bytes]:
 
 
 def _present(command: CommandApdu) -> Flow[None]:
-    """Sends what carries a PIN, once.
+    """Send a command that carries a PIN, once.
 
     Raises:
-        As `change_pin`.
+        CardError: as for `change_pin`.
     """
     try:
         response = yield command

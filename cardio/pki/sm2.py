@@ -1,8 +1,8 @@
 """SM2: verifying signatures (GB/T 32918.2) and encrypting for a card (GB/T 32918.4), on the curve of GB/T 32918.5.
 
-Only what needs no private key: that never leaves a card. The curve's arithmetic is the `ecdsa` package's, which does
-not run in constant time. That tells nobody anything about a public key; `PublicKey.encrypt` multiplies by a number
-that is used once, so it belongs on a machine that the sealed text's owner trusts anyway.
+The module has only the operations that need no private key, because that never leaves a card. The curve's arithmetic is
+the `ecdsa` package's, which does not run in constant time. For a public key that reveals nothing. `PublicKey.encrypt`
+multiplies by a number that is used once, so it belongs on a machine that the owner of the text trusts anyway.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cardio.errors import UsageError
 from cardio.pki.errors import PublicKeyError
 
 DEFAULT_USER_ID = b"1234567812345678"
-"""用户身份标识 where two sides have agreed on no other (GM/T 0009)."""
+"""用户身份标识 where the two sides have agreed on no other (GM/T 0009)."""
 SIGNATURE_LENGTH = 64
 HASH_LENGTH = 32
 POINT_LENGTH = 64
 _SIZE = 32
 _UNCOMPRESSED = b"\x04"
 _USER_ID_LIMIT = 0xFFFF // 8
-"""The identity's length is told in bits, in two bytes."""
+"""The limit of the identity: its length is given in bits, in two bytes."""
 
 _P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
 _A = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFC
@@ -39,7 +39,7 @@ _GENERATOR = PointJacobi(_CURVE, _GX, _GY, 1, _ORDER, generator=True)
 
 
 def sm3(data: bytes) -> bytes:
-    """The SM3 hash (GB/T 32905), 32 bytes."""
+    """Return the SM3 hash (GB/T 32905), 32 bytes."""
     digest = hashes.Hash(hashes.SM3())
     digest.update(data)
     return digest.finalize()
@@ -63,7 +63,9 @@ class PublicKey:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """A point as cards have it (64 bytes), or as certificates do, with ``04`` before it (65 bytes)."""
+        """Return the key from a point as cards have it (64 bytes), or as certificates do, with ``04`` before it (65
+        bytes).
+        """
         has_mark = len(raw) == 1 + POINT_LENGTH and raw.startswith(_UNCOMPRESSED)
         return cls(raw[1:] if has_mark else raw)
 
@@ -71,7 +73,7 @@ class PublicKey:
         return self.point
 
     def digest(self, message: bytes, user_id: bytes = DEFAULT_USER_ID) -> bytes:
-        """Return what is signed for a message: SM3 over ZA (identity, curve and key) and the message.
+        """Return the hash that is signed for a message: SM3 over ZA (identity, curve and key) and the message.
 
         Raises:
             UsageError: the identity is longer than 8191 bytes.
@@ -82,11 +84,11 @@ class PublicKey:
         return sm3(sm3((len(user_id) * 8).to_bytes(2, "big") + user_id + curve + self.point) + message)
 
     def verify(self, message: bytes, signature: bytes, user_id: bytes = DEFAULT_USER_ID) -> bool:
-        """Return whether a signature (r and s, 32 bytes each) is this key's over the message."""
+        """Return True if a signature (r and s, 32 bytes each) is this key's over the message."""
         return self.verify_digest(self.digest(message, user_id), signature)
 
     def verify_digest(self, digest: bytes, signature: bytes) -> bool:
-        """As `verify`, for what `digest` gives."""
+        """Return True if a signature is this key's over the result of `digest`."""
         if len(digest) != HASH_LENGTH or len(signature) != SIGNATURE_LENGTH:
             return False
         r, s = _to_number(signature[:_SIZE]), _to_number(signature[_SIZE:])
@@ -97,7 +99,7 @@ class PublicKey:
         return bool(point != INFINITY and (_to_number(digest) + point.x()) % _ORDER == r)
 
     def encrypt(self, plaintext: bytes, *, random: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
-        """Encrypts for who has the private key: C1 (64 bytes, without ``04``), C3 (32 bytes), C2.
+        """Encrypt for the owner of the private key: return C1 (64 bytes, without ``04``), C3 (32 bytes), C2.
 
         Raises:
             UsageError: there is nothing to encrypt.
@@ -121,7 +123,7 @@ class PublicKey:
 
 
 def _derive(shared: bytes, length: int) -> bytes:
-    """The key derivation function (KDF, GB/T 32918.4 §5.4.3)."""
+    """Return the result of the key derivation function (KDF, GB/T 32918.4 §5.4.3)."""
 
     def blocks() -> Iterator[bytes]:
         for counter in range(1, -(-length // HASH_LENGTH) + 1):

@@ -1,4 +1,4 @@
-"""The answers of cardio: models that become JSON as they are.
+"""The results of cardio: models that become JSON as they are.
 
 Example:
     >>> from cardio.models import ReaderInfo, ReaderStatus

@@ -1,4 +1,4 @@
-"""The base of all results, and the values that many of them hold."""
+"""The base of all results, and the values that many of them have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """The base of all answers: immutable, nothing unknown in them."""
+    """The base of all results: immutable, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The report of a conformance check: what was checked, by chapter, and how each check came out."""
+"""The report of a conformance check: the checks by chapter, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CHAPTER_TITLES = {
 
 
 class ConformanceCheck(FrozenModel):
-    """One thing that was checked."""
+    """One check and its outcome."""
 
     chapter: Chapter
     place: str
@@ -52,13 +52,13 @@ class ConformanceCheck(FrozenModel):
     rule_en: str
     outcome: RuleOutcome
     detail: str = ""
-    """Why it fails, or cannot be tested. Never a value of the card: reports are sent around."""
+    """The reason why it fails, or cannot be tested. It never has a value of the card, because reports are passed on."""
     detail_en: str = ""
     source: str | None = None
 
 
 class ConformanceReport(FrozenModel):
-    """A card against its layout, or a layout by itself."""
+    """The report on a card against its layout, or on a layout by itself."""
 
     subject: str
     layout: str
@@ -70,7 +70,7 @@ class ConformanceReport(FrozenModel):
 
     @classmethod
     def of(cls, subject: str, layout: str, generation: int, checks: Iterable[ConformanceCheck]) -> ConformanceReport:
-        """A report with its checks counted."""
+        """Return a report with its checks counted."""
         listed = tuple(checks)
         counts = Counter(check.outcome for check in listed)
         return cls(

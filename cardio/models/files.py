@@ -1,6 +1,6 @@
-"""The answers about files: what stands in each, what a card holds in all, and what it says of one matter.
+"""The results about files: the content of each, the content of a whole card, and the data on one topic.
 
-Like all answers they are the same in the library, on the command line (``--json``) and over HTTP.
+Like all results they are the same in the library, on the command line (``--json``) and over HTTP.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cardio.models.reading import NO_SAM, Proof, Unread, Warning
 
 
 class ItemContent(FrozenModel):
-    """One item, decoded beside raw. With ``items`` inside it has no ``value``."""
+    """One item, decoded and raw. With ``items`` inside it has no ``value``."""
 
     tag: str | None = Field(description="two hex digits; null in records without tags")
     name: str
@@ -60,7 +60,7 @@ class FileContent(FrozenModel):
 
 
 class CardIdentity(FrozenModel):
-    """Which card an answer is about."""
+    """The card that a result is about."""
 
     generation: int
     layout: str
@@ -79,7 +79,7 @@ class CardDump(FrozenModel):
 
 
 class FileEntry(FrozenModel):
-    """A file in the tree: what it is, and whether it can be read."""
+    """A file in the tree: its description, and whether it can be read."""
 
     file: str
     title: str
@@ -106,7 +106,7 @@ class ApplicationEntry(FrozenModel):
 
 
 class CardTree(FrozenModel):
-    """What is on a card."""
+    """The applications and files of a card."""
 
     reader: str
     simulated: bool
@@ -116,7 +116,7 @@ class CardTree(FrozenModel):
 
 
 class SourcedItem(ItemContent):
-    """An item, and where it stands on the card."""
+    """An item, and its place on the card."""
 
     file: str
     record: int
@@ -124,7 +124,7 @@ class SourcedItem(ItemContent):
 
 
 class Section(FrozenModel):
-    """What a card says of one matter, across its files."""
+    """The card's data on one topic, across its files."""
 
     title: str
     title_en: str
@@ -145,7 +145,7 @@ class Total(FrozenModel):
 
 
 class Report(FrozenModel):
-    """What a card says of insurance or of employment, by topic."""
+    """The card's data on insurance or on employment, by topic."""
 
     reader: str
     simulated: bool
@@ -182,7 +182,7 @@ class RecordWritten(FrozenModel):
 
 
 class FileWritten(FrozenModel):
-    """What writing a file does, or has done."""
+    """The planned or finished writing of a file."""
 
     file: str
     title: str

@@ -1,4 +1,4 @@
-"""An error as programs receive it."""
+"""An error in the form for programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cardio.models.base import FrozenModel
 
 
 class Problem(FrozenModel):
-    """An error, as RFC 9457 shapes it; the same object on the command line under ``error``."""
+    """An error in the form of RFC 9457; the same object on the command line under ``error``."""
 
     type: str
     title: str

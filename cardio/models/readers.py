@@ -1,4 +1,4 @@
-"""Readers and what happens at them."""
+"""Readers and their events."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class ReaderStatus(StrEnum):
     MUTE = "mute"
     """A card that does not answer: upside down, or broken."""
     IN_USE = "in-use"
-    """A card that another program holds for itself."""
+    """A card that another program holds exclusively."""
     UNAVAILABLE = "unavailable"
 
 
 class ReaderInfo(FrozenModel):
-    """A reader and what is in it."""
+    """A reader and its content."""
 
     name: str
     simulated: bool
@@ -38,12 +38,12 @@ class EventKind(StrEnum):
     CARD_REMOVED = "card-removed"
     CARD_MUTE = "card-mute"
     SERVICE_DOWN = "service-down"
-    """PC/SC has gone; the watcher keeps trying."""
+    """PC/SC is gone; the watcher keeps trying."""
     SERVICE_UP = "service-up"
 
 
 class ReaderEvent(FrozenModel):
-    """One thing that happened at a reader, or to PC/SC itself (``reader`` is null then)."""
+    """One event of a reader, or of PC/SC itself (``reader`` is null then)."""
 
     kind: EventKind
     reader: str | None

@@ -1,4 +1,4 @@
-"""The answers: one definition for the library, the command line (``--json``) and HTTP.
+"""The result of a reading: one definition for the library, the command line (``--json``) and HTTP.
 
 Dates are ISO ``YYYY-MM-DD``, absent is null, hex is upper case without blanks, codes come with their words.
 """
@@ -14,7 +14,7 @@ from cardio.models.base import CodedValue, FrozenModel, Region
 
 
 class Card(FrozenModel):
-    """The card's own data (SSSE/EF05) and what its reset said."""
+    """The card's own data (SSSE/EF05) and the data of its ATR."""
 
     generation: int
     algorithm: str | None = Field(description="3DES, SSF33 or SM4; null when the card was not asked")
@@ -31,7 +31,7 @@ class Card(FrozenModel):
 
 
 class Holder(FrozenModel):
-    """Who the card belongs to (SSSE/EF06, with nationality, residence and registration from DF01)."""
+    """The person that the card belongs to (SSSE/EF06, with nationality, residence and registration from DF01)."""
 
     social_security_number: str | None
     name: str | None
@@ -45,7 +45,7 @@ class Holder(FrozenModel):
 
 
 class Derived(FrozenModel):
-    """What is computed and not on the card."""
+    """Values that are computed and not on the card."""
 
     age: int | None
     citizen: bool | None
@@ -53,7 +53,7 @@ class Derived(FrozenModel):
 
 
 class Unread(FrozenModel):
-    """A file, or one item of it, that could not be read: why, and what to do."""
+    """A file, or one item of it, that could not be read: the reason, and the remedy."""
 
     file: str
     item: str | None = None
@@ -67,7 +67,7 @@ class Unread(FrozenModel):
 
 
 class Warning(FrozenModel):
-    """Something that a person should look at; the value stands all the same."""
+    """A point that a person should check; the value is given all the same."""
 
     code: str
     item: str | None = None
@@ -76,7 +76,7 @@ class Warning(FrozenModel):
 
 
 class Proof(FrozenModel):
-    """How far the card was proved genuine, by internal authentication (内部认证)."""
+    """The proof that the card is genuine, by internal authentication (内部认证), or the reason why there is none."""
 
     outcome: Literal["genuine", "not-asked", "not-possible"] = Field(
         description="`genuine`: it answered a fresh challenge rightly; a card that answers wrongly is an error"
@@ -96,7 +96,7 @@ class Proof(FrozenModel):
 
     @property
     def summary(self) -> str:
-        """The outcome and why, as a clerk reads it."""
+        """Return the outcome and its reason, in words for a clerk."""
         return f"{'真伪已核验' if self.is_genuine else '真伪未核验'}：{self.detail}"
 
     @property

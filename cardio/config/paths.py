@@ -1,4 +1,4 @@
-"""Where a user's own settings are (XDG Base Directory Specification)."""
+"""The places of a user's own settings (XDG Base Directory Specification)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 NO_HOME = Path("/nonexistent")
-"""What Debian gives system users for a home: nothing is found there, and nothing can be made."""
+"""The home of system users in Debian: it contains nothing, and nothing can be created in it."""
 
 
 def home_folder() -> Path:
-    """The user's home; `NO_HOME` for a user who has none: a container's, or a service's."""
+    """Return the user's home; `NO_HOME` for a user without one: a container's, or a service's."""
     try:
         return Path.home()
     except RuntimeError:
@@ -18,5 +18,5 @@ def home_folder() -> Path:
 
 
 def config_folder() -> Path:
-    """``$XDG_CONFIG_HOME/cardio``, else ``~/.config/cardio``; it need not exist."""
+    """Return ``$XDG_CONFIG_HOME/cardio``, else ``~/.config/cardio``; it need not exist."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or home_folder() / ".config") / "cardio"

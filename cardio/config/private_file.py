@@ -1,8 +1,8 @@
-"""Files that are this user's alone: secrets, and what the program remembers. One check for all of them.
+"""Private files of this user: secrets, and the program's memory. All of them have one check.
 
-A private file is a regular file of this user, mode 0600 or less, with one name. A symbolic link may lead anywhere, and
-a hard link may be a file that another program has to protect: neither is taken, and what it leads to is never made or
-changed.
+A private file is a regular file of this user, mode 0600 or less, with one name. A symbolic link may lead to any place,
+and a hard link may be a file that another program has to protect. So neither is accepted, and its target is never
+created or changed.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ from cardio.errors import ConfigurationError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment] # a module elsewhere, and asked for before it is used
+    fcntl = None  # type: ignore[assignment] # a module of other systems; checked for None before use
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database."""
+"""The files that SQLite keeps beside a database."""
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-"""No link is followed, and no pipe is waited for."""
+"""The flags of opening: no link is followed, and no pipe is waited for."""
 _OTHERS = 0o077
 _ACCESS_LIST = "system.posix_acl_access"
 _ROOT = 0
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each for this user only: `mkdir` leaves the upper ones to the
-    umask, and a folder that others can write lets them replace what is in it.
+    """Create a folder and the missing ones above it, each for this user only.
+
+    `mkdir` alone would create the upper folders by the umask, and in a folder that others can write they can replace
+    files.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     for one in reversed((folder, *folder.parents)):
         if not one.exists():
@@ -43,35 +45,46 @@ def make_folder(folder: Path) -> None:
 
 
 def read_private(path: Path, what: str, what_en: str, *, limit: int) -> str:
-    """The text of a private file.
+    """Return the text of a private file.
 
-    Args: ``what`` names the file to people, in Chinese and English; of a longer text than ``limit`` the beginning.
+    Args:
+        path: the file.
+        what: the kind of file for people, in Chinese.
+        what_en: the same in English.
+        limit: the greatest number of characters; the rest of a longer text is left out.
 
     Raises:
         ConfigurationError: it is no private file, or it cannot be read as text.
     """
     try:
-        # What is checked is what is read: the handle, not the path a second time.
+        # The check uses the open handle, not the path a second time: so the checked file is the one that is read.
         with os.fdopen(os.open(path, os.O_RDONLY | _SAFELY), encoding="utf-8-sig") as stream:
             _require_private(path, os.fstat(stream.fileno()), what, what_en)
             return stream.read(limit)
     except OSError as error:
-        # What the system calls "too many levels" and what Python opens no folder as has words of its own here.
+        # For a link or a folder this gives clearer words than the system's "too many levels" and Python's error.
         with suppress(OSError):
             _require_private(path, os.lstat(path), what, what_en)
         raise ConfigurationError(f"{what} {path}：{error}", f"{what_en} {path}: {error}") from error
     except UnicodeDecodeError:
-        # Its message quotes what stands in the file.
+        # Its message quotes the file's content.
         raise ConfigurationError(f"{what} {path} 不是文本", f"the {what_en} {path} is no text") from None
 
 
 def read_own(path: Path, what: str, what_en: str, *, is_secret: Callable[[str], bool]) -> str:
-    """The text of a settings file that others may read, and only this user or root can have written.
+    """Return the text of a settings file that others may read, and that only this user or root can have written.
 
-    A link to one is taken: people keep their settings elsewhere. A text that is a secret has to be in a private file.
+    A link to one is accepted, because people keep their settings elsewhere. A text that is a secret has to be in a
+    private file.
+
+    Args:
+        path: the file.
+        what: the kind of file for people, in Chinese.
+        what_en: the same in English.
+        is_secret: returns True if the text contains a secret.
 
     Raises:
-        ConfigurationError: others may have written it, or may read a secret in it.
+        ConfigurationError: other users may have written it, or may read a secret in it.
         OSError: it cannot be read.
         UnicodeDecodeError: it is no text.
     """
@@ -83,10 +96,10 @@ def read_own(path: Path, what: str, what_en: str, *, is_secret: Callable[[str], 
 
 
 def check_own(path: Path, what: str, what_en: str) -> None:
-    """Look at a settings file as `read_own` does, for a library that reads it by its name.
+    """Check a settings file as `read_own` does, for a library that reads it by its name.
 
     Raises:
-        ConfigurationError: others may have written it.
+        ConfigurationError: other users may have written it.
         OSError: it cannot be read.
     """
     handle = os.open(path, os.O_RDONLY | (_SAFELY & ~getattr(os, "O_NOFOLLOW", 0)))
@@ -114,9 +127,9 @@ def _require_own(path: Path, handle: int, what: str, what_en: str) -> None:
 
 
 def _is_group_of_one(handle: int, about: os.stat_result) -> bool:
-    """Return whether a file's group is this user's alone, as where each user has a group of that name (umask 002).
+    """Return True if a file's group is this user's alone, as where each user has a group of that name (umask 002).
 
-    With an access control list the group's bits are those of everybody in the list.
+    With an access control list the group's bits are those of all users in the list.
     """
     import grp
     import pwd
@@ -133,10 +146,10 @@ def _is_group_of_one(handle: int, about: os.stat_result) -> bool:
 
 
 def check_tls_key(path: Path) -> None:
-    """Look at a TLS key before a library reads it: a private file, or root's that one group may read.
+    """Check a TLS key before a library reads it: it must be a private file, or root's that one group may read.
 
     Raises:
-        ConfigurationError: it is neither, or there is none.
+        ConfigurationError: it is neither, or does not exist.
     """
     what, what_en = "TLS 私钥", "TLS key"
     try:
@@ -150,14 +163,14 @@ def check_tls_key(path: Path) -> None:
 
 
 def check_private(path: Path, what: str, what_en: str) -> os.stat_result:
-    """Look at a private file without opening it, for a library that opens files by name; what is there, is returned.
+    """Check a private file without opening it, for a library that opens files by name; return its state.
 
-    The caller compares it (`os.path.samestat`) with a second look when the file is open. The handle of a file that this
+    The caller compares the state (`os.path.samestat`) with a second check when the file is open. A file that this
     process has locked must not be opened and closed: that would end its locks (POSIX `fcntl`).
 
     Raises:
         ConfigurationError: it is no private file.
-        OSError: there is none.
+        OSError: it does not exist.
     """
     about = os.lstat(path)
     _require_private(path, about, what, what_en)
@@ -165,16 +178,20 @@ def check_private(path: Path, what: str, what_en: str) -> os.stat_result:
 
 
 def prepare_private(path: Path, what: str, what_en: str, *, narrow: bool = False) -> os.stat_result:
-    """Make an empty private file where there is none, and look at it with `check_private`.
+    """Create an empty private file if there is none, and check it with `check_private`.
 
-    Args: ``narrow``: of this user's own file that others may read they may no more; nothing was ever learnt from it.
+    Args:
+        path: the file.
+        what: the kind of file for people, in Chinese.
+        what_en: the same in English.
+        narrow: make this user's own file private if others may read it; for files whose content was never secret.
 
     Raises:
-        ConfigurationError: what is there is no private file.
-        OSError: it cannot be made.
+        ConfigurationError: the existing file is no private file.
+        OSError: it cannot be created.
     """
     make_folder(path.parent)
-    with suppress(FileExistsError):  # O_EXCL takes no link for a missing file, not even one that leads nowhere
+    with suppress(FileExistsError):  # O_EXCL fails on any link, even on one whose target is missing
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600))
     if narrow and hasattr(os, "fchmod") and stat.S_ISREG(os.lstat(path).st_mode):
         with os.fdopen(os.open(path, os.O_RDONLY | _SAFELY)) as stream:
@@ -185,11 +202,11 @@ def prepare_private(path: Path, what: str, what_en: str, *, narrow: bool = False
 
 
 def prepare_database(path: Path, what: str, what_en: str) -> os.stat_result:
-    """As `prepare_private`, for SQLite: what stands beside the file is looked at too.
+    """Create and check a file as `prepare_private` does, for SQLite; its side files are checked too.
 
     Raises:
         ConfigurationError: one of them is no private file.
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     found = prepare_private(path, what, what_en)
     for suffix in SIDE_FILES:
@@ -199,7 +216,7 @@ def prepare_database(path: Path, what: str, what_en: str) -> os.stat_result:
 
 
 def require_unmoved(path: Path, before: os.stat_result, what: str, what_en: str) -> None:
-    """Look at a file again that was opened by its name since `check_private`.
+    """Check again a file that was opened by its name since `check_private`.
 
     Raises:
         ConfigurationError: another file is there now.
@@ -215,11 +232,11 @@ def require_unmoved(path: Path, before: os.stat_result, what: str, what_en: str)
 
 
 def create_private(path: Path, text: str, what: str, what_en: str) -> None:
-    """Make a private file with a text, where there is none or an empty one; of two processes one makes it.
+    """Create a private file with a text, if there is none or an empty one; of two processes only one writes it.
 
     Raises:
-        ConfigurationError: what is there is no private file.
-        OSError: it cannot be made.
+        ConfigurationError: the existing file is no private file.
+        OSError: it cannot be created.
     """
     make_folder(path.parent)
     with suppress(FileNotFoundError):
@@ -237,7 +254,7 @@ def create_private(path: Path, text: str, what: str, what_en: str) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a private file whole or not at all, in the place of what is there, be that a link: the link is replaced.
+    """Write a private file whole or not at all, and replace the existing one; a link itself is replaced.
 
     Raises:
         OSError: it cannot be written.
@@ -250,7 +267,7 @@ def write_private(path: Path, text: str) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except BaseException:  # whatever it is, an interruption too: nothing half done stays
+    except BaseException:  # any error, an interruption too: no half-written file stays
         with suppress(OSError):
             os.unlink(temporary)
         raise

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in Chinese: pydantic says it in English only."""
+"""The Chinese words for an invalid value: pydantic has English ones only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ _WORDS = {
 
 
 def in_chinese(found: Mapping[str, Any]) -> str:
-    """One of pydantic's errors (`ValidationError.errors`). What was given is not quoted: a secret may be among it."""
+    """Return the Chinese words for one of pydantic's errors (`ValidationError.errors`).
+
+    The given value is not quoted, because it may contain a secret.
+    """
     context = {key: _listed(value) for key, value in found.get("ctx", {}).items()}
     try:
         return _WORDS[found["type"]].format_map(context)
@@ -54,5 +57,5 @@ def in_chinese(found: Mapping[str, Any]) -> str:
 
 
 def _listed(value: Any) -> str:
-    """``'a', 'b' or 'c'`` as people list it."""
+    """Return ``'a', 'b' or 'c'`` as a Chinese list."""
     return str(value).replace(" or ", "、").replace(", ", "、").replace("'", "")

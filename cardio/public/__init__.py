@@ -1,1 +1,1 @@
-"""How the rooms of the library say what is public."""
+"""The tools with which the packages of the library declare their public names."""

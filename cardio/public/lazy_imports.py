@@ -8,11 +8,11 @@ from typing import Any
 
 
 def import_lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the ``__getattr__`` of a package that imports each public name when it is first used (PEP 562).
+    """Return a ``__getattr__`` for a package that imports each public name when it is first used (PEP 562).
 
     Args:
-        package: its ``__name__``.
-        homes: the module of each name, from the package on.
+        package: the package's ``__name__``.
+        homes: the module of each name, relative to the package.
     """
 
     def find(name: str) -> Any:

@@ -1,7 +1,8 @@
 """cardio: read China's social security card (社会保障卡).
 
-Each name below is imported when it is first used, so that ``import cardio`` and ``cardio --help`` stay quick. So it is
-in every room (`cardio.apdu`, `cardio.card`, …): what a room's ``__all__`` names is public, what it does not may change.
+Each name below is imported when it is first used, so that ``import cardio`` and ``cardio --help`` start fast. The same
+holds for every package (`cardio.apdu`, `cardio.card`, …). The names in a package's ``__all__`` are public; all others
+may change.
 
 Example:
     >>> from cardio import read_card

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Bilingual(NamedTuple):
-    """The same sentence twice."""
+    """The same sentence in two languages."""
 
     zh: str
     en: str

@@ -1,7 +1,7 @@
-"""A client of the bridge on this machine, for programs: finds it, has it prove itself, and asks it.
+"""A client of the bridge on this machine, for programs: it finds the bridge, makes it prove itself, and sends requests.
 
-The bridge may hold a reader for itself, or have readers that this program has not; then ask the bridge.
-Needs httpx (``pip install cardio[service]``).
+Use the bridge if it holds a reader exclusively, or has readers that this program has not. The client needs httpx (``pip
+install cardio[service]``).
 
 >>> with BridgeClient.connect() as bridge:                           # doctest: +SKIP
 ...     reading = bridge.read()
@@ -40,9 +40,9 @@ _SECONDS = 70.0
 _CONNECT_SECONDS = 2.0
 _TOKEN_LIMIT = 4096
 _MOST_PROOFS = 3
-"""How often a connection is made anew that the bridge closes at that very moment."""
+"""The number of tries to connect again when the bridge closes the connection at that moment."""
 _PLACE = re.compile(r"[A-Za-z0-9._:\[\]-]+")
-"""A host and maybe a port; no user name."""
+"""A host, with or without a port; no user name."""
 
 
 class BridgeNotRunningError(ReaderError):
@@ -52,11 +52,11 @@ class BridgeNotRunningError(ReaderError):
     remedy = "请启动读卡服务：systemctl --user start cardio，或 cardio serve。"
     remedy_en = "Start the bridge: systemctl --user start cardio, or cardio serve."
     never_reached = True
-    """Whether it is certain that what was asked did not reach it."""
+    """True if it is certain that the request did not reach the bridge."""
 
 
 class ImposterError(CardioError):
-    """Something else listens at the bridge's port; it was not sent the token."""
+    """An error for another program that listens at the bridge's port; it was not sent the token."""
 
     code = "imposter"
     title = "该端口上的程序不是读卡服务"
@@ -67,7 +67,7 @@ class ImposterError(CardioError):
 
 
 class BridgeError(CardioError):
-    """What the bridge said no with: its own words, codes and remedy."""
+    """An error that the bridge returned: with its own words, codes and remedy."""
 
     code = "bridge"
 
@@ -90,16 +90,16 @@ class BridgeError(CardioError):
 
 
 def checked_address(address: str) -> str:
-    """The address of a bridge as it is used: scheme, host and maybe a port.
+    """Return the address of a bridge in the form that is used: scheme, host, and a port if there is one.
 
     Raises:
-        UsageError: it is none; the text says how one is written.
+        UsageError: it is no address; the text says how one is written.
     """
     try:
         parts = urlsplit(address)
         has_host = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
         is_bridges = has_host and _PLACE.fullmatch(parts.netloc) and address.rstrip("/").endswith(parts.netloc)
-    except ValueError:  # brackets that do not match, a port that is none
+    except ValueError:  # unbalanced brackets, or an invalid port
         is_bridges = False
     if not is_bridges:
         example = f"http://127.0.0.1:{DEFAULT_PORT}"
@@ -111,15 +111,15 @@ def checked_address(address: str) -> str:
 
 
 def default_token_file() -> Path:
-    """``$XDG_CONFIG_HOME/cardio/token``, else ``~/.config/cardio/token``."""
+    """Return ``$XDG_CONFIG_HOME/cardio/token``, else ``~/.config/cardio/token``."""
     return config_folder() / "token"
 
 
 class BridgeClient:
-    """One bridge, as the owner of a token.
+    """The connection to one bridge for the owner of a token.
 
-    Another program can have the port the moment the bridge has ended. So the token goes over no connection but one on
-    which the bridge has proved itself, also hours after `connect`.
+    Another program can take the port the moment the bridge has ended. So the token is sent only over a connection on
+    which the bridge has proved itself, even hours after `connect`.
     """
 
     def __init__(self, client: httpx.Client, token: str, grant: str) -> None:
@@ -128,16 +128,17 @@ class BridgeClient:
 
     @classmethod
     def connect(cls, address: str | None = None, *, token: str | None = None, grant: str = "local") -> Self:
-        """Finds the bridge and has it prove that it knows the token, before the token is sent.
+        """Find the bridge and make it prove that it knows the token, before the token is sent.
 
         Args:
             address: ``http://127.0.0.1:12340``; without it ``$CARDIO_BRIDGE``, else the default port.
-            token: that of ``grant``; without it that of the token file.
+            token: the token of ``grant``; without it that of the token file.
+            grant: the name of the grant that the token belongs to.
 
         Raises:
-            BridgeNotRunningError: nobody answers there, or there is no token file: the bridge never ran here.
-            ImposterError: whoever answers does not know the token.
-            ConfigurationError: others may read the token file.
+            BridgeNotRunningError: no program answers there, or there is no token file: the bridge never ran here.
+            ImposterError: the answering program does not know the token.
+            ConfigurationError: other users may read the token file.
             UsageError: the address is none.
         """
         import httpx
@@ -148,19 +149,23 @@ class BridgeClient:
             if not path.exists():
                 raise BridgeNotRunningError()
             token = read_private(path, "令牌文件", "token file", limit=_TOKEN_LIMIT).strip()
-        # Proxies are for the world outside: what is asked here stays on this machine.
+        # Proxies are for other machines: these requests stay on this machine.
         client = httpx.Client(
             base_url=place, timeout=httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS), trust_env=False
         )
         try:
             _expect_proof(client, token, grant)
-        except BaseException:  # whatever it is, a person's interruption too: the line does not stay open
+        except BaseException:  # an interruption too: the connection does not stay open
             client.close()
             raise
         return cls(client, token, grant)
 
     def readers(self) -> list[ReaderInfo]:
-        """The readers that the bridge has. Raises: BridgeError."""
+        """Return the readers of the bridge.
+
+        Raises:
+            BridgeError: the bridge returned an error.
+        """
         listed = self.get("/v1/readers")["readers"]
         return [ReaderInfo(**{name: one[name] for name in ReaderInfo.model_fields}) for one in listed]
 
@@ -168,12 +173,13 @@ class BridgeClient:
         """Return who the card in a reader belongs to.
 
         Args:
-            reader: a name, a part of one, or a number; without it the one with a card in it.
+            reader: a name, a part of one, or a number; without it the reader with a card.
             supplement: ask for residence, registration and nationality too.
-            fresh: have the bridge ask the card, even if it has been read already and has not left since.
+            fresh: make the bridge ask the card, even if it has been read already and has not left since.
 
         Raises:
-            NoReaderError, ReaderNotFoundError: none is meant. BridgeError: what the bridge said.
+            NoReaderError, ReaderNotFoundError: no reader is meant.
+            BridgeError: the bridge returned an error.
         """
         name = self.choose(reader)
         asked = {"supplement": str(supplement).lower(), "fresh": str(fresh).lower()}
@@ -181,14 +187,18 @@ class BridgeClient:
         return CardReading.model_validate_json(json.dumps(answer))
 
     def driver(self, function: str, *, idempotency_key: str | UUID | None = None, **arguments: Any) -> str:
-        """A function of the national interface; gives its output.
+        """Run a function of the national interface and return its output.
 
-        Args: ``idempotency_key`` names a debit: asked again by the same key it is told, and never done twice.
+        Args:
+            function: the name of the function.
+            idempotency_key: names a debit: a second request with the same key returns its result, and never debits
+                again.
+            arguments: the function's arguments.
 
         Raises:
-            BridgeError: with its `driver_code`.
-            DebitUnknownError: a debit was sent and its outcome is not known, or the bridge's answer was lost: ask again
-                by the same key.
+            BridgeError: the bridge returned an error, with its `driver_code`.
+            DebitUnknownError: a debit was sent and its outcome is unknown, or the bridge's answer was lost: ask again
+                with the same key.
             PinOutcomeUnknownError, WriteOutcomeUnknownError: the bridge's answer was lost, and the function spends a
                 try of the PIN or changes the card.
             UsageError: the key is no printable ASCII.
@@ -198,7 +208,9 @@ class BridgeClient:
     def driver_with_proof(
         self, function: str, *, idempotency_key: str | UUID | None = None, **arguments: Any
     ) -> tuple[str, Proof | None]:
-        """As `driver`, and how far the card was proved genuine; None where no card was needed."""
+        """Run a function as `driver` does; return its output and the proof of the card, None where no card was
+        needed.
+        """
         key = "" if idempotency_key is None else str(idempotency_key)
         if not (key.isascii() and key.isprintable()):
             raise UsageError("Idempotency-Key 只能用可打印的 ASCII 字符", "an Idempotency-Key is printable ASCII")
@@ -218,10 +230,10 @@ class BridgeClient:
         return str(answer["pOutInfo"]), None if proof is None else Proof.model_validate(proof)
 
     def choose(self, wanted: str | None) -> str:
-        """The full name of the reader that is meant; without a name the bridge chooses.
+        """Return the full name of the reader that is meant; without a name the bridge chooses.
 
         Raises:
-            NoReaderError, ReaderNotFoundError: there is none, none is meant, or several are.
+            NoReaderError, ReaderNotFoundError: there is no reader, none is meant, or several are.
             BridgeError: a person has to choose (``several-cards``).
         """
         if wanted is None:
@@ -233,7 +245,11 @@ class BridgeClient:
         return choose_name([info.name for info in infos], wanted, with_card.__contains__)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Every event from now on, as CloudEvents objects; ends when the bridge stops. Raises: BridgeError."""
+        """Yield every event from now on, as CloudEvents objects; end when the bridge stops.
+
+        Raises:
+            BridgeError: the bridge returned an error.
+        """
         import httpx
 
         asked = self._client.build_request(
@@ -253,7 +269,13 @@ class BridgeClient:
         return self._ask("GET", path, params=query)
 
     def post(self, path: str, body: Mapping[str, Any], *, seconds: float | None = _SECONDS) -> dict[str, Any]:
-        """Args: ``seconds``: how long the answer is waited for; None: as long as it takes."""
+        """Send a POST request and return the answer.
+
+        Args:
+            path: the path of the request.
+            body: its JSON object.
+            seconds: the time limit of the answer; None: no limit.
+        """
         waiting = {} if seconds == _SECONDS else {"timeout": seconds}
         return self._ask("POST", path, json=dict(body), **waiting)
 
@@ -261,7 +283,13 @@ class BridgeClient:
         self._ask("DELETE", path)
 
     def download(self, path: str, target: IO[bytes]) -> None:
-        """Write what a POST gives, however long it takes, into a file. Raises: BridgeError. OSError: it cannot."""
+        """Write the answer to a POST request into a file, without a time limit.
+
+        Raises:
+            BridgeError: the bridge returned an error.
+            BridgeNotRunningError: the connection failed.
+            OSError: the file cannot be written.
+        """
         import httpx
 
         asked = self._client.build_request(
@@ -329,7 +357,7 @@ class BridgeClient:
 
 
 class _NewConnectionError(Exception):
-    """A request that carries a token would open a connection, and who is at its other end is not known."""
+    """An error for a request with a token that would open a connection: the program at its other end is not known."""
 
 
 def _refuse_new_connection(event: str, _: Mapping[str, Any]) -> None:
@@ -338,7 +366,7 @@ def _refuse_new_connection(event: str, _: Mapping[str, Any]) -> None:
 
 
 def _outcome_of(function: str, arguments: Mapping[str, Any], key: str) -> type[CardioError] | None:
-    """Return what is not known where the answer to a function is lost; None where it only reads."""
+    """Return the error for a lost answer to a function; None where the function only reads."""
     if key or function.startswith("iDoDebit"):
         return DebitUnknownError
     if "PIN" in function or arguments.get("pin") is not None:

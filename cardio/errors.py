@@ -1,4 +1,4 @@
-"""Every error that cardio raises on purpose, each with its cause and what to do about it.
+"""Every error that cardio raises on purpose, each with its cause and the remedy.
 
 ::
 
@@ -51,7 +51,7 @@ from typing import ClassVar, Self
 
 
 class CardioError(Exception):
-    """The root: catch this to catch everything that cardio raises on purpose."""
+    """The root of all errors: catch this to catch everything that cardio raises on purpose."""
 
     code: ClassVar[str] = "error"
     title: str = "操作未完成"
@@ -72,7 +72,15 @@ class CardioError(Exception):
         hresult: int | None = None,
         driver_code: int | None = None,
     ) -> None:
-        """Args: what exactly happened, in Chinese and English; the card's or PC/SC's own number, if any."""
+        """Set up the error.
+
+        Args:
+            detail: the exact event, in Chinese.
+            detail_en: the same in English.
+            status_word: the card's status word, if there is one.
+            hresult: PC/SC's error number, if there is one.
+            driver_code: the return code of the national interface, if it is not the class's.
+        """
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.detail_en = detail_en or (self.title_en if not detail else detail)
@@ -151,7 +159,7 @@ class LayoutError(ConfigurationError):
 
 
 class ReaderError(CardioError):
-    """The desk's side: PC/SC, the reader, or another program that has it."""
+    """An error of the desk's side: PC/SC, the reader, or another program that holds it."""
 
     code = "reader-error"
     title = "读卡器故障"
@@ -229,7 +237,11 @@ class SeveralCardsError(ReaderError):
 
     @classmethod
     def between(cls, readers: Sequence[str]) -> Self:
-        """Args: ``readers`` that have a card each."""
+        """Return the error for several readers with a social security card.
+
+        Args:
+            readers: the names of these readers.
+        """
         return cls(
             f"以下读卡器中都有社会保障卡：{'、'.join(readers)}",
             f"each of these readers has a social security card: {', '.join(readers)}",
@@ -274,7 +286,7 @@ class ReaderTimeoutError(ReaderError):
 
 
 class CardError(CardioError):
-    """The card's side: absent, wrong, refusing, or not making sense."""
+    """An error of the card's side: the card is absent, wrong, refuses, or its answers are malformed."""
 
     code = "card-fault"
     status = 502
@@ -384,7 +396,9 @@ class NoPhotoError(CardError):
 
 
 class NoBankNumberError(CardError):
-    """``status_word`` is what the card said of its bank application, where that is the reason."""
+    """An error for a card without a readable bank card number; ``status_word`` is the answer of its bank application,
+    if that is the reason.
+    """
 
     code = "no-bank-number"
     title = "卡内没有可读的银行卡号"
@@ -396,7 +410,7 @@ class NoBankNumberError(CardError):
 
 
 class CardRefusedError(CardError):
-    """The card answered with a status word that says no; ``status_word`` holds it."""
+    """An error for a refusal by the card; ``status_word`` is the card's status word."""
 
     code = "card-error"
     title = "卡片拒绝了操作"
@@ -427,7 +441,7 @@ class CardGarbledError(CardError):
 
 
 class DecodeError(CardError):
-    """One value that cannot be decoded. It never spoils the values beside it."""
+    """An error for one value that cannot be decoded. It never spoils the values beside it."""
 
     code = "undecodable"
     title = "数据项无法解读"

@@ -1,4 +1,6 @@
-"""What the commands share that explore a card: their options, the way to the card, and how values are shown."""
+"""The shared parts of the commands that explore a card: their options, the way to the card, and the display of
+values.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ def add_card_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
 
 
 def chosen_layouts(options: Namespace, output: Output) -> LayoutChoice:
-    """The layouts that ``--layout`` means, or those at hand; which of the user's own are left out is noted.
+    """Return the layouts of ``--layout``, or the available ones; note which of the user's own are left out.
 
     Raises:
         LayoutError: the file is wrong.
@@ -72,10 +74,17 @@ def work_on_card(
     credentials: Credentials | None = None,
     repeat: bool = True,
 ) -> Result:
-    """Does something with the card that the options mean, with the keys and PIN that they bring.
+    """Do a piece of work with the card that the options name, with their keys and PIN.
+
+    Args:
+        options: the options of the command.
+        output: the output of the command.
+        work: the work; its result is returned.
+        credentials: the SAM and the PIN; without them those of the options.
+        repeat: start again after another program's reset.
 
     Raises:
-        CardioError: as `cardio.card.runner.on_card` says.
+        CardioError: as for `cardio.card.runner.on_card`.
     """
     from cardio.apdu.command_watch import CommandWatch
     from cardio.card.runner import on_card
@@ -97,7 +106,7 @@ def work_on_card(
 
 @contextmanager
 def naming_consent() -> Iterator[None]:
-    """Has an error of the last try name the option by which the holder's consent is given here."""
+    """Name the option of the holder's consent in an error of the last try; for a ``with`` statement."""
     from cardio.security.errors import LastTryError
 
     try:
@@ -109,7 +118,7 @@ def naming_consent() -> Iterator[None]:
 
 
 def trace_on(options: Namespace, output: Output, reader: Reader) -> Trace | None:
-    """Shows each exchange where ``--trace`` is given; its data only of software cards."""
+    """Return a trace that shows each exchange, if ``--trace`` is given; it shows data only of software cards."""
 
     def show(exchange: Exchange) -> None:
         output.note(exchange.line(with_data=reader.simulated))
@@ -118,7 +127,7 @@ def trace_on(options: Namespace, output: Output, reader: Reader) -> Trace | None
 
 
 def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
-    """Shows how far a long reading is, on a terminal only."""
+    """Return a function that shows the progress of a long reading, on a terminal only."""
     if output.as_json or not sys.stderr.isatty():
         return None
 
@@ -130,7 +139,7 @@ def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
 
 
 def value_text(item: ItemContent, language: Language = Language.BOTH) -> str:
-    """A value as people read it: codes with their words, money in yuan."""
+    """Return a value as text for people: codes with their words, amounts in yuan."""
     from cardio.models.base import CodedValue
 
     if item.items is not None:
@@ -150,7 +159,7 @@ def value_text(item: ItemContent, language: Language = Language.BOTH) -> str:
 
 
 def coded_text(coded: CodedValue, language: Language = Language.BOTH) -> str:
-    """A code's words, and the code."""
+    """Return a code's words, and the code."""
     known = [word for word in (coded.label, coded.label_en) if word]
     if language is not Language.BOTH and len(known) == 2:
         known = [known[language is Language.ENGLISH]]
@@ -158,7 +167,7 @@ def coded_text(coded: CodedValue, language: Language = Language.BOTH) -> str:
 
 
 def number_text(value: int, unit: str | None, language: Language = Language.BOTH) -> str:
-    """A number with its unit; money in yuan."""
+    """Return a number with its unit; amounts in yuan."""
     if unit == "fen":
         amount = Decimal(value).scaleb(-2)
         return f"{amount} yuan" if language is Language.ENGLISH else f"{amount} 元"
@@ -166,7 +175,7 @@ def number_text(value: int, unit: str | None, language: Language = Language.BOTH
 
 
 def status_of_keys(unread: Iterable[Unread]) -> int:
-    """The exit status of an answer: that of the error by which a card, or what is known of it, refused a key."""
+    """Return the exit status of a result: that of the error with which a key was refused or held back, else done."""
     from cardio.security import errors
 
     refusals = (
@@ -181,7 +190,7 @@ def status_of_keys(unread: Iterable[Unread]) -> int:
 
 
 def note_proof(output: Output, proof: Proof) -> None:
-    """How far the card was proved genuine; on standard error, and nothing where this desk has no SAM to ask it."""
+    """Print on standard error how far the card was proved genuine; print nothing if this desk has no SAM."""
     from cardio.models.reading import NO_SAM
 
     if proof != NO_SAM:
@@ -189,7 +198,7 @@ def note_proof(output: Output, proof: Proof) -> None:
 
 
 def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:
-    """What could not be read, by reason, and what to look at; on standard error."""
+    """Print on standard error what could not be read, by reason, and the points to check."""
     places: dict[str, list[str]] = {}
     for one in unread:
         why = output.words(f"{one.detail}；{one.remedy}", f"{one.detail_en}. {one.remedy_en}")

@@ -1,4 +1,4 @@
-"""What a command of ``cardio`` is. Commands import what they need only when they run: help must be quick."""
+"""The definition of a command of ``cardio``. Commands import modules only when they run, because help must be fast."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Command:
     examples: str
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace, Output], int]
-    """Does the work and gives the exit status; raises CardioError when it cannot."""
+    """The function that does the work and returns the exit status; it raises CardioError when it cannot."""
 
 
 def add_reader_argument(parser: ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Completion scripts for shells, and the manual page, made of the command's parser."""
+"""Completion scripts for shells, and the manual page, made from the command's parser."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CommandWords:
 
 
 def command_words(parser: ArgumentParser, language: Language) -> list[CommandWords]:
-    """The commands that a parser has."""
+    """Return the commands of a parser."""
     found = []
     for name, (help_text, sub) in _commands(parser).items():
         actions, options = _commands(sub), list(_options(sub, language))
@@ -71,7 +71,7 @@ def _option(action: Action, language: Language) -> Word:
 
 
 def bash(commands: list[CommandWords]) -> str:
-    """A completion script for bash."""
+    """Return a completion script for bash."""
     cases = []
     for one in commands:
         words = " ".join(word.text for word in (*one.actions, *one.choices, *one.options))
@@ -102,7 +102,7 @@ complete -o bashdefault -o default -F _cardio cardio
 
 
 def zsh(commands: list[CommandWords]) -> str:
-    """A completion script for zsh."""
+    """Return a completion script for zsh."""
 
     def described(words: tuple[Word, ...]) -> str:
         return " ".join(f"'{one.text}:{_plain(one.help)}'" for one in words)
@@ -131,7 +131,7 @@ compdef _cardio cardio
 
 
 def fish(commands: list[CommandWords]) -> str:
-    """A completion script for fish."""
+    """Return a completion script for fish."""
     lines = ["# cardio: completion for fish; cardio completion fish > ~/.config/fish/completions/cardio.fish"]
     for one in commands:
         lines.append(f"complete -c cardio -n __fish_use_subcommand -f -a {one.name} -d '{_plain(one.help)}'")
@@ -146,7 +146,7 @@ def fish(commands: list[CommandWords]) -> str:
 
 
 def manual_page(parser: ArgumentParser, language: Language, version: str) -> str:
-    """The manual page in roff (man(7)). It has no date, so that the same program has the same page."""
+    """Return the manual page in roff (man(7)). It has no date, so that the same program has the same page."""
     chinese = language is Language.CHINESE
     heads = {
         "NAME": "名称", "SYNOPSIS": "用法", "DESCRIPTION": "说明", "COMMANDS": "命令", "EXIT STATUS": "退出状态",
@@ -173,10 +173,10 @@ def manual_page(parser: ArgumentParser, language: Language, version: str) -> str
 
 
 def _plain(text: str) -> str:
-    """Without what shells take for their own."""
+    """Replace the characters that have a meaning in shells."""
     return re.sub(r"[':\\\[\]]", " ", text)
 
 
 def _roff(text: str) -> str:
-    escaped = CHINESE.sub(r"\g<0>\\:", text.replace("\\", "\\e").replace("-", "\\-"))  # it may break after each
+    escaped = CHINESE.sub(r"\g<0>\\:", text.replace("\\", "\\e").replace("-", "\\-"))  # lines may break there
     return "\n".join(f"\\&{line}" if line.startswith((".", "'")) else line for line in escaped.split("\n"))

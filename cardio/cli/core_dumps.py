@@ -1,4 +1,4 @@
-"""No image of this process on a disk: its memory may hold a person's data, a PIN, or what a key file says."""
+"""The ban on core dumps: this process's memory may hold a person's data, a PIN, or the content of a key file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _FILTER = Path("/proc/self/coredump_filter")
 
 
 def forbid_core_dumps() -> None:
-    """Have the system write no core dump of this process and of those that it starts, as far as the system can.
+    """Forbid core dumps of this process and of those that it starts, as far as the system can.
 
-    The limit counts for dumps to a file. A program that takes dumps from the kernel by a pipe (core(5)) is not bound by
-    it: the filter leaves the heap and the stacks out of what that one gets.
+    The limit applies to dumps to a file. It does not bind a program that receives dumps from the kernel by a pipe
+    (core(5)): for that, the filter leaves the heap and the stacks out.
     """
     with suppress(ImportError, OSError, ValueError):
         import resource  # not on Windows

@@ -1,4 +1,4 @@
-"""The options about keys and PINs that commands share, and what they mean."""
+"""The options about keys and PINs that commands share, and their meaning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
             "--pin", action="store_true", help="提示输入持卡人密码，不回显 / ask for the holder's PIN, without echo"
         )
     else:
-        parser.set_defaults(pin=None)  # the command deals with PINs in its own way
+        parser.set_defaults(pin=None)  # the command handles PINs itself
     keys.add_argument(
         "--pin-pad",
         type=int,
@@ -49,13 +49,15 @@ def add_key_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
 
 
 def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Credentials | None:
-    """Return what the options bring to open a card with; None where they bring nothing, and no PIN is in question.
+    """Return the SAM and PIN of the options; None if they give neither, and no PIN is concerned.
 
-    Args: ``wants_pin`` says whether the holder's PIN is asked for; None leaves it to the options.
+    Args:
+        options: the options of the command.
+        wants_pin: True to ask for the holder's PIN; None leaves it to the options.
 
     Raises:
         UsageError, ConfigurationError: there is no such SAM, or its settings are wrong.
-        PinEntryError: what was entered is no PIN.
+        PinEntryError: the entered text is no PIN.
     """
     from cardio.cli.reader_selection import find_reader
     from cardio.security.credentials import Credentials
@@ -88,10 +90,10 @@ def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Cred
 
 
 def entered_pin(options: Namespace, prompt: str) -> Pin:
-    """A PIN from standard input, or from the terminal without echo.
+    """Return a PIN from standard input, or from the terminal without echo.
 
     Raises:
-        PinFormatError: it is none.
+        PinFormatError: the text is no PIN.
         PinEntryCancelledError: nothing was entered.
     """
     from cardio.security.errors import PinEntryCancelledError
@@ -106,11 +108,11 @@ def entered_pin(options: Namespace, prompt: str) -> Pin:
 
 
 def entered_new_pin(options: Namespace) -> Pin:
-    """A new PIN; at the terminal it is entered twice.
+    """Return a new PIN; at the terminal it is entered twice.
 
     Raises:
-        PinEntryMismatchError: the two differ.
-        PinFormatError, PinEntryCancelledError: as `entered_pin`.
+        PinEntryMismatchError: the two entries differ.
+        PinFormatError, PinEntryCancelledError: as for `entered_pin`.
     """
     from cardio.security.errors import PinEntryMismatchError
 

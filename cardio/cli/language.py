@@ -1,4 +1,4 @@
-"""Which language the command speaks: Chinese, English, or both."""
+"""The language of the command: Chinese, English, or both."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ class Language(StrEnum):
 
 _OPTION = "--lang"
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
-"""The first that is set counts (POSIX.1-2024 §8.2)."""
+"""The variables of the locale; the first one that is set counts (POSIX.1-2024 §8.2)."""
 CHINESE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]")
 """One Chinese character or mark."""
 _BETWEEN = " / "
 
 
 def language_of(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Language:
-    """The language that ``--lang`` names, else that of the locale; both where the locale is of no language.
+    """Return the language of ``--lang``, else that of the locale; both if the locale has neither.
 
     Args:
-        arguments: of the command, not parsed yet: the help is in that language, too.
+        arguments: the arguments of the command, not parsed yet, because the help uses the language too.
+        environment: the environment variables.
     """
     for option, following in pairwise([*arguments, ""]):
         name, mark, value = option.partition("=")
@@ -43,7 +44,7 @@ def language_of(arguments: Sequence[str], environment: Mapping[str, str] = os.en
 
 
 def in_language(language: Language, chinese: str, english: str, *, between: str = _BETWEEN) -> str:
-    """A text in one language, or in both."""
+    """Return a text in one language, or in both."""
     match language:
         case Language.CHINESE:
             return chinese
@@ -53,9 +54,9 @@ def in_language(language: Language, chinese: str, english: str, *, between: str 
 
 
 def help_in(language: Language, text: str) -> str:
-    """A help text, which is declared in one line ``中文 / English``, or several such lines.
+    """Return a help text in a language. It is declared in one line ``中文 / English``, or several such lines.
 
-    A line that has no such shape (an example, an address) stays as it is.
+    A line without this shape (an example, an address) stays as it is.
     """
     return "\n".join(_line_in(language, line) for line in text.split("\n"))
 
@@ -70,18 +71,18 @@ def _line_in(language: Language, line: str) -> str:
             continue  # names in a list are joined by the same mark
         if language is Language.CHINESE:
             return chinese
-        example = re.match(r".*\s{2,}", chinese[: first.start()])  # in front of what it does
+        example = re.match(r".*\s{2,}", chinese[: first.start()])  # the example in front of its description
         return (example.group() if example is not None else "") + english
     return line
 
 
 def halves(text: str) -> tuple[str, str]:
-    """The Chinese and the English of a text that was declared as ``中文 / English``; twice the text if it was not."""
+    """Return the Chinese and the English of a text declared as ``中文 / English``; twice the text if it was not."""
     return help_in(Language.CHINESE, text), help_in(Language.ENGLISH, text)
 
 
 def title_in(language: Language, title: str) -> str:
-    """A short name, which is declared as ``中文 english``."""
+    """Return a short name in a language; it is declared as ``中文 english``."""
     chinese, _, english = title.partition(" ")
     both = bool(english) and not chinese.isascii()
     return in_language(language, chinese, english, between=" ") if both else title

@@ -1,4 +1,4 @@
-"""The ``cardio`` command: finds the command, runs it, and turns errors into words and exit statuses."""
+"""The ``cardio`` command: it finds the command, runs it, and turns errors into words and exit statuses."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _OWN = (READERS, WATCH, READ, *_EXPLORING, IDENTIFY, PIN, KEYS, WRITE, PKI, DOCT
 
 
 def commands() -> list[Command]:
-    """The library's own commands, and those that the bridge and the simulators bring along."""
+    """Return the library's own commands, and those that the bridge and the simulators add."""
     from importlib.metadata import entry_points
 
     joined = [entry_point.load() for entry_point in sorted(entry_points(group=_GROUP), key=lambda e: e.name)]
@@ -68,13 +68,13 @@ def commands() -> list[Command]:
 
 
 def _commands_for(arguments: Sequence[str]) -> Sequence[Command]:
-    """The command that is asked for, where it is the library's own: the others need not be looked for."""
+    """Return only the requested command if it is the library's own, so that the others need not be loaded."""
     asked = next((word for word in arguments if not word.startswith("-")), None)
     return [command for command in _OWN if command.name == asked] or commands()
 
 
 def build_parser(language: Language = Language.BOTH, known: Sequence[Command] | None = None) -> ArgumentParser:
-    """The parser of the whole command, or of those commands that are given; its help is in this language."""
+    """Return the parser of the whole command, or of the given commands; its help is in this language."""
     parser = CardioParser(
         language=language,
         prog="cardio",
@@ -98,7 +98,7 @@ def build_parser(language: Language = Language.BOTH, known: Sequence[Command] | 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; gives its exit status."""
+    """Run one command and return its exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     language = language_of(given)
     output = Output(as_json="--json" in given, language=language)
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run() -> None:
-    """The entry point: leaves at once, since a reading that hangs in PC/SC would keep the process alive."""
+    """Run the entry point and exit at once: a reading that hangs in PC/SC would keep the process alive."""
     _mend_standard_streams()
     forbid_core_dumps()
     status = _FAILED
@@ -140,15 +140,15 @@ def run() -> None:
         status = _PIPE_CLOSED
     except OSError as error:
         status = _cannot_write(error)
-    except Exception as error:  # the last one that can say something: words, and never a traceback
+    except Exception as error:  # the last handler: it prints words, never a traceback
         _say_unplanned(error)
     finally:
-        # What was printed is still in Python's buffer where the output is no terminal.
+        # If the output is no terminal, Python's buffer still holds printed text.
         os._exit(_flushed(status))
 
 
 def _flushed(status: int) -> int:
-    """Hands over what is still buffered; gives the exit status, which is another where that fails."""
+    """Flush the buffers; return the exit status, which changes if that fails."""
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     try:
@@ -161,7 +161,7 @@ def _flushed(status: int) -> int:
 
 
 def _cannot_write(error: Exception) -> int:
-    """The answer could not be written: a full disk, a closed terminal."""
+    """Report that the output could not be written: a full disk, a closed terminal."""
     why = getattr(error, "strerror", None) or error
     _say(f"错误：输出无法写入：{why}")
     _say("处理：请检查磁盘空间，或换一个输出位置。")
@@ -171,7 +171,7 @@ def _cannot_write(error: Exception) -> int:
 
 
 def _say_unplanned(error: Exception) -> None:
-    """Report an unplanned error by its kind and its place. Its message may quote what was read from a card."""
+    """Report an unplanned error by its class and its place. Its message may quote data that was read from a card."""
     place = "?"
     for frame in walk_tb(error.__traceback__):
         place = f"{Path(frame[0].f_code.co_filename).name}:{frame[1]}"
@@ -187,7 +187,7 @@ def _say(line: str) -> None:
 
 
 def _mend_standard_streams() -> None:
-    """Every stream is there, and none fails on a character that its terminal does not know."""
+    """Make sure that every stream exists, and that none fails on a character that its terminal does not know."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -201,5 +201,5 @@ def _mend_standard_streams() -> None:
 
 
 def _encoding_of(other: TextIO | None) -> str:
-    """The encoding of the stream that is there: both speak the terminal's."""
+    """Return the encoding of the existing stream: both use the terminal's."""
     return getattr(other, "encoding", None) or locale.getpreferredencoding(False)

@@ -1,4 +1,6 @@
-"""What names mean in ``cardio shell``: applications, files and items by id, by Chinese or English title, or a part."""
+"""The names in ``cardio shell``: applications, files and items by id, by Chinese or English title, or by a part
+of one.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,13 @@ _LISTED = 12
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Something that a person may name."""
+    """An object that a person may name."""
 
     key: str
     ids: tuple[str, ...]
-    """Meant only as a whole."""
+    """The ids; they must be given as a whole."""
     titles: tuple[str, ...] = ()
-    """Chinese, English and more; a part of one will do if it fits nothing else."""
+    """Titles in Chinese, English and more; a part of one is enough if it fits nothing else."""
 
     def line(self, title: int) -> str:
         shown = self.titles[title : title + 1]
@@ -29,14 +31,14 @@ class Named:
 
 
 Pools = tuple[tuple[Named, ...], ...]
-"""Where names are looked for, the nearest first."""
+"""The groups of objects in which a name is looked up, the nearest first."""
 
 
 def choose(wanted: str, pools: Pools) -> str:
-    """Return what a name means: whole names go before parts of titles, near ones before far ones.
+    """Return the key of the object that a name means: whole names go before parts of titles, near ones before far ones.
 
     Raises:
-        UsageError: nothing, or several things; the text lists what may be meant.
+        UsageError: the name fits nothing, or several objects; the text lists the possible ones.
     """
     sought = wanted.casefold()
     for of_titles in (False, True):
@@ -58,7 +60,7 @@ def _fits(one: Named, sought: str, *, part: bool) -> bool:
 
 
 def _alike(sought: str, pools: Pools) -> list[Named]:
-    """Return what looks like the name; where nothing does, what is near."""
+    """Return the objects with a similar name; if there are none, the near ones."""
     names = {name.casefold(): one for pool in pools for one in pool for name in (*one.ids, *one.titles)}
     close = [names[name] for name in get_close_matches(sought, names, n=5)]
     return list(dict.fromkeys(close)) or list(pools[0])
@@ -74,11 +76,11 @@ def _listed(found: Iterable[Named]) -> tuple[str, str]:
 
 
 def file_named(layout: Layout, wanted: str) -> str:
-    """The path of a file that a person names: by path, by title, or by a part of one.
+    """Return the path of a file that a person names: by path, by title, or by a part of one.
 
     Raises:
-        NoSuchFileError: the path is of no file.
-        UsageError: the name fits none, or several.
+        NoSuchFileError: no file has this path.
+        UsageError: the name fits no file, or several.
     """
     path = file_path(wanted)
     if path is not None:
@@ -93,7 +95,7 @@ def file_named(layout: Layout, wanted: str) -> str:
 
 
 def title_of(layout: Layout | None, place: str) -> tuple[str, str]:
-    """The title of an application or file, Chinese and English."""
+    """Return the title of an application or file, Chinese and English."""
     if layout is None or not place:
         return "", ""
     found = layout.file(place) or layout.application(place)

@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, one JSON document for programs, errors for both."""
+"""The output of the command: tables for people, one JSON document for programs, errors for both."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from cardio.cli.language import Language, in_language, title_in
 from cardio.errors import CardioError
 
 _LEAST_ROOM = 16
-"""Columns that the last column of a table must have to be broken; narrower ones are left to the terminal."""
+"""The least number of columns at which the last column of a table is broken; the terminal breaks narrower ones."""
 
 
 class Output:
-    """Standard output, kept clean: with ``--json`` nothing but JSON is on it."""
+    """The standard output, kept clean: with ``--json`` it has nothing but JSON."""
 
     def __init__(
         self,
@@ -38,9 +38,10 @@ class Output:
 
     @classmethod
     def guarded(cls, *, as_json: bool, language: Language = Language.BOTH) -> Output:
-        """Keeps file descriptor 1 for itself: PC/SC's C code prints there when its library is missing.
+        """Return an output that keeps file descriptor 1 for itself: PC/SC's C code prints there when its library is
+        missing.
 
-        It speaks the terminal's encoding, as standard error does.
+        The output has the terminal's encoding, as standard error does.
         """
         sys.stdout.flush()
         own = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
@@ -48,7 +49,7 @@ class Output:
         return cls(as_json=as_json, language=language, stdout=own)
 
     def document(self, document: Any) -> None:
-        """The one JSON document."""
+        """Print the one JSON document."""
         print(self._json(document, indent=2), file=self._stdout, flush=True)
 
     def document_of(self, name: str, items: Iterable[Any]) -> None:
@@ -61,29 +62,29 @@ class Output:
         print("]\n}" if separator == "\n" else "\n  ]\n}", file=self._stdout, flush=True)
 
     def json_line(self, document: Any) -> None:
-        """One of several JSON objects, a line each."""
+        """Print one of several JSON objects, a line each."""
         print(self._json(document), file=self._stdout, flush=True)
 
     def _json(self, document: Any, *, indent: int | None = None) -> str:
-        """JSON that every program reads: in an encoding that has not every character it is plain ASCII."""
+        """Return JSON that every program can read: plain ASCII if the encoding lacks characters."""
         encoding = getattr(self._stdout, "encoding", None) or "utf-8"
         unicode = encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig")
         return json.dumps(document, ensure_ascii=not unicode, indent=indent)
 
     def words(self, chinese: str, english: str) -> str:
-        """A sentence in the language of the command."""
+        """Return a sentence in the language of the command."""
         return in_language(self.language, chinese, english)
 
     def label(self, chinese: str, english: str) -> str:
-        """A name or a heading in the language of the command."""
+        """Return a name or a heading in the language of the command."""
         return in_language(self.language, chinese, english, between=" ")
 
     def titles(self, *declared: str) -> tuple[str, ...]:
-        """Short names, each declared as ``中文 english``, in the language of the command."""
+        """Return short names in the language of the command; each is declared as ``中文 english``."""
         return tuple(title_in(self.language, one) for one in declared)
 
     def columns(self, chinese: str, english: str) -> tuple[str, ...]:
-        """Cells of a table: one for each language of the command."""
+        """Return the cells of a table: one for each language of the command."""
         match self.language:
             case Language.CHINESE:
                 return (chinese,)
@@ -92,22 +93,23 @@ class Output:
         return chinese, english
 
     def text(self, text: str = "", english: str | None = None) -> None:
-        """The answer. With ``english`` the text is the Chinese of the same sentence."""
+        """Print the result. With ``english`` the text is the Chinese of the same sentence."""
         print(text if english is None else self.words(text, english), file=self._stdout, flush=True)
 
     def note(self, text: str, english: str | None = None) -> None:
-        """For people, beside the answer: on standard error. Where that cannot be written the answer stands alone.
+        """Print a note for people on standard error. If that cannot be written, only the result is printed.
 
         Args:
+            text: the note.
             english: the same sentence, where the text is Chinese.
         """
         with suppress(OSError):
             print(text if english is None else self.words(text, english), file=self._stderr, flush=True)
 
     def table(self, rows: Iterable[Sequence[str]], *, gap: int = 2) -> None:
-        """Columns as wide as their widest cell, Chinese characters counting two.
+        """Print columns as wide as their widest cell; Chinese characters count two.
 
-        On a terminal the last column is broken where it would not fit; a program reads a line a row.
+        On a terminal the last column is broken where it would not fit; a program gets one line for each row.
         """
         listed = [list(row) for row in rows]
         self.long_table(lambda: listed, gap=gap)
@@ -136,14 +138,14 @@ class Output:
                 self.text(" " * before + line)
 
     def _columns(self) -> int | None:
-        """Return how wide the terminal is; None where the answer goes elsewhere, whatever ``$COLUMNS`` says."""
+        """Return the width of the terminal; None if the output is no terminal, whatever ``$COLUMNS`` says."""
         try:
             return os.get_terminal_size(self._stdout.fileno()).columns or None
         except (OSError, ValueError):
             return None
 
     def error(self, error: CardioError) -> None:
-        """What happened and what to do now; with ``--json`` the problem object under ``error``."""
+        """Print the error and its remedy; with ``--json`` the problem object under ``error``."""
         if self.as_json:
             from cardio.models.problem import Problem
 
@@ -159,7 +161,7 @@ class Output:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a text, none wider than that; broken at blanks, and between Chinese characters."""
+    """Return the lines of a text within a width; it is broken at blanks, and between Chinese characters."""
     lines, line = [], ""
     # A Chinese character is a word of its own, with the blank or the mark that follows.
     for word in re.findall(r"[\u2e80-\u9fff\uff00-\uffef][，。；：、）]?|[^\s\u2e80-\u9fff\uff00-\uffef]+|\s+", text):
@@ -171,7 +173,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def display_width(text: str) -> int:
-    """Columns that a text takes in a terminal."""
+    """Return the columns that a text takes in a terminal."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

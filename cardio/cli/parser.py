@@ -13,11 +13,11 @@ _HELP = "显示帮助 / show this help"
 _JSON = "输出 JSON / print JSON: one document; watch and shell one a line"
 _LANGUAGE = "语言：zh、en 或 both，默认按系统语言 / language: zh, en or both; default: the locale's"
 _GROUPS = {"options": "选项 options", "positional arguments": "参数 arguments"}
-"""argparse's own titles, and what stands there."""
+"""argparse's own titles, and the ones that replace them."""
 
 
 class CardioParser(ArgumentParser):
-    """Wrong usage is an error like any other: in words for people, as a document for programs."""
+    """A parser that reports wrong usage like any other error: in words for people, as a document for programs."""
 
     def __init__(self, *, language: Language = Language.BOTH, **named: Any) -> None:
         fixed = {"formatter_class": RawDescriptionHelpFormatter, "add_help": False, "exit_on_error": False}
@@ -26,7 +26,7 @@ class CardioParser(ArgumentParser):
         self.add_argument("-h", "--help", action="help", default=SUPPRESS, help=_HELP)
 
     def add_subparsers(self, **named: Any) -> Any:
-        """As argparse's; the parsers below speak the same language."""
+        """Add subparsers as argparse does; the parsers below use the same language."""
         language = self.language
 
         def make(**more: Any) -> CardioParser:
@@ -38,7 +38,7 @@ class CardioParser(ArgumentParser):
         raise self._usage_error(*_words_of(message, self))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's, with wrong usage in both languages."""
+        """Parse as argparse does, with errors of wrong usage in both languages."""
         try:
             return super().parse_known_args(args, namespace)
         except ArgumentError as error:
@@ -51,7 +51,7 @@ class CardioParser(ArgumentParser):
         return error
 
     def options(self) -> Iterable[str]:
-        """The options of this parser, and of the commands under it."""
+        """Yield the options of this parser, and of the commands under it."""
         for action in self._actions:
             yield from action.option_strings
             for choice in action.choices.values() if isinstance(action.choices, dict) else ():
@@ -61,7 +61,7 @@ class CardioParser(ArgumentParser):
         return self._with_label(super().format_usage())
 
     def format_help(self) -> str:
-        """The help in the language of the command: every text is declared as ``中文 / English``."""
+        """Return the help in the language of the command: every text is declared as ``中文 / English``."""
         for action in self._texts():
             if action.help is not None and action.help != SUPPRESS:
                 action.help = help_in(self.language, action.help)
@@ -87,13 +87,13 @@ def add_common_options(parser: ArgumentParser) -> None:
 
 
 def _probably(given: str, known: Iterable[str]) -> str | None:
-    from difflib import get_close_matches  # only where something is wrong
+    from difflib import get_close_matches  # imported only for an error
 
     return next(iter(get_close_matches(given, sorted(set(known)), n=1)), None)
 
 
 def _words_of(message: str, parser: CardioParser) -> tuple[str, str]:
-    """One of argparse's messages in Chinese and English, with the option that was probably meant."""
+    """Return one of argparse's messages in Chinese and English, with the option that was probably meant."""
     kind, _, what = message.partition(": ")
     if kind == "unrecognized arguments":
         option = what.split()[0].partition("=")[0]
@@ -107,7 +107,7 @@ def _words_of(message: str, parser: CardioParser) -> tuple[str, str]:
 
 
 def _words_of_argument(error: ArgumentError) -> tuple[str, str]:
-    """argparse's message on one argument in Chinese and English, with the value that was probably meant."""
+    """Return argparse's message on one argument in Chinese and English, with the value that was probably meant."""
     name, message = error.argument_name or "", error.message
     if message.startswith("invalid choice"):
         return _invalid_choice(name, message)
@@ -115,7 +115,7 @@ def _words_of_argument(error: ArgumentError) -> tuple[str, str]:
         return f"{name} 后面缺少一个值", f"{name} wants a value"
     if message == "expected at least one argument":
         return f"{name} 后面至少要有一个值", f"{name} wants at least one value"
-    chinese, english = halves(message)  # what our own checks say is in both
+    chinese, english = halves(message)  # messages of our own checks have both languages
     return f"{name}：{chinese}", f"{name}: {english}"
 
 

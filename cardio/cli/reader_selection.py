@@ -1,4 +1,4 @@
-"""Which readers a command works with: PC/SC, or simulated ones that other packages bring."""
+"""The choice of the readers for a command: PC/SC, or simulated ones of other packages."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ _GROUP = "cardio.reader_sources"
 
 
 def brought_sources() -> dict[str, Callable[[], ReaderSource]]:
-    """Makers of reader sources by the prefix of their names: ``sim`` for ``sim:adult``."""
+    """Return the makers of reader sources by the prefix of their names: ``sim`` for ``sim:adult``."""
     return {entry_point.name: entry_point.load() for entry_point in entry_points(group=_GROUP)}
 
 
 def find_reader(wanted: str | None, sam: str | None = None) -> Reader:
-    """The reader that ``--reader`` means; without a name, the one whose card is meant.
+    """Return the reader that ``--reader`` names; without a name, the one whose card is meant.
 
     Args:
-        sam: what ``--sam`` names, whose slot is never the holder's.
+        wanted: the text of ``--reader``.
+        sam: the text of ``--sam``; its slot never holds the holder's card.
 
     Raises:
-        CardioError: there is none such, or PC/SC does not run.
+        CardioError: there is no such reader, or PC/SC does not run.
     """
     prefix, colon, _ = (wanted or "").partition(":")
     maker = brought_sources().get(prefix) if colon else None
@@ -46,7 +47,7 @@ def find_reader(wanted: str | None, sam: str | None = None) -> Reader:
 
 
 def all_readers() -> tuple[list[Reader], CardioError | None]:
-    """Every reader, and why PC/SC's are not among them if they are not."""
+    """Return every reader, and the error if PC/SC's readers are missing."""
     from cardio.readers.pcsc import PcscSource
 
     found: list[Reader] = []

@@ -1,4 +1,6 @@
-"""Asking the bridge on this machine, where it has the reader: told to (``--bridge``), or since nothing else is left."""
+"""The requests to the bridge on this machine: with ``--bridge``, or because this program cannot use the reader
+itself.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 _BRIDGE_MAY_HELP = (NoReaderError, ReaderNotFoundError, ReaderBusyError, PcscUnavailableError, NotPermittedError)
-"""The reader is held, or is not this user's: the bridge may be the one that has it."""
+"""The errors after which the bridge may help: the reader is held, or is not this user's."""
 
 
 def add_bridge_argument(parser: ArgumentParser) -> None:
@@ -33,7 +35,11 @@ def add_bridge_argument(parser: ArgumentParser) -> None:
 
 
 def by_bridge(work: Callable[[BridgeClient], Result]) -> Result:
-    """Does something with the bridge. Raises: CardioError: there is none, or what it said."""
+    """Do a piece of work with the bridge.
+
+    Raises:
+        CardioError: there is no bridge, or it returned an error.
+    """
     from cardio.client import BridgeClient
 
     with BridgeClient.connect() as bridge:
@@ -43,10 +49,10 @@ def by_bridge(work: Callable[[BridgeClient], Result]) -> Result:
 def here_or_by_bridge(
     options: Namespace, output: Output, here: Callable[[], Result], there: Callable[[BridgeClient], Result]
 ) -> Result:
-    """Does something with the reader itself; where somebody else has it, by way of the bridge.
+    """Do a piece of work with the reader itself; if another process holds the reader, through the bridge.
 
     Raises:
-        CardioError: what hindered here, where there is no bridge; else what the bridge said.
+        CardioError: the error of the reader, where there is no bridge; else the error of the bridge.
     """
     if options.bridge:
         return by_bridge(there)
@@ -58,7 +64,7 @@ def here_or_by_bridge(
 
             bridge = BridgeClient.connect()
         except (CardioError, ImportError):
-            raise error from None  # what hindered here is what people need to know
+            raise error from None  # people need the error of the reader itself
         with bridge:
             output.note(f"{error.detail}；改由读卡服务读取", f"asking the bridge: {error.detail_en}")
             return there(bridge)

@@ -1,4 +1,4 @@
-"""``cardio completion``: a script by which a shell completes commands and options."""
+"""``cardio completion``: prints a script with which a shell completes commands and options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.cli.language import Language
     from cardio.cli.main import build_parser
 
-    # A script that a shell reads has one language; Chinese where the command speaks both.
+    # A script for a shell has one language; Chinese where the command speaks both.
     language = Language.ENGLISH if output.language is Language.ENGLISH else Language.CHINESE
     parser = build_parser()
     if options.shell == "man":

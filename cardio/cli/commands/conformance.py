@@ -1,4 +1,4 @@
-"""``cardio conformance``: a card, or a layout by itself, against the specification."""
+"""``cardio conformance``: checks a card, or a layout by itself, against the specification."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _report(options: Namespace, output: Output) -> ConformanceReport:
 
 
 def print_conformance(report: ConformanceReport, output: Output, *, everything: bool) -> None:
-    """By chapter: what failed, what could not be tested and why, and how much passed."""
+    """Print the report by chapter: what failed, what could not be tested and why, and how many checks passed."""
     from cardio.models.conformance import CHAPTER_TITLES, RuleOutcome
 
     output.text(f"{report.subject} · {report.layout}")
@@ -86,7 +86,7 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
 
 
 def junit(report: ConformanceReport) -> str:
-    """The report as JUnit XML: a suite for each chapter, a case for each check."""
+    """Return the report as JUnit XML: a suite for each chapter, a case for each check."""
     from cardio.models.conformance import RuleOutcome
 
     root = ElementTree.Element(

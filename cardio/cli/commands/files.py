@@ -1,4 +1,4 @@
-"""``cardio files``, ``show`` and ``dump``: what is on a card, one file of it, and everything."""
+"""``cardio files``, ``show`` and ``dump``: show the tree of a card, one of its files, and everything."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _run_files(options: Namespace, output: Output) -> int:
 
 
 def print_tree(tree: CardTree, output: Output) -> None:
-    """Applications and files as a table, one line each."""
+    """Print applications and files as a table, one line each."""
     rows = [_TREE_HEADS[output.language]]
     for application in tree.applications:
         rows.append((application.id, output.label(application.title, application.title_en), "", "", "", "", ""))
@@ -69,7 +69,7 @@ def _run_show(options: Namespace, output: Output) -> int:
 
 
 def _run_address(options: Namespace, output: Output) -> int:
-    """A national address is answered in its own shape."""
+    """Print the values of a national address in its own shape."""
     from cardio.filesystem.address import Address
 
     address = Address.parse(options.file)
@@ -83,7 +83,7 @@ def _run_address(options: Namespace, output: Output) -> int:
 
 
 def print_file(content: FileContent, output: Output) -> None:
-    """One file, each value beside its bytes."""
+    """Print one file, each value beside its bytes."""
     output.text(f"{content.file} {output.words(content.title, content.title_en)}")
     label, value, raw = (output.label(*one) for one in (("名称", "label"), ("值", "value"), ("原始", "raw")))
     rows = [("#", "tag" if output.language is Language.ENGLISH else "标签", label, value, raw)]

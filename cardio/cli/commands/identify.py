@@ -1,4 +1,4 @@
-"""``cardio identify``: is this card good, and is this its holder?"""
+"""``cardio identify``: checks that a card is good and that its bearer is its holder."""
 
 from __future__ import annotations
 

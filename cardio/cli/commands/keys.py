@@ -1,4 +1,4 @@
-"""``cardio keys``: what cards have refused of keys, and a person's word that it may go on."""
+"""``cardio keys``: shows the keys that cards have refused, and takes a person's permission to use them again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _memories() -> list[KeyMemory]:
-    """Of real cards, and of software cards; those that there are."""
+    """Return the existing memories of real cards and of software cards."""
     from cardio.filesystem.capabilities import CapabilityCache
     from cardio.security.key_memory import KeyMemory
 

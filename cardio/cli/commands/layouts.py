@@ -1,4 +1,4 @@
-"""``cardio layouts``: the card structures at hand, a user's own first; and one of them as a page."""
+"""``cardio layouts``: lists the available card structures, the user's own first; or shows one of them as a page."""
 
 from __future__ import annotations
 

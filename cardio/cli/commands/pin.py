@@ -52,7 +52,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _work(options: Namespace) -> Callable[[SocialSecurityCard], PinCount]:
-    """Return what is to be done on the card; it gives the tries that are left afterwards, as far as they are known."""
+    """Return the work on the card; it returns the tries that are left afterwards, as far as they are known."""
     on_pad = options.action == "change" and options.pin_pad is not None
     new = entered_new_pin(options) if options.action in ("change", "reload") and not on_pad else None
 

@@ -1,4 +1,4 @@
-"""``cardio read``: whose card is this?"""
+"""``cardio read``: shows who a card belongs to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cardio.security.credentials import Credentials
 
 _MOST_TRIES = 4
-"""Readings of a slow card, each of which goes on where the one before has ended."""
+"""The number of readings of a slow card; each one continues where the one before has ended."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -86,7 +86,7 @@ def _run(options: Namespace, output: Output) -> int:
             try:
                 return read_once()
             except ReaderTimeoutError:
-                # Another process would begin at the beginning; this one goes on where it ended.
+                # Another process would start from the beginning; this one continues where it ended.
                 if not store.unfinished.progress(reader.name):
                     raise
                 output.note("读卡较慢，请不要取出卡片，正在继续", "the card is slow: leave it in, going on")
@@ -122,8 +122,9 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _save_photo(options: Namespace, output: Output, credentials: Credentials | None) -> CardioError | None:
-    """Saves the photo, readable by its owner only: it is somebody's face. What the card keeps back is no error of
-    the reading, and is given back.
+    """Save the photo, readable by its owner only, because it is personal data.
+
+    An error of the card's is returned, because the reading itself is still valid.
 
     Raises:
         CannotWriteError: the file cannot be written.
@@ -152,7 +153,7 @@ def _save_photo(options: Namespace, output: Output, credentials: Credentials | N
 
 
 def print_reading(reading: CardReading, output: Output) -> None:
-    """Who the card belongs to, as a table; what could not be read beside it."""
+    """Print who the card belongs to, as a table, with what could not be read beside it."""
     card, holder, derived = reading.card, reading.holder, reading.derived
     words = partial(_words, language=output.language)
     rows: list[tuple[str, str, str]] = []

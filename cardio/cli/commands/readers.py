@@ -1,4 +1,4 @@
-"""``cardio readers`` and ``cardio watch``: what is there, and what happens."""
+"""``cardio readers`` and ``cardio watch``: list the readers and their cards, and show their events."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def _run_readers(options: Namespace, output: Output) -> int:
 
 
 def is_meant(name: str, number: str, wanted: str | None) -> bool:
-    """Return whether ``--reader`` means this one: by a part of its name, or by its number."""
+    """Return True if ``--reader`` means this one: by a part of its name, or by its number."""
     return wanted is None or wanted == number or wanted.lower() in name.lower()
 
 
 def seconds(text: str) -> float:
-    """A time to wait, as argparse takes it."""
+    """Parse a time to wait, for argparse."""
     value = float(text)
     if not 0 <= value <= _LONGEST_SECONDS:
         raise ValueError(text)

@@ -1,4 +1,4 @@
-"""``cardio insurance`` and ``cardio employment``: what a card says of one matter, across its files."""
+"""``cardio insurance`` and ``cardio employment``: show a card's data on one topic, across its files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _run(name: str, options: Namespace, output: Output) -> int:
 
 
 def print_report(report: Report, output: Output) -> None:
-    """Topic by topic, each value with the file and item that it came from."""
+    """Print the report topic by topic, each value with the file and item that it came from."""
     for section in report.sections.values():
         if not section.values:
             continue

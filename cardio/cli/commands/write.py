@@ -1,4 +1,4 @@
-"""``cardio write``: items of a file, shown before they are written, and read back after."""
+"""``cardio write``: writes items of a file, shows them before, and reads them back after."""
 
 from __future__ import annotations
 
@@ -54,7 +54,11 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _values(given: list[str]) -> dict[str, str] | bytes:
-    """Raises: UsageError: one is not ``item=value``. CannotWriteError: the file behind ``@`` cannot be read."""
+    """Parse the values of the command line.
+
+    Raises:
+        UsageError: one is not ``item=value``, or the file behind ``@`` cannot be read.
+    """
     values: dict[str, str] = {}
     for one in given:
         item, equals, text = one.partition("=")
@@ -70,7 +74,7 @@ def _values(given: list[str]) -> dict[str, str] | bytes:
 
 
 def _consents(change: FileWritten, output: Output) -> bool:
-    """Shows what is to be written and asks."""
+    """Show the planned changes and ask for consent."""
     _note_changes(change, output)
     return consents("写入？ write?")
 

@@ -1,4 +1,4 @@
-"""What ``cardio doctor`` looks at on the machine itself: keys, disk, clock."""
+"""The checks of ``cardio doctor`` on the machine itself: keys, disk, clock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _LEAST_FREE = 50 * 1024 * 1024
 _WRITTEN = date(2026, 11, 1)
-"""When this was written: no clock can be right that is before it."""
+"""The day on which this was written: a clock that shows an earlier day is wrong."""
 _SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 
 
 def key_findings() -> Iterator[Finding]:
-    """PSAM card and HSM, each by itself, as the settings name them."""
+    """Check PSAM card and HSM, each by itself, as the settings name them."""
     from cardio.cli.reader_selection import find_reader
     from cardio.readers.policy_settings import bridges_sam
     from cardio.security.settings import SecuritySettings
@@ -68,7 +68,9 @@ def _key_finding(settings: SecuritySettings, place: str, find_reader: FindReader
 
 
 def stopped_findings() -> Iterator[Finding]:
-    """SAMs that are stopped since card after card has refused them; or why that cannot be known."""
+    """Report the SAMs that are stopped because several cards in a row have refused them, or why that cannot be
+    known.
+    """
     from cardio.filesystem.capabilities import CapabilityCache
     from cardio.security.errors import SamRefusedError
     from cardio.security.key_memory import KeyMemory
@@ -84,7 +86,7 @@ def stopped_findings() -> Iterator[Finding]:
 
 
 def disk_finding(folder: Path) -> Finding:
-    """Return whether what is learnt and granted can be kept."""
+    """Check that learnt capabilities and notes on keys can be stored."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     if not (place.is_dir() and os.access(place, os.W_OK)):
         return Finding(
@@ -101,7 +103,7 @@ def disk_finding(folder: Path) -> Finding:
 
 
 def clock_finding() -> Finding:
-    """Return whether the clock can be right: validity of cards and the age of lists hang on it."""
+    """Check that the clock is plausible: the validity of cards and the age of lists depend on it."""
     today = date.today()
     now = time.strftime("%Y-%m-%d %H:%M:%S %z")
     if today < _WRITTEN:

@@ -1,4 +1,6 @@
-"""``cardio doctor``: why does it not work? Each check says what it found and, if it is bad, what to do."""
+"""``cardio doctor``: finds out why reading does not work. Each check gives its finding and, if it is bad, the
+remedy.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,7 @@ def _cache() -> Finding:
 
 
 def _layouts() -> Iterator[Finding]:
-    """The user's own card structures: a wrong one would stop the reading of its region's cards."""
+    """Check the user's own card structures: a wrong one would stop the reading of its region's cards."""
     from cardio.filesystem.layouts.loader import load_layout
     from cardio.filesystem.layouts.registry import Expansion, user_folder
 

@@ -1,4 +1,6 @@
-"""What a check of ``cardio doctor`` found; other packages add checks by the entry points ``cardio.doctor_checks``."""
+"""The finding of a check of ``cardio doctor``; other packages add checks by the entry points
+``cardio.doctor_checks``.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class Finding:
 
 
 def brought_findings() -> Iterator[Finding]:
-    """Yield what the checks of other packages find."""
+    """Yield the findings of other packages' checks."""
     for entry_point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
         check: Callable[[], Iterable[Finding]] = entry_point.load()
         yield from check()

@@ -1,4 +1,4 @@
-"""What the commands of ``cardio shell`` do: each takes what stands after its word and gives a reply."""
+"""The work of the commands of ``cardio shell``: each takes the text after its word and returns a reply."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _READING = "读取文件 files"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, as a document for programs and as text for people."""
+    """A reply, as a document for programs and as text for people."""
 
     document: BaseModel | dict[str, Any]
     show: Callable[[Output], None]
@@ -92,7 +92,7 @@ def connect(session: Session, _: str) -> Reply:
 
 
 def _content(session: Session, name: str) -> FileContent:
-    """The file that a name means, or the current one."""
+    """Read the file that a name means, or the current one."""
     path = _file_meant(session, name)
     return session.do(lambda card: card.file(path))
 

@@ -1,4 +1,4 @@
-"""``cardio shell``: explore a card by names. The card is held from line to line; `shell_commands` has the commands."""
+"""``cardio shell``: explores a card by names. The card is held from line to line; `commands` has the commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FAILED = 1
 
 
 class Shell:
-    """Takes lines and prints their answers; an error is an answer too."""
+    """The shell, which receives lines and prints their replies; an error is a reply too."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -39,7 +39,7 @@ class Shell:
         self.failed = self.ended = False
 
     def take(self, line: str) -> None:
-        """One line; blank ones and those that begin with ``#`` say nothing."""
+        """Process one line; blank ones and those that begin with ``#`` are skipped."""
         from cardio.cli.shell.commands import reply_to
 
         line = line.strip()
@@ -67,7 +67,7 @@ class Shell:
         self.output.json_line({"error": Problem.of(error).document()})
 
     def take_all(self, lines: Iterable[str]) -> int:
-        """A script: every line is answered, and the exit status says whether one of them failed."""
+        """Process a script: every line gets a reply, and the exit status is a failure if one of them failed."""
         for line in lines:
             self.take(line)
             if self.ended:
@@ -75,7 +75,7 @@ class Shell:
         return _FAILED if self.failed else DONE
 
     def greet(self) -> None:
-        """Says which card is in; one that is not can still be put in."""
+        """Print which card is in the reader; a missing one can still be inserted."""
         try:
             layout = self.session.known_layout()
         except CardioError as error:
@@ -89,7 +89,7 @@ class Shell:
         )
 
     def converse(self) -> int:
-        """At a terminal, until a person leaves.
+        """Process lines from a terminal, until a person leaves.
 
         Raises:
             ConfigurationError: prompt_toolkit is not installed.
@@ -111,7 +111,7 @@ class Shell:
 
 
 def _message(session: Session) -> str:
-    """Reader and place: ``cardio sim:whole DF03/EF07 养老保险信息文件>``."""
+    """Return reader and place: ``cardio sim:whole DF03/EF07 养老保险信息文件>``."""
     from cardio.cli.names import title_of
 
     words = ["cardio", session.reader.name, session.place, title_of(session.layout, session.place)[0]]
@@ -158,21 +158,21 @@ def history_path() -> Path:
 
 
 def _history(output: Output) -> History:
-    """Typed lines, readable by their owner only; never raw commands, which may carry a PIN."""
+    """Return the history of typed lines, readable by their owner only; never raw commands, which may carry a PIN."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     from cardio.cli.shell.commands import may_be_kept
 
     class Lines(FileHistory):
         def store_string(self, string: str) -> None:
-            with suppress(OSError):  # a full disk costs the history, nothing else
+            with suppress(OSError):  # a full disk costs only the history
                 for line in filter(may_be_kept, string.splitlines()):
                     super().store_string(line)
 
     try:
         path = history_path()
         prepare_private(path, "历史文件", "history file", narrow=True)
-    except (OSError, RuntimeError, ConfigurationError) as error:  # RuntimeError: nobody knows where home is
+    except (OSError, RuntimeError, ConfigurationError) as error:  # RuntimeError: the home folder is unknown
         output.note(f"不保存历史：{error}", f"no history is kept: {error}")
         return InMemoryHistory()
     return Lines(str(path))
@@ -193,7 +193,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _script() -> TextIO:
-    """Standard input, UTF-8 where the locale knows no Chinese; bytes that are no text stop nothing."""
+    """Return standard input, as UTF-8 if the locale has no Chinese; malformed bytes do not stop the script."""
     script = sys.stdin or io.StringIO()
     if isinstance(script, io.TextIOWrapper):
         ascii_only = script.encoding.lower() in ("ascii", "us-ascii", "ansi_x3.4-1968")

@@ -35,13 +35,13 @@ class ShellCommand:
     usage: str
     example: str
     run: Callable[[Session, str], Reply]
-    """Takes what stands after the word; raises CardioError when it cannot."""
+    """The function that takes the text after the word; it raises CardioError when it cannot do its work."""
     names: Callable[[Layout, str], Pools] = _no_names
-    """What may stand after the word, by the card's layout and the place."""
+    """The names that may follow the word, by the card's layout and the place."""
     words: tuple[str, ...] = ()
-    """What else may stand there."""
+    """The other words that may follow it."""
     kept: bool = True
-    """Its lines may be kept in the history."""
+    """True if its lines may be kept in the history."""
 
     @property
     def document(self) -> dict[str, str]:
@@ -49,10 +49,10 @@ class ShellCommand:
 
 
 def reply_to(session: Session, line: str) -> Reply:
-    """Does what a line says.
+    """Execute a line and return the reply.
 
     Raises:
-        CardioError: it cannot be done, or says nothing that is known.
+        CardioError: the line cannot be executed, or has an unknown command.
     """
     word, _, rest = line.strip().partition(" ")
     command = command_named(word)
@@ -63,7 +63,11 @@ def reply_to(session: Session, line: str) -> Reply:
 
 
 def command_named(word: str) -> ShellCommand:
-    """Raises: UsageError: there is no such command."""
+    """Return the command of a word.
+
+    Raises:
+        UsageError: there is no such command.
+    """
     for command in COMMANDS:
         if command.name == word.casefold():
             return command
@@ -72,7 +76,9 @@ def command_named(word: str) -> ShellCommand:
 
 
 def may_be_kept(line: str) -> bool:
-    """Return whether a line may be written to the history: not raw commands, nor what may be one mistyped."""
+    """Return True if a line may be written to the history: no raw command, and no unknown word that may be a mistyped
+    one.
+    """
     try:
         return command_named(line.strip().partition(" ")[0]).kept
     except UsageError:
@@ -80,7 +86,7 @@ def may_be_kept(line: str) -> bool:
 
 
 def completions(session: Session, before: str) -> Iterator[tuple[str, int, str]]:
-    """Yield what may stand at the end of a line that is being typed: the word, how much of it is there, its meaning."""
+    """Yield the completions of a typed line: the word, how many of its characters are typed, its meaning."""
     word, blank, rest = before.lstrip().partition(" ")
     if not blank:
         yield from _beginning(word, [(command.name, command.help) for command in COMMANDS])
@@ -91,14 +97,14 @@ def completions(session: Session, before: str) -> Iterator[tuple[str, int, str]]
     offered = [(one, "") for one in command.words]
     for number, pool in enumerate(command.names(session.layout, session.place) if session.layout else ()):
         for one in pool:
-            # Short ids mean something only among what is near.
+            # Short ids are unique only among near objects.
             ids = one.ids[:1] if number or not session.place else one.ids
             offered += [(name, one.line(0)) for name in (*ids, *one.titles[:2])]
     yield from _beginning(rest.lstrip(), offered)
 
 
 def _beginning(typed: str, offered: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int, str]]:
-    """Of the words on offer those that contain what is typed, those that begin with it first."""
+    """Yield the offered words that contain the typed text; those that begin with it come first."""
     sought = typed.casefold()
     fitting = [(text, meaning) for text, meaning in dict.fromkeys(offered) if sought in text.casefold()]
     for text, meaning in sorted(fitting, key=lambda one: not one[0].casefold().startswith(sought)):

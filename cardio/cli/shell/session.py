@@ -1,4 +1,4 @@
-"""What ``cardio shell`` keeps from line to line: the card in hand, the place in its tree."""
+"""The state of ``cardio shell`` from line to line: the held card, and the place in its tree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class _Hold:
-    """A card in hand. It is worked with on another thread: PC/SC has calls that no one can interrupt."""
+    """A held card. Another thread works with it, because PC/SC has calls that cannot be interrupted."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class _Hold:
     ) -> None:
         self._credentials = credentials
         self.begun = False
-        """Its layout is known."""
+        """True if its layout is known."""
         self._reader, self._layouts, self._show = reader, layouts, show
         self._connection: Connection | None = None
         self._card: SocialSecurityCard | None = None
@@ -60,7 +60,7 @@ class _Hold:
     def _work(self, work: Callable[[SocialSecurityCard], Result], watch: CommandWatch) -> Result:
         with self._busy:
             if self._given_up:
-                raise ReaderTimeoutError()  # it was let go before this began, and nobody would let it go again
+                raise ReaderTimeoutError()  # already released: a connection made now would stay open
             if self._connection is None:
                 self._connection = self._reader.connect()
             if self._card is None:
@@ -83,11 +83,11 @@ class _Hold:
     def _trace(self, exchange: Exchange) -> None:
         self._show(exchange)
         if self._given_up:
-            # Nobody waits for this work any more: it ends here, so that the card can be let go.
+            # No caller waits for this work any more: it ends here, so that the card can be released.
             raise ReaderTimeoutError()
 
     def let_go(self) -> None:
-        """Closes the connection; where the card is still at work, as soon as that ends."""
+        """Close the connection; if the card is still at work, as soon as that ends."""
         self._given_up = True
         try:
             with suppress(CardioError):
@@ -102,7 +102,7 @@ class _Hold:
 
 
 class Session:
-    """What lasts from line to line: the card in hand, the place in its tree, whether exchanges are shown."""
+    """The state that lasts from line to line: the held card, the place in its tree, and the display of exchanges."""
 
     def __init__(
         self,
@@ -116,18 +116,18 @@ class Session:
         self._credentials = credentials
         self.reader, self.output, self.tracing = reader, output, tracing
         self.place = ""
-        """Empty at the root, else ``DF03`` or ``DF03/EF07``."""
+        """The place: empty at the root, else ``DF03`` or ``DF03/EF07``."""
         self.layout: Layout | None = None
-        """That of the last card: prompt and completion take their names from it."""
+        """The layout of the last card: prompt and completion take their names from it."""
         self._layouts = layouts
         self._hold: _Hold | None = None
 
     def connect(self) -> None:
-        """Holds the card that is in the reader now.
+        """Hold the card that is in the reader now.
 
         Raises:
             ReaderBusyError: another program holds it.
-            CardioError: as `Reader.connect` says.
+            CardioError: an error of `Reader.connect`.
         """
         from cardio.card.social_security_card import OPERATION_SECONDS
 
@@ -135,19 +135,19 @@ class Session:
         self._hold = _Hold(self.reader, self._layouts, self._credentials, self._show)
         try:
             self._hold.run(OPERATION_SECONDS, lambda card: None)
-        except BaseException as error:  # whatever goes wrong, nobody holds the card
+        except BaseException as error:  # after any error the card is not held
             self.let_go()
             if isinstance(error, ReaderTimeoutError):
                 raise ReaderBusyError() from error
             raise
 
     def do(self, work: Callable[[SocialSecurityCard], Result]) -> Result:
-        """Does something with the card, connecting first where none is in hand.
+        """Do a piece of work with the card; connect first if no card is held.
 
-        After an error, or when a person interrupts it, the card is let go: what is current on it is not known.
+        After an error, or when a person interrupts it, the card is released: its current application is unknown.
 
         Raises:
-            CardioError: as the work and `connect` say.
+            CardioError: an error of the work or of `connect`.
         """
         from cardio.card.social_security_card import WHOLE_CARD_SECONDS
 
@@ -161,12 +161,12 @@ class Session:
             return hold.run(WHOLE_CARD_SECONDS, work)
         except UsageError:  # nothing was sent
             raise
-        except BaseException:  # whatever it was, it may have left the card anywhere
+        except BaseException:  # after any other error the current application of the card is unknown
             self.let_go()
             raise
 
     def known_layout(self) -> Layout:
-        """The layout of the card in hand; a place that it does not have is left for the root."""
+        """Return the layout of the held card; if it does not have the present place, the place becomes the root."""
         if self._hold is not None and self._hold.begun and self.layout is not None:
             return self.layout
         layout = self.do(lambda card: card.layout)

@@ -32,16 +32,16 @@
         ├── CardBlockedError            card-blocked                 send the holder to the issuing authority
         ├── AccessNotGrantedError       access-not-granted           get the PIN, a PSAM or an HSM
         ├── FileUnreadableError         file-unreadable              depends on the file
-        ├── NoPhotoError                no-photo                     go on without
-        ├── NoBankNumberError           no-bank-number               go on without
+        ├── NoPhotoError                no-photo                     continue without it
+        ├── NoBankNumberError           no-bank-number               continue without it
         ├── CardRefusedError            card-error                   depends on the status word
         ├── NotWrittenError             not-written                  write it again
         ├── CardGarbledError            card-garbled                 clean the contacts, try again
         └── DecodeError                 undecodable                  one item only; the rest stands
 
-An error is an answer to a clerk: ``title`` says what happened and ``remedy`` what to do now, both in
-Chinese, with complete English beside them. ``driver_code`` is the number that the national driver
-interface gives for the same event; ``exit_status`` follows sysexits.h where it has a word for it.
+An error is written for a clerk: ``title`` names the event and ``remedy`` the next action, both in Chinese, with
+complete English beside them. ``driver_code`` is the number that the national driver interface gives for the same event;
+``exit_status`` follows sysexits.h where that has a suitable code.
 """
 
 from __future__ import annotations

@@ -184,7 +184,8 @@ def prepare_private(path: Path, what: str, what_en: str, *, narrow: bool = False
         path: the file.
         what: the kind of file for people, in Chinese.
         what_en: the same in English.
-        narrow: make this user's own file private if others may read it; for files whose content was never secret.
+        narrow: make this user's own file private if others may read it, instead of refusing it; only for a file from
+            which nothing was ever learnt.
 
     Raises:
         ConfigurationError: the existing file is no private file.

@@ -11,10 +11,10 @@
         ├── DebitOpenError              debit-open                   see what became of the other debit first
         ├── DebitUndeliveredError       debit-undelivered            ask for the result of the previous debit first
         ├── SameSecondError             debit-same-second            see whether it is the same debit
-        ├── NumberUsedError             debit-number-used            the card has gone back in time: leave it
+        ├── NumberUsedError             debit-number-used            the card's number went back: do not use it
         ├── DebitOnCardError            debit-on-card                it was taken already: do not charge again
         ├── DebitRecordUnclearError     debit-record-unclear         have a person look at the card's details
-        ├── DebitNotCheckableError      debit-not-checkable          take it anew, with the present time
+        ├── DebitNotCheckableError      debit-not-checkable          repeat it with the present time
         ├── DebitRecordUnreadableError  debit-record-unreadable      this card is not debited here
         ├── DebitContradictedError      debit-contradicted           have a person look at the earlier debit again
         └── DebitYearError              debit-year                   check the clocks

@@ -259,8 +259,10 @@ def _is_anothers(detail: Detail, intent: DebitIntent) -> bool:
 
 
 def _counter(file_system: CardFileSystem, intent: DebitIntent) -> Flow[tuple[CounterEvidence, int]]:
-    """Compare number and totals with INITIALIZE FOR PURCHASE, which changes nothing. The amount matters only because
-    the balance must cover it.
+    """Read number and totals by INITIALIZE FOR PURCHASE, which changes nothing, and compare them with those before the
+    debit.
+
+    The amount matters only because the balance must cover it.
     """
     key = key_of_debit(file_system.layout, intent.key)
     asked = Amounts(0, intent.self_paid_amount, intent.pooled_fund_amount or 1)

@@ -15,7 +15,7 @@
     │   ├── NoCardFactorError           no-card-factor               another reader, then the issuing authority
     │   │   └── ContactSlotNeededError  contact-slot-needed          put the card into the contact slot
     │   ├── SamFailedError              sam-failed                   put the PSAM in again
-    │   ├── SamRefusedError             sam-refused                  have its keys checked, then let it go on
+    │   ├── SamRefusedError             sam-refused                  have its keys checked, then resume it
     │   ├── KeyMemoryError              key-memory                   make the folder writable
     │   ├── HsmUnreachableError         hsm-unreachable              mend the line to the HSM
     │   └── HsmAnswerError              hsm-answer                   tell who runs the HSM

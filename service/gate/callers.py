@@ -1,8 +1,9 @@
-"""Whether a handshake can come from a program that is no browser: what its library writes for an Origin, and what else.
+"""The test that tells a program's WebSocket handshake from a browser's.
 
 Browsers write the Origin of a WebSocket themselves, and no page can leave it out or change it (RFC 6455 §10.2, Fetch
-§4.4). Libraries of programs write what they like: Python's websocket-client the address that it connects to, Go's
-golang.org/x/net/websocket what the programmer names, mostly ``http://localhost/``; most write none.
+§4.4). Programs' libraries write any Origin they like: Python's websocket-client writes the address that it connects to,
+Go's golang.org/x/net/websocket writes what the programmer names, mostly ``http://localhost/``. Most libraries write
+none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from service.gate.origin_form import OriginFormError, as_origin
 from service.gate.page_addresses import LOOPBACK_NAMES
 
 _OF_BROWSERS = frozenset({b"accept-language", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
-"""What browsers send with every handshake; a page cannot keep it back."""
+"""The headers that browsers send with every handshake; a page cannot suppress them."""
 _BROWSERS_NAME = b"mozilla/"
 PROGRAMS_NOT_LET_IN = (
     "本机程序未获允许：请在设置中启用 [dialects] programs = true（程序须由同一用户运行），"
@@ -34,7 +35,13 @@ OF_ANOTHER_USER = (
 
 
 def may_be_a_program(origin: str | None, headers: list[tuple[bytes, bytes]], port: int) -> bool:
-    """Return whether this can be a program on this machine, which connects to ``port``, and no page in a browser."""
+    """Return True if the handshake can come from a program on this machine, and cannot come from a page in a browser.
+
+    Args:
+        origin: the value of the Origin header; None if there is none.
+        headers: names in lower case, and values.
+        port: the port that the caller connects to.
+    """
     if not origin:
         return True
     if any(name in _OF_BROWSERS or _is_browser(name, value) for name, value in headers):

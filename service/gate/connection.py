@@ -1,7 +1,7 @@
-"""What the system knows of a caller's connection, so that an answer counts as handed over only if its caller was there.
+"""The system's view of a caller's connection. An answer counts as handed over only if the caller was still connected.
 
-Bytes that are written are not bytes that are read: TCP tells that the other end has closed, or that it refused what
-came (RFC 9293 §3.5.3, §3.6), and nothing of the program behind it.
+Bytes that were written are not yet bytes that were read. TCP reports that the other end has closed, or that it refused
+the bytes (RFC 9293 §3.5.3, §3.6). TCP reports nothing about the program behind the connection.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from service.gate.peers import Ends, Peer, Peers
 from service.gate.receipt import AnswerReceipt
 
 CONNECTION = "connection"
-"""Its name in the state of a request."""
+"""The key of the connection in a request's state."""
 _CLOSED = getattr(select, "POLLRDHUP", 0)
-"""The other end sends nothing more. Linux tells it even while unread bytes wait; elsewhere asyncio must read first."""
+"""The poll event for "the other end sends nothing more".
+
+Linux reports it even while unread bytes wait. On other systems asyncio must read the bytes first.
+"""
 _INPUT = getattr(select, "POLLIN", 0)
 _HANG_UP = getattr(select, "POLLHUP", 0) | getattr(select, "POLLERR", 0)
 _MOST_TURNS = 64
@@ -37,15 +40,19 @@ class CallerConnection:
         self._places: ConnectionPlaces | None = None
 
     def take_place(self, places: ConnectionPlaces, peers: Peers) -> bool:
-        """Ask the system who has connected, and take that user's place; tell whether there was one."""
+        """Look up the caller's system user and take one of that user's places.
+
+        Returns:
+            False if there is no place for this connection.
+        """
         self._user = peers.user_at_once(*self._ends())
-        # Where the system cannot tell at once, nobody is told from anybody.
+        # Where the system cannot tell the user at once, every connection counts as a believed user's.
         is_own = peers.is_known_as_believed(self._user) or not peers.tells_at_once
         self._places, self._place = places, places.open(self, self._user, is_own=is_own)
         return self._place is not None
 
     async def identify(self, peers: Peers) -> Peer:
-        """Tell who is at the other end; asked once a connection."""
+        """Return the other end of the connection; the system is asked once for each connection."""
         if self._peer is None:
             client, server = self._ends()
             self._peer = await peers.identify(client, server, self._user)
@@ -55,7 +62,11 @@ class CallerConnection:
 
     @contextmanager
     def working(self, grant: str) -> Iterator[None]:
-        """Note that a request is worked on, and which token it has brought, if it has."""
+        """Count a request while it is processed, and note the grant of its token.
+
+        Args:
+            grant: the id of the token's grant; empty if the request brought no token.
+        """
         if self._place is None or self._places is None:
             yield
             return
@@ -68,12 +79,12 @@ class CallerConnection:
             self._place.calls -= 1
 
     def lost(self) -> None:
-        """It is gone, and its place is free."""
+        """Free the place of this connection after the connection was lost."""
         if self._place is not None and self._places is not None:
             self._places.closed(self._place)
 
     def close_now(self) -> None:
-        """Close it, whatever goes on."""
+        """Close the connection at once, even while requests are processed."""
         self._transport.abort()
 
     def _ends(self) -> tuple[Ends | None, Ends | None]:
@@ -85,21 +96,23 @@ class CallerConnection:
 
     @property
     def is_open(self) -> bool:
-        """True if the caller has closed neither the connection nor its own half of it."""
+        """Return True if the caller has closed neither the connection nor its own half of it."""
         if self._transport.is_closing():
             return False
         return not self._events() & (_CLOSED | _HANG_UP)
 
     @property
     def has_taken_all(self) -> bool:
-        """True if all that was written has left this process and the other end has not refused it."""
+        """Return True if all written bytes have left this process and the other end has not refused them."""
         if self._transport.get_write_buffer_size():
             return False
         return not self._events() & _HANG_UP
 
     async def catch_up(self) -> None:
-        """Let the server read what the caller has sent so far. A WebSocket is closed by a message among others, and the
-        server reads no further while one waits."""
+        """Let the server read what the caller has sent so far.
+
+        A WebSocket is closed by one message among others, and the server stops reading while one message waits.
+        """
         reading = self._transport.is_reading()
         self._transport.resume_reading()
         for _ in range(_MOST_TURNS):
@@ -110,8 +123,8 @@ class CallerConnection:
             self._transport.pause_reading()
 
     def _events(self) -> int:
-        """Return what poll(2) says of the socket at this moment."""
-        if not hasattr(select, "poll"):  # Windows: what asyncio has read is all that is known
+        """Return the events that poll(2) reports for the socket now."""
+        if not hasattr(select, "poll"):  # Windows: asyncio's own state is the only source
             return 0
         socket = self._transport.get_extra_info("socket")
         if socket is None or socket.fileno() < 0:
@@ -123,10 +136,13 @@ class CallerConnection:
 
 
 async def hand_over(socket: WebSocket, text: str, receipt: AnswerReceipt) -> None:
-    """Send one answer over a WebSocket, and conclude its receipt: handed over if its caller has not begun to close.
+    """Send one answer over a WebSocket and conclude its receipt.
+
+    The answer counts as handed over if the caller has not begun to close the connection.
 
     Raises:
-        WebSocketDisconnect, RuntimeError: the caller has gone.
+        WebSocketDisconnect: the caller has gone.
+        RuntimeError: the caller has gone.
     """
     connection: CallerConnection | None = getattr(socket.state, CONNECTION, None)
     there = connection is not None and receipt.awaited

@@ -1,8 +1,8 @@
-"""How many connections there may be: in all, of other users of this machine, and of one of them. Which one gives way.
+"""The limits on open connections: in all, for all other users of this machine, and for one of them.
 
-Any local user may connect, for the bridge's answers begin before a token is brought. So a connection that has brought
-none has no right to stay: when its user, or all users, have too many, the oldest of them is closed, and the new one has
-its chance to bring a token. Some places are kept for connections that have brought one.
+Any local user may connect, because the bridge answers before a token is brought. So a connection without a token has no
+right to stay. When its user, or all users together, have too many connections, the oldest of them is closed, and the
+new one gets its chance to bring a token. Some places are reserved for connections that have brought a token.
 """
 
 from __future__ import annotations
@@ -14,27 +14,30 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 DESCRIPTORS_KEPT = 64
-"""Open files of the bridge itself: readers, journals, logs, listening sockets, what a reading opens for a moment."""
+"""The number of files that the bridge itself keeps open.
+
+They are readers, journals, logs, listening sockets, and short-lived files of a reading.
+"""
 _LEAST = 16
 _WANTED_DESCRIPTORS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What the settings say; `within` fits it to the files that this process may open."""
+    """The limits from the settings; `within` reduces them to the number of files that this process may open."""
 
     in_all: int = 256
     of_others: int = 64
-    """Without a token, of all users of this machine who are not believed."""
+    """Connections without a token, for all users of this machine that are not believed."""
     of_one_other: int = 32
-    """Without a token, of one such user; and of those together of whom the system does not tell who they are."""
+    """Connections without a token, for one such user. All users that the system does not identify count as one."""
     kept: int = 64
-    """Places that only connections with a token have."""
+    """Places that are reserved for connections with a token."""
     of_grant: int = 96
-    """How many connections one token, or one dialect's caller, keeps from having to give way."""
+    """Connections of one token, or of one dialect's caller, that keep their places while others can go."""
 
     def within(self, descriptors: int) -> ConnectionLimits:
-        """Fit them to so many open files."""
+        """Return the limits reduced to a number of open files."""
         in_all = max(_LEAST, min(self.in_all, descriptors - DESCRIPTORS_KEPT))
         return ConnectionLimits(
             in_all,
@@ -46,11 +49,12 @@ class ConnectionLimits:
 
 
 def available_descriptors() -> int:
-    """Return how many files this process may open; raised first, where the system lets it, to what a
-    bridge may need.
+    """Return the number of files that this process may open.
+
+    The limit is first raised to what a bridge may need, where the system allows it.
     """
     if sys.platform == "win32":
-        return 8192  # of sockets there is no such limit
+        return 8192  # Windows has no such limit for sockets
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -68,29 +72,33 @@ class Closable(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """One connection's place."""
+    """The place of one connection."""
 
     connection: Closable
     user: int | None
     is_own: bool
-    """A user's who is believed, as far as that is known."""
+    """True if its user is believed, as far as that is known."""
     grant: str | None = None
-    """What its token grants; None before it has brought one, and where that grant has places enough."""
+    """The id of its token's grant. None before a token was brought, and where the grant has enough places already."""
     calls: int = 0
-    """Requests on it that are worked on, and streams that are open."""
+    """The number of requests that are processed on it and of streams that are open."""
 
 
 @dataclass(slots=True)
 class ConnectionPlaces:
-    """All places, on the event loop. The oldest come first."""
+    """All places, the oldest first; used on the event loop only."""
 
     limits: ConnectionLimits
     on_given_way: Callable[[int | None], None] = lambda user: None
-    """Told whose connection was closed for another."""
+    """The listener for the user of a connection that was closed to make room."""
     _places: dict[Place, None] = field(default_factory=dict)
 
     def open(self, connection: Closable, user: int | None, *, is_own: bool) -> Place | None:
-        """Give a new connection a place, for which others may have to give way; None where none does."""
+        """Give a new connection a place, and close another connection for it if needed.
+
+        Returns:
+            None if no connection can be closed for it.
+        """
         limits, place = self.limits, Place(connection, user, is_own)
         if not is_own:
             strangers = [one for one in self._places if not one.is_own and one.grant is None]
@@ -107,16 +115,23 @@ class ConnectionPlaces:
         return place
 
     def admit(self, place: Place, grant: str) -> None:
-        """It has brought a token: it need not give way any more, unless that grant has too many such places."""
+        """Note that a connection has brought a token.
+
+        From now on connections without a token are closed before it, unless the grant has too many such places already.
+        """
         if place.grant is None and sum(one.grant == grant for one in self._places) < self.limits.of_grant:
             place.grant = grant
 
     def closed(self, place: Place) -> None:
-        """The connection is gone."""
+        """Free the place of a connection that is gone."""
         self._places.pop(place, None)
 
     def _close_first(self, places: Iterable[Place]) -> bool:
-        """Close one: of those on which nothing is worked on the oldest, else the oldest."""
+        """Close the oldest connection that has no request in progress, else the oldest one.
+
+        Returns:
+            False if there is none to close.
+        """
         candidates = list(places)
         found = next((one for one in candidates if not one.calls), candidates[0] if candidates else None)
         if found is None:
@@ -132,6 +147,6 @@ class ConnectionPlaces:
 
 
 def _of_most_frequent(places: list[Place]) -> list[Place]:
-    """Those of the user who has the most."""
+    """Return the places of the user that has the most."""
     ((user, _),) = Counter(one.user for one in places).most_common(1)
     return [one for one in places if one.user == user]

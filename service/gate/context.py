@@ -12,33 +12,34 @@ from service.gate.scopes import Caller
 from service.http.request_state import REQUEST_ID
 
 _TARGETS = ("application", "file")
-"""What of a path says what a call is about."""
+"""The path parameters that name the object of a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     grant: str = "local"
     card_session: str | None = None
-    """The card that the caller saw; with another one in, nothing is done."""
+    """The card session that the caller saw. If another card is inserted, the call does nothing."""
     lease: str | None = None
     origin: str = "local"
     """The page's origin, or ``local`` for a program."""
     action: str = ""
-    """What is asked for: the route with its method, or the driver function."""
+    """The operation: the route with its method, or the driver function."""
     target: str = ""
-    """What it is about: the files, the debit."""
+    """The object of the operation: files or a debit."""
     request_id: str = ""
     gone: asyncio.Future[None] | None = field(default=None, compare=False, repr=False)
-    """Done when the caller has left: nobody asks a person on its behalf any more."""
+    """A future that is done when the caller has left; no operator is asked on its behalf after that."""
     receipt: AnswerReceipt | None = field(default=None, repr=False, compare=False)
-    """Tells whether the answer was handed over; None if the call has no caller to answer."""
+    """The receipt that says whether the answer was handed over; None if the call has no caller to answer."""
 
 
 def context_of(
     connection: HTTPConnection, caller: Caller, card_session: str | None = None, lease: str | None = None
 ) -> RequestContext:
-    """Return what a request says of itself. Its route stands for it, not its path: that can hold what a
-    caller likes.
+    """Return the context of a request.
+
+    The action is the route, not the path: a path can hold any text of the caller.
     """
     scope = connection.scope
     named = (scope["path_params"].get(name) for name in _TARGETS)

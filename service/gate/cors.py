@@ -1,6 +1,6 @@
-"""What browsers are told of other origins: preflights, and which page may read an answer (Fetch §3.2).
+"""The CORS headers for other origins: preflights, and the page that may read an answer (Fetch §3.2).
 
-An answer names one origin, never ``*``, and never allows credentials: there are no cookies here.
+An answer names one origin, never ``*``. It never allows credentials, because the bridge has no cookies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def answer_headers(origin: str) -> Headers:
-    """For an answer that a page of this origin may read."""
+    """Return the headers of an answer that a page of this origin may read."""
     return [
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-expose-headers", ANSWER_HEADERS.encode()),
@@ -26,14 +26,16 @@ def answer_headers(origin: str) -> Headers:
 
 
 def preflight_headers(origin: str, asked: Iterable[tuple[bytes, bytes]], *, known: bool) -> Headers:
-    """For the preflight of a page that may send its request.
+    """Return the headers of the answer to the preflight of a page that may send its request.
 
     Browsers with Private Network Access ask by ``…-private-network`` (or ``…-local-network``) whether a page of the
-    open network may reach this machine. Only an origin that has been let in is told yes. A stranger's page can ask for
-    pairing where its browser wants no such word: those with Local Network Access ask the person instead.
+    open network may reach this machine. Only an admitted origin gets a yes. An unknown page can ask for pairing in
+    browsers that need no such header: browsers with Local Network Access ask the person instead.
 
     Args:
-        known: whether the origin has been let in.
+        origin: the page's origin.
+        asked: the headers of the preflight, names in lower case.
+        known: True if the origin was admitted.
     """
     headers = [
         *answer_headers(origin),

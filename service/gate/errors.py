@@ -1,4 +1,4 @@
-"""Why the gate refuses a request."""
+"""The reasons for which the gate refuses a request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WrongOriginError(GateError):
 
 
 class LinkUsedError(GateError):
-    """The ticket in a link to one of the bridge's own pages counts no more."""
+    """The ticket in a link to one of the bridge's own pages is not valid any more."""
 
     code = "link-used"
     title = "此链接已经用过，或已过期"
@@ -36,7 +36,7 @@ class LinkUsedError(GateError):
 
 
 class PortHeldError(CardioError):
-    """Another user's program listens at the bridge's port; it was sent nothing."""
+    """Another user's program listens at the bridge's port; nothing was sent to it."""
 
     code = "port-held"
     title = "读卡服务的端口被另一个用户的程序占用"

@@ -1,6 +1,6 @@
-"""Who has been let in: tokens of pages and programs, each with its scopes, kept in a file of the owner's own.
+"""The grants: tokens of pages and programs, each with its scopes, kept in a file that only the owner can read.
 
-The file holds no token, only its SHA-256: a copy of it lets nobody in.
+The file holds no token, only its SHA-256, so a copy of the file admits no caller.
 """
 
 from __future__ import annotations
@@ -30,22 +30,25 @@ _FILE_LIMIT = 1 << 20
 _MOST_GRANTS = 500
 GrantKind = Literal["local", "page", "program", "dialect", "session"]
 _NOT_KEPT = frozenset({"local", "session"})
-"""Kinds that stand in no file: the token file has the first, and a session ends with the bridge's process."""
+"""Kinds that are not kept in the file.
+
+The token file holds the token of ``local``, and a ``session`` ends with the bridge's process.
+"""
 
 
 class Grant(BaseModel):
-    """One that is let in."""
+    """One grant: a caller that is admitted, and its scopes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     kind: GrantKind
     origin: str | None
-    """The only origin that it counts for; None for programs."""
+    """The only origin that the token is valid for; None for programs."""
     name: str
     scopes: frozenset[Scope]
     verifier: str = ""
-    """SHA-256 of the token in hex; none for callers of a dialect, who have no token to send."""
+    """SHA-256 of the token in hex; empty for callers of a dialect, which send no token."""
     created: datetime
 
 
@@ -57,21 +60,26 @@ def verifier_of(token: str) -> str:
 
 
 class Grants:
-    """All grants; whoever holds one that is revoked is cut off at once (`on_revoked`)."""
+    """All grants. When a grant is revoked, `on_revoked` cuts off its callers at once."""
 
     def __init__(self, token: str, scopes: frozenset[Scope], file: Path | None = None) -> None:
-        """Args: the token file's token and what it grants; where the others are kept, None for nowhere.
+        """Read the grants file.
+
+        Args:
+            token: the token of the token file.
+            scopes: the scopes that this token grants.
+            file: the file of the other grants; None to keep them in memory only.
 
         Raises:
-            ConfigurationError: others may read or write the file, or it is damaged.
+            ConfigurationError: other users may read or write the file, or it is damaged.
         """
         self._file = file
         self._lock = threading.Lock()
-        """Of what is in memory; nobody waits long for it."""
+        """The lock of the grants in memory; it is held only briefly."""
         self._writing = threading.Lock()
-        """Of the file, which may be on a disk that takes its time."""
+        """The lock of the file, which may be on a slow disk."""
         self._saving: asyncio.Future[None] | None = None
-        """The last writing that was begun from the event loop."""
+        """The last write that was started from the event loop."""
         local = Grant(
             id=LOCAL, kind="local", origin=None, name="", scopes=scopes, verifier=verifier_of(token),
             created=datetime.now(UTC),
@@ -82,7 +90,10 @@ class Grants:
         self.on_revoked: list[Callable[[str], None]] = []
 
     def find(self, token: str) -> Grant | None:
-        """The grant of a token. It is looked up by its hash, so the time it takes tells nothing of other tokens."""
+        """Return the grant of a token.
+
+        The lookup is by the token's hash, so its time reveals nothing about other tokens.
+        """
         return self._used(self._by_verifier.get(verifier_of(token)))
 
     def get(self, grant_id: str) -> Grant | None:
@@ -90,23 +101,23 @@ class Grants:
 
     @property
     def owner(self) -> Grant:
-        """The grant of the token file's token."""
+        """Return the grant of the token file's token."""
         return self._grants[LOCAL]
 
     def of_origin(self, origin: str) -> list[Grant]:
-        """The grants that pages of an origin have."""
+        """Return the grants of an origin's pages."""
         return [grant for grant in self._grants.values() if grant.origin == origin]
 
     def all(self) -> list[Grant]:
         return list(self._grants.values())
 
     def add(self, kind: GrantKind, origin: str | None, name: str, scopes: Iterable[Scope]) -> tuple[Grant, str]:
-        """A new grant and its token; callers of a dialect get one that is never sent.
+        """Add a grant and return it with its token. Callers of a dialect get a token that is never sent.
 
-        On the event loop the file is written by another thread: `saved` waits for it, before anybody is answered.
+        On the event loop another thread writes the file. Await `saved` before the caller gets its answer.
 
         Raises:
-            ConfigurationError: there are too many; or the file cannot be written, then nobody is let in.
+            ConfigurationError: there are too many grants, or the file cannot be written; then the grant is not added.
         """
         token = secrets.token_urlsafe(32)
         allowed = frozenset(scopes) & PAGE_SCOPES if origin is not None else frozenset(scopes)
@@ -128,12 +139,13 @@ class Grants:
         return grant, token
 
     async def saved(self, grant_id: str | None = None) -> None:
-        """Waits until what was changed is in the file.
+        """Wait until the changes are in the file.
 
-        Args: ``grant_id`` is a new grant, which counts for nothing where the file cannot be written.
+        Args:
+            grant_id: the id of a new grant, which is removed if the file cannot be written.
 
         Raises:
-            ConfigurationError: it cannot.
+            ConfigurationError: the file cannot be written.
         """
         if self._saving is None:
             return
@@ -153,7 +165,7 @@ class Grants:
                 self._by_verifier.pop(grant.verifier, None)
 
     def add_session(self, page: str, scopes: Iterable[Scope]) -> tuple[Grant, str]:
-        """A grant for the bridge's own pages in one browser, and its token; in memory only."""
+        """Add a grant for the bridge's own pages in one browser, in memory only; return it with its token."""
         token = secrets.token_urlsafe(32)
         grant = Grant(
             id=secrets.token_hex(6), kind="session", origin=None, name=page, scopes=frozenset(scopes),
@@ -165,11 +177,12 @@ class Grants:
         return grant, token
 
     def revoke(self, grant_id: str) -> None:
-        """Ends a grant: in memory first, so that it counts for nothing even where the file cannot be written. As `add`
-        it leaves the file to another thread on the event loop.
+        """Revoke a grant: in memory first, so that it is invalid even if the file cannot be written.
+
+        On the event loop another thread writes the file, as for `add`.
 
         Raises:
-            NoSuchGrantError: there is none, or it is the token file's own (delete that file and start again).
+            NoSuchGrantError: there is no such grant, or it is the token file's own (delete that file and start again).
         """
         with self._lock:
             grant = self._grants.get(grant_id)
@@ -189,7 +202,7 @@ class Grants:
         return grant
 
     def _save(self) -> None:
-        """Writes the file: here, or on another thread where this is an event loop's."""
+        """Write the file: directly, or on another thread if this runs on an event loop."""
         if self._file is None:
             return
         try:
@@ -200,7 +213,7 @@ class Grants:
             self._saving = loop.run_in_executor(None, self._write, self._file)
 
     def _write(self, file: Path) -> None:
-        """What is in memory when it is its turn: whoever writes last writes the newest."""
+        """Write the grants as they are when the lock is taken, so that the last writer writes the newest state."""
         with self._writing:
             with self._lock:
                 grants = list(self._grants.values())

@@ -1,7 +1,7 @@
 """The gate: ASGI middleware that authenticates every HTTP and WebSocket request before it reaches a route.
 
-FastAPI's own middleware will not do: its CORS layer still runs the handler for a hostile simple request and
-lets WebSockets through, and its host check ignores the port.
+FastAPI's own middleware does not suffice: its CORS layer still runs the handler for a hostile simple request and lets
+WebSockets through, and its host check ignores the port.
 """
 
 from __future__ import annotations
@@ -32,16 +32,19 @@ from service.http.request_state import CALLER, REQUEST_ID
 
 _log = logging.getLogger("cardio.service")
 _STALLED_SECONDS = 10.0
-"""How long a client that does not read may hold up a stream before it is let go."""
+"""The time that a client that does not read may delay a stream before the gate ends it."""
 _REVOKED = 4401
 _NO_WORKER = (b"clear-site-data", b'"cache", "storage"')
-"""Sent where a browser looks for a service worker that is not the bridge's: another program had the port before."""
+"""The header that is sent where a browser looks for a service worker that is not the bridge's.
+
+Another program had the port before.
+"""
 _WORKER_WANTED = (b"service-worker", b"script")
-"""What a browser itself sends when it asks for the script of a service worker (Service Workers, W3C)."""
+"""The header that a browser sends when it asks for the script of a service worker (Service Workers, W3C)."""
 
 
 class Observer(Protocol):
-    """Learns of every request when it has ended; of none what was read."""
+    """A listener for every request that has ended; it never gets the contents of a card."""
 
     def request_ended(self, scope: Scope, status: int, seconds: float) -> None: ...
 
@@ -49,7 +52,7 @@ class Observer(Protocol):
 
 
 class Gate:
-    """The ASGI layer."""
+    """The ASGI layer of the gate."""
 
     def __init__(self, app: ASGIApp, access: Access, observer: Observer) -> None:
         self._app = app
@@ -66,7 +69,7 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        # Some servers leave names as they came over a socket.
+        # Some servers keep header names as they came over the socket.
         scope["headers"] = [(name.lower(), value) for name, value in scope["headers"]]
         strange_worker = _WORKER_WANTED in scope["headers"] and not self._access.is_of_keeper(scope)
         headers = self._headers[self._access.is_at_own_pages(scope)]
@@ -90,7 +93,7 @@ class Gate:
                 if connection is not None:
                     work.enter_context(connection.working(passed.caller.grant))
                 if passed.path is not None:
-                    # Also what the caller wrote there: it can be a program's token.
+                    # Remove also what the caller wrote there: it can be a program's token.
                     scope["path"], scope["raw_path"], scope["query_string"] = passed.path, passed.path.encode(), b""
                 if scope["type"] == "http":
                     receive = await _with_whole_body(scope, receive)
@@ -100,7 +103,7 @@ class Gate:
                 return
             except (
                 Exception
-            ) as error:  # whatever it is: a gate that fails stays shut, and what a stranger sent is not logged
+            ) as error:  # any error: a gate that fails stays shut, and what a stranger sent is not logged
                 _log.error("the gate failed: %s", type(error).__name__)
                 await self._refuse(InternalError(), scope, receive, answer)
                 return
@@ -108,7 +111,7 @@ class Gate:
             await self._run(passed, scope, receive, answer)
 
     async def _run(self, passed: Admission, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        """Runs the application, as a task of its own that a revocation can end at any moment."""
+        """Run the application as a task of its own, which a revocation can end at any moment."""
         task = asyncio.ensure_future(_call(self._app, scope, receive, answer))
         answer.task = task
         try:
@@ -119,7 +122,7 @@ class Gate:
                     if not task.cancelled():
                         raise  # the server itself ends this call
                     if not answer.status:
-                        # What was begun under a grant that is no more is told all the same.
+                        # A call that began under a grant that was then revoked still gets an answer.
                         await self._refuse(answer.receipt.unknown or NoTokenError(), scope, receive, answer)
                     elif not answer.stalled:
                         await answer.cut(_REVOKED)
@@ -155,7 +158,10 @@ class Gate:
             await answer.send({"type": "websocket.close", "code": 1008})
 
     def _preflight(self, error: CardioError, scope: Scope) -> Response | None:
-        """The answer to a browser that asks whether a page may send its request: it brings no token by nature."""
+        """Return the answer to a preflight of a page that may send its request, else None.
+
+        A preflight never has a token.
+        """
         if scope["type"] != "http" or scope["method"] != "OPTIONS" or error.status not in (401, 403):
             return None
         origin = self._access.reading_origin(scope)
@@ -168,16 +174,22 @@ class Gate:
 
 
 async def _call(app: ASGIApp, scope: Scope, receive: Receive, answer: _Answer) -> None:
-    """The server underneath would print an exception whole, and what was read from a card with it."""
+    """Call the application and log an exception only by its type.
+
+    The server would log the whole exception, and with it data that was read from a card.
+    """
     try:
         await app(scope, receive, answer.send)
-    except Exception as error:  # whatever it is: a request's has been answered and logged, a socket's has not
+    except Exception as error:  # any error: a request's has been answered and logged, a socket's has not
         if scope["type"] == "websocket":
             _log.error("a socket failed: %s", type(error).__name__)
 
 
 class _Answer:
-    """What is sent back: with our headers, with CORS headers where a page may read it, and not for ever."""
+    """The answer that is sent back, with the bridge's headers and, where a page may read it, CORS headers.
+
+    Its time is limited.
+    """
 
     def __init__(self, scope: Scope, send: Send, headers: tuple[tuple[bytes, bytes], ...]) -> None:
         self.request_id = uuid4().hex
@@ -188,7 +200,7 @@ class _Answer:
         self.status = 0
         self.foreign_origin: str | None = None
         self.task: asyncio.Task[None] | None = None
-        """What is ended when the client does not read."""
+        """The task that is cancelled when the client does not read."""
         self.stalled = False
         self._send = send
         self._headers = headers
@@ -221,27 +233,28 @@ class _Answer:
             if last and self._connection is not None:
                 self.receipt.conclude(handed_over=there and self._connection.has_taken_all)
         except TimeoutError:
-            # The client does not read: nobody waits for it any more, and nothing more is said to it.
+            # The client does not read: stop waiting for it and send nothing more.
             self.stalled = True
             self.task.cancel()
             await asyncio.Event().wait()
 
     async def cut(self, code: int) -> None:
-        """Ends what has begun: a socket by a close that says why, a stream by breaking it off."""
+        """End an answer that has begun: a socket by a close message with the reason, a stream by breaking it off."""
         self.receipt.conclude(handed_over=False)
         if self._socket_open:
-            with suppress(Exception):  # whatever it is: the line may have gone already
+            with suppress(Exception):  # any error: the connection may have gone already
                 await self._send({"type": "websocket.close", "code": code, "reason": "revoked"})
         elif self.status:
-            with suppress(Exception):  # as above
+            with suppress(Exception):  # the same reason
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _with_whole_body(scope: Scope, receive: Receive) -> Receive:
-    """Takes the body before anybody works on it, so that its size and its slowness are judged in one place.
+    """Receive the whole body before a route runs, so that its size and its speed are checked in one place.
 
     Raises:
-        BodyTooLargeError, SlowBodyError
+        BodyTooLargeError: the body is longer than `BODY_LIMIT`, or its length is no number.
+        SlowBodyError: the body takes longer than `BODY_SECONDS`.
     """
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"0")
@@ -266,7 +279,11 @@ async def _with_whole_body(scope: Scope, receive: Receive) -> Receive:
 
 
 async def _take_body(receive: Receive) -> tuple[bytes, bool]:
-    """The body, and whether the client has gone before its end."""
+    """Return the body, and True if the client has gone before its end.
+
+    Raises:
+        BodyTooLargeError: the body is longer than `BODY_LIMIT`.
+    """
     body = bytearray()
     while True:
         message = await receive()

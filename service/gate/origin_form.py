@@ -1,4 +1,4 @@
-"""Origins as people write them, and what people are told of origins that are not let in."""
+"""Origins as people write them, and the advice for origins that are not admitted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXAMPLE = "https://his.example-hospital.cn"
 
 
 class OriginFormError(ValueError):
-    """What was written for an origin is none; the text says what to write, in both languages."""
+    """The text is no origin; the message says what to write, in both languages."""
 
     def __init__(self, chinese: str, english: str) -> None:
         super().__init__(english)
@@ -22,12 +22,13 @@ class OriginFormError(ValueError):
 
 
 def as_origin(text: str) -> str:
-    """An origin as browsers send it, out of what an administrator has written.
+    """Return an origin as browsers send it, from the text that an administrator wrote.
 
-    Capitals, the scheme's own port, a slash at the end, full-width characters and a name in Chinese are put right.
+    Capitals, the scheme's default port, a slash at the end, full-width characters and a Chinese host name are
+    corrected.
 
     Raises:
-        OriginFormError: it is none; the text says what to write.
+        OriginFormError: the text is no origin; the message says what to write.
     """
     written = unicodedata.normalize("NFKC", text).strip()
     if written.lower() == "null" or written.lower().startswith("file:"):
@@ -78,7 +79,7 @@ def _write(text: str, suggestion: str) -> OriginFormError:
 
 
 def advice(origin: str) -> tuple[str, str]:
-    """Return what to do so that a caller with this Origin is let in, in Chinese and English; any text is taken."""
+    """Return the advice that gets a caller with this Origin admitted, in Chinese and English. Any text is accepted."""
     shown = shown_origin(origin)
     if is_origin(origin):
         line = f'[[trusted_origins]] origin = "{shown}"'
@@ -104,7 +105,10 @@ def _by_token(shown: str) -> tuple[str, str]:
 
 
 def shown_origin(origin: str) -> str:
-    """An origin that a stranger sent, fit to be shown and logged; its end tells whose it is and is never cut."""
+    """Return an origin that a stranger sent in a form that is safe to show and to log.
+
+    Its end names the site and is never cut.
+    """
     if len(origin) > _LONGEST_SHOWN and not is_origin(origin):
         origin = f"{origin[:_START_SHOWN]}…{origin[_START_SHOWN + 1 - _LONGEST_SHOWN :]}"
     return "".join(one if one.isprintable() and one not in "\"'<>" else "?" for one in origin)

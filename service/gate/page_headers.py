@@ -1,4 +1,4 @@
-"""The headers that every answer of the bridge carries, and its own pages' among them."""
+"""The headers that every answer of the bridge carries, also those of its own pages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ _POLICY = (
 
 
 def page_headers(pages: PageAddresses, *, at_own: bool = True) -> dict[str, str]:
-    """The headers of a bridge whose pages are at these addresses; names in lower case.
+    """Return the headers of a bridge whose pages are at these addresses; names in lower case.
 
     Args:
-        at_own: the answer is given at an address of the pages' own. Elsewhere the address is not told.
+        pages: the addresses of the pages.
+        at_own: True if the request came to an address of the pages' own. At other addresses the headers do not reveal
+            it.
     """
     if pages.is_own and at_own:
         reached = (pages.origin.replace("http", "ws", 1), *pages.left)

@@ -1,4 +1,7 @@
-"""The memory of the bridge's own pages from run to run. A browser keeps it by address, and each run has another."""
+"""The data that the bridge's own pages keep from run to run.
+
+A browser keeps data by address, and each run has another.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from cardio.errors import ConfigurationError
 Language = Literal["zh", "en"]
 _log = logging.getLogger("cardio.service")
 _KEPT_RUNS = 16
-"""How many earlier runs' addresses are listened to: a browser may have a tab of any of them."""
+"""The number of earlier runs' addresses where the bridge listens: a browser may have a tab of any of them."""
 _KEPT_PORTS = 16
 _FILE_LIMIT = 16_384
 _LOOPBACK = ip_network("127.0.0.0/8")
@@ -22,16 +25,17 @@ _SHARED = IPv4Address("127.0.0.1")
 
 
 class PageMemory:
-    """The addresses of a port's last runs, and the language that was chosen last; in a file beside the grants.
+    """The addresses of a port's last runs and the language that was chosen last, in a file beside the grants.
 
     Bridges on other ports may share the file: each keeps its own port's addresses.
     """
 
     def __init__(self, path: Path | None = None, port: int = 0) -> None:
-        """Read the file.
+        """Read the file. A file without usable contents counts as empty.
 
         Args:
-            path: None to keep nothing beyond this run. A file that says nothing of use counts as none.
+            path: the file; None to keep nothing beyond this run.
+            port: the bridge's port.
         """
         self._path = path
         self._port = str(port)
@@ -41,21 +45,21 @@ class PageMemory:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Those of earlier runs on this port, newest first."""
+        """Return the addresses of earlier runs on this port, newest first."""
         return self._addresses
 
     @property
     def language(self) -> Language | None:
-        """The language that was chosen last; None where none ever was."""
+        """Return the language that was chosen last; None if none was ever chosen."""
         return self._language
 
     def keep_address(self, address: str) -> None:
-        """Keep this run's address before those of earlier runs, be they listened to or not."""
+        """Keep this run's address before those of earlier runs, also if the bridge does not listen there."""
         self._addresses = (address, *(one for one in self._addresses if one != address))[:_KEPT_RUNS]
         self._write()
 
     def keep_language(self, language: Language) -> None:
-        """Keep a language. May wait for the disk."""
+        """Keep a language. The call may wait for the disk."""
         self._language = language
         self._write()
 
@@ -71,12 +75,12 @@ class PageMemory:
     def _write(self) -> None:
         if self._path is None:
             return
-        others = self._read().get("addresses")  # another port's bridge may have written since
+        others = self._read().get("addresses")  # the bridge of another port may have written since
         ports = list(others.items())[-_KEPT_PORTS:] if isinstance(others, dict) else []
         kept = {port: _addresses(others, port) for port, _ in ports} | {self._port: self._addresses}
         try:
             write_private(self._path, json.dumps({"addresses": kept, "language": self._language}))
-        except OSError as error:  # done without: an old tab does not follow, and the language is Chinese
+        except OSError as error:  # without it an old tab does not follow, and the language is Chinese
             _log.warning("the pages' file %s cannot be written: %s", self._path, error.strerror)
 
 

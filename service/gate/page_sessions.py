@@ -1,8 +1,8 @@
-"""The way in for the bridge's own pages: a link with a ticket that counts once, changed for a token of this run.
+"""The sessions of the bridge's own pages.
 
-The owner's permanent token never goes into a page, an address or a command line. A link holds a ticket; the page that
-the link opens changes it for a token of its own (a grant of kind ``session``), which is kept in memory and ends with
-the bridge's process.
+The owner's permanent token never goes into a page, an address or a command line. A link holds a one-time ticket. The
+page that the link opens exchanges it for a token of its own (a grant of kind ``session``), which is kept in memory and
+ends with the bridge's process.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from service.gate.scopes import Scope
 _log = logging.getLogger("cardio.service")
 OwnPage = Literal["/", "/kiosk", "/developer", "/pair"]
 LINK_SECONDS = 60
-"""How long a link counts that a program hands to the browser."""
+"""The lifetime of a link that a program passes to the browser."""
 LONG_LINK_SECONDS = 600
-"""How long a link counts that a person copies by hand."""
+"""The lifetime of a link that a person copies by hand."""
 _MOST_TICKETS = 64
 _MOST_SESSIONS = 64
 _DOORWAY = "doorway-"
 _LEFT_OUT = frozenset({Scope.METRICS})
-"""No page shows the figures for Prometheus."""
+"""The scopes that pages never get: no page shows the figures for Prometheus."""
 _PAGE_SCOPES: dict[str, frozenset[Scope]] = {"/kiosk": frozenset({Scope.BASIC})}
-"""Pages that need less than the owner may do: a kiosk stands where anybody can reach it."""
+"""Pages that get fewer scopes than the owner has: a kiosk stands in a public place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,21 @@ class _Ticket:
     ends: float
     page: OwnPage
     user: int | None
-    """The system user whose browser may use it; None where the system does not tell, or no person asked."""
+    """The system user whose browser may use the ticket. None if the system does not tell, or no person asked for it."""
 
     def is_for(self, user: int | None) -> bool:
         return self.user is None or user in (self.user, ROOT)
 
 
 class PageSessions:
-    """Links that were handed out, and the tokens that they were changed for."""
+    """The links that were issued, and the sessions that they were exchanged for."""
 
     def __init__(self, grants: Grants, live: LiveCalls, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._grants = grants
         self._live = live
         self._clock = clock
         self._tickets: dict[str, _Ticket] = {}
-        """By the hash of the ticket: looking one up takes the same time whatever else there is."""
+        """The tickets by their hash; the time of a lookup reveals nothing about other tickets."""
         self._users: dict[str, int] = {}
         """The system user whose browser has each session."""
         grants.on_revoked.append(self._forget_user)
@@ -67,10 +67,12 @@ class PageSessions:
         """Make a ticket for a page.
 
         Args:
-            user: the system user who asks for the link; only the same user's browser can use it, since other users
-                see a browser's command line. Root and the user of the system service hand links on to a person, so
-                theirs are bound to nobody.
-            bound_to: the only user whose browser can use it, where the asker names one.
+            page: the page that the ticket opens.
+            user: the system user that asks for the link. Only the same user's browser can use it, because other users
+                see a browser's command line. Root and the user of the system service pass links on to a person, so
+                their links are bound to no user.
+            bound_to: the only user whose browser can use it, if the caller names one.
+            seconds: the lifetime of the ticket.
         """
         now = self._clock()
         self._tickets = {name: ticket for name, ticket in self._tickets.items() if ticket.ends > now}
@@ -83,36 +85,37 @@ class PageSessions:
         return ticket
 
     def verifier_of_link(self, name: str | None) -> str | None:
-        """The hash of a ticket that was not used yet, by which the bridge proves itself to the page of its link.
+        """Return the hash of an unused ticket, by which the bridge proves its identity to the page of the link.
 
         Args:
-            name: ``link-`` and the first 32 digits of that hash's own SHA-256. It tells nothing of the ticket.
+            name: ``link-`` and the first 32 digits of that hash's own SHA-256. It reveals nothing about the ticket.
         """
         return next((one for one in self._tickets if _name_of(one) == name), None)
 
     def may_open(self, name: str | None, user: int | None) -> bool:
-        """Tell whether a system user's browser may use the link of that name (`verifier_of_link`)."""
+        """Return True if a system user's browser may use the link of that name (`verifier_of_link`)."""
         found = self._tickets.get(self.verifier_of_link(name) or "")
         return found is not None and found.is_for(user)
 
     def redeem(self, ticket: str, *, user: int | None, held: str | None = None) -> tuple[Grant, str | None]:
-        """Change a ticket for a session; give its grant and its token.
+        """Exchange a ticket for a session; return its grant and its token.
 
         Args:
+            ticket: the ticket of the link.
             user: the system user at the other end of the connection.
-            held: the token that the page has already. If it still counts for the same, that session goes on and no
-                new token is given.
+            held: the token that the page has already. If it is still valid for the same scopes, that session continues
+                and no new token is issued.
 
         Raises:
-            LinkUsedError: the ticket was used before, its time is over, it belongs to another user of this machine,
-                or it never was one.
+            LinkUsedError: the ticket was used before, has expired, belongs to another user of this machine, or never
+                existed.
         """
         name = verifier_of(ticket)
         found = self._tickets.get(name)
         if found is None:
             raise LinkUsedError()
         if not found.is_for(user):
-            # The ticket stays: another user cannot take the owner's link away by trying it.
+            # The ticket stays valid: another user cannot take the owner's link away by trying it.
             _log.warning("a link to a page was tried by another user of this machine")
             raise LinkUsedError()
         del self._tickets[name]
@@ -129,15 +132,15 @@ class PageSessions:
         return grant, token
 
     def new_doorway(self) -> str:
-        """Make a name for one browser's doorway, which has no session and opens nothing."""
+        """Return a name for one browser's doorway, which has no session and opens nothing."""
         return f"{_DOORWAY}{secrets.token_hex(8)}"
 
     def is_doorway(self, name: str) -> bool:
-        """Tell whether a name is a doorway's, of this run or an earlier one."""
+        """Return True if the name is a doorway's, of this run or an earlier one."""
         return name.startswith(_DOORWAY)
 
     def recall_key(self, session: str) -> str:
-        """The key by which every later run proves to a session's page that it is the same bridge; hex.
+        """Return the key by which every later run proves to a session's page that it is the same bridge, in hex.
 
         Args:
             session: the id of the session's grant, or a doorway's name. The grant itself ends with its run.
@@ -150,7 +153,7 @@ class PageSessions:
         return any(self._users.get(one.id) == user for one in self._grants.all() if one.kind == "session")
 
     def may_use(self, session: str, user: int | None) -> bool:
-        """Tell whether a system user may use a session: its token counts in the hands of no other user."""
+        """Return True if a system user may use a session: no other user can use its token."""
         return self._users.get(session, user) == user
 
     def _forget_user(self, session: str) -> None:
@@ -160,7 +163,7 @@ class PageSessions:
         return _PAGE_SCOPES.get(page, self._grants.owner.scopes - _LEFT_OUT)
 
     def _make_room(self) -> None:
-        """Each browser profile that was thrown away leaves a session behind: the one unused for longest ends."""
+        """End the sessions that were unused for longest. Each deleted browser profile leaves a session behind."""
         sessions = [grant for grant in self._grants.all() if grant.kind == "session"]
         used = self._grants.last_used
         sessions.sort(key=lambda grant: (self._live.streams(grant.id) > 0, used.get(grant.id, grant.created)))

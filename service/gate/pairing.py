@@ -1,4 +1,4 @@
-"""Pairing: a page asks to be let in, a person confirms outside the page, and the page fetches its token once."""
+"""Pairing: a page asks to be admitted, a person confirms outside the page, and the page fetches its token once."""
 
 from __future__ import annotations
 
@@ -22,30 +22,33 @@ from service.sites.resemblance import KnownSite
 from service.sites.suffixes import load_suffixes
 
 SECONDS = 120.0
-"""How long a request waits for a person."""
+"""The time that a request waits for a person."""
 MOST_SHOWN = 16
-"""A person is shown so many at once; any other is found by the code that its page shows."""
+"""The number of requests that a person is shown at once. Any other request is found by the code that its page shows."""
 _SHOWN_SECONDS = 30.0
-"""How long a request counts as looked at, after it was shown: a person at the console reads for a while."""
+"""The time for which a request counts as looked at after it was shown: a person at the console reads for a while."""
 _MOST_OF_TRUSTED = 16
 _MOST_BUSY_OF_TRUSTED = 128
-"""Users who share a bridge, and tabs, have one each."""
+"""The limit for busy grants of one origin: users that share a bridge, and tabs, have one grant each."""
 _MOST_TOLD = 8
-"""Where more than these wait already, nobody is told of each further one; the pages that list them say how many."""
+"""The number of waiting requests up to which listeners hear of each; the pages that list them show the rest."""
 _ASKS_OF_SITE = Rate(per_second=1 / 12, burst=10)
 _ASKS_OF_KNOWN = Rate(per_second=1 / 4, burst=32)
-"""Each page of a trusted origin that has lost its token asks: behind one origin there are many tabs and profiles."""
+"""The limit for known origins.
+
+Each page of a trusted origin that has lost its token asks again, and one origin has many tabs and profiles.
+"""
 _MUTE_SECONDS, _MUTE_GROWTH, _LONGEST_MUTE = 60.0, 4, 3600.0
-"""How long a site that was denied must wait before it may ask again: longer each time."""
+"""The time that a denied site must wait before it may ask again; it grows with each denial."""
 _MOST_MUTED = 1024
 NAME_LIMIT = 40
 _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 _MOST_MARKS = 2
-"""Marks on one letter; more of them reach into the lines above and below."""
+"""The number of combining marks on one letter; more of them reach into the lines above and below."""
 
 
 class Pairing:
-    """All requests; they live in memory only."""
+    """All pairing requests, in memory only."""
 
     def __init__(
         self,
@@ -56,12 +59,16 @@ class Pairing:
         is_busy: Callable[[str], bool] = lambda grant: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """
+        """Prepare the pairing without any request.
+
         Args:
-            trusted: origins that the administrator has confirmed for everybody, with their scopes.
-            is_busy: tells of a grant whether something goes on under it, which its end would cut.
+            grants: the grants that confirmed requests are added to.
+            trusted: origins that the administrator has confirmed for all users, with their scopes.
+            trusted_names: the administrator's names for these origins.
+            is_busy: returns True if calls run under a grant, which the end of the grant would cut.
+            clock: the seconds of a monotonic clock.
         """
-        load_suffixes()  # now, for it takes a while, and a request waits for nothing
+        load_suffixes()  # loaded now because it takes a while, and a request must not wait for it
         self._grants = grants
         self.trusted = dict(trusted or {})
         self._trusted_names = dict(trusted_names or {})
@@ -69,10 +76,10 @@ class Pairing:
         self._clock = clock
         self._waiting = WaitingRequests()
         self._on_show: dict[str, PairingRequest] = {}
-        """What a person was shown lately, in the order of being shown."""
+        """The requests that a person was shown lately, in the order in which they appeared."""
         self._outcomes = PairingOutcomes()
         self._muted: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        """Until when a site may not ask, and how often it was denied."""
+        """The time until which each site may not ask, and the number of its denials."""
         self._asks_of_site = RateLimit(_ASKS_OF_SITE, clock=clock)
         self._asks_of_known = RateLimit(_ASKS_OF_KNOWN, clock=clock)
         self.on_asked: list[Callable[[PairingRequest], None]] = []
@@ -80,14 +87,18 @@ class Pairing:
     def ask(
         self, origin: str, name: str, scopes: Iterable[Scope], source: Source = "page", *, user: int | None = None
     ) -> tuple[PairingRequest, str]:
-        """A page asks; gives the request and the secret to fetch its outcome with.
+        """Make a pairing request for a page; return it with the secret that fetches its outcome.
 
         Args:
+            origin: the page's origin.
+            name: the name that the page gives itself.
+            scopes: the scopes that the page asks for.
+            source: the way in which the page asks.
             user: the system user at the other end of the connection; users take no places from one another.
 
         Raises:
-            TooManyRequestsError: this site asks again and again, or was refused a moment ago. Other sites' requests
-                never are a reason.
+            TooManyRequestsError: this site asks too often, or was denied a moment ago. Requests of other sites never
+                cause it.
         """
         now = self._clock()
         self._tidy(now)
@@ -97,7 +108,7 @@ class Pairing:
             code=self._fresh_code(), source=source, verifier=verifier_of(secret), ends=now + SECONDS, user=user,
             known=origin in self.trusted or bool(self._grants.of_origin(origin)),
         )  # fmt: skip
-        # What the administrator has confirmed waits for nobody, so it takes no place.
+        # An origin that the administrator has confirmed needs no person, so its request takes no place.
         at_once = source == "page" and request.scopes <= self.trusted.get(origin, frozenset())
         self._check_may_ask(request, now, at_once=at_once)
         if at_once:
@@ -112,7 +123,11 @@ class Pairing:
         return request, secret
 
     def _check_may_ask(self, request: PairingRequest, now: float, *, at_once: bool) -> None:
-        """Raises: TooManyRequestsError: see `ask`."""
+        """Check that the site of a request may ask now.
+
+        Raises:
+            TooManyRequestsError: the site may not ask, see `ask`.
+        """
         until, _ = self._muted.get(request.place, (0.0, 0))
         if now < until and not at_once:
             raise TooManyRequestsError(retry_after=int(until - now) + 1)
@@ -120,8 +135,11 @@ class Pairing:
         limit.spend(request.place)
 
     def _make_room(self, origin: str) -> tuple[str, ...]:
-        """Pages of a trusted origin that lost their token leave a grant behind each time: the oldest ones go, and none
-        under which something goes on, such as a debit."""
+        """Revoke the oldest grants of a trusted origin, and return their ids.
+
+        Each page of the origin that lost its token leaves a grant behind. Grants with a call in progress, such as a
+        debit, are kept up to a limit of their own.
+        """
         kept = [grant for grant in self._grants.of_origin(origin) if grant.kind == "page"]
         used = self._grants.last_used
         kept.sort(key=lambda grant: used.get(grant.id, grant.created))
@@ -134,18 +152,18 @@ class Pairing:
         return tuple(grant.id for grant in gone)
 
     def waiting(self) -> list[PairingRequest]:
-        """All that wait, the oldest first."""
+        """Return all requests that wait, the oldest first."""
         self._tidy(self._clock())
         return list(self._waiting)
 
     def shown(self, code: str | None = None) -> list[PairingRequest]:
-        """Those that a person is shown, and that keep their places meanwhile.
+        """Return the requests that a person is shown; they keep their places while they are shown.
 
-        What is on show stays where it stands until it ends, so that nothing slips under a person's finger; new ones
-        come after it. Of many, those come that let every kind of site be seen.
+        A request that is shown keeps its position until it ends, so that no row moves while a person clicks. New
+        requests follow it. If many wait, the choice shows every kind of site.
 
         Args:
-            code: shows the request of this code as well, however many wait.
+            code: also shows the request with this code, however many wait.
         """
         now = self._clock()
         self._tidy(now)
@@ -165,20 +183,24 @@ class Pairing:
 
     @property
     def count(self) -> int:
-        """Return how many wait."""
+        """Return the number of requests that wait."""
         return len(self._waiting)
 
     def waits(self, origin: str, source: Source, user: int | None) -> bool:
-        """Return whether a user's pages of an origin wait already, having asked in this way."""
+        """Return True if a user's pages of an origin have asked in this way and still wait."""
         return self._waiting.has(origin, source, user)
 
     def known_sites(self) -> list[KnownSite]:
-        """The origins that have been let in: the administrator's first."""
+        """Return the origins that were admitted, the administrator's first."""
         listed = [KnownSite(origin, self._trusted_names.get(origin, "")) for origin in self.trusted]
         return listed + [KnownSite(one.origin, one.name) for one in self._grants.all() if one.origin is not None]
 
     def find(self, id_or_code: str) -> PairingRequest:
-        """A waiting request, by its id or by the code that the page shows. Raises: PairingGoneError."""
+        """Return a waiting request by its id or by the code that the page shows.
+
+        Raises:
+            PairingGoneError: no such request waits.
+        """
         self._tidy(self._clock())
         found = self._waiting.find(id_or_code.replace(" ", ""))
         if found is None:
@@ -186,7 +208,12 @@ class Pairing:
         return found
 
     def approve(self, request_id: str, scopes: Collection[Scope]) -> Grant:
-        """A person has confirmed. Raises: PairingGoneError, ConfigurationError."""
+        """Grant a request that a person has confirmed.
+
+        Raises:
+            PairingGoneError: no such request waits.
+            ConfigurationError: there are too many grants, or the grants file cannot be written.
+        """
         request = self.find(request_id)
         grant = self._grant(request, scopes)
         self._waiting.remove(request)
@@ -202,7 +229,11 @@ class Pairing:
         return grant
 
     def deny(self, request_id: str) -> None:
-        """A person has refused: the whole site is muted for a while. Raises: PairingGoneError."""
+        """Deny a request that a person has refused; its whole site may not ask again for a while.
+
+        Raises:
+            PairingGoneError: no such request waits.
+        """
         request = self.find(request_id)
         self._waiting.remove(request)
         request.state = "denied"
@@ -217,11 +248,11 @@ class Pairing:
         return max(0, int(request.ends - self._clock()))
 
     def outcome(self, request_id: str, secret: str, origin: str | None) -> tuple[PairingRequest, str | None]:
-        """Return what has become of a request, and its token: once, to the page that asked.
+        """Return a request with its state, and its token: once, and only to the page that asked.
 
         Raises:
-            PairingGoneError: it is not known any more.
-            NoTokenError: it is somebody else's.
+            PairingGoneError: the request is not known any more.
+            NoTokenError: the request belongs to another page.
         """
         self._tidy(self._clock())
         request = self._outcomes.find(request_id) or self._waiting.find(request_id)
@@ -255,7 +286,10 @@ class Pairing:
 
 
 def presentable(text: str) -> str:
-    """A name that a stranger gave, fit to be shown: no control and no direction characters, few marks on a letter."""
+    """Return a stranger's name in a form that is safe to show.
+
+    Control and direction characters are removed, and a letter keeps few marks.
+    """
     kept, marks = list[str](), 0
     for one in unicodedata.normalize("NFC", text):
         category = unicodedata.category(one)

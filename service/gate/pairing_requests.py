@@ -1,9 +1,9 @@
-"""The pairing requests that wait for a person, with fair places: no site can take another's, and memory is bounded.
+"""The pairing requests that wait for a person. No site can take another site's place, and memory is bounded.
 
-A site has two places, whatever subdomains, schemes and ports it asks from; its newest request takes the place of its
-own oldest. An origin that has been let in before has places of its own. Where more sites ask than there is room for, a
-request goes of the system user who has most, and of that user's the kind that has most: sites under one public suffix,
-in one network.
+A site has two places, for all its subdomains, schemes and ports. Its newest request takes the place of its own oldest.
+An origin that was admitted before has places of its own. If there are more requests than places, one is removed of the
+system user that has most, and of that user's requests one of the largest kind: sites under one public suffix, or in one
+network.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from service.sites.site import Site
 
 MOST_OF_SITE = 2
 _MOST_WAITING = 4096
-"""About four megabytes. A flood of new sites pushes out its own kind, and has to be as large as this to do so."""
+"""The limit for waiting requests, about four megabytes.
+
+A flood of new sites removes requests of its own kind, and must be as large as this to do so.
+"""
 _FIRST_COMERS = 16
-"""Those of one kind that asked first keep their places until their time is over: a flood comes later."""
+"""The number of first requests of one kind that keep their places until they expire: a flood comes later."""
 _MOST_KEPT = 1024
-"""Outcomes of each sort that wait to be fetched."""
+"""The number of outcomes of each sort that wait to be fetched."""
 State = Literal["waiting", "granted", "denied", "expired"]
 Source = Literal["page", "dialect"]
 
 
 @dataclass(slots=True)
 class PairingRequest:
-    """One page that has asked."""
+    """The pairing request of one page."""
 
     id: str
     origin: str
@@ -42,20 +45,20 @@ class PairingRequest:
     verifier: str
     ends: float
     user: int | None = None
-    """The system user at the other end of the connection, where the system tells."""
+    """The system user at the other end of the connection; None if the system does not tell."""
     known: bool = False
-    """Whether its origin has been let in before, by the administrator or a person."""
+    """True if its origin was admitted before, by the administrator or a person."""
     shown_until: float = 0.0
-    """Until then a person may be looking at it."""
+    """The time until which a person may be looking at it."""
     state: State = "waiting"
     token: str | None = field(default=None, repr=False)
     grant: str | None = None
     displaced: tuple[str, ...] = ()
-    """Grants that ended to make room for this one."""
+    """Grants that were revoked to make room for this one."""
     place: str = field(init=False)
-    """Whose place it takes: its site's, or its origin's own where that has been let in before."""
+    """The key of its place: its site's, or its origin's own if that was admitted before."""
     kind: str = field(init=False)
-    """With which others of its user it competes when there is no room."""
+    """The group of requests of its user with which it competes when there is no room."""
 
     @property
     def site(self) -> Site:
@@ -68,18 +71,18 @@ class PairingRequest:
 
 
 _Requests = dict[str, PairingRequest]
-"""By their ids, the oldest first."""
+"""Requests by their ids, the oldest first."""
 
 
 class WaitingRequests:
-    """All that wait, the oldest first."""
+    """All requests that wait, the oldest first."""
 
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, PairingRequest] = OrderedDict()
         self._by_code: dict[str, PairingRequest] = {}
         self._places: dict[str, _Requests] = {}
         self._users: dict[int | None, dict[str, _Requests]] = {}
-        """Each user's kinds."""
+        """The requests of each kind, for each user."""
 
     def __iter__(self) -> Iterator[PairingRequest]:
         return iter(list(self._by_id.values()))
@@ -94,19 +97,19 @@ class WaitingRequests:
         return code in self._by_code
 
     def of_origin(self, request: PairingRequest) -> list[PairingRequest]:
-        """Those that the same user's pages of the same origin have asked in the same way before."""
+        """Return the earlier requests of the same user for the same origin and in the same way."""
         same = self._places.get(request.place, {}).values()
         return [one for one in same if one.origin == request.origin and one.source == request.source]
 
     def has(self, origin: str, source: Source, user: int | None) -> bool:
-        """Return whether a user's pages of an origin have asked in this way and wait."""
+        """Return True if a user's pages of an origin have asked in this way and still wait."""
         kinds = self._users.get(user, {})
         groups = (kinds.get(f"known {origin}", {}), kinds.get(Site.of(origin).group, {}))
         return any(one.origin == origin and one.source == source for group in groups for one in group.values())
 
     def add(self, request: PairingRequest, now: float) -> list[PairingRequest]:
-        """Take a request in; give those that had to go for it."""
-        gone = self.of_origin(request)  # a page that asks anew has forgotten its secret
+        """Add a request; return the requests that were removed for it."""
+        gone = self.of_origin(request)  # a page that asks again has forgotten its secret
         others = [one for one in self._places.get(request.place, {}).values() if one not in gone]
         gone += others[: max(0, len(others) - MOST_OF_SITE + 1)]
         for one in gone:
@@ -131,19 +134,22 @@ class WaitingRequests:
             del self._users[request.user]
 
     def ended(self, now: float) -> list[PairingRequest]:
-        """Those whose time is over; they are removed."""
-        # Each waits as long as the others, so the oldest end first.
+        """Remove and return the requests that have expired."""
+        # All requests wait for the same time, so the oldest end first.
         over = list(takewhile(lambda one: one.ends <= now, self._by_id.values()))
         for one in over:
             self.remove(one)
         return over
 
     def _least_missed(self, now: float) -> PairingRequest:
-        """The one that goes: where there are most, the oldest that no person looks at and that did not come first."""
+        """Return the request to remove when there is no room.
+
+        It is the oldest one in the largest group that no person looks at. The first comers keep their places.
+        """
         kinds = max(self._users.values(), key=lambda one: sum(map(len, one.values())))
         crowd = max(kinds.values(), key=len)
         first = _FIRST_COMERS if len(crowd) > _FIRST_COMERS else 0
-        # Where each of them asks from somewhere else there is no crowd; still none goes that a person looks at.
+        # If each request comes from another site, no group is large; still keep those that a person looks at.
         everything = (one for kind in kinds.values() for one in kind.values())
         for candidates in (islice(crowd.values(), first, None), everything):
             found = next((one for one in candidates if one.shown_until <= now), None)
@@ -152,7 +158,7 @@ class WaitingRequests:
         return next(islice(crowd.values(), first, None))
 
     def fairly(self) -> Iterator[PairingRequest]:
-        """One after another, the newest of each kind first, and no kind again before the others had their turn."""
+        """Yield the newest request of each kind in turn, and no kind again before the others had their turn."""
         turns = [iter(reversed(kind.values())) for kinds in self._users.values() for kind in kinds.values()]
         while turns:
             left = []
@@ -165,12 +171,12 @@ class WaitingRequests:
 
 
 class PairingOutcomes:
-    """Requests that have ended, kept for a while so that their pages learn of it."""
+    """The requests that have ended, kept for a while so that their pages can fetch the outcome."""
 
     def __init__(self) -> None:
         self._decided: OrderedDict[str, tuple[PairingRequest, float]] = OrderedDict()
         self._expired: OrderedDict[str, tuple[PairingRequest, float]] = OrderedDict()
-        """Apart, so that a flood of them takes no place from a token that waits to be fetched."""
+        """The expired requests, kept apart so that a flood of them displaces no token that waits to be fetched."""
 
     def keep(self, request: PairingRequest, until: float) -> None:
         kept = self._expired if request.state == "expired" else self._decided
@@ -183,7 +189,7 @@ class PairingOutcomes:
         return request
 
     def forget(self, now: float) -> None:
-        """Forget those whose time is over."""
+        """Forget the requests whose time is over."""
         for request_id in [name for name, (_, until) in self._decided.items() if until <= now]:
             del self._decided[request_id]
         while self._expired and next(iter(self._expired.values()))[1] <= now:

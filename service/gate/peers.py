@@ -1,9 +1,9 @@
-"""Which system user is at the other end of a TCP connection of this machine, and whose browsers are believed.
+"""The system user at the other end of a TCP connection of this machine, and the users whose browsers are believed.
 
-An ``Origin`` proves something only where a browser has written it; another user's program writes what it likes. So the
-user is asked of the system before an Origin counts. A socket belongs to the user whose process made it, also when it is
-handed to another process: a user who hands a connection on speaks for it. So one question a connection is enough, asked
-when it is accepted, before its other end can have gone.
+An ``Origin`` proves something only if a browser has written it; another user's program writes any Origin. So the system
+is asked for the user before an Origin counts. A socket belongs to the user whose process made it, even after it was
+passed to another process: a user that passes a connection on is responsible for it. So one question for each connection
+is enough. It is asked when the connection is accepted, before its other end can have gone.
 """
 
 from __future__ import annotations
@@ -22,31 +22,34 @@ from service.gate.tcp_table import as_kernel_writes, connections
 
 ROOT = 0
 _FIRST_PERSON = 1000
-"""Below are root and the users of services (Debian Policy 9.2.2). There is no last one: a directory's users have
-numbers of any size (SSSD's begin at 200,000)."""
+"""The first number of a person.
+
+Below it are root and the users of services (Debian Policy 9.2.2). There is no last number: users of a directory have
+numbers of any size (SSSD's begin at 200,000).
+"""
 _OF_SERVICES = range(61_184, 65_520)
-"""What systemd gives services for as long as they run (``DynamicUser=``)."""
+"""The numbers that systemd gives to services while they run (``DynamicUser=``)."""
 PEER = "peer"
-"""Its name in the state of a request."""
+"""The key of the peer in a request's state."""
 Ends = tuple[str, int]
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 _USUAL_OVERFLOW = 65_534
 _LOCAL, _REMOTE, _STATE, _USER, _INODE = 1, 2, 3, 7, 9
 _LISTENS = "0A"
 _MEMBER_SECONDS = 60.0
-"""How long it counts that a user is a member of a group, or is none."""
+"""The time for which the answer about a user's group membership stays valid."""
 _GROUP_SECONDS = 5.0
-"""How long is waited for the system to tell a user's groups: it may ask a server for them."""
+"""The time that the bridge waits for the system to tell a user's groups: the system may ask a server for them."""
 _MOST_REMEMBERED = 1024
 
 
 def is_person(user: int) -> bool:
-    """True for the number of a system user who is a person; false for root and for users of services."""
+    """Return True if the number of a system user is a person's, False for root and for users of services."""
     return user >= _FIRST_PERSON and user not in _OF_SERVICES
 
 
 class PeerLookup:
-    """Asks the system for the user at the other end of a connection. For any thread."""
+    """The lookup of the user at the other end of a connection, for any thread."""
 
     def __init__(self) -> None:
         self._kernel: SocketDiagnosis | None = None
@@ -57,19 +60,19 @@ class PeerLookup:
 
     @property
     def is_quick(self) -> bool:
-        """True if the kernel answers one question at once; else a table is read, which may take its time."""
+        """Return True if the kernel answers one question at once. Otherwise a table is read, which may take time."""
         return self._kernel is not None
 
     def user_of(self, client: Ends, server: Ends) -> int | None:
-        """Tell which user's program has the other end of a connection that came to ``server`` from ``client``.
+        """Return the user whose program has the other end of a connection that came to ``server`` from ``client``.
 
         Returns:
-            None where the system does not tell: the other end is another machine's, or has gone, or belongs to a user
-            whom this process's user namespace does not know. Only Linux tells.
+            None if the system does not tell: the other end is on another machine, or has gone, or belongs to a user
+                that this process's user namespace does not know. Only Linux tells.
         """
         if self._kernel is not None:
             try:
-                # Seen from the other end: its local address is our client's.
+                # Seen from the other end: its local address is our client's address.
                 found = self._kernel.find(client, server)
             except DiagnosisUnavailableError:
                 return self._user_in_table(client, server)
@@ -82,7 +85,7 @@ class PeerLookup:
                 [as_kernel_writes(*client, mapped=mapped), as_kernel_writes(*server, mapped=mapped)]
                 for mapped in (False, True)
             ]
-        except OSError:  # an address with a zone: of another machine
+        except OSError:  # an address with a zone belongs to another machine
             return None
         for columns in connections():
             if [columns[_LOCAL], columns[_REMOTE]] in ends:
@@ -91,7 +94,7 @@ class PeerLookup:
         return None
 
     def _known(self, user: int) -> int | None:
-        """All users of other user namespaces are shown by the same overflow number: it is nobody's."""
+        """Return the user, or None for the overflow number, which stands for all users of other user namespaces."""
         return None if user == self._overflow else user
 
 
@@ -103,7 +106,7 @@ def _overflow_user() -> int:
 
 
 def listening_user(host: str, port: int) -> int | None:
-    """Tell which system user's program listens at an address of this machine; None where the system does not tell."""
+    """Return the system user whose program listens at an address of this machine; None if the system does not tell."""
     address = "127.0.0.1" if host == "localhost" else host
     wanted = set()
     for one in (address, "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
@@ -120,14 +123,14 @@ def listening_user(host: str, port: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class BelievedUsers:
-    """Users whose browsers are believed, beside the user who runs the bridge: the administrator's setting."""
+    """The users whose browsers are believed, beside the user that runs the bridge: the administrator's setting."""
 
     users: frozenset[str] = frozenset()
-    """Names or numbers."""
+    """Names or numbers of users."""
     groups: frozenset[str] = frozenset()
-    """Names or numbers of groups; it counts whose primary or supplementary group is one of them."""
+    """Names or numbers of groups; a user is believed if the primary or a supplementary group is one of them."""
     everybody: bool = False
-    """Also where the system does not tell who it is."""
+    """True to believe all users, also where the system does not identify them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +138,13 @@ class Peer:
     """The other end of a connection."""
 
     user: int | None = None
-    """The system user; None where the system does not tell."""
+    """The system user; None if the system does not tell."""
     is_believed: bool = False
-    """True if what it says of a page's origin may have been written by a browser of a user of this desk."""
+    """True if the origin that it names may have been written by the browser of a user of this desk."""
 
 
 class Peers:
-    """Who is at the other end, and whether that user is believed."""
+    """The lookup of the other end's user, and the decision whether that user is believed."""
 
     def __init__(
         self,
@@ -154,26 +157,28 @@ class Peers:
         self._lookup = lookup or PeerLookup()
         self._clock = clock
         self._own = os.getuid() if hasattr(os, "getuid") else None
-        # A thread of its own: where the system asks a server for a user's groups, nothing else waits for that.
+        # A thread of its own: if the system asks a server for a user's groups, other work does not wait for that.
         self._groups = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cardio-groups")
         self._members: dict[int, tuple[float, bool]] = {}
         self._asked: dict[int, asyncio.Future[bool]] = {}
-        """What is being asked: once a user, however many of its connections wait for it, so that no user waits for many
-        questions about another."""
+        """The questions in progress, one for each user.
+
+        All connections of a user wait for one question, so that other users do not wait for many.
+        """
 
     @property
     def tells_at_once(self) -> bool:
-        """True if `user_at_once` can tell."""
+        """Return True if `user_at_once` can tell the user."""
         return self._lookup.is_quick
 
     def user_at_once(self, client: Ends | None, server: Ends | None) -> int | None:
-        """Tell the user at the other end without waiting; None where that cannot be, or the system does not tell."""
+        """Return the user at the other end without waiting; None if the system does not tell at once."""
         if client is None or server is None or not self._lookup.is_quick:
             return None
         return self._lookup.user_of(client, server)
 
     def is_known_as_believed(self, user: int | None) -> bool:
-        """True if this user is believed, as far as that is known without asking for groups."""
+        """Return True if this user is believed, as far as that is known without a question for groups."""
         if user is None:
             return self._believed.everybody
         if user == self._own or self._believed.everybody or str(user) in self._believed.users:
@@ -182,10 +187,12 @@ class Peers:
         return member and self._clock() < until
 
     async def identify(self, client: Ends | None, server: Ends | None, user: int | None) -> Peer:
-        """Tell who is at the other end, and whether that user is believed.
+        """Return the user at the other end, and whether that user is believed.
 
         Args:
-            user: who it is, where that was told at once.
+            client: address and port of the other end.
+            server: address and port of this end.
+            user: the user, if `user_at_once` has told it.
         """
         if client is None or server is None:
             return Peer(None, self._believed.everybody)
@@ -217,7 +224,7 @@ class Peers:
             return False
 
     def _note(self, user: int, answer: asyncio.Future[bool]) -> None:
-        """Remember what the system has told, be it too late for those who asked."""
+        """Remember the system's answer, even if it came too late for the callers that asked."""
         del self._asked[user]
         if answer.cancelled() or answer.exception() is not None:
             return
@@ -230,7 +237,7 @@ class Peers:
 
 
 def is_named(user: int, believed: BelievedUsers) -> bool:
-    """True if the settings name a system user, or one of the user's groups. May wait for a server.
+    """Return True if the settings name a system user, or one of the user's groups. The call may wait for a server.
 
     A number without an account has no groups.
     """
@@ -249,7 +256,7 @@ def is_named(user: int, believed: BelievedUsers) -> bool:
     for named in believed.groups:
         try:
             number = int(named) if named.isdecimal() else grp.getgrnam(named).gr_gid
-        except KeyError:  # there is no such group now
+        except KeyError:  # no such group exists now
             continue
         if number in groups:
             return True

@@ -1,4 +1,4 @@
-"""Origins by http:// that may do harm: other computers on the way can put words into their pages' mouths."""
+"""Origins by http:// that have harmful scopes: other computers on the network path can put words into their pages."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ REMEDY = (
 
 
 def risked_scopes(origin: str, scopes: Collection[Scope]) -> list[Scope]:
-    """Tell which harmful scopes an origin has that comes by plain http; none where it is this computer's own."""
+    """Return the harmful scopes of an origin that comes by plain http; none if the origin is this computer's own."""
     if not Site.of(origin).is_plain_http:
         return []
     return [scope for scope in Scope if scope in scopes and scope not in HARMLESS_SCOPES]
 
 
 def risk_words(origin: str, risked: Collection[Scope]) -> tuple[str, str]:
-    """Say it, in Chinese and in English."""
+    """Return the warning in Chinese and in English."""
     listed = ",".join(risked)
     return (
         f"来源 {origin} 是 http，却有权限 {listed}：途经的其他计算机可以冒充它",

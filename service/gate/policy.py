@@ -1,6 +1,7 @@
-"""The rules of the gate: from the head of a request to who asks, or to why nobody is let in.
+"""The rules of the gate: they turn the head of a request into a caller, or into the reason of a refusal.
 
-Order: size of the head, Host, Origin, then what the path takes: nothing, any page's question for pairing, or a token.
+The order of the checks: size of the head, Host, Origin, then what the path needs: nothing, any page's question for
+pairing, or a token.
 """
 
 from __future__ import annotations
@@ -41,33 +42,33 @@ OPEN_PATHS = PAGES | {KEEPER, "/livez", "/readyz", "/openapi.json"}
 OPEN_PREFIX = "/static/"
 HELLO, PAIRING = "/v1/hello", "/v1/pairing"
 SESSION = "/v1/pages/session"
-"""Where the bridge's own pages change a link's ticket for a token; it is asked without one."""
+"""The path where the bridge's own pages exchange a link's ticket for a token; it needs no token."""
 FORGET = "/v1/pages/forget"
-"""Where the bridge's own pages have the browser forget what it keeps for an address that they have left."""
+"""The path where the bridge's own pages make the browser delete what it keeps for an address that they have left."""
 MOVED = "/v1/pages/moved"
-"""Where a page of an earlier run learns where the pages are now; it has no token that counts."""
+"""The path where a page of an earlier run gets the current address of the pages; its token is not valid any more."""
 _OF_OWN_PAGES = frozenset({("POST", SESSION), ("GET", FORGET), ("POST", MOVED)})
 _OUTCOME = re.compile(r"/v1/pairing/[0-9a-f]{16}")
 DIALECT_PREFIX = "/dialects/"
-"""Where the application serves dialects; reached by their own ports and by no other way."""
+"""The prefix where the application serves dialects; they are reached only by their own ports."""
 PROTOCOL = "cardio.v1"
 _TICKET, _BEARER = "ticket.", "bearer."
 _MOST_TOKENS = 4
-"""How many tokens in one address are looked at."""
+"""The number of tokens in one address that are checked."""
 _STRANGERS = frozenset({"cross-site", "same-site"})
 _OF_ONE_ORIGIN = frozenset({"", "same-origin"})
-"""What ``Sec-Fetch-Site`` says of a page's request to its own origin; older browsers do not send it."""
+"""The values of ``Sec-Fetch-Site`` for a page's request to its own origin; older browsers do not send it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DialectRule:
-    """One dialect: its port is its address."""
+    """The rule of one dialect, which is addressed by its port."""
 
     name: str
     programs: bool
-    """Programs of the same system user are let in, whatever Origin their library writes."""
+    """True to admit programs of the same system user, with any Origin that their library writes."""
     scopes: frozenset[GrantedScope]
-    """What such programs may do."""
+    """The scopes of such programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +77,26 @@ class Admission:
 
     caller: Caller
     foreign_origin: str | None = None
-    """The origin that must be named in the answer's CORS headers."""
+    """The origin that the answer's CORS headers must name."""
     stream: bool = False
-    """It stays open: an event stream or a socket."""
+    """True if the call stays open: an event stream or a socket."""
     path: str | None = None
-    """Where it goes, if not where it was sent to."""
+    """The path of the request if the gate changed it."""
     user: int | None = None
-    """The system user at the other end, where the system tells."""
+    """The system user at the other end; None if the system does not tell."""
 
     @property
     def rate_limit_key(self) -> str:
-        """The rate-limit key: the token's grant, whatever the Origin.
+        """Return the rate-limit key: the token's grant, whatever the Origin.
 
-        Without a token each origin and each user of this machine has one, and none is the owner's.
+        Without a token each origin and each user of this machine has its own key, and never the owner's.
         """
         return self.caller.grant or f"anybody {self.user} {self.caller.origin}"
 
 
 @dataclass(slots=True)
 class Access:
-    """Who is let in, and everything that decides it."""
+    """The callers that are admitted, and everything that decides it."""
 
     hosts: frozenset[str]
     own_origins: frozenset[str]
@@ -110,10 +111,10 @@ class Access:
     refusals: Refusals = field(default_factory=Refusals)
     peers: Peers = field(default_factory=Peers)
     simulated_only: frozenset[GrantedScope] = frozenset()
-    """Scopes that count at simulated readers only, whoever has them: a demonstration's."""
+    """Scopes that count at simulated readers only, for every caller: a demonstration's."""
     page_memory: PageMemory = field(default_factory=PageMemory)
     mark_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    """Makes the marks of this run that other sites' pages are told; see `mark_for`."""
+    """The key of this run's marks, which pages of other sites get; see `mark_for`."""
 
     @classmethod
     def for_port(
@@ -133,19 +134,25 @@ class Access:
         simulated_only: frozenset[GrantedScope] = frozenset(),
         believed: BelievedUsers | None = None,
     ) -> Access:
-        """The access to a bridge on this machine's loopback addresses.
+        """Return the access to a bridge on this machine's loopback addresses.
 
         Args:
-            token: the token file's; ``scopes`` is what it grants beside the owner's own rights.
-            file: where grants are kept; None for nowhere.
-            trusted_names: what the administrator calls the trusted origins.
+            port: the bridge's port.
+            token: the token of the token file.
+            scopes: the scopes that this token grants beside the owner's own rights.
+            file: the file of the grants; None to keep them in memory only.
+            trusted: the origins that the administrator trusts, with their scopes.
+            trusted_names: the administrator's names for the trusted origins.
             more_hosts: ``name:port`` of a bridge that listens on other addresses too.
-            pages: where its own pages are; without them at 127.0.0.1, by http.
-            page_memory: what they keep from run to run.
-            believed: users whose browsers are believed, beside the user who runs this process.
+            rate: the rate limit of one caller.
+            dialects: the rule of each dialect's port.
+            pages: the addresses of its own pages; by default 127.0.0.1, by http.
+            page_memory: the data that the pages keep from run to run.
+            simulated_only: scopes that count at simulated readers only.
+            believed: users whose browsers are believed, beside the user that runs this process.
 
         Raises:
-            ConfigurationError: the grants file is damaged, or others may read it.
+            ConfigurationError: the grants file is damaged, or other users may read it.
         """
         pages = PageAddresses(port) if pages is None else pages
         hosts = pages.hosts | set(more_hosts)
@@ -169,7 +176,12 @@ class Access:
         return access
 
     def check(self, scope: Scope) -> Admission:
-        """Return who asks. Raises: GateError, NotFoundError: unless the request may go on."""
+        """Return the admission of a request that may go on.
+
+        Raises:
+            GateError: the request may not go on.
+            NotFoundError: the path belongs to a dialect, or a dialect's port got a request that is no WebSocket.
+        """
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
             raise HeadersTooLargeError()
@@ -188,7 +200,7 @@ class Access:
         if foreign is not None and self.pages.is_of_pages_alone(_header(headers, b"host")):
             raise WrongHostError()
         if foreign is not None and not peer.is_believed:
-            # Before anything is made of it: a request that waits could be replaced by a forged one.
+            # Before the request is used: a forged one could replace a request that waits.
             raise WrongOriginError(*OF_ANOTHER_USER)
         if scope["type"] == "http" and (scope["method"], scope["path"]) in _OF_OWN_PAGES:
             return self._own_page(scope, headers, origin)
@@ -200,7 +212,7 @@ class Access:
         if scope["type"] == "http" and foreign is None and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)):
             return Admission(Caller(origin or LOCAL, frozenset(), grant=""))
         if origin is None and _header(headers, b"sec-fetch-site") in _STRANGERS:
-            # A browser says that another site's page has caused this: an image, a form, a link.
+            # A browser reports that another site's page has caused this request: an image, a form, a link.
             raise WrongOriginError()
         grant = self._grant(scope, headers, origin)
         if grant.kind == "session" and not self.sessions.may_use(grant.id, peer.user):
@@ -208,7 +220,7 @@ class Access:
         return Admission(_caller(grant, origin), foreign, scope["type"] == "websocket" or path == "/v1/events")
 
     def _own_page(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Admission:
-        """Let in a page of the bridge itself, and nothing else: a program does not need a session."""
+        """Admit a page of the bridge itself and no other caller: a program does not need a session."""
         site = _header(headers, b"sec-fetch-site")
         path = scope["path"]
         # For a browser, a page of this run is another site's at an address that the pages have left.
@@ -220,13 +232,17 @@ class Access:
         return Admission(Caller(origin, frozenset(), grant=""))
 
     def recheck_grant(self, passed: Admission) -> None:
-        """Whether it still may go on: its grant can be revoked while its body arrives. Raises: NoTokenError"""
+        """Check again that a request may go on: its grant can be revoked while its body arrives.
+
+        Raises:
+            NoTokenError: the grant was revoked.
+        """
         grant = passed.caller.grant
         if grant and passed.path is None and self.grants.get(grant) is None:
             raise NoTokenError()
 
     def reading_origin(self, scope: Scope) -> str | None:
-        """The origin of another site's page that may read the answer to a request, even where that is a refusal."""
+        """Return the origin of another site's page that may read the answer to a request, even if that is a refusal."""
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
         if len(origins) != 1 or not is_origin(origins[0]) or origins[0] in self.own_origins:
             return None
@@ -237,7 +253,10 @@ class Access:
         return origins[0] if open_to_all or self.is_told_as_known(scope, origins[0]) else None
 
     def is_told_as_known(self, scope: Scope, origin: str) -> bool:
-        """Return True if a caller may learn that an origin was let in: it tells another user whose desk this is."""
+        """Return True if a caller may learn that an origin was admitted.
+
+        This would reveal to another user which desk this is.
+        """
         return self.is_known(origin) and _peer_of(scope).is_believed
 
     @property
@@ -265,11 +284,14 @@ class Access:
         return scope["path"] == KEEPER and (self.pages.is_doorway(host) or not self.pages.is_left(host))
 
     def mark_for(self, origin: str) -> str:
-        """A mark of this run for one origin's pages: two sites cannot tell by it that they talk to one desk."""
+        """Return a mark of this run for one origin's pages.
+
+        Two sites cannot tell by their marks that they use one desk.
+        """
         return hmac.new(self.mark_key, origin.encode(), hashlib.sha256).hexdigest()[:8]
 
     def is_known(self, origin: str) -> bool:
-        """Return whether pages of an origin have been let in, by the administrator or a person."""
+        """Return True if pages of an origin were admitted, by the administrator or a person."""
         return origin in self.pairing.trusted or any(grant.kind == "page" for grant in self.grants.of_origin(origin))
 
     def _check_host(self, scope: Scope, headers: list[tuple[bytes, bytes]], port: int | None) -> None:
@@ -289,7 +311,7 @@ class Access:
 
     @staticmethod
     def _is_open_to_pages(scope: Scope) -> bool:
-        """The three addresses that any page may ask: is it you, may I come in, may I by now."""
+        """Return True for the three addresses that any page may ask: hello, a pairing request, and its outcome."""
         if scope["type"] != "http":
             return False
         method, path = scope["method"], scope["path"]
@@ -300,12 +322,16 @@ class Access:
         )
 
     def _grant(self, scope: Scope, headers: list[tuple[bytes, bytes]], origin: str | None) -> Grant:
-        """The grant of the token that a request brings, if it counts for its origin."""
+        """Return the grant of the token that a request brings.
+
+        Raises:
+            NoTokenError: there is no valid token, or it is not valid for this origin.
+        """
         grant = self._presented_grant(scope, headers, origin)
         if grant is None:
             raise NoTokenError()
         own = origin is None or origin in self.own_origins
-        # A page's token is of no use without its page; the owner's is of no use to any other page.
+        # A page's token is of no use without its page; the owner's token is of no use to any other page.
         counts = grant.origin == origin if grant.origin is not None else own
         if not counts:
             raise NoTokenError()
@@ -335,9 +361,14 @@ class Access:
     def _dialect_caller(
         self, rule: DialectRule, scope: Scope, headers: list[tuple[bytes, bytes]], peer: Peer
     ) -> Admission:
-        """A caller of a dialect sends no token where its page is granted, or where it is the user's own program.
+        """Return the admission of a dialect's caller.
 
-        A page that has no origin of its own (``null``, ``file://``) brings the token of a named program.
+        A caller sends no token if its page has a grant, or if it is a program of the same user. A page without an
+        origin of its own (``null``, ``file://``) brings the token of a named program.
+
+        Raises:
+            WrongOriginError: the caller is not admitted.
+            NotFoundError: the request is no WebSocket.
         """
         origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
         if len(origins) > 1:
@@ -372,12 +403,15 @@ class Access:
 
     @staticmethod
     def _served_by(port: int) -> frozenset[str]:
-        """The origins of pages that a dialect's own port would serve: there are none, and none is let in as one."""
+        """Return the origins of pages that a dialect's own port would serve: there are none, so none is admitted."""
         return frozenset(f"http://{host}:{port}" for host in LOOPBACK_NAMES)
 
     def _named_program(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> Grant | None:
-        """The grant of a program's token, in the address or as elsewhere; the owner's own token has no place there."""
-        # Callers in the field write many parameters there, and are let in. The size of the head is limited before.
+        """Return the grant of a program's token, in the address or elsewhere.
+
+        The owner's own token is not accepted there.
+        """
+        # Existing callers write many parameters there and are admitted. The size of the head was limited before.
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         written = [scope["path"].strip("/"), *query.get("token", [])[:_MOST_TOKENS]]
         found = [grant for token in written if token and (grant := self.grants.find(token)) is not None]
@@ -387,7 +421,7 @@ class Access:
         return usable[0] if usable else None
 
     def _ask_for(self, origin: str, rule: DialectRule, user: int | None) -> None:
-        """The page cannot ask by itself, so its trying counts as asking: a person sees it and decides."""
+        """Make a pairing request for a page that cannot make one itself; a person sees it and decides."""
         if not self.pairing.waits(origin, "dialect", user):
             try:
                 self.pairing.ask(origin, rule.name, rule.scopes, source="dialect", user=user)
@@ -396,11 +430,11 @@ class Access:
 
 
 def _caller(grant: Grant, origin: str | None) -> Caller:
-    # The owner's own pages count as the owner, as their programs do.
+    # The owner's own pages count as the owner, as do the owner's programs.
     fallback = LOCAL if grant.kind in ("local", "session") else f"{grant.kind} {grant.id}"
-    # A program may say what it likes of its origin: it counts as itself, and as nobody else.
+    # A program may claim any origin: it counts as itself and as no other caller.
     named = fallback if grant.kind == "program" else origin or fallback
-    # A session is named after its page, for the list of grants; nobody has given the caller a name.
+    # A session is named after its page, for the list of grants; no person has named the caller.
     name = "" if grant.kind == "session" else grant.name
     return Caller(grant.origin or named, grant.scopes, grant=grant.id, name=name)
 
@@ -420,5 +454,5 @@ def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
 
 
 def _origin_form(scope: Scope) -> bool:
-    """Return whether the target is a plain path; an absolute-form target names a host of its own."""
+    """Return True if the target is a plain path; an absolute-form target names a host of its own."""
     return bytes(scope.get("raw_path") or b"/").startswith(b"/") and str(scope["path"]).startswith("/")

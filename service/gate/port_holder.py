@@ -1,4 +1,4 @@
-"""Which program listens on a port of this machine, as far as the system tells this user.
+"""The program that listens on a port of this machine, as far as the system tells this user.
 
 Linux tells by ``/proc`` (proc(5)), Windows by ``GetExtendedTcpTable`` (`service.gate.windows_peers`).
 """
@@ -26,19 +26,19 @@ class PortHolder:
 
     pid: int | None
     program: str
-    """Its name; empty where it is another user's and the system does not tell."""
+    """The name of the program; empty if it is another user's and the system does not tell."""
     user: str = ""
 
     @property
     def words(self) -> str:
-        """For people: ``vendor.exe (PID 4711)``."""
+        """Return a description for people: ``vendor.exe (PID 4711)``."""
         if self.pid is None:
             return f"PID ?, {self.user}" if self.user else ""
         return f"{self.program or '?'} (PID {self.pid})"
 
 
 def port_holder(port: int) -> PortHolder | None:
-    """The program that listens on a port of this machine; None where there is none, or the system does not tell."""
+    """Return the program that listens on a port of this machine; None if there is none, or the system does not tell."""
     if sys.platform == "win32":
         from service.gate.windows_peers import port_holder_on_windows
 
@@ -69,7 +69,7 @@ def _table() -> Iterator[list[str]]:
 
 
 def _sockets() -> Iterator[tuple[int, str]]:
-    """Processes and the inodes of their sockets, of those processes that this user may look into."""
+    """Yield the processes that this user may look into, with the inodes of their sockets."""
     for process in filter(str.isdecimal, os.listdir(_PROC)):
         folder = _PROC / process / "fd"
         with suppress(OSError):  # another user's, or it has just ended

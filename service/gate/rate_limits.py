@@ -1,4 +1,4 @@
-"""How much at once: requests a second of each caller, and open streams of each grant."""
+"""The limits on callers: requests a second of each caller, and open streams of each grant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CALLERS_KEPT = 512
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Requests a second, and how many may come at once after a pause."""
+    """Requests a second, and the number that may come at once after a pause."""
 
     per_second: float = 50.0
     burst: int = 200
@@ -37,7 +37,14 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def spend(self, caller: str) -> None:
-        """Raises: TooManyRequestsError: this caller has spent all it may for the moment."""
+        """Count one request of a caller.
+
+        Args:
+            caller: the rate-limit key, see `Admission.rate_limit_key`.
+
+        Raises:
+            TooManyRequestsError: this caller has used up its requests for the moment.
+        """
         now = self._clock()
         left, since = self._buckets.pop(caller, (float(self._rate.burst), now))
         left = min(self._rate.burst, left + (now - since) * self._rate.per_second)
@@ -49,7 +56,7 @@ class RateLimit:
 
 
 class LiveCalls:
-    """What is going on under each grant, so that all of it can be cut at once."""
+    """The calls in progress under each grant, so that all of them can be cut at once."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
@@ -57,7 +64,7 @@ class LiveCalls:
 
     @contextmanager
     def call(self, grant: str, task: asyncio.Task[Any], *, stream: bool, limited: bool = True) -> Iterator[None]:
-        """Counts a call while it runs; sockets of a dialect have limits of their own.
+        """Count a call while it runs. Sockets of a dialect have limits of their own.
 
         Raises:
             TooManySocketsError: this grant has too many streams open.
@@ -80,7 +87,7 @@ class LiveCalls:
                     del self._streams[grant]
 
     def is_busy(self, grant: str) -> bool:
-        """True while a call is worked on, or a stream is open."""
+        """Return True while a call of the grant is processed, or a stream is open."""
         return bool(self._tasks.get(grant))
 
     def streams(self, grant: str) -> int:
@@ -91,6 +98,6 @@ class LiveCalls:
         return sum(self._streams.values())
 
     def cut(self, grant: str) -> None:
-        """Ends every call of a grant where it stands."""
+        """Cancel every call of a grant at once."""
         for task in list(self._tasks.get(grant, ())):
             task.cancel()

@@ -1,4 +1,4 @@
-"""Whether one answer was handed over to its caller: found out where it is sent, told to what depends on it."""
+"""The receipt of one answer: it tells its listeners whether the answer was handed over to the caller."""
 
 from __future__ import annotations
 
@@ -9,37 +9,39 @@ from typing import Self
 from cardio.errors import CardioError
 
 RECEIPT = "receipt"
-"""Its name in the state of a request."""
+"""The key of the receipt in a request's state."""
 
 
 class AnswerReceipt:
-    """What became of one answer; used on the event loop only. As a context manager it concludes "not handed over" at
-    its end, unless it was concluded before."""
+    """The receipt of one answer; used on the event loop only.
+
+    At the end of its context it concludes "not handed over", unless it was concluded before.
+    """
 
     def __init__(self) -> None:
         self._handed_over: bool | None = None
         self._listeners: list[Callable[[bool], None]] = []
         self.unknown: CardioError | None = None
-        """Of a call that was cut off in the midst of something that spends or changes: what its caller is told."""
+        """The error for the caller of a call that was cut off while it spent or changed something."""
 
     def note_unknown(self, error: CardioError) -> None:
-        """Say that the call is cut off and that it is not known what it has done."""
+        """Note that the call is cut off and that its effect is not known."""
         self.unknown = error
 
     @property
     def awaited(self) -> bool:
-        """True if a listener waits for it."""
+        """Return True if a listener waits for the receipt."""
         return bool(self._listeners)
 
     def when_known(self, listener: Callable[[bool], None]) -> None:
-        """Call the listener once with whether the answer was handed over, at once if that is known."""
+        """Call the listener once with True if the answer was handed over, else with False; at once if that is known."""
         if self._handed_over is None:
             self._listeners.append(listener)
         else:
             listener(self._handed_over)
 
     def conclude(self, *, handed_over: bool) -> None:
-        """Say what became of the answer. Only the first call counts."""
+        """Conclude the receipt and tell its listeners. Only the first call counts."""
         if self._handed_over is not None:
             return
         self._handed_over = handed_over

@@ -1,4 +1,6 @@
-"""Which callers of the dialects were turned away lately, and what lets them in. Bounded: any page can ask.
+"""The callers of the dialects that were refused lately, and what gets them admitted.
+
+The list is bounded: any page can ask.
 
 A page sees nothing of a refused handshake, and a program often shows nothing. So the refusal is kept for people: in the
 log, in ``cardio doctor`` and on the page ``/pair``.
@@ -19,13 +21,13 @@ from service.sites.site import site_of
 _MOST = 32
 _KEPT_SECONDS = 3600.0
 _MOST_LINES = 20
-"""Lines in the log an hour; what more there is can be seen on the page."""
+"""The number of lines in the log for each hour; the page shows the rest."""
 _log = logging.getLogger("cardio.service")
 
 
 @dataclass(slots=True)
 class DialectRefusal:
-    """One kind of caller that was turned away."""
+    """One kind of caller that was refused."""
 
     origin: str
     dialect: str
@@ -36,7 +38,7 @@ class DialectRefusal:
 
 
 class Refusals:
-    """The last ones, one for each site and dialect."""
+    """The last refusals, one for each site and dialect."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,9 +46,12 @@ class Refusals:
         self._lines: list[float] = []
 
     def note(self, origin: str | None, dialect: str, words: tuple[str, str] | None = None) -> tuple[str, str]:
-        """Keep a refusal, and give what to do about it, in Chinese and English.
+        """Keep a refusal; return the advice for it, in Chinese and English.
 
-        Args: ``origin`` is None for a program that sent none; ``words`` say what to do where the origin does not.
+        Args:
+            origin: the caller's origin; None for a program that sent none.
+            dialect: the name of the dialect.
+            words: the advice, if it does not follow from the origin.
         """
         sent = "" if origin is None else origin
         chinese, english = words or advice(sent)
@@ -63,7 +68,7 @@ class Refusals:
         return chinese, english
 
     def forget(self, origin: str | None, dialect: str) -> None:
-        """It was let in since."""
+        """Forget the refusal of a caller that was admitted since."""
         self._kept.pop(_place(origin or "", dialect), None)
 
     def _say(self, dialect: str, english: str, now: float) -> None:
@@ -73,7 +78,7 @@ class Refusals:
             _log.warning("a caller of the dialect %s was refused: %s", dialect, english)
 
     def listed(self) -> list[tuple[DialectRefusal, int]]:
-        """The last ones first, and how many seconds ago each was seen last."""
+        """Return the refusals, the last one first, with the seconds since each was last seen."""
         now = self._clock()
         fresh = [one for one in reversed(self._kept.values()) if now - one.last <= _KEPT_SECONDS]
         return [(one, int(now - one.last)) for one in fresh]

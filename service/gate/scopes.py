@@ -1,4 +1,4 @@
-"""What a caller may ask for: the gate says who it is, and each route which scope it takes."""
+"""The scopes of a caller: the gate identifies the caller, and each route names the scope that it needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Scope(StrEnum):
     """The parts of the interface that are granted one by one."""
 
     BASIC = "basic"
-    """Readers, events, who a card belongs to, the identity verdict."""
+    """Readers, events, the holder of a card, the identity verdict."""
     FILES = "files"
     """Every file of a card."""
     PIN = "pin"
@@ -27,17 +27,22 @@ class Scope(StrEnum):
     METRICS = "metrics"
     """Figures of the service; nothing of any card."""
     MANAGE = "manage"
-    """Who is let in: only for the bridge's own pages and its owner's programs, never for a page of another origin."""
+    """The list of admitted callers.
+
+    Only the bridge's own pages and its owner's programs get this scope, never a page of another origin.
+    """
 
 
 DEFAULT_SCOPES = frozenset({Scope.BASIC, Scope.FILES})
 OWNERS_SCOPES = frozenset({Scope.MANAGE, Scope.METRICS, Scope.APDU})
-"""What the token of the token file grants besides: its owner may do all this anyway."""
+"""The scopes that the token of the token file grants in addition: its owner may do all this anyway."""
 HARMLESS_SCOPES = frozenset({Scope.BASIC, Scope.FILES, Scope.APDU})
-"""What cannot spend, change or block anything on a card: granted by a person's yes alone. Each other scope is granted
-only where the person names it, so a new scope counts as harmful until it is written here."""
+"""The scopes that cannot spend, change or block anything on a card: a person's simple yes grants them.
+
+Any other scope is granted only if the person names it, so a new scope counts as harmful until it is added here.
+"""
 PAGE_SCOPES = frozenset(Scope) - {Scope.MANAGE, Scope.METRICS}
-"""What a page of another origin can be granted at all."""
+"""The scopes that a page of another origin can be granted at all."""
 
 
 class NoScopeError(NotPermittedError):
@@ -50,33 +55,42 @@ class NoScopeError(NotPermittedError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as the gate has found out."""
+    """The caller as the gate has identified it."""
 
     origin: str
     """The page's origin, or ``local`` for a program."""
     scopes: frozenset[Scope]
     grant: str = "local"
-    """Which grant lets it in; ``local`` is the token of the token file."""
+    """The id of its grant; ``local`` is the token of the token file."""
     name: str = ""
-    """What a person called it when it was let in."""
+    """The name that a person gave it when it was admitted."""
     simulated_only: frozenset[Scope] = frozenset()
-    """Which of its scopes count at simulated readers only: a demonstration's."""
+    """Those of its scopes that count at simulated readers only: a demonstration's."""
 
     def at(self, *, simulated: bool) -> Caller:
-        """The caller with the scopes that count at this kind of reader."""
+        """Return the caller with the scopes that count at this kind of reader."""
         if simulated or not self.simulated_only:
             return self
         return replace(self, scopes=self.scopes - self.simulated_only)
 
     def require(self, scope: Scope) -> None:
-        """Raises: NoScopeError: the caller may not."""
+        """Check that the caller has a scope.
+
+        Raises:
+            NoScopeError: the caller does not have it.
+        """
         if scope in self.simulated_only and scope not in self.scopes:
             raise _demonstration_only(scope)
         if scope not in self.scopes:
             raise NoScopeError(f"缺少权限 {scope.value}", f"the scope {scope.value} is not granted")
 
     def pin(self, digits: str | None) -> Pin | None:
-        """The holder's PIN that it passes. Raises: NoScopeError: it may pass none. PinFormatError: it is none."""
+        """Return the holder's PIN that the caller passes.
+
+        Raises:
+            NoScopeError: the caller may pass no PIN.
+            PinFormatError: the digits are no PIN.
+        """
         if digits is None:
             return None
         self.require(Scope.PIN)
@@ -84,7 +98,7 @@ class Caller:
 
     @property
     def label(self) -> str:
-        """Return what other people are told of who it is."""
+        """Return the name of the caller that other people are shown."""
         return f"{self.name} ({self.origin})" if self.name else self.origin
 
 

@@ -1,6 +1,6 @@
 """Asks the Linux kernel for one TCP socket of this machine, by sock_diag(7): who owns it, and what state it is in.
 
-``/proc/net/tcp`` tells the same, but it is read whole, row by row while it changes, and is missing under
+``/proc/net/tcp`` has the same data, but it is read whole, row by row while it changes, and is missing under
 ``ProcSubset=pid``. The kernel answers one question before the call that asks it returns, so this never waits.
 """
 
@@ -39,22 +39,28 @@ class DiagnosisUnavailableError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class SocketOwner:
-    """What the kernel says of a socket."""
+    """The kernel's data about a socket."""
 
     user: int
-    """As the user namespace of this process numbers it; the overflow number for a user who is not mapped."""
+    """The user's number in the user namespace of this process; the overflow number for a user that is not mapped."""
     inode: int
-    """0 where no process has the socket any more; the user is then root's number, whoever it was."""
+    """The socket's inode; 0 if no process has the socket any more.
+
+    The user is then root's number, whatever user it was.
+    """
     state: int
 
     @property
     def is_connected(self) -> bool:
-        """True if it is one end of a connection that a process has open; its other half may be shut."""
+        """Return True if it is one end of a connection that a process has open; its other half may be shut."""
         return self.state in CONNECTED and self.inode != 0
 
 
 class SocketDiagnosis:
-    """The line to the kernel; kept open, so that it works when no file can be opened any more. For any thread."""
+    """The connection to the kernel, for any thread.
+
+    It is kept open, so that it works when no more files can be opened.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,18 +68,22 @@ class SocketDiagnosis:
         self._sequence = 0
 
     def find(self, local: tuple[str, int], remote: tuple[str, int]) -> SocketOwner | None:
-        """Find the socket with these two ends; None where there is none, or an address is none of this machine.
+        """Return the socket with these two ends; None if there is none, or an address is not of this machine.
 
-        An IPv6 socket that speaks IPv4 (::ffff:127.0.0.1) is found by its IPv4 ends. Where no connection has these
-        ends, a socket that listens at ``local`` may be given: look at `SocketOwner.is_connected`.
+        An IPv6 socket that speaks IPv4 (::ffff:127.0.0.1) is found by its IPv4 ends. If no connection has these ends,
+        the result may be a socket that listens at ``local``: check `SocketOwner.is_connected`.
+
+        Args:
+            local: address and port of the socket's own end.
+            remote: address and port of the other end.
 
         Raises:
-            DiagnosisUnavailableError: the kernel does not tell.
+            DiagnosisUnavailableError: the kernel does not answer.
         """
         family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
         try:
             ends = [socket.inet_pton(family, host).ljust(16, b"\0") for host, _ in (local, remote)]
-        except OSError:  # an address with a zone: of another machine
+        except OSError:  # an address with a zone belongs to another machine
             return None
         body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ANY)
         body += _PORTS.pack(local[1], remote[1]) + b"".join(ends) + _REST.pack(0, _ANY, _ANY)
@@ -86,7 +96,7 @@ class SocketDiagnosis:
         return answer
 
     def is_available(self) -> bool:
-        """True if the kernel finds a socket that there is: without its module it denies them all (ENOENT)."""
+        """Return True if the kernel finds an existing socket: without its module it denies all sockets (ENOENT)."""
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
             try:
                 listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The Linux kernel's table of TCP sockets (proc_pid_net(5)), as it stands while it is read."""
+"""The Linux kernel's table of TCP sockets (proc_pid_net(5)), in its state at the time of reading."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAST_COLUMNS = 10
 
 
 def connections() -> Iterator[list[str]]:
-    """The rows of both tables, split into columns; nothing on other systems than Linux."""
+    """Yield the rows of both tables, split into columns; none on systems other than Linux."""
     for table in _TABLES:
         try:
             lines = table.read_text(encoding="ascii").splitlines()[1:]
@@ -25,13 +25,15 @@ def connections() -> Iterator[list[str]]:
 
 
 def as_kernel_writes(host: str, port: int, *, mapped: bool = False) -> str:
-    """An address and a port as they stand in the table.
+    """Return an address and a port in the form of the table.
 
     Args:
-        mapped: as an IPv6 socket has an IPv4 address (::ffff:127.0.0.1).
+        host: an IPv4 or IPv6 address.
+        port: the port.
+        mapped: True to write an IPv4 address as an IPv6 socket has it (::ffff:127.0.0.1).
 
     Raises:
-        OSError: it is no address.
+        OSError: ``host`` is no address.
     """
     if mapped and ":" not in host:
         host = f"::ffff:{host}"

@@ -1,4 +1,4 @@
-"""Tickets for WebSockets: a browser cannot send a header with one, so it brings a ticket that counts once."""
+"""One-time tickets for WebSockets: a browser cannot send a header with a WebSocket, so it brings a ticket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ class Tickets:
         self._tickets: dict[str, tuple[float, str, str]] = {}
 
     def issue(self, grant: str, origin: str) -> str:
-        """A ticket for a grant, as used by an origin. Beyond so many the oldest counts no more."""
+        """Return a new ticket for a grant, valid for one origin.
+
+        If there are too many tickets, the oldest becomes invalid.
+        """
         now = self._clock()
         self._tickets = {ticket: kept for ticket, kept in self._tickets.items() if kept[0] > now}
         while len(self._tickets) >= _MOST:
@@ -26,6 +29,6 @@ class Tickets:
         return ticket
 
     def take(self, ticket: str, origin: str) -> str | None:
-        """The grant of a ticket, which is spent by this, whoever brings it."""
+        """Return the grant of a ticket and invalidate the ticket, even if the origin is wrong."""
         ends, grant, of_origin = self._tickets.pop(ticket, (0.0, "", ""))
         return grant if self._clock() < ends and origin == of_origin else None

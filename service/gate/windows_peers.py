@@ -1,4 +1,6 @@
-"""Who is at the other end of a connection, and who holds a port, on Windows. Untried there: the parsing is tested.
+"""The process at the other end of a connection, and the holder of a port, on Windows.
+
+Never run on Windows: only the parsing is tested.
 
 Sources: Microsoft's documentation of ``GetExtendedTcpTable`` (iphlpapi), ``MIB_TCPROW_OWNER_PID``,
 ``MIB_TCP6ROW_OWNER_PID``, ``OpenProcessToken`` and ``GetTokenInformation`` (advapi32).
@@ -42,7 +44,12 @@ class TcpRow:
 
 
 def parse_table(table: bytes, *, six: bool) -> list[TcpRow]:
-    """The rows of a table; of one that is cut short, those that are whole."""
+    """Return the rows of a table; if the table is cut short, its complete rows.
+
+    Args:
+        table: the bytes that ``GetExtendedTcpTable`` wrote.
+        six: True for the table of IPv6.
+    """
     if len(table) < 4:
         return []
     rows = []
@@ -59,12 +66,12 @@ def parse_table(table: bytes, *, six: bool) -> list[TcpRow]:
 
 
 def _port(word: int) -> int:
-    """The low half of the word, in the network's order."""
+    """Return the port in the low half of the word, which is in network byte order."""
     return (word & 0xFF) << 8 | word >> 8 & 0xFF
 
 
 def find_peer(rows: list[TcpRow], client: tuple[str, int], server: tuple[str, int]) -> int | None:
-    """The process at the other end of a connection: there our client's address is the local one."""
+    """Return the process at the other end of a connection: there our client's address is the local one."""
     ends = (_packed(client[0]), client[1]), (_packed(server[0]), server[1])
     return next((row.pid for row in rows if (row.local, row.remote) == ends and not row.listening), None)
 
@@ -74,7 +81,10 @@ def _packed(host: str) -> bytes:
 
 
 def is_same_user_on_windows(client: tuple[str, int], server: tuple[str, int]) -> bool:
-    """As `service.gate.origin.is_same_user`; whatever Windows does not tell counts as no."""
+    """Return True if the user of this process also runs the program at the other end of a connection.
+
+    False if Windows does not tell.
+    """
     try:
         pid = find_peer(_read_table(six=":" in client[0]), client, server)
         if pid is None:
@@ -86,7 +96,7 @@ def is_same_user_on_windows(client: tuple[str, int], server: tuple[str, int]) ->
 
 
 def port_holder_on_windows(port: int) -> PortHolder | None:
-    """As `service.gate.port_holder.port_holder`."""
+    """Return the same as `service.gate.port_holder.port_holder`."""
     try:
         rows = [row for six in (False, True) for row in _read_table(six=six)]
         pid = next((row.pid for row in rows if row.listening and row.local[1] == port), None)
@@ -102,7 +112,7 @@ def _library(name: str) -> Any:
 def _read_table(*, six: bool) -> list[TcpRow]:
     size = ctypes.c_uint32(0)
     family = _AF_INET6 if six else _AF_INET
-    for _ in range(_TRIES):  # it may grow between two calls
+    for _ in range(_TRIES):  # the table may grow between two calls
         buffer = ctypes.create_string_buffer(size.value)
         result = _library("iphlpapi").GetExtendedTcpTable(
             buffer, ctypes.byref(size), False, family, _TABLE_OF_ALL_WITH_PID, 0
@@ -115,7 +125,7 @@ def _read_table(*, six: bool) -> list[TcpRow]:
 
 
 def _opened(pid: int | None) -> Iterator[Any]:
-    """A handle of a process, closed when it was used; of this one where ``pid`` is None."""
+    """Yield a handle of a process and close it after use; of this process if ``pid`` is None."""
     kernel = _library("kernel32")
     kernel.OpenProcess.restype = kernel.GetCurrentProcess.restype = ctypes.c_void_p
     handle = kernel.GetCurrentProcess() if pid is None else kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
@@ -129,7 +139,7 @@ def _opened(pid: int | None) -> Iterator[Any]:
 
 
 def _user_of(pid: int | None) -> bytes | None:
-    """The security identifier of the user who runs a process; None where Windows does not tell."""
+    """Return the security identifier of the user that runs a process; None if Windows does not tell."""
     for process in _opened(pid):
         token = ctypes.c_void_p()
         advapi = _library("advapi32")

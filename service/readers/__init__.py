@@ -1,1 +1,1 @@
-"""Readers of the bridge: their sources, and which card is meant."""
+"""The readers of the bridge: their sources, and the choice of the card that a call means."""

@@ -1,4 +1,4 @@
-"""Reading who a card belongs to: for the caller, and in events for everybody who follows the reader."""
+"""The basic reading of a card: the answer for the caller, and the events for all followers of the reader."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ async def read_basic(
     credentials: Credentials | None = None,
     fresh: bool = True,
 ) -> ReadAnswer:
-    """Read who the card in a reader belongs to, within the time of one reading, waiting included.
+    """Read the basic information of the card in a reader, within the time limit of one reading, waiting included.
 
-    Followers of the events are told the basic information as soon as it is there, and the end.
+    Followers of the events get the basic information as soon as it is read, and the end of the reading.
 
     Args:
-        supplement: read what DF01 adds.
-        credentials: what closed files are opened with.
-        fresh: ask the card, even where nothing says that it has changed since it was read.
+        reader: the reader with the card.
+        context: the caller's request.
+        supplement: True to read also what DF01 adds.
+        credentials: the keys and the PIN that open closed files.
+        fresh: True to ask the card even if nothing says that it has changed since it was read.
 
     Raises:
-        CardioError: as `ManagedReader.do`.
+        CardioError: the errors of `ManagedReader.do`.
     """
     if not fresh:
         reader.check(context)
@@ -49,16 +51,16 @@ async def read_basic(
 
 @dataclass(frozen=True, slots=True)
 class ReadAnswer:
-    """A reading as it is answered."""
+    """A reading with the data that its answer carries."""
 
     reading: CardReading
     card_session: str | None
-    """None for a card so new that it has none yet."""
+    """None for a card so new that it has no session yet."""
     read_at: datetime
 
 
 class _BasicReading:
-    """One reading."""
+    """One reading of a card."""
 
     def __init__(self, reader: ManagedReader, *, supplement: bool) -> None:
         self._reader = reader
@@ -77,7 +79,7 @@ class _BasicReading:
         except CardioError as error:
             cut_short = self._cut_short() if isinstance(error, ReaderTimeoutError) else None
             if cut_short is None:
-                # The card may have left, and the next one be in: this was not its reading.
+                # The card may have left, and the next one may be inserted: this was not the next one's reading.
                 failed = asked_of if self._use.card is None else self._reader.session_of(self._use)
                 self._publish_end(error.code, None, failed, Problem.of(error))
                 raise
@@ -89,7 +91,7 @@ class _BasicReading:
         return ReadAnswer(reading, session, datetime.now(UTC))
 
     def _read(self, card: SocialSecurityCard) -> CardReading:
-        """Read on the card's thread."""
+        """Read the card; runs on the card's thread."""
         counter = self._use.event_counter
 
         def publish(basic: CardReading) -> None:
@@ -98,13 +100,17 @@ class _BasicReading:
         return card.read(supplement=self._supplement, on_basic=publish if self._supplement else None)
 
     def _cut_short(self) -> CardReading | None:
-        """Return what a card that hangs in its supplement has given before; nothing of one that has left."""
+        """Return the part that was read before the card stopped answering in its supplement.
+
+        Returns:
+            None if the card has left.
+        """
         card = self._use.card
         still_in = card is not None and self._use.event_counter == self._reader.info.event_counter
         return card.reading_cut_short() if still_in and card is not None else None
 
     def _publish_basic(self, reading: CardReading, counter: int | None) -> None:
-        # A card may be read before the watcher has told of it, but is not told of before that.
+        # A card may be read before the watcher has reported it. Events about it are sent only after that report.
         session = self._reader.session_at(counter)
         if session is not None:
             name = self._reader.reader.name

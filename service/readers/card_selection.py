@@ -1,4 +1,7 @@
-"""Which reader a call means that names none: the policy of `cardio.readers.card_choice`, over the bridge's readers."""
+"""The choice of a reader for a call that names none.
+
+It is the policy of `cardio.readers.card_choice` for the bridge's readers.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,27 @@ _ROUNDS = 3
 
 
 class CardSelection:
-    """One for the whole bridge. Runs on the event loop."""
+    """The choice of a reader, one object for the whole bridge. It runs on the event loop."""
 
     def __init__(self, desks: ReaderRegistry) -> None:
         self._desks = desks
 
     async def choose(self, preference: Preference | None, context: RequestContext) -> ManagedReader:
-        """The reader whose card is meant.
+        """Return the reader whose card the call means.
 
-        A card session that the caller names is the card that it means. Where several readers have a card, each card is
-        asked once what it is; the answer is kept as long as the card stays.
+        A card session in the request means its card. If several readers have a card, each card is asked once what it
+        is, and the answer is kept while the card stays in.
+
+        Args:
+            preference: the kind of reader that the caller prefers: contact or contactless.
+            context: the caller's request.
 
         Raises:
             PcscUnavailableError: there is no reader, and PC/SC does not run.
-            NoReaderError, NoCardError, SeveralCardsError, CardioError: as `choose_card` says.
+            NoReaderError: the condition of `choose_card`.
+            NoCardError: the condition of `choose_card`.
+            SeveralCardsError: the condition of `choose_card`.
+            CardioError: any other error of `choose_card`.
         """
         if context.card_session is not None:
             named = next((desk for desk in self._desks.all() if desk.card_session == context.card_session), None)
@@ -51,13 +61,13 @@ class CardSelection:
             for desk, (session, fault) in zip(asked, found, strict=True):
                 if fault is not None:
                     faults[desk.reader.name] = session, fault
-        raise CardChangedError()  # cards come and go faster than they can be asked
+        raise CardChangedError()  # cards are inserted and removed faster than they can be asked
 
 
 def _slot(desk: ManagedReader, faults: dict[str, tuple[str | None, CardioError]]) -> CardSlot:
     session, fault = faults.get(desk.reader.name, (None, None))
     fault = fault if session == desk.card_session else None
-    # A card that another program or page has for itself is not this caller's: it gives way.
+    # A card that another program or page has reserved is not this caller's, so other cards come first.
     of_another = (
         desk.info.status is ReaderStatus.IN_USE
         or isinstance(fault, (LeasedError, HeldError))
@@ -74,7 +84,11 @@ def _slot(desk: ManagedReader, faults: dict[str, tuple[str | None, CardioError]]
 
 
 async def _fault_of(desk: ManagedReader, context: RequestContext) -> tuple[str | None, CardioError | None]:
-    """Has the card in a reader say what it is, which the reader keeps; gives why it could not."""
+    """Ask the card in a reader what it is, which the reader remembers.
+
+    Returns:
+        The card session, and the error if the card gave no answer.
+    """
     session = desk.card_session
     question = replace(context, action="choose-card", card_session=session, lease=None)
     try:

@@ -1,4 +1,4 @@
-"""Why a reader does not take a call."""
+"""The errors of a reader that does not accept a call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class StoppingError(ReaderError):
 
 
 class QueueFullError(ReaderBusyError):
-    """Too many wait at one reader already."""
+    """Too many calls wait at this reader already."""
 
     code = "queue-full"
     title = "等待该读卡器的请求过多"
@@ -38,7 +38,7 @@ class HeldError(ReaderBusyError):
 
 
 class LeasedError(ReaderBusyError):
-    """Another page or program has taken the reader for itself for a while."""
+    """Another page or program has reserved the reader for a while."""
 
     code = "reader-leased"
     title = "读卡器正由另一个网页或程序使用"

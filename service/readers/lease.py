@@ -1,4 +1,7 @@
-"""The lease of a reader: one page or program has it for a while, says why, and gives way when asked politely."""
+"""The lease of a reader: one page or program reserves it for a while and gives a reason.
+
+It can be asked to release it.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +16,33 @@ from service.readers.errors import LeasedError, LeaseLostError
 
 LONGEST_SECONDS = 300
 ANSWER_SECONDS = 5.0
-"""How long the owner has to say that it still needs the reader."""
+"""The time in which the owner can answer that it still needs the reader."""
 
 
 @dataclass(slots=True)
 class Lease:
     id: str
-    """A secret: who names it is the owner."""
+    """A secret: a caller that names it is the owner."""
     grant: str
     owner: str
     purpose: str
     seconds: int
     ends: float
     wanted_by: str | None = None
-    """The grant that has asked for it."""
+    """The grant that has asked for a take-over."""
     passes_at: float = math.inf
-    """When it passes on, unless the owner says no."""
+    """The time at which the lease passes to that grant, unless the owner refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakeoverRequested:
-    """The owner has been asked to give way."""
+    """The answer that the owner has been asked to release the reader."""
 
     answer_within: float
 
 
 class LeaseBook:
-    """The lease of one reader. Time passes by itself: what is over is not there."""
+    """The lease of one reader. An expired lease counts as none."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -56,10 +59,16 @@ class LeaseBook:
         return 0 if lease is None else max(1, math.ceil(lease.ends - self._clock()))
 
     def take(self, caller: Caller, purpose: str, seconds: int, *, take_over: bool) -> Lease | TakeoverRequested:
-        """A lease for a caller; or, with ``take_over``, the question to the one who has it.
+        """Return a lease for a caller. With ``take_over``, ask the current owner to release the reader.
+
+        Args:
+            caller: the caller that wants the lease.
+            purpose: the caller's reason, for other callers.
+            seconds: the length of the lease.
+            take_over: True to ask an owner to release it.
 
         Raises:
-            LeasedError: somebody has it, this caller's other tab included.
+            LeasedError: another caller has it, or another tab of this caller.
         """
         lease, now = self.current, self._clock()
         if lease is not None:
@@ -67,7 +76,7 @@ class LeaseBook:
                 raise self._refusal(lease)
             if lease.wanted_by != caller.grant:
                 if lease.wanted_by is not None and now < lease.passes_at + ANSWER_SECONDS:
-                    raise self._refusal(lease)  # somebody else asked before
+                    raise self._refusal(lease)  # another caller asked before
                 lease.wanted_by, lease.passes_at = caller.grant, now + ANSWER_SECONDS
                 return TakeoverRequested(ANSWER_SECONDS)
             if now < lease.passes_at:
@@ -78,23 +87,31 @@ class LeaseBook:
         return self._lease
 
     def keep(self, lease_id: str) -> Lease:
-        """The owner goes on: for as long again, and whoever asked must ask anew. Raises: LeaseLostError."""
+        """Renew the owner's lease for the same time again; a caller that asked for it must ask again.
+
+        Raises:
+            LeaseLostError: the lease has ended, or the id is another lease's.
+        """
         lease = self._mine(lease_id)
         lease.ends = self._clock() + lease.seconds
         lease.wanted_by, lease.passes_at = None, math.inf
         return lease
 
     def give_back(self, lease_id: str) -> None:
-        """Raises: LeaseLostError: it is over already, or it is somebody else's."""
+        """End the owner's lease.
+
+        Raises:
+            LeaseLostError: the lease has ended already, or the id is another lease's.
+        """
         self._mine(lease_id)
         self._lease = None
 
     def check(self, lease_id: str | None) -> None:
-        """Whether a call may go to the reader.
+        """Check that a call may go to the reader.
 
         Raises:
-            LeasedError: somebody has the reader, and the call does not name their lease.
-            LeaseLostError: the call names one that is over.
+            LeasedError: another caller has the reader, and the call does not name that lease.
+            LeaseLostError: the call names a lease that has ended.
         """
         if lease_id is not None:
             self._mine(lease_id)
@@ -104,7 +121,7 @@ class LeaseBook:
             raise self._refusal(lease)
 
     def drop_grant(self, grant: str) -> bool:
-        """Ends the lease of a grant that is no more; whether there was one."""
+        """End the lease of a grant that was revoked; return True if there was one."""
         lease = self.current
         if lease is None or lease.grant != grant:
             return False

@@ -1,4 +1,4 @@
-"""A desk: one reader, what is in it, who has it, and the thread that talks to it, so that no card holds up another."""
+"""A reader with its state: the card in it, its lease, and its thread. A slow card delays no other reader's card."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _TRACE_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class ReaderDependencies:
-    """What all desks share."""
+    """The objects that all managed readers share."""
 
     manners: CapabilityCache
     layouts: LayoutChoice
@@ -58,25 +58,28 @@ class ReaderDependencies:
     audit: AuditRecorder
     supervisor: Supervisor
     on_swapped: Callable[[ManagedReader, bytes], None]
-    """Is told that another card is in than the session stands for, with its ATR."""
+    """A listener for a swap: another card is in the reader than the session stands for.
+
+    It gets the reader and the ATR.
+    """
     command_seconds: float = COMMAND_SECONDS
-    """How long a card may take for one command."""
+    """The longest time that a card may take for one command."""
     memory_seconds: float = MEMORY_SECONDS
-    """How long a reading is answered again while its card stays in."""
+    """The time for which a reading may be answered again while its card stays in."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Meant:
-    """The card that was in when a call came."""
+    """The card that was in the reader when a call came."""
 
     event_counter: int
     card_session: str | None
     strictly: bool
-    """The caller named it, or the call changes it: nothing is done with another one."""
+    """True if the caller named the card, or the call changes it: no other card is used then."""
 
 
 class ManagedReader:
-    """Everything but the work with the card runs on the event loop."""
+    """A reader of the bridge. Everything except the work with the card runs on the event loop."""
 
     def __init__(self, reader: Reader, surroundings: ReaderDependencies) -> None:
         self.reader = reader
@@ -86,12 +89,12 @@ class ManagedReader:
         self._line = WorkQueue(reader.name, surroundings.stopping, surroundings.supervisor)
         self._closed = False
         self._hung: CommandWatch | None = None
-        """Of work that was given up while a command was at the card that is in."""
+        """The watch of work that was given up while a command was still at the card that is in."""
         self.card_session: str | None = None
         self._binding = CardBinding()
         self.memory = ReadingMemory(surroundings.memory_seconds)
         self.trace: list[Exchange] = []
-        """The last conversation with the card that is in; without its data unless the card is simulated."""
+        """The last exchanges with the card that is in; without their data unless the card is simulated."""
         self.info = ReaderInfo(
             name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
         )
@@ -115,23 +118,31 @@ class ManagedReader:
         repeat: bool = True,
         card_use: CardUse | None = None,
     ) -> tuple[Result, str | None]:
-        """Does something with the card in the reader, within so many seconds, waiting included.
+        """Run work with the card in the reader, within a time limit that includes waiting.
 
         Args:
-            credentials: what closed files are opened with.
-            repeat: after another program's reset, begin again; never for what changes the card or sends a PIN.
-            touch: is told which card it was, also where the work fails.
+            work: the function that uses the card; it runs on the card's thread.
+            context: the caller's request.
+            seconds: the time limit.
+            credentials: the keys and the PIN that open closed files.
+            repeat: True to begin again after another program's reset; never for work that changes the card or sends a
+                PIN.
+            card_use: the record of the card that was used, filled also if the work fails.
 
-        Returns what the work gave, and the session of the card it was done with, which may have left since; None
-        where the card is so new that it has none yet.
+        Returns:
+            The result of the work, and the session of the card that was used, which may have left since; None if the
+                card is so new that it has no session yet.
 
         Raises:
-            QueueFullError: too many are waiting already. ReaderBusyError: those before took all the time.
-            LeasedError, HeldError, LeaseLostError: another caller has the reader.
+            QueueFullError: too many calls are waiting already.
+            ReaderBusyError: the calls before took all the time.
+            LeasedError: another caller has the reader.
+            HeldError: another caller has the reader between two steps.
+            LeaseLostError: the caller's lease has ended.
             CardChangedError: the card is not the one that the caller named.
             ReaderTimeoutError: the card has not answered an earlier call's command yet; nothing was sent.
             StoppingError: the service stops.
-            CardioError: as `cardio.card.runner.on_card` says.
+            CardioError: the errors of `cardio.card.runner.on_card`.
         """
         self.check(context)
         self.memory.note_use()
@@ -153,7 +164,7 @@ class ManagedReader:
             if left < _LEAST_SECONDS:
                 raise ReaderBusyError("前面的读卡占用了读卡器，请重试", "the readings before took all the time")
             holding = self.holding
-            holding.check(context.grant)  # somebody may have begun while this waited
+            holding.check(context.grant)  # another caller may have begun while this one waited
             holding.end()
             with self._around.audit.recording(context, self.reader.name, card_use), self._noting_hang(meant, watch):
                 return on_card(
@@ -183,12 +194,21 @@ class ManagedReader:
     async def with_held(
         self, work: Callable[[HsmSteps], Result], context: RequestContext, *, credentials: Credentials | None
     ) -> tuple[Result, str | None]:
-        """Does one step of several with a card that stays held for this caller; with credentials it begins anew.
+        """Run one of several steps with a card that stays held for this caller.
 
-        Returns what the work gave, and the session of the card, as `do`.
+        With credentials, begin again with the first step.
+
+        Args:
+            work: the step; it runs on the card's thread.
+            context: the caller's request.
+            credentials: the credentials of a first step; None for a later step.
+
+        Returns:
+            The result of the work, and the session of the card, as for `do`.
 
         Raises:
-            StepError: nothing is held for this caller. CardioError: as `do`.
+            StepError: no card is held for this caller.
+            CardioError: the errors of `do`.
         """
         self.check(context)
         self.memory.note_use()
@@ -204,7 +224,7 @@ class ManagedReader:
         def attempt(worker: Worker) -> Result:
             self._wait_for_earlier_answer(time.monotonic() + OPERATION_SECONDS)
             holding = self.holding
-            holding.check(context.grant)  # somebody may have begun while this waited
+            holding.check(context.grant)  # another caller may have begun while this one waited
             try:
                 with self._around.audit.recording(context, self.reader.name, card_use), self._noting_hang(meant, watch):
                     if credentials is not None:
@@ -216,7 +236,7 @@ class ManagedReader:
                     return holding.do(context.grant, step, watch)
             finally:
                 if holding.owner == context.grant and not holding.waits_for_a_step:
-                    holding.end()  # an error or the last step: nothing is waited for, nobody else is kept away
+                    holding.end()  # an error or the last step: no step follows, and other callers need the card
 
         try:
             result = await self._in_line(attempt, watch, context)
@@ -226,28 +246,29 @@ class ManagedReader:
         return result, self.session_of(card_use)
 
     async def end_held(self, grant: str) -> None:
-        """Lets go the card that is held for a caller, if there is one: the caller has gone.
+        """Release the card that is held for a caller that has gone, if there is one.
 
-        In line, for a first step of this caller may still be waiting for the card; and however long the line is.
+        The release waits in the queue, without its limit: a first step of this caller may still be waiting for the
+        card.
         """
         if not self._closed:
             await self._in_line(lambda worker: self.holding.end_for(grant), limit=None)
 
     @contextmanager
     def _recorded(self, card: SocialSecurityCard, card_use: CardUse) -> Iterator[None]:
-        """Around work with a card, on its thread: keeps which card it is."""
+        """Record the card that is used while work runs; on the card's thread."""
         card_use.card, card_use.event_counter, card_use.binding = card, card.event_counter(), self._binding
         card_use.card_session = self.session_at(card_use.event_counter)
         try:
             yield
-        finally:  # the watcher may have told of it meanwhile
+        finally:  # the watcher may have reported the card meanwhile
             card_use.card_session = self.session_of(card_use)
 
     def _check_still(self, meant: _Meant, card_use: CardUse) -> None:
-        """On the card's thread, before the work begins: whether the card that was meant is in.
+        """Check that the card that the call means is in the reader; on the card's thread, before the work begins.
 
         Raises:
-            CardChangedError: PC/SC has told of another one, or a call before this one has found another one.
+            CardChangedError: PC/SC has reported another card, or an earlier call has found another one.
         """
         if meant.strictly and (
             card_use.event_counter != meant.event_counter or self.card_session != meant.card_session
@@ -255,21 +276,21 @@ class ManagedReader:
             raise CardChangedError()
 
     def _confirm(self, meant: _Meant, card_use: CardUse, mark: bytes) -> None:
-        """On the card's thread, when the card has said which one it is.
+        """Check the identity that the card has given against its session; on the card's thread.
 
         Raises:
             CardChangedError: it is not the card of its session.
         """
-        if card_use.event_counter == self.info.event_counter:  # else its session is not known here yet
+        if card_use.event_counter == self.info.event_counter:  # otherwise its session is not known here yet
             if meant.strictly and self.card_session != meant.card_session:
                 raise CardChangedError()
             self._binding.confirm(mark)
 
     def _note_swap(self, card_use: CardUse) -> bool:
-        """Ends the session of a card that was swapped unseen, and begins another for the card that is in.
+        """End the session of a card that was swapped unseen, and begin another for the card that is in.
 
         Returns:
-            Whether the work ended for such a swap.
+            True if the work ended because of such a swap.
         """
         if card_use.binding is None or not card_use.binding.swapped:
             return False
@@ -279,15 +300,18 @@ class ManagedReader:
 
     @property
     def is_ours(self) -> bool | None:
-        """Return whether the card that is in is a social security card; None as long as it was not asked."""
+        """Return True if the card that is in is a social security card, False if not; None before it was asked."""
         return self._binding.ours
 
     def check(self, context: RequestContext) -> None:
         """Check that the caller may use the card that is in.
 
         Raises:
-            LeasedError, HeldError, LeaseLostError: another caller has the reader.
-            NoCardError, CardChangedError: the card is not the one that the caller named.
+            LeasedError: another caller has the reader.
+            HeldError: another caller has the reader between two steps.
+            LeaseLostError: the caller's lease has ended.
+            NoCardError: the caller named a card, and there is none.
+            CardChangedError: the card is not the one that the caller named.
         """
         self.lease.check(context.lease)
         self.holding.check(context.grant)
@@ -313,7 +337,7 @@ class ManagedReader:
 
     @contextmanager
     def _noting_hang(self, meant: _Meant, watch: CommandWatch) -> Iterator[None]:
-        """Around one use of a card: keeps that a command of it is still at the card when it was given up."""
+        """Note that a command of a use of the card is still at the card when the use is given up."""
         try:
             yield
         finally:
@@ -321,10 +345,10 @@ class ManagedReader:
                 self._hung = watch
 
     def _wait_for_earlier_answer(self, deadline: float) -> None:
-        """On the line's thread: nothing can be sent as long as a command of an earlier call is at the card.
+        """Wait until a command of an earlier call is answered: nothing can be sent before. Runs on the queue's thread.
 
         Raises:
-            ReaderTimeoutError: it is over its limit. To wait once more would tell nobody anything new.
+            ReaderTimeoutError: the command is over its time limit. A further wait would bring nothing new.
         """
         hung = self._hung
         if hung is None or not hung.hangs:
@@ -341,16 +365,16 @@ class ManagedReader:
         if len(trace) >= _TRACE_LIMIT:
             return
         if not self.reader.simulated:
-            # A real card's data are a person's: their lengths are kept, and nothing of them.
+            # A real card's data are personal: only their lengths are kept.
             command = exchange.command[:5] + bytes(max(0, len(exchange.command) - 5))
             response = bytes(max(0, len(exchange.response) - 2)) + exchange.response[-2:]
             exchange = Exchange(command, response, exchange.seconds)
         trace.append(exchange)
 
     async def is_unchanged(self) -> bool:
-        """Ask the reader whether the card that is in came in when the bridge was last told of one.
+        """Return True if the card that is in is the one of the last event that the bridge got.
 
-        The watcher may be about to tell. The card itself is not asked.
+        The watcher may be about to report a change. The card itself is not asked.
         """
         try:
             async with asyncio.timeout(_LEAST_SECONDS):
@@ -361,26 +385,26 @@ class ManagedReader:
 
     @property
     def audit(self) -> AuditRecorder:
-        """Return where is written what was done with cards."""
+        """Return the recorder of everything that is done with cards."""
         return self._around.audit
 
     @property
     def hub(self) -> EventHub:
-        """Return where is told what happens at this reader."""
+        """Return the hub of the events of this reader."""
         return self._around.hub
 
     def session_at(self, counter: int | None) -> str | None:
-        """Return the session of the card that is in, if it came in at that count of PC/SC's events."""
+        """Return the session of the card that is in, if it was inserted at that count of PC/SC's events."""
         return self.card_session if counter == self.info.event_counter else None
 
     def session_of(self, card_use: CardUse) -> str | None:
         """Return the session of the card that was used, which may have left since."""
         return card_use.card_session or self.session_at(card_use.event_counter)
 
-    # -- what happens to it -----------------------------------------------------------------------
+    # -- events and the end -----------------------------------------------------------------------
 
     def take(self, event: ReaderEvent) -> None:
-        """Brings the desk up to date with what the watcher saw."""
+        """Update the state with an event of the watcher."""
         if event.kind in (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE):
             self._renew()
             self.card_session = None if event.kind is EventKind.CARD_REMOVED else secrets.token_hex(8)
@@ -408,7 +432,7 @@ class ManagedReader:
         return StepSession(reader, around.manners, around.layouts, before, around.supervisor)
 
     def stop(self) -> None:
-        """The service ends: nobody waits for a slow card any more, the interpreter least of all."""
+        """Stop because the service ends: no thread waits for a slow card any more, so the interpreter can end."""
         self._closed = True
         self._line.abandon()
         self.holding.abandon()
@@ -417,6 +441,6 @@ class ManagedReader:
         self.close()
 
     def close(self) -> None:
-        """Those who wait are answered by the reader itself: it has gone."""
+        """Close because the reader has gone. Calls that wait get the reader's own error."""
         self._closed = True
         self._line.close(self.holding.end)

@@ -1,4 +1,4 @@
-"""The last basic reading of the card in a reader, answered again while nothing says that the card has changed."""
+"""The last basic reading of the card in a reader. It is answered again while nothing says that the card has changed."""
 
 from __future__ import annotations
 
@@ -13,38 +13,46 @@ from cardio.readers.policy_settings import MEMORY_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class RememberedReading:
-    """A reading, and what it was of."""
+    """A reading with the card and the time that it belongs to."""
 
     reading: CardReading
     card_session: str
     day: date
-    """The age, and the days until the card expires, are of this day."""
+    """The day for which the age, and the days until the card expires, were computed."""
     read_at: datetime
     seconds: float
-    """On the clock of `ReadingMemory`."""
+    """The time on the clock of `ReadingMemory`."""
 
 
 class ReadingMemory:
-    """One reader's; on the event loop."""
+    """The memory of one reader; used on the event loop."""
 
     def __init__(self, seconds: float = MEMORY_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: seconds: how long a reading is answered again; 0 for never."""
+        """Make an empty memory.
+
+        Args:
+            seconds: the time for which a reading is answered again; 0 for never.
+            clock: the seconds of a monotonic clock.
+        """
         self._limit = seconds
         self._clock = clock
         self._kept: dict[bool, RememberedReading] = {}
         self.uses = 0
-        """How often the card was asked for anything."""
+        """The number of times that the card was asked for anything."""
 
     def note_use(self) -> None:
-        """The card is about to be asked for something, which may change it."""
+        """Forget the readings, because the next use of the card may change it."""
         self.uses += 1
         self._kept.clear()
 
     def keep(self, reading: CardReading, card_session: str, *, supplement: bool, uses: int) -> None:
-        """Keep a reading that has just ended, unless it is one that should be asked for again.
+        """Keep a reading that has just ended, unless the card should be asked again.
 
         Args:
-            uses: `uses` when it was the latest use of the card.
+            reading: the reading.
+            card_session: the card's session.
+            supplement: True if DF01 was read.
+            uses: the value of `uses` during the reading. If it has changed, the card was used since.
         """
         if uses != self.uses or not _is_complete(reading):
             return
@@ -53,7 +61,7 @@ class ReadingMemory:
         )
 
     def find(self, card_session: str | None, *, supplement: bool) -> RememberedReading | None:
-        """Return the reading of this insertion; None where the card has to be asked."""
+        """Return the reading of this insertion; None if the card has to be asked."""
         found = self._kept.get(supplement)
         if found is None or card_session is None or found.card_session != card_session:
             return None
@@ -62,6 +70,6 @@ class ReadingMemory:
 
 
 def _is_complete(reading: CardReading) -> bool:
-    """Tell whether the card would say the same again: nothing failed for a reason that may pass."""
+    """Return True if the card would answer the same again: no part failed for a reason that may pass."""
     has_faults = any(one.error is not None for one in reading.unread)
     return not has_faults and (reading.proof.is_genuine or reading.proof == NO_SAM)

@@ -1,4 +1,4 @@
-"""All desks, kept up to date by the watchers' events. Everything here runs on the event loop."""
+"""All readers of the bridge, kept up to date by the watchers' events. Everything here runs on the event loop."""
 
 from __future__ import annotations
 
@@ -50,19 +50,31 @@ class ReaderRegistry:
         command_seconds: float = COMMAND_SECONDS,
         memory_seconds: float = MEMORY_SECONDS,
     ) -> None:
-        """Args:
-        manners_of_simulated: what cards in simulated readers have taught; the others' without it.
-        command_seconds: how long a card may take for one command.
-        memory_seconds: how long a reading is answered again while its card stays in.
+        """Prepare an empty list of readers.
+
+        Args:
+            sources: the sources of readers.
+            manners: the cache of what was learned about card families.
+            hub: the hub of the events.
+            layouts: the choice of card layouts.
+            audit: the recorder of what is done with cards.
+            supervisor: the supervisor of threads and tasks.
+            policy: the choice of readers and of cards.
+            manners_of_simulated: the cache for cards in simulated readers; by default the same cache.
+            command_seconds: the longest time that a card may take for one command.
+            memory_seconds: the time for which a reading is answered again while its card stays in.
         """
         self._sources = list(sources)
         self.policy = policy or ReaderPolicy()
         self._hub = hub
         self._desks: dict[str, ManagedReader] = {}
         self._shown: dict[tuple[int, str], str] = {}
-        """Under which name each source's reader is shown: its own, unless another source has a reader of that name."""
+        """The name under which each source's reader is shown.
+
+        It is the reader's own name, unless another source has a reader of that name.
+        """
         self._down: dict[int, Problem | None] = {}
-        """The sources whose service is down, and why."""
+        """The sources whose service is down, each with the reason."""
         self._service_told = False
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
@@ -73,18 +85,19 @@ class ReaderRegistry:
         self._around_simulated = replace(self._around, manners=manners_of_simulated or manners)
 
     def stop(self) -> None:
-        """Answers everybody who waits at a desk: the service stops."""
+        """Answer all calls that wait at a reader, because the service stops."""
         if not self._stopping.done():
             self._stopping.set_result(None)
 
     def take(self, event: ReaderEvent, source: ReaderSource | None = None) -> None:
-        """Brings the desks up to date with what a watcher saw, and tells everybody.
+        """Update the readers with an event of a watcher, and publish it.
 
         Args:
-            source: where the event comes from; may be left out where there is one source only.
+            event: the event.
+            source: the source of the event; may be omitted if there is only one source.
 
         Raises:
-            Exception: the source fails where it is asked for the reader that it has told of.
+            Exception: the source fails when it is asked for the reader that it has reported.
         """
         number = 0 if source is None else self._number(source)
         if event.reader is not None:
@@ -107,7 +120,7 @@ class ReaderRegistry:
         self._publish(event, session)
 
     def forget(self, source: ReaderSource) -> None:
-        """Takes a source's readers away: its watch has ended, and a new one tells of them again."""
+        """Remove a source's readers: its watch has ended, and a new watch reports them again."""
         number = self._number(source)
         self._down.pop(number, None)
         for own, name in [(own, name) for (of, own), name in self._shown.items() if of == number]:
@@ -123,7 +136,7 @@ class ReaderRegistry:
                 self._publish(left, None)
 
     def _swapped(self, desk: ManagedReader, atr: bytes) -> None:
-        """Tells of a swap that PC/SC has not noticed: another card answers than the session stands for."""
+        """Publish a swap that PC/SC has not noticed: another card answers than the session stands for."""
         for kind in (EventKind.CARD_REMOVED, EventKind.CARD_INSERTED):
             event = ReaderEvent(
                 kind=kind,
@@ -149,7 +162,7 @@ class ReaderRegistry:
         return next(number for number, one in enumerate(self._sources) if one is source)
 
     def _shown_name(self, number: int, own: str) -> str:
-        """The name that a source's reader has here. Two readers never share one."""
+        """Return the name under which a source's reader is shown. Two readers never share one name."""
         name = self._shown.get((number, own))
         if name is None:
             taken = set(self._shown.values())
@@ -158,12 +171,15 @@ class ReaderRegistry:
         return name
 
     def _update(self, name: str, event: ReaderEvent) -> str | None:
-        """Gives the session that an event is about: of a removed card the one it had."""
+        """Update the reader of an event; return the card session of the event.
+
+        For a removed card it is the session that ended.
+        """
         desk = self._desks.get(name)
         if desk is None:
             reader = self._reader(name)
             if reader is None:
-                return None  # it has gone already; its removal is told next
+                return None  # it has gone already; its removal is reported next
             desk = self._desks[name] = ManagedReader(
                 reader, self._around_simulated if reader.simulated else self._around
             )
@@ -172,17 +188,17 @@ class ReaderRegistry:
         return before if event.kind is EventKind.CARD_REMOVED else desk.card_session
 
     def _reader(self, name: str) -> Reader | None:
-        """The reader that is shown under a name, from the source that has told of it and from no other."""
+        """Return the reader that is shown under a name, from the source that has reported it and from no other."""
         number, own = next(key for key, shown in self._shown.items() if shown == name)
         reader = self._sources[number].reader(own)
         return reader if own == name or reader is None else ShownReader(name, reader)
 
     def desk(self, name: str) -> ManagedReader:
-        """The desk of a reader, by its full name.
+        """Return a reader by its full name.
 
         Raises:
             ReaderNotFoundError: there is no such reader now.
-            PcscUnavailableError: nor could there be, since PC/SC does not run.
+            PcscUnavailableError: there cannot be one, because PC/SC does not run.
         """
         desk = self._desks.get(name)
         if desk is None and self.service_down:
@@ -199,45 +215,46 @@ class ReaderRegistry:
         return list(self._desks.values())
 
     def drop_grant(self, grant: str) -> None:
-        """Ends what a grant that is no more has: leases, and cards that are held for it."""
+        """End the leases of a grant that was revoked, and release the cards that are held for it."""
         for desk in self._desks.values():
             if desk.lease.drop_grant(grant):
                 self.tell_lease(desk)
-            # Also where nothing is held yet: a first step may be waiting for the card.
+            # Also if nothing is held yet: a first step may be waiting for the card.
             ending = asyncio.ensure_future(self.end_held(desk, grant))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
 
     async def end_held(self, desk: ManagedReader, grant: str) -> None:
-        """Lets go what a caller has at one desk; a reader that has gone, or a service that stops, holds nothing."""
+        """Release what a caller holds at one reader. A reader that has gone, or a service that stops, holds nothing."""
         with self._around.supervisor.guard("card-let-go"), suppress(ReaderError):
             await desk.end_held(grant)
 
     def tell_lease(self, desk: ManagedReader) -> None:
-        """Tells everybody who has a reader now."""
+        """Publish the current lease of a reader."""
         shown = desk.shown(counts=True).lease
         data = {"reader": desk.reader.name, "lease": None if shown is None else shown.model_dump(mode="json")}
         self._hub.publish("lease-changed", data, subject=desk.reader.name)
 
     def counting(self) -> list[str]:
-        """The readers that a patient's card may be in."""
+        """Return the readers that a patient's card may be in."""
         simulated = {name for name, desk in self._desks.items() if desk.reader.simulated}
         return self.policy.counting(list(self._desks), simulated)
 
     def missing(self) -> list[str]:
-        """Return what the settings call a reader, and no reader that is there now is called."""
+        """Return the names of readers in the settings that no present reader has."""
         return self.policy.missing(list(self._desks))
 
     def listing(self) -> ReaderList:
-        """Return what is in every reader, and what keeps others from being listed."""
+        """Return the state of every reader, and the problems that keep others from being listed."""
         problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self.service_down else []
         counting = self.counting()
         shown = tuple(desk.shown(counts=name in counting) for name, desk in self._desks.items())
         return ReaderList(readers=shown, problems=tuple(problems))
 
     def service_fault(self) -> ReaderError:
-        """Return why PC/SC cannot be used, as the watcher found: it does not run, or a policy closes it
-        to this user.
+        """Return the reason why PC/SC cannot be used, as the watcher found it.
+
+        PC/SC does not run, or a policy denies it to this user.
         """
         why = next((problem for problem in self._down.values() if problem is not None), None)
         if why is None:
@@ -253,7 +270,10 @@ class ReaderRegistry:
 
     @property
     def service_state(self) -> ServiceState:
-        """``up`` or ``down`` as the watcher has told; ``off`` where PC/SC is left out, and before its first word."""
+        """Return ``up`` or ``down`` as the watcher has reported.
+
+        It is ``off`` if PC/SC is not used, and before the first report.
+        """
         return "off" if not self._service_told else "down" if self._down else "up"
 
     def close(self) -> None:

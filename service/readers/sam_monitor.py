@@ -1,4 +1,4 @@
-"""Whether the PSAM card and the HSM are there: looked at now and then, and told when it changes. No key is used."""
+"""The state of the PSAM card and the HSM: checked from time to time, and published when it changes. No key is used."""
 
 from __future__ import annotations
 
@@ -19,17 +19,23 @@ _LINE_SECONDS = 3.0
 
 
 class SamState(FrozenModel):
-    """``none`` where none is configured, else ``up``, ``down``, or ``unknown`` before the first look."""
+    """The state ``none`` if none is configured, else ``up``, ``down``, or ``unknown`` before the first check."""
 
     state: Literal["none", "unknown", "up", "down"]
     place: str | None = None
 
 
 class SamWatch:
-    """Runs on the event loop."""
+    """The watch over the PSAM card and the HSM. It runs on the event loop."""
 
     def __init__(self, places: Sequence[str], desks: ReaderRegistry, hub: EventHub) -> None:
-        """Args: ``places`` are those of the settings: ``psam:READER``, ``hsm:URL``."""
+        """Prepare the watch.
+
+        Args:
+            places: the places of the settings: ``psam:READER``, ``hsm:URL``.
+            desks: the readers of the bridge.
+            hub: the hub of the events.
+        """
         self._places: dict[str, list[str]] = {}
         for place in filter(None, places):
             kind, _, where = place.partition(":")
@@ -42,13 +48,13 @@ class SamWatch:
         }
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Check the states again and again until the task is cancelled."""
         if not {"psam", "hsm"} & self._places.keys():
             return
         while True:
             try:
                 await self.look()
-            except Exception:  # whatever it is: what was seen last is not known any more
+            except Exception:  # any error: the last known state is not valid any more
                 self._forget()
                 raise
             await asyncio.sleep(SECONDS)
@@ -64,12 +70,12 @@ class SamWatch:
             self._note("hsm", up=any([await _answers(url) for url in self._places["hsm"]]))
 
     def look_at_psam(self) -> None:
-        """A reader has changed: perhaps it is the PSAM's."""
+        """Check the PSAM again, because a reader has changed and may be the PSAM's."""
         if "psam" in self._places:
             self._note("psam", up=any(map(self._has_psam, self._places["psam"])))
 
     def _has_psam(self, wanted: str) -> bool:
-        """Return whether there is a card in the reader that would be opened as the PSAM's."""
+        """Return True if the reader that would be used for the PSAM has a card."""
         desks = {
             desk.reader.name: desk for desk in self._desks.all() if not (wanted.isdecimal() and desk.info.simulated)
         }
@@ -86,7 +92,7 @@ class SamWatch:
             self._hub.publish(f"sam-{state}", {"kind": kind, "place": self._shown(kind)})
 
     def _shown(self, kind: str) -> str | None:
-        """Return where it is, without what an address may carry besides: names, passwords, keys."""
+        """Return the places without anything secret that an address may contain: names, passwords, keys."""
         return ", ".join(map(_without_secrets, self._places.get(kind, []))) or None
 
 
@@ -98,7 +104,7 @@ def _without_secrets(place: str) -> str:
 
 
 async def _answers(url: str) -> bool:
-    """Return whether somebody listens at an HSM's address."""
+    """Return True if a service accepts connections at an HSM's address."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

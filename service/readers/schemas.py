@@ -1,4 +1,4 @@
-"""Answers that only the bridge gives; all others are cardio's own models."""
+"""The answers that only the bridge gives; all others are cardio's own models."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cardio.models.problem import Problem
 from cardio.models.readers import ReaderInfo
 
 VERSION = version("cardio")
-"""Looked up once: each look-up reads files."""
+"""The version of cardio, looked up once because each look-up reads files."""
 ServiceState = Literal["up", "down", "off"]
-"""Of PC/SC."""
+"""The states of PC/SC."""
 
 
 class LeaseInfo(FrozenModel):
-    """Who has a reader for itself, as others see it."""
+    """The lease of a reader, as other callers see it."""
 
     owner: str
     purpose: str
@@ -26,7 +26,7 @@ class LeaseInfo(FrozenModel):
 
 
 class DeskInfo(ReaderInfo):
-    """A reader, the card session in it, and who has it."""
+    """A reader, the card session in it, and its lease."""
 
     card_session: str | None = Field(description="names the card that is in now; another card has another session")
     lease: LeaseInfo | None
@@ -34,14 +34,14 @@ class DeskInfo(ReaderInfo):
 
 
 class ReaderList(FrozenModel):
-    """The readers, and why some may be missing: an empty list never hides an error."""
+    """The readers, and the reasons why some may be missing: an empty list never hides an error."""
 
     readers: tuple[DeskInfo, ...]
     problems: tuple[Problem, ...]
 
 
 class ChosenReader(FrozenModel):
-    """The reader that a call means which names none."""
+    """The reader for a call that names none."""
 
     reader: str
     card_session: str | None

@@ -1,4 +1,4 @@
-"""A reader under another name: where two sources have readers of the same name."""
+"""A reader under another name, for two sources that have readers of the same name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cardio.readers.base import Connection, Reader
 
 @dataclass(frozen=True, slots=True)
 class ShownReader:
-    """Behaves as the reader behind it, and is called otherwise."""
+    """A reader that behaves as the reader behind it and has another name."""
 
     name: str
     behind: Reader

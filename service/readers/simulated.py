@@ -1,4 +1,4 @@
-"""Simulated readers for ``cardio serve --simulate``: the one place where the bridge meets the simulators."""
+"""The simulated readers of ``cardio serve --simulate``: the only module of the bridge that uses the simulators."""
 
 from __future__ import annotations
 
@@ -19,20 +19,25 @@ from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 
 DEFAULT_PERSONAS = ("adult", "rare-name", "third-closed")
 DEMO_PERSONAS = ("adult", "rare-name", "whole", "third-closed", "third-forged")
-"""A good card, a rare name, one that is paid with, one that keys open, and a copy of one."""
+"""A good card, a rare name, a card for payment, a card that keys open, and a copy of that one."""
 
 
 class SimulatedReaders(SoftwareReaders):
-    """One reader for each persona that was named, its card in it."""
+    """The simulated readers, one for each named persona, with its card in it."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Raises:
-        CardioError: there is no persona of one of the names.
+        """Make a reader and a card for each persona.
+
+        Args:
+            names: the names of the personas; empty for the default ones.
+
+        Raises:
+            CardioError: there is no persona of one of the names.
         """
         self._lock = threading.RLock()
-        """Cards are put in and taken out from any thread; to make one takes a while."""
+        """The lock for inserting and removing cards, from any thread; making a card takes a while."""
         self._of_persona: dict[str, SoftwareCard] = {}
-        """The last card of each persona that was put in."""
+        """The last card of each persona that was inserted."""
         cards: dict[str, AnyCard] = {
             f"Simulated Reader {index:02}": self._made(name) for index, name in enumerate(names or DEFAULT_PERSONAS)
         }
@@ -40,12 +45,12 @@ class SimulatedReaders(SoftwareReaders):
         self._last = cards
         """The card that each reader had last, without its faults."""
         self._upright: dict[str, AnyCard] = {}
-        """Cards that are in upside down, as they were before."""
+        """The cards that are in upside down, as they were before."""
 
     def insert(self, reader: str, persona: str, fault: str | None) -> None:
-        """Puts a fresh card into a reader, with a fault where one is named.
+        """Insert a new card into a reader, with a fault if one is named.
 
-        Its transaction numbers go on where the persona's last card stopped: one that began anew would be a copy.
+        Its transaction numbers continue from the persona's last card: a card that began again would be a copy.
         """
         with self._lock:
             slot = self._simulated(reader)
@@ -58,7 +63,7 @@ class SimulatedReaders(SoftwareReaders):
             self._last[reader] = card
 
     def put_back(self, reader: str) -> None:
-        """The card that this reader had last, with all it remembers and without a fault."""
+        """Insert the card that this reader had last, with its memory and without a fault."""
         with self._lock:
             self._upright.pop(reader, None)
             self._simulated(reader).insert(self._last[reader])
@@ -69,7 +74,11 @@ class SimulatedReaders(SoftwareReaders):
             self._upright.pop(reader, None)
 
     def turn_over(self, reader: str) -> None:
-        """The same card the other way round; its memory stays. Raises: NoCardError: there is none."""
+        """Turn the card over and insert it again; its memory stays.
+
+        Raises:
+            NoCardError: there is no card in the reader.
+        """
         with self._lock:
             slot = self._simulated(reader)
             card = slot.card
@@ -92,13 +101,13 @@ class SimulatedReaders(SoftwareReaders):
 
     @staticmethod
     def choices() -> SimulatorChoices:
-        """The personas and faults that there are."""
+        """Return the personas and faults that can be chosen."""
         listed = (PersonaChoice(id=p.id, title=p.title, title_en=p.title_en) for p in personas().values())
         return SimulatorChoices(personas=tuple(listed), faults=FAULTS)
 
 
 class PublishedTestKeys:
-    """A SAM with the published test keys, made in memory: there is no file that another program could be given."""
+    """A SAM with the published test keys, made in memory: no file exists that could be used with another program."""
 
     def __init__(self) -> None:
         document = tomllib.loads(published_key_file())

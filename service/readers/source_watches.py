@@ -1,4 +1,4 @@
-"""The watches over all sources of readers. A watch that fails starts again, and disturbs no other source."""
+"""The watches over all sources of readers. A watch that fails is restarted and does not affect other sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Take = Callable[[ReaderEvent, ReaderSource], None]
 
 
 class SourceWatches:
-    """Runs on the event loop."""
+    """The watches over the sources. They run on the event loop."""
 
     def __init__(
         self,
@@ -22,9 +22,14 @@ class SourceWatches:
         forget: Callable[[ReaderSource], None],
         supervisor: Supervisor,
     ) -> None:
-        """Args:
-        take: is given every event, with the source that it comes from.
-        forget: is told when the watch of a source has ended; a new one tells all readers anew.
+        """Prepare the watches.
+
+        Args:
+            sources: the sources of readers.
+            take: the function for every event, with the source that it comes from.
+            forget: the function that is called when the watch of a source has ended; a new watch reports all its
+                readers again.
+            supervisor: the supervisor that restarts a failed watch.
         """
         self._sources = sources
         self._take = take
@@ -33,7 +38,7 @@ class SourceWatches:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Starts all watches; returns when each source has told what it has, or has failed."""
+        """Start all watches; return when each source has reported its readers, or has failed."""
         tried = []
         for number, source in enumerate(self._sources):
             first_try = asyncio.Event()
@@ -57,7 +62,11 @@ class SourceWatches:
         await self._supervisor.keep_task(name, watch)
 
     async def _watch(self, name: str, source: ReaderSource, tried: asyncio.Event) -> None:
-        """Watches one source until an event cannot be taken (raises), or until this is cancelled."""
+        """Watch one source until this is cancelled.
+
+        Raises:
+            Exception: an event could not be handled.
+        """
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
 
@@ -66,7 +75,7 @@ class SourceWatches:
                 return
             try:
                 self._take(event, source)
-            except Exception as error:  # the readers are not what they seem now: all is told anew
+            except Exception as error:  # the known state is wrong now: the source must report everything again
                 failed.set_exception(error)
 
         def emit(event: ReaderEvent) -> None:
@@ -75,10 +84,10 @@ class SourceWatches:
         watching: Watch | None = None
         try:
             watching = source.watch(emit)
-            loop.call_soon(tried.set)  # after what has been told already
+            loop.call_soon(tried.set)  # after the events that were reported already
             await failed
         finally:
-            failed.cancel()  # what a watch tells that has failed is not taken any more
+            failed.cancel()  # later events of a failed watch are ignored
             if watching is not None:
                 with self._supervisor.guard(name):
                     await loop.run_in_executor(None, watching.stop)

@@ -21,13 +21,13 @@ from cardio.security.errors import StepError
 from service.readers.errors import HeldError
 
 HOLD_SECONDS = 60.0
-"""How long a card is held for the next step, and all steps together."""
+"""The time for which a card is held for the next step, and for all steps together."""
 
 Result = TypeVar("Result")
 
 
 class StepSession:
-    """What is held at one desk. `begin`, `do`, `end` and `end_for` run on the desk's thread."""
+    """The card that is held at one reader. `begin`, `do`, `end` and `end_for` run on the reader's thread."""
 
     def __init__(
         self,
@@ -37,7 +37,15 @@ class StepSession:
         before: StepSession | None = None,
         supervisor: Supervisor | None = None,
     ) -> None:
-        """Args: ``before`` was held with the last card, and is let go."""
+        """Prepare a session that holds no card yet.
+
+        Args:
+            reader: the reader.
+            manners: the cache of what was learned about card families.
+            layouts: the choice of card layouts.
+            before: the session of the last card, which is released.
+            supervisor: the supervisor of threads.
+        """
         self._reader = reader
         self._manners = manners
         self._layouts = layouts
@@ -56,7 +64,11 @@ class StepSession:
             before.finish()
 
     def check(self, grant: str) -> None:
-        """Raises: HeldError: the card is held for somebody else, whose time is not over."""
+        """Check that the card is not held for another caller.
+
+        Raises:
+            HeldError: the card is held for another caller, whose time is not over.
+        """
         if self.owner not in (None, grant) and time.monotonic() < self._ends:
             raise HeldError()
 
@@ -67,7 +79,18 @@ class StepSession:
         confirm: Confirm | None = None,
         watch: CommandWatch | None = None,
     ) -> None:
-        """Connects to the card and holds it. Raises: CardioError: as `CardSession`; what ``confirm`` raises."""
+        """Connect to the card and hold it for a caller.
+
+        Args:
+            grant: the caller's grant.
+            credentials: the credentials of the first step.
+            confirm: checks the identity of the card; its errors are passed on.
+            watch: the watch over the commands.
+
+        Raises:
+            CardioError: the errors of `CardSession`, or of ``confirm``.
+            CardChangedError: the card was removed during the connection.
+        """
         self.end()
         session = CardSession(
             self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS,
@@ -75,7 +98,7 @@ class StepSession:
         )  # fmt: skip
         try:
             steps = session.do(HsmSteps, watch=watch)
-        except BaseException:  # whatever it is, the card is not held for anybody
+        except BaseException:  # after any error the card is not held
             session.close()
             raise
         with self._lock:
@@ -83,24 +106,29 @@ class StepSession:
                 self._session, self._steps, self.owner = session, steps, grant
                 self._ends = time.monotonic() + HOLD_SECONDS
                 return
-        session.close()  # the card was swapped while we connected: this one is not held for anybody
+        session.close()  # the card was swapped during the connection: do not hold the old one
         raise CardChangedError()
 
     def do(self, grant: str, work: Callable[[HsmSteps], Result], watch: CommandWatch | None = None) -> Result:
-        """Raises: StepError: nothing is held for this caller. CardioError: as the work says."""
+        """Run one step with the card that is held.
+
+        Raises:
+            StepError: no card is held for this caller.
+            CardioError: the errors of the work.
+        """
         session, steps = self._session, self._steps
         if session is None or steps is None or self.owner != grant:
             raise StepError()
         return session.do(lambda card: work(steps), watch=watch)
 
     def abandon(self) -> None:
-        """Has the step that waits for a slow card end now: the service ends. From any thread."""
+        """End a step that waits for a slow card, because the service ends. From any thread."""
         session = self._session
         if session is not None:
             session.abandon()
 
     def finish(self) -> None:
-        """For good: the card has gone."""
+        """End the session for good, because the card has gone."""
         with self._lock:
             self._over = True
         self.end()
@@ -110,12 +138,12 @@ class StepSession:
         return self._steps is not None and self._steps.waits
 
     def end_for(self, grant: str) -> None:
-        """Lets the card go if it is held for this caller."""
+        """Release the card if it is held for this caller."""
         if self.owner == grant:
             self.end()
 
     def end(self) -> None:
-        """Lets the card go; without one nothing happens."""
+        """Release the card; without one nothing happens."""
         with self._lock:
             session, self._session, self._steps, self.owner = self._session, None, None, None
         if session is not None:

@@ -1,4 +1,4 @@
-"""The line at a desk: one thread that does one thing at a time, and those who wait for it on the event loop."""
+"""The queue of a reader: one thread that does one job at a time, and callers that wait for it on the event loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ from service.readers.errors import QueueFullError, StoppingError
 
 Result = TypeVar("Result")
 QUEUE_LIMIT = 4
-"""Calls that may wait at one reader; the next is told to come again."""
+"""The number of calls that may wait at one reader; a further call gets an error and can come again."""
 
 
 class WorkQueue:
     def __init__(self, name: str, stopping: asyncio.Future[None], supervisor: Supervisor | None = None) -> None:
-        """Args: ``stopping`` is done when the service stops: whoever waits is told so."""
+        """Start the thread of a reader.
+
+        Args:
+            name: the name of the reader.
+            stopping: a future that is done when the service stops; calls that wait get an error then.
+            supervisor: the supervisor of threads.
+        """
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"desk-{name}")
         self._supervisor = supervisor or Supervisor()
         self._worker = Worker(self._supervisor)
@@ -36,16 +42,21 @@ class WorkQueue:
         watch: CommandWatch | None = None,
         on_cut: Callable[[CardioError], None] | None = None,
     ) -> Result:
-        """Does something on the thread, when it is its turn.
+        """Run a job on the thread, in its turn.
+
+        Cancelled: drop the job if it has not started, else discard its result.
 
         Args:
-            watch: knows what the work has begun at the card.
-            on_cut: told of an outcome that is not known, where the caller is cut off in the midst of it.
+            work: the job.
+            limit: the number of calls that may wait; None for no limit.
+            watch: the watch that knows which commands the job has sent to the card.
+            on_cut: a listener for an unknown outcome, if the caller is cut off while the job runs.
 
         Raises:
-            QueueFullError: more than ``limit`` wait already.
+            QueueFullError: ``limit`` calls wait already.
             StoppingError: the service stops; nothing was spent or changed.
-            PinOutcomeUnknownError, WriteOutcomeUnknownError: it stops where it is not known what the card has done.
+            PinOutcomeUnknownError: the service stops, and it is not known whether the card has checked a PIN.
+            WriteOutcomeUnknownError: the service stops, and it is not known whether the card was changed.
         """
         watch = watch or CommandWatch()
         if limit is not None and self.waiting >= limit:
@@ -58,7 +69,8 @@ class WorkQueue:
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
-                # Cut off: what has not begun does not begin; what has begun to change the card comes to its end.
+                # The caller is cut off: a job that has not started is dropped; one that has begun to change the card
+                # ends normally.
                 working.cancel()
                 submitted.add_done_callback(self._log_unhandled)
                 cut_off = ReaderTimeoutError("调用已中断", "the call was cut off")
@@ -81,11 +93,11 @@ class WorkQueue:
             self._supervisor.note("reader-queue", error)
 
     def abandon(self) -> None:
-        """Nobody waits for a slow card any more."""
+        """Stop waiting for a slow card."""
         self._worker.abandon()
 
     def close(self, last: Callable[[], None] | None = None) -> None:
-        """Those who wait are still served, and after them what is to be done last."""
+        """Close the queue after the calls that wait, and after a last job."""
         if last is not None:
             self._thread.submit(self._do_last, last)
         self._thread.submit(self._worker.close)

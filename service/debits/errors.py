@@ -1,4 +1,4 @@
-"""Why a debit is not taken, and what is wrong with the journal."""
+"""The errors of debits that are not accepted, and of the journal."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class JournalUnavailableError(CardioError):
     exit_status = 78
     driver_code = -13
     in_use = False
-    """True if another process has it."""
+    """True if another process uses it."""
     gone = False
     """True if the file is not where it was."""
 
@@ -78,7 +78,7 @@ class JournalKeyLostError(JournalUnavailableError):
 
 
 class JournalRestoredError(JournalUnavailableError):
-    """The journal is a copy, or older than what was done with it: debits may have been forgotten."""
+    """The journal is a copy, or older than its marks: debits may have been forgotten."""
 
     code = "journal-restored"
     title = "消费日志是恢复或复制来的，须由人确认后才能消费"
@@ -94,7 +94,7 @@ class JournalRestoredError(JournalUnavailableError):
 
 
 class JournalTamperedError(CardioError):
-    """A debit's row is not as the journal has left it, so nothing it says is believed."""
+    """A debit's row is not as the journal has left it, so its contents are not trusted."""
 
     code = "journal-tampered"
     title = "该笔消费的记录被改动，不可信"
@@ -117,7 +117,7 @@ class JournalTamperedError(CardioError):
 
 
 class DebitArchivedError(CardioError):
-    """The key names a debit that is over and in an archive; by it no card is ever told to debit again."""
+    """The key names a debit that is over and in an archive. No card is ever told again to debit for this key."""
 
     code = "debit-archived"
     title = "该笔消费已归档，不会再次扣款"

@@ -1,7 +1,7 @@
 """The journal of debits: SQLite, on disk before money moves (`cardio.debits.transaction` has the steps).
 
-Cards and orders stand in it as keyed hashes; amounts, terminals, numbers and proofs as they are, for whoever books
-them. What a debit came to and that it is to be booked are one row, so they are on disk together or not at all.
+Cards and orders are kept as keyed hashes. Amounts, terminals, numbers and proofs are kept in clear for bookkeeping. The
+result of a debit and its state "to be booked" are one row, so both are on disk together or not at all.
 """
 
 from __future__ import annotations
@@ -56,27 +56,31 @@ from service.debits.schema import JOURNAL_FILE
 from service.storage.secret_file import load_token
 
 _MARKED = "cardio journal of debits"
-"""Its keyed hash tells whether the key is still the one."""
+"""The text whose keyed hash shows whether the key is still the same."""
 Read = TypeVar("Read", DebitIntent, DebitResult)
 _OF_CARD = "SELECT * FROM debit WHERE card = ? ORDER BY created"
 
 
 class Journal:
-    """Every debit that was ever asked for. Its methods may be called from any thread."""
+    """All debits that were ever requested. Its methods may be called from any thread."""
 
     def __init__(self, path: Path, elsewhere: Path | None = None) -> None:
-        """Opens the file, or makes it where there never was one; what a crash has left in it is set right: what was not
-        sent is aborted, what was sent is unknown. One that was restored or copied is left as it is.
+        """Open the file, or make it if there never was one.
 
-        Args: ``elsewhere``: a folder for the mark that a backup of the journal's own folder does not have.
+        After a crash the states are corrected: a debit that was not sent is aborted, one that was sent is unknown. A
+        file that was restored or copied is left as it is.
+
+        Args:
+            path: the journal's file.
+            elsewhere: a folder for the mark that a backup of the journal's own folder does not have.
 
         Raises:
-            JournalUnavailableError: it cannot be used, another process has it, or it was removed.
-            JournalKeyLostError: its key file is missing, or another one's: no card would be known again.
+            JournalUnavailableError: the file cannot be used, another process has it, or it was removed.
+            JournalKeyLostError: its key file is missing, or belongs to another journal: no card would be recognised.
             ConfigurationError: the key file is not as it should be.
         """
         self._working: dict[str, JournalEntry] = {}
-        """Who works on a debit right now, by its id."""
+        """The debits that callers work on now, by their ids."""
         self.under_way = AnswersUnderWay()
         self._archiving = threading.Lock()
         key, marks = path.with_suffix(".key"), Marks(path, elsewhere)
@@ -102,21 +106,25 @@ class Journal:
 
     @property
     def is_in_place(self) -> bool:
-        """Return whether what is written is found at the path again."""
+        """Return True if the files at the path are the ones that this process writes."""
         return self._file.is_in_place
 
     @property
     def restored(self) -> JournalRestoredError | None:
-        """Return why no debit begins until a person has said so: the file was restored or copied."""
+        """Return the reason why no debit begins before a person accepts the file: it was restored or copied."""
         return self._file.restored
 
     @property
     def is_working(self) -> bool:
-        """Return whether any debit is being worked on."""
+        """Return True if any debit is being processed."""
         return bool(self._working)
 
     def accept(self) -> None:
-        """A person has said that this file counts from now on. Raises: JournalUnavailableError."""
+        """Accept this file from now on, because a person has decided it.
+
+        Raises:
+            JournalUnavailableError: the journal cannot be written.
+        """
         with self._file.lock:
             self._file.accept()
             self._recover_after_crash()
@@ -124,16 +132,18 @@ class Journal:
     def write_backup(self, target: Path | None = None) -> Path:
         """Write everything, and the key, into an empty private file; no debit waits for it.
 
-        Args: ``target``: where; without it into a new file beside the journal, which the caller removes.
+        Args:
+            target: the file; without it a new file beside the journal, which the caller removes.
 
         Raises:
-            JournalUnavailableError: it cannot be read, or written; a file made here is removed then.
+            JournalUnavailableError: the journal cannot be read, or the backup not written; a file made here is then
+                removed.
         """
         if target is None:
             target = new_beside(self._path)
             try:
                 return self.write_backup(target)
-            except BaseException:  # whatever it is, an interruption too: it holds the key
+            except BaseException:  # any error, also an interruption: the file holds the key
                 target.unlink(missing_ok=True)
                 raise
         reader = self._file.reader()
@@ -144,7 +154,10 @@ class Journal:
         return target
 
     def archive(self, before: datetime) -> Archived:
-        """Move what was settled or came to nothing before a time into a file of its own. As `archive_before`."""
+        """Move debits that were settled or came to nothing before a time into a file of their own.
+
+        See `archive_before`.
+        """
         self._file.require_ours()
         with self._archiving:
             return archive_before(
@@ -155,7 +168,8 @@ class Journal:
         """Check every step and every debit; no debit waits for it.
 
         Raises:
-            JournalUnavailableError: it cannot be read. UsageError: that is no anchor.
+            JournalUnavailableError: the journal cannot be read.
+            UsageError: ``anchor`` is no anchor.
         """
         reader = self._file.reader()
         try:
@@ -172,7 +186,10 @@ class Journal:
                 raise JournalKeyLostError("密钥文件不是该日志的", "the key file is not this journal's")
 
     def _recover_after_crash(self) -> None:
-        """What was changed from outside stays as it is: its key and its card are refused, and no others."""
+        """Correct the states that a crash has left.
+
+        A row that was changed from outside stays: only its key and card are refused.
+        """
         with self._file.transaction() as database:
             for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
                 query = f"SELECT * FROM debit WHERE state IN ({_marks(left)})"  # noqa: S608 - marks of ours
@@ -183,22 +200,23 @@ class Journal:
                             (right, _now(), row["id"]),
                         )
 
-    # -- taking up a debit ----------------------------------------------------------------------
+    # -- claiming a debit -----------------------------------------------------------------------
 
     def take(self, owner: str, idempotency_key: str, asked: str) -> JournalEntry:
-        """The debit that somebody asks for by a key: a new one, or the one that has it already.
+        """Claim a debit by its key: a new debit, or the one that has the key already.
 
-        One that ended before anything was sent begins anew, whatever it asked for; all others are as they stand. It is
-        the caller's until `JournalEntry.release`.
+        A debit that ended before anything was sent begins again, even with another order. Any other debit keeps its
+        state. The entry belongs to the caller until `JournalEntry.release`.
 
         Args:
-            owner: the page's origin, or ``local``: keys of different owners have nothing to do with each other.
-            asked: what is asked for, as one text; the journal keeps its keyed hash.
+            owner: the page's origin, or ``local``: keys of different owners are independent.
+            idempotency_key: the key.
+            asked: the order as one text; the journal keeps its keyed hash.
 
         Raises:
-            IdempotencyKeyReusedError: by this key a card was told to do something else, or is about to be.
-            DebitInFlightError: somebody works on it right now.
-            JournalUnavailableError: the disk is full, or the like.
+            IdempotencyKeyReusedError: for this key a card was told to do something else, or will be.
+            DebitInFlightError: another caller works on it now.
+            JournalUnavailableError: the disk is full, or a similar problem.
         """
         with self._file.lock:
             return self._worked_on(*self._taken(owner, idempotency_key, self._hash(asked)))
@@ -234,10 +252,10 @@ class Journal:
             return row["id"], row["attempt"] + 1
 
     def _by_key(self, database: sqlite3.Connection, owner: str, idempotency_key: str) -> sqlite3.Row | None:
-        """Return the debit that a key names.
+        """Return the debit that a key names; None if there is none.
 
         Raises:
-            JournalTamperedError: there is one, and it is not as the journal has left it, or its row is gone.
+            JournalTamperedError: its row is gone, or is not as the journal has left it.
             DebitArchivedError: it is over, and in an archive.
         """
         mark = key_mark(self.chain, owner, idempotency_key)
@@ -258,22 +276,30 @@ class Journal:
         return row
 
     def find(self, owner: str, idempotency_key: str) -> JournalEntry | None:
-        """The debit with a key, whatever it asked for; it is the caller's until it is released.
+        """Claim the debit with a key, with any order; None if there is none.
+
+        It belongs to the caller until it is released.
 
         Raises:
-            DebitInFlightError: somebody works on it right now.
-            JournalTamperedError, DebitArchivedError: its record cannot be used.
+            DebitInFlightError: another caller works on it now.
+            JournalTamperedError: its record was changed from outside.
+            DebitArchivedError: it is over, and in an archive.
         """
         with self._file.lock, self._file.transaction() as database:
             row = self._by_key(database, owner, idempotency_key)
             return None if row is None else self._worked_on(row["id"], row["attempt"])
 
     def claim_unresolved(self, card: bytes) -> JournalEntry | None:
-        """Return the oldest debit on this card whose outcome is unknown. As `find`."""
+        """Claim the oldest debit on this card whose outcome is unknown; None if there is none.
+
+        Raises:
+            DebitInFlightError: another caller works on it now.
+            JournalTamperedError: the record of a debit on this card was changed from outside.
+        """
         with self._file.lock, self._file.transaction() as database:
             found = None
             for row in database.execute(_OF_CARD, (self._hash(card),)).fetchall():
-                # A doubt may have been changed into something that holds up nobody.
+                # An unknown outcome may have been changed from outside into a state that blocks no debit.
                 self._file.require_noted(database, row)
                 if found is None and DebitState(row["state"]) in UNRESOLVED:
                     found = row
@@ -287,7 +313,11 @@ class Journal:
         return entry
 
     def resume(self, entry: JournalEntry) -> None:
-        """Takes up again what was released. Raises: DebitInFlightError: somebody else works on it right now."""
+        """Claim again an entry that was released.
+
+        Raises:
+            DebitInFlightError: another caller works on it now.
+        """
         with self._file.lock:
             if self._working.get(entry.id, entry) is not entry:
                 raise DebitInFlightError()
@@ -301,7 +331,13 @@ class Journal:
     # -- one debit's steps ----------------------------------------------------------------------
 
     def row(self, debit_id: str) -> sqlite3.Row:
-        """Raises: NoSuchDebitError, JournalTamperedError, DebitArchivedError."""
+        """Return the row of a debit.
+
+        Raises:
+            NoSuchDebitError: there is no such debit.
+            JournalTamperedError: its record was changed from outside.
+            DebitArchivedError: it is in an archive.
+        """
         with self._file.transaction() as database:
             found: sqlite3.Row | None = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
             if found is None:
@@ -316,13 +352,17 @@ class Journal:
         return JournalTamperedError(debit_id) if known["archive"] is None else self._archived(database, known)
 
     def _archived(self, database: sqlite3.Connection, known: sqlite3.Row) -> CardioError:
-        """Return what is said of a debit that is in an archive, if the journal itself has noted that."""
+        """Return the error for a debit that is in an archive, if the journal itself has recorded that."""
         if not is_archived(database, self.chain, known):
             return JournalTamperedError(known["debit"])
         return DebitArchivedError(known["debit"], known["outcome"] or "", known["archive"])
 
     def meet(self, debit_id: str, attempt: int, card: bytes) -> None:
-        """Raises: CardChangedError: the debit is another card's."""
+        """Bind a debit to a card.
+
+        Raises:
+            CardChangedError: the debit is another card's.
+        """
         digest = self._hash(card)
         with self._file.transaction() as database:
             known = self.row(debit_id)["card"]
@@ -334,15 +374,19 @@ class Journal:
                 )
 
     def move(self, debit_id: str, attempt: int, to: DebitState, **facts: Unpack[StepFacts]) -> None:
-        """Takes one step; it is on disk when this returns.
+        """Take one step; it is on disk when this returns.
 
-        Args: ``attempt``: whose step it is; an earlier attempt's thread that comes back takes none.
+        Args:
+            debit_id: the debit.
+            attempt: the attempt that takes the step; the thread of an earlier attempt takes no step any more.
+            to: the new state.
+            facts: the data that belong to the step.
 
         Raises:
-            JournalStepError: the step may not follow.
-            SameSecondError: there is one of this card and terminal at this very time.
-            NumberUsedError: there is one of this card and terminal by this very number.
-            JournalUnavailableError: it cannot be written; the step is not taken.
+            JournalStepError: the step is not allowed after the present state.
+            SameSecondError: there is a debit of this card and terminal at exactly this time.
+            NumberUsedError: there is a debit of this card and terminal with this number.
+            JournalUnavailableError: the journal cannot be written; the step is not taken.
         """
         changes: dict[str, Any] = {"reason": facts.get("reason", "")}
         if to is DebitState.SENT:
@@ -365,7 +409,7 @@ class Journal:
         try:
             with self._file.transaction() as database:
                 if to is DebitState.INITIALISED:
-                    # A card that begins a debit has forgotten any that it had begun before.
+                    # A card that begins a debit has forgotten any debit that it had begun before.
                     database.execute(
                         f"UPDATE debit SET state = 'aborted', reason = 'superseded', changed = ?"  # noqa: S608 - marks and names of ours
                         f" WHERE state IN ({_marks(BEFORE_SENT)}) AND id <> ?"
@@ -381,10 +425,10 @@ class Journal:
             self._raise_marks(debit_id)
 
     def _raise_marks(self, debit_id: str) -> None:
-        """Before the card is told: whoever puts an older copy back is known by it.
+        """Raise the marks before the card is told, so that an older copy of the journal is detected.
 
         Raises:
-            JournalUnavailableError: it cannot be written; nothing was sent then, and the journal says so.
+            JournalUnavailableError: a mark cannot be written. Nothing was sent then, and the journal says so.
         """
         try:
             self._file.raise_marks()
@@ -394,17 +438,29 @@ class Journal:
                 _step(database, debit_id, DebitState.ABORTED, changes)
             raise
 
-    # -- who books them -------------------------------------------------------------------------
+    # -- bookkeeping and decisions --------------------------------------------------------------
 
     def settle(self, debit_id: str) -> None:
-        """It is booked; a second time does nothing. Raises: JournalStepError, NoSuchDebitError."""
+        """Record that a debit is booked; a second time does nothing.
+
+        Raises:
+            JournalStepError: the debit cannot be booked now.
+            NoSuchDebitError: there is no such debit.
+        """
         with self._file.transaction() as database:
             if self.row(debit_id)["state"] != DebitState.SETTLED:
                 _step(database, debit_id, DebitState.SETTLED, {"reason": ""})
                 thin_settled(database, debit_id)
 
     def decide(self, debit_id: str, *, done: bool) -> None:
-        """A person says what became of a debit that nobody knows. Raises: JournalStepError, NoSuchDebitError."""
+        """Record a person's decision about a debit with an unknown outcome.
+
+        Raises:
+            JournalStepError: the debit's outcome is not unknown.
+            NoSuchDebitError: there is no such debit.
+            DebitInFlightError: a caller works on it now.
+            JournalTamperedError: its record was changed from outside and no longer says what was to be taken.
+        """
         with self._file.lock, self._file.transaction() as database:
             row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
             if row is None:
@@ -420,17 +476,19 @@ class Journal:
             outcome = "done" if done else "none"
             changes: dict[str, Any] = {"reason": "person", "acknowledged": _now(), "decided": outcome}
             if row["reason"] == CONTRADICTED:
-                changes["number"] = None  # by the card's own record it may be another debit's
+                changes["number"] = None  # the card's own record says that this number may be another debit's
             if done:
                 intent = DebitIntent.model_validate_json(row["intent"])
                 changes["result"] = result_of(intent, None, "person").model_dump_json()
             _step(database, debit_id, DebitState.COMMITTED if done else DebitState.ABORTED, changes)
 
     def _decide_anew(self, database: sqlite3.Connection, row: sqlite3.Row, *, done: bool) -> None:
-        """A person says what became of a debit whose record was changed from outside: from now on it says that.
+        """Record a person's decision about a debit whose record was changed from outside.
+
+        The decision replaces the record.
 
         Raises:
-            JournalTamperedError: it says no more what was to be taken.
+            JournalTamperedError: the record no longer says what was to be taken.
         """
         now = _now()
         intent, result = _read(DebitIntent, row["intent"]), _read(DebitResult, row["result"])
@@ -456,26 +514,38 @@ class Journal:
         self._file.trust(database, row["id"])
         try:
             _change(database, row["id"], changes)
-        except sqlite3.IntegrityError:  # it has been given another debit's number or time
+        except sqlite3.IntegrityError:  # the changed row has another debit's number or time
             _change(database, row["id"], changes | {"number": None, "time": None})
 
     def shown(self, debit_id: str) -> DebitRecord:
-        """Raises: NoSuchDebitError, JournalTamperedError."""
+        """Return the record of a debit.
+
+        Raises:
+            NoSuchDebitError: there is no such debit.
+            JournalTamperedError: its record was changed from outside.
+        """
         return record_of_row(dict(self.row(debit_id)))
 
     def entry(self, debit_id: str) -> JournalEntry:
-        """Return a debit for a step that needs no card. Raises: NoSuchDebitError."""
+        """Return a debit for a step that needs no card.
+
+        Raises:
+            NoSuchDebitError: there is no such debit.
+        """
         return JournalEntry(self, debit_id, self.row(debit_id)["attempt"])
 
     def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
-        """Those that somebody has still to do with: what nobody knows first, else the newest first.
+        """Return the debits that still need work: unknown outcomes first, then the newest.
 
-        Args: ``owner`` None lists everybody's. ``all_states``: those that are over too.
+        Args:
+            owner: the owner of the debits; None for all owners.
+            all_states: True to include debits that are over.
+            limit: the largest number of debits.
         """
         return self.records.listed(owner, all_states=all_states, limit=limit)
 
     def counts(self) -> dict[DebitState, int]:
-        """Return how many debits are in each state."""
+        """Return the number of debits in each state."""
         return self.records.counts()
 
     def close(self) -> None:
@@ -499,7 +569,11 @@ def _step(
     attempt: int | None = None,
     unsent: bool = False,
 ) -> None:
-    """Raises: JournalStepError: it may not follow, or another attempt has begun."""
+    """Take one step of a debit in the database.
+
+    Raises:
+        JournalStepError: the step is not allowed after the present state, or another attempt has begun.
+    """
     before = [state for state, after in TRANSITIONS.items() if to in after and (not unsent or state in BEFORE_SENT)]
     changes = {"changed": _now()} | changes | {"state": to}
     places = ", ".join(f"{name} = ?" for name in changes)
@@ -512,7 +586,7 @@ def _step(
 
 
 def _read(kind: type[Read], text: Any) -> Read | None:
-    """Return what a column of a changed record still says."""
+    """Return the contents of a column of a changed record; None if it cannot be read."""
     try:
         return kind.model_validate_json(text)
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Opens the journal of debits on first use, or at the start where the file exists."""
+"""The provider of the journal: it opens the journal on first use, or at the start if the file exists."""
 
 from __future__ import annotations
 
@@ -16,20 +16,27 @@ from service.storage.secret_file import load_token
 
 
 class JournalProvider:
-    """One for the whole bridge."""
+    """The provider of the journal, one object for the whole bridge."""
 
     def __init__(self, path: Path | None, elsewhere: Path | None = None) -> None:
-        """Args: ``path`` None: no debits here. ``elsewhere``: a folder for marks, outside the journal's own."""
+        """Prepare without opening the journal.
+
+        Args:
+            path: the journal's file; None if this bridge does no debits.
+            elsewhere: a folder for marks, outside the journal's own.
+        """
         self._path = path
         self._elsewhere = elsewhere
         self._journal: Journal | None = None
         self._opening = threading.Lock()
 
     def open(self) -> Journal:
-        """Return the journal. One that is not at its place any more is not used; when it is back it is.
+        """Return the journal. A journal that is not at its place is not used; it is used again when it is back.
 
         Raises:
-            JournalUnavailableError, ConfigurationError: it cannot be used; whoever comes next tries again.
+            NoJournalError: this bridge has no journal.
+            JournalUnavailableError: the journal cannot be used; the next caller tries again.
+            ConfigurationError: its key file is not as it should be; the next caller tries again.
         """
         if self._path is None:
             raise NoJournalError()
@@ -39,7 +46,7 @@ class JournalProvider:
     def _opened(self, path: Path) -> Journal:
         journal = self._journal
         if journal is not None and not journal.is_in_place:
-            # Where there is another file it is looked at as at a start, when no debit needs this one any more.
+            # Another file at the path is examined as at a start, once no debit needs the present one.
             if journal.is_working or not path.exists():
                 raise gone(path)
             journal.abandon()
@@ -49,11 +56,15 @@ class JournalProvider:
         return self._journal
 
     def accept(self) -> Journal:
-        """A person has said that debits go on with what is at the path: with a restored or copied file, or, where it is
-        lost, with a new one. What cannot be used any more is set aside, never deleted.
+        """Accept the file at the path, because a person has decided that debits continue.
+
+        They continue with a restored or copied file, or, if the file is lost, with a new one. Files that cannot be used
+        any more are set aside, never deleted.
 
         Raises:
-            JournalUnavailableError, ConfigurationError: it cannot be used all the same.
+            NoJournalError: this bridge has no journal.
+            JournalUnavailableError: the journal still cannot be used.
+            ConfigurationError: its key file is not as it should be.
         """
         if self._path is None:
             raise NoJournalError()
@@ -68,7 +79,7 @@ class JournalProvider:
                 if self._journal is not None:
                     self._journal.abandon()
                     self._journal = None
-                lock = lock_of(self._path)  # another bridge may have what seems to be lost
+                lock = lock_of(self._path)  # another bridge may use the file that seems to be lost
                 try:
                     self._make_way(self._path)
                 finally:
@@ -79,14 +90,20 @@ class JournalProvider:
             return opened
 
     def _make_way(self, path: Path) -> None:
-        """Set aside what cannot be used; a log that belongs to the database stays with it: debits stand there."""
+        """Set aside the files that cannot be used.
+
+        A log that belongs to the database stays with it, because it holds debits.
+        """
         marks, key = Marks(path, self._elsewhere), path.with_suffix(".key")
         if not (key.is_file() and keep_its_own_log(path, marks, Chain(load_token(key)))):
             set_aside(path, marks)
 
     def trouble(self) -> CardioError | None:
-        """Return why debits stand still although there is a journal, or was one: it is not in its place, was restored
-        or copied, or it cannot be used. That another bridge has it is told where a debit is asked for."""
+        """Return the reason why debits stand still although there is a journal, or was one.
+
+        The journal is not in its place, was restored or copied, or cannot be used. If another bridge uses it, only the
+        caller of a debit gets that error.
+        """
         if self._path is None:
             return None
         journal = self._journal
@@ -96,7 +113,7 @@ class JournalProvider:
             return gone(self._path) if Marks(self._path, self._elsewhere).exist else None
         try:
             return self.open().restored
-        except JournalUnavailableError as error:  # another bridge may have it for good reasons
+        except JournalUnavailableError as error:  # another bridge may use it for good reasons
             return None if error.in_use else error
         except CardioError as error:
             return error

@@ -1,4 +1,4 @@
-"""The tables of the journal of debits: on the disk before anything is done, and held by one process."""
+"""The tables of the journal of debits. The journal is on disk before anything is done, and is used by one process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PHASE = """
        WHEN state IN ('sent', 'unknown', 'manual') THEN 1
        WHEN state IN ('committed', 'delivered') THEN 2 ELSE 3 END"""
 BEGUN, IN_DOUBT, UNBOOKED, OVER = range(4)
-"""The phases of a debit: what lists ask for."""
+"""The phases of a debit, by which lists select."""
 
 _CHAIN_TABLES = """
 CREATE TABLE step (number INTEGER PRIMARY KEY, debit TEXT NOT NULL, digest TEXT NOT NULL, chain TEXT NOT NULL) STRICT;
@@ -29,10 +29,13 @@ CREATE INDEX debit_by_owner ON debit (owner, phase, created);
 CREATE INDEX debit_by_card ON debit (card);
 CREATE INDEX debit_undelivered ON debit (card, created) WHERE state = 'committed' AND acknowledged IS NULL;
 """
-"""``step`` and ``head``: the chain; ``known``: every key that ever named a debit, as a keyed hash, also of archived
-ones."""
+"""The tables ``step``, ``head`` and ``known``.
 
-# What persons decided before is compared as well when its card comes back.
+``step`` and ``head`` are the chain. ``known`` has every key that ever named a debit, as a keyed hash, also of archived
+debits.
+"""
+
+# Earlier decisions of persons are also compared when their card comes back.
 UPGRADE_TO_3 = f"""
 ALTER TABLE debit ADD COLUMN decided TEXT;
 ALTER TABLE debit ADD COLUMN compared TEXT;
@@ -83,19 +86,19 @@ CREATE INDEX debit_by_state ON debit (state);
 CREATE TABLE key_mark (id INTEGER PRIMARY KEY CHECK (id = 1), mark TEXT NOT NULL) STRICT;
 {_CHAIN_TABLES}""",
     upgrades={
-        # `delivered` stays, although it was written before the answer was sent. `committed` was not even sent, unless
-        # a person decided it.
+        # `delivered` stays, although it was written before the answer was sent. `committed` was not even sent, unless a
+        # person decided it.
         1: """
 ALTER TABLE debit ADD COLUMN told_unknown INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE debit ADD COLUMN handed_over TEXT;
 ALTER TABLE debit ADD COLUMN acknowledged TEXT;
 UPDATE debit SET acknowledged = changed WHERE state = 'committed' AND reason = 'person';
 """,
-        # With the journal's key (`service.debits.journal_file.upgrade`): the chain begins with what is there.
+        # With the journal's key (`service.debits.journal_file.upgrade`): the chain begins with the present rows.
         2: UPGRADE_TO_3,
     },
-    # Reads go beside the writer, so SQLite's own exclusive lock is not taken: `ProcessLock` keeps other bridges away.
-    # The write-ahead log is emptied by `JournalFile`, which then knows how the database was left.
+    # Reads use connections beside the writer, so SQLite's own exclusive lock is not taken: `ProcessLock` keeps other
+    # bridges away. `JournalFile` empties the write-ahead log, and so knows how the database was left.
     pragmas={
         "locking_mode": "normal",
         "journal_mode": "wal",
@@ -108,7 +111,7 @@ UPDATE debit SET acknowledged = changed WHERE state = 'committed' AND reason = '
 )
 
 BACKUP_TABLE = "backup"
-"""What a backup has besides: the key, and when it was made."""
+"""The table that only a backup has: the key, and the time of the backup."""
 _NAMES = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
@@ -118,8 +121,10 @@ SELECT debit_index.name, debit_index."unique", debit_index.partial, part.seqno, 
 
 
 def structure_is_ours(database: sqlite3.Connection) -> bool:
-    """Return whether the file has our tables and indexes, all of them, and nothing besides: a trigger of another
-    program's would run at every step, and an index that is unique no more would let through what it is to stop.
+    """Return True if the file has exactly our tables and indexes.
+
+    A trigger of another program would run at every step. An index that is no longer unique would accept rows that it
+    must reject.
     """
     return _structure(database) == _our_structure()
 

@@ -1,6 +1,6 @@
-"""Debits at the readers: a key names each, the journal knows how far it is, and the card is debited once at most.
+"""Debits at the readers: each has a key, the journal knows its state, and the card is debited at most once.
 
-Amounts and cards come typed; the strings of the national interface are `service.driver.debits`.
+Amounts and cards come typed; `service.driver.debits` converts the strings of the national interface.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Subject = TypeVar("Subject", SocialSecurityCard, HsmSteps)
 
 
 class FirstStep(Protocol):
-    """The first of two steps: what a caller's own HSM needs for MAC1."""
+    """The first of two steps: it returns the data that a caller's own HSM needs for MAC1."""
 
     def __call__(
         self, steps: HsmSteps, order: DebitOrder, entry: DebitEntry, terminal_number: str | None, limits: DebitLimits
@@ -51,19 +51,23 @@ class FirstStep(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebitCall:
-    """One call about a debit: by whom, and where the card is."""
+    """One call about a debit, with its caller and its reader."""
 
     key: str
     """The idempotency key; checked when it is used."""
     caller: Caller
     context: RequestContext
     reader: Callable[[], Awaitable[ManagedReader]]
-    """Looked up when the card is needed: what is done is told without any reader."""
+    """The look-up of the reader, done when the card is needed: a debit that is done is answered without any reader."""
     pin: str | None = None
     accept_last_try: bool = False
 
     def checked_key(self) -> str:
-        """Raises: NoIdempotencyKeyError: there is none, or it is none."""
+        """Return the idempotency key.
+
+        Raises:
+            NoIdempotencyKeyError: there is no key, or it has a wrong form.
+        """
         key = self.key.strip()
         if not key or len(key) > _LONGEST_KEY or not (key.isascii() and key.isprintable()):
             raise NoIdempotencyKeyError()
@@ -76,29 +80,29 @@ class DebitRequest(DebitCall):
 
     order: DebitOrder
     card_named: str
-    """The card that the caller means, as it names it: the key is for this card."""
+    """The card as the caller names it: the key is for this card."""
     check_card: Callable[[SocialSecurityCard], None]
-    """Raises where another card is in the reader."""
+    """The check of the card in the reader; it raises an error for another card."""
     first_step: FirstStep | None = None
-    """Set where the caller's own HSM makes MAC1, in a second step (`DebitService.second_step`)."""
+    """The first step, if the caller's own HSM makes MAC1 in a second step (`DebitService.second_step`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DebitAnswer:
-    """How a debit stands, and which card it was done with."""
+    """The state of a debit, and the card that it was done with."""
 
     card_session: str | None
     debit: DebitRecord
     step_output: str | None = None
-    """The answer of a first step, for the HSM; the debit is not done then."""
+    """The result of a first step, for the HSM; the debit is not done then."""
     told: Told | None = None
-    """What this answer tells its caller, for the journal."""
+    """The contents of this answer, for the journal."""
     proof: Proof | None = None
-    """How far the card was proved genuine; None where it was not needed."""
+    """The proof that the card is genuine; None if it was not needed."""
 
 
 class DebitService:
-    """One for the whole bridge."""
+    """The debits of the bridge, one object for the whole bridge."""
 
     def __init__(
         self,
@@ -107,27 +111,37 @@ class DebitService:
         supervisor: Supervisor | None = None,
         limits: DebitLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Args: ``limits``: what an order may ask for at this site."""
+        """Prepare without opening the journal.
+
+        Args:
+            place: the provider of the journal.
+            security: the keys of this site.
+            supervisor: the supervisor of threads and tasks.
+            limits: the limits of an order at this site.
+        """
         self._place = place
         self._security = security
         self._limits = limits
         self._supervisor = supervisor or Supervisor()
         self.receipts = DebitReceipts(self._supervisor)
         self._between: dict[tuple[str, str], tuple[str, JournalEntry]] = {}
-        """Debits that wait for their second step, with their keys, by who called the first, and at which reader."""
+        """The debits that wait for a second step, with their keys, indexed by caller and reader of the first step."""
 
     async def journal(self) -> Journal:
-        """Return the journal, after everything handed over before was written.
+        """Return the journal, after everything that was handed over before was written.
 
         Raises:
-            JournalUnavailableError, ConfigurationError: it cannot be used.
+            JournalUnavailableError: the journal cannot be used.
+            ConfigurationError: its key file is not as it should be.
         """
         await self.receipts.written()
         return await asyncio.to_thread(self._place.open)
 
     async def figures(self) -> dict[str, int]:
-        """Return how many debits have an unknown outcome, an undelivered result, or are not booked yet; 0 without a
-        journal."""
+        """Return the numbers of debits for the figures; 0 without a journal.
+
+        They are the debits with an unknown outcome, with an undelivered result, and not booked yet.
+        """
         await self.receipts.written()
         journal = self._place.opened
         counts = {} if journal is None else await asyncio.to_thread(journal.counts)
@@ -139,18 +153,18 @@ class DebitService:
         }
 
     async def shown(self, debit_id: str | None) -> DebitRecord | None:
-        """Return how a debit stands."""
+        """Return the record of a debit."""
         if debit_id is None:
             return None
         return await asyncio.to_thread((await self.journal()).shown, debit_id)
 
     async def call(self, asked: DebitRequest) -> DebitAnswer:
-        """Does a debit, or its first step, or says what became of it; by the same key it is never done twice.
+        """Do a debit, or its first step, or return its outcome; with the same key it is never done twice.
 
         Raises:
-            NoIdempotencyKeyError: the debit has no name.
-            DebitUnknownError: nobody knows yet whether money was taken; ``debit_id`` names it.
-            CardioError: what hindered; nothing was taken.
+            NoIdempotencyKeyError: the debit has no valid key.
+            DebitUnknownError: it is not known yet whether money was taken; ``debit_id`` names the debit.
+            CardioError: the obstacle; nothing was taken.
         """
         key, order = asked.checked_key(), asked.order
         journal = await self.journal()
@@ -161,7 +175,7 @@ class DebitService:
     async def _answered(
         self, asked: DebitCall, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
     ) -> DebitAnswer:
-        """Work on a debit, and note what its caller is told once the answer was handed over."""
+        """Work on a debit, and record the contents of the answer once it was handed over."""
         following = self.receipts.follow(entry, asked.context.receipt)
         try:
             answer = await _to_the_end(entry, do, self._supervisor, asked.context.receipt)
@@ -194,7 +208,12 @@ class DebitService:
         return await self._on_card(on_card, asked, work)
 
     def _check_limits(self, entry: JournalEntry, order: DebitOrder) -> None:
-        """Check what needs no card, before any reader is asked. Raises: DebitTimeError, DebitLimitError."""
+        """Check the parts of an order that need no card, before any reader is asked.
+
+        Raises:
+            DebitTimeError: the order's time is wrong.
+            DebitLimitError: the order is over a limit.
+        """
         with recording_abort(entry):
             self._limits.check_order(order)
 
@@ -209,12 +228,12 @@ class DebitService:
             credentials = security.for_debit(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
             doing = desk.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
             _, session = await doing
-        except Exception as error:  # whatever it is, the journal says what it means
+        except Exception as error:  # any error: the journal says what it means
             await work.judge(error)
         return await self._deliver(work.entry, session)
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
-        """Return what a debit came to; that it was delivered is noted after it was sent."""
+        """Return the outcome of a debit. The delivery is recorded after the answer was sent."""
         shown = await asyncio.to_thread(entry.shown)
         if shown.result is None:
             raise DebitUnknownError()
@@ -240,25 +259,29 @@ class DebitService:
             terminal_number = await asyncio.to_thread(security.terminal_number_for_steps)
             credentials = security.for_debit_steps(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
             text, session = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
-        except Exception as error:  # whatever it is, the journal says what it means
+        except Exception as error:  # any error: the journal says what it means
             await work.judge(error)
             return await self._deliver(entry, None)
         self._between[asked.context.grant, desk.reader.name] = (asked.checked_key(), entry)
         while len(self._between) > _MOST_BETWEEN:
-            self._between.pop(next(iter(self._between)))  # who never came back begins anew
+            self._between.pop(next(iter(self._between)))  # a caller that never came back begins again
         return DebitAnswer(session, await asyncio.to_thread(entry.shown), step_output=text)
 
     async def second_step(
         self, asked: DebitCall, finish: Callable[[HsmSteps], object], held: ManagedReader | None
     ) -> DebitAnswer:
-        """Do the step that debits; by a key it also tells what became of a debit whose second step was called before.
+        """Do the step that debits.
+
+        With a key it also returns the outcome of a debit whose second step was called before.
 
         Args:
-            finish: sends the debit with what the caller's HSM gave.
+            asked: the call.
+            finish: sends the debit with the data of the caller's HSM.
             held: the reader that holds a card for this caller.
 
         Raises:
-            StepError: there was no first step. Else as `call`.
+            StepError: there was no first step.
+            CardioError: the errors of `call`.
         """
         place = (asked.context.grant, "" if held is None else held.reader.name)
         key, entry = self._between.get(place, ("", None))
@@ -274,7 +297,7 @@ class DebitService:
         session = None
         try:
             _, session = await held.with_held(work.guarded(finish), work.named(asked), credentials=None)
-        except Exception as error:  # whatever it is, the journal says what it means
+        except Exception as error:  # any error: the journal says what it means
             await work.judge(error)
         return await self._deliver(work.entry, session)
 
@@ -328,12 +351,14 @@ class _Work:
         return with_release
 
     def named(self, asked: DebitCall) -> RequestContext:
-        """The call, with the debit that it is about."""
+        """Return the context of the call, with the debit that it is about."""
         return replace(asked.context, target=self.entry.id)
 
     async def judge(self, error: Exception) -> None:
-        """Raises what an error means for the debit, if it is not done in spite of it. Its thread may never come back,
-        and no longer has it."""
+        """Raise the meaning of an error for the debit, unless the debit is done in spite of it.
+
+        The thread of the work may never come back, so the entry is released here.
+        """
         found = await asyncio.to_thread(error_for_debit, self.entry, error)
         self.entry.release()
         if found is not None:
@@ -341,7 +366,7 @@ class _Work:
 
 
 async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
-    """Takes a debit up; who is cut off meanwhile has not taken it."""
+    """Claim a debit; if the caller is cut off meanwhile, release it again."""
     taking = asyncio.ensure_future(asyncio.to_thread(take))
     try:
         return await asyncio.shield(taking)
@@ -356,10 +381,14 @@ async def _to_the_end(
     supervisor: Supervisor,
     receipt: AnswerReceipt | None,
 ) -> DebitAnswer:
-    """Works on a debit. A caller that is cut off, or leaves, stops what has not begun; what has begun goes on, so that
-    its end is in the journal, and a caller that can still be told hears that its outcome is not known.
+    """Work on a debit to its end.
 
-    Raises: as the work says; DebitUnknownError with the debit's id.
+    If the caller is cut off or leaves, work that has not begun is stopped. Work that has begun goes on, so that its end
+    is in the journal. A caller that can still be answered gets the error of an unknown outcome.
+
+    Raises:
+        DebitUnknownError: the outcome is unknown; the error has the debit's id.
+        CardioError: the errors of the work.
     """
     work = _Work(entry)
 
@@ -394,7 +423,7 @@ async def _to_the_end(
 
 
 def _log_unhandled(done: asyncio.Future[DebitAnswer], supervisor: Supervisor) -> None:
-    """Note an unplanned error of a debit whose caller was cut off; planned ones are in the journal."""
+    """Note an unplanned error of a debit whose caller was cut off; planned errors are in the journal."""
     error = None if done.cancelled() else done.exception()
     if error is not None and not isinstance(error, CardioError):
         supervisor.note("debit", error)

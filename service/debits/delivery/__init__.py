@@ -1,1 +1,1 @@
-"""Whether the answers about debits reached their callers."""
+"""The delivery of answers about debits to their callers."""

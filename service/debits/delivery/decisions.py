@@ -1,4 +1,4 @@
-"""What persons have decided of debits that no card told of, and what the card said of it when it was back."""
+"""The decisions of persons about debits with an unknown outcome. When the card is back, its own record is compared."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from datetime import UTC, datetime
 from cardio.debits.record import CONTRADICTED, Compared
 from service.debits.journal_file.file import JournalFile
 
-"""The reason of a debit that wants a person again."""
+"""The reason of a debit that needs a decision again."""
 
 
 class DecisionRecords:
-    """The part of the journal's table that says what a person decided, and what the card said of it since.
+    """The part of the journal's table with a person's decision, and the card's own record since.
 
     A decision after a contradiction is not compared again. May be used from any thread.
     """
 
     def __init__(self, file: JournalFile, card_mark: Callable[[bytes], str]) -> None:
-        """Args: ``card_mark``: the keyed hash by which the journal knows a card."""
+        """Use a journal's file.
+
+        Args:
+            file: the journal's file.
+            card_mark: the keyed hash by which the journal knows a card.
+        """
         self._file = file
         self._card_mark = card_mark
 
@@ -38,15 +43,15 @@ class DecisionRecords:
         return [(row["id"], row["decided"]) for row in rows]
 
     def conclude(self, debit_id: str, found: Compared) -> None:
-        """Note what the card says. A contradiction makes the debit one that wants a person again.
+        """Record what the card says. A contradiction means that the debit needs a person's decision again.
 
         Raises:
-            JournalUnavailableError: it cannot be written.
+            JournalUnavailableError: the journal cannot be written.
         """
         with self._file.transaction() as database:
             database.execute("UPDATE debit SET compared = ? WHERE id = ?", (found, debit_id))
             if found == "contradicts":
-                # Where another debit of this very time stands in the journal meanwhile, the decision alone is marked.
+                # If the journal has another debit of exactly this time meanwhile, only the decision is marked.
                 with suppress(sqlite3.IntegrityError):
                     database.execute(
                         "UPDATE debit SET state = 'manual', reason = ?, result = NULL, acknowledged = NULL, changed = ?"

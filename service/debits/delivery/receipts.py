@@ -1,4 +1,4 @@
-"""Note in the journal what callers were told of their debits, after the answer that tells it was handed over."""
+"""The record in the journal of what callers were told about their debits, written after the answer was handed over."""
 
 from __future__ import annotations
 
@@ -21,34 +21,39 @@ from service.gate.receipt import AnswerReceipt
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an answer says of one debit."""
+    """The part of an answer that is about one debit."""
 
     debit_id: str
     outcome: Literal["done", "none", "unknown"]
     at: datetime
     again: bool = False
-    """The caller was given the result before and asks for this debit by name, so it knows of it."""
+    """True if the caller got the result before and asks for this debit by name, so the caller knows of it."""
 
     @classmethod
     def of(cls, shown: DebitRecord, *, by_name: bool) -> Told:
-        """Args: ``by_name``: the caller asked for this debit by key or id, not for a list."""
+        """Return the part of an answer that is about a debit.
+
+        Args:
+            shown: the debit.
+            by_name: True if the caller asked for this debit by key or id, not for a list.
+        """
         again = by_name and shown.outcome == "done" and shown.state is not DebitState.COMMITTED
         return cls(shown.id, shown.outcome, datetime.now(UTC), again)
 
 
 class DebitReceipts:
-    """One for the whole bridge, on its event loop."""
+    """The receipts of all answers about debits, one object for the whole bridge, on its event loop."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._writing: set[asyncio.Task[None]] = set()
 
     def follow(self, entry: JournalEntry, receipt: AnswerReceipt | None) -> FollowedAnswer:
-        """Follow an answer: another debit on the card waits until it is known whether this one was handed over."""
+        """Follow an answer: another debit on the card waits until it is known whether this answer was handed over."""
         return FollowedAnswer(self, entry.journal, entry.id, receipt)
 
     def note_when_handed_over(self, journal: Journal, receipt: AnswerReceipt | None, told: Iterable[Told]) -> None:
-        """Note what an answer tells if it is handed over."""
+        """Record the contents of an answer if it is handed over."""
         noted = tuple(told)
 
         def concluded(handed_over: bool) -> None:
@@ -59,7 +64,7 @@ class DebitReceipts:
             receipt.when_known(concluded)
 
     def write(self, journal: Journal, told: tuple[Told, ...]) -> asyncio.Task[None]:
-        """Begin to write; `written` waits for it."""
+        """Start to write; `written` waits for it."""
         writing = asyncio.ensure_future(asyncio.to_thread(self._note, journal, told))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
@@ -70,7 +75,7 @@ class DebitReceipts:
             note(journal, told)
 
     async def written(self) -> None:
-        """Wait until everything handed over before is in the journal, or could not be written."""
+        """Wait until everything that was handed over before is in the journal, or could not be written."""
         if self._writing:
             await asyncio.wait(self._writing)
 
@@ -104,7 +109,10 @@ class FollowedAnswer:
 
 
 def note(journal: Journal, told: Iterable[Told]) -> None:
-    """Note what was handed over. If it cannot be written it counts as not handed over, and is told once more."""
+    """Record what was handed over.
+
+    If the journal cannot be written, it counts as not handed over and is told once more.
+    """
     for one in told:
         with suppress(CardioError):
             match one.outcome:
@@ -117,6 +125,6 @@ def note(journal: Journal, told: Iterable[Told]) -> None:
 def _note_done(journal: Journal, told: Told) -> None:
     try:
         journal.entry(told.debit_id).move(DebitState.DELIVERED, at=told.at)
-    except JournalStepError:  # it was before
+    except JournalStepError:  # it was recorded before
         if told.again:
             journal.delivery.acknowledge(told.debit_id)

@@ -1,4 +1,4 @@
-"""Whether a debit's result was delivered: what the journal keeps of it, and which callers are being answered now."""
+"""The delivery state of a debit's result in the journal, and the callers that are being answered now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.debits.journal_file.rows import record_of_row
 
 
 class AnswersUnderWay:
-    """Debits whose callers are being answered at present. May be used from any thread."""
+    """The debits whose callers are being answered at present. May be used from any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -28,11 +28,11 @@ class AnswersUnderWay:
         """Note that one such call was answered, or its caller has gone."""
         with self._changed:
             self._counts[debit_id] -= 1
-            self._counts += Counter()  # drops what has come to nought
+            self._counts += Counter()  # drops the counts that are zero
             self._changed.notify_all()
 
     def wait(self, debit_id: str, seconds: float) -> None:
-        """Wait until no caller is being answered about this debit, but no longer than so many seconds."""
+        """Wait until no caller is being answered about this debit, but not longer than the time limit in seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not self._counts[debit_id], seconds)
 
@@ -41,7 +41,12 @@ class DeliveryRecords:
     """The part of the journal's table that says whether a debit's result is known to its caller or to a person."""
 
     def __init__(self, file: JournalFile, card_mark: Callable[[bytes], str]) -> None:
-        """Args: ``card_mark``: the keyed hash by which the journal knows a card."""
+        """Use a journal's file.
+
+        Args:
+            file: the journal's file.
+            card_mark: the keyed hash by which the journal knows a card.
+        """
         self._file = file
         self._card_mark = card_mark
 
@@ -50,6 +55,7 @@ class DeliveryRecords:
 
         Raises:
             JournalUnavailableError: the journal cannot be read.
+            JournalTamperedError: the record was changed from outside.
         """
         query = (
             "SELECT * FROM debit WHERE card = ? AND state = 'committed' AND acknowledged IS NULL"
@@ -62,24 +68,30 @@ class DeliveryRecords:
         return None if row is None else record_of_row(dict(row))
 
     def count_undelivered(self) -> int:
-        """Return how many debits are done while their result was not delivered."""
+        """Return the number of debits that are done while their result was not delivered."""
         query = "SELECT count(*) FROM debit WHERE state = 'committed' AND acknowledged IS NULL"
         with self._file.reading() as database:
             (count,) = database.execute(query).fetchone()
         return int(count)
 
     def note_told_unknown(self, debit_id: str) -> None:
-        """Note that its caller was told that its outcome is not known. Raises: JournalUnavailableError."""
+        """Record that the caller of a debit was told that its outcome is unknown.
+
+        Raises:
+            JournalUnavailableError: the journal cannot be written.
+        """
         with self._file.transaction() as database:
             database.execute("UPDATE debit SET told_unknown = 1 WHERE id = ?", (debit_id,))
 
     def acknowledge(self, debit_id: str) -> bool:
-        """Note that its caller has its result, or that a person has checked it; the first time counts.
+        """Record that the caller has the result, or that a person has checked it; only the first time counts.
 
-        Returns False if there is no such debit, or it is not done.
+        Returns:
+            False if there is no such debit, or it is not done.
 
         Raises:
-            JournalUnavailableError: it cannot be written.
+            JournalUnavailableError: the journal cannot be written.
+            JournalTamperedError: the record was changed from outside.
         """
         with self._file.transaction() as database:
             row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()

@@ -1,1 +1,1 @@
-"""The file of the journal of debits: held by one process, chained, marked elsewhere, backed up, archived."""
+"""The file of the journal of debits: used by one process, chained, marked elsewhere, backed up, archived."""

@@ -1,4 +1,4 @@
-"""Moving debits that are over into a file of their own: it can be listed and verified, and its keys stay known."""
+"""The archive of debits that are over, a file of its own: it can be listed and verified, and its keys stay known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARCHIVE_FILE = replace(
     pragmas={"journal_mode": "delete", "synchronous": 2, "secure_delete": 1},
 )
 _ROWS_AT_ONCE = 200
-"""So long a debit waits at most."""
+"""The number of rows in one transaction, which limits the time that a debit waits."""
 _ARE_OVER = (
     "SELECT *, rowid AS place FROM debit WHERE phase = ?1 AND created < ?2 AND (created, rowid) > (?3, ?4)"
     " AND changed < ?2 ORDER BY created, rowid LIMIT ?5"
@@ -38,28 +38,34 @@ _ARE_OVER = (
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What was moved."""
+    """The result of archiving."""
 
     file: Path | None
-    """None: nothing was old enough."""
+    """The archive's file; None if no debit was old enough."""
     debits: int
     left_out: int
-    """Debits that were changed from outside: they stay where they are, for a person to look at."""
+    """The number of debits that were changed from outside. They stay in the journal for a person to check."""
 
 
 def archive_before(
     path: Path, file: JournalFile, chain: Chain, key_mark: str, before: datetime, is_working: Callable[[str], bool]
 ) -> Archived:
-    """Move what was settled or came to nothing before a time.
+    """Move debits that were settled or came to nothing before a time.
 
-    Everything is in the archive, on disk and verified, before the first row is taken out of the journal. A crash in
+    Everything is in the archive, on disk and verified, before the first row is removed from the journal. A crash in
     between leaves debits in both.
 
-    Args: ``key_mark``: the hash by which a file knows its key.
+    Args:
+        path: the journal's path.
+        file: the journal's file.
+        chain: the journal's chain.
+        key_mark: the hash by which a file knows its key.
+        before: the time.
+        is_working: returns True for a debit that is being processed.
 
     Raises:
-        UsageError: the time is still to come.
-        JournalUnavailableError: it cannot be written; nothing was taken out of the journal then.
+        UsageError: the time is in the future.
+        JournalUnavailableError: the archive cannot be written; then nothing was removed from the journal.
     """
     if before > datetime.now(UTC):
         raise UsageError("归档日期不能晚于现在", "a date to archive before lies in the past")
@@ -85,7 +91,7 @@ def archive_before(
             verified = verify_journal(database, chain)
         if not verified.is_whole or verified.debits != len(moved):
             raise JournalUnavailableError(f"归档 {target} 不完整", f"the archive {target} is not whole")
-    except BaseException:  # whatever it is, an interruption too: no archive that is not whole
+    except BaseException:  # any error, also an interruption: keep no incomplete archive
         _discard(target, archive)
         raise
     archive.close()
@@ -125,7 +131,7 @@ def _take_out(file: JournalFile, chain: Chain, debits: Collection[str], archive:
     with file.transaction() as database:
         for debit in debits:
             row = database.execute("SELECT * FROM debit WHERE id = ? AND phase = ?", (debit, OVER)).fetchone()
-            if row is None or not row_is_noted(database, chain, row):  # begun anew, or changed, in the meantime
+            if row is None or not row_is_noted(database, chain, row):  # begun again, or changed, in the meantime
                 continue
             outcome = "done" if row["state"] == DebitState.SETTLED else "none"
             database.execute("DELETE FROM debit WHERE id = ?", (debit,))
@@ -152,7 +158,7 @@ def _discard(target: Path, archive: SqliteFile | None) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder last."""
+    """Write a new name in a folder to disk."""
     with suppress(OSError):  # Windows opens no folders
         handle = os.open(folder, os.O_RDONLY)
         try:

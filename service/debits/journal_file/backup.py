@@ -1,4 +1,4 @@
-"""Backups of a journal: one file with everything in it, the key too; made beside a running bridge, and put back."""
+"""The backups of a journal: one file with all contents and the key, made beside a running bridge, and put back."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ CREATE TABLE backup (id INTEGER PRIMARY KEY CHECK (id = 1), secret TEXT NOT NULL
 
 
 def write_backup(source: SqliteFile, target: Path, secret: str) -> None:
-    """Write everything that a journal holds at this moment, and its key, into an empty private file.
+    """Write everything that a journal holds now, and its key, into an empty private file.
 
     Raises:
-        JournalUnavailableError: it cannot be read, or written.
+        JournalUnavailableError: the journal cannot be read, or the backup cannot be written.
     """
     try:
         with source.lock, source.unlocked() as database:
@@ -45,7 +45,15 @@ def write_backup(source: SqliteFile, target: Path, secret: str) -> None:
 
 
 def new_private_file(target: Path) -> int:
-    """Make a backup's file: never in the place of another one. Raises: CannotWriteError, UsageError."""
+    """Make a backup's file; an existing file is never replaced.
+
+    Returns:
+        The file descriptor.
+
+    Raises:
+        UsageError: the file exists already.
+        CannotWriteError: the file cannot be written.
+    """
     try:
         return os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except FileExistsError:
@@ -57,8 +65,11 @@ def new_private_file(target: Path) -> int:
 
 
 def new_beside(path: Path) -> Path:
-    """Make an empty private file beside a journal, and remove those that a killed process has left. Raises:
-    JournalUnavailableError."""
+    """Make an empty private file beside a journal, and remove those that a killed process has left.
+
+    Raises:
+        JournalUnavailableError: no file can be written there.
+    """
     prefix = f".{path.name}.backup-"
     try:
         for one in path.parent.glob(f"{prefix}*"):
@@ -75,14 +86,19 @@ def new_beside(path: Path) -> Path:
 
 
 class StoredJournal:
-    """A journal's file, a backup or an archive, for reading only; nothing is made or changed, not even beside it."""
+    """A journal's file, a backup or an archive, for reading only. Nothing is made or changed, not even beside it."""
 
     def __init__(self, path: Path, key_file: Path | None = None) -> None:
-        """Args: ``key_file``: where the key is, if neither in the file nor beside it.
+        """Open the file.
+
+        Args:
+            path: the file.
+            key_file: the key's file, if the key is neither in the file nor beside it.
 
         Raises:
-            ConfigurationError: there is no such file, or no key.
-            JournalUnavailableError: it cannot be read.
+            ConfigurationError: there is no such file.
+            JournalKeyLostError: there is no key.
+            JournalUnavailableError: the file cannot be read.
         """
         if not path.is_file():
             raise ConfigurationError(f"没有文件 {path}", f"there is no file {path}")
@@ -92,7 +108,7 @@ class StoredJournal:
         try:
             self.secret = self._secret(path, key_file)
             self.chain = Chain(self.secret)
-        except BaseException:  # whatever it is, an interruption too: the file does not stay open
+        except BaseException:  # any error, also an interruption: do not leave the file open
             self._file.close()
             raise
 
@@ -119,12 +135,21 @@ class StoredJournal:
         raise JournalKeyLostError(f"缺少 {path.with_suffix('.key')}", f"{path.with_suffix('.key')} is missing")
 
     def verify(self, anchor: str | None = None) -> JournalVerification:
-        """Raises: JournalUnavailableError: it cannot be read. UsageError: that is no anchor."""
+        """Check every step and every debit.
+
+        Raises:
+            JournalUnavailableError: the file cannot be read.
+            UsageError: ``anchor`` is no anchor.
+        """
         with self.reading() as database:
             return verify_journal(database, self.chain, anchor)
 
     def require_readable(self) -> None:
-        """Raises: JournalUnavailableError: SQLite finds the file damaged."""
+        """Check that SQLite can read the whole file.
+
+        Raises:
+            JournalUnavailableError: SQLite finds the file damaged.
+        """
         with self.reading() as database:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
@@ -135,16 +160,19 @@ class StoredJournal:
 
 
 def put_back(backup: StoredJournal, path: Path) -> None:
-    """Put a backup where a journal belongs, with its key. The bridge finds it to be restored, and asks for a person.
+    """Put a backup in the place of a journal, with its key.
+
+    The bridge then treats it as restored and needs a person's decision.
 
     Raises:
-        UsageError: there is a journal already, or it is no backup.
-        JournalKeyLostError: there is another journal's key.
-        CannotWriteError, JournalUnavailableError: it cannot be written.
+        UsageError: there is a journal already, or the file is no backup.
+        JournalKeyLostError: another journal's key is there.
+        CannotWriteError: the journal cannot be written.
+        JournalUnavailableError: the backup cannot be read.
     """
     if not backup.is_backup:
         raise UsageError(f"{backup.path} 不是备份", f"{backup.path} is no backup")
-    # A log that is left beside it would be written into the backup.
+    # SQLite would write a log that was left beside it into the backup.
     if any(os.path.lexists(one) for one in (path, *(path.with_name(path.name + suffix) for suffix in SIDE_FILES))):
         raise UsageError(
             f"{path}（或其 -wal、-shm、-journal）已存在；请先停止服务并将其一并移走",

@@ -1,4 +1,4 @@
-"""One debit of the journal, for one attempt at it: what the library moves from step to step."""
+"""One debit of the journal, for one attempt at it: the object that the library moves from step to step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ class JournalEntry:
     """One debit of the journal (`cardio.debits.transaction.DebitEntry`), for one attempt at it."""
 
     def __init__(self, journal: Journal, debit_id: str, attempt: int, *, unsent: bool = False) -> None:
-        """Args: ``unsent``: as it was taken up, no card had been told of it."""
+        """Make the entry of a debit that a caller has claimed.
+
+        Args:
+            journal: the journal.
+            debit_id: the debit.
+            attempt: the number of the attempt.
+            unsent: True if no card had been told of the debit when it was claimed.
+        """
         self.id = debit_id
         self.journal = journal
         self._claimed: list[JournalEntry] = []
@@ -43,7 +50,7 @@ class JournalEntry:
 
     @property
     def told_unknown(self) -> bool:
-        """Its caller was told that its outcome was not known."""
+        """Return True if the caller was told that the outcome was unknown."""
         return bool(self.journal.row(self.id)["told_unknown"])
 
     def meet(self, card: bytes) -> None:
@@ -60,31 +67,35 @@ class JournalEntry:
             try:
                 self.journal.move(self.id, self._attempt, to, **facts)
             except CardioError:
-                self._unsent = True  # the card is not told of what could not be written
+                self._unsent = True  # the card is not told of a debit that could not be written
                 raise
 
     def withdraw(self) -> bool:
-        """Keep the card from being told from now on; return False if it may have been told.
+        """Prevent that the card is told from now on; return False if it may have been told already.
 
-        It needs no journal: this is how a debit ends whose journal can no longer be read.
+        This needs no journal: a debit ends this way if its journal can no longer be read.
         """
         with self._gate:
             self._withdrawn |= self._unsent
             return self._unsent
 
     def also_claim(self, other: JournalEntry) -> None:
-        """Take another debit along: it is released with this one."""
+        """Claim another debit together with this one: it is released with this one."""
         self._claimed.append(other)
 
     def shown(self) -> DebitRecord:
         return self.journal.shown(self.id)
 
     def release(self) -> None:
-        """Release the entry, and what it claimed, to other calls; a second time does nothing."""
+        """Release the entry, and the debits that it claimed, for other calls; a second time does nothing."""
         for other in self._claimed:
             other.release()
         self.journal.release(self)
 
     def resume(self) -> None:
-        """Raises: DebitInFlightError: somebody else has taken it up."""
+        """Claim the entry again after its release.
+
+        Raises:
+            DebitInFlightError: another caller has claimed it.
+        """
         self.journal.resume(self)

@@ -1,5 +1,7 @@
-"""The journal's database in the hands of its one process: every change is chained, reads go beside it, and it is known
-whether it is still the file at its path.
+"""The journal's database in its one process.
+
+Every change is chained. Reads use a connection of their own. The process knows if its database is still the file at its
+path.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ CREATE TEMP TRIGGER debit_is_checked BEFORE UPDATE ON main.debit
   WHEN NOT EXISTS (SELECT 1 FROM touched WHERE id = old.id)
   BEGIN SELECT require_noted(old.id); INSERT OR IGNORE INTO touched VALUES (old.id); END;
 """
-"""On this connection only: before a row is changed it must be as it was left, and afterwards it is noted."""
+"""Triggers on this connection only.
+
+Before a row is changed it must be as the journal left it. Afterwards the change is recorded in the chain.
+"""
 
 _WHERE_IS_IT = (
     "未扣款。请将原文件（debits.sqlite 及其 -wal）放回原处，服务会自动恢复；"
@@ -44,14 +49,14 @@ _WHERE_IS_IT = (
 
 
 class JournalFile(SqliteFile):
-    """The writer's connection, and one for readers. May be used from any thread."""
+    """The writer's connection and the readers' connection. May be used from any thread."""
 
     def __init__(self, path: Path, kind: DatabaseSpec, chain: Chain, marks: Marks) -> None:
-        """Opens the file, or makes it where there never was one.
+        """Open the file, or make it if there never was one.
 
         Raises:
-            JournalUnavailableError: it cannot be used, another process has it, or it is gone.
-            JournalRestoredError: it and its write-ahead log do not belong together.
+            JournalUnavailableError: the file cannot be used, another process has it, or it is gone.
+            JournalRestoredError: the file and its write-ahead log do not belong together.
         """
         self._chain = chain
         self._marks = marks
@@ -59,7 +64,7 @@ class JournalFile(SqliteFile):
         self._tampered: str | None = None
         self._commits = self._changes = 0
         self._left: tuple[int, int, int] | None = None
-        """Size, time and inode of the database, as this process has left it."""
+        """The size, time and inode of the database as this process has left it."""
         self._log_place: os.stat_result | None = None
         check_parent(path, kind)
         self._process_lock = lock_of(path)
@@ -86,7 +91,7 @@ class JournalFile(SqliteFile):
         except OSError as error:
             self._let_go()
             raise kind.error(path, error) from error
-        except BaseException:  # whatever it is, an interruption too: nothing stays held
+        except BaseException:  # any error, also an interruption: release the locks
             self._let_go()
             raise
 
@@ -95,7 +100,10 @@ class JournalFile(SqliteFile):
         self.was_upgraded = True
 
     def _begin(self) -> None:
-        """Begin the chain of a file that was just made. One that is empty, while it has a mark, was emptied."""
+        """Begin the chain of a file that was just made.
+
+        An empty file that has a mark was emptied, so no chain begins.
+        """
         if self._marks.exist:
             return
         with super().transaction() as database:
@@ -106,10 +114,17 @@ class JournalFile(SqliteFile):
             if empty:
                 begin_chain(database, self._chain)
 
-    # -- which file it is -------------------------------------------------------------------------
+    # -- the identity of the file -----------------------------------------------------------------
 
     def _look_before(self, path: Path) -> JournalRestoredError | None:
-        """Before SQLite opens it: is the database as it was left, where it has a write-ahead log?"""
+        """Compare the database with its marks before SQLite opens it.
+
+        Returns:
+            The error of a restored or copied file; None if the file is the one that the marks describe.
+
+        Raises:
+            JournalRestoredError: the database was replaced and has another one's write-ahead log.
+        """
         here = self._identity()
         for mark in self._read_marks():
             if mark is None:
@@ -129,7 +144,11 @@ class JournalFile(SqliteFile):
         return None
 
     def _look_inside(self, database: sqlite3.Connection) -> JournalRestoredError | None:
-        """Has it come as far as its marks say, by the same steps?"""
+        """Compare the steps of the database with its marks: the same steps, and at least as many.
+
+        Returns:
+            The error of a restored or copied file; None if it agrees with its marks.
+        """
         end = read_head(database, self._chain)
         if end is None:
             return JournalRestoredError("日志末尾的封记不符", "the seal of the journal's end is wrong")
@@ -160,7 +179,7 @@ class JournalFile(SqliteFile):
 
     @property
     def is_in_place(self) -> bool:
-        """Return whether the files at the path are the ones that this process has open, as it left them."""
+        """Return True if the files at the path are the ones that this process has open, as it left them."""
         if not super().is_in_place or self._log_place is None:
             return False
         try:
@@ -173,15 +192,15 @@ class JournalFile(SqliteFile):
 
     @property
     def path_is_taken(self) -> bool:
-        """Return whether there is any file at the path."""
+        """Return True if there is any file at the path."""
         return _is_there(self._path)
 
     def require_ours(self) -> None:
-        """Before money moves.
+        """Check the file before money moves.
 
         Raises:
             JournalUnavailableError: the file is not in its place.
-            JournalRestoredError: it was restored or copied, and no person has said so.
+            JournalRestoredError: it was restored or copied, and no person has accepted it.
         """
         if not self.is_in_place:
             raise gone(self._path)
@@ -189,7 +208,7 @@ class JournalFile(SqliteFile):
             raise self.restored
 
     def raise_marks(self) -> None:
-        """Say outside the file how far it has come, so that a copy made before is known.
+        """Record outside the file how many steps it has, so that a copy made before is detected.
 
         Raises:
             JournalUnavailableError: a mark cannot be written.
@@ -205,7 +224,11 @@ class JournalFile(SqliteFile):
                 raise self._kind.error(self._marks.files[0].path, error) from error
 
     def accept(self) -> None:
-        """A person has said that this file counts from now on. Raises: JournalUnavailableError."""
+        """Accept this file from now on, because a person has decided it.
+
+        Raises:
+            JournalUnavailableError: the journal or a mark cannot be written, or the end of the chain is wrong.
+        """
         with self.lock:
             with self.transaction() as database:
                 if read_head(database, self._chain) is None:
@@ -230,7 +253,7 @@ class JournalFile(SqliteFile):
     # -- changes ------------------------------------------------------------------------------------
 
     def _watch_changes(self) -> None:
-        # Functions that answer the trigger run inside the change: what they raise undoes it.
+        # Functions that the trigger calls run inside the change: an error in them undoes it.
         self._database.create_function("require_noted", 1, self._require_noted)
         self._database.executescript(_WATCH_CHANGES)
 
@@ -243,7 +266,7 @@ class JournalFile(SqliteFile):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """As `SqliteFile.transaction`; every debit that is changed inside is noted in the chain.
+        """Run a transaction as `SqliteFile.transaction`; every debit that is changed inside is recorded in the chain.
 
         Raises:
             JournalTamperedError: a debit to be changed is not as the journal has left it.
@@ -267,7 +290,7 @@ class JournalFile(SqliteFile):
     def _before_commit(self) -> None:
         for (debit_id,) in self._database.execute("SELECT id FROM touched").fetchall():
             row = self._database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
-            if row is None:  # what was archived is noted by the archive
+            if row is None:  # the archive itself records what was archived
                 continue
             try:
                 note_step(self._database, self._chain, debit_id, row_digest(self._chain, row))
@@ -283,28 +306,38 @@ class JournalFile(SqliteFile):
         database.execute("INSERT OR IGNORE INTO touched VALUES (?)", (debit_id,))
 
     def require_noted(self, database: sqlite3.Connection, row: sqlite3.Row) -> None:
-        """Raises: JournalTamperedError: it is not as the journal has left it."""
+        """Check that a row is as the journal has left it.
+
+        Raises:
+            JournalTamperedError: the row was changed from outside.
+        """
         touched = self._inside and database.execute("SELECT 1 FROM touched WHERE id = ?", (row["id"],)).fetchone()
         if not touched and not row_is_noted(database, self._chain, row):
             raise JournalTamperedError(row["id"])
 
-    # -- beside the writer --------------------------------------------------------------------------
+    # -- reading beside the writer ------------------------------------------------------------------
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Everything as it is now, for reading; no debit waits for it. Raises: JournalUnavailableError."""
+        """Yield the present contents for reading; no debit waits for it.
+
+        Raises:
+            JournalUnavailableError: the journal cannot be read.
+        """
         with self._readers.snapshot() as database:
             yield database
 
     def reader(self) -> SqliteFile:
-        """Return a reader of its own, for what takes long; the caller closes it."""
+        """Return a new reading connection for a long task; the caller closes it."""
         return SqliteFile(self._path, self._kind, read_only=True)
 
     # -- the end ------------------------------------------------------------------------------------
 
     def _checkpoint(self) -> None:
-        """Bring what is in the write-ahead log into the database, and note how it was left. Where that fails, the log
-        keeps it."""
+        """Copy the write-ahead log into the database, and note the state of the file.
+
+        If that fails, the log keeps its contents.
+        """
         self._commits = 0
         if not self.is_in_place or self.restored is not None:
             return
@@ -319,7 +352,7 @@ class JournalFile(SqliteFile):
             self._write_marks()
 
     def close(self) -> None:
-        """Bring everything into one file, if it is in its place; else leave all as it is."""
+        """Copy everything into one file if it is in its place; otherwise leave all files as they are."""
         with self.lock:
             if self._left is not None and self.is_in_place:
                 self._checkpoint()
@@ -333,7 +366,7 @@ class JournalFile(SqliteFile):
         """Close without writing: a file at this path may be another one now."""
         with self.lock:
             self._database.close()
-            self._readers.close()  # last, for one that only reads writes no log into a database
+            self._readers.close()  # last, because a reading connection writes no log into a database
             self._let_go()
 
     def _let_go(self) -> None:
@@ -341,13 +374,13 @@ class JournalFile(SqliteFile):
             if (opened := getattr(self, part, None)) is not None:
                 opened.close()
         handle, self._handle = self._handle, None
-        if handle is not None:  # after SQLite, whose locks would end with it
+        if handle is not None:  # after SQLite, because closing the file would end SQLite's locks
             os.close(handle)
         self._process_lock.release()
 
 
 def gone(path: Path) -> JournalUnavailableError:
-    """Return what is said of a journal whose file is not where it was."""
+    """Return the error of a journal whose file is not where it was."""
     error = JournalUnavailableError(
         f"消费日志 {path} 已被移走、删除或替换", f"the journal of debits {path} was moved, removed or replaced"
     )
@@ -357,7 +390,11 @@ def gone(path: Path) -> JournalUnavailableError:
 
 
 def lock_of(path: Path) -> ProcessLock:
-    """Take the lock of the journal at a path. Raises: JournalUnavailableError: as `ProcessLock`."""
+    """Take the lock of the journal at a path.
+
+    Raises:
+        JournalUnavailableError: the condition of `ProcessLock`.
+    """
     return ProcessLock(path.with_name(f".{path.name}.lock"))
 
 
@@ -369,10 +406,10 @@ def _is_there(path: Path) -> bool:
 
 
 def _handle_of(path: Path, kind: DatabaseSpec) -> int:
-    """Opens the file before SQLite does, and for as long: where it is made it is private from the beginning.
+    """Open the file before SQLite does, and keep it open as long: a new file is private from the beginning.
 
     Raises:
-        CardioError: the kind's: it is no private file.
+        CardioError: the file is not private; the error is the one of ``kind``.
     """
     try:
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Which file, on which machine: what tells a journal from its copies."""
+"""The identity of a file and its machine, which tells a journal from its copies."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from service.audit.chain import Chain
 from service.debits.journal_file.marks import FileIdentity
 
 _GET_VERSION = 0x80087601
-"""``FS_IOC_GETVERSION`` of linux/fs.h, for 64 bits: the generation of an inode."""
+"""The request ``FS_IOC_GETVERSION`` of linux/fs.h, for 64 bits: the generation of an inode."""
 _MACHINE_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
 def identify(handle: int, chain: Chain) -> FileIdentity:
-    """Return what the open file is. Raises: OSError."""
+    """Return the identity of an open file.
+
+    Raises:
+        OSError: the file's data cannot be read.
+    """
     about = os.fstat(handle)
     machine = _machine_id()
     return FileIdentity(
@@ -34,7 +38,7 @@ def _generation(handle: int) -> int:
         return 0
     import fcntl
 
-    with suppress(OSError):  # a file system that has none
+    with suppress(OSError):  # a file system without generations
         answer = fcntl.ioctl(handle, _GET_VERSION, b"\0" * 8)
         return int(struct.unpack_from("I", answer)[0])
     return 0

@@ -1,8 +1,8 @@
-"""Marks of a journal, kept outside its file: how far it had come, and which file it was.
+"""The marks of a journal, kept outside its file: the number of its steps, and the identity of the file.
 
-A journal that is older than its mark, or another one, was restored or copied. The mark is written before each debit is
-sent. It is not forced onto the disk each time: what a process has written outlives its end by any signal, and after a
-power cut a mark that lags behind accepts a copy of the last seconds at most.
+A journal that is older than its mark, or is another one, was restored or copied. The mark is written before each debit
+is sent. It is not forced onto the disk each time. What a process has written survives its end by any signal. After a
+power cut a mark may be some seconds old, and then accepts a copy of these last seconds at most.
 """
 
 from __future__ import annotations
@@ -22,60 +22,64 @@ from cardio.errors import ConfigurationError
 from service.audit.chain import Chain
 
 _BYTES = 512
-"""One sector: written in place, whole or not at all."""
+"""One disk sector: it is written in place, whole or not at all."""
 _NAME, _NAME_EN = "消费日志的标记", "mark of the journal of debits"
 
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """Which file a journal is: what a copy has otherwise."""
+    """The identity of a journal's file; a copy has another one."""
 
     machine: str
-    """Keyed hash of the machine's id; empty where it has none."""
+    """The keyed hash of the machine's id; empty if the machine has none."""
     inode: int
     generation: int
-    """The file system tells by it a new file from a removed one whose inode it has; 0 where it does not say."""
+    """The number by which the file system tells a new file from a removed one with the same inode; 0 if it has none."""
     size: int
     modified: int
-    """Of the database without its write-ahead log, in nanoseconds: only the bridge writes it."""
+    """The time of the last change of the database without its write-ahead log, in nanoseconds.
+
+    Only the bridge writes the database.
+    """
 
     def same_file(self, other: FileIdentity) -> bool:
         return (self.inode, self.generation) == (other.inode, other.generation)
 
     def same_content(self, other: FileIdentity) -> bool:
-        """Some file systems keep times in steps of two seconds."""
+        """Return True if size and time agree. Some file systems keep times in steps of two seconds."""
         return self.size == other.size and abs(self.modified - other.modified) <= 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class JournalMark:
-    """How far a journal had come at least."""
+    """The state that a journal had reached at least."""
 
     number: int
     chain: str
-    """The number of a step, and its hash."""
+    """The hash of the step with this number."""
     identity: FileIdentity
     checkpointing: bool = False
-    """The database was just being written: its size and time are not known."""
+    """True if the database was being written: its size and time are not known."""
 
 
 class UnreadableMarkError(Exception):
-    """There is a mark, and it says nothing that can be believed."""
+    """There is a mark, but it cannot be trusted."""
 
 
 class MarkFile:
-    """One mark."""
+    """The file of one mark."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self, chain: Chain | None) -> JournalMark | None:
-        """Return the mark, or None where there is no file.
+        """Return the mark; None if there is no file.
 
-        Args: ``chain``: with its key the seal is checked; without it every mark is unreadable.
+        Args:
+            chain: the chain whose key checks the seal; without it every mark is unreadable.
 
         Raises:
-            UnreadableMarkError: what is there is no mark of this journal.
+            UnreadableMarkError: the file is no mark of this journal.
         """
         try:
             check_private(self.path, _NAME, _NAME_EN)
@@ -98,7 +102,16 @@ class MarkFile:
         return mark
 
     def write(self, mark: JournalMark, chain: Chain, *, synced: bool) -> None:
-        """Raises: OSError: it cannot be written."""
+        """Write the mark.
+
+        Args:
+            mark: the mark.
+            chain: the chain that makes the seal.
+            synced: True to force it onto the disk.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         document: Mapping[str, Any] = asdict(mark) | {"seal": chain.content({"mark": asdict(mark)})}
         text = json.dumps(document, separators=(",", ":")).encode().ljust(_BYTES - 1) + b"\n"
         make_folder(self.path.parent)
@@ -118,10 +131,15 @@ class MarkFile:
 
 
 class Marks:
-    """The marks of one journal: one beside it, and one elsewhere, which no backup of its folder has."""
+    """The marks of one journal: one beside it, and one elsewhere, which no backup of its folder contains."""
 
     def __init__(self, path: Path, elsewhere: Path | None = None) -> None:
-        """Args: ``elsewhere``: a folder; it holds the marks of several journals."""
+        """Name the files of the marks.
+
+        Args:
+            path: the journal's file.
+            elsewhere: a folder for the marks of several journals.
+        """
         self.files = [MarkFile(path.with_name(f".{path.name}.mark"))]
         if elsewhere is not None:
             self.files.append(MarkFile(elsewhere / f"journal-{_place_name(path)}.mark"))
@@ -129,11 +147,11 @@ class Marks:
 
     @property
     def exist(self) -> bool:
-        """Return whether there was a journal here before: also where its file is gone."""
+        """Return True if there was a journal here before, also if its file is gone."""
         return any(os.path.lexists(one.path) for one in self.files)
 
     def drop_what_cannot_be_kept(self) -> None:
-        """Leave out the mark elsewhere where its folder cannot be written, as for a user without a home."""
+        """Drop the mark elsewhere if its folder cannot be written, as for a user without a home."""
         kept = []
         for one in self.files[1:]:
             with suppress(OSError):
@@ -143,20 +161,31 @@ class Marks:
         self.files[1:] = kept
 
     def write(self, mark: JournalMark, chain: Chain, *, synced: bool = False) -> None:
-        """Raises: OSError: one of them cannot be written."""
+        """Write all marks.
+
+        Raises:
+            OSError: one of them cannot be written.
+        """
         for one in self.files:
             one.write(mark, chain, synced=synced)
         self.last = mark
 
     def raise_to(self, number: int, chain_end: str, chain: Chain) -> None:
-        """Say that the journal has come so far. Raises: OSError: one of them cannot be written."""
+        """Record that the journal has reached a step.
+
+        Raises:
+            OSError: one of the marks cannot be written.
+        """
         assert self.last is not None  # noqa: S101 - a journal that is open has its marks
         self.write(replace(self.last, number=number, chain=chain_end), chain)
 
 
 def elsewhere_folder() -> Path | None:
-    """``$XDG_STATE_HOME/cardio``; else, for a service without a home, ``$XDG_CACHE_HOME/cardio``; else
-    ``~/.local/state/cardio``; None: there is no such place."""
+    """Return the folder for marks outside the journal's own; None if there is no such place.
+
+    It is ``$XDG_STATE_HOME/cardio``; else, for a service without a home, ``$XDG_CACHE_HOME/cardio``; else
+    ``~/.local/state/cardio``.
+    """
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
         if folder := os.environ.get(name):
             return Path(folder) / "cardio"

@@ -1,4 +1,7 @@
-"""One process has a journal: a lock on a file of its own, which stays while the database is moved or removed."""
+"""The lock that gives a journal to one process.
+
+It is on a file of its own, which stays if the database is moved or removed.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,13 @@ _NAME, _NAME_EN = "消费日志的锁文件", "lock file of the journal of debit
 
 
 class ProcessLock:
-    """Held until `release`, or until the process ends, however it ends."""
+    """The lock of a process, held until `release` or until the process ends in any way."""
 
     def __init__(self, path: Path) -> None:
-        """Args: ``path``: the lock's own file, which is made where it is missing.
+        """Take the lock.
+
+        Args:
+            path: the lock's own file, which is made if it is missing.
 
         Raises:
             JournalUnavailableError: another process has it, it is no private file, or it cannot be made.
@@ -51,7 +57,7 @@ class ProcessLock:
             raise JournalUnavailableError(f"{_NAME} {path}：{error}", f"{_NAME_EN} {path}: {error}") from error
 
     def release(self) -> None:
-        """Let go; a second time does nothing. The file stays."""
+        """Release the lock; a second time does nothing. The file stays."""
         handle, self._handle = self._handle, None
         if handle is not None:
             with suppress(OSError):

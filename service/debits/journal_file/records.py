@@ -1,4 +1,4 @@
-"""Looking debits up: beside the writer, or in a file that no bridge has."""
+"""The look-up of debits, beside the writer or in a file that no bridge uses."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ class JournalRecords:
         self._chain = chain
 
     def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
-        """Return those that somebody has still to do with: what nobody knows first, else the newest first.
+        """Return the debits that still need work: unknown outcomes first, then the newest.
 
-        Args: ``owner`` None lists everybody's. ``all_states``: those that are over too.
+        Args:
+            owner: the owner of the debits; None for all owners.
+            all_states: True to include debits that are over.
+            limit: the largest number of debits.
 
         Raises:
-            JournalUnavailableError: it cannot be read.
+            JournalUnavailableError: the file cannot be read.
         """
         others = (BEGUN, UNBOOKED, OVER) if all_states else (UNBOOKED,)
         with self._reading() as database:
@@ -54,13 +57,21 @@ class JournalRecords:
         return list(heapq.merge(*each, key=lambda row: (row["created"], row["place"]), reverse=True))[:limit]
 
     def shown(self, debit_id: str) -> DebitRecord | None:
-        """Return one debit. Raises: JournalUnavailableError."""
+        """Return one debit; None if there is none.
+
+        Raises:
+            JournalUnavailableError: the file cannot be read.
+        """
         with self._reading() as database:
             row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
             return None if row is None else self._shown(database, row)
 
     def counts(self) -> dict[DebitState, int]:
-        """Return how many debits are in each state. Raises: JournalUnavailableError."""
+        """Return the number of debits in each state.
+
+        Raises:
+            JournalUnavailableError: the file cannot be read.
+        """
         with self._reading() as database:
             rows = database.execute("SELECT state, count(*) AS n FROM debit GROUP BY state").fetchall()
         known = set(DebitState)
@@ -77,12 +88,12 @@ class JournalRecords:
 
 
 def legible(value: Any) -> Any:
-    """Return what is no text any more shows where it is none."""
+    """Return a text with a replacement character for each part that is no valid text."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value
 
 
 def _cleared(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what can still be shown of a row in which anything may stand."""
+    """Return the part of a row that can still be shown, although its columns may hold anything."""
     when = "1970-01-01T00:00:00+00:00"
     cleared = {
         "state": DebitState.MANUAL, "intent": None, "result": None, "created": when, "changed": when,

@@ -1,4 +1,4 @@
-"""A row of the journal's table, as a debit's record."""
+"""The conversion of a row of the journal's table to a debit's record."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from cardio.debits.transaction import DONE, UNRESOLVED, DebitIntent, DebitResult
 
 
 def record_of_row(row: Mapping[str, Any], *, tampered: bool = False) -> DebitRecord:
-    """Return a debit as a row of the journal's table has it.
+    """Return the record of a debit from a row of the journal's table.
 
     Args:
-        tampered: the row was changed from outside.
+        row: the row.
+        tampered: True if the row was changed from outside.
     """
     intent = None if row["intent"] is None else DebitIntent.model_validate_json(row["intent"])
     result = None if row["result"] is None else DebitResult.model_validate_json(row["result"])

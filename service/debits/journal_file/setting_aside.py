@@ -1,4 +1,4 @@
-"""Putting away what a person has given up: under another name in the same folder, never deleted."""
+"""The renaming of files that a person has given up: they stay in the same folder and are never deleted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ from service.storage.sqlite import SqliteFile, log_of
 
 
 def keep_its_own_log(path: Path, marks: Marks, chain: Chain) -> bool:
-    """Look whether a database and the write-ahead log beside it are one whole journal after all, as where only the
-    time of the file was changed; if so, let it be opened with its log.
+    """Keep the write-ahead log of a database if both are one complete journal.
+
+    This is the case if only the file's time was changed.
+
+    Returns:
+        True if they belong together; the database can then be opened with its log.
 
     Raises:
-        JournalUnavailableError: that cannot be found out, so nothing is to be set aside.
+        JournalUnavailableError: this cannot be determined, so nothing may be set aside.
     """
     if not (path.is_file() and log_of(path).is_file()):
         return False
@@ -43,7 +47,7 @@ def keep_its_own_log(path: Path, marks: Marks, chain: Chain) -> bool:
 
 
 def _are_one(path: Path, chain: Chain, marks: list[JournalMark]) -> bool:
-    """On a copy, for SQLite would write the log into the database."""
+    """Check on a copy that database and log are one journal: SQLite would write the log into the database."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         copy = Path(folder) / path.name
         for one in (path, log_of(path)):
@@ -60,13 +64,13 @@ def _are_one(path: Path, chain: Chain, marks: list[JournalMark]) -> bool:
 
 
 def set_aside(path: Path, marks: Marks) -> None:
-    """Make way for a new journal, or for one without another one's write-ahead log.
+    """Rename files to make room for a new journal, or for one without another one's write-ahead log.
 
-    Called where the database is gone, or was replaced beside its old write-ahead log. A database that is there stays;
-    without one the marks go too.
+    The database is gone then, or was replaced beside its old write-ahead log. An existing database stays. Without one
+    the marks are renamed too.
 
     Raises:
-        JournalUnavailableError: they cannot be renamed.
+        JournalUnavailableError: the files cannot be renamed.
     """
     names = [log_of(path), path.with_name(path.name + "-shm")]
     if not (path.exists() and path.stat().st_size):

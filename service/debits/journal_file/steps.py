@@ -1,5 +1,7 @@
-"""The chain of the journal's steps: after each change of a debit a keyed hash of what it is then, tied to the step
-before (`service.audit.chain`). So a row that was changed, removed, put in or put back from outside is known.
+"""The chain of the journal's steps.
+
+After each change of a debit it gets a keyed hash of the new row, tied to the step before (`service.audit.chain`). So a
+row that was changed, removed, inserted or put back from outside is detected.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from service.audit.chain import FIRST, Anchor, Chain, text_of
 
 Row = sqlite3.Row | Mapping[str, Any]
 DERIVED = frozenset({"phase", "place", "noted", "named"})
-"""What of a row is not its own, but made of it."""
+"""The columns of a row that are computed from others."""
 SELECT_HEAD = "SELECT number, chain, seal FROM head"
 _REPLACE_HEAD = "INSERT OR REPLACE INTO head (id, number, chain, seal) VALUES (1, ?, ?, ?)"
 _LATEST = "SELECT digest FROM step WHERE debit = ? ORDER BY number DESC LIMIT 1"
@@ -22,7 +24,7 @@ _DIGEST_LENGTH = 32
 
 
 def key_mark(chain: Chain, owner: str, idempotency_key: str) -> str:
-    """Return what is kept of a debit's key for good: its keyed hash with whose it is."""
+    """Return the permanent mark of a debit's key: the keyed hash of the key and its owner."""
     return chain.content({"owner": owner, "key": idempotency_key})[:_DIGEST_LENGTH]
 
 
@@ -31,7 +33,7 @@ def row_digest(chain: Chain, row: Row) -> str:
 
 
 def archived_digest(chain: Chain, known: Row) -> str:
-    """Return the hash of what is kept of a debit that is in an archive."""
+    """Return the hash of the data that are kept of an archived debit."""
     kept = {name: known[name] for name in ("key_mark", "debit", "archive", "outcome")}
     return chain.content({"archived": kept})[:_DIGEST_LENGTH]
 
@@ -41,7 +43,7 @@ def begin_chain(database: sqlite3.Connection, chain: Chain) -> None:
 
 
 def read_head(database: sqlite3.Connection, chain: Chain) -> Anchor | None:
-    """Return the end of the chain; None where it is missing or does not bear its seal."""
+    """Return the end of the chain; None if it is missing or its seal is wrong."""
     head = database.execute(SELECT_HEAD).fetchone()
     if head is None:
         return None
@@ -51,13 +53,17 @@ def read_head(database: sqlite3.Connection, chain: Chain) -> Anchor | None:
 
 
 def hash_at(database: sqlite3.Connection, number: int) -> str | None:
-    """Return the hash of a step; None: there is no such step."""
+    """Return the hash of a step; None if there is no such step."""
     found = database.execute("SELECT chain FROM step WHERE number = ?", (number,)).fetchone()
     return None if found is None else text_of(found[0])
 
 
 def note_step(database: sqlite3.Connection, chain: Chain, debit_id: str, digest: str) -> Anchor:
-    """Add a step. Raises: ValueError: the end of the chain is not as it was written."""
+    """Add a step.
+
+    Raises:
+        ValueError: the end of the chain is not as it was written.
+    """
     end = read_head(database, chain)
     if end is None:
         raise ValueError("the chain's end")
@@ -74,22 +80,22 @@ def note_step(database: sqlite3.Connection, chain: Chain, debit_id: str, digest:
 def latest_digest(database: sqlite3.Connection, debit_id: str) -> str | None:
     try:
         found = database.execute(_LATEST, (debit_id,)).fetchone()
-    except UnicodeEncodeError:  # an id that is no text: none of ours
+    except UnicodeEncodeError:  # an id that is no text is none of ours
         return None
     return None if found is None else text_of(found[0])
 
 
 def is_archived(database: sqlite3.Connection, chain: Chain, known: Row) -> bool:
-    """Return whether the last step of a debit is that it was archived, as ``known`` says."""
+    """Return True if the last step of a debit is that it was archived, as ``known`` says."""
     return latest_digest(database, known["debit"]) == archived_digest(chain, known)
 
 
 def row_is_noted(database: sqlite3.Connection, chain: Chain, row: Row) -> bool:
-    """Return whether a debit's row is as the journal itself has left it."""
+    """Return True if a debit's row is as the journal itself has left it."""
     noted = latest_digest(database, row["id"])
     return noted is not None and noted == row_digest(chain, row)
 
 
 def was_noted(database: sqlite3.Connection, debit_id: str, digest: str) -> bool:
-    """Return whether a debit's row was once like this."""
+    """Return True if a debit's row had this hash before."""
     return database.execute(_EARLIER, (debit_id, digest)).fetchone() is not None

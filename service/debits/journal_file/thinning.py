@@ -1,7 +1,9 @@
-"""Leaving out of a settled debit what nobody needs any more: the card's balances and totals, and the order's number.
+"""The removal of data of a settled debit that are not needed any more.
 
-Amounts, time, terminal, numbers, TAC and MAC2 stay in its result: they are what was booked. What a person decided keeps
-its intent, for the card may come back and say otherwise.
+They are the card's balances and totals, and the order's number.
+
+Amounts, time, terminal, numbers, TAC and MAC2 stay in its result: they are what was booked. A debit that a person has
+decided keeps its intent, because the card may come back and contradict.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 THINNED = "thinned:"
-"""What stands before the keyed hash, in the place of a key in clear."""
+"""The prefix of the keyed hash that replaces a key in clear."""
 _THIN = (
     "UPDATE debit SET intent = NULL, idempotency_key = ? || key_mark, thinned = ?"
     " WHERE id = ? AND state = 'settled' AND thinned IS NULL"
@@ -20,5 +22,5 @@ _THIN = (
 
 
 def thin_settled(database: sqlite3.Connection, debit_id: str) -> None:
-    """Thin one debit, if it is settled and nothing can be asked about it any more."""
+    """Thin one debit, if it is settled and no question about it can follow."""
     database.execute(_THIN, (THINNED, datetime.now(UTC).isoformat(), debit_id))

@@ -1,4 +1,7 @@
-"""Taking over a journal of version 2: what is there is thinned where it is over, and the chain begins with it."""
+"""The upgrade of a journal of version 2.
+
+Debits that are over are thinned. The chain begins with the present rows.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _ROWS_AT_ONCE = 1000
 
 
 def upgrade_to_3(database: sqlite3.Connection, script: str, chain: Chain) -> None:
-    """Run inside the transaction of the upgrade: afterwards every row has its key's hash, and a step."""
+    """Upgrade inside the transaction; afterwards every row has its key's hash, and a step."""
     for statement in _statements(script):
         database.execute(statement)
     begin_chain(database, chain)
@@ -33,7 +36,7 @@ def upgrade_to_3(database: sqlite3.Connection, script: str, chain: Chain) -> Non
 
 
 def _statements(script: str) -> Iterator[str]:
-    """`executescript` would end the transaction that the upgrade is in."""
+    """Yield the statements of a script one by one: `executescript` would end the transaction of the upgrade."""
     statement = ""
     for line in script.splitlines():
         statement += line + "\n"

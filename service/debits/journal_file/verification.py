@@ -1,4 +1,4 @@
-"""Checking a whole journal, a backup or an archive: its chain of steps, and each debit against its last step."""
+"""The check of a whole journal, a backup or an archive: its chain of steps, and each debit against its last step."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _WITHOUT_ROW = (
 class RowProblem(StrEnum):
     CHANGED = "changed"
     OLDER_STATE = "older-state"
-    """It was once like this, and is not any more: an earlier state was put back."""
+    """An earlier state of the row was put back."""
     INSERTED = "inserted"
     REMOVED = "removed"
     KEY_CHANGED = "key-changed"
-    """Its key does not name it any more, or names another one."""
+    """The debit's key no longer names it, or names another debit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,13 @@ class JournalVerification:
 def verify_journal(database: sqlite3.Connection, chain: Chain, anchor: str | None = None) -> JournalVerification:
     """Check everything that one snapshot of a journal holds.
 
-    Args: ``anchor``: what an earlier verification said of the end then.
+    Args:
+        database: the snapshot.
+        chain: the journal's chain.
+        anchor: the end of the chain in an earlier verification.
 
     Raises:
-        UsageError: that is no anchor.
+        UsageError: ``anchor`` is no anchor.
         sqlite3.Error: the file cannot be read.
     """
     walk = ChainVerifier(chain, None if anchor is None else Anchor.parse(anchor))

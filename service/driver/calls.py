@@ -1,4 +1,4 @@
-"""Calls of the national driver's functions: which reader, with which right, with what is opened, in how many steps."""
+"""The calls of the national driver's functions: their reader, their right, their keys, and their steps."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _MOST_NAMED = 20
 
 
 class DriverOutput(NamedTuple):
-    """What a function gives, and what is said of the card beside it: the interface's string has no place for that."""
+    """The output of a function, with data about the card for which the interface's string has no place."""
 
     output: str
     card_session: str | None
     proof: Proof | None
-    """How far the card was proved genuine; None where no card was needed."""
+    """The proof that the card is genuine; None if no card was needed."""
 
 
 class DriverService:
-    """One for the whole bridge: HTTP and the dialects call through it."""
+    """The driver's functions, one object for the whole bridge; HTTP and the dialects call through it."""
 
     def __init__(
         self,
@@ -55,7 +55,16 @@ class DriverService:
         *,
         device_number: str = "",
     ) -> None:
-        """Args: ``device_number`` is 终端设备号 as the site has set it; each reader's own without it."""
+        """Prepare the calls.
+
+        Args:
+            desks: the readers of the bridge.
+            security: the keys of this site.
+            debits: the service for debits.
+            questions: the questions to the clerk.
+            selection: the choice of a reader for calls that name none.
+            device_number: 终端设备号 as the site has set it; empty for each reader's own.
+        """
         self.selection = selection or CardSelection(desks)
         self._desks = desks
         self._device_number = device_number
@@ -73,20 +82,27 @@ class DriverService:
         reader: str | None = None,
         seconds: float | None = None,
     ) -> DriverOutput:
-        """Carries out one function; gives its output string, the session of the card, and how far it was proved.
+        """Carry out one function; return its output string, the session of the card, and the proof of the card.
 
-        What only a person can give, the clerk is asked for at the bridge's own page.
+        If only a person can give something, the bridge's own page asks the clerk for it.
 
-        Args: ``seconds`` is how long the caller waits; None where it says nothing of it. What changes the
-            card takes its time all the same.
+        Args:
+            function: the function.
+            given: its arguments.
+            caller: the caller.
+            context: the caller's request.
+            reader: the full name of the reader; None to choose one by iType.
+            seconds: the time that the caller waits; None if the caller does not say. A function that changes the card
+                takes its own time all the same.
 
         Raises:
-            NoScopeError: the caller may not. CardioError: what hindered; `return_codes.code_of` has its code.
+            NoScopeError: the caller has not the right to call it.
+            CardioError: the obstacle; `return_codes.code_of` has its code.
         """
         caller.require(Scope(function.right))
         if isinstance(function, DebitFunction):
             done = await self.debit(function, given, caller, context, reader=reader)
-            # Asked again by its key a debit is told in the same words, and then without its card.
+            # A debit that is asked for again by its key gets the same answer, and then without its card.
             return DriverOutput(output_of(done), done.card_session, None)
         context = _named(context, function, given)
         given = replace(given, deviceNumber=self._device_number)
@@ -122,10 +138,11 @@ class DriverService:
         *,
         reader: str | None = None,
     ) -> DebitAnswer:
-        """As `call`, and how the debit stands.
+        """Carry out a debit function as `call`; return also the state of the debit.
 
         Raises:
-            DebitUnknownError: nobody knows yet whether money was taken.
+            DebitUnknownError: it is not known yet whether money was taken.
+            CardioError: the errors of `call`.
         """
         caller.require(Scope(function.right))
         context = _named(context, function, given)
@@ -141,12 +158,12 @@ class DriverService:
             held = self._held_for(context, reader)
             return await finish_debit(self._debits, given, caller, context, desk, held)
         if self._questions.has_consent_of(caller.grant):
-            with suppress(CardioError):  # the debit says so itself, or needs no card at all
+            with suppress(CardioError):  # the debit itself reports the error, or needs no card at all
                 given = self._with_consent(given, caller, context, await desk())
         try:
             return await call_debit(self._debits, function, given, caller, context, desk)
         except LastTryError as error:
-            # This debit is over: the consent that is asked for now counts for the next one.
+            # This debit is over: the consent that is asked for now is valid for the next one.
             if used:
                 self._questions.ask_for_next_call(subject_of(used[-1], caller, context, used[-1].card_session))
             raise last_try_without_clerk(self._questions.page) from error
@@ -154,7 +171,7 @@ class DriverService:
     def _with_consent(
         self, given: DriverArguments, caller: Caller, context: RequestContext, desk: ManagedReader
     ) -> DriverArguments:
-        """The arguments of a debit, with the consent to the last try that was given for this card."""
+        """Return the arguments of a debit, with the consent to the last try if it was given for this card."""
         consented = self._questions.take_consent(subject_of(desk, caller, context, desk.card_session))
         return replace(given, acceptLastTry=True) if consented else given
 
@@ -193,7 +210,7 @@ class DriverService:
         return await Clerk(self._questions, desk, caller, context, seconds).help(attempt)
 
     def _held_for(self, context: RequestContext, reader: str | None) -> ManagedReader | None:
-        """The desk that holds a card for this caller; the named one first, for it may be between steps at two."""
+        """Return the reader that holds a card for this caller; the named one first, because the caller may hold two."""
         in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
         return next((desk for desk in in_order if desk.holding.owner == context.grant), None)
 
@@ -213,11 +230,11 @@ class DriverService:
         return self._desks.desk(reader) if reader else await self.choose(given.iType, context)
 
     async def choose(self, card_type: int, context: RequestContext) -> ManagedReader:
-        """The reader that iType means, and the card that is meant where several are in.
+        """Return the reader that iType means; if several cards are in, the reader of the meant card.
 
         Raises:
             UsageError: there is no such iType.
-            CardioError: as `CardSelection.choose` says.
+            CardioError: the errors of `CardSelection.choose`.
         """
         if card_type not in set(Preference):
             raise UsageError(f"iType 应为 1 至 4，而不是 {card_type}", f"iType is 1 to 4, not {card_type}")
@@ -225,22 +242,26 @@ class DriverService:
 
 
 def _at(desk: ManagedReader, function: DriverFunction, caller: Caller) -> Caller:
-    """The caller with the rights that count at this desk. Raises: NoScopeError: it may not call this function there."""
+    """Return the caller with the rights that count at this reader.
+
+    Raises:
+        NoScopeError: the caller may not call this function there.
+    """
     narrowed = caller.at(simulated=desk.reader.simulated)
     narrowed.require(Scope(function.right))
     return narrowed
 
 
 def supplemented(given: DriverArguments, added: Supplement) -> DriverArguments:
-    """The arguments of a call, with the new PIN that the holder has entered."""
+    """Return the arguments of a call, with the new PIN that the holder has entered."""
     new = added.entered.new_pin
     return given if new is None else replace(given, newPin=new.digits)
 
 
 def _named(context: RequestContext, function: DriverFunction, given: DriverArguments) -> RequestContext:
-    """With the function, and the files that it is about."""
+    """Return the context with the name of the function, and the files that it reads or changes."""
     files: list[str] = []
     if given.pFileAddr:
-        with suppress(UsageError):  # the function says so itself
+        with suppress(UsageError):  # the function itself reports the error
             files = [part.file for part in Address.parse(given.pFileAddr).parts]
     return replace(context, action=function.name, target=" ".join(files[:_MOST_NAMED]))

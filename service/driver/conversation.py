@@ -1,8 +1,8 @@
-"""The messages of one socket: each has one reply, in order, and no reply comes when its caller no longer waits for it.
+"""The messages of one socket: each gets one reply, in order. A reply is not sent when its caller no longer waits.
 
-The dialects' messages carry no number. A caller that gives up and calls again takes the next message that comes for the
-answer to its last call. So a caller with a limit of its own (`Dialect.patience`) is answered before it, if need be by
-an error; where that moment has passed, for whatever reason, the socket is closed and nothing more is sent.
+The dialects' messages carry no number. A caller that gives up and calls again takes the next message for the answer to
+its last call. So a caller with a time limit (`Dialect.patience`) gets its answer before that limit, if necessary an
+error. If that moment has passed for any reason, the socket is closed and nothing more is sent.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from cardio.errors import CardioError
 from service.driver.errors import AnswerTooLateError
 
 MOST_PENDING = 32
-"""Messages that are taken from a socket and wait for their turn; the rest wait in the line."""
+"""The number of messages that are taken from a socket and wait for their turn; further ones wait in the connection."""
 _MARGIN = 2.0
-"""How long before the caller gives up its answer is sent, for the way there and for a machine that is busy."""
+"""The time before the caller gives up at which its answer is sent, to allow for the transport and a busy machine."""
 _LAST_MARGIN = 1.3
-"""Later than this before it gives up, nothing is sent any more."""
+"""The time before the caller gives up after which nothing is sent any more."""
 _LEAST_WORK = 0.2
 _BEAT = 1.0
 _SLACK = 0.25
@@ -30,7 +30,7 @@ Clock = Callable[[], float]
 
 
 class LoopPulse:
-    """Knows how long the event loop was away: what arrived meanwhile may be as old as that."""
+    """The clock of the event loop's pauses: a message that arrived during a pause may be as old as the pause."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -38,14 +38,14 @@ class LoopPulse:
         self._left, self._back = 0.0, float("-inf")
 
     def beat(self) -> None:
-        """Say that the event loop runs; wanted once a second."""
+        """Note that the event loop runs; must be called once a second."""
         now = self._clock()
         if self._last is not None and now - self._last > _BEAT + _SLACK:
             self._left, self._back = self._last, now
         self._last = now
 
     def earliest_arrival(self) -> float:
-        """The earliest moment at which a message can have been sent that is seen now."""
+        """Return the earliest moment at which a message that is seen now can have been sent."""
         now = self._clock()
         if self._last is not None and now - self._last > _BEAT + _SLACK:
             return self._last
@@ -53,13 +53,18 @@ class LoopPulse:
 
 
 class Answering(Protocol):
-    """What answers the messages of a socket."""
+    """The object that answers the messages of a socket."""
 
     async def answer(self, message: str | None, seconds: float | None) -> str:
-        """The reply to a message, None for one that is no text; within so many seconds, if any are named."""
+        """Return the reply to a message.
+
+        Args:
+            message: the message; None for one that is no text.
+            seconds: the time limit; None for no limit.
+        """
 
     def failed(self, message: str | None, error: CardioError) -> str:
-        """The reply to a message that could not be worked on."""
+        """Return the reply to a message that could not be processed."""
 
 
 class Ended(Exception):
@@ -75,17 +80,17 @@ class TooLate(Exception):
 
 @dataclass(slots=True)
 class Conversation:
-    """One socket's messages, from the first to the last."""
+    """The messages of one socket, from the first to the last."""
 
     answering: Answering
     receive: Callable[[], Awaitable[str | None]]
-    """The next message. Raises: Ended."""
+    """The function that returns the next message, or raises `Ended`."""
     send: Callable[[str], Awaitable[None]]
     patience: float | None
     pulse: LoopPulse
     clock: Clock = time.monotonic
     on_busy: Callable[[bool], None] = lambda busy: None
-    """Told when a message is worked on, and when none is."""
+    """The listener that is called with True when a message is being processed, with False when none is."""
     _pending: deque[tuple[str | None, float]] = field(default_factory=deque)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _ended: Ended | None = None
@@ -94,7 +99,7 @@ class Conversation:
         """Answer messages until the caller leaves.
 
         Raises:
-            Ended: the caller has left. What was worked on is finished, what waited is not begun.
+            Ended: the caller has left. A message in progress is finished, waiting ones are not started.
             TooLate: the socket must be closed.
         """
         listening = asyncio.ensure_future(self._listen())

@@ -1,4 +1,4 @@
-"""Debits as the national interface calls them: ``iDoDebit`` and its steps, on the bridge's debit service."""
+"""The debits of the national interface, ``iDoDebit`` and its steps, on the bridge's debit service."""
 
 from __future__ import annotations
 
@@ -27,9 +27,17 @@ async def call_debit(
 ) -> DebitAnswer:
     """Do a debit, or its first step.
 
+    Args:
+        debits: the service for debits.
+        function: the function with its step.
+        given: its arguments.
+        caller: the caller.
+        context: the caller's request.
+        reader: finds the reader.
+
     Raises:
-        UsageError: the strings are not as the interface has them.
-        CardioError: as `DebitService.call`.
+        UsageError: the strings have not the form of the interface.
+        CardioError: the errors of `DebitService.call`.
     """
 
     def check_card(card: SocialSecurityCard) -> None:
@@ -55,10 +63,15 @@ async def finish_debit(
     """Do the second step of a debit.
 
     Args:
+        debits: the service for debits.
+        given: the arguments.
+        caller: the caller.
+        context: the caller's request.
+        reader: finds the reader.
         held: the reader that holds a card for this caller.
 
     Raises:
-        CardioError: as `DebitService.second_step`.
+        CardioError: the errors of `DebitService.second_step`.
     """
 
     def finish(steps: HsmSteps) -> str:
@@ -72,7 +85,7 @@ async def finish_debit(
 
 
 def output_of(answer: DebitAnswer) -> str:
-    """Return what the function gives: the result of the debit, or what its first step gives for the HSM."""
+    """Return the output of the function: the result of the debit, or the data of its first step for the HSM."""
     if answer.step_output is not None:
         return answer.step_output
     if answer.debit.result is None:

@@ -1,10 +1,10 @@
 """The dialect of Decard's reader service, ``ws://127.0.0.1:50150``.
 
-``{"func":"iReadCardBas","in":["3"]}`` is answered by ``{"func":"iReadCardBas","result":"0","out":["…|"]}``: all
-arguments and results are texts, in order, and each request has exactly one reply. Where there is a SAM, ``proof``
-and ``proofInfo`` beside data of a card say how far it was proved genuine. Beside the national functions it has
-functions of its own (``dc_…``), which give what its published browser client reads: ``dc_init`` a handle above 0,
-``dc_cpureset`` length and ATR, ``dc_GetSocialSecurityCardBaseInfo`` fourteen texts.
+``{"func":"iReadCardBas","in":["3"]}`` is answered by ``{"func":"iReadCardBas","result":"0","out":["…|"]}``. All
+arguments and results are texts, in order, and each request has exactly one reply. If there is a SAM, ``proof`` and
+``proofInfo`` beside data of a card give the result of its proof. Beside the national functions the dialect has
+functions of its own (``dc_…``), which return the values that its published browser client reads: ``dc_init`` a handle
+above 0, ``dc_cpureset`` length and ATR, ``dc_GetSocialSecurityCardBaseInfo`` fourteen texts.
 """
 
 from __future__ import annotations
@@ -25,23 +25,26 @@ from service.readers.errors import SimulatedOnlyError
 from service.readers.schemas import VERSION
 
 _HANDLE = "1"
-"""The device: there is one, whatever reader it is."""
+"""The handle of the device: there is one, for every reader."""
 _MOST_ARGUMENTS = 16
 _HEX = re.compile(r"([0-9A-Fa-f]{2}){4,600}")
 _OWN = ("dc_", "LibMain")
-"""How the names of the device's own functions begin."""
+"""The prefixes of the device's own functions."""
 _NOTHING_TO_DO = frozenset(
     {"LibMain", "dc_exit", "dc_beep", "dc_reset", "dc_setcpu", "dc_cpudown", "dc_config_port_name"}
 )
-"""What callers do on their way, and what is of no consequence here: there is nothing to open, beep or power."""
+"""The functions that callers use on their way and that do nothing here: there is nothing to open, beep or power."""
 _CARD_TYPES = ("0", "1")
-"""Contact or contactless, which public callers take in either order: both mean the card that is there."""
+"""Contact or contactless. Public callers number them in either order, so both mean the card that is there."""
 
 
 class DecardDialect(Dialect):
     name, port = "decard", 50150
     patience = 10.0
-    """Of its published client (``callDcrf32``): replies carry no number, so the client takes any for its last one's."""
+    """The time limit of its published client (``callDcrf32``).
+
+    Replies carry no number, so the client takes any reply for the answer to its last call.
+    """
 
     def parse(self, message: str) -> DialectRequest:
         document = as_object(message)

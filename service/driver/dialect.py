@@ -1,4 +1,7 @@
-"""What a dialect is: requests out of messages, messages out of answers. No sockets here, and no cards."""
+"""The definition of a dialect: it parses messages into requests and writes answers as messages.
+
+It uses no sockets and no cards.
+"""
 
 from __future__ import annotations
 
@@ -20,64 +23,82 @@ _LINE_SEPARATORS = {"\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DialectRequest:
-    """One call, as a dialect has it."""
+    """One call in the form of a dialect."""
 
     function: str
     arguments: Mapping[str, Any]
 
 
 class Dialect(ABC):
-    """One way to speak. A dialect is one file in this folder, ``NAME_dialect.py``: the registry finds it there.
+    """One dialect. It is one file in this folder, ``NAME_dialect.py``, where the registry finds it.
 
-    One object serves all sockets of one caller, so it may remember what the caller asked before.
+    One object serves all sockets of one caller, so it may remember the caller's earlier calls.
     """
 
     name: ClassVar[str]
-    """Its key in the settings, beside ``NAME_port``."""
+    """The key in the settings, beside ``NAME_port``."""
     port: ClassVar[int]
-    """The port that callers in the field have built in."""
+    """The port that existing callers have built in."""
     patience: ClassVar[float | None] = None
-    """Seconds after which its callers give up. What comes later they take for the answer to their next call."""
+    """The seconds after which its callers give up. They take a later reply for the answer to their next call."""
     greeting: ClassVar[str | None] = None
-    """What is sent as soon as a socket is open."""
+    """The message that is sent as soon as a socket is open."""
 
     @abstractmethod
     def parse(self, message: str) -> DialectRequest:
-        """Raises: UsageError: it is no request."""
+        """Return the request of a message.
+
+        Raises:
+            UsageError: the message is no request.
+        """
 
     @abstractmethod
     def done(self, request: DialectRequest, output: str, proof: Proof | None = None) -> str:
-        """The message for a function that returned 0; beside its output, how far the card was proved genuine."""
+        """Return the message for a function that returned 0.
+
+        Args:
+            request: the request.
+            output: the output of the function.
+            proof: the proof that the card is genuine.
+        """
 
     @abstractmethod
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
-        """The message for one that did not."""
+        """Return the message for a function that failed."""
 
     async def own_function(self, request: DialectRequest, calls: DialectCalls) -> str | None:
-        """The message for a function that the national interface does not have; None where this is none.
+        """Return the message for a function that the national interface does not have.
+
+        Returns:
+            None if the dialect has no such function of its own.
 
         Raises:
-            CardioError: what hindered.
+            CardioError: the obstacle.
         """
         return None
 
 
 def beside(output: str, proof: Proof | None) -> dict[str, str]:
-    """Return what a message says beside data of a card: how far it was proved genuine. A desk without a SAM proves
-    none, and its messages are what callers in the field have always had.
+    """Return the members that a message has beside data of a card: the result of its proof.
+
+    A reader without a SAM proves nothing, and its messages stay as existing callers know them.
     """
     return {} if proof in (None, NO_SAM) or not output else {"proof": proof.outcome, "proofInfo": proof.summary}
 
 
 def description(code: int, error: CardioError) -> str:
-    """Return what the clerk is shown: the code's own words, what exactly happened, what to do."""
+    """Return the text for the clerk: the words of the code, the details, and the remedy."""
     title = explain(code).title
     detail = "" if error.detail in (title, "") else f"（{error.detail}）"
     return f"{title}{detail}：{error.remedy}".replace("|", " ")
 
 
 def as_object(message: str) -> dict[str, Any]:
-    """A JSON object out of a message. Raises: UsageError: it is none."""
+    """Return the JSON object of a message.
+
+    Raises:
+        UsageError: the message is no JSON object.
+    """
     try:
         document = json.loads(message)
     except (ValueError, RecursionError):
@@ -88,8 +109,8 @@ def as_object(message: str) -> dict[str, Any]:
 
 
 def as_message(document: Mapping[str, Any]) -> str:
-    """A message without blanks; some callers evaluate it as a script, where two line separators would break it."""
+    """Return a message without blanks. Some callers evaluate it as a script, so two line separators are escaped."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     for character, escaped in _LINE_SEPARATORS.items():
         text = text.replace(character, escaped)
-    return text.encode("utf-8", "replace").decode()  # half a character has no place in a text message
+    return text.encode("utf-8", "replace").decode()  # a lone surrogate is not allowed in a text

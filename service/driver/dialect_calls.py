@@ -1,4 +1,4 @@
-"""What a dialect may do for its caller: the national driver's functions, in the time that the caller waits."""
+"""The calls that a dialect may make for its caller: the driver's functions, within the time that the caller waits."""
 
 from __future__ import annotations
 
@@ -19,33 +19,47 @@ from service.readers.managed_reader import ManagedReader
 
 @dataclass(frozen=True, slots=True)
 class DialectCalls:
-    """One caller's way to the cards, for one message."""
+    """The access of one caller to the cards, for one message."""
 
     driver: DriverService
     caller: Caller
     context: RequestContext
     layout: BasicLayout
     seconds: float | None = None
-    """How long a reading may take; None for as long as the driver has it."""
+    """The time limit of a reading; None for the driver's own limit."""
 
     async def call(
         self, function: str, arguments: Mapping[str, Any], layout: BasicLayout | None = None
     ) -> DriverOutput:
-        """Call a national function by its name; the caller's own ``layout`` stands over the site's.
+        """Call a national function by its name.
+
+        Args:
+            function: the name.
+            arguments: the arguments by their names.
+            layout: the caller's own layout, used instead of the site's.
 
         Raises:
-            NotSupportedError: there is no such function. CardioError: as `DriverService.call`.
+            NotSupportedError: there is no such function.
+            CardioError: the errors of `DriverService.call`.
         """
         found = find_function(function)
         given = DriverArguments.from_mapping({"layout": layout or self.layout, **arguments})
         return await self.driver.call(found, given, self.caller, self.context, seconds=self.seconds)
 
     async def reader(self) -> ManagedReader:
-        """The reader that a caller means who names none. Raises: CardioError: as `CardSelection.choose`."""
+        """Return the reader for a caller that names none.
+
+        Raises:
+            CardioError: the errors of `CardSelection.choose`.
+        """
         return await self.driver.choose(Preference.CONTACT_FIRST, self.context)
 
     async def transmit(self, desk: ManagedReader, command: CommandApdu, action: str) -> ResponseApdu:
-        """Send one command to the card in a reader. Raises: CardioError: as `ManagedReader.do`."""
+        """Send one command to the card in a reader.
+
+        Raises:
+            CardioError: the errors of `ManagedReader.do`.
+        """
         context = replace(self.context, action=action)
         response, _ = await desk.do(lambda card: card.transmit(command), context, repeat=False)
         return response

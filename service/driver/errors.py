@@ -1,4 +1,4 @@
-"""Errors between the bridge and callers of its dialects."""
+"""The errors between the bridge and callers of its dialects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cardio.errors import CardioError, ReaderError
 
 
 class DialectPortTakenError(CardioError):
-    """Another program listens where a dialect should; the rest of the bridge runs."""
+    """Another program listens at the port of a dialect; the rest of the bridge runs."""
 
     code = "dialect-port-taken"
     title = "兼容接口的端口被其他程序占用"
@@ -25,8 +25,10 @@ class DialectPortTakenError(CardioError):
 
 
 class AnswerTooLateError(ReaderError):
-    """A caller of a dialect waits only so long, and takes a late answer for the answer to its next call. Of what was
-    begun that spends or changes, another error tells."""
+    """The caller of a dialect has a time limit, and takes a late answer for the answer to its next call.
+
+    A call that has begun to spend or change something gets another error.
+    """
 
     code = "answer-too-late"
     title = "未能在调用方等待的时间内完成"

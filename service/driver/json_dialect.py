@@ -2,8 +2,8 @@
 
 ``{"function":"iReadCardBas","iType":3}`` is answered by
 ``{"functionName":"iReadCardBas","success":"1","pOutInfo":"…|"}``. ``success`` is a text: ``"1"``, or the driver's
-negative code; ``pOutInfo`` is then what happened, in Chinese. Replies are matched by ``functionName``. Where there is
-a SAM, ``proof`` and ``proofInfo`` beside data of a card say how far it was proved genuine.
+negative code; ``pOutInfo`` then describes the error in Chinese. Callers match replies by ``functionName``. If there is
+a SAM, ``proof`` and ``proofInfo`` beside data of a card give the result of its proof.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from service.driver.dialect import Dialect, DialectRequest, as_message, as_objec
 _DONE = "1"
 _STEP_1, _STEP_2 = "_HSM_Step1", "_HSM_Step2"
 _NAMELESS_STEP_2 = "ReadCard_HSM_Step2"
-"""A widespread page calls the second step of both reading functions so, and waits for the full name."""
+"""The name that a widespread page uses for the second step of both reading functions; it waits for the full name."""
 
 
 class JsonDialect(Dialect):

@@ -1,4 +1,4 @@
-"""The ports of the dialects that are switched on. One that another program holds is tried again until it is free."""
+"""The ports of the enabled dialects. A port that another program holds is tried again until it is free."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Bind = Callable[[int], list[socket.socket]]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A dialect's port that was opened."""
+    """The port of a dialect that was opened."""
 
     rule: DialectRule
     port: int
@@ -25,10 +25,15 @@ class Opened:
 
 
 class DialectPorts:
-    """Which dialects listen, and why the others do not. May be asked from any thread."""
+    """The dialects that listen, and the reasons why others do not. May be used from any thread."""
 
     def __init__(self, wanted: Mapping[DialectRule, int], bind: Bind) -> None:
-        """Args: ``wanted`` are the dialects that are switched on, with their ports; ``bind`` opens a port."""
+        """Prepare without opening a port.
+
+        Args:
+            wanted: the enabled dialects, with their ports.
+            bind: opens a port.
+        """
         self._bind = bind
         self._missing = dict(wanted)
         self._problems: dict[DialectRule, DialectPortTakenError] = {}
@@ -52,17 +57,17 @@ class DialectPorts:
 
     @property
     def complete(self) -> bool:
-        """Every dialect listens that is switched on."""
+        """Return True if every enabled dialect listens."""
         return not self._missing
 
     def problems(self) -> list[tuple[str, int, DialectPortTakenError]]:
-        """The dialects that do not listen: name, port and why."""
+        """Return the dialects that do not listen: name, port and reason."""
         with self._lock:
             return [(rule.name, self._missing[rule], error) for rule, error in self._problems.items()]
 
 
 def taken_port(name: str, port: int) -> DialectPortTakenError:
-    """That a dialect cannot have its port, and who has it."""
+    """Return the error for a dialect whose port is taken, with the program that has it."""
     holder = port_holder(port)
     who = "" if holder is None else holder.words
     return DialectPortTakenError(

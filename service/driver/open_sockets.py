@@ -1,7 +1,7 @@
-"""How many sockets the dialects' callers may have open, and which one gives way when there are too many.
+"""The limits on open sockets of the dialects' callers, and the choice of a socket to close when there are too many.
 
-Pages of the field open a socket for every reading and close none. So a full house is no reason to turn a caller away:
-the socket gives way that its caller will miss least.
+Existing pages open a socket for every reading and close none. So a full list is no reason to refuse a caller: the
+socket is closed that its caller needs least.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from service.gate.errors import TooManySocketsError
 
 MOST_OF_CALLER = 64
 MOST_IN_ALL = 128
-"""Half of what the server takes, so that the bridge's own pages and other programs always find a place."""
+"""Half of the connections that the server takes. The bridge's own pages and other programs always find a place."""
 MOST_CLOSING = 64
 MOST_CLOSING_OF_CALLER = 24
 """Sockets that this side has closed and the other side has not: a client may take its time, and they count as well."""
 _STEADY_SECONDS = 5.0
-"""A socket that is used again after so long belongs to a page that keeps it."""
+"""The time after which a second use shows that a page keeps its socket."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,13 +32,13 @@ class OpenSocket:
     opened: float
     last: float
     told: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it must give way."""
+    """An event that is set when the socket must be closed for another."""
     busy: bool = False
     first_use: float | None = None
     steady: bool = False
 
     def use(self, busy: bool, now: float) -> None:
-        """Note that a message is worked on, or that none is any more."""
+        """Note that a message is being processed, or that none is any more."""
         self.busy, self.last = busy, now
         if busy and self.first_use is None:
             self.first_use = now
@@ -47,13 +47,16 @@ class OpenSocket:
 
     @property
     def value(self) -> tuple[int, float]:
-        """The least of these gives way first: used once and left; never used yet; used again and again."""
+        """Return the rank of the socket; the lowest rank is closed first.
+
+        The order is: used once and left, never used yet, used repeatedly.
+        """
         kind = 2 if self.steady else 1 if self.first_use is None else 0
         return kind, self.last
 
 
 class OpenSockets:
-    """All of them, on the event loop."""
+    """All open sockets, on the event loop."""
 
     def __init__(
         self,
@@ -68,7 +71,10 @@ class OpenSockets:
         self._closing: Counter[str] = Counter()
 
     def fit(self, connections: int) -> None:
-        """Keep within half of the connections that the server takes, and one caller within a quarter of them."""
+        """Reduce the limits to half of the connections that the server takes.
+
+        The limit for one caller is a quarter of them.
+        """
         self._of_caller = min(self._of_caller, connections // 4)
         self._in_all = min(self._in_all, connections // 2)
 
@@ -76,7 +82,7 @@ class OpenSockets:
         """Make a place for a caller's new socket.
 
         Raises:
-            TooManySocketsError: none can give way: all are being used, or too many are on their way out already.
+            TooManySocketsError: no socket can be closed: all are in use, or too many are closing already.
         """
         if self.of(caller) >= self._of_caller:
             self._make_room([caller])
@@ -88,7 +94,7 @@ class OpenSockets:
         return made
 
     def _make_room(self, callers: Iterable[str]) -> None:
-        """Have a socket of the first of these callers give way who can spare one."""
+        """Close a socket of the first of these callers that has an idle one."""
         for caller in callers:
             idle = [one for one in self._sockets if one.caller == caller and not one.busy]
             if idle and self.closing(caller):
@@ -106,7 +112,7 @@ class OpenSockets:
         return True
 
     def closed(self, caller: str) -> None:
-        """The other side has closed it too, or was given up."""
+        """Note that the other side has closed a socket too, or was given up."""
         self._closing[caller] -= 1
         if not self._closing[caller]:
             del self._closing[caller]
@@ -115,7 +121,7 @@ class OpenSockets:
         socket.use(busy, self._clock())
 
     def gone(self, socket: OpenSocket) -> None:
-        """It is closed, or told to."""
+        """Remove a socket that is closed or must close."""
         self._sockets.pop(socket, None)
 
     def of(self, caller: str) -> int:

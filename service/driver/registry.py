@@ -1,4 +1,4 @@
-"""Every dialect that there is: each is one file of this folder, ``NAME_dialect.py``."""
+"""The registry of all dialects: each is one file of this folder, ``NAME_dialect.py``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SUFFIX = "_dialect"
 
 @cache
 def dialects() -> Mapping[str, type[Dialect]]:
-    """All dialects by name, in the order of their names."""
+    """Return all dialects by name, in the order of their names."""
     found: dict[str, type[Dialect]] = {}
     for module in sorted(one.name for one in iter_modules(service.driver.__path__) if one.name.endswith(_SUFFIX)):
         for value in vars(import_module(f"{service.driver.__name__}.{module}")).values():

@@ -2,8 +2,8 @@
 
 ``{"Func":"Read3thSSCardPSAM","arg":3}`` is answered by ``{"FuncName":"Read3thSSCardPSAM","result":"…|"}``. Source: one
 public copy of the service's browser script (scanner, card and signature functions after Sichuan's interface). The
-script shows the names of functions, the greeting and the members of a reply. It hands ``result`` to the page as it is,
-so what a failure looks like is not known: here it is the driver's code and its words, without a bar.
+script shows the names of functions, the greeting and the members of a reply. It passes ``result`` to the page
+unchanged, so the form of a failure is not known: here it is the driver's code and its words, without a bar.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _FUNCTIONS: Mapping[str, tuple[str, str]] = {
     "Read3thSSCardHSM1": (f"{READ_BASIC}_HSM_Step1", "iType"),
     "Read3thSSCardHSM2": (f"{READ_BASIC}_HSM_Step2", "pKey"),
 }
-"""Its functions: the national function that each stands for, and what ``arg`` is there."""
+"""The functions of the dialect: each with its national function, and the argument that ``arg`` stands for."""
 _NO_ARGUMENT = (0, "0", "", None)
-"""What the script sends for a function without an argument."""
+"""The values that the script sends for a function without an argument."""
 
 
 class ScannerDialect(Dialect):

@@ -1,4 +1,4 @@
-"""The dialects' sockets: one message, one reply, in order, for as long as the caller stays."""
+"""The dialects' sockets: one message, one reply, in order, as long as the caller stays."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from service.http.request_state import CALLER
 from service.readers.registry import ReaderRegistry
 
 LOST = "cardio.lost"
-"""The ASGI extension by which the server tells that a socket's connection is gone: an event."""
+"""The ASGI extension by which the server reports that a socket's connection is gone: an event."""
 GAVE_WAY, BUSY, TOO_LATE = 4429, 4429, 4408
-"""Codes that sockets are closed with, after HTTP's own 429 and 408."""
+"""The codes that sockets are closed with, after HTTP's own 429 and 408."""
 _GAVE_WAY = "idle; gave way to a newer socket of this caller"
 _BUSY = "too many sockets are in use; close some"
 _TOO_LATE = "the answer came too late for its caller"
 _LEFT_FOR_GOOD = 1001
-"""A page's socket is closed with this when the page is left (RFC 6455 §7.4.1)."""
+"""The code that a page's socket is closed with when the page is left (RFC 6455 §7.4.1)."""
 _LINGERING_SECONDS = 5.0
 _REJOIN_SECONDS = 15.0
-"""How long a card stays held for a caller without a socket: some open one for each step."""
+"""The time for which a card stays held for a caller without a socket: some callers open a socket for each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ class DialectHost:
     pulse: LoopPulse
     rate: RateLimit
     most_connections: int
-    """Of all callers together."""
+    """The limit for the connections of all callers together."""
 
 
 def dialect_router(layout: BasicLayout, host: Callable[[], DialectHost]) -> APIRouter:
-    """The sockets.
+    """Return the router of the sockets.
 
     Args:
-        layout: of the basic information, as this site's callers expect it.
-        host: of the bridge when it runs.
+        layout: the layout of the basic information that this site's callers expect.
+        host: returns the parts of the bridge when it runs.
     """
     router = APIRouter(prefix="/dialects", tags=["dialects"])
     callers = DialectCallers(layout, host)
@@ -71,7 +71,7 @@ def dialect_router(layout: BasicLayout, host: Callable[[], DialectHost]) -> APIR
 
 
 class DialectCallers:
-    """Serves all callers of the dialects. A step that a caller is in belongs to the caller, not to its socket."""
+    """The server for all callers of the dialects. A step belongs to its caller, not to the caller's socket."""
 
     def __init__(self, layout: BasicLayout, host: Callable[[], DialectHost]) -> None:
         self._layout = layout
@@ -82,7 +82,7 @@ class DialectCallers:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def endpoint(self, kind: type[Dialect]) -> Callable[[WebSocket], Awaitable[None]]:
-        """Return what serves the sockets of one dialect."""
+        """Return the function that serves the sockets of one dialect."""
 
         async def serve(socket: WebSocket) -> None:
             await self._serve(socket, kind)
@@ -116,7 +116,7 @@ class DialectCallers:
     async def _talk(
         self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, context: RequestContext
     ) -> int:
-        """Speak until one side ends it; gives the code of the close."""
+        """Exchange messages until one side ends the socket; return the code of the close."""
 
         left = asyncio.Event()
 
@@ -148,7 +148,7 @@ class DialectCallers:
         except TooLate:
             await _close(socket, TOO_LATE, _TOO_LATE)
             return TOO_LATE
-        except asyncio.CancelledError:  # a grant that is no more: what was begun under it is told all the same
+        except asyncio.CancelledError:  # the grant was revoked: a call that has begun under it still gets its answer
             talking.cancel()
             await asyncio.wait({talking})
             if answers.last_word is not None:
@@ -158,11 +158,14 @@ class DialectCallers:
         finally:
             talking.cancel()
             told.cancel()
-            answers.receipt.conclude(handed_over=False)  # of an answer that was not sent
+            answers.receipt.conclude(handed_over=False)  # for an answer that was not sent
         return _LEFT_FOR_GOOD
 
     async def _turn_away(self, socket: WebSocket, owner: str, dialect: Dialect, error: TooManySocketsError) -> None:
-        """Say why in the dialect's own form, which a page can read; of a refused handshake it learns nothing."""
+        """Refuse a socket with an error in the dialect's own form, which a page can read.
+
+        A page sees nothing of a refused handshake.
+        """
         if not self._open.closing(owner):
             await socket.send_denial_response(problem_response(error, None))
             return
@@ -176,9 +179,11 @@ class DialectCallers:
             self._open.closed(owner)
 
     def _leave(self, socket: WebSocket, owner: str, code: int) -> None:
-        """Let go what is held for a caller whose last socket this was: at once, if it does not come back.
+        """Release the card that is held for a caller whose last socket this was.
 
-        Nobody waits for it: a card that hangs would keep the socket from being closed.
+        It is released at once if the page was left, else after `_REJOIN_SECONDS`.
+
+        No call waits for the release: a card that does not answer would keep the socket from being closed.
         """
         if self._open.of(owner):
             return
@@ -197,7 +202,7 @@ class DialectCallers:
 
     async def _let_go(self, desks: ReaderRegistry, owner: str) -> None:
         self._spoken.pop(owner, None)
-        # At all of them at once: none waits for another's slow card, and none that has gone matters.
+        # All readers at once: none waits for another's slow card, and a reader that has gone does no harm.
         await asyncio.gather(*(desks.end_held(desk, owner) for desk in desks.all()))
 
 
@@ -220,7 +225,7 @@ async def _wait(event: asyncio.Event) -> None:
 
 @dataclass(slots=True)
 class _Answers:
-    """What answers the messages of one socket."""
+    """The answers to the messages of one socket."""
 
     socket: WebSocket
     host: DialectHost
@@ -229,11 +234,11 @@ class _Answers:
     context: RequestContext
     layout: BasicLayout
     left: asyncio.Event
-    """Set when the caller has closed the socket."""
+    """An event that is set when the caller has closed the socket."""
     receipt: AnswerReceipt = field(default_factory=AnswerReceipt)
-    """Of the answer that is being worked on, or was sent last."""
+    """The receipt of the answer that is being made, or was sent last."""
     last_word: str | None = None
-    """The reply to a call that was cut off while it spends or changes."""
+    """The reply to a call that was cut off while it spent or changed something."""
 
     async def answer(self, message: str | None, seconds: float | None) -> str:
         self.receipt = AnswerReceipt()
@@ -264,9 +269,9 @@ class _Answers:
             raise
         except CardioError as error:
             return self.dialect.failed(request, error)
-        except Exception as error:  # whatever it is: each request has its reply, and what was read stands in no log
+        except Exception as error:  # any error: each request gets its reply, and card data stay out of the log
             self.host.supervisor.note("dialects", error)
-            self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
+            self.receipt.conclude(handed_over=False)  # the caller gets an error, not the result
             return self.dialect.failed(request, InternalError())
 
     async def send(self, reply: str) -> None:
@@ -275,7 +280,11 @@ class _Answers:
             await hand_over(self.socket, reply, receipt)
 
     async def _wait_for_a_turn(self, seconds: float | None) -> None:
-        """Raises: RetryLaterError: the caller has asked so often that its turn comes too late."""
+        """Wait until the caller's rate limit allows one more message.
+
+        Raises:
+            RetryLaterError: the caller has asked so often that its turn would come too late.
+        """
         try:
             self.host.rate.spend(self.caller.grant)
         except RetryLaterError as error:
@@ -284,10 +293,10 @@ class _Answers:
             await asyncio.sleep(error.retry_after)
 
     def failed(self, message: str | None, error: CardioError) -> str:
-        # Of a call that was cut off while it spends or changes, that is said; it is not merely late.
+        # A call that was cut off while it spent or changed something gets that error; it is not merely late.
         unknown, self.receipt.unknown = self.receipt.unknown, None
         error = unknown or error
-        self.receipt.conclude(handed_over=False)  # what was done is not what the caller is told
+        self.receipt.conclude(handed_over=False)  # the caller gets an error, not the result
         request: DialectRequest | None = None
         with suppress(CardioError):
             request = None if message is None else self.dialect.parse(message)

@@ -1,7 +1,7 @@
-"""What a card session stands for: one card, known by what it says of itself and not by the moment it was put in.
+"""The binding of a card session to one card, which is identified by its own data and not by the time of its insertion.
 
-A reader that is looked at every few hundred milliseconds does not notice a swap between two looks (Web eID's eid-mw
-#34): PC/SC tells of no removal, and the session of the last card would go to the next one.
+A reader that is polled every few hundred milliseconds does not notice a swap between two polls (Web eID's eid-mw #34).
+PC/SC reports no removal, and the session of the last card would pass to the next one.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ class CardBinding:
         self._lock = threading.Lock()
         self._identity: bytes | None = None
         self.ours: bool | None = None
-        """Whether it is a social security card; None as long as it was not asked."""
+        """True if it is a social security card, False if not; None before it was asked."""
         self.swapped = False
-        """Another card has answered in its place, and PC/SC has not told of it."""
+        """True if another card has answered in its place, and PC/SC has not reported it."""
 
     def confirm(self, identity: bytes) -> None:
-        """Compares the card that is in with the card of this session; the first that is asked becomes its card.
+        """Compare the card that is in with the card of this session.
+
+        The first card that is asked becomes the session's card.
 
         Args:
-            identity: `cardio.filesystem.card_mark.card_mark`.
+            identity: the result of `cardio.filesystem.card_mark.card_mark`.
 
         Raises:
             CardChangedError: it is another card.

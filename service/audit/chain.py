@@ -1,7 +1,8 @@
-"""The chain of a log, the audit log's and the journal's: what each entry's hash is over, and what does not fit. No file
-here.
+"""The chain of a log, used by the audit log and the journal: the input of each entry's hash, and the check.
 
-Each entry has a keyed hash over itself and the one before; the head, sealed by the same key, tells where the log ends.
+It uses no file.
+
+Each entry has a keyed hash over itself and the entry before. The head, sealed by the same key, says where the log ends.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 from cardio.errors import UsageError
 
 MOST_ENTRIES = 1 << 53
-"""Greater numbers are nobody's: JSON could not tell them exactly."""
+"""The largest number of an entry: JSON cannot represent greater numbers exactly."""
 FIRST = ""
-"""What stands for the hash of the entry before the first one."""
+"""The value that stands for the hash of the entry before the first one."""
 _MARK_BYTES = 8
 
 
@@ -27,10 +28,10 @@ class TamperKind(StrEnum):
     CHANGED = "changed"
     MISSING = "missing"
     UNPROVEN = "unproven"
-    """After a gap: the hash is over an entry that is no more."""
+    """The entry after a gap: its hash covers an entry that no longer exists."""
     MOVED = "moved"
     BROKEN_BEFORE = "broken-before"
-    """The bridge itself found the log other than it had left it, and said so in this entry."""
+    """The entry in which the bridge itself recorded that the log was not as it had left it."""
     HEAD_CHANGED = "head-changed"
     HEAD_MISSING = "head-missing"
     SCHEMA_CHANGED = "schema-changed"
@@ -39,7 +40,7 @@ class TamperKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TamperFinding:
-    """Entries that are not as they were written, by number."""
+    """The numbers of entries that are not as they were written."""
 
     problem: TamperKind
     first: int
@@ -54,26 +55,34 @@ class Chain:
         self._card_key = hashlib.sha256(b"card" + secret.encode()).digest()
 
     def mark(self, identity: bytes) -> str:
-        """Return what stands for a card: a keyed hash of who it is (`SecuredCard.identity`)."""
+        """Return the mark that stands for a card: a keyed hash of its identity (`SecuredCard.identity`)."""
         return hmac.digest(self._card_key, identity, "sha256")[:_MARK_BYTES].hex()
 
     def hash(self, before: str, number: int, values: Sequence[str]) -> str:
-        """An entry's hash. JSON keeps the fields apart: nothing moves from one into the next unseen."""
+        """Return an entry's hash. JSON keeps the fields apart, so nothing moves from one field into the next unseen."""
         return self._digest(json.dumps([before, number, *values], ensure_ascii=False, separators=(",", ":")))
 
     def content(self, values: Mapping[str, Any]) -> str:
-        """Return the keyed hash of a record by its members; a member that is None counts as missing, so that a later
-        version of the file can add one."""
+        """Return the keyed hash of a record's members.
+
+        A member that is None counts as missing, so that a later version of the file can add one.
+        """
         told = {name: value for name, value in values.items() if value is not None}
         text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=repr)
         return self._digest(f"content {text}")
 
     def seal(self, number: int, chain: str) -> str:
-        """The head's, for the entry at the end."""
+        """Return the seal of the head for the entry at the end."""
         return self._digest(f"head {number} {chain}")
 
     def check_head(self, head: Sequence[Any] | None, number: int, chain: str) -> Iterator[TamperFinding]:
-        """The head (number, hash, seal) against the last entry, or against 0 and `FIRST`."""
+        """Compare the head with the last entry; yield what does not fit.
+
+        Args:
+            head: number, hash and seal; None if there is no head.
+            number: the number of the last entry; 0 if there is none.
+            chain: the hash of the last entry; `FIRST` if there is none.
+        """
         if head is None:
             yield TamperFinding(TamperKind.HEAD_MISSING, number, number)
             return
@@ -91,20 +100,25 @@ class Chain:
 
 @dataclass(slots=True)
 class ChainVerifier:
-    """Entries that are checked in their order."""
+    """The verifier that checks entries in their order."""
 
     chain: Chain
     noted: Anchor | None = None
     entries: int = 0
     number: int = 0
     last: str = FIRST
-    """The last entry's number and hash."""
+    """The number and the hash of the last entry."""
     findings: list[TamperFinding] = field(default_factory=list)
     notes_break: Callable[[Sequence[str]], bool] = lambda texts: False
-    """Whether an entry says that the log was found broken when it was written."""
+    """Returns True if an entry says that the log was found broken when it was written."""
 
     def take(self, number: int, values: Sequence[Any]) -> None:
-        """The next entry as it stands in the file, its hash at the end."""
+        """Check the next entry.
+
+        Args:
+            number: the number of the entry.
+            values: the columns as they stand in the file, the hash at the end.
+        """
         *texts, stands = map(text_of, values)
         self.entries += 1
         expected = self.number + 1
@@ -123,7 +137,7 @@ class ChainVerifier:
         self.number, self.last = number, stands
 
     def end(self, head: Sequence[Any] | None) -> None:
-        """After the last entry: is it the one that the head was sealed for?"""
+        """Check after the last entry that the head was sealed for it."""
         self.findings += self.chain.check_head(head, self.number, self.last)
         if self.noted is not None and self.noted.number > self.number:
             self.find(TamperKind.MISSING, self.number + 1, self.noted.number)
@@ -134,7 +148,7 @@ class ChainVerifier:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The last entry at some time: noted elsewhere, it shows later that everything up to there still stands."""
+    """The last entry at some time. Noted elsewhere, it shows later that everything up to it is unchanged."""
 
     number: int
     chain: str
@@ -144,7 +158,11 @@ class Anchor:
 
     @classmethod
     def parse(cls, text: str) -> Anchor:
-        """Raises: UsageError: it is no anchor."""
+        """Return the anchor of a text.
+
+        Raises:
+            UsageError: the text is no anchor.
+        """
         number, colon, chain = text.strip().partition(":")
         if not (number.isascii() and number.isdigit() and len(number) <= len(str(MOST_ENTRIES)) and colon):
             raise UsageError("锚点应为“序号:散列”", "an anchor is number:hash, as verify prints it")
@@ -152,7 +170,7 @@ class Anchor:
 
 
 def in_ranges(findings: Iterable[TamperFinding]) -> Iterator[TamperFinding]:
-    """Yield what is the same of entries in a row is said once."""
+    """Yield one finding for entries in a row with the same problem."""
     ranges: dict[TamperKind, TamperFinding] = {}
     for one in findings:
         before = ranges.get(one.problem)
@@ -165,7 +183,7 @@ def in_ranges(findings: Iterable[TamperFinding]) -> Iterator[TamperFinding]:
 
 
 def text_of(value: Any) -> str:
-    """Return what a column holds; in a damaged file it may be anything."""
+    """Return the text of a column; in a damaged file a column may hold anything."""
     return value if isinstance(value, str) else repr(value)
 
 
@@ -174,5 +192,5 @@ def _same(left: str, right: str) -> bool:
 
 
 def _raw(text: str) -> bytes:
-    """As it stands in the file: `SqliteFile` reads what is no UTF-8 any more as surrogates."""
+    """Return a text's bytes as they stand in the file: `SqliteFile` reads invalid UTF-8 as surrogates."""
     return text.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Errors of the audit log."""
+"""The errors of the audit log."""
 
 from __future__ import annotations
 

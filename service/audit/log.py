@@ -1,7 +1,8 @@
-"""The audit log: who did what with which card, one entry each, in a chain that shows what was changed afterwards.
+"""The audit log: the actions of callers with cards, one entry each, in a chain that reveals later changes.
 
-Entries are only ever added (`audit_chain` has what ties them together). Cards stand in it as keyed hashes, holders not
-at all. Whoever has the key file too, or puts an older copy back, is found out only by an anchor kept elsewhere.
+Entries are only ever added (`service.audit.chain` ties them together). Cards are recorded as keyed hashes, holders not
+at all. A person that has the key file too, or puts an older copy back, is only detected by an anchor that is kept
+elsewhere.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _BEFORE_ALL = -(1 << 63)
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `AuditLog.verify` found."""
+    """The result of `AuditLog.verify`."""
 
     entries: int
     anchor: Anchor
@@ -58,20 +59,22 @@ class AuditLog:
     """The file and its key. May be used from any thread, and by several processes of one user."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Opens the file, or makes it.
+        """Open the file, or make it.
 
-        Args: ``read_only``: file and key are there, and stay as they are.
+        Args:
+            path: the file; the key file is beside it, with ``.key``.
+            read_only: True if file and key exist and must stay unchanged.
 
         Raises:
-            AuditUnavailableError: it cannot be used.
-            ConfigurationError: the key file (beside it, ``.key``) is not as it should be.
+            AuditUnavailableError: the file cannot be used.
+            ConfigurationError: the key file is not as it should be.
         """
         key = path.with_suffix(".key")
         self._file = SqliteFile(path, AUDIT_FILE, read_only=read_only)
         self._left: Anchor | None = None
-        """What this process has written last."""
+        """The last entry that this process has written."""
         self._schema: int | None = None
-        """The version of the schema that was found to be ours."""
+        """The version of the schema that was checked and found right."""
         try:
             if read_only:
                 self.chain = Chain(load_token(key))
@@ -82,17 +85,21 @@ class AuditLog:
                 self.chain = Chain(load_token(key))
                 if new and schema_is_ours(database) and database.execute(SELECT_HEAD).fetchone() is None:
                     database.execute(REPLACE_HEAD, (0, FIRST, self.chain.seal(0, FIRST)))
-        except BaseException:  # whatever it is, an interruption too: the file does not stay open
+        except BaseException:  # any error, also an interruption: do not leave the file open
             self._file.close()
             raise
 
     @property
     def is_in_place(self) -> bool:
-        """Return whether what is written is found at the path again."""
+        """Return True if the file at the path is the one that this process writes."""
         return self._file.is_in_place
 
     def append(self, entry: AuditEntry) -> int:
-        """Adds an entry and gives its number. Raises: AuditUnavailableError: it could not be written."""
+        """Add an entry; return its number.
+
+        Raises:
+            AuditUnavailableError: the entry could not be written.
+        """
         try:
             with self._file.transaction() as database:
                 self._check_schema(database)
@@ -109,7 +116,7 @@ class AuditLog:
         end = Anchor(0, FIRST) if last is None else Anchor(max(0, last[0]), text_of(last[1]))
         problems = list(self.chain.check_head(database.execute(SELECT_HEAD).fetchone(), end.number, end.chain))
         if problems or not self._is_as_left(database):
-            # Else the new head would cover up what was cut off. A number is never given twice.
+            # Otherwise the new head would hide that entries were cut off. A number is never used twice.
             gone = [one.last for one in problems if one.problem is TamperKind.MISSING]
             left = 0 if self._left is None else self._left.number
             end = Anchor(max(end.number, left, *gone), end.chain)
@@ -124,14 +131,18 @@ class AuditLog:
         return added
 
     def _is_as_left(self, database: sqlite3.Connection) -> bool:
-        """Return whether what this process has written last still stands; others may have written since."""
+        """Return True if the last entry of this process is unchanged; other processes may have written since."""
         if self._left is None:
             return True
         found = database.execute("SELECT chain FROM entry WHERE number = ?", (self._left.number,)).fetchone()
         return found is not None and text_of(found[0]) == self._left.chain
 
     def _check_schema(self, database: sqlite3.Connection) -> None:
-        """Raises: AuditUnavailableError: somebody has put something into the file that is not ours."""
+        """Check that the file has only our tables and triggers.
+
+        Raises:
+            AuditUnavailableError: the file's structure was changed from outside.
+        """
         version = database.execute("PRAGMA schema_version").fetchone()[0]
         if version != self._schema:
             if not schema_is_ours(database):
@@ -146,7 +157,7 @@ class AuditLog:
             card: only those of one card, by its mark.
 
         Raises:
-            AuditUnavailableError: it cannot be read, or is none any more.
+            AuditUnavailableError: the file cannot be read, or is no audit log any more.
         """
         return self._entries_after(self._number_before(last, card), card)
 
@@ -180,13 +191,13 @@ class AuditLog:
         return _BEFORE_ALL if found is None else int(found[0]) - 1
 
     def verify(self, anchor: str | None = None) -> Verification:
-        """Every entry against its hash, and the end against the head.
+        """Check every entry against its hash, and the end against the head.
 
         Args:
-            anchor: what an earlier verification said of the end then.
+            anchor: the end of the log in an earlier verification.
 
         Raises:
-            UsageError: that is no anchor.
+            UsageError: ``anchor`` is no anchor.
             AuditUnavailableError: the file cannot be read at all.
         """
         walk = ChainVerifier(self.chain, None if anchor is None else Anchor.parse(anchor), notes_break=_notes_break)
@@ -197,7 +208,7 @@ class AuditLog:
                 for number, *values in database.execute(f"{SELECT_ENTRIES} ORDER BY number"):
                     walk.take(number, values)
                 walk.end(database.execute(SELECT_HEAD).fetchone())
-            else:  # nothing in it is what it seems
+            else:  # the contents cannot be trusted
                 walk.find(TamperKind.SCHEMA_CHANGED, 0)
         return Verification(walk.entries, Anchor(walk.number, walk.last), tuple(in_ranges(walk.findings)))
 

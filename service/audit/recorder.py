@@ -1,4 +1,4 @@
-"""What the bridge writes into its audit log, so that nothing about the log ever hinders a reading."""
+"""The recorder that writes the bridge's audit log; a problem of the log never stops a reading."""
 
 from __future__ import annotations
 
@@ -25,50 +25,60 @@ from service.gate.context import RequestContext
 AuditState = Literal["on", "off", "failing"]
 _TASK = "audit-log"
 LOST = "audit-entries-lost"
-"""The action of an entry that says: before it the log could not be written; its target is how many are missing."""
+"""The action of an entry that says: before it the log could not be written.
+
+Its target is the number of missing entries.
+"""
 REMEMBERED = "remembered"
 """The target of an entry whose answer is an earlier reading."""
 _REST_SECONDS = 1.0
-"""A log that cannot be written is left alone for so long."""
+"""The time for which a log that cannot be written is left alone."""
 _MOST_WAITING = 1000
-"""Entries that may wait to be written; a disk that hangs must not fill the memory."""
+"""The number of entries that may wait to be written; a disk that does not respond must not fill the memory."""
 _END_SECONDS = 1.0
-"""How long the end of the bridge waits for what is still to be written."""
+"""The time that the end of the bridge waits for entries that are still to be written."""
 _log = logging.getLogger("cardio.service")
 
 
 @dataclass(slots=True)
 class CardUse:
-    """One use of the card in a reader, as far as it has come."""
+    """One use of the card in a reader, up to now."""
 
     card_session: str | None = None
     event_counter: int | None = None
-    """Which insertion of its reader the card is."""
+    """The number of the card's insertion in its reader."""
     card: SocialSecurityCard | None = None
-    """Asked who it is when the entry is written: it may have said so before a reading that never ended."""
+    """The card, which is asked for its identity when the entry is written.
+
+    It may have given its identity before a reading that never ended.
+    """
     binding: CardBinding | None = None
-    """What its session stood for when it was touched."""
+    """The binding of its session at the time of the use."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """An entry on its way: with who the card is, for its mark takes the log's key."""
+    """An entry on its way, with the card's identity, because its mark needs the log's key."""
 
     entry: AuditEntry
     identity: bytes | None
 
 
 class AuditRecorder:
-    """One for the whole bridge; may be used from any thread.
+    """The recorder, one object for the whole bridge; may be used from any thread.
 
-    A thread of its own writes what is noted: neither a card nor an answer waits for the disk.
+    A thread of its own writes the entries: neither a card nor an answer waits for the disk.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Args: ``path`` None: nothing is written."""
+        """Prepare without opening the log.
+
+        Args:
+            path: the log's file; None to write nothing.
+        """
         self._path = path
         self.supervisor = Supervisor()
-        """Told when the writer fails; the bridge puts its own here."""
+        """The supervisor that gets a failure of the writer; the bridge sets its own here."""
         self._log: AuditLog | None = None
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[_Noted | threading.Event | None] = queue.SimpleQueue()
@@ -77,9 +87,9 @@ class AuditRecorder:
         self._ended = threading.Event()
         self._rests_until = 0.0
         self._marks: dict[str, tuple[str, str]] = {}
-        """By reader: the card session, and the mark of its card, for what is done later without asking who it is."""
+        """The card session and the mark of its card, by reader, for later actions that do not ask for the identity."""
         self.lost = 0
-        """Entries that could not be written since one could."""
+        """The number of entries that could not be written since the last successful one."""
 
     @property
     def state(self) -> AuditState:
@@ -90,7 +100,7 @@ class AuditRecorder:
 
     @contextmanager
     def recording(self, context: RequestContext, reader: str, card_use: CardUse) -> Iterator[None]:
-        """Around one use of a card, which fills ``touch``: an entry when it ends, however it ends."""
+        """Record one use of a card, which fills ``card_use``: the entry is added when the use ends in any way."""
         outcome = "internal"
         try:
             yield
@@ -104,17 +114,17 @@ class AuditRecorder:
             self._take(_Noted(noted, identity))
 
     def note_remembered(self, context: RequestContext, reader: str, card_session: str, proof: Proof) -> None:
-        """An entry of an answer that was given without asking the card again."""
+        """Record an answer that was given without asking the card again."""
         noted = replace(_entry(context), reader=reader, card_session=card_session, outcome=_proved("ok", proof))
         self._take(_Noted(replace(noted, target=REMEMBERED), None))
 
     def note(self, context: RequestContext, *, action: str | None = None, target: str | None = None) -> None:
-        """An entry of what touches no card."""
+        """Record an action without a card."""
         entry = _entry(context)
         self._take(_Noted(replace(entry, action=action or entry.action, target=target or entry.target), None))
 
     def flush(self, seconds: float = 5.0) -> bool:
-        """Waits until what was noted so far is written, or could not be; False: it took too long."""
+        """Wait until all entries so far are written, or could not be; return False if that took too long."""
         written = threading.Event()
         with self._lock:
             if self._writer is None:
@@ -123,7 +133,7 @@ class AuditRecorder:
         return written.wait(seconds)
 
     def close(self, last: RequestContext | None = None) -> None:
-        """Ends with a last entry, which is tried even where nothing could be written a moment ago."""
+        """End with a last entry, which is tried even if nothing could be written a moment ago."""
         self._rests_until = 0.0
         if last is not None:
             self.note(last)
@@ -169,7 +179,7 @@ class AuditRecorder:
                 before = self.lost
                 try:
                     self._write(path, item)
-                except BaseException:  # what was not planned for: this entry is missing, and the next ones are not
+                except BaseException:  # an unplanned error: this entry is missing, the next ones are not
                     if self.lost <= before:
                         self._miss()
                     with suppress(Exception):  # it fails already
@@ -187,7 +197,7 @@ class AuditRecorder:
                 with self._lock:
                     self.lost -= missing
             log.append(entry)
-        except Exception as error:  # whatever it is: it is the log's trouble, and a clerk has a queue to serve
+        except Exception as error:  # any error: it is the log's problem, and a clerk has a queue to serve
             first = not self.lost
             self._miss()
             self._rests_until = time.monotonic() + _REST_SECONDS
@@ -200,7 +210,7 @@ class AuditRecorder:
         with (
             self.supervisor.guard(_TASK),
             suppress(CardioError),
-        ):  # the bridge has ended: nobody is there to be told
+        ):  # the bridge has ended: no caller is left to inform
             log = AuditLog(path)
             try:
                 log.append(replace(noted.entry, card=self._mark(log, noted)))
@@ -213,7 +223,7 @@ class AuditRecorder:
 
     def _opened(self, path: Path) -> AuditLog:
         if self._log is not None and not self._log.is_in_place:
-            self._let_go()  # somebody has removed or replaced the file: what is written there nobody would find
+            self._let_go()  # the file was removed or replaced: entries written there would be lost
         if self._log is None:
             self._log = AuditLog(path)
         return self._log
@@ -232,7 +242,7 @@ class AuditRecorder:
 
 
 def _proved(outcome: str, proof: Proof) -> str:
-    """An outcome, and why the card was not proved genuine where there is a SAM to ask it."""
+    """Return an outcome, with the reason why the card was not proved genuine if there is a SAM."""
     return outcome if proof.is_genuine or proof == NO_SAM else f"{outcome} {proof.outcome} {proof.reason}"
 
 

@@ -1,4 +1,4 @@
-"""What an entry of the audit log is, and the file that entries stand in."""
+"""The definition of an entry of the audit log, and of the file that holds the entries."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from service.audit.errors import AuditUnavailableError
 from service.storage.sqlite import DatabaseSpec
 
 BROKEN = "audit-log-broken"
-"""The action of an entry that says: what stands before it was not as the bridge had left it."""
+"""The action of an entry that says: the entries before it were not as the bridge had left them."""
 
 AUDIT_FILE = DatabaseSpec(
     name="审计日志",
     name_en="audit log",
     unavailable=AuditUnavailableError,
     version=1,
-    # Several bridges of one user share the file: whoever comes second finds everything made.
+    # Several bridges of one user share the file: the second finds everything made.
     schema="""
 CREATE TABLE IF NOT EXISTS entry (
   number INTEGER PRIMARY KEY,
@@ -41,8 +41,8 @@ CREATE TRIGGER IF NOT EXISTS entry_stays BEFORE DELETE ON entry
 CREATE TRIGGER IF NOT EXISTS entry_stays_as_it_is BEFORE UPDATE ON entry
   BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
 """,
-    # In order on the disk, but not forced onto it at every entry: a clerk does not wait for the disk. What the process
-    # has written outlives its end by any signal; only a power cut can take the last moments.
+    # Written in order, but not forced onto the disk at every entry: a clerk does not wait for the disk. What the
+    # process has written outlives its end by any signal; only a power cut can lose the last moments.
     pragmas={"locking_mode": "normal", "journal_mode": "wal", "synchronous": 1},
     wait_seconds=0.25,
 )
@@ -50,27 +50,26 @@ CREATE TRIGGER IF NOT EXISTS entry_stays_as_it_is BEFORE UPDATE ON entry
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One thing that was done.
-
-    The card appears only as a keyed hash, which needs the card and the log's key to match.
-    """
+    """One recorded action."""
 
     time: str
-    """ISO 8601, UTC."""
+    """The time in ISO 8601, UTC."""
     origin: str
     """The page's origin, or ``local``."""
     grant: str
     action: str
-    """The route with its method, the driver function, or what the bridge did by itself."""
+    """The route with its method, the driver function, or the name of an action of the bridge itself."""
     target: str = ""
-    """The files, or the grant or debit that it was about."""
+    """The object of the action: the files, the grant or the debit."""
     reader: str = ""
     card_session: str = ""
     card: str = ""
-    """The card's mark (`Chain.mark`); empty where it never said who it is."""
+    """The card's mark (`Chain.mark`); empty if the card never gave its identity."""
     outcome: str = "ok"
-    """``ok``; ``ok not-possible declined`` and the like where there is a SAM, and the card was not proved genuine; or
-    the code of the error."""
+    """The outcome: ``ok``, or the code of the error.
+
+    If there is a SAM and the card was not proved genuine, it is ``ok not-possible declined`` or the like.
+    """
     request_id: str = ""
 
 
@@ -81,7 +80,7 @@ class NumberedEntry:
 
 
 _COLUMNS = ("number", *(field.name for field in fields(AuditEntry)), "chain")
-# Names in full: where somebody has damaged them, nothing else is taken for them.
+# Names in full: if the table was damaged, no other column is read in place of one.
 SELECT_ENTRIES = f"SELECT {', '.join(_COLUMNS)} FROM entry"  # noqa: S608 - names of ours
 INSERT_ENTRY = f"INSERT INTO entry ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - as above
 SELECT_HEAD = "SELECT number, chain, seal FROM head"
@@ -90,8 +89,9 @@ _SELECT_SCHEMA = "SELECT name, type, tbl_name, sql FROM sqlite_schema WHERE name
 
 
 def schema_is_ours(database: sqlite3.Connection) -> bool:
-    """Return whether nothing in the file is made otherwise than it should be, or was put beside it: a trigger of
-    somebody else's would run at every entry. The guards against changes may be missing (`guards_are_there`).
+    """Return True if the file has nothing but our tables and triggers, in their right form.
+
+    A foreign trigger would run at every entry. The guards against changes may be missing (`guards_are_there`).
     """
     found, ours = dict(_schema(database)), _ours()
     return found.items() <= ours.items() and all(ours[name][0] == "trigger" for name in ours.keys() - found.keys())

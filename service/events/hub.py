@@ -1,6 +1,6 @@
-"""Events on their way to the clients: numbered, kept a while, never waited for (CloudEvents 1.0, JSON format).
+"""Events on their way to the clients: numbered, kept for a while, and never waited for (CloudEvents 1.0, JSON format).
 
-What was read from a card travels with an event only as long as the card is in: kept events forget it at removal.
+Data that were read from a card travel with an event only while the card is in: kept events lose them at its removal.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from cardio.models.problem import Problem
 from cardio.models.reading import CardReading
 
 KEPT = 1_000
-"""How many events a client that was away can catch up with."""
+"""The number of events that a client can catch up with after an absence."""
 _LONGEST_NUMBER = 18
 _QUEUE = 256
-"""How many events a slow client may be behind before it must begin again."""
+"""The number of events that a slow client may be behind before it must begin again."""
 TYPE_PREFIX = "cardio."
 STATE, RESYNC = "state", "resync"
 CARD_READ, READ_FINISHED = "card-read", "read-finished"
@@ -29,34 +29,34 @@ CARD_READ, READ_FINISHED = "card-read", "read-finished"
 
 @dataclass(slots=True, repr=False)
 class Event:
-    """One thing that happened."""
+    """One event."""
 
     number: int
     kind: str
-    """``card-inserted``; on the wire its type is ``cardio.card-inserted``."""
+    """The kind, such as ``card-inserted``; its type for clients is then ``cardio.card-inserted``."""
     data: Mapping[str, Any]
     subject: str | None
-    """The reader, where it is about one."""
+    """The reader, if the event is about one."""
     time: datetime
     reading: CardReading | None = field(default=None)
-    """Personal: given to those who asked for readings, and forgotten when the card leaves."""
+    """Personal data: sent only to clients that asked for readings, and forgotten when the card leaves."""
     problem: Problem | None = field(default=None)
-    """Why a reading failed: likewise."""
+    """The reason why a reading failed: sent and forgotten in the same way."""
 
 
 class EventHub:
-    """Everything here runs on the event loop."""
+    """The hub of all events. Everything here runs on the event loop."""
 
     def __init__(self) -> None:
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._subscribers: set[asyncio.Queue[Event | None]] = set()
         self.last_number = 0
         self.run = secrets.token_hex(4)
-        """Tells this run of the service from others: numbers of another run mean nothing in this one."""
+        """The name of this run of the service: event numbers of another run have no meaning in this one."""
         self._closed = False
         self.dropped = 0
         self.clerks = 0
-        """Open pages that show questions to the clerk."""
+        """The number of open pages that show questions to the clerk."""
         self.on_published: list[Callable[[str, Mapping[str, Any]], None]] = []
         self.on_closed: list[Callable[[], None]] = []
 
@@ -81,18 +81,18 @@ class EventHub:
                 self._drop(queue)
             else:
                 queue.put_nowait(event)
-        # Afterwards: what is published in answer to this has the next number, and comes after it.
+        # Listeners run afterwards: an event that is published in reply to this one has the next number and follows it.
         for tell in self.on_published:
             tell(kind, data)
 
     def forget_readings(self, subject: str) -> None:
-        """A card has left this reader: what was read from it is nobody's any more."""
+        """Forget the data that were read from a card that has left this reader."""
         for event in self._kept:
             if event.subject == subject:
                 event.reading = event.problem = None
 
     def payload(self, event: Event, *, readings: bool) -> dict[str, Any]:
-        """An event as clients get it."""
+        """Return an event in the form for clients."""
         data = event.data
         if event.kind in (CARD_READ, READ_FINISHED):
             told = {"reading": event.reading} | ({"problem": event.problem} if event.kind == READ_FINISHED else {})
@@ -108,7 +108,10 @@ class EventHub:
         subject: str | None = None,
         time: datetime | None = None,
     ) -> dict[str, Any]:
-        """The CloudEvents envelope; without a number it is that of the last event: `state` counts as that."""
+        """Return the CloudEvents envelope.
+
+        Without a number it gets the number of the last event: this is the case for `state`.
+        """
         number = self.last_number if number is None else number
         moment = (time or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
         return {
@@ -124,11 +127,11 @@ class EventHub:
         }
 
     def name_of(self, number: int) -> str:
-        """The id of an event for clients."""
+        """Return the id of an event for clients."""
         return f"{self.run}-{number}"
 
     def missed_since(self, name: str) -> list[Event] | None:
-        """The events after one; None when they are no longer kept, or it is none of this run's."""
+        """Return the events after one; None if they are no longer kept, or the event is not of this run."""
         run, _, digits = name.partition("-")
         if run != self.run or not (digits.isascii() and digits.isdecimal()) or len(digits) > _LONGEST_NUMBER:
             return None
@@ -139,9 +142,10 @@ class EventHub:
 
     @contextmanager
     def subscription(self, *, questions: bool = False) -> Iterator[AsyncIterator[Event]]:
-        """Events from now on, until the hub closes or the client is too slow.
+        """Yield the events from now on, until the hub closes or the client is too slow.
 
-        Args: ``questions``: the client shows questions to a clerk.
+        Args:
+            questions: True if the client shows questions to a clerk.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue(_QUEUE + 1)
         if self._closed:
@@ -160,7 +164,7 @@ class EventHub:
         return len(self._subscribers)
 
     def close(self) -> None:
-        """Ends every stream, so that the service can stop."""
+        """End every stream, so that the service can stop."""
         self._closed = True
         for tell in self.on_closed:
             tell()

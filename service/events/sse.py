@@ -1,6 +1,6 @@
-"""Server-Sent Events as an answer (HTML standard §9.2), which lets go of what it follows the moment it ends.
+"""Server-Sent Events as an answer (HTML standard §9.2), which releases its subscription as soon as it ends.
 
-FastAPI's own leaves its generator, and so the subscription in it, to the garbage collector when a client stalls.
+FastAPI's own class leaves its generator, and so the subscription in it, to the garbage collector when a client stalls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class EventStream(Response):
-    """Sends payloads until they end, or the client has gone."""
+    """The answer that sends payloads until they end, or the client has gone."""
 
     media_type = "text/event-stream"
 
@@ -51,7 +51,7 @@ class EventStream(Response):
 
 
 async def _frames(payloads: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[bytes, None]:
-    """Each payload as a frame, and something now and then where nothing happens: so that a dead line is noticed."""
+    """Yield each payload as a frame, and a comment from time to time, so that a dead connection is noticed."""
     async with aclosing(payloads):
         waiting: asyncio.Future[dict[str, Any]] | None = None
         try:
@@ -75,7 +75,10 @@ async def _frames(payloads: AsyncGenerator[dict[str, Any], None]) -> AsyncGenera
 
 
 def frame_of(payload: dict[str, Any]) -> bytes:
-    """One event: its kind, its id, all of it as data. `resync` has no id: who connects again begins anew."""
+    """Return the frame of one event: its kind, its id, and the whole event as data.
+
+    `resync` has no id, so that a client that connects again gets the present state first.
+    """
     kind = payload["type"].removeprefix(TYPE_PREFIX)
     name = "" if kind == RESYNC else f"id: {payload['id']}\n"
     return f"event: {kind}\n{name}data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode()
@@ -83,7 +86,7 @@ def frame_of(payload: dict[str, Any]) -> bytes:
 
 @asynccontextmanager
 async def leaving(receive: Receive) -> AsyncIterator[asyncio.Future[None]]:
-    """Done when the client of a request whose body was taken has left."""
+    """Yield a future that is done when the client of a request whose body was read has left."""
     gone = asyncio.ensure_future(_until_gone(receive))
     try:
         yield gone

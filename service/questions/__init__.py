@@ -1,1 +1,1 @@
-"""Questions that a call of hospital software puts to the clerk, at the bridge's own page."""
+"""The questions that a call of hospital software puts to the clerk, at the bridge's own page."""

@@ -1,7 +1,7 @@
-"""Questions to the clerk at the counter: shown on the bridge's own page, for a call that waits for the answer.
+"""The questions to the clerk at the counter: shown on the bridge's own page, for a call that waits for the answer.
 
-A question dies with its card session, with its caller, or with its time. What is entered goes to the waiting call and
-nowhere else: no event, no log and no list holds a PIN.
+A question ends with its card session, with its caller, or with its time. The entered data go only to the waiting call:
+no event, no log and no list holds a PIN.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from service.questions.errors import ConsentDeclinedError, ConsentTimeoutError, 
 from service.readers.errors import StoppingError
 
 ANSWER_SECONDS = 60.0
-"""How long a question stands, and how long a consent counts whose call has ended meanwhile."""
+"""The lifetime of a question, and of a consent whose call has ended meanwhile."""
 _MOST_OPEN = 16
 ASKED, ANSWERED = "question-asked", "question-answered"
 _OF_CARDS = frozenset({"card-inserted", "card-removed", "card-mute", "reader-removed"})
@@ -32,9 +32,9 @@ Wants = tuple[Field, ...]
 
 class QuestionKind(StrEnum):
     LAST_TRY = "last-try"
-    """Does the holder consent to spend the last try of the PIN?"""
+    """The question whether the holder consents to use the last try of the PIN."""
     PIN = "pin"
-    """The holder's PIN, the new one, or both: where there is no key pad to enter it on."""
+    """The request for the holder's PIN, the new PIN, or both, if there is no PIN pad."""
 
 
 class QuestionOutcome(StrEnum):
@@ -48,7 +48,7 @@ class QuestionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """What the holder entered at the bridge's page."""
+    """The PINs that the holder entered at the bridge's page."""
 
     pin: Pin | None = field(default=None, repr=False)
     new_pin: Pin | None = field(default=None, repr=False)
@@ -56,11 +56,11 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a question is about: who asks, with which function, at which card."""
+    """The subject of a question: the caller, the function and the card."""
 
     grant: str
     caller: str
-    """What the clerk is told of who asks."""
+    """The name of the caller for the clerk."""
     function: str
     reader: str
     card_session: str | None
@@ -78,14 +78,20 @@ class Question:
     outcome: asyncio.Future[QuestionOutcome]
     expiry: asyncio.TimerHandle
     entered: Entered = field(default_factory=Entered)
-    """Taken by the waiting call, and then no more."""
+    """The entered PINs, which the waiting call takes once."""
 
 
 class QuestionBook:
     """All open questions, in memory. Everything here runs on the event loop."""
 
     def __init__(self, hub: EventHub, *, page: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: ``page`` is the address of the page where questions are answered."""
+        """Prepare a book without questions.
+
+        Args:
+            hub: the hub of the events.
+            page: the address of the page where questions are answered.
+            clock: the seconds of a monotonic clock.
+        """
         self._hub = hub
         self._clock = clock
         self._open: dict[str, Question] = {}
@@ -96,11 +102,11 @@ class QuestionBook:
 
     @property
     def has_clerk(self) -> bool:
-        """A page is open that shows questions."""
+        """Return True if a page that shows questions is open."""
         return self._hub.clerks > 0
 
     def all(self) -> list[Question]:
-        """The open questions, the oldest first."""
+        """Return the open questions, the oldest first."""
         return list(self._open.values())
 
     def seconds_left(self, question: Question) -> int:
@@ -109,14 +115,20 @@ class QuestionBook:
     # -- asking ---------------------------------------------------------------------------------
 
     async def consent(self, subject: Subject, seconds: float, gone: asyncio.Future[None] | None) -> None:
-        """Wait until the clerk says that the holder consents to spend the last try.
+        """Wait until the clerk says that the holder consents to use the last try.
 
-        The question outlives a call whose time is over: a consent that is given then counts for the next call.
+        The question outlives a call whose time is over: a consent that is given then is valid for the next call.
+
+        Args:
+            subject: the subject of the question.
+            seconds: the time limit of the call.
+            gone: a future that is done when the caller has left.
 
         Raises:
             ConsentDeclinedError: the clerk says no.
-            ConsentTimeoutError: no answer in time.
-            CardChangedError: the card has left. StoppingError: the service stops.
+            ConsentTimeoutError: there was no answer in time.
+            CardChangedError: the card has left.
+            StoppingError: the service stops.
         """
         if self.take_consent(subject):
             return
@@ -125,16 +137,23 @@ class QuestionBook:
         if outcome is None:
             raise ConsentTimeoutError.at(self.page)
         self._refuse(outcome, ConsentDeclinedError(), ConsentTimeoutError.at(self.page))
-        if not self.take_consent(subject):  # another call of this caller had it
+        if not self.take_consent(subject):  # another call of this caller has used it
             raise ConsentTimeoutError.at(self.page)
 
     async def pins(self, subject: Subject, wants: Wants, seconds: float, gone: asyncio.Future[None] | None) -> Entered:
-        """Wait until the holder has entered what is wanted at the bridge's page.
+        """Wait until the holder has entered the PINs at the bridge's page; return them.
+
+        Args:
+            subject: the subject of the question.
+            wants: the PINs to enter.
+            seconds: the time limit of the call.
+            gone: a future that is done when the caller has left.
 
         Raises:
-            PinEntryCancelledError, PinEntryTimeoutError: nothing was entered.
+            PinEntryCancelledError: the clerk has cancelled the entry.
+            PinEntryTimeoutError: nothing was entered in time.
             CardChangedError: the card has left.
-            ReaderBusyError: another entry is being waited for at this reader.
+            ReaderBusyError: another entry is waited for at this reader.
         """
         if any(one.kind is QuestionKind.PIN and one.subject.reader == subject.reader for one in self._open.values()):
             raise ReaderBusyError("读卡台正在等待另一次密码输入", "the counter's page waits for another entry already")
@@ -154,23 +173,27 @@ class QuestionBook:
         return entered
 
     def ask_for_next_call(self, subject: Subject) -> None:
-        """Ask for consent without waiting: it counts for the next call of this caller to this card."""
+        """Ask for consent without waiting: it is valid for the next call of this caller to this card."""
         if self._asked(QuestionKind.LAST_TRY, subject) is None:
             self._ask(QuestionKind.LAST_TRY, subject, ())
 
     def take_consent(self, subject: Subject) -> bool:
-        """Use a consent up that is at hand; False: there is none."""
+        """Use up a consent; return False if there is none."""
         until = self._consents.pop(_key(subject), None)
         return until is not None and self._clock() < until
 
     def has_consent_of(self, grant: str) -> bool:
-        """Return whether a consent is at hand for any card of this caller's."""
+        """Return True if there is a consent for any card of this caller's."""
         return any(key[0] == grant for key in self._consents)
 
     # -- answering ------------------------------------------------------------------------------
 
     def answer(self, question_id: str, *, yes: bool, entered: Entered) -> Question:
-        """The clerk's answer. Raises: QuestionGoneError: the question is not open any more."""
+        """Record the clerk's answer.
+
+        Raises:
+            QuestionGoneError: the question is not open any more.
+        """
         question = self.find(question_id)
         if yes and question.kind is QuestionKind.LAST_TRY:
             self._consents[_key(question.subject)] = self._clock() + ANSWER_SECONDS
@@ -179,14 +202,18 @@ class QuestionBook:
         return question
 
     def find(self, question_id: str) -> Question:
-        """Raises: QuestionGoneError: it is not open any more."""
+        """Return an open question.
+
+        Raises:
+            QuestionGoneError: the question is not open any more.
+        """
         question = self._open.get(question_id)
         if question is None:
             raise QuestionGoneError()
         return question
 
     def drop_grant(self, grant: str) -> None:
-        """A caller is let in no more: its questions die, and its consents."""
+        """End the questions and the consents of a caller whose grant was revoked."""
         for question in self.all():
             if question.subject.grant == grant:
                 self._close(question, QuestionOutcome.CALLER_GONE)
@@ -195,7 +222,7 @@ class QuestionBook:
     # -- the life of a question -----------------------------------------------------------------
 
     def _asked(self, kind: QuestionKind, subject: Subject) -> Question | None:
-        """The question that this caller has asked of this card already."""
+        """Return the open question of this kind from this caller about this card; None if there is none."""
         same = (one for one in self._open.values() if one.kind is kind and _key(one.subject) == _key(subject))
         return next(same, None)
 
@@ -217,7 +244,7 @@ class QuestionBook:
         return question
 
     def shown(self, question: Question) -> dict[str, Any]:
-        """Return what events and lists tell of a question: nothing of the holder."""
+        """Return the data of a question for events and lists, without anything about the holder."""
         subject = question.subject
         return {
             "question": question.id,
@@ -233,7 +260,7 @@ class QuestionBook:
     async def _wait(
         self, question: Question, seconds: float, gone: asyncio.Future[None] | None
     ) -> QuestionOutcome | None:
-        """Return how the question ended; None: it is still open, and the call's time is over."""
+        """Return the outcome of the question; None if it is still open and the call's time is over."""
         ends: set[asyncio.Future[Any]] = {question.outcome}
         if gone is not None:
             ends.add(gone)
@@ -251,7 +278,7 @@ class QuestionBook:
         self._hub.publish(ANSWERED, {**data, "outcome": outcome.value}, subject=question.subject.reader)
 
     def _published(self, kind: str, data: Mapping[str, Any]) -> None:
-        """What happens at the readers: a question about a card that has left is of no use to anybody."""
+        """Close the questions about a card that has left: their answers are of no use."""
         if kind not in _OF_CARDS:
             return
         reader = data.get("reader")
@@ -261,7 +288,7 @@ class QuestionBook:
         self._consents = {key: until for key, until in self._consents.items() if key[1] != reader}
 
     def _stop(self) -> None:
-        """The service stops, and waits for no clerk."""
+        """Close all questions because the service stops."""
         for question in self.all():
             self._close(question, QuestionOutcome.STOPPED)
 

@@ -1,6 +1,6 @@
-"""Driver functions that want what only a person can give: the PIN, a new PIN, or consent to spend its last try.
+"""The help of a person for driver functions: the PIN, a new PIN, or consent to use its last try.
 
-Hospital software has no argument for either, and often no key pad. So the bridge's own page asks, and the call waits.
+Hospital software has no argument for these, and often no PIN pad. So the bridge's own page asks, and the call waits.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from service.questions.errors import last_try_without_clerk, no_place_for_pin
 from service.readers.managed_reader import ManagedReader
 
 _WORK_SECONDS = 2.0
-"""Of a caller's own time, what is kept for the work after the answer."""
+"""The part of the caller's time that is reserved for the work after the answer."""
 _PLACES = 3
-"""How often a call is begun: bare, with what was entered, with consent."""
+"""The number of times that a call is begun: without help, with the entered PINs, with consent."""
 _WANTED: dict[str, Wants] = {
     "iChangePIN": ("pin", "new_pin"),
     "iReloadPIN": ("new_pin",),
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Supplement:
-    """What the clerk or the holder has added to a call."""
+    """The data that the clerk or the holder has added to a call."""
 
     entered: Entered = field(default_factory=Entered)
     accept_last_try: bool = False
@@ -42,7 +42,7 @@ Attempt = Callable[[Supplement, RequestContext, CardUse], Awaitable[Result]]
 
 
 class Clerk:
-    """Ask for one call."""
+    """The help for one call."""
 
     def __init__(
         self,
@@ -52,7 +52,15 @@ class Clerk:
         context: RequestContext,
         seconds: float | None = None,
     ) -> None:
-        """Args: ``seconds`` is how long the caller waits; None where it says nothing of it."""
+        """Prepare the help for a call.
+
+        Args:
+            book: the questions.
+            desk: the reader.
+            caller: the caller.
+            context: the caller's request.
+            seconds: the time that the caller waits; None if the caller does not say.
+        """
         self._book = book
         self._desk = desk
         self._caller = caller
@@ -61,12 +69,12 @@ class Clerk:
         self._ends = time.monotonic() + limit
 
     async def help(self, attempt: Attempt[Result]) -> Result:
-        """Make the call; where it stops for want of a person's word, ask, and make it again with that.
+        """Make the call. If it needs a person's answer, ask for it and make the call again with the answer.
 
-        Nothing was sent where it stopped, so no PIN is ever sent twice.
+        The call had sent nothing when it stopped, so no PIN is ever sent twice.
 
         Raises:
-            CardioError: as the call says, and as `QuestionBook.consent` and `QuestionBook.pins` say.
+            CardioError: the errors of the call, of `QuestionBook.consent` and of `QuestionBook.pins`.
         """
         supplement, context = Supplement(), self._context
         for _ in range(_PLACES - 1):
@@ -89,7 +97,7 @@ class Clerk:
         return await attempt(supplement, context, CardUse())
 
     def _subject(self, card_use: CardUse) -> Subject:
-        """Return what is asked about: the card that the call has met."""
+        """Return the subject of the question, with the card that the call has used."""
         session = card_use.card_session or self._context.card_session or self._desk.card_session
         return subject_of(self._desk, self._caller, self._context, session)
 

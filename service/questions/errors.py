@@ -1,4 +1,4 @@
-"""What goes wrong with questions to the clerk: each with its cause and what to do."""
+"""The errors of questions to the clerk, each with its cause and remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ConsentTimeoutError(PinEntryError):
 
     @classmethod
     def at(cls, page: str) -> Self:
-        """As it is told to a caller whose clerk can go to this page."""
+        """Return the error for a caller whose clerk can go to this page."""
         error = cls()
         error.remedy = f"请在读卡台页面 {page} 上确认，然后在一分钟内重试。"
         error.remedy_en = f"Confirm at the counter's page {page}, then try again within a minute."
@@ -47,7 +47,7 @@ class ConsentTimeoutError(PinEntryError):
 
 
 def last_try_without_clerk(page: str) -> LastTryError:
-    """The last try is left, and no page is open where a clerk could consent."""
+    """Return the error for the last try of a PIN when no page is open where a clerk could consent."""
     error = LastTryError("密码只剩最后一次尝试，未发送", "only the last try of the PIN is left: nothing was sent")
     error.remedy = f"请打开读卡台页面 {page} 并在其上确认，然后在一分钟内重试。"
     error.remedy_en = f"Open the counter's page {page} and confirm there, then try again within a minute."
@@ -55,7 +55,7 @@ def last_try_without_clerk(page: str) -> LastTryError:
 
 
 def no_place_for_pin(page: str) -> NoPinPadError:
-    """There is no key pad, and no page is open where the PIN could be entered."""
+    """Return the error for a missing PIN pad when no page is open where the PIN could be entered."""
     error = NoPinPadError("没有可录入密码的键盘或页面", "there is no key pad and no page to enter the PIN on")
     error.remedy = f"请打开读卡台页面 {page}，然后重试：密码在该页面上输入。"
     error.remedy_en = f"Open the counter's page {page}, then try again: the PIN is entered there."

@@ -1,4 +1,4 @@
-"""What goes wrong at the bridge itself, before or beside the card: each with its cause and what to do."""
+"""The errors of the bridge itself, before or beside the card, each with its cause and remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cardio.errors import CardioError, ReaderError
 
 
 class GateError(CardioError):
-    """The caller is not let in."""
+    """The caller is not admitted."""
 
     code = "not-let-in"
 
@@ -40,7 +40,7 @@ class SlowBodyError(GateError):
 
 
 class RetryLaterError(GateError):
-    """Too much at once: ``retry_after`` is in seconds."""
+    """The caller has sent too many requests at once; ``retry_after`` is in seconds."""
 
     code = "wait"
     status = 429

@@ -1,4 +1,4 @@
-"""Errors as answers (RFC 9457)."""
+"""Errors in the form of answers (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.http.errors import NoTokenError
 
 
 def problem_document(error: CardioError, request_id: str | None) -> dict[str, Any]:
-    """An error as RFC 9457 has it, with what this kind of error tells besides."""
+    """Return an error in the form of RFC 9457, with the members of its own class."""
     document = Problem.of(error, request_id).document()
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
@@ -21,7 +21,7 @@ def problem_document(error: CardioError, request_id: str | None) -> dict[str, An
 
 
 def problem_response(error: CardioError, request_id: str | None) -> Response:
-    """The HTTP answer for an error."""
+    """Return the HTTP answer for an error."""
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, NoTokenError) else {}
     document = problem_document(error, request_id)
     if "retry_after" in document:

@@ -1,4 +1,4 @@
-"""Names under which the gate leaves what it knows in a request's state."""
+"""The keys under which the gate stores its data in a request's state."""
 
 from __future__ import annotations
 

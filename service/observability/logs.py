@@ -1,4 +1,7 @@
-"""The service's log: one line a request, as text or as a JSON object. Routes, codes and times; never what was read."""
+"""The service's log: one line for each request, as text or as a JSON object.
+
+It has routes, codes and times, never card data.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ log = logging.getLogger("cardio.service")
 
 
 def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None:
-    """Sends the log of the service and the library to standard error."""
+    """Send the log of the service and the library to standard error."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
     handler.addFilter(_NoFalseAlarm())
@@ -32,16 +35,19 @@ def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None
 
 
 def report_crashes() -> None:
-    """Have the place of every thread written to standard error when native code ends the process.
+    """Make native crashes write the position of every thread to standard error.
 
-    A reader's driver runs inside it. The report has files and line numbers, and no values.
+    A reader's driver runs inside the process. The report has files and line numbers, and no values.
     """
     if sys.stderr is not None and not faulthandler.is_enabled():
         faulthandler.enable()
 
 
 class _NoFalseAlarm(logging.Filter):
-    """uvicorn calls it an error when a socket is refused by an answer in words (websocket.http.response)."""
+    """The filter for a false error of uvicorn.
+
+    uvicorn reports an error when a socket is refused by an answer in words (websocket.http.response).
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith("ASGI callable returned without completing")
@@ -62,9 +68,9 @@ class _JsonLines(logging.Formatter):
             **_fields(record),
         }
         if record.exc_info is not None and record.exc_info[0] is not None:
-            # The kind only: a message or a traceback could carry what was read from a card.
+            # The class only: a message or a traceback could contain data that were read from a card.
             line["error"] = record.exc_info[0].__name__
-        return json.dumps(line, default=str)  # ASCII: a terminal of any encoding keeps it JSON
+        return json.dumps(line, default=str)  # ASCII, so that it stays JSON on a terminal of any encoding
 
 
 class _TextLines(logging.Formatter):
@@ -76,12 +82,12 @@ class _TextLines(logging.Formatter):
 
 
 def note(level: int, event: str, **fields: Any) -> None:
-    """One line of the log."""
+    """Write one line of the log."""
     log.log(level, event, extra={_FIELDS: fields})
 
 
 class RequestLog:
-    """Tells the log of every request, and passes it on to the figures."""
+    """The observer that logs every request and passes it on to the figures."""
 
     def __init__(self, figures: Observer) -> None:
         self._figures = figures
@@ -96,7 +102,7 @@ class RequestLog:
                 level, "request",
                 request_id=state.get(REQUEST_ID),
                 method=scope.get("method", "WEBSOCKET"),
-                # The route, not the path: a path can hold whatever a caller writes into it.
+                # The route, not the path: a path can hold any text of a caller.
                 route=getattr(scope.get("route"), "path", None),
                 status=status,
                 milliseconds=round(seconds * 1000, 1),

@@ -1,4 +1,4 @@
-"""Figures of the service for Prometheus: how much, how long, what went wrong. Nothing of anybody is in them.
+"""The figures of the service for Prometheus: counts, times and errors, without personal data.
 
 Labels are routes, methods, codes and kinds: never a reader's card, a path with a name in it, or an origin.
 """
@@ -12,7 +12,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 
 
 class Metrics:
-    """One registry for one service: none of the library's global ones."""
+    """The figures of one service, in a registry of its own instead of the library's global one."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -48,7 +48,7 @@ class Metrics:
         route = getattr(scope.get("route"), "path", "other")
         method = scope.get("method", "WEBSOCKET")
         if method not in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "WEBSOCKET"):
-            method = "other"  # a caller's invention must not become a label
+            method = "other"  # a caller's invented method must not become a label
         self._requests.labels(route, method, status).inc()
         if scope["type"] == "http" and route != "/v1/events":
             self._seconds.labels(route).observe(seconds)
@@ -64,7 +64,7 @@ class Metrics:
         self._read_seconds.observe(milliseconds / 1000)
 
     def text(self, **gauges: float) -> bytes:
-        """All figures in Prometheus' text format; the gauges as they are now."""
+        """Return all figures in Prometheus' text format, with the present values of the gauges."""
         for name, value in gauges.items():
             self._gauges[name].set(value)
         return generate_latest(self._registry)

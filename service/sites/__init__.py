@@ -1,1 +1,1 @@
-"""What a person can tell of a web site by its origin: which part of its name counts, and what the name resembles."""
+"""The judgement of a web site by its origin: the part of its name that identifies it, and similar names."""

@@ -1,4 +1,4 @@
-"""Texts that look alike: the skeleton of UTS #39, in which characters that look like others are those others."""
+"""Texts that look alike: the skeleton of UTS #39, which replaces each character by the one that it looks like."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 _LETTERS_THAT_MERGE = (("vv", "w"), ("cl", "d"))
-"""Neighbours that look like one letter and that Unicode's table leaves out."""
+"""Pairs of letters that look like one letter and that Unicode's table leaves out."""
 _REMEMBERED = 4096
-"""One host is compared with all that have been let in."""
+"""The size of the cache: one host is compared with all admitted hosts."""
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def skeleton(text: str) -> str:
-    """Return what a text looks like, in lower case; two texts with one skeleton cannot be told apart at a glance."""
+    """Return the skeleton of a text in lower case; two texts with one skeleton look the same at a glance."""
     table = _prototypes()
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     seen = "".join(table.get(one, one) for one in plain if unicodedata.category(one) != "Cf")

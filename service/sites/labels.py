@@ -1,4 +1,4 @@
-"""Names of hosts in other letters: their readable form, and which scripts are mixed in them."""
+"""Host names in letters other than ASCII: their readable form, and the scripts that are mixed in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 
 _ENCODED = "xn--"
 _SHOWABLE = ("L", "M", "N")
-"""General categories of what a name may show: letters, their marks, digits."""
+"""The general categories of characters that a name may show: letters, their marks, digits."""
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
 """Letters and symbols that show nothing."""
 _COMMON = frozenset({"DIGIT", "HYPHEN-MINUS", "MIDDLE", "COMBINING", "FULL", "LOW"})
@@ -22,7 +22,7 @@ _TOGETHER = (
 
 
 def readable(host: str) -> str:
-    """A host's name in its own letters; a label that cannot be shown safely stays as it is sent."""
+    """Return a host's name in its own letters; a label that cannot be shown safely stays as it is sent."""
     return ".".join(map(_readable_label, host.split(".")))
 
 
@@ -34,7 +34,7 @@ def _readable_label(label: str) -> str:
         written_back = text.encode("punycode").decode("ascii")
     except (UnicodeError, ValueError, OverflowError):
         return label
-    # A second spelling of the same letters is no browser's, and what shows nothing must not hide in a name.
+    # No browser writes a second spelling of the same letters, and invisible characters must not hide in a name.
     honest = written_back == label.removeprefix(_ENCODED) and unicodedata.normalize("NFC", text) == text
     return text if honest and not text.isascii() and _is_showable(text) else label
 
@@ -46,12 +46,12 @@ def _is_showable(text: str) -> bool:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Return whether it has letters that are written from right to left: beside others they change places."""
+    """Return True if the text has letters that are written from right to left: beside others they change places."""
     return any(unicodedata.bidirectional(one) in ("R", "AL", "AN") for one in text)
 
 
 def mixed_scripts(host: str) -> tuple[str, ...]:
-    """Name the scripts that stand in one label and are never written together; empty where there is no such label."""
+    """Return the scripts that stand in one label and are never written together; empty if there is no such label."""
     for label in readable(host).split("."):
         scripts = {script for one in label if (script := _script(one)) is not None}
         if not label.isascii() and len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
@@ -60,6 +60,6 @@ def mixed_scripts(host: str) -> tuple[str, ...]:
 
 
 def _script(character: str) -> str | None:
-    """The script as the first word of the character's name has it: ``CYRILLIC SMALL LETTER A``."""
+    """Return the script, which is the first word of the character's name: ``CYRILLIC SMALL LETTER A``."""
     word = unicodedata.name(character, "UNKNOWN").split(" ")[0]
     return None if word in _COMMON else _SCRIPT_OF.get(word, word)

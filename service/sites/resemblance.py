@@ -1,4 +1,4 @@
-"""A word of warning where a site's name resembles one that was let in before, and about the name itself."""
+"""Warnings about a site whose name resembles an admitted one, and about the name itself."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ RemarkCode = Literal["confusable", "contains", "other-suffix", "close", "same-na
 _ORDER: tuple[Likeness, ...] = ("confusable", "contains", "other-suffix", "close", "same-name", "same-site")
 _MOST_LIKENESSES = 3
 _SHORTEST_NAME = 2
-"""A name of one character is nobody's."""
+"""The shortest name that is compared: a name of one character identifies no site."""
 _REMEMBERED = 16_384
-"""Pairs: all that is listed at once, with as many sites as can be let in."""
+"""The size of the cache in pairs: all listed requests, with as many sites as can be admitted."""
 _THIS_COMPUTER = ("localhost", "127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSite:
-    """An origin that a person or the administrator has let in, and what it is called."""
+    """An origin that a person or the administrator has admitted, and its name."""
 
     origin: str
     name: str = ""
@@ -40,15 +40,16 @@ class Remark:
     words: str
     words_en: str
     resembles: str | None = None
-    """The origin that was let in before and that this one is not."""
+    """The admitted origin that this one resembles and is not."""
 
 
 def remarks(site: Site, name: str, known: Iterable[KnownSite]) -> tuple[Remark, ...]:
-    """Tell what a person should know before the site is let in, the gravest first.
+    """Return the remarks that a person should know before the site is admitted, the gravest first.
 
     Args:
-        name: what the site calls itself.
-        known: the origins that have been let in.
+        site: the site.
+        name: the name that the site gives itself.
+        known: the origins that were admitted.
     """
     found = [
         (likeness, one)
@@ -62,7 +63,7 @@ def remarks(site: Site, name: str, known: Iterable[KnownSite]) -> tuple[Remark, 
 
 @lru_cache(maxsize=_REMEMBERED)
 def likeness_to(site: Site, name: str, known: KnownSite) -> Likeness | None:
-    """Tell in which way a site can be taken for one that is known; None where it cannot."""
+    """Return the way in which a site can be taken for a known one; None if it cannot."""
     other = Site.of(known.origin)
     if site.place == other.place:
         return "same-site"
@@ -87,8 +88,8 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
     # A label so short stands elsewhere by chance, but not beside the same suffix.
     if site.kind == "domain" and its_label in labels[:-1] and len(its_label) > 2:
         return "contains"
-    # Without the public suffix, in which names of one registry are alike anyway.
-    # As it looks, and as it is written: m looks like two letters.
+    # The public suffix is left out, because names of one registry are alike anyway. Labels are compared as they look
+    # and as they are written: m looks like two letters.
     pairs = [(one, its_label) for one in labels]
     pairs += [(one, readable(other.label)) for one in site.readable_host.split(".")]
     near = any(are_close(one, its) for one, its in pairs) or nearly_stands_in(squeezed(readable(other.label)), host)
@@ -96,13 +97,13 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
 
 
 def _is_read_as(label: str, host: str) -> bool:
-    """Return whether a label, with digits read as letters, is one of a host's, or stands in it."""
+    """Return True if a label, with digits read as letters, is one of a host's labels or stands in the host."""
     wanted = read_loosely(label)
     return wanted in map(read_loosely, host.split(".")[:-1]) or stands_in(wanted, read_loosely(host))
 
 
 def _is_whole(site: Site) -> bool:
-    """Return whether a host counts as a whole: an address, or a name of the local network."""
+    """Return True if a host counts as a whole: an address, or a name of the local network."""
     return site.kind in ("address", "host", "program")
 
 
@@ -119,7 +120,7 @@ def _likeness_to_whole(site: Site, other: Site) -> Likeness | None:
 
 
 def _names_it(name: str, known: KnownSite, other: Site) -> bool:
-    """Return whether the site calls itself by another's name or address."""
+    """Return True if the site gives itself another site's name or address."""
     own, its = squeezed("".join(name.split())), squeezed("".join(known.name.split()))
     if len(its) >= _SHORTEST_NAME and (its in own or (its.find(own) >= 0 and 2 * len(own) >= len(its))):
         return True
@@ -163,7 +164,7 @@ def _likeness_remark(likeness: Likeness, site: Site, known: KnownSite) -> Remark
 
 
 def _own_remarks(site: Site) -> Iterable[Remark]:
-    """Return what is to be said of an origin alone."""
+    """Yield the remarks about an origin alone."""
     host = site.readable_host
     seen = skeleton(host)
     this_computer = [name for name in _THIS_COMPUTER if not site.is_loopback and skeleton(name) in seen]

@@ -1,4 +1,4 @@
-"""An origin, taken apart as a person should see it: the part of its name that tells whose site it is, and the rest."""
+"""An origin, split for a person: the part of its name that identifies the site's owner, and the rest."""
 
 from __future__ import annotations
 
@@ -15,60 +15,63 @@ _WEB = ("http", "https")
 _INTRANET = "intranet"
 _LOCAL_NAME = "localhost"
 _NETWORK_BITS = {4: 24, 6: 48}
-"""A customer of a provider gets so much of the address space, so more addresses cost nothing."""
+"""The bits of a network, by IP version.
+
+A provider gives each customer that much of the address space, so more addresses cost nothing.
+"""
 _REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What of an origin a person can tell apart. Names are in the ASCII form that browsers send."""
+    """The parts of an origin that a person can tell apart. Names are in the ASCII form that browsers send."""
 
     origin: str
     scheme: str
     host: str
-    """As it stands in the origin; an IPv6 address has its brackets."""
+    """The host as it stands in the origin; an IPv6 address has its brackets."""
     port: str
-    """With its colon; empty for the scheme's own."""
+    """The port with its colon; empty for the scheme's default port."""
     kind: SiteKind
-    """A registered domain, an IP address, a name of the local network, or a program with a scheme of its own."""
+    """The kind: a registered domain, an IP address, a name of the local network, or a program with its own scheme."""
     registrable: str
-    """The part that tells whose site it is: the registered domain, else the whole host."""
+    """The part that identifies the owner: the registered domain, else the whole host."""
     group: str
-    """What sites have in common that are cheap to have many of: under one public suffix, in one network, local."""
+    """The common feature of sites that are cheap to have in large numbers: one public suffix, one network, or local."""
 
     @classmethod
     def of(cls, origin: str) -> Site:
-        """Take an origin apart; any text is taken."""
+        """Return the parts of an origin; any text is accepted."""
         return _site_of(origin)
 
     @property
     def before(self) -> str:
-        """Return what stands before the registrable part: the owner of that part chooses it freely."""
+        """Return the part before the registrable one: the owner of the registrable part chooses it freely."""
         return self.host.removesuffix(self.registrable)
 
     @property
     def place(self) -> str:
-        """Return what two origins have in common that are one site to a person: neither subdomain, scheme nor port."""
+        """Return the common part of origins that are one site to a person: without subdomain, scheme and port."""
         return f"{self.scheme}://{self.host}" if self.kind == "program" else self.registrable
 
     @property
     def readable_host(self) -> str:
-        """The host in its own script, where it is a name in other letters: ``医院.中国``."""
+        """Return the host in its own script, if it is a name in other letters: ``医院.中国``."""
         return readable(self.host)
 
     @property
     def label(self) -> str:
-        """The registered label alone, without its public suffix; the whole host where there is none."""
+        """Return the registered label without its public suffix; the whole host if there is none."""
         return self.registrable.partition(".")[0] if self.kind == "domain" else self.host
 
     @property
     def is_loopback(self) -> bool:
-        """Return whether it is served by this computer itself."""
+        """Return True if this computer itself serves the site."""
         return _is_loopback(self.host)
 
     @property
     def is_plain_http(self) -> bool:
-        """Return whether other computers on the way can change what its pages do."""
+        """Return True if other computers on the network path can change its pages."""
         return self.scheme == "http" and not self.is_loopback
 
 
@@ -98,7 +101,7 @@ def _parts(scheme: str, host: str) -> tuple[SiteKind, str, str]:
     if host == _LOCAL_NAME or host.endswith(f".{_LOCAL_NAME}"):  # every such name is this computer (RFC 6761 §6.3)
         return "host", _LOCAL_NAME, _INTRANET
     domain, suffix = registrable_domain(host), public_suffix(host)
-    if domain is None or host.rpartition(".")[2].isdecimal():  # such a name would be an address, and is none
+    if domain is None or host.rpartition(".")[2].isdecimal():  # such a name would be an address, but is none
         return "host", host, suffix or _INTRANET
     return "domain", domain, suffix or _INTRANET
 
@@ -125,6 +128,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def site_of(origin: str) -> str:
-    """Name the site of an origin: scheme, port and subdomain cost a hostile site nothing, so it counts without them."""
+    """Return the name of an origin's site.
+
+    Scheme, port and subdomain cost a hostile site nothing, so they do not count.
+    """
     site = Site.of(origin)
     return site.place.removeprefix("[").removesuffix("]")

@@ -1,4 +1,4 @@
-"""The Public Suffix List: under which names anybody can have a name of their own (publicsuffix.org).
+"""The Public Suffix List: the suffixes under which any person can register a name (publicsuffix.org).
 
 The list comes with the package `publicsuffixlist`; nothing is fetched.
 """
@@ -15,23 +15,23 @@ _LIST = "public_suffix_list.dat"
 
 
 def public_suffix(host: str) -> str | None:
-    """Give the part of a name that belongs to a registry or a host of sites: ``com.cn``, ``github.io``.
+    """Return the part of a name that belongs to a registry or a host of sites: ``com.cn``, ``github.io``.
 
     Args:
         host: a name in ASCII, in lower case.
 
     Returns:
-        None where the list has no rule for it, as for names of a local network.
+        None if the list has no rule for it, as for names of a local network.
     """
     return _suffixes().publicsuffix(host, accept_unknown=False)
 
 
 def registrable_domain(host: str) -> str | None:
-    """Give the part of a name that has one owner: ``example-hospital.cn`` of ``his.example-hospital.cn``.
+    """Return the part of a name that has one owner: ``example-hospital.cn`` of ``his.example-hospital.cn``.
 
     Returns:
-        The last two labels where the list has no rule for the name.
-        None where the whole name is a public suffix, or has one label only.
+        The last two labels if the list has no rule for the name. None if the whole name is a public suffix, or has only
+            one label.
     """
     return _suffixes().privatesuffix(host)
 
@@ -47,7 +47,7 @@ def _suffixes() -> PublicSuffixList:
 
 
 def _rules() -> Iterator[str]:
-    """The list's lines; a rule in other letters comes in the ASCII form too, in which browsers send a name.
+    """Yield the list's rules. A rule in other letters comes also in the ASCII form, in which browsers send a name.
 
     The package would encode each of ten thousand rules, most of them ASCII: that takes 0.3 s at every start.
     """

@@ -14,10 +14,10 @@ _MOST_LENGTH = 4096
 
 
 def load_token(path: Path) -> str:
-    """The token in a file, which is made with a fresh one where it is missing.
+    """Return the token in a file. A missing file is made with a new token.
 
     Raises:
-        ConfigurationError: others may read the file, it belongs to somebody else, or it holds no token.
+        ConfigurationError: other users may read the file, it belongs to another user, or it holds no token.
     """
     try:
         create_private(path, secrets.token_urlsafe(32) + "\n", *_WHAT)

@@ -1,4 +1,4 @@
-"""A file of the bridge's own: SQLite with a write-ahead log, for its owner only, each change whole or not at all."""
+"""A database file of the bridge: SQLite with a write-ahead log, for its owner only, each change whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Upgrade = str | Callable[[sqlite3.Connection], None]
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSpec:
-    """What is in such a file, and how it is kept."""
+    """The contents of such a file, and the way it is kept."""
 
     name: str
     name_en: str
     unavailable: type[CardioError]
-    """Raised when it cannot be used."""
+    """The class of the error that is raised when the file cannot be used."""
     version: int
     schema: str
     pragmas: Mapping[str, str | int]
-    """As they are set, in this order, and as they are read back; ``synchronous`` 1 is NORMAL, 2 is FULL."""
+    """The pragmas as they are set, in this order, and as they are read back; ``synchronous`` 1 is NORMAL, 2 is FULL."""
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict)
-    """By version: what makes the next one of it, in SQL or with it."""
+    """The upgrades by version: each makes the next version, in SQL or by a function."""
     wait_seconds: float = 2.0
-    """How long another process that is writing is waited for."""
+    """The time in seconds to wait for another process that is writing."""
 
     def error(self, path: Path, error: sqlite3.Error | OSError) -> CardioError:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
@@ -47,15 +47,21 @@ class SqliteFile:
     """One connection, used by one thread at a time."""
 
     def __init__(self, path: Path, kind: DatabaseSpec, *, read_only: bool = False) -> None:
-        """Args: ``read_only``: the file is there, and stays as it is.
+        """Open the file.
 
-        Raises: the kind's error: it cannot be used, or another process has it.
+        Args:
+            path: the file.
+            kind: the kind of the file.
+            read_only: True if the file exists and must stay unchanged.
+
+        Raises:
+            CardioError: the file cannot be used, or another process has it; the error is the one of ``kind``.
         """
         self.lock = threading.RLock()
         self._path = path
         self._kind = kind
         self._inside = False
-        """Whether a transaction is open: what is done meanwhile is part of it."""
+        """True while a transaction is open: nested calls are part of it."""
         try:
             check_parent(path, kind)
             if read_only:
@@ -71,7 +77,7 @@ class SqliteFile:
 
     @property
     def is_in_place(self) -> bool:
-        """Return whether what is written here is found at its path again: nobody has removed or replaced the file."""
+        """Return True if the file at the path is the one that is open: it was neither removed nor replaced."""
         try:
             return os.path.samestat(self._place, self._path.lstat()) and log_of(self._path).exists()
         except OSError:
@@ -79,10 +85,10 @@ class SqliteFile:
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Everything as it is now, for reading: nobody who writes waits for it.
+        """Yield the present contents for reading; a writer does not wait for it.
 
         Raises:
-            CardioError: the kind's: it cannot be read.
+            CardioError: the file cannot be read; the error is the one of its kind.
         """
         with self.lock:
             try:
@@ -96,17 +102,21 @@ class SqliteFile:
 
     @contextmanager
     def unlocked(self) -> Iterator[sqlite3.Connection]:
-        """The connection outside any transaction, for what begins its own (``VACUUM INTO``). Raises: sqlite3.Error."""
+        """Yield the connection outside any transaction, for a statement that begins its own (``VACUUM INTO``).
+
+        Raises:
+            sqlite3.Error: the statement fails.
+        """
         with self.lock:
             yield self._database
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is on disk afterwards, or none of it. One inside another is part of it.
+        """Run a transaction: all changes inside are on disk afterwards, or none. A nested one is part of the outer one.
 
         Raises:
-            sqlite3.IntegrityError: what must be unique would not be.
-            CardioError: the kind's: the disk is full, or the like.
+            sqlite3.IntegrityError: a value that must be unique would not be.
+            CardioError: the disk is full, or a similar problem; the error is the one of the file's kind.
         """
         with self.lock:
             if self._inside:
@@ -119,21 +129,21 @@ class SqliteFile:
                     yield self._database
                     self._before_commit()
                     self._database.execute("COMMIT")
-                except BaseException:  # whatever it is, an interruption too: nothing half done stays
+                except BaseException:  # any error, also an interruption: nothing half done stays
                     self._roll_back()
                     raise
                 finally:
                     self._inside = False
             except sqlite3.IntegrityError:
                 raise
-            except sqlite3.Error as error:  # the file is closed, the disk is full
+            except sqlite3.Error as error:  # the file is closed, or the disk is full
                 raise self._kind.error(self._path, error) from error
 
     def _before_commit(self) -> None:
-        """Add what belongs to every transaction."""
+        """Add the changes that belong to every transaction."""
 
     def _roll_back(self) -> None:
-        """Where even that fails nothing is written any more: what comes later would not be on disk."""
+        """Undo the transaction. If that fails, close the connection: later changes would not be on disk."""
         try:
             if self._database.in_transaction:  # a full disk rolls back by itself
                 self._database.execute("ROLLBACK")
@@ -146,7 +156,7 @@ class SqliteFile:
 
 
 def _opened(path: Path, kind: DatabaseSpec) -> sqlite3.Connection:
-    # A file that is there is not opened by hand: to close it again would end the locks of this process on it.
+    # An existing file is not opened by hand: closing it would end the locks of this process on it.
     about = prepare_database(path, kind.name, kind.name_en)
     database = sqlite3.connect(path, timeout=kind.wait_seconds, isolation_level=None, check_same_thread=False)
     try:
@@ -171,14 +181,14 @@ def _opened(path: Path, kind: DatabaseSpec) -> sqlite3.Connection:
                     f"the {kind.name_en} runs with {name} {found}, not {wanted}",
                 )
         require_unmoved(path, about, kind.name, kind.name_en)
-    except BaseException:  # whatever it is, an interruption too: the file and its lock do not stay held
+    except BaseException:  # any error, also an interruption: release the file and its lock
         database.close()
         raise
     return database
 
 
 def _upgrade(database: sqlite3.Connection, upgrade: Upgrade, version: int) -> None:
-    """Make the next version of a file, whole or not at all; where it fails the connection is closed by the caller."""
+    """Make the next version of a file, whole or not at all; if that fails the caller closes the connection."""
     if isinstance(upgrade, str):
         database.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {version}; COMMIT;")
         return
@@ -189,7 +199,7 @@ def _upgrade(database: sqlite3.Connection, upgrade: Upgrade, version: int) -> No
 
 
 def check_database(path: Path, kind: DatabaseSpec) -> None:
-    """Check a file that is there, and those beside it, as `cardio.config.private_file.prepare_database` does.
+    """Check an existing file, and those beside it, as `cardio.config.private_file.prepare_database` does.
 
     Raises:
         ConfigurationError: one of them is no private file.
@@ -203,8 +213,12 @@ def check_database(path: Path, kind: DatabaseSpec) -> None:
 
 
 def check_parent(path: Path, kind: DatabaseSpec) -> None:
-    """Raises: CardioError: the kind's: everybody may put other files in the place of these."""
-    if not hasattr(os, "getuid") or not path.parent.exists():  # made with mode 0700 then
+    """Check that other users cannot replace the files in the folder.
+
+    Raises:
+        CardioError: all users may write into the folder; the error is the one of ``kind``.
+    """
+    if not hasattr(os, "getuid") or not path.parent.exists():  # it will be made with mode 0700
         return
     try:
         mode = path.parent.stat().st_mode
@@ -218,7 +232,7 @@ def check_parent(path: Path, kind: DatabaseSpec) -> None:
 
 
 def _for_reading(path: Path, kind: DatabaseSpec) -> sqlite3.Connection:
-    # Without a write-ahead log nobody writes, and nothing is made beside a file that may be on read-only ground.
+    # Without a write-ahead log no process writes, and nothing is made beside a file that may be on a read-only disk.
     how = "mode=ro" if log_of(path).exists() else "mode=ro&immutable=1"
     place = f"file:{quote(str(path.absolute()))}?{how}"
     database = sqlite3.connect(
@@ -233,6 +247,6 @@ def log_of(path: Path) -> Path:
 
 
 def _read_as_it_is(database: sqlite3.Connection) -> None:
-    """What is no text any more, because somebody has damaged the file, is still read."""
+    """Make the connection read invalid text too, which a damaged file may have."""
     database.row_factory = sqlite3.Row
     database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""What went over the wire, in words; and single commands to software cards."""
+"""The trace of the commands to a card, in words, and single commands to software cards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ExchangeInfo(FrozenModel):
 
 
 class CardTrace(FrozenModel):
-    """The last conversation with the card that is in."""
+    """The last exchanges with the card that is in."""
 
     reader: str
     exchanges: tuple[ExchangeInfo, ...]
@@ -58,9 +58,9 @@ class CommandAnswered(FrozenModel):
 
 @router.get("/{reader:path}/trace", responses=CARD_PROBLEMS, dependencies=[needs(Scope.FILES)])
 async def read_trace(reader: str, desks: DesksOf) -> CardTrace:
-    """The commands of the last conversation with the card, with their names and what the card said.
+    """Return the commands of the last exchanges with the card, with their names and the card's answers.
 
-    Of real cards only headers, lengths and status words are kept. It is forgotten when the card leaves.
+    For real cards only headers, lengths and status words are kept. The trace is forgotten when the card leaves.
     """
     desk = desks.desk(reader)
     shown = [_shown(number, one, simulated=desk.reader.simulated) for number, one in enumerate(desk.trace, 1)]
@@ -69,7 +69,7 @@ async def read_trace(reader: str, desks: DesksOf) -> CardTrace:
 
 @router.post("/{reader:path}/apdu", responses=CARD_PROBLEMS, dependencies=[needs(Scope.APDU)])
 async def send_command(asked: CommandAsked, call: CallOf) -> CommandAnswered:
-    """Sends one command to a software card as it is; never to a card in a real reader."""
+    """Send one command unchanged to a software card; never to a card in a real reader."""
     if not call.desk.reader.simulated:
         raise SimulatedOnlyError()
     try:

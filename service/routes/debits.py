@@ -1,4 +1,4 @@
-"""Debits as the journal has them: for whoever books them, and for the person who clears up what nobody knows."""
+"""The debits in the journal, for bookkeeping, and for the person who resolves those with an unknown outcome."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NO_JOURNAL: dict[int | str, dict[str, Any]] = {503: _PROBLEMS[503]}
 
 
 class Resolution(BaseModel):
-    """What a person has found out by comparing the card's records with the journal."""
+    """The decision of a person who has compared the card's records with the journal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,16 +53,18 @@ async def list_debits(
     ] = False,
     peek: Peek = False,
 ) -> DebitList:
-    """The caller's debits that are not settled yet: those of which nobody knows the outcome, then the newest first. The
-    owner sees everybody's.
+    """Return the caller's debits that are not settled yet: first those with an unknown outcome, then the newest.
 
-    A result that was not delivered before counts as handed over when its own caller is given it here."""
+    The owner sees the debits of all callers.
+
+    A result that was not delivered before counts as handed over when its own caller gets it here.
+    """
     journal = await debits.journal()
     owner = None if Scope.MANAGE in caller.scopes else caller.origin
     found = await asyncio.to_thread(journal.listed, owner, all_states=all_states, limit=_MOST_LISTED + 1)
     listed = tuple(found[:_MOST_LISTED])
     if not peek:
-        # What was handed over before needs no note: a list of hundreds would hold up the debits.
+        # Results that were handed over before need no record: hundreds of records would delay the debits.
         news = (DebitState.SENT, DebitState.UNKNOWN, DebitState.MANUAL, DebitState.COMMITTED)
         told = (Told.of(one, by_name=False) for one in listed if one.origin == caller.origin and one.state in news)
         debits.receipts.note_when_handed_over(journal, context.receipt, told)
@@ -73,7 +75,7 @@ async def list_debits(
 async def show_debit(
     debit: DebitId, caller: CallerOf, context: ContextOf, debits: DebitsOf, peek: Peek = False
 ) -> DebitRecord:
-    """One debit: how far it is, whether money was taken, and its result; its own caller then counts as told."""
+    """Return one debit: its state, whether money was taken, and its result. Its own caller then counts as informed."""
     journal = await debits.journal()
     shown = await asyncio.to_thread(_own, journal, debit, caller)
     if not peek and shown.origin == caller.origin:
@@ -85,8 +87,10 @@ async def show_debit(
 async def acknowledge_debit(
     request: Request, debit: DebitId, caller: CallerOf, debits: DebitsOf, audit: AuditOf
 ) -> DebitRecord:
-    """Say that its caller has the result, or that a person has checked it: the next debit on that card is not refused
-    for it any more. A second time does nothing."""
+    """Confirm that the caller has the result, or that a person has checked it.
+
+    The next debit on that card is then no longer refused for it. A second time does nothing.
+    """
     journal = await debits.journal()
 
     def acknowledge() -> DebitRecord:
@@ -101,7 +105,7 @@ async def acknowledge_debit(
 
 @router.post("/{debit}/settled", dependencies=[_SEES], responses=_PROBLEMS)
 async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> DebitRecord:
-    """The caller has booked it: it waits for nothing any more. A second time does nothing."""
+    """Record that the caller has booked the debit: nothing more is expected for it. A second time does nothing."""
     journal = await debits.journal()
 
     def settle() -> DebitRecord:
@@ -116,7 +120,7 @@ async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> De
 async def resolve_debit(
     request: Request, debit: DebitId, asked: Resolution, debits: DebitsOf, audit: AuditOf, caller: CallerOf
 ) -> DebitRecord:
-    """A person says what became of a debit that card and journal disagree on, or whose card never came back."""
+    """Record a person's decision about a debit on which card and journal disagree, or whose card never came back."""
     journal = await debits.journal()
 
     def resolve() -> DebitRecord:
@@ -128,7 +132,11 @@ async def resolve_debit(
 
 
 def _own(journal: Journal, debit: str, caller: Caller) -> DebitRecord:
-    """Raises: NoSuchDebitError: there is none, or it is somebody else's."""
+    """Return a debit that the caller may see.
+
+    Raises:
+        NoSuchDebitError: there is no such debit, or it is another caller's.
+    """
     shown = journal.shown(debit)
     if shown.origin != caller.origin and Scope.MANAGE not in caller.scopes:
         raise NoSuchDebitError()

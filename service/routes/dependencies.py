@@ -1,6 +1,7 @@
-"""What routes need, taken from the application that they run in.
+"""The dependencies of routes, taken from the application that they run in.
 
-All of it is `async`, though nothing waits: FastAPI sends plain functions to a thread, which costs more than they do.
+All of them are `async`, although none waits: FastAPI would run plain functions on a thread, which costs more than they
+do.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ Result = TypeVar("Result")
 CARD_SESSION = "Cardio-Card-Session"
 CARD_PROOF = "Cardio-Card-Proof"
 READ_AT = "Cardio-Read-At"
-"""How far the card was proved genuine: ``genuine``, or ``not-possible; reason=declined`` and the like."""
+"""The headers with the card, its proof, and the time of the reading.
+
+The proof is ``genuine``, or ``not-possible; reason=declined`` and the like.
+"""
 
 
 async def _desks(request: Request) -> ReaderRegistry:
@@ -81,13 +85,13 @@ async def _caller(request: Request) -> Caller:
 
 
 async def _desk_of(request: Request) -> ManagedReader | None:
-    """The desk that a path names, if there is one."""
+    """Return the reader that a path names; None if there is none."""
     named = request.path_params.get("reader")
     return next((desk for desk in (await _desks(request)).all() if desk.reader.name == named), None)
 
 
 def needs(*scopes: Scope) -> Any:
-    """A dependency of a route: its caller must have been granted this scope, or one of several."""
+    """Return a dependency of a route that requires a scope, or one of several, of the caller."""
 
     async def check(request: Request) -> None:
         caller = await _caller(request)
@@ -117,7 +121,7 @@ LeaseHeader = Annotated[str | None, Header(max_length=64, description="the lease
 
 
 class CardCall:
-    """One call to the card in a reader: who makes it, which card it means, by which lease."""
+    """One call to the card in a reader, with its caller, its card and its lease."""
 
     def __init__(
         self,
@@ -134,14 +138,13 @@ class CardCall:
         self._response = response
 
     def name_card(self, session: str | None, proof: Proof) -> dict[str, str]:
-        """Tells the caller which card it was, and how far it was proved; the headers again for answers that are made
-        by hand."""
+        """Set the headers with the card and its proof; return them for answers that a route makes itself."""
         headers = card_headers(session, proof)
         self._response.headers.update(headers)
         return headers
 
     def date_answer(self, read_at: datetime) -> dict[str, str]:
-        """Tells the caller when the card said what is answered (`Age`: RFC 9111 §5.1); the headers again."""
+        """Set the headers with the time of the reading (`Age`: RFC 9111 §5.1); return them."""
         age = max(0, int((datetime.now(UTC) - read_at).total_seconds()))
         headers = {"Age": str(age), READ_AT: read_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
         self._response.headers.update(headers)
@@ -155,7 +158,10 @@ class CardCall:
         repeat: bool = True,
         seconds: float = WHOLE_CARD_SECONDS,
     ) -> Result:
-        """As `ManagedReader.do`; without credentials with those that the bridge has for reading."""
+        """Run work with the card as `ManagedReader.do`.
+
+        Without credentials the work uses those that the bridge has for reading.
+        """
         given = credentials or self.security.for_reading(self.caller.origin)
         told, session = await self.desk.do(
             lambda card: (work(card), card.proof), self.context, credentials=given, repeat=repeat, seconds=seconds
@@ -166,7 +172,7 @@ class CardCall:
 
 
 def card_headers(session: str | None, proof: Proof | None) -> dict[str, str]:
-    """Return what an answer's headers say of the card."""
+    """Return the headers about the card."""
     headers = {CARD_SESSION: session} if session is not None else {}
     if proof is not None:
         reason = "" if proof.reason is None else f"; reason={proof.reason}"
@@ -216,6 +222,6 @@ IdempotencyKeyHeader = Annotated[
 
 
 def peer_of(connection: HTTPConnection) -> Peer:
-    """Return who is at the other end of the connection, as far as the system tells."""
+    """Return the other end of the connection, as far as the system knows it."""
     peer: Peer = getattr(connection.state, PEER, Peer())
     return peer

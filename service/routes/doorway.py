@@ -1,7 +1,7 @@
-"""What the bridge answers at addresses where its pages are not: the way to them.
+"""The answer at addresses where the bridge's pages are not: it leads to them.
 
-At the addresses that people type or bookmark, 127.0.0.1 and localhost, the browser is given a doorway to keep (入口页).
-It asks the bridge for a proof each time before it leads on, and so tells of another program that has the port.
+At the addresses that people type or bookmark, 127.0.0.1 and localhost, the browser gets a doorway to keep (入口页). The
+doorway asks the bridge for a proof each time before it leads on, and so reports another program that has the port.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _PATIENCE = 10
 
 
 def way_to_pages(path: str, request: Request, access: Access) -> Response:
-    """Lead the browser to where the pages are, so that no other site's page can learn the address.
+    """Lead the browser to the pages in such a way that no other site's page can learn their address.
 
-    A redirect would tell it: a policy that forbids the address reports it (Content Security Policy 3, §5.3).
+    A redirect would reveal the address: a policy that forbids it reports it (Content Security Policy 3, §5.3).
 
     Raises:
         NotFoundError: no window asks, but a frame or another part of a page.
@@ -51,8 +51,11 @@ def way_to_pages(path: str, request: Request, access: Access) -> Response:
 
 
 def _planting(access: Access) -> str:
-    """The part that has the browser keep the doorway. All of it is in this one answer or held by a hash in it: what the
-    browser fetches besides may come over a connection to another program."""
+    """Return the part that makes the browser keep the doorway.
+
+    All of it is in this one answer, or fixed by a hash in it: other parts may reach the browser over a connection to
+    another program.
+    """
     name = access.sessions.new_doorway()
     given = {
         "grant": name,
@@ -69,10 +72,10 @@ def _planting(access: Access) -> str:
 
 @cache
 def _integrity() -> str:
-    """The hash of the script, as Subresource Integrity (W3C) writes it."""
+    """Return the hash of the script in the form of Subresource Integrity (W3C)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(_PLANT.read_bytes()).digest()).decode()
 
 
 def load() -> None:
-    """Read from disk now what will be given later."""
+    """Read the files from disk now, before a request needs them."""
     _integrity()

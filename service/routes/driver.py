@@ -1,4 +1,4 @@
-"""The national driver's functions over HTTP: the same names, arguments and strings; errors in words."""
+"""The national driver's functions over HTTP: the same names, arguments and strings, with errors in words."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FIELDS = (
 )  # fmt: skip
 _SECRET = frozenset({"pin", "newPin"})
 _NOT_IN_THE_BODY = frozenset({"idempotencyKey", "deviceNumber"})
-"""A header has the one, the site's settings the other."""
+"""The arguments that are not in the body: a header has the first, the site's settings have the second."""
 _CODES_GIVEN = CARD_PROBLEMS | {
     404: {"model": Problem, "description": "no such reader, no card, or no such file"},
     408: {"model": Problem, "description": "the PIN was not entered in time"},
@@ -53,7 +53,7 @@ _OF_DEBITS: dict[int | str, dict[str, Any]] = {
 
 
 class _DriverAsked(BaseModel):
-    """Arguments by their national names; a function takes what it knows."""
+    """Arguments by their national names; a function uses those that it knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,7 +61,7 @@ class _DriverAsked(BaseModel):
 
 
 def _asked_field(one: dataclasses.Field[Any], hint: Any) -> tuple[Any, Any]:
-    """An argument as the description has it. Texts that are secret are not shown in errors and logs."""
+    """Return an argument in the form of the description. Secret texts are not shown in errors and logs."""
     said = one.metadata
     if hint is int:
         return hint, Field(default=one.default, ge=said["least"], le=said["most"], description=said["description"])
@@ -87,9 +87,9 @@ else:
 
 
 class DriverAnswered(BaseModel):
-    """What a function gives when it returns 0; other codes are problems with `driver_code`.
+    """The answer of a function that returned 0; other codes are problems with `driver_code`.
 
-    A debit whose outcome nobody knows yet is no failure: `return` is -202 then, with HTTP 202.
+    A debit with an unknown outcome is no failure: `return` is -202 then, with HTTP 202.
     """
 
     function: str
@@ -128,13 +128,13 @@ class DriverCodes(FrozenModel):
 
 @router.get("/codes")
 async def list_codes(caller: CallerOf) -> DriverCodes:
-    """Every return code: what it means, why, and what the clerk does next."""
+    """Return all return codes with their meaning, their cause, and the next step of the clerk."""
     return DriverCodes(codes=tuple(driver_codes()[code] for code in sorted(driver_codes(), reverse=True)))
 
 
 @router.get("/functions")
 async def list_functions(caller: CallerOf) -> DriverFunctions:
-    """Every function of the national driver that this bridge has."""
+    """Return all functions of the national driver that this bridge has."""
     return DriverFunctions(functions=tuple(_info(one) for one in FUNCTIONS.values()))
 
 
@@ -162,11 +162,11 @@ async def call_function(
     debits: DebitsOf,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> DriverAnswered:
-    """Calls a function of the national driver interface.
+    """Call a function of the national driver interface.
 
-    Functions in steps (`…_HSM_Step1`) hold the card for the caller's token until the last step, or for a minute.
-    Debits (`iDoDebit`, its steps) need an `Idempotency-Key`. Where the PIN's last try wants consent, or a PIN is to be
-    entered and the reader has no key pad, an open page of the bridge asks the clerk, and the call waits for a minute.
+    Functions in steps (`…_HSM_Step1`) hold the card for the caller's token until the last step, or for a minute. Debits
+    (`iDoDebit`, its steps) need an `Idempotency-Key`. If the PIN's last try needs consent, or a PIN must be entered and
+    the reader has no key pad, an open page of the bridge asks the clerk, and the call waits for a minute.
     """
     wanted = find_function(function)
     given = _arguments(asked, idempotency_key)
@@ -198,7 +198,7 @@ async def _debit(
         response.status_code = error.status
         text = f"{error.title}：{error.remedy}".replace("|", " ")
         shown = None
-        with suppress(CardioError):  # a journal that cannot be read does not make it known
+        with suppress(CardioError):  # the outcome stays unknown if the journal cannot be read
             shown = await debits.shown(error.debit_id)
         return DriverAnswered(
             function=wanted.name, return_code=OUTCOME_UNKNOWN, pOutInfo=text, fields=None, debit=shown

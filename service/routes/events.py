@@ -1,4 +1,4 @@
-"""The events, as a stream (Server-Sent Events) and over a WebSocket: what is there, then every change."""
+"""The events as a stream (Server-Sent Events) and over a WebSocket: first the present state, then every change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from service.state import state_of
 router = APIRouter(prefix="/v1", tags=["events"])
 _NAME_LIMIT = 64
 LISTENS = "listens-to-readings"
-"""In the audit log: from here on this caller is told what is read from every card, until its stream ends."""
+"""The action in the audit log: from now on this caller gets the readings of every card, until its stream ends."""
 _RESYNC_CLOSE, _NO_SCOPE_CLOSE = 4408, 4403
 
 
@@ -39,8 +39,11 @@ class Ticket(FrozenModel):
 async def _payloads(
     desks: ReaderRegistry, hub: EventHub, after: str | None, *, readings: bool, questions: bool = False
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """`state`, or what was missed; then every change; `resync` when the client was too slow or the service stops."""
-    # Subscribed before the state is taken: nothing is lost in between.
+    """Yield `state`, or the missed events, then every change.
+
+    `resync` is the last one if the client was too slow or the service stops.
+    """
+    # Subscribe before reading the state, so that no event is lost in between.
     with hub.subscription(questions=questions) as events:
         missed = hub.missed_since(after) if after else None
         if missed is None:
@@ -72,9 +75,9 @@ async def stream_events(
         Query(description="this page shows questions to a clerk; without the scope `manage` it counts for nothing"),
     ] = False,
 ) -> Response:
-    """Begins with `state` (all readers), or with what was missed since `Last-Event-ID`.
+    """Stream the events, beginning with `state` (all readers), or with the events since `Last-Event-ID`.
 
-    A client that was too slow gets `resync` and the end of the stream: it connects again.
+    A client that was too slow gets `resync` and the end of the stream, and must connect again.
     """
     clerk = questions and Scope.MANAGE in caller.scopes
     if readings:
@@ -84,7 +87,7 @@ async def stream_events(
 
 @router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])
 async def issue_ticket(request: Request, access: AccessOf, caller: CallerOf) -> Ticket:
-    """A ticket for one WebSocket: browsers cannot send a token with one."""
+    """Issue a ticket for one WebSocket, because browsers cannot send a token with a WebSocket."""
     origin = request.headers.get("origin") or LOCAL
     return Ticket(ticket=access.tickets.issue(caller.grant, origin), expires_in=int(tickets.SECONDS))
 
@@ -96,7 +99,7 @@ async def socket_events(
     readings: Annotated[bool, Query()] = False,
     questions: Annotated[bool, Query()] = False,
 ) -> None:
-    """The same events over a WebSocket. What the client sends is read and left alone."""
+    """Send the same events over a WebSocket. Messages from the client are read and ignored."""
     caller: Caller = getattr(socket.state, CALLER)
     await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
     try:
@@ -117,7 +120,7 @@ async def socket_events(
         for task in (sending, listening):
             task.cancel()
         for task in (sending, listening):
-            with suppress(asyncio.CancelledError, Exception):  # the line has gone, whatever it says of it
+            with suppress(asyncio.CancelledError, Exception):  # the connection has gone, whatever the error
                 await task
 
 

@@ -1,4 +1,4 @@
-"""What else is on a card: its files, its photo, and what it says of insurance and employment."""
+"""The other data on a card: its files, its photo, and its records of insurance and employment."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class ItemsToWrite(FrozenModel):
 
 @router.get("/{reader:path}/card/files", responses=CARD_PROBLEMS)
 async def list_files(call: CallOf) -> CardTree:
-    """Every application and file of the card's layout: what opens it, and whether it can be read now."""
+    """Return every application and file of the card's layout, with what opens it, and whether it can be read now."""
     return await call.do(lambda card: card.tree())
 
 
 @router.get("/{reader:path}/card/files/{application}/{file}", responses=CARD_PROBLEMS)
 async def read_file(application: Application, file: File, call: CallOf) -> FileContent:
-    """One file, decoded beside raw; why it could not be read is in `unread`."""
+    """Return one file, decoded and raw; `unread` has the reasons why parts could not be read."""
     return await call.do(lambda card: card.file(f"{application}/{file}"))
 
 
@@ -50,7 +50,10 @@ async def read_file(application: Application, file: File, call: CallOf) -> FileC
     "/{reader:path}/card/files/{application}/{file}", responses=CARD_PROBLEMS, dependencies=[needs(Scope.WRITE)]
 )
 async def write_file(application: Application, file: File, asked: ItemsToWrite, call: CallOf) -> FileWritten:
-    """Writes items of a file with the keys of the bridge's SAM, and reads them back. Never done twice by itself."""
+    """Write items of a file with the keys of the bridge's SAM, and read them back.
+
+    The bridge never repeats this by itself.
+    """
 
     def work(card: SocialSecurityCard) -> FileWritten:
         change = card.prepare(f"{application}/{file}", asked.values)
@@ -61,24 +64,24 @@ async def write_file(application: Application, file: File, asked: ItemsToWrite, 
 
 @router.get("/{reader:path}/card/photo", responses=_PHOTO_ANSWERS, response_class=Response)
 async def read_photo(call: CallOf) -> Response:
-    """The holder's photo, as it stands on the card."""
+    """Return the holder's photo as it is on the card."""
     (photo, proof), session = await call.desk.do(
         lambda card: (card.photo(), card.proof),
         call.context,
         credentials=call.security.for_reading(call.caller.origin),
     )
-    # A picture has no place for words: what is to be said of it stands in a header, by its codes.
+    # A picture has no place for words, so a header has the codes of the warnings.
     warnings = {"Cardio-Warnings": ",".join(one.code for one in photo.warnings)} if photo.warnings else {}
     return Response(photo.data, media_type=photo.media_type, headers=warnings | call.name_card(session, proof))
 
 
 @router.get("/{reader:path}/card/insurance", responses=CARD_PROBLEMS)
 async def read_insurance(call: CallOf) -> Report:
-    """Pension, unemployment, medical, work injury and maternity insurance, vouchers and totals."""
+    """Return pension, unemployment, medical, work injury and maternity insurance, vouchers and totals."""
     return await call.do(lambda card: card.report("insurance"))
 
 
 @router.get("/{reader:path}/card/employment", responses=CARD_PROBLEMS)
 async def read_employment(call: CallOf) -> Report:
-    """Employment and unemployment registration, qualifications and support."""
+    """Return employment and unemployment registration, qualifications and support."""
     return await call.do(lambda card: card.report("employment"))

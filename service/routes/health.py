@@ -1,4 +1,4 @@
-"""``/livez`` and ``/readyz``: is it running, and can it read cards?"""
+"""The health of the service: ``/livez`` (it runs) and ``/readyz`` (it can read cards)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["health"])
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Health:
-    """The process runs and answers."""
+    """Answer that the process runs."""
     return Health(status="alive")
 
 
@@ -33,10 +33,11 @@ async def livez() -> Health:
     },
 )
 async def readyz(state: StateOf, desks: DesksOf, supervisor: SupervisorOf, journal: JournalPlaceOf) -> Health:
-    """Cards can be read: PC/SC runs, or there are simulated readers; and every background task runs. The journal of
-    debits, where there is one, is in its place; without it cards are read, and not debited.
+    """Check that cards can be read: PC/SC runs, or there are simulated readers, and every background task runs.
 
-    Whether PC/SC runs is in `/v1/status`.
+    If there is a journal of debits, it must be in its place; without it cards are read, but not debited.
+
+    `/v1/status` says whether PC/SC runs.
     """
     fault = desks.service_fault() if desks.service_down else None
     if fault is not None and not (state.has_simulated and isinstance(fault, PcscUnavailableError)):

@@ -1,4 +1,4 @@
-"""``/v1/hello``: who is at this port, and proof of it before anybody sends a token."""
+"""The identity of the service at this port, ``/v1/hello``, with a proof of it before a caller sends a token."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ async def hello(
         Query(max_length=64, description="whose token proves it; `local` is the file's, `link-…` a link's ticket"),
     ] = None,
 ) -> Hello:
-    """Says who is here.
+    """Return the identity of the service.
 
-    `proof` is HMAC-SHA256 with the SHA-256 of the token as key over `cardio-hello|NONCE|PORT`: only who knows the
-    token's hash can compute it, and another port's service cannot pass it on.
+    `proof` is HMAC-SHA256 with the SHA-256 of the token as key over `cardio-hello|NONCE|PORT`: only a service that
+    knows the token's hash can compute it, and another port's service cannot pass it on.
     """
     origin = request.headers.get("origin")
     known = access.grants.get(grant) if grant is not None else None
     proof = None
-    # A page is given no proof but its own grant's: the owner's would tell every site which machine this is.
+    # A page gets only the proof of its own grant: the owner's would reveal to every site which machine this is.
     asks_for_its_own = origin is None or access.is_own(origin) or (known is not None and known.origin == origin)
     verifier = known.verifier if known is not None else access.sessions.verifier_of_link(grant)
     if nonce is not None and verifier and asks_for_its_own and _may_be_shown(grant, known, access, peer_of(request)):
@@ -79,7 +79,7 @@ async def hello(
 def _may_be_shown(grant: str | None, known: Grant | None, access: Access, peer: Peer) -> bool:
     """Return True if the peer's own browser can have asked for the proof.
 
-    Another user can only be passing it on, to a page that still speaks to a program that had the port before.
+    Another user can only pass it on, to a page that still speaks to a program that had the port before.
     """
     if known is None:
         return access.sessions.may_open(grant, peer.user)
@@ -89,11 +89,14 @@ def _may_be_shown(grant: str | None, known: Grant | None, access: Access, peer: 
 
 
 def proof_of(verifier: str, nonce: str, port: int, *said: str, purpose: str = "cardio-hello") -> str:
-    """Return what a bridge answers that knows a token, whose SHA-256 ``verifier`` is in hex.
+    """Return the answer by which a bridge proves that it knows a token.
 
     Args:
-        said: what else the proof is for.
-        purpose: keeps a proof from counting in another place.
+        verifier: the SHA-256 of the token in hex.
+        nonce: the random text of the question.
+        port: the bridge's port.
+        said: further texts that the proof covers.
+        purpose: the kind of the proof, so that it is not valid for another kind.
     """
     message = "|".join([purpose, nonce, str(port), *said]).encode()
     return hmac.new(bytes.fromhex(verifier), message, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""The journal's file: whether it is in its place, a backup, an archive, and a person's word on a restored one."""
+"""The journal's file: its condition, a backup, an archive, and a person's decision about a restored one."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _BACKUP: dict[int | str, dict[str, Any]] = {
 
 
 class JournalCondition(FrozenModel):
-    """Whether debits can be done, as far as it is about the journal's file."""
+    """The condition of the journal's file, as far as debits depend on it."""
 
     problem: Problem | None = Field(description="why no debit begins; null where nothing hinders")
 
 
 class ArchiveRequest(BaseModel):
-    """What is to be archived."""
+    """The limit of an archive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,14 +53,17 @@ class ArchiveMade(FrozenModel):
 
 @router.get("")
 async def journal_condition(journal: JournalPlaceOf) -> JournalCondition:
-    """Return whether the journal is in its place, and the one that it was."""
+    """Return whether the journal is in its place and is still the same file."""
     trouble = await asyncio.to_thread(journal.trouble)
     return JournalCondition(problem=None if trouble is None else Problem.of(trouble))
 
 
 @router.post("/backup", response_class=StreamingResponse, responses=_BACKUP | _PROBLEMS)
 async def back_up_journal(request: Request, debits: DebitsOf, audit: AuditOf, caller: CallerOf) -> StreamingResponse:
-    """Everything that the journal holds at this moment, as one file, with its key: keep it as you keep the key."""
+    """Return everything that the journal holds now as one file, with its key.
+
+    Protect the file as you protect the key.
+    """
     journal = await debits.journal()
     path = await asyncio.to_thread(journal.write_backup)
     audit.note(context_of(request, caller), action="journal-backup")
@@ -73,8 +76,10 @@ async def back_up_journal(request: Request, debits: DebitsOf, audit: AuditOf, ca
 async def archive_journal(
     request: Request, asked: ArchiveRequest, debits: DebitsOf, audit: AuditOf, caller: CallerOf
 ) -> ArchiveMade:
-    """Move what was settled, or came to nothing, before a time into a file of its own. Its keys stay known: by them no
-    card is told to debit again."""
+    """Move debits that were settled, or came to nothing, before a time into a file of their own.
+
+    Their keys stay known: with them no card is told to debit again.
+    """
     before = asked.before if asked.before.tzinfo else asked.before.replace(tzinfo=UTC)
     journal = await debits.journal()
     try:
@@ -89,16 +94,22 @@ async def archive_journal(
 async def accept_journal(
     request: Request, journal: JournalPlaceOf, audit: AuditOf, caller: CallerOf
 ) -> JournalCondition:
-    """A person says: debits go on with the journal that is there now, restored or copied as it is; or, where it is
-    lost, with a new one. What it has forgotten is guarded by the cards' own records alone."""
+    """Accept the journal that is there now, because a person has decided it.
+
+    Debits continue with a restored or copied file, or, if the file is lost, with a new one. For debits that it has
+    forgotten only the cards' own records protect against a second debit.
+    """
     await asyncio.to_thread(journal.accept)
     audit.note(context_of(request, caller), action="journal-restored")
     return await journal_condition(journal)
 
 
 def _content(path: Path) -> tuple[Iterator[bytes], int]:
-    """Return the file's bytes and how many. Its name goes at once, so that nothing with a key in it stays behind, also
-    where the caller leaves before the first byte."""
+    """Return the file's bytes and their number.
+
+    The file's name is removed at once, so that no file with a key stays behind if the caller leaves before the first
+    byte.
+    """
     stream = path.open("rb")
     with suppress(OSError):  # Windows removes no open file
         os.unlink(path)

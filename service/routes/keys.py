@@ -1,4 +1,4 @@
-"""SAMs that are stopped since card after card has refused their keys; and a person's word that they may go on."""
+"""The SAMs that were stopped because card after card refused their keys, and a person's decision to resume them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESUMED = "keys-resumed"
 
 
 class StoppedSam(FrozenModel):
-    """A SAM that presents no key any more: card after card has refused one of its keys."""
+    """A SAM that presents no key any more, because card after card has refused one of its keys."""
 
     place: str = Field(description="a key file, a terminal number, an address")
     key: str = Field(description="the name of the key that was refused")
@@ -47,10 +47,10 @@ MemoriesOf = Annotated[Sequence[KeyMemory], Depends(_memories)]
 
 
 def stopped_sams(memories: Sequence[KeyMemory]) -> tuple[StoppedSam, ...]:
-    """Return what is stopped now, on real cards and on simulated ones. Not for the event loop.
+    """Return the stopped SAMs, for real cards and for simulated ones. Not for the event loop: it reads files.
 
     Raises:
-        KeyMemoryError: it cannot be looked up.
+        KeyMemoryError: the files cannot be read.
     """
     return tuple(
         StoppedSam(
@@ -68,7 +68,10 @@ def stopped_sams(memories: Sequence[KeyMemory]) -> tuple[StoppedSam, ...]:
 
 
 def key_states(memories: Sequence[KeyMemory]) -> tuple[tuple[StoppedSam, ...], Problem | None]:
-    """As `stopped_sams`; where that cannot be looked up, why: no key is presented then. Not for the event loop."""
+    """Return the result of `stopped_sams` and None, or nothing and the problem if the files cannot be read.
+
+    No key is presented while there is a problem. Not for the event loop: it reads files.
+    """
     try:
         for memory in memories:
             memory.require_place()
@@ -79,8 +82,10 @@ def key_states(memories: Sequence[KeyMemory]) -> tuple[tuple[StoppedSam, ...], P
 
 @router.post("/resume", dependencies=[needs(Scope.MANAGE)])
 async def resume(request: Request, memories: MemoriesOf, caller: CallerOf, audit: AuditOf) -> Resumed:
-    """Lets stopped SAMs go on: a person has made sure that their keys are right. Cards that have refused a key are not
-    asked again for that."""
+    """Resume stopped SAMs, because a person has checked that their keys are right.
+
+    Cards that have refused a key still do not get it again.
+    """
 
     def work() -> tuple[StoppedSam, ...]:
         stopped = stopped_sams(memories)

@@ -1,4 +1,4 @@
-"""Leases: a page or program has a reader for itself for a while, and gives way when asked."""
+"""Leases: a page or program has a reader for itself for a while, and can be asked to release it."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class TakeOverAsked(FrozenModel):
 async def take_lease(
     reader: str, asked: LeaseAsked, desks: DesksOf, hub: HubOf, caller: CallerOf, response: Response
 ) -> LeaseGiven | TakeOverAsked:
-    """Takes a reader, or asks for it.
+    """Take the lease of a reader, or ask its owner for it.
 
-    With `take_over` the owner hears `lease-asked` and may keep it (PUT); otherwise it passes on when it is asked for
-    again after `answer_within`.
+    With `take_over` the owner gets the event `lease-asked` and may keep the lease (PUT). Otherwise it passes to the
+    caller that asks again after `answer_within`.
     """
     desk = desks.desk(reader)
     desk.holding.check(caller.grant)
@@ -68,7 +68,7 @@ async def take_lease(
 
 @router.put("/{reader:path}/lease", responses=_PROBLEMS)
 async def keep_lease(reader: str, desks: DesksOf, cardio_lease: LeaseId) -> LeaseGiven:
-    """Keeps a reader for as long again; who asked for it must ask anew."""
+    """Renew the lease of a reader for the same time; a caller that has asked for it must ask again."""
     desk = desks.desk(reader)
     lease = desk.lease.keep(cardio_lease)
     desks.tell_lease(desk)
@@ -77,7 +77,7 @@ async def keep_lease(reader: str, desks: DesksOf, cardio_lease: LeaseId) -> Leas
 
 @router.delete("/{reader:path}/lease", status_code=204, responses=_PROBLEMS)
 async def give_lease_back(reader: str, desks: DesksOf, cardio_lease: LeaseId) -> None:
-    """Gives a reader back."""
+    """End the lease of a reader."""
     desk = desks.desk(reader)
     desk.lease.give_back(cardio_lease)
     desks.tell_lease(desk)

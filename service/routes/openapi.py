@@ -1,4 +1,4 @@
-"""The OpenAPI description, told as it is: who needs a token, and what every refusal looks like."""
+"""The OpenAPI description, with the calls that need a token, and the form of every refusal."""
 
 from __future__ import annotations
 
@@ -23,23 +23,26 @@ _EVERYWHERE = {
     "500": "the service has failed inside",
 }
 _OPEN = {(HELLO, "get"), (PAIRING, "post"), (f"{PAIRING}/{{request_id}}", "get"), (SESSION, "post")}
-"""What takes no token: what any page may ask, and how the bridge's own pages get one."""
+"""The calls that need no token.
+
+They are those that any page may make, and the one by which the bridge's own pages get a token.
+"""
 _TOKEN = {"401": "the token is missing or wrong"}
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Makes the application's description say what the gate and the error handlers do."""
+    """Add the behaviour of the gate and of the error handlers to the application's description."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _description(app)
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI would have it done
+    app.openapi = openapi  # type: ignore[method-assign] # the way in which FastAPI expects it
     written: list[bytes] = []
 
     async def description() -> Response:
-        """Written once, on another thread: it takes a good part of a second."""
+        """Return the description. It is written once, on another thread, because that takes most of a second."""
         if not written:
             written.append(await asyncio.to_thread(lambda: json.dumps(openapi(), ensure_ascii=False).encode()))
         return Response(written[0], media_type="application/json")
@@ -50,7 +53,7 @@ def install_openapi(app: FastAPI) -> None:
 def _description(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     problem = document["components"]["schemas"]["Problem"]
-    # RFC 9457 §3.2: a problem may tell more, by its kind.
+    # RFC 9457 §3.2: a problem may have more members, by its kind.
     problem["additionalProperties"] = True
     problem["properties"] |= {
         "retry_after": {"type": "integer", "description": "seconds to wait, where waiting helps"},
@@ -61,7 +64,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             responses = operation["responses"]
-            # The framework's own shape of a malformed request is never sent.
+            # The framework's own form of a malformed request is never sent.
             if "HTTPValidationError" in str(responses.get("422")):
                 del responses["422"]
             for response in responses.values():

@@ -1,7 +1,7 @@
-"""The worker that keeps the bridge's own pages in the browser, and at the addresses that people type the way to them.
+"""The worker that keeps the bridge's own pages in the browser, and the doorways at the addresses that people type.
 
 The worker (a service worker, W3C) answers for the pages from then on. A page that is reloaded while another program has
-the bridge's port is still the bridge's, and tells what it finds there.
+the bridge's port is still the bridge's page, and reports that program.
 """
 
 from __future__ import annotations
@@ -19,36 +19,40 @@ WEB = Path(__file__).parents[1] / "web"
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html", "/developer": "developer.html", "/pair": "pair.html"}
 DOORWAY = WEB / "doorway.html"
 _NOT_KEPT = WEB / "worker"
-"""What is fetched from the bridge alone: the worker itself, and what has the browser keep it at a doorway."""
+"""The folder of files that only the bridge delivers.
+
+They are the worker itself, and the script that makes the browser keep it at a doorway.
+"""
 _KEEPER_TEXT = _NOT_KEPT / "page-keeper.js"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-"""What a page is made of. A system's own table of types can be wrong."""
+"""The types of the files of a page. A system's own table of types can be wrong."""
 _DIGITS = 16
-"""Of the worker's hash in its address."""
+"""The number of digits of the worker's hash in its address."""
 
 
 def load() -> None:
-    """Read from disk now what will be given later."""
+    """Read the files from disk now, before a request needs them."""
     _files()
     _template()
 
 
 def keeper_path(access: Access, *, at_doorway: bool = False) -> str:
-    """Return where the worker is that keeps these very pages: another one after every change of them.
+    """Return the path of the worker that keeps the present pages; it differs after every change of them.
 
     Args:
-        at_doorway: the worker for the addresses that people type.
+        access: the access with the pages' addresses.
+        at_doorway: True for the worker of the addresses that people type.
     """
     return f"{KEEPER}?{digest(access, at_doorway=at_doorway)[:_DIGITS]}"
 
 
 def digest(access: Access, *, at_doorway: bool) -> str:
-    """Return the SHA-256 of a worker's text; hex."""
+    """Return the SHA-256 of a worker's text in hex."""
     return hashlib.sha256(_script(access.pages, at_doorway)).hexdigest()
 
 
 def script(access: Access, *, at_doorway: bool) -> bytes:
-    """Return a worker's text, with all that it keeps."""
+    """Return a worker's text, with all files that it keeps."""
     return _script(access.pages, at_doorway)
 
 
@@ -68,7 +72,7 @@ def _template() -> str:
 
 @cache
 def _files() -> dict[str, dict[str, str]]:
-    """The type and the text of each file that a page is made of, by the path of its address."""
+    """Return the type and the text of each file of a page, by the path of its address."""
     files = {f"/static/{file.relative_to(WEB).as_posix()}": file for file in sorted(WEB.rglob("*"))}
     files |= {path: WEB / name for path, name in PAGES.items()}
     return {

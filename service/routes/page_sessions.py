@@ -1,4 +1,4 @@
-"""How the bridge's own pages are opened: the owner asks for a link's ticket, the page changes it for a token."""
+"""The sessions of the bridge's own pages: the owner asks for a link's ticket, and the page exchanges it for a token."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class PagesMoved(FrozenModel):
 
 @router.post("/ticket")
 async def issue_page_ticket(request: Request, asked: LinkAsked, access: AccessOf, caller: CallerOf) -> LinkTicket:
-    """A ticket for a link to one of the bridge's own pages. Only the token file's token is given one."""
+    """Issue a ticket for a link to one of the bridge's own pages. Only the token file's token may do this."""
     if caller.grant != LOCAL:
         raise NoScopeError("只有本机令牌文件中的令牌可以打开页面", "only the token file's token opens pages")
     ticket = access.sessions.issue(asked.page, user=peer_of(request).user, bound_to=asked.user, seconds=asked.seconds)
@@ -101,7 +101,7 @@ async def open_page_session(
     audit: AuditOf,
     authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the token that it has")] = "",
 ) -> PageSession:
-    """Changes a link's ticket for a token, for the bridge's own pages only. The ticket is spent by this."""
+    """Exchange a link's ticket for a token, for the bridge's own pages only. The ticket is then invalid."""
     scheme, _, held = authorization.partition(" ")
     grant, token = access.sessions.redeem(
         opened.ticket, user=peer_of(request).user, held=held.strip() if scheme.lower() == "bearer" else None
@@ -128,7 +128,7 @@ async def open_page_session(
 
 @router.put("/language", status_code=204)
 async def keep_page_language(chosen: LanguageChosen, access: AccessOf, caller: CallerOf) -> Response:
-    """Keeps the language that a person has chosen at one of the bridge's own pages, for the next run too."""
+    """Keep the language that a person has chosen at one of the bridge's own pages, also for the next run."""
     grant = access.grants.get(caller.grant)
     if grant is None or grant.kind not in ("session", "local"):
         raise NoScopeError("只有读卡服务自己的网页可以设置其语言", "only the bridge's own pages choose their language")
@@ -138,7 +138,7 @@ async def keep_page_language(chosen: LanguageChosen, access: AccessOf, caller: C
 
 @router.post("/moved")
 async def tell_where_pages_are(request: Request, asked: PagesSought, access: AccessOf, caller: CallerOf) -> PagesMoved:
-    """Says where the bridge's own pages are in this run, to a page of an earlier one.
+    """Return the address of the bridge's own pages in this run, to a page of an earlier one.
 
     `proof` is HMAC-SHA256 with the session's `recall` as key over `cardio-moved|NONCE|PORT|ORIGIN`. Until a page of
     this run was opened by a link, the origin is the asker's own: there the browser keeps the pages, elsewhere not yet.
@@ -156,7 +156,7 @@ async def tell_where_pages_are(request: Request, asked: PagesSought, access: Acc
 
 @router.get("/forget", status_code=204)
 async def forget_page_address(request: Request, access: AccessOf, caller: CallerOf) -> Response:
-    """Has the browser forget what it keeps for an address that the bridge's own pages have left.
+    """Make the browser delete what it keeps for an address that the bridge's own pages have left.
 
     Another program may have left a service worker or a page there (`Clear-Site-Data`, W3C).
     """

@@ -15,12 +15,12 @@ from service.routes.dependencies import AccessOf
 from service.routes.page_keeper import PAGES, WEB
 
 _DAY = 86_400
-"""Seconds for which a browser does not ask again for the worker; browsers ask once a day all the same."""
+"""The seconds for which a browser need not ask again for the worker; browsers ask once a day all the same."""
 
 
 def add_own_pages(app: FastAPI) -> None:
-    """Adds the pages, their files and the worker."""
-    # From disk now, and not on the event loop.
+    """Add the pages, their files and the worker."""
+    # Read from disk now, because later this would run on the event loop.
     page_keeper.load()
     doorway.load()
     app.mount("/static", StaticFiles(directory=WEB), name="static")
@@ -39,7 +39,7 @@ def add_own_pages(app: FastAPI) -> None:
     async def keeper(request: Request, access: AccessOf) -> Response:
         host = request.headers["host"]
         at_doorway = access.pages.is_doorway(host)
-        # A browser that asks for an older one has that, and keeps it.
+        # A browser that asks for an older worker has it, and keeps it.
         is_newest = str(request.url).endswith(page_keeper.keeper_path(access, at_doorway=at_doorway))
         if not is_newest or (access.pages.is_left(host) and not at_doorway):
             raise NotFoundError()

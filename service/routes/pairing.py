@@ -1,4 +1,4 @@
-"""Pairing and grants: pages ask, a person confirms, lists and revokes."""
+"""Pairing and grants: pages ask, and a person confirms, lists and revokes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from service.sites.site import Site
 
 router = APIRouter(prefix="/v1", tags=["access"])
 ADDED, REVOKED = "grant-added", "grant-revoked"
-"""In the audit log."""
+"""The actions in the audit log."""
 _GONE: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "it is not known any more"}}
 _MANY: dict[int | str, dict[str, Any]] = {429: {"model": Problem, "description": "too many ask"}}
 RequestId = Annotated[str, Path(max_length=32)]
@@ -60,7 +60,7 @@ class PairingOutcome(FrozenModel):
 
 
 class SiteShown(FrozenModel):
-    """An origin in parts, so that a person is shown the part that counts."""
+    """An origin in parts, so that a person sees the part that identifies the site."""
 
     scheme: str
     before: str = Field(description="what stands before `registrable`; the site's owner chooses it freely")
@@ -72,7 +72,7 @@ class SiteShown(FrozenModel):
 
 
 class RemarkShown(FrozenModel):
-    """What a person should know of a site before it is let in."""
+    """A remark about a site that a person should know before it is admitted."""
 
     code: str = Field(
         description="confusable, contains, other-suffix, close, same-name, same-site: it can be taken for `resembles`; "
@@ -99,7 +99,7 @@ class PairingShown(FrozenModel):
 
 
 class RefusedCaller(FrozenModel):
-    """A caller of a dialect that was turned away lately, and what lets it in."""
+    """A caller of a dialect that was refused lately, and the remedy."""
 
     origin: str = Field(description="as it was sent; empty where there was none")
     site: SiteShown | None = Field(description="null where `origin` is none that browsers write")
@@ -156,7 +156,7 @@ class Me(FrozenModel):
 async def ask_for_pairing(
     request: Request, asked: PairingAsked, access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> PairingBegun:
-    """A page asks to be let in. A person confirms on the bridge's own page, or with `cardio pair`."""
+    """Ask for pairing. A person confirms on the bridge's own page, or with `cardio pair`."""
     origin = request.headers.get("origin")
     if origin is None:
         raise UsageError(
@@ -166,7 +166,7 @@ async def ask_for_pairing(
     if access.is_own(origin):
         raise UsageError("本服务自己的页面无需配对", "the bridge's own pages need no pairing")
     begun, secret = access.pairing.ask(origin, asked.name, asked.scopes, user=peer_of(request).user)
-    if begun.grant is not None:  # of a trusted origin: nobody else was asked
+    if begun.grant is not None:  # for a trusted origin: no person was asked
         await access.grants.saved(begun.grant)
         context = context_of(request, caller)
         for gone in begun.displaced:
@@ -190,7 +190,7 @@ async def pairing_outcome(
     access: AccessOf,
     authorization: Annotated[str, Header(max_length=256, description="`Bearer` and the secret")] = "",
 ) -> PairingOutcome:
-    """Return what has become of a request: the page that asked looks each second. The token is given once."""
+    """Return the state of a request: the page that asked calls this each second. The token is returned once."""
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise NoTokenError()
@@ -205,14 +205,14 @@ async def list_pairing_requests(
         str | None, Query(max_length=64, description="lists the request of this code too, however many wait")
     ] = None,
 ) -> PairingList:
-    """Return who asks to be let in, and which callers of the dialects were turned away.
+    """Return the pages that ask to be admitted, and the callers of the dialects that were refused.
 
-    Where very many ask at once some are listed; what is listed keeps its place in the list, and its place among those
-    that wait.
+    If very many pages ask at once, only some are listed. A listed request keeps its place in the list, and among the
+    waiting requests.
     """
     pairing = access.pairing
     shown, known = pairing.shown(code), pairing.known_sites()
-    # Names are compared with all that have been let in: nothing else waits for that.
+    # Names are compared with those of all admitted sites, which takes time: the event loop must not wait for it.
     told = await asyncio.to_thread(lambda: [remarks(one.site, one.name, known) for one in shown])
     requests = tuple(_shown(access, one, words) for one, words in zip(shown, told, strict=True))
     refused = tuple(_refused_shown(one, seconds) for one, seconds in access.refusals.listed())
@@ -223,9 +223,10 @@ async def list_pairing_requests(
 async def approve(
     request: Request, request_id: RequestId, chosen: ScopesChosen, access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> GrantShown:
-    """A person has compared origin and code and lets the page in, with the scopes that are named here.
+    """Admit a page with the scopes that are named here, because a person has compared origin and code.
 
-    `--scopes` is the limit of what can be granted by hand; the administrator's trusted origins have their own.
+    `--scopes` is the limit of the scopes that can be granted by hand; the administrator's trusted origins have their
+    own.
     """
     beyond = set(chosen.scopes) - (PAGE_SCOPES & caller.scopes)
     if beyond:
@@ -242,13 +243,13 @@ async def approve(
 
 @router.post("/pairing/{request_id}/deny", status_code=204, responses=_GONE, dependencies=[needs(Scope.MANAGE)])
 async def deny(request_id: RequestId, access: AccessOf) -> None:
-    """A person has refused."""
+    """Deny a request, because a person has refused it."""
     access.pairing.deny(request_id)
 
 
 @router.get("/grants", dependencies=[needs(Scope.MANAGE)])
 async def list_grants(access: AccessOf) -> GrantList:
-    """Return who has been let in."""
+    """Return all grants."""
     return GrantList(grants=tuple(_grant_shown(access, grant) for grant in access.grants.all()))
 
 
@@ -256,9 +257,9 @@ async def list_grants(access: AccessOf) -> GrantList:
 async def add_program(
     request: Request, asked: ProgramAsked, access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> GrantMade:
-    """A token for a program on this machine, with no more than the caller's own scopes."""
+    """Issue a token for a program on this machine, with no more than the caller's own scopes."""
     if caller.grant != LOCAL:
-        # It outlives the bridge's run, which a page's session must not.
+        # It outlives the bridge's run; a page's session must not create that.
         raise NoScopeError(
             "只有本机令牌文件中的令牌可以为程序新建令牌", "only the token file's token makes tokens for programs"
         )
@@ -276,7 +277,7 @@ async def add_program(
 async def revoke(
     request: Request, grant_id: Annotated[str, Path(max_length=64)], access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> None:
-    """Ends a grant at once: open streams and sockets too."""
+    """Revoke a grant at once; its open streams and sockets end too."""
     access.grants.revoke(grant_id)
     await access.grants.saved()
     audit.note(context_of(request, caller), action=REVOKED, target=grant_id)
@@ -284,7 +285,7 @@ async def revoke(
 
 @router.get("/me")
 async def me(caller: CallerOf) -> Me:
-    """Return what the token grants."""
+    """Return the scopes of the token."""
     return Me(grant=caller.grant, origin=caller.origin, name=caller.name, scopes=_ordered(caller.scopes))
 
 

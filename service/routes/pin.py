@@ -51,14 +51,14 @@ class PinReloaded(FrozenModel):
 
 @router.get("/{reader:path}/card/pin", responses=_PIN_PROBLEMS)
 async def pin_status(call: CallOf) -> PinTries:
-    """Return how many tries are left. The card is asked only where asking is not known to cost a try."""
+    """Return the number of tries that are left. The card is asked only if asking is not known to cost a try."""
     credentials = call.security.credentials(call.caller.origin)
     return PinTries.of(await call.do(lambda card: card.pin_count(), credentials=credentials))
 
 
 @router.post("/{reader:path}/card/pin/verify", responses=_PIN_PROBLEMS)
 async def verify_pin(given: PinGiven, call: CallOf) -> PinTries:
-    """Has the card check the holder's PIN. It is sent once, whatever happens."""
+    """Verify the holder's PIN with the card. The PIN is sent only once in any case."""
     credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
     def work(card: SocialSecurityCard) -> PinCount:
@@ -70,7 +70,7 @@ async def verify_pin(given: PinGiven, call: CallOf) -> PinTries:
 
 @router.post("/{reader:path}/card/pin/change", responses=_PIN_PROBLEMS)
 async def change_pin(given: PinChanged, call: CallOf) -> PinTries:
-    """Replaces the holder's PIN by another."""
+    """Replace the holder's PIN by another."""
     new = _pin(given.new_pin)
     credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
@@ -83,7 +83,7 @@ async def change_pin(given: PinChanged, call: CallOf) -> PinTries:
 
 @router.post("/{reader:path}/card/pin/unblock", responses=_PIN_PROBLEMS)
 async def unblock_pin(call: CallOf) -> PinTries:
-    """Restores the tries with the authority's key; the PIN stays."""
+    """Restore the tries with the authority's key; the PIN stays."""
 
     def work(card: SocialSecurityCard) -> PinCount:
         card.unblock_pin()
@@ -95,7 +95,7 @@ async def unblock_pin(call: CallOf) -> PinTries:
 
 @router.post("/{reader:path}/card/pin/reload", responses=_PIN_PROBLEMS)
 async def reload_pin(given: PinReloaded, call: CallOf) -> PinTries:
-    """Sets a new PIN with the authority's key."""
+    """Set a new PIN with the authority's key."""
     new = _pin(given.new_pin)
 
     def work(card: SocialSecurityCard) -> PinCount:

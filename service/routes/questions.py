@@ -1,4 +1,4 @@
-"""Questions to the clerk: the bridge's own page lists and answers them; nobody else may."""
+"""The questions to the clerk: only the bridge's own page may list and answer them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class QuestionAnswered(FrozenModel):
 
 @router.get("")
 async def list_questions(questions: QuestionsOf) -> QuestionList:
-    """Return what the clerk is asked now."""
+    """Return the questions that are open now."""
     shown = [QuestionShown.model_validate(questions.shown(one)) for one in questions.all()]
     return QuestionList(questions=tuple(shown))
 
@@ -63,7 +63,7 @@ async def answer_question(
     caller: CallerOf,
     audit: AuditOf,
 ) -> None:
-    """The clerk's answer. What is entered goes to the call that waits, and nowhere else."""
+    """Give the clerk's answer. The entered data go to the call that waits, and nowhere else."""
     question = questions.find(request_id)
     entered = _entered(question, given) if given.answer == "yes" else Entered()
     questions.answer(request_id, yes=given.answer == "yes", entered=entered)
@@ -76,7 +76,13 @@ async def answer_question(
 
 
 def _entered(question: Question, given: QuestionAnswered) -> Entered:
-    """Raises: UsageError: something is missing. PinFormatError: it is no PIN. PinEntryMismatchError: two new ones."""
+    """Return the PINs that were entered.
+
+    Raises:
+        UsageError: an entry is missing.
+        PinFormatError: an entry is no PIN.
+        PinEntryMismatchError: the two new PINs differ.
+    """
     pin = _wanted(given.pin, "pin") if "pin" in question.wants else None
     if "new_pin" not in question.wants:
         return Entered(pin)

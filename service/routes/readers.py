@@ -1,4 +1,4 @@
-"""Readers and the cards in them."""
+"""The readers and the cards in them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 @router.get("")
 async def list_readers(desks: DesksOf) -> ReaderList:
-    """The readers and what is in them, from what the watcher knows: no card is touched."""
+    """Return the readers and the cards in them, from the watcher's data: no card is touched."""
     return desks.listing()
 
 
@@ -46,7 +46,7 @@ async def choose_reader(
         Preference | None, Query(description="1 contact, 2 contactless, 3 contact first, 4 contactless first")
     ] = None,
 ) -> ChosenReader:
-    """The reader whose card is meant where the caller names none; `several-cards` where a person has to choose."""
+    """Return the reader for a caller that names none; `several-cards` if a person has to choose."""
     desk = await calls.selection.choose(iType, context)
     return ChosenReader(reader=desk.reader.name, card_session=desk.card_session)
 
@@ -61,20 +61,20 @@ async def read_card(
         bool, Query(description="ask the card even if it has been read already and has not left since")
     ] = False,
 ) -> Response:
-    """Return who the card in a reader belongs to, with the card's own data.
+    """Return the holder of the card in a reader, with the card's own data.
 
-    A card that has not left, and to which the bridge has done nothing since, is not read again for a minute: `Age` is
-    how many seconds ago it was read, `Cardio-Read-At` when. The basic information is told to event streams before the
-    supplement is read.
+    A card that has not left, and that the bridge has not used since, is not read again for a minute: `Age` has the
+    seconds since it was read, `Cardio-Read-At` the time. Event streams get the basic information before the supplement
+    is read.
     """
     reading, headers = await _read(call, supplement=supplement, fresh=fresh)
-    # It is a model already: to have it checked once more would be a good part of what the bridge adds to a reading.
+    # It is a model already: a second check would take a large part of the time that the bridge adds to a reading.
     return Response(reading.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.get("/{reader:path}/card/nhsa-1101", responses=CARD_PROBLEMS)
 async def read_for_nhsa(call: CallOf) -> Nhsa1101:
-    """The fields of NHSA transaction 1101 (人员信息获取) that come from the card, ready to post."""
+    """Return the fields of NHSA transaction 1101 (人员信息获取) that come from the card, ready to post."""
     reading, _ = await _read(call, supplement=False, fresh=False)
     return nhsa_1101(reading)
 

@@ -1,4 +1,4 @@
-"""Cards in simulated readers: put in, taken out, made to fail. Only there with ``--simulate``."""
+"""The cards in simulated readers: insert, remove, and make fail. Only available with ``--simulate``."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ class SimulatedCard(FrozenModel):
 
 
 def simulator_router(readers: SimulatedReaders) -> APIRouter:
-    """The routes for these readers."""
+    """Return the router for these readers."""
     router = APIRouter(prefix="/v1/simulator", tags=["simulator"], dependencies=[needs(Scope.APDU)])
 
     @router.get("")
     async def choices() -> SimulatorChoices:
-        """The personas and faults that there are."""
+        """Return the personas and faults that can be chosen."""
         return await asyncio.to_thread(readers.choices)
 
     not_found: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "no such simulated reader"}}
 
     @router.put("/readers/{reader}/card", status_code=204, responses=not_found)
     async def insert(reader: str, card: SimulatedCard) -> None:
-        """Puts a fresh card into a simulated reader; one that is there is taken out first."""
+        """Insert a new card into a simulated reader; a card that is there is removed first."""
         await asyncio.to_thread(readers.insert, reader, card.persona, card.fault)
 
     @router.delete("/readers/{reader}/card", status_code=204, responses=not_found)
     async def remove(reader: str) -> None:
-        """Pulls the card; in the middle of a reading it is a card that was pulled too early."""
+        """Remove the card; during a reading it is a card that was pulled too early."""
         await asyncio.to_thread(readers.remove, reader)
 
     @router.post("/readers/{reader}/put-back", status_code=204, responses=not_found)
     async def put_back(reader: str) -> None:
-        """Puts in again the card that this reader had last: it remembers what was done to it, and no longer fails."""
+        """Insert again the card that this reader had last: it keeps its memory, and no longer fails."""
         await asyncio.to_thread(readers.put_back, reader)
 
     @router.post("/readers/{reader}/turn-over", status_code=204, responses=not_found)
     async def turn_over(reader: str) -> None:
-        """Takes the card out and puts it in the other way round: upside down it is mute."""
+        """Remove the card and insert it the other way round: upside down it is mute."""
         await asyncio.to_thread(readers.turn_over, reader)
 
     return router

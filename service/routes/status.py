@@ -1,4 +1,4 @@
-"""How the service is: for people who look after it, and for Prometheus."""
+"""The state of the service, for people who look after it, and for Prometheus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter(tags=["status"])
 
 
 def _ports_model() -> type[FrozenModel]:
-    """A member for each dialect."""
+    """Return the model with a member for each dialect."""
     fields: dict[str, Any] = {
         f"{name}_": (int | None, Field(serialization_alias=name, description="null where the dialect does not listen"))
         for name in dialects()
@@ -41,7 +41,7 @@ else:
 
 
 class DialectProblem(FrozenModel):
-    """A dialect that is switched on and does not listen."""
+    """A dialect that is enabled and does not listen."""
 
     name: str
     port: int
@@ -49,7 +49,7 @@ class DialectProblem(FrozenModel):
 
 
 class TaskState(FrozenModel):
-    """A background task that has failed since the start. What it failed of is in the log, without any data."""
+    """A background task that has failed since the start. The log has the cause, without any data."""
 
     task: str
     failures: int
@@ -82,7 +82,7 @@ class Status(FrozenModel):
 async def status(
     state: StateOf, desks: DesksOf, hub: HubOf, access: AccessOf, audit: AuditOf, supervisor: SupervisorOf
 ) -> Status:
-    """The service and what it depends on."""
+    """Return the state of the service and of the parts that it depends on."""
     sam = state.running.sam_watch
     stopped, keys_problem = await asyncio.to_thread(key_states, state.running.key_memories)
     ports = {rule.name: port for port, rule in access.dialects.items()}
@@ -122,7 +122,7 @@ async def metrics(
     audit: AuditOf,
     supervisor: SupervisorOf,
 ) -> Response:
-    """Figures for Prometheus; nothing of anybody is in them."""
+    """Return figures for Prometheus, without personal data."""
     infos = [desk.info for desk in desks.all()]
     text = state.metrics.text(
         readers=len(infos),

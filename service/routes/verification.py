@@ -1,4 +1,4 @@
-"""Is this card good, and is this its holder?"""
+"""The verification of a card and of its holder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class VerificationAsked(FrozenModel):
 
 @router.post("/{reader:path}/card/verification", responses=CARD_PROBLEMS)
 async def verify_card(asked: VerificationAsked, call: CallOf) -> Verdict:
-    """Every check by itself (passed, failed, or not done and why), and one verdict by the site's policy."""
+    """Return every check by itself (passed, failed, or not done and why), and one verdict by the site's policy."""
     pin = None
     if asked.pin is not None:
         call.caller.require(Scope.PIN)

@@ -1,4 +1,7 @@
-"""``cardio audit``: who did what with which card, and whether the log is as it was written; from the file itself."""
+"""The command ``cardio audit``: it lists the actions with cards, and checks that the log is unchanged.
+
+It reads the log's file itself.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,11 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _existing(named: Path | None) -> Path:
-    """Raises: ConfigurationError: there is no log there. To look for one makes none."""
+    """Return the path of the log. A search for a log makes none.
+
+    Raises:
+        ConfigurationError: there is no log there.
+    """
     from cardio.errors import ConfigurationError
     from service.settings import BridgeSettings
 
@@ -107,12 +114,12 @@ def _list(log: AuditLog, options: Namespace, output: Output) -> int:
 
 
 def _fit(text: str) -> str:
-    """Nothing that moves the cursor or turns the line about: in a damaged log anything may stand."""
+    """Return the text without characters that move the cursor or reorder the line: a damaged log may hold anything."""
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def _here(time: str) -> str:
-    """A time as the clocks here show it; in a damaged log it may be none."""
+    """Return a time in the local time zone; a text that is no time, as in a damaged log, stays."""
     from datetime import datetime
 
     try:

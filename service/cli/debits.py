@@ -1,5 +1,7 @@
-"""``cardio debits``: what the journal has, booking a debit, clearing up one that nobody knows; its backups and archives
-(`service.cli.journal`); on the console."""
+"""The command ``cardio debits``: it shows the journal, books a debit, and resolves one with an unknown outcome.
+
+`service.cli.journal` has its backups and archives.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +151,7 @@ def _one(bridge: BridgeClient, options: Namespace, output: Output) -> int:
 
 
 def _consents(shown: Mapping[str, Any], outcome: str, output: Output) -> bool:
-    """Shows the debit that a person is about to decide on, and asks: it is for good."""
+    """Show the debit that a person is about to decide on, and ask: the decision is final."""
     from cardio.cli.confirm import consents
 
     for name, value in _rows(shown):

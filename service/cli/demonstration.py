@@ -1,8 +1,8 @@
-"""``cardio serve --demo``: everything can be tried at simulated readers, and nothing of it reaches a real card.
+"""The command ``cardio serve --demo``: everything can be tried at simulated readers. Nothing of it reaches a real card.
 
-All scopes and the published test keys count at simulated readers only; debits stand in a journal that ends with the
-bridge. A real reader beside them reads as ever, by what the settings grant and with the keys that they name; no card in
-it is ever debited.
+All scopes and the published test keys are valid at simulated readers only. Debits are kept in a journal that is deleted
+with the bridge. A real reader beside them reads as usual, with the scopes and the keys of the settings. No card in it
+is ever debited.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from service.settings import BridgeSettings
 
 GRANTS = "demo-grants.json"
-"""Beside the token file: pages that are paired with a demonstration are let in by no other bridge."""
+"""The name of a grants file beside the token file.
+
+Pages that are paired with a demonstration are not admitted by another bridge.
+"""
 PIN = "123456"
 DEBIT_YEARS = 50
 _PCSC_SECONDS = 2.0
 
 
 class PassingJournal(JournalProvider):
-    """A journal of debits in a folder of its own, which goes with it.
+    """A journal of debits in a folder of its own, which is deleted with it.
 
     Raises:
         CannotWriteError: no such folder can be made.
@@ -56,7 +59,7 @@ class PassingJournal(JournalProvider):
 
 
 def assemble(settings: BridgeSettings, at_the_end: ExitStack) -> AssembledBridge:
-    """Make a bridge that demonstrates everything. What it leaves is cleared away at the end, in every case."""
+    """Make a bridge that demonstrates everything. Its files are deleted at the end in every case."""
     from service import bootstrap
 
     own_security = bootstrap.security_of(settings)
@@ -77,7 +80,7 @@ def assemble(settings: BridgeSettings, at_the_end: ExitStack) -> AssembledBridge
 
 
 def with_a_place(settings: BridgeSettings, token_file: Path, passing: Path) -> BridgeSettings:
-    """Settings whose token can be kept: where the user's home cannot be written, in the folder that passes."""
+    """Return settings whose token can be kept: in the temporary folder if the user's home cannot be written."""
     try:
         make_folder(token_file.parent)
     except OSError:
@@ -92,7 +95,7 @@ def with_a_place(settings: BridgeSettings, token_file: Path, passing: Path) -> B
 
 
 def missing_pcsc() -> CardioError | None:
-    """Return why there are no other readers beside the simulated ones; None where PC/SC answers."""
+    """Return the reason why there are only simulated readers; None if PC/SC answers."""
     from cardio.readers.pcsc import PcscSource
     from cardio.readers.worker import Worker
 
@@ -105,27 +108,30 @@ def missing_pcsc() -> CardioError | None:
 
 
 def scopes(settings: BridgeSettings) -> frozenset[Scope]:
-    """Return what the token grants: everything that can be granted."""
+    """Return the scopes of the token: everything that can be granted."""
     return settings.scopes | PAGE_SCOPES
 
 
 def simulated_only(settings: BridgeSettings) -> frozenset[Scope]:
-    """Return what of it counts at simulated readers only: what the settings do not grant, and money always."""
+    """Return the scopes that count at simulated readers only.
+
+    They are those that the settings do not grant, and always money.
+    """
     return (scopes(settings) - settings.scopes) | {Scope.SETTLE}
 
 
 def security(own: SecurityContext) -> SecurityContext:
-    """The bridge's security, with the published test keys for simulated readers."""
+    """Return the bridge's security, with the published test keys for simulated readers."""
     from service.readers.simulated import PublishedTestKeys
 
     return replace(own, simulated_sam=PublishedTestKeys())
 
 
 def bind(settings: BridgeSettings, *, chosen: bool) -> list[socket]:
-    """The bridge's sockets; where nobody chose the port and another program has it, on a free one.
+    """Return the bridge's sockets. If another program has the port and the user did not choose it, take a free one.
 
     Raises:
-        ConfigurationError: the port that was chosen is taken.
+        ConfigurationError: the port that the user chose is taken.
     """
     from service.server import bind_loopback
 
@@ -140,7 +146,10 @@ def bind(settings: BridgeSettings, *, chosen: bool) -> list[socket]:
 
 
 def words(settings: BridgeSettings, port: int) -> str:
-    """Return what the start says beside the address: the PIN, what is kept, and what is otherwise than asked."""
+    """Return the text that the start shows beside the address.
+
+    It has the PIN, the data that are kept, and changes of the settings.
+    """
     lines = [
         f"演示：模拟读卡器上可试用全部功能，测试卡密码 {PIN}；密钥是公开的测试密钥，扣款记录随服务结束而删除。",
         f"demo: everything works at the simulated readers; the cards' PIN is {PIN}; debits are forgotten at the end.",

@@ -1,4 +1,4 @@
-"""The user's desktop: starting the browser with a link, and showing a problem where there is no terminal."""
+"""The user's desktop: it starts the browser with a link, and shows a problem if there is no terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cardio.errors import CardioError
 
 _OPENERS = (("xdg-open",), ("gio", "open"), ("sensible-browser",), ("x-www-browser",))
 _FAILS_WITHIN = 3.0
-"""A program that hands the link to a browser ends at once; one that is the browser itself goes on."""
+"""The time in which a program that passes the link to a browser ends; a program that is the browser itself goes on."""
 _TITLE = "读卡台"
 
 
 def open_in_browser(link: str) -> bool:
-    """Start the user's browser with a link; tell whether one was started.
+    """Start the user's browser with a link; return True if one was started.
 
     ``$BROWSER`` comes first, as for other programs (several commands with colons, ``%s`` for the link).
     """
@@ -30,13 +30,13 @@ def open_in_browser(link: str) -> bool:
 
 
 def is_started_by_icon() -> bool:
-    """Tell whether there is a desktop and no terminal."""
+    """Return True if there is a desktop and no terminal."""
     has_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     return _has_display() and not has_terminal
 
 
 def show_problem(error: CardioError) -> None:
-    """Show an error in a window, where the desktop has a program for that."""
+    """Show an error in a window, if the desktop has a program for that."""
     text = f"{error.detail}\n\n处理：{error.remedy}\n\n{error.detail_en} [{error.code}]\n{error.remedy_en}"
     for words in (
         ("zenity", "--error", "--no-markup", f"--title={_TITLE}", f"--text={text}"),
@@ -60,14 +60,14 @@ def _commands(link: str) -> Iterator[tuple[str, ...]]:
         if words:
             filled = tuple(word.replace("%s", link) for word in words)
             yield filled if "%s" in named else (*filled, link)
-    # Without a display these would start a browser for terminals, in nobody's terminal.
+    # Without a display these would start a text browser, but there is no terminal for it.
     if _has_display():
         for authenticator in _OPENERS:
             yield (*authenticator, link)
 
 
 def _starts(words: tuple[str, ...]) -> bool:
-    """Start a program that outlives this one; tell whether it runs, or has done its work already."""
+    """Start a program that outlives this one; return True if it runs, or has done its work already."""
     if shutil.which(words[0]) is None:
         return False
     try:

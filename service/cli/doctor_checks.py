@@ -1,4 +1,4 @@
-"""What ``cardio doctor`` looks at of the bridge: settings, service, ports, token, who is let in, browser policy."""
+"""The checks of ``cardio doctor`` for the bridge: settings, service, ports, token, admitted origins, browser policy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ALLOWING = ("LocalNetworkAccessAllowedForUrls", "LoopbackNetworkAllowedForUrls"
 
 
 def bridge_findings() -> Iterator[Finding]:
-    """All checks, one after another."""
+    """Yield the findings of all checks, one after another."""
     try:
         settings = BridgeSettings.load()
     except CardioError as error:
@@ -52,12 +52,12 @@ def bridge_findings() -> Iterator[Finding]:
 
 @dataclass(slots=True)
 class _Seen:
-    """What the bridge says of itself, if it runs."""
+    """The bridge's own report, if it runs."""
 
     running: bool = False
     dialect_problems: dict[str, Problem] = field(default_factory=dict)
     let_in: dict[str, frozenset[Scope]] = field(default_factory=dict)
-    """The origins that a person has let in, and what each may do."""
+    """The origins that a person has admitted, with their scopes."""
 
 
 def _service(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def _service(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
             yield from _refused(bridge.get("/v1/pairing").get("refused", ()))
             yield from map(_task, status.get("tasks", ()))
             yield from _missing_readers(settings, [info.name for info in bridge.readers()])
-            # Where nobody is debited nobody needs a journal, and to ask would make one.
+            # Without debits no journal is needed, and the question would make one.
             if Scope.SETTLE in settings.scopes:
                 yield _debits_of(bridge)
     except BridgeNotRunningError as error:
@@ -108,7 +108,7 @@ def _let_in(grants: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[Scope]]:
 
 
 def plain_http_findings(origins: Iterable[tuple[str, frozenset[Scope]]]) -> Iterator[Finding]:
-    """Origins by http:// that may do harm."""
+    """Yield findings for origins by http:// that have harmful scopes."""
     for origin, scopes in origins:
         risked = risked_scopes(origin, scopes)
         if risked:
@@ -127,7 +127,7 @@ def _audit(state: str) -> Finding:
 
 
 def _task(task: dict[str, Any]) -> Finding:
-    """A background task of the running bridge that has failed."""
+    """Return the finding for a background task of the running bridge that has failed."""
     return Finding(
         "task",
         "bad" if task["down"] else "note",
@@ -140,7 +140,7 @@ def _task(task: dict[str, Any]) -> Finding:
 
 
 def _missing_readers(settings: BridgeSettings, present: list[str]) -> Iterator[Finding]:
-    """Readers that the settings name and that are not there: a name that changed, a cable that is out."""
+    """Yield findings for readers that the settings name and that are absent: a changed name, or an unplugged cable."""
     for name in settings.readers.policy(settings.sam).missing(present):
         yield Finding(
             "readers",
@@ -215,7 +215,7 @@ def _not_running(port: int, error: CardioError) -> Finding:
 
 
 def _page_addresses(settings: BridgeSettings) -> Iterator[Finding]:
-    """Tell of another user's program at an address that the bridge's own pages had before."""
+    """Yield a finding for another user's program at an address that the bridge's own pages had before."""
     if not hasattr(os, "getuid"):
         return
     bridge = listening_user("127.0.0.1", settings.port)
@@ -275,7 +275,10 @@ def _holder(port: int) -> str:
 
 
 def browser_findings(settings: BridgeSettings, folders: tuple[Path, ...]) -> Iterator[Finding]:
-    """Yield whether managed browsers let the trusted origins come to this machine without asking the clerk."""
+    """Yield findings about browser policies.
+
+    They say if managed browsers let the trusted origins reach this machine without asking the clerk.
+    """
     allowed: set[str] = set()
     managed = False
     for folder in folders:

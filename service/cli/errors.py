@@ -1,4 +1,4 @@
-"""Errors of commands that need a running bridge or a browser."""
+"""The errors of commands that need a running bridge or a browser."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cardio.errors import CardioError, ReaderError
 
 
 class BridgeNotStartedError(ReaderError):
-    """The bridge was told to start and did not become ready."""
+    """The bridge was started and did not become ready."""
 
     code = "bridge-not-started"
     title = "读卡服务未能启动"
@@ -16,7 +16,7 @@ class BridgeNotStartedError(ReaderError):
 
 
 class NoBrowserError(CardioError):
-    """A link was made, and no browser could be started to open it."""
+    """A link was made, but no browser could be started to open it."""
 
     code = "no-browser"
     title = "没有可以启动的浏览器"

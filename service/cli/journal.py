@@ -1,6 +1,7 @@
-"""``cardio debits verify``, ``backup``, ``restore``, ``restored`` and ``archive``, and looking into stored files.
+"""The commands of ``cardio debits`` for the file: ``verify``, ``backup``, ``restore``, ``restored``, ``archive``.
 
-Where a bridge runs it is asked, for it has the journal; else the file itself is used, under the same lock.
+The module also shows stored files. If a bridge runs, the command asks it, because it has the journal. Otherwise the
+command uses the file itself, under the same lock.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ _STEPS = {
 
 
 def run_on_file(options: Namespace, output: Output) -> int:
-    """Run one of the commands. Raises: CardioError."""
+    """Run one of the commands.
+
+    Raises:
+        CardioError: the command fails.
+    """
     match options.action:
         case "verify":
             return _verify(options, output)
@@ -58,7 +63,10 @@ def run_on_file(options: Namespace, output: Output) -> int:
 
 
 def listed_in_file(path: Path, *, all_states: bool) -> dict[str, Any]:
-    """Return the debits in a stored file as the bridge lists them; of a whole archive, all of them are over."""
+    """Return the debits in a stored file in the form of the bridge's list.
+
+    In a complete archive all debits are over.
+    """
     from cardio.debits.record import DebitList
     from service.debits.journal_file.records import JournalRecords
 
@@ -68,7 +76,11 @@ def listed_in_file(path: Path, *, all_states: bool) -> dict[str, Any]:
 
 
 def shown_in_file(path: Path, debit_id: str) -> dict[str, Any]:
-    """Return one debit of a stored file. Raises: NoSuchDebitError."""
+    """Return one debit of a stored file.
+
+    Raises:
+        NoSuchDebitError: there is no such debit in the file.
+    """
     from service.debits.errors import NoSuchDebitError
     from service.debits.journal_file.records import JournalRecords
 
@@ -143,7 +155,7 @@ def _tell(path: Path, found: JournalVerification, output: Output) -> int:
 
 
 def printable(text: str) -> str:
-    """Nothing that moves the cursor or turns the line about: in a damaged file anything may stand."""
+    """Return the text without characters that move the cursor or reorder the line: a damaged file may hold anything."""
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
@@ -151,7 +163,7 @@ def printable(text: str) -> str:
 
 
 def _backup(options: Namespace, output: Output) -> int:
-    """A backup is written whole, read again and checked before it has its name."""
+    """Write a backup, read it again and check it; an incomplete one is removed."""
     from cardio.errors import CannotWriteError, UsageError
     from service.debits.journal_file.backup import new_private_file
 
@@ -172,7 +184,7 @@ def _backup(options: Namespace, output: Output) -> int:
     except OSError as error:
         _discard(target)
         raise CannotWriteError(f"无法写入 {target}：{error}", f"{target} cannot be written: {error}") from error
-    except BaseException:  # whatever it is, an interruption too: no backup that is not whole
+    except BaseException:  # any error, also an interruption: keep no incomplete backup
         _discard(target)
         raise
     status = _tell(target, found, output)
@@ -258,7 +270,7 @@ def _accept(options: Namespace, output: Output) -> int:
 
 
 def _agreed(problem: dict[str, Any] | None, options: Namespace, output: Output) -> bool:
-    """Show why no debit begins, and ask: what the journal has forgotten only the cards know."""
+    """Show the reason why no debit begins, and ask the user: only the cards know what the journal has forgotten."""
     from cardio.cli.confirm import consents
 
     if problem is None:
@@ -319,7 +331,7 @@ def _bridge(address: str | None) -> Iterator[BridgeClient]:
 
 @contextmanager
 def _offline() -> Iterator[JournalProvider]:
-    """The journal of the settings, which no bridge has: else it says so."""
+    """Yield the journal of the settings. If a bridge uses it, opening it fails."""
     from service.debits.journal_file.marks import elsewhere_folder
     from service.debits.provider import JournalProvider
 

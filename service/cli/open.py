@@ -1,4 +1,4 @@
-"""``cardio open``: opens one of the bridge's own pages in the user's browser, with nothing to type."""
+"""The command ``cardio open``: it opens one of the bridge's own pages in the user's browser, with nothing to type."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _run(options: Namespace, output: Output) -> int:
     try:
         return _open(options, output)
     except CardioError as error:
-        # An icon has no terminal: what went wrong would be seen by nobody.
+        # An icon has no terminal: the user would not see the error.
         if not (options.print or output.as_json) and desktop.is_started_by_icon():
             desktop.show_problem(error)
         raise
@@ -68,7 +68,7 @@ def _open(options: Namespace, output: Output) -> int:
     token_file = settings.token_file or default_token_file()
     by_hand = options.print or output.as_json
     user = None if options.user is None else _number_of(options.user)
-    # The unit serves the port of the settings; a bridge that was named is another one's to start.
+    # The unit serves the port of the settings; a bridge at a named address is not this unit's.
     with reach(address, token_file, None if named else UserUnit()) as bridge:
 
         def link_for(user: int | None, seconds: int) -> tuple[str, int]:
@@ -93,10 +93,11 @@ def _open(options: Namespace, output: Output) -> int:
 
 
 def _browsers_user() -> int | None:
-    """Return whose browser alone may use a link that stands on its command line, where the bridge would bind it to
-    nobody.
+    """Return the only user whose browser may use a link on its command line.
+
+    None if the bridge itself binds the link to a user.
     """
-    if not sys.platform.startswith("linux"):  # elsewhere the bridge is not told who connects
+    if not sys.platform.startswith("linux"):  # elsewhere the bridge does not learn the user that connects
         return None
     from service.gate.peers import is_person
 
@@ -105,7 +106,11 @@ def _browsers_user() -> int | None:
 
 
 def _number_of(user: str) -> int:
-    """The number of a system user. Raises: UsageError: there is no such user."""
+    """Return the number of a system user.
+
+    Raises:
+        UsageError: there is no such user.
+    """
     from cardio.errors import UsageError
 
     if user.isascii() and user.isdecimal():
@@ -119,7 +124,7 @@ def _number_of(user: str) -> int:
 
 
 def open_again(address: str, token_file: Path) -> str:
-    """The command that gives a new link to a bridge, as it is typed where this program was started."""
+    """Return the command that makes a new link to a bridge, as the user types it in the present folder."""
     from cardio.client import default_token_file
     from service.settings import BridgeSettings
 
@@ -133,7 +138,7 @@ def open_again(address: str, token_file: Path) -> str:
 
 
 def _program() -> str:
-    """``cardio`` where the shell finds this very program by that name, else its path from here."""
+    """Return ``cardio`` if the shell finds this program by that name, else its path from here."""
     own, found = Path(sys.argv[0]), shutil.which("cardio")
     if found is not None and Path(found).resolve() == own.resolve():
         return "cardio"
@@ -142,7 +147,11 @@ def _program() -> str:
 
 
 def _page(asked: str) -> tuple[str, str]:
-    """The path of a page and its query. Raises: UsageError: there is no such page."""
+    """Return the path of a page and its query.
+
+    Raises:
+        UsageError: there is no such page.
+    """
     from cardio.errors import UsageError
 
     name, mark, query = asked.strip().lstrip("/").partition("?")
@@ -154,7 +163,11 @@ def _page(asked: str) -> tuple[str, str]:
 
 
 def _address(settings: BridgeSettings) -> str:
-    """Return where the bridge of the settings is. Raises: UsageError: the settings leave the port to chance."""
+    """Return the address of the bridge of the settings.
+
+    Raises:
+        UsageError: the settings let the system choose the port.
+    """
     from cardio.errors import UsageError
 
     if settings.port == 0:

@@ -1,4 +1,4 @@
-"""``cardio pair``: who asks to be let in, who has been, and an end to it; on the console."""
+"""The command ``cardio pair``: it lists pairing requests and grants, and confirms or revokes them, on the console."""
 
 from __future__ import annotations
 
@@ -70,7 +70,11 @@ def _described(one: Mapping[str, Any]) -> list[str]:
 
 
 def _token_of(options: Namespace) -> str | None:
-    """The token of the file that is named. Raises: ConfigurationError: others may read it, or it is none."""
+    """Return the token of the file that the option names; None without the option.
+
+    Raises:
+        ConfigurationError: other users may read the file, or it cannot be read.
+    """
     from cardio.config.private_file import read_private
 
     file: Path | None = options.token_file
@@ -129,10 +133,10 @@ def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 
 
 def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> list[str]:
-    """Return what is granted where no scopes are named: the harmless ones, and those that a person says yes to.
+    """Return the scopes to grant if the options name none: the harmless ones, and those that a person agrees to.
 
     Raises:
-        UsageError: that would be nothing.
+        UsageError: no scope would be granted.
     """
     from cardio.errors import UsageError
     from service.cli.pairing_words import SCOPE_WORDS
@@ -167,7 +171,7 @@ def _add(bridge: BridgeClient, options: Namespace, output: Output) -> None:
 
 
 def _addresses(bridge: BridgeClient, token: str) -> list[str]:
-    """Return where a program that can send nothing else brings its token: in the address of a dialect."""
+    """Return the addresses of the dialects with the token in them, for a program that can send it in no other way."""
     from cardio.errors import CardioError
 
     try:

@@ -1,4 +1,7 @@
-"""A site that asks to be let in, in words for the console: whose it is first, then the rest, then what to heed."""
+"""The description of a site that asks to be admitted, for the console.
+
+First comes its owner, then the rest, then the remarks.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,14 @@ SCOPE_WORDS = {
     "write": "修改卡内数据，无法撤回 / change what is on the card, which cannot be taken back",
     "settle": "从卡上扣款 / take money from the card",
 }
-"""What a scope lets a page do that can harm."""
+"""The harm that a page can do with a scope."""
 
 
 def whose(origin: str) -> str:
-    """The part of an origin that tells whose site it is; in its own letters too, where a terminal keeps their order."""
+    """Return the part of an origin that identifies the site.
+
+    It is shown in its own letters too if a terminal keeps their order.
+    """
     site = Site.of(origin)
     in_letters = site.readable_host
     if in_letters == site.host or is_right_to_left(in_letters):
@@ -25,10 +31,11 @@ def whose(origin: str) -> str:
 
 
 def site_lines(origin: str, name: str, remarks: Iterable[tuple[str, str]]) -> list[str]:
-    """Describe a site.
+    """Return the lines that describe a site.
 
     Args:
-        name: what it calls itself.
+        origin: the site's origin.
+        name: the name that the site gives itself.
         remarks: sentences in Chinese and in English.
     """
     lines = [f"网站 site:     {whose(origin)}", f"网址 address:  {origin}"]

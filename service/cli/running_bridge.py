@@ -1,4 +1,4 @@
-"""Finding the bridge of this user: the one that runs, or the user unit's, which is started if need be."""
+"""The search for the bridge of this user: the one that runs, or the user unit's, which is started if necessary."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from service.gate.errors import PortHeldError
 from service.gate.peers import listening_user
 
 _READY_SECONDS = 45.0
-"""A bridge on an old and busy machine takes some ten seconds from its start to its first answer."""
+"""The limit for the start: a bridge on an old and busy machine needs some ten seconds until its first answer."""
 _LOOK_AGAIN_SECONDS = 0.1
 _TOKEN_LIMIT = 4096
 
 
 def reach(address: str, token_file: Path, unit: UserUnit | None) -> BridgeClient:
-    """Connect to the bridge as the owner of its token, when it has proved that it knows the token.
+    """Connect to the bridge as the owner of its token, after it has proved that it knows the token.
 
     Args:
-        unit: what is started where no bridge runs; None to start nothing.
+        address: the bridge's address.
+        token_file: the file of the token.
+        unit: the unit to start if no bridge runs; None to start nothing.
 
     Raises:
         BridgeNotRunningError: no bridge runs there, and there is no unit to start.
         BridgeNotStartedError: the unit was started and did not become ready.
-        PortHeldError, ImposterError: another program has the port; it was not sent the token.
-        ConfigurationError: others may read the token file.
+        PortHeldError: another user's program has the port; the token was not sent to it.
+        ImposterError: another program has the port; the token was not sent to it.
+        ConfigurationError: other users may read the token file.
     """
     try:
         return _connect(address, token_file)
@@ -64,7 +67,11 @@ def _connect(address: str, token_file: Path) -> BridgeClient:
 
 
 def _expect_port_is_not_held(address: str) -> None:
-    """Raises: PortHeldError: a program of another user listens there, maybe that user's bridge."""
+    """Check that no other user's program has the port.
+
+    Raises:
+        PortHeldError: another user's program listens there, perhaps that user's bridge.
+    """
     parts = urlsplit(address)
     user = listening_user(parts.hostname or "", parts.port or 0)
     if user is not None and user != os.getuid():

@@ -1,4 +1,4 @@
-"""``cardio serve``: the bridge on the command line. Imports FastAPI only when it runs."""
+"""The command ``cardio serve``: the bridge on the command line. FastAPI is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ _HIGHEST_PORT, _LONGEST_PORT = 65535, 5
 
 
 def _port(text: str) -> int:
-    """A port, as argparse takes it."""
+    """Return a port in the form that argparse needs.
+
+    Raises:
+        ArgumentTypeError: the text is no port.
+    """
     if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_PORT and int(text) <= _HIGHEST_PORT):
         raise ArgumentTypeError(f"“{text}”不是端口，应为 0 至 {_HIGHEST_PORT} / a port is 0 to {_HIGHEST_PORT}")
     return int(text)
@@ -93,7 +97,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
 
 
 def _settings(options: Namespace) -> BridgeSettings:
-    """Return the settings, as files, environment and these options give them."""
+    """Return the settings from files, environment and these options."""
     from cardio.errors import UsageError
     from service.settings import BridgeSettings
 
@@ -108,7 +112,7 @@ def _settings(options: Namespace) -> BridgeSettings:
 
 
 def _document(bridge: AssembledBridge, page: str) -> dict[str, object]:
-    """Return what programs are told at the start."""
+    """Return the data that programs get at the start."""
     from cardio.models.problem import Problem
 
     missing = [
@@ -125,7 +129,7 @@ def _document(bridge: AssembledBridge, page: str) -> dict[str, object]:
 
 
 def _lines(bridge: AssembledBridge, page: str, *, demo: bool) -> Iterator[str]:
-    """Yield what a person is told at the start."""
+    """Yield the lines that a person sees at the start."""
     from service.cli import demonstration
     from service.cli.open import open_again
 
@@ -142,7 +146,7 @@ def _lines(bridge: AssembledBridge, page: str, *, demo: bool) -> Iterator[str]:
 
 
 def _tell_of_request(access: Access, asked: PairingRequest, output: Output) -> None:
-    """Tell of a request on the console, in a thread: comparing many names takes a while, and a console can be slow."""
+    """Show a request on the console, in a thread: comparing many names takes a while, and a console can be slow."""
     import threading
 
     told = (asked, access.pairing.known_sites(), output)
@@ -150,7 +154,7 @@ def _tell_of_request(access: Access, asked: PairingRequest, output: Output) -> N
 
 
 def _say_asked(asked: PairingRequest, known: list[KnownSite], output: Output) -> None:
-    """On the console too: a person may confirm there."""
+    """Write a request on the console too, because a person may confirm it there."""
     from service.cli.pairing_words import site_lines
     from service.sites.resemblance import remarks
 
@@ -163,7 +167,7 @@ def _say_asked(asked: PairingRequest, known: list[KnownSite], output: Output) ->
 
 
 def _first_ticket(access: Access) -> str:
-    """For the link that is shown at the start, which a person may be slow to open."""
+    """Return the ticket of the link that the start shows, which a person may be slow to open."""
     import os
 
     from service.gate.page_sessions import LONG_LINK_SECONDS

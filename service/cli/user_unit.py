@@ -1,4 +1,4 @@
-"""The systemd user unit ``cardio`` that the Debian package installs: whether it is there, and starting it."""
+"""The systemd user unit ``cardio`` that the Debian package installs: its state, and its start."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _STARTING_OR_RUNNING = frozenset({"active", "activating", "reloading"})
 
 
 class UserUnit:
-    """The unit in the service manager of the user who runs this program."""
+    """The unit in the service manager of the user that runs this program."""
 
     def is_installed(self) -> bool:
-        """Tell whether the user's service manager knows the unit."""
+        """Return True if the user's service manager knows the unit."""
         return self._show("LoadState") == "loaded"
 
     def is_running(self) -> bool:
-        """Tell whether it runs, is starting, or waits for its next start."""
+        """Return True if the unit runs, is starting, or waits for its next start."""
         return self._show("ActiveState") in _STARTING_OR_RUNNING
 
     def start(self) -> bool:
-        """Start it; tell whether its program was started. It may still be some seconds from being ready."""
+        """Start the unit; return True if its program was started. It may need some more seconds to become ready."""
         return _systemctl("start", _UNIT) is not None and self.is_running()
 
     @staticmethod
@@ -31,7 +31,7 @@ class UserUnit:
 
 
 def _systemctl(*words: str) -> str | None:
-    """Return what the user's service manager says; None where it says no, or there is none."""
+    """Return the answer of the user's service manager; None if it refuses, or there is none."""
     program = shutil.which("systemctl")
     if program is None:
         return None

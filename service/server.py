@@ -1,4 +1,4 @@
-"""Serving the bridge on this machine's loopback addresses, and stopping when told."""
+"""The server of the bridge on this machine's loopback addresses, and its stop."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ _log = logging.getLogger("cardio.service")
 _STOP_SECONDS = 1
 _HEAD_SECONDS = 10.0
 _IDLE_SECONDS = 7
-"""How long an unused connection stays. Longer than httpx keeps one to use it again (5 s): with both the same, a program
-that asks every five seconds now and then writes into a connection that closes at that moment, and gets no answer."""
+"""The time for which an unused connection stays open.
+
+It is longer than the time for which httpx keeps a connection to use it again (5 s). With equal times, a program that
+asks every five seconds would sometimes write into a connection that closes at that moment, and get no answer.
+"""
 _ACCEPTED_AT_ONCE = 4
-"""How many connections of a port are taken before what else there is gets its turn: each is a file that is open."""
+"""The number of connections of a port that are accepted before other tasks get their turn: each is an open file."""
 _WAITING_CONNECTIONS = 1024
-"""How many may wait in the kernel until they are taken."""
+"""The number of connections that may wait in the kernel until they are accepted."""
 _HANDSHAKE_SECONDS = 5.0
 _SECONDS_BETWEEN_NOTES = 60.0
 _FULL_HOUSE = (
@@ -52,13 +55,13 @@ _FULL_HOUSE = (
 )
 _TICK_SECONDS = 1.0
 _TICKS_BETWEEN_TRIES = 3
-"""How often a dialect's port is tried that another program has."""
+"""The number of ticks between two tries to open a dialect's port that another program has."""
 _CLOSE_SECONDS = 1.0
-"""How long a socket that this side closes waits for the other side's word."""
+"""The time that a socket that this side closes waits for the other side's close."""
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
-    """Listening sockets on 127.0.0.1 and, where the machine has it, ::1; port 0 picks a free one.
+    """Return listening sockets on 127.0.0.1 and, if the machine has it, ::1; port 0 picks a free one.
 
     Raises:
         ConfigurationError: the port is taken.
@@ -78,12 +81,16 @@ def bind_loopback(port: int) -> list[socket.socket]:
 
 
 def bind_network(network: Network, port: int) -> list[socket.socket]:
-    """Listening sockets on the other addresses that a site has asked for. Raises: ConfigurationError."""
+    """Return listening sockets on the other addresses that a site has asked for.
+
+    Raises:
+        ConfigurationError: an address or its port cannot be used.
+    """
     return [_bind(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port) for address in network.listen]
 
 
 def bind_pages(wanted: PageAddresses) -> tuple[PageAddresses, list[socket.socket]]:
-    """Listening sockets for the bridge's own pages; give the addresses that could be taken, and the sockets.
+    """Return the addresses of the bridge's own pages that could be taken, and their listening sockets.
 
     A system that listens on 127.0.0.1 alone (macOS) has the pages there.
     """
@@ -97,17 +104,17 @@ def bind_pages(wanted: PageAddresses) -> tuple[PageAddresses, list[socket.socket
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    # With the protocol named, asyncio turns Nagle's algorithm off for what is accepted; without it, each answer in two
-    # parts waits 40 ms for the client's delayed acknowledgement.
+    # With the protocol named, asyncio turns Nagle's algorithm off for accepted connections. Without it, each answer in
+    # two parts waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform == "win32":
-        # There SO_REUSEADDR would take a port that another program listens on, and share its callers at random.
+        # On Windows SO_REUSEADDR would take a port that another program listens on, and share its callers at random.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        # Already listening when the address is shown: who is quick waits a moment and is not refused.
+        # Already listening when the address is shown: a quick caller waits a moment and is not refused.
         listener.listen()
     except OSError as error:
         listener.close()
@@ -121,7 +128,10 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, but who connects and does not ask is let go: it waits for the head of a request for ever."""
+    """The HTTP protocol of uvicorn that also closes a connection without a request.
+
+    uvicorn's own protocol waits for the head of a request without a limit.
+    """
 
     _head: asyncio.TimerHandle | None = None
     _caller: CallerConnection | None = None
@@ -164,7 +174,10 @@ class _Protocol(H11Protocol):
 
 
 class _SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, but a client that does not answer a close is let go sooner, so that it takes nobody's place."""
+    """The WebSocket protocol of uvicorn that gives up sooner on a client that does not answer a close.
+
+    So the client's place is free for another caller.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -173,7 +186,7 @@ class _SocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if hasattr(self, "scope"):  # it has none where the handshake is malformed
+        if hasattr(self, "scope"):  # it has none if the handshake is malformed
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[LOST] = self._lost
 
@@ -186,12 +199,22 @@ class _SocketProtocol(WebSocketsSansIOProtocol):
 
 
 class BridgeServer(uvicorn.Server):
-    """uvicorn, but event streams end when it is told to stop; by itself it would wait for them."""
+    """The server of uvicorn that also ends event streams when it is told to stop; uvicorn's own would wait for them."""
 
     def __init__(
         self, app: FastAPI, access: Access, network: Network | None = None, limits: ConnectionLimits | None = None
     ) -> None:
-        """Raises: ConfigurationError: others may read the TLS key, or there is none."""
+        """Prepare the server.
+
+        Args:
+            app: the application.
+            access: the access for its gate.
+            network: the other addresses of the site.
+            limits: the limits on connections.
+
+        Raises:
+            ConfigurationError: other users may read the TLS key, or there is none.
+        """
         self._state = state_of(app)
         self._state.gate = access
         self._places = ConnectionPlaces((limits or ConnectionLimits()).within(available_descriptors()))
@@ -207,9 +230,9 @@ class BridgeServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                # How many there may be is a matter of whose they are: `ConnectionPlaces`.
+                # `ConnectionPlaces` limits the number by user.
                 limit_concurrency=None,
-                # Who is at the other end is what the system says, not what a header does.
+                # The system says who is at the other end, not a header.
                 proxy_headers=False,
                 timeout_keep_alive=_IDLE_SECONDS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
@@ -227,8 +250,10 @@ class BridgeServer(uvicorn.Server):
         self._ticks = 0
 
     async def main_loop(self) -> None:
-        """uvicorn's looks ten times a second whether it is to stop; ours is told, and once a second sets the date that
-        answers have."""
+        """Run until the server is told to stop, and once a second set the date for answers.
+
+        uvicorn's own loop checks ten times a second whether it must stop; this one waits for an event.
+        """
         while not await self.on_tick(0):
             self._state.running.pulse.beat()
             await self._open_dialects()
@@ -236,7 +261,7 @@ class BridgeServer(uvicorn.Server):
                 await asyncio.wait_for(self._told_to_stop.wait(), _TICK_SECONDS)
 
     async def _open_dialects(self) -> None:
-        """Now and then tries the ports that another program had when the bridge was started."""
+        """Try from time to time the ports that another program had when the bridge was started."""
         ports = self._state.dialect_ports
         self._ticks += 1
         if ports.complete or self._ticks % _TICKS_BETWEEN_TRIES:
@@ -255,15 +280,15 @@ class BridgeServer(uvicorn.Server):
             _log.warning("too many connections; the oldest give way, one of user %s", "?" if user is None else user)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn's, which is given no sockets: they are served here."""
+        """Start as uvicorn, but without sockets: they are served here."""
         await super().startup(sockets=[])
-        self.started = False  # it says that it has, and nothing is served yet
+        self.started = False  # uvicorn says that it has started, but nothing is served yet
         for listener in sockets or []:
             await self._serve_also(listener)
         self.started = True
 
     async def _serve_also(self, listener: socket.socket) -> None:
-        """As `uvicorn.Server.startup` does with the sockets that it is given."""
+        """Serve a socket as `uvicorn.Server.startup` does with its own sockets."""
         loop = asyncio.get_running_loop()
 
         def protocol() -> asyncio.Protocol:
@@ -285,12 +310,12 @@ class BridgeServer(uvicorn.Server):
         self._access.peers.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # First: an interrupt that finds the server stopping already is taken for the second, and ends it by force.
+        # First: an interrupt while the server is stopping counts as the second one, and ends it by force.
         super().handle_exit(sig, frame)
         self.stop()
 
     def stop(self) -> None:
-        """Stops the server; may be called from any thread."""
+        """Stop the server; may be called from any thread."""
         self.should_exit = True
         running = self._state.run
         if running is not None and not running.loop.is_closed():

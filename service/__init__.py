@@ -1,1 +1,1 @@
-"""The local bridge: cardio over HTTP, for the programs of one machine and nobody else."""
+"""The local bridge: cardio over HTTP, only for the programs of one machine."""

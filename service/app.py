@@ -1,4 +1,4 @@
-"""The application: routes over desks and events, behind the gate."""
+"""The application: the routes over readers and events, behind the gate."""
 
 from __future__ import annotations
 
@@ -90,21 +90,21 @@ _log = logging.getLogger("cardio.service")
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
-    """What a site may have otherwise."""
+    """The options of a site."""
 
     auto_read: bool = False
-    """Cards are read as soon as they are put in."""
+    """True to read a card as soon as it is inserted."""
     dialect_layout: BasicLayout = "11"
     device_number: str = ""
-    """终端设备号 of the national interface; each reader's own without it."""
+    """The 终端设备号 of the national interface; empty for each reader's own."""
     reader_policy: ReaderPolicy = field(default_factory=ReaderPolicy)
-    """Which readers count, and which is contactless."""
+    """The readers that count, and the one that is contactless."""
     command_seconds: float = COMMAND_SECONDS
-    """How long a card may take for one command."""
+    """The longest time that a card may take for one command."""
     memory_seconds: float = MEMORY_SECONDS
-    """How long a reading is answered again while its card stays in."""
+    """The time for which a reading is answered again while its card stays in."""
     debit_limits: DebitLimits = field(default_factory=DebitLimits)
-    """What an order may ask for."""
+    """The limits of an order."""
 
 
 def create_app(
@@ -120,7 +120,7 @@ def create_app(
     dialect_ports: DialectPorts | None = None,
     supervisor: Supervisor | None = None,
 ) -> FastAPI:
-    """The bridge without its gate: `BridgeServer` puts it behind one, and so do tests that measure it."""
+    """Return the bridge without its gate: `BridgeServer` puts it behind one; tests that measure it do so too."""
     of_simulated = CapabilityCache.in_cache(simulated=True) if manners is None else manners
     manners = CapabilityCache.in_cache() if manners is None else manners
     layouts = LayoutChoice.at_hand() if layouts is None else layouts
@@ -231,9 +231,9 @@ def create_app(
 
 
 def _load_what_is_needed_once() -> None:
-    """Reads from disk now what would be read at its first use, on the event loop."""
+    """Read the files from disk now that otherwise would be read at their first use, on the event loop."""
     for module in (*_ROUTES, own_pages, simulator, sockets, description):
-        linecache.getlines(str(module.__file__))  # FastAPI looks where each route is defined, when it is called first
+        linecache.getlines(str(module.__file__))  # FastAPI looks up where each route is defined at its first call
     linecache.getlines(__file__)
     mimetypes.init()
     driver_codes()
@@ -250,12 +250,15 @@ def _dialect_host(state: BridgeState) -> sockets.DialectHost:
 
 
 def _counter_page(access: Access | None) -> str:
-    """Return where people find the counter's page."""
+    """Return the address of the counter's page for people."""
     return "" if access is None else f"{access.scheme}://127.0.0.1:{access.port}/"
 
 
 def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """Notes what escaped from a callback or a task: asyncio would print its message, and what was read from a card."""
+    """Return the handler of errors that escaped from a callback or a task.
+
+    asyncio would print their message, and with it data that were read from a card.
+    """
 
     def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -265,7 +268,7 @@ def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEvent
 
 
 async def _read_at_once(desks: ReaderRegistry, reader: str, security: SecurityContext, supervisor: Supervisor) -> None:
-    """What it gives goes to those who listen; why it fails too."""
+    """Read a card that was just inserted. The followers of the events get the result, or the reason of a failure."""
     with supervisor.guard("auto-read"), suppress(CardioError):
         desk = desks.desk(reader)
         credentials = security.at(simulated=desk.reader.simulated).for_reading("local")
@@ -273,7 +276,7 @@ async def _read_at_once(desks: ReaderRegistry, reader: str, security: SecurityCo
 
 
 def _recover_after_crash(journal: JournalProvider) -> None:
-    """What a crash has left in the journal is set right before anybody asks; without a journal readings go on."""
+    """Correct the journal after a crash, before any call needs it; without a journal readings go on."""
     if journal.exists:
         try:
             journal.open()
@@ -301,7 +304,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        # The name of an unknown field is whatever the caller wrote, and stays out of answers.
+        # The name of an unknown field is any text of the caller, so it stays out of answers.
         known = first["loc"][:-1] if first["type"] == "extra_forbidden" else first["loc"]
         place = ".".join(str(part) for part in known)
         error_found = UsageError(f"参数 {place} 不正确：{in_chinese(first)}", f"{place}: {first['msg']}")
@@ -316,8 +319,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> Response:
-        # The log gets the kind and the place; a message could carry what was read from a card.
+        # The log gets the class and the place; a message could contain data that were read from a card.
         _log.error("request %s failed: %s", request_id(request), type(error).__name__)
         if (receipt := getattr(request.state, RECEIPT, None)) is not None:
-            receipt.conclude(handed_over=False)  # what the route had for its caller is not what is sent
+            receipt.conclude(handed_over=False)  # the caller gets an error, not the result of the route
         return problem_response(InternalError(), request_id(request))

@@ -1,4 +1,4 @@
-"""The composition root: makes a whole bridge of its settings, and runs it."""
+"""The composition root: it makes a whole bridge from its settings, and runs it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AssembledBridge:
 
     @property
     def dialects(self) -> Mapping[int, DialectRule]:
-        """The dialects that are served, by port."""
+        """Return the dialects that are served, by port."""
         return {one.port: one.rule for one in self._opened}
 
     def run(self) -> None:
@@ -78,11 +78,12 @@ def assemble(
     """Make a bridge, and take its ports.
 
     Args:
-        sockets: listening on the bridge's port; those of the settings without them.
-        journal: of debits; that of the settings without one.
-        security: keys, policy and PIN rules; those of the settings without them.
-        scopes: what the token file's token grants; what the settings say without them.
-        simulated_only: of these, what counts at simulated readers only.
+        settings: the settings.
+        sockets: the sockets that listen on the bridge's port; by default those of the settings.
+        journal: the journal of debits; by default that of the settings.
+        security: keys, policy and PIN rules; by default those of the settings.
+        scopes: the scopes of the token file's token; by default those of the settings.
+        simulated_only: those of these scopes that count at simulated readers only.
 
     Raises:
         ConfigurationError: a file that the settings name is wrong.
@@ -92,7 +93,7 @@ def assemble(
     security = security_of(settings) if security is None else security
     simulated = None if settings.simulate is None else SimulatedReaders(settings.simulate)
     sources: list[ReaderSource] = [] if simulated is None else [simulated]
-    if settings.pcsc:  # whether it runs now decides nothing: it may come later
+    if settings.pcsc:  # its present state does not matter: it may start later
         sources.append(PcscSource(supervisor))
     listening = list(bind_loopback(settings.port) if sockets is None else sockets)
     port = listening[0].getsockname()[1]
@@ -131,7 +132,10 @@ def _site_options(settings: BridgeSettings) -> SiteOptions:
 
 
 def _page_addresses(settings: BridgeSettings, port: int, memory: PageMemory) -> tuple[PageAddresses, list[socket]]:
-    """The addresses of this run's pages, and their sockets. With TLS no other program can pass for the bridge."""
+    """Return the addresses of this run's pages, and their sockets.
+
+    With TLS no other program can pass for the bridge, so no own address is needed.
+    """
     scheme = "http" if settings.network.certificate is None else "https"
     if scheme == "https" or not settings.own_page_address:
         return PageAddresses(port, scheme), []
@@ -172,7 +176,7 @@ def _access(
 
 
 def _tell_who_is_believed(settings: BridgeSettings) -> None:
-    """Warn where a service's user, which has no browser, runs the bridge and the settings believe no other user's."""
+    """Warn if the bridge's user is a service's, which has no browser, and no other user's browser is believed."""
     named = settings.access.users or settings.access.groups or settings.access.everybody
     serves_pages = settings.trusted_origins or settings.dialects.ports
     if hasattr(os, "getuid") and not is_person(os.getuid()) and os.getuid() != 0 and serves_pages and not named:
@@ -183,7 +187,7 @@ def _tell_who_is_believed(settings: BridgeSettings) -> None:
 
 
 def _warn_of_plain_http(access: Access) -> None:
-    """In the log: origins by http:// that the administrator or a person lets do harm."""
+    """Log origins by http:// that the administrator or a person has given harmful scopes."""
     let_in = [(one.origin, one.scopes) for one in access.grants.all() if one.origin is not None]
     for origin, scopes in dict.fromkeys([*access.pairing.trusted.items(), *let_in]):
         risked = risked_scopes(origin, scopes)
@@ -199,14 +203,14 @@ def _connection_limits(settings: BridgeSettings) -> ConnectionLimits:
 
 
 def _dialect_ports(settings: BridgeSettings) -> DialectPorts:
-    """The dialects that are switched on, and their ports; none is open yet."""
+    """Return the enabled dialects and their ports; none is open yet."""
     wanted = settings.dialects
     rules = {DialectRule(name, wanted.programs, wanted.scopes): port for name, port in wanted.ports.items()}
     return DialectPorts(rules, bind_loopback)
 
 
 def security_of(settings: BridgeSettings) -> SecurityContext:
-    """Return keys, policy and PIN rules, as the settings name them.
+    """Return keys, policy and PIN rules as the settings name them.
 
     Raises:
         ConfigurationError: a file is wrong.
@@ -220,5 +224,5 @@ def security_of(settings: BridgeSettings) -> SecurityContext:
         sam_places=tuple(place.strip() for place in (keys.named(settings.sam) or "").split(",")),
         pad_digits=settings.pin_pad_digits,
     )
-    security.loss_list()  # a wrong one is told now, and not at the first card
+    security.loss_list()  # a wrong file is reported now, and not at the first card
     return security

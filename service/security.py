@@ -1,4 +1,4 @@
-"""What the bridge has at hand for closed cards: the SAM, the count of wrong PINs, the policy and the loss list."""
+"""The means of the bridge for closed cards: the SAM, the count of wrong PINs, the policy and the loss list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from cardio.security.settings import SecuritySettings
 
 @dataclass(frozen=True, slots=True)
 class SecurityContext:
-    """One for the whole bridge: all desks and callers share the count of wrong PINs."""
+    """The means for closed cards, one object for the whole bridge.
+
+    All readers and callers share the count of wrong PINs.
+    """
 
     sam: SamSource | None = None
     settings: SecuritySettings = field(default_factory=SecuritySettings)
@@ -27,14 +30,14 @@ class SecurityContext:
     loss_list_file: Path | None = None
     kept_loss_list: KeptLossList = field(default_factory=KeptLossList)
     sam_places: tuple[str, ...] = ()
-    """Where PSAM card and HSM are, as the settings name them."""
+    """The places of PSAM card and HSM, as the settings name them."""
     pad_digits: int = 6
-    """How many digits a PIN has that is entered on the reader's own key pad."""
+    """The number of digits of a PIN that is entered on the reader's own key pad."""
     simulated_sam: SamSource | None = None
-    """The published test keys, in a demonstration: they open cards in simulated readers, and no other reader's."""
+    """The published test keys in a demonstration: they open cards in simulated readers only."""
 
     def at(self, *, simulated: bool) -> SecurityContext:
-        """Return what there is for cards in this kind of reader; wrong PINs are counted together."""
+        """Return the means for cards in this kind of reader; wrong PINs are counted together."""
         if not simulated or self.simulated_sam is None:
             return self
         policy = self.policy.model_copy(update={"accept_test_keys": True})
@@ -43,8 +46,13 @@ class SecurityContext:
     def credentials(
         self, origin: str, pin: Pin | None = None, *, accept_last_try: bool = False, on_pad: bool = False
     ) -> Credentials:
-        """Return what a caller brings to a card: the bridge's SAM, and the PIN that it was given, or the key pad for
-        it.
+        """Return the credentials of a caller: the bridge's SAM, and the caller's PIN or the key pad.
+
+        Args:
+            origin: the caller's origin.
+            pin: the PIN; None without one.
+            accept_last_try: True if the holder consents to use the last try.
+            on_pad: True to have the PIN entered on the key pad.
         """
         return Credentials(
             sam=self.sam,
@@ -60,8 +68,10 @@ class SecurityContext:
         )
 
     def for_steps(self, origin: str) -> Credentials:
-        """For functions in steps: the caller asks an HSM of its own, and no step makes a MAC. The bridge's SAM, where
-        there is one, only has the card prove itself."""
+        """Return the credentials for functions in steps: the caller asks an HSM of its own, and no step makes a MAC.
+
+        If the bridge has a SAM, it is used only for the card's proof.
+        """
         return Credentials(
             sam=self.sam,
             keys_by_caller=True,
@@ -73,23 +83,35 @@ class SecurityContext:
         )
 
     def for_reading_steps(self, origin: str) -> Credentials:
-        """As `for_steps`, with the terminal's number for the answer. It may take the PSAM card's seconds."""
+        """Return the credentials of `for_steps`, with the terminal's number for the answer.
+
+        This may take seconds with a PSAM card.
+        """
         try:
             number = self.terminal_number_for_steps()
         except CardioError:
-            number = ""  # there is one, and nobody can say it; the caller asks its own HSM for that very reason
+            number = ""  # there is one, but it cannot be read; for this reason the caller asks its own HSM
         return replace(self.for_steps(origin), terminal_number=number)
 
     def for_debit(self, origin: str, pin: Pin | None, accept_last_try: bool) -> Credentials:
-        """The PIN that was passed, or the key pad; either is used only where the card wants it."""
+        """Return the credentials of a debit: the caller's PIN, or the key pad.
+
+        Each is used only if the card requires it.
+        """
         return self.credentials(origin, pin, accept_last_try=accept_last_try, on_pad=pin is None)
 
     def for_debit_steps(self, origin: str, pin: Pin | None, accept_last_try: bool) -> Credentials:
-        """As `for_debit`, where the caller's own HSM makes MAC1: the bridge's SAM only has the card prove itself."""
+        """Return the credentials of `for_debit` if the caller's own HSM makes MAC1.
+
+        The bridge's SAM is used only for the card's proof.
+        """
         return replace(self.for_debit(origin, pin, accept_last_try), keys_by_caller=True)
 
     def terminal_number_for_steps(self) -> str | None:
-        """终端机编号 where the caller asks an HSM of its own: the one that is set, else the SAM's."""
+        """Return the 终端机编号 for callers that ask an HSM of their own.
+
+        It is the number of the settings, else the SAM's.
+        """
         if self.settings.hsm.terminal_number is not None or self.sam is None:
             return self.settings.hsm.terminal_number
         sam = self.sam.open()
@@ -99,16 +121,15 @@ class SecurityContext:
             sam.close()
 
     def for_reading(self, origin: str) -> Credentials | None:
-        """Return what a reading without a PIN is done with; None where there is no SAM, and no card has
-        to be proved.
-        """
+        """Return the credentials of a reading without a PIN; None if there is no SAM and no card must be proved."""
         if self.sam is None and not self.settings.require_proof:
             return None
         return self.credentials(origin)
 
     def loss_list(self) -> LossList | None:
-        """The list as its file has it now: an authority replaces it while the bridge runs. A long one takes seconds to
-        read, so that this is nothing for the event loop.
+        """Return the list in its present file: an authority replaces it while the bridge runs.
+
+        A long list takes seconds to read, so this must not run on the event loop.
 
         Raises:
             PolicyError: the file is wrong.

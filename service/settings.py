@@ -1,7 +1,8 @@
-"""The bridge's settings: one typed file, environment, command line; each stands over the one before.
+"""The bridge's settings: one typed file, environment, command line; each overrides the one before.
 
-``/etc/cardio/bridge.toml``, then ``~/.config/cardio/bridge.toml`` (or ``$CARDIO_BRIDGE_FILE`` in their place), then
-``CARDIO_BRIDGE_PORT=…`` and the like (``CARDIO_BRIDGE_DIALECTS__JSON=true`` for what stands in a table), then options.
+The order is ``/etc/cardio/bridge.toml``, then ``~/.config/cardio/bridge.toml`` (or ``$CARDIO_BRIDGE_FILE`` in place of
+both), then ``CARDIO_BRIDGE_PORT=…`` and the like (``CARDIO_BRIDGE_DIALECTS__JSON=true`` for a value in a table), then
+options.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def _listed(value: Any) -> Any:
-    """``basic,files`` as people write it in an option or a variable."""
+    """Return the list of a text such as ``basic,files``, as people write it in an option or a variable."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _names(value: Any) -> Any:
-    """Names or numbers, as `_listed`."""
+    """Return a list of names or numbers, as `_listed`."""
     listed = _listed(value)
     return [str(one) if type(one) is int else one for one in listed] if isinstance(listed, list) else listed
 
@@ -67,9 +68,9 @@ class _Table(BaseModel):
 
 
 class DialectSettings(_Table):
-    """Ways to speak that hospital software has built in; each is off unless it is switched on here.
+    """The dialects that hospital software has built in; each is off unless it is enabled here.
 
-    Every dialect has two settings beside these: its name, which switches it on, and ``NAME_port``.
+    Every dialect has two settings beside these: its name, which enables it, and ``NAME_port``.
     """
 
     programs: bool = Field(default=False, description="let in programs of the same user, whatever Origin they send")
@@ -79,11 +80,11 @@ class DialectSettings(_Table):
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """The settings of each dialect."""
+            """Return a setting of a dialect."""
 
     @property
     def ports(self) -> dict[str, int]:
-        """The dialects that are switched on, and the port of each."""
+        """Return the enabled dialects, and the port of each."""
         return {name: self.port_of(name) for name in dialects() if getattr(self, _switch(name))}
 
     def port_of(self, name: str) -> int:
@@ -101,7 +102,7 @@ class DialectSettings(_Table):
 
 
 def _switch(name: str) -> str:
-    """The field that switches a dialect on: a model has a method of its own that is called ``json``."""
+    """Return the field that enables a dialect: a model already has a method with the name ``json``."""
     return f"{name}_" if hasattr(BaseModel, name) else name
 
 
@@ -126,7 +127,7 @@ def _device_number(text: str) -> str:
 
 
 class Driver(_Table):
-    """The national driver's functions, whoever calls them."""
+    """The settings of the national driver's functions, for all callers."""
 
     device_number: Annotated[str, AfterValidator(_device_number)] = Field(
         default="", description="终端设备号; else the reader's serial number, or its name"
@@ -134,7 +135,7 @@ class Driver(_Table):
 
 
 class TrustedOrigin(_Table):
-    """An origin that the administrator has confirmed for every desk: its pages pair without asking anybody."""
+    """An origin that the administrator has confirmed for all users: its pages pair without any question."""
 
     origin: Annotated[str, AfterValidator(as_origin)]
     name: str = ""
@@ -158,7 +159,7 @@ class Limits(_Table):
 
 
 class BelievedPeers(_Table):
-    """Whose browsers are believed when they say what page asks, beside those of the user who runs the bridge."""
+    """The users whose browsers are believed when they name a page's origin, beside the user that runs the bridge."""
 
     users: Annotated[list[str], NoDecode, BeforeValidator(_names)] = Field(
         default=[], description="system users, by name or number"
@@ -170,7 +171,7 @@ class BelievedPeers(_Table):
 
 
 class Network(_Table):
-    """Other addresses than this machine's own: only with TLS, and only when this says so."""
+    """Addresses other than this machine's own: only with TLS, and only if the settings name them."""
 
     listen: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = []
     hosts: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
@@ -187,7 +188,7 @@ class Network(_Table):
 
 
 class BridgeSettings(BaseSettings):
-    """What a site may set."""
+    """The settings of a site."""
 
     model_config = SettingsConfigDict(
         env_prefix="CARDIO_BRIDGE_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -257,10 +258,10 @@ class BridgeSettings(BaseSettings):
 
     @classmethod
     def load(cls, **options: Any) -> BridgeSettings:
-        """The settings as files, environment and options give them; an option that is None is not given.
+        """Return the settings from files, environment and options; an option that is None is not given.
 
         Raises:
-            ConfigurationError: something is wrong with them; the text names the place.
+            ConfigurationError: a setting is wrong; the text names the place.
         """
         given = {name: value for name, value in options.items() if value is not None}
         for path in settings_files():
@@ -268,8 +269,9 @@ class BridgeSettings(BaseSettings):
                 raise ConfigurationError(f"没有设置文件 {path}", f"there is no settings file {path}")
         try:
             for path in settings_files():
-                if str(path) != os.devnull:  # what says nothing, for who wants no settings
-                    # It says whose pages and programs are let in. What is no file would be passed over.
+                if str(path) != os.devnull:  # an empty file, for a user that wants no settings
+                    # The file decides whose pages and programs are admitted. A path that is no file would be skipped
+                    # silently.
                     check_own(path, "设置文件", "settings file")
             return cls(**given)
         except ValidationError as error:
@@ -282,7 +284,7 @@ class BridgeSettings(BaseSettings):
             raise ConfigurationError(
                 f"设置 {place}：{in_chinese(first)}", f"setting {place}: {first['msg']}"
             ) from error
-        except SettingsError as error:  # a list or a table in a variable; what was given is not quoted
+        except SettingsError as error:  # a list or a table in a variable; its value is not quoted
             raise ConfigurationError(
                 f'环境变量 CARDIO_BRIDGE_…：列表和表应写成 JSON，例如 ["名称"]：{error}',
                 f'a variable CARDIO_BRIDGE_…: lists and tables are written as JSON, ["name"] for one: {error}',
@@ -293,27 +295,30 @@ class BridgeSettings(BaseSettings):
 
     @property
     def journal_path(self) -> Path:
-        """The journal of debits; beside the token file where the settings name none."""
+        """Return the journal of debits; beside the token file if the settings name none."""
         return self.debits_file or self._beside_the_token("debits.sqlite")
 
     @property
     def audit_path(self) -> Path | None:
-        """The audit log; None where the settings want none."""
+        """Return the audit log; None if the settings want none."""
         return (self.audit_file or self._beside_the_token("audit.sqlite")) if self.audit else None
 
     @property
     def token_path(self) -> Path:
-        """The token file; the user's own where the settings name none."""
+        """Return the token file; the user's own if the settings name none."""
         return self.token_file or default_token_file()
 
     @property
     def grants_path(self) -> Path:
-        """The file of the pages and programs that were let in; beside the token file where the settings name none."""
+        """Return the file of the pages and programs that were admitted.
+
+        It is beside the token file if the settings name none.
+        """
         return self.grants_file or self._beside_the_token("grants.json")
 
     @property
     def pages_path(self) -> Path:
-        """The file of what the own pages keep from run to run; beside the grants file."""
+        """Return the file of the data that the own pages keep from run to run; beside the grants file."""
         return self.grants_path.with_name("pages.json")
 
     def _beside_the_token(self, name: str) -> Path:
@@ -321,7 +326,7 @@ class BridgeSettings(BaseSettings):
 
     @property
     def debit_limits(self) -> DebitLimits:
-        """Return what an order may ask for."""
+        """Return the limits of an order."""
         return DebitLimits(
             window=timedelta(seconds=self.debit_window),
             most=self.debit_limit * 100,
@@ -335,7 +340,7 @@ class BridgeSettings(BaseSettings):
 
 
 def settings_files() -> list[Path]:
-    """The settings files that there are, the weakest first."""
+    """Return the existing settings files, the weakest first."""
     named = os.environ.get(FILE_VARIABLE)
     if named:
         return [Path(named)]

@@ -1,4 +1,4 @@
-"""The parts of one bridge, typed: routes and the server find it on the application."""
+"""The parts of one bridge, typed: routes and the server find them on the application."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from service.security import SecurityContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningBridge:
-    """The parts that are there between the start of the application and its stop."""
+    """The parts that exist between the start of the application and its stop."""
 
     loop: asyncio.AbstractEventLoop
     started: float
-    """By the monotonic clock, in seconds."""
+    """The time of the start by the monotonic clock, in seconds."""
     pulse: LoopPulse
     hub: EventHub
     desks: ReaderRegistry
@@ -45,7 +45,7 @@ class RunningBridge:
 
 @dataclass(slots=True, kw_only=True)
 class BridgeState:
-    """The parts that are there as soon as the application is made."""
+    """The parts that exist as soon as the application is made."""
 
     supervisor: Supervisor
     metrics: Metrics
@@ -56,26 +56,34 @@ class BridgeState:
     has_simulated: bool
     auto_read: bool
     gate: Access | None = None
-    """None where an application is measured without its gate."""
+    """The gate; None if an application is measured without its gate."""
     connection_places: ConnectionPlaces | None = None
     run: RunningBridge | None = None
 
     @property
     def access(self) -> Access:
-        """Raises: RuntimeError: the application has no gate."""
+        """Return the gate's access.
+
+        Raises:
+            RuntimeError: the application has no gate.
+        """
         if self.gate is None:
             raise RuntimeError("the application has no gate: `BridgeServer` gives it one")
         return self.gate
 
     @property
     def running(self) -> RunningBridge:
-        """Raises: RuntimeError: the application was not started, or is stopped."""
+        """Return the running parts.
+
+        Raises:
+            RuntimeError: the application was not started, or is stopped.
+        """
         if self.run is None:
             raise RuntimeError("the application is not running")
         return self.run
 
 
 def state_of(app: FastAPI) -> BridgeState:
-    """Return the bridge that an application is."""
+    """Return the bridge of an application."""
     state: BridgeState = app.state.bridge
     return state

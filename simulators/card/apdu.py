@@ -1,4 +1,4 @@
-"""A command as a card takes it apart, and the status words (card.md's set is ISO 7816-4's) that it answers with."""
+"""A command in the parts that a card uses, and the status words of its answers (card.md's set is ISO 7816-4's)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_CLASS = b"\x6e\x00"
 
 
 class CommandRefused(Exception):
-    """The command is not carried out; the status word says why."""
+    """The command is not carried out; the status word gives the reason."""
 
     def __init__(self, status_word: bytes) -> None:
         super().__init__(status_word.hex())
@@ -32,12 +32,12 @@ class CommandRefused(Exception):
 
 
 def tries_answer(left: int) -> bytes:
-    """63Cx after an attempt that failed, 6983 where none is left."""
+    """Return 63Cx after a failed attempt, 6983 if no try is left."""
     return bytes((0x63, 0xC0 | left)) if left else BLOCKED
 
 
 def command_data(command: bytes) -> bytes | None:
-    """The data field of a case 3 or 4 command, short or extended; None when the lengths do not agree."""
+    """Return the data field of a case 3 or 4 command, short or extended; None if the lengths do not agree."""
     body = command[4:]
     if not body:
         return b""
@@ -49,10 +49,14 @@ def command_data(command: bytes) -> bytes | None:
 
 
 def required_data(command: bytes, *lengths: int) -> bytes:
-    """The data field where there must be one, of one of these lengths where some are named.
+    """Return the data field of a command that must have one.
+
+    Args:
+        command: the command.
+        lengths: the allowed lengths in bytes; none to allow any.
 
     Raises:
-        CommandRefused: 6700.
+        CommandRefused: the data field is missing or has a wrong length (6700).
     """
     data = command_data(command)
     if not data or (lengths and len(data) not in lengths):
@@ -61,7 +65,7 @@ def required_data(command: bytes, *lengths: int) -> bytes:
 
 
 def expected_length(command: bytes) -> int | None:
-    """Le of a case 2 command, short or extended; None when there is none."""
+    """Return Le of a case 2 command, short or extended; None if there is none."""
     if len(command) == 5:
         return command[4] or 256
     if len(command) == 7 and command[4] == 0:

@@ -25,11 +25,11 @@ from simulators.crypto import card_crypto as cryptography
 
 MAC_LENGTH = 4
 _PROOF = (16, 17)
-"""Two times eight bytes; the seventeenth is the key's version."""
+"""The allowed lengths: two times eight bytes; the seventeenth is the key's version."""
 
 
 class CardAuthentication:
-    """The commands that need keys. A card that says SSF33 answers 6985 to them: nobody can compute what it should."""
+    """The commands that need keys. A card with SSF33 answers 6985 to them, because the algorithm is not published."""
 
     def __init__(
         self,
@@ -39,7 +39,15 @@ class CardAuthentication:
         keep: Callable[[], None],
         random: Callable[[int], bytes],
     ) -> None:
-        """Args: ``keep`` makes the state outlive the power."""
+        """Prepare the commands.
+
+        Args:
+            session: the volatile state.
+            keys: the card's keys.
+            state: the persistent state.
+            keep: saves the persistent state.
+            random: returns random bytes.
+        """
         self._session = session
         self._keys = keys
         self._state = state
@@ -47,7 +55,7 @@ class CardAuthentication:
         self._random = random
 
     def get_challenge(self, command: bytes) -> bytes:
-        """GET CHALLENGE (获取随机数)."""
+        """Carry out GET CHALLENGE (获取随机数)."""
         if command[2] or command[3]:
             return WRONG_P1_P2
         asked = expected_length(command)
@@ -59,12 +67,13 @@ class CardAuthentication:
     # -- EXTERNAL AUTHENTICATION (外部鉴别), INTERNAL AUTHENTICATION (内部鉴别) --------------------
 
     def external_authentication(self, command: bytes) -> bytes:
-        """Return who knows a key holds its right until the next selection. A try is spent, and kept, before the
-        comparison.
+        """Carry out EXTERNAL AUTHENTICATION: a terminal that knows a key holds its right until the next selection.
+
+        A try is used up, and saved, before the comparison.
         """
         if command[2]:
             return WRONG_P1_P2
-        # SM4 cards are known with the key's version only.
+        # SM4 cards are known only with the key's version.
         data = required_data(command, *(_PROOF[1:] if self._keys.algorithm == "SM4" else _PROOF))
         self._check_algorithm()
         challenge = self._session.offered_challenge
@@ -88,7 +97,7 @@ class CardAuthentication:
         return OK
 
     def internal_authentication(self, command: bytes) -> bytes:
-        """The card proves that it knows IRK."""
+        """Carry out INTERNAL AUTHENTICATION: the card proves that it knows IRK."""
         if command[2] or command[3]:
             return WRONG_P1_P2
         data = required_data(command, *_PROOF)
@@ -106,12 +115,12 @@ class CardAuthentication:
     # -- under the maintenance key (应用维护密钥) of the current application -----------------------
 
     def without_mac(self, command: bytes) -> bytes:
-        """The data of a secured command, once the MAC at its end is found right.
+        """Return the data of a secured command after its MAC, which is at the end, was verified.
 
-        It is over the header as it came, whose Lc counts the MAC in, and the data.
+        The MAC is over the header as it came, whose Lc includes the MAC, and over the data.
 
         Raises:
-            CommandRefused: no challenge, no key, or the MAC is wrong.
+            CommandRefused: there is no challenge or no key, or the MAC is wrong.
         """
         data = required_data(command)
         if len(data) < MAC_LENGTH or command[4] == 0:
@@ -132,7 +141,7 @@ class CardAuthentication:
         return cryptography.block_size(self._keys.algorithm)
 
     def _process_key(self) -> tuple[bytes, bytes]:
-        """The key of this command, and the challenge that it is made from."""
+        """Return the key of this command, and the challenge that it is made from."""
         self._check_algorithm()
         challenge = self._session.offered_challenge
         if challenge is None or len(challenge) > 8:

@@ -1,4 +1,4 @@
-"""The bank's application of a software card, as far as its number: an independent reading of PBOC (EMV) for one file.
+"""The bank's application of a software card, up to its number: an independent reading of PBOC (EMV) for one file.
 
 Numbers are invented; they begin with 6200 0000, which no bank issues.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 BankManner = Literal["free", "track", "options"]
-"""Where the number stands: in a record (tag 5A), in the track data (57), or behind GET PROCESSING OPTIONS."""
+"""The place of the number: in a record (tag 5A), in the track data (57), or behind GET PROCESSING OPTIONS."""
 NAME = bytes.fromhex("A000000333010101")
 
 _OK = b"\x90\x00"
@@ -17,7 +17,7 @@ _PDOL = bytes.fromhex("9F660495 059F3704".replace(" ", ""))
 
 
 def _given(data: bytes, command: bytes) -> bytes:
-    """With the Le that is its length, or 00; any other is told the right one."""
+    """Return the data if Le is their length or 00; for any other Le return the right one."""
     return data + _OK if command[4] in (0, len(data)) else bytes((0x6C, len(data)))
 
 
@@ -26,7 +26,7 @@ def _object(tag: str, value: bytes) -> bytes:
 
 
 class SoftwareBankApplication:
-    """Answers while it is current: from its SELECT to that of another."""
+    """The bank's application, which answers while it is current: from its own SELECT to that of another application."""
 
     def __init__(self, number: str, manner: BankManner = "free") -> None:
         self._manner = manner
@@ -47,7 +47,7 @@ class SoftwareBankApplication:
         self._waiting = b""
 
     def transmit(self, command: bytes) -> bytes | None:
-        """One command, one answer; None for what is the rest of the card's affair."""
+        """Return the answer to one command; None for a command of another application."""
         if command[:2] == b"\x00\xa4":
             self.reset()
             name = command[5 : 5 + command[4]] if len(command) > 4 else b""
@@ -81,7 +81,10 @@ class SoftwareBankApplication:
         return _given(record, command) if record is not None else _NO_RECORD
 
     def _options(self, command: bytes) -> bytes:
-        """Its PDOL wants 4 + 5 + 4 bytes, in template 83; without a PDOL the template is empty."""
+        """Carry out GET PROCESSING OPTIONS.
+
+        The PDOL needs 4 + 5 + 4 bytes, in template 83. Without a PDOL the template is empty.
+        """
         wanted = 13 if self._manner == "options" else 0
         if command[5:7] != bytes((0x83, wanted)) or len(command) < 7 + wanted:
             return b"\x67\x00"

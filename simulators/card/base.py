@@ -1,4 +1,4 @@
-"""What every software card can do."""
+"""The interface of every software card."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class AnyCard(Protocol):
-    """What can be put into a software reader: a software card, or one with a fault."""
+    """A card that can be put into a software reader: a software card, or one with a fault."""
 
     @property
     def atr(self) -> bytes: ...

@@ -1,4 +1,4 @@
-"""How an issuer's machine writes values: this side's own reading of the specification.
+"""The values as an issuer's machine writes them: the simulator's own reading of the specification.
 
 Nothing here comes from the library's decoders, so that the two can contradict each other.
 """
@@ -14,24 +14,29 @@ from cardio.filesystem.layouts.model import Item
 
 Scalar = str | int | date | None
 Content = Any
-"""A scalar, a table of the items inside, or a list of either where an item stands several times."""
+"""A scalar, a table of the items inside, or a list of either if an item stands several times."""
 _RAW_PREFIX = "hex:"
 
 
 class MisfitError(ValueError):
-    """A value that does not fit its place on the card: what is wrong, in both languages."""
+    """A value does not fit its place on the card; the message says what is wrong, in both languages."""
 
     def __init__(self, place: str, zh: str, en: str) -> None:
         super().__init__(f"{place}: {en}")
         self.place, self.zh, self.en = place, zh, en
 
     def within(self, place: str) -> MisfitError:
-        """The same, seen from further out."""
+        """Return the same error with a longer place, for the item around it."""
         return MisfitError(f"{place}/{self.place}".rstrip("/"), self.zh, self.en)
 
 
 def item_bytes(item: Item, content: Content, *, fill: bytes | None = None) -> bytes:
-    """The value of an item with all that is inside it, at its full defined length.
+    """Return the value of an item with everything inside it, at its full defined length.
+
+    Args:
+        item: the item.
+        content: its content.
+        fill: the byte that this issuer fills text with; None for the specification's.
 
     Raises:
         MisfitError: the content does not fit the item.
@@ -54,7 +59,7 @@ def item_bytes(item: Item, content: Content, *, fill: bytes | None = None) -> by
 
 
 def no_such_items(place: str, strangers: Iterable[str], known: Iterable[str]) -> MisfitError:
-    """Names that are of no item, with those that look like them."""
+    """Return the error for names that belong to no item, with the names that look like them."""
     wanted = sorted(strangers)
     near = [found for name in wanted for found in get_close_matches(name, list(known), n=1)]
     zh, en = (f"，是否应为 {near[0]}？", f"; did you mean {near[0]}?") if near else ("", "")
@@ -71,7 +76,12 @@ def is_raw(content: Content) -> bool:
 
 
 def value_bytes(item: Item, value: Content, *, fill: bytes | None = None) -> bytes:
-    """The value of an item at its full defined length; ``hex:…`` gives the bytes themselves.
+    """Return the value of an item at its full defined length; ``hex:…`` gives the bytes themselves.
+
+    Args:
+        item: the item.
+        value: its value.
+        fill: the byte that this issuer fills text with; None for the specification's.
 
     Raises:
         MisfitError: the value does not fit the item.
@@ -81,7 +91,7 @@ def value_bytes(item: Item, value: Content, *, fill: bytes | None = None) -> byt
     if is_raw(value):
         return bytes.fromhex(value.removeprefix(_RAW_PREFIX))
     if item.format == "cn":
-        # 压缩 BCD, 左对齐, 右补 F.
+        # Packed BCD (压缩 BCD), aligned left (左对齐), filled with F on the right (右补 F).
         digits = _digits(item, value)
         if len(digits) > 2 * item.length:
             raise MisfitError(
@@ -93,7 +103,7 @@ def value_bytes(item: Item, value: Content, *, fill: bytes | None = None) -> byt
             return fill * item.length
         return bytes.fromhex(digits.ljust(2 * item.length, "F"))
     if item.format == "an":
-        # 左对齐, 右补十六进制 0.
+        # Aligned left (左对齐), filled with 00 on the right (右补十六进制 0).
         raw = text_bytes(_text(item, value))
         if len(raw) > item.length:
             raise MisfitError(
@@ -124,14 +134,14 @@ def _digits(item: Item, value: Scalar) -> str:
 
 
 def _text(item: Item, value: Scalar) -> str:
-    """Numbers stand in all their places: 7 months in three characters are 007."""
+    """Return the text of a value. Numbers fill all their places: 7 months in three characters are 007."""
     if isinstance(value, int):
         return str(value).zfill(item.length)
     return "" if value is None else str(value)
 
 
 def revised_bytes(item: Item, content: Content) -> bytes:
-    """A value with its V2.0 meaning on a 1.0 card: right-filled with hex E (V2.0 appendix C).
+    """Return a value with its V2.0 meaning on a 1.0 card: right-filled with hex E (V2.0 appendix C).
 
     Raises:
         MisfitError: the content does not fit.
@@ -145,11 +155,11 @@ def revised_bytes(item: Item, content: Content) -> bytes:
     return raw.rstrip(b"\x00").ljust(item.length, b"\xee")
 
 
-# GB 18030-2022 table of changes: these characters took two-byte codes that Python still calls private.
+# GB 18030-2022, table of changes: these characters took two-byte codes that Python still treats as private.
 _MOVED_IN_2022 = {0x9FB4: 0xE81E, 0x9FB5: 0xE826, 0x9FB6: 0xE82B, 0x9FB7: 0xE82C}
 _MOVED_IN_2022 |= {0x9FB8: 0xE832, 0x9FB9: 0xE843, 0x9FBA: 0xE854, 0x9FBB: 0xE864}
 
 
 def text_bytes(text: str) -> bytes:
-    """A text in GB18030, without fill."""
+    """Return a text in GB18030, without fill."""
     return text.translate(_MOVED_IN_2022).encode("gb18030")

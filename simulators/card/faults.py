@@ -1,4 +1,4 @@
-"""Cards that go wrong: what a counter meets besides good cards, each by name."""
+"""Cards with faults that a counter meets besides good cards, each with a name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulators.card.base import AnyCard
 
 
 class FaultyCard:
-    """A card whose answers a fault may change; what the fault leaves alone the good card answers."""
+    """A card whose answers a fault may change; the good card gives all other answers."""
 
     def __init__(self, card: AnyCard, fault: Callable[[AnyCard, bytes], bytes], atr: bytes | None = None) -> None:
         self._card = card
@@ -27,7 +27,7 @@ class FaultyCard:
 
 
 def _bank_card(card: AnyCard, command: bytes) -> bytes:
-    """Knows no social security environment."""
+    """Answer as a card without a social security environment."""
     return b"\x6a\x82" if command[1] == 0xA4 else b"\x69\x86"
 
 
@@ -58,7 +58,7 @@ def _one_byte(card: AnyCard, command: bytes) -> bytes:
 
 
 def _lying_lengths(card: AnyCard, command: bytes) -> bytes:
-    """Every record claims to be longer than it is."""
+    """Answer with records that claim to be longer than they are."""
     answer = card.transmit(command)
     if command[1] == 0xB2 and len(answer) > 4:
         return answer[:1] + b"\x7f" + answer[2:]
@@ -75,7 +75,7 @@ def _slow(card: AnyCard, command: bytes) -> bytes:
 
 
 def _lost_debit() -> Callable[[AnyCard, bytes], bytes]:
-    """Debits, and is mute from then on: it was taken, and no answer comes."""
+    """Return a fault that debits and is mute from then on: money was taken, and no answer comes."""
     debited = False
 
     def fault(card: AnyCard, command: bytes) -> bytes:
@@ -105,7 +105,7 @@ FAULTS = tuple(_MAKERS)
 
 
 def with_fault(card: AnyCard, fault: str) -> FaultyCard:
-    """The card with a fault.
+    """Return the card with a fault.
 
     Raises:
         UsageError: there is no fault of this name.
@@ -118,7 +118,7 @@ def with_fault(card: AnyCard, fault: str) -> FaultyCard:
 
 
 class PulledCard(FaultyCard):
-    """A card that somebody pulls after so many commands: ``pull`` does it, before the next answer."""
+    """A card that is pulled after a number of commands: ``pull`` is called before the next answer."""
 
     def __init__(self, card: AnyCard, commands: int, pull: Callable[[], None]) -> None:
         super().__init__(card, self._count)

@@ -24,7 +24,7 @@ NO_UPDATE = AccessCondition.parse(NEVER)
 
 @dataclass(slots=True)
 class CardFile:
-    """An EF: its records or its bytes."""
+    """An EF with its records or its bytes."""
 
     path: str
     file_id: int
@@ -33,15 +33,15 @@ class CardFile:
     read: AccessCondition
     update: AccessCondition = NO_UPDATE
     capacity: int = 0
-    """The most records that it holds."""
+    """The largest number of records that it holds."""
     record_size: int = 0
-    """Bytes of each record of a cyclic or fixed file; 0 where no source tells."""
+    """The bytes of each record of a cyclic or fixed file; 0 if no source gives the number."""
     tagged: bool = True
-    """Each record begins with its tag and length."""
+    """True if each record begins with its tag and length."""
     records: list[bytes] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
     details: bool = False
-    """The card notes its debits in it."""
+    """True if the card records its debits in it."""
 
 
 @dataclass(slots=True)
@@ -64,13 +64,14 @@ def build_applications(
     omit: frozenset[str] = frozenset(),
     fill: bytes | None = None,
 ) -> list[CardApplication]:
-    """All applications of a card.
+    """Return all applications of a card.
 
     Args:
-        values: by file path, then by item name; ``records`` lists those of a file without tags, and ``content`` is
-            what a transparent file holds.
-        omit: applications, files or items that this issuer does not write, as ``SSSE/EF06/name_extension``.
-        fill: the byte that this issuer fills text with, where it is not 00.
+        layout: the card's layout.
+        values: the values by file path, then by item name; ``records`` lists those of a file without tags, and
+            ``content`` has the bytes of a transparent file.
+        omit: applications, files or items that this issuer does not write, such as ``SSSE/EF06/name_extension``.
+        fill: the byte that this issuer fills text with, if it is not 00.
 
     Raises:
         MisfitError: a value does not fit; the text names file and item.
@@ -102,9 +103,9 @@ def _application(
                 card_file.records = _untagged_records(file, given, fill)
         except MisfitError as error:
             raise error.within(file.path) from error
-        except ValueError as error:  # hex that is none, a character that GB18030 does not have
+        except ValueError as error:  # wrong hex, or a character that GB18030 does not have
             raise MisfitError(file.path, f"值不合格式（{error}）", str(error)) from error
-        # An issuer may have written more records than the layout asks for.
+        # An issuer may have written more records than the layout requires.
         most = len(file.record_shape) if file.has_tags else file.records or 1
         card_file.capacity = max(most, len(card_file.records))
         card_file.record_size, card_file.tagged = file.record_size, file.has_tags
@@ -130,7 +131,7 @@ def _content(file: File, given: Values) -> bytearray:
 
 
 def _untagged_records(file: File, given: Values, fill: bytes | None) -> list[bytes]:
-    """Number 1 first, the newest; a file that was never written to has none."""
+    """Return the records; number 1 is the newest. A file that was never written to has none."""
     _refuse_strangers(given, {"records"})
     listed = given.get("records", [])
     if not isinstance(listed, list):
@@ -171,7 +172,7 @@ def _tagged_records(
 
 
 def _each(file: File, item: Item, content: Content, fill: bytes | None) -> list[bytes]:
-    """An item as often as it stands in its file: what is not given is there and empty."""
+    """Return an item as often as it stands in its file; missing ones are present and empty."""
     times = file.repeats(item)
     listed = content if isinstance(content, list) else [content]
     if len(listed) > times:
@@ -184,7 +185,7 @@ def _each(file: File, item: Item, content: Content, fill: bytes | None) -> list[
 
 
 def _is_written(file: File, item: Item, values: Mapping[str, Values]) -> bool:
-    """Return whether an item has a place on this card: strays and alternatives only where they are wanted."""
+    """Return True if an item has a place on this card: strays and alternatives only if the persona has them."""
     if item.name in values.get(file.path, {}):
         return True
     if item.alternative is not None:
@@ -193,7 +194,7 @@ def _is_written(file: File, item: Item, values: Mapping[str, Values]) -> bool:
 
 
 def _spread(base: Item, extension: Item, value: Content, fill: bytes | None) -> tuple[bytes, bytes]:
-    """A text that may be longer than its first field: cut where that is full, be it amid a character."""
+    """Return a text that may be longer than its first field, cut where that field is full, even inside a character."""
     if isinstance(value, (list, dict)):
         raise MisfitError(base.name, "应为单个值", "one plain value is wanted")
     if is_raw(value):

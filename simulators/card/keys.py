@@ -21,7 +21,15 @@ class SoftwareCardKeys:
     def __init__(
         self, keys: Iterable[Key], algorithm: str, historical_bytes: bytes, city_code: str, manners: CardQuirks
     ) -> None:
-        """Args: ``city_code`` is the 应用城市代码, the first six digits of the 卡识别码."""
+        """Prepare the keys.
+
+        Args:
+            keys: the keys of the card's layout.
+            algorithm: the card's algorithm.
+            historical_bytes: the historical bytes of its ATR.
+            city_code: the 应用城市代码, the first six digits of the 卡识别码.
+            manners: the quirks of the card.
+        """
         self.algorithm = algorithm
         self._keys = tuple(keys)
         self._historical_bytes = historical_bytes
@@ -32,30 +40,33 @@ class SoftwareCardKeys:
 
     @property
     def usable(self) -> bool:
-        """SSF33 is not published, so a card that has it can compute nothing."""
+        """Return True if the algorithm is published; SSF33 is not, so a card with it can compute nothing."""
         return self.algorithm in ("3DES", "SM4")
 
     def authenticating(self, application: str, key_id: int) -> Key | None:
-        """The key that EXTERNAL AUTHENTICATION means; those of IRK, STK and of transactions are for other commands."""
+        """Return the key that EXTERNAL AUTHENTICATION names.
+
+        IRK, STK and the transaction keys are for other commands.
+        """
         return next(
             (key for key in self._of(application) if key.id == key_id and key.name.startswith(_AUTHENTICATING)), None
         )
 
     def maintaining(self, application: str) -> Key | None:
-        """The key of MACs in an application."""
+        """Return the key of MACs in an application."""
         return next((key for key in self._of(application) if key.name.startswith(_MAINTAINING)), None)
 
     def proving(self, application: str) -> Key | None:
-        """The key by which the card proves itself."""
+        """Return the key by which the card proves itself."""
         return next((key for key in self._of(application) if key.name == _PROVING), None)
 
     def named(self, names: Iterable[str], key_id: int | None = None) -> Key | None:
-        """The first key of these names, with an id where one is given."""
+        """Return the first key of these names, and of this id if one is given."""
         wanted = tuple(names)
         return next((key for key in self._keys if key.name in wanted and key_id in (None, key.id)), None)
 
     def lowest(self, key: Key) -> tuple[int, bytes]:
-        """The lowest version group that the card holds of a key, and the sub-key."""
+        """Return the lowest version group of a key that the card holds, and the sub-key."""
         version = min(self._held(key))
         value = self.value(key, version)
         if value is None:
@@ -63,7 +74,7 @@ class SoftwareCardKeys:
         return version, value
 
     def value(self, key: Key, version: int | None = None) -> bytes | None:
-        """A sub-key, without a version that of the lowest group held; None where the card has none."""
+        """Return a sub-key, by default that of the lowest group that the card holds; None if the card has none."""
         held = self._held(key)
         if version is None:
             version = min(held)
@@ -79,7 +90,7 @@ class SoftwareCardKeys:
         return found
 
     def _held(self, key: Key) -> set[int]:
-        """The groups that the card holds; a key that exists in one group only is on every card."""
+        """Return the groups that the card holds; a key that exists in one group only is on every card."""
         return {group for group in self._versions if 1 <= group <= key.versions} or {1}
 
     def _of(self, application: str) -> Iterable[Key]:

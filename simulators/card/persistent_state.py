@@ -1,4 +1,4 @@
-"""What a software card remembers without power: the PIN, tries, and what was written to its files."""
+"""The state that a software card keeps without power: the PIN, tries, and the changes of its files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Left = Annotated[int, Field(ge=0, le=15)]
 
 
 class LastDebit(BaseModel):
-    """What proves the last debit afterwards."""
+    """The data that prove the last debit afterwards."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,13 +32,13 @@ _Counter = Annotated[int, Field(ge=0, le=0xFFFF, strict=True)]
 
 
 class PurseState(BaseModel):
-    """医疗保险金额文件: what the card keeps of money, by the names of its layout; amounts are in fen."""
+    """The 医疗保险金额文件: the card's data about money, by the names of its layout; amounts are in fen."""
 
     model_config = ConfigDict(extra="forbid")
 
     online_counter: _Counter = 0
     offline_counter: _Counter = 0
-    """交易序号, before the next debit."""
+    """The 交易序号 before the next debit."""
     personal_account_balance: _Fen = 0
     self_paid_total: _Fen = 0
     pooled_fund_total: _Fen = 0
@@ -48,30 +48,30 @@ class PurseState(BaseModel):
 
 
 class CardState(BaseModel):
-    """All that outlives a reset, as JSON has it."""
+    """Everything that outlives a reset, in the form of its JSON."""
 
     model_config = ConfigDict(extra="forbid")
 
     historical_bytes: _Hex
-    """Whose memory it is."""
+    """The historical bytes of the card that the state belongs to."""
     pin: _Hex
     pin_tries: _Left
     key_tries: dict[str, _Left] = {}
-    """Of the keys with which an authentication has failed, by name."""
+    """The tries left, by name, of the keys with which an authentication has failed."""
     records: dict[str, list[_Hex]] = {}
-    """Of the files that were written to, by path."""
+    """The records of the files that were written to, by path."""
     contents: dict[str, _Hex] = {}
     purse: PurseState | None = None
 
     def note(self, file: CardFile) -> None:
-        """Takes down what a file holds now."""
+        """Record the present contents of a file."""
         if file.structure == "transparent":
             self.contents[file.path] = file.content.hex().upper()
         else:
             self.records[file.path] = [record.hex().upper() for record in file.records]
 
     def recall(self, files: Iterable[CardFile]) -> None:
-        """Puts into the files what was written to them.
+        """Put the recorded contents into the files.
 
         Raises:
             ConfigurationError: the card has no such file.
@@ -90,13 +90,13 @@ class CardState(BaseModel):
 
 
 class CardMemory:
-    """A file that keeps one card's state from process to process. One process at a time may have it."""
+    """A file that keeps one card's state from process to process. Only one process at a time may use it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self, historical_bytes: bytes) -> CardState | None:
-        """The state of the card with these historical bytes; None where there is no file yet.
+        """Return the state of the card with these historical bytes; None if there is no file yet.
 
         Raises:
             ConfigurationError: the file is another card's, or no card's.
@@ -111,7 +111,7 @@ class CardMemory:
             ) from error
         except ValidationError as error:
             place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON"
-            # What stands in the file is not quoted: a PIN is among it.
+            # The contents of the file are not quoted, because a PIN is among them.
             raise ConfigurationError(
                 f"模拟卡存储 {self._path} 内容有误（{place}）", f"card memory {self._path} is not one ({place})"
             ) from None
@@ -122,7 +122,7 @@ class CardMemory:
         return state
 
     def store(self, state: CardState) -> None:
-        """Replaces the file as a whole: whoever is killed amid it leaves the old state or the new one."""
+        """Replace the whole file: if the process is killed meanwhile, the file has the old state or the new one."""
         handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:

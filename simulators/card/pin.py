@@ -28,19 +28,26 @@ _UNBLOCKING_KEY = "PUK"
 
 
 class PinCommands:
-    """The commands of the PIN. A try is spent, and kept, before the comparison: cutting the power saves none."""
+    """The commands of the PIN. A try is used up, and saved, before the comparison: cutting the power saves no try."""
 
     def __init__(
         self, session: VolatileState, authentication: CardAuthentication, state: CardState, keep: Callable[[], None]
     ) -> None:
-        """Args: ``keep`` makes the state outlive the power."""
+        """Prepare the commands.
+
+        Args:
+            session: the volatile state.
+            authentication: the commands that need keys.
+            state: the persistent state.
+            keep: saves the persistent state.
+        """
         self._session = session
         self._authentication = authentication
         self._state = state
         self._keep = keep
 
     def verify(self, command: bytes) -> bytes:
-        """VERIFY (校验个人密码); without data it tells how many tries are left."""
+        """Carry out VERIFY (校验个人密码); without data it returns the number of tries left."""
         if command[2] or command[3]:
             return WRONG_P1_P2
         if self._state.pin_tries == 0:
@@ -56,7 +63,10 @@ class PinCommands:
         return OK
 
     def change(self, command: bytes) -> bytes:
-        """CHANGE PIN (修改个人密码): the old one, FF, the new one. It is no VERIFY: no right is held by it."""
+        """Carry out CHANGE PIN (修改个人密码) with the old PIN, FF, and the new PIN.
+
+        It is no VERIFY and gives no right.
+        """
         if (command[2], command[3]) != (0x01, 0x00):
             return WRONG_P1_P2
         old, separator, new = required_data(command).partition(_SEPARATOR)
@@ -69,13 +79,16 @@ class PinCommands:
         return OK
 
     def unblock_or_reload(self, command: bytes) -> bytes:
-        """PIN UNBLOCK (PIN解锁) with P2 00, RELOAD PIN (重装PIN) with 01: by whoever has authenticated with PUK."""
+        """Carry out PIN UNBLOCK (PIN解锁) with P2 00, or RELOAD PIN (重装PIN) with 01.
+
+        A terminal must have authenticated with PUK.
+        """
         if command[2] or command[3] not in (0x00, 0x01):
             return WRONG_P1_P2
         reloading = command[3] == 0x01
         block_size = self._authentication.block_size if reloading else 0
         required_data(command, block_size + MAC_LENGTH)
-        # The right ends where SSSE is left, so this is SSSE and its maintenance key.
+        # The right ends when SSSE is left, so this is SSSE and its maintenance key.
         if _UNBLOCKING_KEY not in self._session.rights:
             return NOT_ALLOWED
         block = self._authentication.without_mac(command)
@@ -83,8 +96,10 @@ class PinCommands:
         return OK
 
     def _compare(self, pin: bytes) -> None:
-        """Raises:
-        CommandRefused: it is another; what was held by VERIFY is lost.
+        """Compare a PIN with the card's and use up a try.
+
+        Raises:
+            CommandRefused: it is another PIN; the right of an earlier VERIFY is lost.
         """
         self._state.pin_tries -= 1
         self._keep()
@@ -98,7 +113,7 @@ class PinCommands:
 
 
 def packed(digits: str) -> str:
-    """Two digits a byte in hex, an odd one filled with F."""
+    """Return digits in hex, two in a byte, an odd one filled with F."""
     return digits if len(digits) % 2 == 0 else digits + "F"
 
 
@@ -107,10 +122,10 @@ def _is_pin(raw: bytes) -> bool:
 
 
 def _pin_in(block: bytes) -> str:
-    """The PIN of a plain block: its length, itself, 80 and zeros.
+    """Return the PIN of a plain block: its length, the PIN, 80 and zeros.
 
     Raises:
-        CommandRefused: it is no such block.
+        CommandRefused: the block has another form.
     """
     pin, rest = block[1 : 1 + block[0]], block[1 + block[0] :]
     if not _is_pin(pin) or rest != b"\x80".ljust(len(rest), b"\x00"):

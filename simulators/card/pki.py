@@ -1,7 +1,7 @@
 """The certificate application (证书应用) of a third-generation card, in software.
 
-Made from what issuing tools send (docs/pki.md), and where no source says anything, as a card might well be. Keys and
-certificates belong to nobody: each private key is the number that a published text is.
+It follows what issuing tools send (docs/pki.md). Where no source says anything, it does what a card might well do. Keys
+and certificates belong to no real person: each private key is the number whose bytes are a published text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _PinState:
 
 @cache
 def invented_files() -> Mapping[int, bytes]:
-    """Return what the application's files hold: keys and certificates of 测试甲, who does not exist."""
+    """Return the files of the application: keys and certificates of 测试甲, who does not exist."""
     made = {}
     for private, public, text in (
         (SIGNATURE_PRIVATE, SIGNATURE_PUBLIC, SIGNATURE_KEY_TEXT),
@@ -59,7 +59,7 @@ def invented_files() -> Mapping[int, bytes]:
 
 
 class PkiApplication:
-    """One card's certificate application. Not safe for several threads at once."""
+    """The certificate application of one card. Not safe for several threads at once."""
 
     def __init__(
         self,
@@ -71,7 +71,16 @@ class PkiApplication:
         data_at_once: bool = False,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """Args: ``contents`` replaces single files; ``data_at_once`` answers as behind T=1, without ``61xx``."""
+        """Make the application.
+
+        Args:
+            user_pin: the user's PIN.
+            administrator_pin: the administrator's PIN.
+            tries: the tries of each PIN.
+            contents: replaces single files.
+            data_at_once: True to answer as behind T=1, without ``61xx``.
+            random: returns random bytes.
+        """
         self._contents = {**invented_files(), **(contents or {})}
         self._tries = tries
         self._pins = {
@@ -95,7 +104,7 @@ class PkiApplication:
         self.reset()
 
     def reset(self) -> None:
-        """Power on or warm reset. How many tries are left survives it."""
+        """Reset the application, as after power on or a warm reset. The numbers of tries left stay."""
         self._leave()
         self.session_key = None
 
@@ -103,7 +112,7 @@ class PkiApplication:
         return self._pins[reference].left
 
     def transmit(self, command: bytes) -> bytes | None:
-        """One command, one answer; None for what is the rest of the card's affair."""
+        """Return the answer to one command; None for a command of another application."""
         data = _data(command)
         selects = command[:2] == b"\x00\xa4" and len(command) >= 4
         if selects and not self._is_for_me(command, data):
@@ -119,7 +128,7 @@ class PkiApplication:
             self._waiting = b""
         answer = handler(command, data)
         if command[1] != 0x84:
-            # A challenge is good for one command.
+            # A challenge is valid for one command.
             self._challenge = b""
         return answer
 
@@ -281,7 +290,7 @@ def _pin_key(packed: bytes) -> bytes:
 
 
 def _data(command: bytes) -> bytes | None:
-    """The data field of a short command; None when the lengths do not agree."""
+    """Return the data field of a short command; None if the lengths do not agree."""
     body = command[4:]
     if len(body) <= 1:
         return b""

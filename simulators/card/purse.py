@@ -1,7 +1,7 @@
 """The purse of a software card (医疗保险金额文件): balances, debits (消费) and proofs, after LB002-2000 and 38号文.
 
-A debit is kept with all it changes in one piece before it is answered, so a card that loses its power has done it
-wholly or not at all, and nobody at the terminal knows which.
+A debit is saved with all its changes in one step before it is answered. So a card that loses its power has done it
+completely or not at all, and the terminal cannot know which.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from simulators.crypto import card_crypto as cryptography
 
 _WRONG_MAC1, _TOO_LITTLE, _NO_SUCH_INDEX, _NO_PROOF = b"\x93\x02", b"\x94\x01", b"\x94\x03", b"\x94\x06"
 _ALGORITHM_NUMBERS = {"3DES": 0x00, "SM4": 0x03}
-"""算法标识 of INITIALIZE FOR PURCHASE; that of SM4 is a guess."""
+"""The 算法标识 of INITIALIZE FOR PURCHASE; that of SM4 is a guess."""
 _BALANCE, _SELF_PAID, _POOLED_FUND = 0x01, 0x02, 0x03
 _MOST = 0xFFFFFFFF
 _MOST_NUMBER = 0xFFFF
@@ -39,7 +39,7 @@ _MOST_NUMBER = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class _Initialised:
-    """What INITIALIZE FOR PURCHASE was told and gave: good for the next command alone."""
+    """The data of INITIALIZE FOR PURCHASE and of its answer, valid only for the next command."""
 
     key: bytes
     amounts: bytes
@@ -60,9 +60,16 @@ class CardPurse:
         purse: Purse,
         details: CardFile | None,
     ) -> None:
-        """Args:
-        keep: makes the state outlive the power.
-        details: the file in which each debit is noted, if this card has it.
+        """Prepare the commands.
+
+        Args:
+            session: the volatile state.
+            keys: the card's keys.
+            state: the persistent state.
+            keep: saves the persistent state.
+            random: returns random bytes.
+            purse: the data of the layout about the purse.
+            details: the file in which each debit is recorded, if this card has it.
         """
         self._session = session
         self._keys = keys
@@ -74,7 +81,7 @@ class CardPurse:
         self._initialised: _Initialised | None = None
 
     def commands(self) -> dict[bytes, Callable[[bytes], bytes]]:
-        """By CLA and INS."""
+        """Return the handlers by CLA and INS."""
         return {
             b"\xb0\x26": self.get_balance,
             b"\xb0\x28": self.initialize_for_purchase,
@@ -83,7 +90,7 @@ class CardPurse:
         }
 
     def forget(self) -> None:
-        """Another command came, or the power went: what was initialised is void."""
+        """Forget an initialised debit, because another command came, or the power went."""
         self._initialised = None
 
     # -- GET BALANCE (读余额) -------------------------------------------------------------------
@@ -106,7 +113,10 @@ class CardPurse:
     # -- INITIALIZE FOR PURCHASE (消费初始化) -----------------------------------------------------
 
     def initialize_for_purchase(self, command: bytes) -> bytes:
-        """Nothing changes on the card yet; it tells its totals and number, and a random."""
+        """Carry out INITIALIZE FOR PURCHASE.
+
+        Nothing changes on the card yet; the answer has its totals, its number and a random.
+        """
         if (command[2], command[3]) != (0x01, 0x01):
             return WRONG_P1_P2
         data = required_data(command, 19)
@@ -137,7 +147,10 @@ class CardPurse:
     # -- DEBIT FOR PURCHASE (消费) --------------------------------------------------------------
 
     def debit_for_purchase(self, command: bytes) -> bytes:
-        """For the terminal whose MAC1 is right, all at once: totals and number move, the detail is noted."""
+        """Carry out DEBIT FOR PURCHASE for a terminal with a right MAC1.
+
+        Totals, number and detail change in one step.
+        """
         if (command[2], command[3]) != (0x01, 0x00):
             return WRONG_P1_P2
         started, self._initialised = self._initialised, None
@@ -179,7 +192,7 @@ class CardPurse:
         self._keep()
 
     def _tac_key(self) -> bytes:
-        """The two halves of a 3DES key XORed to one of DES."""
+        """Return the key of the TAC; the two halves of a 3DES key are XORed to one of DES."""
         key = self._keys.named((self._facts.transaction_key,))
         if key is None:
             raise CommandRefused(NO_KEY)
@@ -191,7 +204,10 @@ class CardPurse:
     # -- GET TRANSACTION PROVE (取交易认证) -------------------------------------------------------
 
     def get_transaction_proof(self, command: bytes) -> bytes:
-        """MAC2 and TAC of the last debit, for whoever names its number; as bank cards (PBOC) have the command."""
+        """Carry out GET TRANSACTION PROVE, as bank cards (PBOC) have the command.
+
+        The answer has MAC2 and TAC of the last debit, for its number.
+        """
         if not self._session.manners.transaction_proof:
             return NO_COMMAND
         if (command[2], command[3]) != (0x00, 0x06):
@@ -203,7 +219,11 @@ class CardPurse:
         return self._session.give(bytes.fromhex(last.mac2 + last.tac))
 
     def _purse(self) -> PurseState:
-        """Raises: CommandRefused: its application is not the current one."""
+        """Return the state of the purse.
+
+        Raises:
+            CommandRefused: its application is not the current one.
+        """
         if self._session.application_id != self._facts.application or self._state.purse is None:
             raise CommandRefused(CONDITIONS)
         return self._state.purse
@@ -214,9 +234,12 @@ class CardPurse:
 
 
 def opened(purse: PurseState, details: CardFile | None, *, after: bool) -> PurseState:
-    """The purse of a card that is new to this simulator; its counter, where nobody says, goes on from its details.
+    """Return the purse of a card that is new to this simulator. A counter that is not given continues from its details.
 
-    Args: ``after``: a detail has the number that the card counts to by the debit, not the one that it began with.
+    Args:
+        purse: the purse of the persona.
+        details: the file of the details, if there is one.
+        after: True if a detail has the number after the debit, False if it has the number before it.
     """
     if purse.offline_counter or details is None or not details.records:
         return purse
@@ -225,6 +248,6 @@ def opened(purse: PurseState, details: CardFile | None, *, after: bool) -> Purse
 
 
 def _three(amounts: bytes) -> tuple[int, int, int]:
-    """个人账户, 自付, 统筹, in fen."""
+    """Return 个人账户, 自付, 统筹, in fen."""
     account, self_paid, pooled = (int.from_bytes(amounts[start : start + 4], "big") for start in (0, 4, 8))
     return account, self_paid, pooled

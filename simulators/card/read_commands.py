@@ -23,7 +23,7 @@ class ReadCommands:
     def __init__(self, session: VolatileState) -> None:
         self._session = session
         self._manners = session.manners
-        # The commonest manners as plain attributes: READ RECORD is asked for a hundred thousand times a second.
+        # The most used quirks are plain attributes, because READ RECORD runs a hundred thousand times a second.
         self._modes = self._manners.record_modes
         self._tells_length = self._manners.wrong_length is WrongLength.TELL
 
@@ -47,7 +47,7 @@ class ReadCommands:
         return self._with_wrong_length(command, data)
 
     def _records(self, file: CardFile, p1: int, mode: int) -> bytes | None:
-        """The record or records that P1 and the mode mean; None when there are none."""
+        """Return the record or records that P1 and the mode mean; None if there are none."""
         records = file.records
         if mode == 4 or (mode == 5 and self._manners.read_all_as_one):
             number = p1 or self._session.pointer
@@ -62,7 +62,10 @@ class ReadCommands:
         return self._by_identifier(file, p1, mode)
 
     def _by_identifier(self, file: CardFile, tag: int, mode: int) -> bytes | None:
-        """Modes 0 to 3: first, last, next, previous record with this identifier; cyclic records have none."""
+        """Return the first, last, next or previous record with this identifier (modes 0 to 3).
+
+        Cyclic records have none.
+        """
         if file.structure == "cyclic":
             return None
         numbers = [number for number, record in enumerate(file.records, 1) if record[0] == tag]
@@ -79,7 +82,10 @@ class ReadCommands:
         return file.records[numbers[0] - 1]
 
     def _may_read(self, file: CardFile) -> bool:
-        """Return who may write a file may read it too (V2.0: its own UK opens it)."""
+        """Return True if the file may be read.
+
+        A right to write a file includes the right to read it (V2.0: its own UK opens it).
+        """
         if file.path in self._manners.closed_files:
             return False
         rights = self._session.rights
@@ -91,7 +97,7 @@ class ReadCommands:
         asked = expected_length(command)
         if asked == len(data):
             return data + OK
-        # A whole answer longer than 255 bytes has no place in one length byte.
+        # An answer longer than 255 bytes cannot be given in one length byte.
         told = len(data) if len(data) < 256 else 0
         if self._tells_length:
             return data[:256] + OK if len(data) >= 256 and asked == 256 else bytes((0x6C, told))

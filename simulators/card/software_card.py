@@ -1,7 +1,7 @@
 """The software card: files, commands and states of a social security card, after LB002-2000 and V2.0.
 
-It takes command APDUs and gives answers as a T=0 card behind a reader does: ``61xx`` and ``6Cxx`` included.
-It shares layouts with the library and nothing that parses, builds or enciphers.
+It takes command APDUs and answers as a T=0 card behind a reader does, with ``61xx`` and ``6Cxx``. It shares layouts
+with the library, but no code that parses, builds or enciphers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ALGORITHM_CODES = {"3DES": 1, "SSF33": 2, "SM4": 3}
 _HISTORICAL_BYTES = 13
 _NO_CITY = "000000"
 _KEEP_DEBIT = frozenset({0xC0, 0x2C})
-"""GET RESPONSE, DEBIT: any other command between makes void what INITIALIZE has begun."""
+"""GET RESPONSE and DEBIT: any other command in between cancels what INITIALIZE has begun."""
 _IDENTIFICATION_CODE = 0x01
 
 
@@ -66,15 +66,22 @@ class SoftwareCard:
         purse: PurseState | None = None,
         bank: SoftwareBankApplication | None = None,
     ) -> None:
-        """Args:
-        algorithm_marker: what the FCI names (3DES, SSF33, SM4); None leaves it out.
-        keys: which keys it has, by its layout; what they are comes from the published test roots.
-        algorithm: what it computes with where the FCI names nothing.
-        memory: keeps PIN, tries and what is written over the life of this object.
-        pki: its certificate application, where it has one.
-        takes_debits: in which application and by which keys, by its layout.
-        purse: what is in the purse of a card that is new.
-        bank: its bank's application, where it has one.
+        """Make a card.
+
+        Args:
+            atr: the card's ATR.
+            applications: its applications.
+            manners: its quirks.
+            algorithm_marker: the algorithm in the FCI (3DES, SSF33, SM4); None to omit it.
+            pin: its PIN.
+            random: returns random bytes.
+            keys: the keys that it has by its layout; their values come from the published test roots.
+            algorithm: the algorithm that it uses if the FCI names none.
+            memory: keeps PIN, tries and written data beyond the life of this object.
+            pki: its certificate application, if it has one.
+            takes_debits: the application and the keys of debits, by its layout.
+            purse: the purse of a new card.
+            bank: its bank's application, if it has one.
 
         Raises:
             ConfigurationError: the memory is another card's.
@@ -84,7 +91,7 @@ class SoftwareCard:
         self.applications = list(applications)
         self._algorithm_marker = algorithm_marker
         historical_bytes = atr[-_HISTORICAL_BYTES:]
-        city_code = _city_code(self.applications)  # before the memory is put in: what is written changes no key
+        city_code = _city_code(self.applications)  # before the memory is loaded, because written data change no key
         found = memory.load(historical_bytes) if memory is not None else None
         self._state = found or CardState(
             historical_bytes=historical_bytes.hex().upper(), pin=packed(pin), pin_tries=self.manners.pin_tries
@@ -114,7 +121,7 @@ class SoftwareCard:
     def _commands(
         self, reading: ReadCommands, authentication: CardAuthentication, pin: PinCommands, writing: CardWriting
     ) -> dict[bytes, Callable[[bytes], bytes]]:
-        """Every command, by CLA and INS."""
+        """Return the handlers of all commands, by CLA and INS."""
         plain: dict[int, Callable[[bytes], bytes]] = {
             0xB2: reading.read_record,
             0xB0: reading.read_binary,
@@ -158,16 +165,16 @@ class SoftwareCard:
 
     @property
     def _root(self) -> CardApplication | None:
-        """The application that the root is, on cards whose root is one."""
+        """Return the application that the root is, on cards whose root is one."""
         return self.applications[0] if "root" in self.manners.environment_by else None
 
     @property
     def purse(self) -> PurseState | None:
-        """Return what the card keeps of money, where it keeps any."""
+        """Return the card's data about money, if it has any."""
         return self._state.purse
 
     def take_over_purse(self, before: SoftwareCard) -> None:
-        """Its money is as that card's: transaction numbers and details of a person's next card go on."""
+        """Copy the purse of another card: transaction numbers and details of a person's next card continue from it."""
         self._state.purse = deepcopy(before.purse)
         kept = {file.path: file for application in before.applications for file in application.by_id.values()}
         for application in self.applications:
@@ -181,11 +188,14 @@ class SoftwareCard:
 
     @property
     def challenge(self) -> bytes | None:
-        """Return what GET CHALLENGE has just given; any other command makes an end of it."""
+        """Return the challenge of the last GET CHALLENGE; any other command ends it."""
         return self._session.challenge
 
     def reset(self) -> None:
-        """Power on or warm reset: nothing selected but the root, no right held, no answer waiting."""
+        """Reset the card, as after power on or a warm reset.
+
+        Only the root is selected, no right is held, no answer waits.
+        """
         self._session.reset(self.applications[0] if self.manners.application_at_power_up else self._root)
         for environment in self._beside:
             environment.reset()
@@ -196,17 +206,17 @@ class SoftwareCard:
             self._purse.forget()
 
     def transmit(self, command: bytes) -> bytes:
-        """One command, one answer; any bytes at all are answered.
+        """Return the answer to one command; any bytes are answered.
 
         Raises:
             OSError: the card's memory cannot be written.
         """
         session = self._session
-        # Each is told of every SELECT: whoever is not meant is not current any more.
+        # Each application gets every SELECT: one that is not selected is not current any more.
         answers = [environment.transmit(command) for environment in self._beside]
         answer = next((one for one in answers if one is not None), None)
         if answer is not None:
-            # Another environment is current: nothing of the social security one is.
+            # Another environment is current, so nothing of the social security environment is.
             session.reset(None)
             self._forget_debit()
             return answer
@@ -308,7 +318,7 @@ class SoftwareCard:
 
 
 def _city_code(applications: Sequence[CardApplication]) -> str:
-    """应用城市代码: the first six digits of the 卡识别码, by which the keys were made for this card."""
+    """Return the 应用城市代码: the first six digits of the 卡识别码, from which this card's keys were made."""
     files: list[CardFile] = [
         file for app in applications if app.id == ENVIRONMENT for file in app.by_id.values() if file.file_id == 0xEF05
     ]

@@ -1,4 +1,4 @@
-"""What a software card knows from one reset to the next: where it stands and what it has been shown."""
+"""The state of a software card from one reset to the next: its position in the files, and the granted rights."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class VolatileState:
     application: CardApplication | None = None
     file: CardFile | None = None
     pointer: int = 0
-    """The number of the record last used; 0 for none."""
+    """The number of the record that was last used; 0 for none."""
     rights: set[str] = field(default_factory=set)
-    """PIN, and keys by name."""
+    """The rights: PIN, and keys by name."""
     waiting: bytes = b""
-    """What GET RESPONSE may fetch."""
+    """The data that GET RESPONSE may fetch."""
     challenge: bytes | None = None
-    """What the last command gave, if that was GET CHALLENGE: good for the next one."""
+    """The challenge of the last command, if that was GET CHALLENGE: valid for the next command."""
     offered_challenge: bytes | None = None
-    """What the command before this one gave."""
+    """The challenge of the command before this one."""
 
     def reset(self, application: CardApplication | None) -> None:
-        """Power on or warm reset: no right held, no answer waiting."""
+        """Reset the state, as after power on or a warm reset: no right is held, no answer waits."""
         self.application, self.file, self.pointer = application, None, 0
         self.rights.clear()
         self.waiting = b""
         self.challenge = self.offered_challenge = None
 
     def enter(self, application: CardApplication | None) -> None:
-        """A DF is selected, None for the root: rights end, even where it was the current one already."""
+        """Select a DF, or the root for None: rights end, even if it was the current one already."""
         self.rights &= {PIN} if self.manners.pin_survives_selection else set()
         self.application, self.file, self.pointer = application, None, 0
 
@@ -47,25 +47,27 @@ class VolatileState:
         return self.application.id if self.application is not None else ""
 
     def give(self, data: bytes) -> bytes:
-        """Data in answer to a command that has data itself: at once, or by GET RESPONSE."""
+        """Return the answer with data to a command that has data itself: at once, or by GET RESPONSE."""
         if self.manners.data_at_once:
             return data + OK
         self.waiting = data
         return bytes((0x61, len(data)))
 
     def current_file(self) -> CardFile:
-        """Raises:
-        CommandRefused: 6986.
+        """Return the current file.
+
+        Raises:
+            CommandRefused: there is none (6986).
         """
         if self.file is None:
             raise CommandRefused(NO_CURRENT_FILE)
         return self.file
 
     def file_by_sfi(self, sfi: int) -> CardFile:
-        """The file becomes the current one.
+        """Return a file by its short identifier; it becomes the current one.
 
         Raises:
-            CommandRefused: there is none, or the card takes no short file identifiers.
+            CommandRefused: there is no such file, or the card accepts no short file identifiers.
         """
         if self.application is None:
             raise CommandRefused(CONDITIONS)
@@ -79,7 +81,9 @@ class VolatileState:
         return file
 
     def file_and_offset(self, command: bytes) -> tuple[CardFile, int]:
-        """Return what READ BINARY and UPDATE BINARY mean: P1 with its highest bit set is a short file identifier.
+        """Return the file and the offset of READ BINARY or UPDATE BINARY.
+
+        P1 with its highest bit set is a short file identifier.
 
         Raises:
             CommandRefused: there is no such file.

@@ -1,4 +1,4 @@
-"""UPDATE RECORD, APPEND RECORD and UPDATE BINARY of a software card: each is carried out whole or not at all."""
+"""UPDATE RECORD, APPEND RECORD and UPDATE BINARY of a software card: each is carried out completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from simulators.card.persistent_state import CardState
 from simulators.card.volatile_state import VolatileState
 
 SECURED = 0x04
-"""The class of a command with a MAC."""
+"""The class byte of a command with a MAC."""
 _BY_TAG, _PREVIOUS, _BY_NUMBER = 0, 3, 4
 
 
@@ -34,14 +34,24 @@ class CardWriting:
     def __init__(
         self, session: VolatileState, authentication: CardAuthentication, state: CardState, keep: Callable[[], None]
     ) -> None:
-        """Args: ``keep`` makes the state outlive the power."""
+        """Prepare the commands.
+
+        Args:
+            session: the volatile state.
+            authentication: the commands that need keys.
+            state: the persistent state.
+            keep: saves the persistent state.
+        """
         self._session = session
         self._authentication = authentication
         self._state = state
         self._keep = keep
 
     def update_record(self, command: bytes) -> bytes:
-        """UPDATE RECORD (更新记录): a whole record, by tag or number; of a cyclic file it becomes a new number 1."""
+        """Carry out UPDATE RECORD (更新记录) with a whole record, by tag or number.
+
+        In a cyclic file the record becomes a new number 1.
+        """
         p1, p2 = command[2], command[3]
         file = self._file(p2 >> 3)
         data = self._data(file, command)
@@ -57,7 +67,7 @@ class CardWriting:
         return self._written(file, number)
 
     def append_record(self, command: bytes) -> bytes:
-        """APPEND RECORD (追加记录): for a variable or fixed file that has not all its records yet."""
+        """Carry out APPEND RECORD (追加记录) in a variable or fixed file that has not all its records yet."""
         if command[2] or command[3] & 7:
             return WRONG_P1_P2
         file = self._file(command[3] >> 3)
@@ -74,7 +84,7 @@ class CardWriting:
         return self._written(file, len(file.records))
 
     def update_binary(self, command: bytes) -> bytes:
-        """UPDATE BINARY (更新二进制)."""
+        """Carry out UPDATE BINARY (更新二进制)."""
         file, offset = self._session.file_and_offset(command)
         data = self._data(file, command)
         if file.structure != "transparent":
@@ -88,10 +98,10 @@ class CardWriting:
         return self._session.file_by_sfi(sfi) if sfi else self._session.current_file()
 
     def _data(self, file: CardFile, command: bytes) -> bytes:
-        """Return what is to be written, where it may be.
+        """Return the data to write, if the terminal may write.
 
         Raises:
-            CommandRefused: no right, or no right MAC. Without any where one is required: 6987, for which ISO 7816-4 has
+            CommandRefused: the right is missing, or the MAC is wrong. A required MAC is missing: 6987, in ISO 7816-4
                 "expected secure messaging data objects missing".
         """
         if not file.update.allows(self._session.rights):
@@ -106,7 +116,7 @@ class CardWriting:
         return required_data(command)
 
     def _add_to_cyclic(self, file: CardFile, p1: int, mode: int, record: bytes) -> bytes:
-        # Two public writers use number 1, a third "previous".
+        # Two public writers use number 1, a third one "previous".
         if (p1, mode) not in ((1, _BY_NUMBER), (0, _PREVIOUS)):
             return WRONG_P1_P2
         if len(record) != (file.record_size or len(record)):
@@ -116,8 +126,10 @@ class CardWriting:
         return self._written(file, 1)
 
     def _number(self, file: CardFile, p1: int, mode: int) -> int:
-        """Raises:
-        CommandRefused: there is no such record, or records cannot be named so.
+        """Return the number of the record that P1 and the mode mean.
+
+        Raises:
+            CommandRefused: there is no such record, or the mode is not allowed.
         """
         if mode == _BY_NUMBER:
             number = p1 or self._session.pointer

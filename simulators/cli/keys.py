@@ -1,4 +1,4 @@
-"""What ``cardio sim`` does about keys: the test keys' file, the software HSM, the authority's side of driver steps."""
+"""The key commands of ``cardio sim``: the file of test keys, the software HSM, the authority's side of driver steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cardio.errors import CannotWriteError, UsageError
 
 
 def ended_by_signal() -> threading.Event:
-    """Set when a person or the system ends the command."""
+    """Return an event that is set when a person or the system ends the command."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -22,7 +22,7 @@ def ended_by_signal() -> threading.Event:
 
 
 def write_keys(options: Namespace, output: Output) -> int:
-    """Writes the published test keys where only their owner reads them: the library wants key files so."""
+    """Write the published test keys into a file that only its owner can read, because the library requires that."""
     from cardio.filesystem.layouts.loader import GENERATIONS, layout_of
     from simulators.crypto.published_keys import published_key_file
 
@@ -77,7 +77,7 @@ def run_hsm(options: Namespace, output: Output) -> int:
 
 
 def answer_step(options: Namespace, output: Output) -> int:
-    """Return what the authority would answer to one step of the driver's HSM functions."""
+    """Return the authority's answer to one step of the driver's HSM functions."""
     from simulators.sam import hsm_driver_steps as hsm_steps
 
     try:

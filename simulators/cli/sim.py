@@ -1,4 +1,4 @@
-"""``cardio sim``: software cards on the command line; and the readers that ``--reader sim:…`` means."""
+"""The command ``cardio sim``: software cards on the command line, and the readers of ``--reader sim:…``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIX = "sim:"
 
 
 def simulated_readers() -> PersonaReaders:
-    """One reader for each persona, with that card in it; ``sim:my.toml`` is one's own."""
+    """Return one reader for each persona, with that card in it; ``sim:my.toml`` is the user's own persona."""
     from simulators.readers.persona_source import PersonaReaders
 
     return PersonaReaders(PREFIX)
@@ -163,11 +163,11 @@ def _psam(options: Namespace, output: Output) -> int:
 
 
 def _serve(card: AnyCard, name: str, vpcd: str, output: Output) -> int:
-    """Keeps a card in a virtual reader until it is pulled here.
+    """Keep a card in a virtual reader until the command ends.
 
     Raises:
-        NoVirtualReaderError: there is no reader that takes it.
-        VirtualReaderGoneError: the reader has let it go: pcscd has ended.
+        NoVirtualReaderError: there is no reader that takes the card.
+        VirtualReaderGoneError: the reader has released the card, because pcscd has ended.
     """
     from simulators.readers.vpcd import VirtualReaderGoneError, VpcdLink
 

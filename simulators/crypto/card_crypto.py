@@ -1,6 +1,8 @@
-"""What a software card, PSAM and HSM compute: written from the descriptions of the algorithms, apart from the library.
+"""The computations of a software card, PSAM and HSM.
 
-``3DES`` with a key of eight bytes is single DES. SM4 is GB/T 32907; how cards use it is known from one public library.
+They are written from the descriptions of the algorithms, independent of the library.
+
+``3DES`` with a key of eight bytes is single DES. SM4 is GB/T 32907; its use in cards is known from one public library.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 
 def diversified(algorithm: str, key: bytes, factor: bytes) -> bytes:
-    """The key one level below (分散), for eight bytes of factor."""
+    """Return the key one level below (分散), for eight bytes of factor."""
     inverted = bytes(255 - byte for byte in factor)
     if algorithm == "3DES" and len(key) == 8:
         return enciphered(algorithm, key, factor)
@@ -22,7 +24,7 @@ def diversified(algorithm: str, key: bytes, factor: bytes) -> bytes:
 
 
 def card_key(algorithm: str, root: bytes, historical_bytes: bytes, city_code: str) -> bytes:
-    """A card's key from the national root: by province, by city, by card."""
+    """Return a card's key from the national root: by province, by city, by card."""
     province = city_code[:2] + "0000" + "sh"
     city = city_code + "sx"
     key = root
@@ -32,18 +34,18 @@ def card_key(algorithm: str, root: bytes, historical_bytes: bytes, city_code: st
 
 
 def process_key(algorithm: str, key: bytes, challenge: bytes) -> bytes:
-    """The key of one conversation (过程密钥): a DES key, or an SM4 key."""
+    """Return the key of one exchange (过程密钥): a DES key, or an SM4 key."""
     return enciphered(algorithm, key, _filled(algorithm, challenge))
 
 
 def cryptogram(algorithm: str, key: bytes, source: bytes) -> bytes:
-    """Eight bytes that prove a process key; of SM4's sixteen the halves are XORed."""
+    """Return eight bytes that prove a process key; the halves of SM4's sixteen bytes are XORed."""
     whole = enciphered(algorithm, key, _filled(algorithm, source))
     return _xored(_parts(whole, 8))
 
 
 def mac(algorithm: str, key: bytes, message: bytes, initial_value: bytes | None = None) -> bytes:
-    """Four bytes over a message, which is filled up with 80 and zeros here."""
+    """Return a MAC of four bytes over a message, which is filled up with 80 and zeros here."""
     size = block_size(algorithm)
     filled = message + b"\x80"
     while len(filled) % size:
@@ -52,7 +54,7 @@ def mac(algorithm: str, key: bytes, message: bytes, initial_value: bytes | None 
 
 
 def padded_mac(algorithm: str, key: bytes, message: bytes, initial_value: bytes | None = None) -> bytes:
-    """As `mac`, over whole blocks."""
+    """Return a MAC as `mac`, over whole blocks."""
     size = block_size(algorithm)
     chained = _filled(algorithm, initial_value or b"")
     chaining_key = key[:8] if algorithm == "3DES" else key
@@ -66,7 +68,7 @@ def padded_mac(algorithm: str, key: bytes, message: bytes, initial_value: bytes 
 
 
 def enciphered(algorithm: str, key: bytes, blocks: bytes) -> bytes:
-    """Each block by itself."""
+    """Return the blocks, each enciphered by itself."""
     encryptor = _cipher(algorithm, key).encryptor()
     return encryptor.update(blocks) + encryptor.finalize()
 

@@ -1,7 +1,7 @@
-"""SM2, SM3 and SM4 as a card computes them (GB/T 32918, 32905, 32907): the private key's side.
+"""SM2, SM3 and SM4 as a card computes them (GB/T 32918, 32905, 32907), with the private key.
 
-Written apart from the library's, so that the two can contradict each other. For test keys only: this arithmetic runs
-in a time that depends on the key.
+Written independently of the library's, so that the two can contradict each other. For test keys only: the time of this
+arithmetic depends on the key.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Random = Callable[[int], bytes]
 
 
 def public_key(private: int) -> bytes:
-    """X and Y, 32 bytes each."""
+    """Return X and Y of the public key, 32 bytes each."""
     return _both(_G * private)
 
 
 def sign(private: int, digest: bytes, random: Random) -> bytes:
-    """r and s, 32 bytes each, for a hash that has ZA in it (GB/T 32918.2 §6.1)."""
+    """Return r and s, 32 bytes each, for a hash that includes ZA (GB/T 32918.2 §6.1)."""
     e = int.from_bytes(digest, "big")
     while True:
         k = int.from_bytes(random(32), "big") % (_N - 1) + 1
@@ -43,7 +43,7 @@ def sign(private: int, digest: bytes, random: Random) -> bytes:
 
 
 def decipher(private: int, sealed: bytes) -> bytes | None:
-    """Return what C1, C3, C2 hide (GB/T 32918.4 §7.1); None where they were not made for this key."""
+    """Return the plain text of C1, C3, C2 (GB/T 32918.4 §7.1); None if they were not made for this key."""
     x, y = int.from_bytes(sealed[:32], "big"), int.from_bytes(sealed[32:64], "big")
     check, hidden = sealed[64:96], sealed[96:]
     if not hidden or not _CURVE.contains_point(x, y):
@@ -63,18 +63,21 @@ def sm3(data: bytes) -> bytes:
 
 
 def sm4_encipher(key: bytes, block: bytes) -> bytes:
-    """One block."""
+    """Return one enciphered block."""
     return _chained(key, bytes(_BLOCK), block)
 
 
 def sm4_decipher(key: bytes, block: bytes) -> bytes:
-    """One block."""
+    """Return one deciphered block."""
     worker = Cipher(algorithms.SM4(key), modes.CBC(bytes(_BLOCK))).decryptor()
     return worker.update(block) + worker.finalize()
 
 
 def sm4_mac(key: bytes, start: bytes, message: bytes) -> bytes:
-    """Four bytes: CBC from ``start``, over the message with ``80`` and zeros after it; the last block's words XORed."""
+    """Return a MAC of four bytes.
+
+    It is CBC from ``start``, over the message with ``80`` and zeros after it. The words of the last block are XORed.
+    """
     message += b"\x80"
     message += bytes(-len(message) % _BLOCK)
     last = _chained(key, start, message)[-_BLOCK:]

@@ -1,4 +1,4 @@
-"""Personas: invented people and their cards, one small TOML file each."""
+"""The personas: invented people and their cards, one small TOML file each."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from simulators.card.software_card import SoftwareCard
 _FOLDER = Path(str(files("simulators") / "personas"))
 _LARGEST_FILE = 0x8000
 _FIRST_WITH_PKI = 3
-"""The generation that brought certificates."""
+"""The generation that introduced certificates."""
 _FILE_PREFIX = "file:"
-"""Before the name of a file beside the persona's: the content of a photo."""
+"""The prefix of the name of a file beside the persona's: the content of a photo."""
 
 
 def _from_hex(value: Any) -> Any:
@@ -38,40 +38,42 @@ def _from_hex(value: Any) -> Any:
 
 
 class Persona(BaseModel, frozen=True, extra="forbid"):
-    """One invented person's card."""
+    """The card of one invented person."""
 
     id: str
     title: str
     title_en: str
     generation: Literal[1, 2, 3]
     historical_bytes: Annotated[bytes, BeforeValidator(_from_hex), Field(min_length=13, max_length=13)]
-    """T1 to TD of the ATR: chip, operating system, card maker, serial number."""
+    """The bytes T1 to TD of the ATR: chip, operating system, card maker, serial number."""
     algorithm: Literal["3DES", "SSF33", "SM4"] | None = None
-    """What the FCI names; absent on most 1.0 and 2.0 cards."""
+    """The algorithm that the FCI names; absent on most 1.0 and 2.0 cards."""
     pin: Annotated[str, Field(pattern=r"^[0-9]{4,16}$")] = "123456"
     fill: Annotated[bytes | None, BeforeValidator(_from_hex)] = None
-    """The byte that text is filled with, where it is not 00."""
+    """The byte that text is filled with, if it is not 00."""
     omit: frozenset[str] = frozenset()
-    """What this issuer does not write: an application, ``DF05``; a file, ``DF01/EF08``; an item of one,
-    ``SSSE/EF06/name_extension``."""
+    """The parts that this issuer does not write.
+
+    A part is an application, ``DF05``; a file, ``DF01/EF08``; or an item of a file, ``SSSE/EF06/name_extension``.
+    """
     layout: Path | None = None
-    """A layout file; without one that of the generation, or of the region where there is one."""
+    """A layout file; by default the layout of the region, if there is one, else of the generation."""
     bank_number: Annotated[str, Field(pattern=r"^6200000[0-9]{5,12}$")] | None = None
-    """What its bank's application gives, where it has one: of a bank that does not exist."""
+    """The number in its bank's application, if it has one: of a bank that does not exist."""
     manners: CardQuirks = CardQuirks()
     files: dict[str, dict[str, Any]]
     """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.en.md."""
 
     @property
     def atr(self) -> bytes:
-        """``3B 6D 00 00`` and the 13 historical bytes: T=0 only, so without a check byte."""
+        """Return ``3B 6D 00 00`` and the 13 historical bytes: T=0 only, so without a check byte."""
         return b"\x3b\x6d\x00\x00" + self.historical_bytes
 
     def card_layout(self) -> Layout:
-        """Return what this card is made from.
+        """Return the layout that this card is made from.
 
         Raises:
-            LayoutError: the layout that it names is wrong.
+            LayoutError: the layout that the persona names is wrong.
         """
         if self.layout is not None:
             return load_layout(self.layout, generation=self.generation)
@@ -79,9 +81,11 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         return LayoutChoice.at_hand().choose(f"{self.generation}.0", region)
 
     def card(self, memory: Path | None = None, random: Callable[[int], bytes] = secrets.token_bytes) -> SoftwareCard:
-        """A fresh card of this person, or one that goes on where its memory ends.
+        """Return a new card of this person, or one that continues from its memory.
 
-        Args: ``memory`` is a file, not there before the first change; ``random`` gives challenges.
+        Args:
+            memory: the file of the memory, which need not exist before the first change.
+            random: returns the challenges.
 
         Raises:
             ConfigurationError: a value does not fit its item, there is no such file or item, or the memory is another
@@ -121,10 +125,10 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         )
 
     def _purse(self, layout: Layout) -> PurseState:
-        """Return what the persona says of its internal file, which no command reads as such.
+        """Return the persona's values of its internal file, which no command reads directly.
 
         Raises:
-            ConfigurationError: it is no such value.
+            ConfigurationError: a value is wrong.
         """
         internal = next((file for file in layout.files() if file.internal), None)
         values = self.files.get(internal.path, {}) if internal is not None else {}
@@ -138,13 +142,17 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             ) from error
 
     def _pki(self, random: Callable[[int], bytes]) -> PkiApplication | None:
-        """The certificate application that third-generation cards have; all share the invented certificates."""
+        """Return the certificate application that third-generation cards have; all share the invented certificates."""
         if self.generation < _FIRST_WITH_PKI:
             return None
         return PkiApplication(user_pin=self.pin, data_at_once=self.manners.data_at_once, random=random)
 
     def _refuse_unknown_places(self, layout: Layout) -> None:
-        """A misspelt place would change nothing, in silence."""
+        """Check the places that the persona names: a misspelt place would silently change nothing.
+
+        Raises:
+            ConfigurationError: a place does not exist.
+        """
         files = {file.path for file in layout.files()}
         items = {f"{file.path}/{item.name}" for file in layout.files() for item in file.items}
         applications = {application.id for application in layout.applications}
@@ -158,10 +166,10 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
 
 
 def load_persona(path: Path) -> Persona:
-    """Reads a persona from its file, with the persona that it ``extends``.
+    """Return a persona from its file, with the persona that it ``extends``.
 
     Raises:
-        ConfigurationError: the file cannot be read or says something unknown; the text names the place.
+        ConfigurationError: the file cannot be read or has unknown contents; the text names the place.
     """
     try:
         return Persona.model_validate({**_document(path), "id": path.stem})
@@ -176,7 +184,7 @@ def load_persona(path: Path) -> Persona:
 
 
 def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return what a persona's file says, laid over what the persona says that it extends."""
+    """Return the contents of a persona's file, laid over those of the persona that it extends."""
     if path in above:
         raise ConfigurationError(f"{path.name}：extends 循环", f"{path.name}: extends itself")
     document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -199,7 +207,7 @@ def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _beside(path: Path, name: str) -> bytes:
-    """The content of a file in the persona's folder."""
+    """Return the content of a file in the persona's folder."""
     wanted = path.parent / name
     if Path(name).name != name or not wanted.is_file():
         raise ConfigurationError(f"{path.name}：旁边没有文件 {name}", f"{path.name}: there is no file {name} beside it")
@@ -208,7 +216,7 @@ def _beside(path: Path, name: str) -> bytes:
 
 
 def _over(base: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """Tables merge, anything else is replaced."""
+    """Return a document laid over another: tables are merged, anything else is replaced."""
     merged = dict(base)
     for key, value in document.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -218,12 +226,12 @@ def _over(base: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def shipped_personas() -> tuple[str, ...]:
-    """Return the ids of the personas that ship with the simulator: each file has its persona's."""
+    """Return the ids of the personas that ship with the simulator: each file has the name of its persona."""
     return tuple(path.stem for path in sorted(_FOLDER.glob("*.toml")))
 
 
 def is_shipped(name: str) -> bool:
-    """Tell whether a persona of that id ships with the simulator."""
+    """Return True if a persona of that id ships with the simulator."""
     return name in shipped_personas()
 
 
@@ -233,15 +241,15 @@ def _shipped(name: str) -> Persona:
 
 
 def personas() -> dict[str, Persona]:
-    """The personas that ship with the simulator, by id."""
+    """Return the personas that ship with the simulator, by id."""
     return {name: _shipped(name) for name in shipped_personas()}
 
 
 def find_persona(name: str) -> Persona:
-    """A shipped persona by id, or one's own by the path of its file.
+    """Return a shipped persona by its id, or the user's own by the path of its file.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: there is no persona of this name.
     """
     if name.endswith(".toml"):
         return load_persona(Path(name))

@@ -1,4 +1,4 @@
-"""Writing the file of a new persona: only what differs from another, with what else there is beside it in comments."""
+"""The writer of a new persona's file: only its differences from another one, with all other items in comments."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ _EXAMPLES = {
 
 
 def write_persona(path: Path, *, like: str, layout: Path | None = None) -> None:
-    """Writes a new file; one that is there is not touched.
+    """Write a new file; an existing one is not touched.
 
     Args:
+        path: the new file.
         like: the persona that it extends.
-        layout: a region's layout: the card gets its region's code, and its own files stand first.
+        layout: a region's layout: the card gets its region's code, and the region's own files come first.
 
     Raises:
         LayoutError: the layout is wrong.
-        UsageError: the file is there, or there is no such persona.
+        UsageError: the file exists, or there is no such persona.
         CannotWriteError: the file cannot be written.
     """
     if path.suffix != ".toml":
@@ -76,7 +77,7 @@ def _lines(persona: Persona, path: Path, expansion: Expansion | None) -> Iterato
     yield "# 其余文件和数据项，去掉行首的 # 即可使用 / every other file and item: take the # away to use it."
     written = {"SSSE/EF06"} | ({"SSSE/EF05"} if expansion is not None else set())
     national = layout_of(persona.generation)
-    # A region's own come first: they are what its author wants to fill.
+    # A region's own files come first: the author wants to fill these.
     for file in sorted(layout.files(), key=lambda file: file == national.file(file.path)):
         if file.path not in written and not file.internal:
             yield f'# [files."{file.path}"]   # {file.title} / {file.title_en}'
@@ -96,7 +97,7 @@ def _file(layout: Layout, file: File) -> Iterator[str]:
 
 
 def _example(layout: Layout, item: Item) -> str:
-    """A value that the item takes; of a code, the first that its table has."""
+    """Return a value that the item accepts; for a code, the first one of its table."""
     if item.items:
         return "{ " + ", ".join(f"{inside.name} = {_example(layout, inside)}" for inside in item.items) + " }"
     if item.codes is not None:

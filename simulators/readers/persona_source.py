@@ -1,4 +1,4 @@
-"""Readers named after personas: ``sim:adult`` has that persona's card in it."""
+"""The readers that are named after personas: ``sim:adult`` has that persona's card in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 
 
 class PersonaReaders:
-    """One reader for each persona that is shipped, and by its path for one's own. Cards are made when asked for."""
+    """The readers: one for each shipped persona, and one for a user's own persona by its path.
+
+    Cards are made on request.
+    """
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -19,10 +22,10 @@ class PersonaReaders:
         return [SoftwareReader(self._prefix + persona.id, persona.card()) for persona in personas().values()]
 
     def reader(self, name: str) -> SoftwareReader | None:
-        """The reader of a persona.
+        """Return the reader of a persona.
 
         Raises:
-            ConfigurationError: one's own file is wrong.
+            ConfigurationError: the user's own file is wrong.
         """
         wanted = name.removeprefix(self._prefix)
         if not is_shipped(wanted) and not wanted.endswith(".toml"):

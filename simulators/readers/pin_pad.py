@@ -1,7 +1,7 @@
-"""The holder at a reader's key pad, played by a script: for the pad that tests put in front of a virtual reader.
+"""The holder at a reader's PIN pad, played by a script, for the pad that tests put in front of a virtual reader.
 
-The pad's driver hands PIN structures (PC/SC part 10) to the card as ``FF C2 01 feature Lc structure``; this stands
-between it and a software card, enters digits, and passes the finished command on.
+The pad's driver passes PIN structures (PC/SC part 10) to the card as ``FF C2 01 feature Lc structure``. This module
+stands between it and a software card, enters digits, and passes the finished command on.
 """
 
 from __future__ import annotations
@@ -18,26 +18,31 @@ _MISMATCH, _WRONG_SIZE = b"\x64\x02", b"\x64\x03"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the holder does: digits, or nothing, or the cancel key."""
+    """The action of the holder: digits, or nothing, or the cancel key."""
 
     present: str = ""
     new: str = ""
     again: str = ""
-    """The new PIN the second time."""
+    """The new PIN, entered the second time."""
     instead: bytes | None = None
-    """`TIMEOUT` or `CANCEL`."""
+    """The answer in place of an entry: `TIMEOUT` or `CANCEL`."""
 
 
 class CardWithPinPad:
-    """A card in a reader with a key pad."""
+    """A card in a reader with a PIN pad."""
 
     def __init__(self, card: AnyCard, entries: list[Entry]) -> None:
-        """Args: ``entries`` are taken from the front; more may be added later. Without any the holder stands there."""
+        """Put a card behind a PIN pad.
+
+        Args:
+            card: the card.
+            entries: the entries, taken from the front; more may be added later. Without any the holder enters nothing.
+        """
         self._card = card
         self._entries = entries
         self.atr = card.atr
         self.structures: list[bytes] = []
-        """What arrived at the pad."""
+        """The structures that arrived at the pad."""
 
     def reset(self) -> None:
         self._card.reset()

@@ -1,4 +1,4 @@
-"""The in-process reader: software cards behind the same protocol as PC/SC, without PC/SC."""
+"""The in-process reader: software cards behind the protocol of PC/SC readers, without PC/SC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulators.card.base import AnyCard
 
 
 class SoftwareConnection:
-    """A card held by one caller; it notices when the card is pulled."""
+    """A card that one caller holds; the connection notices when the card is pulled."""
 
     def __init__(self, reader: SoftwareReader, card: AnyCard, event_counter: int, held: threading.Lock) -> None:
         self._reader = reader
@@ -40,7 +40,7 @@ class SoftwareConnection:
             raise CardRemovedError()
 
     def close(self, *, reset: bool = False) -> None:
-        """Lets the card go; a second time does nothing, for by then somebody else may hold it."""
+        """Release the card; a second time does nothing, because another caller may hold it by then."""
         held, self._held = self._held, None
         if held is not None:
             if reset:
@@ -58,13 +58,16 @@ class SoftwareReader:
         self.event_counter = 0
         self._card: AnyCard | None = None
         self._held = threading.Lock()
-        """Held by whoever talks to the card; every card has its own, so that a pulled one holds up nobody."""
+        """The lock of the caller that talks to the card.
+
+        Every card has its own, so that a pulled card blocks no caller.
+        """
         self._listeners: list[Emit] = []
         if card is not None:
             self.insert(card)
 
     def insert(self, card: AnyCard) -> None:
-        """Puts a card in; one that is there is taken out first."""
+        """Insert a card; a card that is there is removed first."""
         if self._card is not None:
             self.remove()
         card.reset()
@@ -75,7 +78,7 @@ class SoftwareReader:
         self._tell(kind, card.atr)
 
     def remove(self) -> None:
-        """Takes the card out; without a card nothing happens."""
+        """Remove the card; without a card nothing happens."""
         if self._card is None:
             return
         self._card = None
@@ -84,7 +87,7 @@ class SoftwareReader:
 
     @property
     def card(self) -> AnyCard | None:
-        """Return what is in it."""
+        """Return the card in the slot; None if it is empty."""
         return self._card
 
     def info(self) -> ReaderInfo:
@@ -109,12 +112,12 @@ class SoftwareReader:
                 raise CardMuteError()
             card.reset()
             return SoftwareConnection(self, card, event_counter, held)
-        except BaseException:  # whatever goes wrong, nobody holds the card
+        except BaseException:  # after any error the card is not held
             held.release()
             raise
 
     def listen(self, emit: Emit) -> None:
-        """Tells this reader and its card, then every change."""
+        """Report this reader and its card to a listener, then every change."""
         emit(self._event(EventKind.READER_ADDED, b""))
         card = self._card
         if card is not None:

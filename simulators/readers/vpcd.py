@@ -1,8 +1,8 @@
 """A software card in a virtual PC/SC reader: the card's end of the vpcd protocol.
 
-vpcd is a reader driver for pcscd that listens on TCP (vsmartcard-vpcd). Every message is two length bytes and
-its content; a content of one byte is a control (0 power off, 1 power on, 2 reset, 4 give the ATR), any other
-is a command APDU. To connect is to insert the card, to close the socket is to pull it.
+vpcd is a reader driver for pcscd that listens on TCP (vsmartcard-vpcd). Every message is two length bytes and its
+content. A content of one byte is a control (0 power off, 1 power on, 2 reset, 4 give the ATR), any other is a command
+APDU. Connecting inserts the card, closing the socket pulls it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ DEFAULT_PORT = 35963
 _POWER_OFF, _POWER_ON, _RESET, _GET_ATR = 0, 1, 2, 4
 _CONNECT_SECONDS = 5.0
 _SEEN_SECONDS = 10.0
-"""pcscd looks every 400 ms; on a machine that is busy it takes longer."""
+"""The longest time until pcscd has seen the card. It polls every 400 ms; on a busy machine it takes longer."""
 _LOOK_SECONDS = 0.1
-# A mute card is there and fails when it is powered. vpcd asks for the ATR to see whether a card is there, and
-# refuses one of more than 33 bytes when it powers it. (An answer of no bytes would make vpcd hang.)
+# A mute card is there and fails when it is powered. vpcd asks for the ATR to see whether a card is there, and refuses
+# one of more than 33 bytes when it powers it. (An answer of no bytes would make vpcd hang.)
 _NO_ATR = bytes(40)
 
 
@@ -52,10 +52,10 @@ class VpcdLink:
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._asked = threading.Event()
-        """The reader has asked something: it knows the card."""
+        """An event that is set when the reader has asked something: it knows the card."""
 
     def insert(self) -> None:
-        """Connects to the slot; pcscd sees the card at its next look, within 400 ms.
+        """Connect to the slot; pcscd sees the card at its next poll, within 400 ms.
 
         Raises:
             NoVirtualReaderError: no virtual reader listens there.
@@ -75,10 +75,10 @@ class VpcdLink:
         self._thread.start()
 
     def wait_until_seen(self, seconds: float = _SEEN_SECONDS) -> None:
-        """Waits until the reader has asked for the card: that a connection was made proves nothing.
+        """Wait until the reader has asked for the card: a connection alone proves nothing.
 
         Raises:
-            NoVirtualReaderError: what listens there is no vpcd, or its slot has a card already.
+            NoVirtualReaderError: the program that listens there is no vpcd, or its slot has a card already.
         """
         end = time.monotonic() + seconds
         while not self._asked.wait(_LOOK_SECONDS):
@@ -91,11 +91,11 @@ class VpcdLink:
 
     @property
     def is_in(self) -> bool:
-        """Return whether the card is still in: neither pulled here, nor let go by the reader."""
+        """Return True if the card is still in: neither pulled here, nor released by the reader."""
         return self._thread is not None and self._thread.is_alive()
 
     def remove(self) -> None:
-        """Pulls the card."""
+        """Pull the card."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -105,7 +105,7 @@ class VpcdLink:
             self._thread.join(timeout=2.0)
 
     def wait(self) -> None:
-        """Returns when the card is out: pulled here, or the reader has gone."""
+        """Wait until the card is out: pulled here, or the reader has gone."""
         if self._thread is not None:
             self._thread.join()
 
@@ -127,7 +127,7 @@ class VpcdLink:
                     line.sendall(struct.pack(">H", len(answer)) + answer)
 
     def _answer(self, message: bytes) -> bytes | None:
-        """The answer to one message; None for controls that have none."""
+        """Return the answer to one message; None for controls that have none."""
         if len(message) != 1:
             return self.card.transmit(message)
         control = message[0]
@@ -146,8 +146,8 @@ def _receive(line: socket.socket) -> bytes:
 def _receive_exactly(line: socket.socket, size: int) -> bytes:
     content = b""
     while len(content) < size:
-        # vpcd writes length and content apart and without NODELAY: an acknowledgement that waits would cost
-        # 40 ms a message. The option holds for one receive only, and exists on Linux only.
+        # vpcd writes length and content separately and without NODELAY: a delayed acknowledgement would cost 40 ms a
+        # message. The option is valid for one receive only, and exists on Linux only.
         if hasattr(socket, "TCP_QUICKACK"):
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         part = line.recv(size - len(content))

@@ -1,6 +1,6 @@
 """The software HSM (加密机): an HTTP service that computes for one card at a time with the published test keys.
 
-It listens on this computer alone, keeps nothing and logs nothing. What goes wrong with such services it does on demand.
+It listens on this computer alone, keeps nothing and logs nothing. It shows the faults of such services on demand.
 """
 
 from __future__ import annotations
@@ -21,26 +21,24 @@ from simulators.crypto import card_crypto as cryptography
 from simulators.crypto.published_keys import root_key
 
 ALGORITHM_NAMES = {"01": "3DES", "03": "SM4"}
-"""By their marks; 02 is SSF33, which is not published."""
+"""The names of the algorithms by their marks; 02 is SSF33, which is not published."""
 Fault = Literal["slow", "down", "status", "garbage", "lie", "other-request", "other-key", "half"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 _STATUSES = {"bad-request": 400, "no-key": 404, "algorithm": 422, "version": 422}
 _OPERATIONS = {f"/v1/{name}": name for name in ("cryptogram", "mac", "encipher", "certificate")}
 _MOST_BYTES = 64 * 1024
 _DRAINED_BYTES = 16 * _MOST_BYTES
-"""How much of too large a body is read and thrown away, so that its sender hears the answer."""
+"""The bytes of a body that is too large that are read and discarded, so that its sender gets the answer."""
 _CERTIFIED_BYTES = 12
 
 
 def key_address(key: Key) -> str:
-    """Return how an HSM calls a key: its address (密钥地址) and its index, six hex digits; zeros for what
-    is not known.
-    """
+    """Return an HSM's name for a key: its address (密钥地址) and its index, six hex digits; zeros for unknown parts."""
     return f"{key.hsm or 0:04X}{(key.psam or 0) & 0xFF:02X}"
 
 
 class HsmRequestRefused(Exception):
-    """Why nothing is computed: one of the service's error codes, and a text."""
+    """The reason why nothing is computed: one of the service's error codes, and a text."""
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -52,7 +50,7 @@ _Hex = Annotated[str, Field(pattern="^([0-9A-F]{2})+$")]
 
 
 class _Request(BaseModel):
-    """What every operation is told, and what only some are."""
+    """The members of a request: those of every operation, and those of some."""
 
     model_config = ConfigDict(strict=True)
 
@@ -70,10 +68,10 @@ class _Request(BaseModel):
 
 
 def _computed(operation: str, document: object) -> dict[str, Any]:
-    """The answer to a request.
+    """Return the answer to a request.
 
     Raises:
-        HsmRequestRefused: it cannot be answered.
+        HsmRequestRefused: the request cannot be answered.
     """
     try:
         request = _Request.model_validate(document)
@@ -91,7 +89,7 @@ def _computed(operation: str, document: object) -> dict[str, Any]:
 
 
 def _sub_key(request: _Request) -> tuple[str, bytes]:
-    """The algorithm and the card's key."""
+    """Return the algorithm and the card's key."""
     keys = {key.name: key for generation in GENERATIONS for key in layout_of(generation).keys}
     key = keys.get(request.key)
     if key is None:
@@ -112,7 +110,7 @@ def _sub_key(request: _Request) -> tuple[str, bytes]:
 
 
 def _under_process_key(operation: str, request: _Request, algorithm: str, sub_key: bytes) -> bytes:
-    """Cryptogram, MAC or cipher text of one conversation."""
+    """Return the cryptogram, MAC or cipher text of one exchange."""
     if request.challenge is None:
         raise HsmRequestRefused("bad-request", "challenge: eight bytes are needed")
     process_key = cryptography.process_key(algorithm, sub_key, bytes.fromhex(request.challenge))
@@ -133,7 +131,7 @@ def _under_process_key(operation: str, request: _Request, algorithm: str, sub_ke
 
 
 def _certificate(request: _Request, algorithm: str, sub_key: bytes) -> bytes:
-    """The 认证码 of a 卡识别码: a MAC with the card's key itself."""
+    """Return the 认证码 of a 卡识别码: a MAC with the card's key itself."""
     if algorithm != "3DES":
         raise HsmRequestRefused("algorithm", f"how {algorithm} makes a certificate is not known")
     if request.challenge is not None:
@@ -145,13 +143,17 @@ def _certificate(request: _Request, algorithm: str, sub_key: bytes) -> bytes:
 
 
 class SoftwareHsm:
-    """One service. Change ``fault`` and ``seconds`` at any time; ``requests`` counts the POSTs that came in."""
+    """One service. ``fault`` and ``seconds`` may be changed at any time; ``requests`` counts the POSTs that came in."""
 
     def __init__(self, port: int = 0) -> None:
-        """Args: ``port`` 0 takes any that is free."""
+        """Prepare the service.
+
+        Args:
+            port: the port; 0 takes any free one.
+        """
         self.fault: Fault | None = None
         self.seconds = 3.0
-        """How late the fault ``slow`` answers."""
+        """The delay of the fault ``slow``."""
         self.requests = 0
         self._counting = threading.Lock()
         self._stopping = threading.Event()
@@ -161,17 +163,17 @@ class SoftwareHsm:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:port``.
+        """Return ``http://127.0.0.1:port``.
 
         Raises:
-            RuntimeError: it is not running.
+            RuntimeError: the service is not running.
         """
         if self._server is None:
             raise RuntimeError("the software HSM is not running")
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Listens from now on; when it does already, nothing happens."""
+        """Start to listen; if it listens already, nothing happens."""
         if self._server is not None:
             return
         self._stopping.clear()
@@ -180,7 +182,7 @@ class SoftwareHsm:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listens no more; a second time does nothing."""
+        """Stop to listen; a second time does nothing."""
         server, self._server = self._server, None
         if server is None or self._thread is None:
             return
@@ -203,12 +205,12 @@ class SoftwareHsm:
             self.requests += 1
 
     def dawdle(self) -> None:
-        """Waits as the fault ``slow`` does, but not beyond the end of the service."""
+        """Wait as the fault ``slow`` does, but not beyond the end of the service."""
         self._stopping.wait(self.seconds)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection, one request: HTTP/1.0, so that nothing is answered after `SoftwareHsm.stop`."""
+    """One connection with one request: HTTP/1.0, so that nothing is answered after `SoftwareHsm.stop`."""
 
     timeout = 10.0
 
@@ -217,12 +219,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def handle(self) -> None:
-        """A caller that is gone needs no answer."""
+        """Handle the connection; a caller that is gone needs no answer."""
         with suppress(ConnectionError):
             super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: requests name cards."""
+        """Log nothing: requests name cards."""
 
     def do_GET(self) -> None:
         if self.path == "/v1/hello":
@@ -244,7 +246,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(request_id, refusal)
 
     def _document(self) -> Any:
-        """The body, which is JSON in UTF-8."""
+        """Return the body, which is JSON in UTF-8.
+
+        Raises:
+            HsmRequestRefused: the body is too large, or no JSON.
+        """
         told = self.headers.get("Content-Length", "")
         if not (told.isascii() and told.isdecimal()):
             raise HsmRequestRefused("bad-request", "a Content-Length is needed", 411)
@@ -262,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(refusal.status, {"request_id": request_id, "error": error})
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
-        """Sends an answer, or what the fault makes of it."""
+        """Send an answer, or what the fault makes of it."""
         fault = self._hsm.fault
         if fault == "down":
             return
@@ -283,7 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _falsified(document: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
-    """A result as a service gives it that lies, or mixes up its callers or its keys."""
+    """Return a result as a service gives it that lies, or confuses its callers or its keys."""
     match fault:
         case "lie":
             return document | {"result": bytes(byte ^ 0xFF for byte in bytes.fromhex(document["result"])).hex().upper()}

@@ -1,6 +1,7 @@
-"""What the authority's service computes between the steps of a driver function (``…_HSM_Step1``, ``…_HSM_Step2``).
+"""The computations of the authority's service between the steps of a driver function.
 
-Strings in, strings out, with the published test keys: for hospital software that has no PSAM at its counter.
+The steps are ``…_HSM_Step1`` and ``…_HSM_Step2``. Strings in, strings out, with the published test keys: for hospital
+software without a PSAM at its counter.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ _MAC = 4
 
 
 def read_step_1_to_2(step_1: str) -> str:
-    """From the output of ``iReadCardBas_HSM_Step1`` to what ``iReadCardBas_HSM_Step2`` takes.
+    """Return the input of ``iReadCardBas_HSM_Step2`` for the output of ``iReadCardBas_HSM_Step1``.
 
-    Gives the proof for the internal authentication (IRK), then, where the card asked for it, that for the external one
-    (RKSSSE): each cryptogram and original information, 32 hex digits and a bar.
+    It has the proof for the internal authentication (IRK) and, if the card asked for it, the proof for the external one
+    (RKSSSE). Each is a cryptogram and the original information, 32 hex digits and a bar.
 
     Raises:
-        ValueError: the string is not such an output; the text says what.
+        ValueError: the string is no such output; the text says what is wrong.
     """
     described = _READ_FIELDS | _TERMINAL_FIELD if step_1.count("|") > len(_READ_FIELDS) else _READ_FIELDS
     city, historical_bytes, mark, card, challenge, source, external_challenge, external_source, *_ = _fields(
@@ -74,14 +75,15 @@ def read_step_1_to_2(step_1: str) -> str:
 
 
 def general_step_1_to_2(step_1: str, historical_bytes_hex: str, city: str) -> str:
-    """From ``算法标识|密钥地址|随机数1|随机数2|`` to the data of the external authentication, 32 hex digits.
+    """Return the data of the external authentication, 32 hex digits, for ``算法标识|密钥地址|随机数1|随机数2|``.
 
     Args:
+        step_1: the output of the first step.
         historical_bytes_hex: the card's 卡复位信息, 26 hex digits.
         city: six digits.
 
     Raises:
-        ValueError: something is not as it must be; the text says what.
+        ValueError: a value is wrong; the text says which.
     """
     mark, address, challenge, source = _fields(step_1, _GENERAL_FIELDS)
     _check_card(historical_bytes_hex, city)
@@ -89,12 +91,17 @@ def general_step_1_to_2(step_1: str, historical_bytes_hex: str, city: str) -> st
 
 
 def pin_step_2_to_3(step_2: str, historical_bytes_hex: str, city: str) -> str:
-    """From ``算法标识|密钥地址|过程因子|命令头|PIN明文|`` to the whole command that sets the PIN free, in hex.
+    """Return the whole command that frees the PIN, in hex, for ``算法标识|密钥地址|过程因子|命令头|PIN明文|``.
 
-    The header has its Lc: of PIN UNBLOCK, with which the PIN is empty, or of RELOAD PIN.
+    The header has its Lc: of PIN UNBLOCK, for which the PIN is empty, or of RELOAD PIN.
+
+    Args:
+        step_2: the output of the second step.
+        historical_bytes_hex: the card's 卡复位信息, 26 hex digits.
+        city: six digits.
 
     Raises:
-        ValueError: something is not as it must be; the text says what.
+        ValueError: a value is wrong; the text says which.
     """
     mark, address, challenge, header_hex, pin = _fields(step_2, _PIN_FIELDS)
     _check_card(historical_bytes_hex, city)
@@ -120,13 +127,18 @@ def pin_step_2_to_3(step_2: str, historical_bytes_hex: str, city: str) -> str:
 
 
 def debit_step_1_to_2(step_1: str, historical_bytes_hex: str, city: str) -> str:
-    """From ``算法标识|密钥地址|随机数|交易序号|金额|交易类型|终端机编号|交易时间|`` to what the second step takes.
+    """Return the input of the second step for ``算法标识|密钥地址|随机数|交易序号|金额|交易类型|终端机编号|交易时间|``.
 
-    The service is asked for a MAC (MAC1) by the random and twice the number, over four zero bytes and the last four
-    fields; the caller joins the rest: ``0000`` and the number, the time, MAC1.
+    The service makes a MAC (MAC1) with the random and twice the number, over four zero bytes and the last four fields.
+    The caller adds the rest: ``0000`` and the number, the time, MAC1.
+
+    Args:
+        step_1: the output of the first step.
+        historical_bytes_hex: the card's 卡复位信息, 26 hex digits.
+        city: six digits.
 
     Raises:
-        ValueError: something is not as it must be; the text says what.
+        ValueError: a value is wrong; the text says which.
     """
     mark, address, random, number, amounts, kind, terminal, time = _fields(step_1, _DEBIT_FIELDS)
     _check_card(historical_bytes_hex, city)
@@ -143,7 +155,7 @@ def debit_step_1_to_2(step_1: str, historical_bytes_hex: str, city: str) -> str:
 
 
 def _pin_block(algorithm: str, pin: str) -> bytes:
-    """Length byte, packed digits, 80, zeros: one block."""
+    """Return one block: length byte, packed digits, 80, zeros."""
     if not pin:
         raise ValueError("PIN明文 is empty")
     packed = bytes.fromhex(pin if len(pin) % 2 == 0 else pin + "F")
@@ -155,7 +167,7 @@ def _pin_block(algorithm: str, pin: str) -> bytes:
 
 
 def _proof(key: Key, mark: str, historical_bytes_hex: str, city: str, challenge: str, source: str) -> str:
-    """Cryptogram and original information."""
+    """Return the cryptogram and the original information."""
     algorithm = _algorithm(mark)
     secret = _card_key(key, algorithm, historical_bytes_hex, city)
     process_key = cryptography.process_key(algorithm, secret, bytes.fromhex(challenge))
@@ -179,7 +191,11 @@ def _named(name: str) -> Key:
 
 
 def _at(address: str) -> Key:
-    """The key that an HSM has at an address and index."""
+    """Return the key that an HSM has at an address and index.
+
+    Raises:
+        ValueError: there is no such key.
+    """
     for key in layout_of(3).keys:
         if key.psam is not None and key_address(key) == address.upper():
             return key
@@ -193,7 +209,13 @@ def _check_card(historical_bytes_hex: str, city: str) -> None:
 
 
 def _fields(text: str, described: dict[str, str]) -> list[str]:
-    """The values of a string in which a bar closes each; no error tells a value, which may be a PIN."""
+    """Return the values of a string in which a bar closes each value.
+
+    No error shows a value, which may be a PIN.
+
+    Raises:
+        ValueError: the string has a wrong form; the text says which.
+    """
     *values, rest = text.split("|")
     if rest:
         raise ValueError("a bar closes each field; the last has none")

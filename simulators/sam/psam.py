@@ -1,7 +1,9 @@
-"""The software PSAM: the card in the reader that holds the issuer's keys and lends what they compute, never them.
+"""The software PSAM: the card in the reader that holds the issuer's keys.
 
-Its files and commands are those that public libraries use (``BF DE``, ``80 FA``); its keys are the published test keys.
-It answers as a T=0 card behind a reader does: ``61xx`` and ``6Cxx`` included.
+It returns results of its keys, never the keys.
+
+Its files and commands are those that public libraries use (``BF DE``, ``80 FA``). Its keys are the published test keys.
+It answers as a T=0 card behind a reader does, with ``61xx`` and ``6Cxx``.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _PURCHASES = 0x02
 """The type of keys for debits (消费)."""
 _DEBIT_DATA = 28
 _TYPE, _LEVELS = 0x1F, 5
-"""Of a usage byte: the bits that are the key's type, and how far up the levels begin."""
+"""The parts of a usage byte: the bits of the key's type, and the position of the levels."""
 _FACTOR = 8
 
 _OK, _WRONG_LENGTH, _CONDITIONS = b"\x90\x00", b"\x67\x00", b"\x69\x85"
@@ -54,21 +56,24 @@ class SoftwarePsam:
         transaction_number: int = 0,
         purchase_index: int = 1,
     ) -> None:
-        """Args:
-        keys: the names of those that it holds; without, all that have a place in a PSAM.
-        algorithms: 3DES, SM4; each brings an environment that can be selected.
-        levels: how often its keys are still to be diversified: 3 national roots, 2 a province's, 1 a city's;
-            without, it answers for three and, as if it were the card's own province's, for two.
-        region: whose keys they are: two digits of a province, six of a city; national roots are nobody's.
-        terminal_number: twelve digits.
-        card_number: twenty digits.
-        version: the group of keys; of a key with fewer groups it holds the last.
-        historical_bytes: the thirteen of its ATR.
-        transaction_number: 终端交易序号, how many debits it has begun.
-        purchase_index: which of the keys for debits it says that it uses.
+        """Make a card.
+
+        Args:
+            keys: the names of its keys; by default all that have a place in a PSAM.
+            algorithms: 3DES, SM4; each brings an environment that can be selected.
+            levels: the number of times that its keys are still to be diversified: 3 for national roots, 2 for a
+                province's, 1 for a city's; by default it answers for three and, as if it were the card's own
+                province's, for two.
+            region: the region of the keys: two digits of a province, six of a city; national roots belong to none.
+            terminal_number: twelve digits.
+            card_number: twenty digits.
+            version: the group of keys; for a key with fewer groups it holds the last.
+            historical_bytes: the thirteen bytes of its ATR.
+            transaction_number: the 终端交易序号, the number of debits that it has begun.
+            purchase_index: the index of the debit key that it says it uses.
 
         Raises:
-            ValueError: a key that is in no PSAM, an algorithm that is not published, or a wrong length.
+            ValueError: a key is in no PSAM, an algorithm is not published, or a length is wrong.
         """
         known = {key.name: key for key in layout_of(3).keys if key.psam is not None}
         held = set(known) if keys is None else set(keys)
@@ -107,14 +112,14 @@ class SoftwarePsam:
         self.reset()
 
     def reset(self) -> None:
-        """Power on or warm reset: the MF is current, and there is no process key."""
+        """Reset the card, as after power on or a warm reset: the MF is current, and there is no process key."""
         self._algorithm: str | None = None
         self._process_key: bytes | None = None
         self._debit = None
         self._waiting = b""
 
     def transmit(self, command: bytes) -> bytes:
-        """One command, one answer; any bytes at all are answered."""
+        """Return the answer to one command; any bytes are answered."""
         if len(command) < 4:
             return _WRONG_LENGTH
         if command[:2] == b"\x00\xc0":
@@ -150,7 +155,10 @@ class SoftwarePsam:
         return _OK
 
     def _read_binary(self, command: bytes) -> bytes:
-        """By short file identifier: card and terminal number are the MF's, what debits need is the application's."""
+        """Carry out READ BINARY by short file identifier.
+
+        Card and terminal number are in the MF, the files for debits in the application.
+        """
         if command[2] & 0xE0 != 0x80:
             return _WRONG_P1_P2
         if len(command) != 5:
@@ -166,10 +174,13 @@ class SoftwarePsam:
         asked = command[4] or len(left)
         return left[:asked] + _OK if asked <= len(left) else bytes((0x6C, len(left)))
 
-    # -- what the keys are for: BF DE, 80 FA, GET RESPONSE (获取响应) --------------------------------
+    # -- the use of the keys: BF DE, 80 FA, GET RESPONSE (获取响应) -----------------------------------
 
     def _derive(self, command: bytes) -> bytes:
-        """``BF DE usage index``: from a key, by the factors of the levels and a random, to a process key (过程密钥)."""
+        """Carry out ``BF DE usage index``, which makes a process key (过程密钥).
+
+        It is made from a key, the factors of the levels and a random.
+        """
         self._process_key = None
         if self._algorithm is None:
             return _CONDITIONS
@@ -189,7 +200,10 @@ class SoftwarePsam:
         return _OK
 
     def _sub_key(self, key: Key, algorithm: str, factors: bytes) -> bytes:
-        """A card's key, by the factors: the card's first, the province's last; the keys go down the other way."""
+        """Return a card's key by the factors.
+
+        The card's factor comes first and the province's last; the keys use them in reverse.
+        """
         sub_key = self._root(key, algorithm)
         if self._levels is None and len(factors) == 2 * _FACTOR:
             # As if it were the card's own province's: the city's factor begins with the province's digits.
@@ -199,7 +213,7 @@ class SoftwarePsam:
         return sub_key
 
     def _root(self, key: Key, algorithm: str) -> bytes:
-        """The key as this card holds it: of the nation, of its province or of its city."""
+        """Return the key as this card holds it: of the nation, of its province or of its city."""
         root = root_key(key.name, algorithm, key.length, min(self._version, key.versions))
         above = (f"{self._region[:2]}0000sh", f"{self._region}sx")
         for factor in above[: 3 - (self._levels or 3)]:
@@ -207,7 +221,10 @@ class SoftwarePsam:
         return root
 
     def _compute(self, command: bytes) -> bytes:
-        """``80 FA 00 00`` enciphers whole blocks; ``80 FA 05 00`` makes a MAC of an initial value and whole blocks."""
+        """Carry out ``80 FA``.
+
+        P1 P2 00 00 enciphers whole blocks. P1 P2 05 00 makes a MAC of an initial value and whole blocks.
+        """
         if (command[2], command[3]) not in ((0x00, 0x00), (0x05, 0x00)):
             return _WRONG_P1_P2
         if self._algorithm is None or self._process_key is None:
@@ -227,9 +244,10 @@ class SoftwarePsam:
     # -- debits: 80 70, 80 72 -------------------------------------------------------------------
 
     def _begin_debit(self, command: bytes) -> bytes:
-        """Gives 终端交易序号 and MAC1 for what the card said and what it is to be debited of.
+        """Return 终端交易序号 and MAC1 for the card's answer and the amounts of the debit.
 
-        Random 4, number 2, amounts 12, type 1, time 7, key version and algorithm 1 each, then the factors.
+        The data are: random 4, number 2, amounts 12, type 1, time 7, key version and algorithm 1 byte each, then the
+        factors.
         """
         self._debit = None
         if (command[2], command[3]) != (0x01, 0x00):
@@ -258,7 +276,7 @@ class SoftwarePsam:
         return bytes((0x61, len(self._waiting)))
 
     def _check_debit(self, command: bytes) -> bytes:
-        """The card's MAC2, once."""
+        """Check the card's MAC2, once for each debit."""
         debit, self._debit = self._debit, None
         if command[2] or command[3]:
             return _WRONG_P1_P2
@@ -283,11 +301,11 @@ class SoftwarePsam:
 
 
 def _place(key: Key) -> int:
-    """Type and index: the levels in the layout's usage byte are those of the PSAM that the list was made for."""
+    """Return type and index. The levels in the layout's usage byte are those of the PSAM that the list was made for."""
     return (key.psam or 0) & (_TYPE << 8 | 0xFF)
 
 
 def _command_data(command: bytes) -> bytes | None:
-    """The data field of a short command, with or without Le after it; None when the lengths do not agree."""
+    """Return the data field of a short command, with or without Le after it; None if the lengths do not agree."""
     length, data = (command[4], command[5:]) if len(command) > 4 else (0, b"")
     return data[:length] if len(data) in (length, length + 1) else None

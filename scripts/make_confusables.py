@@ -1,8 +1,8 @@
-"""Makes service/sites/confusables.txt anew, out of the ICU library that is installed (Debian: libicu72).
+"""The maker of service/sites/confusables.txt, which uses the installed ICU library (Debian: libicu72).
 
     .venv/bin/python -m scripts.make_confusables
 
-ICU carries Unicode's confusables.txt (UTS #39) in a form that only ICU reads, so ICU is asked for each character.
+ICU has Unicode's confusables.txt (UTS #39) in a form that only ICU reads, so ICU is asked for each character.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _skeleton(library: ctypes.CDLL, suffix: str, checker: Any, text: str) -> str
     encoded, status = text.encode(), ctypes.c_int(0)
     room = ctypes.create_string_buffer(256)
     skeleton = _function(library, f"uspoof_getSkeletonUTF8_{suffix}", ctypes.c_int)
-    # The kind of confusability (0) has no meaning any more; ICU wants the argument.
+    # The kind of confusability (0) has no meaning any more, but ICU requires the argument.
     length = skeleton(ctypes.c_void_p(checker), 0, encoded, len(encoded), room, len(room), ctypes.byref(status))
     if status.value > 0:
         raise SystemExit(f"ICU says {status.value} of U+{ord(text):04X}")

@@ -1,4 +1,4 @@
-"""Makes the reference pages from the data and the code: ``make docs``. A test fails when they are stale."""
+"""The maker of the reference pages from the data and the code: ``make docs``. A test fails when the pages are stale."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from simulators.personas.persona import personas
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 _LONGEST_TABLE = 80
-"""Codes of a table that is printed in full."""
+"""The largest number of codes of a table that is printed in full."""
 _MADE = "<!-- Made by `make docs` from the code and its data. Do not edit. -->\n"
 
 
 def pages() -> dict[str, str]:
-    """Every reference page by file name."""
+    """Return every reference page by file name."""
     return {
         "errors.md": _errors(),
         "codes.md": _codes(),
@@ -67,7 +67,7 @@ def _errors() -> str:
 
 
 def _kinds() -> Iterator[type[CardioError]]:
-    """The errors that an answer can carry, by the modules that they live in."""
+    """Yield the errors that an answer can carry, by their modules."""
     for module in (
         cardio.errors,
         cardio.debits.errors,
@@ -91,7 +91,7 @@ def _kinds() -> Iterator[type[CardioError]]:
 
 
 def layout_pages() -> dict[str, str]:
-    """A page for each generation, and one for the regions that are shipped: what they add."""
+    """Return a page for each generation, and one for the additions of the shipped regions."""
     shown = {
         f"layout-{generation}.0.md": _MADE + "\n" + layout_page(layout_of(generation)) for generation in GENERATIONS
     }
@@ -103,7 +103,7 @@ def layout_pages() -> dict[str, str]:
 
 
 def _openapi() -> str:
-    """The bridge's description, with the simulator's addresses."""
+    """Return the bridge's description, with the simulator's addresses."""
     app = create_app([], manners=CapabilityCache(None), layouts=NATIONAL, simulated=SimulatedReaders([]))
     return json.dumps(app.openapi(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 

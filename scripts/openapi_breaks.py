@@ -1,7 +1,9 @@
-"""What in an OpenAPI description would break callers of an older one: ``python -m scripts.openapi_breaks OLD NEW``.
+"""The changes of an OpenAPI description that break callers of an older one.
 
-An address, method or answer that is gone; something new that a request must have; a request that may hold less; an
-answer that may hold more kinds of a value than callers know, or less of what they rely on.
+    python -m scripts.openapi_breaks OLD NEW
+
+They are: an address, method or answer that is gone; a new required part of a request; a request that may contain less;
+an answer with more kinds of a value than callers know, or without a part that they rely on.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ _LIMITS_DOWN, _LIMITS_UP = ("maxLength", "maximum", "maxItems", "maxProperties")
 
 
 def breaks(old: Node, new: Node) -> list[str]:
-    """Every break, each with its place; none when callers of the old description can go on."""
+    """Return every break with its place; none if callers of the old description can go on."""
     return sorted(set(_Comparison(old, new).all()))
 
 

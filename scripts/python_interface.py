@@ -1,4 +1,4 @@
-"""The page of the Python interface, made from what each room's ``__init__`` says is public."""
+"""The page of the Python interface, made from the public names in each room's ``__init__``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECTIONS = ("Args:", "Returns:", "Raises:", "Yields:")
 
 
 def python_interface() -> str:
-    """The page, in Markdown."""
+    """Return the page in Markdown."""
     lines = ["# Python 接口 / The Python interface\n"]
     lines += [
         "What stands here is public, and kept or changed with a word in the [changes](../../CHANGELOG.md). Everything "
@@ -92,7 +92,7 @@ def _first(docstring: str | None) -> str:
 
 
 def _described(docstring: str | None) -> Iterator[str]:
-    """A docstring, its sections as lists."""
+    """Yield a docstring in Markdown, its sections as lists."""
     if not docstring:
         return
     paragraph: list[str] = []
@@ -112,7 +112,7 @@ def _described(docstring: str | None) -> Iterator[str]:
 
 
 def _note_under(module: Any, name: str) -> str | None:
-    """The text under an assignment."""
+    """Return the text under an assignment; None if there is none."""
     body = ast.parse(inspect.getsource(module)).body
     for statement, following in pairwise(body):
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]

@@ -46,7 +46,7 @@ def _take(page: Page, name: str) -> None:
 
 @contextmanager
 def _bridge() -> Iterator[str]:
-    """A demonstration with settings of its own; give the link to its counter."""
+    """Run a demonstration with settings of its own, and yield the link to its counter."""
     cardio = Path(sys.executable).with_name("cardio")
     with tempfile.TemporaryDirectory(prefix="cardio-screenshots-") as folder:
         process = subprocess.Popen(

@@ -1,10 +1,10 @@
-"""The bridge: what it adds to a reading, eight readers at once, stopping, idling, and memory.
+"""The bridge: the time that it adds to a reading, eight readers at once, stopping, idling, and memory.
 
-`GET …/card` against the same reading by the library, turn by turn in one run, over pcscd and vpcd (target: 3 ms more at
-p50). It is asked by Python's own http.client, which adds little of its own, and beside it by httpx, as the bridge's
-client for programs does. Eight readers at once against one; SIGTERM with open streams and sockets (target: 2 s); the
-service's share of a core while four readers are watched and nobody asks (target: 1 %); what memory grows by over 10,000
-readings.
+`GET …/card` is measured against the same reading by the library, in turn in one run, over pcscd and vpcd (target: 3 ms
+more at p50). It is called by Python's own http.client, which adds little time of its own, and also by httpx, as the
+bridge's client for programs does. Other measurements: eight readers at once against one; SIGTERM with open streams and
+sockets (target: 2 s); the service's share of a core while four readers are watched and no caller asks (target: 1 %);
+the growth of memory over 10,000 readings.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class _Served:
-    """`cardio serve` as a process."""
+    """The process of `cardio serve`."""
 
     def __init__(self, folder: Path, *more: str) -> None:
         environment = os.environ | {
@@ -72,7 +72,7 @@ class _Served:
         assert answer.status_code == 200, answer.text
 
     def read_plainly(self, reader: str) -> None:
-        """As `read`, with less of the client's own in it."""
+        """Read as `read`, with less of the client's own time."""
         self._plain.request("GET", f"/v1/readers/{quote(reader)}/card", headers=self._headers)
         answer = self._plain.getresponse()
         body = answer.read()
@@ -83,7 +83,7 @@ class _Served:
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def stop(self) -> float:
-        """Seconds from SIGTERM to the end."""
+        """Stop the process; return the seconds from SIGTERM to the end."""
         self.client.close()
         self._plain.close()
         started = time.perf_counter()
@@ -98,7 +98,7 @@ def _cpu_seconds(process: subprocess.Popen[Any]) -> float:
 
 
 def _idle(served: _Served) -> None:
-    """Beside a bare uvicorn, for on some machines to be woken costs more than what is then done."""
+    """Measure the idle bridge beside a bare uvicorn, because on some machines waking up costs more than the work."""
     bare = "import uvicorn; uvicorn.run(lambda *_: None, port=0, log_level='critical', lifespan='off')"
     with subprocess.Popen([sys.executable, "-c", bare]) as peer:
         time.sleep(3)
@@ -146,7 +146,7 @@ def _added(served: _Served, slot: Slot, folder: Path, seconds: float, turns: int
             for way, read in ways.items():
                 started = time.perf_counter()
                 read()
-                if number >= 5:  # by then the family of the card is learnt
+                if number >= 5:  # by then the card's family is known
                     times[way].append((time.perf_counter() - started) * 1000)
     library = statistics.median(times["library"])
     print(f"card of {seconds * 1000:.0f} ms   library p50 {library:6.2f} ms")
@@ -160,7 +160,10 @@ def _added(served: _Served, slot: Slot, folder: Path, seconds: float, turns: int
 
 
 def _eight_at_once() -> None:
-    """Software cards that take 5 ms a command, in one process with the bridge: their threads share its interpreter."""
+    """Measure software cards that take 5 ms a command, in one process with the bridge.
+
+    Their threads share the bridge's interpreter.
+    """
 
     def take_time(card: AnyCard, command: bytes) -> bytes:
         time.sleep(0.005)

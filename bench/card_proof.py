@@ -1,7 +1,7 @@
-"""The cost of having the card prove itself: commands and characters of one piece of work, with it and without.
+"""The cost of a card's proof of itself: commands and characters of one piece of work, with it and without.
 
-Aim: two commands for as long as a card is held, whatever is done with it meanwhile. The SAM's own time is in
-`closed-card`; here the keys are in a file.
+Target: two commands while a card is held, for any work in that time. The SAM's own time is in `closed-card`; here the
+keys are in a file.
 """
 
 from __future__ import annotations

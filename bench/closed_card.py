@@ -1,7 +1,8 @@
 """A basic reading of a closed third-generation card by each kind of SAM, against the same card left open.
 
-Commands and bytes are exact. Times are medians over pcscd and vpcd, the PSAM card in the second slot, the HSM over
-HTTP on this machine: cards and HSM answer in no time here, so what is shown is our own cost and that of the lines.
+Commands and bytes are exact. Times are medians over pcscd and vpcd, with the PSAM card in the second slot, and the HSM
+over HTTP on this machine. Cards and HSM answer without delay here, so the result is our own cost and that of the
+connections.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _READINGS = 100
 
 
 class _Source:
-    """A SAM that is opened anew for each reading, as a desk does."""
+    """A SAM that is opened again for each reading, as the bridge does."""
 
     def __init__(self, make: Callable[[TraceLog], Sam]) -> None:
         self._make = make

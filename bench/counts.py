@@ -1,6 +1,6 @@
-"""Commands and bytes of a basic reading: ours, the naive sequence, the least possible; and what they cost by wire.
+"""Commands and bytes of a basic reading: ours, the naive sequence, the least possible; and their time on the wire.
 
-Times are arithmetic (T=0, 12 etu a character, 3.57 MHz): card and reader thinking are not in them.
+Times are arithmetic (T=0, 12 etu a character, 3.57 MHz); they exclude the computing time of card and reader.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _naive(persona: Persona) -> Counts:
 
 
 def _least(records_at_once: bool, selected: bool) -> Counts:
-    """By arithmetic: SELECT by name, and each record or file once with the right length."""
+    """Return the least possible by arithmetic: SELECT by name, and each record or file once with the right length."""
     exchanges = [(15, 0)]
     for records in _RECORDS:
         exchanges += [(2, 0)] if selected else []

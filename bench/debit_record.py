@@ -1,7 +1,7 @@
-"""The cost of asking the card's own record before a debit: commands and characters, with the record and without.
+"""The cost of reading the card's own record before a debit: commands and characters, with the record and without.
 
-Aim: two commands where the card's newest details are of other days. They lie between two that begin the debit, so a
-card that takes debits without a PIN pays for beginning twice as well.
+Target: two commands if the card's newest details are of other days. They lie between the two commands that begin the
+debit, so a card that accepts debits without a PIN begins twice, which adds to the cost.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DETAILS = 0xEF08
 
 
 def _as_it_is(card: SoftwareCard) -> None:
-    """Its newest details are months old."""
+    """Leave the card unchanged: its newest details are months old."""
 
 
 def _one_of_today(card: SoftwareCard) -> None:
@@ -59,11 +59,11 @@ CASES: dict[str, tuple[bool, Callable[[SoftwareCard], None]]] = {
     "thirty of today": (False, _thirty_of_today),
     "no PIN for debits": (True, _as_it_is),
 }
-"""By name: whether the card takes debits without its PIN, and what is done to its details."""
+"""The cases by name: True if the card accepts debits without its PIN, and the preparation of its details."""
 
 
 def counts(case: str, *, asked: bool) -> Counts:
-    """One debit, by a desk that knows the family."""
+    """Return the counts of one debit by a bridge that knows the card's family."""
     without_pin, prepare = CASES[case]
     persona = find_persona("whole")
     manners = persona.manners.model_copy(update={"debits_without_pin": without_pin})
@@ -91,7 +91,7 @@ def counts(case: str, *, asked: bool) -> Counts:
 
 
 def _debit_unasked(card: SocialSecurityCard, order: DebitOrder) -> None:
-    """The same commands without the record, as they would be without it."""
+    """Send the same commands without reading the record."""
     terminal = packed_terminal_number(card.sam.terminal_number)
     key = debit_key(card.layout, card.sam.purchase_index())
     start = card.run(begin_purchase(card.file_system, key, order.amounts, terminal))

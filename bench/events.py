@@ -1,4 +1,4 @@
-"""From PC/SC's report of an insertion or removal to the client of the event stream (target: p95 within 20 ms)."""
+"""The time from PC/SC's report of an insertion or removal to the client of the events (target: p95 within 20 ms)."""
 
 from __future__ import annotations
 

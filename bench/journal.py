@@ -36,7 +36,7 @@ def _intent(number: int) -> DebitIntent:
 
 
 def _filled(folder: Path, rows: int) -> Path:
-    """A journal as a desk leaves it that never says what is booked."""
+    """Return the journal of a site that never records what is booked."""
     path = folder / "debits.sqlite"
     journal = Journal(path)
     begin = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,7 +68,7 @@ def _milliseconds(do: Callable[[], object], times: int = _TIMES) -> float:
 
 
 class _Measured:
-    """One journal, measured."""
+    """The measurements of one journal."""
 
     def __init__(self, path: Path) -> None:
         self.start = _milliseconds(lambda: Journal(path).close(), 5)

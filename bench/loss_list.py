@@ -1,8 +1,8 @@
-"""Verifications against a loss list: what a million lines do to everybody else at the bridge.
+"""Verifications against a loss list: the effect of a million lines on other callers of the bridge.
 
-`GET /livez` is asked all the time while verifications go on: with a list of ten lines, while one of a million is read
-for the first time, and when it is kept. In one run, so that the ratios count and not the machine. Beside it what the
-list takes in memory.
+`GET /livez` is called all the time while verifications go on: with a list of ten lines, while a list of a million is
+read for the first time, and when it is kept. All is measured in one run, so that the ratios do not depend on the
+machine. The memory of the list is measured too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _list_of(path: Path, lines: int) -> Path:
 
 @contextmanager
 def _verifying(bridge: Bridge) -> Iterator[threading.Event]:
-    """Somebody verifies one card after another; the event: the first one is through."""
+    """Verify one card after another in a thread; yield an event that is set when the first verification has ended."""
     first, over = threading.Event(), threading.Event()
 
     def verify() -> None:
@@ -53,7 +53,7 @@ def _verifying(bridge: Bridge) -> Iterator[threading.Event]:
 
 
 def _latencies(bridge: Bridge, until: threading.Event | None) -> list[float]:
-    """Milliseconds of `GET /livez`: until an event, or for a while."""
+    """Return the milliseconds of `GET /livez`, until an event is set, or for a fixed time."""
     client, found, ends = bridge.caller(TOKEN), [], time.monotonic() + _SECONDS
     while (time.monotonic() < ends) if until is None else not until.is_set():
         started = time.perf_counter()

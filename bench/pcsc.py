@@ -1,8 +1,8 @@
 """Our reading over pcscd and vpcd against a bare loop of C calls that sends the same commands (target: 1.15).
 
-Ours includes what the loop leaves out: memory of the card's family, decoding, the typed answer, a thread that can
-be given up. Thread, memory and layouts are kept from reading to reading, as the bridge does. Against a card that
-answers at once all that is most of the time; against one that takes 5 ms a command, as real cards do, it is not.
+Ours includes parts that the loop leaves out: memory of the card's family, decoding, the typed answer, a thread that can
+be abandoned. Thread, memory and layouts are kept from reading to reading, as the bridge does. With a card that answers
+at once these parts are most of the time; with a card that takes 5 ms a command, as real cards do, they are not.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tests.pcsc import Daemon, Slot, configure, find_slots
 
 TARGET = 1.15
 _PAIRS = {0.0: 300, 0.005: 40}
-"""How often each is measured, by the seconds that the card takes for a command."""
+"""The number of measurements, by the seconds that the card takes for a command."""
 
 
 def _bare(reader: str, commands: list[bytes]) -> None:
-    """What any program must do: context, connection, transaction, the commands, and back."""
+    """Do what any program must do: context, connection, transaction, the commands, and back."""
     _, context = raw.SCardEstablishContext(raw.SCARD_SCOPE_USER)
     _, card, protocol = raw.SCardConnect(context, reader, raw.SCARD_SHARE_SHARED, raw.SCARD_PROTOCOL_ANY)
     pci = raw.SCARD_PCI_T1 if protocol == raw.SCARD_PROTOCOL_T1 else raw.SCARD_PCI_T0
@@ -49,7 +49,10 @@ def _bare(reader: str, commands: list[bytes]) -> None:
 
 
 def _measure(slot: Slot, store: CapabilityCache, pairs: int) -> tuple[float, float, float, int]:
-    """Medians of ours and of the bare loop in ms, the median of the ratios pair by pair, and the commands."""
+    """Return the medians of ours and of the bare loop in ms, the median of the ratios, and the number of commands.
+
+    The ratios are computed pair by pair.
+    """
     read_card(slot.reader, manners=store)
     trace = TraceLog()
     read_card(slot.reader, manners=store, trace=trace)
@@ -70,7 +73,7 @@ def _measure(slot: Slot, store: CapabilityCache, pairs: int) -> tuple[float, flo
 
 
 def be_the_card(persona: Persona, port: int, seconds: float) -> None:
-    """In a process of its own: a card does not share its reader's interpreter."""
+    """Run the card in a process of its own: a card does not share its reader's interpreter."""
 
     def take_time(card: AnyCard, command: bytes) -> bytes:
         time.sleep(seconds)

@@ -1,7 +1,7 @@
-"""What it costs to make sure of the card before an answer: commands and characters, with the comparison and without.
+"""The cost of checking the card's identity before an answer: commands and characters, with the comparison and without.
 
-Aim: nothing on a family that is known, since EF05 is read anyway. Only what leaves the social security environment at
-once (the bank's number) has to read it first.
+Target: nothing for a known family, because EF05 is read anyway. Only work that leaves the social security environment
+at once (the bank's number) has to read it first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How long a command takes to start, whole process: ``cardio read`` against importing what it depends on.
+"""The start time of a command, whole process: ``cardio read`` against importing its dependencies.
 
-The two are started in turn, so that a busy machine slows both. What it depends on are pydantic, construct, pyscard's
-module and the ciphers: an answer is made with all of them.
+The two are started in turn, so that a busy machine slows both. The dependencies are pydantic, construct, pyscard's
+module and the ciphers: an answer needs all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ROUNDS = 15
 
 
 def main() -> None:
-    """Print the median of each, and its ratio to the dependencies'. The limit for ``cardio read`` is 2."""
+    """Print the median of each command, and its ratio to the dependencies'. The limit for ``cardio read`` is 2."""
     taken: dict[str, list[float]] = {name: [] for name in _COMMANDS}
     for _ in range(_ROUNDS):
         for name, command in _COMMANDS.items():

@@ -40,7 +40,7 @@ class _InProcess:
 
 
 def _ours(persona: Persona) -> tuple[Counts, CardFileSystem]:
-    """The second card of a kind: the first has taught what its family allows."""
+    """Return the counts of the second card of a kind: the properties of its family are learned from the first card."""
     manners = FamilyCapabilities(learnt_on=_TODAY, issuers_on=_TODAY)
     for _ in range(2):
         channel = Channel(_InProcess(persona.card()))

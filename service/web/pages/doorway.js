@@ -37,8 +37,8 @@ function kept() {
 let proved = false;
 page.draw();
 refuseStrangeKeeper(() => proved);
-for (;;) {
-  const known = kept();
+for (let known = null; ;) {
+  known ??= kept(); // it may be forgotten meanwhile: a link of the next run has the browser do so
   const found = known?.recall ? await followBridge(known, `#doorway=${location.hostname}`) : "unknown";
   proved = found === "moves" || found === "stays";
   if (proved) {

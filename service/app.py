@@ -138,7 +138,7 @@ def create_app(
         loop.set_exception_handler(_unhandled_logger(supervisor))
         hub = EventHub()
         hub.on_published.append(_metrics_listener(state.metrics))
-        desks = ReaderRegistry(
+        registry = ReaderRegistry(
             sources, manners, hub, layouts, audit, supervisor, site_options.reader_policy,
             manners_of_simulated=of_simulated, command_seconds=site_options.command_seconds,
             memory_seconds=site_options.memory_seconds,
@@ -147,42 +147,42 @@ def create_app(
         debits = DebitService(journal, security, supervisor, site_options.debit_limits)
         questions = QuestionBook(hub, page=_counter_page(state.gate))
         number = site_options.device_number
-        sam_watch = SamWatch(security.sam_places, desks, hub)
+        sam_watch = SamWatch(security.sam_places, registry, hub)
         running = state.run = RunningBridge(
             loop=loop,
             started=time.monotonic(),
             pulse=LoopPulse(),
             hub=hub,
-            desks=desks,
+            registry=registry,
             key_memories=tuple(dict.fromkeys(memory or security.guard.keys for memory in of_files)),
             debits=debits,
             questions=questions,
-            driver=DriverService(desks, security, debits, questions, CardSelection(desks), device_number=number),
+            driver=DriverService(registry, security, debits, questions, CardSelection(registry), device_number=number),
             sam_watch=sam_watch,
         )
         await asyncio.to_thread(_recover_after_crash, journal)
         if state.gate is not None:
-            state.gate.grants.on_revoked.append(desks.drop_grant)
+            state.gate.grants.on_revoked.append(registry.drop_grant)
             state.gate.grants.on_revoked.append(questions.drop_grant)
         audit.note(RequestContext(action="bridge-started", target=VERSION))
 
         readings: set[asyncio.Task[None]] = set()
 
         def take(event: ReaderEvent, source: ReaderSource) -> None:
-            desks.take(event, source)
+            registry.take(event, source)
             sam_watch.look_at_psam()
 
         def read_at_once(kind: str, data: Mapping[str, Any]) -> None:
-            if kind == EventKind.CARD_INSERTED and data["reader"] in desks.counting():
-                reading = asyncio.ensure_future(_read_at_once(desks, data["reader"], security, supervisor))
+            if kind == EventKind.CARD_INSERTED and data["reader"] in registry.counting():
+                reading = asyncio.ensure_future(_read_at_once(registry, data["reader"], security, supervisor))
                 readings.add(reading)
                 reading.add_done_callback(readings.discard)
 
         if site_options.auto_read:
             hub.on_published.append(read_at_once)
-        watches = SourceWatches(sources, take, desks.forget, supervisor)
+        watches = SourceWatches(sources, take, registry.forget, supervisor)
         await watches.start()
-        for name in desks.missing():
+        for name in registry.missing():
             _log.warning("the settings name a reader that is not there: %s", name)
         looking = asyncio.ensure_future(supervisor.keep_task("sam-watch", sam_watch.run))
         try:
@@ -190,9 +190,9 @@ def create_app(
         finally:
             looking.cancel()
             hub.close()
-            desks.stop()
+            registry.stop()
             await watches.stop()
-            desks.close()
+            registry.close()
             await running.debits.receipts.written()
             await asyncio.to_thread(journal.close)
             await asyncio.to_thread(audit.close, RequestContext(action="bridge-stopped"))
@@ -244,7 +244,7 @@ def _load_what_is_needed_once() -> None:
 def _dialect_host(state: BridgeState) -> sockets.DialectHost:
     running, most = state.running, state.connection_places
     return sockets.DialectHost(
-        running.driver, running.desks, state.supervisor, running.pulse, state.access.rate,
+        running.driver, running.registry, state.supervisor, running.pulse, state.access.rate,
         ConnectionLimits().in_all if most is None else most.limits.in_all,
     )  # fmt: skip
 
@@ -267,12 +267,14 @@ def _unhandled_logger(supervisor: Supervisor) -> Callable[[asyncio.AbstractEvent
     return note
 
 
-async def _read_at_once(desks: ReaderRegistry, reader: str, security: SecurityContext, supervisor: Supervisor) -> None:
+async def _read_at_once(
+    registry: ReaderRegistry, reader: str, security: SecurityContext, supervisor: Supervisor
+) -> None:
     """Read a card that was just inserted. The followers of the events get the result, or the reason of a failure."""
     with supervisor.guard("auto-read"), suppress(CardioError):
-        desk = desks.desk(reader)
-        credentials = security.at(simulated=desk.reader.simulated).for_reading("local")
-        await read_basic(desk, RequestContext(action="auto-read"), supplement=True, credentials=credentials)
+        managed = registry.managed(reader)
+        credentials = security.at(simulated=managed.reader.simulated).for_reading("local")
+        await read_basic(managed, RequestContext(action="auto-read"), supplement=True, credentials=credentials)
 
 
 def _recover_after_crash(journal: JournalProvider) -> None:

@@ -321,4 +321,4 @@ class BridgeServer(uvicorn.Server):
         if running is not None and not running.loop.is_closed():
             running.loop.call_soon_threadsafe(self._told_to_stop.set)
             running.loop.call_soon_threadsafe(running.hub.close)
-            running.loop.call_soon_threadsafe(running.desks.stop)
+            running.loop.call_soon_threadsafe(running.registry.stop)

@@ -35,7 +35,7 @@ class RunningBridge:
     """The time of the start by the monotonic clock, in seconds."""
     pulse: LoopPulse
     hub: EventHub
-    desks: ReaderRegistry
+    registry: ReaderRegistry
     key_memories: Sequence[KeyMemory]
     questions: QuestionBook
     debits: DebitService

@@ -96,7 +96,7 @@ def work_on_card(
         return on_card(
             reader,
             work,
-            watch=CommandWatch(ReaderSettings.of_this_desk().command_seconds),
+            watch=CommandWatch(ReaderSettings.of_this_computer().command_seconds),
             layouts=chosen_layouts(options, output),
             credentials=credentials or credentials_of(options),
             trace=trace_on(options, output, reader),

@@ -42,7 +42,7 @@ def find_reader(wanted: str | None, sam: str | None = None) -> Reader:
     from cardio.readers.policy_settings import ReaderSettings, bridges_sam
     from cardio.security.settings import SecuritySettings
 
-    policy = ReaderSettings.of_this_desk().policy(SecuritySettings.load().named(sam), bridges_sam())
+    policy = ReaderSettings.of_this_computer().policy(SecuritySettings.load().named(sam), bridges_sam())
     return find_card(readers, policy)
 
 

@@ -54,7 +54,7 @@ class ReaderSettings(BaseModel):
         return ReaderPolicy(self.use, self.contact, self.contactless, slots)
 
     @classmethod
-    def of_this_desk(cls) -> ReaderSettings:
+    def of_this_computer(cls) -> ReaderSettings:
         """Return the settings in the files of this machine and of its user; the user's go first.
 
         Raises:

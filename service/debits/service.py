@@ -223,10 +223,10 @@ class DebitService:
         caller = asked.caller
         session = None
         try:
-            desk = await asked.reader()
-            security = self._security.at(simulated=desk.reader.simulated)
+            managed = await asked.reader()
+            security = self._security.at(simulated=managed.reader.simulated)
             credentials = security.for_debit(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
-            doing = desk.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
+            doing = managed.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
             _, session = await doing
         except Exception as error:  # any error: the journal says what it means
             await work.judge(error)
@@ -254,15 +254,15 @@ class DebitService:
             return first_step(steps, asked.order, entry, terminal_number, self._limits)
 
         try:
-            desk = await asked.reader()
-            security = self._security.at(simulated=desk.reader.simulated)
+            managed = await asked.reader()
+            security = self._security.at(simulated=managed.reader.simulated)
             terminal_number = await asyncio.to_thread(security.terminal_number_for_steps)
             credentials = security.for_debit_steps(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
-            text, session = await desk.with_held(work.guarded(step), work.named(asked), credentials=credentials)
+            text, session = await managed.with_held(work.guarded(step), work.named(asked), credentials=credentials)
         except Exception as error:  # any error: the journal says what it means
             await work.judge(error)
             return await self._deliver(entry, None)
-        self._between[asked.context.grant, desk.reader.name] = (asked.checked_key(), entry)
+        self._between[asked.context.grant, managed.reader.name] = (asked.checked_key(), entry)
         while len(self._between) > _MOST_BETWEEN:
             self._between.pop(next(iter(self._between)))  # a caller that never came back begins again
         return DebitAnswer(session, await asyncio.to_thread(entry.shown), step_output=text)

@@ -47,7 +47,7 @@ class DriverService:
 
     def __init__(
         self,
-        desks: ReaderRegistry,
+        registry: ReaderRegistry,
         security: SecurityContext,
         debits: DebitService,
         questions: QuestionBook,
@@ -65,8 +65,8 @@ class DriverService:
             selection: the choice of a reader for calls that name none.
             device_number: 终端设备号 as the site has set it; empty for each reader's own.
         """
-        self.selection = selection or CardSelection(desks)
-        self._desks = desks
+        self.selection = selection or CardSelection(registry)
+        self._registry = registry
         self._device_number = device_number
         self._questions = questions
         self._security = security
@@ -108,9 +108,9 @@ class DriverService:
         given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
             return await self._step(function, given, caller, context, reader, seconds)
-        desk = await self._desk(given, context, reader)
-        caller = _at(desk, function, caller)
-        brought = self._credentials(function, given, caller, self._security.at(simulated=desk.reader.simulated))
+        managed = await self._managed(given, context, reader)
+        caller = _at(managed, function, caller)
+        brought = self._credentials(function, given, caller, self._security.at(simulated=managed.reader.simulated))
 
         async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
             whole, credentials = supplemented(given, added), brought
@@ -122,12 +122,12 @@ class DriverService:
 
             repeat = not function.changes_card
             limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
-            done, session = await desk.do(
+            done, session = await managed.do(
                 work, context, credentials=credentials, repeat=repeat, card_use=card_use, seconds=limit
             )
             return DriverOutput(done[0], session, done[1])
 
-        return await Clerk(self._questions, desk, caller, context, seconds).help(attempt)
+        return await Clerk(self._questions, managed, caller, context, seconds).help(attempt)
 
     async def debit(
         self,
@@ -148,20 +148,20 @@ class DriverService:
         context = _named(context, function, given)
         used: list[ManagedReader] = []
 
-        async def desk() -> ManagedReader:
-            found = await self._desk(given, context, reader)
+        async def managed() -> ManagedReader:
+            found = await self._managed(given, context, reader)
             _at(found, function, caller).pin(given.pin)
             used.append(found)
             return found
 
         if function.step == 2:
             held = self._held_for(context, reader)
-            return await finish_debit(self._debits, given, caller, context, desk, held)
+            return await finish_debit(self._debits, given, caller, context, managed, held)
         if self._questions.has_consent_of(caller.grant):
             with suppress(CardioError):  # the debit itself reports the error, or needs no card at all
-                given = self._with_consent(given, caller, context, await desk())
+                given = self._with_consent(given, caller, context, await managed())
         try:
-            return await call_debit(self._debits, function, given, caller, context, desk)
+            return await call_debit(self._debits, function, given, caller, context, managed)
         except LastTryError as error:
             # This debit is over: the consent that is asked for now is valid for the next one.
             if used:
@@ -169,10 +169,10 @@ class DriverService:
             raise last_try_without_clerk(self._questions.page) from error
 
     def _with_consent(
-        self, given: DriverArguments, caller: Caller, context: RequestContext, desk: ManagedReader
+        self, given: DriverArguments, caller: Caller, context: RequestContext, managed: ManagedReader
     ) -> DriverArguments:
         """Return the arguments of a debit, with the consent to the last try if it was given for this card."""
-        consented = self._questions.take_consent(subject_of(desk, caller, context, desk.card_session))
+        consented = self._questions.take_consent(subject_of(managed, caller, context, managed.card_session))
         return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(
@@ -194,9 +194,9 @@ class DriverService:
             _at(held, function, caller)
             done, session = await held.with_held(lambda steps: step(steps, given), context, credentials=None)
             return DriverOutput(done[0], session, done[1])
-        desk = await self._desk(given, context, reader)
-        _at(desk, function, caller)
-        security = self._security.at(simulated=desk.reader.simulated)
+        managed = await self._managed(given, context, reader)
+        _at(managed, function, caller)
+        security = self._security.at(simulated=managed.reader.simulated)
         if function.right == "basic":
             credentials = await asyncio.to_thread(security.for_reading_steps, caller.origin)
         else:
@@ -204,15 +204,15 @@ class DriverService:
 
         async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
             whole = supplemented(given, added)
-            done, session = await desk.with_held(lambda steps: step(steps, whole), context, credentials=credentials)
+            done, session = await managed.with_held(lambda steps: step(steps, whole), context, credentials=credentials)
             return DriverOutput(done[0], session, done[1])
 
-        return await Clerk(self._questions, desk, caller, context, seconds).help(attempt)
+        return await Clerk(self._questions, managed, caller, context, seconds).help(attempt)
 
     def _held_for(self, context: RequestContext, reader: str | None) -> ManagedReader | None:
         """Return the reader that holds a card for this caller; the named one first, because the caller may hold two."""
-        in_order = sorted(self._desks.all(), key=lambda one: one.reader.name != reader)
-        return next((desk for desk in in_order if desk.holding.owner == context.grant), None)
+        in_order = sorted(self._registry.all(), key=lambda one: one.reader.name != reader)
+        return next((managed for managed in in_order if managed.holding.owner == context.grant), None)
 
     def _credentials(
         self, function: CardFunction, given: DriverArguments, caller: Caller, security: SecurityContext
@@ -226,8 +226,8 @@ class DriverService:
         on_pad = by_pin and pin is None and function.name not in ("iReloadPIN", "iUnblockPIN")
         return security.credentials(caller.origin, pin, accept_last_try=given.acceptLastTry, on_pad=on_pad)
 
-    async def _desk(self, given: DriverArguments, context: RequestContext, reader: str | None) -> ManagedReader:
-        return self._desks.desk(reader) if reader else await self.choose(given.iType, context)
+    async def _managed(self, given: DriverArguments, context: RequestContext, reader: str | None) -> ManagedReader:
+        return self._registry.managed(reader) if reader else await self.choose(given.iType, context)
 
     async def choose(self, card_type: int, context: RequestContext) -> ManagedReader:
         """Return the reader that iType means; if several cards are in, the reader of the meant card.
@@ -241,13 +241,13 @@ class DriverService:
         return await self.selection.choose(Preference(card_type), context)
 
 
-def _at(desk: ManagedReader, function: DriverFunction, caller: Caller) -> Caller:
+def _at(managed: ManagedReader, function: DriverFunction, caller: Caller) -> Caller:
     """Return the caller with the rights that count at this reader.
 
     Raises:
         NoScopeError: the caller may not call this function there.
     """
-    narrowed = caller.at(simulated=desk.reader.simulated)
+    narrowed = caller.at(simulated=managed.reader.simulated)
     narrowed.require(Scope(function.right))
     return narrowed
 

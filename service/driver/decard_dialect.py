@@ -96,18 +96,18 @@ class DecardDialect(Dialect):
     @staticmethod
     async def _reset(calls: DialectCalls) -> list[str]:
         calls.caller.require(Scope.BASIC)
-        desk = await calls.reader()
-        if desk.card_session is None:
+        managed = await calls.reader()
+        if managed.card_session is None:
             raise NoCardError()
-        if desk.info.atr is None:
+        if managed.info.atr is None:
             raise CardMuteError()
-        return [str(len(desk.info.atr) // 2), desk.info.atr]
+        return [str(len(managed.info.atr) // 2), managed.info.atr]
 
     @staticmethod
     async def _command(request: DialectRequest, calls: DialectCalls) -> list[str]:
         calls.caller.require(Scope.APDU)
-        desk = await calls.reader()
-        if not desk.reader.simulated:
+        managed = await calls.reader()
+        if not managed.reader.simulated:
             raise SimulatedOnlyError()
         text = str(request.arguments.get("2", ""))
         if not _HEX.fullmatch(text):
@@ -116,7 +116,7 @@ class DecardDialect(Dialect):
             command = CommandApdu.from_bytes(bytes.fromhex(text))
         except ValueError as error:
             raise UsageError("这不是一条命令", "that is no command APDU") from error
-        response = await calls.transmit(desk, command, request.function)
+        response = await calls.transmit(managed, command, request.function)
         data = bytes(response).hex().upper()
         return [str(len(data) // 2), data]
 

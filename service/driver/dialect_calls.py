@@ -54,12 +54,12 @@ class DialectCalls:
         """
         return await self.driver.choose(Preference.CONTACT_FIRST, self.context)
 
-    async def transmit(self, desk: ManagedReader, command: CommandApdu, action: str) -> ResponseApdu:
+    async def transmit(self, managed: ManagedReader, command: CommandApdu, action: str) -> ResponseApdu:
         """Send one command to the card in a reader.
 
         Raises:
             CardioError: the errors of `ManagedReader.do`.
         """
         context = replace(self.context, action=action)
-        response, _ = await desk.do(lambda card: card.transmit(command), context, repeat=False)
+        response, _ = await managed.do(lambda card: card.transmit(command), context, repeat=False)
         return response

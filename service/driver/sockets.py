@@ -48,7 +48,7 @@ class DialectHost:
     """The parts of the bridge that its dialects need."""
 
     driver: DriverService
-    desks: ReaderRegistry
+    registry: ReaderRegistry
     supervisor: Supervisor
     pulse: LoopPulse
     rate: RateLimit
@@ -187,23 +187,23 @@ class DialectCallers:
         """
         if self._open.of(owner):
             return
-        desks = self._host().desks
+        registry = self._host().registry
         if code == _LEFT_FOR_GOOD:
-            self._let_go_soon(desks, owner)
+            self._let_go_soon(registry, owner)
             return
         loop = asyncio.get_running_loop()
-        loop.call_later(_REJOIN_SECONDS, lambda: self._let_go_soon(desks, owner))
+        loop.call_later(_REJOIN_SECONDS, lambda: self._let_go_soon(registry, owner))
 
-    def _let_go_soon(self, desks: ReaderRegistry, owner: str) -> None:
+    def _let_go_soon(self, registry: ReaderRegistry, owner: str) -> None:
         if not self._open.of(owner):
-            leaving = asyncio.ensure_future(self._let_go(desks, owner))
+            leaving = asyncio.ensure_future(self._let_go(registry, owner))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
 
-    async def _let_go(self, desks: ReaderRegistry, owner: str) -> None:
+    async def _let_go(self, registry: ReaderRegistry, owner: str) -> None:
         self._spoken.pop(owner, None)
         # All readers at once: none waits for another's slow card, and a reader that has gone does no harm.
-        await asyncio.gather(*(desks.end_held(desk, owner) for desk in desks.all()))
+        await asyncio.gather(*(registry.end_held(managed, owner) for managed in registry.all()))
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -47,7 +47,7 @@ class Clerk:
     def __init__(
         self,
         book: QuestionBook,
-        desk: ManagedReader,
+        managed: ManagedReader,
         caller: Caller,
         context: RequestContext,
         seconds: float | None = None,
@@ -62,7 +62,7 @@ class Clerk:
             seconds: the time that the caller waits; None if the caller does not say.
         """
         self._book = book
-        self._desk = desk
+        self._managed = managed
         self._caller = caller
         self._context = context
         limit = ANSWER_SECONDS if seconds is None else min(ANSWER_SECONDS, seconds - _WORK_SECONDS)
@@ -98,8 +98,8 @@ class Clerk:
 
     def _subject(self, card_use: CardUse) -> Subject:
         """Return the subject of the question, with the card that the call has used."""
-        session = card_use.card_session or self._context.card_session or self._desk.card_session
-        return subject_of(self._desk, self._caller, self._context, session)
+        session = card_use.card_session or self._context.card_session or self._managed.card_session
+        return subject_of(self._managed, self._caller, self._context, session)
 
     async def _enter(self, subject: Subject, error: NoPinPadError) -> Entered:
         if not self._book.has_clerk:
@@ -120,5 +120,5 @@ class Clerk:
         return self._ends - time.monotonic()
 
 
-def subject_of(desk: ManagedReader, caller: Caller, context: RequestContext, card_session: str | None) -> Subject:
-    return Subject(caller.grant, caller.label, context.action, desk.reader.name, card_session)
+def subject_of(managed: ManagedReader, caller: Caller, context: RequestContext, card_session: str | None) -> Subject:
+    return Subject(caller.grant, caller.label, context.action, managed.reader.name, card_session)

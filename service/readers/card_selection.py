@@ -24,8 +24,8 @@ _ROUNDS = 3
 class CardSelection:
     """The choice of a reader, one object for the whole bridge. It runs on the event loop."""
 
-    def __init__(self, desks: ReaderRegistry) -> None:
-        self._desks = desks
+    def __init__(self, registry: ReaderRegistry) -> None:
+        self._registry = registry
 
     async def choose(self, preference: Preference | None, context: RequestContext) -> ManagedReader:
         """Return the reader whose card the call means.
@@ -45,54 +45,58 @@ class CardSelection:
             CardioError: any other error of `choose_card`.
         """
         if context.card_session is not None:
-            named = next((desk for desk in self._desks.all() if desk.card_session == context.card_session), None)
+            named = next(
+                (managed for managed in self._registry.all() if managed.card_session == context.card_session), None
+            )
             if named is not None:
                 return named
         faults: dict[str, tuple[str | None, CardioError]] = {}
         for _ in range(_ROUNDS):
-            desks = {desk.reader.name: desk for desk in self._desks.all()}
-            if not desks and self._desks.service_down:
-                raise self._desks.service_fault()
-            choice = choose_card([_slot(desk, faults) for desk in desks.values()], self._desks.policy, preference)
+            by_name = {managed.reader.name: managed for managed in self._registry.all()}
+            if not by_name and self._registry.service_down:
+                raise self._registry.service_fault()
+            choice = choose_card(
+                [_slot(managed, faults) for managed in by_name.values()], self._registry.policy, preference
+            )
             if choice.reader is not None:
-                return desks[choice.reader]
-            asked = [desks[name] for name in choice.ask]
-            found = await asyncio.gather(*(_fault_of(desk, context) for desk in asked))
-            for desk, (session, fault) in zip(asked, found, strict=True):
+                return by_name[choice.reader]
+            asked = [by_name[name] for name in choice.ask]
+            found = await asyncio.gather(*(_fault_of(managed, context) for managed in asked))
+            for managed, (session, fault) in zip(asked, found, strict=True):
                 if fault is not None:
-                    faults[desk.reader.name] = session, fault
+                    faults[managed.reader.name] = session, fault
         raise CardChangedError()  # cards are inserted and removed faster than they can be asked
 
 
-def _slot(desk: ManagedReader, faults: dict[str, tuple[str | None, CardioError]]) -> CardSlot:
-    session, fault = faults.get(desk.reader.name, (None, None))
-    fault = fault if session == desk.card_session else None
+def _slot(managed: ManagedReader, faults: dict[str, tuple[str | None, CardioError]]) -> CardSlot:
+    session, fault = faults.get(managed.reader.name, (None, None))
+    fault = fault if session == managed.card_session else None
     # A card that another program or page has reserved is not this caller's, so other cards come first.
     of_another = (
-        desk.info.status is ReaderStatus.IN_USE
+        managed.info.status is ReaderStatus.IN_USE
         or isinstance(fault, (LeasedError, HeldError))
         or (fault is not None and fault.hresult == E_SHARING_VIOLATION)
     )
     return CardSlot(
-        desk.reader.name,
-        occupied=desk.card_session is not None,
-        atr=bytes.fromhex(desk.info.atr or ""),
-        ours=False if of_another else desk.is_ours,
+        managed.reader.name,
+        occupied=managed.card_session is not None,
+        atr=bytes.fromhex(managed.info.atr or ""),
+        ours=False if of_another else managed.is_ours,
         fault=None if of_another else fault,
-        simulated=desk.reader.simulated,
+        simulated=managed.reader.simulated,
     )
 
 
-async def _fault_of(desk: ManagedReader, context: RequestContext) -> tuple[str | None, CardioError | None]:
+async def _fault_of(managed: ManagedReader, context: RequestContext) -> tuple[str | None, CardioError | None]:
     """Ask the card in a reader what it is, which the reader remembers.
 
     Returns:
         The card session, and the error if the card gave no answer.
     """
-    session = desk.card_session
+    session = managed.card_session
     question = replace(context, action="choose-card", card_session=session, lease=None)
     try:
-        await desk.do(lambda card: card.layout, question, seconds=OPERATION_SECONDS)
+        await managed.do(lambda card: card.layout, question, seconds=OPERATION_SECONDS)
     except NotASocialSecurityCardError:
         return session, None
     except CardioError as error:

@@ -38,12 +38,14 @@ from service.events.hub import EventHub
 from service.gate.context import RequestContext
 from service.readers.lease import LeaseBook
 from service.readers.reading_memory import ReadingMemory
-from service.readers.schemas import DeskInfo, LeaseInfo
+from service.readers.schemas import LeaseInfo, ManagedReaderInfo
 from service.readers.step_session import StepSession
 from service.readers.work_queue import QUEUE_LIMIT, WorkQueue
 
 Result = TypeVar("Result")
 _LEAST_SECONDS = 0.5
+_LOOK_SECONDS = 2.0
+"""How long a look at the card may take. A reading follows if it takes longer."""
 _TRACE_LIMIT = 500
 
 
@@ -99,12 +101,12 @@ class ManagedReader:
             name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
         )
 
-    def shown(self, *, counts: bool) -> DeskInfo:
+    def shown(self, *, counts: bool) -> ManagedReaderInfo:
         lease = self.lease.current
         shown = None
         if lease is not None:
             shown = LeaseInfo(owner=lease.owner, purpose=lease.purpose, seconds_left=self.lease.seconds_left())
-        return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
+        return ManagedReaderInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
 
     # -- work with the card -----------------------------------------------------------------------
 
@@ -372,16 +374,25 @@ class ManagedReader:
         trace.append(exchange)
 
     async def is_unchanged(self) -> bool:
-        """Return True if the card that is in is the one of the last event that the bridge got.
+        """Connect to the card that is in, and compare its ATR with the one of its insertion: it has a serial number.
 
-        The watcher may be about to report a change. The card itself is not asked.
+        PC/SC can miss a quick swap of cards, and the watcher may be about to tell of another card. No command is sent.
         """
-        try:
-            async with asyncio.timeout(_LEAST_SECONDS):
-                now = await asyncio.to_thread(self.reader.info)
-        except (CardioError, TimeoutError):
+        if self.holding.owner is not None:
             return False
-        return now.event_counter == self.info.event_counter and now.status is self.info.status
+        watch = self._new_watch()
+
+        def attempt(worker: Worker) -> tuple[str, int]:
+            return on_card(
+                self.reader, lambda card: (card.atr.hex().upper(), card.event_counter()), manners=self._around.manners,
+                layouts=self._around.layouts, seconds=_LOOK_SECONDS, worker=worker, repeat=False, watch=watch,
+            )  # fmt: skip
+
+        try:
+            found = await self._in_line(attempt, watch)
+        except CardioError:
+            return False
+        return found == (self.info.atr, self.info.event_counter)
 
     @property
     def audit(self) -> AuditRecorder:

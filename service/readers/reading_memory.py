@@ -70,6 +70,10 @@ class ReadingMemory:
 
 
 def _is_complete(reading: CardReading) -> bool:
-    """Return True if the card would answer the same again: no part failed for a reason that may pass."""
+    """Return True if the card would answer the same again: no part failed for a reason that may pass.
+
+    A card that does not say which one it is could be swapped for another without a sign.
+    """
+    names_itself = bool(reading.card.identification_code)
     has_faults = any(one.error is not None for one in reading.unread)
-    return not has_faults and (reading.proof.is_genuine or reading.proof == NO_SAM)
+    return names_itself and not has_faults and (reading.proof.is_genuine or reading.proof == NO_SAM)

@@ -67,7 +67,7 @@ class ReaderRegistry:
         self._sources = list(sources)
         self.policy = policy or ReaderPolicy()
         self._hub = hub
-        self._desks: dict[str, ManagedReader] = {}
+        self._managed: dict[str, ManagedReader] = {}
         self._shown: dict[tuple[int, str], str] = {}
         """The name under which each source's reader is shown.
 
@@ -111,7 +111,7 @@ class ReaderRegistry:
                 self._service_told = True
                 self._down.pop(number, None)
             case EventKind.READER_REMOVED:
-                gone = self._desks.pop(event.reader or "", None)
+                gone = self._managed.pop(event.reader or "", None)
                 if gone is not None:
                     gone.close()
                 self._shown = {key: name for key, name in self._shown.items() if name != event.reader}
@@ -125,28 +125,31 @@ class ReaderRegistry:
         self._down.pop(number, None)
         for own, name in [(own, name) for (of, own), name in self._shown.items() if of == number]:
             del self._shown[number, own]
-            desk = self._desks.pop(name, None)
-            if desk is not None:
+            managed = self._managed.pop(name, None)
+            if managed is not None:
                 left = ReaderEvent(
-                    kind=EventKind.READER_REMOVED, reader=name, simulated=desk.reader.simulated, time=datetime.now(UTC)
+                    kind=EventKind.READER_REMOVED,
+                    reader=name,
+                    simulated=managed.reader.simulated,
+                    time=datetime.now(UTC),
                 )
-                if desk.card_session is not None:
-                    self._publish(left.model_copy(update={"kind": EventKind.CARD_REMOVED}), desk.card_session)
-                desk.close()
+                if managed.card_session is not None:
+                    self._publish(left.model_copy(update={"kind": EventKind.CARD_REMOVED}), managed.card_session)
+                managed.close()
                 self._publish(left, None)
 
-    def _swapped(self, desk: ManagedReader, atr: bytes) -> None:
+    def _swapped(self, managed: ManagedReader, atr: bytes) -> None:
         """Publish a swap that PC/SC has not noticed: another card answers than the session stands for."""
         for kind in (EventKind.CARD_REMOVED, EventKind.CARD_INSERTED):
             event = ReaderEvent(
                 kind=kind,
-                reader=desk.reader.name,
-                simulated=desk.reader.simulated,
+                reader=managed.reader.name,
+                simulated=managed.reader.simulated,
                 atr=atr.hex().upper() or None if kind is EventKind.CARD_INSERTED else None,
-                event_counter=desk.info.event_counter,
+                event_counter=managed.info.event_counter,
                 time=datetime.now(UTC),
             )
-            self._publish(event, self._update(desk.reader.name, event))
+            self._publish(event, self._update(managed.reader.name, event))
 
     def _publish(self, event: ReaderEvent, session: str | None) -> None:
         if event.kind is EventKind.CARD_REMOVED and event.reader is not None:
@@ -175,17 +178,17 @@ class ReaderRegistry:
 
         For a removed card it is the session that ended.
         """
-        desk = self._desks.get(name)
-        if desk is None:
+        managed = self._managed.get(name)
+        if managed is None:
             reader = self._reader(name)
             if reader is None:
                 return None  # it has gone already; its removal is reported next
-            desk = self._desks[name] = ManagedReader(
+            managed = self._managed[name] = ManagedReader(
                 reader, self._around_simulated if reader.simulated else self._around
             )
-        before = desk.card_session
-        desk.take(event)
-        return before if event.kind is EventKind.CARD_REMOVED else desk.card_session
+        before = managed.card_session
+        managed.take(event)
+        return before if event.kind is EventKind.CARD_REMOVED else managed.card_session
 
     def _reader(self, name: str) -> Reader | None:
         """Return the reader that is shown under a name, from the source that has reported it and from no other."""
@@ -193,62 +196,62 @@ class ReaderRegistry:
         reader = self._sources[number].reader(own)
         return reader if own == name or reader is None else ShownReader(name, reader)
 
-    def desk(self, name: str) -> ManagedReader:
+    def managed(self, name: str) -> ManagedReader:
         """Return a reader by its full name.
 
         Raises:
             ReaderNotFoundError: there is no such reader now.
             PcscUnavailableError: there cannot be one, because PC/SC does not run.
         """
-        desk = self._desks.get(name)
-        if desk is None and self.service_down:
+        managed = self._managed.get(name)
+        if managed is None and self.service_down:
             raise self.service_fault()
-        if desk is None:
-            names = list(self._desks)
+        if managed is None:
+            names = list(self._managed)
             raise ReaderNotFoundError(
                 f"没有读卡器“{name}”；现有：{'、'.join(names) or '—'}",
                 f"no reader {name!r}; there are: {', '.join(names) or '-'}",
             )
-        return desk
+        return managed
 
     def all(self) -> list[ManagedReader]:
-        return list(self._desks.values())
+        return list(self._managed.values())
 
     def drop_grant(self, grant: str) -> None:
         """End the leases of a grant that was revoked, and release the cards that are held for it."""
-        for desk in self._desks.values():
-            if desk.lease.drop_grant(grant):
-                self.tell_lease(desk)
+        for managed in self._managed.values():
+            if managed.lease.drop_grant(grant):
+                self.tell_lease(managed)
             # Also if nothing is held yet: a first step may be waiting for the card.
-            ending = asyncio.ensure_future(self.end_held(desk, grant))
+            ending = asyncio.ensure_future(self.end_held(managed, grant))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
 
-    async def end_held(self, desk: ManagedReader, grant: str) -> None:
+    async def end_held(self, managed: ManagedReader, grant: str) -> None:
         """Release what a caller holds at one reader. A reader that has gone, or a service that stops, holds nothing."""
         with self._around.supervisor.guard("card-let-go"), suppress(ReaderError):
-            await desk.end_held(grant)
+            await managed.end_held(grant)
 
-    def tell_lease(self, desk: ManagedReader) -> None:
+    def tell_lease(self, managed: ManagedReader) -> None:
         """Publish the current lease of a reader."""
-        shown = desk.shown(counts=True).lease
-        data = {"reader": desk.reader.name, "lease": None if shown is None else shown.model_dump(mode="json")}
-        self._hub.publish("lease-changed", data, subject=desk.reader.name)
+        shown = managed.shown(counts=True).lease
+        data = {"reader": managed.reader.name, "lease": None if shown is None else shown.model_dump(mode="json")}
+        self._hub.publish("lease-changed", data, subject=managed.reader.name)
 
     def counting(self) -> list[str]:
         """Return the readers that a patient's card may be in."""
-        simulated = {name for name, desk in self._desks.items() if desk.reader.simulated}
-        return self.policy.counting(list(self._desks), simulated)
+        simulated = {name for name, managed in self._managed.items() if managed.reader.simulated}
+        return self.policy.counting(list(self._managed), simulated)
 
     def missing(self) -> list[str]:
         """Return the names of readers in the settings that no present reader has."""
-        return self.policy.missing(list(self._desks))
+        return self.policy.missing(list(self._managed))
 
     def listing(self) -> ReaderList:
         """Return the state of every reader, and the problems that keep others from being listed."""
         problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self.service_down else []
         counting = self.counting()
-        shown = tuple(desk.shown(counts=name in counting) for name, desk in self._desks.items())
+        shown = tuple(managed.shown(counts=name in counting) for name, managed in self._managed.items())
         return ReaderList(readers=shown, problems=tuple(problems))
 
     def service_fault(self) -> ReaderError:
@@ -277,6 +280,6 @@ class ReaderRegistry:
         return "off" if not self._service_told else "down" if self._down else "up"
 
     def close(self) -> None:
-        for desk in self._desks.values():
-            desk.stop()
-        self._desks.clear()
+        for managed in self._managed.values():
+            managed.stop()
+        self._managed.clear()

@@ -28,7 +28,7 @@ class SamState(FrozenModel):
 class SamWatch:
     """The watch over the PSAM card and the HSM. It runs on the event loop."""
 
-    def __init__(self, places: Sequence[str], desks: ReaderRegistry, hub: EventHub) -> None:
+    def __init__(self, places: Sequence[str], registry: ReaderRegistry, hub: EventHub) -> None:
         """Prepare the watch.
 
         Args:
@@ -40,7 +40,7 @@ class SamWatch:
         for place in filter(None, places):
             kind, _, where = place.partition(":")
             self._places.setdefault(kind, []).append(where)
-        self._desks = desks
+        self._registry = registry
         self._hub = hub
         self.states = {
             kind: SamState(state="unknown" if kind in self._places else "none", place=self._shown(kind))
@@ -76,12 +76,14 @@ class SamWatch:
 
     def _has_psam(self, wanted: str) -> bool:
         """Return True if the reader that would be used for the PSAM has a card."""
-        desks = {
-            desk.reader.name: desk for desk in self._desks.all() if not (wanted.isdecimal() and desk.info.simulated)
+        by_name = {
+            managed.reader.name: managed
+            for managed in self._registry.all()
+            if not (wanted.isdecimal() and managed.info.simulated)
         }
-        occupied = {name for name, desk in desks.items() if desk.card_session is not None}
+        occupied = {name for name, managed in by_name.items() if managed.card_session is not None}
         try:
-            return choose_name(list(desks), wanted, occupied.__contains__) in occupied
+            return choose_name(list(by_name), wanted, occupied.__contains__) in occupied
         except ReaderNotFoundError:  # AmbiguousReaderError too
             return False
 

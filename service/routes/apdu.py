@@ -15,7 +15,7 @@ from cardio.errors import UsageError
 from cardio.models.base import FrozenModel
 from service.gate.scopes import Scope
 from service.readers.errors import SimulatedOnlyError
-from service.routes.dependencies import CallOf, DesksOf, needs
+from service.routes.dependencies import CallOf, RegistryOf, needs
 from service.routes.readers import CARD_PROBLEMS
 
 router = APIRouter(prefix="/v1/readers", tags=["commands"])
@@ -57,20 +57,20 @@ class CommandAnswered(FrozenModel):
 
 
 @router.get("/{reader:path}/trace", responses=CARD_PROBLEMS, dependencies=[needs(Scope.FILES)])
-async def read_trace(reader: str, desks: DesksOf) -> CardTrace:
+async def read_trace(reader: str, registry: RegistryOf) -> CardTrace:
     """Return the commands of the last exchanges with the card, with their names and the card's answers.
 
     For real cards only headers, lengths and status words are kept. The trace is forgotten when the card leaves.
     """
-    desk = desks.desk(reader)
-    shown = [_shown(number, one, simulated=desk.reader.simulated) for number, one in enumerate(desk.trace, 1)]
+    managed = registry.managed(reader)
+    shown = [_shown(number, one, simulated=managed.reader.simulated) for number, one in enumerate(managed.trace, 1)]
     return CardTrace(reader=reader, exchanges=tuple(shown))
 
 
 @router.post("/{reader:path}/apdu", responses=CARD_PROBLEMS, dependencies=[needs(Scope.APDU)])
 async def send_command(asked: CommandAsked, call: CallOf) -> CommandAnswered:
     """Send one command unchanged to a software card; never to a card in a real reader."""
-    if not call.desk.reader.simulated:
+    if not call.managed.reader.simulated:
         raise SimulatedOnlyError()
     try:
         command = CommandApdu.from_bytes(bytes.fromhex(asked.command))

@@ -43,8 +43,8 @@ The proof is ``genuine``, or ``not-possible; reason=declined`` and the like.
 """
 
 
-async def _desks(request: Request) -> ReaderRegistry:
-    return state_of(request.app).running.desks
+async def _registry(request: Request) -> ReaderRegistry:
+    return state_of(request.app).running.registry
 
 
 async def _hub(request: Request) -> EventHub:
@@ -84,10 +84,10 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
-async def _desk_of(request: Request) -> ManagedReader | None:
+async def _managed_of(request: Request) -> ManagedReader | None:
     """Return the reader that a path names; None if there is none."""
     named = request.path_params.get("reader")
-    return next((desk for desk in (await _desks(request)).all() if desk.reader.name == named), None)
+    return next((managed for managed in (await _registry(request)).all() if managed.reader.name == named), None)
 
 
 def needs(*scopes: Scope) -> Any:
@@ -95,9 +95,9 @@ def needs(*scopes: Scope) -> Any:
 
     async def check(request: Request) -> None:
         caller = await _caller(request)
-        desk = await _desk_of(request) if caller.simulated_only else None
-        if desk is not None:
-            caller = caller.at(simulated=desk.reader.simulated)
+        managed = await _managed_of(request) if caller.simulated_only else None
+        if managed is not None:
+            caller = caller.at(simulated=managed.reader.simulated)
         if not caller.scopes.intersection(scopes):
             caller.require(scopes[0])
 
@@ -105,7 +105,7 @@ def needs(*scopes: Scope) -> Any:
 
 
 StateOf = Annotated[BridgeState, Depends(_state)]
-DesksOf = Annotated[ReaderRegistry, Depends(_desks)]
+RegistryOf = Annotated[ReaderRegistry, Depends(_registry)]
 SecurityOf = Annotated[SecurityContext, Depends(_security)]
 JournalPlaceOf = Annotated[JournalProvider, Depends(_journal_place)]
 AuditOf = Annotated[AuditRecorder, Depends(_audit)]
@@ -125,13 +125,13 @@ class CardCall:
 
     def __init__(
         self,
-        desk: ManagedReader,
+        managed: ManagedReader,
         context: RequestContext,
         caller: Caller,
         security: SecurityContext,
         response: Response,
     ) -> None:
-        self.desk = desk
+        self.managed = managed
         self.context = context
         self.caller = caller
         self.security = security
@@ -163,7 +163,7 @@ class CardCall:
         Without credentials the work uses those that the bridge has for reading.
         """
         given = credentials or self.security.for_reading(self.caller.origin)
-        told, session = await self.desk.do(
+        told, session = await self.managed.do(
             lambda card: (work(card), card.proof), self.context, credentials=given, repeat=repeat, seconds=seconds
         )
         result, proof = told
@@ -193,11 +193,11 @@ ContextOf = Annotated[RequestContext, Depends(_context)]
 
 
 async def _card_call(
-    reader: str, desks: DesksOf, caller: CallerOf, security: SecurityOf, context: ContextOf, response: Response
+    reader: str, registry: RegistryOf, caller: CallerOf, security: SecurityOf, context: ContextOf, response: Response
 ) -> CardCall:
-    desk = desks.desk(reader)
-    simulated = desk.reader.simulated
-    return CardCall(desk, context, caller.at(simulated=simulated), security.at(simulated=simulated), response)
+    managed = registry.managed(reader)
+    simulated = managed.reader.simulated
+    return CardCall(managed, context, caller.at(simulated=simulated), security.at(simulated=simulated), response)
 
 
 CallOf = Annotated[CardCall, Depends(_card_call)]

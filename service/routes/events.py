@@ -21,7 +21,7 @@ from service.gate.policy import PROTOCOL
 from service.gate.scopes import Caller, Scope
 from service.http.request_state import CALLER
 from service.readers.registry import ReaderRegistry
-from service.routes.dependencies import AccessOf, AuditOf, CallerOf, DesksOf, HubOf, needs
+from service.routes.dependencies import AccessOf, AuditOf, CallerOf, HubOf, RegistryOf, needs
 from service.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -37,7 +37,7 @@ class Ticket(FrozenModel):
 
 
 async def _payloads(
-    desks: ReaderRegistry, hub: EventHub, after: str | None, *, readings: bool, questions: bool = False
+    registry: ReaderRegistry, hub: EventHub, after: str | None, *, readings: bool, questions: bool = False
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Yield `state`, or the missed events, then every change.
 
@@ -47,7 +47,7 @@ async def _payloads(
     with hub.subscription(questions=questions) as events:
         missed = hub.missed_since(after) if after else None
         if missed is None:
-            yield hub.document(STATE, desks.listing().model_dump(mode="json"))
+            yield hub.document(STATE, registry.listing().model_dump(mode="json"))
         else:
             for event in missed:
                 yield hub.payload(event, readings=readings)
@@ -64,7 +64,7 @@ async def _payloads(
 )
 async def stream_events(
     request: Request,
-    desks: DesksOf,
+    registry: RegistryOf,
     hub: HubOf,
     audit: AuditOf,
     caller: CallerOf,
@@ -82,7 +82,7 @@ async def stream_events(
     clerk = questions and Scope.MANAGE in caller.scopes
     if readings:
         audit.note(context_of(request, caller), action=LISTENS)
-    return EventStream(_payloads(desks, hub, last_event_id, readings=readings, questions=clerk))
+    return EventStream(_payloads(registry, hub, last_event_id, readings=readings, questions=clerk))
 
 
 @router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])
@@ -111,7 +111,7 @@ async def socket_events(
     if readings:
         state.audit.note(context_of(socket, caller), action=LISTENS)
     clerk = questions and Scope.MANAGE in caller.scopes
-    payloads = _payloads(state.running.desks, state.running.hub, after, readings=readings, questions=clerk)
+    payloads = _payloads(state.running.registry, state.running.hub, after, readings=readings, questions=clerk)
     sending = asyncio.ensure_future(_send_events(socket, payloads))
     listening = asyncio.ensure_future(_until_gone(socket))
     try:

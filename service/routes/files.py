@@ -65,7 +65,7 @@ async def write_file(application: Application, file: File, asked: ItemsToWrite, 
 @router.get("/{reader:path}/card/photo", responses=_PHOTO_ANSWERS, response_class=Response)
 async def read_photo(call: CallOf) -> Response:
     """Return the holder's photo as it is on the card."""
-    (photo, proof), session = await call.desk.do(
+    (photo, proof), session = await call.managed.do(
         lambda card: (card.photo(), card.proof),
         call.context,
         credentials=call.security.for_reading(call.caller.origin),

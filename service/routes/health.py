@@ -10,7 +10,7 @@ from cardio.errors import PcscUnavailableError
 from cardio.models.problem import Problem
 from service.http.errors import TaskDownError
 from service.readers.schemas import Health
-from service.routes.dependencies import DesksOf, JournalPlaceOf, StateOf, SupervisorOf
+from service.routes.dependencies import JournalPlaceOf, RegistryOf, StateOf, SupervisorOf
 
 router = APIRouter(tags=["health"])
 
@@ -32,14 +32,14 @@ async def livez() -> Health:
         }
     },
 )
-async def readyz(state: StateOf, desks: DesksOf, supervisor: SupervisorOf, journal: JournalPlaceOf) -> Health:
+async def readyz(state: StateOf, registry: RegistryOf, supervisor: SupervisorOf, journal: JournalPlaceOf) -> Health:
     """Check that cards can be read: PC/SC runs, or there are simulated readers, and every background task runs.
 
     If there is a journal of debits, it must be in its place; without it cards are read, but not debited.
 
     `/v1/status` says whether PC/SC runs.
     """
-    fault = desks.service_fault() if desks.service_down else None
+    fault = registry.service_fault() if registry.service_down else None
     if fault is not None and not (state.has_simulated and isinstance(fault, PcscUnavailableError)):
         raise fault
     if supervisor.down:

@@ -12,7 +12,7 @@ from cardio.models.problem import Problem
 from service.gate.pairing import presentable
 from service.gate.scopes import Scope
 from service.readers.lease import LONGEST_SECONDS, Lease, TakeoverRequested
-from service.routes.dependencies import CallerOf, DesksOf, HubOf, needs
+from service.routes.dependencies import CallerOf, HubOf, RegistryOf, needs
 
 router = APIRouter(prefix="/v1/readers", tags=["leases"], dependencies=[needs(Scope.BASIC)])
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -46,41 +46,41 @@ class TakeOverAsked(FrozenModel):
     responses=_PROBLEMS | {202: {"model": TakeOverAsked, "description": "the owner has been asked to give way"}},
 )
 async def take_lease(
-    reader: str, asked: LeaseAsked, desks: DesksOf, hub: HubOf, caller: CallerOf, response: Response
+    reader: str, asked: LeaseAsked, registry: RegistryOf, hub: HubOf, caller: CallerOf, response: Response
 ) -> LeaseGiven | TakeOverAsked:
     """Take the lease of a reader, or ask its owner for it.
 
     With `take_over` the owner gets the event `lease-asked` and may keep the lease (PUT). Otherwise it passes to the
     caller that asks again after `answer_within`.
     """
-    desk = desks.desk(reader)
-    desk.holding.check(caller.grant)
+    managed = registry.managed(reader)
+    managed.holding.check(caller.grant)
     purpose = presentable(asked.purpose)
-    taken = desk.lease.take(caller, purpose, asked.seconds, take_over=asked.take_over)
+    taken = managed.lease.take(caller, purpose, asked.seconds, take_over=asked.take_over)
     if isinstance(taken, TakeoverRequested):
         data = {"reader": reader, "by": caller.label, "purpose": purpose, "answer_within": taken.answer_within}
         hub.publish("lease-asked", data, subject=reader)
         response.status_code = 202
         return TakeOverAsked(state="asked", answer_within=taken.answer_within)
-    desks.tell_lease(desk)
-    return _given(taken, desk.lease.seconds_left())
+    registry.tell_lease(managed)
+    return _given(taken, managed.lease.seconds_left())
 
 
 @router.put("/{reader:path}/lease", responses=_PROBLEMS)
-async def keep_lease(reader: str, desks: DesksOf, cardio_lease: LeaseId) -> LeaseGiven:
+async def keep_lease(reader: str, registry: RegistryOf, cardio_lease: LeaseId) -> LeaseGiven:
     """Renew the lease of a reader for the same time; a caller that has asked for it must ask again."""
-    desk = desks.desk(reader)
-    lease = desk.lease.keep(cardio_lease)
-    desks.tell_lease(desk)
-    return _given(lease, desk.lease.seconds_left())
+    managed = registry.managed(reader)
+    lease = managed.lease.keep(cardio_lease)
+    registry.tell_lease(managed)
+    return _given(lease, managed.lease.seconds_left())
 
 
 @router.delete("/{reader:path}/lease", status_code=204, responses=_PROBLEMS)
-async def give_lease_back(reader: str, desks: DesksOf, cardio_lease: LeaseId) -> None:
+async def give_lease_back(reader: str, registry: RegistryOf, cardio_lease: LeaseId) -> None:
     """End the lease of a reader."""
-    desk = desks.desk(reader)
-    desk.lease.give_back(cardio_lease)
-    desks.tell_lease(desk)
+    managed = registry.managed(reader)
+    managed.lease.give_back(cardio_lease)
+    registry.tell_lease(managed)
 
 
 def _given(lease: Lease, seconds_left: int) -> LeaseGiven:

@@ -13,7 +13,7 @@ from cardio.readers.card_choice import Preference
 from service.gate.scopes import Scope
 from service.readers.basic_reading import read_basic
 from service.readers.schemas import ChosenReader, ReaderList
-from service.routes.dependencies import CallOf, ContextOf, DesksOf, DriverOf, needs
+from service.routes.dependencies import CallOf, ContextOf, DriverOf, RegistryOf, needs
 
 router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(Scope.BASIC)])
 
@@ -33,9 +33,9 @@ CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("")
-async def list_readers(desks: DesksOf) -> ReaderList:
+async def list_readers(registry: RegistryOf) -> ReaderList:
     """Return the readers and the cards in them, from the watcher's data: no card is touched."""
-    return desks.listing()
+    return registry.listing()
 
 
 @router.get("/-/chosen", responses=CARD_PROBLEMS)
@@ -47,8 +47,8 @@ async def choose_reader(
     ] = None,
 ) -> ChosenReader:
     """Return the reader for a caller that names none; `several-cards` if a person has to choose."""
-    desk = await calls.selection.choose(iType, context)
-    return ChosenReader(reader=desk.reader.name, card_session=desk.card_session)
+    managed = await calls.selection.choose(iType, context)
+    return ChosenReader(reader=managed.reader.name, card_session=managed.card_session)
 
 
 @router.get("/{reader:path}/card", responses=CARD_PROBLEMS, response_model=CardReading)
@@ -81,5 +81,5 @@ async def read_for_nhsa(call: CallOf) -> Nhsa1101:
 
 async def _read(call: CallOf, *, supplement: bool, fresh: bool) -> tuple[CardReading, dict[str, str]]:
     credentials = call.security.for_reading(call.caller.origin)
-    answer = await read_basic(call.desk, call.context, supplement=supplement, credentials=credentials, fresh=fresh)
+    answer = await read_basic(call.managed, call.context, supplement=supplement, credentials=credentials, fresh=fresh)
     return answer.reading, call.name_card(answer.card_session, answer.reading.proof) | call.date_answer(answer.read_at)

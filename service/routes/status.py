@@ -19,7 +19,7 @@ from service.driver.registry import dialects
 from service.gate.scopes import Scope
 from service.readers.sam_monitor import SamState
 from service.readers.schemas import VERSION, ServiceState
-from service.routes.dependencies import AccessOf, AuditOf, DebitsOf, DesksOf, HubOf, StateOf, SupervisorOf, needs
+from service.routes.dependencies import AccessOf, AuditOf, DebitsOf, HubOf, RegistryOf, StateOf, SupervisorOf, needs
 from service.routes.keys import StoppedSam, key_states
 
 router = APIRouter(tags=["status"])
@@ -80,7 +80,7 @@ class Status(FrozenModel):
 
 @router.get("/v1/status", dependencies=[needs(Scope.BASIC)])
 async def status(
-    state: StateOf, desks: DesksOf, hub: HubOf, access: AccessOf, audit: AuditOf, supervisor: SupervisorOf
+    state: StateOf, registry: RegistryOf, hub: HubOf, access: AccessOf, audit: AuditOf, supervisor: SupervisorOf
 ) -> Status:
     """Return the state of the service and of the parts that it depends on."""
     sam = state.running.sam_watch
@@ -90,7 +90,7 @@ async def status(
         version=VERSION,
         instance=hub.run,
         uptime_seconds=int(time.monotonic() - state.running.started),
-        pcsc=desks.service_state,
+        pcsc=registry.service_state,
         psam=sam.states["psam"],
         hsm=sam.states["hsm"],
         dialects=DialectPorts(**{f"{name}_": ports.get(name) for name in dialects()}),
@@ -115,7 +115,7 @@ async def status(
 )
 async def metrics(
     state: StateOf,
-    desks: DesksOf,
+    registry: RegistryOf,
     hub: HubOf,
     access: AccessOf,
     debits: DebitsOf,
@@ -123,11 +123,11 @@ async def metrics(
     supervisor: SupervisorOf,
 ) -> Response:
     """Return figures for Prometheus, without personal data."""
-    infos = [desk.info for desk in desks.all()]
+    infos = [managed.info for managed in registry.all()]
     text = state.metrics.text(
         readers=len(infos),
         cards=sum(info.status is not ReaderStatus.EMPTY for info in infos),
-        pcsc_up=0 if desks.service_down else 1,
+        pcsc_up=0 if registry.service_down else 1,
         streams=access.live.all_streams,
         subscribers_dropped=hub.dropped,
         audit_entries_lost=audit.lost,

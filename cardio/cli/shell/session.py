@@ -47,7 +47,7 @@ class _Hold:
         from cardio.readers.worker import Worker
 
         self._worker = Worker()
-        self._command_seconds = ReaderSettings.of_this_desk().command_seconds
+        self._command_seconds = ReaderSettings.of_this_computer().command_seconds
 
     def run(self, seconds: float, work: Callable[[SocialSecurityCard], Result]) -> Result:
         from cardio.apdu.command_watch import CommandWatch

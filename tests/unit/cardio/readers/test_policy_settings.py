@@ -30,7 +30,7 @@ def own(system: Path) -> Path:
 def test_the_users_settings_stand_over_the_systems_one_by_one(system: Path, own: Path) -> None:
     system.write_text('sam = "psam:Slot 2"\n[readers]\nuse = ["A"]\ncontact = ["B"]\n')
     own.write_text('[readers]\nuse = ["C"]\n')
-    assert ReaderSettings.of_this_desk() == ReaderSettings(use=("C",), contact=("B",))
+    assert ReaderSettings.of_this_computer() == ReaderSettings(use=("C",), contact=("B",))
     assert bridges_sam() == "psam:Slot 2"
 
 
@@ -39,9 +39,9 @@ def test_a_file_that_is_named_takes_their_place(system: Path, own: Path, monkeyp
     named = system.parent / "named.toml"
     monkeypatch.setenv("CARDIO_BRIDGE_FILE", str(named))
     with pytest.raises(ConfigurationError, match=r"named\.toml"):
-        ReaderSettings.of_this_desk()
+        ReaderSettings.of_this_computer()
     named.write_text('[readers]\nuse = ["D"]\n')
-    assert ReaderSettings.of_this_desk() == ReaderSettings(use=("D",))
+    assert ReaderSettings.of_this_computer() == ReaderSettings(use=("D",))
     assert bridges_sam() is None
 
 
@@ -49,7 +49,7 @@ def test_a_file_that_is_named_takes_their_place(system: Path, own: Path, monkeyp
 def test_what_is_no_table_is_said_and_not_read(own: Path, value: str) -> None:
     own.write_text(f"readers = {value}\n")
     with pytest.raises(ConfigurationError, match=r"readers.*应为对象"):
-        ReaderSettings.of_this_desk()
+        ReaderSettings.of_this_computer()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_is_no_table_is_said_and_not_read(own: Path, value: str) -> None:
 def test_a_name_that_would_fit_every_reader_is_none(own: Path, table: str) -> None:
     own.write_text(f"[readers]\n{table}\n")
     with pytest.raises(ConfigurationError, match=r"readers\."):
-        ReaderSettings.of_this_desk()
+        ReaderSettings.of_this_computer()
     with pytest.raises(ValidationError):
         ReaderSettings(contactless=("",))
 

@@ -153,8 +153,8 @@ def test_where_all_are_in_use_the_dialect_says_so_itself(monkeypatch: pytest.Mon
 
 def _busy(bridge: Bridge) -> int:
     """How many calls wait at the first reader or are being worked on there."""
-    desks: Any = bridge.app.state.bridge.running.desks
-    return int(desks.desk(FIRST)._line.waiting)
+    desks: Any = bridge.app.state.bridge.running.registry
+    return int(desks.managed(FIRST)._line.waiting)
 
 
 def test_which_one_gives_way() -> None:

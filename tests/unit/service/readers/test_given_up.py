@@ -285,7 +285,7 @@ def test_a_hospitals_program_behind_a_dialect_is_told_as_well(make: Make, second
 def test_a_card_that_is_merely_slow_is_waited_for(make: Make) -> None:
     """The operation's time is over in the midst of a command that is within its own: the next call goes on after it."""
     desk = make(SELECT)
-    bridge_desk = desk.bridge.app.state.bridge.running.desks.desk(FIRST)
+    bridge_desk = desk.bridge.app.state.bridge.running.registry.managed(FIRST)
     loop = desk.bridge.app.state.bridge.running.loop
 
     async def read() -> None:

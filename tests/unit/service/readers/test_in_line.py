@@ -86,7 +86,7 @@ class Call(threading.Thread):
 
 
 def in_line(bridge: Bridge, count: int) -> None:
-    desk = bridge.app.state.bridge.running.desks.desk(FIRST)
+    desk = bridge.app.state.bridge.running.registry.managed(FIRST)
     wait_until(lambda: desk._line.waiting == count, f"{count} are in line")
 
 
@@ -181,7 +181,7 @@ def test_who_is_revoked_while_step_1_waits_holds_nothing(bridge: Bridge) -> None
     card.open.set()
     assert slow.code == "None"
     assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
-    assert bridge.app.state.bridge.running.desks.desk(FIRST).holding.owner is None
+    assert bridge.app.state.bridge.running.registry.managed(FIRST).holding.owner is None
 
 
 def test_the_second_of_two_files_is_looked_at_before_the_first_is_written(bridge: Bridge) -> None:

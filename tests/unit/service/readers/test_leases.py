@@ -32,7 +32,7 @@ def bridge() -> Iterator[Bridge]:
 
 
 def test_a_leased_reader_answers_only_its_owner(bridge: Bridge) -> None:
-    bridge.app.state.bridge.running.desks.desk(FIRST).lease = LeaseBook(clock=lambda: 0.0)
+    bridge.app.state.bridge.running.registry.managed(FIRST).lease = LeaseBook(clock=lambda: 0.0)
     lease = bridge.client.post(f"/v1/readers/{FIRST}/lease", json={"seconds": 30, "purpose": "挂号"})
     assert lease.status_code == 201
     mine = {"Cardio-Lease": lease.json()["lease"]}
@@ -140,7 +140,7 @@ def test_a_swap_that_the_watcher_has_not_told_yet_is_noticed_too(bridge: Bridge)
 
 def test_a_reading_that_fails_is_told_of_its_own_card(bridge: Bridge) -> None:
     """The card is swapped while it is read: its end is not the next card's, for which a page would show it."""
-    desk = bridge.app.state.bridge.running.desks.desk(FIRST)
+    desk = bridge.app.state.bridge.running.registry.managed(FIRST)
     reader = bridge.readers.reader(FIRST)
     assert reader is not None
     sessions: list[str | None] = [desk.card_session]
@@ -172,7 +172,7 @@ def test_a_reading_that_fails_is_told_of_its_own_card(bridge: Bridge) -> None:
 @pytest.mark.parametrize("held", [False, True], ids=["at-once", "in-steps"])
 def test_what_was_done_names_the_card_it_was_done_with(bridge: Bridge, held: bool) -> None:
     """Also where the next card is in before the answer leaves."""
-    desk: ManagedReader = bridge.app.state.bridge.running.desks.desk(FIRST)
+    desk: ManagedReader = bridge.app.state.bridge.running.registry.managed(FIRST)
     before = desk.card_session
 
     def work(_: object) -> str:

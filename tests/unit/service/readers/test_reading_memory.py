@@ -13,6 +13,7 @@ import pytest
 from cardio.readers.policy_settings import ReaderSettings
 from service.app import SiteOptions
 from service.gate.scopes import Scope
+from simulators.personas.persona import find_persona
 from tests.unit.service.bridge import Bridge
 
 
@@ -96,6 +97,17 @@ def test_whatever_else_is_done_with_the_card_ends_it(
     answer = counter.call(method, path, body)
     assert answer.status_code == 200, answer.text
     assert counter.commands_of() > 0
+
+
+def test_a_card_that_was_swapped_unseen_is_read(counter: Counter) -> None:
+    """PC/SC told nothing of it, and the count of its events is the same."""
+    counter.get()
+    slot = counter.bridge.readers.reader("Simulated Reader 00")
+    assert slot is not None
+    child = find_persona("child").card()
+    child.reset()
+    slot._card = child
+    assert counter.get().json()["holder"]["name"] == "测小小"
 
 
 def test_a_lease_of_another_keeps_it_from_the_caller(counter: Counter) -> None:

@@ -84,11 +84,12 @@ class _BasicReading:
                 self._publish_end(error.code, None, failed, Problem.of(error))
                 raise
             reading, session = cut_short, self._reader.session_of(self._use)
-        else:
-            if session is not None and session == self._reader.card_session:
-                self._reader.memory.keep(reading, session, supplement=self._supplement, uses=uses)
+            uses = -1  # what was cut short is not kept
+        answer = ReadAnswer(reading, session, datetime.now(UTC))
+        if session is not None and session == self._reader.card_session:
+            self._reader.memory.keep(reading, session, supplement=self._supplement, uses=uses, read_at=answer.read_at)
         self._publish_end("ok", reading, session)
-        return ReadAnswer(reading, session, datetime.now(UTC))
+        return answer
 
     def _read(self, card: SocialSecurityCard) -> CardReading:
         """Read the card; runs on the card's thread."""

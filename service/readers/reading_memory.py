@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from cardio.models.reading import NO_SAM, CardReading
 from cardio.readers.policy_settings import MEMORY_SECONDS
@@ -45,7 +45,7 @@ class ReadingMemory:
         self.uses += 1
         self._kept.clear()
 
-    def keep(self, reading: CardReading, card_session: str, *, supplement: bool, uses: int) -> None:
+    def keep(self, reading: CardReading, card_session: str, *, supplement: bool, uses: int, read_at: datetime) -> None:
         """Keep a reading that has just ended, unless the card should be asked again.
 
         Args:
@@ -53,12 +53,11 @@ class ReadingMemory:
             card_session: the card's session.
             supplement: True if DF01 was read.
             uses: the value of `uses` during the reading. If it has changed, the card was used since.
+            read_at: the moment at which the reading ended.
         """
         if uses != self.uses or not _is_complete(reading):
             return
-        self._kept[supplement] = RememberedReading(
-            reading, card_session, date.today(), datetime.now(UTC), self._clock()
-        )
+        self._kept[supplement] = RememberedReading(reading, card_session, date.today(), read_at, self._clock())
 
     def find(self, card_session: str | None, *, supplement: bool) -> RememberedReading | None:
         """Return the reading of this insertion; None if the card has to be asked."""

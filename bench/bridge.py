@@ -68,12 +68,12 @@ class _Served:
         self._plain = HTTPConnection("127.0.0.1", int(self.address.rpartition(":")[2]), timeout=30)
 
     def read(self, reader: str) -> None:
-        answer = self.client.get(f"/v1/readers/{quote(reader)}/card")
+        answer = self.client.get(f"/v1/readers/{quote(reader)}/card?fresh=true")
         assert answer.status_code == 200, answer.text
 
     def read_plainly(self, reader: str) -> None:
         """Read as `read`, with less of the client's own time."""
-        self._plain.request("GET", f"/v1/readers/{quote(reader)}/card", headers=self._headers)
+        self._plain.request("GET", f"/v1/readers/{quote(reader)}/card?fresh=true", headers=self._headers)
         answer = self._plain.getresponse()
         body = answer.read()
         assert answer.status == 200, body

@@ -24,7 +24,7 @@ from cardio.filesystem.capabilities import CapabilityCache
 from cardio.models.readers import ReaderStatus
 from cardio.readers.base import ReaderSource
 from cardio.readers.pcsc import PcscSource
-from service.app import create_app
+from service.app import SiteOptions, create_app
 from service.gate.policy import Access
 from service.gate.rate_limits import Rate
 from service.gate.scopes import Scope
@@ -39,8 +39,12 @@ NAME = "测试甲"
 """Of the persona `adult`."""
 RECOVERY_SECONDS = 10.0
 _PATIENCE = 30.0
-_UNLIMITED = {"CARDIO_BRIDGE_LIMITS__REQUESTS_PER_SECOND": "10000", "CARDIO_BRIDGE_LIMITS__BURST": "10000"}
-"""Tests look more often than people do."""
+_UNLIMITED = {
+    "CARDIO_BRIDGE_LIMITS__REQUESTS_PER_SECOND": "10000",
+    "CARDIO_BRIDGE_LIMITS__BURST": "10000",
+    "CARDIO_BRIDGE_READERS__MEMORY_SECONDS": "0",
+}
+"""Tests look more often than people do, and each reading is one of the card."""
 _PAD = Path(__file__).parents[1] / "pinpad" / "ifdshim.c"
 _QUICK = """
 #include <stdlib.h>
@@ -155,7 +159,9 @@ class BridgeHere(Asker):
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
         access = Access.for_port(port, TOKEN, scopes=frozenset(Scope), rate=Rate(10_000, 10_000))
-        self.app = create_app([source or PcscSource()], manners=CapabilityCache(None))
+        self.app = create_app(
+            [source or PcscSource()], manners=CapabilityCache(None), site_options=SiteOptions(memory_seconds=0)
+        )
         self._server = BridgeServer(self.app, access)
         self._thread = threading.Thread(target=lambda: self._server.run(sockets=sockets), daemon=True)
         self._thread.start()

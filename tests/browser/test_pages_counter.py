@@ -144,7 +144,7 @@ def test_the_clerk_sees_how_far_the_card_was_proved(page: Page, served: Served) 
     proof = desk(page).locator(".proof")
     expect(proof).to_have_text("真伪未核验：本机没有 PSAM 卡或加密机")
     expect(proof).to_have_attribute("data-proof", "not-asked")
-    page.route("**/card", change)
+    page.route("**/card?fresh=true", change)
     for state, (text, changed) in words.items():
         said.clear()
         said.update(changed)

@@ -17,6 +17,9 @@ EDITIONS = [
     ("docs/first-card.md", "docs/first-card.en.md"),
     ("docs/simulator.md", "docs/simulator.en.md"),
     ("docs/debits.md", "docs/debits.en.md"),
+    ("docs/tutorials/his-in-ci.md", "docs/tutorials/his-in-ci.en.md"),
+    ("docs/tutorials/identity-desk.md", "docs/tutorials/identity-desk.en.md"),
+    ("docs/tutorials/simulator-developer.md", "docs/tutorials/simulator-developer.en.md"),
 ]
 _BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)")
@@ -30,7 +33,7 @@ def text_of(name: str) -> str:
 def commands_in(text: str) -> str:
     """A code block without its comments, and without what a program answers in its own language."""
     lines = [re.sub(r"\s*(?:# |  # ).*", "", line) for line in text.splitlines()]
-    return "\n".join(line for line in lines if line.startswith(("$", "make", " ", "from", "try", "except")))
+    return "\n".join(line for line in lines if line.startswith(("$", "make", " ", "from", "try:", "except")))
 
 
 def parts_of(name: str) -> dict[str, list[str]]:

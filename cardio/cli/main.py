@@ -30,7 +30,7 @@ from cardio.cli.core_dumps import forbid_core_dumps
 from cardio.cli.doctor.command import DOCTOR
 from cardio.cli.language import Language, language_of, title_in
 from cardio.cli.output import Output
-from cardio.cli.parser import CardioParser, add_common_options
+from cardio.cli.parser import CardioParser
 from cardio.cli.shell.command import SHELL
 from cardio.errors import CardioError, UsageError
 
@@ -83,6 +83,7 @@ def build_parser(language: Language = Language.BOTH, known: Sequence[Command] | 
     )
     parser.add_argument("--version", action="store_true", help="显示版本 / show the version")
     parser.add_argument("--lang", choices=[str(one) for one in Language], help=SUPPRESS)
+    parser.set_defaults(json=False)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="命令 commands")
     for command in commands() if known is None else known:
         sub = subparsers.add_parser(
@@ -91,7 +92,6 @@ def build_parser(language: Language = Language.BOTH, known: Sequence[Command] | 
             description=command.help,
             epilog=f"{title_in(language, _EXAMPLES)}:\n{command.examples}",
         )
-        add_common_options(sub)
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser

@@ -26,11 +26,13 @@ class CardioParser(ArgumentParser):
         self.add_argument("-h", "--help", action="help", default=SUPPRESS, help=_HELP)
 
     def add_subparsers(self, **named: Any) -> Any:
-        """Add subparsers as argparse does; the parsers below use the same language."""
+        """Add subparsers as argparse does; those below use the same language and take the general options too."""
         language = self.language
 
         def make(**more: Any) -> CardioParser:
-            return CardioParser(language=language, **more)
+            parser = CardioParser(language=language, **more)
+            _add_general_options(parser)
+            return parser
 
         return super().add_subparsers(**{"parser_class": make, **named})
 
@@ -80,10 +82,14 @@ class CardioParser(ArgumentParser):
         return in_language(self.language, "用法", "usage", between=" ") + text.removeprefix("usage")
 
 
-def add_common_options(parser: ArgumentParser) -> None:
-    """Add ``--json`` and ``--lang``, which every command has."""
-    parser.add_argument("--json", action="store_true", help=_JSON)
-    parser.add_argument("--lang", choices=[str(one) for one in Language], metavar="LANG", help=_LANGUAGE)
+def _add_general_options(parser: ArgumentParser) -> None:
+    """Add ``--json`` and ``--lang``, which every command has, and every action of a command.
+
+    They have no defaults here: those of an action would undo what was said before it, as in ``cardio sim --json list``.
+    """
+    languages = [str(one) for one in Language]
+    parser.add_argument("--json", action="store_true", default=SUPPRESS, help=_JSON)
+    parser.add_argument("--lang", choices=languages, metavar="LANG", default=SUPPRESS, help=_LANGUAGE)
 
 
 def _probably(given: str, known: Iterable[str]) -> str | None:
@@ -98,6 +104,8 @@ def _words_of(message: str, parser: CardioParser) -> tuple[str, str]:
     if kind == "unrecognized arguments":
         option = what.split()[0].partition("=")[0]
         meant = _probably(option, parser.options()) if option.startswith("-") else None
+        if meant == option:
+            return f"选项 {option} 不能用在这里", f"the option {option} does not belong here"
         if meant:
             return f"没有选项 {option}，是否想输入 {meant}", f"there is no option {option}; did you mean {meant}?"
         return f"多余的参数：{what}", f"too many arguments: {what}"

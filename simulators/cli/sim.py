@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,7 @@ def simulated_readers() -> PersonaReaders:
 
 def _add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="列出模拟卡角色 / list the personas")
-    listing.add_argument("--json", action="store_true", default=SUPPRESS)
+    actions.add_parser("list", help="列出模拟卡角色 / list the personas")
     new = actions.add_parser(
         "new",
         help="写一个角色文件，只含与所选角色的不同之处 / write a persona's file that says only what differs",
@@ -43,7 +42,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
     new.add_argument(
         "--layout", metavar="FILE", help="按此地方结构制卡 / a card of the region whose layout file this is"
     )
-    new.add_argument("--json", action="store_true", default=SUPPRESS)
     running = actions.add_parser(
         "run",
         help="把一张模拟卡插入虚拟 PC/SC 读卡器 / put a persona's card into a virtual PC/SC reader",
@@ -60,7 +58,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="把密码、次数和写入内容存入文件 / keep PIN, tries and what is written in a file",
     )
     running.add_argument("--fault", metavar="FAULT", help="卡片故障 / a fault of the card (cardio sim list)")
-    running.add_argument("--json", action="store_true", default=SUPPRESS)
     psam = actions.add_parser("psam", help="把一张软件 PSAM 卡插入虚拟读卡器 / a software PSAM in a virtual reader")
     psam.add_argument("--vpcd", metavar="HOST:PORT", default="127.0.0.1:35964", help="vpcd 地址 / where vpcd listens")
     psam.add_argument(
@@ -68,15 +65,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="只有 3DES，如旧 PSAM / 3DES only, as PSAM cards before the third generation",
     )
-    psam.add_argument("--json", action="store_true", default=SUPPRESS)
     hsm = actions.add_parser("hsm", help="启动软件加密机（HTTP） / run a software HSM over HTTP")
     hsm.add_argument("--port", type=int, default=12350, help="端口，默认 12350；0 为任选 / 0 picks a free one")
-    hsm.add_argument("--json", action="store_true", default=SUPPRESS)
     keys = actions.add_parser(
         "keys", help="写出公开的测试密钥文件，供 --sam soft:文件 / write the published test keys for --sam soft:FILE"
     )
     keys.add_argument("file", metavar="FILE", help="要写的文件（0600） / the file to write")
-    keys.add_argument("--json", action="store_true", default=SUPPRESS)
     steps = actions.add_parser(
         "step",
         help="加密机步骤：根据上一步的输出计算下一步的输入 / what the authority answers between driver steps",
@@ -87,7 +81,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
     steps.add_argument("text", metavar="TEXT", help="上一步的输出 / what the step before gave")
     steps.add_argument("--historical-bytes", metavar="HEX", help="卡复位信息 / of the card; for all but read")
     steps.add_argument("--city", metavar="DIGITS", help="卡识别码的前六位 / of the card; for all but read")
-    steps.add_argument("--json", action="store_true", default=SUPPRESS)
 
 
 def _run(options: Namespace, output: Output) -> int:

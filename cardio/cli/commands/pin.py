@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, about in _ACTIONS.items():
         action = actions.add_parser(name, help=about, description=about)
-        action.add_argument("--json", action="store_true", default=SUPPRESS)
         add_card_arguments(action, pin=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     verify.add_argument("file", metavar="FILE", type=Path)
     verify.add_argument("--signature", metavar="HEX", required=True, help="128 位十六进制 / r and s, 128 hex digits")
     verify.add_argument("--certificate", metavar="PEM", type=Path, required=True)
-    verify.add_argument("--json", action="store_true", default=SUPPRESS)
     for action in (show, sign):
-        action.add_argument("--json", action="store_true", default=SUPPRESS)
         action.add_argument(
             "--pki-layout", metavar="FILE", type=Path, help="本地命令描述，见 docs/pki.md / your card's own commands"
         )

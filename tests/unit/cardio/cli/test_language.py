@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -10,6 +11,8 @@ import struct
 import subprocess
 import sys
 import termios
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -138,6 +141,7 @@ def test_an_error_is_in_one_language(locale: str, there: str, absent: str) -> No
         (["read", "--reader"], "--reader 后面缺少一个值", "--reader wants a value"),
         (["show"], "缺少参数：FILE", "missing arguments: FILE"),
         (["read", "one"], "多余的参数：one", "too many arguments: one"),
+        (["sim", "list", "--port", "1"], "选项 --port 不能用在这里", "the option --port does not belong here"),
         (["serve", "--port", "99999"], "--port：“99999”不是端口，应为 0 至 65535", "--port: a port is 0 to 65535"),
     ],
 )
@@ -146,6 +150,38 @@ def test_wrong_usage_says_what_was_probably_meant(arguments: list[str], chinese:
         done = cardio(*arguments, locale=locale)
         assert done.returncode == 2 and words in done.stderr and "--help" in done.stderr, done.stderr
         assert ("Error" in done.stderr) == (locale == "en_US.UTF-8")
+
+
+def actions_of(parser: ArgumentParser) -> Iterator[tuple[tuple[str, ...], ArgumentParser]]:
+    """Every command, and every action of a command, with the words that call it."""
+    for action in parser._actions:
+        for name, sub in action.choices.items() if isinstance(action.choices, dict) else ():
+            yield (name,), sub
+            yield from (((name, *words), inner) for words, inner in actions_of(sub))
+
+
+def test_general_options_stand_behind_the_command_or_behind_its_action() -> None:
+    found = dict(actions_of(build_parser()))
+    assert {("read",), ("sim", "list"), ("pin", "status"), ("keys", "resume"), ("pki", "verify")} <= set(found)
+    for words, parser in found.items():
+        options = {option: action for action in parser._actions for option in action.option_strings}
+        for option in ("--help", "--json", "--lang"):
+            assert option in options, f"{' '.join(words)} {option}"
+            assert options[option].default == SUPPRESS, f"{' '.join(words)} undoes an {option} before it"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sim", "list", "--lang", "en"], ["sim", "--lang", "en", "list"], ["--lang=en", "sim", "list"]]
+)
+def test_a_language_is_taken_wherever_it_is_named(arguments: list[str]) -> None:
+    done = cardio(*arguments, locale="zh_CN.UTF-8")
+    assert done.returncode == 0 and done.stdout == cardio("sim", "list", locale="en_US.UTF-8").stdout, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["keys", "status", "--json"], ["keys", "--json", "status"]])
+def test_json_is_given_wherever_it_is_asked_for(arguments: list[str]) -> None:
+    done = cardio(*arguments, "--lang", "en")
+    assert "stopped" in json.loads(done.stdout), done.stderr
 
 
 @pytest.mark.parametrize("command", [["read"], ["identify"], ["files"], ["sim", "list"]])

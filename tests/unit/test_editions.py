@@ -74,6 +74,16 @@ def test_each_leads_to_the_other(chinese: str, english: str) -> None:
     assert f"]({english.rpartition('/')[2]})" in beginnings[0] and f"]({chinese.rpartition('/')[2]})" in beginnings[1]
 
 
+@pytest.mark.parametrize("name", [name for pair in EDITIONS for name in pair])
+def test_links_lead_to_documents_in_the_same_language(name: str) -> None:
+    language = ".en.md" if name.endswith(".en.md") else ".md"
+    itself = {one.rpartition("/")[2] for pair in EDITIONS if name in pair for one in pair}
+    for link in set(_LINK.findall(text_of(name))) - itself:
+        both = re.sub(r"(\.en)?\.md$", "", link)
+        if (ROOT / name).parent.joinpath(f"{both}.en.md").exists():
+            assert link == both + language, f"{name} → {link}"
+
+
 @pytest.mark.parametrize("name", ["docs/troubleshooting.md", "docs/troubleshooting.en.md"])
 def test_a_symptom_that_is_named_by_its_code_is_one(name: str) -> None:
     errors = re.findall(r"^\| `([a-z-]+)` ", text_of("docs/reference/errors.md"), re.MULTILINE)

@@ -13,7 +13,9 @@ _FENCE = re.compile(r"^ *```(\S*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|\s+)#(?:\s.*)?$")
 _PROGRAMS = re.compile(r"\$ |cardio [a-z]|(?:make|sudo|apt-get|printf|journalctl|pcscd) |packaging/")
 """What a block of commands without `$` begins with."""
-_CALL = re.compile(r"(?:^|[\s|&;(/])cardio (?!cardio )([a-z]+(?:[^\n|&;)>\"'#]|'[^']*'|\"[^\"]*\")*)")
+_AS_ANOTHER = re.compile(r"sudo -u \S+ (?:env (?:\w+=\S+ )*)?")
+"""What stands before a command that another user runs."""
+_CALL = re.compile(r"(?:^|[\s|&;(/])cardio ([a-z]+(?:[^\n|&;)>\"'#]|'[^']*'|\"[^\"]*\")*)")
 
 
 def documents() -> list[Path]:
@@ -89,7 +91,7 @@ class Block:
         if self.kind in ("python", "toml", "json", "mermaid"):
             return []
         joined = "\n".join(map(without_comment, self.text.replace("\\\n", " ").splitlines()))
-        joined = re.sub(r"\$\((?!cardio)[^()]*\)", "VALUE", joined)
+        joined = _AS_ANOTHER.sub("", re.sub(r"\$\((?!cardio)[^()]*\)", "VALUE", joined))
         marked = self.kind == "console" or "$ " in joined
         lines = [one for one in joined.splitlines() if not marked or one.startswith(("$ ", "  "))]
         return [shlex.split(one) for line in lines for one in _CALL.findall(line)]

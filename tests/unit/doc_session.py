@@ -77,7 +77,7 @@ class Session:
     def run(self, command: str) -> tuple[int, str]:
         """The command's status, and all that it writes. A server is waited for until it serves."""
         here = f"http://127.0.0.1:{self.port}"
-        command = command.replace("127.0.0.1:12340", f"127.0.0.1:{self.port}").replace(".venv/bin/cardio", "cardio")
+        command = command.replace("127.0.0.1:12340", f"127.0.0.1:{self.port}").replace(".venv/bin/", "")
         if command.endswith("&"):
             told = (
                 f"{command[:-1]} >behind.log 2>&1 & await grep -q Ctrl-C behind.log && await curl --fail {here}/livez"
@@ -112,6 +112,11 @@ class Session:
         """Starts a demonstration of the bridge that lives as long as the session."""
         status, said = self.run(f"cardio serve --demo --no-pcsc {shlex.join(options)} &")
         assert status == 0, said + (self.home / "behind.log").read_text(encoding="utf-8")
+
+    def stop(self) -> None:
+        """Ends what was started in the background."""
+        status, said = self.run("kill $(jobs -p); wait")
+        assert status == 0, said
 
     @property
     def token(self) -> str:

@@ -24,7 +24,7 @@ from cardio.identity.loss_list import LossList
 from cardio.identity.policy import Policy
 from cardio.pki.layout import load_pki_layout
 from cardio.readers.pcsc import PcscSource
-from cardio.security.sam.key_file import KeyFile
+from cardio.security.sam.key_file import SoftSam
 from cardio.security.settings import SecuritySettings
 from service.settings import BridgeSettings
 from simulators.personas.persona import find_persona, load_persona
@@ -58,8 +58,11 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("debits", "cardio debits restore"): f"takes a bridge that does not run: {_JOURNAL}",
     ("debits", "cardio debits archive"): f"takes debits of last year: {_JOURNAL}",
     ("debits", "debits-archive-"): f"takes debits of last year: {_JOURNAL}",
+    ("debits", "pPayInfo    "): "test_the_fields_of_a_debit_are_those_of_its_example compares it",
     ("debits", "iDoDebit_HSM_Step1"): "the shape of two strings: tests/unit/cardio/driver/test_driver_steps.py",
     ("development", "reader → transport → Channel"): _DIAGRAM,
+    ("first-card", "make setup"): "tests/unit/test_setup.py",
+    ("first-card", "sudo apt install"): _ROOT_USER,
     ("identity", "# updated ="): "test_the_loss_list_is_one loads it",
     ("operating", "packaging/deb/"): "builds a package: tests/packaging/test_deb.py",
     ("operating", "sudo "): _ROOT_USER,
@@ -84,9 +87,14 @@ NOT_RUN: dict[tuple[str, str], str] = {
 }
 """The document in both of its editions, and what the block or the command contains: why it is not run."""
 TESTS_OF = re.compile(r"tests/[\w/]+\.py")
-PROGRAMS = re.compile(r"cardio |\.venv/bin/cardio |printf |echo |curl |openssl |pytest |[A-Za-z]\w*=")
+PROGRAMS = re.compile(r"(?:\.venv/bin/)?(?:cardio|python) |printf |echo |curl |openssl |pytest |[A-Za-z]\w*=")
 """What commands begin with that are run: they stay in the home that they are given."""
-ENDS: dict[str, set[int]] = {"cardio identify": {0, 1}, "cardio conformance": {0, 1}, "cardio doctor": {0, 1, 69}}
+ENDS: dict[str, set[int]] = {
+    "cardio identify": {0, 1},
+    "cardio conformance": {0, 1},
+    "cardio doctor": {0, 1, 69},
+    "cardio readers": {0, 69},  # it lists them, and says that none is real
+}
 """How commands may end that say more than whether they could be done."""
 SERVED: dict[str, tuple[str, ...]] = {"bridge": ("--simulate", "whole"), "pages": ()}
 """Documents whose commands ask a bridge that they do not start."""
@@ -144,7 +152,8 @@ def test_every_block_is_run_or_it_is_said_why_not(document: Path) -> None:
         if block.is_of_commands:
             assert block.commands(), f"no command in: {block.text}"
             for command in block.commands():
-                safe = PROGRAMS.match(command.text) or is_left_out(block, command.text)
+                in_tables = of(block, GIVEN, command.text) or is_left_out(block, command.text)
+                safe = in_tables or PROGRAMS.match(command.text)
                 assert safe, f"{document.name}: neither run nor in the table:\n{command.text}"
         elif block.kind not in ("python", "toml", "json", "yaml"):
             assert is_left_out(block, block.text), f"{document.name}: neither run nor in the table:\n{block.text}"
@@ -244,6 +253,12 @@ def _debit(session: Session) -> dict[str, str]:
     return {"5f3a90c1d2e4b6a7": listed.raise_for_status().json()["debits"][0]["id"]}
 
 
+def _ended(session: Session) -> dict[str, str]:
+    """The demonstration has been stopped, as the document says."""
+    session.stop()
+    return {}
+
+
 def _said(**instead: str) -> Callable[[Session], dict[str, str]]:
     """What a person enters at a terminal, in a pipe."""
     return lambda _: {f"cardio {words.replace('_', ' ')}": other for words, other in instead.items()}
@@ -260,6 +275,9 @@ GIVEN: dict[tuple[str, str], Callable[[Session], dict[str, str]]] = {
     ("pages", "cardio open --address"): _other_port,
     ("debits", "5f3a90c1d2e4b6a7"): _debit,
     ("debits", "/media/backup/"): lambda session: {"/media/backup/": f"{session.home}/"},
+    ("first-card", "make run"): lambda _: {"make run": "cardio serve --demo --no-pcsc &"},
+    ("first-card", "cardio readers"): _ended,
+    ("first-card", "bin/cardio serve"): lambda _: {"cardio serve": "cardio serve &"},
     ("security", "--pin"): lambda _: {"cardio show": "echo 123456 | cardio show", "--pin": "--pin-stdin"},
     ("security", "cardio pin verify"): _said(pin_verify="echo 123456 | cardio pin verify --pin-stdin"),
     ("security", "cardio pin change"): _said(pin_change="printf '123456\\n654321\\n' | cardio pin change --pin-stdin"),
@@ -297,6 +315,16 @@ def test_the_commands_of_a_document_answer_what_is_printed(document: Path, warm:
                 assert status in allowed, f"{document.name}: {text}\nended with {status}:\n{said}"
                 if command.answer.strip():
                     assert answers_so(said, command.answer), f"{text}\nsays:\n{said}\nprinted:\n{command.answer}"
+
+
+def test_the_fields_of_a_debit_are_those_of_its_example() -> None:
+    """As many of them; the example is run."""
+    for document in (one for one in DOCUMENTS if stem(one) == "debits"):
+        text = document.read_text(encoding="utf-8")
+        for name in ("pPayInfo", "pOutInfo"):
+            (named,) = re.findall(rf"^{name} +(.*\|)$", text, re.MULTILINE)
+            (shown,) = re.findall(rf'"{name}": "(.*?\|)"', text)
+            assert named.count("|") == shown.count("|"), f"{document.name}: {name}"
 
 
 @pytest.fixture(scope="module")
@@ -387,11 +415,6 @@ def _bridge_settings(path: Path) -> object:
     return BridgeSettings.load()
 
 
-def _key_file(path: Path) -> object:
-    text = re.sub(r'"(32 hex digits|…)"', f'"{"5A" * 16}"', path.read_text(encoding="utf-8"))
-    return KeyFile.model_validate(tomllib.loads(text))
-
-
 def loader_of(document: dict[str, Any]) -> Callable[[Path], object]:
     """What loads such a file in the product."""
     names = set(document)
@@ -406,7 +429,7 @@ def loader_of(document: dict[str, Any]) -> Callable[[Path], object]:
     if "files" in names:
         return load_persona
     if "keys" in names and "levels" in names:
-        return _key_file
+        return SoftSam.load
     if names <= set(SecuritySettings.model_fields):
         return SecuritySettings.load
     assert names <= set(BridgeSettings.model_fields), f"no file of ours has {names}"

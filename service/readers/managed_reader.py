@@ -44,7 +44,7 @@ from service.readers.work_queue import QUEUE_LIMIT, WorkQueue
 
 Result = TypeVar("Result")
 _LEAST_SECONDS = 0.5
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 """How long a look at the card may take. A reading follows if it takes longer."""
 _TRACE_LIMIT = 500
 

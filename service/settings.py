@@ -42,7 +42,7 @@ from cardio.errors import ConfigurationError
 from cardio.readers.device_number import is_device_number
 from cardio.readers.policy_settings import FILE_VARIABLE, SYSTEM_FILE, ReaderSettings
 from service.driver.registry import dialects
-from service.gate.origin_form import OriginFormError, as_origin
+from service.gate.origin_advice import OriginFormError, as_origin
 from service.gate.scopes import DEFAULT_SCOPES, PAGE_SCOPES, Scope
 
 DEFAULT_PORT = 12340

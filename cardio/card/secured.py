@@ -25,10 +25,10 @@ from cardio.models.files import FileWritten
 from cardio.models.reading import NO_SAM, Proof
 from cardio.security.authenticator import CardAuthenticator
 from cardio.security.errors import ForgedCardError, NoSamError
-from cardio.security.holder_pin import HolderPin, expect_success
 from cardio.security.key_guard import KeyTrial
 from cardio.security.outcome import as_outcome
 from cardio.security.pin.count import PinCount
+from cardio.security.pin.holder_pin import HolderPin, expect_success
 from cardio.security.pin.pin import Pin
 from cardio.security.sam.base import CardKey, Sam
 from cardio.security.sam.diversification import known_reset_information, reset_information

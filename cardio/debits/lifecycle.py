@@ -1,6 +1,7 @@
 """A debit's life: the needs of a call for it, the checks before it, and the meaning of an error for it.
 
-`execution` takes the steps, `transaction` has the states; the outcome becomes unknown in `execution._send`.
+`execution` takes the steps, `transaction` has the states. The outcome becomes unknown in `execution._send`, for want of
+an answer, and here in `error_for_debit`, by an error.
 
 The journal is a protocol: the bridge's keeps debits in a file (`service.debits.journal`). No reader is chosen here.
 """

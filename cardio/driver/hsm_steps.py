@@ -28,7 +28,7 @@ from cardio.models.reading import Proof
 from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
 from cardio.security.authenticator import SSSE_MAC_KEY
 from cardio.security.errors import HsmNotNeededError, StepError
-from cardio.security.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
+from cardio.security.pin.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
 from cardio.security.pin.pin import Pin
 from cardio.security.sam.base import key_address
 from cardio.security.sam.hsm import ALGORITHM_MARKS

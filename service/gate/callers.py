@@ -8,7 +8,7 @@ none.
 
 from __future__ import annotations
 
-from service.gate.origin_form import OriginFormError, as_origin
+from service.gate.origin_advice import OriginFormError, as_origin
 from service.gate.page_addresses import LOOPBACK_NAMES
 
 _OF_BROWSERS = frozenset({b"accept-language", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})

@@ -21,8 +21,8 @@ from starlette.types import Scope
 from service.gate.callers import OF_ANOTHER_USER, OF_OTHER_USERS, PROGRAMS_NOT_LET_IN, may_be_a_program
 from service.gate.errors import WrongHostError, WrongOriginError
 from service.gate.grants import LOCAL, Grant, Grants
-from service.gate.origin import NULL_ORIGINS, is_origin
-from service.gate.origin_form import advice
+from service.gate.origin_advice import advice
+from service.gate.origin_syntax import NULL_ORIGINS, is_origin
 from service.gate.page_addresses import LOOPBACK_NAMES, PageAddresses
 from service.gate.page_memory import PageMemory
 from service.gate.page_sessions import OwnPage, PageSessions

@@ -14,8 +14,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.gate.origin import is_origin
-from service.gate.origin_form import advice, shown_origin
+from service.gate.origin_advice import advice, shown_origin
+from service.gate.origin_syntax import is_origin
 from service.sites.site import site_of
 
 _MOST = 32

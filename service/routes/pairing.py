@@ -16,7 +16,7 @@ from cardio.models.problem import Problem
 from service.audit.recorder import AuditRecorder
 from service.gate.context import RequestContext, context_of
 from service.gate.grants import LOCAL, Grant
-from service.gate.origin import is_origin
+from service.gate.origin_syntax import is_origin
 from service.gate.pairing import NAME_LIMIT, presentable
 from service.gate.pairing_requests import PairingRequest
 from service.gate.policy import Access

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection
 
 from service.driver import conversation
 from service.driver.registry import dialects
-from service.gate.origin_form import as_origin
+from service.gate.origin_advice import as_origin
 from service.gate.policy import DialectRule
 from service.gate.scopes import DEFAULT_SCOPES
 from simulators.sam.hsm_driver_steps import read_step_1_to_2

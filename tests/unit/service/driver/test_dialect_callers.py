@@ -17,8 +17,8 @@ from cardio.client import default_token_file
 from service.cli.doctor_checks import bridge_findings
 from service.cli.pair import pair_command
 from service.gate.callers import may_be_a_program
-from service.gate.origin import is_origin
-from service.gate.origin_form import OriginFormError, advice, as_origin
+from service.gate.origin_advice import OriginFormError, advice, as_origin
+from service.gate.origin_syntax import is_origin
 from service.gate.peers import BelievedUsers, Peers
 from service.gate.policy import DialectRule
 from service.gate.refusals import Refusals

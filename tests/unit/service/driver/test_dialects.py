@@ -19,7 +19,7 @@ from service.driver.decard_dialect import DecardDialect
 from service.driver.dialect import DialectRequest
 from service.driver.json_dialect import JsonDialect
 from service.driver.registry import dialects
-from service.gate.origin import is_origin
+from service.gate.origin_syntax import is_origin
 from service.gate.peers import PeerLookup
 from service.gate.policy import DialectRule
 from service.gate.scopes import DEFAULT_SCOPES, Scope

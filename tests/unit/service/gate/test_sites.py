@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.gate.origin import is_origin
-from service.gate.origin_form import shown_origin
+from service.gate.origin_advice import shown_origin
+from service.gate.origin_syntax import is_origin
 from service.gate.pairing import presentable
 from service.gate.scopes import DEFAULT_SCOPES, Scope
 from service.sites.confusables import skeleton

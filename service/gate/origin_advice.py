@@ -6,7 +6,7 @@ import ipaddress
 import re
 import unicodedata
 
-from service.gate.origin import DEFAULT_PORTS, NULL_ORIGINS, is_origin
+from service.gate.origin_syntax import DEFAULT_PORTS, NULL_ORIGINS, is_origin
 
 _LONGEST_SHOWN = 80
 _START_SHOWN = 24

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cardio.cli.language import Language, in_language
 from cardio.config.private_file import make_folder
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError
 from service.debits.provider import JournalProvider
@@ -145,20 +146,30 @@ def bind(settings: BridgeSettings, *, chosen: bool) -> list[socket]:
         return bind_loopback(0)
 
 
-def words(settings: BridgeSettings, port: int) -> str:
+def words(settings: BridgeSettings, port: int, language: Language) -> str:
     """Return the text that the start shows beside the address.
 
     It has the PIN, the data that are kept, and changes of the settings.
     """
     lines = [
-        f"演示：模拟读卡器上可试用全部功能，测试卡密码 {PIN}；密钥是公开的测试密钥，扣款记录随服务结束而删除。",
-        f"demo: everything works at the simulated readers; the cards' PIN is {PIN}; debits are forgotten at the end.",
+        (
+            f"演示：模拟读卡器上可试用全部功能，测试卡密码 {PIN}；密钥是公开的测试密钥，扣款记录随服务结束而删除。",
+            f"demo: everything works at the simulated readers; the PIN is {PIN}; debits are forgotten at the end.",
+        )
     ]
     if settings.port not in (0, port):
-        lines.append(f"端口 {settings.port} 已被占用，改用 {port}；要指定端口：make run PORT=12341")
-        lines.append(f"port {settings.port} is taken, so this is {port}; to choose one: make run PORT=12341")
+        lines.append(
+            (
+                f"端口 {settings.port} 已被占用，改用 {port}；要指定端口：make run PORT=12341",
+                f"port {settings.port} is taken, so this is {port}; to choose one: make run PORT=12341",
+            )
+        )
     missing = missing_pcsc() if settings.pcsc else None
     if missing is not None:
-        lines.append(f"可选：真实读卡器暂不可用（{missing.detail}）。{missing.remedy}")
-        lines.append(f"optional: no real readers for now ({missing.detail_en}). {missing.remedy_en}")
-    return "\n".join(lines)
+        lines.append(
+            (
+                f"可选：真实读卡器暂不可用（{missing.detail}）。{missing.remedy}",
+                f"optional: no real readers for now ({missing.detail_en}). {missing.remedy_en}",
+            )
+        )
+    return "\n".join(in_language(language, chinese, english, between="\n") for chinese, english in lines)

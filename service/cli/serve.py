@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
+from cardio.cli.language import Language
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     if output.as_json:
         output.json_line(_document(bridge, page))
     else:
-        for line in _lines(bridge, page, demo=options.demo):
+        for line in _lines(bridge, page, output, demo=options.demo):
             output.text(line)
     bridge.run()
     return DONE
@@ -128,21 +129,24 @@ def _document(bridge: AssembledBridge, page: str) -> dict[str, object]:
     }
 
 
-def _lines(bridge: AssembledBridge, page: str, *, demo: bool) -> Iterator[str]:
+def _lines(bridge: AssembledBridge, page: str, output: Output, *, demo: bool) -> Iterator[str]:
     """Yield the lines that a person sees at the start."""
     from service.cli import demonstration
     from service.cli.open import open_again
 
-    yield f"cardio 已启动，请在本机浏览器打开 / running; open in this machine's browser:\n\n  {page}\n"
-    again = open_again(bridge.address, bridge.settings.token_path)
-    yield f"链接 10 分钟内有效，只能用一次；以后请用 / for 10 minutes and one use; afterwards: {again}"
+    colon = "：" if output.language is Language.CHINESE else ": "
+    opening = output.words("cardio 已启动，请在本机浏览器打开", "running; open in this machine's browser")
+    yield f"{opening}{colon.rstrip()}\n\n  {page}\n"
+    afterwards = output.words("链接 10 分钟内有效，只能用一次；以后请用", "for 10 minutes and one use; afterwards")
+    yield f"{afterwards}{colon}{open_again(bridge.address, bridge.settings.token_path)}"
     if demo:
-        yield demonstration.words(bridge.settings, bridge.port)
+        yield demonstration.words(bridge.settings, bridge.port, output.language)
     for port, rule in bridge.dialects.items():
-        yield f"兼容接口 dialect {rule.name}: ws://127.0.0.1:{port}"
+        yield output.label("兼容接口", "dialect") + f" {rule.name}: ws://127.0.0.1:{port}"
     for _, _, error in bridge.dialect_ports.problems():
-        yield f"{error.detail} / {error.detail_en}\n  {error.remedy}\n  {error.remedy_en}"
-    yield "Ctrl-C 结束 / stops it"
+        yield output.words(error.detail, error.detail_en)
+        yield "  " + output.words(error.remedy, error.remedy_en)
+    yield output.words("Ctrl-C 结束", "Ctrl-C stops it")
 
 
 def _tell_of_request(access: Access, asked: PairingRequest, output: Output) -> None:

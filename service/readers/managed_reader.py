@@ -38,7 +38,7 @@ from service.events.hub import EventHub
 from service.gate.context import RequestContext
 from service.readers.lease import LeaseBook
 from service.readers.reading_memory import ReadingMemory
-from service.readers.schemas import LeaseInfo, ManagedReaderInfo
+from service.readers.schemas import DeskInfo, LeaseInfo
 from service.readers.step_session import StepSession
 from service.readers.work_queue import QUEUE_LIMIT, WorkQueue
 
@@ -101,12 +101,12 @@ class ManagedReader:
             name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
         )
 
-    def shown(self, *, counts: bool) -> ManagedReaderInfo:
+    def shown(self, *, counts: bool) -> DeskInfo:
         lease = self.lease.current
         shown = None
         if lease is not None:
             shown = LeaseInfo(owner=lease.owner, purpose=lease.purpose, seconds_left=self.lease.seconds_left())
-        return ManagedReaderInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
+        return DeskInfo(**self.info.model_dump(), card_session=self.card_session, lease=shown, counts=counts)
 
     # -- work with the card -----------------------------------------------------------------------
 

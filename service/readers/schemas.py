@@ -25,7 +25,7 @@ class LeaseInfo(FrozenModel):
     seconds_left: int
 
 
-class ManagedReaderInfo(ReaderInfo):
+class DeskInfo(ReaderInfo):
     """A reader, the card session in it, and its lease."""
 
     card_session: str | None = Field(description="names the card that is in now; another card has another session")
@@ -36,7 +36,7 @@ class ManagedReaderInfo(ReaderInfo):
 class ReaderList(FrozenModel):
     """The readers, and the reasons why some may be missing: an empty list never hides an error."""
 
-    readers: tuple[ManagedReaderInfo, ...]
+    readers: tuple[DeskInfo, ...]
     problems: tuple[Problem, ...]
 
 

@@ -16,7 +16,7 @@ SCHEMAS: dict[str, Any] = json.loads((ROOT / "docs" / "reference" / "openapi.jso
     "schemas"
 ]
 NAMES = {
-    "ReaderInfo": "ManagedReaderInfo",
+    "ReaderInfo": "DeskInfo",
     "Coded": "CodedValue",
     "Debit": "DebitRecord",
     "DriverResult": "DriverAnswered",

@@ -141,6 +141,8 @@ class BridgeClient:
             ConfigurationError: other users may read the token file.
             UsageError: the address is none.
         """
+        import ssl
+
         import httpx
 
         place = checked_address(address or os.environ.get(ADDRESS_VARIABLE) or f"http://127.0.0.1:{DEFAULT_PORT}")
@@ -151,7 +153,11 @@ class BridgeClient:
             token = read_private(path, "令牌文件", "token file", limit=_TOKEN_LIMIT).strip()
         # Proxies are for other machines: these requests stay on this machine.
         client = httpx.Client(
-            base_url=place, timeout=httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS), trust_env=False
+            base_url=place,
+            timeout=httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS),
+            trust_env=False,
+            # Over plain http no certificate is looked at, and to load all of the system's takes long.
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if place.startswith("http:") else True,
         )
         try:
             _expect_proof(client, token, grant)

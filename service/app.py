@@ -219,7 +219,8 @@ def create_app(
         auto_read=site_options.auto_read,
     )
     for one in _ROUTES:
-        app.include_router(one.router)
+        # As they were made when their modules were imported: `include_router` would make each of them again.
+        app.router.routes.extend(one.router.routes)
     app.include_router(sockets.dialect_router(site_options.dialect_layout, lambda: _dialect_host(state)))
     if simulated is not None:
         app.include_router(simulator.simulator_router(simulated))

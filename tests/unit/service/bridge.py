@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn.server
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 from websockets.sync.client import ClientConnection, connect
@@ -32,6 +35,22 @@ from service.security import SecurityContext
 from service.server import BridgeServer, bind_loopback, bind_pages
 from tests.pcsc import wait_until
 
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain http: httpx loads all certificates of the system for each client otherwise."""
+
+
+class _Quick:
+    """asyncio for uvicorn: a server that stops waits a tenth of a second for its connections, in two thousand tests."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.005))
+
+
+vars(uvicorn.server)["asyncio"] = _Quick()
 TOKEN = "T" * 43
 AUTH = f"Authorization: Bearer {TOKEN}"
 FIRST, SECOND = "Simulated Reader 00", "Simulated Reader 01"
@@ -127,7 +146,11 @@ class Bridge:
     def caller(self, token: str | None, origin: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         made = httpx.Client(
-            base_url=self.address, headers=headers | ({"Origin": origin} if origin else {}), timeout=10, trust_env=False
+            base_url=self.address,
+            headers=headers | ({"Origin": origin} if origin else {}),
+            timeout=10,
+            trust_env=False,
+            verify=NO_TLS,
         )
         self._clients.append(made)
         return made

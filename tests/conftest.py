@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         isolate_worker()
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, and those of the package: there is one machine to install it in. They come
     first, for they take longest."""

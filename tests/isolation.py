@@ -1,7 +1,7 @@
-"""A private /run and a private loopback for each worker of pytest-xdist, so that workers meet nobody's PC/SC service.
+"""A private /run and a private loopback for each worker of pytest-xdist, so that no two of them share a PC/SC service.
 
 `scripts/isolated.sh` gives the whole run such namespaces (namespaces(7)) and says so by a variable. Only then does a
-worker take its own: where the kernel lets nobody make namespaces, the tests run one after the other.
+worker take its own: where the kernel makes no namespaces, the tests run one after the other.
 """
 
 from __future__ import annotations

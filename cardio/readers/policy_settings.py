@@ -23,6 +23,7 @@ _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A name that is not empty; an empty one would be a part of every reader's name."""
 
 MEMORY_SECONDS = 60.0
+"""The time for which the bridge answers with a reading again, unless the settings say otherwise."""
 
 
 class ReaderSettings(BaseModel):

@@ -267,6 +267,17 @@ class Access:
     def scheme(self) -> str:
         return self.pages.scheme
 
+    def check_may_be_led(self, peer: Peer) -> None:
+        """Check that a peer may be led to the bridge's own pages, and be given a proof of where they are.
+
+        Another user's program could pass the proof on to a page that still speaks to it.
+
+        Raises:
+            WrongOriginError: the peer is another user, or the system does not tell, and no page of it has a session.
+        """
+        if not (peer.is_believed or self.sessions.is_opened_by(peer.user)):
+            raise WrongOriginError(*OF_ANOTHER_USER)
+
     def is_of_pages(self, origin: str) -> bool:
         """Return True if the bridge's own pages are at that origin in this run."""
         return origin in self.own_origins and not self.pages.is_left(origin.partition("://")[2])

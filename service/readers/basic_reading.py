@@ -84,9 +84,10 @@ class _BasicReading:
                 self._publish_end(error.code, None, failed, Problem.of(error))
                 raise
             reading, session = cut_short, self._reader.session_of(self._use)
-            uses = -1  # what was cut short is not kept
+        else:
+            cut_short = None
         answer = ReadAnswer(reading, session, datetime.now(UTC))
-        if session is not None and session == self._reader.card_session:
+        if cut_short is None and session is not None and session == self._reader.card_session:
             self._reader.memory.keep(reading, session, supplement=self._supplement, uses=uses, read_at=answer.read_at)
         self._publish_end("ok", reading, session)
         return answer

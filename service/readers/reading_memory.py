@@ -17,8 +17,6 @@ class RememberedReading:
 
     reading: CardReading
     card_session: str
-    day: date
-    """The day for which the age, and the days until the card expires, were computed."""
     read_at: datetime
     seconds: float
     """The time on the clock of `ReadingMemory`."""
@@ -57,15 +55,16 @@ class ReadingMemory:
         """
         if uses != self.uses or not _is_complete(reading):
             return
-        self._kept[supplement] = RememberedReading(reading, card_session, date.today(), read_at, self._clock())
+        self._kept[supplement] = RememberedReading(reading, card_session, read_at, self._clock())
 
     def find(self, card_session: str | None, *, supplement: bool) -> RememberedReading | None:
         """Return the reading of this insertion; None if the card has to be asked."""
         found = self._kept.get(supplement)
         if found is None or card_session is None or found.card_session != card_session:
             return None
-        is_fresh = self._clock() - found.seconds < self._limit and found.day == date.today()
-        return found if is_fresh else None
+        # The age, and the days until the card expires, are of the day of the reading.
+        is_of_today = found.read_at.astimezone().date() == date.today()
+        return found if is_of_today and self._clock() - found.seconds < self._limit else None
 
 
 def _is_complete(reading: CardReading) -> bool:

@@ -15,8 +15,6 @@ from html import escape
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from service.gate.callers import OF_ANOTHER_USER
-from service.gate.errors import WrongOriginError
 from service.gate.policy import Access
 from service.http.errors import NotFoundError
 from service.routes.dependencies import peer_of
@@ -34,13 +32,12 @@ def way_to_pages(path: str, request: Request, access: Access) -> Response:
 
     Raises:
         NotFoundError: no window asks, but a frame or another part of a page.
-        WrongOriginError: another user asks, to whom the address is not told: its port could be squatted there.
+        WrongOriginError: another user asks (`Access.check_may_be_led`).
     """
     if request.headers.get("sec-fetch-dest", "document") != "document":
         raise NotFoundError()
     peer = peer_of(request)
-    if not (peer.user is None or peer.is_believed or access.sessions.is_opened_by(peer.user)):
-        raise WrongOriginError(*OF_ANOTHER_USER)
+    access.check_may_be_led(peer)
     address = f"{access.pages.origin}{path}"
     place = f"{address}?{request.url.query}" if request.url.query else address
     plants = access.pages.is_doorway(request.headers["host"]) and peer.is_believed

@@ -10,9 +10,7 @@ from pydantic import Field
 
 from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
-from service.gate.callers import OF_ANOTHER_USER
 from service.gate.context import context_of
-from service.gate.errors import WrongOriginError
 from service.gate.grants import LOCAL, verifier_of
 from service.gate.page_memory import Language
 from service.gate.page_sessions import LINK_SECONDS, LONG_LINK_SECONDS, OwnPage
@@ -145,8 +143,7 @@ async def tell_where_pages_are(request: Request, asked: PagesSought, access: Acc
     A doorway is no page, and leads on at once. Another user's program is given no proof: it could pass it on.
     """
     peer = peer_of(request)
-    if not (peer.user is None or peer.is_believed or access.sessions.is_opened_by(peer.user)):
-        raise WrongOriginError(*OF_ANOTHER_USER)
+    access.check_may_be_led(peer)
     may_go = access.sessions.is_doorway(asked.grant) or access.sessions.is_opened_by(peer.user)
     stays = access.is_of_pages(caller.origin) or not may_go
     origin = caller.origin if stays else access.pages.origin

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^ *```(\S*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|\s+)#(?:\s.*)?$")
 _PROGRAMS = re.compile(r"\$ |cardio [a-z]|(?:make|sudo|apt-get|printf|journalctl|pcscd) |packaging/")
-"""What a block of commands without `$` begins with."""
+"""The beginnings of a block of commands without `$`."""
 _AS_ANOTHER = re.compile(r"sudo -u \S+ (?:env (?:\w+=\S+ )*)?")
-"""What stands before a command that another user runs."""
+"""The words before a command that another user runs."""
 _CALL = re.compile(r"(?:^|[\s|&;(/])cardio ([a-z]+(?:[^\n|&;)>\"'#]|'[^']*'|\"[^\"]*\")*)")
 
 

@@ -54,7 +54,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("bridge", "event: card-inserted"): "one event of a stream: tests/unit/service/routes/test_events.py",
     ("browser-client", "sequenceDiagram"): _DIAGRAM,
     ("debits", "NEW → PREPARED"): _DIAGRAM,
-    ("debits", "cardio debits resolve"): f"takes a debit that nobody knows of: {_JOURNAL}",
+    ("debits", "cardio debits resolve"): f"takes a debit with an unknown outcome: {_JOURNAL}",
     ("debits", "cardio debits restore"): f"takes a bridge that does not run: {_JOURNAL}",
     ("debits", "cardio debits archive"): f"takes debits of last year: {_JOURNAL}",
     ("debits", "debits-archive-"): f"takes debits of last year: {_JOURNAL}",
@@ -88,14 +88,14 @@ NOT_RUN: dict[tuple[str, str], str] = {
 """The document in both of its editions, and what the block or the command contains: why it is not run."""
 TESTS_OF = re.compile(r"tests/[\w/]+\.py")
 PROGRAMS = re.compile(r"(?:\.venv/bin/)?(?:cardio|python) |printf |echo |curl |openssl |pytest |[A-Za-z]\w*=")
-"""What commands begin with that are run: they stay in the home that they are given."""
+"""The beginnings of commands that are run: such commands stay in the home that they are given."""
 ENDS: dict[str, set[int]] = {
     "cardio identify": {0, 1},
     "cardio conformance": {0, 1},
     "cardio doctor": {0, 1, 69},
     "cardio readers": {0, 69},  # it lists them, and says that none is real
 }
-"""How commands may end that say more than whether they could be done."""
+"""The exit codes of commands that report a finding by them."""
 SERVED: dict[str, tuple[str, ...]] = {"bridge": ("--simulate", "whole"), "pages": ()}
 """Documents whose commands ask a bridge that they do not start."""
 VOLATILE = (
@@ -107,7 +107,7 @@ VOLATILE = (
 
 
 def of(block: Block, table: dict[tuple[str, str], Any], text: str) -> Any:
-    """What a table says of a text in a block, if anything."""
+    """Return the entry of a table for a text in a block; None if there is none."""
     return next((said for (name, part), said in table.items() if name == stem(block.document) and part in text), None)
 
 
@@ -138,7 +138,7 @@ def steady(text: str) -> str:
 
 
 def answers_so(said: str, printed: str) -> bool:
-    """Whether a command says what is printed of it; `…` stands for anything."""
+    """Return True if a command answers what the document prints; `…` stands for anything."""
     parts = [re.escape(part) for part in steady(printed).split("…")]
     return re.fullmatch(r"[\s\S]*?".join(parts), steady(said)) is not None
 
@@ -260,7 +260,7 @@ def _ended(session: Session) -> dict[str, str]:
 
 
 def _said(**instead: str) -> Callable[[Session], dict[str, str]]:
-    """What a person enters at a terminal, in a pipe."""
+    """The lines that a person enters at a terminal, given in a pipe."""
     return lambda _: {f"cardio {words.replace('_', ' ')}": other for words, other in instead.items()}
 
 
@@ -287,7 +287,7 @@ GIVEN: dict[tuple[str, str], Callable[[Session], dict[str, str]]] = {
     ("identity", "--policy policy.toml"): _policy_and_list,
     ("conformance", "my-region.toml"): _region,
 }
-"""What has to be there before a command, and the names that stand in for those in the document."""
+"""The files that a command needs, and the names that stand in for those in the document."""
 OF_COMMANDS = [one for one in DOCUMENTS if any(b.is_of_commands for b in blocks(one)) and stem(one) != "algorithms"]
 
 
@@ -416,7 +416,7 @@ def _bridge_settings(path: Path) -> object:
 
 
 def loader_of(document: dict[str, Any]) -> Callable[[Path], object]:
-    """What loads such a file in the product."""
+    """Return the function of the product that loads such a file."""
     names = set(document)
     if names == {"files"}:
         return lambda path: path  # a part of a persona, which the document's commands read

@@ -54,7 +54,7 @@ def _put_cards_in() -> None:
 
 
 def _look_at_every_card() -> None:
-    """What commands load once, layouts, tables and personas, is loaded before the forks."""
+    """Load layouts, tables and personas before the forks: each command would load them once."""
     from cardio.cli.main import main
 
     kept, nowhere = (os.dup(1), os.dup(2)), os.open(os.devnull, os.O_WRONLY)
@@ -107,7 +107,7 @@ def _answer(line: socket.socket) -> None:
 
 
 def serve(path: str) -> None:
-    """Answers calls at a socket, until it is ended or nobody holds the other end of its standard input."""
+    """Answer calls at a socket, until it is ended or the other end of its standard input is closed."""
     from importlib import import_module
 
     from cardio.cli.main import commands

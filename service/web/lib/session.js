@@ -33,6 +33,9 @@ const EARLIER = `${KEYS[0]}-earlier`;
 /** A session of an earlier run, by which a page finds out where its bridge is now: it counts for nothing else. */
 export const earlierSession = () => stored((storage) => JSON.parse(storage.getItem(EARLIER)));
 
+/** What `plant-doorway.js` has kept: by it the bridge proves to the doorway that it is the same. */
+export const heldDoorway = () => stored((storage) => JSON.parse(storage.getItem("cardio-doorway")));
+
 /** The bridge does not know this session any more. One that another tab has got meanwhile stays. */
 export function forgetSession({ grant, token, recall }) {
   if (recall) stored((storage) => storage.setItem(EARLIER, JSON.stringify({ grant, recall })));

@@ -5,7 +5,7 @@ import { Problem } from "../components/problem.js";
 import { html } from "../lib/html.js";
 import { say } from "../lib/language.js";
 import { ownProblem } from "../lib/own-problem.js";
-import { followBridge, forgetKeeper, refuseStrangeKeeper } from "../lib/session.js";
+import { followBridge, forgetKeeper, heldDoorway, refuseStrangeKeeper } from "../lib/session.js";
 
 const LOOK_MS = 2000;
 const PROBLEMS = {
@@ -25,20 +25,11 @@ function view() {
     <main>${!page.problems.length && html`<p class="hint">${say("connecting")}</p>`}${page.problems.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}</main>`;
 }
 
-/** What `plant-doorway.js` has kept: by it the bridge proves that it is the same. */
-function kept() {
-  try {
-    return JSON.parse(localStorage.getItem("cardio-doorway"));
-  } catch {
-    return null;
-  }
-}
-
 let proved = false;
 page.draw();
 refuseStrangeKeeper(() => proved);
 for (let known = null; ;) {
-  known ??= kept(); // it may be forgotten meanwhile: a link of the next run has the browser do so
+  known ??= heldDoorway(); // it may be forgotten meanwhile: a link of the next run has the browser do so
   const found = known?.recall ? await followBridge(known, `#doorway=${location.hostname}`) : "unknown";
   proved = found === "moves" || found === "stays";
   if (proved) {

@@ -28,7 +28,7 @@ addEventListener("fetch", (event) => {
 async function takeOver(asker) {
   await clients.claim();
   const others = (await clients.matchAll({ type: "window" })).filter(({ id }) => id !== asker);
-  await Promise.allSettled(others.map(({ url }, number) => others[number].navigate(url.split("#")[0])));
+  await Promise.allSettled(others.map((other) => other.navigate(other.url.split("#")[0])));
 }
 
 addEventListener("message", ({ data, source, ports: [port] }) => {

@@ -1,4 +1,4 @@
-"""What is listed row by row looks as if all of it had been in memory."""
+"""Lists that are written row by row: they look as if all rows had been in memory."""
 
 from __future__ import annotations
 

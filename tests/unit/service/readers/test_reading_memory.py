@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from cardio.models.reading import CardReading
 from cardio.readers.policy_settings import ReaderSettings
+from service import bootstrap
 from service.app import SiteOptions
 from service.gate.scopes import Scope
+from service.readers.reading_memory import ReadingMemory
+from service.settings import BridgeSettings
 from simulators.personas.persona import find_persona
 from tests.unit.service.bridge import Bridge
 
@@ -139,3 +144,31 @@ def test_the_setting_has_a_limit() -> None:
     assert ReaderSettings().memory_seconds == 60
     with pytest.raises(ValueError, match="600"):
         ReaderSettings(memory_seconds=601)
+
+
+def test_the_setting_reaches_the_bridge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "cardio").mkdir()
+    (tmp_path / "cardio" / "bridge.toml").write_text("[readers]\nmemory_seconds = 0\n")
+    settings = BridgeSettings.load(port=0, simulate=["adult"], pcsc=False)
+    assert bootstrap._site_options(settings).memory_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "days", "is_found"), [(0.0, 0, True), (59.9, 0, True), (60.0, 0, False), (0.0, 1, False)]
+)
+def test_a_reading_is_kept_for_a_minute_of_one_day(counter: Counter, seconds: float, days: int, is_found: bool) -> None:
+    reading = CardReading.model_validate_json(counter.get().text)
+    now = [0.0]
+    memory = ReadingMemory(60.0, clock=lambda: now[0])
+    memory.keep(reading, "5e", supplement=True, uses=0, read_at=datetime.now(UTC) - timedelta(days=days))
+    now[0] = seconds
+    assert (memory.find("5e", supplement=True) is not None) is is_found
+
+
+def test_a_reading_during_which_the_card_was_used_is_not_kept(counter: Counter) -> None:
+    reading = CardReading.model_validate_json(counter.get().text)
+    memory = ReadingMemory()
+    memory.note_use()
+    memory.keep(reading, "5e", supplement=True, uses=0, read_at=datetime.now(UTC))
+    assert memory.find("5e", supplement=True) is None

@@ -1,4 +1,4 @@
-"""What the bridge answers at the addresses that people type, and to the doorway that a browser keeps there."""
+"""The bridge's answers at the addresses that people type, and to the doorway that a browser keeps there."""
 
 from __future__ import annotations
 
@@ -108,11 +108,14 @@ def test_a_doorway_opens_nothing(bridge: Bridge) -> None:
     )
 
 
-def test_another_user_is_told_no_address_and_given_no_proof(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program of another user could pass the proof on, or listen at the address next time."""
+@pytest.mark.parametrize("user", [1007, None])
+def test_another_user_is_told_no_address_and_given_no_proof(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, user: int | None
+) -> None:
+    """A program of another user could pass the proof on. Users of whom the system tells nothing are others, too."""
 
     async def identify(*_: object) -> Peer:
-        return Peer(1007, is_believed=False)
+        return Peer(user, is_believed=False)
 
     given = planted(opened(bridge))
     monkeypatch.setattr(Peers, "identify", identify)

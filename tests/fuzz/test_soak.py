@@ -104,6 +104,10 @@ class Desk:
         programs: list[Callable[[], None]] = [self.read, self.read_named, self.read_named, self.call]
         self.chance.choice(hands if self.chance.random() < 0.3 else programs)()
 
+    def has_met_little(self) -> bool:
+        """Return True while too few cards were read, or too few swaps refused, for the run to show anything."""
+        return self.answers.get("ok", 0) <= 20 or self.answers.get("card-changed", 0) <= 10
+
     def put(self) -> None:
         if (slot := self._slot()) is not None:
             slot.insert(self._card())
@@ -206,10 +210,11 @@ def test_ten_minutes_at_a_restless_desk(seed: int) -> None:
         bridge.readers.remove("Simulated Reader 00")
         threads, handles = _own_threads(), open_handles()
         desk, now = Desk(bridge, source, chance), 0.0
-        while now < SECONDS:
+        # What hands and programs meet depends on threads, not on the seed alone: a run that met little goes on.
+        while now < SECONDS or (desk.has_met_little() and now < 10 * SECONDS):
             desk.act()
             now += chance.uniform(0.1, 1.5)  # simulated: nothing waits
-        assert desk.answers["ok"] > 20 and desk.answers["card-changed"] > 10, desk.answers
+        assert not desk.has_met_little(), desk.answers
         for name in sorted(source.slots):
             source.unplug(name)
         wait_until(lambda: not supervisor.down, "every task runs", 15)

@@ -27,9 +27,10 @@ from service.gate.plain_http import risk_words, risked_scopes
 from service.gate.policy import Access, DialectRule
 from service.gate.rate_limits import Rate
 from service.gate.scopes import Scope
+from service.ports.binding import bind_loopback, bind_network, bind_pages
 from service.readers.simulated import SimulatedReaders
 from service.security import SecurityContext
-from service.server import BridgeServer, bind_loopback, bind_network, bind_pages
+from service.server import BridgeServer
 from service.settings import BridgeSettings
 from service.storage.secret_file import load_token
 
@@ -100,7 +101,7 @@ def assemble(
     memory = PageMemory(settings.pages_path, port)
     pages, page_sockets = _page_addresses(settings, port, memory)
     listening += page_sockets
-    listening += bind_network(settings.network, port)
+    listening += bind_network(settings.network.listen, port)
     dialect_ports = _dialect_ports(settings)
     opened = dialect_ports.open()
     access = _access(settings, pages, memory, {one.port: one.rule for one in opened}, scopes, simulated_only)

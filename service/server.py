@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -20,12 +18,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from cardio.config.private_file import check_tls_key
-from cardio.errors import ConfigurationError
 from service.driver.sockets import LOST
 from service.gate.connection import CONNECTION, CallerConnection
 from service.gate.connection_places import ConnectionLimits, ConnectionPlaces, available_descriptors
 from service.gate.middleware import Gate
-from service.gate.page_addresses import SHARED, PageAddresses
 from service.gate.peers import Peers
 from service.gate.policy import Access
 from service.gate.rate_limits import FRAME_LIMIT, HEADER_LIMIT
@@ -58,73 +54,6 @@ _TICKS_BETWEEN_TRIES = 3
 """The number of ticks between two tries to open a dialect's port that another program has."""
 _CLOSE_SECONDS = 1.0
 """The time that a socket that this side closes waits for the other side's close."""
-
-
-def bind_loopback(port: int) -> list[socket.socket]:
-    """Return listening sockets on 127.0.0.1 and, if the machine has it, ::1; port 0 picks a free one.
-
-    Raises:
-        ConfigurationError: the port is taken.
-    """
-    first = _bind(socket.AF_INET, "127.0.0.1", port)
-    sockets = [first]
-    if socket.has_ipv6:
-        try:
-            sockets.append(_bind(socket.AF_INET6, "::1", first.getsockname()[1]))
-        except ConfigurationError:
-            if port:
-                first.close()
-                raise
-        except OSError:
-            pass
-    return sockets
-
-
-def bind_network(network: Network, port: int) -> list[socket.socket]:
-    """Return listening sockets on the other addresses that a site has asked for.
-
-    Raises:
-        ConfigurationError: an address or its port cannot be used.
-    """
-    return [_bind(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port) for address in network.listen]
-
-
-def bind_pages(wanted: PageAddresses) -> tuple[PageAddresses, list[socket.socket]]:
-    """Return the addresses of the bridge's own pages that could be taken, and their listening sockets.
-
-    A system that listens on 127.0.0.1 alone (macOS) has the pages there.
-    """
-    taken: dict[str, socket.socket] = {}
-    for address in (wanted.current, *wanted.earlier):
-        with suppress(ConfigurationError, OSError):
-            taken[address] = _bind(socket.AF_INET, address, wanted.port)
-    current = wanted.current if wanted.current in taken else SHARED
-    earlier = tuple(one for one in wanted.earlier if one in taken)
-    return replace(wanted, current=current, earlier=earlier), list(taken.values())
-
-
-def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    # With the protocol named, asyncio turns Nagle's algorithm off for accepted connections. Without it, each answer in
-    # two parts waits 40 ms for the client's delayed acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform == "win32":
-        # On Windows SO_REUSEADDR would take a port that another program listens on, and share its callers at random.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        # Already listening when the address is shown: a quick caller waits a moment and is not refused.
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        if family == socket.AF_INET6 and error.errno not in (98, 10048):
-            raise
-        raise ConfigurationError(
-            f"端口 {host}:{port} 无法使用：{error.strerror}。可能已有一个 cardio 在运行，或用 --port 换一个端口",
-            f"cannot listen on {host}:{port}: {error.strerror}. Is cardio running already? Or choose another --port",
-        ) from error
-    return listener
 
 
 class _Protocol(H11Protocol):

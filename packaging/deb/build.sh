@@ -69,8 +69,10 @@ install -m 755 "$here/deb/cardio" "$tree/opt/cardio/bin/cardio"
 install -d "$tree/usr/bin"
 ln -s /opt/cardio/bin/cardio "$tree/usr/bin/cardio"
 
-install -D -m 644 "$here/systemd/cardio.service" "$tree/usr/lib/systemd/system/cardio.service"
-install -D -m 644 "$here/systemd/user/cardio.service" "$tree/usr/lib/systemd/user/cardio.service"
+for unit in cardio.service cardio-ports.service; do
+  install -D -m 644 "$here/systemd/$unit" "$tree/usr/lib/systemd/system/$unit"
+  install -D -m 644 "$here/systemd/user/$unit" "$tree/usr/lib/systemd/user/$unit"
+done
 # Rules are asked in the order of their names, and the first that decides has decided: the site's come before ours.
 install -D -m 644 "$here/polkit/50-cardio.rules" "$tree/usr/share/polkit-1/rules.d/zz-cardio.rules"
 install -D -m 644 "$here/bridge.toml" "$tree/etc/cardio/bridge.toml"

@@ -134,7 +134,7 @@ def bind(settings: BridgeSettings, *, chosen: bool) -> list[socket]:
     Raises:
         ConfigurationError: the port that the user chose is taken.
     """
-    from service.server import bind_loopback
+    from service.ports.binding import bind_loopback
 
     try:
         return bind_loopback(settings.port)

@@ -11,8 +11,8 @@ from cardio.client import BridgeClient, BridgeNotRunningError, ImposterError
 from cardio.config.private_file import read_private
 from service.cli.errors import BridgeNotStartedError
 from service.cli.user_unit import UserUnit
-from service.gate.errors import PortHeldError
 from service.gate.peers import listening_user
+from service.ports.reservation import port_held
 
 _READY_SECONDS = 45.0
 """The limit for the start: a bridge on an old and busy machine needs some ten seconds until its first answer."""
@@ -75,17 +75,4 @@ def _expect_port_is_not_held(address: str) -> None:
     parts = urlsplit(address)
     user = listening_user(parts.hostname or "", parts.port or 0)
     if user is not None and user != os.getuid():
-        name = _name_of(user)
-        raise PortHeldError(
-            f"端口 {parts.port} 由用户 {name} 的程序占用，没有向它发送任何内容",
-            f"a program of the user {name} listens on port {parts.port}; it was sent nothing",
-        )
-
-
-def _name_of(user: int) -> str:
-    try:
-        import pwd
-
-        return pwd.getpwuid(user).pw_name
-    except (ImportError, KeyError):
-        return str(user)
+        raise port_held(parts.port or 0, user)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.gate.socket_diagnosis import CONNECTED, DiagnosisUnavailableError, SocketDiagnosis
-from service.gate.tcp_table import as_kernel_writes, connections
+from service.gate.tcp_table import as_kernel_writes, connections, listeners
 
 ROOT = 0
 _FIRST_PERSON = 1000
@@ -35,7 +35,6 @@ Ends = tuple[str, int]
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 _USUAL_OVERFLOW = 65_534
 _LOCAL, _REMOTE, _STATE, _USER, _INODE = 1, 2, 3, 7, 9
-_LISTENS = "0A"
 _MEMBER_SECONDS = 60.0
 """The time for which the answer about a user's group membership stays valid."""
 _GROUP_SECONDS = 5.0
@@ -107,18 +106,7 @@ def _overflow_user() -> int:
 
 def listening_user(host: str, port: int) -> int | None:
     """Return the system user whose program listens at an address of this machine; None if the system does not tell."""
-    address = "127.0.0.1" if host == "localhost" else host
-    wanted = set()
-    for one in (address, "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        for mapped in (False, True):
-            try:
-                wanted.add(as_kernel_writes(one, port, mapped=mapped))
-            except OSError:
-                return None
-    for columns in connections():
-        if columns[_STATE] == _LISTENS and columns[_LOCAL] in wanted:
-            return int(columns[_USER])
-    return None
+    return next((one.user for one in listeners(host, port)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _LEAST_COLUMNS = 10
+_LOCAL, _STATE, _USER, _INODE = 1, 3, 7, 9
+_LISTENS = "0A"
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 def connections() -> Iterator[list[str]]:
@@ -40,3 +44,33 @@ def as_kernel_writes(host: str, port: int, *, mapped: bool = False) -> str:
     packed = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     words = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
     return "".join(f"{word:08X}" for word in words) + f":{port:04X}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that listens."""
+
+    user: int
+    """The number of the user whose process made it."""
+    inode: int
+
+
+def listeners(host: str, port: int) -> list[Listener]:
+    """Return the sockets that listen at an address of this machine, or at all of its addresses.
+
+    Args:
+        host: an IPv4 or IPv6 address; a name other than ``localhost`` has no listeners.
+        port: the port.
+    """
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        wanted = {
+            as_kernel_writes(one, port, mapped=mapped) for one in (address, *_ALL_ADDRESSES) for mapped in (False, True)
+        }
+    except OSError:
+        return []
+    return [
+        Listener(int(columns[_USER]), int(columns[_INODE]))
+        for columns in connections()
+        if columns[_STATE] == _LISTENS and columns[_LOCAL] in wanted
+    ]

@@ -28,7 +28,8 @@ from service.app import SiteOptions, create_app
 from service.gate.policy import Access
 from service.gate.rate_limits import Rate
 from service.gate.scopes import Scope
-from service.server import BridgeServer, bind_loopback
+from service.ports.binding import bind_loopback
+from service.server import BridgeServer
 from simulators.card.base import AnyCard
 from tests.pcsc import DRIVER, PORTS, wait_until
 

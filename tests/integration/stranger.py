@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
-    works: dict[str, Callable[..., object]] = {"ask": ask, "many": many, "hold": hold, "squat": squat}
+    works: dict[str, Callable[..., object]] = {"ask": ask, "many": many, "hold": hold, "squat": squat, "bind": bind}
     print(json.dumps(works[asked.pop("do")](**asked)))
 
 
@@ -93,6 +93,37 @@ def hold(places: list[list[object]], count: int, first: str = "", seconds: float
             if one[0].fileno() in gone or (seconds and now - one[1] > seconds):
                 one[0].close()
                 held.remove(one)
+
+
+def bind(port: int, seconds: float = 0.0) -> list[str]:
+    """Try to listen in the bridge's place, at its addresses and at all, with each way to share a port.
+
+    Args:
+        port: the bridge's port.
+        seconds: the time for which this is tried again and again; 0 for once.
+
+    Returns:
+        The ways that succeeded; with ``seconds`` after the first success.
+    """
+    if seconds:
+        print("begins", flush=True)
+    shared = (socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+    ends = time.monotonic() + seconds
+    while True:
+        found = []
+        for host in ("127.0.0.1", "0.0.0.0", "::1", "::"):
+            for options in ((), shared[:1], shared[1:], shared):
+                with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+                    for option in options:
+                        listener.setsockopt(socket.SOL_SOCKET, option, 1)
+                    try:
+                        listener.bind((host, port))
+                        listener.listen()
+                    except OSError:
+                        continue
+                    found.append(f"{host} {options}")
+        if found or time.monotonic() > ends:
+            return found
 
 
 WORKER = (

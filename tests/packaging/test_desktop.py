@@ -22,6 +22,7 @@ NOTED = "/home/clerk/noted-link"
 # What a desktop environment pulls in as a session begins; systemd runs the autostart entries from there.
 _SESSION = "[Unit]\nWants=xdg-desktop-autostart.target\n"
 _XDG_OPEN = f'#!/bin/sh\nprintf %s "$1" >{NOTED}.new && mv {NOTED}.new {NOTED}\n'
+BIND = "/usr/bin/python3 -c \"import socket; socket.create_server(('127.0.0.1', 12340))\""
 _ENTER = """#!/bin/sh
 exec {command} chromium "$@"
 """
@@ -37,7 +38,10 @@ def log_in(machine: Machine) -> None:
 
 def write(machine: Machine, path: str, text: str, mode: str = "644") -> None:
     subprocess.run(
-        machine.command("sh", "-c", f"cat >{path} && chmod {mode} {path}"), input=text, text=True, check=True
+        machine.command("sh", "-c", f"mkdir -p {Path(path).parent} && cat >{path} && chmod {mode} {path}"),
+        input=text,
+        text=True,
+        check=True,
     )
 
 
@@ -144,6 +148,30 @@ def test_another_users_bridge_at_the_port_is_named(desktop: Machine) -> None:
     told = desktop.attempt("env", "DISPLAY=:0", "cardio", "open", user="other")
     assert told.returncode == 77 and "用户 clerk" in told.stderr and "注销" in told.stderr
     assert not desktop.succeeds("test", "-e", NOTED)
+
+
+def test_at_login_a_window_tells_of_another_users_program_at_the_port(desktop: Machine) -> None:
+    """Who would type the address into a browser then would see that program's page."""
+    shown = "/home/clerk/shown"
+    write(desktop, "/usr/local/bin/zenity", f'#!/bin/sh\nprintf "%s\\n" "$@" >>{shown}\n', "755")
+    # As a desktop does, the session brings the display; here the manager has it from its start.
+    write(desktop, "/etc/systemd/user.conf.d/display.conf", "[Manager]\nDefaultEnvironment=DISPLAY=:0\n")
+    squatter = subprocess.Popen(
+        desktop.command("/usr/bin/python3", "-m", "http.server", "12340", "--bind", "127.0.0.1", user="other"),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: desktop.answers("/") is not None, "another user's program has the port")
+        log_in(desktop)
+        wait_until(lambda: desktop.succeeds("test", "-s", shown), "a window is shown", 60)
+        text = desktop.run("cat", shown)
+        assert "端口 12340 由用户 other 的程序占用" in text and "不是读卡服务" in text and "联系信息科" in text
+    finally:
+        desktop.run("pkill", "-u", "other", "python3")
+        squatter.wait(timeout=10)
+    wait_until(lambda: not desktop.succeeds("sh", "-c", BIND, user="other"), "the port is the clerk's now", 30)
+    click(desktop)
+    assert desktop.answers("/livez") is not None
 
 
 def test_the_system_unit_is_alone_where_it_is_chosen(desktop: Machine) -> None:

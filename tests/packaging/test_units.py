@@ -7,9 +7,11 @@ import re
 import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from tests.integration import stranger
 from tests.packaging.conftest import PACKAGING
 from tests.packaging.machine import Machine
 from tests.pcsc import wait_until
@@ -42,12 +44,13 @@ def system(installed: Machine) -> Iterator[Machine]:
 
 
 def test_units_are_well_formed(installed: Machine) -> None:
-    checked = installed.attempt("systemd-analyze", "verify", "/usr/lib/systemd/system/cardio.service")
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
     _start_manager(installed)
-    words = ["systemd-analyze", "--user", "verify", "/usr/lib/systemd/user/cardio.service"]
-    checked = installed.attempt(*words, user="clerk")
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    for unit in ("cardio", "cardio-ports"):
+        checked = installed.attempt("systemd-analyze", "verify", f"/usr/lib/systemd/system/{unit}.service")
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+        words = ["systemd-analyze", "--user", "verify", f"/usr/lib/systemd/user/{unit}.service"]
+        checked = installed.attempt(*words, user="clerk")
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
 def test_the_system_unit_is_exposed_as_little_as_the_document_says(installed: Machine) -> None:
@@ -100,6 +103,16 @@ def test_it_stops_when_told(system: Machine) -> None:
     wait_until(lambda: system.answers("/livez") is not None, "the bridge answers again")
 
 
+def test_another_user_gets_no_port_of_the_system_unit_while_it_is_stopped(system: Machine) -> None:
+    assert taken(system, "clerk") == []
+    system.run("systemctl", "stop", "cardio")
+    assert system.answers("/livez") is None and taken(system, "clerk") == []
+    system.run("systemctl", "kill", "--signal=KILL", "cardio-ports")
+    wait_until(lambda: taken(system, "clerk") == [], "its reservation is started anew", 30)
+    system.run("systemctl", "start", "cardio")
+    wait_until(lambda: system.answers("/livez") is not None, "the bridge answers again")
+
+
 def test_a_wrong_configuration_is_told_once(machine: Machine) -> None:
     machine.install()
     machine.run("sh", "-c", "mkdir -p /var/lib/cardio && echo short >/var/lib/cardio/token")
@@ -120,11 +133,17 @@ def test_a_clerk_has_a_bridge_of_their_own(machine: Machine) -> None:
     wait_until(lambda: machine.answers("/readyz") is not None, "the clerk's bridge has started with the session")
     assert machine.run("stat", "--format", "%U %a", "/home/clerk/.config/cardio/token") == "clerk 600\n"
     assert machine.run("cat", "/home/clerk/.config/cardio/token").strip() not in machine.run("journalctl", "--no-pager")
+    machine.run("useradd", "other")
+    machine.run("systemctl", "--user", "kill", "--signal=STOP", "cardio", user="clerk")
+    machine.run("systemctl", "--user", "kill", "--signal=KILL", "cardio", user="clerk")
+    assert taken(machine, "other") == [], "between an end and the next start"
+    wait_until(lambda: machine.answers("/readyz") is not None, "the clerk's bridge is back", 60)
     before = machine.run("systemctl", "--user", "show", "--property", "MainPID", "cardio", user="clerk")
     machine.install()
     assert machine.run("systemctl", "--user", "show", "--property", "MainPID", "cardio", user="clerk") != before
+    assert machine.run("systemctl", "--user", "is-active", "cardio-ports", user="clerk") == "active\n"
     machine.run("dpkg", "--remove", "cardio")
-    assert machine.answers("/livez") is None
+    assert machine.answers("/livez") is None and taken(machine, "other") != []
 
 
 def test_root_and_system_users_get_none(machine: Machine) -> None:
@@ -210,6 +229,14 @@ def test_the_rule_admits_the_system_units_user_only() -> None:
 def test_the_rule_names_both_actions() -> None:
     rule = (PACKAGING / "polkit" / "50-cardio.rules").read_text(encoding="utf-8")
     assert all(f'"{action}"' in rule for action in ACTIONS)
+
+
+def taken(machine: Machine, user: str) -> list[str]:
+    """The ways by which a user's program could listen in the bridge's place."""
+    asked = json.dumps({"do": "bind", "port": 12340})
+    source = Path(stranger.__file__).read_text(encoding="utf-8")
+    found: list[str] = json.loads(machine.run("/usr/bin/python3", "-I", "-c", source, asked, user=user))
+    return found
 
 
 def _start_manager(machine: Machine) -> None:

@@ -33,8 +33,9 @@ from cardio.security.sam.key_file import SoftSam
 from service.app import create_app
 from service.gate.policy import Access
 from service.gate.scopes import Scope
+from service.ports.binding import bind_loopback
 from service.security import SecurityContext
-from service.server import BridgeServer, bind_loopback
+from service.server import BridgeServer
 from simulators.card.faults import PulledCard
 from simulators.crypto.published_keys import key_file, root_key
 from simulators.personas.persona import Persona, find_persona

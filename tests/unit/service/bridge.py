@@ -30,9 +30,10 @@ from service.gate.page_addresses import SHARED, PageAddresses
 from service.gate.policy import Access, DialectRule
 from service.gate.rate_limits import Rate
 from service.gate.scopes import DEFAULT_SCOPES, Scope
+from service.ports.binding import bind_loopback, bind_pages
 from service.readers.simulated import SimulatedReaders
 from service.security import SecurityContext
-from service.server import BridgeServer, bind_loopback, bind_pages
+from service.server import BridgeServer
 from tests.pcsc import wait_until
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

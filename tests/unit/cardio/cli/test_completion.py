@@ -40,7 +40,7 @@ def completed(script: Path, line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("cardio re", ["readers", "read"]),
+        ("cardio re", ["readers", "read", "reserve"]),
         ("cardio read --pin", ["--pin", "--pin-pad", "--pin-stdin"]),
         ("cardio serve --log-level D", ["DEBUG"]),
         ("cardio read --lang ", ["zh", "en", "both"]),

@@ -8,7 +8,7 @@ import pytest
 
 from cardio.errors import ConfigurationError
 from service.gate.scopes import Scope
-from service.server import bind_network
+from service.ports.binding import bind_network
 from service.settings import BridgeSettings, Network
 
 
@@ -83,8 +83,8 @@ def test_a_settings_file_that_is_named_and_missing_is_told(file: Path) -> None:
 
 
 def test_other_addresses_are_bound_only_when_asked_for() -> None:
-    assert bind_network(Network(), 0) == []
-    sockets = bind_network(Network(listen=["127.0.0.2"], certificate=Path("c"), key=Path("k")), 0)
+    assert bind_network(Network().listen, 0) == []
+    sockets = bind_network(Network(listen=["127.0.0.2"], certificate=Path("c"), key=Path("k")).listen, 0)
     assert [one.getsockname()[0] for one in sockets] == ["127.0.0.2"]
     for one in sockets:
         one.close()

@@ -22,7 +22,7 @@ from service.gate import port_holder as holders
 from service.gate.policy import DialectRule
 from service.gate.port_holder import port_holder
 from service.gate.scopes import DEFAULT_SCOPES
-from service.server import bind_loopback
+from service.ports.binding import bind_loopback
 from service.settings import BridgeSettings
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import TOKEN, Bridge

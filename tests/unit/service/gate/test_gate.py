@@ -14,7 +14,8 @@ from cardio.filesystem.capabilities import CapabilityCache
 from service.app import create_app
 from service.gate.policy import Access
 from service.http.errors import GateError
-from service.server import BridgeServer, bind_loopback
+from service.ports.binding import bind_loopback
+from service.server import BridgeServer
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until

@@ -14,8 +14,8 @@ import pytest
 from service.gate.page_addresses import PageAddresses, random_address
 from service.gate.page_memory import PageMemory
 from service.gate.scopes import Scope
+from service.ports.binding import bind_pages
 from service.routes.page_keeper import keeper_path
-from service.server import bind_pages
 from tests.unit.service.bridge import TOKEN, Bridge
 
 OWN, BEFORE = "127.41.7.9", "127.88.3.5"

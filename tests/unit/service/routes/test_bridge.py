@@ -19,8 +19,9 @@ from cardio.filesystem.capabilities import CapabilityCache
 from cardio.readers.base import ReaderSource
 from service.app import create_app
 from service.gate.policy import Access
+from service.ports.binding import bind_loopback
 from service.readers.simulated import SimulatedReaders
-from service.server import BridgeServer, bind_loopback
+from service.server import BridgeServer
 from service.storage.secret_file import load_token
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader, SoftwareReaders

@@ -17,9 +17,10 @@ from cardio.security.sam.key_file import SoftSam
 from service.app import create_app
 from service.gate.policy import Access
 from service.gate.scopes import DEFAULT_SCOPES, Scope
+from service.ports.binding import bind_loopback
 from service.readers.simulated import SimulatedReaders
 from service.security import SecurityContext
-from service.server import BridgeServer, bind_loopback
+from service.server import BridgeServer
 from simulators.crypto.published_keys import key_file
 from tests.pcsc import wait_until
 

@@ -1,0 +1,188 @@
+"""`cardio reserve` of a clerk, and another user of the machine who wants the bridge's ports while no bridge runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.integration.users import CLERK, OTHER, bridge_of, does, doing, home_of
+from tests.pcsc import wait_until
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in probes]
+    for one in probes:
+        one.close()
+    return ports
+
+
+class Desk:
+    """A clerk's folder and settings, and the commands that are run there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.dialect, self.later = free_ports(3)
+        self.settings = folder / "bridge.toml"
+        self.write(self.port)
+        self.shown = folder / "config" / "shown"
+        window = folder / "zenity"
+        window.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{self.shown}\n')
+        window.chmod(0o755)
+
+    def write(self, port: int) -> None:
+        self.settings.write_text(f"port = {port}\n[dialects]\njson = true\njson_port = {self.dialect}\n")
+        self.settings.chmod(0o644)
+
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        places = {"HOME": f"{self.folder}/config", "XDG_CONFIG_HOME": f"{self.folder}/config"}
+        places |= {"XDG_CACHE_HOME": f"{self.folder}/cache", "XDG_STATE_HOME": f"{self.folder}/config"}
+        environment = os.environ | places | {"CARDIO_BRIDGE_FILE": str(self.settings), "LANG": "C.UTF-8"} | more
+        environment["PATH"] = f"{self.folder}:{environment['PATH']}"
+        return subprocess.Popen(
+            [*bridge_of(CLERK), *words, "--lang", "en"], env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def answers(self, port: int | None = None) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{port or self.port}/livez", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    @contextmanager
+    def reserving(self, **more: str) -> Iterator[subprocess.Popen[str]]:
+        """`cardio reserve`, once it has reported to its service manager that it is ready."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
+            address = f"\0cardio-reserve-{id(service_manager)}"
+            service_manager.bind(address)
+            service_manager.settimeout(30)
+            process = self.start("reserve", NOTIFY_SOCKET=address.replace("\0", "@"), **more)
+            try:
+                assert service_manager.recv(100) == b"READY=1"
+                yield process
+            finally:
+                process.kill()
+                process.communicate()
+
+    @contextmanager
+    def serving(self) -> Iterator[subprocess.Popen[str]]:
+        process = self.start("serve", "--no-pcsc", "--simulate", "adult")
+        try:
+            wait_until(lambda: process.poll() is not None or self.answers(), "the bridge answers", 30)
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with home_of(CLERK) as folder:
+        yield Desk(folder)
+
+
+def taken_by_other(port: int) -> list[str]:
+    found: list[str] = does(OTHER, {"do": "bind", "port": port})
+    return found
+
+
+def refuses(port: int) -> bool:
+    """Return True if nothing listens there, as at a free port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_another_user_gets_no_port_of_the_bridge_while_it_does_not_run(desk: Desk) -> None:
+    assert len(taken_by_other(desk.port)) > 1, "without a reservation any user takes a free port"
+    with desk.reserving():
+        for port in (desk.port, desk.dialect):
+            assert refuses(port) and taken_by_other(port) == []
+        assert taken_by_other(desk.later) != []
+
+
+def test_the_bridge_has_its_ports_and_leaves_them_reserved_however_it_ends(desk: Desk) -> None:
+    with desk.reserving():
+        for signal_number in (signal.SIGKILL, signal.SIGTERM):
+            with desk.serving() as bridge, doing(OTHER, {"do": "bind", "port": desk.port, "seconds": 6}) as other:
+                assert desk.answers() and not refuses(desk.dialect)
+                bridge.send_signal(signal_number)
+                bridge.wait(timeout=10)
+                assert other.end() == [], "not at the moment of the bridge's end"
+            assert refuses(desk.port) and taken_by_other(desk.port) == []
+
+
+def test_a_second_bridge_of_the_same_user_is_refused(desk: Desk) -> None:
+    with desk.reserving(), desk.serving():
+        second = desk.start("serve", "--no-pcsc", "--simulate", "adult")
+        _, told = second.communicate(timeout=30)
+        assert second.returncode == 78 and "Is cardio running already?" in told
+        assert desk.answers()
+
+
+def test_a_reservation_that_comes_later_has_the_ports_too(desk: Desk) -> None:
+    with desk.serving() as bridge, desk.reserving() as reserving:
+        assert desk.answers()
+        bridge.kill()
+        bridge.wait()
+        assert taken_by_other(desk.port) == []
+        with desk.serving():
+            assert desk.answers()
+        assert reserving.poll() is None
+    assert taken_by_other(desk.port) != [], "and has given it back"
+
+
+def test_the_reservation_ends_and_starts_beside_a_bridge(desk: Desk) -> None:
+    with desk.reserving() as first, desk.serving() as bridge:
+        first.kill()
+        first.wait()
+        assert taken_by_other(desk.port) == []
+        with desk.reserving():
+            bridge.kill()
+            bridge.wait()
+            assert taken_by_other(desk.port) == []
+
+
+def test_the_user_is_told_when_another_user_has_the_port_and_gets_it_afterwards(desk: Desk) -> None:
+    with doing(OTHER, {"do": "squat", "port": desk.port}) as squatter:
+        with desk.reserving(DISPLAY=":0") as reserving:
+            wait_until(desk.shown.exists, "a window is shown", 30)
+            text = desk.shown.read_text(encoding="utf-8")
+            assert f"端口 {desk.port} 由用户 {OTHER} 的程序占用" in text and "不是读卡服务" in text
+            assert text.count("--error") == 1, "once"
+            squatter.end()
+            wait_until(lambda: taken_by_other(desk.port) == [], "the port is the clerk's", 30)
+            reserving.terminate()
+            assert f"the user {OTHER} listens on port {desk.port}" in reserving.communicate()[1]
+    assert desk.shown.read_text(encoding="utf-8") == text
+
+
+def test_ports_follow_the_settings_and_stay_while_those_are_wrong(desk: Desk) -> None:
+    with desk.reserving() as reserving:
+        desk.write(desk.later)
+        wait_until(lambda: taken_by_other(desk.later) == [], "the new port is reserved", 30)
+        assert taken_by_other(desk.port) != [] and taken_by_other(desk.dialect) == []
+        desk.settings.write_text("port = ")
+        with pytest.raises(subprocess.TimeoutExpired):
+            reserving.wait(timeout=5)
+        assert taken_by_other(desk.later) == []
+
+
+def test_wrong_settings_at_the_start_end_it(desk: Desk) -> None:
+    desk.settings.write_text("port = ")
+    process = desk.start("reserve")
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 78 and json.dumps(str(desk.settings))[1:-1] in told

@@ -22,6 +22,7 @@ MOST_ENTRIES = 1 << 53
 FIRST = ""
 """The value that stands for the hash of the entry before the first one."""
 _MARK_BYTES = 8
+_CONTENT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=repr)
 
 
 class TamperKind(StrEnum):
@@ -68,8 +69,7 @@ class Chain:
         A member that is None counts as missing, so that a later version of the file can add one.
         """
         told = {name: value for name, value in values.items() if value is not None}
-        text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=repr)
-        return self._digest(f"content {text}")
+        return self._digest(f"content {_CONTENT.encode(told)}")
 
     def seal(self, number: int, chain: str) -> str:
         """Return the seal of the head for the entry at the end."""

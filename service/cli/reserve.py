@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
@@ -12,6 +13,8 @@ from cardio.cli.output import Output
 
 _SECONDS = 2.0
 """The time between two looks at the settings, and two tries for a port that another program has."""
+_SECONDS_UNTIL_TOLD_AGAIN = 600.0
+"""A program that opens and closes a port all the time must not fill the clerk's desktop with windows."""
 _NOTIFY_SOCKET = "NOTIFY_SOCKET"
 
 
@@ -28,17 +31,19 @@ def _run(options: Namespace, output: Output) -> int:
         raise UsageError("此系统不支持保留端口", "this system does not keep a reserved port from other users")
     ports = _ports()
     reservations = PortReservations()
-    reported: set[tuple[int, int]] = set()
+    told_at: dict[tuple[int, int], float] = {}
     while True:
         missing = reservations.hold(ports)
-        strangers = {(port, user) for port in missing if (user := stranger_at(port, os.getuid())) is not None}
         _notify_ready()
-        for port, user in sorted(strangers - reported):
+        for port in sorted(missing):
+            user = stranger_at(port, os.getuid())
+            if user is None or time.monotonic() - told_at.get((port, user), -math.inf) < _SECONDS_UNTIL_TOLD_AGAIN:
+                continue
+            told_at[port, user] = time.monotonic()
             error = port_held(port, user)
             output.note(output.words(error.detail, error.detail_en))
             if desktop.is_started_by_icon():
                 desktop.show_problem(error)
-        reported = strangers
         time.sleep(_SECONDS)
         ports = _ports(ports)
 

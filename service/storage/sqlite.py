@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -249,4 +250,4 @@ def log_of(path: Path) -> Path:
 def _read_as_it_is(database: sqlite3.Connection) -> None:
     """Make the connection read invalid text too, which a damaged file may have."""
     database.row_factory = sqlite3.Row
-    database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    database.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")

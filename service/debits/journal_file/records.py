@@ -12,11 +12,14 @@ from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitState
 from service.audit.chain import Chain
 from service.debits.journal_file.rows import record_of_row
-from service.debits.journal_file.steps import row_is_noted
+from service.debits.journal_file.steps import NOTED, is_as_noted
 from service.debits.schema import BEGUN, IN_DOUBT, OVER, UNBOOKED
 
-OF_PHASE = "SELECT *, rowid AS place FROM debit WHERE phase = ? ORDER BY created DESC, rowid DESC LIMIT ?"
-OF_OWNER = "SELECT *, rowid AS place FROM debit WHERE owner = ? AND phase = ? ORDER BY created DESC, rowid DESC LIMIT ?"
+_ALL = f"SELECT *, rowid AS place, {NOTED} FROM debit"  # noqa: S608 - fixed words
+OF_PHASE = f"{_ALL} WHERE phase = ? ORDER BY created DESC, rowid DESC LIMIT ?"
+OF_OWNER = f"{_ALL} WHERE owner = ? AND phase = ? ORDER BY created DESC, rowid DESC LIMIT ?"
+
+_OF_ID = f"{_ALL} WHERE id = ?"
 
 
 class JournalRecords:
@@ -41,7 +44,7 @@ class JournalRecords:
         with self._reading() as database:
             rows = self._newest(database, owner, (IN_DOUBT,), limit)
             rows += self._newest(database, owner, others, limit - len(rows))
-            return [self._shown(database, row) for row in rows]
+            return [self._shown(row) for row in rows]
 
     def _newest(
         self, database: sqlite3.Connection, owner: str | None, phases: Iterable[int], limit: int
@@ -63,8 +66,8 @@ class JournalRecords:
             JournalUnavailableError: the file cannot be read.
         """
         with self._reading() as database:
-            row = database.execute("SELECT * FROM debit WHERE id = ?", (debit_id,)).fetchone()
-            return None if row is None else self._shown(database, row)
+            row = database.execute(_OF_ID, (debit_id,)).fetchone()
+            return None if row is None else self._shown(row)
 
     def counts(self) -> dict[DebitState, int]:
         """Return the number of debits in each state.
@@ -77,8 +80,8 @@ class JournalRecords:
         known = set(DebitState)
         return {DebitState(row["state"]): row["n"] for row in rows if row["state"] in known}
 
-    def _shown(self, database: sqlite3.Connection, row: sqlite3.Row) -> DebitRecord:
-        if row_is_noted(database, self._chain, row):
+    def _shown(self, row: sqlite3.Row) -> DebitRecord:
+        if is_as_noted(self._chain, row, row["noted"]):
             return record_of_row(dict(row))
         values = {name: legible(value) for name, value in dict(row).items()}
         try:

@@ -19,6 +19,8 @@ DERIVED = frozenset({"phase", "place", "noted", "named"})
 SELECT_HEAD = "SELECT number, chain, seal FROM head"
 _REPLACE_HEAD = "INSERT OR REPLACE INTO head (id, number, chain, seal) VALUES (1, ?, ?, ?)"
 _LATEST = "SELECT digest FROM step WHERE debit = ? ORDER BY number DESC LIMIT 1"
+NOTED = "(SELECT digest FROM step WHERE step.debit = debit.id ORDER BY number DESC LIMIT 1) AS noted"
+"""The column with the hash that the journal has noted last of a row; `is_as_noted` takes it."""
 _EARLIER = "SELECT 1 FROM step WHERE debit = ? AND digest = ? LIMIT 1"
 _DIGEST_LENGTH = 32
 
@@ -92,8 +94,12 @@ def is_archived(database: sqlite3.Connection, chain: Chain, known: Row) -> bool:
 
 def row_is_noted(database: sqlite3.Connection, chain: Chain, row: Row) -> bool:
     """Return True if a debit's row is as the journal itself has left it."""
-    noted = latest_digest(database, row["id"])
-    return noted is not None and noted == row_digest(chain, row)
+    return is_as_noted(chain, row, latest_digest(database, row["id"]))
+
+
+def is_as_noted(chain: Chain, row: Row, noted: object) -> bool:
+    """Return True if a debit's row has the hash that the journal has noted last of it; None if there is none."""
+    return noted is not None and text_of(noted) == row_digest(chain, row)
 
 
 def was_noted(database: sqlite3.Connection, debit_id: str, digest: str) -> bool:

@@ -161,6 +161,8 @@ if [ "$purpose" = test ]; then
   install_packages required "for the tests, which run real PC/SC and a real browser" $build_packages $reader_packages \
     vsmartcard-vpcd opensc pcsc-tools chromium iproute2 util-linux openssl xxd locales man-db ||
     stop "the test suite runs real PC/SC and a real browser and cannot do without them"
+  # Chromium without a window, for the tests that are about pages: they take half the time. Not every system has it.
+  install_packages optional "for quicker browser tests" chromium-headless-shell || true
   # For the Debian package: what builds it, and a small machine of its own to install it in. Its Python is Debian's.
   install_packages required "for the tests of the Debian package" python3 python3-venv python3-dev dpkg-dev binutils \
     adduser libpcsclite1 systemd systemd-sysv systemd-container libpam-systemd dbus polkitd curl procps desktop-file-utils ||

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from shutil import rmtree, which
+from tempfile import mkdtemp
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests import warm_cardio
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at
 from tests.browser.squatter import Squatter
+from tests.warm_cardio import write_shim
 
 CHROMIUM = "/usr/bin/chromium"
+HEADLESS_SHELL = "chromium-headless-shell"
+"""Chromium's engine without the browser around it, of the same version. A page takes half the time in it."""
 CARDIO = Path(sys.executable).with_name("cardio")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
@@ -24,21 +33,45 @@ _PATIENCE_MILLISECONDS = 15_000
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Chromium; without its window where a module is about pages and not about what browsers keep and refuse."""
     expect.set_options(timeout=_PATIENCE_MILLISECONDS)
+    is_about_pages = getattr(request.module, "IS_ABOUT_PAGES", False)
+    program = (which(HEADLESS_SHELL) if is_about_pages else None) or CHROMIUM
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield chromium
         chromium.close()
 
 
+@cache
+def warm_command() -> Path:
+    """`cardio` without its start, for a test that is about pages: two hundred starts of Python are minutes."""
+    folder = Path(mkdtemp(prefix="cardio-warm-"))
+    atexit.register(rmtree, folder, ignore_errors=True)
+    warm = ExitStack()
+    atexit.register(warm.close)
+    command = folder / "cardio"
+    write_shim(command, warm.enter_context(warm_cardio.warm(folder)))
+    return command
+
+
 class Served:
-    """`cardio serve --simulate` as a user starts it."""
+    """`cardio serve --simulate` as a user starts it, in a process of its own."""
 
     def __init__(self, *personas: str, port: str = "0", source: Path | None = None) -> None:
         """Args: ``source``: the folder of another copy of the service's code."""
         self.process = subprocess.Popen(
-            [CARDIO, "serve", "--no-pcsc", "--port", port, "--json", "--simulate", *personas],
+            [
+                warm_command() if source is None else CARDIO,
+                "serve",
+                "--no-pcsc",
+                "--port",
+                port,
+                "--json",
+                "--simulate",
+                *personas,
+            ],
             stdout=subprocess.PIPE,
             text=True,
             env=None if source is None else {**os.environ, "PYTHONPATH": str(source)},

@@ -12,6 +12,8 @@ from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at, simulate
 from tests.unit.cardio.debits.debits import ANY_YEAR, moment, soft_sam
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 CARD = "370200D15600000500000013FFFFFFFF|A00000011|"
 TIME = moment()

@@ -16,6 +16,8 @@ from cardio.security.sam.key_file import SoftSam
 from tests.browser.conftest import Served
 from tests.unit.wrong_keys import ALL, key_file_right_for
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 
 

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import found_in
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 
 

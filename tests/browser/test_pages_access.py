@@ -12,6 +12,8 @@ from tests.browser.conftest import Served
 from tests.browser.elsewhere import SdkDesk, at, simulate
 from tests.browser.test_pages_pair import ask
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 PAGES = ["/", "/kiosk", "/developer", "/pair"]

@@ -11,6 +11,8 @@ from playwright.sync_api import APIResponse, Browser, Locator, Page, Request, Ro
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import found_in, simulate, wait_held
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 WATCH_BLOBS = """window.blobs = { made: [], gone: [] };
 const { createObjectURL, revokeObjectURL } = URL;

@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import at, found_in, simulate
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 
 

@@ -14,6 +14,8 @@ from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at
 from tests.pcsc import wait_until
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 
 

@@ -18,6 +18,8 @@ from tests.browser.conftest import Served
 from tests.browser.elsewhere import closed_port, found_in, simulate
 from tests.browser.test_pages_access import CLIPPED, violations
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 READER = "Simulated Reader 00"
 RIGHT, WRONG, OTHER, NEW = "123456", "999999", "888888", "246802"

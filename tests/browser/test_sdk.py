@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import TRY, Elsewhere, SdkDesk, at, fake_bridge, find
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 
 

@@ -8,6 +8,8 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import Served
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at, find
 
+IS_ABOUT_PAGES = True
+
 pytestmark = pytest.mark.browser
 
 SUBSCRIBE = """window.events = []; window.states = [];

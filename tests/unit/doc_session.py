@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.unit.warm_cardio import write_shim
+from tests.warm_cardio import write_shim
 
 _MARK = "@@ended"
 _START = r"""

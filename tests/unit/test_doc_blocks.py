@@ -7,8 +7,6 @@ import builtins
 import json
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +27,7 @@ from cardio.security.settings import SecuritySettings
 from service.settings import BridgeSettings
 from simulators.personas.persona import find_persona, load_persona
 from simulators.readers.software_reader import SoftwareReader
+from tests import warm_cardio
 from tests.unit.doc_blocks import ROOT, Block, blocks, documents, language, stem
 from tests.unit.doc_session import Session
 from tests.unit.test_worked_examples import STEPS
@@ -194,17 +193,8 @@ def test_an_answer_that_is_another_is_noticed() -> None:
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The socket of a process that has the command imported."""
-    folder = tmp_path_factory.mktemp("warm")
-    place = str(folder / "door")
-    command = [sys.executable, "-m", "tests.unit.warm_cardio", place]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
-    ) as process:
-        try:
-            assert process.stdout is not None and process.stdout.readline() == "warm\n"
-            yield place
-        finally:
-            process.terminate()
+    with warm_cardio.warm(tmp_path_factory.mktemp("warm"), "--cards") as place:
+        yield place
 
 
 def _pair(session: Session) -> dict[str, str]:

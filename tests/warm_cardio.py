@@ -1,8 +1,8 @@
 """The `cardio` command without its start: a process that has everything imported, and forks for each call.
 
-The shim that stands for `cardio` in a test's PATH hands over its streams, arguments, folder and environment; a fork of
-the warm process does the rest with `cardio.cli.main.run`, as the installed command does. PC/SC has two software cards
-there: a holder's in `Counter 0`, and a PSAM with the published test keys in `PSAM 1`.
+The shim that stands for `cardio` hands over its streams, arguments, folder and environment; a fork of the warm process
+does the rest with `cardio.cli.main.run`, as the installed command does. It ends when the shim is killed. With `--cards`
+PC/SC has two software cards there: a holder's in `Counter 0`, and a PSAM with the published test keys in `PSAM 1`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,12 +33,28 @@ with socket.socket(socket.AF_UNIX) as line:
     sys.exit(int(answers.readline()))
 """
 _LONGEST_CALL = 1 << 18
+_ROOT = Path(__file__).parents[1]
 
 
 def write_shim(place: Path, path: str) -> None:
     """Writes a command that has its work done by the warm process at this socket."""
     place.write_text(SHIM.format(python=sys.executable, path=path), encoding="utf-8")
     place.chmod(0o755)
+
+
+@contextmanager
+def warm(folder: Path, *arguments: str) -> Iterator[str]:
+    """A warm process until the end of the block; gives its socket in this folder."""
+    place = str(folder / "door")
+    command = [sys.executable, "-m", "tests.warm_cardio", place, *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "warm\n"
+            yield place
+        finally:
+            process.terminate()
 
 
 def _put_cards_in() -> None:
@@ -53,7 +72,7 @@ def _put_cards_in() -> None:
     pcsc.PcscSource.readers = readers  # type: ignore[method-assign, assignment]
 
 
-def _look_at_every_card() -> None:
+def _look_at_cards(*more: str) -> None:
     """Load layouts, tables and personas before the forks: each command would load them once."""
     from cardio.cli.main import main
 
@@ -62,9 +81,8 @@ def _look_at_every_card() -> None:
         os.dup2(nowhere, number)
     with TemporaryDirectory() as home:
         os.environ.update(XDG_CACHE_HOME=home, XDG_CONFIG_HOME=home, CARDIO_BRIDGE_FILE=os.devnull)
-        for call in ("dump --reader sim:whole", "read --reader sim:third-generation", "conformance --reader sim:adult"):
+        for call in ("dump --reader sim:whole", "read --reader sim:third-generation", *more):
             main(call.split())
-        main(["identify", "--sam", "psam:1"])
     for number, stream in enumerate(kept, 1):
         os.dup2(stream, number)
 
@@ -101,12 +119,15 @@ def _answer(line: socket.socket) -> None:
     for stream in streams:
         os.close(stream)
     line.sendall(b"%d\n" % process)
+    ended_at = os.pidfd_open(process)
+    if ended_at not in select.select([line.fileno(), ended_at], [], [])[0]:  # the shim was killed
+        os.kill(process, signal.SIGKILL)
     _, ended = os.waitpid(process, 0)
     status = os.waitstatus_to_exitcode(ended)
     line.sendall(b"%d\n" % (128 - status if status < 0 else status))
 
 
-def serve(path: str) -> None:
+def serve(path: str, *, with_cards: bool) -> None:
     """Answer calls at a socket, until it is ended or the other end of its standard input is closed."""
     from importlib import import_module
 
@@ -115,8 +136,11 @@ def serve(path: str) -> None:
     commands()
     for name in ("service.app", "service.bootstrap", "service.server", "service.cli.demonstration"):
         import_module(name)
-    _put_cards_in()
-    _look_at_every_card()
+    if with_cards:
+        _put_cards_in()
+        _look_at_cards("conformance --reader sim:adult", "identify --sam psam:1")
+    else:
+        _look_at_cards()
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(path)
         door.listen(16)
@@ -135,4 +159,4 @@ def serve(path: str) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    serve(sys.argv[1])
+    serve(sys.argv[1], with_cards="--cards" in sys.argv[2:])

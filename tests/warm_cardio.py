@@ -7,6 +7,7 @@ PC/SC has two software cards there: a holder's in `Counter 0`, and a PSAM with t
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -15,9 +16,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 SHIM = """#!{python} -IS
@@ -40,6 +43,18 @@ def write_shim(place: Path, path: str) -> None:
     """Writes a command that has its work done by the warm process at this socket."""
     place.write_text(SHIM.format(python=sys.executable, path=path), encoding="utf-8")
     place.chmod(0o755)
+
+
+@cache
+def warm_command() -> Path:
+    """`cardio` without its start, until pytest ends: hundreds of starts of Python are minutes."""
+    folder = Path(mkdtemp(prefix="cardio-warm-"))
+    atexit.register(rmtree, folder, ignore_errors=True)
+    process = ExitStack()
+    atexit.register(process.close)
+    command = folder / "cardio"
+    write_shim(command, process.enter_context(warm(folder)))
+    return command
 
 
 @contextmanager

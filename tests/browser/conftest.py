@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
-from shutil import rmtree, which
-from tempfile import mkdtemp
+from shutil import which
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests import warm_cardio
 from tests.browser.elsewhere import Elsewhere, SdkDesk, at
 from tests.browser.squatter import Squatter
-from tests.warm_cardio import write_shim
+from tests.warm_cardio import warm_command
 
 CHROMIUM = "/usr/bin/chromium"
 HEADLESS_SHELL = "chromium-headless-shell"
@@ -42,18 +37,6 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield chromium
         chromium.close()
-
-
-@cache
-def warm_command() -> Path:
-    """`cardio` without its start, for a test that is about pages: two hundred starts of Python are minutes."""
-    folder = Path(mkdtemp(prefix="cardio-warm-"))
-    atexit.register(rmtree, folder, ignore_errors=True)
-    warm = ExitStack()
-    atexit.register(warm.close)
-    command = folder / "cardio"
-    write_shim(command, warm.enter_context(warm_cardio.warm(folder)))
-    return command
 
 
 class Served:

@@ -12,12 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_cardio import warm_command
+
 CARDIO = Path(sys.executable).with_name("cardio")
 
 
 def run(*arguments: str, folder: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [CARDIO, *arguments], capture_output=True, text=True, timeout=60, env=os.environ | more, check=False, cwd=folder
+        [warm_command(), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | more,
+        check=False,
+        cwd=folder,
     )
 
 

@@ -1,4 +1,7 @@
-"""The command as people and programs run it: a process of its own, its output, its exit status."""
+"""The command as people and programs run it: a process of its own, its output, its exit status.
+
+Most are forks of a process that has started already; what is about the start itself is started.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_cardio import warm_command
+
 CARDIO = Path(sys.executable).with_name("cardio")
 
 
 def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [CARDIO, *arguments], capture_output=True, text=True, timeout=60, env=os.environ | more, check=False
+        [warm_command(), *arguments], capture_output=True, text=True, timeout=60, env=os.environ | more, check=False
     )
 
 

@@ -27,6 +27,7 @@ from service.cli.running_bridge import reach
 from service.gate.errors import PortHeldError
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import TOKEN, Bridge
+from tests.warm_cardio import warm_command
 
 CARDIO = Path(sys.executable).with_name("cardio")
 BROWSER = """#!/bin/sh
@@ -71,7 +72,7 @@ class Shell:
 
     def open(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [CARDIO, "open", *words], env=self.environment | environment, stdin=subprocess.DEVNULL,
+            [warm_command(), "open", *words], env=self.environment | environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ class Language(StrEnum):
     BOTH = "both"
 
 
-_OPTION = "--lang"
+LANGUAGE_OPTION = "--lang"
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """The variables of the locale; the first one that is set counts (POSIX.1-2024 §8.2)."""
 CHINESE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]")
@@ -34,7 +34,7 @@ def language_of(arguments: Sequence[str], environment: Mapping[str, str] = os.en
     """
     for option, following in pairwise([*arguments, ""]):
         name, mark, value = option.partition("=")
-        if name == _OPTION:
+        if name == LANGUAGE_OPTION:
             wanted = value if mark else following
             if wanted in set(Language):
                 return Language(wanted)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import locale
 import os
 import sys
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
 from io import TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 from traceback import walk_tb
 from typing import TextIO
@@ -28,9 +29,9 @@ from cardio.cli.commands.reports import EMPLOYMENT, INSURANCE
 from cardio.cli.commands.write import WRITE
 from cardio.cli.core_dumps import forbid_core_dumps
 from cardio.cli.doctor.command import DOCTOR
-from cardio.cli.language import Language, language_of, title_in
+from cardio.cli.language import LANGUAGE_OPTION, Language, language_of, title_in
 from cardio.cli.output import Output
-from cardio.cli.parser import CardioParser
+from cardio.cli.parser import CardioParser, add_common_options
 from cardio.cli.shell.command import SHELL
 from cardio.errors import CardioError, UsageError
 
@@ -69,7 +70,9 @@ def commands() -> list[Command]:
 
 def _commands_for(arguments: Sequence[str]) -> Sequence[Command]:
     """Return only the requested command if it is the library's own, so that the others need not be loaded."""
-    asked = next((word for word in arguments if not word.startswith("-")), None)
+    # The word after --lang is a language.
+    words = (word for before, word in pairwise(["", *arguments]) if before != LANGUAGE_OPTION)
+    asked = next((word for word in words if not word.startswith("-")), None)
     return [command for command in _OWN if command.name == asked] or commands()
 
 
@@ -82,7 +85,7 @@ def build_parser(language: Language = Language.BOTH, known: Sequence[Command] | 
         epilog=_EPILOG.format(examples=title_in(language, _EXAMPLES), status=title_in(language, _STATUS)),
     )
     parser.add_argument("--version", action="store_true", help="显示版本 / show the version")
-    parser.add_argument("--lang", choices=[str(one) for one in Language], help=SUPPRESS)
+    add_common_options(parser)
     parser.set_defaults(json=False)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="命令 commands")
     for command in commands() if known is None else known:
@@ -106,11 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser = build_parser(language, _commands_for(given))
         options = parser.parse_args(given)
         if options.version:
-            from importlib.metadata import version
-
-            output.text(f"cardio {version('cardio')}")
-            return DONE
+            return _show_version(output)
         if options.command is None:
+            if output.as_json:
+                parser.error("the following arguments are required: COMMAND")
             output.note(parser.format_help())
             return UsageError.exit_status
         output = Output.guarded(as_json=options.json, language=language)
@@ -123,6 +125,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         return _PIPE_CLOSED
+
+
+def _show_version(output: Output) -> int:
+    from importlib.metadata import version
+
+    if output.as_json:
+        output.document({"version": version("cardio")})
+    else:
+        output.text(f"cardio {version('cardio')}")
+    return DONE
 
 
 def run() -> None:

@@ -26,12 +26,12 @@ class CardioParser(ArgumentParser):
         self.add_argument("-h", "--help", action="help", default=SUPPRESS, help=_HELP)
 
     def add_subparsers(self, **named: Any) -> Any:
-        """Add subparsers as argparse does; those below use the same language and take the general options too."""
+        """Add subparsers as argparse does; those below use the same language and take the common options too."""
         language = self.language
 
         def make(**more: Any) -> CardioParser:
             parser = CardioParser(language=language, **more)
-            _add_general_options(parser)
+            add_common_options(parser)
             return parser
 
         return super().add_subparsers(**{"parser_class": make, **named})
@@ -82,8 +82,8 @@ class CardioParser(ArgumentParser):
         return in_language(self.language, "用法", "usage", between=" ") + text.removeprefix("usage")
 
 
-def _add_general_options(parser: ArgumentParser) -> None:
-    """Add ``--json`` and ``--lang``, which every command has, and every action of a command.
+def add_common_options(parser: ArgumentParser) -> None:
+    """Add ``--json`` and ``--lang``, which ``cardio`` has, every command, and every action of a command.
 
     They have no defaults here: those of an action would undo what was said before it, as in ``cardio sim --json list``.
     """

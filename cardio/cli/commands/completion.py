@@ -33,7 +33,7 @@ def _run(options: Namespace, output: Output) -> int:
         text = completion.manual_page(parser, language, version("cardio"))
     else:
         make = {"bash": completion.bash, "zsh": completion.zsh, "fish": completion.fish}[options.shell]
-        text = make(completion.command_words(parser, language))
+        text = make(completion.common_words(parser, language), completion.command_words(parser, language))
     if output.as_json:
         output.document({"shell": options.shell, "script": text})
     else:

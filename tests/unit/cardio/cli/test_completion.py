@@ -47,10 +47,27 @@ def completed(script: Path, line: str) -> list[str]:
         ("cardio completion f", ["fish"]),
         ("cardio sim l", ["list"]),
         ("cardio nothing --x", []),
+        ("cardio --j", ["--json"]),
+        ("cardio --lang ", ["zh", "en", "both"]),
+        ("cardio --lang = e", ["en"]),
+        ("cardio --lang = en identi", ["identify"]),
+        ("cardio --json --lang en re", ["readers", "read"]),
+        ("cardio --json sim l", ["list"]),
+        ("cardio --lang zh serve --log-level D", ["DEBUG"]),
     ],
 )
 def test_bash_completes(bash_script: Path, line: str, offered: list[str]) -> None:
     assert completed(bash_script, line) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_the_options_before_a_command_too(shell: str) -> None:
+    """``--version`` has no other place."""
+    said = made(shell, "--lang", "en")
+    named = {"bash": "'')", "zsh": "'')", "fish": "not __fish_seen_subcommand_from"}[shell]
+    before = [line for line in said.splitlines() if named in line]
+    for option in ("version", "json", "lang"):
+        assert any(option in line for line in before), option
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
@@ -62,7 +79,11 @@ def test_other_shells_are_told_every_command_and_option(shell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", ["SYNOPSIS", "read who the card belongs to"]), ("zh", ["退出状态", "读取持卡人"])]
+    ("language", "words"),
+    [
+        ("en", ["SYNOPSIS", "OPTIONS", "--json", "read who the card belongs to"]),
+        ("zh", ["退出状态", "选项", "读取持卡人"]),
+    ],
 )
 def test_the_manual_page_is_one(tmp_path: Path, language: str, words: list[str]) -> None:
     page = tmp_path / "cardio.1"

@@ -4,7 +4,6 @@ values.
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from cardio.security.credentials import Credentials
 
 Result = TypeVar("Result")
+READING = ("读取文件", "reading files")
+"""The work whose progress is shown, in Chinese and English."""
 
 
 def add_card_arguments(parser: ArgumentParser, *, pin: bool = True) -> None:
@@ -62,7 +63,7 @@ def chosen_layouts(options: Namespace, output: Output) -> LayoutChoice:
     for problem in layouts.problems:
         what = output.label("结构文件未采用", "a layout is left out")
         said = output.words(problem.detail, problem.detail_en)
-        output.note(f"{output.label('注意', 'warning')} {what}：{said}")
+        output.warning(f"{output.label('注意', 'warning')} {what}{output.colon}{said}")
     return layouts
 
 
@@ -126,18 +127,6 @@ def trace_on(options: Namespace, output: Output, reader: Reader) -> Trace | None
     return show if options.trace else None
 
 
-def progress_on(output: Output, zh: str) -> Callable[[int, int], None] | None:
-    """Return a function that shows the progress of a long reading, on a terminal only."""
-    if output.as_json or not sys.stderr.isatty():
-        return None
-
-    def show(done: int, whole: int) -> None:
-        end = "\n" if done >= whole else ""
-        print(f"\r{zh} {done}/{whole}", end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
 def value_text(item: ItemContent, language: Language = Language.BOTH) -> str:
     """Return a value as text for people: codes with their words, amounts in yuan."""
     from cardio.models.base import CodedValue
@@ -145,7 +134,8 @@ def value_text(item: ItemContent, language: Language = Language.BOTH) -> str:
     if item.items is not None:
         told = [(inside, value_text(inside, language)) for inside in item.items]
         label = "label_en" if language is Language.ENGLISH else "label"
-        return "；".join(f"{getattr(inside, label)} {text}" for inside, text in told if text != "—")
+        between = "; " if language is Language.ENGLISH else "；"
+        return between.join(f"{getattr(inside, label)} {text}" for inside, text in told if text != "—")
     value = item.value
     if value is None:
         return "—"
@@ -194,7 +184,7 @@ def note_proof(output: Output, proof: Proof) -> None:
     from cardio.models.reading import NO_SAM
 
     if proof != NO_SAM:
-        output.note(f"{output.label('真伪', 'proof')}：{output.words(proof.summary, proof.summary_en)}")
+        output.note(output.named("真伪", "proof", output.words(proof.summary, proof.summary_en)))
 
 
 def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[Warning]) -> None:
@@ -204,7 +194,7 @@ def note_unread(output: Output, unread: Iterable[Unread], warnings: Iterable[War
         why = output.words(f"{one.detail}；{one.remedy}", f"{one.detail_en}. {one.remedy_en}")
         places.setdefault(why, []).append(f"{one.file} {one.item or ''}".rstrip())
     for why, files in places.items():
-        output.note(f"{output.label('未读', 'unread')}  {'、'.join(files)}：{why}")
+        output.note(f"{output.label('未读', 'unread')}  {output.listed(files)}{output.colon}{why}")
     for warning in warnings:
         said = output.words(warning.detail, warning.detail_en)
-        output.note(f"{output.label('注意', 'warning')} {warning.item or ''}：{said}")
+        output.warning(f"{output.label('注意', 'warning')} {warning.item or ''}{output.colon}{said}")

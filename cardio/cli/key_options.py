@@ -7,6 +7,8 @@ from argparse import ArgumentParser, Namespace
 from getpass import getpass
 from typing import TYPE_CHECKING
 
+from cardio.cli.language import title_in
+
 if TYPE_CHECKING:
     from cardio.security.credentials import Credentials
     from cardio.security.pin.pin import Pin
@@ -92,6 +94,10 @@ def credentials_of(options: Namespace, *, wants_pin: bool | None = None) -> Cred
 def entered_pin(options: Namespace, prompt: str) -> Pin:
     """Return a PIN from standard input, or from the terminal without echo.
 
+    Args:
+        options: the options of the command.
+        prompt: what is asked for, declared as ``中文 english``.
+
     Raises:
         PinFormatError: the text is no PIN.
         PinEntryCancelledError: nothing was entered.
@@ -102,7 +108,7 @@ def entered_pin(options: Namespace, prompt: str) -> Pin:
     if options.pin_stdin:
         return Pin(sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n"))
     try:
-        return Pin(getpass(f"{prompt}: "))
+        return Pin(getpass(f"{title_in(options.language, prompt)}: "))
     except EOFError as error:
         raise PinEntryCancelledError() from error
 

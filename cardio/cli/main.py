@@ -86,7 +86,7 @@ def build_parser(language: Language = Language.BOTH, known: Sequence[Command] | 
     )
     parser.add_argument("--version", action="store_true", help="显示版本 / show the version")
     add_common_options(parser)
-    parser.set_defaults(json=False)
+    parser.set_defaults(json=False, language=language)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="命令 commands")
     for command in commands() if known is None else known:
         sub = subparsers.add_parser(
@@ -125,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         return _PIPE_CLOSED
+    finally:
+        output.close()
 
 
 def _show_version(output: Output) -> int:

@@ -12,6 +12,8 @@ from cardio.errors import UsageError
 _HELP = "显示帮助 / show this help"
 _JSON = "输出 JSON / print JSON: one document; watch and shell one a line"
 _LANGUAGE = "语言：zh、en 或 both，默认按系统语言 / language: zh, en or both; default: the locale's"
+EXAMPLE = "示例 example"
+"""The heading of an action's examples; the help shows it in its language."""
 _GROUPS = {"options": "选项 options", "positional arguments": "参数 arguments"}
 """argparse's own titles, and the ones that replace them."""
 
@@ -70,7 +72,8 @@ class CardioParser(ArgumentParser):
         for group in self._action_groups:
             group.title = title_in(self.language, _GROUPS.get(group.title or "", group.title or ""))
         self.description = help_in(self.language, self.description or "") or None
-        self.epilog = help_in(self.language, self.epilog or "") or None
+        epilog = (self.epilog or "").replace(f"{EXAMPLE}:", f"{title_in(self.language, EXAMPLE)}:")
+        self.epilog = help_in(self.language, epilog) or None
         return self._with_label(super().format_help())
 
     def _texts(self) -> Iterable[Action]:

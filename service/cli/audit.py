@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cardio.cli.colour import Colour
 from cardio.cli.command import DONE, Command, add_reader_argument
 from cardio.cli.output import Output
 
@@ -98,10 +99,12 @@ def _list(log: AuditLog, options: Namespace, output: Output) -> int:
         return DONE
 
     def rows() -> Iterator[list[str]]:
-        yield [
-            "序号", "时间 time", "来源 origin", "事项 action",
-            "对象 target", "读卡器 reader", "卡 card", "结果 outcome",
-        ]  # fmt: skip
+        yield list(
+            output.titles(
+                "序号 number", "时间 time", "来源 origin", "事项 action",
+                "对象 target", "读卡器 reader", "卡 card", "结果 outcome",
+            )
+        )  # fmt: skip
         for one in log.entries(last=last, card=card):
             cells = (
                 str(one.number), _here(one.entry.time), one.entry.origin, one.entry.action, one.entry.target or "-",
@@ -109,7 +112,7 @@ def _list(log: AuditLog, options: Namespace, output: Output) -> int:
             )  # fmt: skip
             yield [_fit(cell) for cell in cells]
 
-    output.long_table(rows)
+    output.long_table(rows, head=True)
     return DONE
 
 
@@ -137,9 +140,13 @@ def _verify(log: AuditLog, options: Namespace, output: Output) -> int:
     for one in found.findings:
         output.text(*_sentence(one))
     if found.findings:
-        output.text("审计日志被动过，请保全文件并报告", "the audit log was touched: keep the files and report it")
+        said = output.words(
+            "审计日志被动过，请保全文件并报告", "the audit log was touched: keep the files and report it"
+        )
+        output.text(said, colour=Colour.BAD)
         return _TOUCHED
-    output.text(f"{found.entries} 条记录，全部完好", f"entries, all as they were written: {found.entries}")
+    said = output.words(f"{found.entries} 条记录，全部完好", f"entries, all as they were written: {found.entries}")
+    output.text(said, colour=Colour.GOOD)
     output.text(f"{output.label('锚点', 'anchor')}: {found.anchor}")
     return DONE
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cardio.cli.colour import Colour
 from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 
@@ -91,7 +92,7 @@ def _from_file(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document(shown)
     else:
-        output.table(_rows(shown))
+        output.table(_rows(shown, output), labels=1)
     return DONE
 
 
@@ -111,19 +112,21 @@ def _list(listed: Mapping[str, Any], output: Output) -> None:
     ]
     rows += [
         (one["id"], one["time"] or "-", _yuan(one["self_paid_amount"]), _yuan(one["pooled_fund_amount"]),
-         _outcome(one), one["state"], one["origin"])
+         _outcome(one, output), one["state"], one["origin"])
         for one in listed["debits"]
     ]  # fmt: skip
-    output.table([tuple(map(printable, row)) for row in rows])
+    output.table([tuple(map(printable, row)) for row in rows], head=True)
     if any(one["undelivered"] for one in listed["debits"]):
         output.text(
             "结果未送达的扣款会挡住该卡的下一笔，核对后请用 cardio debits acknowledged 编号",
             "an undelivered result stops the next debit on its card: look at it, then cardio debits acknowledged DEBIT",
+            colour=Colour.WARNING,
         )
     if any(one["reason"] == "contradicted" for one in listed["debits"]):
         output.text(
             "原因 contradicted：卡内记录与人工认定不符，该卡须重新认定后才能消费",
             "reason contradicted: the card says otherwise than the person did; decide again, its card waits for that",
+            colour=Colour.WARNING,
         )
     if listed["more"]:
         output.text("还有更多未列出，请先记为已入账", "there are more: say which are booked (cardio debits settled)")
@@ -146,7 +149,7 @@ def _one(bridge: BridgeClient, options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document(shown)
     else:
-        output.table(_rows(shown))
+        output.table(_rows(shown, output), labels=1)
     return DONE
 
 
@@ -154,13 +157,14 @@ def _consents(shown: Mapping[str, Any], outcome: str, output: Output) -> bool:
     """Show the debit that a person is about to decide on, and ask: the decision is final."""
     from cardio.cli.confirm import consents
 
-    for name, value in _rows(shown):
+    for name, value in _rows(shown, output):
         output.note(f"{name}  {value}")
-    return consents(f"认定为“{_OUTCOMES[outcome]}”，不可更改？ decide so, for good?")
+    (chosen,) = output.titles(_OUTCOMES[outcome])
+    return consents(output.label(f"认定为“{chosen}”，不可更改？", f"decide “{chosen}”, for good?"))
 
 
-def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-    told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _outcome(shown)}
+def _rows(shown: Mapping[str, Any], output: Output) -> list[tuple[str, str]]:
+    told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _outcome(shown, output)}
     told |= {"状态 state": shown["state"], "原因 reason": shown["reason"] or "-"}
     told |= {"来源 origin": shown["origin"], "Idempotency-Key": shown["idempotency_key"] or "-"}
     told |= {"提出 asked": shown["created"], "交易时间 time": shown["time"] or "-"}
@@ -173,20 +177,22 @@ def _rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     }
     told |= {"扣款前卡内记录 card's record": shown["card_record"] or "-"}
     if shown["compared"] is not None:
-        told |= {"卡内记录与认定 compared": _COMPARED[shown["compared"]]}
+        (compared,) = output.titles(_COMPARED[shown["compared"]])
+        told |= {"卡内记录与认定 compared": compared}
     if (result := shown["result"]) is not None:
         told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
         told |= {"依据 known by": result["known_by"]}
     from service.cli.journal import printable
 
-    return [(name, printable(str(value))) for name, value in told.items()]
+    names = output.titles(*told)
+    return [(name, printable(str(value))) for name, value in zip(names, told.values(), strict=True)]
 
 
-def _outcome(shown: Mapping[str, Any]) -> str:
+def _outcome(shown: Mapping[str, Any], output: Output) -> str:
     if shown.get("tampered"):
-        return "记录被改动，不可信 CHANGED FROM OUTSIDE"
-    outcome = _OUTCOMES[shown["outcome"]]
-    return f"{outcome}，结果未送达 UNDELIVERED" if shown["undelivered"] else outcome
+        return output.label("记录被改动，不可信", "CHANGED FROM OUTSIDE")
+    (outcome,) = output.titles(_OUTCOMES[shown["outcome"]])
+    return output.listed((outcome, output.label("结果未送达", "UNDELIVERED"))) if shown["undelivered"] else outcome
 
 
 def _yuan(fen: int | None) -> str:

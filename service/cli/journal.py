@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cardio.cli.colour import Colour
 from cardio.cli.command import DONE
 from cardio.cli.output import Output
 
@@ -144,11 +145,15 @@ def _tell(path: Path, found: JournalVerification, output: Output) -> int:
         else:
             output.text(f"第 {one.first} 至 {one.last} 步：{zh}", f"steps {one.first} to {one.last}: {en}")
     if not found.is_whole:
-        output.text("消费日志被动过，请保全文件并报告", "the journal was touched: keep the files and report it")
+        touched = output.words(
+            "消费日志被动过，请保全文件并报告", "the journal was touched: keep the files and report it"
+        )
+        output.text(touched, colour=Colour.BAD)
         return _TOUCHED
     output.text(
         f"{found.debits} 笔消费、{found.steps} 步，全部完好",
         f"all as they were written: {found.debits} debits, {found.steps} steps",
+        colour=Colour.GOOD,
     )
     output.text(f"{output.label('锚点', 'anchor')}: {found.anchor}")
     return DONE
@@ -236,6 +241,7 @@ def _restore(options: Namespace, output: Output) -> int:
         output.text(
             "备份之后的消费不在其中：请核对，再执行 cardio debits restored",
             "debits after the backup are not in it: look at what is missing, then cardio debits restored",
+            colour=Colour.WARNING,
         )
     return DONE if found.is_whole else _TOUCHED
 
@@ -277,7 +283,7 @@ def _agreed(problem: dict[str, Any] | None, options: Namespace, output: Output) 
         output.note("消费日志没有问题，无须确认", "nothing is wrong with the journal")
         return True
     output.note(problem["detail"], problem["detail_en"])
-    if options.yes or consents("以现有日志为准继续消费？ go on with the journal as it is?"):
+    if options.yes or consents(output.label("以现有日志为准继续消费？", "go on with the journal as it is?")):
         return True
     output.note("未确认", "nothing was decided")
     return False

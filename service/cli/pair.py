@@ -54,19 +54,21 @@ def _run(options: Namespace, output: Output) -> int:
                 _approve(bridge, options, output)
             case "deny":
                 bridge.post(f"/v1/pairing/{_request(bridge, options.which)['request']}/deny", {})
-                _tell(output, {"denied": options.which}, "已拒绝 denied")
+                _tell(output, {"denied": options.which}, output.label("已拒绝", "denied"))
             case "revoke":
                 bridge.delete(f"/v1/grants/{options.which}")
-                _tell(output, {"revoked": options.which}, "已撤销，其连接已切断 / revoked; its connections are cut")
+                said = output.words("已撤销，其连接已切断", "revoked; its connections are cut")
+                _tell(output, {"revoked": options.which}, said)
             case "add":
                 _add(bridge, options, output)
     return DONE
 
 
-def _described(one: Mapping[str, Any]) -> list[str]:
+def _described(one: Mapping[str, Any], output: Output) -> list[str]:
     from service.cli.pairing_words import site_lines
 
-    return site_lines(one["origin"], one["name"], [(said["remark"], said["remark_en"]) for said in one["remarks"]])
+    remarks = [(said["remark"], said["remark_en"]) for said in one["remarks"]]
+    return site_lines(one["origin"], one["name"], remarks, output)
 
 
 def _token_of(options: Namespace) -> str | None:
@@ -90,16 +92,19 @@ def _list(bridge: BridgeClient, output: Output) -> None:
         output.document({"requests": requests, "grants": grants})
         return
     if requests:
-        output.text(output.label("等待确认", "waiting") + ":")
+        output.text(output.label("等待确认", "waiting") + output.colon.rstrip())
         for one in requests:
             output.text(f"\n{one['code']}  {','.join(one['scopes'])}  {one['seconds_left']} s")
-            for line in _described(one):
+            for line in _described(one, output):
                 output.text(f"  {line}")
         output.text()
     if waiting["more"]:
         more = waiting["more"]
-        output.text(f"另有 {more} 个请求未列出，可直接用核对码", f"{more} more wait; their codes count all the same\n")
-    granted = [("授权 grant", "种类 kind", "网站 site", "来源 origin", "名称 name", "权限 scopes", "连接 live")]
+        output.text(f"另有 {more} 个请求未列出，可直接用核对码", f"{more} more wait; their codes count all the same")
+        output.text()
+    granted = [
+        output.titles("授权 grant", "种类 kind", "网站 site", "来源 origin", "名称 name", "权限 scopes", "连接 live")
+    ]
     granted += [
         (
             one["grant"], one["kind"], whose(one["origin"]) if one["origin"] else "-", one["origin"] or "-",
@@ -107,7 +112,7 @@ def _list(bridge: BridgeClient, output: Output) -> None:
         )
         for one in grants
     ]  # fmt: skip
-    output.table(granted)
+    output.table(granted, head=True)
 
 
 def _request(bridge: BridgeClient, code: str) -> dict[str, Any]:
@@ -124,12 +129,13 @@ def _request(bridge: BridgeClient, code: str) -> dict[str, Any]:
 def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
     asked = _request(bridge, options.which)
     if not output.as_json:
-        output.text("\n".join(_described(asked)))
+        output.text("\n".join(_described(asked, output)))
     scopes = options.scopes.split(",") if options.scopes else _chosen(bridge, asked, output)
     if not output.as_json:
-        output.text(f"{output.label('同意', 'letting in')}: {asked['origin']}  {','.join(scopes)}")
+        output.text(output.named("同意", "letting in", f"{asked['origin']}  {','.join(scopes)}"))
     grant = bridge.post(f"/v1/pairing/{asked['request']}/approve", {"scopes": scopes})
-    _tell(output, grant, f"已授权 granted: {grant['grant']}（撤销 to revoke: cardio pair revoke {grant['grant']}）")
+    undo = output.named("撤销", "to revoke", f"cardio pair revoke {grant['grant']}")
+    _tell(output, grant, output.named("已授权", "granted", grant["grant"]) + output.aside(undo))
 
 
 def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> list[str]:
@@ -139,13 +145,13 @@ def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> l
         UsageError: no scope would be granted.
     """
     from cardio.errors import UsageError
-    from service.cli.pairing_words import SCOPE_WORDS
 
     grantable = set(bridge.get("/v1/me")["scopes"])
     chosen = [scope for scope in asked["harmless"] if scope in grantable]
     harmful = [scope for scope in asked["scopes"] if scope not in asked["harmless"] and scope in grantable]
     if not output.as_json and sys.stdin is not None and sys.stdin.isatty():
-        chosen += [one for one in harmful if consents(f"{one}: {SCOPE_WORDS.get(one, '')}\n  授予 grant it?")]
+        question = output.label("授予？", "grant it?")
+        chosen += [one for one in harmful if consents(f"{one}: {_harm_of(one, output)}\n  {question}")]
     left_out = [scope for scope in asked["scopes"] if scope not in chosen]
     if not chosen:
         listed = ",".join(left_out)
@@ -155,22 +161,29 @@ def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> l
         )
     if left_out:
         every = ",".join(asked["scopes"])
-        output.note(
-            f"{output.label('未授予', 'not granted')}: {','.join(left_out)}\n  "
-            + output.words("要授予，请让网页重新申请并写明", "to grant it have the page ask again, and name it")
-            + f": --scopes {every}"
-        )
+        again = output.words("要授予，请让网页重新申请并写明", "to grant it have the page ask again, and name it")
+        output.note(output.named("未授予", "not granted", ",".join(left_out)))
+        output.note(f"  {again}{output.colon}--scopes {every}")
     return chosen
 
 
 def _add(bridge: BridgeClient, options: Namespace, output: Output) -> None:
     scopes = (options.scopes or "basic").split(",")
     made = bridge.post("/v1/grants", {"name": options.which, "scopes": scopes})
-    lines = [made["token"], f"授权 grant {made['grant']}；令牌只显示这一次 / the token is shown only now"]
-    _tell(output, made, "\n".join([*lines, *_addresses(bridge, made["token"])]))
+    said = output.words(
+        f"授权 {made['grant']}；令牌只显示这一次", f"grant {made['grant']}; the token is shown only now"
+    )
+    _tell(output, made, "\n".join([made["token"], said, *_addresses(bridge, made["token"], output)]))
 
 
-def _addresses(bridge: BridgeClient, token: str) -> list[str]:
+def _harm_of(scope: str, output: Output) -> str:
+    from cardio.cli.language import help_in
+    from service.cli.pairing_words import SCOPE_WORDS
+
+    return help_in(output.language, SCOPE_WORDS.get(scope, ""))
+
+
+def _addresses(bridge: BridgeClient, token: str, output: Output) -> list[str]:
     """Return the addresses of the dialects with the token in them, for a program that can send it in no other way."""
     from cardio.errors import CardioError
 
@@ -179,7 +192,8 @@ def _addresses(bridge: BridgeClient, token: str) -> list[str]:
     except CardioError:  # the owner's token may not ask; the address is in the documents too
         return []
     listening = {name: port for name, port in ports.items() if port is not None}
-    return [f"兼容接口 dialect {name}: ws://127.0.0.1:{port}/{token}" for name, port in listening.items()]
+    dialect = output.label("兼容接口", "dialect")
+    return [f"{dialect} {name}{output.colon}ws://127.0.0.1:{port}/{token}" for name, port in listening.items()]
 
 
 def _tell(output: Output, document: Any, text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cardio.cli.output import Output
 from service.sites.labels import is_right_to_left
 from service.sites.site import Site
 
@@ -30,16 +31,17 @@ def whose(origin: str) -> str:
     return f"{site.place} ({in_letters})"
 
 
-def site_lines(origin: str, name: str, remarks: Iterable[tuple[str, str]]) -> list[str]:
+def site_lines(origin: str, name: str, remarks: Iterable[tuple[str, str]], output: Output) -> list[str]:
     """Return the lines that describe a site.
 
     Args:
         origin: the site's origin.
         name: the name that the site gives itself.
         remarks: sentences in Chinese and in English.
+        output: knows the language of the console.
     """
-    lines = [f"网站 site:     {whose(origin)}", f"网址 address:  {origin}"]
+    lines = [output.named("网站", "site", whose(origin)), output.named("网址", "address", origin)]
     if name:
-        lines.append(f"网站自称 it calls itself: {name}")
-    lines += [f"注意 heed: {chinese}\n           {english}" for chinese, english in remarks]
+        lines.append(output.named("网站自称", "it calls itself", name))
+    lines += [output.named("注意", "heed", output.words(chinese, english)) for chinese, english in remarks]
     return lines

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
-from cardio.cli.language import Language
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -134,11 +133,10 @@ def _lines(bridge: AssembledBridge, page: str, output: Output, *, demo: bool) ->
     from service.cli import demonstration
     from service.cli.open import open_again
 
-    colon = "：" if output.language is Language.CHINESE else ": "
     opening = output.words("cardio 已启动，请在本机浏览器打开", "running; open in this machine's browser")
-    yield f"{opening}{colon.rstrip()}\n\n  {page}\n"
+    yield f"{opening}{output.colon.rstrip()}\n\n  {page}\n"
     afterwards = output.words("链接 10 分钟内有效，只能用一次；以后请用", "for 10 minutes and one use; afterwards")
-    yield f"{afterwards}{colon}{open_again(bridge.address, bridge.settings.token_path)}"
+    yield f"{afterwards}{output.colon}{open_again(bridge.address, bridge.settings.token_path)}"
     if demo:
         yield demonstration.words(bridge.settings, bridge.port, output.language)
     for port, rule in bridge.dialects.items():
@@ -163,11 +161,10 @@ def _say_asked(asked: PairingRequest, known: list[KnownSite], output: Output) ->
     from service.sites.resemblance import remarks
 
     said = [(one.words, one.words_en) for one in remarks(asked.site, asked.name, known)]
-    described = "".join(f"\n  {line}" for line in site_lines(asked.origin, asked.name, said))
-    output.note(
-        f"网页请求授权 a page asks to be let in:{described}\n"
-        f"  核对码 code {asked.code[:3]} {asked.code[3:]} → cardio pair approve {asked.code}"
-    )
+    described = "".join(f"\n  {line}" for line in site_lines(asked.origin, asked.name, said, output))
+    asks = output.label("网页请求授权", "a page asks to be let in") + output.colon.rstrip()
+    code = f"{output.label('核对码', 'code')} {asked.code[:3]} {asked.code[3:]}"
+    output.note(f"{asks}{described}\n  {code} → cardio pair approve {asked.code}")
 
 
 def _first_ticket(access: Access) -> str:

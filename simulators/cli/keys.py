@@ -46,7 +46,8 @@ def write_keys(options: Namespace, output: Output) -> int:
         output.document({"file": str(path), "keys": len(keys)})
     else:
         output.text(
-            f"已写入 {path}：公开的测试密钥，只对模拟卡有效", "published test keys, good for software cards only"
+            f"已写入 {path}：公开的测试密钥，只对模拟卡有效",
+            f"written: {path}: published test keys, good for software cards only",
         )
         output.text(f"{output.label('试用', 'try it')}: cardio read --reader sim:third-closed --sam soft:{path}")
     return DONE

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
+from cardio.cli.parser import EXAMPLE
 from simulators.cli import keys as security_commands
 from simulators.cli.keys import ended_by_signal
 
@@ -32,7 +33,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     new = actions.add_parser(
         "new",
         help="写一个角色文件，只含与所选角色的不同之处 / write a persona's file that says only what differs",
-        epilog="示例 example:\n  cardio sim new my-card.toml --like whole\n  cardio read --reader sim:my-card.toml",
+        epilog=f"{EXAMPLE}:\n  cardio sim new my-card.toml --like whole\n  cardio read --reader sim:my-card.toml",
         formatter_class=RawDescriptionHelpFormatter,
     )
     new.add_argument("file", metavar="FILE.toml", help="要写的文件 / the file to write")
@@ -45,7 +46,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     running = actions.add_parser(
         "run",
         help="把一张模拟卡插入虚拟 PC/SC 读卡器 / put a persona's card into a virtual PC/SC reader",
-        epilog="示例 example:\n  cardio sim run adult --vpcd 127.0.0.1:35963",
+        epilog=f"{EXAMPLE}:\n  cardio sim run adult --vpcd 127.0.0.1:35963",
         formatter_class=RawDescriptionHelpFormatter,
     )
     running.add_argument("persona", metavar="PERSONA", help="角色名或 TOML 文件 / a persona's name, or a TOML file")
@@ -74,7 +75,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     steps = actions.add_parser(
         "step",
         help="加密机步骤：根据上一步的输出计算下一步的输入 / what the authority answers between driver steps",
-        epilog="示例 example:\n  cardio sim step read '320200|0081…|03|3202…|…|'",
+        epilog=f"{EXAMPLE}:\n  cardio sim step read '320200|0081…|03|3202…|…|'",
         formatter_class=RawDescriptionHelpFormatter,
     )
     steps.add_argument("kind", choices=("read", "general", "pin", "debit"), help="哪一种 / which exchange")
@@ -114,9 +115,9 @@ def _list(options: Namespace, output: Output) -> int:
         output.document({"personas": listed, "faults": list(FAULTS)})
         return DONE
     rows = [(p.id, str(p.generation), output.words(p.title, p.title_en)) for p in personas().values()]
-    output.table([output.titles("角色 persona", "代 gen.", "说明 description"), *rows])
+    output.table([output.titles("角色 persona", "代 gen.", "说明 description"), *rows], head=True)
     output.text()
-    output.text(f"{output.label('故障', 'faults')}: {', '.join(FAULTS)}")
+    output.item(output.named("故障", "faults", ""), ", ".join(FAULTS))
     return DONE
 
 
@@ -131,7 +132,7 @@ def _new(options: Namespace, output: Output) -> int:
         output.document({"file": str(path), "like": options.like})
     else:
         output.text(f"已写入 {path}，请用文本编辑器修改", f"written: {path}; edit it with any text editor")
-        output.text(f"{output.label('试读', 'try it')}: cardio read --reader sim:{path}")
+        output.text(output.label("试读", "try it") + f"{output.colon}cardio read --reader sim:{path}")
     return DONE
 
 

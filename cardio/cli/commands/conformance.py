@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from cardio.cli.card_options import add_card_arguments, progress_on, work_on_card
+from cardio.cli.card_options import READING, add_card_arguments, work_on_card
 from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 from cardio.errors import CannotWriteError, UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cardio.models.conformance import ConformanceReport
 
 _FAILED = 1
-_MARKS = {"pass": "通过", "fail": "不符", "not-testable": "未检测"}
+_MARKS = {"pass": "通过 passed", "fail": "不符 failed", "not-testable": "未检测 not testable"}
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 def _report(options: Namespace, output: Output) -> ConformanceReport:
     if not options.no_card:
-        show = progress_on(output, "读取文件 files")
+        show = output.progress(*READING)
         return work_on_card(options, output, lambda card: card.conformance(progress=show))
     from cardio.filesystem.conformance.book import Book
     from cardio.filesystem.conformance.structure import check_structure
@@ -70,8 +70,8 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
         if not checks:
             continue
         passed = sum(check.outcome is RuleOutcome.PASS for check in checks)
-        name = output.label(title, title_en)
-        output.text(f"\n【{name}】 {passed}/{len(checks)} {output.label('通过', 'passed')}")
+        output.text()
+        output.heading(title, title_en, f" {passed}/{len(checks)} {output.label('通过', 'passed')}")
         rows: dict[tuple[str, str, str], list[str]] = {}
         for check in checks:
             if everything or check.outcome is not RuleOutcome.PASS:
@@ -79,10 +79,11 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
                 why_en = "; ".join(word for word in (check.rule_en, check.detail_en) if word)
                 rows.setdefault((_MARKS[check.outcome], why, why_en), []).append(check.place)
         for (mark, why, why_en), places in rows.items():
-            output.text(f"  {mark} {output.words(why, why_en)}")
-            output.text(f"       {'、'.join(places)}")
-    passed_title, failed, untested = output.titles("通过 passed", "不符 failed", "未检测 not testable")
-    output.text(f"\n{passed_title} {report.passed}，{failed} {report.failed}，{untested} {report.not_testable}")
+            (said,) = output.titles(mark)
+            output.item(f"  {said} ", output.words(why, why_en))
+            output.item("       ", output.listed(places))
+    counts = zip(output.titles(*_MARKS.values()), (report.passed, report.failed, report.not_testable), strict=True)
+    output.text(f"\n{output.listed(f'{title} {count}' for title, count in counts)}")
 
 
 def junit(report: ConformanceReport) -> str:

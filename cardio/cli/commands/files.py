@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from cardio.cli.card_options import add_card_arguments, note_proof, note_unread, progress_on, value_text, work_on_card
+from cardio.cli.card_options import READING, add_card_arguments, note_proof, note_unread, value_text, work_on_card
 from cardio.cli.command import DONE, Command
 from cardio.cli.language import Language
 from cardio.cli.output import Output
@@ -15,16 +15,12 @@ if TYPE_CHECKING:
 
 _REFUSED = 1
 _RAW_SHOWN = 48
-_TREE_HEADS = {
-    Language.BOTH: ("文件 file", "名称 title", "结构", "读 read", "写 update", "字节", "可读 readable"),
-    Language.CHINESE: ("文件", "名称", "结构", "读", "写", "字节", "可读"),
-    Language.ENGLISH: ("file", "title", "structure", "read", "update", "bytes", "readable"),
-}
+_TREE_HEADS = ("文件 file", "名称 title", "结构 structure", "读 read", "写 update", "字节 bytes", "可读 readable")
 STRUCTURES = {"variable": "变长", "cyclic": "循环", "fixed": "定长", "transparent": "透明", "internal": "内部"}
 
 
 def _run_files(options: Namespace, output: Output) -> int:
-    tree = work_on_card(options, output, lambda card: card.tree(progress=progress_on(output, "读取文件 files")))
+    tree = work_on_card(options, output, lambda card: card.tree(progress=output.progress(*READING)))
     if output.as_json:
         output.document(tree.model_dump(mode="json"))
     else:
@@ -34,20 +30,30 @@ def _run_files(options: Namespace, output: Output) -> int:
 
 
 def print_tree(tree: CardTree, output: Output) -> None:
-    """Print applications and files as a table, one line each."""
-    rows = [_TREE_HEADS[output.language]]
+    """Print applications and files as a table, one line each.
+
+    On a terminal the reasons why files are closed stand below it, each once; a program has each in its row.
+    """
+    rows: list[tuple[str, ...]] = [output.titles(*_TREE_HEADS)]
+    reasons: dict[str, int] = {}
     for application in tree.applications:
         rows.append((application.id, output.label(application.title, application.title_en), "", "", "", "", ""))
         for file in application.files:
-            rows.append(_file_row(file, output))
-    output.table(rows)
+            rows.append(_file_row(file, reasons, output))
+    output.table(rows, head=True)
+    if reasons:
+        output.text()
+    for reason, number in reasons.items():
+        output.item(f"✗ {number}  ", reason)
 
 
-def _file_row(file: FileEntry, output: Output) -> tuple[str, str, str, str, str, str, str]:
+def _file_row(file: FileEntry, reasons: dict[str, int], output: Output) -> tuple[str, ...]:
     name = file.structure if output.language is Language.ENGLISH else STRUCTURES[file.structure]
     structure = name + (f" {file.records}" if file.records is not None else "")
-    said = output.label(file.detail or "", file.detail_en or "")
-    readable = "✓" if file.readable else f"✗ {file.reason}：{said}"
+    readable = "✓"
+    if not file.readable:
+        reason = f"{file.reason}{output.colon}{output.label(file.detail or '', file.detail_en or '')}"
+        readable = f"✗ {reasons.setdefault(reason, len(reasons) + 1) if output.is_on_terminal else reason}"
     if file.opened_by not in (None, "free"):
         readable += f" {file.opened_by}"
     size = "" if file.size is None else str(file.size)
@@ -85,8 +91,7 @@ def _run_address(options: Namespace, output: Output) -> int:
 def print_file(content: FileContent, output: Output) -> None:
     """Print one file, each value beside its bytes."""
     output.text(f"{content.file} {output.words(content.title, content.title_en)}")
-    label, value, raw = (output.label(*one) for one in (("名称", "label"), ("值", "value"), ("原始", "raw")))
-    rows = [("#", "tag" if output.language is Language.ENGLISH else "标签", label, value, raw)]
+    rows = [output.titles("#", "标签 tag", "名称 label", "值 value", "原始 raw")]
     for record in content.records:
         number = str(record.number) + (f" {record.title}" if record.title else "")
         for item in record.items:
@@ -114,13 +119,13 @@ def print_file(content: FileContent, output: Output) -> None:
                     )
             number = ""
     if len(rows) > 1:
-        output.table(rows)
+        output.table(rows, head=True)
         if any(row[-1].endswith("…") for row in rows):
             output.text("… 完整数据见 --json", "all bytes with --json")
     if content.size is not None:
         output.text(
             f"{content.size} {output.label('字节', 'bytes')}"
-            + (f"：{_raw(content.content)}" if content.content else "")
+            + (f"{output.colon}{_raw(content.content)}" if content.content else "")
         )
     note_unread(output, content.unread, content.warnings)
 
@@ -130,7 +135,7 @@ def _raw(raw: str) -> str:
 
 
 def _run_dump(options: Namespace, output: Output) -> int:
-    dump = work_on_card(options, output, lambda card: card.dump(progress=progress_on(output, "读取文件 files")))
+    dump = work_on_card(options, output, lambda card: card.dump(progress=output.progress(*READING)))
     if output.as_json:
         output.document(dump.model_dump(mode="json"))
         return DONE

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardio.cli.card_options import add_card_arguments, work_on_card
+from cardio.cli.colour import Colour
 from cardio.cli.command import DONE, Command
 from cardio.cli.key_options import credentials_of
 from cardio.cli.language import Language
@@ -54,7 +55,9 @@ def _run(options: Namespace, output: Output) -> int:
 
 
 def _print(verdict: Verdict, output: Output) -> None:
-    output.text(f"{output.words(verdict.title, verdict.title_en)}（{verdict.card.identification_code or '—'}）")
+    colour = {"verified": Colour.GOOD, "refused": Colour.BAD}.get(verdict.verdict)
+    number = output.aside(verdict.card.identification_code or "—")
+    output.text(output.words(verdict.title, verdict.title_en) + number, colour=colour)
     rows = [
         (
             _MARKS[check.outcome],

@@ -57,7 +57,9 @@ def _status(output: Output) -> int:
         output.text("没有停止使用的密钥设备", "no key device is stopped")
     for one in [] if output.as_json else stopped:
         since = datetime.fromtimestamp(one.since).isoformat(sep=" ", timespec="minutes")
-        output.text(f"{one.place}  {one.key}：{one.cards} 张卡拒绝", f"{one.cards} cards refused it, {since}")
+        what = f"{one.place}  {one.key}"
+        said = output.words(f"{one.cards} 张卡拒绝，{since} 起", f"{one.cards} cards refused it, since {since}")
+        output.text(f"{what}{output.colon}{said}")
     if stopped and not output.as_json:
         output.note(SamRefusedError.remedy, SamRefusedError.remedy_en)
     return SamRefusedError.exit_status if stopped else DONE

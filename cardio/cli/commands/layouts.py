@@ -39,9 +39,17 @@ def _run(options: Namespace, output: Output) -> int:
     else:
         rows = [output.titles("地区 regions", "代 gen.", "名称 title", "文件 file")]
         national = output.label("全国", "national")
-        rows += [("、".join(o.regions) or national, str(o.generation), o.title, o.origin) for o in layouts]
-        output.table(rows)
-        output.text(f"\n{output.label('自己的结构文件放在', 'put your own into')}: {user_folder()}")
+        rows += [
+            (
+                output.listed(one.regions) or national,
+                str(one.generation),
+                output.label(one.title, one.title_en),
+                one.origin,
+            )
+            for one in layouts
+        ]
+        output.table(rows, head=True)
+        output.text("\n" + output.named("自己的结构文件放在", "put your own into", str(user_folder())))
         for problem in problems:
             output.error(problem)
     return _FAULTY if problems else DONE

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardio.cli.card_options import add_card_arguments, work_on_card
+from cardio.cli.colour import Colour
 from cardio.cli.command import DONE, Command
 from cardio.cli.key_options import entered_pin
+from cardio.cli.language import title_in
 from cardio.cli.output import Output
 from cardio.errors import UsageError
 
@@ -57,31 +59,32 @@ def _show(options: Namespace, output: Output) -> int:
         problems = [{"detail": one.zh, "detail_en": one.en} for one in contents.problems]
         output.document({"certificates": document, "problems": problems})
         return DONE
-    titles = {"signature": "签名证书 signature certificate", "encryption": "加密证书 encryption certificate"}
+    titles = {"signature": ("签名证书", "signature certificate"), "encryption": ("加密证书", "encryption certificate")}
     for name, certificate in certificates.items():
-        output.text(*output.titles(titles[name]))
+        output.text(output.label(*titles[name]))
         if certificate is not None:
-            output.table([(label, text) for label, text in _rows(certificate)])
+            output.table(_rows(certificate, output), labels=1)
             if options.pem:
                 output.text(certificate.pem)
     for problem in contents.problems:
-        output.note(f"{output.label('注意', 'warning')} {output.words(problem.zh, problem.en)}")
+        output.warning(output.named("注意", "warning", output.words(problem.zh, problem.en)))
     return DONE
 
 
-def _rows(certificate: Certificate) -> list[tuple[str, str]]:
+def _rows(certificate: Certificate, output: Output) -> list[tuple[str, str]]:
     from cardio.pki.certificate import name_text
 
     valid = {True: "有效 valid", False: "不在有效期内 not within its dates", None: "?"}
-    return [
-        ("  持有者 subject", name_text(certificate.subject) if certificate.subject else "—"),
-        ("  颁发者 issuer", name_text(certificate.issuer) if certificate.issuer else "—"),
-        ("  序列号 serial number", certificate.serial_number or "—"),
-        ("  有效期 validity", f"{certificate.not_before or '?'} – {certificate.not_after or '?'}"),
-        ("  现在 now", valid[certificate.valid_at(datetime.now(UTC))]),
-        ("  算法 algorithm", certificate.algorithm or "—"),
-        ("  公钥 public key", certificate.public_key.hex().upper() if certificate.public_key else "—"),
+    rows = [
+        ("持有者 subject", name_text(certificate.subject) if certificate.subject else "—"),
+        ("颁发者 issuer", name_text(certificate.issuer) if certificate.issuer else "—"),
+        ("序列号 serial number", certificate.serial_number or "—"),
+        ("有效期 validity", f"{certificate.not_before or '?'} – {certificate.not_after or '?'}"),
+        ("现在 now", title_in(output.language, valid[certificate.valid_at(datetime.now(UTC))])),
+        ("算法 algorithm", certificate.algorithm or "—"),
+        ("公钥 public key", certificate.public_key.hex().upper() if certificate.public_key else "—"),
     ]
+    return [(f"  {title_in(output.language, title)}", text) for title, text in rows]
 
 
 def _document(certificate: Certificate | None, pem: bool) -> dict[str, Any] | None:
@@ -137,9 +140,12 @@ def _verify(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"signature_right": right, "certificate_valid_now": valid})
     else:
-        output.text("签名正确 / the signature is right" if right else "签名不正确 / the signature is wrong")
+        if right:
+            output.text("签名正确", "the signature is right", colour=Colour.GOOD)
+        else:
+            output.text("签名不正确", "the signature is wrong", colour=Colour.BAD)
         if valid is not True:
-            output.note("注意：证书不在有效期内", "the certificate is not within its dates")
+            output.warning("注意：证书不在有效期内", "warning: the certificate is not within its dates")
         output.note("未核对颁发者与吊销", "issuer and revocation were not looked at")
     return DONE if right else _REFUSED
 

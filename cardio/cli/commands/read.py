@@ -16,7 +16,6 @@ from cardio.cli.card_options import (
     naming_consent,
     note_proof,
     note_unread,
-    progress_on,
     status_of_keys,
     trace_on,
     work_on_card,
@@ -116,7 +115,7 @@ def _run(options: Namespace, output: Output) -> int:
         print_reading(reading, output)
     if no_photo is not None:
         why = output.words(f"{no_photo.detail}；{no_photo.remedy}", f"{no_photo.detail_en}. {no_photo.remedy_en}")
-        output.note(f"{output.label('没有照片', 'no photo')}：{why}")
+        output.warning(output.named("没有照片", "no photo", why))
         return no_photo.exit_status
     return status_of_keys(reading.unread)
 
@@ -132,7 +131,7 @@ def _save_photo(options: Namespace, output: Output, credentials: Credentials | N
     from cardio.errors import AccessNotGrantedError, CannotWriteError, DecodeError, FileUnreadableError, NoPhotoError
 
     path: Path = options.photo
-    show = progress_on(output, "读取照片 photo")
+    show = output.progress("读取照片", "reading the photo")
     try:
         photo = work_on_card(options, output, lambda card: card.photo(progress=show), credentials=credentials)
     except (AccessNotGrantedError, FileUnreadableError, NoPhotoError, DecodeError) as error:
@@ -146,8 +145,9 @@ def _save_photo(options: Namespace, output: Output, credentials: Credentials | N
         raise CannotWriteError(
             f"无法写入 {path}：{error.strerror}", f"cannot write {path}: {error.strerror}"
         ) from error
-    size = f"{photo.width}×{photo.height}，{photo.size} {output.label('字节', 'bytes')}"
-    output.note(f"{output.label('照片', 'photo')} → {path}（{photo.media_type}，{size}）")
+    size = f"{photo.size} {output.label('字节', 'bytes')}"
+    about = output.listed((photo.media_type, f"{photo.width}×{photo.height}", size))
+    output.note(f"{output.label('照片', 'photo')} → {path}{output.aside(about)}")
     note_unread(output, (), photo.warnings)
     return None
 
@@ -171,19 +171,24 @@ def print_reading(reading: CardReading, output: Output) -> None:
         ]
     region = f"{card.region.code} {card.region.name or ''}".rstrip() if card.region else "—"
     generation = (f"第 {card.generation} 代", f"generation {card.generation}")[output.language is Language.ENGLISH]
-    simulated = f"（{output.label('模拟卡', 'software card')}）" if reading.simulated else ""
+    simulated = output.aside(output.label("模拟卡", "software card")) if reading.simulated else ""
     rows += [
         ("卡号", "card number", card.card_number or "—"),
         ("卡识别码", "identification code", card.identification_code or "—"),
         ("发卡地区", "region", region),
         ("卡类别", "card class", words(card.card_class)),
-        ("规范版本", "specification", f"{card.spec_version or '—'}（{generation} / {card.algorithm or '?'}）"),
+        (
+            "规范版本",
+            "specification",
+            (card.spec_version or "—") + output.aside(f"{generation} / {card.algorithm or '?'}"),
+        ),
         ("发卡日期", "issued", str(card.issue_date or "—")),
         ("有效期至", "valid until", f"{card.expiry_date or '—'}" + _days(derived.days_to_expiry, output)),
         ("读卡器", "reader", reading.reader + simulated),
         ("真伪", "proof", output.words(reading.proof.summary, reading.proof.summary_en)),
     ]
-    output.table((*output.columns(chinese, english), value) for chinese, english, value in rows)
+    labels = len(output.columns("", ""))
+    output.table(((*output.columns(chinese, english), value) for chinese, english, value in rows), labels=labels)
     note_unread(output, reading.unread, reading.warnings)
 
 
@@ -192,16 +197,16 @@ def _words(coded: CodedValue | None, language: Language) -> str:
 
 
 def _years(age: int | None, output: Output) -> str:
-    return "" if age is None else f"（{age} {output.label('岁', 'years')}）"
+    return "" if age is None else output.aside(f"{age} {output.label('岁', 'years')}")
 
 
 def _days(days: int | None, output: Output) -> str:
     if days is None:
         return ""
     if output.language is Language.ENGLISH:
-        return f"（{-days} days ago）" if days < 0 else f"（{days} days left）"
+        return output.aside(f"{-days} days ago" if days < 0 else f"{days} days left")
     past, left = output.label("天", "days ago"), output.label("天", "days")
-    return f"（已过期 {-days} {past}）" if days < 0 else f"（还有 {days} {left}）"
+    return output.aside(f"已过期 {-days} {past}" if days < 0 else f"还有 {days} {left}")
 
 
 READ = Command(

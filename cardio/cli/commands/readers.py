@@ -68,7 +68,7 @@ def _run_readers(options: Namespace, output: Output) -> int:
                     info.atr or "",
                 )
             )
-        output.table(rows)
+        output.table(rows, head=True)
         if problem is not None:
             output.note("")
             output.error(problem)

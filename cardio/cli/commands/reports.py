@@ -6,11 +6,11 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from cardio.cli.card_options import (
+    READING,
     add_card_arguments,
     note_proof,
     note_unread,
     number_text,
-    progress_on,
     status_of_keys,
     value_text,
     work_on_card,
@@ -32,9 +32,7 @@ def _run_employment(options: Namespace, output: Output) -> int:
 
 
 def _run(name: str, options: Namespace, output: Output) -> int:
-    report = work_on_card(
-        options, output, lambda card: card.report(name, progress=progress_on(output, "读取文件 files"))
-    )
+    report = work_on_card(options, output, lambda card: card.report(name, progress=output.progress(*READING)))
     if output.as_json:
         output.document(report.model_dump(mode="json"))
     else:
@@ -48,7 +46,7 @@ def print_report(report: Report, output: Output) -> None:
     for section in report.sections.values():
         if not section.values:
             continue
-        output.text(f"【{output.label(section.title, section.title_en)}】")
+        output.heading(section.title, section.title_en)
         rows = []
         for item in section.values:
             place = f"{item.file} {item.tag or ''}".rstrip()
@@ -56,7 +54,7 @@ def print_report(report: Report, output: Output) -> None:
             label = (
                 output.label(item.label, item.label_en)
                 + (f" {item.record}" if several else "")
-                + (f"（{item.title}）" if item.title else "")
+                + (output.aside(item.title) if item.title else "")
             )
             rows.append((f"  {label}", "" if item.items else value_text(item, output.language), place))
             told = [(one, value_text(one, output.language)) for one in item.items or ()]
@@ -65,18 +63,25 @@ def print_report(report: Report, output: Output) -> None:
                 for one, text in told
                 if text != "—"
             ]
-        output.table(rows)
+        output.table(rows, labels=1)
     if report.totals:
-        output.text(f"【{output.label('合计', 'totals')}】")
+        output.heading("合计", "totals")
         english = output.language is Language.ENGLISH
         output.table(
             (
-                f"  {total.label_en if english else total.label}"
-                + (f"（{(english and total.by.label_en) or total.by.label or total.by.code}）" if total.by else ""),
-                number_text(total.value, total.unit, output.language),
-                f"{total.file}，{total.records} {output.label('条', 'records')}",
-            )
-            for total in report.totals
+                (
+                    f"  {total.label_en if english else total.label}"
+                    + (
+                        output.aside((english and total.by.label_en) or total.by.label or total.by.code)
+                        if total.by
+                        else ""
+                    ),
+                    number_text(total.value, total.unit, output.language),
+                    output.listed((total.file, f"{total.records} {output.label('条', 'records')}")),
+                )
+                for total in report.totals
+            ),
+            labels=1,
         )
     note_unread(output, report.unread, report.warnings)
 

@@ -43,14 +43,13 @@ def _run(options: Namespace, output: Output) -> int:
         credentials=credentials,
     )
     if not change.needed:
-        return _done(
-            change.shown(done=True), output, "卡内已是如此，未写入 / the card says so already; nothing was written"
-        )
+        said = output.words("卡内已是如此，未写入", "the card says so already; nothing was written")
+        return _done(change.shown(done=True), output, said)
     if not options.yes and not _consents(change.shown(done=False), output):
         output.note("未写入", "nothing was written")
         return _REFUSED
     written = work_on_card(options, output, lambda card: card.write(change), credentials=credentials, repeat=False)
-    return _done(written, output, "已写入并核对 / written, read back and compared")
+    return _done(written, output, output.words("已写入并核对", "written, read back and compared"))
 
 
 def _values(given: list[str]) -> dict[str, str] | bytes:
@@ -76,16 +75,16 @@ def _values(given: list[str]) -> dict[str, str] | bytes:
 def _consents(change: FileWritten, output: Output) -> bool:
     """Show the planned changes and ask for consent."""
     _note_changes(change, output)
-    return consents("写入？ write?")
+    return consents(output.label("写入？", "write?"))
 
 
 def _note_changes(change: FileWritten, output: Output) -> None:
     title = output.words(change.title, change.title_en)
-    output.note(f"{change.file} {title}（{change.identification_code or '?'}）")
+    output.note(f"{change.file} {title}" + output.aside(change.identification_code or "?"))
     for record in change.records:
         if record.outcome != "unchanged":
             before, after = record.before_text or "—", record.after_text or "—"
-            output.note(f"  {record.label or output.label('新记录', 'new record')}：{before} → {after}")
+            output.note(f"  {record.label or output.label('新记录', 'new record')}{output.colon}{before} → {after}")
     if change.size is not None:
         output.note(f"  {change.size} {output.label('字节', 'bytes')}")
 

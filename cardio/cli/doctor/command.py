@@ -148,9 +148,9 @@ def _run(options: Namespace, output: Output) -> int:
                 }
             )
             continue
-        output.text(f"{marks[finding.state]} {finding.check:8} {output.words(finding.found, finding.found_en)}")
+        output.item(f"{marks[finding.state]} {finding.check:8} ", output.words(finding.found, finding.found_en))
         if finding.remedy:
-            output.text(f"           → {output.words(finding.remedy, finding.remedy_en)}")
+            output.item("           → ", output.words(finding.remedy, finding.remedy_en))
     if output.as_json:
         output.document({"findings": listed})
     return status

@@ -10,10 +10,11 @@ from pydantic import BaseModel
 
 from cardio.apdu.command import CommandApdu
 from cardio.apdu.status_word import describe
-from cardio.cli.card_options import note_unread, progress_on, value_text
+from cardio.cli.card_options import READING, note_unread, value_text
 from cardio.cli.commands.files import STRUCTURES, print_file, print_tree
 from cardio.cli.commands.read import print_reading
 from cardio.cli.commands.reports import print_report
+from cardio.cli.language import Language
 from cardio.cli.names import application_of, choose, file_pools, item_pools, place_pools, title_of
 from cardio.cli.output import Output
 from cardio.errors import NotPermittedError, UsageError
@@ -22,8 +23,6 @@ from cardio.models.files import FileContent, ItemContent, SourcedItem
 
 if TYPE_CHECKING:
     from cardio.cli.shell.session import Session
-
-_READING = "读取文件 files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +66,40 @@ def list_place(session: Session, _: str) -> Reply:
     columns = ("file", "title", "title_en", "structure", "read")
     found = [(one.path, one.title, one.title_en, str(one.structure), str(one.read)) for one in application.files]
     document = {"place": session.place, "files": [dict(zip(columns, row, strict=True)) for row in found]}
-    rows = [("文件 file", "名称 title", "英文 title", "结构 structure", "读 read")]
-    rows += [(path, zh, en, STRUCTURES[structure], read) for path, zh, en, structure, read in found]
-    return Reply(document, lambda output: output.table(rows))
+
+    def show(output: Output) -> None:
+        rows = [output.titles("文件 file", "名称 title", "结构 structure", "读 read")]
+        english = output.language is Language.ENGLISH
+        rows += [
+            (path, output.label(title, title_en), structure if english else STRUCTURES[structure], read)
+            for path, title, title_en, structure, read in found
+        ]
+        output.table(rows, head=True)
+
+    return Reply(document, show)
 
 
 def _list_applications(layout: Layout) -> Reply:
     columns = ("id", "title", "title_en", "files")
     found = [(one.id, one.title, one.title_en, len(one.files)) for one in layout.applications]
     document = {"place": "", "applications": [dict(zip(columns, row, strict=True)) for row in found]}
-    rows = [("应用 application", "名称 title", "英文 title", "文件数 files")]
-    rows += [(one, zh, en, str(files)) for one, zh, en, files in found]
-    return Reply(document, lambda output: output.table(rows))
+
+    def show(output: Output) -> None:
+        rows = [output.titles("应用 application", "名称 title", "文件数 files")]
+        rows += [(one, output.label(title, title_en), str(files)) for one, title, title_en, files in found]
+        output.table(rows, head=True)
+
+    return Reply(document, show)
 
 
 def connect(session: Session, _: str) -> Reply:
     session.connect()
     layout = session.known_layout()
     document = {"reader": session.reader.name, "simulated": session.reader.simulated, "layout": layout.title}
-    return Reply(document, lambda output: output.text(f"已连接 connected：{layout.title}"))
+    return Reply(
+        document,
+        lambda output: output.text(output.named("已连接", "connected", output.label(layout.title, layout.title_en))),
+    )
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -132,7 +146,9 @@ def raw(session: Session, name: str) -> Reply:
     def show(output: Output) -> None:
         output.table((str(record["number"]), str(record["tag"] or ""), str(record["raw"])) for record in records)
         if content.size is not None:
-            output.text(content.content or f"{content.size} 字节，不显示 / {content.size} bytes, not shown")
+            output.text(
+                content.content or output.words(f"{content.size} 字节，不显示", f"{content.size} bytes, not shown")
+            )
         note_unread(output, (one for one in content.unread if one.item is None), ())
 
     return Reply(document, show, good=_was_read(content))
@@ -189,12 +205,12 @@ def _every(items: Iterable[ItemContent]) -> Iterator[ItemContent]:
 
 
 def tree(session: Session, _: str) -> Reply:
-    tree = session.do(lambda card: card.tree(progress=progress_on(session.output, _READING)))
+    tree = session.do(lambda card: card.tree(progress=session.output.progress(*READING)))
     return Reply(tree, lambda output: print_tree(tree, output))
 
 
 def dump(session: Session, _: str) -> Reply:
-    dump = session.do(lambda card: card.dump(progress=progress_on(session.output, _READING)))
+    dump = session.do(lambda card: card.dump(progress=session.output.progress(*READING)))
 
     def show(output: Output) -> None:
         for file in dump.files:
@@ -211,7 +227,7 @@ def read(session: Session, _: str) -> Reply:
 
 def report(name: str) -> Callable[[Session, str], Reply]:
     def run(session: Session, _: str) -> Reply:
-        report = session.do(lambda card: card.report(name, progress=progress_on(session.output, _READING)))
+        report = session.do(lambda card: card.report(name, progress=session.output.progress(*READING)))
         return Reply(report, lambda output: print_report(report, output))
 
     return run

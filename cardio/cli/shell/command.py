@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from cardio.cli.card_options import add_card_arguments, chosen_layouts
 from cardio.cli.command import DONE, Command
 from cardio.cli.key_options import credentials_of
+from cardio.cli.language import Language
 from cardio.cli.output import Output
 from cardio.cli.shell.session import Session
 from cardio.config.paths import home_folder
@@ -82,7 +83,8 @@ class Shell:
             self._error(error)
         else:
             self.output.note(
-                f"已连接 {layout.title}，退出前一直占用此卡", "connected; the card is held until you leave"
+                f"已连接 {layout.title}，退出前一直占用此卡",
+                f"connected to {layout.title_en}; the card is held until you leave",
             )
         self.output.note(
             "help 列出命令，Tab 补全，Ctrl-D 退出", "help lists the commands, Tab completes, Ctrl-D leaves"
@@ -114,14 +116,18 @@ def _message(session: Session) -> str:
     """Return reader and place: ``cardio sim:whole DF03/EF07 养老保险信息文件>``."""
     from cardio.cli.names import title_of
 
-    words = ["cardio", session.reader.name, session.place, title_of(session.layout, session.place)[0]]
+    title = title_of(session.layout, session.place)[session.output.language is Language.ENGLISH]
+    words = ["cardio", session.reader.name, session.place, title]
     return " ".join(word for word in words if word) + "> "
 
 
 def _toolbar(session: Session) -> str:
-    card = session.layout.title if session.layout else "未连接 no card"
-    simulated = " · 模拟卡 software card" if session.reader.simulated else ""
-    return f" {card}{simulated}{' · trace on' if session.tracing else ''} · help 帮助 · Ctrl-D 退出"
+    label, layout = session.output.label, session.layout
+    words = [label(layout.title, layout.title_en) if layout else label("未连接", "no card")]
+    words += [label("模拟卡", "software card")] if session.reader.simulated else []
+    words += ["trace on"] if session.tracing else []
+    words += [f"help {label('帮助', 'for help')}", f"Ctrl-D {label('退出', 'leaves')}"]
+    return " " + " · ".join(words)
 
 
 def _prompt_for(session: Session) -> PromptSession[str]:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cardio.cli.language import Language, help_in
 from cardio.cli.names import Named, Pools, file_pools, item_pools, place_pools
+from cardio.cli.output import Output
 from cardio.cli.shell import actions
 from cardio.cli.shell.actions import Reply
 from cardio.errors import UsageError
@@ -14,8 +16,6 @@ from cardio.filesystem.layouts.model import Layout
 
 if TYPE_CHECKING:
     from cardio.cli.shell.session import Session
-
-_READING = "读取文件 files"
 
 
 # -- what a command is ----------------------------------------------------------------------------
@@ -88,8 +88,9 @@ def may_be_kept(line: str) -> bool:
 def completions(session: Session, before: str) -> Iterator[tuple[str, int, str]]:
     """Yield the completions of a typed line: the word, how many of its characters are typed, its meaning."""
     word, blank, rest = before.lstrip().partition(" ")
+    language = session.output.language
     if not blank:
-        yield from _beginning(word, [(command.name, command.help) for command in COMMANDS])
+        yield from _beginning(word, [(command.name, help_in(language, command.help)) for command in COMMANDS])
         return
     command = next((command for command in COMMANDS if command.name == word.casefold()), None)
     if command is None:
@@ -99,7 +100,7 @@ def completions(session: Session, before: str) -> Iterator[tuple[str, int, str]]
         for one in pool:
             # Short ids are unique only among near objects.
             ids = one.ids[:1] if number or not session.place else one.ids
-            offered += [(name, one.line(0)) for name in (*ids, *one.titles[:2])]
+            offered += [(name, one.line(language is Language.ENGLISH)) for name in (*ids, *one.titles[:2])]
     yield from _beginning(rest.lstrip(), offered)
 
 
@@ -122,11 +123,18 @@ def _unquoted(argument: str) -> str:
 def _help(session: Session, name: str) -> Reply:
     if name:
         command = command_named(name)
-        text = f"{command.usage}\n  {command.help}\n示例 example:\n  {command.example}"
-        return Reply(command.document, lambda output: output.text(text))
+
+        def show(output: Output) -> None:
+            example = output.label("示例", "example")
+            said = help_in(output.language, command.help)
+            output.text(f"{command.usage}\n  {said}\n{example}:\n  {command.example}")
+
+        return Reply(command.document, show)
     return Reply(
         {"commands": [command.document for command in COMMANDS]},
-        lambda output: output.table((command.usage, command.help) for command in COMMANDS),
+        lambda output: output.table(
+            ((command.usage, help_in(output.language, command.help)) for command in COMMANDS), labels=1
+        ),
     )
 
 
@@ -197,6 +205,6 @@ COMMANDS: tuple[ShellCommand, ...] = (
     ShellCommand(
         "help", "命令说明 / what the commands do", "help [COMMAND]", "help select", _help, names=_command_names
     ),
-    ShellCommand("exit", "退出（Ctrl-D 亦可）/ leave, as Ctrl-D does", "exit", "exit", _leave),
+    ShellCommand("exit", "退出（Ctrl-D 亦可） / leave, as Ctrl-D does", "exit", "exit", _leave),
     ShellCommand("quit", "退出 / leave", "quit", "quit", _leave),
 )

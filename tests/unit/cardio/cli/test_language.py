@@ -20,7 +20,7 @@ import pytest
 
 from cardio.cli.language import Language, help_in, language_of, title_in
 from cardio.cli.main import build_parser, commands
-from cardio.cli.output import display_width, wrapped
+from cardio.cli.table import display_width, wrapped
 
 CARDIO = Path(sys.executable).with_name("cardio")
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
@@ -50,7 +50,7 @@ def on_terminal(columns: int, *arguments: str, locale: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=outside,
         stderr=subprocess.DEVNULL,
-        env=environment | {"LANG": locale, "PYTHONUTF8": "1", "COLUMNS": "7"},
+        env=environment | {"LANG": locale, "PYTHONUTF8": "1", "COLUMNS": "7", "NO_COLOR": "1"},
     )
     os.close(outside)
     said = b""

@@ -31,7 +31,7 @@ def is_coloured(stream: TextIO, environment: Mapping[str, str] = os.environ, pla
     """
     if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
         return False
-    if platform == "win32" and not any(environment.get(name) for name in _WINDOWS_TERMINALS):
+    if platform == "win32" and not any(environment.get(name, "OFF") != "OFF" for name in _WINDOWS_TERMINALS):
         return False
     return is_terminal(stream)
 

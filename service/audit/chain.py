@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from cardio.errors import UsageError
 
@@ -23,6 +23,11 @@ FIRST = ""
 """The value that stands for the hash of the entry before the first one."""
 _MARK_BYTES = 8
 _CONTENT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=repr)
+_TOLD_EVERY = 500
+
+Progress = Callable[[int, int], None]
+"""A function that is told how much of a check is done, and how much there is."""
+Row = TypeVar("Row")
 
 
 class TamperKind(StrEnum):
@@ -144,6 +149,21 @@ class ChainVerifier:
 
     def find(self, problem: TamperKind, first: int, last: int | None = None) -> None:
         self.findings.append(TamperFinding(problem, first, first if last is None else last))
+
+
+def walked(rows: Iterable[Row], progress: Progress | None, whole: object, *, before: int = 0) -> Iterator[Row]:
+    """Yield rows, and tell now and then how far it is.
+
+    Args:
+        rows: the rows.
+        progress: the function to tell; None for nobody.
+        whole: the number of all rows; a damaged file may name something that is no number, and nothing is told then.
+        before: the number of the rows that another walk has had.
+    """
+    for done, row in enumerate(rows, before):
+        if progress is not None and done % _TOLD_EVERY == 0 and isinstance(whole, int) and whole > 0:
+            progress(done, whole)
+        yield row
 
 
 @dataclass(frozen=True, slots=True)

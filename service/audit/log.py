@@ -19,10 +19,12 @@ from service.audit.chain import (
     Anchor,
     Chain,
     ChainVerifier,
+    Progress,
     TamperFinding,
     TamperKind,
     in_ranges,
     text_of,
+    walked,
 )
 from service.audit.errors import AuditUnavailableError
 from service.audit.schema import (
@@ -190,11 +192,12 @@ class AuditLog:
             ).fetchone()
         return _BEFORE_ALL if found is None else int(found[0]) - 1
 
-    def verify(self, anchor: str | None = None) -> Verification:
+    def verify(self, anchor: str | None = None, progress: Progress | None = None) -> Verification:
         """Check every entry against its hash, and the end against the head.
 
         Args:
             anchor: the end of the log in an earlier verification.
+            progress: told how far the check is; a long log takes some ten seconds.
 
         Raises:
             UsageError: ``anchor`` is no anchor.
@@ -205,7 +208,9 @@ class AuditLog:
             if schema_is_ours(database):
                 if not guards_are_there(database):
                     walk.find(TamperKind.SCHEMA_CHANGED, 0)
-                for number, *values in database.execute(f"{SELECT_ENTRIES} ORDER BY number"):
+                (whole,) = database.execute("SELECT max(number) FROM entry").fetchone()
+                rows = database.execute(f"{SELECT_ENTRIES} ORDER BY number")
+                for number, *values in walked(rows, progress, whole):
                     walk.take(number, values)
                 walk.end(database.execute(SELECT_HEAD).fetchone())
             else:  # the contents cannot be trusted

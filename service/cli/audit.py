@@ -132,7 +132,7 @@ def _here(time: str) -> str:
 
 
 def _verify(log: AuditLog, options: Namespace, output: Output) -> int:
-    found = log.verify(options.anchor)
+    found = log.verify(options.anchor, output.progress("核对审计日志", "checking the audit log"))
     if output.as_json:
         findings = [{"problem": one.problem, "first": one.first, "last": one.last} for one in found.findings]
         output.document({"entries": found.entries, "anchor": str(found.anchor), "findings": findings})

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TOUCHED = 1
 _NOT_DECIDED = 1
 _MOST_LISTED = 500
+_CHECKING = ("核对消费日志", "checking the journal")
 _ROWS = {
     "changed": ("记录被改动", "was changed from outside"),
     "older-state": ("被改回较早的状态", "was put back to an earlier state"),
@@ -115,7 +116,7 @@ def _journal_path() -> Path:
 def _verify(options: Namespace, output: Output) -> int:
     path = options.file or (Path(options.which) if options.which else _journal_path())
     with _stored(path) as stored:
-        found = stored.verify(options.anchor)
+        found = stored.verify(options.anchor, output.progress(*_CHECKING))
     return _tell(path, found, output)
 
 
@@ -185,7 +186,7 @@ def _backup(options: Namespace, output: Output) -> int:
             os.fsync(stream.fileno())
         with _stored(target) as stored:
             stored.require_readable()
-            found = stored.verify()
+            found = stored.verify(progress=output.progress(*_CHECKING))
     except OSError as error:
         _discard(target)
         raise CannotWriteError(f"无法写入 {target}：{error}", f"{target} cannot be written: {error}") from error
@@ -230,7 +231,7 @@ def _restore(options: Namespace, output: Output) -> int:
     backup, path = Path(options.which), _journal_path()
     with _stored(backup) as stored:
         stored.require_readable()
-        found = stored.verify()
+        found = stored.verify(progress=output.progress(*_CHECKING))
         if not found.is_whole:
             _tell(backup, found, output)
         put_back(stored, path)

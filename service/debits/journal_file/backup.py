@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cardio.config.private_file import SIDE_FILES, make_folder
 from cardio.errors import CannotWriteError, CardioError, ConfigurationError, UsageError
-from service.audit.chain import Chain
+from service.audit.chain import Chain, Progress
 from service.debits.errors import JournalKeyLostError, JournalUnavailableError
 from service.debits.journal_file.verification import JournalVerification, verify_journal
 from service.debits.schema import JOURNAL_FILE
@@ -134,15 +134,15 @@ class StoredJournal:
                 return load_token(one)
         raise JournalKeyLostError(f"缺少 {path.with_suffix('.key')}", f"{path.with_suffix('.key')} is missing")
 
-    def verify(self, anchor: str | None = None) -> JournalVerification:
-        """Check every step and every debit.
+    def verify(self, anchor: str | None = None, progress: Progress | None = None) -> JournalVerification:
+        """Check every step and every debit; tell ``progress`` how far it is.
 
         Raises:
             JournalUnavailableError: the file cannot be read.
             UsageError: ``anchor`` is no anchor.
         """
         with self.reading() as database:
-            return verify_journal(database, self.chain, anchor)
+            return verify_journal(database, self.chain, anchor, progress)
 
     def require_readable(self) -> None:
         """Check that SQLite can read the whole file.

@@ -6,11 +6,22 @@ import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.audit.chain import Anchor, Chain, ChainVerifier, TamperFinding, TamperKind, in_ranges, text_of
+from service.audit.chain import (
+    Anchor,
+    Chain,
+    ChainVerifier,
+    Progress,
+    TamperFinding,
+    TamperKind,
+    in_ranges,
+    text_of,
+    walked,
+)
 from service.debits.journal_file.steps import SELECT_HEAD, is_archived, row_digest, was_noted
 from service.debits.schema import structure_is_ours
 
 _STEPS = "SELECT number, debit, digest, chain FROM step ORDER BY number"
+_WHOLE = "SELECT (SELECT count(*) FROM step) + (SELECT count(*) FROM debit)"
 _ROWS = (
     "SELECT *, (SELECT digest FROM step WHERE step.debit = debit.id ORDER BY number DESC LIMIT 1) AS noted,"
     " (SELECT known.debit FROM known WHERE known.key_mark = debit.key_mark AND archive IS NULL) AS named"
@@ -52,13 +63,16 @@ class JournalVerification:
         return not self.chain and not self.rows
 
 
-def verify_journal(database: sqlite3.Connection, chain: Chain, anchor: str | None = None) -> JournalVerification:
+def verify_journal(
+    database: sqlite3.Connection, chain: Chain, anchor: str | None = None, progress: Progress | None = None
+) -> JournalVerification:
     """Check everything that one snapshot of a journal holds.
 
     Args:
         database: the snapshot.
         chain: the journal's chain.
         anchor: the end of the chain in an earlier verification.
+        progress: told how far the check is; a journal of many years takes a minute.
 
     Raises:
         UsageError: ``anchor`` is no anchor.
@@ -67,12 +81,13 @@ def verify_journal(database: sqlite3.Connection, chain: Chain, anchor: str | Non
     walk = ChainVerifier(chain, None if anchor is None else Anchor.parse(anchor))
     if not structure_is_ours(database):
         walk.find(TamperKind.SCHEMA_CHANGED, 0)
-    for number, *values in database.execute(_STEPS):
+    (whole,) = database.execute(_WHOLE).fetchone()
+    for number, *values in walked(database.execute(_STEPS), progress, whole):
         walk.take(number, values)
     walk.end(database.execute(SELECT_HEAD).fetchone())
     rows: list[RowFinding] = []
     debits = 0
-    for row in database.execute(_ROWS):
+    for row in walked(database.execute(_ROWS), progress, whole, before=walk.entries):
         debits += 1
         if (problem := _row_problem(database, chain, row)) is not None:
             rows.append(RowFinding(problem, text_of(row["id"])))

@@ -190,7 +190,7 @@ class Output:
                 shown = [
                     self._cell(cell, is_label=(head and not number) or at < labels) for at, cell in enumerate(cells)
                 ]
-                self.text((" " * gap).join(shown).rstrip())
+                self.text((" " * columns.gap).join(shown).rstrip())
 
     def _cell(self, cell: str, *, is_label: bool) -> str:
         if not self._has_colour:

@@ -82,9 +82,14 @@ class Columns:
             self.least = [max(*both) for both in zip_longest(self.least, map(_least_width, row), fillvalue=0)]
 
     def fitted(self) -> list[int] | None:
-        """Return the widths of the columns; None if they do not fit even when their cells are broken."""
+        """Return the widths of the columns; None if they do not fit even when their cells are broken.
+
+        The last resort is a narrower gap between them.
+        """
         if self.room is None:
             return self.natural
+        if self.gap > 1 and sum(self.least) + self.gap * (len(self.least) - 1) > self.room:
+            self.gap = 1
         widths = [min(width, self.room) for width in self.natural]
         over = sum(widths) + self.gap * (len(widths) - 1) - self.room
         while over > 0:

@@ -96,7 +96,7 @@ def _list(bridge: BridgeClient, output: Output) -> None:
         for one in requests:
             output.text(f"\n{one['code']}  {','.join(one['scopes'])}  {one['seconds_left']} s")
             for line in _described(one, output):
-                output.text(f"  {line}")
+                output.item("  ", line)
         output.text()
     if waiting["more"]:
         more = waiting["more"]
@@ -129,7 +129,8 @@ def _request(bridge: BridgeClient, code: str) -> dict[str, Any]:
 def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
     asked = _request(bridge, options.which)
     if not output.as_json:
-        output.text("\n".join(_described(asked, output)))
+        for line in _described(asked, output):
+            output.item("", line)
     scopes = options.scopes.split(",") if options.scopes else _chosen(bridge, asked, output)
     if not output.as_json:
         output.text(output.named("同意", "letting in", f"{asked['origin']}  {','.join(scopes)}"))

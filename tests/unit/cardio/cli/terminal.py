@@ -47,9 +47,13 @@ def on_terminal(
     streams: Literal["both", "stdout", "stderr"] = "both",
     columns: int = 80,
     locale: str = "zh_CN.UTF-8",
+    given: str = "",
     **told: str,
 ) -> Shown:
-    """Run a command with these streams on a terminal, the other one in a pipe, and more environment variables."""
+    """Run a command with these streams on a terminal, the other one in a pipe, and more environment variables.
+
+    ``given`` comes in by a pipe.
+    """
     inside, outside = pty.openpty()
     fcntl.ioctl(outside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     environment = {
@@ -57,12 +61,15 @@ def on_terminal(
     }
     process = subprocess.Popen(
         [CARDIO, *arguments],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=outside if streams != "stderr" else subprocess.PIPE,
         stderr=outside if streams != "stdout" else subprocess.PIPE,
         env=environment | {"LANG": locale, "PYTHONUTF8": "1", "TERM": "xterm-256color"} | told,
     )
     os.close(outside)
+    assert process.stdin is not None
+    process.stdin.write(given.encode())
+    process.stdin.close()
     with ThreadPoolExecutor(1) as pool:  # a pipe that nobody empties would stop the command
         pipe = process.stdout or process.stderr
         piped = pool.submit(pipe.read) if pipe is not None else None

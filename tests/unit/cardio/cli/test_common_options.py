@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import product
 
 import pytest
 
 from cardio.cli.language import Language
 from cardio.cli.main import build_parser
-from tests.unit.cardio.cli.test_language import CHINESE, actions_of, cardio
+from tests.unit.cardio.cli.test_language import CHINESE, ENGLISH_WORD, actions_of, cardio
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,13 @@ def test_a_language_that_is_none_is_refused_before_the_command_as_behind_it() ->
     for arguments in (["--lang", "fr", "read"], ["read", "--lang", "fr"]):
         done = cardio(*arguments, locale="en_US.UTF-8")
         assert done.returncode == 2 and "--lang" in done.stderr and not CHINESE.search(done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("words", [words for words, _ in actions_of(build_parser()) if len(words) > 1], ids=" ".join)
+def test_the_help_of_an_action_is_in_one_language(words: tuple[str, ...]) -> None:
+    chinese = dict(actions_of(build_parser(Language.CHINESE)))[words].format_help()
+    assert chinese.startswith("用法: cardio") and "example" not in chinese
+    told = "\n".join(re.sub(r"--[a-z-]+", "", line) for line in chinese.splitlines() if CHINESE.search(line))
+    assert not ENGLISH_WORD.search(told), told
+    english = dict(actions_of(build_parser(Language.ENGLISH)))[words].format_help()
+    assert english.startswith("usage: cardio") and not CHINESE.search(re.sub(r"[，：（）、…]", "", english)), english

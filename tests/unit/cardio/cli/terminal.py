@@ -10,10 +10,12 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 CARDIO = Path(sys.executable).with_name("cardio")
@@ -48,11 +50,11 @@ def on_terminal(
     columns: int = 80,
     locale: str = "zh_CN.UTF-8",
     given: str = "",
-    **told: str,
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> Shown:
-    """Run a command with these streams on a terminal, the other one in a pipe, and more environment variables.
+    """Run a command with these streams on a terminal, the other one in a pipe.
 
-    ``given`` comes in by a pipe.
+    ``given`` comes in by a pipe, ``told`` are more environment variables.
     """
     inside, outside = pty.openpty()
     fcntl.ioctl(outside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
@@ -64,7 +66,7 @@ def on_terminal(
         stdin=subprocess.PIPE,
         stdout=outside if streams != "stderr" else subprocess.PIPE,
         stderr=outside if streams != "stdout" else subprocess.PIPE,
-        env=environment | {"LANG": locale, "PYTHONUTF8": "1", "TERM": "xterm-256color"} | told,
+        env=environment | {"LANG": locale, "PYTHONUTF8": "1", "TERM": "xterm-256color"} | dict(told),
     )
     os.close(outside)
     assert process.stdin is not None

@@ -51,13 +51,13 @@ def test_marks_have_a_colour() -> None:
 @pytest.mark.parametrize("told", [{"NO_COLOR": "1"}, {"NO_COLOR": "0"}, {"TERM": "dumb"}])
 def test_it_can_be_turned_off(told: dict[str, str]) -> None:
     for arguments in (ADULT, NOBODY):
-        shown = on_terminal(*arguments, **told)
+        shown = on_terminal(*arguments, told=told)
         assert len(shown.terminal) > 40 and "\x1b" not in shown.terminal
 
 
 def test_an_empty_variable_turns_nothing_off() -> None:
     """https://no-color.org: it counts when it is not empty."""
-    assert RED in on_terminal(*NOBODY, NO_COLOR="").terminal
+    assert RED in on_terminal(*NOBODY, told={"NO_COLOR": ""}).terminal
 
 
 @pytest.mark.parametrize("arguments", [ADULT, NOBODY, ("files", "--reader", "sim:adult"), ("sim", "list")])
@@ -85,7 +85,7 @@ def test_a_document_has_none_on_a_terminal_either(arguments: tuple[str, ...]) ->
 @pytest.mark.parametrize("arguments", [ADULT, ("identify", "--reader", "sim:adult"), ("sim", "list")])
 def test_nothing_moves_by_it(arguments: tuple[str, ...]) -> None:
     coloured = on_terminal(*arguments, columns=300).terminal
-    plain = on_terminal(*arguments, columns=300, NO_COLOR="1").terminal
+    plain = on_terminal(*arguments, columns=300, told={"NO_COLOR": "1"}).terminal
     assert coloured != plain and SEQUENCE.sub("", coloured) == plain
 
 

@@ -48,7 +48,9 @@ def test_a_program_is_told_nothing_of_it(told: tuple[str, ...]) -> None:
 
 
 def test_a_terminal_without_a_cursor_is_told_nothing_of_it() -> None:
-    assert "读取文件" not in on_terminal("dump", "--reader", "sim:whole", streams="stderr", TERM="dumb").terminal
+    assert (
+        "读取文件" not in on_terminal("dump", "--reader", "sim:whole", streams="stderr", told={"TERM": "dumb"}).terminal
+    )
 
 
 class Written:

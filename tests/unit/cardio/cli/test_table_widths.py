@@ -12,7 +12,7 @@ from tests.unit.cardio.cli.terminal import on_terminal
 
 ROOT = Path(__file__).parents[4]
 WHOLE = ("--reader", "sim:whole")
-TABLES = {
+TABLES: dict[str, list[tuple[str, ...]]] = {
     "files": [("files", "--reader", one) for one in ("sim:adult", "sim:whole", "sim:third-generation")],
     "read": [("read", "--reader", one) for one in ("sim:adult", "sim:long-name", "sim:field", "sim:third-closed")],
     "reports": [("insurance", *WHOLE), ("employment", *WHOLE)],
@@ -38,7 +38,7 @@ def test_no_table_is_forgotten() -> None:
 @pytest.mark.parametrize("command", [one for made in TABLES.values() for one in made] + LISTS, ids=" ".join)
 @pytest.mark.parametrize("locale", ["zh_CN.UTF-8", "en_US.UTF-8"])
 def test_a_table_fits(command: tuple[str, ...], locale: str) -> None:
-    shown = on_terminal(*command, streams="stdout", locale=locale, XDG_CONFIG_HOME="/nowhere")
+    shown = on_terminal(*command, streams="stdout", locale=locale, told={"XDG_CONFIG_HOME": "/nowhere"})
     assert len(shown.lines) > 5
     for line in shown.lines:
         assert display_width(line) <= 80, line

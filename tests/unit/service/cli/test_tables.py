@@ -87,7 +87,7 @@ def test_the_debits_of_a_file(journal: Path, locale: str) -> None:
 def test_the_debits_of_a_bridge(desk: Desk, locale: str) -> None:
     write_owners_token()
     for arguments in (["list", "--all"], ["show", found_in(desk)]):
-        shown = on_terminal("debits", *arguments, locale=locale, CARDIO_BRIDGE=desk.bridge.address)
+        shown = on_terminal("debits", *arguments, locale=locale, told={"CARDIO_BRIDGE": desk.bridge.address})
         assert shown.status == 0, shown.terminal
         expect_one_language(shown, locale)
 
@@ -104,7 +104,7 @@ def test_a_person_is_asked_in_one_language(desk: Desk, locale: str) -> None:
     write_owners_token()
     shown = on_terminal(
         "debits", "resolve", found_in(desk), "--outcome", "none", streams="stderr", locale=locale,
-        CARDIO_BRIDGE=desk.bridge.address,
+        told={"CARDIO_BRIDGE": desk.bridge.address},
     )  # fmt: skip
     assert shown.status == 2 and "--yes" in shown.terminal
     expect_one_language(shown, locale)
@@ -113,7 +113,7 @@ def test_a_person_is_asked_in_one_language(desk: Desk, locale: str) -> None:
 @pytest.mark.parametrize("locale", LOCALES)
 def test_who_may_use_the_bridge(desk: Desk, locale: str) -> None:
     write_owners_token()
-    shown = on_terminal("pair", "list", streams="stdout", locale=locale, CARDIO_BRIDGE=desk.bridge.address)
+    shown = on_terminal("pair", "list", streams="stdout", locale=locale, told={"CARDIO_BRIDGE": desk.bridge.address})
     assert shown.status == 0 and "evil.com" in shown.terminal
     expect_one_language(shown, locale, "页面")
 
@@ -155,7 +155,7 @@ def test_the_check_of_a_journal_says_how_far_it_is(tmp_path: Path) -> None:
     place.close()
     told = {"CARDIO_BRIDGE_DEBITS_FILE": str(path), "CARDIO_BRIDGE": "http://127.0.0.1:9"}
     for arguments in (["verify"], ["backup", str(backup)]):
-        shown = on_terminal("debits", *arguments, streams="stderr", **told)
+        shown = on_terminal("debits", *arguments, streams="stderr", told=told)
         said = [part for part in shown.terminal.split("\r") if part.strip()]
         assert shown.status == 0 and len(said) > 1 and said[0].startswith("核对消费日志 0"), shown
         assert not any(shown.lines)

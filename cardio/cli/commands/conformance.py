@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from cardio.cli.card_options import READING, add_card_arguments, work_on_card
 from cardio.cli.command import DONE, Command
+from cardio.cli.language import Language
 from cardio.cli.output import Output
 from cardio.errors import CannotWriteError, UsageError
 
@@ -83,7 +84,8 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
             output.item(f"  {said} ", output.words(why, why_en))
             output.item("       ", output.listed(places))
     counts = zip(output.titles(*_MARKS.values()), (report.passed, report.failed, report.not_testable), strict=True)
-    output.text(f"\n{output.listed(f'{title} {count}' for title, count in counts)}")
+    between = ", " if output.language is Language.ENGLISH else "，"
+    output.text("\n" + between.join(f"{title} {count}" for title, count in counts))
 
 
 def junit(report: ConformanceReport) -> str:

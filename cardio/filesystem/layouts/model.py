@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictInt
@@ -179,7 +180,7 @@ class Item:
         return self.length if self.tag is None else 2 + self.length
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class File:
     """One elementary file (EF)."""
 
@@ -213,7 +214,7 @@ class File:
     confidence: Confidence | None = None
     note: str | None = None
 
-    @property
+    @cached_property
     def file_id(self) -> int:
         return int(self.path.rpartition("/")[2], 16)
 
@@ -226,14 +227,14 @@ class File:
     def application(self) -> str:
         return self.path.partition("/")[0]
 
-    @property
+    @cached_property
     def record_shape(self) -> tuple[tuple[int, int], ...]:
         """Return tag and value length of each record that has a tag, in record order."""
         times = self.records or 1
         own = [item for item in self.items if item.tag is not None and not item.stray]
         return tuple((item.tag or 0, item.length) for item in own for _ in range(item.repeat * times))
 
-    @property
+    @cached_property
     def record_size(self) -> int:
         """Return the bytes of each record of a cyclic or fixed file; 0 where no source gives them."""
         lengths = [item.record_length for item in self.items]
@@ -244,14 +245,14 @@ class File:
         """Return True if no command reads it."""
         return self.structure is Structure.INTERNAL
 
-    @property
+    @cached_property
     def has_tags(self) -> bool:
         """Return True if its records begin with a tag (变长, and the 定长 of V2.0); the others are told apart by
         number.
         """
         return any(item.tag is not None for item in self.items)
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         return tuple(sorted({self.size or 0, *self.other_sizes}))
 
@@ -338,7 +339,7 @@ class Topic:
     """The report that the topic is part of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """All known facts of one generation of cards, or of a region's cards where the region extends it."""
 
@@ -384,7 +385,7 @@ class Layout:
     def key(self, name: str) -> Key | None:
         return next((key for key in self.keys if key.name == name), None)
 
-    @property
+    @cached_property
     def details_file(self) -> File | None:
         """Return the file in which the card notes its transactions (医疗交易明细文件)."""
         return next((file for file in self.files() if file.content == "debits"), None)
@@ -398,7 +399,11 @@ class Layout:
         return [file for file in self.files() if not file.internal]
 
     def file(self, path: str) -> File | None:
-        return next((file for file in self.files() if file.path == path), None)
+        return self._by_path.get(path)
+
+    @cached_property
+    def _by_path(self) -> dict[str, File]:
+        return {file.path: file for file in self.files()}
 
     def required_file(self, path: str) -> File:
         """Return a file by its path.

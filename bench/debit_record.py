@@ -81,7 +81,7 @@ def counts(case: str, *, asked: bool) -> Counts:
         try:
             order = DebitOrder(Amounts(0, 10, 20), f"{_NOW:%Y%m%d%H%M%S}")
             if asked:
-                debit(held, order, journal.take("local", "k", "x"), _LIMITS)
+                debit(held, order, journal.claim("local", "k", "x"), _LIMITS)
             else:
                 _debit_unasked(held, order)
         finally:

@@ -74,8 +74,8 @@ class _Measured:
         self.start = _milliseconds(lambda: Journal(path).close(), 5)
         self.journal = Journal(path)
         self.done = 0
-        self.list = _milliseconds(lambda: self.journal.listed(None))
-        self.own = _milliseconds(lambda: self.journal.listed("local", all_states=True))
+        self.list = _milliseconds(lambda: self.journal.list_debits(None))
+        self.own = _milliseconds(lambda: self.journal.list_debits("local", all_states=True))
         self.counts = _milliseconds(self.journal.counts)
         self.debit = _milliseconds(self._debit)
         stop = threading.Event()
@@ -94,12 +94,12 @@ class _Measured:
 
     def _list_until(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self.journal.listed(None)
+            self.journal.list_debits(None)
 
     def _debit(self) -> None:
         self.done += 1
         given = _intent(self.done).model_copy(update={"time": f"2027{self.done:010}", "terminal_number": "0" * 12})
-        entry = self.journal.take("local", f"bench {self.done}", "x")
+        entry = self.journal.claim("local", f"bench {self.done}", "x")
         entry.meet(f"bench card {self.done}".encode())
         entry.move(DebitState.PREPARED)
         entry.move(DebitState.INITIALISED, intent=given)

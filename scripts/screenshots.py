@@ -33,12 +33,12 @@ def main() -> None:
                 page.locator("article .name").first.wait_for()
                 if language == "en":
                     page.get_by_role("button", name="English").click()
-                _take(page, f"counter-{language}.png")
+                _capture(page, f"counter-{language}.png")
                 page.close()
         browser.close()
 
 
-def _take(page: Page, name: str) -> None:
+def _capture(page: Page, name: str) -> None:
     page.wait_for_timeout(500)
     page.screenshot(path=IMAGES / name, animations="disabled")
     print(IMAGES / name)

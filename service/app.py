@@ -168,8 +168,8 @@ def create_app(
 
         readings: set[asyncio.Task[None]] = set()
 
-        def take(event: ReaderEvent, source: ReaderSource) -> None:
-            registry.take(event, source)
+        def on_event(event: ReaderEvent, source: ReaderSource) -> None:
+            registry.handle(event, source)
             sam_watch.look_at_psam()
 
         def read_at_once(kind: str, data: Mapping[str, Any]) -> None:
@@ -180,7 +180,7 @@ def create_app(
 
         if site_options.auto_read:
             hub.on_published.append(read_at_once)
-        watches = SourceWatches(sources, take, registry.forget, supervisor)
+        watches = SourceWatches(sources, on_event, registry.forget, supervisor)
         await watches.start()
         for name in registry.missing():
             _log.warning("the settings name a reader that is not there: %s", name)

@@ -73,7 +73,7 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         self._caller = CallerConnection(transport)
         self.app_state = self.app_state | {CONNECTION: self._caller}
-        if self._caller.take_place(self._places, self._peers):
+        if self._caller.claim_place(self._places, self._peers):
             self._watch()
             return
         transport.pause_reading()

@@ -159,16 +159,16 @@ class Channel:
         asked, corrected = response.sw2 or SHORT_MAXIMUM, False
         for _ in range(GET_RESPONSE_LIMIT):
             response = self._exchange(replace(get_response(asked), known_effect=effect), fetches=True)
-            told = response.sw2 or SHORT_MAXIMUM
-            if response.sw1 == 0x6C and not corrected and told != asked:
-                asked, corrected = told, True
+            announced = response.sw2 or SHORT_MAXIMUM
+            if response.sw1 == 0x6C and not corrected and announced != asked:
+                asked, corrected = announced, True
                 continue
             data += response.data
             if response.sw1 == 0x6C or len(data) > DATA_LIMIT or (not response.data and response.sw1 in (0x61, 0x90)):
                 break
             if response.sw1 != 0x61:
                 return ResponseApdu(bytes(data), response.status_word)
-            asked = told
+            asked = announced
         raise CardGarbledError("卡片持续返回数据，读取已中止", "the card's answer never ends")
 
     def _exchange(self, command: CommandApdu, *, fetches: bool = False) -> ResponseApdu:

@@ -94,7 +94,7 @@ class CommandWatch:
             elif effect is CommandEffect.PIN and answer[-_STATUS_WORD] == _VERIFICATION_FAILED:
                 self._done = effect  # a try is spent, and the caller does not know it yet
 
-    def take_unanswered(self) -> CommandEffect:
+    def pop_unanswered(self) -> CommandEffect:
         """Return the effect that became unknown since the last call because its answer never came; return it
         only once.
         """

@@ -101,7 +101,7 @@ class Diagnostics:
     unread: list[Unread] = field(default_factory=list)
     warnings: list[Warning] = field(default_factory=list)
 
-    def miss(
+    def add_unread(
         self,
         file: str,
         reason: str,
@@ -128,10 +128,10 @@ class Diagnostics:
             )
         )
 
-    def warn(self, code: str, item: str | None, detail: str, detail_en: str) -> None:
+    def add_warning(self, code: str, item: str | None, detail: str, detail_en: str) -> None:
         self.warnings.append(Warning(code=code, item=item, detail=detail, detail_en=detail_en))
 
-    def refused(self, layout: Layout, reading: FileReading) -> None:
+    def add_refusal(self, layout: Layout, reading: FileReading) -> None:
         """Add the reason why a whole file is missing."""
         status_word, file = reading.refusal, reading.file
         if status_word is None:
@@ -158,22 +158,24 @@ class Diagnostics:
                 detail, detail_en = "返回的不是记录", "the answers are not records"
             case _:
                 reason = "card-error"
-        self.miss(file.path, reason, detail, detail_en, code=code, remedies=remedies, error=error)
+        self.add_unread(file.path, reason, detail, detail_en, code=code, remedies=remedies, error=error)
 
     def out_of_time(self, path: str) -> None:
         """Add a file that was not read because the time was over."""
-        self.miss(
+        self.add_unread(
             path, "out-of-time", "读卡时间已到，未读", "not read: time ran out", code=ReaderTimeoutError.driver_code
         )
 
     def text(self, item: Item, note: TextNote) -> None:
         """Add a note on a text for a person."""
         zh, en = _TEXT_NOTES[note]
-        self.warn(note.value, item.name, f"{item.label}：{zh}", f"{item.label_en}: {en}")
+        self.add_warning(note.value, item.name, f"{item.label}：{zh}", f"{item.label_en}: {en}")
 
     def internal(self, file: File) -> None:
         """Add a file that no command reads."""
-        self.miss(file.path, "internal", f"{file.title}：卡片内部数据", f"{file.title_en}: kept by the card itself")
+        self.add_unread(
+            file.path, "internal", f"{file.title}：卡片内部数据", f"{file.title_en}: kept by the card itself"
+        )
 
     def read(self, reading: FileReading, records: Iterable[DecodedRecord]) -> None:
         """Add the notes on a file that was read, and on each of its items."""
@@ -183,16 +185,16 @@ class Diagnostics:
         self._damages(reading)
         for item in reading.missing:
             detail = f"{item.label}：卡内没有该项"
-            self.miss(reading.file.path, "missing", detail, f"{item.label_en}: not on the card", item=item.name)
+            self.add_unread(reading.file.path, "missing", detail, f"{item.label_en}: not on the card", item=item.name)
         for tag in sorted(reading.not_asked):
             detail = "同一发卡机构的卡没有该项，未向本卡索取"
             detail_en = "not asked for: cards of this issuer do not have it"
-            self.miss(reading.file.path, "not-asked", detail, detail_en, item=_name(reading.file, tag))
+            self.add_unread(reading.file.path, "not-asked", detail, detail_en, item=_name(reading.file, tag))
         for tag in sorted(reading.only_first):
             detail, detail_en = "只读到第一条，其余可能未读", "only the first was read; there may be more"
-            self.miss(reading.file.path, "incomplete", detail, detail_en, item=_name(reading.file, tag))
+            self.add_unread(reading.file.path, "incomplete", detail, detail_en, item=_name(reading.file, tag))
         for tag in sorted(reading.duplicates):
-            self.warn(
+            self.add_warning(
                 "duplicate-record", _name(reading.file, tag), "同一记录出现两次", "the same record stands there twice"
             )
         if reading.file.has_tags:
@@ -203,18 +205,20 @@ class Diagnostics:
                         f"{known.label}有 {count} 条，多于规范",
                         f"{count} records, more than the specification has",
                     )
-                    self.warn("surplus-record", known.name, zh, en)
+                    self.add_warning("surplus-record", known.name, zh, en)
                 if known is None:
                     zh = f"{reading.file.path} 中有未知数据项"
-                    self.warn("unknown-item", f"{tag:02X}", zh, "an item that no layout knows")
+                    self.add_warning("unknown-item", f"{tag:02X}", zh, "an item that no layout knows")
 
     def _damages(self, reading: FileReading) -> None:
         path = reading.file.path
         for tag in reading.corrupt:
             name = _name(reading.file, tag)
-            self.warn("corrupt-data", name, "卡片提示该数据可能有误", "the card says that this value may be corrupt")
+            self.add_warning(
+                "corrupt-data", name, "卡片提示该数据可能有误", "the card says that this value may be corrupt"
+            )
         for number in sorted(reading.corrupt_numbers):
-            self.warn(
+            self.add_warning(
                 "corrupt-data", f"{path} {number}", "卡片提示该数据可能有误", "the card says that it may be corrupt"
             )
         for tag, status_word in reading.damaged.items():
@@ -227,33 +231,35 @@ class Diagnostics:
             size = len(reading.content)
             if size not in reading.file.sizes:
                 zh = f"{size} 字节，应为 {reading.file.size} 字节"
-                self.warn("file-size", path, zh, f"{size} bytes, not {reading.file.size}")
+                self.add_warning("file-size", path, zh, f"{size} bytes, not {reading.file.size}")
 
     def _damaged(self, path: str, item: str | None, status_word: int) -> None:
         if status_word:
             meaning = describe(status_word)
             detail, detail_en = f"{status_word:04X} {meaning.zh}", f"{status_word:04X} {meaning.en}"
-            self.miss(path, "card-error", detail, detail_en, item=item, code=-status_word)
+            self.add_unread(path, "card-error", detail, detail_en, item=item, code=-status_word)
         else:
             detail, detail_en = "记录长度与内容不符", "the record's length does not match its content"
-            self.miss(path, "garbled", detail, detail_en, item=item, code=CardGarbledError.driver_code)
+            self.add_unread(path, "garbled", detail, detail_en, item=item, code=CardGarbledError.driver_code)
 
     def _item(self, file: File, decoded: DecodedItem) -> None:
         item, problem = decoded.item, decoded.problem
         if isinstance(problem, PartialDate):
-            self.warn(problem.code, item.name, f"{item.label}：{problem.detail}", problem.detail_en)
+            self.add_warning(problem.code, item.name, f"{item.label}：{problem.detail}", problem.detail_en)
         elif problem is not None:
             zh, en = f"{item.label}：{problem.detail}", f"{item.label_en}: {problem.detail_en}"
-            self.miss(file.path, "undecodable", zh, en, item=item.name, code=problem.driver_code)
+            self.add_unread(file.path, "undecodable", zh, en, item=item.name, code=problem.driver_code)
         if isinstance(decoded.value, HiddenCharacters):
-            self.warn(
+            self.add_warning(
                 "control-characters", item.name, f"{item.label}中有控制字符，已略去", "control characters left out"
             )
         if decoded.cut:
             self.text(item, TextNote.CUT)
         if decoded.overlong:
             zh = f"{item.label}：{len(decoded.raw)} 字节，规范为 {item.length} 字节"
-            self.warn("overlong", item.name, zh, f"{len(decoded.raw)} bytes, the specification says {item.length}")
+            self.add_warning(
+                "overlong", item.name, zh, f"{len(decoded.raw)} bytes, the specification says {item.length}"
+            )
         for inside in decoded.items:
             self._item(file, inside)
         if decoded.items and item.format is Format.B_TLV and problem is None:
@@ -261,7 +267,7 @@ class Diagnostics:
             for lacking in item.items:
                 if lacking.tag not in found:
                     zh, en = f"{item.label}中没有{lacking.label}", f"{lacking.label_en}: not in {item.label_en}"
-                    self.miss(file.path, "missing", zh, en, item=lacking.name)
+                    self.add_unread(file.path, "missing", zh, en, item=lacking.name)
 
 
 def unread_error(unread: Unread, *, driver_code: int | None = None) -> CardioError:
@@ -294,7 +300,7 @@ def issuing_region(identification_code: str | None) -> Region | None:
 def refusal_error(layout: Layout, reading: FileReading) -> CardioError | None:
     """Return the error for a refused file, for a caller that wants only that file."""
     remarks = Diagnostics()
-    remarks.refused(layout, reading)
+    remarks.add_refusal(layout, reading)
     return unread_error(remarks.unread[0]) if remarks.unread else None
 
 
@@ -303,7 +309,7 @@ def coded_value(layout: Layout, item: Item, value: object, remarks: Diagnostics)
     table = layout.code_table(item.codes or "")
     code = table.look_up(str(value))
     if code.label is None:
-        remarks.warn(
+        remarks.add_warning(
             "unknown-code", item.name, f"{item.label}代码 {code.code} 不在{table.title}中", f"not in {table.source}"
         )
     return CodedValue(code=code.code, label=code.label, label_en=code.label_en)

@@ -41,7 +41,7 @@ def file_content(layout: Layout, reading: FileReading, proof: Proof = NO_SAM) ->
     records: tuple[RecordContent, ...] = ()
     content, size = None, None
     if reading.refusal is not None:
-        remarks.refused(layout, reading)
+        remarks.add_refusal(layout, reading)
     else:
         decoded = decode_records(reading)
         remarks.read(reading, decoded)
@@ -115,7 +115,9 @@ def photo_content(reading: FileReading) -> Photo | None:
     remarks = Diagnostics()
     remarks.read(reading, [])
     if not shape.whole:
-        remarks.warn("incomplete-photo", None, "照片没有结束标志，可能不完整", "the photo has no end: it may be cut")
+        remarks.add_warning(
+            "incomplete-photo", None, "照片没有结束标志，可能不完整", "the photo has no end: it may be cut"
+        )
     return Photo(
         media_type=shape.media_type,
         width=shape.width,
@@ -152,7 +154,7 @@ def _file_entry(layout: Layout, file: File, reading: FileReading | None) -> File
     if reading is None:
         remarks.internal(file)
     else:
-        remarks.refused(layout, reading)
+        remarks.add_refusal(layout, reading)
     why = remarks.unread[0] if remarks.unread else None
     size = file.size
     records = None

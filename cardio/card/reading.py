@@ -41,14 +41,14 @@ def build_reading(
             continue
         if reading.refusal is None:
             values |= _decode_file(reading, remarks)
-        remarks.refused(contents.layout, reading)
+        remarks.add_refusal(contents.layout, reading)
     card = _card(contents, atr, values, remarks)
     holder = _holder(contents.layout, values, remarks) if _gives_holder(contents) else None
     if contents.marker_problem is not None:
-        remarks.warn("algorithm", None, contents.marker_problem.zh, contents.marker_problem.en)
+        remarks.add_warning("algorithm", None, contents.marker_problem.zh, contents.marker_problem.en)
     if contents.unproved is not None:
         zh, en = contents.unproved.detail, contents.unproved.detail_en
-        remarks.warn("not-proved", None, f"未核验卡片真伪：{zh}", f"the card has not proved itself: {en}")
+        remarks.add_warning("not-proved", None, f"未核验卡片真伪：{zh}", f"the card has not proved itself: {en}")
     derived = _derived(card, holder, today)
     _check_numbers(card, holder, remarks)
     _check_dates(card, holder, today, remarks)
@@ -131,7 +131,7 @@ def _card(contents: CardContents, atr: bytes, values: dict[str, DecodedItem], re
     try:
         historical_bytes = reset_information(atr).hex().upper()
     except (NoCardFactorError, CardGarbledError) as error:
-        remarks.warn("atr", None, error.detail, error.detail_en)
+        remarks.add_warning("atr", None, error.detail, error.detail_en)
     identification_code = _text(values, "identification_code")
     return Card(
         generation=contents.layout.generation,
@@ -181,17 +181,19 @@ def _check_numbers(card: Card, holder: Holder | None, remarks: Diagnostics) -> N
     if holder is not None and holder.social_security_number is not None:
         fault = identity_number_fault(holder.social_security_number)
         if fault is not None:
-            remarks.warn("check-digit", "social_security_number", fault.zh, fault.en)
+            remarks.add_warning("check-digit", "social_security_number", fault.zh, fault.en)
     if card.card_number is not None:
         fault = card_number_fault(card.card_number)
         if fault is not None:
-            remarks.warn("check-digit", "card_number", fault.zh, fault.en)
+            remarks.add_warning("check-digit", "card_number", fault.zh, fault.en)
 
 
 def _check_dates(card: Card, holder: Holder | None, today: date, remarks: Diagnostics) -> None:
     if card.expiry_date is not None and card.expiry_date < today:
-        remarks.warn("expired", "expiry_date", f"卡片已于 {card.expiry_date} 过期", f"expired on {card.expiry_date}")
+        remarks.add_warning(
+            "expired", "expiry_date", f"卡片已于 {card.expiry_date} 过期", f"expired on {card.expiry_date}"
+        )
     if card.issue_date is not None and card.issue_date > today:
-        remarks.warn("future-date", "issue_date", "发卡日期晚于今天", "the date of issue is in the future")
+        remarks.add_warning("future-date", "issue_date", "发卡日期晚于今天", "the date of issue is in the future")
     if holder is not None and holder.birth_date is not None and holder.birth_date > today:
-        remarks.warn("future-date", "birth_date", "出生日期晚于今天", "the date of birth is in the future")
+        remarks.add_warning("future-date", "birth_date", "出生日期晚于今天", "the date of birth is in the future")

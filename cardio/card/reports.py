@@ -48,7 +48,7 @@ def build_report(
     values: dict[str, list[SourcedItem]] = {topic.name: [] for topic in layout.topics if topic.report == report}
     totals: list[Total] = []
     for reading in readings:
-        remarks.refused(layout, reading)
+        remarks.add_refusal(layout, reading)
         if reading.refusal is not None:
             continue
         records = decode_records(reading)
@@ -72,11 +72,11 @@ def _sourced(
     """Yield the items of a record that have a value. A record without tags is one item with its fields inside."""
     where = {"file": file.path, "record": record.number, "title": record_title(file, record.number)}
     contents = [(item, item_content(layout, item, remarks)) for item in record.items]
-    told = [(item, content) for item, content in contents if _says_something(content)]
+    stated = [(item, content) for item, content in contents if _says_something(content)]
     if file.has_tags:
-        for item, content in told:
+        for item, content in stated:
             yield item.item.topic or file.topic, SourcedItem(**dict(content), **where)
-    elif told:
+    elif stated:
         yield (
             file.topic,
             SourcedItem(

@@ -27,7 +27,7 @@ from cardio.readers.base import Reader, closing_on_error
 from cardio.readers.card_choice import CardSlot, Preference, ReaderPolicy, choose_card
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
-from cardio.security.outcome import telling_outcome
+from cardio.security.outcome import reporting_outcome
 
 _RESETS_ENDURED = 2
 
@@ -113,7 +113,7 @@ def on_card(
 
     mine = worker or Worker()
     try:
-        with telling_outcome(watch):
+        with reporting_outcome(watch):
             return mine.run_watched(seconds, attempts, watch)
     except ReaderTimeoutError as error:
         if connected.is_set():

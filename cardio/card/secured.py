@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from cardio.apdu.channel import Channel, Flow
 from cardio.apdu.command import CommandApdu
-from cardio.card import update as changing
+from cardio.card import update as card_update
 from cardio.card.update import PreparedUpdate
 from cardio.errors import (
     AccessNotGrantedError,
@@ -134,7 +134,7 @@ class SecuredCard(ABC):
         try:
             return self._channel.run(conversation)
         except CardioError as error:
-            outcome = as_outcome(error, self._channel.watch.take_unanswered())
+            outcome = as_outcome(error, self._channel.watch.pop_unanswered())
             if outcome is error:
                 raise
             raise outcome from error
@@ -239,7 +239,7 @@ class SecuredCard(ABC):
             CardioError: the file cannot be read, or the right to write it cannot be obtained.
         """
         file_system = self.file_system
-        change = self.run(changing.prepare(file_system, file_system.layout.required_file(path), values))
+        change = self.run(card_update.prepare(file_system, file_system.layout.required_file(path), values))
         return replace(change, proof=self.proof)
 
     def write(self, change: PreparedUpdate) -> FileWritten:
@@ -250,7 +250,7 @@ class SecuredCard(ABC):
             WriteOutcomeUnknownError: an answer never came.
             CardioError: the card refused, or a MAC was damaged; the detail says what was written before.
         """
-        written = self.run(changing.write(self.file_system, change, self._required_authenticator))
+        written = self.run(card_update.write(self.file_system, change, self._required_authenticator))
         return written.model_copy(update={"proof": self.proof})
 
     # -- the holder's PIN -----------------------------------------------------------------------

@@ -19,7 +19,7 @@ from cardio.readers.supervision import Supervisor
 from cardio.readers.worker import Worker
 from cardio.security.credentials import Credentials
 from cardio.security.errors import SessionEndedError
-from cardio.security.outcome import telling_outcome
+from cardio.security.outcome import reporting_outcome
 
 SESSION_SECONDS = 120.0
 """The greatest time for which a card may be held, in seconds; other programs wait for it meanwhile."""
@@ -142,7 +142,7 @@ class CardSession:
             self._card.watch = watch
             return work(self._card)
 
-        with telling_outcome(watch), self._lock:
+        with reporting_outcome(watch), self._lock:
             left = self._until - time.monotonic()
             if self._ended.is_set() or left <= 0:
                 raise SessionEndedError()

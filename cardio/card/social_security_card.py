@@ -202,8 +202,8 @@ class SocialSecurityCard(SecuredCard):
 
         self._file_system = None  # another application will be current than the file system expects
         self._basic = None
-        kept = self._store.unfinished.take(self._reader.name, self.atr, self.event_counter)
-        conversation = plan.read_card(
+        kept = self._store.unfinished.pop(self._reader.name, self.atr, self.event_counter)
+        flow = plan.read_card(
             manners,
             supplement=supplement,
             prove=prove,
@@ -215,7 +215,7 @@ class SocialSecurityCard(SecuredCard):
             on_issuer=self._identify,
         )
         try:
-            contents = self.run(resuming(conversation, kept, t1=self._is_t1))
+            contents = self.run(resuming(flow, kept, t1=self._is_t1))
         except ReaderTimeoutError as error:
             self._store.save(self._family, manners)  # what the card has taught so far is valid
             reading = self.reading_cut_short(today=today)
@@ -361,7 +361,7 @@ class SocialSecurityCard(SecuredCard):
     ) -> tuple[Layout, dict[str, FileReading]]:
         """Read every file to its end, through a new file system: what other cards taught must not judge this one."""
         self._file_system = None  # another application will be current than the file system expects
-        file_system = self._new_visit(FamilyCapabilities(), authenticator)
+        file_system = self._new_file_system(FamilyCapabilities(), authenticator)
         files = file_system.layout.readable_files()
         for number, file in enumerate(files, 1):
             self.run(file_system.read(file.path, probe_optional=True, past_declared_size=True))
@@ -432,7 +432,7 @@ class SocialSecurityCard(SecuredCard):
         try:
             return self._channel.transmit(_from_outside(command))
         except CardioError as error:
-            outcome = as_outcome(error, self.watch.take_unanswered())
+            outcome = as_outcome(error, self.watch.pop_unanswered())
             if outcome is error:
                 raise
             raise outcome from error
@@ -455,10 +455,10 @@ class SocialSecurityCard(SecuredCard):
     @property
     def begun_visit(self) -> CardFileSystem:
         if self._file_system is None:
-            self._file_system = self._new_visit(self._store.load(self._family, date.today()), self._authenticator)
+            self._file_system = self._new_file_system(self._store.load(self._family, date.today()), self._authenticator)
         return self._file_system
 
-    def _new_visit(self, manners: FamilyCapabilities, authenticator: Authenticator | None) -> CardFileSystem:
+    def _new_file_system(self, manners: FamilyCapabilities, authenticator: Authenticator | None) -> CardFileSystem:
         file_system = CardFileSystem(
             manners,
             t1=self._is_t1,

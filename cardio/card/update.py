@@ -39,7 +39,7 @@ class PreparedUpdate:
     def needed(self) -> bool:
         return self.content != self.before or any(record.needed for record in self.records)
 
-    def shown(self, done: bool) -> FileWritten:
+    def result(self, done: bool) -> FileWritten:
         """Return the change as a result.
 
         Args:
@@ -124,7 +124,7 @@ def write(file_system: CardFileSystem, change: PreparedUpdate, authenticator: Au
             error.detail += f"（之前已写入 {written.bytes} 字节，文件不完整，请重写）"
             error.detail_en += f" (bytes written before it: {written.bytes}; the file is incomplete, write it again)"
         raise
-    return change.shown(done=True)
+    return change.result(done=True)
 
 
 def _text(file: File, item: Item | None, record: bytes) -> str | None:
@@ -142,8 +142,8 @@ def _value(decoded: DecodedItem) -> str | None:
 
 
 def _named(items: Iterable[DecodedItem]) -> str | None:
-    told = [(one.item.label, _value(one)) for one in items]
-    return "；".join(f"{label} {value}" for label, value in told if value is not None) or None
+    texts = [(one.item.label, _value(one)) for one in items]
+    return "；".join(f"{label} {value}" for label, value in texts if value is not None) or None
 
 
 def _as_prepared(reading: FileReading, change: PreparedUpdate) -> bool:

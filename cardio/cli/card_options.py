@@ -132,10 +132,10 @@ def value_text(item: ItemContent, language: Language = Language.BOTH) -> str:
     from cardio.models.base import CodedValue
 
     if item.items is not None:
-        told = [(inside, value_text(inside, language)) for inside in item.items]
+        texts = [(inside, value_text(inside, language)) for inside in item.items]
         label = "label_en" if language is Language.ENGLISH else "label"
         between = "; " if language is Language.ENGLISH else "；"
-        return between.join(f"{getattr(inside, label)} {text}" for inside, text in told if text != "—")
+        return between.join(f"{getattr(inside, label)} {text}" for inside, text in texts if text != "—")
     value = item.value
     if value is None:
         return "—"

@@ -11,7 +11,7 @@ from cardio.readers.base import Reader, ReaderSource, choose_reader
 _GROUP = "cardio.reader_sources"
 
 
-def brought_sources() -> dict[str, Callable[[], ReaderSource]]:
+def plugin_sources() -> dict[str, Callable[[], ReaderSource]]:
     """Return the makers of reader sources by the prefix of their names: ``sim`` for ``sim:adult``."""
     return {entry_point.name: entry_point.load() for entry_point in entry_points(group=_GROUP)}
 
@@ -27,7 +27,7 @@ def find_reader(wanted: str | None, sam: str | None = None) -> Reader:
         CardioError: there is no such reader, or PC/SC does not run.
     """
     prefix, colon, _ = (wanted or "").partition(":")
-    maker = brought_sources().get(prefix) if colon else None
+    maker = plugin_sources().get(prefix) if colon else None
     if maker is not None:
         found = maker().reader(wanted or "")
         if found is None:
@@ -56,6 +56,6 @@ def all_readers() -> tuple[list[Reader], CardioError | None]:
         found += PcscSource().readers()
     except CardioError as error:
         problem = error
-    for maker in brought_sources().values():
+    for maker in plugin_sources().values():
         found += maker().readers()
     return found, problem

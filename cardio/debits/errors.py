@@ -94,7 +94,7 @@ class DebitOpenError(CardError):
     remedy_en = "See what became of the earlier debit, then decide whether to begin another."
     status = 409
     driver_code = -0x6985
-    told_debit: str | None = None
+    reported_debit: str | None = None
     """The id of the earlier debit, if this refusal tells the debit's own caller, which knew of the doubt, that it is
     done.
     """

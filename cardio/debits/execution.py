@@ -128,7 +128,7 @@ def _send(
         entry.move(DebitState.ARMED, intent=intent)
         entry.move(DebitState.SENT)
     try:
-        result = _tell(card, intent, authorisation, check=check)
+        result = _send_and_verify(card, intent, authorisation, check=check)
         entry.move(DebitState.COMMITTED, result=result)
         return result
     except Exception as error:  # any error, a refusal too: the card may have done it
@@ -141,7 +141,9 @@ def _send(
         ) from error
 
 
-def _tell(card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool) -> DebitResult:
+def _send_and_verify(
+    card: SecuredCard, intent: DebitIntent, authorisation: Authorisation, *, check: bool
+) -> DebitResult:
     """Send the debit and return the card's result.
 
     Raises:

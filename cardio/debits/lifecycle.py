@@ -28,7 +28,7 @@ from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import yuan
 from cardio.debits.record import CONTRADICTED, Compared, DebitRecord
 from cardio.debits.recovery import contradicts, recover
-from cardio.debits.transaction import BEFORE_SENT, DONE, UNCLEAR, DebitEntry, DebitOrder, DebitState, error_of
+from cardio.debits.transaction import BEFORE_SENT, DONE, IN_DOUBT, DebitEntry, DebitOrder, DebitState, error_of
 from cardio.errors import CardioError
 
 _TOLD = {"done": ("已扣款", "it was taken"), "none": ("未扣款", "it was not taken")}
@@ -118,7 +118,7 @@ def requires_card(entry: JournalledDebit) -> bool:
     state = entry.state
     if state in DONE:
         return False
-    if state in BEFORE_SENT or state in UNCLEAR:
+    if state in BEFORE_SENT or state in IN_DOUBT:
         return True
     raise error_of(entry)
 
@@ -136,7 +136,7 @@ def debit_or_recover(
         DebitOpenError, DebitContradictedError, DebitUndeliveredError: as for `resolve_open_debit`.
         CardioError: as for `debit` and `recover`.
     """
-    if entry.state in UNCLEAR:
+    if entry.state in IN_DOUBT:
         recover(card, entry)
         return
     resolve_open_debit(journal, entry, card)
@@ -184,7 +184,7 @@ def _find_out_what_is_open(journal: DebitJournal[Entry], entry: Entry, card: Sec
     # A caller that was not told that the outcome was unknown does not come back for it.
     journal.under_way.wait(other.id, _ANSWER_SECONDS)
     if shown.outcome == "done" and other.told_unknown:
-        error.told_debit = other.id
+        error.reported_debit = other.id
     raise error
 
 
@@ -255,7 +255,7 @@ def error_for_debit(entry: JournalledDebit, error: Exception) -> Exception | Non
         state = DebitState.UNKNOWN
     if state in DONE:
         return None
-    if state in UNCLEAR and not isinstance(error, DebitUnknownError):
+    if state in IN_DOUBT and not isinstance(error, DebitUnknownError):
         known = error if isinstance(error, CardioError) else CardioError()
         return DebitUnknownError(f"结果未知：{known.detail}", f"its outcome is not known: {known.detail_en}")
     return error

@@ -42,11 +42,11 @@ class DebitLimits:
         """
         now = self.clock()
         if abs(order.moment - now) > self.window:
-            told = with_marks(order.time)
+            stated = with_marks(order.time)
             clock, hours = f"{now:%Y-%m-%d %H:%M:%S}", self.window / timedelta(hours=1)
             raise DebitTimeError(
-                f"交易时间为 {told}，本机时间为 {clock}，相差超过 {hours:g} 小时",
-                f"the order is of {told}, this computer's clock says {clock}: more than {hours:g} h apart",
+                f"交易时间为 {stated}，本机时间为 {clock}，相差超过 {hours:g} 小时",
+                f"the order is of {stated}, this computer's clock says {clock}: more than {hours:g} h apart",
             )
         asked = order.amounts.total
         if asked > self.most:

@@ -69,8 +69,14 @@ class DebitRecord(FrozenModel):
         changes.
         """
         if self.state is DebitState.COMMITTED:
-            told = {"state": DebitState.DELIVERED, "reason": "", "changed": at, "handed_over": at, "undelivered": False}
-            return self.model_copy(update=told)
+            delivered = {
+                "state": DebitState.DELIVERED,
+                "reason": "",
+                "changed": at,
+                "handed_over": at,
+                "undelivered": False,
+            }
+            return self.model_copy(update=delivered)
         if self.acknowledged and self.handed_over and self.acknowledged > self.handed_over:
             return self.model_copy(update={"acknowledged": None})
         return self

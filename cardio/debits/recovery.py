@@ -84,14 +84,14 @@ class RecoveryVerdict:
     """The evidence that shows the debit, if it was done."""
 
 
-def judge(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
+def weigh(evidence: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
     """Weigh the card's evidence.
 
     Args:
-        witnesses: the evidence.
+        evidence: the evidence.
         doubted: the card has given a wrong MAC2, so only the right one counts.
     """
-    proved, detail, counter = witnesses.proved, witnesses.detail, witnesses.counter
+    proved, detail, counter = evidence.proved, evidence.detail, evidence.counter
     done = proved or detail is DetailEvidence.FOUND
     contradicted = counter is CounterEvidence.ODD or (done and counter is CounterEvidence.UNTOUCHED)
     if contradicted or (doubted and not proved):
@@ -100,7 +100,7 @@ def judge(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
         return RecoveryVerdict(DebitState.COMMITTED, "proof" if proved else "detail")
     if counter is CounterEvidence.SILENT:
         return RecoveryVerdict(DebitState.UNKNOWN)
-    if counter is CounterEvidence.UNTOUCHED or (counter is CounterEvidence.LATER and witnesses.others):
+    if counter is CounterEvidence.UNTOUCHED or (counter is CounterEvidence.LATER and evidence.others):
         return RecoveryVerdict(DebitState.ABORTED)
     # The card's number has risen, and its record does not name this debit. A debit of the same amounts at another
     # terminal changes number and totals in the same way.
@@ -124,15 +124,15 @@ def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
     if intent is None or intent.terminal_transaction_number is None:
         raise DebitManualError()
     entry.meet(card.identity)
-    witnesses = _ask(card, intent)
-    verdict = judge(witnesses, doubted=entry.doubted)
+    evidence = _collect_evidence(card, intent)
+    verdict = weigh(evidence, doubted=entry.doubted)
     if verdict.state is DebitState.UNKNOWN:
         raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
     if verdict.known_by is not None:
-        result = result_of(intent, witnesses.proof, verdict.known_by)
+        result = result_of(intent, evidence.proof, verdict.known_by)
         entry.move(verdict.state, result=result)
         return result
-    entry.move(verdict.state, reason=f"{witnesses.detail.name}, {witnesses.counter.name}".lower())
+    entry.move(verdict.state, reason=f"{evidence.detail.name}, {evidence.counter.name}".lower())
     raise error_of(entry)
 
 
@@ -152,8 +152,8 @@ def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: 
         DebitUnknownError: the card cannot show it as long as its PIN is missing.
         CardioError: the card could not be asked.
     """
-    witnesses = _ask(card, intent)
-    match judge(witnesses, doubted=doubted).state:
+    evidence = _collect_evidence(card, intent)
+    match weigh(evidence, doubted=doubted).state:
         case DebitState.UNKNOWN:
             raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
         case DebitState.COMMITTED:
@@ -161,20 +161,20 @@ def contradicts(card: SecuredCard, intent: DebitIntent, *, done: bool, doubted: 
         case DebitState.ABORTED:
             return done
     # Evidence that proves nothing by itself is still a reason to look again.
-    return True if _speaks_against(witnesses, done=done) else None
+    return True if _contradicts(evidence, done=done) else None
 
 
-def _speaks_against(witnesses: Evidence, *, done: bool) -> bool:
+def _contradicts(evidence: Evidence, *, done: bool) -> bool:
     if done:
         # Its number has risen, and its own record can be read and does not have the debit; or its number has not risen.
-        untouched = witnesses.counter is CounterEvidence.UNTOUCHED and witnesses.detail is not DetailEvidence.FOUND
-        return not witnesses.proved and (witnesses.detail is DetailEvidence.ABSENT or untouched)
+        untouched = evidence.counter is CounterEvidence.UNTOUCHED and evidence.detail is not DetailEvidence.FOUND
+        return not evidence.proved and (evidence.detail is DetailEvidence.ABSENT or untouched)
     # Its record has the debit; or its totals have changed by exactly these amounts, and its own record cannot be read.
-    moved = witnesses.counter is CounterEvidence.MOVED and witnesses.detail is DetailEvidence.SILENT
-    return witnesses.proved or witnesses.detail is DetailEvidence.FOUND or moved
+    moved = evidence.counter is CounterEvidence.MOVED and evidence.detail is DetailEvidence.SILENT
+    return evidence.proved or evidence.detail is DetailEvidence.FOUND or moved
 
 
-def _ask(card: SecuredCard, intent: DebitIntent) -> Evidence:
+def _collect_evidence(card: SecuredCard, intent: DebitIntent) -> Evidence:
     before = intent.transaction_number
     # Cards name a debit by the number after counting, or by the number with which it began.
     numbers = tuple(number for number in (before + 1, before) if number <= _MOST_NUMBER)
@@ -231,8 +231,8 @@ def _details(file_system: CardFileSystem) -> Flow[list[Detail] | None]:
 
 def _notes(detail: Detail, intent: DebitIntent, numbers: tuple[int, ...]) -> bool:
     """Return True if a detail is this debit's: its terminal, time and amounts, under one of its two numbers."""
-    told = (detail.terminal_number, detail.time, detail.amounts)
-    return told == (intent.terminal_number, intent.time, intent.amounts_in_order) and (
+    stated = (detail.terminal_number, detail.time, detail.amounts)
+    return stated == (intent.terminal_number, intent.time, intent.amounts_in_order) and (
         detail.transaction_number in numbers
     )
 

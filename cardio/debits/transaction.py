@@ -62,9 +62,9 @@ _S = DebitState
 BEFORE_SENT = frozenset({_S.NEW, _S.PREPARED, _S.INITIALISED, _S.ARMED})
 DONE = frozenset({_S.COMMITTED, _S.DELIVERED, _S.SETTLED})
 UNBOOKED_STATES = DONE - {_S.SETTLED}
-UNCLEAR = frozenset({_S.SENT, _S.UNKNOWN})
+IN_DOUBT = frozenset({_S.SENT, _S.UNKNOWN})
 """The states in which the card is asked for the outcome."""
-UNRESOLVED = UNCLEAR | {_S.MANUAL}
+UNRESOLVED = IN_DOUBT | {_S.MANUAL}
 TRANSITIONS: dict[DebitState, frozenset[DebitState]] = {
     _S.NEW: frozenset({_S.PREPARED, _S.ABORTED}),
     _S.PREPARED: frozenset({_S.INITIALISED, _S.ABORTED}),

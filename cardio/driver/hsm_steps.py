@@ -45,7 +45,7 @@ class _Next:
 
     function: str
     step: int
-    take: Callable[[str], str]
+    finish: Callable[[str], str]
 
 
 class HsmSteps:
@@ -81,9 +81,9 @@ class HsmSteps:
         """Forget the step that was expected."""
         self._next = None
 
-    def expect(self, function: str, step: int, take: Callable[[str], str]) -> None:
+    def expect(self, function: str, step: int, finish: Callable[[str], str]) -> None:
         """Set the step that may follow, and its work with the caller's data."""
-        self._next = _Next(function, step, take)
+        self._next = _Next(function, step, finish)
 
     def take(self, function: str, step: int, answer: str) -> str:
         """Take a step.
@@ -97,7 +97,7 @@ class HsmSteps:
             raise StepError(
                 f"{function}_HSM_Step{step} 之前没有相应的 {before}", f"{function}_HSM_Step{step} without its {before}"
             )
-        return expected.take(answer.strip())
+        return expected.finish(answer.strip())
 
     # -- iReadCardBas_HSM -----------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class HsmSteps:
         outer_source = self._random(HALF) if opening else b""
         outer_challenge = self._card.run(_challenge()) if opening else b""
 
-        def take(answer: str) -> str:
+        def finish(answer: str) -> str:
             inner, _, outer = answer.rstrip("|").partition("|")
             if not hmac.compare_digest(_cryptogram(inner, source), proof):
                 raise self._card.refuted_by_caller()
@@ -126,7 +126,7 @@ class HsmSteps:
             device = self._device or self._card.device_number
             return basic_string(self._card.reading_of_visit(), terminal=terminal_field(self._card), device=device)
 
-        self.expect("iReadCardBas", 2, take)
+        self.expect("iReadCardBas", 2, finish)
         code = self._identification_code
         fields = [code[:6], reset_information.hex().upper(), self.algorithm_mark, code]
         fields += [part.hex().upper() for part in (challenge, source, outer_challenge, outer_source)]
@@ -259,11 +259,11 @@ class HsmSteps:
         source = self._random(HALF)
         challenge = self._card.run(_challenge())
 
-        def take(answer: str) -> str:
+        def finish(answer: str) -> str:
             self._authenticate(key, answer.rstrip("|"), source)
             return then()
 
-        self.expect(function, 2, take)
+        self.expect(function, 2, finish)
         return joined([self.algorithm_mark, self.address_of(key), challenge.hex().upper(), source.hex().upper()])
 
     def _card_proof(self, data: bytes) -> Flow[bytes]:

@@ -15,9 +15,9 @@ from cardio.filesystem.layouts.model import File, Layout
 
 
 class Authenticator(Protocol):
-    """The interface of an object that presents rights to one card. The caller calls `meet` first."""
+    """The interface of an object that presents rights to one card. The caller calls `bind` first."""
 
-    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
+    def bind(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
         """Bind this authenticator to the card that is being read.
 
         Args:

@@ -33,7 +33,7 @@ _VERSION = 1
 _BELIEVED = timedelta(days=30)
 
 Algorithm = Literal["3DES", "SSF33", "SM4"]
-Shape = tuple[tuple[Annotated[int, Field(ge=1, le=0xFE)], Annotated[int, Field(ge=0, le=0xFD)]], ...]
+RecordShape = tuple[tuple[Annotated[int, Field(ge=1, le=0xFE)], Annotated[int, Field(ge=0, le=0xFD)]], ...]
 """The tag and value length of each record of a file, in record order."""
 Paths = Annotated[set[str], PlainSerializer(sorted)]
 """Paths of files, serialised in sorted order: equal sets must not look like something newly learnt."""
@@ -89,7 +89,7 @@ class AccessMethod(BaseModel, frozen=True):
     addressing: Addressing
 
 
-MANNERS_BY_COST: tuple[AccessMethod, ...] = (
+METHODS_BY_COST: tuple[AccessMethod, ...] = (
     *(AccessMethod(reference=reference, addressing=Addressing.ALL) for reference in Reference),
     *(
         AccessMethod(reference=reference, addressing=addressing)
@@ -103,7 +103,7 @@ MANNERS_BY_COST: tuple[AccessMethod, ...] = (
 class IssuerProfile(BaseModel):
     """The records and files that the cards of one issuer have."""
 
-    shapes: dict[str, Shape] = Field(default_factory=dict)
+    shapes: dict[str, RecordShape] = Field(default_factory=dict)
     closed: Paths = Field(default_factory=set)
     """Files that the layout closes, and that were found closed."""
     absent: Paths = Field(default_factory=set)
@@ -128,7 +128,7 @@ class FamilyCapabilities(BaseModel):
     """The algorithm that the FCI of today's first card named, by generation. A caller that must be sure asks the card
     itself.
     """
-    issuer_shapes: dict[str, Shape] = Field(default_factory=dict)
+    issuer_shapes: dict[str, RecordShape] = Field(default_factory=dict)
     """Record shapes of the files that are read before the issuer is known."""
     issuers: dict[str, IssuerProfile] = Field(default_factory=dict)
     issuers_on: date | None = None

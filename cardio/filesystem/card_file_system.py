@@ -26,7 +26,7 @@ from cardio.filesystem.capabilities import (
     EnvironmentWay,
     FamilyCapabilities,
     IssuerProfile,
-    Shape,
+    RecordShape,
 )
 from cardio.filesystem.card_kinds import kind_of_atr
 from cardio.filesystem.claims import CardClaims
@@ -37,7 +37,7 @@ from cardio.filesystem.layouts.access import FREE
 from cardio.filesystem.layouts.loader import DEFAULT_GENERATION, layout_of
 from cardio.filesystem.layouts.model import Application, File, Layout, Structure
 from cardio.filesystem.layouts.registry import NATIONAL, LayoutChoice
-from cardio.filesystem.reading.attempt import ReadAttempt, ask
+from cardio.filesystem.reading.attempt import ReadAttempt, send_or_malformed
 from cardio.filesystem.reading.fixed import Enough, read_equal_records, read_newest_records
 from cardio.filesystem.reading.result import FileReading
 from cardio.filesystem.reading.tagged import read_file
@@ -151,7 +151,7 @@ class CardFileSystem:
         if self._authenticator is not None:
             named, problem = self.environment.named, self.environment.problem
             claims = CardClaims.of(self.layout, version, named, problem)
-            self._authenticator.meet(self.layout, None if problem else named or self.layout.algorithm, code, claims)
+            self._authenticator.bind(self.layout, None if problem else named or self.layout.algorithm, code, claims)
 
     def _find_environment(self, *, fetch: bool) -> Flow[FileReading]:
         """Make the environment current and read the issuer's file. The way known of this family is tried first, then
@@ -249,7 +249,7 @@ class CardFileSystem:
             KeyError: the layout has no such file.
         """
         file = self._file(path)
-        return (yield from read_newest_records(file, self._known_manners(file), enough))
+        return (yield from read_newest_records(file, self._known_methods(file), enough))
 
     def _read_in_place(
         self, file: File, *, use_profile: bool, probe_optional: bool, limit: int | None, progress: Progress | None
@@ -399,14 +399,14 @@ class CardFileSystem:
     def _read(
         self,
         file: File,
-        shapes: dict[str, Shape],
+        shapes: dict[str, RecordShape],
         *,
         probe_optional: bool = False,
         limit: int | None = None,
         progress: Progress | None = None,
     ) -> Flow[FileReading]:
         """Read a file in the way that cards of this family accept, and note what this card taught."""
-        known = self._known_manners(file)
+        known = self._known_methods(file)
         if file.structure is Structure.TRANSPARENT:
             reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
             self.manners.block = min(self.manners.block, reading.block)
@@ -420,13 +420,13 @@ class CardFileSystem:
                 known,
                 probe_optional=probe_optional,
                 exact=exact,
-                on_manner=partial(self.manners.files.setdefault, file.path),
+                on_method=partial(self.manners.files.setdefault, file.path),
             )
-            if reading.manner is not None and not reading.damaged:
+            if reading.method is not None and not reading.damaged:
                 shapes[file.path] = reading.shape
-        if reading.manner is not None:
-            self.manners.files[file.path] = reading.manner
-            self._gives_all_at_once |= reading.manner.addressing is Addressing.ALL and len(reading.records) > 1
+        if reading.method is not None:
+            self.manners.files[file.path] = reading.method
+            self._gives_all_at_once |= reading.method.addressing is Addressing.ALL and len(reading.records) > 1
         return reading
 
     def _find_out_whether_it_cuts(self) -> Flow[None]:
@@ -435,16 +435,16 @@ class CardFileSystem:
         """
         issuer = self.contents.files[ISSUER_FILE]
         self.manners.cuts = False
-        if issuer.manner is None or issuer.manner.addressing is not Addressing.ALL:
+        if issuer.method is None or issuer.method.addressing is not Addressing.ALL:
             return
-        approach = ReadAttempt(issuer.file)
+        attempt = ReadAttempt(issuer.file)
         refusal = yield from self.enter(self.layout.environment.id)
-        if refusal is None and (yield from approach.reach(issuer.manner.reference)):
-            sfi = approach.sfi(issuer.manner.reference)
-            response = yield from ask(read_record(1, issuer.manner.addressing.mode, sfi, 1))
+        if refusal is None and (yield from attempt.select_file_by(issuer.method.reference)):
+            sfi = attempt.sfi(issuer.method.reference)
+            response = yield from send_or_malformed(read_record(1, issuer.method.addressing.mode, sfi, 1))
             self.manners.cuts = len(response.data) == 1
 
-    def _known_manners(self, file: File) -> Collection[AccessMethod]:
+    def _known_methods(self, file: File) -> Collection[AccessMethod]:
         learnt = self.manners.files
         return [learnt[path] for path in (file.path, *learnt) if path in learnt]
 

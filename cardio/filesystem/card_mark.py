@@ -21,10 +21,10 @@ def card_mark(issuer: FileReading, atr: bytes) -> bytes:
     """
     tags = {item.tag for item in issuer.file.items if item.name in _TELLING}
     telling = [record for record in issuer.records if record.tag in tags and not _is_blank(record.value)]
-    told = hashlib.sha256(len(atr).to_bytes(1, "big") + atr)
+    hasher = hashlib.sha256(len(atr).to_bytes(1, "big") + atr)
     for record in sorted(telling or issuer.records, key=lambda one: one.tag):
-        told.update(record.tag.to_bytes(2, "big") + len(record.value).to_bytes(2, "big") + record.value)
-    return told.digest()
+        hasher.update(record.tag.to_bytes(2, "big") + len(record.value).to_bytes(2, "big") + record.value)
+    return hasher.digest()
 
 
 def _is_blank(value: bytes) -> bool:

@@ -17,7 +17,7 @@ from cardio.bilingual import Bilingual
 from cardio.errors import CardGarbledError
 from cardio.filesystem.capabilities import Algorithm, EnvironmentWay
 from cardio.filesystem.layouts.model import Application
-from cardio.filesystem.reading.attempt import ask
+from cardio.filesystem.reading.attempt import send_or_malformed
 from cardio.filesystem.recognition import another_name
 
 _ROOT = 0x3F00
@@ -62,7 +62,7 @@ class Environment:
             case EnvironmentWay.CURRENT:
                 refusal = yield from self._look_here(issuer_file)
             case EnvironmentWay.ROOT_FILE_ID:
-                root = yield from ask(self._by_file_id(_ROOT, False))
+                root = yield from send_or_malformed(self._by_file_id(_ROOT, False))
                 self._root_refusal = None if root.sw1 in _ACCEPTED else root.status_word
                 refusal = self._root_refusal
                 if refusal is None:
@@ -120,7 +120,7 @@ class Environment:
     def _look_here(self, issuer_file: int) -> Flow[int | None]:
         """Select the issuer's file in the current application; return the status word of a refusal."""
         for p1 in (0x02, 0x00):
-            response = yield from ask(select_file(issuer_file, p1))
+            response = yield from send_or_malformed(select_file(issuer_file, p1))
             if response.sw1 in _ACCEPTED:
                 self.fetched = True  # the environment was not selected, so it gives no FCI
                 return None
@@ -133,14 +133,14 @@ class Environment:
         if response.sw1 not in _ACCEPTED:
             return response.status_word
         if response.data or fetch:
-            self._take(response.data)
+            self._evaluate_fci(response.data)
         return None
 
     def _by_file_id(self, file_id: int, fetch: bool) -> CommandApdu:
         command = select_file(file_id, 0x00)
         return command.with_expected_length(SHORT_MAXIMUM) if fetch or self.t1 else command
 
-    def _take(self, raw: bytes) -> None:
+    def _evaluate_fci(self, raw: bytes) -> None:
         self.fetched = True
         if not raw:
             return

@@ -94,11 +94,11 @@ class PcscWatch:
                     self._refusals = 0
                 if isinstance(error, PcscUnavailableError) and self._context is not None:
                     pauses = Pauses()  # the service was reachable: it may be back at once
-                self._tell_down(error)
+                self._report_down(error)
                 self._stopping.wait(pauses.next())
             except BaseException:
                 with suppress(Exception):  # a failing listener may have raised it
-                    self._tell_down(ReaderWatchError())
+                    self._report_down(ReaderWatchError())
                 raise
             finally:
                 if self._context is not None:
@@ -111,13 +111,13 @@ class PcscWatch:
         names = context.readers()
         states = context.status_change(0, self._questions(names))
         self._refusals = 0
-        self._tell_service(up=True)  # only after both answers: else each try would report the service as up and down
-        self._tell_readers(names)
-        self._tell_states(states)
+        self._report_service(up=True)  # only after both answers: else each try would report the service as up and down
+        self._report_readers(names)
+        self._report_states(states)
         gone = 0
         while not self._stopping.is_set():
             names = context.readers()
-            self._tell_readers(names)
+            self._report_readers(names)
             try:
                 states = context.status_change(WAIT_MILLISECONDS, self._questions(names))
             except ReaderGoneError:  # one was removed since they were listed: the other readers' cards are still in
@@ -126,28 +126,28 @@ class PcscWatch:
                     raise
                 continue
             gone = 0
-            self._tell_states(states)
+            self._report_states(states)
 
     def _questions(self, names: list[str]) -> list[tuple[str, int]]:
         questions = [(name, self._known.get(name, scard.STATE_UNAWARE)) for name in names]
         # With the number of readers in the upper half, PC/SC answers as soon as a reader comes or goes.
         return [*questions, (scard.PNP_NOTIFICATION, len(names) << 16)]
 
-    def _tell_states(self, states: list[scard.ReaderState] | None) -> None:
+    def _report_states(self, states: list[scard.ReaderState] | None) -> None:
         time = self._clock()
         for state in states or ():
             if state.name in self._known and state.flags & scard.STATE_CHANGED:
-                self._tell_state(state, time)
+                self._report_state(state, time)
 
-    def _tell_readers(self, names: list[str]) -> None:
+    def _report_readers(self, names: list[str]) -> None:
         for name in [known for known in self._known if known not in names]:
             self._forget_reader(name)
         for name in names:
             if name not in self._known:
                 self._known[name] = scard.STATE_UNAWARE
-                self._tell(EventKind.READER_ADDED, name, self._clock())
+                self._report(EventKind.READER_ADDED, name, self._clock())
 
-    def _tell_state(self, state: scard.ReaderState, time: datetime) -> None:
+    def _report_state(self, state: scard.ReaderState, time: datetime) -> None:
         before = self._known.get(state.name, scard.STATE_UNAWARE)
         first = before == scard.STATE_UNAWARE
         self._known[state.name] = state.flags & ~scard.STATE_CHANGED
@@ -157,35 +157,35 @@ class PcscWatch:
         was_mute = bool(before & scard.STATE_MUTE)
         if state.name in self._with_card and (not present or swapped):
             self._with_card.discard(state.name)
-            self._tell(EventKind.CARD_REMOVED, state.name, time, counter=state.event_counter)
+            self._report(EventKind.CARD_REMOVED, state.name, time, counter=state.event_counter)
         if present and (state.name not in self._with_card or mute != was_mute):
             self._with_card.add(state.name)
             kind = EventKind.CARD_MUTE if mute else EventKind.CARD_INSERTED
-            self._tell(kind, state.name, time, atr=state.atr, counter=state.event_counter)
+            self._report(kind, state.name, time, atr=state.atr, counter=state.event_counter)
 
     def _forget_reader(self, name: str) -> None:
         del self._known[name]
         if name in self._with_card:
             self._with_card.discard(name)
-            self._tell(EventKind.CARD_REMOVED, name, self._clock())
-        self._tell(EventKind.READER_REMOVED, name, self._clock())
+            self._report(EventKind.CARD_REMOVED, name, self._clock())
+        self._report(EventKind.READER_REMOVED, name, self._clock())
 
-    def _tell_down(self, error: CardioError) -> None:
+    def _report_down(self, error: CardioError) -> None:
         try:
             for name in list(self._known):
                 self._forget_reader(name)
         finally:
             self._known.clear()
             self._with_card.clear()
-        self._tell_service(up=False, problem=Problem.of(error))
+        self._report_service(up=False, problem=Problem.of(error))
 
-    def _tell_service(self, *, up: bool, problem: Problem | None = None) -> None:
+    def _report_service(self, *, up: bool, problem: Problem | None = None) -> None:
         state = (up, None if problem is None else problem.code)
         if self._service != state:
             self._service = state
-            self._tell(EventKind.SERVICE_UP if up else EventKind.SERVICE_DOWN, None, self._clock(), problem=problem)
+            self._report(EventKind.SERVICE_UP if up else EventKind.SERVICE_DOWN, None, self._clock(), problem=problem)
 
-    def _tell(
+    def _report(
         self,
         kind: EventKind,
         reader: str | None,

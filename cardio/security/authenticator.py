@@ -155,14 +155,14 @@ class CardAuthenticator:
 
     @property
     def pin(self) -> CardPin:
-        """Return this card's PIN; before `meet`, the PIN of a card known by its ATR only."""
+        """Return this card's PIN; before `bind`, the PIN of a card known by its ATR only."""
         if self._card_pin is None:
             self._card_pin = self._pin_of(self._identity)
         return self._card_pin
 
     @property
     def keys(self) -> CardKeys:
-        """Return this card's keys; before `meet`, the keys of a card known by its ATR only."""
+        """Return this card's keys; before `bind`, the keys of a card known by its ATR only."""
         return CardKeys(self._key_memory, self._identity, self._credentials.guard.keys)
 
     def _pin_of(self, identity: bytes) -> CardPin:
@@ -196,7 +196,7 @@ class CardAuthenticator:
 
         Raises:
             NoCardFactorError, CardGarbledError, SamError, ConfigurationError: as for `terminal`.
-            SessionEndedError: `meet` has not been called.
+            SessionEndedError: `bind` has not been called.
         """
         if self._card is None:
             raise SessionEndedError()
@@ -204,7 +204,7 @@ class CardAuthenticator:
         factors = DiversificationFactors.of(reset_information(self._atr), code)
         return Terminal(self.sam, layout, algorithm or own, factors, settings=self._credentials.settings)
 
-    def meet(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
+    def bind(self, layout: Layout, algorithm: str | None, identification_code: str | None, claims: CardClaims) -> None:
         code = identification_code or ""
         # A card with two interfaces has one PIN and two ATRs, so it is identified by its own 卡识别码.
         is_telling = len(set(code)) > 1

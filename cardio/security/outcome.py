@@ -30,13 +30,13 @@ def as_outcome(error: CardioError, doubt: CommandEffect) -> CardioError:
     kind = _UNKNOWN.get(doubt)
     if kind is None or isinstance(error, kind):
         return error
-    told = kind(f"{kind.title}：{error.detail}", f"{kind.title_en}: {error.detail_en}", hresult=error.hresult)
-    told.__cause__ = error
-    return told
+    replacement = kind(f"{kind.title}：{error.detail}", f"{kind.title_en}: {error.detail_en}", hresult=error.hresult)
+    replacement.__cause__ = error
+    return replacement
 
 
 @contextmanager
-def telling_outcome(watch: CommandWatch) -> Iterator[None]:
+def reporting_outcome(watch: CommandWatch) -> Iterator[None]:
     """Replace an error that invites a retry if a command with an unknown outcome was sent; for a ``with`` statement.
 
     Args:

@@ -223,14 +223,14 @@ class _PsamSlot:
             granted.append(PsamCard.connect(reader, self._settings))
             return granted[0]
 
-        def let_go() -> None:
+        def release() -> None:
             if granted:
                 granted[0].close()
 
         try:
             # Another program may hold the slot without end, or the slot may be that of the card itself.
             with Worker() as worker:
-                return worker.run_within(_PSAM_SECONDS, connect, if_given_up=let_go)
+                return worker.run_within(_PSAM_SECONDS, connect, if_given_up=release)
         except ReaderTimeoutError as error:
             raise SamFailedError(
                 f"PSAM 卡槽“{reader.name}”被占用，或与用户卡是同一卡槽",

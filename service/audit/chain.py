@@ -73,8 +73,8 @@ class Chain:
 
         A member that is None counts as missing, so that a later version of the file can add one.
         """
-        told = {name: value for name, value in values.items() if value is not None}
-        return self._digest(f"content {_CONTENT.encode(told)}")
+        given = {name: value for name, value in values.items() if value is not None}
+        return self._digest(f"content {_CONTENT.encode(given)}")
 
     def seal(self, number: int, chain: str) -> str:
         """Return the seal of the head for the entry at the end."""
@@ -117,7 +117,7 @@ class ChainVerifier:
     notes_break: Callable[[Sequence[str]], bool] = lambda texts: False
     """Returns True if an entry says that the log was found broken when it was written."""
 
-    def take(self, number: int, values: Sequence[Any]) -> None:
+    def check(self, number: int, values: Sequence[Any]) -> None:
         """Check the next entry.
 
         Args:
@@ -128,26 +128,26 @@ class ChainVerifier:
         self.entries += 1
         expected = self.number + 1
         if not expected <= number < MOST_ENTRIES:
-            self.find(TamperKind.MOVED, number)
+            self.add_finding(TamperKind.MOVED, number)
             return
         fits = _same(stands, self.chain.hash(self.last, number, texts))
         if number > expected:
-            self.find(TamperKind.MISSING, expected, number - 1)
+            self.add_finding(TamperKind.MISSING, expected, number - 1)
         if not fits:
-            self.find(TamperKind.CHANGED if number == expected else TamperKind.UNPROVEN, number)
+            self.add_finding(TamperKind.CHANGED if number == expected else TamperKind.UNPROVEN, number)
         if self.notes_break(texts):
-            self.find(TamperKind.BROKEN_BEFORE, number)
+            self.add_finding(TamperKind.BROKEN_BEFORE, number)
         if self.noted is not None and self.noted.number == number and self.noted.chain != stands:
-            self.find(TamperKind.OTHER_THAN_NOTED, number)
+            self.add_finding(TamperKind.OTHER_THAN_NOTED, number)
         self.number, self.last = number, stands
 
     def end(self, head: Sequence[Any] | None) -> None:
         """Check after the last entry that the head was sealed for it."""
         self.findings += self.chain.check_head(head, self.number, self.last)
         if self.noted is not None and self.noted.number > self.number:
-            self.find(TamperKind.MISSING, self.number + 1, self.noted.number)
+            self.add_finding(TamperKind.MISSING, self.number + 1, self.noted.number)
 
-    def find(self, problem: TamperKind, first: int, last: int | None = None) -> None:
+    def add_finding(self, problem: TamperKind, first: int, last: int | None = None) -> None:
         self.findings.append(TamperFinding(problem, first, first if last is None else last))
 
 

@@ -203,19 +203,21 @@ class AuditLog:
             UsageError: ``anchor`` is no anchor.
             AuditUnavailableError: the file cannot be read at all.
         """
-        walk = ChainVerifier(self.chain, None if anchor is None else Anchor.parse(anchor), notes_break=_notes_break)
+        verifier = ChainVerifier(self.chain, None if anchor is None else Anchor.parse(anchor), notes_break=_notes_break)
         with self._file.snapshot() as database:
             if schema_is_ours(database):
                 if not guards_are_there(database):
-                    walk.find(TamperKind.SCHEMA_CHANGED, 0)
+                    verifier.add_finding(TamperKind.SCHEMA_CHANGED, 0)
                 (whole,) = database.execute("SELECT max(number) FROM entry").fetchone()
                 rows = database.execute(f"{SELECT_ENTRIES} ORDER BY number")
                 for number, *values in walked(rows, progress, whole):
-                    walk.take(number, values)
-                walk.end(database.execute(SELECT_HEAD).fetchone())
+                    verifier.check(number, values)
+                verifier.end(database.execute(SELECT_HEAD).fetchone())
             else:  # the contents cannot be trusted
-                walk.find(TamperKind.SCHEMA_CHANGED, 0)
-        return Verification(walk.entries, Anchor(walk.number, walk.last), tuple(in_ranges(walk.findings)))
+                verifier.add_finding(TamperKind.SCHEMA_CHANGED, 0)
+        return Verification(
+            verifier.entries, Anchor(verifier.number, verifier.last), tuple(in_ranges(verifier.findings))
+        )
 
     def close(self) -> None:
         self._file.close()

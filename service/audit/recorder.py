@@ -111,17 +111,17 @@ class AuditRecorder:
         finally:
             identity = None if card_use.card is None else card_use.card.known_identity
             noted = replace(_entry(context), reader=reader, card_session=card_use.card_session or "", outcome=outcome)
-            self._take(_Noted(noted, identity))
+            self._enqueue(_Noted(noted, identity))
 
     def note_remembered(self, context: RequestContext, reader: str, card_session: str, proof: Proof) -> None:
         """Record an answer that was given without asking the card again."""
         noted = replace(_entry(context), reader=reader, card_session=card_session, outcome=_proved("ok", proof))
-        self._take(_Noted(replace(noted, target=REMEMBERED), None))
+        self._enqueue(_Noted(replace(noted, target=REMEMBERED), None))
 
     def note(self, context: RequestContext, *, action: str | None = None, target: str | None = None) -> None:
         """Record an action without a card."""
         entry = _entry(context)
-        self._take(_Noted(replace(entry, action=action or entry.action, target=target or entry.target), None))
+        self._enqueue(_Noted(replace(entry, action=action or entry.action, target=target or entry.target), None))
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until all entries so far are written, or could not be; return False if that took too long."""
@@ -147,7 +147,7 @@ class AuditRecorder:
         if writer is not None and in_time:
             writer.join(_END_SECONDS)
 
-    def _take(self, noted: _Noted) -> None:
+    def _enqueue(self, noted: _Noted) -> None:
         if self._path is None:
             return
         with self._lock:
@@ -183,9 +183,9 @@ class AuditRecorder:
                     if self.lost <= before:
                         self._miss()
                     with suppress(Exception):  # it fails already
-                        self._let_go()
+                        self._close_log()
                     raise
-        self._let_go()
+        self._close_log()
 
     def _write(self, path: Path, noted: _Noted) -> None:
         try:
@@ -204,7 +204,7 @@ class AuditRecorder:
             if first:
                 words = error.detail_en if isinstance(error, CardioError) else type(error).__name__
                 _log.error("nothing is written into the audit log: %s", words)
-            self._let_go()
+            self._close_log()
 
     def _write_late(self, path: Path, noted: _Noted) -> None:
         with (
@@ -223,7 +223,7 @@ class AuditRecorder:
 
     def _opened(self, path: Path) -> AuditLog:
         if self._log is not None and not self._log.is_in_place:
-            self._let_go()  # the file was removed or replaced: entries written there would be lost
+            self._close_log()  # the file was removed or replaced: entries written there would be lost
         if self._log is None:
             self._log = AuditLog(path)
         return self._log
@@ -235,7 +235,7 @@ class AuditRecorder:
         known_session, mark = self._marks.get(reader, ("", ""))
         return mark if known_session == session and (session or noted.identity is not None) else ""
 
-    def _let_go(self) -> None:
+    def _close_log(self) -> None:
         log, self._log = self._log, None
         if log is not None:
             log.close()

@@ -22,7 +22,7 @@ _OF_THE_FILE = ("verify", "backup", "restore", "restored", "archive")
 _COMPARED = {
     "agrees": "一致 the card agrees",
     "contradicts": "不符 THE CARD CONTRADICTS",
-    "not-told": "卡片未能证明 the card does not tell",
+    "not-fields": "卡片未能证明 the card does not tell",
 }
 _OUTCOMES = {"done": "已扣款 taken", "none": "未扣款 nothing taken", "unknown": "未知 UNKNOWN"}
 
@@ -164,28 +164,28 @@ def _consents(shown: Mapping[str, Any], outcome: str, output: Output) -> bool:
 
 
 def _rows(shown: Mapping[str, Any], output: Output) -> list[tuple[str, str]]:
-    told: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _outcome(shown, output)}
-    told |= {"状态 state": shown["state"], "原因 reason": shown["reason"] or "-"}
-    told |= {"来源 origin": shown["origin"], "Idempotency-Key": shown["idempotency_key"] or "-"}
-    told |= {"提出 asked": shown["created"], "交易时间 time": shown["time"] or "-"}
-    told |= {"自付 self-paid": _yuan(shown["self_paid_amount"]), "统筹 pooled": _yuan(shown["pooled_fund_amount"])}
-    told |= {"送达 handed over": shown["handed_over"] or "-", "核对 acknowledged": shown["acknowledged"] or "-"}
+    fields: dict[str, Any] = {"编号 debit": shown["id"], "结果 outcome": _outcome(shown, output)}
+    fields |= {"状态 state": shown["state"], "原因 reason": shown["reason"] or "-"}
+    fields |= {"来源 origin": shown["origin"], "Idempotency-Key": shown["idempotency_key"] or "-"}
+    fields |= {"提出 asked": shown["created"], "交易时间 time": shown["time"] or "-"}
+    fields |= {"自付 self-paid": _yuan(shown["self_paid_amount"]), "统筹 pooled": _yuan(shown["pooled_fund_amount"])}
+    fields |= {"送达 handed over": shown["handed_over"] or "-", "核对 acknowledged": shown["acknowledged"] or "-"}
     number = shown["transaction_number"]
-    told |= {
+    fields |= {
         "终端机编号 terminal": shown["terminal_number"] or "-",
         "交易序号 number": "-" if number is None else number,
     }
-    told |= {"扣款前卡内记录 card's record": shown["card_record"] or "-"}
+    fields |= {"扣款前卡内记录 card's record": shown["card_record"] or "-"}
     if shown["compared"] is not None:
         (compared,) = output.titles(_COMPARED[shown["compared"]])
-        told |= {"卡内记录与认定 compared": compared}
+        fields |= {"卡内记录与认定 compared": compared}
     if (result := shown["result"]) is not None:
-        told |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
-        told |= {"依据 known by": result["known_by"]}
+        fields |= {"终端交易序号 terminal's number": result["terminal_transaction_number"], "TAC": result["tac"] or "-"}
+        fields |= {"依据 known by": result["known_by"]}
     from service.cli.journal import printable
 
-    names = output.titles(*told)
-    return [(name, printable(str(value))) for name, value in zip(names, told.values(), strict=True)]
+    names = output.titles(*fields)
+    return [(name, printable(str(value))) for name, value in zip(names, fields.values(), strict=True)]
 
 
 def _outcome(shown: Mapping[str, Any], output: Output) -> str:

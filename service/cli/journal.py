@@ -73,7 +73,9 @@ def listed_in_file(path: Path, *, all_states: bool) -> dict[str, Any]:
     from service.debits.journal_file.records import JournalRecords
 
     with _stored(path) as stored:
-        found = JournalRecords(stored.reading, stored.chain).listed(None, all_states=all_states, limit=_MOST_LISTED + 1)
+        found = JournalRecords(stored.reading, stored.chain).list_debits(
+            None, all_states=all_states, limit=_MOST_LISTED + 1
+        )
     return DebitList(debits=tuple(found[:_MOST_LISTED]), more=len(found) > _MOST_LISTED).model_dump(mode="json")
 
 
@@ -87,7 +89,7 @@ def shown_in_file(path: Path, debit_id: str) -> dict[str, Any]:
     from service.debits.journal_file.records import JournalRecords
 
     with _stored(path) as stored:
-        found = JournalRecords(stored.reading, stored.chain).shown(debit_id)
+        found = JournalRecords(stored.reading, stored.chain).record(debit_id)
     if found is None:
         raise NoSuchDebitError()
     return found.model_dump(mode="json")
@@ -117,10 +119,10 @@ def _verify(options: Namespace, output: Output) -> int:
     path = options.file or (Path(options.which) if options.which else _journal_path())
     with _stored(path) as stored:
         found = stored.verify(options.anchor, output.progress(*_CHECKING))
-    return _tell(path, found, output)
+    return _print_result(path, found, output)
 
 
-def _tell(path: Path, found: JournalVerification, output: Output) -> int:
+def _print_result(path: Path, found: JournalVerification, output: Output) -> int:
     if output.as_json:
         findings: list[dict[str, Any]] = [{"problem": one.problem, "debit": one.debit} for one in found.rows]
         findings += [{"problem": one.problem, "first": one.first, "last": one.last} for one in found.chain]
@@ -193,7 +195,7 @@ def _backup(options: Namespace, output: Output) -> int:
     except BaseException:  # any error, also an interruption: keep no incomplete backup
         _discard(target)
         raise
-    status = _tell(target, found, output)
+    status = _print_result(target, found, output)
     if not output.as_json:
         output.text(
             "备份含密钥，请与密钥同样保管；恢复用 cardio debits restore",
@@ -233,7 +235,7 @@ def _restore(options: Namespace, output: Output) -> int:
         stored.require_readable()
         found = stored.verify(progress=output.progress(*_CHECKING))
         if not found.is_whole:
-            _tell(backup, found, output)
+            _print_result(backup, found, output)
         put_back(stored, path)
     if output.as_json:
         output.document({"file": str(path), "debits": found.debits})
@@ -264,8 +266,8 @@ def _accept(options: Namespace, output: Output) -> int:
             raise
         with _offline() as place:
             trouble = place.trouble()
-            told = None if trouble is None else {"detail": trouble.detail, "detail_en": trouble.detail_en}
-            if not _agreed(told, options, output):
+            described = None if trouble is None else {"detail": trouble.detail, "detail_en": trouble.detail_en}
+            if not _agreed(described, options, output):
                 return _NOT_DECIDED
             place.accept()
             problem = None

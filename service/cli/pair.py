@@ -54,11 +54,11 @@ def _run(options: Namespace, output: Output) -> int:
                 _approve(bridge, options, output)
             case "deny":
                 bridge.post(f"/v1/pairing/{_request(bridge, options.which)['request']}/deny", {})
-                _tell(output, {"denied": options.which}, output.label("已拒绝", "denied"))
+                _print(output, {"denied": options.which}, output.label("已拒绝", "denied"))
             case "revoke":
                 bridge.delete(f"/v1/grants/{options.which}")
                 said = output.words("已撤销，其连接已切断", "revoked; its connections are cut")
-                _tell(output, {"revoked": options.which}, said)
+                _print(output, {"revoked": options.which}, said)
             case "add":
                 _add(bridge, options, output)
     return DONE
@@ -136,7 +136,7 @@ def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
         output.text(output.named("同意", "letting in", f"{asked['origin']}  {','.join(scopes)}"))
     grant = bridge.post(f"/v1/pairing/{asked['request']}/approve", {"scopes": scopes})
     undo = output.named("撤销", "to revoke", f"cardio pair revoke {grant['grant']}")
-    _tell(output, grant, output.named("已授权", "granted", grant["grant"]) + output.aside(undo))
+    _print(output, grant, output.named("已授权", "granted", grant["grant"]) + output.aside(undo))
 
 
 def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> list[str]:
@@ -174,7 +174,7 @@ def _add(bridge: BridgeClient, options: Namespace, output: Output) -> None:
     said = output.words(
         f"授权 {made['grant']}；令牌只显示这一次", f"grant {made['grant']}; the token is shown only now"
     )
-    _tell(output, made, "\n".join([made["token"], said, *_addresses(bridge, made["token"], output)]))
+    _print(output, made, "\n".join([made["token"], said, *_addresses(bridge, made["token"], output)]))
 
 
 def _harm_of(scope: str, output: Output) -> str:
@@ -197,7 +197,7 @@ def _addresses(bridge: BridgeClient, token: str, output: Output) -> list[str]:
     return [f"{dialect} {name}{output.colon}ws://127.0.0.1:{port}/{token}" for name, port in listening.items()]
 
 
-def _tell(output: Output, document: Any, text: str) -> None:
+def _print(output: Output, document: Any, text: str) -> None:
     if output.as_json:
         output.document(document)
     else:

@@ -85,7 +85,7 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
         bridge = demonstration.assemble(settings, at_the_end)
     else:
         bridge = bootstrap.assemble(settings)
-    bridge.access.pairing.on_asked.append(lambda asked: _tell_of_request(bridge.access, asked, output))
+    bridge.access.pairing.on_asked.append(lambda asked: _announce_request(bridge.access, asked, output))
     page = f"{bridge.access.pages.origin}/#ticket={_first_ticket(bridge.access)}"
     if output.as_json:
         output.json_line(_document(bridge, page))
@@ -147,15 +147,15 @@ def _lines(bridge: AssembledBridge, page: str, output: Output, *, demo: bool) ->
     yield output.words("Ctrl-C 结束", "Ctrl-C stops it")
 
 
-def _tell_of_request(access: Access, asked: PairingRequest, output: Output) -> None:
+def _announce_request(access: Access, asked: PairingRequest, output: Output) -> None:
     """Show a request on the console, in a thread: comparing many names takes a while, and a console can be slow."""
     import threading
 
-    told = (asked, access.pairing.known_sites(), output)
-    threading.Thread(target=_say_asked, args=told, name="cardio-pairing-told", daemon=True).start()
+    arguments = (asked, access.pairing.known_sites(), output)
+    threading.Thread(target=_print_request, args=arguments, name="cardio-pairing-told", daemon=True).start()
 
 
-def _say_asked(asked: PairingRequest, known: list[KnownSite], output: Output) -> None:
+def _print_request(asked: PairingRequest, known: list[KnownSite], output: Output) -> None:
     """Write a request on the console too, because a person may confirm it there."""
     from service.cli.pairing_words import site_lines
     from service.sites.resemblance import remarks

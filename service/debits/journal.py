@@ -192,7 +192,7 @@ class Journal:
         """
         with self._file.transaction() as database:
             for left, right in ((BEFORE_SENT, DebitState.ABORTED), ({DebitState.SENT}, DebitState.UNKNOWN)):
-                query = f"SELECT * FROM debit WHERE state IN ({_marks(left)})"  # noqa: S608 - marks of ours
+                query = f"SELECT * FROM debit WHERE state IN ({_placeholders(left)})"  # noqa: S608 - marks of ours
                 for row in database.execute(query, (*left,)).fetchall():
                     if row_is_noted(database, self.chain, row):
                         database.execute(
@@ -202,7 +202,7 @@ class Journal:
 
     # -- claiming a debit -----------------------------------------------------------------------
 
-    def take(self, owner: str, idempotency_key: str, asked: str) -> JournalEntry:
+    def claim(self, owner: str, idempotency_key: str, asked: str) -> JournalEntry:
         """Claim a debit by its key: a new debit, or the one that has the key already.
 
         A debit that ended before anything was sent begins again, even with another order. Any other debit keeps its
@@ -219,9 +219,9 @@ class Journal:
             JournalUnavailableError: the disk is full, or a similar problem.
         """
         with self._file.lock:
-            return self._worked_on(*self._taken(owner, idempotency_key, self._hash(asked)))
+            return self._worked_on(*self._claim(owner, idempotency_key, self._hash(asked)))
 
-    def _taken(self, owner: str, idempotency_key: str, digest: str) -> tuple[str, int]:
+    def _claim(self, owner: str, idempotency_key: str, digest: str) -> tuple[str, int]:
         now = _now()
         with self._file.transaction() as database:
             row = self._by_key(database, owner, idempotency_key)
@@ -275,7 +275,7 @@ class Journal:
         self._file.require_noted(database, row)
         return row
 
-    def find(self, owner: str, idempotency_key: str) -> JournalEntry | None:
+    def claim_existing(self, owner: str, idempotency_key: str) -> JournalEntry | None:
         """Claim the debit with a key, with any order; None if there is none.
 
         It belongs to the caller until it is released.
@@ -357,7 +357,7 @@ class Journal:
             return JournalTamperedError(known["debit"])
         return DebitArchivedError(known["debit"], known["outcome"] or "", known["archive"])
 
-    def meet(self, debit_id: str, attempt: int, card: bytes) -> None:
+    def bind_card(self, debit_id: str, attempt: int, card: bytes) -> None:
         """Bind a debit to a card.
 
         Raises:
@@ -373,7 +373,7 @@ class Journal:
                     "读卡器中不是该笔消费的卡，请放回原卡", "this is not the card of that debit: put that one back"
                 )
 
-    def move(self, debit_id: str, attempt: int, to: DebitState, **facts: Unpack[StepFacts]) -> None:
+    def transition(self, debit_id: str, attempt: int, to: DebitState, **facts: Unpack[StepFacts]) -> None:
         """Take one step; it is on disk when this returns.
 
         Args:
@@ -412,7 +412,7 @@ class Journal:
                     # A card that begins a debit has forgotten any debit that it had begun before.
                     database.execute(
                         f"UPDATE debit SET state = 'aborted', reason = 'superseded', changed = ?"  # noqa: S608 - marks and names of ours
-                        f" WHERE state IN ({_marks(BEFORE_SENT)}) AND id <> ?"
+                        f" WHERE state IN ({_placeholders(BEFORE_SENT)}) AND id <> ?"
                         " AND card = (SELECT card FROM debit WHERE id = ?)",
                         (_now(), *BEFORE_SENT, debit_id, debit_id),
                     )
@@ -452,7 +452,7 @@ class Journal:
                 _step(database, debit_id, DebitState.SETTLED, {"reason": ""})
                 thin_settled(database, debit_id)
 
-    def decide(self, debit_id: str, *, done: bool) -> None:
+    def resolve(self, debit_id: str, *, done: bool) -> None:
         """Record a person's decision about a debit with an unknown outcome.
 
         Raises:
@@ -470,7 +470,7 @@ class Journal:
             try:
                 self._file.require_noted(database, row)
             except JournalTamperedError:
-                return self._decide_anew(database, row, done=done)
+                return self._replace_tampered(database, row, done=done)
             if DebitState(row["state"]) not in UNRESOLVED:
                 raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
             outcome = "done" if done else "none"
@@ -482,7 +482,7 @@ class Journal:
                 changes["result"] = result_of(intent, None, "person").model_dump_json()
             _step(database, debit_id, DebitState.COMMITTED if done else DebitState.ABORTED, changes)
 
-    def _decide_anew(self, database: sqlite3.Connection, row: sqlite3.Row, *, done: bool) -> None:
+    def _replace_tampered(self, database: sqlite3.Connection, row: sqlite3.Row, *, done: bool) -> None:
         """Record a person's decision about a debit whose record was changed from outside.
 
         The decision replaces the record.
@@ -517,7 +517,7 @@ class Journal:
         except sqlite3.IntegrityError:  # the changed row has another debit's number or time
             _change(database, row["id"], changes | {"number": None, "time": None})
 
-    def shown(self, debit_id: str) -> DebitRecord:
+    def record(self, debit_id: str) -> DebitRecord:
         """Return the record of a debit.
 
         Raises:
@@ -534,7 +534,7 @@ class Journal:
         """
         return JournalEntry(self, debit_id, self.row(debit_id)["attempt"])
 
-    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
+    def list_debits(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
         """Return the debits that still need work: unknown outcomes first, then the newest.
 
         Args:
@@ -542,7 +542,7 @@ class Journal:
             all_states: True to include debits that are over.
             limit: the largest number of debits.
         """
-        return self.records.listed(owner, all_states=all_states, limit=limit)
+        return self.records.list_debits(owner, all_states=all_states, limit=limit)
 
     def counts(self) -> dict[DebitState, int]:
         """Return the number of debits in each state."""
@@ -578,7 +578,7 @@ def _step(
     changes = {"changed": _now()} | changes | {"state": to}
     places = ", ".join(f"{name} = ?" for name in changes)
     done = database.execute(
-        f"UPDATE debit SET {places} WHERE id = ? AND (? IS NULL OR attempt = ?) AND state IN ({_marks(before)})",  # noqa: S608 - marks and names of ours
+        f"UPDATE debit SET {places} WHERE id = ? AND (? IS NULL OR attempt = ?) AND state IN ({_placeholders(before)})",  # noqa: S608 - marks and names of ours
         (*changes.values(), debit_id, attempt, attempt, *before),
     )
     if done.rowcount != 1:
@@ -598,7 +598,7 @@ def _change(database: sqlite3.Connection, debit_id: str, changes: dict[str, Any]
     database.execute(f"UPDATE debit SET {places} WHERE id = ?", (*changes.values(), debit_id))  # noqa: S608 - names of ours
 
 
-def _marks(values: Iterable[object]) -> str:
+def _placeholders(values: Iterable[object]) -> str:
     return ", ".join("?" for _ in values)
 
 

@@ -24,7 +24,7 @@ from cardio.errors import CardioError
 from cardio.models.reading import Proof
 from cardio.readers.supervision import Supervisor
 from cardio.security.errors import StepError
-from service.debits.delivery.receipts import DebitReceipts, Told
+from service.debits.delivery.receipts import DebitReceipts, ReportedOutcome
 from service.debits.errors import JournalUnavailableError, NoIdempotencyKeyError
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
@@ -95,7 +95,7 @@ class DebitAnswer:
     debit: DebitRecord
     step_output: str | None = None
     """The result of a first step, for the HSM; the debit is not done then."""
-    told: Told | None = None
+    reported: ReportedOutcome | None = None
     """The contents of this answer, for the journal."""
     proof: Proof | None = None
     """The proof that the card is genuine; None if it was not needed."""
@@ -152,11 +152,11 @@ class DebitService:
             "debits_unsettled": sum(counts.get(state, 0) for state in UNBOOKED_STATES),
         }
 
-    async def shown(self, debit_id: str | None) -> DebitRecord | None:
+    async def record(self, debit_id: str | None) -> DebitRecord | None:
         """Return the record of a debit."""
         if debit_id is None:
             return None
-        return await asyncio.to_thread((await self.journal()).shown, debit_id)
+        return await asyncio.to_thread((await self.journal()).record, debit_id)
 
     async def call(self, asked: DebitRequest) -> DebitAnswer:
         """Do a debit, or its first step, or return its outcome; with the same key it is never done twice.
@@ -169,35 +169,35 @@ class DebitService:
         key, order = asked.checked_key(), asked.order
         journal = await self.journal()
         what = "|".join((asked.card_named, bytes(order.amounts).hex(), order.time))
-        entry = await _taken(lambda: journal.take(asked.caller.origin, key, what))
-        return await self._answered(asked, entry, lambda work: self._take_up(asked, journal, work))
+        entry = await _claim(lambda: journal.claim(asked.caller.origin, key, what))
+        return await self._answered(asked, entry, lambda task: self._debit_or_report(asked, journal, task))
 
     async def _answered(
-        self, asked: DebitCall, entry: JournalEntry, do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]]
+        self, asked: DebitCall, entry: JournalEntry, do: Callable[[_DebitTask], Coroutine[Any, Any, DebitAnswer]]
     ) -> DebitAnswer:
         """Work on a debit, and record the contents of the answer once it was handed over."""
         following = self.receipts.follow(entry, asked.context.receipt)
         try:
-            answer = await _to_the_end(entry, do, self._supervisor, asked.context.receipt)
+            answer = await _run_shielded(entry, do, self._supervisor, asked.context.receipt)
         except DebitUnknownError:
-            following.tells(Told(entry.id, "unknown", datetime.now(UTC)))
+            following.set_contents(ReportedOutcome(entry.id, "unknown", datetime.now(UTC)))
             raise
         except DebitOpenError as error:
-            if error.told_debit is not None:
-                following.tells(Told(error.told_debit, "done", datetime.now(UTC)))
+            if error.reported_debit is not None:
+                following.set_contents(ReportedOutcome(error.reported_debit, "done", datetime.now(UTC)))
             raise
-        if answer.told is not None:
-            following.tells(answer.told)
+        if answer.reported is not None:
+            following.set_contents(answer.reported)
         return answer
 
-    async def _take_up(self, asked: DebitRequest, journal: Journal, work: _Work) -> DebitAnswer:
-        entry, order = work.entry, asked.order
+    async def _debit_or_report(self, asked: DebitRequest, journal: Journal, task: _DebitTask) -> DebitAnswer:
+        entry, order = task.entry, asked.order
         if not await asyncio.to_thread(requires_card, entry):
             return await self._deliver(entry, None)
         if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
             await asyncio.to_thread(self._check_limits, entry, order)
             if asked.first_step is not None:
-                return await self._first_step(asked, asked.first_step, journal, work)
+                return await self._first_step(asked, asked.first_step, journal, task)
 
         def on_card(card: SocialSecurityCard) -> None:
             if entry.state in BEFORE_SENT:
@@ -205,7 +205,7 @@ class DebitService:
                     asked.check_card(card)
             debit_or_recover(journal, entry, card, order, self._limits)
 
-        return await self._on_card(on_card, asked, work)
+        return await self._on_card(on_card, asked, task)
 
     def _check_limits(self, entry: JournalEntry, order: DebitOrder) -> None:
         """Check the parts of an order that need no card, before any reader is asked.
@@ -218,7 +218,7 @@ class DebitService:
             self._limits.check_order(order)
 
     async def _on_card(
-        self, on_card: Callable[[SocialSecurityCard], None], asked: DebitCall, work: _Work
+        self, on_card: Callable[[SocialSecurityCard], None], asked: DebitCall, task: _DebitTask
     ) -> DebitAnswer:
         caller = asked.caller
         session = None
@@ -226,26 +226,26 @@ class DebitService:
             managed = await asked.reader()
             security = self._security.at(simulated=managed.reader.simulated)
             credentials = security.for_debit(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
-            doing = managed.do(work.guarded(on_card), work.named(asked), credentials=credentials, repeat=False)
+            doing = managed.do(task.releasing(on_card), task.context(asked), credentials=credentials, repeat=False)
             _, session = await doing
         except Exception as error:  # any error: the journal says what it means
-            await work.judge(error)
-        return await self._deliver(work.entry, session)
+            await task.reconcile(error)
+        return await self._deliver(task.entry, session)
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
         """Return the outcome of a debit. The delivery is recorded after the answer was sent."""
         shown = await asyncio.to_thread(entry.shown)
         if shown.result is None:
             raise DebitUnknownError()
-        told = Told.of(shown, by_name=True)
-        return DebitAnswer(session, shown.as_answered(told.at), told=told)
+        reported = ReportedOutcome.of(shown, by_name=True)
+        return DebitAnswer(session, shown.as_answered(reported.at), reported=reported)
 
     # -- in steps -------------------------------------------------------------------------------
 
     async def _first_step(
-        self, asked: DebitRequest, first_step: FirstStep, journal: Journal, work: _Work
+        self, asked: DebitRequest, first_step: FirstStep, journal: Journal, task: _DebitTask
     ) -> DebitAnswer:
-        caller, entry = asked.caller, work.entry
+        caller, entry = asked.caller, task.entry
 
         def step(steps: HsmSteps) -> str:
             with recording_abort(entry):
@@ -258,9 +258,9 @@ class DebitService:
             security = self._security.at(simulated=managed.reader.simulated)
             terminal_number = await asyncio.to_thread(security.terminal_number_for_steps)
             credentials = security.for_debit_steps(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
-            text, session = await managed.with_held(work.guarded(step), work.named(asked), credentials=credentials)
+            text, session = await managed.run_step(task.releasing(step), task.context(asked), credentials=credentials)
         except Exception as error:  # any error: the journal says what it means
-            await work.judge(error)
+            await task.reconcile(error)
             return await self._deliver(entry, None)
         self._between[asked.context.grant, managed.reader.name] = (asked.checked_key(), entry)
         while len(self._between) > _MOST_BETWEEN:
@@ -289,17 +289,17 @@ class DebitService:
             return await self._ask_again(asked)
         del self._between[place]
         await asyncio.to_thread(entry.resume)
-        return await self._answered(asked, entry, lambda work: self._finish(asked, finish, held, work))
+        return await self._answered(asked, entry, lambda task: self._finish(asked, finish, held, task))
 
     async def _finish(
-        self, asked: DebitCall, finish: Callable[[HsmSteps], object], held: ManagedReader, work: _Work
+        self, asked: DebitCall, finish: Callable[[HsmSteps], object], held: ManagedReader, task: _DebitTask
     ) -> DebitAnswer:
         session = None
         try:
-            _, session = await held.with_held(work.guarded(finish), work.named(asked), credentials=None)
+            _, session = await held.run_step(task.releasing(finish), task.context(asked), credentials=None)
         except Exception as error:  # any error: the journal says what it means
-            await work.judge(error)
-        return await self._deliver(work.entry, session)
+            await task.reconcile(error)
+        return await self._deliver(task.entry, session)
 
     async def _ask_again(self, asked: DebitCall) -> DebitAnswer:
         if not asked.key:
@@ -307,16 +307,16 @@ class DebitService:
         journal = await self.journal()
 
         def find() -> JournalEntry:
-            found = journal.find(asked.caller.origin, asked.checked_key())
+            found = journal.claim_existing(asked.caller.origin, asked.checked_key())
             if found is None:
                 raise StepError()
             return found
 
-        entry = await _taken(find)
-        return await self._answered(asked, entry, lambda work: self._find_out(asked, work))
+        entry = await _claim(find)
+        return await self._answered(asked, entry, lambda task: self._find_out(asked, task))
 
-    async def _find_out(self, asked: DebitCall, work: _Work) -> DebitAnswer:
-        entry = work.entry
+    async def _find_out(self, asked: DebitCall, task: _DebitTask) -> DebitAnswer:
+        entry = task.entry
         if await asyncio.to_thread(lambda: entry.state in BEFORE_SENT):
             raise StepError()
         if not await asyncio.to_thread(requires_card, entry):
@@ -325,10 +325,10 @@ class DebitService:
         def on_card(card: SocialSecurityCard) -> None:
             recover(card, entry)
 
-        return await self._on_card(on_card, asked, work)
+        return await self._on_card(on_card, asked, task)
 
 
-class _Work:
+class _DebitTask:
     """Work on a card for one debit.
 
     Once started, the card's thread releases the journal entry, because the caller may have disconnected.
@@ -339,7 +339,7 @@ class _Work:
         self.begun = False
         self.proof: Proof | None = None
 
-    def guarded(self, work: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
+    def releasing(self, work: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
         def with_release(subject: Subject) -> Result:
             self.begun = True
             try:
@@ -350,11 +350,11 @@ class _Work:
 
         return with_release
 
-    def named(self, asked: DebitCall) -> RequestContext:
+    def context(self, asked: DebitCall) -> RequestContext:
         """Return the context of the call, with the debit that it is about."""
         return replace(asked.context, target=self.entry.id)
 
-    async def judge(self, error: Exception) -> None:
+    async def reconcile(self, error: Exception) -> None:
         """Raise the meaning of an error for the debit, unless the debit is done in spite of it.
 
         The thread of the work may never come back, so the entry is released here.
@@ -365,19 +365,21 @@ class _Work:
             raise found from error
 
 
-async def _taken(take: Callable[[], JournalEntry]) -> JournalEntry:
+async def _claim(claim: Callable[[], JournalEntry]) -> JournalEntry:
     """Claim a debit; if the caller is cut off meanwhile, release it again."""
-    taking = asyncio.ensure_future(asyncio.to_thread(take))
+    claiming = asyncio.ensure_future(asyncio.to_thread(claim))
     try:
-        return await asyncio.shield(taking)
+        return await asyncio.shield(claiming)
     except asyncio.CancelledError:
-        taking.add_done_callback(lambda done: None if done.cancelled() or done.exception() else done.result().release())
+        claiming.add_done_callback(
+            lambda done: None if done.cancelled() or done.exception() else done.result().release()
+        )
         raise
 
 
-async def _to_the_end(
+async def _run_shielded(
     entry: JournalEntry,
-    do: Callable[[_Work], Coroutine[Any, Any, DebitAnswer]],
+    do: Callable[[_DebitTask], Coroutine[Any, Any, DebitAnswer]],
     supervisor: Supervisor,
     receipt: AnswerReceipt | None,
 ) -> DebitAnswer:
@@ -388,13 +390,13 @@ async def _to_the_end(
 
     Raises:
         DebitUnknownError: the outcome is unknown; the error has the debit's id.
-        CardioError: the errors of the work.
+        CardioError: the errors of the task.
     """
-    work = _Work(entry)
+    task = _DebitTask(entry)
 
-    async def to_the_end() -> DebitAnswer:
+    async def run() -> DebitAnswer:
         try:
-            return replace(await do(work), proof=work.proof)
+            return replace(await do(task), proof=task.proof)
         except DebitUnknownError as error:
             error.debit_id = entry.id
             raise
@@ -405,14 +407,14 @@ async def _to_the_end(
             unknown.debit_id = entry.id
             raise unknown from error
         finally:
-            if not work.begun:
+            if not task.begun:
                 entry.release()
 
-    working = asyncio.ensure_future(to_the_end())
+    working = asyncio.ensure_future(run())
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
-        if not work.begun:
+        if not task.begun:
             working.cancel()
         elif receipt is not None:
             unknown = DebitUnknownError()

@@ -172,7 +172,7 @@ class DriverService:
         self, given: DriverArguments, caller: Caller, context: RequestContext, managed: ManagedReader
     ) -> DriverArguments:
         """Return the arguments of a debit, with the consent to the last try if it was given for this card."""
-        consented = self._questions.take_consent(subject_of(managed, caller, context, managed.card_session))
+        consented = self._questions.consume_consent(subject_of(managed, caller, context, managed.card_session))
         return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(
@@ -192,7 +192,7 @@ class DriverService:
             if held is None:
                 raise StepError()
             _at(held, function, caller)
-            done, session = await held.with_held(lambda steps: step(steps, given), context, credentials=None)
+            done, session = await held.run_step(lambda steps: step(steps, given), context, credentials=None)
             return DriverOutput(done[0], session, done[1])
         managed = await self._managed(given, context, reader)
         _at(managed, function, caller)
@@ -204,7 +204,7 @@ class DriverService:
 
         async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
             whole = supplemented(given, added)
-            done, session = await managed.with_held(lambda steps: step(steps, whole), context, credentials=credentials)
+            done, session = await managed.run_step(lambda steps: step(steps, whole), context, credentials=credentials)
             return DriverOutput(done[0], session, done[1])
 
         return await Clerk(self._questions, managed, caller, context, seconds).help(attempt)

@@ -126,12 +126,12 @@ class Conversation:
 
     async def _listen(self) -> None:
         try:
-            await self._take_messages()
+            await self._receive_messages()
         finally:
             self._ended = self._ended or Ended()
             self._changed.set()
 
-    async def _take_messages(self) -> None:
+    async def _receive_messages(self) -> None:
         since: float | None = None
         while True:
             try:

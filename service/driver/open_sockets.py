@@ -31,7 +31,7 @@ class OpenSocket:
     caller: str
     opened: float
     last: float
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    close_requested: asyncio.Event = field(default_factory=asyncio.Event)
     """An event that is set when the socket must be closed for another."""
     busy: bool = False
     first_use: float | None = None
@@ -98,9 +98,9 @@ class OpenSockets:
         for caller in callers:
             idle = [one for one in self._sockets if one.caller == caller and not one.busy]
             if idle and self.closing(caller):
-                gives_way = min(idle, key=lambda one: one.value)
-                self.gone(gives_way)
-                gives_way.told.set()
+                evicted = min(idle, key=lambda one: one.value)
+                self.remove(evicted)
+                evicted.close_requested.set()
                 return
         raise TooManySocketsError(retry_after=5)
 
@@ -120,7 +120,7 @@ class OpenSockets:
     def use(self, socket: OpenSocket, busy: bool) -> None:
         socket.use(busy, self._clock())
 
-    def gone(self, socket: OpenSocket) -> None:
+    def remove(self, socket: OpenSocket) -> None:
         """Remove a socket that is closed or must close."""
         self._sockets.pop(socket, None)
 

@@ -107,9 +107,9 @@ class DialectCallers:
             context = replace(context_of(socket, caller), grant=owner)
             code = await self._talk(socket, place, dialect, caller, context)
         finally:
-            self._open.gone(place)
+            self._open.remove(place)
             self._leave(socket, owner, code)
-            if place.told.is_set():
+            if place.close_requested.is_set():
                 await _until_lost(socket)
                 self._open.closed(owner)
 
@@ -136,9 +136,9 @@ class DialectCallers:
             on_busy=lambda busy: self._open.use(place, busy),
         )  # fmt: skip
         talking = asyncio.ensure_future(conversation.run())
-        told = asyncio.ensure_future(place.told.wait())
+        close_requested = asyncio.ensure_future(place.close_requested.wait())
         try:
-            await asyncio.wait({talking, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({talking, close_requested}, return_when=asyncio.FIRST_COMPLETED)
             if not talking.done():
                 await _close(socket, GAVE_WAY, _GAVE_WAY)
                 return GAVE_WAY
@@ -157,7 +157,7 @@ class DialectCallers:
             raise
         finally:
             talking.cancel()
-            told.cancel()
+            close_requested.cancel()
             answers.receipt.conclude(handed_over=False)  # for an answer that was not sent
         return _LEFT_FOR_GOOD
 
@@ -196,14 +196,14 @@ class DialectCallers:
 
     def _let_go_soon(self, registry: ReaderRegistry, owner: str) -> None:
         if not self._open.of(owner):
-            leaving = asyncio.ensure_future(self._let_go(registry, owner))
+            leaving = asyncio.ensure_future(self._release_readers(registry, owner))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
 
-    async def _let_go(self, registry: ReaderRegistry, owner: str) -> None:
+    async def _release_readers(self, registry: ReaderRegistry, owner: str) -> None:
         self._spoken.pop(owner, None)
         # All readers at once: none waits for another's slow card, and a reader that has gone does no harm.
-        await asyncio.gather(*(registry.end_held(managed, owner) for managed in registry.all()))
+        await asyncio.gather(*(registry.release_held(managed, owner) for managed in registry.all()))
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

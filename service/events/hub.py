@@ -95,8 +95,8 @@ class EventHub:
         """Return an event in the form for clients."""
         data = event.data
         if event.kind in (CARD_READ, READ_FINISHED):
-            told = {"reading": event.reading} | ({"problem": event.problem} if event.kind == READ_FINISHED else {})
-            data = {**data, **{name: _private(one if readings else None) for name, one in told.items()}}
+            carried = {"reading": event.reading} | ({"problem": event.problem} if event.kind == READ_FINISHED else {})
+            data = {**data, **{name: _private(one if readings else None) for name, one in carried.items()}}
         return self.document(event.kind, data, number=event.number, subject=event.subject, time=event.time)
 
     def document(

@@ -39,7 +39,7 @@ class CallerConnection:
         self._place: Place | None = None
         self._places: ConnectionPlaces | None = None
 
-    def take_place(self, places: ConnectionPlaces, peers: Peers) -> bool:
+    def claim_place(self, places: ConnectionPlaces, peers: Peers) -> bool:
         """Look up the caller's system user and take one of that user's places.
 
         Returns:
@@ -47,7 +47,7 @@ class CallerConnection:
         """
         self._user = peers.user_at_once(*self._ends())
         # Where the system cannot tell the user at once, every connection counts as a believed user's.
-        is_own = peers.is_known_as_believed(self._user) or not peers.tells_at_once
+        is_own = peers.is_known_as_believed(self._user) or not peers.answers_at_once
         self._places, self._place = places, places.open(self, self._user, is_own=is_own)
         return self._place is not None
 
@@ -102,7 +102,7 @@ class CallerConnection:
         return not self._events() & (_CLOSED | _HANG_UP)
 
     @property
-    def has_taken_all(self) -> bool:
+    def is_drained(self) -> bool:
         """Return True if all written bytes have left this process and the other end has not refused them."""
         if self._transport.get_write_buffer_size():
             return False
@@ -150,4 +150,4 @@ async def hand_over(socket: WebSocket, text: str, receipt: AnswerReceipt) -> Non
         await connection.catch_up()
         there = connection.is_open
     await socket.send_text(text)
-    receipt.conclude(handed_over=there and connection is not None and connection.has_taken_all)
+    receipt.conclude(handed_over=there and connection is not None and connection.is_drained)

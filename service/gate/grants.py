@@ -134,7 +134,7 @@ class Grants:
         try:
             self._save()
         except ConfigurationError:
-            self._take_back(grant.id)
+            self._remove(grant.id)
             raise
         return grant, token
 
@@ -153,12 +153,12 @@ class Grants:
             await asyncio.shield(self._saving)
         except ConfigurationError:
             if grant_id is not None:
-                self._take_back(grant_id)
-                for tell in self.on_revoked:
-                    tell(grant_id)
+                self._remove(grant_id)
+                for notify in self.on_revoked:
+                    notify(grant_id)
             raise
 
-    def _take_back(self, grant_id: str) -> None:
+    def _remove(self, grant_id: str) -> None:
         with self._lock:
             grant = self._grants.pop(grant_id, None)
             if grant is not None:
@@ -191,8 +191,8 @@ class Grants:
             del self._grants[grant_id]
             self._by_verifier.pop(grant.verifier, None)
         self.last_used.pop(grant_id, None)
-        for tell in self.on_revoked:
-            tell(grant_id)
+        for notify in self.on_revoked:
+            notify(grant_id)
         if grant.kind not in _NOT_KEPT:
             self._save()
 

@@ -168,7 +168,7 @@ class Gate:
         if origin is None or b"access-control-request-method" not in dict(scope["headers"]):
             return None
         response = Response(status_code=204)
-        known = self._access.is_told_as_known(scope, origin)
+        known = self._access.may_learn_admission(scope, origin)
         response.raw_headers += cors.preflight_headers(origin, scope["headers"], known=known)
         return response
 
@@ -231,7 +231,7 @@ class _Answer:
             async with asyncio.timeout(_STALLED_SECONDS):
                 await self._send(message)
             if last and self._connection is not None:
-                self.receipt.conclude(handed_over=there and self._connection.has_taken_all)
+                self.receipt.conclude(handed_over=there and self._connection.is_drained)
         except TimeoutError:
             # The client does not read: stop waiting for it and send nothing more.
             self.stalled = True
@@ -263,22 +263,22 @@ async def _with_whole_body(scope: Scope, receive: Receive) -> Receive:
     if length == b"0" and b"transfer-encoding" not in headers:
         return receive
     try:
-        body, gone = await asyncio.wait_for(_take_body(receive), BODY_SECONDS)
+        body, gone = await asyncio.wait_for(_receive_body(receive), BODY_SECONDS)
     except TimeoutError:
         raise SlowBodyError() from None
-    told = False
+    reported = False
 
     async def receive_again() -> Message:
-        nonlocal told
-        if told:
+        nonlocal reported
+        if reported:
             return {"type": "http.disconnect"} if gone else await receive()
-        told = True
+        reported = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive_again
 
 
-async def _take_body(receive: Receive) -> tuple[bytes, bool]:
+async def _receive_body(receive: Receive) -> tuple[bytes, bool]:
     """Return the body, and True if the client has gone before its end.
 
     Raises:

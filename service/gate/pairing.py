@@ -156,7 +156,7 @@ class Pairing:
         self._tidy(self._clock())
         return list(self._waiting)
 
-    def shown(self, code: str | None = None) -> list[PairingRequest]:
+    def list_requests(self, code: str | None = None) -> list[PairingRequest]:
         """Return the requests that a person is shown; they keep their places while they are shown.
 
         A request that is shown keeps its position until it ends, so that no row moves while a person clicks. New

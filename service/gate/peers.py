@@ -155,7 +155,7 @@ class Peers:
         """
 
     @property
-    def tells_at_once(self) -> bool:
+    def answers_at_once(self) -> bool:
         """Return True if `user_at_once` can tell the user."""
         return self._lookup.is_quick
 

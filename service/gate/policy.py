@@ -250,9 +250,9 @@ class Access:
             return None
         path = scope["path"]
         open_to_all = path in (HELLO, PAIRING) or _OUTCOME.fullmatch(path) is not None
-        return origins[0] if open_to_all or self.is_told_as_known(scope, origins[0]) else None
+        return origins[0] if open_to_all or self.may_learn_admission(scope, origins[0]) else None
 
-    def is_told_as_known(self, scope: Scope, origin: str) -> bool:
+    def may_learn_admission(self, scope: Scope, origin: str) -> bool:
         """Return True if a caller may learn that an origin was admitted.
 
         This would reveal to another user which desk this is.
@@ -358,7 +358,7 @@ class Access:
             return self.grants.find(token.strip()) if scheme.lower() == "bearer" else None
         for one in protocols:
             if one.startswith(_TICKET):
-                ticket = self.tickets.take(one.removeprefix(_TICKET), origin or LOCAL)
+                ticket = self.tickets.redeem(one.removeprefix(_TICKET), origin or LOCAL)
                 return None if ticket is None else self.grants.get(ticket)
             if one.startswith(_BEARER):
                 return self.grants.find(one.removeprefix(_BEARER))

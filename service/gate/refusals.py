@@ -77,7 +77,7 @@ class Refusals:
             self._lines.append(now)
             _log.warning("a caller of the dialect %s was refused: %s", dialect, english)
 
-    def listed(self) -> list[tuple[DialectRefusal, int]]:
+    def list_refusals(self) -> list[tuple[DialectRefusal, int]]:
         """Return the refusals, the last one first, with the seconds since each was last seen."""
         now = self._clock()
         fresh = [one for one in reversed(self._kept.values()) if now - one.last <= _KEPT_SECONDS]

@@ -28,7 +28,7 @@ class Tickets:
         self._tickets[ticket] = (now + SECONDS, grant, origin)
         return ticket
 
-    def take(self, ticket: str, origin: str) -> str | None:
+    def redeem(self, ticket: str, origin: str) -> str | None:
         """Return the grant of a ticket and invalidate the ticket, even if the origin is wrong."""
         ends, grant, of_origin = self._tickets.pop(ticket, (0.0, "", ""))
         return grant if self._clock() < ends and origin == of_origin else None

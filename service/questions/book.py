@@ -130,14 +130,14 @@ class QuestionBook:
             CardChangedError: the card has left.
             StoppingError: the service stops.
         """
-        if self.take_consent(subject):
+        if self.consume_consent(subject):
             return
         question = self._asked(QuestionKind.LAST_TRY, subject) or self._ask(QuestionKind.LAST_TRY, subject, ())
         outcome = await self._wait(question, seconds, gone)
         if outcome is None:
             raise ConsentTimeoutError.at(self.page)
         self._refuse(outcome, ConsentDeclinedError(), ConsentTimeoutError.at(self.page))
-        if not self.take_consent(subject):  # another call of this caller has used it
+        if not self.consume_consent(subject):  # another call of this caller has used it
             raise ConsentTimeoutError.at(self.page)
 
     async def pins(self, subject: Subject, wants: Wants, seconds: float, gone: asyncio.Future[None] | None) -> Entered:
@@ -177,7 +177,7 @@ class QuestionBook:
         if self._asked(QuestionKind.LAST_TRY, subject) is None:
             self._ask(QuestionKind.LAST_TRY, subject, ())
 
-    def take_consent(self, subject: Subject) -> bool:
+    def consume_consent(self, subject: Subject) -> bool:
         """Use up a consent; return False if there is none."""
         until = self._consents.pop(_key(subject), None)
         return until is not None and self._clock() < until
@@ -240,10 +240,10 @@ class QuestionBook:
             loop.create_future(), loop.call_later(ANSWER_SECONDS, expire),
         )  # fmt: skip
         self._open[question_id] = question
-        self._hub.publish(ASKED, self.shown(question), subject=subject.reader)
+        self._hub.publish(ASKED, self.describe(question), subject=subject.reader)
         return question
 
-    def shown(self, question: Question) -> dict[str, Any]:
+    def describe(self, question: Question) -> dict[str, Any]:
         """Return the data of a question for events and lists, without anything about the holder."""
         subject = question.subject
         return {

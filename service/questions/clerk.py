@@ -108,7 +108,7 @@ class Clerk:
         return await self._book.pins(subject, wants, self._left, self._context.gone)
 
     async def _consent(self, subject: Subject, error: LastTryError) -> None:
-        if self._book.take_consent(subject):
+        if self._book.consume_consent(subject):
             return
         if not self._book.has_clerk:
             self._book.ask_for_next_call(subject)

@@ -58,7 +58,7 @@ class LeaseBook:
         lease = self.current
         return 0 if lease is None else max(1, math.ceil(lease.ends - self._clock()))
 
-    def take(self, caller: Caller, purpose: str, seconds: int, *, take_over: bool) -> Lease | TakeoverRequested:
+    def claim(self, caller: Caller, purpose: str, seconds: int, *, take_over: bool) -> Lease | TakeoverRequested:
         """Return a lease for a caller. With ``take_over``, ask the current owner to release the reader.
 
         Args:
@@ -97,7 +97,7 @@ class LeaseBook:
         lease.wanted_by, lease.passes_at = None, math.inf
         return lease
 
-    def give_back(self, lease_id: str) -> None:
+    def release(self, lease_id: str) -> None:
         """End the owner's lease.
 
         Raises:

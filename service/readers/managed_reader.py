@@ -101,7 +101,7 @@ class ManagedReader:
             name=reader.name, simulated=reader.simulated, status=ReaderStatus.EMPTY, atr=None, event_counter=0
         )
 
-    def shown(self, *, counts: bool) -> DeskInfo:
+    def describe(self, *, counts: bool) -> DeskInfo:
         lease = self.lease.current
         shown = None
         if lease is not None:
@@ -155,7 +155,7 @@ class ManagedReader:
 
         def on_this_card(card: SocialSecurityCard) -> Result:
             with self._recorded(card, card_use):
-                self._check_still(meant, card_use)
+                self._require_same_card(meant, card_use)
                 return work(card)
 
         watch = self._new_watch()
@@ -193,7 +193,7 @@ class ManagedReader:
                 self.trace = trace
         return result, self.session_of(card_use)
 
-    async def with_held(
+    async def run_step(
         self, work: Callable[[HsmSteps], Result], context: RequestContext, *, credentials: Credentials | None
     ) -> tuple[Result, str | None]:
         """Run one of several steps with a card that stays held for this caller.
@@ -220,7 +220,7 @@ class ManagedReader:
         def step(steps: HsmSteps) -> Result:
             with self._recorded(steps.card, card_use):
                 if credentials is not None:
-                    self._check_still(meant, card_use)
+                    self._require_same_card(meant, card_use)
                 return work(steps)
 
         def attempt(worker: Worker) -> Result:
@@ -231,7 +231,7 @@ class ManagedReader:
                 with self._around.audit.recording(context, self.reader.name, card_use), self._noting_hang(meant, watch):
                     if credentials is not None:
                         card_use.event_counter = self.reader.info().event_counter
-                        self._check_still(meant, card_use)
+                        self._require_same_card(meant, card_use)
                         holding.begin(
                             context.grant, credentials, lambda mark: self._confirm(meant, card_use, mark), watch
                         )
@@ -247,7 +247,7 @@ class ManagedReader:
             raise
         return result, self.session_of(card_use)
 
-    async def end_held(self, grant: str) -> None:
+    async def release_held(self, grant: str) -> None:
         """Release the card that is held for a caller that has gone, if there is one.
 
         The release waits in the queue, without its limit: a first step of this caller may still be waiting for the
@@ -266,7 +266,7 @@ class ManagedReader:
         finally:  # the watcher may have reported the card meanwhile
             card_use.card_session = self.session_of(card_use)
 
-    def _check_still(self, meant: _Meant, card_use: CardUse) -> None:
+    def _require_same_card(self, meant: _Meant, card_use: CardUse) -> None:
         """Check that the card that the call means is in the reader; on the card's thread, before the work begins.
 
         Raises:
@@ -414,7 +414,7 @@ class ManagedReader:
 
     # -- events and the end -----------------------------------------------------------------------
 
-    def take(self, event: ReaderEvent) -> None:
+    def handle(self, event: ReaderEvent) -> None:
         """Update the state with an event of the watcher."""
         if event.kind in (EventKind.CARD_INSERTED, EventKind.CARD_REMOVED, EventKind.CARD_MUTE):
             self._renew()

@@ -89,7 +89,7 @@ class ReaderRegistry:
         if not self._stopping.done():
             self._stopping.set_result(None)
 
-    def take(self, event: ReaderEvent, source: ReaderSource | None = None) -> None:
+    def handle(self, event: ReaderEvent, source: ReaderSource | None = None) -> None:
         """Update the readers with an event of a watcher, and publish it.
 
         Args:
@@ -187,7 +187,7 @@ class ReaderRegistry:
                 reader, self._around_simulated if reader.simulated else self._around
             )
         before = managed.card_session
-        managed.take(event)
+        managed.handle(event)
         return before if event.kind is EventKind.CARD_REMOVED else managed.card_session
 
     def _reader(self, name: str) -> Reader | None:
@@ -221,20 +221,20 @@ class ReaderRegistry:
         """End the leases of a grant that was revoked, and release the cards that are held for it."""
         for managed in self._managed.values():
             if managed.lease.drop_grant(grant):
-                self.tell_lease(managed)
+                self.publish_lease(managed)
             # Also if nothing is held yet: a first step may be waiting for the card.
-            ending = asyncio.ensure_future(self.end_held(managed, grant))
+            ending = asyncio.ensure_future(self.release_held(managed, grant))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
 
-    async def end_held(self, managed: ManagedReader, grant: str) -> None:
+    async def release_held(self, managed: ManagedReader, grant: str) -> None:
         """Release what a caller holds at one reader. A reader that has gone, or a service that stops, holds nothing."""
         with self._around.supervisor.guard("card-let-go"), suppress(ReaderError):
-            await managed.end_held(grant)
+            await managed.release_held(grant)
 
-    def tell_lease(self, managed: ManagedReader) -> None:
+    def publish_lease(self, managed: ManagedReader) -> None:
         """Publish the current lease of a reader."""
-        shown = managed.shown(counts=True).lease
+        shown = managed.describe(counts=True).lease
         data = {"reader": managed.reader.name, "lease": None if shown is None else shown.model_dump(mode="json")}
         self._hub.publish("lease-changed", data, subject=managed.reader.name)
 
@@ -251,7 +251,7 @@ class ReaderRegistry:
         """Return the state of every reader, and the problems that keep others from being listed."""
         problems: Sequence[Problem] = [Problem.of(self.service_fault())] if self.service_down else []
         counting = self.counting()
-        shown = tuple(managed.shown(counts=name in counting) for name, managed in self._managed.items())
+        shown = tuple(managed.describe(counts=name in counting) for name, managed in self._managed.items())
         return ReaderList(readers=shown, problems=tuple(problems))
 
     def service_fault(self) -> ReaderError:

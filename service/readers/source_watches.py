@@ -9,7 +9,7 @@ from cardio.models.readers import ReaderEvent
 from cardio.readers.base import ReaderSource, Watch
 from cardio.readers.supervision import Supervisor
 
-Take = Callable[[ReaderEvent, ReaderSource], None]
+EventHandler = Callable[[ReaderEvent, ReaderSource], None]
 
 
 class SourceWatches:
@@ -18,7 +18,7 @@ class SourceWatches:
     def __init__(
         self,
         sources: Sequence[ReaderSource],
-        take: Take,
+        handle: EventHandler,
         forget: Callable[[ReaderSource], None],
         supervisor: Supervisor,
     ) -> None:
@@ -26,13 +26,13 @@ class SourceWatches:
 
         Args:
             sources: the sources of readers.
-            take: the function for every event, with the source that it comes from.
+            handle: the function for every event, with the source that it comes from.
             forget: the function that is called when the watch of a source has ended; a new watch reports all its
                 readers again.
             supervisor: the supervisor that restarts a failed watch.
         """
         self._sources = sources
-        self._take = take
+        self._handle = handle
         self._forget = forget
         self._supervisor = supervisor
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,16 +70,16 @@ class SourceWatches:
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
 
-        def take(event: ReaderEvent) -> None:
+        def handle(event: ReaderEvent) -> None:
             if failed.done():
                 return
             try:
-                self._take(event, source)
+                self._handle(event, source)
             except Exception as error:  # the known state is wrong now: the source must report everything again
                 failed.set_exception(error)
 
         def emit(event: ReaderEvent) -> None:
-            loop.call_soon_threadsafe(take, event)
+            loop.call_soon_threadsafe(handle, event)
 
         watching: Watch | None = None
         try:

@@ -12,7 +12,7 @@ from cardio.debits.errors import JournalStepError
 from cardio.debits.record import DebitList, DebitRecord
 from cardio.debits.transaction import DebitState
 from cardio.models.problem import Problem
-from service.debits.delivery.receipts import Told
+from service.debits.delivery.receipts import ReportedOutcome
 from service.debits.errors import NoSuchDebitError
 from service.debits.journal import Journal
 from service.gate.context import context_of
@@ -61,13 +61,17 @@ async def list_debits(
     """
     journal = await debits.journal()
     owner = None if Scope.MANAGE in caller.scopes else caller.origin
-    found = await asyncio.to_thread(journal.listed, owner, all_states=all_states, limit=_MOST_LISTED + 1)
+    found = await asyncio.to_thread(journal.list_debits, owner, all_states=all_states, limit=_MOST_LISTED + 1)
     listed = tuple(found[:_MOST_LISTED])
     if not peek:
         # Results that were handed over before need no record: hundreds of records would delay the debits.
         news = (DebitState.SENT, DebitState.UNKNOWN, DebitState.MANUAL, DebitState.COMMITTED)
-        told = (Told.of(one, by_name=False) for one in listed if one.origin == caller.origin and one.state in news)
-        debits.receipts.note_when_handed_over(journal, context.receipt, told)
+        reported = (
+            ReportedOutcome.of(one, by_name=False)
+            for one in listed
+            if one.origin == caller.origin and one.state in news
+        )
+        debits.receipts.note_when_handed_over(journal, context.receipt, reported)
     return DebitList(debits=listed, more=len(found) > _MOST_LISTED)
 
 
@@ -79,7 +83,7 @@ async def show_debit(
     journal = await debits.journal()
     shown = await asyncio.to_thread(_own, journal, debit, caller)
     if not peek and shown.origin == caller.origin:
-        debits.receipts.note_when_handed_over(journal, context.receipt, [Told.of(shown, by_name=True)])
+        debits.receipts.note_when_handed_over(journal, context.receipt, [ReportedOutcome.of(shown, by_name=True)])
     return shown
 
 
@@ -98,7 +102,7 @@ async def acknowledge_debit(
         if not journal.delivery.acknowledge(debit):
             raise JournalStepError("该笔消费没有扣款结果可确认", "there is no result to acknowledge")
         audit.note(context_of(request, caller), target=debit)
-        return journal.shown(debit)
+        return journal.record(debit)
 
     return await asyncio.to_thread(acknowledge)
 
@@ -111,7 +115,7 @@ async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> De
     def settle() -> DebitRecord:
         _own(journal, debit, caller)
         journal.settle(debit)
-        return journal.shown(debit)
+        return journal.record(debit)
 
     return await asyncio.to_thread(settle)
 
@@ -124,9 +128,9 @@ async def resolve_debit(
     journal = await debits.journal()
 
     def resolve() -> DebitRecord:
-        journal.decide(debit, done=asked.outcome == "done")
+        journal.resolve(debit, done=asked.outcome == "done")
         audit.note(context_of(request, caller), target=f"{debit} {asked.outcome}")
-        return journal.shown(debit)
+        return journal.record(debit)
 
     return await asyncio.to_thread(resolve)
 
@@ -137,7 +141,7 @@ def _own(journal: Journal, debit: str, caller: Caller) -> DebitRecord:
     Raises:
         NoSuchDebitError: there is no such debit, or it is another caller's.
     """
-    shown = journal.shown(debit)
+    shown = journal.record(debit)
     if shown.origin != caller.origin and Scope.MANAGE not in caller.scopes:
         raise NoSuchDebitError()
     return shown

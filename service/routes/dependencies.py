@@ -163,10 +163,10 @@ class CardCall:
         Without credentials the work uses those that the bridge has for reading.
         """
         given = credentials or self.security.for_reading(self.caller.origin)
-        told, session = await self.managed.do(
+        outcome, session = await self.managed.do(
             lambda card: (work(card), card.proof), self.context, credentials=given, repeat=repeat, seconds=seconds
         )
-        result, proof = told
+        result, proof = outcome
         self.name_card(session, proof)
         return result
 

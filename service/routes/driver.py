@@ -199,7 +199,7 @@ async def _debit(
         text = f"{error.title}：{error.remedy}".replace("|", " ")
         shown = None
         with suppress(CardioError):  # the outcome stays unknown if the journal cannot be read
-            shown = await debits.shown(error.debit_id)
+            shown = await debits.record(error.debit_id)
         return DriverAnswered(
             function=wanted.name, return_code=OUTCOME_UNKNOWN, pOutInfo=text, fields=None, debit=shown
         )

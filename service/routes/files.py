@@ -57,7 +57,7 @@ async def write_file(application: Application, file: File, asked: ItemsToWrite, 
 
     def work(card: SocialSecurityCard) -> FileWritten:
         change = card.prepare(f"{application}/{file}", asked.values)
-        return change.shown(done=False) if asked.prepare_only else card.write(change)
+        return change.result(done=False) if asked.prepare_only else card.write(change)
 
     return await call.do(work, credentials=call.security.credentials(call.caller.origin), repeat=False)
 

@@ -56,14 +56,14 @@ async def take_lease(
     managed = registry.managed(reader)
     managed.holding.check(caller.grant)
     purpose = presentable(asked.purpose)
-    taken = managed.lease.take(caller, purpose, asked.seconds, take_over=asked.take_over)
-    if isinstance(taken, TakeoverRequested):
-        data = {"reader": reader, "by": caller.label, "purpose": purpose, "answer_within": taken.answer_within}
+    claimed = managed.lease.claim(caller, purpose, asked.seconds, take_over=asked.take_over)
+    if isinstance(claimed, TakeoverRequested):
+        data = {"reader": reader, "by": caller.label, "purpose": purpose, "answer_within": claimed.answer_within}
         hub.publish("lease-asked", data, subject=reader)
         response.status_code = 202
-        return TakeOverAsked(state="asked", answer_within=taken.answer_within)
-    registry.tell_lease(managed)
-    return _given(taken, managed.lease.seconds_left())
+        return TakeOverAsked(state="asked", answer_within=claimed.answer_within)
+    registry.publish_lease(managed)
+    return _given(claimed, managed.lease.seconds_left())
 
 
 @router.put("/{reader:path}/lease", responses=_PROBLEMS)
@@ -71,7 +71,7 @@ async def keep_lease(reader: str, registry: RegistryOf, cardio_lease: LeaseId) -
     """Renew the lease of a reader for the same time; a caller that has asked for it must ask again."""
     managed = registry.managed(reader)
     lease = managed.lease.keep(cardio_lease)
-    registry.tell_lease(managed)
+    registry.publish_lease(managed)
     return _given(lease, managed.lease.seconds_left())
 
 
@@ -79,8 +79,8 @@ async def keep_lease(reader: str, registry: RegistryOf, cardio_lease: LeaseId) -
 async def give_lease_back(reader: str, registry: RegistryOf, cardio_lease: LeaseId) -> None:
     """End the lease of a reader."""
     managed = registry.managed(reader)
-    managed.lease.give_back(cardio_lease)
-    registry.tell_lease(managed)
+    managed.lease.release(cardio_lease)
+    registry.publish_lease(managed)
 
 
 def _given(lease: Lease, seconds_left: int) -> LeaseGiven:

@@ -211,11 +211,11 @@ async def list_pairing_requests(
     waiting requests.
     """
     pairing = access.pairing
-    shown, known = pairing.shown(code), pairing.known_sites()
+    shown, known = pairing.list_requests(code), pairing.known_sites()
     # Names are compared with those of all admitted sites, which takes time: the event loop must not wait for it.
     told = await asyncio.to_thread(lambda: [remarks(one.site, one.name, known) for one in shown])
     requests = tuple(_shown(access, one, words) for one, words in zip(shown, told, strict=True))
-    refused = tuple(_refused_shown(one, seconds) for one, seconds in access.refusals.listed())
+    refused = tuple(_refused_shown(one, seconds) for one, seconds in access.refusals.list_refusals())
     return PairingList(requests=requests, more=max(0, pairing.count - len(shown)), refused=refused)
 
 

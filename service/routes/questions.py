@@ -50,7 +50,7 @@ class QuestionAnswered(FrozenModel):
 @router.get("")
 async def list_questions(questions: QuestionsOf) -> QuestionList:
     """Return the questions that are open now."""
-    shown = [QuestionShown.model_validate(questions.shown(one)) for one in questions.all()]
+    shown = [QuestionShown.model_validate(questions.describe(one)) for one in questions.all()]
     return QuestionList(questions=tuple(shown))
 
 

@@ -165,15 +165,15 @@ class CardPurse:
         algorithm = self._keys.algorithm
         session_key = cryptography.process_key(algorithm, started.key, started.challenge + number + terminal_number[2:])
         kind = bytes((self._facts.transaction_type,))
-        told = started.amounts + kind + started.terminal
-        if not hmac.compare_digest(cryptography.mac(algorithm, session_key, told + time), mac1):
+        signed = started.amounts + kind + started.terminal
+        if not hmac.compare_digest(cryptography.mac(algorithm, session_key, signed + time), mac1):
             return _WRONG_MAC1
         mac2 = cryptography.mac(algorithm, session_key, started.amounts)
-        tac = cryptography.mac(algorithm, self._tac_key(), told + terminal_number + time)
-        self._take(purse, started, time, mac2, tac)
+        tac = cryptography.mac(algorithm, self._tac_key(), signed + terminal_number + time)
+        self._book(purse, started, time, mac2, tac)
         return self._session.give(tac + mac2)
 
-    def _take(self, purse: PurseState, started: _Initialised, time: bytes, mac2: bytes, tac: bytes) -> None:
+    def _book(self, purse: PurseState, started: _Initialised, time: bytes, mac2: bytes, tac: bytes) -> None:
         account, self_paid, pooled = _three(started.amounts)
         if time[:2].hex() > purse.payment_year:
             purse.payment_year, purse.self_paid_total, purse.pooled_fund_total = time[:2].hex(), 0, 0

@@ -75,7 +75,7 @@ class SoftwareReader:
         self._card = card
         self.event_counter += 1
         kind = EventKind.CARD_INSERTED if card.atr else EventKind.CARD_MUTE
-        self._tell(kind, card.atr)
+        self._report(kind, card.atr)
 
     def remove(self) -> None:
         """Remove the card; without a card nothing happens."""
@@ -83,7 +83,7 @@ class SoftwareReader:
             return
         self._card = None
         self.event_counter += 1
-        self._tell(EventKind.CARD_REMOVED, b"")
+        self._report(EventKind.CARD_REMOVED, b"")
 
     @property
     def card(self) -> AnyCard | None:
@@ -127,7 +127,7 @@ class SoftwareReader:
     def stop_listening(self, emit: Emit) -> None:
         self._listeners.remove(emit)
 
-    def _tell(self, kind: EventKind, atr: bytes) -> None:
+    def _report(self, kind: EventKind, atr: bytes) -> None:
         event = self._event(kind, atr)
         for emit in list(self._listeners):
             emit(event)

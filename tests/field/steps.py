@@ -90,7 +90,7 @@ def _debit(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> A
     with TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "debits.sqlite")
         try:
-            entry = journal.take("local", "k", "x")
+            entry = journal.claim("local", "k", "x")
             on_card(
                 reader, lambda card: debit(card, order, entry, limits), manners=store, credentials=credentials,
                 repeat=False,

@@ -38,13 +38,13 @@ from cardio.debits.lifecycle import debit_or_recover, error_for_debit, requires_
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import Amounts
 from cardio.debits.record import CONTRADICTED
-from cardio.debits.recovery import CounterEvidence, Evidence, RecoveryVerdict, judge
+from cardio.debits.recovery import CounterEvidence, Evidence, RecoveryVerdict, weigh
 from cardio.debits.transaction import UNRESOLVED, DebitOrder, DebitState
 from cardio.errors import CardioError, CardRemovedError
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.credentials import Credentials
 from cardio.security.pin.pin import Pin
-from service.debits.delivery.receipts import Told, note
+from service.debits.delivery.receipts import ReportedOutcome, note
 from service.debits.delivery.records import DeliveryRecords
 from service.debits.journal import Journal
 from service.debits.journal_file.entry import JournalEntry
@@ -99,11 +99,11 @@ class FatedJournal(Journal):
 
     fate = Fate()
 
-    def move(self, debit_id: str, attempt: int, to: DebitState, **facts: Any) -> None:
+    def transition(self, debit_id: str, attempt: int, to: DebitState, **facts: Any) -> None:
         dies = self.fate.kill_at == to.value
         if dies and self.fate.kill_before:
             raise Killed
-        super().move(debit_id, attempt, to, **facts)
+        super().transition(debit_id, attempt, to, **facts)
         if dies:
             raise Killed
 
@@ -168,7 +168,7 @@ class Till:
         self.told.clear()
 
     def state(self, key: str) -> DebitState | None:
-        found = self.journal.find("local", key)
+        found = self.journal.claim_existing("local", key)
         if found is None:
             return None
         found.release()
@@ -264,7 +264,7 @@ class World:
         till = self.till
         self.fate, self.key, self.pulled = fate or Fate(), key, False
         till.journal.fate = self.fate
-        entry = till.journal.take("local", key, f"{card_number}{order}")
+        entry = till.journal.claim("local", key, f"{card_number}{order}")
         error: Exception | None = None
         try:
             if requires_card(entry):
@@ -302,12 +302,12 @@ class World:
         """The caller is there, and has its answer; then the journal notes that."""
         till, told = self.till, None
         if error is None:
-            told = Told.of(entry.shown(), by_name=True)
+            told = ReportedOutcome.of(entry.shown(), by_name=True)
         elif isinstance(error, DebitUnknownError):
-            told = Told(entry.id, "unknown", datetime.now(UTC))
-        elif isinstance(error, DebitOpenError) and error.told_debit is not None:
-            told = Told(error.told_debit, "done", datetime.now(UTC))
-            key = till.journal.shown(told.debit_id).idempotency_key
+            told = ReportedOutcome(entry.id, "unknown", datetime.now(UTC))
+        elif isinstance(error, DebitOpenError) and error.reported_debit is not None:
+            told = ReportedOutcome(error.reported_debit, "done", datetime.now(UTC))
+            key = till.journal.record(told.debit_id).idempotency_key
         if told is None:
             return
         if told.outcome == "done":
@@ -325,8 +325,8 @@ class World:
         """The caller has a list of its debits."""
         till = self.till
         till.journal.fate = Fate()
-        listed = till.journal.listed("local")
-        note(till.journal, [Told.of(one, by_name=False) for one in listed])
+        listed = till.journal.list_debits("local")
+        note(till.journal, [ReportedOutcome.of(one, by_name=False) for one in listed])
         done = {one.idempotency_key for one in listed if one.outcome == "done"}
         till.heard |= done
         till.unnoted -= done
@@ -334,7 +334,7 @@ class World:
     def look(self) -> None:
         """A person looks at a debit that nobody has heard of, and says so."""
         till = self.till
-        found = next((one for one in till.journal.listed(None) if one.undelivered), None)
+        found = next((one for one in till.journal.list_debits(None) if one.undelivered), None)
         if found is not None:
             assert till.journal.delivery.acknowledge(found.id)
             till.heard.add(found.idempotency_key)
@@ -343,12 +343,12 @@ class World:
     def decide(self, *, rightly: bool) -> None:
         """A person says what became of a debit that nobody knows; who is told that the card contradicts looks at it."""
         till = self.till
-        found = next((one for one in till.journal.listed(None) if one.state in UNRESOLVED), None)
+        found = next((one for one in till.journal.list_debits(None) if one.state in UNRESOLVED), None)
         if found is None:
             return
         till.journal.fate = Fate()
         rightly |= found.reason == CONTRADICTED
-        till.journal.decide(found.id, done=self._was_done(till, found.idempotency_key) is rightly)
+        till.journal.resolve(found.id, done=self._was_done(till, found.idempotency_key) is rightly)
         self.seen["decided"] += 1
         till.heard.add(found.idempotency_key)
         till.unnoted.discard(found.idempotency_key)
@@ -380,7 +380,7 @@ class World:
         folder = self.folder / f"elsewhere {self.elsewhere.total()}"
         journal = Journal(folder / "debits.sqlite")
         self.fate, self.key, self.pulled = Fate(), "elsewhere", False
-        entry = journal.take("local", "k", "x")
+        entry = journal.claim("local", "k", "x")
         order = DebitOrder(Amounts(0, 1000, 1000), self.now())
         with self.opened() as card:
             debit(card, order, entry, self.limits)
@@ -467,11 +467,11 @@ class World:
     def _decide_all(self, number: int) -> None:
         """The card is asked about everything that persons have decided, and they decide on what it leaves open."""
         till = self.till
-        entry = till.journal.take("local", f"end {number}", "")
+        entry = till.journal.claim("local", f"end {number}", "")
         for _ in range(2 * len(self.orders) + 1):
             while any(
                 one.state in UNRESOLVED and self._is_of(one.idempotency_key, number)
-                for one in till.journal.listed(None)
+                for one in till.journal.list_debits(None)
             ):
                 self._decide_rightly(number)
             with self.opened() as card, suppress(DebitUndeliveredError):
@@ -480,7 +480,7 @@ class World:
                 except DebitContradictedError:
                     self.seen["contradicted"] += 1
                     entry.release()
-                    entry = till.journal.take("local", f"end {number}", "")
+                    entry = till.journal.claim("local", f"end {number}", "")
                     continue
             break
         entry.release()
@@ -490,16 +490,16 @@ class World:
 
     def _decide_rightly(self, number: int) -> None:
         till = self.till
-        for one in till.journal.listed(None):
+        for one in till.journal.list_debits(None):
             if one.state in UNRESOLVED and self._is_of(one.idempotency_key, number):
-                till.journal.decide(one.id, done=self._was_done(till, one.idempotency_key))
+                till.journal.resolve(one.id, done=self._was_done(till, one.idempotency_key))
                 till.heard.add(one.idempotency_key)
 
     def check(self) -> None:
         assert not self.broken, self.broken
         booked: Counter[tuple[int, DebitOrder]] = Counter()
         for number, till in enumerate(self.tills):
-            for one in till.journal.listed(None, all_states=True):
+            for one in till.journal.list_debits(None, all_states=True):
                 if one.idempotency_key not in self.orders:
                     continue
                 key, order = one.idempotency_key, self.orders[one.idempotency_key]
@@ -554,7 +554,7 @@ def run(seed: int, folder: Path, cards: list[SoftwareCard]) -> Counter[str]:
         world.live()
         world.end()
         world.check()
-        ended = [one for till in world.tills for one in till.journal.listed(None, all_states=True)]
+        ended = [one for till in world.tills for one in till.journal.list_debits(None, all_states=True)]
         ways = Counter(one.outcome if one.result is None else one.result.known_by for one in ended)
         moved = sum(len(movers) for movers in world.movers.values())
         return ways + world.seen + Counter(moved=moved, orders=len(set(world.orders.values())))
@@ -627,9 +627,9 @@ def test_a_desk_that_believes_the_number_alone_is_found_out(folder: Path, monkey
     def believes(witnesses: Evidence, *, doubted: bool = False) -> RecoveryVerdict:
         if witnesses.counter is CounterEvidence.MOVED:
             return RecoveryVerdict(DebitState.COMMITTED, "counter")
-        return judge(witnesses, doubted=doubted)
+        return weigh(witnesses, doubted=doubted)
 
-    monkeypatch.setattr("cardio.debits.recovery.judge", believes)
+    monkeypatch.setattr("cardio.debits.recovery.weigh", believes)
     assert_found_out(folder, "booked|everything was heard of")
 
 

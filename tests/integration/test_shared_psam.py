@@ -127,7 +127,7 @@ def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: CapabilityCache,
     on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
     other_program(psam, SELECT_SX3)
     journal = Journal(tmp_path / "debits.sqlite")
-    entry = journal.take("local", "k", "x")
+    entry = journal.claim("local", "k", "x")
     credentials = Credentials(sam=as_set_up(psam), pin=Pin("123456"), laboratory=True)
 
     def pay(card: SocialSecurityCard) -> DebitResult:

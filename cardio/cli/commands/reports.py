@@ -57,10 +57,10 @@ def print_report(report: Report, output: Output) -> None:
                 + (output.aside(item.title) if item.title else "")
             )
             rows.append((f"  {label}", "" if item.items else value_text(item, output.language), place))
-            told = [(one, value_text(one, output.language)) for one in item.items or ()]
+            texts = [(one, value_text(one, output.language)) for one in item.items or ()]
             rows += [
                 (f"    {output.label(one.label, one.label_en)}", text, one.tag or "")
-                for one, text in told
+                for one, text in texts
                 if text != "—"
             ]
         output.table(rows, labels=1)

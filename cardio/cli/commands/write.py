@@ -44,8 +44,8 @@ def _run(options: Namespace, output: Output) -> int:
     )
     if not change.needed:
         said = output.words("卡内已是如此，未写入", "the card says so already; nothing was written")
-        return _done(change.shown(done=True), output, said)
-    if not options.yes and not _consents(change.shown(done=False), output):
+        return _done(change.result(done=True), output, said)
+    if not options.yes and not _consents(change.result(done=False), output):
         output.note("未写入", "nothing was written")
         return _REFUSED
     written = work_on_card(options, output, lambda card: card.write(change), credentials=credentials, repeat=False)

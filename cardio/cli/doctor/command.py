@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command, add_reader_argument
-from cardio.cli.doctor.finding import Finding, brought_findings
+from cardio.cli.doctor.finding import Finding, plugin_findings
 from cardio.cli.output import Output
 from cardio.errors import CardioError, NotPermittedError
 
@@ -34,7 +34,7 @@ def _examine(wanted: str | None) -> Iterator[Finding]:
     assert path is not None  # noqa: S101 - narrows a type: in_cache() always has a path
     yield disk_finding(path.parent)
     yield clock_finding()
-    yield from brought_findings()
+    yield from plugin_findings()
     yield from key_findings()
     yield from stopped_findings()
 

@@ -34,7 +34,7 @@ class Finding:
         )
 
 
-def brought_findings() -> Iterator[Finding]:
+def plugin_findings() -> Iterator[Finding]:
     """Yield the findings of other packages' checks."""
     for entry_point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
         check: Callable[[], Iterable[Finding]] = entry_point.load()

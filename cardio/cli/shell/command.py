@@ -39,7 +39,7 @@ class Shell:
         self.output = session.output
         self.failed = self.ended = False
 
-    def take(self, line: str) -> None:
+    def process(self, line: str) -> None:
         """Process one line; blank ones and those that begin with ``#`` are skipped."""
         from cardio.cli.shell.commands import reply_to
 
@@ -67,10 +67,10 @@ class Shell:
 
         self.output.json_line({"error": Problem.of(error).document()})
 
-    def take_all(self, lines: Iterable[str]) -> int:
+    def process_all(self, lines: Iterable[str]) -> int:
         """Process a script: every line gets a reply, and the exit status is a failure if one of them failed."""
         for line in lines:
-            self.take(line)
+            self.process(line)
             if self.ended:
                 break
         return _FAILED if self.failed else DONE
@@ -101,7 +101,7 @@ class Shell:
         while not self.ended:
             try:
                 for line in prompt.prompt(_message(self.session)).splitlines():
-                    self.take(line)
+                    self.process(line)
             except KeyboardInterrupt:
                 self.output.note("已取消", "cancelled")
             except EOFError:
@@ -195,7 +195,7 @@ def _run(options: Namespace, output: Output) -> int:
     with Session(reader, layouts, output, tracing=options.trace, credentials=credentials) as session:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
             return Shell(session).converse()
-        return Shell(session).take_all(_script())
+        return Shell(session).process_all(_script())
 
 
 def _script() -> TextIO:

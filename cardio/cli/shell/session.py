@@ -51,10 +51,10 @@ class _Hold:
 
     def run(self, seconds: float, work: Callable[[SocialSecurityCard], Result]) -> Result:
         from cardio.apdu.command_watch import CommandWatch
-        from cardio.security.outcome import telling_outcome
+        from cardio.security.outcome import reporting_outcome
 
         watch = CommandWatch(self._command_seconds)
-        with telling_outcome(watch):
+        with reporting_outcome(watch):
             return self._worker.run_watched(seconds, lambda: self._work(work, watch), watch)
 
     def _work(self, work: Callable[[SocialSecurityCard], Result], watch: CommandWatch) -> Result:
@@ -86,7 +86,7 @@ class _Hold:
             # No caller waits for this work any more: it ends here, so that the card can be released.
             raise ReaderTimeoutError()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the connection; if the card is still at work, as soon as that ends."""
         self._given_up = True
         try:
@@ -131,12 +131,12 @@ class Session:
         """
         from cardio.card.social_security_card import OPERATION_SECONDS
 
-        self.let_go()
+        self.release()
         self._hold = _Hold(self.reader, self._layouts, self._credentials, self._show)
         try:
             self._hold.run(OPERATION_SECONDS, lambda card: None)
         except BaseException as error:  # after any error the card is not held
-            self.let_go()
+            self.release()
             if isinstance(error, ReaderTimeoutError):
                 raise ReaderBusyError() from error
             raise
@@ -162,7 +162,7 @@ class Session:
         except UsageError:  # nothing was sent
             raise
         except BaseException:  # after any other error the current application of the card is unknown
-            self.let_go()
+            self.release()
             raise
 
     def known_layout(self) -> Layout:
@@ -178,10 +178,10 @@ class Session:
             self.place = ""
         return layout
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         hold, self._hold = self._hold, None
         if hold is not None:
-            hold.let_go()
+            hold.release()
 
     def _show(self, exchange: Exchange) -> None:
         if self.tracing:
@@ -191,4 +191,4 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.let_go()
+        self.release()

@@ -43,9 +43,9 @@ def recognise_photo(content: bytes) -> PhotoShape | None:
         size = end + len(_JPEG_END) if whole else len(content.rstrip(b"\x00"))
         media_type = "image/jpeg"
     elif content.startswith(_BMP) and len(content) >= _BMP_HEADER:
-        told = int.from_bytes(content[2:6], "little")
-        whole = _BMP_HEADER <= told <= len(content)
-        size = told if whole else len(content)
+        declared = int.from_bytes(content[2:6], "little")
+        whole = _BMP_HEADER <= declared <= len(content)
+        size = declared if whole else len(content)
         media_type = "image/bmp"
     else:
         raise DecodeError("照片既不是 JPEG 也不是 BMP", "the photo is neither JPEG nor BMP")

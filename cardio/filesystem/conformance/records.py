@@ -109,7 +109,7 @@ def _check_tagged(file: File, reading: FileReading, book: Book) -> None:
 
 
 def _check_order(file: File, reading: FileReading, expected: list[int], book: Book) -> None:
-    if reading.manner is not None and reading.manner.addressing is Addressing.IDENTIFIER:
+    if reading.method is not None and reading.method.addressing is Addressing.IDENTIFIER:
         why = Bilingual("此卡只能按标签读取", "this card gives records by tag only")
         book.untestable(Chapter.RECORDS, file.path, _ORDER, why, file.source)
         return

@@ -160,5 +160,5 @@ def _notes(item: Item, file: File) -> Iterator[str]:
 
 
 def _reliability(source: str | None, confidence: str | None, note: str | None) -> str:
-    told = f". Source: {source} ({confidence})" if source else ""
-    return told + (f". {note}" if note else "") + "."
+    origin_text = f". Source: {source} ({confidence})" if source else ""
+    return origin_text + (f". {note}" if note else "") + "."

@@ -12,7 +12,7 @@ from cardio.filesystem.capabilities import Reference
 from cardio.filesystem.layouts.model import File
 from cardio.filesystem.reading.result import MALFORMED, FileReading
 
-MANNER_REFUSALS = frozenset(
+METHOD_REFUSALS = frozenset(
     {
         StatusWord.SECURITY_STATUS_NOT_SATISFIED,
         StatusWord.WRONG_LENGTH,
@@ -42,10 +42,10 @@ class ReadAttempt:
         self.refusals: list[int] = []
         self._selectable: dict[Reference, bool] = {Reference.SFI: True}
 
-    def reach(self, reference: Reference) -> Flow[bool]:
+    def select_file_by(self, reference: Reference) -> Flow[bool]:
         """Select the file where it is not named by SFI; return True if it can be read by this reference."""
         if reference not in self._selectable:
-            response = yield from ask(select_file(self.file.file_id, reference.select_p1 or 0))
+            response = yield from send_or_malformed(select_file(self.file.file_id, reference.select_p1 or 0))
             self._selectable[reference] = response.sw1 in (0x90, 0x61)
             if not self._selectable[reference]:
                 self.refusals.append(response.status_word)
@@ -58,7 +58,7 @@ class ReadAttempt:
     def note_refusal(self, status_word: int, reading: FileReading) -> None:
         """Note why an access method failed. A closed file is closed for every method."""
         if status_word == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
-            reading.refusal, reading.manner = status_word, None
+            reading.refusal, reading.method = status_word, None
         self.refusals.append(status_word)
 
     @property
@@ -76,7 +76,7 @@ class ReadAttempt:
         return self.refusals[-1] if self.refusals else StatusWord.FILE_NOT_FOUND
 
 
-def ask(command: CommandApdu) -> Flow[ResponseApdu]:
+def send_or_malformed(command: CommandApdu) -> Flow[ResponseApdu]:
     """Send a command; treat a malformed answer as a refusal, because the next record may be better."""
     try:
         response = yield command

@@ -60,15 +60,15 @@ def _tagged(reading: FileReading) -> Iterator[DecodedRecord]:
             # Where the text continues, only the end of the extension may cut a character.
             capacity = known.length + (extension.length if trim(tail) else 0)
             whole = decode_item(known, join_split_text(value, tail), capacity)
-            told = DecodedItem(known, record.value, whole.value, whole.problem, cut=whole.cut)
-            yield DecodedRecord(number, (told,))
+            result = DecodedItem(known, record.value, whole.value, whole.problem, cut=whole.cut)
+            yield DecodedRecord(number, (result,))
         else:
-            told = decode_item(meant, value)
+            result = decode_item(meant, value)
             if meant is not known:
                 # The record has the other meaning, in the same place.
                 meant = replace(meant, tag=known.tag, length=known.length)
-                told = replace(told, item=meant, raw=record.value, revised=True)
-            yield DecodedRecord(number, (told,))
+                result = replace(result, item=meant, raw=record.value, revised=True)
+            yield DecodedRecord(number, (result,))
 
 
 def _untagged(file: File, number: int, raw: bytes) -> DecodedRecord:

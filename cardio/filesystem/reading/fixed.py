@@ -9,9 +9,9 @@ from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.commands import read_record
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import RECORD_LIMIT, Record
-from cardio.filesystem.capabilities import MANNERS_BY_COST, AccessMethod, Addressing
+from cardio.filesystem.capabilities import METHODS_BY_COST, AccessMethod, Addressing
 from cardio.filesystem.layouts.model import File
-from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask, has_data
+from cardio.filesystem.reading.attempt import METHOD_REFUSALS, ReadAttempt, has_data, send_or_malformed
 from cardio.filesystem.reading.result import CORRUPT, MALFORMED, UNTAGGED, FileReading
 
 _REFUSALS_ENDURED = 3
@@ -27,8 +27,8 @@ def read_newest_records(file: File, known: Iterable[AccessMethod], enough: Enoug
 
     Single records are requested because a full cyclic file takes a second on a slow line.
     """
-    by_number = (AccessMethod(reference=manner.reference, addressing=Addressing.NUMBER) for manner in known)
-    others = (manner for manner in MANNERS_BY_COST if manner.addressing is Addressing.NUMBER)
+    by_number = (AccessMethod(reference=method.reference, addressing=Addressing.NUMBER) for method in known)
+    others = (method for method in METHODS_BY_COST if method.addressing is Addressing.NUMBER)
     reading = yield from read_equal_records(file, [*by_number, *others], enough=enough)
     return reading
 
@@ -44,35 +44,35 @@ def read_equal_records(
         all_at_once: this card has given several records at once, so a single record means that there is only one.
         enough: ends the reading one by one before the last record.
     """
-    approach = ReadAttempt(file)
-    for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
+    attempt = ReadAttempt(file)
+    for method in dict.fromkeys([*known, *METHODS_BY_COST]):
         # Only their number identifies these records, and records of unknown size cannot be told apart.
-        if manner.addressing is Addressing.IDENTIFIER or (manner.addressing is Addressing.ALL and not file.record_size):
+        if method.addressing is Addressing.IDENTIFIER or (method.addressing is Addressing.ALL and not file.record_size):
             continue
-        if not (yield from approach.reach(manner.reference)):
+        if not (yield from attempt.select_file_by(method.reference)):
             continue
-        reading = FileReading(file, manner=manner)
-        if manner.addressing is Addressing.ALL:
-            works = yield from _at_once(approach, manner, reading, all_at_once)
+        reading = FileReading(file, method=method)
+        if method.addressing is Addressing.ALL:
+            works = yield from _at_once(attempt, method, reading, all_at_once)
         else:
-            works = yield from _one_by_one(approach, manner, reading, enough)
+            works = yield from _one_by_one(attempt, method, reading, enough)
         if works or reading.closed:
             return reading
-        if approach.is_empty and manner.addressing is Addressing.NUMBER:
+        if attempt.is_empty and method.addressing is Addressing.NUMBER:
             break
-    return FileReading(file, refusal=approach.refusal)
+    return FileReading(file, refusal=attempt.refusal)
 
 
-def _at_once(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, known_to_work: bool) -> Flow[bool]:
+def _at_once(attempt: ReadAttempt, method: AccessMethod, reading: FileReading, known_to_work: bool) -> Flow[bool]:
     """Read all records from a number on, as many as one answer carries; return True if the method works."""
-    size, sfi, rest = approach.file.record_size, approach.sfi(manner.reference), b""
+    size, sfi, rest = attempt.file.record_size, attempt.sfi(method.reference), b""
     while (number := len(reading.records) + 1) <= RECORD_LIMIT:
-        response = yield from ask(read_record(number, manner.addressing.mode, sfi, SHORT_MAXIMUM))
+        response = yield from send_or_malformed(read_record(number, method.addressing.mode, sfi, SHORT_MAXIMUM))
         data = response.data
         if not has_data(response) or not data:
             if number == 1 or response.status_word != StatusWord.RECORD_NOT_FOUND:
                 # Read one by one, the card shows which of them it refuses.
-                approach.note_refusal(response.status_word, reading)
+                attempt.note_refusal(response.status_word, reading)
                 return False
             if rest:
                 reading.damaged_numbers[number] = MALFORMED
@@ -81,7 +81,7 @@ def _at_once(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, 
         rest = data[whole * size :]
         if not whole or (cut and len(data) < SHORT_MAXIMUM):
             # Not a number of whole records: read one by one, the card shows which is wrong.
-            approach.note_refusal(MALFORMED, reading)
+            attempt.note_refusal(MALFORMED, reading)
             return False
         if response.status_word == CORRUPT:
             reading.corrupt_numbers |= set(range(number, number + whole))
@@ -92,19 +92,19 @@ def _at_once(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, 
     return True
 
 
-def _one_by_one(approach: ReadAttempt, manner: AccessMethod, reading: FileReading, enough: Enough | None) -> Flow[bool]:
-    size, sfi = approach.file.record_size, approach.sfi(manner.reference)
+def _one_by_one(attempt: ReadAttempt, method: AccessMethod, reading: FileReading, enough: Enough | None) -> Flow[bool]:
+    size, sfi = attempt.file.record_size, attempt.sfi(method.reference)
     asked = size if 0 < size <= SHORT_MAXIMUM else SHORT_MAXIMUM
     number, refused = 1, 0
     while number <= RECORD_LIMIT and refused < _REFUSALS_ENDURED:
-        response = yield from ask(read_record(number, manner.addressing.mode, sfi, asked))
+        response = yield from send_or_malformed(read_record(number, method.addressing.mode, sfi, asked))
         if response.status_word == StatusWord.WRONG_LENGTH and asked != SHORT_MAXIMUM:
             asked = SHORT_MAXIMUM
             continue
         data = response.data
         if not has_data(response) or not data:
-            if number == 1 and response.status_word in MANNER_REFUSALS:
-                approach.note_refusal(response.status_word, reading)
+            if number == 1 and response.status_word in METHOD_REFUSALS:
+                attempt.note_refusal(response.status_word, reading)
                 return False
             if response.status_word == StatusWord.RECORD_NOT_FOUND:
                 break
@@ -122,5 +122,5 @@ def _one_by_one(approach: ReadAttempt, manner: AccessMethod, reading: FileReadin
                 break
         number += 1
     if not reading.records:
-        approach.refusals += reading.damaged_numbers.values()
+        attempt.refusals += reading.damaged_numbers.values()
     return bool(reading.records)

@@ -9,7 +9,7 @@ from cardio.apdu.command import SHORT_MAXIMUM
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import Record
 from cardio.errors import CardioError
-from cardio.filesystem.capabilities import AccessMethod, Shape
+from cardio.filesystem.capabilities import AccessMethod, RecordShape
 from cardio.filesystem.layouts.model import File, Item
 
 MALFORMED = 0
@@ -28,7 +28,7 @@ class FileReading:
     records: list[Record] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     """The number of each record on the card; empty if they are numbered from 1 without gaps, or were read by tag."""
-    manner: AccessMethod | None = None
+    method: AccessMethod | None = None
     """The access method that worked; None when none did."""
     refusal: int | None = None
     """The status word with which the card refused the file as a whole; `MALFORMED` when no answer was a record."""
@@ -64,7 +64,7 @@ class FileReading:
         return zip(self.numbers or range(1, len(self.records) + 1), self.records, strict=True)
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> RecordShape:
         return tuple((record.tag, len(record.value)) for record in self.records)
 
     @property

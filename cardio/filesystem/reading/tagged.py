@@ -16,10 +16,10 @@ from cardio.apdu.commands import RecordMode, read_record
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.status_word import StatusWord
 from cardio.apdu.tlv import RECORD_LIMIT, Record, split_records
-from cardio.filesystem.capabilities import MANNERS_BY_COST, AccessMethod, Addressing, Shape
+from cardio.filesystem.capabilities import METHODS_BY_COST, AccessMethod, Addressing, RecordShape
 from cardio.filesystem.codec.text import is_fill, trim
 from cardio.filesystem.layouts.model import File
-from cardio.filesystem.reading.attempt import MANNER_REFUSALS, ReadAttempt, ask, has_data
+from cardio.filesystem.reading.attempt import METHOD_REFUSALS, ReadAttempt, has_data, send_or_malformed
 from cardio.filesystem.reading.result import CORRUPT, MALFORMED, FileReading
 
 _SAME_ENDURED = 2
@@ -31,12 +31,12 @@ _LONGEST_CHARACTER = 4
 
 def read_file(
     file: File,
-    shape: Shape | None = None,
+    shape: RecordShape | None = None,
     known: Iterable[AccessMethod] = (),
     *,
     probe_optional: bool = False,
     exact: bool = True,
-    on_manner: Callable[[AccessMethod], object] | None = None,
+    on_method: Callable[[AccessMethod], object] | None = None,
 ) -> Flow[FileReading]:
     """Read all records of a file whose records begin with a tag.
 
@@ -46,14 +46,14 @@ def read_file(
         known: access methods that worked on this kind of card before; they are tried first.
         probe_optional: look for records beyond those that the layout or an earlier card had.
         exact: request the expected length; a card that cuts its answers may have more.
-        on_manner: called with an access method as soon as it has given a record, because the reading may not finish.
+        on_method: called with an access method as soon as it has given a record, because the reading may not finish.
     """
-    reader = _FileReader(file, shape, probe_optional=probe_optional, exact=exact, on_manner=on_manner)
+    reader = _FileReader(file, shape, probe_optional=probe_optional, exact=exact, on_method=on_method)
     best: FileReading | None = None
-    for manner in dict.fromkeys([*known, *MANNERS_BY_COST]):
-        attempt = yield from reader.attempt(manner)
+    for method in dict.fromkeys([*known, *METHODS_BY_COST]):
+        attempt = yield from reader.attempt(method)
         if attempt is None:
-            if reader.is_empty and manner.addressing is Addressing.IDENTIFIER:
+            if reader.is_empty and method.addressing is Addressing.IDENTIFIER:
                 break
             continue
         if attempt.closed:
@@ -74,14 +74,14 @@ class _FileReader(ReadAttempt):
     def __init__(
         self,
         file: File,
-        shape: Shape | None,
+        shape: RecordShape | None,
         *,
         probe_optional: bool,
         exact: bool,
-        on_manner: Callable[[AccessMethod], object] | None,
+        on_method: Callable[[AccessMethod], object] | None,
     ) -> None:
         super().__init__(file)
-        self._on_manner = on_manner
+        self._on_method = on_method
         self._known_shape = shape
         self._probe_optional, self._exact = probe_optional, exact
         self.gave_one: AccessMethod | None = None
@@ -108,28 +108,28 @@ class _FileReader(ReadAttempt):
     @staticmethod
     def _is_single(reading: FileReading) -> bool:
         """Return True if the records came one by one, so that a wrong length cannot hide the next record."""
-        return reading.manner is not None and reading.manner.addressing is not Addressing.ALL
+        return reading.method is not None and reading.method.addressing is not Addressing.ALL
 
-    def attempt(self, manner: AccessMethod) -> Flow[FileReading | None]:
+    def attempt(self, method: AccessMethod) -> Flow[FileReading | None]:
         """Read the file with one access method; return None when the card does not support it."""
-        if not (yield from self.reach(manner.reference)):
+        if not (yield from self.select_file_by(method.reference)):
             return None
-        reading = FileReading(self.file, manner=manner)
-        match manner.addressing:
+        reading = FileReading(self.file, method=method)
+        match method.addressing:
             case Addressing.ALL:
-                works = yield from self._all(manner, reading)
+                works = yield from self._all(method, reading)
             case Addressing.NUMBER:
-                works = yield from self._by_number(manner, reading)
+                works = yield from self._by_number(method, reading)
             case Addressing.IDENTIFIER:
-                works = yield from self._by_identifier(manner, reading)
+                works = yield from self._by_identifier(method, reading)
         return reading if works or reading.closed else None
 
-    def one_by_one(self, manner: AccessMethod) -> Flow[FileReading | None]:
+    def one_by_one(self, method: AccessMethod) -> Flow[FileReading | None]:
         """Read record by record with a mode that other cards understand as "all from this number"."""
-        if not (yield from self.reach(manner.reference)):
+        if not (yield from self.select_file_by(method.reference)):
             return None
-        reading = FileReading(self.file, manner=manner)
-        return reading if (yield from self._by_number(manner, reading)) else None
+        reading = FileReading(self.file, method=method)
+        return reading if (yield from self._by_number(method, reading)) else None
 
     def _are_plausible(self, reading: FileReading, more: list[Record]) -> bool:
         """Return True if these can be records of this file: a known one first, and not too many unknown or surplus
@@ -147,15 +147,15 @@ class _FileReader(ReadAttempt):
 
     # -- all records at once ------------------------------------------------------------------
 
-    def _all(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
-        sfi, mode = self.sfi(manner.reference), manner.addressing.mode
+    def _all(self, method: AccessMethod, reading: FileReading) -> Flow[bool]:
+        sfi, mode = self.sfi(method.reference), method.addressing.mode
         length = self._length_of_rest(reading)
         while len(reading.records) < RECORD_LIMIT:
             number = len(reading.records) + 1
-            response = yield from ask(read_record(number, mode, sfi, length))
+            response = yield from send_or_malformed(read_record(number, mode, sfi, length))
             if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
                 length = SHORT_MAXIMUM
-                response = yield from ask(read_record(number, mode, sfi, length))
+                response = yield from send_or_malformed(read_record(number, mode, sfi, length))
             if not has_data(response):
                 if number == 1:
                     self.note_refusal(response.status_word, reading)
@@ -168,13 +168,13 @@ class _FileReader(ReadAttempt):
                 if number == 1:
                     self.note_refusal(MALFORMED, reading)
                 return False
-            self._take(reading, records, response)
+            self._add_records(reading, records, response)
             if is_fill(rest) and not self._was_cut(reading, response, length):
                 break
             length = self._length_of_rest(reading)
         # A card that understands "all from this number" as "this number" gives one record.
         if len(reading.records) == 1 and self.gave_one is None:
-            self.gave_one = manner
+            self.gave_one = method
         return len(reading.records) > 1 or len(self._order) < 2
 
     def _length_of_rest(self, reading: FileReading) -> int:
@@ -196,7 +196,7 @@ class _FileReader(ReadAttempt):
 
     # -- record by record ---------------------------------------------------------------------
 
-    def _by_number(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
+    def _by_number(self, method: AccessMethod, reading: FileReading) -> Flow[bool]:
         # Another card may have had fewer records of the items that may stand several times.
         several = [tag for tag, _ in self.file.record_shape if self._repeats[tag] > 1]
         optional = [tag for tag, _ in self.file.record_shape if self._probe_optional and tag not in self._order]
@@ -208,9 +208,9 @@ class _FileReader(ReadAttempt):
             if not remaining and not (self._probe_optional and strange <= UNKNOWN_LIMIT):
                 break
             tag = self._likely_next(reading, remaining) if remaining else None
-            response = yield from self._record(manner, number, tag)
+            response = yield from self._record(method, number, tag)
             if not has_data(response):
-                if number == 1 and self._speaks_of_the_manner(response):
+                if number == 1 and self._refuses_method(response):
                     self.note_refusal(response.status_word, reading)
                     return False
                 if response.status_word == StatusWord.RECORD_NOT_FOUND or tag is None:
@@ -234,7 +234,7 @@ class _FileReader(ReadAttempt):
             if record.tag in remaining:
                 remaining.remove(record.tag)
             reading.numbers.append(number)
-            self._take(reading, [record], response)
+            self._add_records(reading, [record], response)
         if strange >= _SAME_ENDURED:
             reading.duplicates.clear()
         return self._worked(reading)
@@ -249,7 +249,7 @@ class _FileReader(ReadAttempt):
                 return next((tag for tag in following if tag in remaining), remaining[0])
         return remaining[0]
 
-    def _by_identifier(self, manner: AccessMethod, reading: FileReading) -> Flow[bool]:
+    def _by_identifier(self, method: AccessMethod, reading: FileReading) -> Flow[bool]:
         """Read every tag of the layout; of an item that may stand several times, read the first and then
         the next ones.
         """
@@ -259,11 +259,11 @@ class _FileReader(ReadAttempt):
             if not self._probe_optional and tag not in self._order and tag not in self._continuations(reading):
                 reading.not_asked.add(tag)
                 continue
-            response = yield from self._record(manner, tag, tag)
+            response = yield from self._record(method, tag, tag)
             if not has_data(response):
                 if response.status_word == StatusWord.RECORD_NOT_FOUND:
                     refused.append(response.status_word)
-                elif not reading.records and not refused and self._speaks_of_the_manner(response):
+                elif not reading.records and not refused and self._refuses_method(response):
                     self.note_refusal(response.status_word, reading)
                     return False
                 else:
@@ -273,24 +273,24 @@ class _FileReader(ReadAttempt):
             if record is None or record.tag != tag:
                 reading.damaged[tag] = MALFORMED
                 continue
-            self._take(reading, [record], response)
+            self._add_records(reading, [record], response)
             if self._repeats.get(tag, 1) > 1:
-                yield from self._next_ones(manner, tag, reading)
+                yield from self._next_ones(method, tag, reading)
         self.refusals += refused[:1]
         return self._worked(reading)
 
-    def _next_ones(self, manner: AccessMethod, tag: int, reading: FileReading) -> Flow[None]:
+    def _next_ones(self, method: AccessMethod, tag: int, reading: FileReading) -> Flow[None]:
         """Read the further records with a tag, which follow the one that was read last."""
-        sfi = self.sfi(manner.reference)
+        sfi = self.sfi(method.reference)
         for _ in range(self._repeats[tag] - 1):
             length = min(2 + self._lengths[tag], SHORT_MAXIMUM)
-            response = yield from ask(read_record(tag, RecordMode.NEXT_WITH_IDENTIFIER, sfi, length))
+            response = yield from send_or_malformed(read_record(tag, RecordMode.NEXT_WITH_IDENTIFIER, sfi, length))
             record = _one_record(response.data) if has_data(response) else None
             if record is None or record.tag != tag:
                 if response.status_word != StatusWord.RECORD_NOT_FOUND:
                     reading.only_first.add(tag)
                 return
-            self._take(reading, [record], response)
+            self._add_records(reading, [record], response)
 
     def _worked(self, reading: FileReading) -> bool:
         """Return True if any single record was read; if none was, note the card's answers as the reason."""
@@ -299,8 +299,8 @@ class _FileReader(ReadAttempt):
         return bool(reading.records)
 
     @staticmethod
-    def _speaks_of_the_manner(response: ResponseApdu) -> bool:
-        return response.status_word in MANNER_REFUSALS
+    def _refuses_method(response: ResponseApdu) -> bool:
+        return response.status_word in METHOD_REFUSALS
 
     def _continuations(self, reading: FileReading) -> list[int]:
         """Return optional items not read yet that continue a full text; part of a character may be missing
@@ -316,22 +316,22 @@ class _FileReader(ReadAttempt):
                 wanted.append(item.tag)
         return wanted
 
-    def _record(self, manner: AccessMethod, p1: int, tag: int | None) -> Flow[ResponseApdu]:
+    def _record(self, method: AccessMethod, p1: int, tag: int | None) -> Flow[ResponseApdu]:
         """Read one record with the length that its tag should have; correct the length if it is wrong."""
-        mode, sfi = manner.addressing.mode, self.sfi(manner.reference)
+        mode, sfi = method.addressing.mode, self.sfi(method.reference)
         known = self._lengths.get(tag) if tag is not None else None
         length = min(2 + (known or SHORT_MAXIMUM - 2), SHORT_MAXIMUM)
-        response = yield from ask(read_record(p1, mode, sfi, length))
+        response = yield from send_or_malformed(read_record(p1, mode, sfi, length))
         if response.status_word == StatusWord.WRONG_LENGTH and length != SHORT_MAXIMUM:
-            return (yield from ask(read_record(p1, mode, sfi, SHORT_MAXIMUM)))
+            return (yield from send_or_malformed(read_record(p1, mode, sfi, SHORT_MAXIMUM)))
         if has_data(response) and 2 <= len(response.data) < 2 + response.data[1] <= SHORT_MAXIMUM:
             # The card cut the record at the requested length; the record's own length byte is larger.
-            return (yield from ask(read_record(p1, mode, sfi, 2 + response.data[1])))
+            return (yield from send_or_malformed(read_record(p1, mode, sfi, 2 + response.data[1])))
         return response
 
-    def _take(self, reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
-        if self._on_manner is not None and reading.manner is not None and not reading.records:
-            self._on_manner(reading.manner)
+    def _add_records(self, reading: FileReading, records: list[Record], response: ResponseApdu) -> None:
+        if self._on_method is not None and reading.method is not None and not reading.records:
+            self._on_method(reading.method)
         reading.records += records
         if response.status_word == CORRUPT:
             reading.corrupt |= {record.tag for record in records}

@@ -10,7 +10,7 @@ from cardio.apdu.commands import read_binary
 from cardio.apdu.status_word import StatusWord
 from cardio.filesystem.capabilities import AccessMethod, Addressing, Reference
 from cardio.filesystem.layouts.model import File
-from cardio.filesystem.reading.attempt import ReadAttempt, ask, has_data
+from cardio.filesystem.reading.attempt import ReadAttempt, has_data, send_or_malformed
 from cardio.filesystem.reading.result import CORRUPT, FileReading
 
 Progress = Callable[[int, int], None]
@@ -40,33 +40,33 @@ def read_transparent(
         limit: the greatest number of bytes to read, to find out whether the file can be read at all.
         progress: called after each block.
     """
-    approach = ReadAttempt(file)
+    attempt = ReadAttempt(file)
     end = max(file.sizes) if limit is None else limit
-    for reference in dict.fromkeys([*(manner.reference for manner in known), *Reference]):
-        if not (yield from approach.reach(reference)):
+    for reference in dict.fromkeys([*(method.reference for method in known), *Reference]):
+        if not (yield from attempt.select_file_by(reference)):
             continue
-        manner = AccessMethod(reference=reference, addressing=Addressing.ALL)
-        reading = FileReading(file, manner=manner, block=block, probed=limit is not None and limit < max(file.sizes))
-        if (yield from _blocks(approach, reference, reading, end, progress)) or reading.closed:
+        method = AccessMethod(reference=reference, addressing=Addressing.ALL)
+        reading = FileReading(file, method=method, block=block, probed=limit is not None and limit < max(file.sizes))
+        if (yield from _blocks(attempt, reference, reading, end, progress)) or reading.closed:
             return reading
-    return FileReading(file, refusal=approach.refusal)
+    return FileReading(file, refusal=attempt.refusal)
 
 
 def _blocks(
-    approach: ReadAttempt, reference: Reference, reading: FileReading, end: int, progress: Progress | None
+    attempt: ReadAttempt, reference: Reference, reading: FileReading, end: int, progress: Progress | None
 ) -> Flow[bool]:
     content = bytearray()
-    sfi = approach.sfi(reference)
+    sfi = attempt.sfi(reference)
     while len(content) < min(end, OFFSET_LIMIT):
         asked = min(reading.block, end - len(content))
         # Once named by its SFI, the file is current.
-        response = yield from ask(read_binary(len(content), asked, sfi if not content else 0))
+        response = yield from send_or_malformed(read_binary(len(content), asked, sfi if not content else 0))
         if response.status_word == StatusWord.WRONG_LENGTH and asked > SMALL_BLOCK:
             reading.block = SMALL_BLOCK
             continue
         if not has_data(response):
             if not content:
-                approach.note_refusal(response.status_word, reading)
+                attempt.note_refusal(response.status_word, reading)
                 return False
             if response.status_word not in _END:
                 reading.broken_off = response.status_word

@@ -93,7 +93,7 @@ def resuming(plan: Flow[Result], kept: KeptAnswers, *, t1: bool = False) -> Flow
                     continue
                 if fci_known and known is not None and response.sw1 in _ACCEPTED:
                     response = known
-                if known is not None and _tells_the_card(response):
+                if known is not None and _identifies_card(response):
                     same_card = known == response
                     before = before if same_card else {}
                 if known is None and key is not None and place.is_lasting(response):
@@ -113,7 +113,7 @@ def resuming(plan: Flow[Result], kept: KeptAnswers, *, t1: bool = False) -> Flow
         kept.answers = before | kept.answers
 
 
-def _tells_the_card(response: ResponseApdu) -> bool:
+def _identifies_card(response: ResponseApdu) -> bool:
     """Return True if an answer begins with the record of an identification code that is not blank."""
     data = response.data
     return len(data) > 2 and data[0] == _IDENTIFICATION_CODE and len(set(data[2 : 2 + data[1]])) > 1
@@ -208,7 +208,7 @@ class UnfinishedReadings:
         self._clock = clock
         self._by_reader: dict[str, _Entry] = {}
 
-    def take(self, reader: str, atr: bytes, event_counter: Callable[[], int]) -> KeptAnswers:
+    def pop(self, reader: str, atr: bytes, event_counter: Callable[[], int]) -> KeptAnswers:
         """Remove and return the kept answers of the card that is in a reader; return empty ones for any other card.
 
         Args:

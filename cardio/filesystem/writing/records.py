@@ -17,7 +17,7 @@ from cardio.errors import CardChangedError, CardRefusedError, NotWrittenError, U
 from cardio.filesystem.access_rights import Authenticator
 from cardio.filesystem.capabilities import Addressing, Reference
 from cardio.filesystem.layouts.model import File, Structure
-from cardio.filesystem.reading.attempt import ReadAttempt, ask
+from cardio.filesystem.reading.attempt import ReadAttempt, send_or_malformed
 from cardio.filesystem.reading.result import FileReading
 from cardio.filesystem.writing.changes import RecordChange
 
@@ -58,11 +58,11 @@ def write_records(
         NotWrittenError: the record that was read back differs.
     """
     file = reading.file
-    manner = reading.manner
-    reference = Reference.SELECT_P1_02 if manner is None else manner.reference
-    approach = ReadAttempt(file)
-    yield from approach.reach(reference)
-    sfi = approach.sfi(reference)
+    method = reading.method
+    reference = Reference.SELECT_P1_02 if method is None else method.reference
+    attempt = ReadAttempt(file)
+    yield from attempt.select_file_by(reference)
+    sfi = attempt.sfi(reference)
     count = len(reading.records)
     for change in changes:
         if not change.needed:
@@ -76,7 +76,7 @@ def write_records(
         else:
             number = change.number
             where, mode = _place(reading, change, number)
-            standing = yield from ask(read_record(where, mode, sfi, len(change.before or b"")))
+            standing = yield from send_or_malformed(read_record(where, mode, sfi, len(change.before or b"")))
             if standing.data != change.before:
                 raise CardChangedError(
                     f"{file.path} 第 {number} 条不是要改写的记录，未写入",
@@ -87,7 +87,7 @@ def write_records(
             )
         _expect_success(file, response)
         where, mode = _place(reading, change, number)
-        back = yield from ask(read_record(where, mode, sfi, len(change.record)))
+        back = yield from send_or_malformed(read_record(where, mode, sfi, len(change.record)))
         if back.status_word != StatusWord.SUCCESS or back.data != change.record:
             raise _differs(file, number)
         written.records.append(change)
@@ -105,18 +105,18 @@ def write_content(file: File, content: bytes, authenticator: Authenticator, writ
     Raises:
         CardRefusedError, MacRefusedError, NotWrittenError: as for `write_records`, at a block.
     """
-    approach = ReadAttempt(file)
+    attempt = ReadAttempt(file)
     for reference in (Reference.SELECT_P1_02, Reference.SELECT_P1_00):
-        if (yield from approach.reach(reference)):
+        if (yield from attempt.select_file_by(reference)):
             break
     else:
         raise CardRefusedError(
-            f"{file.path} 不能选择", f"{file.path} cannot be selected", status_word=approach.refusals[-1]
+            f"{file.path} 不能选择", f"{file.path} cannot be selected", status_word=attempt.refusals[-1]
         )
     for offset in range(0, len(content), WRITE_BLOCK):
         block = content[offset : offset + WRITE_BLOCK]
         _expect_success(file, (yield from authenticator.protect(update_binary(offset, block), file.application)))
-        back = yield from ask(read_binary(offset, len(block)))
+        back = yield from send_or_malformed(read_binary(offset, len(block)))
         if back.status_word != StatusWord.SUCCESS or back.data != block:
             raise _differs(file, offset)
         written.bytes = offset + len(block)
@@ -133,7 +133,7 @@ def _new_record(change: RecordChange, sfi: int, authenticator: Authenticator, fi
 
 def _place(reading: FileReading, change: RecordChange, number: int) -> tuple[int, RecordMode]:
     """Return P1 and mode of a record: its number, or its tag on cards that read by tag only."""
-    by_tag = reading.manner is not None and reading.manner.addressing is Addressing.IDENTIFIER
+    by_tag = reading.method is not None and reading.method.addressing is Addressing.IDENTIFIER
     if not by_tag or change.item is None or change.item.tag is None:
         return number, RecordMode.BY_NUMBER
     if reading.tags.index(change.item.tag) + 1 != number and change.item.tag in reading.tags:

@@ -228,7 +228,7 @@ class CardPin:
             raise PinOutcomeUnknownError() from error
         entry_error = entry_error_of(status_word)
         if entry_error is not None:
-            self._counter.told(before)
+            self._counter.note_answer(before)
             raise entry_error
         self._judge(status_word, None)
 
@@ -285,7 +285,7 @@ class CardPin:
             self._counter.restored()
             return
         left = tries_in(status_word)
-        self._counter.told(left)
+        self._counter.note_answer(left)
         if left is None and status_word != VERIFICATION_FAILED:
             if not says_not_carried_out(status_word >> 8):
                 # 6108, 6581, 9100: the card may have compared or replaced the PIN before an error occurred.

@@ -95,7 +95,7 @@ class TriesCounter:
         elif left is not None:
             self._keep(max(1, left - 1))
 
-    def told(self, left: int | None) -> None:
+    def note_answer(self, left: int | None) -> None:
         """Note the card's answer to a wrong PIN.
 
         Args:

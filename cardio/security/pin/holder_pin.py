@@ -26,7 +26,7 @@ RELOAD = CommandApdu(InstructionClass.BANK_WITH_MAC, Instruction.CHANGE_REFERENC
 
 
 class HolderPin:
-    """The flows for the PIN. The environment (SSSE) must be current, and `CardAuthenticator.meet` must have run."""
+    """The flows for the PIN. The environment (SSSE) must be current, and `CardAuthenticator.bind` must have run."""
 
     def __init__(self, authenticator: CardAuthenticator) -> None:
         self._authenticator = authenticator

@@ -20,7 +20,7 @@ from service.gate.receipt import AnswerReceipt
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportedOutcome:
     """The part of an answer that is about one debit."""
 
     debit_id: str
@@ -30,7 +30,7 @@ class Told:
     """True if the caller got the result before and asks for this debit by name, so the caller knows of it."""
 
     @classmethod
-    def of(cls, shown: DebitRecord, *, by_name: bool) -> Told:
+    def of(cls, shown: DebitRecord, *, by_name: bool) -> ReportedOutcome:
         """Return the part of an answer that is about a debit.
 
         Args:
@@ -52,9 +52,11 @@ class DebitReceipts:
         """Follow an answer: another debit on the card waits until it is known whether this answer was handed over."""
         return FollowedAnswer(self, entry.journal, entry.id, receipt)
 
-    def note_when_handed_over(self, journal: Journal, receipt: AnswerReceipt | None, told: Iterable[Told]) -> None:
+    def note_when_handed_over(
+        self, journal: Journal, receipt: AnswerReceipt | None, reported: Iterable[ReportedOutcome]
+    ) -> None:
         """Record the contents of an answer if it is handed over."""
-        noted = tuple(told)
+        noted = tuple(reported)
 
         def concluded(handed_over: bool) -> None:
             if handed_over and noted:
@@ -63,16 +65,16 @@ class DebitReceipts:
         if receipt is not None:
             receipt.when_known(concluded)
 
-    def write(self, journal: Journal, told: tuple[Told, ...]) -> asyncio.Task[None]:
+    def write(self, journal: Journal, reported: tuple[ReportedOutcome, ...]) -> asyncio.Task[None]:
         """Start to write; `written` waits for it."""
-        writing = asyncio.ensure_future(asyncio.to_thread(self._note, journal, told))
+        writing = asyncio.ensure_future(asyncio.to_thread(self._note, journal, reported))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing
 
-    def _note(self, journal: Journal, told: tuple[Told, ...]) -> None:
+    def _note(self, journal: Journal, reported: tuple[ReportedOutcome, ...]) -> None:
         with self._supervisor.guard("debit-receipts"):
-            note(journal, told)
+            note(journal, reported)
 
     async def written(self) -> None:
         """Wait until everything that was handed over before is in the journal, or could not be written."""
@@ -87,33 +89,33 @@ class FollowedAnswer:
         self._receipts = receipts
         self._journal = journal
         self._debit_id = debit_id
-        self._told: tuple[Told, ...] = ()
+        self._reported: tuple[ReportedOutcome, ...] = ()
         journal.under_way.begin(debit_id)
         if receipt is None:
             self._end()
         else:
             receipt.when_known(self._concluded)
 
-    def tells(self, *told: Told) -> None:
+    def set_contents(self, *reported: ReportedOutcome) -> None:
         """Set what the answer will tell."""
-        self._told = told
+        self._reported = reported
 
     def _concluded(self, handed_over: bool) -> None:
-        if not handed_over or not self._told:
+        if not handed_over or not self._reported:
             self._end()
             return
-        self._receipts.write(self._journal, self._told).add_done_callback(lambda _: self._end())
+        self._receipts.write(self._journal, self._reported).add_done_callback(lambda _: self._end())
 
     def _end(self) -> None:
         self._journal.under_way.end(self._debit_id)
 
 
-def note(journal: Journal, told: Iterable[Told]) -> None:
+def note(journal: Journal, reported: Iterable[ReportedOutcome]) -> None:
     """Record what was handed over.
 
     If the journal cannot be written, it counts as not handed over and is told once more.
     """
-    for one in told:
+    for one in reported:
         with suppress(CardioError):
             match one.outcome:
                 case "unknown":
@@ -122,9 +124,9 @@ def note(journal: Journal, told: Iterable[Told]) -> None:
                     _note_done(journal, one)
 
 
-def _note_done(journal: Journal, told: Told) -> None:
+def _note_done(journal: Journal, reported: ReportedOutcome) -> None:
     try:
-        journal.entry(told.debit_id).move(DebitState.DELIVERED, at=told.at)
+        journal.entry(reported.debit_id).move(DebitState.DELIVERED, at=reported.at)
     except JournalStepError:  # it was recorded before
-        if told.again:
-            journal.delivery.acknowledge(told.debit_id)
+        if reported.again:
+            journal.delivery.acknowledge(reported.debit_id)

@@ -54,18 +54,18 @@ class JournalEntry:
         return bool(self.journal.row(self.id)["told_unknown"])
 
     def meet(self, card: bytes) -> None:
-        self.journal.meet(self.id, self._attempt, card)
+        self.journal.bind_card(self.id, self._attempt, card)
 
     def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
         if to is not DebitState.SENT:
-            self.journal.move(self.id, self._attempt, to, **facts)
+            self.journal.transition(self.id, self._attempt, to, **facts)
             return
         with self._gate:
             if self._withdrawn:
                 raise JournalStepError("该笔消费已撤回", "the debit was withdrawn before it was sent")
             self._unsent = False
             try:
-                self.journal.move(self.id, self._attempt, to, **facts)
+                self.journal.transition(self.id, self._attempt, to, **facts)
             except CardioError:
                 self._unsent = True  # the card is not told of a debit that could not be written
                 raise
@@ -84,7 +84,7 @@ class JournalEntry:
         self._claimed.append(other)
 
     def shown(self) -> DebitRecord:
-        return self.journal.shown(self.id)
+        return self.journal.record(self.id)
 
     def release(self) -> None:
         """Release the entry, and the debits that it claimed, for other calls; a second time does nothing."""

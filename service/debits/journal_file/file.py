@@ -89,10 +89,10 @@ class JournalFile(SqliteFile):
                 self._write_marks()
             self._note_as_left()
         except OSError as error:
-            self._let_go()
+            self._close_files()
             raise kind.error(path, error) from error
         except BaseException:  # any error, also an interruption: release the locks
-            self._let_go()
+            self._close_files()
             raise
 
     def _upgrade(self, database: sqlite3.Connection) -> None:
@@ -358,7 +358,7 @@ class JournalFile(SqliteFile):
                 self._checkpoint()
                 self._readers.close()
                 self._database.close()
-                self._let_go()
+                self._close_files()
             else:
                 self.abandon()
 
@@ -367,9 +367,9 @@ class JournalFile(SqliteFile):
         with self.lock:
             self._database.close()
             self._readers.close()  # last, because a reading connection writes no log into a database
-            self._let_go()
+            self._close_files()
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         for part in ("_database", "_readers"):
             if (opened := getattr(self, part, None)) is not None:
                 opened.close()

@@ -29,7 +29,7 @@ class JournalRecords:
         self._reading = reading
         self._chain = chain
 
-    def listed(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
+    def list_debits(self, owner: str | None, *, all_states: bool = False, limit: int = 500) -> list[DebitRecord]:
         """Return the debits that still need work: unknown outcomes first, then the newest.
 
         Args:
@@ -59,7 +59,7 @@ class JournalRecords:
         ]
         return list(heapq.merge(*each, key=lambda row: (row["created"], row["place"]), reverse=True))[:limit]
 
-    def shown(self, debit_id: str) -> DebitRecord | None:
+    def record(self, debit_id: str) -> DebitRecord | None:
         """Return one debit; None if there is none.
 
         Raises:

@@ -78,16 +78,16 @@ def verify_journal(
         UsageError: ``anchor`` is no anchor.
         sqlite3.Error: the file cannot be read.
     """
-    walk = ChainVerifier(chain, None if anchor is None else Anchor.parse(anchor))
+    verifier = ChainVerifier(chain, None if anchor is None else Anchor.parse(anchor))
     if not structure_is_ours(database):
-        walk.find(TamperKind.SCHEMA_CHANGED, 0)
+        verifier.add_finding(TamperKind.SCHEMA_CHANGED, 0)
     (whole,) = database.execute(_WHOLE).fetchone()
     for number, *values in walked(database.execute(_STEPS), progress, whole):
-        walk.take(number, values)
-    walk.end(database.execute(SELECT_HEAD).fetchone())
+        verifier.check(number, values)
+    verifier.end(database.execute(SELECT_HEAD).fetchone())
     rows: list[RowFinding] = []
     debits = 0
-    for row in walked(database.execute(_ROWS), progress, whole, before=walk.entries):
+    for row in walked(database.execute(_ROWS), progress, whole, before=verifier.entries):
         debits += 1
         if (problem := _row_problem(database, chain, row)) is not None:
             rows.append(RowFinding(problem, text_of(row["id"])))
@@ -95,7 +95,11 @@ def verify_journal(
         if not _is_archived(database, chain, debit):
             rows.append(RowFinding(RowProblem.REMOVED, text_of(debit)))
     return JournalVerification(
-        debits, walk.entries, Anchor(walk.number, walk.last), tuple(in_ranges(walk.findings)), tuple(rows)
+        debits,
+        verifier.entries,
+        Anchor(verifier.number, verifier.last),
+        tuple(in_ranges(verifier.findings)),
+        tuple(rows),
     )
 
 

@@ -151,8 +151,8 @@ def test_what_was_lost_is_told_once() -> None:
     watch = CommandWatch()
     watch.begin(E.CHANGE)
     watch.end(None)
-    assert watch.take_unanswered() is E.CHANGE
-    assert watch.take_unanswered() is E.NONE
+    assert watch.pop_unanswered() is E.CHANGE
+    assert watch.pop_unanswered() is E.NONE
 
 
 def test_the_limit_is_that_of_one_command_and_not_of_a_persons_entry() -> None:

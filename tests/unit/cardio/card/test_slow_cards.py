@@ -189,7 +189,7 @@ def test_what_is_kept_is_forgotten_after_a_minute(store: CapabilityCache) -> Non
     with pytest.raises(ReaderTimeoutError):
         read(reader, line, store, supplement=False)
     now = 61.0
-    assert store.unfinished.take("r", line.atr, lambda: reader.event_counter).answers == {}
+    assert store.unfinished.pop("r", line.atr, lambda: reader.event_counter).answers == {}
 
 
 def test_the_file_of_manners_holds_nothing_of_an_unfinished_reading(store: CapabilityCache) -> None:

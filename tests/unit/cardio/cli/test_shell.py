@@ -60,7 +60,7 @@ class Said:
         """What it answers to some lines, on either stream."""
         before = len(self.stdout.getvalue()), len(self.stderr.getvalue())
         for line in lines:
-            self.shell.take(line)
+            self.shell.process(line)
         return self.stdout.getvalue()[before[0] :] + self.stderr.getvalue()[before[1] :]
 
     @property
@@ -419,7 +419,7 @@ def test_ctrl_c_gives_up_a_card_that_hangs(monkeypatch: pytest.MonkeyPatch) -> N
 def test_work_that_begins_after_its_card_was_let_go_connects_to_none(reader: SoftwareReader) -> None:
     """As where its thread got no time before it was given up."""
     hold = shell_session._Hold(reader, LayoutChoice.at_hand(), None, lambda exchange: None)
-    hold.let_go()
+    hold.release()
     with pytest.raises(ReaderTimeoutError):
         hold.run(5, lambda card: None)
     reader.connect().close()

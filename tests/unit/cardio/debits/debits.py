@@ -109,18 +109,18 @@ class Till:
             trace=self.trace.append,
         )
 
-    def take(self, key: str = "k", asked: str = "x") -> JournalEntry:
-        entry = self.journal.take("local", key, asked)
+    def claim(self, key: str = "k", asked: str = "x") -> JournalEntry:
+        entry = self.journal.claim("local", key, asked)
         entry.release()
         return entry
 
     def debit(self, key: str = "k", order: DebitOrder = ORDER, *, pin: str | None = "123456") -> DebitResult:
-        entry = self.take(key)
+        entry = self.claim(key)
         with self.open(pin=pin) as card:
             return debit(card, order, entry, replace(self.limits, clock=lambda: order.moment))
 
     def recover(self, key: str = "k", *, pin: str | None = "123456") -> DebitResult:
-        entry = self.take(key)
+        entry = self.claim(key)
         with self.open(pin=pin) as card:
             return recover(card, entry)
 

@@ -109,12 +109,12 @@ def test_a_site_lets_cards_in_that_were_not_used_for_years() -> None:
 def test_the_library_sends_nothing_beyond_a_limit(till: Till) -> None:
     """Not even what begins a debit; the year alone is known only when the card has said it."""
     for wrong, error in ((order("99991231235959"), DebitTimeError), (order(TIME, self_paid=10**8), DebitLimitError)):
-        entry = till.take()
+        entry = till.claim()
         with till.open() as card, pytest.raises(error):
             debit(card, wrong, entry, LIMITS)
-        assert till.take().state is DebitState.NEW, "the same key may ask for what is right"
+        assert till.claim().state is DebitState.NEW, "the same key may ask for what is right"
     with till.open() as card, pytest.raises(DebitYearError):
-        debit(card, ORDER, till.take(), replace(LIMITS, years_back=1))
+        debit(card, ORDER, till.claim(), replace(LIMITS, years_back=1))
     assert not any(bytes(one.command).startswith(DEBIT) for one in till.trace)
     assert till.debits == 0 and till.totals == UNTOUCHED
 
@@ -123,10 +123,10 @@ def test_the_library_sends_nothing_beyond_a_limit(till: Till) -> None:
 def test_a_window_without_an_end(till: Till, now: datetime) -> None:
     limits = DebitLimits(window=timedelta.max, years_back=20, clock=lambda: now)
     with till.open() as card, pytest.raises(DebitNotCheckableError):  # the card shows later ones only
-        debit(card, ORDER, till.take(), limits)
+        debit(card, ORDER, till.claim(), limits)
     till.card.applications[4].by_id[0xEF08].records.clear()
     with till.open() as card:
-        assert debit(card, ORDER, till.take(), limits).time == TIME
+        assert debit(card, ORDER, till.claim(), limits).time == TIME
     assert till.debits == 1
 
 
@@ -155,7 +155,7 @@ def test_a_ceiling_of_nothing_lets_nothing_through() -> None:
 
 def test_by_itself_the_library_has_todays_clock(till: Till) -> None:
     with till.open() as card, pytest.raises(DebitTimeError):
-        debit(card, ORDER, till.take())
+        debit(card, ORDER, till.claim())
 
 
 def test_the_part_of_the_personal_account_belongs_to_the_order(till: Till, tmp_path: Path) -> None:

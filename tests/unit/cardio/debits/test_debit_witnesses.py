@@ -11,7 +11,7 @@ from cardio.debits.errors import DebitManualError, DebitNotDoneError, DebitUnkno
 from cardio.debits.purse import Amounts, PurchaseStart, Totals, debit_key
 from cardio.debits.recovery import CounterEvidence as Counter
 from cardio.debits.recovery import DetailEvidence as Detail
-from cardio.debits.recovery import Evidence, RecoveryVerdict, compare, judge
+from cardio.debits.recovery import Evidence, RecoveryVerdict, compare, weigh
 from cardio.debits.transaction import DebitIntent, DebitOrder, DebitState
 from cardio.errors import CardChangedError
 from cardio.filesystem.layouts.loader import layout_of
@@ -52,7 +52,7 @@ def test_number_and_totals_alone_want_a_person(tmp_path: Path) -> None:
     till.fault = denies_details
     with pytest.raises(DebitManualError):
         till.recover()
-    assert till.take().state is S.MANUAL
+    assert till.claim().state is S.MANUAL
 
 
 def denies_details(card: AnyCard, command: bytes) -> bytes:
@@ -76,7 +76,7 @@ def test_a_debit_that_stands_at_sent_can_be_cleared_up(till: Till) -> None:
         database.execute("UPDATE debit SET state = 'sent'")
     with pytest.raises(DebitManualError):
         till.recover()
-    assert till.take().state is S.MANUAL
+    assert till.claim().state is S.MANUAL
 
 
 # -- no answer ----------------------------------------------------------------------------------
@@ -92,12 +92,12 @@ def test_a_lost_answer_is_unknown_until_the_same_card_is_back(
     till.fault = till.loses_answer(done)
     with pytest.raises(DebitUnknownError) as caught:
         till.debit()
-    assert caught.value.status == 202 and till.take().state is S.UNKNOWN
+    assert caught.value.status == 202 and till.claim().state is S.UNKNOWN
     till.fault = None
     good, till.card = till.card, find_persona("adult").card()
     with pytest.raises(CardChangedError) as other:
         till.recover()
-    assert other.value.driver_code == -22 and till.take().state is S.UNKNOWN
+    assert other.value.driver_code == -22 and till.claim().state is S.UNKNOWN
     till.card = good
     if done:
         result = till.recover()
@@ -107,7 +107,7 @@ def test_a_lost_answer_is_unknown_until_the_same_card_is_back(
         with pytest.raises(DebitNotDoneError):
             till.recover()
         assert till.totals == UNTOUCHED
-    assert till.debits == 1 and till.take().state is (S.COMMITTED if done else S.ABORTED)
+    assert till.debits == 1 and till.claim().state is (S.COMMITTED if done else S.ABORTED)
 
 
 def test_without_its_pin_only_the_proof_speaks(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_without_its_pin_only_the_proof_speaks(tmp_path: Path) -> None:
         else:
             with pytest.raises(DebitUnknownError):
                 till.recover(pin=None)
-            assert till.take().state is S.UNKNOWN
+            assert till.claim().state is S.UNKNOWN
             with pytest.raises(WrongPinError):
                 till.recover(pin="654321")
             assert till.recover().known_by == "detail"
@@ -161,7 +161,7 @@ def test_a_card_whose_records_are_not_its_numbers_wants_a_person(till: Till) -> 
     del details.records[0]
     with pytest.raises(DebitManualError):
         till.recover()
-    assert till.take().state is S.MANUAL
+    assert till.claim().state is S.MANUAL
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_a_card_whose_records_are_not_its_numbers_wants_a_person(till: Till) -> 
 def test_how_witnesses_are_weighed(
     proved: bool, detail: Detail, counter: Counter, others: bool, state: DebitState, known_by: str | None
 ) -> None:
-    verdict: RecoveryVerdict = judge(Evidence(proved, detail, counter, others))
+    verdict: RecoveryVerdict = weigh(Evidence(proved, detail, counter, others))
     assert verdict.state is state and (known_by is None or verdict.known_by == known_by)
     if not proved:
-        assert judge(Evidence(proved, detail, counter, others), doubted=True).state is S.MANUAL
+        assert weigh(Evidence(proved, detail, counter, others), doubted=True).state is S.MANUAL
 
 
 def start(number: int, self_paid: int, pooled: int, year: str = "2026", balance: int = 28000) -> PurchaseStart:

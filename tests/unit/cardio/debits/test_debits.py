@@ -84,7 +84,7 @@ def test_what_it_sends_byte_for_byte(till: Till) -> None:
     assert (result.transaction_number, result.terminal_transaction_number) == (12, "0000000C")
     assert (result.tac, result.mac2, result.known_by) == ("AC0B188C", "3D03B128", "mac2")
     assert till.totals == DONE and till.debits == 1
-    assert till.take().state is S.COMMITTED and [one.state for one in till.journal.listed(None)] == [S.COMMITTED]
+    assert till.claim().state is S.COMMITTED and [one.state for one in till.journal.list_debits(None)] == [S.COMMITTED]
 
 
 def test_what_the_cards_own_record_costs(till: Till) -> None:
@@ -151,7 +151,7 @@ def test_a_fault_before_it_takes_nothing(till: Till, fault: Fault, kind: type[Ca
         till.debit()
     assert code is None or (caught.value.driver_code or -(caught.value.status_word or 0)) == code
     assert (till.totals, till.debits) == (UNTOUCHED, 0)
-    assert [one.state for one in till.journal.listed(None, all_states=True)] == [S.ABORTED]
+    assert [one.state for one in till.journal.list_debits(None, all_states=True)] == [S.ABORTED]
     till.fault = None
     till.debit()
     assert till.totals == DONE
@@ -159,8 +159,8 @@ def test_a_fault_before_it_takes_nothing(till: Till, fault: Fault, kind: type[Ca
 
 def test_no_sam_no_key_no_terminal_number(till: Till) -> None:
     with till.open(credentials=Credentials(pin=Pin("123456"))) as card, pytest.raises(NoSamError):
-        debit(card, ORDER, till.take())
-    assert till.take().state is S.NEW and till.debits == 0
+        debit(card, ORDER, till.claim())
+    assert till.claim().state is S.NEW and till.debits == 0
     keys = till.sam._file  # type: ignore[attr-defined] # the key file of the soft SAM
     without = keys.model_copy(update={"keys": {"3DES": {k: v for k, v in keys.keys["3DES"].items() if k != "DPK1"}}})
     till.sam._file = without  # type: ignore[attr-defined] # the key file of the soft SAM
@@ -196,7 +196,7 @@ def test_a_generation_of_which_no_debits_are_known(till: Till, monkeypatch: pyte
     with till.open() as card:
         monkeypatch.setattr(card.file_system.contents, "layout", _without_purse(card.layout))
         with pytest.raises(NotSupportedError):
-            debit(card, ORDER, till.take())
+            debit(card, ORDER, till.claim())
     assert till.debits == 0
 
 
@@ -215,7 +215,7 @@ def test_a_refusal_takes_nothing_and_is_the_end_of_its_key(till: Till, status_wo
     with pytest.raises(CardRefusedError) as caught:
         till.debit()
     assert caught.value.status_word == int(status_word, 16) and till.debits == 1
-    assert till.take().state is S.ABORTED, "what was sent is not sent again by the same key"
+    assert till.claim().state is S.ABORTED, "what was sent is not sent again by the same key"
 
 
 @pytest.mark.parametrize("done", [True, False])
@@ -228,11 +228,11 @@ def test_an_answer_that_leaves_it_open_is_cleared_up_at_once(till: Till, answer:
     if done:
         result = till.debit()
         assert (result.known_by, result.tac, result.mac2) == ("proof", "AC0B188C", "3D03B128")
-        assert till.take().state is S.COMMITTED and till.totals == DONE
+        assert till.claim().state is S.COMMITTED and till.totals == DONE
     else:
         with pytest.raises(DebitNotDoneError):
             till.debit()
-        assert till.take().state is S.ABORTED and till.totals == UNTOUCHED
+        assert till.claim().state is S.ABORTED and till.totals == UNTOUCHED
     assert till.debits == 1
 
 
@@ -251,8 +251,8 @@ def test_a_wrong_mac2_is_believed_only_with_the_right_one(till: Till, tmp_path: 
     mute.fault = changed_answer
     with pytest.raises(WrongMac2Error) as caught:
         mute.debit()
-    assert caught.value.driver_code == -0x9302 and mute.take().state is S.MANUAL and mute.debits == 1
-    assert isinstance(error_of(mute.take()), WrongMac2Error), "whoever asks again is told the same"
+    assert caught.value.driver_code == -0x9302 and mute.claim().state is S.MANUAL and mute.debits == 1
+    assert isinstance(error_of(mute.claim()), WrongMac2Error), "whoever asks again is told the same"
 
 
 @pytest.mark.parametrize("proof", [True, False])

@@ -12,7 +12,7 @@ import pytest
 
 from cardio.debits.errors import DebitManualError, DebitNotDoneError, DebitUnknownError
 from cardio.debits.purse import Amounts
-from cardio.debits.recovery import CounterEvidence, DetailEvidence, Evidence, judge
+from cardio.debits.recovery import CounterEvidence, DetailEvidence, Evidence, weigh
 from cardio.debits.transaction import DebitOrder, DebitResult, DebitState
 from cardio.security.errors import SamError
 from cardio.security.sam.hsm_http import HttpHsmTransport
@@ -59,8 +59,8 @@ def recovered(till: Till) -> tuple[DebitState, DebitResult | None]:
     try:
         result = till.recover()
     except (DebitManualError, DebitNotDoneError):
-        return till.take().state, None
-    return till.take().state, result
+        return till.claim().state, None
+    return till.claim().state, result
 
 
 def without_proof(card: AnyCard, command: bytes) -> bytes:
@@ -86,7 +86,7 @@ def test_an_answer_that_cannot_be_fetched_is_no_refusal(till: Till, status_word:
 
     till.fault = fault
     assert till.debit().known_by == "proof"
-    assert till.debits == 1 and till.totals[0] == 13 and till.take().state is S.COMMITTED
+    assert till.debits == 1 and till.totals[0] == 13 and till.claim().state is S.COMMITTED
 
 
 # -- the card went elsewhere -----------------------------------------------------------------------
@@ -197,8 +197,8 @@ def test_a_new_year_begins_the_totals_anew(till: Till, done: bool) -> None:
 
 
 def test_number_and_totals_do_not_say_whose_debit_it_was() -> None:
-    assert judge(Evidence(False, DetailEvidence.SILENT, CounterEvidence.MOVED)).state is S.MANUAL
-    assert judge(Evidence(False, DetailEvidence.SILENT, CounterEvidence.MOVED, others=True)).state is S.MANUAL
+    assert weigh(Evidence(False, DetailEvidence.SILENT, CounterEvidence.MOVED)).state is S.MANUAL
+    assert weigh(Evidence(False, DetailEvidence.SILENT, CounterEvidence.MOVED, others=True)).state is S.MANUAL
 
 
 # -- the HSM ---------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_a_wrong_mac1_is_refused_by_the_card(tmp_path: Path) -> None:
     with pytest.raises(CardRefusedError) as caught:
         till.debit()
     assert caught.value.status_word == 0x9302 and till.totals == UNTOUCHED
-    assert till.take().state is DebitState.ABORTED
+    assert till.claim().state is DebitState.ABORTED
 
 
 def test_a_psam_checks_once_so_the_card_bears_witness_afterwards(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_psam_that_finds_mac2_wrong(tmp_path: Path) -> None:
     psam.fault = refuse("8072", "9302")
     with pytest.raises(WrongMac2Error):
         till.debit()
-    assert till.take().state is DebitState.MANUAL
+    assert till.claim().state is DebitState.MANUAL
 
 
 def test_a_psam_that_says_nothing_of_mac2_proves_no_forgery(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 
 Values = Mapping[str, Any]
-Told = object
+ReportedOutcome = object
 """What an item says: a value, the code of a coded one, or a table of what is inside."""
-Record = tuple[tuple[str | None, str, Told], ...]
+Record = tuple[tuple[str | None, str, ReportedOutcome], ...]
 """Tag, name and what it says, of each item of a record."""
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -70,7 +70,7 @@ def texts(size: int) -> st.SearchStrategy[str]:
 
 
 @cache
-def scalars(item: Item, generation: int) -> st.SearchStrategy[Told]:
+def scalars(item: Item, generation: int) -> st.SearchStrategy[ReportedOutcome]:
     """What an item may say; for a code, the code."""
     size = item.length
     match item.kind:
@@ -104,13 +104,13 @@ def perhaps(draw: Draw, strategy: st.SearchStrategy[Any], *, full: bool) -> Any:
     return draw(strategy) if full or draw(st.integers(0, 4)) else None
 
 
-def inside(draw: Draw, item: Item, generation: int, *, full: bool) -> dict[str, Told]:
+def inside(draw: Draw, item: Item, generation: int, *, full: bool) -> dict[str, ReportedOutcome]:
     """What an item with items inside says. Parts are all there; in a chain some may be empty."""
     some = full or item.format is not Format.B_TLV
     return {one.name: perhaps(draw, scalars(one, generation), full=some) for one in item.items}
 
 
-def one_value(draw: Draw, item: Item, generation: int, *, full: bool) -> tuple[Any, Told]:
+def one_value(draw: Draw, item: Item, generation: int, *, full: bool) -> tuple[Any, ReportedOutcome]:
     """What a persona says of an item, and what its card must say of it."""
     if item.kind is not Kind.ITEMS:
         value = perhaps(draw, scalars(item, generation), full=full)
@@ -250,7 +250,7 @@ def begin(card: SoftwareCard, manners: FamilyCapabilities) -> tuple[CardFileSyst
     return file_system, channel
 
 
-def told_by(item: ItemContent) -> Told:
+def told_by(item: ItemContent) -> ReportedOutcome:
     if item.items is not None:
         return {one.name: told_by(one) for one in item.items}
     if isinstance(item.value, CodedValue):
@@ -451,7 +451,7 @@ def test_items_that_stand_several_times_are_all_in_the_dump() -> None:
     """That the dumps above are equal says something only if nothing is missing from the usual one."""
     usual = usual_dump(1)
 
-    def said(path: str, name: str) -> list[Told]:
+    def said(path: str, name: str) -> list[ReportedOutcome]:
         return [
             told_by(one)
             for record in usual[path].records

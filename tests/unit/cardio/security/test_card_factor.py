@@ -234,7 +234,7 @@ def test_a_debit_is_refused_before_anything(atr: bytes, tmp_path: Path) -> None:
     with pytest.raises(NoCardFactorError):
         till.debit()
     assert till.totals == UNTOUCHED and till.debits == 0
-    assert till.take().state is DebitState.NEW  # it may be tried again, in the contact slot
+    assert till.claim().state is DebitState.NEW  # it may be tried again, in the contact slot
     sent = {exchange.command[:2].hex() for exchange in till.trace}
     assert sent <= {"00a4", "00b2", "00c0"}
 
@@ -246,10 +246,10 @@ def test_a_debit_in_steps_is_refused_before_anything(tmp_path: Path) -> None:
             return CONTACTLESS
 
     till = Contactless(tmp_path)
-    entry = till.take()
+    entry = till.claim()
     with till.open(credentials=Credentials(pin=Pin("123456"))) as card, pytest.raises(ContactSlotNeededError):
         debit_1(HsmSteps(card), ORDER, entry, "430100000017", LIMITS)
-    assert till.totals == UNTOUCHED and till.take().state is DebitState.NEW
+    assert till.totals == UNTOUCHED and till.claim().state is DebitState.NEW
 
 
 def test_a_debit_of_which_nobody_knows_waits_for_the_contact_slot(tmp_path: Path) -> None:

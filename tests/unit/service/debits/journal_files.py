@@ -15,9 +15,9 @@ S = DebitState
 
 def debit(journal: Journal, key: str, state: DebitState = S.COMMITTED, number: int | None = None) -> str:
     """Take one debit to a state, on a card of its own number and second; return its id."""
-    number = len(journal.listed(None, all_states=True)) + 20 if number is None else number
+    number = len(journal.list_debits(None, all_states=True)) + 20 if number is None else number
     given = intent(number, f"20151118{number // 3600 % 24:02}{number // 60 % 60:02}{number % 60:02}")
-    return bring(journal.take("local", key, "x"), state, given=given).id
+    return bring(journal.claim("local", key, "x"), state, given=given).id
 
 
 def files(path: Path) -> list[Path]:

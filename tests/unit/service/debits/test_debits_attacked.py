@@ -126,7 +126,7 @@ def test_nobody_waits_any_more_for_a_card_that_hangs_in_the_debit(desk: Desk, in
 @pytest.mark.parametrize("revoked", [True, False])
 def test_cut_off_while_the_journal_still_writes(desk: Desk, monkeypatch: pytest.MonkeyPatch, revoked: bool) -> None:
     page, grant = desk.bridge.pair(PAGE, *SETTLING)
-    real, busy, free = Journal._taken, threading.Event(), threading.Event()
+    real, busy, free = Journal._claim, threading.Event(), threading.Event()
 
     def slowly(self: Journal, *given: str) -> tuple[str, int]:
         if not busy.is_set():
@@ -134,7 +134,7 @@ def test_cut_off_while_the_journal_still_writes(desk: Desk, monkeypatch: pytest.
             assert free.wait(5)  # the disk is busy until the caller is cut off
         return real(self, *given)
 
-    monkeypatch.setattr(Journal, "_taken", slowly)
+    monkeypatch.setattr(Journal, "_claim", slowly)
     asking = threading.Thread(target=ask_and_be_cut_off, args=(page, 8.0 if revoked else 0.3))
     asking.start()
     assert busy.wait(5)

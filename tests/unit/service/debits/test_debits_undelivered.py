@@ -232,7 +232,7 @@ def test_a_person_frees_the_card_only_by_saying_so(desk: Desk, how: str) -> None
 
 def test_a_list_that_reached_nobody_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     leave(desk, SlowCard(desk))
-    listed, begun, go_on = Journal.listed, threading.Event(), threading.Event()
+    listed, begun, go_on = Journal.list_debits, threading.Event(), threading.Event()
 
     def slowly(self: Journal, *given: Any, **more: Any) -> Any:
         begun.set()
@@ -240,7 +240,7 @@ def test_a_list_that_reached_nobody_is_none(desk: Desk, monkeypatch: pytest.Monk
         return listed(self, *given, **more)
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(Journal, "listed", slowly)
+        meanwhile.setattr(Journal, "list_debits", slowly)
         with sockets.create_connection(("127.0.0.1", desk.bridge.port), timeout=5) as line:
             line.sendall(f"GET /v1/debits HTTP/1.1\r\nHost: 127.0.0.1:{desk.bridge.port}\r\n{AUTH}\r\n\r\n".encode())
             assert begun.wait(5)
@@ -378,7 +378,7 @@ def test_a_debit_that_fails_unplanned_while_its_caller_is_cut_off_is_counted(
         raise RuntimeError(CARD)
 
     monkeypatch.setattr("service.debits.service.error_for_debit", fails)
-    monkeypatch.setattr("service.debits.service.Told.of", fails)
+    monkeypatch.setattr("service.debits.service.ReportedOutcome.of", fails)
     card.answer()
     assert tried.wait(5)
     wait_until(lambda: desk.bridge.app.state.bridge.supervisor.failures, "it is counted")

@@ -91,7 +91,7 @@ def bring(entry: JournalEntry, to: DebitState, card: bytes = CARD, given: DebitI
 @pytest.mark.parametrize("before", list(S))
 @pytest.mark.parametrize("after", list(S))
 def test_only_the_steps_of_the_picture(journal: Journal, before: DebitState, after: DebitState) -> None:
-    entry = bring(journal.take("local", "k", "x"), before)
+    entry = bring(journal.claim("local", "k", "x"), before)
     assert entry.state is before
     given = result() if after is S.COMMITTED else None
     if (before.value, after.value) in ALLOWED:
@@ -104,35 +104,35 @@ def test_only_the_steps_of_the_picture(journal: Journal, before: DebitState, aft
 
 
 def test_what_is_done_waits_until_it_is_booked(journal: Journal) -> None:
-    entry = bring(journal.take("local", "k", "x"), S.SENT)
-    assert entry.shown().result is None and journal.shown(entry.id).outcome == "unknown"
+    entry = bring(journal.claim("local", "k", "x"), S.SENT)
+    assert entry.shown().result is None and journal.record(entry.id).outcome == "unknown"
     entry.move(S.COMMITTED, result=result())
-    assert entry.shown().result == result() and [one.id for one in journal.listed(None)] == [entry.id]
+    assert entry.shown().result == result() and [one.id for one in journal.list_debits(None)] == [entry.id]
     entry.move(S.DELIVERED)
-    assert [one.outcome for one in journal.listed(None)] == ["done"]
+    assert [one.outcome for one in journal.list_debits(None)] == ["done"]
     for _ in range(2):
         journal.settle(entry.id)
-    assert journal.listed(None) == [] and journal.counts() == {S.SETTLED: 1}
-    other = bring(journal.take("local", "l", "x"), S.ARMED, OTHER)
+    assert journal.list_debits(None) == [] and journal.counts() == {S.SETTLED: 1}
+    other = bring(journal.claim("local", "l", "x"), S.ARMED, OTHER)
     with pytest.raises(JournalStepError):
         journal.settle(other.id)
 
 
 def test_a_key_is_one_debit(journal: Journal) -> None:
-    first = journal.take("local", "k", "x")
+    first = journal.claim("local", "k", "x")
     with pytest.raises(DebitInFlightError):
-        journal.take("local", "k", "x")
+        journal.claim("local", "k", "x")
     with pytest.raises(IdempotencyKeyReusedError):
-        journal.take("local", "k", "y")
-    assert journal.take("https://his.example", "k", "y").id != first.id, "keys of different owners are different"
+        journal.claim("local", "k", "y")
+    assert journal.claim("https://his.example", "k", "y").id != first.id, "keys of different owners are different"
     first.release()
-    assert journal.take("local", "k", "x").id == first.id
+    assert journal.claim("local", "k", "x").id == first.id
 
 
 @pytest.mark.parametrize("state", [S.NEW, S.PREPARED, S.INITIALISED, S.ARMED])
 def test_what_was_not_sent_may_begin_anew_and_its_old_thread_takes_no_step(journal: Journal, state: DebitState) -> None:
-    old = bring(journal.take("local", "k", "x"), state)
-    again = journal.take("local", "k", "x")
+    old = bring(journal.claim("local", "k", "x"), state)
+    again = journal.claim("local", "k", "x")
     assert (again.id, again.state, again.intent) == (old.id, S.NEW, None)
     for step in (S.PREPARED, S.ARMED, S.SENT):
         with pytest.raises(JournalStepError):
@@ -142,16 +142,16 @@ def test_what_was_not_sent_may_begin_anew_and_its_old_thread_takes_no_step(journ
 
 @pytest.mark.parametrize("state", [S.SENT, S.UNKNOWN, S.MANUAL, S.COMMITTED, S.DELIVERED, S.SETTLED])
 def test_what_was_sent_never_begins_anew(journal: Journal, state: DebitState) -> None:
-    bring(journal.take("local", "k", "x"), state)
-    assert journal.take("local", "k", "x").state is state
+    bring(journal.claim("local", "k", "x"), state)
+    assert journal.claim("local", "k", "x").state is state
 
 
 def test_what_was_not_sent_may_ask_for_something_else_by_its_key(journal: Journal) -> None:
-    bring(journal.take("local", "k", "x"), S.ARMED).move(S.ABORTED)
-    assert bring(journal.take("local", "k", "y"), S.SENT).state is S.SENT
+    bring(journal.claim("local", "k", "x"), S.ARMED).move(S.ABORTED)
+    assert bring(journal.claim("local", "k", "y"), S.SENT).state is S.SENT
     for what in ("x", "z"):
         with pytest.raises(IdempotencyKeyReusedError):
-            journal.take("local", "k", what)
+            journal.claim("local", "k", what)
 
 
 def test_what_nobody_knows_is_listed_first_and_then_the_newest(journal: Journal) -> None:
@@ -159,46 +159,48 @@ def test_what_nobody_knows_is_listed_first_and_then_the_newest(journal: Journal)
     ids = {}
     for number, state in enumerate(ways):
         given = intent(20 + number, f"201511181851{number:02}")
-        ids[state] = bring(journal.take("local", state, "x"), state, given=given).id
-    assert [one.id for one in journal.listed(None)] == [ids[s] for s in (S.MANUAL, S.UNKNOWN, S.DELIVERED, S.COMMITTED)]
-    assert [one.id for one in journal.listed(None, limit=1)] == [ids[S.MANUAL]]
-    assert len(journal.listed(None, all_states=True)) == 5
+        ids[state] = bring(journal.claim("local", state, "x"), state, given=given).id
+    assert [one.id for one in journal.list_debits(None)] == [
+        ids[s] for s in (S.MANUAL, S.UNKNOWN, S.DELIVERED, S.COMMITTED)
+    ]
+    assert [one.id for one in journal.list_debits(None, limit=1)] == [ids[S.MANUAL]]
+    assert len(journal.list_debits(None, all_states=True)) == 5
 
 
 def test_what_the_card_refused_does_not_begin_anew(journal: Journal) -> None:
-    bring(journal.take("local", "k", "x"), S.SENT).move(S.ABORTED)
-    assert journal.take("local", "k", "x").state is S.ABORTED
-    unsent = bring(journal.take("local", "l", "x"), S.ARMED, OTHER)
+    bring(journal.claim("local", "k", "x"), S.SENT).move(S.ABORTED)
+    assert journal.claim("local", "k", "x").state is S.ABORTED
+    unsent = bring(journal.claim("local", "l", "x"), S.ARMED, OTHER)
     unsent.move(S.ABORTED)
-    assert journal.take("local", "l", "x").state is S.NEW
+    assert journal.claim("local", "l", "x").state is S.NEW
 
 
 def test_a_card_has_one_debit_of_a_number_and_of_a_second(journal: Journal) -> None:
-    bring(journal.take("local", "first", "x"), S.UNKNOWN)
+    bring(journal.claim("local", "first", "x"), S.UNKNOWN)
     for name, given, error in (
         ("number", intent(time="20151118185002"), NumberUsedError),
         ("time", intent(13), SameSecondError),
     ):
-        other = journal.take("local", name, "x")
+        other = journal.claim("local", name, "x")
         other.meet(CARD)
         other.move(S.PREPARED)
         with pytest.raises(error):
             other.move(S.INITIALISED, intent=given)
         assert other.state is S.PREPARED
-    bring(journal.take("local", "another card", "x"), S.SENT, OTHER)
-    bring(journal.take("local", "another terminal", "x"), S.SENT, given=intent(terminal="000000008888"))
+    bring(journal.claim("local", "another card", "x"), S.SENT, OTHER)
+    bring(journal.claim("local", "another terminal", "x"), S.SENT, given=intent(terminal="000000008888"))
 
 
 def test_a_debit_that_was_begun_and_left_makes_way(journal: Journal) -> None:
-    left = bring(journal.take("local", "first", "x"), S.INITIALISED)
-    bring(journal.take("local", "second", "x"), S.COMMITTED)
-    assert left.state is S.ABORTED and journal.shown(left.id).reason == "superseded"
+    left = bring(journal.claim("local", "first", "x"), S.INITIALISED)
+    bring(journal.claim("local", "second", "x"), S.COMMITTED)
+    assert left.state is S.ABORTED and journal.record(left.id).reason == "superseded"
     with pytest.raises(JournalStepError):
         left.move(S.ARMED)
 
 
 def test_a_debit_is_its_cards(journal: Journal) -> None:
-    entry = bring(journal.take("local", "k", "x"), S.UNKNOWN)
+    entry = bring(journal.claim("local", "k", "x"), S.UNKNOWN)
     entry.meet(CARD)
     with pytest.raises(CardChangedError):
         entry.meet(OTHER)
@@ -211,41 +213,41 @@ def test_a_debit_is_its_cards(journal: Journal) -> None:
 @pytest.mark.parametrize("state", list(S))
 def test_what_a_crash_leaves(path: Path, state: DebitState) -> None:
     journal = Journal(path)
-    entry = bring(journal.take("local", "k", "x"), state)
+    entry = bring(journal.claim("local", "k", "x"), state)
     journal.close()
     again = Journal(path)
-    found = again.shown(entry.id)
+    found = again.record(entry.id)
     unsent = state in WAY[:4]
     assert found.state is (S.ABORTED if unsent else S.UNKNOWN if state is S.SENT else state)
     assert found.reason == ("crash" if unsent or state is S.SENT else "")
-    assert len(again.listed(None)) == (state in (S.SENT, S.UNKNOWN, S.MANUAL, S.COMMITTED, S.DELIVERED))
-    taken = again.take("local", "k", "x")
+    assert len(again.list_debits(None)) == (state in (S.SENT, S.UNKNOWN, S.MANUAL, S.COMMITTED, S.DELIVERED))
+    taken = again.claim("local", "k", "x")
     assert taken.state is (S.NEW if unsent or state is S.ABORTED else found.state)
     again.close()
 
 
 def test_a_person_decides_what_nobody_knows(journal: Journal) -> None:
     for name, done in (("a", True), ("b", False)):
-        entry = bring(journal.take("local", name, "x"), S.MANUAL, name.encode())
-        journal.decide(entry.id, done=done)
-        shown = journal.shown(entry.id)
+        entry = bring(journal.claim("local", name, "x"), S.MANUAL, name.encode())
+        journal.resolve(entry.id, done=done)
+        shown = journal.record(entry.id)
         assert (shown.outcome, shown.state) == (("done", S.COMMITTED) if done else ("none", S.ABORTED))
         assert shown.result is None or shown.result.known_by == "person"
     with pytest.raises(NoSuchDebitError):
-        journal.decide("nobody", done=True)
+        journal.resolve("nobody", done=True)
     for state in (S.NEW, S.ARMED, S.SETTLED, S.ABORTED):
-        entry = bring(journal.take("local", state.value, "x"), state, state.value.encode())
+        entry = bring(journal.claim("local", state.value, "x"), state, state.value.encode())
         with pytest.raises(JournalStepError):
-            journal.decide(entry.id, done=True)
+            journal.resolve(entry.id, done=True)
     with pytest.raises(DebitInFlightError):
-        found = journal.find("local", "settled")
+        found = journal.claim_existing("local", "settled")
         assert found is not None
-        journal.decide(found.id, done=True)
+        journal.resolve(found.id, done=True)
 
 
 def test_a_step_that_is_refused_ends_nobody_elses(journal: Journal) -> None:
-    live = bring(journal.take("local", "first", "x"), S.INITIALISED)
-    stale = bring(journal.take("local", "second", "x"), S.NEW)
+    live = bring(journal.claim("local", "first", "x"), S.INITIALISED)
+    stale = bring(journal.claim("local", "second", "x"), S.NEW)
     stale.meet(CARD)
     with pytest.raises(JournalStepError):
         stale.move(S.INITIALISED, intent=intent(13))
@@ -254,28 +256,28 @@ def test_a_step_that_is_refused_ends_nobody_elses(journal: Journal) -> None:
 
 def test_who_thinks_nothing_was_sent_does_not_write_over_what_was(journal: Journal) -> None:
     """It read ARMED; meanwhile the card's thread has told the card. Only the card's refusal, and it knows, aborts."""
-    entry = bring(journal.take("local", "k", "x"), S.SENT)
+    entry = bring(journal.claim("local", "k", "x"), S.SENT)
     with pytest.raises(JournalStepError):
         entry.move(S.ABORTED, reason="cut off", unsent=True)
     assert entry.state is S.SENT
     entry.move(S.ABORTED, reason="the card refused")
-    assert journal.shown(entry.id).state is S.ABORTED
+    assert journal.record(entry.id).state is S.ABORTED
 
 
 def test_a_doubt_stays(journal: Journal) -> None:
-    entry = bring(journal.take("local", "k", "x"), S.SENT)
+    entry = bring(journal.claim("local", "k", "x"), S.SENT)
     assert not entry.doubted
     entry.move(S.UNKNOWN, doubted=True)
-    assert entry.doubted and journal.take("local", "k", "x").doubted
+    assert entry.doubted and journal.claim("local", "k", "x").doubted
 
 
 def test_lists_are_the_owners(journal: Journal) -> None:
-    mine = bring(journal.take("https://his.example", "a", "x"), S.COMMITTED)
-    done = bring(journal.take("https://his.example", "b", "x"), S.SETTLED, OTHER)
-    theirs = bring(journal.take("local", "c", "x"), S.UNKNOWN, b"third")
-    assert [one.id for one in journal.listed("https://his.example")] == [mine.id]
-    assert [one.id for one in journal.listed("https://his.example", all_states=True)] == [done.id, mine.id]
-    assert [one.id for one in journal.listed(None)] == [theirs.id, mine.id], "what nobody knows first"
+    mine = bring(journal.claim("https://his.example", "a", "x"), S.COMMITTED)
+    done = bring(journal.claim("https://his.example", "b", "x"), S.SETTLED, OTHER)
+    theirs = bring(journal.claim("local", "c", "x"), S.UNKNOWN, b"third")
+    assert [one.id for one in journal.list_debits("https://his.example")] == [mine.id]
+    assert [one.id for one in journal.list_debits("https://his.example", all_states=True)] == [done.id, mine.id]
+    assert [one.id for one in journal.list_debits(None)] == [theirs.id, mine.id], "what nobody knows first"
 
 
 def test_the_file_is_its_owners_and_one_process_has_it(journal: Journal, path: Path) -> None:
@@ -371,7 +373,7 @@ def test_a_journal_of_the_version_before_is_kept(path: Path) -> None:
     database.close()
     for _ in range(2):
         journal = Journal(path)
-        listed = {one.id: one for one in journal.listed(None, all_states=True)}
+        listed = {one.id: one for one in journal.list_debits(None, all_states=True)}
         assert {name: one.state for name, one in listed.items()} == {
             "delivered": S.DELIVERED, "committed": S.COMMITTED, "person": S.COMMITTED, "settled": S.SETTLED,
             "aborted": S.ABORTED, "unknown": S.UNKNOWN,
@@ -391,7 +393,7 @@ def test_what_reached_nobody_is_held_until_it_is_known(journal: Journal) -> None
 
     way = [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
     entries = {
-        name: bring(journal.take("local", name, "x"), S.COMMITTED, given=intent(20 + second, f"2015111818510{second}"))
+        name: bring(journal.claim("local", name, "x"), S.COMMITTED, given=intent(20 + second, f"2015111818510{second}"))
         for name, second in way
     }
     assert held() == ["a"] and journal.delivery.count_undelivered() == 4, "the oldest first"
@@ -409,7 +411,7 @@ def test_what_reached_nobody_is_held_until_it_is_known(journal: Journal) -> None
 
 @pytest.mark.parametrize("state", list(S))
 def test_only_what_is_done_is_acknowledged_and_the_first_time_counts(journal: Journal, state: DebitState) -> None:
-    entry = bring(journal.take("local", "k", "x"), state)
+    entry = bring(journal.claim("local", "k", "x"), state)
     done = state in (S.COMMITTED, S.DELIVERED, S.SETTLED)
     assert journal.delivery.acknowledge(entry.id) is done
     first = entry.shown().acknowledged
@@ -419,8 +421,8 @@ def test_only_what_is_done_is_acknowledged_and_the_first_time_counts(journal: Jo
 
 
 def test_a_person_who_decides_has_seen_it(journal: Journal) -> None:
-    entry = bring(journal.take("local", "k", "x"), S.MANUAL)
-    journal.decide(entry.id, done=True)
+    entry = bring(journal.claim("local", "k", "x"), S.MANUAL)
+    journal.resolve(entry.id, done=True)
     assert entry.shown().acknowledged is not None and journal.delivery.undelivered_on(CARD) is None
 
 
@@ -445,7 +447,7 @@ def test_who_is_being_answered_is_waited_for(journal: Journal) -> None:
 
 
 def test_a_full_disk_takes_no_step(journal: Journal) -> None:
-    entry = bring(journal.take("local", "k", "x"), S.ARMED)
+    entry = bring(journal.claim("local", "k", "x"), S.ARMED)
     database = journal._file._database  # SQLite's own limit stands for the disk's
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     database.execute(f"PRAGMA max_page_count = {pages}")
@@ -461,7 +463,7 @@ def test_many_threads_take_one_key(journal: Journal) -> None:
 
     def take() -> None:
         try:
-            taken.append(journal.take("local", "k", "x"))
+            taken.append(journal.claim("local", "k", "x"))
         except DebitInFlightError:
             refused.append(1)
 
@@ -475,13 +477,17 @@ def test_many_threads_take_one_key(journal: Journal) -> None:
 
 def test_a_journal_that_is_closed_takes_no_step(journal: Journal, path: Path) -> None:
     """As when the service stops while a card's thread is still at work: what is on disk is what is known."""
-    entry = bring(journal.take("local", "k", "x"), S.SENT)
+    entry = bring(journal.claim("local", "k", "x"), S.SENT)
     journal.close()
-    for work in (lambda: entry.move(S.COMMITTED, result=result()), lambda: entry.state, lambda: journal.listed(None)):
+    for work in (
+        lambda: entry.move(S.COMMITTED, result=result()),
+        lambda: entry.state,
+        lambda: journal.list_debits(None),
+    ):
         with pytest.raises(JournalUnavailableError):
             work()
     again = Journal(path)
-    assert again.shown(entry.id).state is S.UNKNOWN
+    assert again.record(entry.id).state is S.UNKNOWN
     again.close()
 
 
@@ -489,13 +495,13 @@ def test_decisions_of_the_version_before_are_compared_too(path: Path) -> None:
     journal = Journal(path)
     entries = {}
     for number, name in enumerate(("none", "done", "told")):
-        found = bring(journal.take("local", name, "x"), S.MANUAL, given=intent(30 + number, f"2015111818520{number}"))
+        found = bring(journal.claim("local", name, "x"), S.MANUAL, given=intent(30 + number, f"2015111818520{number}"))
         entries[name] = found.id
         if name != "told":
-            journal.decide(found.id, done=name == "done")
+            journal.resolve(found.id, done=name == "done")
         found.release()
     journal.settle(entries["done"])
-    assert [journal.shown(one).compared for one in entries.values()] == [None, None, None]
+    assert [journal.record(one).compared for one in entries.values()] == [None, None, None]
     journal.close()
     with sqlite3.connect(path) as database:  # as the version before has left it, which had no mark either
         for table in ("step", "head", "known"):
@@ -513,9 +519,9 @@ def test_decisions_of_the_version_before_are_compared_too(path: Path) -> None:
     again.decisions.conclude(entries["none"], "agrees")
     again.decisions.conclude(entries["done"], "contradicts")
     assert again.decisions.to_compare(CARD) == []
-    shown = again.shown(entries["done"])
+    shown = again.record(entries["done"])
     assert (shown.state, shown.reason, shown.compared, shown.result) == (S.MANUAL, "contradicted", "contradicts", None)
-    assert {one.idempotency_key for one in again.listed(None)} == {"done", "told"}, "it wants a person again"
-    again.decide(entries["done"], done=False)
-    assert again.shown(entries["done"]).outcome == "none" and again.decisions.to_compare(CARD) == []
+    assert {one.idempotency_key for one in again.list_debits(None)} == {"done", "told"}, "it wants a person again"
+    again.resolve(entries["done"], done=False)
+    assert again.record(entries["done"]).outcome == "none" and again.decisions.to_compare(CARD) == []
     again.close()

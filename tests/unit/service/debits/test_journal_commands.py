@@ -294,12 +294,12 @@ def test_what_is_over_goes_into_an_archive_and_its_keys_stay_known(tmp_path: Pat
     assert run(path, "verify", "--file", str(archive)).returncode == 0 and run(path, "verify").returncode == 0
     place = JournalProvider(path, tmp_path / "cache" / "cardio")
     journal = place.open()
-    assert {one.id for one in journal.listed(None, all_states=True)} == set(ids.values()) - {
+    assert {one.id for one in journal.list_debits(None, all_states=True)} == set(ids.values()) - {
         one["id"] for one in listed
     }
     for state, outcome in ((S.SETTLED, "done"), (S.ABORTED, "none")):
         with pytest.raises(Exception, match=archive.name) as known:
-            journal.take("local", state.value, "x")
+            journal.claim("local", state.value, "x")
         assert known.value.code == "debit-archived" and known.value.members["outcome"] == outcome  # type: ignore[attr-defined]
     debit(journal, "another", number=500)
     place.close()
@@ -317,7 +317,7 @@ def test_what_was_changed_from_outside_is_not_archived(tmp_path: Path) -> None:
     edit(path, f"UPDATE debit SET reason = 'x' WHERE id = '{changed}'")  # noqa: S608 - an id of the test's
     made = journal.archive(datetime.now(UTC))
     assert (made.debits, made.left_out) == (1, 1)
-    assert [one.id for one in journal.listed(None, all_states=True)] == [changed] != [kept]
+    assert [one.id for one in journal.list_debits(None, all_states=True)] == [changed] != [kept]
     assert [one.debit for one in journal.verify().rows] == [changed]
     place.close()
 

@@ -81,15 +81,15 @@ WAYS: dict[str, Callable[[Path], object]] = {
 def test_no_debit_is_sent_once_the_file_is_not_in_its_place(place: JournalProvider, path: Path, way: str) -> None:
     journal = place.open()
     debit(journal, "before")
-    entry = bring(journal.take("local", "now", "x"), S.ARMED, OTHER)
+    entry = bring(journal.claim("local", "now", "x"), S.ARMED, OTHER)
     WAYS[way](path)
     with pytest.raises(JournalUnavailableError) as refused:
         entry.move(S.SENT)
     assert refused.value.remedy.startswith("未扣款") and refused.value.remedy_en.startswith("Nothing was taken")
     with pytest.raises(JournalUnavailableError):
-        journal.take("local", "another", "x")
+        journal.claim("local", "another", "x")
     with pytest.raises(JournalUnavailableError):
-        place.open().take("local", "another", "x")
+        place.open().claim("local", "another", "x")
     assert isinstance(place.trouble(), JournalUnavailableError)
 
 
@@ -103,11 +103,11 @@ def test_it_goes_on_when_the_file_is_back(place: JournalProvider, path: Path) ->
     for was, now in moved:
         shutil.move(now, was)
     assert place.trouble() is None
-    assert place.open().shown(first).idempotency_key == "before"
+    assert place.open().record(first).idempotency_key == "before"
     second = debit(place.open(), "after")
     place.close()
     again = JournalProvider(path)
-    assert again.trouble() is None and again.open().shown(second).idempotency_key == "after"
+    assert again.trouble() is None and again.open().record(second).idempotency_key == "after"
     again.close()
 
 
@@ -129,7 +129,7 @@ def test_no_new_file_silently_begins_where_one_was(path: Path, running: bool) ->
             other.accept()
         assert files(path) == [], "as long as the first one has it"
         place.close()
-    assert other.accept().listed(None, all_states=True) == []
+    assert other.accept().list_debits(None, all_states=True) == []
     debit(other.open(), "k")
     assert other.trouble() is None
     other.close()
@@ -157,11 +157,11 @@ def test_an_older_copy_that_is_put_back_is_known(path: Path, tmp_path: Path) -> 
     journal = place.open()
     for key in ("late", "new"):
         with pytest.raises(JournalRestoredError) as refused:
-            journal.take("local", key, "x")
+            journal.claim("local", key, "x")
     assert refused.value.remedy.startswith("未扣款") and "cardio debits restored" in refused.value.remedy_en
     assert isinstance(place.trouble(), JournalRestoredError)
-    assert journal.shown(early).outcome == "done" and journal.take("local", "early", "x").state is S.SETTLED
-    assert [one.id for one in journal.listed(None, all_states=True)] == [early] != [late]
+    assert journal.record(early).outcome == "done" and journal.claim("local", "early", "x").state is S.SETTLED
+    assert [one.id for one in journal.list_debits(None, all_states=True)] == [early] != [late]
     place.accept()
     assert place.trouble() is None
     debit(place.open(), "late")
@@ -187,7 +187,7 @@ def test_a_copy_made_while_it_ran_is_known(path: Path, tmp_path: Path) -> None:
         put_back(copies, where)
         again = JournalProvider(where)
         with pytest.raises(JournalUnavailableError):
-            again.open().take("local", "late 2", "x")
+            again.open().claim("local", "late 2", "x")
         assert again.trouble() is not None
         again.close()
 
@@ -209,7 +209,7 @@ def test_a_database_put_beside_the_log_of_another_state_is_known(path: Path, tmp
     place = JournalProvider(path)
     with pytest.raises(JournalRestoredError):
         place.open()
-    assert [one.idempotency_key for one in place.accept().listed(None)] == ["early"]
+    assert [one.idempotency_key for one in place.accept().list_debits(None)] == ["early"]
     assert list(path.parent.glob("debits.sqlite-wal.*.old")), "it is put aside, not deleted"
     debit(place.open(), "after")
     place.close()
@@ -227,13 +227,13 @@ def test_a_database_of_which_only_the_time_was_changed_keeps_its_log(path: Path,
     place = place if running else JournalProvider(path)
     with pytest.raises(JournalUnavailableError):
         place.open()
-    assert len(place.accept().listed(None)) == 5
+    assert len(place.accept().list_debits(None)) == 5
     assert not list(path.parent.glob("*.old")) and not list(path.parent.glob(".debits.sqlite-*"))
     debit(place.open(), "after")
     assert place.open().verify().is_whole and place.trouble() is None
     place.close()
     again = JournalProvider(path)
-    assert len(again.open().listed(None)) == 6
+    assert len(again.open().list_debits(None)) == 6
     again.close()
 
 
@@ -249,7 +249,7 @@ def test_a_log_that_cannot_be_looked_into_is_not_set_aside(path: Path, monkeypat
     with pytest.raises(JournalUnavailableError):
         place.accept()
     monkeypatch.undo()
-    assert [one.idempotency_key for one in place.accept().listed(None)] == ["done"]
+    assert [one.idempotency_key for one in place.accept().list_debits(None)] == ["done"]
     place.close()
 
 
@@ -259,7 +259,7 @@ def test_what_a_kill_leaves_is_no_copy(path: Path) -> None:
         for key in range(run * 60):
             debit(place.open(), f"{run} {key}", number=run * 1000 + key)
         assert place.trouble() is None
-        place.open().take("local", f"left {run}", "x")
+        place.open().claim("local", f"left {run}", "x")
         place.open().abandon()
     place = JournalProvider(path)
     assert place.trouble() is None and place.open().verify().is_whole
@@ -278,7 +278,7 @@ def test_a_copy_at_another_place_is_known(path: Path, tmp_path: Path, marks_too:
             shutil.copy2(one, tmp_path / "second")
     second = JournalProvider(tmp_path / "second" / "debits.sqlite")
     with pytest.raises(JournalRestoredError):
-        second.open().take("local", "new", "x")
+        second.open().claim("local", "new", "x")
     second.close()
     first = JournalProvider(path)
     debit(first.open(), "new")
@@ -298,7 +298,7 @@ def test_another_machine_is_known(path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     place = JournalProvider(path)
     with pytest.raises(JournalRestoredError):
-        place.open().take("local", "new", "x")
+        place.open().claim("local", "new", "x")
     place.close()
 
 
@@ -314,7 +314,7 @@ def test_a_mark_elsewhere_knows_what_was_restored_with_its_folder(path: Path, tm
         shutil.copy2(one, path.parent)
     place = JournalProvider(path, tmp_path / "state")
     with pytest.raises(JournalRestoredError):
-        place.open().take("local", "late", "x")
+        place.open().claim("local", "late", "x")
     place.close()
     shutil.rmtree(path.parent)
     place = JournalProvider(path, tmp_path / "state")
@@ -331,7 +331,7 @@ def test_a_mark_that_was_edited_is_not_believed(path: Path) -> None:
     mark.write_text(mark.read_text().replace('"number":', '"number":0,"was":'))
     place = JournalProvider(path)
     with pytest.raises(JournalRestoredError):
-        place.open().take("local", "new", "x")
+        place.open().claim("local", "new", "x")
     place.accept()
     debit(place.open(), "new")
     place.close()
@@ -339,7 +339,7 @@ def test_a_mark_that_was_edited_is_not_believed(path: Path) -> None:
 
 def test_a_mark_that_cannot_be_written_lets_nothing_be_sent(place: JournalProvider, path: Path) -> None:
     journal = place.open()
-    entry = bring(journal.take("local", "k", "x"), S.ARMED)
+    entry = bring(journal.claim("local", "k", "x"), S.ARMED)
     (mark,) = path.parent.glob(".*.mark")
     mark.rename(mark.with_suffix(".away"))
     mark.mkdir()
@@ -348,7 +348,7 @@ def test_a_mark_that_cannot_be_written_lets_nothing_be_sent(place: JournalProvid
     assert entry.shown().outcome == "none" and entry.state is S.ABORTED
     mark.rmdir()
     mark.with_suffix(".away").rename(mark)
-    again = journal.take("local", "k", "x")
+    again = journal.claim("local", "k", "x")
     assert again.state is S.NEW, "the same key may try again: nothing was sent"
     assert bring(again, S.SENT).state is S.SENT
 
@@ -386,7 +386,7 @@ def test_what_kill_9_leaves_is_no_copy_and_its_chain_is_whole(path: Path) -> Non
         journal = Journal(path)
         assert journal.restored is None and journal.is_in_place
         assert journal.verify().is_whole
-        assert set(seen) <= {one.id for one in journal.listed(None)}, "what was told is there"
+        assert set(seen) <= {one.id for one in journal.list_debits(None)}, "what was told is there"
         journal.close()
 
 

@@ -51,15 +51,15 @@ def test_nothing_that_a_caller_waits_for_walks_or_sorts_the_debits(journal: Jour
         for number in range(40):
             debit(journal, str(number), S.DELIVERED)
         journal._file._database.execute("ANALYZE")
-    ready = bring(journal.take("local", "now", "x"), S.ARMED, given=intent(900))
+    ready = bring(journal.claim("local", "now", "x"), S.ARMED, given=intent(900))
     work = {
-        "all": lambda: journal.listed(None), "own": lambda: journal.listed("local"),
-        "all states": lambda: journal.listed(None, all_states=True),
-        "own, all states": lambda: journal.listed("local", all_states=True),
-        "take": lambda: journal.take("local", "t", "x"),
-        "find": lambda: journal.find("local", "first"), "send": lambda: ready.move(S.SENT),
+        "all": lambda: journal.list_debits(None), "own": lambda: journal.list_debits("local"),
+        "all states": lambda: journal.list_debits(None, all_states=True),
+        "own, all states": lambda: journal.list_debits("local", all_states=True),
+        "take": lambda: journal.claim("local", "t", "x"),
+        "find": lambda: journal.claim_existing("local", "first"), "send": lambda: ready.move(S.SENT),
         "commit": lambda: ready.move(S.UNKNOWN), "open": lambda: journal.claim_unresolved(CARD),
-        "undelivered": lambda: journal.delivery.undelivered_on(CARD), "shown": lambda: journal.shown(first),
+        "undelivered": lambda: journal.delivery.undelivered_on(CARD), "shown": lambda: journal.record(first),
         "settle": lambda: journal.settle(first), "figure": journal.delivery.count_undelivered,
         "start": journal._recover_after_crash,
     }  # fmt: skip
@@ -85,7 +85,7 @@ def test_a_list_waits_for_no_debit_and_no_debit_for_a_list(journal: Journal) -> 
         database.execute("SELECT 1")
 
         def look() -> None:
-            journal.listed(None)
+            journal.list_debits(None)
             journal.counts()
             read.set()
 
@@ -106,11 +106,11 @@ def test_a_list_waits_for_no_debit_and_no_debit_for_a_list(journal: Journal) -> 
         assert written.wait(10), "the debit was written while the reader had its snapshot"
         assert database.execute("SELECT count(*) FROM debit").fetchone()[0] == before
     sending.join(10)
-    assert journal.shown(listed).outcome == "done" and len(journal.listed(None)) == 2
+    assert journal.record(listed).outcome == "done" and len(journal.list_debits(None)) == 2
 
 
 def debit_more(journal: Journal) -> None:
-    bring(journal.take("local", "more", "x"), S.COMMITTED, given=intent(77, "20151118195001"))
+    bring(journal.claim("local", "more", "x"), S.COMMITTED, given=intent(77, "20151118195001"))
 
 
 def test_verifying_holds_up_no_debit(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

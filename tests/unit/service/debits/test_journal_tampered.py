@@ -57,13 +57,14 @@ def test_a_changed_column_is_named_and_its_key_is_refused(journal: Journal, path
     edit(path, f"UPDATE debit SET {column} = {COLUMNS[column]} WHERE id = '{changed}'")
     assert {name for problem, name in found(journal)} == {changed}
     for look in (
-        lambda: journal.take("local", "k", "x"), lambda: journal.find("local", "k"), lambda: journal.shown(changed),
-        lambda: journal.entry(changed), lambda: journal.settle(changed), lambda: journal.delivery.acknowledge(changed),
+        lambda: journal.claim("local", "k", "x"), lambda: journal.claim_existing("local", "k"),
+        lambda: journal.record(changed), lambda: journal.entry(changed), lambda: journal.settle(changed),
+        lambda: journal.delivery.acknowledge(changed),
     ):  # fmt: skip
         with pytest.raises(JournalTamperedError):
             look()
-    assert {one.id: one.tampered for one in journal.listed(None, all_states=True)} == {changed: True, other: False}
-    assert journal.take("local", "l", "x").id == other
+    assert {one.id: one.tampered for one in journal.list_debits(None, all_states=True)} == {changed: True, other: False}
+    assert journal.claim("local", "l", "x").id == other
 
 
 def test_every_column_is_tried(journal: Journal) -> None:
@@ -91,7 +92,7 @@ def test_a_removed_row_is_named_and_its_key_debits_nothing(journal: Journal, pat
     gone = debit(journal, "k")
     edit(path, f"DELETE FROM debit WHERE id = '{gone}'")
     assert found(journal) == {("removed", gone)}
-    for look in (lambda: journal.take("local", "k", "x"), lambda: journal.shown(gone)):
+    for look in (lambda: journal.claim("local", "k", "x"), lambda: journal.record(gone)):
         with pytest.raises(JournalTamperedError):
             look()
     edit(path, f"DELETE FROM known WHERE debit = '{gone}'")
@@ -103,7 +104,7 @@ def test_a_key_that_is_forgotten_is_named_and_refused(journal: Journal, path: Pa
     edit(path, "DELETE FROM known")
     assert found(journal) == {("key-changed", kept)}
     with pytest.raises(JournalTamperedError):
-        journal.take("local", "k", "x")
+        journal.claim("local", "k", "x")
 
 
 def test_a_key_that_is_led_elsewhere_is_named_and_refused(journal: Journal, path: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_key_that_is_led_elsewhere_is_named_and_refused(journal: Journal, path
     edit(path, f"UPDATE known SET debit = '{second}' WHERE debit = '{first}'")
     assert found(journal) == {("key-changed", first)}
     with pytest.raises(JournalTamperedError):
-        journal.take("local", "k", "x")
+        journal.claim("local", "k", "x")
 
 
 def test_an_inserted_row_is_named(journal: Journal, path: Path) -> None:
@@ -124,7 +125,7 @@ def test_an_inserted_row_is_named(journal: Journal, path: Path) -> None:
     )
     assert found(journal) == {("inserted", "feedfacefeedface")}
     with pytest.raises(JournalTamperedError):
-        journal.shown("feedfacefeedface")
+        journal.record("feedfacefeedface")
 
 
 def test_rows_that_change_places_are_both_named(journal: Journal, path: Path) -> None:
@@ -153,7 +154,7 @@ def test_an_earlier_state_that_is_put_back_is_told_as_such(journal: Journal, pat
     )
     assert found(journal) == {("older-state", number)}
     with pytest.raises(JournalTamperedError):
-        journal.take("local", "k", "x")
+        journal.claim("local", "k", "x")
 
 
 def test_steps_that_are_changed_removed_or_cut_off_are_named(journal: Journal, path: Path) -> None:
@@ -172,7 +173,7 @@ def test_the_end_of_the_chain_cannot_be_moved_back(journal: Journal, path: Path)
     edit(path, "UPDATE head SET number = 1, chain = (SELECT chain FROM step WHERE number = 1)")
     assert any(problem == "head-changed" for problem, _ in found(journal))
     with pytest.raises(JournalUnavailableError):
-        journal.take("local", "l", "x")
+        journal.claim("local", "l", "x")
 
 
 def test_an_anchor_noted_elsewhere_finds_a_whole_file_that_is_older(journal: Journal) -> None:
@@ -227,12 +228,12 @@ def test_a_person_decides_what_was_changed(journal: Journal, path: Path, done: b
     """After that it says so, and its key and card are free again."""
     changed = debit(journal, "k", S.UNKNOWN)
     edit(path, f"UPDATE debit SET state = 'settled' WHERE id = '{changed}'")
-    journal.decide(changed, done=done)
-    shown = journal.shown(changed)
+    journal.resolve(changed, done=done)
+    shown = journal.record(changed)
     assert (shown.outcome, shown.reason, shown.tampered) == ("done" if done else "none", "person", False)
     assert found(journal) == set()
     assert journal.claim_unresolved(CARD) is None
-    assert journal.take("local", "k", "x").state is (S.COMMITTED if done else S.ABORTED)
+    assert journal.claim("local", "k", "x").state is (S.COMMITTED if done else S.ABORTED)
 
 
 @pytest.mark.parametrize("state", ["new", "armed", "sent"])
@@ -243,14 +244,14 @@ def test_a_record_made_to_look_begun_stops_no_other_debit(path: Path, state: str
     journal.close()
     edit(path, f"UPDATE debit SET state = '{state}' WHERE id = '{settled}'")
     journal = Journal(path)
-    assert journal.shown(left).state is S.UNKNOWN
-    assert journal.take("local", "m", "x").state is S.NEW
+    assert journal.record(left).state is S.UNKNOWN
+    assert journal.claim("local", "m", "x").state is S.NEW
     with pytest.raises(JournalTamperedError):
-        journal.take("local", "k", "x")
+        journal.claim("local", "k", "x")
     with pytest.raises(JournalTamperedError):
         journal.claim_unresolved(CARD)
-    journal.decide(settled, done=True)
-    shown = journal.shown(settled)
+    journal.resolve(settled, done=True)
+    shown = journal.record(settled)
     assert (shown.outcome, shown.reason, shown.self_paid_amount, shown.tampered) == ("done", "person", 10, False)
     assert found(journal) == set()
     journal.close()
@@ -263,10 +264,10 @@ def test_a_debit_that_is_said_to_be_archived_and_is_not(journal: Journal, path: 
     assert found(journal) == {("key-changed", said)}
     for _ in range(2):  # with its row, and without
         with pytest.raises(JournalTamperedError):
-            journal.take("local", "k", "x")
+            journal.claim("local", "k", "x")
         edit(path, f"DELETE FROM debit WHERE id = '{said}'")
     with pytest.raises(JournalTamperedError):
-        journal.shown(said)
+        journal.record(said)
 
 
 @pytest.mark.parametrize("column", ["archive", "outcome"])
@@ -274,10 +275,10 @@ def test_what_became_of_an_archived_debit_cannot_be_changed(journal: Journal, pa
     debit(journal, "k", S.SETTLED)
     journal.archive(datetime.now(UTC))
     with pytest.raises(DebitArchivedError):
-        journal.take("local", "k", "x")
+        journal.claim("local", "k", "x")
     edit(path, f"UPDATE known SET {column} = 'none'")
     with pytest.raises(JournalTamperedError):
-        journal.take("local", "k", "x")
+        journal.claim("local", "k", "x")
 
 
 NO_TEXT = "CAST(x'ff1b5b324a' AS TEXT)"
@@ -294,16 +295,16 @@ def test_whatever_stands_in_a_record_it_is_listed_and_stops_nothing_else(path: P
     odd, other = debit(journal, "k"), debit(journal, "l")
     edit(path, f"UPDATE debit SET {column} = {ODD[column]} WHERE id = '{odd}'")
     for _ in range(2):
-        listed = journal.listed(None, all_states=True)
+        listed = journal.list_debits(None, all_states=True)
         assert sorted(one.tampered for one in listed) == [False, True]
         DebitList(debits=tuple(listed), more=False).model_dump_json().encode()
         assert not journal.verify().is_whole
-        assert journal.take("local", "l", "x").id == other
+        assert journal.claim("local", "l", "x").id == other
         journal.close()
         journal = Journal(path)
     if column not in ("id", "intent"):
-        journal.decide(odd, done=True)
-        DebitList(debits=tuple(journal.listed(None)), more=False).model_dump_json().encode()
+        journal.resolve(odd, done=True)
+        DebitList(debits=tuple(journal.list_debits(None)), more=False).model_dump_json().encode()
     journal.close()
 
 
@@ -311,8 +312,8 @@ def test_a_person_decides_what_was_given_another_debits_number_and_time(journal:
     right, changed = debit(journal, "k", S.COMMITTED), debit(journal, "l", S.ABORTED)
     places = ", ".join(f"{name} = (SELECT {name} FROM debit WHERE id = '{right}')" for name in CLASH)
     edit(path, f"UPDATE debit SET {places} WHERE id = '{changed}'")
-    journal.decide(changed, done=True)
-    assert journal.shown(changed).outcome == "done" and found(journal) == set()
+    journal.resolve(changed, done=True)
+    assert journal.record(changed).outcome == "done" and found(journal) == set()
 
 
 CLASH = ("card", "number", "terminal", "time", "intent")
@@ -322,17 +323,17 @@ def test_what_a_person_cannot_tell_from_the_record_is_not_decided_by_it(journal:
     changed = debit(journal, "k", S.UNKNOWN)
     edit(path, f"UPDATE debit SET intent = 'x' WHERE id = '{changed}'")
     with pytest.raises(JournalTamperedError):
-        journal.decide(changed, done=True)
-    assert [one.tampered for one in journal.listed(None)] == [True], "and it can still be listed"
-    journal.decide(changed, done=False)
-    assert journal.shown(changed).outcome == "none"
+        journal.resolve(changed, done=True)
+    assert [one.tampered for one in journal.list_debits(None)] == [True], "and it can still be listed"
+    journal.resolve(changed, done=False)
+    assert journal.record(changed).outcome == "none"
 
 
 @pytest.mark.parametrize("state", list(DebitState))
 def test_every_legal_way_leaves_a_whole_chain(path: Path, state: DebitState) -> None:
     for _ in range(2):
         journal = Journal(path)
-        entry = bring(journal.take("local", "k", "x"), state) if _ == 0 else journal.take("local", "l", "x")
+        entry = bring(journal.claim("local", "k", "x"), state) if _ == 0 else journal.claim("local", "l", "x")
         entry.release()
         journal.delivery.note_told_unknown(entry.id)
         journal.delivery.acknowledge(entry.id)
@@ -342,12 +343,12 @@ def test_every_legal_way_leaves_a_whole_chain(path: Path, state: DebitState) -> 
 
 def test_what_is_settled_keeps_what_was_booked_and_no_more(journal: Journal, path: Path) -> None:
     settled = debit(journal, "ORDER-4711", S.DELIVERED, 31)
-    before = journal.shown(settled)
+    before = journal.record(settled)
     journal.settle(settled)
-    shown = journal.shown(settled)
+    shown = journal.record(settled)
     assert shown.result == before.result and shown.idempotency_key == "" and shown.thinned is not None
     assert (shown.self_paid_amount, shown.pooled_fund_amount) == (10, 20)
-    assert journal.take("local", "ORDER-4711", "x").state is S.SETTLED, "its key is still known"
+    assert journal.claim("local", "ORDER-4711", "x").state is S.SETTLED, "its key is still known"
     journal.close()
     content = path.read_bytes()
     for gone in (b"ORDER-4711", b"28000", b"3150", b"20600", b"A1B2C3D4"):
@@ -355,7 +356,7 @@ def test_what_is_settled_keeps_what_was_booked_and_no_more(journal: Journal, pat
 
 
 def test_what_a_person_decided_keeps_what_the_card_may_still_contradict(journal: Journal) -> None:
-    entry = bring(journal.take("local", "k", "x"), S.MANUAL, given=intent(40))
-    journal.decide(entry.id, done=True)
+    entry = bring(journal.claim("local", "k", "x"), S.MANUAL, given=intent(40))
+    journal.resolve(entry.id, done=True)
     journal.settle(entry.id)
     assert entry.intent == intent(40)

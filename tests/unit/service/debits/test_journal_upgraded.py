@@ -68,14 +68,14 @@ def test_an_older_journal_is_taken_over_and_chained(tmp_path: Path, script: str)
     assert place.trouble() is None, "it is no copy: it never had a mark"
     verified = journal.verify()
     assert verified.is_whole and verified.debits == len(STATES)
-    listed = {one.id: one for one in journal.listed(None, all_states=True)}
+    listed = {one.id: one for one in journal.list_debits(None, all_states=True)}
     for number, state in enumerate(STATES):
         shown = listed[f"{number:016x}"]
         expected = "aborted" if number < 4 else "unknown" if state == "sent" else state
         assert (shown.state, shown.tampered) == (expected, False)
         key = "" if state == "settled" else f"ORDER-{number}"
         assert shown.idempotency_key == key and (shown.thinned is not None) == (state == "settled")
-        taken = journal.take("local", f"ORDER-{number}", "x")
+        taken = journal.claim("local", f"ORDER-{number}", "x")
         assert taken.id == shown.id, "every key is still known"
         taken.release()
     settled = listed[f"{STATES.index('settled'):016x}"]
@@ -86,8 +86,8 @@ def test_an_older_journal_is_taken_over_and_chained(tmp_path: Path, script: str)
     changed = f"{STATES.index('manual'):016x}"
     edit(path, f"UPDATE debit SET state = 'aborted' WHERE id = '{changed}'")  # noqa: S608 - an id of the test's
     with pytest.raises(JournalTamperedError):
-        place.open().shown(changed)
-    assert bring(place.open().take("local", "new", "x"), S.COMMITTED, given=intent(900)).state is S.COMMITTED
+        place.open().record(changed)
+    assert bring(place.open().claim("local", "new", "x"), S.COMMITTED, given=intent(900)).state is S.COMMITTED
     place.close()
     content = path.read_bytes()
     assert f"ORDER-{STATES.index('settled')}".encode() not in content

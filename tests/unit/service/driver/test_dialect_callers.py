@@ -346,10 +346,10 @@ def test_no_page_fills_the_log_or_the_list(caplog: pytest.LogCaptureFixture) -> 
             refusals.note(f"\x1b[31m<script>{number}\u202e" + "y" * 5000, "json")
     lines = [one.getMessage() for one in caplog.records]
     assert 1 <= len(lines) <= 20 and all(len(line) < 400 and line.isprintable() for line in lines)
-    listed = refusals.listed()
+    listed = refusals.list_refusals()
     assert len(listed) == 32 and all(len(one.origin) <= 80 and one.origin.isprintable() for one, _ in listed)
     now[0] = 3601.0
-    assert refusals.listed() == []
+    assert refusals.list_refusals() == []
     with caplog.at_level(logging.WARNING, "cardio.service"):
         refusals.note("https://his.example", "json")
     assert len(caplog.records) == len(lines) + 1, "an hour later it is told again"
@@ -359,7 +359,7 @@ def test_one_site_counts_once_whatever_subdomain_it_takes() -> None:
     refusals = Refusals(clock=lambda: 0.0)
     for number in range(50):
         refusals.note(f"https://x{number}.evil.example", "json")
-    assert [one.count for one, _ in refusals.listed()] == [50]
+    assert [one.count for one, _ in refusals.list_refusals()] == [50]
 
 
 # -- as administrators write it ----------------------------------------------------------------------

@@ -174,8 +174,13 @@ def test_which_one_gives_way() -> None:
         order = []
         for _ in range(3):
             places.open("page")
-            order.append([one.told.is_set() for one in (steady, unused, once, later)].count(True))
-        assert once.told.is_set() and later.told.is_set() and unused.told.is_set() and not steady.told.is_set()
+            order.append([one.close_requested.is_set() for one in (steady, unused, once, later)].count(True))
+        assert (
+            once.close_requested.is_set()
+            and later.close_requested.is_set()
+            and unused.close_requested.is_set()
+            and not steady.close_requested.is_set()
+        )
         assert order == [1, 2, 3] and places.of("page") == 4
 
     asyncio.run(work())
@@ -191,10 +196,10 @@ def test_nobody_gives_way_while_it_works_and_the_largest_gives_way_to_others() -
             places.open("page")
         places.use(busy[1], False)
         newest = places.open("page")
-        assert [one.told.is_set() for one in busy] == [False, True, False]
+        assert [one.close_requested.is_set() for one in busy] == [False, True, False]
         places.open("other")
         places.open("third")
-        assert newest.told.is_set() and places.all == 4, "of those who have most"
+        assert newest.close_requested.is_set() and places.all == 4, "of those who have most"
 
     asyncio.run(work())
 

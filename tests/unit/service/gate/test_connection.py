@@ -73,7 +73,7 @@ def test_a_connection_that_was_closed_is_not_open(end: Callable[[sockets.socket]
             connection = CallerConnection(transport)
             if not reading:
                 transport.pause_reading()
-            assert connection.is_open and connection.has_taken_all
+            assert connection.is_open and connection.is_drained
             caller.sendall(b"a request")
             assert connection.is_open, "what is unread is no end"
             end(caller)
@@ -88,10 +88,10 @@ def test_a_connection_that_this_side_closed_is_not_open() -> None:
             connection = CallerConnection(transport)
             transport.write(b"the answer")
             transport.close()
-            known = (connection.is_open, connection.has_taken_all)
+            known = (connection.is_open, connection.is_drained)
             assert known == (False, True), "what was written before is taken"
             await asyncio.sleep(0)
-            known = (connection.is_open, connection.has_taken_all)
+            known = (connection.is_open, connection.is_drained)
             assert known == (False, False), "of a socket that is gone nothing is known"
 
     asyncio.run(run())
@@ -103,7 +103,7 @@ def test_bytes_that_wait_in_this_process_are_not_taken() -> None:
             connection = CallerConnection(transport)
             while not transport.get_write_buffer_size():
                 transport.write(b"x" * 1_000_000)
-            assert connection.is_open and not connection.has_taken_all
+            assert connection.is_open and not connection.is_drained
 
     asyncio.run(run())
 
@@ -114,7 +114,7 @@ def test_bytes_that_the_other_end_refused_are_not_taken() -> None:
             connection = CallerConnection(transport)
             caller.close()
             transport.write(b"too late")  # TCP answers it by a reset
-            assert not connection.has_taken_all
+            assert not connection.is_drained
 
     asyncio.run(run())
 
@@ -160,7 +160,7 @@ def test_beneath_tls(tmp_path: Path, says_so: bool) -> None:
         transport = await server.made
         connection = CallerConnection(transport)
         transport.write(b"the answer")
-        assert connection.is_open and connection.has_taken_all
+        assert connection.is_open and connection.is_drained
         assert await asyncio.to_thread(caller.recv, 100) == b"the answer"
         assert connection.is_open
         if says_so:

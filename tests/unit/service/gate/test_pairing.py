@@ -223,12 +223,12 @@ def test_a_ticket_counts_once_for_its_origin_for_half_a_minute() -> None:
     now = [0.0]
     tickets = Tickets(clock=lambda: now[0])
     ticket = tickets.issue("g", PAGE)
-    assert tickets.take(ticket, PAGE) == "g" and tickets.take(ticket, PAGE) is None
+    assert tickets.redeem(ticket, PAGE) == "g" and tickets.redeem(ticket, PAGE) is None
     other = tickets.issue("g", PAGE)
-    assert tickets.take(other, "https://evil.example") is None and tickets.take(other, PAGE) is None
+    assert tickets.redeem(other, "https://evil.example") is None and tickets.redeem(other, PAGE) is None
     late = tickets.issue("g", PAGE)
     now[0] = 30.0
-    assert tickets.take(late, PAGE) is None
+    assert tickets.redeem(late, PAGE) is None
 
 
 def test_a_strangers_name_is_fit_to_be_shown() -> None:

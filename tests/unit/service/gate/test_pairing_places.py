@@ -195,14 +195,14 @@ def test_a_flood_from_thousands_of_sites_is_bounded_and_hides_nobody(pairing: Pa
     tracemalloc.stop()
     assert last - first < 8 << 20 and len(pairing.waiting()) <= 4096
     assert early.state == late.state == "waiting"
-    shown = pairing.shown()
+    shown = pairing.list_requests()
     assert len(shown) == MOST_SHOWN and pairing.count > 4000
-    assert late in shown and (early in shown or early in pairing.shown(early.code))
+    assert late in shown and (early in shown or early in pairing.list_requests(early.code))
     # Under its own suffix it was pushed out by many thousands; asked again, it is found by its code.
     assert middle.state == "expired"
     again, _ = pairing.ask("https://middle.com", "x", [Scope.BASIC])
     code = f"{again.code[:3]} {again.code[3:]}"
-    assert again in pairing.shown(code)
+    assert again in pairing.list_requests(code)
     for number in range(12_000, 17_000):
         pairing.ask(f"https://a.evil{number}.com", "x", [Scope.BASIC])
     assert again.state == "waiting", "nobody pushes out what a person looks at"
@@ -212,7 +212,7 @@ def test_a_flood_from_thousands_of_sites_is_bounded_and_hides_nobody(pairing: Pa
 def test_what_a_person_looks_at_stays_though_each_of_a_flood_comes_from_elsewhere(pairing: Pairing) -> None:
     """Each from a network of its own, so that none of them is of a larger kind than the honest one."""
     request, _ = pairing.ask(HONEST, "LIS", [Scope.BASIC])
-    assert pairing.shown(request.code) == [request]
+    assert pairing.list_requests(request.code) == [request]
     for number in range(5000):
         network = f"{number % 100 + 11}.{number // 100 + 1}.7"
         pairing.ask(f"https://{network}.9", "x", [Scope.BASIC])
@@ -224,24 +224,24 @@ def test_forged_suffixes_of_another_user_crowd_out_only_that_user(pairing: Pairi
     for number in range(6000):
         pairing.ask(f"https://a.evil.t{number}", "x", [Scope.BASIC], user=1002)
     assert all(one.state == "waiting" for one in mine)
-    assert {one.user for one in pairing.shown()} == {1001, 1002}
+    assert {one.user for one in pairing.list_requests()} == {1001, 1002}
 
 
 def test_what_is_shown_stays_where_it_stands(pairing: Pairing, clock: Clock) -> None:
     for number in range(3):
         clock.now += 1
         pairing.ask(f"https://a{number}.com", "x", [Scope.BASIC])
-    first = pairing.shown()
+    first = pairing.list_requests()
     assert origins(first) == ["https://a0.com", "https://a1.com", "https://a2.com"]
     for number in range(3, 40):
         clock.now += 0.1
         pairing.ask(f"https://a{number}.com", "x", [Scope.BASIC])
-    assert pairing.shown()[:3] == first
+    assert pairing.list_requests()[:3] == first
     pairing.deny(first[1].id)
-    left = pairing.shown()
+    left = pairing.list_requests()
     assert left[:2] == [first[0], first[2]] and len(left) == MOST_SHOWN
     clock.now = 200
-    assert pairing.shown() == []
+    assert pairing.list_requests() == []
 
 
 def test_a_token_that_waits_is_not_lost_in_a_flood(pairing: Pairing, clock: Clock) -> None:

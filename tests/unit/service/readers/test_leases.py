@@ -65,19 +65,19 @@ def test_a_revoked_page_loses_its_lease(bridge: Bridge) -> None:
 def test_a_take_over_is_asked_for_first() -> None:
     now = [0.0]
     book = LeaseBook(clock=lambda: now[0])
-    first = book.take(MINE, "挂号", 60, take_over=False)
+    first = book.claim(MINE, "挂号", 60, take_over=False)
     assert isinstance(first, Lease)
     with pytest.raises(LeasedError):
-        book.take(YOURS, "", 60, take_over=False)
+        book.claim(YOURS, "", 60, take_over=False)
     with pytest.raises(LeasedError):
-        book.take(MINE, "", 60, take_over=False)  # the other tab of the same page
-    assert book.take(YOURS, "", 60, take_over=True) == TakeoverRequested(5.0)
-    assert isinstance(book.take(YOURS, "", 60, take_over=True), TakeoverRequested)
+        book.claim(MINE, "", 60, take_over=False)  # the other tab of the same page
+    assert book.claim(YOURS, "", 60, take_over=True) == TakeoverRequested(5.0)
+    assert isinstance(book.claim(YOURS, "", 60, take_over=True), TakeoverRequested)
     book.keep(first.id)  # the owner says no
     now[0] = 6
-    assert book.take(YOURS, "", 60, take_over=True) == TakeoverRequested(5.0)
+    assert book.claim(YOURS, "", 60, take_over=True) == TakeoverRequested(5.0)
     now[0] = 11.1  # the owner says nothing
-    second = book.take(YOURS, "", 60, take_over=True)
+    second = book.claim(YOURS, "", 60, take_over=True)
     assert isinstance(second, Lease) and second.grant == "b"
     with pytest.raises(LeaseLostError):
         book.check(first.id)
@@ -181,7 +181,7 @@ def test_what_was_done_names_the_card_it_was_done_with(bridge: Bridge, held: boo
         return "done"
 
     doing = (
-        desk.with_held(work, RequestContext(), credentials=Credentials()) if held else desk.do(work, RequestContext())
+        desk.run_step(work, RequestContext(), credentials=Credentials()) if held else desk.do(work, RequestContext())
     )
     assert asyncio.run_coroutine_threadsafe(doing, bridge.app.state.bridge.running.loop).result(10) == ("done", before)
 

@@ -135,7 +135,7 @@ def test_a_desk_that_cannot_let_go_keeps_no_other_from_it(bridge: Bridge, mocker
     program = bridge.caller(made["token"])
     assert program.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": SECOND}).status_code == 200
     desks = bridge.app.state.bridge.running.registry
-    mocker.patch.object(desks.managed(FIRST), "end_held", side_effect=Unplanned())
+    mocker.patch.object(desks.managed(FIRST), "release_held", side_effect=Unplanned())
     bridge.client.delete(f"/v1/grants/{made['grant']}").raise_for_status()
     wait_until(lambda: desks.managed(SECOND).holding.owner is None, "the other desk has let go")
     wait_until(lambda: "card-let-go" in tasks(bridge), "it is counted")

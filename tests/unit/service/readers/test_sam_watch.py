@@ -34,7 +34,7 @@ def test_a_psam_that_is_pulled_and_an_hsm_that_goes() -> None:
             port = hsm.getsockname()[1]
             watch = SamWatch(["psam:Slot 2", f"hsm:http://127.0.0.1:{port}"], desks, hub)
             assert watch.states["psam"].state == "unknown"
-            watching = SoftwareReaders([reader]).watch(desks.take)
+            watching = SoftwareReaders([reader]).watch(desks.handle)
             await watch.look()
             await watch.look()  # told once
         reader.remove()
@@ -65,7 +65,7 @@ def test_the_psam_that_is_looked_for_is_the_one_that_would_be_opened(places: lis
             reader.simulated = False
         desks = ReaderRegistry([source], CapabilityCache(None), EventHub())
         watch = SamWatch(places, desks, EventHub())
-        watching = source.watch(desks.take)
+        watching = source.watch(desks.handle)
         await watch.look()
         watching.stop()
         desks.close()

@@ -151,7 +151,7 @@ def test_a_source_that_fails_at_a_removal_shows_no_ghost(make: Make) -> None:
     reader = source.readers_behind.reader("Counter X")
     assert reader is not None
     source.broken.add("watch")
-    bridge.app.state.bridge.running.registry._managed["Counter X"].take = None  # the next event cannot be taken
+    bridge.app.state.bridge.running.registry._managed["Counter X"].handle = None  # the next event cannot be taken
     reader.remove()
     wait_until(lambda: [one["name"] for one in bridge.client.get("/v1/readers").json()["readers"]] == [FIRST], "gone")
     source.broken.clear()

@@ -2,7 +2,7 @@
 
 import { problemOf } from "../lib/connection.js";
 import { html, useEffect, useState } from "../lib/html.js";
-import { pick, say } from "../lib/language.js";
+import { localized, t } from "../lib/language.js";
 import { Problem } from "./problem.js";
 
 const written = (parameters) => JSON.stringify(parameters, null, 2);
@@ -24,8 +24,8 @@ function Result({ result, codes }) {
   const code = codes.find((one) => Number(one.code) === result.return);
   return html`
     <div class="result">
-      <p class=${result.return < 0 ? "return bad" : "return good"}>${say("returned")} <strong>${result.return}</strong> ${code ? pick(code, "title") : result.return >= 0 ? say("success") : ""}</p>
-      ${code && html`<p>${pick(code, "cause")}</p><p class="remedy">${say("remedy")}${pick(code, "remedy")}</p>`}
+      <p class=${result.return < 0 ? "return bad" : "return good"}>${t("returned")} <strong>${result.return}</strong> ${code ? localized(code, "title") : result.return >= 0 ? t("success") : ""}</p>
+      ${code && html`<p>${localized(code, "cause")}</p><p class="remedy">${t("remedy")}${localized(code, "remedy")}</p>`}
       <pre tabindex="0">${written(result)}</pre>
     </div>`;
 }
@@ -33,11 +33,11 @@ function Result({ result, codes }) {
 function Codes({ codes }) {
   return html`
     <details class="codes">
-      <summary>${say("codeTable", { n: codes.length })}</summary>
+      <summary>${t("codeTable", { n: codes.length })}</summary>
       <table>
-        <caption class="unseen">${say("codeTable", { n: codes.length })}</caption>
-        <thead><tr><th scope="col">${say("code")}</th><th scope="col">${say("meaning")}</th><th scope="col">${say("doWhat")}</th></tr></thead>
-        <tbody>${codes.map((one) => html`<tr key=${one.code}><td class="count">${one.code}</td><td>${pick(one, "title")}<small>${pick(one, "cause")}</small></td><td>${pick(one, "remedy")}</td></tr>`)}</tbody>
+        <caption class="unseen">${t("codeTable", { n: codes.length })}</caption>
+        <thead><tr><th scope="col">${t("code")}</th><th scope="col">${t("meaning")}</th><th scope="col">${t("doWhat")}</th></tr></thead>
+        <tbody>${codes.map((one) => html`<tr key=${one.code}><td class="count">${one.code}</td><td>${localized(one, "title")}<small>${localized(one, "cause")}</small></td><td>${localized(one, "remedy")}</td></tr>`)}</tbody>
       </table>
     </details>`;
 }
@@ -59,7 +59,7 @@ export function DriverTab({ bridge, info }) {
     try {
       parameters = JSON.parse(state.text);
     } catch {
-      change({ result: null, problem: { code: "json", title: say("notJson"), title_en: say("notJson"), remedy: say("mendJson"), remedy_en: say("mendJson") } });
+      change({ result: null, problem: { code: "json", title: t("notJson"), title_en: t("notJson"), remedy: t("mendJson"), remedy_en: t("mendJson") } });
       return;
     }
     change({ busy: true, result: null, problem: null });
@@ -73,13 +73,13 @@ export function DriverTab({ bridge, info }) {
   };
   return html`
     <form class="driver" onsubmit=${run}>
-      <label for="function">${say("function")}</label>
+      <label for="function">${t("function")}</label>
       <select id="function" onchange=${(event) => choose(event.target.value)}>
         ${state.functions.map(({ name }) => html`<option key=${name} value=${name} selected=${name === state.name}>${name}</option>`)}
       </select>
-      <label for="arguments">${say("arguments")}</label>
+      <label for="arguments">${t("arguments")}</label>
       <textarea id="arguments" class="hex" rows="7" spellcheck=${false} value=${state.text} oninput=${(event) => change({ text: event.target.value })}></textarea>
-      <button type="submit" class="main" disabled=${state.busy || !state.name}>${say("run")}</button>
+      <button type="submit" class="main" disabled=${state.busy || !state.name}>${t("run")}</button>
     </form>
     <div role="status">${state.result && html`<${Result} result=${state.result} codes=${state.codes} />`}</div>
     ${state.problem && html`<${Problem} problem=${state.problem} level=${2} />`}

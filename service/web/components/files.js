@@ -3,7 +3,7 @@
 import { problemOf } from "../lib/connection.js";
 import { Proof } from "./holder.js";
 import { html, useState } from "../lib/html.js";
-import { pick, say } from "../lib/language.js";
+import { localized, t } from "../lib/language.js";
 import { Problem } from "./problem.js";
 import { Text } from "../lib/rare.js";
 
@@ -13,9 +13,9 @@ const FEN = 100;
 function valueText(item) {
   const { value, unit } = item;
   if (value === null || value === undefined) return "—";
-  if (typeof value === "object") return `${pick(value, "label") || say("unknownCode")} (${value.code})`;
-  if (unit === "fen") return say("yuan", { n: (value / FEN).toFixed(2) });
-  if (unit === "months") return say("months", { n: value });
+  if (typeof value === "object") return `${localized(value, "label") || t("unknownCode")} (${value.code})`;
+  if (unit === "fen") return t("yuan", { n: (value / FEN).toFixed(2) });
+  if (unit === "months") return t("months", { n: value });
   return String(value);
 }
 
@@ -24,7 +24,7 @@ function Items({ items, depth = 0 }) {
     html`
       <tr key="${depth}-${i}" class="depth-${Math.min(depth, 2)}">
         <td class="hex">${item.tag ?? ""}</td>
-        <td>${pick(item, "label")}<small>${item.name}</small></td>
+        <td>${localized(item, "label")}<small>${item.name}</small></td>
         <td>${item.items ? "" : html`<${Text} value=${valueText(item)} />`}</td>
         <td class="hex">${item.raw}</td>
       </tr>`,
@@ -34,18 +34,18 @@ function Items({ items, depth = 0 }) {
 
 function Content({ file }) {
   return html`
-    <h2>${file.file} ${pick(file, "title")}</h2>
-    <p class="facts">${[file.structure, file.opened_by && say("openedBy", { what: file.opened_by }), file.size && say("bytes", { n: file.size })].filter(Boolean).join(" · ")}</p>
+    <h2>${file.file} ${localized(file, "title")}</h2>
+    <p class="facts">${[file.structure, file.opened_by && t("openedBy", { what: file.opened_by }), file.size && t("bytes", { n: file.size })].filter(Boolean).join(" · ")}</p>
     <${Proof} proof=${file.proof} />
-    ${file.unread.map((one) => html`<p class="note">${[one.item, pick(one, "detail")].filter(Boolean).join(say("colon"))}${say("stop")}${pick(one, "remedy")}</p>`)}
-    ${file.warnings.map((one) => html`<p class="note">${[one.item, pick(one, "detail")].filter(Boolean).join(say("colon"))}</p>`)}
+    ${file.unread.map((one) => html`<p class="note">${[one.item, localized(one, "detail")].filter(Boolean).join(t("colon"))}${t("stop")}${localized(one, "remedy")}</p>`)}
+    ${file.warnings.map((one) => html`<p class="note">${[one.item, localized(one, "detail")].filter(Boolean).join(t("colon"))}</p>`)}
     ${file.records.length > 0 && html`
       <table class="items">
         <caption class="unseen">${file.file}</caption>
-        <thead><tr><th scope="col">${say("tag")}</th><th scope="col">${say("item")}</th><th scope="col">${say("value")}</th><th scope="col">${say("raw")}</th></tr></thead>
+        <thead><tr><th scope="col">${t("tag")}</th><th scope="col">${t("item")}</th><th scope="col">${t("value")}</th><th scope="col">${t("raw")}</th></tr></thead>
         ${file.records.map((record) => html`
           <tbody key=${record.number}>
-            <tr class="record"><th colspan="4" scope="rowgroup">${say("record", { n: record.number })} ${record.title ?? ""}</th></tr>
+            <tr class="record"><th colspan="4" scope="rowgroup">${t("record", { n: record.number })} ${record.title ?? ""}</th></tr>
             ${Items({ items: record.items })}
           </tbody>`)}
       </table>`}
@@ -57,14 +57,14 @@ function Tree({ tree, chosen, open }) {
     <ul class="tree">
       ${tree.applications.map((application) => html`
         <li key=${application.id}>
-          <p class="application"><strong>${application.id}</strong> ${pick(application, "title")}</p>
+          <p class="application"><strong>${application.id}</strong> ${localized(application, "title")}</p>
           <ul>
             ${application.files.map((file) => html`
               <li key=${file.file}>
                 <button type="button" class=${file.readable ? "file" : "file closed"} aria-pressed=${file.file === chosen} onclick=${() => open(file.file)}>
-                  <span class="file-name">${file.file.split("/").pop()}</span> ${pick(file, "title")}
-                  ${file.readable && file.opened_by !== "free" && html`<small>${say("openedBy", { what: file.opened_by })}</small>`}
-                  ${!file.readable && html`<small>${pick(file, "detail") || file.reason}</small>`}
+                  <span class="file-name">${file.file.split("/").pop()}</span> ${localized(file, "title")}
+                  ${file.readable && file.opened_by !== "free" && html`<small>${t("openedBy", { what: file.opened_by })}</small>`}
+                  ${!file.readable && html`<small>${localized(file, "detail") || file.reason}</small>`}
                 </button>
               </li>`)}
           </ul>
@@ -88,17 +88,17 @@ export function FilesTab({ bridge, info }) {
     change({ chosen: file, file: null });
     attempt(async (options) => ({ file: await bridge.file(info.name, file, options) }));
   };
-  if (!info || info.status === "empty") return html`<p class="none">${say("insert")}</p>`;
+  if (!info || info.status === "empty") return html`<p class="none">${t("insert")}</p>`;
   const { tree, file, chosen, problem, busy } = state;
   return html`
     <div class="actions">
-      <button type="button" class=${tree ? "" : "main"} onclick=${readTree}>${say(tree ? "readTreeAgain" : "readTree")}</button>
-      ${busy && html`<p class="busy" role="status"><span class="spinner" aria-hidden="true"></span>${say("reading")}</p>`}
+      <button type="button" class=${tree ? "" : "main"} onclick=${readTree}>${t(tree ? "readTreeAgain" : "readTree")}</button>
+      ${busy && html`<p class="busy" role="status"><span class="spinner" aria-hidden="true"></span>${t("reading")}</p>`}
     </div>
     ${problem && html`<${Problem} problem=${problem} level=${2} />`}
     ${tree && html`
       <div class="files">
         <${Tree} tree=${tree} chosen=${chosen} open=${open} />
-        <div class="content" role="region" aria-label=${say("fileContent")} tabindex="0">${file ? html`<${Content} file=${file} />` : html`<p class="none">${say("chooseFile")}</p>`}</div>
+        <div class="content" role="region" aria-label=${t("fileContent")} tabindex="0">${file ? html`<${Content} file=${file} />` : html`<p class="none">${t("chooseFile")}</p>`}</div>
       </div>`}`;
 }

@@ -1,10 +1,10 @@
 // Who has been let in, and the way out.
 
 import { html, useLayoutEffect, useRef, useState } from "../lib/html.js";
-import { moment, say } from "../lib/language.js";
+import { formatTime, t } from "../lib/language.js";
 import { Origin } from "../lib/origin.js";
 
-const when = (text) => (text ? moment(new Date(text)) : "—");
+const when = (text) => (text ? formatTime(new Date(text)) : "—");
 
 function Grant({ grant, attempt }) {
   const [sure, setSure] = useState(null);
@@ -15,19 +15,19 @@ function Grant({ grant, attempt }) {
   const who = grant.origin ?? grant.name ?? grant.grant;
   return html`
     <li class="grant" data-grant=${grant.grant}>
-      <div class="who">${grant.site ? html`<${Origin} origin=${grant.origin} site=${grant.site} />` : html`<strong>${who}</strong>`}<span>${[say(`kind_${grant.kind}`), grant.kind === "page" && grant.name ? `${say("ownName")}${grant.name}` : grant.origin ? grant.name : null].filter(Boolean).join(" · ")}</span></div>
-      <p class="scopes">${grant.scopes.map((scope) => say(`scope_${scope}`)).join(say("comma"))}</p>
+      <div class="who">${grant.site ? html`<${Origin} origin=${grant.origin} site=${grant.site} />` : html`<strong>${who}</strong>`}<span>${[t(`kind_${grant.kind}`), grant.kind === "page" && grant.name ? `${t("ownName")}${grant.name}` : grant.origin ? grant.name : null].filter(Boolean).join(" · ")}</span></div>
+      <p class="scopes">${grant.scopes.map((scope) => t(`scope_${scope}`)).join(t("comma"))}</p>
       <dl>
-        <div><dt>${say("created")}</dt><dd>${when(grant.created)}</dd></div>
-        <div><dt>${say("lastUsed")}</dt><dd>${when(grant.last_used)}</dd></div>
-        <div><dt>${say("liveNow")}</dt><dd>${say("liveCount", { n: grant.live })}</dd></div>
+        <div><dt>${t("created")}</dt><dd>${when(grant.created)}</dd></div>
+        <div><dt>${t("lastUsed")}</dt><dd>${when(grant.last_used)}</dd></div>
+        <div><dt>${t("liveNow")}</dt><dd>${t("liveCount", { n: grant.live })}</dd></div>
       </dl>
       <div class="actions">
         ${sure
           ? html`
-            <button type="button" class="danger main" onclick=${revoke}>${say("revokeSure")}</button>
-            <button type="button" ref=${next} onclick=${() => setSure(false)}>${say("cancel")}</button>`
-          : html`<button type="button" class="danger" ref=${next} aria-label=${say("revokeWho", { who })} onclick=${() => setSure(true)}>${say("revoke")}</button>`}
+            <button type="button" class="danger main" onclick=${revoke}>${t("revokeSure")}</button>
+            <button type="button" ref=${next} onclick=${() => setSure(false)}>${t("cancel")}</button>`
+          : html`<button type="button" class="danger" ref=${next} aria-label=${t("revokeWho", { who })} onclick=${() => setSure(true)}>${t("revoke")}</button>`}
       </div>
     </li>`;
 }
@@ -35,6 +35,6 @@ function Grant({ grant, attempt }) {
 export function GrantList({ grants, attempt }) {
   // This computer's own pages are no strangers that somebody let in.
   const others = grants.filter((grant) => grant.kind !== "local" && grant.kind !== "session");
-  if (others.length === 0) return html`<p class="none">${say("noGrants")}</p>`;
+  if (others.length === 0) return html`<p class="none">${t("noGrants")}</p>`;
   return html`<ul class="grants">${others.map((grant) => html`<${Grant} key=${grant.grant} grant=${grant} attempt=${attempt} />`)}</ul>`;
 }

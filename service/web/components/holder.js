@@ -2,7 +2,7 @@
 
 import { html, useState } from "../lib/html.js";
 import { Icon } from "./icons.js";
-import { coded, pick, say } from "../lib/language.js";
+import { codeLabel, localized, t } from "../lib/language.js";
 import { mask } from "../lib/mask.js";
 import { Text } from "../lib/rare.js";
 
@@ -14,13 +14,13 @@ export function Copy({ page, word, text }) {
       await navigator.clipboard.writeText(text);
       setDone(true);
       setTimeout(() => setDone(false), 2000);
-      page.announce(say("copied", { field: say(word) }));
+      page.announce(t("copied", { field: t(word) }));
     } catch {
-      page.announce(say("notCopied"));
+      page.announce(t("notCopied"));
     }
   };
   return html`
-    <button type="button" class="copy" title=${say("copy", { field: say(word) })} aria-label=${say("copy", { field: say(word) })} onclick=${copy}>
+    <button type="button" class="copy" title=${t("copy", { field: t(word) })} aria-label=${t("copy", { field: t(word) })} onclick=${copy}>
       <${Icon} name=${done ? "done" : "copy"} />
     </button>`;
 }
@@ -31,7 +31,7 @@ function Rows({ page, fields }) {
     <dl class="fields">
       ${present.map(({ word, text, shown }) => html`
         <div key=${word}>
-          <dt>${say(word)}</dt>
+          <dt>${t(word)}</dt>
           <dd><span><${Text} value=${shown ?? text} /></span><${Copy} page=${page} word=${word} text=${text} /></dd>
         </div>`)}
     </dl>`;
@@ -42,7 +42,7 @@ const field = (word, text, shown, ...ends) => ({ word, text, shown: text && !sho
 /** Name and number, large. */
 export function Person({ page, reading, shown }) {
   const { holder } = reading;
-  if (!holder) return html`<p class="closed"><${Icon} name="lock" />${say("closed")}</p>`;
+  if (!holder) return html`<p class="closed"><${Icon} name="lock" />${t("closed")}</p>`;
   const name = field("name", holder.name, shown, 1);
   const number = field("number", holder.social_security_number, shown, 3, 2);
   return html`
@@ -59,7 +59,7 @@ export function Proof({ proof }) {
   const word = sure ? "proofGenuine" : proof.outcome === "genuine" ? "proofTestKeys" : "proofNone";
   return html`
     <p class="proof" data-proof=${sure ? "genuine" : proof.outcome === "genuine" ? "test-keys" : proof.outcome}>
-      <${Icon} name=${sure ? "done" : "warning"} /><span><strong>${say(word)}</strong>${say("colon")}${pick(proof, "detail")}</span>
+      <${Icon} name=${sure ? "done" : "warning"} /><span><strong>${t(word)}</strong>${t("colon")}${localized(proof, "detail")}</span>
     </p>`;
 }
 
@@ -67,17 +67,17 @@ export function Proof({ proof }) {
 export function Fields({ page, reading, shown }) {
   const { holder, card, derived } = reading;
   const born = field("birthDate", holder?.birth_date, shown, 4);
-  if (born.text && shown && derived.age !== null) born.shown = `${born.text} (${derived.age} ${say("years")})`;
+  if (born.text && shown && derived.age !== null) born.shown = `${born.text} (${derived.age} ${t("years")})`;
   return html`
     ${holder && html`
       <${Rows} page=${page} fields=${[
-        field("sex", coded(holder.sex), shown, 0), field("ethnicGroup", coded(holder.ethnic_group), shown, 0), born,
-        field("birthplace", coded(holder.birthplace), shown, 0), field("nationality", coded(holder.nationality), shown, 0),
+        field("sex", codeLabel(holder.sex), shown, 0), field("ethnicGroup", codeLabel(holder.ethnic_group), shown, 0), born,
+        field("birthplace", codeLabel(holder.birthplace), shown, 0), field("nationality", codeLabel(holder.nationality), shown, 0),
         field("residence", holder.residence, shown, 0), field("registration", holder.household_registration, shown, 0),
       ]} />`}
     <${Rows} page=${page} fields=${[
       field("cardNumber", card.card_number, shown, 1, 2), { word: "region", text: card.region && (card.region.name ?? card.region.code) },
-      { word: "cardClass", text: coded(card.card_class) }, { word: "version", text: [card.spec_version, card.algorithm].filter(Boolean).join(" · ") },
+      { word: "cardClass", text: codeLabel(card.card_class) }, { word: "version", text: [card.spec_version, card.algorithm].filter(Boolean).join(" · ") },
       { word: "issued", text: card.issue_date }, { word: "expiry", text: card.expiry_date },
     ]} />`;
 }
@@ -89,13 +89,13 @@ export function Notes({ reading, shown }) {
   const hidden = shown ? 0 : [...reading.warnings, ...reading.unread].filter((note) => note.item).length;
   const open = (note) => shown || !note.item;
   for (const one of reading.unread.filter(open)) {
-    const why = `${pick(one, "detail")}${say("stop")}${pick(one, "remedy")}`;
+    const why = `${localized(one, "detail")}${t("stop")}${localized(one, "remedy")}`;
     places.set(why, [...(places.get(why) ?? []), [one.file, one.item].filter(Boolean).join(" ")]);
   }
   const lines = [
-    ...(hidden ? [say("itemsToCheck", { n: hidden })] : []),
-    ...reading.warnings.filter(open).map((one) => `${say("warnings")}${say("colon")}${pick(one, "detail")}`),
-    ...[...places].map(([why, files]) => `${say("unread")} ${files.join(say("comma"))}${say("colon")}${why}`),
+    ...(hidden ? [t("itemsToCheck", { n: hidden })] : []),
+    ...reading.warnings.filter(open).map((one) => `${t("warnings")}${t("colon")}${localized(one, "detail")}`),
+    ...[...places].map(([why, files]) => `${t("unread")} ${files.join(t("comma"))}${t("colon")}${why}`),
   ];
   return lines.length ? html`<ul class="notes">${lines.map((line) => html`<li key=${line}><${Text} value=${line} /></li>`)}</ul>` : null;
 }

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "../lib/html.js";
 import { Icon } from "./icons.js";
-import { pick, say } from "../lib/language.js";
+import { localized, t } from "../lib/language.js";
 import { Origin } from "../lib/origin.js";
 import { SCOPES } from "../lib/scopes.js";
 
@@ -13,14 +13,14 @@ function Scope({ id, scope, risky, ticked, beyond, onTick }) {
   return html`
     <div class=${risky ? "scope risky" : "scope"}>
       <input type="checkbox" id=${id} checked=${ticked} disabled=${beyond} onchange=${(event) => onTick(event.target.checked)} aria-describedby="${id}-what" />
-      <label for=${id}>${say(`scope_${scope}`)}</label>
-      <p id="${id}-what">${risky && html`<${Icon} name="warning" />`}${beyond ? say("scopeBeyond") : say(`scope_${scope}_what`)}</p>
+      <label for=${id}>${t(`scope_${scope}`)}</label>
+      <p id="${id}-what">${risky && html`<${Icon} name="warning" />`}${beyond ? t("scopeBeyond") : t(`scope_${scope}_what`)}</p>
     </div>`;
 }
 
 const Remarks = ({ remarks }) => remarks.length > 0 && html`
   <ul class="remarks">
-    ${remarks.map((one) => html`<li key=${one.remark} class=${MILD.has(one.code) ? "remark mild" : "remark"} data-code=${one.code}><${Icon} name="warning" /><span>${pick(one, "remark")}</span></li>`)}
+    ${remarks.map((one) => html`<li key=${one.remark} class=${MILD.has(one.code) ? "remark mild" : "remark"} data-code=${one.code}><${Icon} name="warning" /><span>${localized(one, "remark")}</span></li>`)}
   </ul>`;
 
 /** `grantable` are the scopes that the bridge was started with: nobody grants more. `moving` says that the list has just changed. */
@@ -43,19 +43,19 @@ export function PairingCard({ request, grantable, moving, attempt }) {
   const byDialect = request.source === "dialect";
   return html`
     <article class="pairing" data-request=${request.request}>
-      <p class="asks">${byDialect ? say("asksDialect", { name: request.name }) : say("asks")}</p>
+      <p class="asks">${byDialect ? t("asksDialect", { name: request.name }) : t("asks")}</p>
       <div class="address"><${Origin} origin=${request.origin} site=${request.site} /></div>
       <${Remarks} remarks=${request.remarks} />
-      ${!byDialect && request.name && html`<p class="own-name">${say("ownName")}<bdi>${request.name}</bdi><span class="hint">${say("ownNameWhat")}</span></p>`}
-      <div class="code-line"><p class="code-what">${say(byDialect ? "codeDialect" : "codeWhat")}</p><p class="pairing-code">${request.code}</p></div>
+      ${!byDialect && request.name && html`<p class="own-name">${t("ownName")}<bdi>${request.name}</bdi><span class="hint">${t("ownNameWhat")}</span></p>`}
+      <div class="code-line"><p class="code-what">${t(byDialect ? "codeDialect" : "codeWhat")}</p><p class="pairing-code">${request.code}</p></div>
       <fieldset>
-        <legend>${say("allowWhat")}</legend>
+        <legend>${t("allowWhat")}</legend>
         ${asked.map((scope) => html`<${Scope} key=${scope} id="${request.request}-${scope}" scope=${scope} risky=${!harmless.has(scope)} ticked=${ticked.has(scope)} beyond=${!grantable.includes(scope)} onTick=${(on) => set(scope, on)} />`)}
       </fieldset>
       <div class="actions">
-        <button type="button" class="main" disabled=${ticked.size === 0} aria-disabled=${moving || undefined} onclick=${approve}>${say("approve")}</button>
-        <button type="button" class="danger" aria-disabled=${moving || undefined} onclick=${deny}>${say("deny")}</button>
-        <span class="left">${say("secondsLeft", { n: Math.max(0, Math.ceil((ends - Date.now()) / 1000)) })}</span>
+        <button type="button" class="main" disabled=${ticked.size === 0} aria-disabled=${moving || undefined} onclick=${approve}>${t("approve")}</button>
+        <button type="button" class="danger" aria-disabled=${moving || undefined} onclick=${deny}>${t("deny")}</button>
+        <span class="left">${t("secondsLeft", { n: Math.max(0, Math.ceil((ends - Date.now()) / 1000)) })}</span>
       </div>
     </article>`;
 }
@@ -68,9 +68,9 @@ export function FindByCode({ more, onCode }) {
   };
   return html`
     <form class="find" onsubmit=${submit}>
-      <p>${say("manyAsk", { n: more })}</p>
-      <label for="find-code">${say("findCode")}</label>
+      <p>${t("manyAsk", { n: more })}</p>
+      <label for="find-code">${t("findCode")}</label>
       <input id="find-code" name="code" inputmode="numeric" autocomplete="off" maxlength="7" size="8" />
-      <button type="submit">${say("find")}</button>
+      <button type="submit">${t("find")}</button>
     </form>`;
 }

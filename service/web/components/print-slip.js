@@ -1,7 +1,7 @@
 // The slip: what a counter prints for a file. It is in the page only while it is printed.
 
 import { html } from "../lib/html.js";
-import { moment, pick, say } from "../lib/language.js";
+import { formatTime, localized, t } from "../lib/language.js";
 import { Text } from "../lib/rare.js";
 
 /** Prints a slip of a reading, and takes it away again. */
@@ -19,18 +19,18 @@ export function print(page, reading) {
   }, 50);
 }
 
-export function Slip({ slip }) {
+export function PrintSlip({ slip }) {
   if (!slip) return null;
   const { holder, card, reader, proof } = slip.reading;
   const rows = [
     ["name", holder?.name], ["number", holder?.social_security_number], ["cardNumber", card.card_number],
-    ["expiry", card.expiry_date], ["readAt", moment(slip.time)], ["readBy", reader],
-    ["proof", proof && (proof.outcome === "genuine" ? say(proof.test_keys ? "proofTestKeys" : "proofGenuine") : `${say("proofNone")}${say("colon")}${pick(proof, "detail")}`)],
+    ["expiry", card.expiry_date], ["readAt", formatTime(slip.time)], ["readBy", reader],
+    ["proof", proof && (proof.outcome === "genuine" ? t(proof.test_keys ? "proofTestKeys" : "proofGenuine") : `${t("proofNone")}${t("colon")}${localized(proof, "detail")}`)],
   ].filter(([, text]) => text);
   return html`
     <section class="slip" aria-hidden="true">
-      <h2>${say("slipTitle")}</h2>
-      <dl>${rows.map(([word, text]) => html`<div key=${word}><dt>${say(word)}</dt><dd><${Text} value=${text} /></dd></div>`)}</dl>
-      <p>${say("slipFoot")}</p>
+      <h2>${t("slipTitle")}</h2>
+      <dl>${rows.map(([word, text]) => html`<div key=${word}><dt>${t(word)}</dt><dd><${Text} value=${text} /></dd></div>`)}</dl>
+      <p>${t("slipFoot")}</p>
     </section>`;
 }

@@ -1,7 +1,7 @@
 // What went wrong and what to do now: the same for the bridge's problems and the page's own.
 
 import { html } from "../lib/html.js";
-import { pick, say } from "../lib/language.js";
+import { localized, t } from "../lib/language.js";
 
 /** Whether a problem alarms nobody: PC/SC is not there, and only simulated readers were asked for or are left. */
 export function isQuiet(problem, readers) {
@@ -10,18 +10,18 @@ export function isQuiet(problem, readers) {
 
 /** What is said beside the work, where nothing went wrong. */
 export const Aside = ({ problem }) => html`
-  <p class="hint aside" role="note">${pick(problem, "title")}${say("comma")}${say("onlySimulated")}${say("stop")}${pick(problem, "remedy")}</p>`;
+  <p class="hint aside" role="note">${localized(problem, "title")}${t("comma")}${t("onlySimulated")}${t("stop")}${localized(problem, "remedy")}</p>`;
 
 /** `level` is that of its heading, below the one that it stands under. */
 export function Problem({ problem, level = 3, children }) {
-  const detail = pick(problem, "detail");
-  const driver = Number.isInteger(problem.driver_code) ? say("driverCode", { n: problem.driver_code }) : null;
+  const detail = localized(problem, "detail");
+  const driver = Number.isInteger(problem.driver_code) ? t("driverCode", { n: problem.driver_code }) : null;
   const marks = [problem.code, problem.sw, problem.hresult, driver].filter(Boolean);
   return html`
     <div class="problem" role="alert">
-      <${`h${level}`} class="problem-title">${pick(problem, "title")}<//>
-      ${detail && detail !== pick(problem, "title") && html`<p>${detail}</p>`}
-      <p class="remedy">${say("remedy")}${pick(problem, "remedy")}</p>
+      <${`h${level}`} class="problem-title">${localized(problem, "title")}<//>
+      ${detail && detail !== localized(problem, "title") && html`<p>${detail}</p>`}
+      <p class="remedy">${t("remedy")}${localized(problem, "remedy")}</p>
       <p class="code">${marks.join(" · ")}</p>
       ${children}
     </div>`;

@@ -3,7 +3,7 @@
 import { problemOf } from "../lib/connection.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { Icon } from "./icons.js";
-import { say } from "../lib/language.js";
+import { t } from "../lib/language.js";
 import { Problem } from "./problem.js";
 
 const UNREADY_MS = 600;
@@ -43,7 +43,7 @@ export class Questions {
     this.#draw();
   }
 
-  take({ type, data }) {
+  handle({ type, data }) {
     const asked = type === "cardio.question-asked";
     if (!asked && type !== "cardio.question-answered") return;
     if (this.#attaching) this.#missed = true;
@@ -75,9 +75,9 @@ export class Questions {
   }
 }
 
-const who = (question) => (question.caller === "local" ? say("kind_local") : question.caller);
+const who = (question) => (question.caller === "local" ? t("kind_local") : question.caller);
 const key = (question) => (question.kind === "last-try" ? "askLastTry" : question.wants.includes("new_pin") ? "askNewPin" : "askPin");
-export const titleOf = (question) => say(`${key(question)}Title`);
+export const titleOf = (question) => t(`${key(question)}Title`);
 
 function SecondsLeft({ ends }) {
   const [, tick] = useState(0);
@@ -85,7 +85,7 @@ function SecondsLeft({ ends }) {
     const every = setInterval(() => tick((n) => n + 1), 1000);
     return () => clearInterval(every);
   }, []);
-  return html`<span class="left">${say("askLeft", { n: Math.max(0, Math.ceil((ends - Date.now()) / 1000)) })}</span>`;
+  return html`<span class="left">${t("askLeft", { n: Math.max(0, Math.ceil((ends - Date.now()) / 1000)) })}</span>`;
 }
 
 /** A field for digits; what is typed stays in it, and goes when the question does. */
@@ -119,20 +119,20 @@ function QuestionCard({ question, questions }) {
   }
   const no = () => send({ answer: "no" });
   const fields = [
-    question.wants.includes("pin") && ["pin", say(question.wants.includes("new_pin") ? "askPresent" : "askPinField")],
-    question.wants.includes("new_pin") && ["new_pin", say("askNew")],
-    question.wants.includes("new_pin") && ["new_pin_again", say("askAgain")],
+    question.wants.includes("pin") && ["pin", t(question.wants.includes("new_pin") ? "askPresent" : "askPinField")],
+    question.wants.includes("new_pin") && ["new_pin", t("askNew")],
+    question.wants.includes("new_pin") && ["new_pin_again", t("askAgain")],
   ].filter(Boolean);
   return html`
     <form class="question" aria-labelledby=${id} data-question=${question.kind} onsubmit=${submit}>
       <h2 id=${id} tabindex="-1" ref=${heading}><${Icon} name="warning" />${titleOf(question)}</h2>
-      <p>${say(`${key(question)}Text`)}</p>
-      <p class="asker">${say("askedBy", { who: who(question), reader: question.reader })}</p>
+      <p>${t(`${key(question)}Text`)}</p>
+      <p class="asker">${t("askedBy", { who: who(question), reader: question.reader })}</p>
       ${fields.map(([name, label]) => html`<${PinField} key=${name} id="${id}-${name}" label=${label} />`)}
       ${problem && html`<${Problem} problem=${problem} level=${3} />`}
       <div class="actions">
-        <button type="submit" class=${question.kind === "last-try" ? "danger main" : "main"} disabled=${sending || !ready}>${say(question.kind === "last-try" ? "askLastTryYes" : "askEnter")}</button>
-        <button type="button" disabled=${sending} onclick=${no}>${say(question.kind === "last-try" ? "askLastTryNo" : "cancel")}</button>
+        <button type="submit" class=${question.kind === "last-try" ? "danger main" : "main"} disabled=${sending || !ready}>${t(question.kind === "last-try" ? "askLastTryYes" : "askEnter")}</button>
+        <button type="button" disabled=${sending} onclick=${no}>${t(question.kind === "last-try" ? "askLastTryNo" : "cancel")}</button>
         <${SecondsLeft} ends=${question.ends} />
       </div>
     </form>`;

@@ -3,7 +3,7 @@
 import { Fragment, html, useEffect, useState } from "../lib/html.js";
 import { Fields, Notes, Person, Proof } from "./holder.js";
 import { CardPicture, Icon } from "./icons.js";
-import { say } from "../lib/language.js";
+import { t } from "../lib/language.js";
 import { Problem } from "./problem.js";
 import { SimulatorPanel } from "./simulator.js";
 import { print } from "./print-slip.js";
@@ -18,59 +18,59 @@ function Lease({ reader }) {
   }, []);
   const left = Math.max(0, Math.ceil((reader.leaseEnds - Date.now()) / 1000));
   return html`
-    <p class="lease"><${Icon} name="lock" /><span>${say(lease.purpose ? "leasedFor" : "leased", { owner: lease.owner === "local" ? say("kind_local") : lease.owner, purpose: lease.purpose, n: left })}</span></p>`;
+    <p class="lease"><${Icon} name="lock" /><span>${t(lease.purpose ? "leasedFor" : "leased", { owner: lease.owner === "local" ? t("kind_local") : lease.owner, purpose: lease.purpose, n: left })}</span></p>`;
 }
 
-async function copyFor1101(page, desk, reader) {
-  const input = await desk.try(reader, (bridge, options) => bridge.nhsa1101(reader.info.name, options));
+async function copyFor1101(page, store, reader) {
+  const input = await store.attempt(reader, (bridge, options) => bridge.nhsa1101(reader.info.name, options));
   if (!input) return;
   try {
     await navigator.clipboard.writeText(JSON.stringify(input, null, 2));
-    page.announce(say("copied", { field: say("nhsa1101") }));
+    page.announce(t("copied", { field: t("nhsa1101") }));
   } catch {
-    page.announce(say("notCopied"));
+    page.announce(t("notCopied"));
   }
 }
 
-function Actions({ page, desk, reader }) {
+function Actions({ page, store, reader }) {
   const { reading, shown, busy, info } = reader;
   const full = info.status !== "empty" && info.status !== "unavailable";
   if (!full) return null;
   return html`
     <div class="actions">
       ${reading?.holder && html`
-        <button type="button" class="main" aria-pressed=${shown} onclick=${() => desk.show(reader)}><${Icon} name=${shown ? "hide" : "eye"} />${say(shown ? "hide" : "show")}</button>`}
-      ${!busy && html`<button type="button" onclick=${() => desk.read(reader, { fresh: true })}><${Icon} name="again" />${say("again")}</button>`}
+        <button type="button" class="main" aria-pressed=${shown} onclick=${() => store.show(reader)}><${Icon} name=${shown ? "hide" : "eye"} />${t(shown ? "hide" : "show")}</button>`}
+      ${!busy && html`<button type="button" onclick=${() => store.read(reader, { fresh: true })}><${Icon} name="again" />${t("again")}</button>`}
       ${reading?.holder && !busy && html`
-        <button type="button" onclick=${() => print(page, reading)}><${Icon} name="print" />${say("print")}</button>
-        <button type="button" onclick=${() => copyFor1101(page, desk, reader)}><${Icon} name="list" />${say("nhsa1101")}</button>
-        ${shown && !reader.photo && html`<button type="button" onclick=${() => desk.photo(reader)}><${Icon} name="photo" />${say("photo")}</button>`}`}
+        <button type="button" onclick=${() => print(page, reading)}><${Icon} name="print" />${t("print")}</button>
+        <button type="button" onclick=${() => copyFor1101(page, store, reader)}><${Icon} name="list" />${t("nhsa1101")}</button>
+        ${shown && !reader.photo && html`<button type="button" onclick=${() => store.photo(reader)}><${Icon} name="photo" />${t("photo")}</button>`}`}
     </div>`;
 }
 
 /** Card after card has refused the keys that are set up: a person who knows that they are right lets them go on. */
-function StoppedKeys({ desk, reader }) {
+function StoppedKeys({ store, reader }) {
   const [sure, setSure] = useState(false);
   if (!reader.reading?.unread.some((one) => one.error === "sam-refused")) return null;
   const resume = async () => {
     setSure(false);
-    if (await desk.try(reader, (bridge) => bridge.request("/v1/keys/resume", { method: "POST" }))) desk.read(reader);
+    if (await store.attempt(reader, (bridge) => bridge.request("/v1/keys/resume", { method: "POST" }))) store.read(reader);
   };
   return html`
-    <div class="actions" role="group" aria-label=${say("keysStopped")}>
+    <div class="actions" role="group" aria-label=${t("keysStopped")}>
       ${sure
         ? html`
-          <button type="button" class="danger" onclick=${resume}>${say("keysResumeSure")}</button>
-          <button type="button" onclick=${() => setSure(false)}>${say("cancel")}</button>`
-        : html`<button type="button" onclick=${() => setSure(true)}>${say("keysResume")}</button>`}
+          <button type="button" class="danger" onclick=${resume}>${t("keysResumeSure")}</button>
+          <button type="button" onclick=${() => setSure(false)}>${t("cancel")}</button>`
+        : html`<button type="button" onclick=${() => setSure(true)}>${t("keysResume")}</button>`}
     </div>`;
 }
 
 function Waiting({ reader }) {
-  if (!reader.info.counts) return html`<p class="none">${say("notCounting")}</p>`;
-  if (reader.busy) return html`<p class="busy large"><span class="spinner" aria-hidden="true"></span>${say("reading")}</p>`;
+  if (!reader.info.counts) return html`<p class="none">${t("notCounting")}</p>`;
+  if (reader.busy) return html`<p class="busy large"><span class="spinner" aria-hidden="true"></span>${t("reading")}</p>`;
   if (reader.problem || reader.info.status !== "empty") return null;
-  return html`<div class="waiting"><${CardPicture} /><p>${say("insert")}</p></div>`;
+  return html`<div class="waiting"><${CardPicture} /><p>${t("insert")}</p></div>`;
 }
 
 function Head({ page, reader }) {
@@ -78,7 +78,7 @@ function Head({ page, reader }) {
   return html`
     <div class="reading">
       <${Person} page=${page} reading=${reading} shown=${shown} />
-      ${reader.photo && html`<img class="photo" src=${reader.photo} alt=${say("photoOf")} />`}
+      ${reader.photo && html`<img class="photo" src=${reader.photo} alt=${t("photoOf")} />`}
     </div>`;
 }
 
@@ -86,31 +86,31 @@ function Rest({ page, reader }) {
   const { reading, shown, busy } = reader;
   return html`
     <${Fields} page=${page} reading=${reading} shown=${shown} />
-    ${busy && html`<p class="busy"><span class="spinner" aria-hidden="true"></span>${say("readingRest")}</p>`}
+    ${busy && html`<p class="busy"><span class="spinner" aria-hidden="true"></span>${t("readingRest")}</p>`}
     <${Notes} reading=${reading} shown=${shown || !reading.holder} />`;
 }
 
-export function ReaderCard({ page, desk, reader }) {
+export function ReaderCard({ page, store, reader }) {
   const { info, problem } = reader;
   const full = info.status !== "empty" && info.status !== "unavailable";
   return html`
     <article class=${full ? "with-card" : ""} data-reader=${info.name}>
-      <h2><span>${info.name}</span><span class="status" data-status=${info.status}><span class="dot" aria-hidden="true"></span>${say(info.status)}</span></h2>
+      <h2><span>${info.name}</span><span class="status" data-status=${info.status}><span class="dot" aria-hidden="true"></span>${t(info.status)}</span></h2>
       ${info.lease && html`<${Lease} reader=${reader} />`}
       ${problem && !(info.lease && problem.code === "reader-leased") && html`
         <${Problem} problem=${problem}>
-          ${reader.reading && html`<button type="button" onclick=${() => desk.dismiss(reader)}>${say("dismiss")}</button>`}
+          ${reader.reading && html`<button type="button" onclick=${() => store.dismiss(reader)}>${t("dismiss")}</button>`}
         <//>`}
       ${reader.reading ? html`<${Head} page=${page} reader=${reader} />` : html`<${Waiting} reader=${reader} />`}
       ${reader.reading && html`<${Proof} proof=${reader.reading.proof} />`}
-      <${Actions} page=${page} desk=${desk} reader=${reader} />
+      <${Actions} page=${page} store=${store} reader=${reader} />
       ${reader.reading && html`<${Rest} page=${page} reader=${reader} />`}
-      <${StoppedKeys} desk=${desk} reader=${reader} />
-      <${SimulatorPanel} info=${info} choices=${page.choices} attempt=${(work) => desk.try(reader, work)} />
+      <${StoppedKeys} store=${store} reader=${reader} />
+      <${SimulatorPanel} info=${info} choices=${page.choices} attempt=${(work) => store.attempt(reader, work)} />
     </article>`;
 }
 
-export const ReaderCards = ({ page, desk }) => html`
+export const ReaderCards = ({ page, store }) => html`
   <${Fragment}>
-    ${[...desk.readers.values()].map((reader) => html`<${ReaderCard} key=${reader.info.name} page=${page} desk=${desk} reader=${reader} />`)}
+    ${[...store.readers.values()].map((reader) => html`<${ReaderCard} key=${reader.info.name} page=${page} store=${store} reader=${reader} />`)}
   <//>`;

@@ -1,19 +1,19 @@
 // The readers of the developer's page, one of which the tools work with.
 
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { t } from "../lib/language.js";
 
 /** Without a connection nobody knows which readers there are: then `live` is false, and nothing is said of them. */
 export function ReaderList({ listing, live, selected, choose }) {
   return html`
     <fieldset class="reader-list">
-      <legend>${say("readers")}</legend>
-      ${live && listing.readers.length === 0 && html`<p class="none">${say("noReaders")}</p>`}
+      <legend>${t("readers")}</legend>
+      ${live && listing.readers.length === 0 && html`<p class="none">${t("noReaders")}</p>`}
       ${listing.readers.map((info) => html`
         <label key=${info.name} class=${info.name === selected ? "chosen" : ""}>
           <input type="radio" name="reader" value=${info.name} checked=${info.name === selected} onchange=${() => choose(info.name)} />
           <span class="reader-name">${info.name}</span>
-          <span class="status" data-status=${info.status}><span class="dot" aria-hidden="true"></span>${say(info.status)}</span>
+          <span class="status" data-status=${info.status}><span class="dot" aria-hidden="true"></span>${t(info.status)}</span>
           ${info.atr && html`<span class="hex">${info.atr}</span>`}
         </label>`)}
     </fieldset>`;

@@ -1,7 +1,7 @@
 // The panel of a simulated reader: which software card is in it, and how it fails.
 
 import { html } from "../lib/html.js";
-import { pick, say } from "../lib/language.js";
+import { localized, t } from "../lib/language.js";
 
 /** What was chosen at each reader; it outlives the next drawing of the page. */
 const chosen = new Map();
@@ -25,19 +25,19 @@ export function SimulatorPanel({ info, choices, attempt, wide = false }) {
   const full = info.status !== "empty" && info.status !== "unavailable";
   return html`
     <div class="simulator">
-      <p class="simulator-title">${say("simulator")}</p>
-      <select aria-label=${say("persona")} onchange=${(event) => choose({ persona: event.target.value })}>
-        ${choices.personas.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === mine.persona}>${one.id} · ${pick(one, "title")}</option>`)}
+      <p class="simulator-title">${t("simulator")}</p>
+      <select aria-label=${t("persona")} onchange=${(event) => choose({ persona: event.target.value })}>
+        ${choices.personas.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === mine.persona}>${one.id} · ${localized(one, "title")}</option>`)}
       </select>
-      <select aria-label=${say("fault")} onchange=${(event) => choose({ fault: event.target.value })}>
-        <option value="" selected=${!mine.fault}>${say("noFault")}</option>
+      <select aria-label=${t("fault")} onchange=${(event) => choose({ fault: event.target.value })}>
+        <option value="" selected=${!mine.fault}>${t("noFault")}</option>
         ${choices.faults.map((fault) => html`<option key=${fault} value=${fault} selected=${fault === mine.fault}>${fault}</option>`)}
       </select>
       <div class="actions">
-        <button type="button" onclick=${insert}>${wide && full ? say("swap") : say("putIn")}</button>
-        <button type="button" onclick=${pull}>${say("takeOut")}</button>
-        ${wide && html`<button type="button" onclick=${back}>${say("putBack")}</button>`}
-        ${wide && html`<button type="button" onclick=${turn}>${say("turnOver")}</button>`}
+        <button type="button" onclick=${insert}>${wide && full ? t("swap") : t("putIn")}</button>
+        <button type="button" onclick=${pull}>${t("takeOut")}</button>
+        ${wide && html`<button type="button" onclick=${back}>${t("putBack")}</button>`}
+        ${wide && html`<button type="button" onclick=${turn}>${t("turnOver")}</button>`}
       </div>
     </div>`;
 }

@@ -1,7 +1,7 @@
 // Tabs as the ARIA practices have them: one stop for the Tab key, arrows between them.
 
 import { html, useRef } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { t } from "../lib/language.js";
 
 export function Tabs({ tabs, active, choose }) {
   const list = useRef(null);
@@ -16,10 +16,10 @@ export function Tabs({ tabs, active, choose }) {
     list.current.querySelector(`#tab-${name}`).focus();
   };
   return html`
-    <div class="tabs" role="tablist" aria-label=${say("tools")} ref=${list} onkeydown=${move}>
+    <div class="tabs" role="tablist" aria-label=${t("tools")} ref=${list} onkeydown=${move}>
       ${names.map((name) => html`
         <button type="button" role="tab" id="tab-${name}" aria-selected=${name === active} aria-controls="panel"
-          tabindex=${name === active ? 0 : -1} onclick=${() => choose(name)}>${say(`tab_${name}`)}</button>`)}
+          tabindex=${name === active ? 0 : -1} onclick=${() => choose(name)}>${t(`tab_${name}`)}</button>`)}
     </div>
     <div class="panel" role="tabpanel" id="panel" aria-labelledby="tab-${active}" tabindex="0">
       ${tabs.find(([name]) => name === active)[1]}

@@ -2,7 +2,7 @@
 
 import { CardioBridge } from "../sdk/cardio-bridge.js";
 import { ownProblem } from "./own-problem.js";
-import { earlierSession, followBridge, forgetSession, heldSession, keepPages, onSessionElsewhere, refuseStrangeKeeper, spendLink, takeLink } from "./session.js";
+import { consumeLink, currentSession, earlierSession, followBridge, forgetSession, keepPages, onSessionElsewhere, refuseStrangeKeeper, spendLink } from "./session.js";
 
 const AGAIN_MS = 1000;
 const LOOK_MS = 5000;
@@ -16,7 +16,7 @@ export function problemOf(error) {
   return error;
 }
 
-const passes = ({ state, status }) => ["not-running", "timeout", "service-down"].includes(state) || status === 429 || status >= 500;
+const isTransient = ({ state, status }) => ["not-running", "timeout", "service-down"].includes(state) || status === 429 || status >= 500;
 
 /** Finds the bridge and follows it for ever.
     `onBridge` gets it when it has proved itself; `onState` gets connecting, live, lost and refused. A link that is
@@ -28,15 +28,15 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
   async function follow(refusal, last = null) {
     if (following) return;
     following = true;
-    for (let session; (session = heldSession());) {
+    for (let session; (session = currentSession());) {
       last = session;
       try {
         if (await begin(session)) return;
         forgetSession(session);
         refusal ??= ownProblem("revoked", "noToken");
       } catch (error) {
-        onState(passes(error) ? "lost" : "refused", problemOf(error));
-        if (!passes(error) && error.state !== "imposter") { // the stranger may go, and the bridge come back
+        onState(isTransient(error) ? "lost" : "refused", problemOf(error));
+        if (!isTransient(error) && error.state !== "imposter") { // the stranger may go, and the bridge come back
           following = false;
           return;
         }
@@ -57,7 +57,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
   async function lookForBridge(last, refusal) {
     for (let found; (found = await followBridge(last)) !== "moves";) {
       following = false;
-      if (heldSession()) return;
+      if (currentSession()) return;
       onState("refused", found === "stranger" ? ownProblem("imposter", "imposter") : refusal);
       await pause(LOOK_MS);
       if (following) return; // another tab has got a session here meanwhile
@@ -122,7 +122,7 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
           await pause();
           continue;
         }
-        if (error.problem && !passes(error.problem)) {
+        if (error.problem && !isTransient(error.problem)) {
           // A page that has a session goes on with it; the others say why the link counts no more.
           follow(problem.code === "no-token" ? ownProblem("no-token", "noToken") : problem);
           return;
@@ -136,9 +136,9 @@ export function connect({ onBridge = () => {}, onEvent, onState, readings = fals
 
   refuseStrangeKeeper(() => proved);
   addEventListener("hashchange", () => {
-    const link = takeLink();
+    const link = consumeLink();
     if (link) arrive(link);
   });
   onSessionElsewhere(() => follow());
-  arrive(takeLink());
+  arrive(consumeLink());
 }

@@ -6,7 +6,7 @@ const PATIENCE_MS = 12000;
 
 const empty = (info) => ({ info, reading: null, whole: false, problem: null, busy: false, shown: false, photo: null, leaseEnds: 0 });
 
-export class Desk {
+export class ReadersStore {
   #bridge = null;
   #reads = false;
   #timers = new Map();
@@ -34,7 +34,7 @@ export class Desk {
     this.#draw();
   }
 
-  take(event) {
+  handle(event) {
     const { data } = event;
     const reader = this.readers.get(data.reader);
     switch (event.type) {
@@ -44,7 +44,7 @@ export class Desk {
       case "cardio.card-removed": this.#put(data, "empty"); break;
       case "cardio.card-inserted": this.#arrived(this.#put(data, "card")); break;
       case "cardio.card-mute": this.#arrived(this.#put(data, "mute")); break;
-      case "cardio.card-read": this.#take(reader, data, false); break;
+      case "cardio.card-read": this.#setReading(reader, data, false); break;
       case "cardio.read-finished": this.#finished(reader, data); break;
       case "cardio.service-down":
       case "cardio.service-up": this.#refresh(); break;
@@ -100,7 +100,7 @@ export class Desk {
     this.#timers.set(reader.info.name, setTimeout(() => this.read(reader), PATIENCE_MS));
   }
 
-  #take(reader, { card_session, reading }, whole) {
+  #setReading(reader, { card_session, reading }, whole) {
     if (!reader || !reading || reader.whole || card_session !== reader.info.card_session) return;
     Object.assign(reader, { reading, whole, problem: null, busy: !whole });
     if (whole) this.#onRead(reader);
@@ -109,7 +109,7 @@ export class Desk {
   #finished(reader, data) {
     if (!reader || data.card_session !== reader.info.card_session || reader.reads) return;
     clearTimeout(this.#timers.get(reader.info.name));
-    if (data.outcome === "ok") this.#take(reader, data, true);
+    if (data.outcome === "ok") this.#setReading(reader, data, true);
     else if (data.problem) Object.assign(reader, { problem: data.problem, busy: false });
     // An event that was kept while the card left names the error only: asking once more gives its words.
     else if (reader.busy) this.read(reader);
@@ -166,7 +166,7 @@ export class Desk {
   }
 
   /** Does something with the card in a reader that may fail; its problem stands at the reader. */
-  async try(reader, work) {
+  async attempt(reader, work) {
     try {
       return await work(this.#bridge, { session: reader.info.card_session });
     } catch (error) {
@@ -183,7 +183,7 @@ export class Desk {
   }
 
   async photo(reader) {
-    const blob = await this.try(reader, (bridge, options) => bridge.photo(reader.info.name, options));
+    const blob = await this.attempt(reader, (bridge, options) => bridge.photo(reader.info.name, options));
     if (!blob || reader.gone || !reader.shown) return;
     reader.photo = URL.createObjectURL(blob);
     this.#draw();

@@ -1,7 +1,7 @@
 // The token of the bridge's own pages in this browser: changed for a link's ticket, shared by tabs, dead with the bridge's run.
 
 import { CardioBridge, CardioError, hmacSha256, sha256 } from "../sdk/cardio-bridge.js";
-import { takeLanguage } from "./language.js";
+import { adoptLanguage } from "./language.js";
 import { ownProblem } from "./own-problem.js";
 
 const toBytes = (text) => new TextEncoder().encode(text);
@@ -21,7 +21,7 @@ const stored = (work) => { try { return work(localStorage); } catch { return nul
 const read = (key) => { const found = stored((storage) => JSON.parse(storage.getItem(key))); return found?.grant && found.token ? found : null; };
 
 /** The session that this page may use: its own, or the one that another tab of this browser got. */
-export const heldSession = () => KEYS.map(read).find(Boolean) ?? unstored;
+export const currentSession = () => KEYS.map(read).find(Boolean) ?? unstored;
 
 function keep(session) {
   unstored = stored((storage) => { storage.setItem(KEYS[0], JSON.stringify(session)); return true; }) ? null : session;
@@ -34,7 +34,7 @@ const EARLIER = `${KEYS[0]}-earlier`;
 export const earlierSession = () => stored((storage) => JSON.parse(storage.getItem(EARLIER)));
 
 /** What `plant-doorway.js` has kept: by it the bridge proves to the doorway that it is the same. */
-export const heldDoorway = () => stored((storage) => JSON.parse(storage.getItem("cardio-doorway")));
+export const storedDoorway = () => stored((storage) => JSON.parse(storage.getItem("cardio-doorway")));
 
 /** The bridge does not know this session any more. One that another tab has got meanwhile stays. */
 export function forgetSession({ grant, token, recall }) {
@@ -44,11 +44,11 @@ export function forgetSession({ grant, token, recall }) {
 }
 
 /** Tells when another tab of this browser has got a session. */
-export const onSessionElsewhere = (tell) => addEventListener("storage", ({ key, newValue }) => { if (KEYS.includes(key) && newValue) tell(); });
+export const onSessionElsewhere = (notify) => addEventListener("storage", ({ key, newValue }) => { if (KEYS.includes(key) && newValue) notify(); });
 
 /** The ticket that a link brings in the address. It is taken off the address and out of the tab's history at once, and so
     is a permanent token, which has no place there: it is not used. */
-export function takeLink() {
+export function consumeLink() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const [ticket, token, doorway] = ["ticket", "token", "doorway"].map((name) => fragment.get(name));
   if (doorway) stored((storage) => storage.setItem(DOORWAY + doorway, "kept"));
@@ -75,13 +75,13 @@ export async function spendLink({ ticket }) {
   const bridge = await CardioBridge.find({ address: location.origin, store: { get: () => link, set() {} } });
   if (!bridge.paired) throw Object.assign(new Error("no-token"), { problem: ownProblem("link-used", "linkUsed") });
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
-  const answer = await post("/v1/pages/session", { ticket, nonce }, heldSession()?.token);
+  const answer = await post("/v1/pages/session", { ticket, nonce }, currentSession()?.token);
   // The browser may have asked over a connection that was left from another program: the answer has its own proof.
-  const said = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper, answer.recall, ...answer.left].join("|");
-  if (answer.proof !== toHex(hmacSha256(sha256(toBytes(ticket)), toBytes(said)))) throw new CardioError("imposter");
-  const held = answer.token ? answer : heldSession();
-  if (held) keep({ grant: held.grant, token: held.token, keeper: answer.keeper, recall: answer.recall });
-  if (!IS_KIOSK) takeLanguage(answer.language);
+  const message = ["cardio-hello", nonce, bridge.port, answer.grant, answer.token ?? "", answer.keeper, answer.recall, ...answer.left].join("|");
+  if (answer.proof !== toHex(hmacSha256(sha256(toBytes(ticket)), toBytes(message)))) throw new CardioError("imposter");
+  const session = answer.token ? answer : currentSession();
+  if (session) keep({ grant: session.grant, token: session.token, keeper: answer.keeper, recall: answer.recall });
+  if (!IS_KIOSK) adoptLanguage(answer.language);
   // A doorway that the browser came through in this run is the bridge's, and stays.
   const isDoorway = (origin) => stored((storage) => storage.getItem(DOORWAY + new URL(origin).hostname));
   if (answer.token) answer.left.filter((origin) => !isDoorway(origin)).forEach(forget);
@@ -89,7 +89,7 @@ export async function spendLink({ ticket }) {
 
 /** Has the bridge keep the language for its next run, whose pages have another address and find nothing here. */
 export function keepLanguage(language) {
-  const session = heldSession();
+  const session = currentSession();
   if (!session || IS_KIOSK) return; // there each holder chooses
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${session.token}` };
   fetch("/v1/pages/language", { method: "PUT", headers, body: JSON.stringify({ language }), credentials: "omit", redirect: "error" }).catch(() => {});
@@ -111,8 +111,8 @@ export async function followBridge({ grant, recall }, fragment = "") {
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
   try {
     const { origin, proof } = await post("/v1/pages/moved", { grant, nonce });
-    const said = `cardio-moved|${nonce}|${location.port}|${origin}`;
-    if (proof !== toHex(hmacSha256(fromHex(recall), toBytes(said)))) return "stranger";
+    const message = `cardio-moved|${nonce}|${location.port}|${origin}`;
+    if (proof !== toHex(hmacSha256(fromHex(recall), toBytes(message)))) return "stranger";
     if (origin === location.origin || !isOwnPlace(origin)) return "stays";
     location.replace(origin + location.pathname + location.search + fragment);
     return "moves";

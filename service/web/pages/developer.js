@@ -5,7 +5,7 @@ import { DriverTab } from "../components/driver.js";
 import { EventLog } from "../components/event-log.js";
 import { FilesTab } from "../components/files.js";
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { t } from "../lib/language.js";
 import { Problem } from "../components/problem.js";
 import { ReaderList } from "../components/reader-list.js";
 import { makePage, Shell } from "../components/page-shell.js";
@@ -16,20 +16,20 @@ import { TraceTab } from "../components/trace.js";
 const KEPT = 200;
 const page = makePage(view, {
   titleKey: "developerTitle", refusal: null, listing: { readers: [], problems: [] }, selected: null, tab: "files",
-  events: [], choices: null, scopes: [], failure: null, exchanges: 0,
+  events: [], choices: null, scopes: [], actionError: null, exchanges: 0,
 });
 
 const selected = () => page.listing.readers.find((info) => info.name === page.selected) ?? null;
 
 async function refresh() {
   try {
-    take(await page.bridge.readers());
+    setListing(await page.bridge.readers());
   } catch (error) {
-    page.set({ failure: problemOf(error) });
+    page.set({ actionError: problemOf(error) });
   }
 }
 
-function take(listing) {
+function setListing(listing) {
   page.listing = listing;
   if (!selected()) page.selected = listing.readers[0]?.name ?? null;
   page.set({ problems: page.refusal ? [page.refusal] : listing.problems });
@@ -37,7 +37,7 @@ function take(listing) {
 
 function onEvent(event) {
   page.events = [{ ...event, heard: new Date() }, ...page.events].slice(0, KEPT);
-  if (event.type === "cardio.state") take(event.data);
+  if (event.type === "cardio.state") setListing(event.data);
   else if (/reader-|card-inserted|card-removed|card-mute|service-|lease-/.test(event.type)) refresh();
   if (event.type === "cardio.read-finished") page.exchanges += 1;
   page.draw();
@@ -51,11 +51,11 @@ function onState(connection, refusal) {
 }
 
 async function attempt(work) {
-  page.failure = null;
+  page.actionError = null;
   try {
     await work(page.bridge);
   } catch (error) {
-    page.failure = problemOf(error);
+    page.actionError = problemOf(error);
   }
   page.draw();
 }
@@ -74,8 +74,8 @@ function view() {
     <${Shell} page=${page} path="/developer" readers=${page.listing.readers}>
       <div class="workbench">
         <div class="side">
-          <${ReaderList} listing=${page.listing} live=${page.connection === "live"} selected=${page.selected} choose=${(name) => page.set({ selected: name, failure: null })} />
-          ${page.failure && html`<${Problem} problem=${page.failure} level=${2} />`}
+          <${ReaderList} listing=${page.listing} live=${page.connection === "live"} selected=${page.selected} choose=${(name) => page.set({ selected: name, actionError: null })} />
+          ${page.actionError && html`<${Problem} problem=${page.actionError} level=${2} />`}
           ${info && html`<${SimulatorPanel} key=${info.name} info=${info} choices=${page.choices} attempt=${attempt} wide />`}
         </div>
         <div class="bench">${page.bridge && html`<${Tabs} tabs=${tabs} active=${page.tab} choose=${(tab) => page.set({ tab })} />`}</div>

@@ -3,9 +3,9 @@
 import { LanguageButton, makePage } from "../components/page-shell.js";
 import { Problem } from "../components/problem.js";
 import { html } from "../lib/html.js";
-import { say } from "../lib/language.js";
+import { t } from "../lib/language.js";
 import { ownProblem } from "../lib/own-problem.js";
-import { followBridge, forgetKeeper, heldDoorway, refuseStrangeKeeper } from "../lib/session.js";
+import { followBridge, forgetKeeper, refuseStrangeKeeper, storedDoorway } from "../lib/session.js";
 
 const LOOK_MS = 2000;
 const PROBLEMS = {
@@ -19,17 +19,17 @@ function view() {
   return html`
     <header class="top">
       <p class="brand"><span class="mark" aria-hidden="true"></span>cardio</p>
-      <h1>${say(page.titleKey)}</h1>
+      <h1>${t(page.titleKey)}</h1>
       <${LanguageButton} page=${page} />
     </header>
-    <main>${!page.problems.length && html`<p class="hint">${say("connecting")}</p>`}${page.problems.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}</main>`;
+    <main>${!page.problems.length && html`<p class="hint">${t("connecting")}</p>`}${page.problems.map((problem) => html`<${Problem} problem=${problem} level=${2} />`)}</main>`;
 }
 
 let proved = false;
 page.draw();
 refuseStrangeKeeper(() => proved);
 for (let known = null; ;) {
-  known ??= heldDoorway(); // it may be forgotten meanwhile: a link of the next run has the browser do so
+  known ??= storedDoorway(); // it may be forgotten meanwhile: a link of the next run has the browser do so
   const found = known?.recall ? await followBridge(known, `#doorway=${location.hostname}`) : "unknown";
   proved = found === "moves" || found === "stays";
   if (proved) {

@@ -1,24 +1,24 @@
 // The kiosk: one reader, very large type, no more of the holder than the holder needs, and that not for long.
 
 import { connect } from "../lib/connection.js";
-import { Desk } from "../lib/readers-store.js";
+import { ReadersStore } from "../lib/readers-store.js";
 import { html, useEffect, useState } from "../lib/html.js";
 import { CardPicture } from "../components/icons.js";
-import { pick, say } from "../lib/language.js";
+import { localized, t } from "../lib/language.js";
 import { mask, maskMiddle } from "../lib/mask.js";
 import { Text } from "../lib/rare.js";
-import { LanguageButton, makePage, Voice } from "../components/page-shell.js";
+import { LanguageButton, LiveRegion, makePage } from "../components/page-shell.js";
 
 const SHOWN_SECONDS = 30;
 const wanted = new URLSearchParams(location.search).get("reader");
 
 const page = makePage(view, { titleKey: "kioskTitle", refusal: null, current: wanted, ends: 0 });
-const desk = new Desk(changed, () => page.announce(say("takeCard")));
+const store = new ReadersStore(changed, () => page.announce(t("takeCard")));
 const timed = new WeakSet();
 
 /** What was read is shown for a while and then forgotten, whether or not the card stays, and however its reading ends. */
 function changed() {
-  for (const reader of desk.readers.values()) if (reader.reading && !timed.has(reader)) forgetLater(reader);
+  for (const reader of store.readers.values()) if (reader.reading && !timed.has(reader)) forgetLater(reader);
   page.draw();
 }
 
@@ -32,7 +32,7 @@ function forgetLater(reader) {
 }
 
 function onEvent(event) {
-  desk.take(event);
+  store.handle(event);
   if (wanted) return;
   const { data, type } = event;
   if (type === "cardio.card-inserted" || type === "cardio.card-mute") {
@@ -52,7 +52,7 @@ async function choose() {
   try {
     chosen = (await page.bridge.chosen()).reader;
   } catch (error) {
-    if (desk.readers.size > 0) undecided = error.problem ?? null; // it is about the cards that are in
+    if (store.readers.size > 0) undecided = error.problem ?? null; // it is about the cards that are in
   }
   if (number === page.choices) page.set({ current: chosen ?? page.current, undecided });
 }
@@ -64,7 +64,7 @@ function Countdown({ ends }) {
     return () => clearInterval(every);
   }, []);
   const left = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
-  return html`<p class="countdown">${say("clearsIn", { n: left })}</p>`;
+  return html`<p class="countdown">${t("clearsIn", { n: left })}</p>`;
 }
 
 function Person({ reading, whole }) {
@@ -73,9 +73,9 @@ function Person({ reading, whole }) {
     <div class="stage done">
       ${holder?.name && html`<p class="name"><${Text} value=${maskMiddle(holder.name)} /></p>`}
       ${holder?.social_security_number && html`<p class="number">${mask(holder.social_security_number, 3, 2)}</p>`}
-      ${!holder && html`<p class="name">${say("cardRead")}</p>`}
-      ${card.expiry_date && html`<p class="expiry">${say("expiry")} <strong>${card.expiry_date}</strong></p>`}
-      <p class="take">${say(whole ? "takeCard" : "leaveCard")}</p>
+      ${!holder && html`<p class="name">${t("cardRead")}</p>`}
+      ${card.expiry_date && html`<p class="expiry">${t("expiry")} <strong>${card.expiry_date}</strong></p>`}
+      <p class="take">${t(whole ? "takeCard" : "leaveCard")}</p>
       ${whole && html`<${Countdown} ends=${page.ends} />`}
     </div>`;
 }
@@ -90,36 +90,36 @@ const Stage = ({ kind, title, text, children }) => html`
 const Fault = ({ problem }) => html`
   <div class="stage error" role="alert">
     <${CardPicture} way="out" />
-    <p class="headline">${pick(problem, "title")}</p>
-    <p class="more">${pick(problem, "remedy")}</p>
+    <p class="headline">${localized(problem, "title")}</p>
+    <p class="more">${localized(problem, "remedy")}</p>
   </div>`;
 
 function Scene() {
   if (page.refusal) return html`<${Fault} problem=${page.refusal} />`;
-  if (page.connection !== "live") return html`<${Stage} kind="idle" title=${say("connecting")} />`;
+  if (page.connection !== "live") return html`<${Stage} kind="idle" title=${t("connecting")} />`;
   if (page.undecided) return html`<${Fault} problem=${page.undecided} />`;
-  const reader = desk.readers.get(page.current);
-  if (!reader) return html`<${Stage} kind="error" title=${say("outOfService")} text=${desk.problems[0] ? pick(desk.problems[0], "title") : say("askStaff")} />`;
+  const reader = store.readers.get(page.current);
+  if (!reader) return html`<${Stage} kind="error" title=${t("outOfService")} text=${store.problems[0] ? localized(store.problems[0], "title") : t("askStaff")} />`;
   if (reader.reading) return html`<${Person} reading=${reader.reading} whole=${!reader.busy} />`;
-  if (reader.taken) return html`<${Stage} kind="done" title=${say("takeCard")}><${CardPicture} way="out" /><//>`;
+  if (reader.taken) return html`<${Stage} kind="done" title=${t("takeCard")}><${CardPicture} way="out" /><//>`;
   if (reader.problem) return html`<${Fault} problem=${reader.problem} />`;
-  if (reader.busy) return html`<${Stage} kind="reading" title=${say("reading")} text=${say("leaveCard")}><span class="spinner" aria-hidden="true"></span><//>`;
-  return html`<${Stage} kind="idle" title=${say("insert")} text=${say("chipUp")}><${CardPicture} /><//>`;
+  if (reader.busy) return html`<${Stage} kind="reading" title=${t("reading")} text=${t("leaveCard")}><span class="spinner" aria-hidden="true"></span><//>`;
+  return html`<${Stage} kind="idle" title=${t("insert")} text=${t("chipUp")}><${CardPicture} /><//>`;
 }
 
 function view() {
   return html`
-    <header class="kiosk-top"><h1>${say("kioskTitle")}</h1><${LanguageButton} page=${page} /></header>
+    <header class="kiosk-top"><h1>${t("kioskTitle")}</h1><${LanguageButton} page=${page} /></header>
     <main><${Scene} /></main>
-    <${Voice} page=${page} />`;
+    <${LiveRegion} page=${page} />`;
 }
 
 page.draw();
 connect({
   readings: true, onEvent,
-  onBridge: async (bridge) => desk.attach((page.bridge = bridge), { reads: (await bridge.status()).auto_read }),
+  onBridge: async (bridge) => store.attach((page.bridge = bridge), { reads: (await bridge.status()).auto_read }),
   onState: (connection, refusal) => {
-    if (connection === "lost" || connection === "refused") desk.clear();
+    if (connection === "lost" || connection === "refused") store.clear();
     page.set({ connection, refusal: connection === "live" ? null : refusal });
   },
 });

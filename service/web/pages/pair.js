@@ -3,14 +3,14 @@
 import { connect, problemOf } from "../lib/connection.js";
 import { GrantList } from "../components/grants.js";
 import { html } from "../lib/html.js";
-import { pick, say } from "../lib/language.js";
+import { localized, t } from "../lib/language.js";
 import { Origin } from "../lib/origin.js";
 import { FindByCode, PairingCard } from "../components/pairing.js";
 import { makePage, Shell } from "../components/page-shell.js";
 
 const EVERY_MS = 1500;
 const MOVING_MS = 700; // what has just slipped under somebody's finger is not pressed
-const page = makePage(view, { titleKey: "pairTitle", refusal: null, failure: null, mishap: null, requests: [], more: 0, code: "", moving: false, refused: [], grants: null, grantable: [] });
+const page = makePage(view, { titleKey: "pairTitle", refusal: null, refreshError: null, actionError: null, requests: [], more: 0, code: "", moving: false, refused: [], grants: null, grantable: [] });
 let still;
 
 /** The list has changed: for a moment nothing can be let in, or another site's button would be pressed for this one's. */
@@ -20,8 +20,8 @@ function move() {
   still = setTimeout(() => page.set({ moving: false }), MOVING_MS);
 }
 
-/** `failure` is of the last look and goes with the next; `mishap` is of what a person pressed, and stays until then. */
-const showProblems = () => page.set({ problems: [page.refusal, page.failure, page.mishap].filter(Boolean) });
+/** `refreshError` is of the last look and goes with the next; `actionError` is of what a person pressed, and stays until then. */
+const showProblems = () => page.set({ problems: [page.refusal, page.refreshError, page.actionError].filter(Boolean) });
 
 /** Asks for what waits and what is granted, and says so once when something new waits. */
 async function refresh() {
@@ -32,12 +32,12 @@ async function refresh() {
     const [{ requests, more = 0, refused = [] }, { grants }, { scopes: grantable }] = await Promise.all(looks);
     const known = new Set(page.requests.map((one) => one.request));
     const fresh = requests.find((one) => !known.has(one.request));
-    page.failure = null;
+    page.refreshError = null;
     if (requests.map((one) => one.request).join() !== page.requests.map((one) => one.request).join()) move();
     page.set({ requests, more, refused: refused.filter((one) => !requests.some((asks) => asks.origin === one.origin)), grants, grantable });
-    if (fresh) page.announce(say("asksNow", { origin: fresh.origin }));
+    if (fresh) page.announce(t("asksNow", { origin: fresh.origin }));
   } catch (error) {
-    page.failure = problemOf(error);
+    page.refreshError = problemOf(error);
   }
   showProblems();
 }
@@ -57,9 +57,9 @@ const inOrder = () => {
 async function attempt(work, then) {
   try {
     await work(page.bridge);
-    page.mishap = null;
+    page.actionError = null;
   } catch (error) {
-    page.mishap = problemOf(error);
+    page.actionError = problemOf(error);
     showProblems();
     return;
   }
@@ -72,21 +72,21 @@ function view() {
   return html`
     <${Shell} page=${page} path="/pair">
       <section aria-labelledby="waiting">
-        <h2 id="waiting" tabindex="-1">${say("waitingTitle")}</h2>
+        <h2 id="waiting" tabindex="-1">${t("waitingTitle")}</h2>
         ${page.more > 0 && html`<${FindByCode} more=${page.more} onCode=${find} />`}
         ${inOrder().map((one) => html`<${PairingCard} key=${one.request} request=${one} grantable=${page.grantable} moving=${page.moving} attempt=${attempt} />`)}
-        ${page.grants && page.requests.length === 0 && html`<p class="none">${say("nobodyAsks")}</p>`}
+        ${page.grants && page.requests.length === 0 && html`<p class="none">${t("nobodyAsks")}</p>`}
       </section>
       ${page.refused.length > 0 && html`
         <section aria-labelledby="refused">
-          <h2 id="refused">${say("refusedTitle")}</h2>
+          <h2 id="refused">${t("refusedTitle")}</h2>
           ${page.refused.map((one) => html`<article class="pairing refused" key=${`${one.dialect} ${one.origin}`}>
-            <div class="address"><${Origin} origin=${one.origin || say("noOrigin")} site=${one.site} /></div>
-            <p class="advice">${pick(one, "remedy")}</p>
+            <div class="address"><${Origin} origin=${one.origin || t("noOrigin")} site=${one.site} /></div>
+            <p class="advice">${localized(one, "remedy")}</p>
           </article>`)}
         </section>`}
       <section aria-labelledby="granted">
-        <h2 id="granted" tabindex="-1">${say("grantsTitle")}</h2>
+        <h2 id="granted" tabindex="-1">${t("grantsTitle")}</h2>
         ${page.grants && html`<${GrantList} grants=${page.grants} attempt=${attempt} />`}
       </section>
     <//>`;
@@ -95,7 +95,7 @@ function view() {
 function onState(connection, refusal) {
   page.connection = connection;
   page.refusal = connection === "live" ? null : refusal;
-  if (connection !== "live") Object.assign(page, { requests: [], more: 0, refused: [], grants: null, failure: null, mishap: null });
+  if (connection !== "live") Object.assign(page, { requests: [], more: 0, refused: [], grants: null, refreshError: null, actionError: null });
   showProblems();
   refresh();
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cardio.apdu.status_word import StatusWord, describe
@@ -20,53 +20,57 @@ from cardio.models.reading import Unread, Warning
 _NO_PSAM = -2201
 _REMEDIES = {
     "needs-pin": (
-        "需要持卡人密码。",
-        "It takes the holder's PIN.",
+        "需持卡人输入密码。",
+        "The holder must enter the PIN.",
     ),
     "needs-key": (
-        "需要 PSAM 卡或加密机授权。",
-        "It takes a PSAM card or an HSM.",
+        "需由 PSAM 卡或加密机授权。",
+        "A PSAM card or an HSM must open it.",
     ),
     "needs-pin-or-key": (
-        "需要持卡人密码，或 PSAM 卡、加密机授权。",
-        "It takes the holder's PIN, or a PSAM card or an HSM.",
+        "需持卡人输入密码，或由 PSAM 卡、加密机授权。",
+        "The holder must enter the PIN, or a PSAM card or an HSM must open it.",
     ),
     "needs-pin-and-key": (
-        "需要持卡人密码，并由 PSAM 卡或加密机授权。",
-        "It takes both the holder's PIN and a PSAM card or an HSM.",
+        "需持卡人输入密码，并由 PSAM 卡或加密机授权。",
+        "The holder must enter the PIN, and a PSAM card or an HSM must open it too.",
     ),
-    "absent": ("卡内没有该文件，无需处理。", "The card does not have this file; nothing to do."),
-    "empty": ("该文件没有内容，请持卡人到发卡机构补写。", "The file is empty; the issuing authority can write it."),
+    "absent": ("这张卡没有这部分内容，无需处理。", "The card does not have this part. There is nothing to do."),
+    "empty": (
+        "卡内这部分内容为空；需要时请持卡人到发卡机构补写。",
+        "This part is empty. The issuing authority can write it.",
+    ),
     "missing": ("请持卡人到发卡机构补写该项。", "The issuing authority can write it."),
     "not-asked": (
-        "如本卡应有该项，请删除 cardio 的缓存文件（cardio doctor 会显示位置）后重读。",
-        "If this card should have it, delete cardio's cache file (cardio doctor shows where) and read again.",
+        "本卡应有该项时，请联系信息科：删除 cardio 的缓存文件（位置见 cardio doctor）后重新读卡。",
+        "If this card should have it, call your IT department: delete cardio's cache file (cardio doctor shows where) "
+        "and read again.",
     ),
     "card-error": (
-        "请重新插卡再试；若仍失败，请到发卡机构检查。",
-        "Insert the card again; then have the issuer check it.",
+        "请重新插卡再试；若仍失败，请持卡人携卡到社保卡服务网点检测。",
+        "Insert the card again; if it still fails, have the issuer check the card.",
     ),
     "garbled": (
-        "请擦净芯片后重试；若仍失败，请到发卡机构检查。",
-        "Clean the chip and retry; then have the issuer check it.",
+        "请擦净芯片后重试；若仍失败，请持卡人携卡到社保卡服务网点检测。",
+        "Clean the chip and try again; if it still fails, have the issuer check the card.",
     ),
     "incomplete": (
-        "请重新插卡再读；若仍不完整，请到发卡机构检查。",
-        "Insert the card again; if it stays incomplete, have the issuer check it.",
+        "请重新插卡再读；若仍不完整，请持卡人携卡到社保卡服务网点检测。",
+        "Insert the card again; if it stays incomplete, have the issuer check the card.",
     ),
     "out-of-time": (
-        "读卡较慢，该文件未读；需要时请再读一次。",
-        "The card is slow, and time ran out before this file: read once more if it is wanted.",
+        "读卡较慢，这部分未读取；需要时请再读一次。",
+        "The card is slow, and there was no time for this part. Read the card again if you need it.",
     ),
     "internal": (
-        "该数据由卡片内部维护，需通过交易指令查询。",
-        "The card keeps it for itself; a transaction asks for it.",
+        "该数据由卡片内部维护，只能通过交易指令查询。",
+        "The card manages this data itself. Only a transaction command can query it.",
     ),
     "undecodable": ("该项请人工核对；其他项不受影响。", "Check this item by hand; the others are not affected."),
 }
 _WITHOUT_IT = (
     "请擦净芯片后重读；若仍失败，请核对证件后人工录入，并请持卡人到发卡机构重写该项。",
-    "Clean the chip and read again; if it stays so, take the data from the holder's document; the issuer can mend it.",
+    "Clean the chip and read again; if it stays so, take the data from the holder's document. The issuer can write it.",
 )
 """The remedy for a missing item without which the work cannot continue."""
 _TEXT_NOTES = {
@@ -80,7 +84,7 @@ _TEXT_NOTES = {
     ),
     TextNote.FILL: ("末尾的填充字符已略去", "characters at its end that only fill the field are left out"),
     TextNote.SUBSTITUTES: (
-        "有代替缺字的符号，可能是发卡系统写不出的生僻字，请对照证件",
+        "有代替缺字的符号，可能是发卡系统无法写入的生僻字，请对照证件",
         "a sign stands for a character that the issuer's program did not know: compare the document",
     ),
     TextNote.PRIVATE_USE: (
@@ -103,7 +107,7 @@ class Diagnostics:
 
     def add_unread(
         self,
-        file: str,
+        file: File,
         reason: str,
         detail: str,
         detail_en: str,
@@ -114,10 +118,13 @@ class Diagnostics:
         error: str | None = None,
     ) -> None:
         remedy, remedy_en = remedies or _REMEDIES[reason]
+        title, title_en = _words(file, item)
         self.unread.append(
             Unread(
-                file=file,
+                file=file.path,
                 item=item,
+                title=title,
+                title_en=title_en,
                 reason=reason,
                 detail=detail,
                 detail_en=detail_en,
@@ -155,16 +162,14 @@ class Diagnostics:
                 reason = "empty"
             case _ if status_word == MALFORMED:
                 reason, code = "garbled", CardGarbledError.driver_code
-                detail, detail_en = "返回的不是记录", "the answers are not records"
+                detail, detail_en = "卡片返回的数据格式不对", "the answers are not records"
             case _:
                 reason = "card-error"
-        self.add_unread(file.path, reason, detail, detail_en, code=code, remedies=remedies, error=error)
+        self.add_unread(file, reason, detail, detail_en, code=code, remedies=remedies, error=error)
 
-    def out_of_time(self, path: str) -> None:
+    def out_of_time(self, file: File) -> None:
         """Add a file that was not read because the time was over."""
-        self.add_unread(
-            path, "out-of-time", "读卡时间已到，未读", "not read: time ran out", code=ReaderTimeoutError.driver_code
-        )
+        self.add_unread(file, "out-of-time", "读卡时间已到", "time ran out", code=ReaderTimeoutError.driver_code)
 
     def text(self, item: Item, note: TextNote) -> None:
         """Add a note on a text for a person."""
@@ -173,9 +178,7 @@ class Diagnostics:
 
     def internal(self, file: File) -> None:
         """Add a file that no command reads."""
-        self.add_unread(
-            file.path, "internal", f"{file.title}：卡片内部数据", f"{file.title_en}: kept by the card itself"
-        )
+        self.add_unread(file, "internal", f"{file.title}：卡片内部数据", f"{file.title_en}: kept by the card itself")
 
     def read(self, reading: FileReading, records: Iterable[DecodedRecord]) -> None:
         """Add the notes on a file that was read, and on each of its items."""
@@ -185,62 +188,75 @@ class Diagnostics:
         self._damages(reading)
         for item in reading.missing:
             detail = f"{item.label}：卡内没有该项"
-            self.add_unread(reading.file.path, "missing", detail, f"{item.label_en}: not on the card", item=item.name)
+            self.add_unread(reading.file, "missing", detail, f"{item.label_en}: not on the card", item=item.name)
         for tag in sorted(reading.not_asked):
             detail = "同一发卡机构的卡没有该项，未向本卡索取"
             detail_en = "not asked for: cards of this issuer do not have it"
-            self.add_unread(reading.file.path, "not-asked", detail, detail_en, item=_name(reading.file, tag))
+            self.add_unread(reading.file, "not-asked", detail, detail_en, item=_name(reading.file, tag))
         for tag in sorted(reading.only_first):
-            detail, detail_en = "只读到第一条，其余可能未读", "only the first was read; there may be more"
-            self.add_unread(reading.file.path, "incomplete", detail, detail_en, item=_name(reading.file, tag))
+            detail, detail_en = "只读到第一条，其余可能未读取", "only the first was read; there may be more"
+            self.add_unread(reading.file, "incomplete", detail, detail_en, item=_name(reading.file, tag))
         for tag in sorted(reading.duplicates):
+            zh, en = _words(reading.file, name := _name(reading.file, tag))
             self.add_warning(
-                "duplicate-record", _name(reading.file, tag), "同一记录出现两次", "the same record stands there twice"
+                "duplicate-record", name, f"{zh}：同一记录出现两次", f"{en}: the same record is there twice"
             )
         if reading.file.has_tags:
             for tag, count in Counter(reading.tags).items():
                 known = reading.file.item(tag)
                 if known is not None and count > reading.file.repeats(known):
                     zh, en = (
-                        f"{known.label}有 {count} 条，多于规范",
+                        f"{known.label}有 {count} 条，多于规范规定的条数",
                         f"{count} records, more than the specification has",
                     )
                     self.add_warning("surplus-record", known.name, zh, en)
                 if known is None:
-                    zh = f"{reading.file.path} 中有未知数据项"
-                    self.add_warning("unknown-item", f"{tag:02X}", zh, "an item that no layout knows")
+                    zh = f"{reading.file.title}中有未知数据项"
+                    self.add_warning(
+                        "unknown-item", f"{tag:02X}", zh, f"{reading.file.title_en}: an item that no layout knows"
+                    )
 
     def _damages(self, reading: FileReading) -> None:
         path = reading.file.path
         for tag in reading.corrupt:
             name = _name(reading.file, tag)
+            zh, en = _words(reading.file, name)
             self.add_warning(
-                "corrupt-data", name, "卡片提示该数据可能有误", "the card says that this value may be corrupt"
+                "corrupt-data",
+                name,
+                f"{zh}：卡片提示该数据可能有误，请对照证件",
+                f"{en}: the card says that this value may be corrupt; compare the document",
             )
         for number in sorted(reading.corrupt_numbers):
+            zh, en = _words(reading.file, None)
             self.add_warning(
-                "corrupt-data", f"{path} {number}", "卡片提示该数据可能有误", "the card says that it may be corrupt"
+                "corrupt-data",
+                f"{path} {number}",
+                f"{zh}第 {number} 条：卡片提示该数据可能有误，请对照证件",
+                f"{en}, record {number}: the card says that it may be corrupt; compare the document",
             )
         for tag, status_word in reading.damaged.items():
-            self._damaged(path, _name(reading.file, tag), status_word)
+            self._damaged(reading.file, _name(reading.file, tag), status_word)
         for number, status_word in reading.damaged_numbers.items():
-            self._damaged(path, str(number), status_word)
+            self._damaged(reading.file, str(number), status_word)
         if reading.broken_off is not None:
-            self._damaged(path, None, reading.broken_off)
+            self._damaged(reading.file, None, reading.broken_off)
         elif reading.file.structure is Structure.TRANSPARENT and reading.refusal is None and not reading.probed:
             size = len(reading.content)
             if size not in reading.file.sizes:
-                zh = f"{size} 字节，应为 {reading.file.size} 字节"
-                self.add_warning("file-size", path, zh, f"{size} bytes, not {reading.file.size}")
+                zh = f"{reading.file.title}为 {size} 字节，应为 {reading.file.size} 字节"
+                self.add_warning(
+                    "file-size", path, zh, f"{reading.file.title_en}: {size} bytes, not {reading.file.size}"
+                )
 
-    def _damaged(self, path: str, item: str | None, status_word: int) -> None:
+    def _damaged(self, file: File, item: str | None, status_word: int) -> None:
         if status_word:
             meaning = describe(status_word)
             detail, detail_en = f"{status_word:04X} {meaning.zh}", f"{status_word:04X} {meaning.en}"
-            self.add_unread(path, "card-error", detail, detail_en, item=item, code=-status_word)
+            self.add_unread(file, "card-error", detail, detail_en, item=item, code=-status_word)
         else:
             detail, detail_en = "记录长度与内容不符", "the record's length does not match its content"
-            self.add_unread(path, "garbled", detail, detail_en, item=item, code=CardGarbledError.driver_code)
+            self.add_unread(file, "garbled", detail, detail_en, item=item, code=CardGarbledError.driver_code)
 
     def _item(self, file: File, decoded: DecodedItem) -> None:
         item, problem = decoded.item, decoded.problem
@@ -248,7 +264,7 @@ class Diagnostics:
             self.add_warning(problem.code, item.name, f"{item.label}：{problem.detail}", problem.detail_en)
         elif problem is not None:
             zh, en = f"{item.label}：{problem.detail}", f"{item.label_en}: {problem.detail_en}"
-            self.add_unread(file.path, "undecodable", zh, en, item=item.name, code=problem.driver_code)
+            self.add_unread(file, "undecodable", zh, en, item=item.name, code=problem.driver_code)
         if isinstance(decoded.value, HiddenCharacters):
             self.add_warning(
                 "control-characters", item.name, f"{item.label}中有控制字符，已略去", "control characters left out"
@@ -267,7 +283,7 @@ class Diagnostics:
             for lacking in item.items:
                 if lacking.tag not in found:
                     zh, en = f"{item.label}中没有{lacking.label}", f"{lacking.label_en}: not in {item.label_en}"
-                    self.add_unread(file.path, "missing", zh, en, item=lacking.name)
+                    self.add_unread(file, "missing", zh, en, item=lacking.name)
 
 
 def unread_error(unread: Unread, *, driver_code: int | None = None) -> CardioError:
@@ -279,9 +295,23 @@ def unread_error(unread: Unread, *, driver_code: int | None = None) -> CardioErr
     """
     kind = AccessNotGrantedError if unread.reason.startswith("needs-") else FileUnreadableError
     code = unread.driver_code if unread.driver_code is not None else driver_code
-    error = kind(f"{unread.file}：{unread.detail}", f"{unread.file}: {unread.detail_en}", driver_code=code)
+    error = kind(*unread.with_subject(unread.detail, unread.detail_en), driver_code=code)
     error.remedy, error.remedy_en = _WITHOUT_IT if unread.item is not None else (unread.remedy, unread.remedy_en)
     return error
+
+
+def _words(file: File, name: str | None) -> tuple[str, str]:
+    """Return a file, or one item of it, in words for a clerk. An item that no layout knows is named by its file."""
+    item = next((one for one in _with_inner(file.items) if one.name == name), None)
+    if item is not None:
+        return item.label, item.label_en
+    return file.title.removesuffix("文件"), file.title_en
+
+
+def _with_inner(items: Iterable[Item]) -> Iterator[Item]:
+    for item in items:
+        yield item
+        yield from _with_inner(item.items)
 
 
 def _name(file: File, tag: int) -> str:

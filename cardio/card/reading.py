@@ -14,7 +14,7 @@ from cardio.filesystem.codec.check_digits import card_number_fault, identity_num
 from cardio.filesystem.codec.items import DecodedItem
 from cardio.filesystem.codec.text import join_split_text, trim
 from cardio.filesystem.codec.text_reading import TextNote, for_people
-from cardio.filesystem.layouts.model import Layout
+from cardio.filesystem.layouts.model import File, Layout
 from cardio.filesystem.reading.decode import decode_records
 from cardio.filesystem.reading.result import FileReading
 from cardio.models.base import CodedValue
@@ -64,17 +64,17 @@ def build_reading(
     )
 
 
-def cut_short(reading: CardReading, missing: Iterable[str]) -> CardReading:
+def cut_short(reading: CardReading, missing: Iterable[File]) -> CardReading:
     """Return a reading without the files of its supplement for which there was no time; the other files are a valid
     result.
 
     Args:
         reading: the reading.
-        missing: the paths of these files.
+        missing: these files.
     """
     remarks = Diagnostics()
-    for path in missing:
-        remarks.out_of_time(path)
+    for file in missing:
+        remarks.out_of_time(file)
     return reading.model_copy(update={"unread": (*reading.unread, *remarks.unread)})
 
 

@@ -236,7 +236,7 @@ class SocialSecurityCard(SecuredCard):
         contents = self._basic
         if contents is None:
             return None
-        missing = [path for path in plan.SUPPLEMENT if path not in contents.files]
+        missing = [contents.layout.required_file(path) for path in plan.SUPPLEMENT if path not in contents.files]
         return cut_short(self._reading_of(contents, today or date.today()), missing)
 
     def _keep_unfinished(self, kept: KeptAnswers, error: ReaderTimeoutError) -> None:

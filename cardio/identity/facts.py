@@ -120,7 +120,7 @@ class Facts:
             return of_unread(unread)
         if item is not None and self.warned("partial-date", item):
             return not_done("卡内日期不完整", "the card holds only a part of this date")
-        return not_done(f"{path} 中没有内容", f"nothing is written there in {path}")
+        return not_done(f"卡内没有该内容（{path}）", f"the card has no such value ({path})")
 
 
 def of_unread(unread: Unread) -> FactFinding:
@@ -129,6 +129,5 @@ def of_unread(unread: Unread) -> FactFinding:
     if unread.reason == "undecodable":
         # The detail quotes the card's data.
         zh, en = "内容无法解读", "it cannot be decoded"
-    return not_done(
-        f"{unread.file}：{zh}。{unread.remedy}", f"{unread.file}: {en}. {unread.remedy_en}", unread.driver_code
-    )
+    zh, en = unread.with_subject(zh, en)
+    return not_done(f"{zh}。{unread.remedy}", f"{en}. {unread.remedy_en}", unread.driver_code)

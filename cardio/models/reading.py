@@ -57,6 +57,8 @@ class Unread(FrozenModel):
 
     file: str
     item: str | None = None
+    title: str = Field(default="", description="what was not read, in words for a clerk")
+    title_en: str = ""
     reason: str
     detail: str
     detail_en: str
@@ -64,6 +66,19 @@ class Unread(FrozenModel):
     remedy: str
     remedy_en: str
     error: str | None = Field(default=None, description="slug of the error that kept it closed, where there was one")
+
+    def with_subject(self, detail: str, detail_en: str) -> tuple[str, str]:
+        """Return a detail that names its part of the card in words, and then the file for the IT department.
+
+        Args:
+            detail: the detail, in Chinese.
+            detail_en: the same in English.
+        """
+        if not self.title:
+            return f"{self.file}：{detail}", f"{self.file}: {detail_en}"
+        zh = detail if detail.startswith(self.title) else f"{self.title}：{detail}"
+        en = detail_en if detail_en.startswith(self.title_en) else f"{self.title_en}: {detail_en}"
+        return f"{zh}（{self.file}）", f"{en} ({self.file})"
 
 
 class Warning(FrozenModel):

@@ -116,7 +116,7 @@ def test_one_field_is_copied_and_people_who_hear_the_page_are_told(whole: tuple[
 
 def test_the_input_of_1101_is_copied(whole: tuple[Page, Served]) -> None:
     page, _ = whole
-    desk(page).get_by_role("button", name="医保 1101 入参").click()
+    desk(page).get_by_role("button", name="复制医保 1101 入参").click()
     expect(page.locator("[data-voice]")).to_have_text("已复制医保 1101 入参")
     copied = json.loads(clipboard(page))
     assert copied["mdtrt_cert_type"] == "03" and copied["certno"] == "119900197708090027"

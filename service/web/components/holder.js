@@ -82,20 +82,24 @@ export function Fields({ page, reading, shown }) {
     ]} />`;
 }
 
-/** The warnings; then what could not be read, files with the same reason on one line.
+/** The warnings; then what could not be read, in words, with one line for each reason.
     What is said of a single item may hold its value: it is masked with the rest. */
 export function Notes({ reading, shown }) {
   const places = new Map();
   const hidden = shown ? 0 : [...reading.warnings, ...reading.unread].filter((note) => note.item).length;
   const open = (note) => shown || !note.item;
   for (const one of reading.unread.filter(open)) {
-    const why = `${localized(one, "detail")}${t("stop")}${localized(one, "remedy")}`;
-    places.set(why, [...(places.get(why) ?? []), [one.file, one.item].filter(Boolean).join(" ")]);
+    const what = localized(one, "title") || [one.file, one.item].filter(Boolean).join(" ");
+    const detail = localized(one, "detail");
+    // A status word tells a clerk nothing where the remedy says what opens the file.
+    const plain = one.reason.startsWith("needs-") && !one.error ? localized(one, "remedy") : `${detail}${t("stop")}${localized(one, "remedy")}`;
+    if (detail.startsWith(what)) places.set(plain, []);
+    else places.set(plain, [...(places.get(plain) ?? []), what]);
   }
   const lines = [
     ...(hidden ? [t("itemsToCheck", { n: hidden })] : []),
     ...reading.warnings.filter(open).map((one) => `${t("warnings")}${t("colon")}${localized(one, "detail")}`),
-    ...[...places].map(([why, files]) => `${t("unread")} ${files.join(t("comma"))}${t("colon")}${why}`),
+    ...[...places].map(([why, parts]) => (parts.length ? `${t("unread", { what: parts.join(t("comma")) })}${t("colon")}${why}` : why)),
   ];
   return lines.length ? html`<ul class="notes">${lines.map((line) => html`<li key=${line}><${Text} value=${line} /></li>`)}</ul>` : null;
 }

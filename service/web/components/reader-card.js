@@ -43,7 +43,7 @@ function Actions({ page, store, reader }) {
       ${!busy && html`<button type="button" onclick=${() => store.read(reader, { fresh: true })}><${Icon} name="again" />${t("again")}</button>`}
       ${reading?.holder && !busy && html`
         <button type="button" onclick=${() => print(page, reading)}><${Icon} name="print" />${t("print")}</button>
-        <button type="button" onclick=${() => copyFor1101(page, store, reader)}><${Icon} name="list" />${t("nhsa1101")}</button>
+        <button type="button" onclick=${() => copyFor1101(page, store, reader)}><${Icon} name="list" />${t("copyNhsa1101")}</button>
         ${shown && !reader.photo && html`<button type="button" onclick=${() => store.photo(reader)}><${Icon} name="photo" />${t("photo")}</button>`}`}
     </div>`;
 }

@@ -181,6 +181,9 @@ export interface Region {
 export interface Unread {
   file: string;
   item: string | null;
+  /** What was not read, in words for a clerk; an older bridge does not send it. */
+  title?: string;
+  title_en?: string;
   reason: string;
   detail: string;
   detail_en: string;

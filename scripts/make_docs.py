@@ -140,7 +140,7 @@ def _codes() -> str:
 
 
 def _personas() -> str:
-    lines = [_MADE, "# 软件卡角色 / Personas\n", "Invented people; `cardio sim list` shows them too.\n"]
+    lines = [_MADE, "# 模拟卡样例 / Personas\n", "Invented people; `cardio sim list` shows them too.\n"]
     lines += ["| id | generation | 说明 | description |", "|---|---|---|---|"]
     lines += [f"| `{p.id}` | {p.generation} | {p.title} | {p.title_en} |" for p in personas().values()]
     lines += ["", f"Faults for `--fault`: {', '.join(f'`{fault}`' for fault in FAULTS)}"]

@@ -28,5 +28,5 @@ def add_reader_argument(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--reader",
         metavar="NAME",
-        help="读卡器：名称、名称的一部分、序号，或 sim:角色 / reader: name, part of one, index, or sim:PERSONA",
+        help="读卡器：名称、名称的一部分、序号，或 sim:样例 / reader: name, part of one, index, or sim:PERSONA",
     )

@@ -149,7 +149,7 @@ class NumberUsedError(CardError):
     code = "debit-number-used"
     title = "卡内交易序号已用过，卡片可能被复制"
     title_en = "The card's transaction number was used already: the card may be a copy"
-    remedy = "请勿用该卡收费，请核对持卡人身份并联系信息科。（模拟卡重新生成后序号会倒退：测试时请换用新的消费日志。）"
+    remedy = "请勿用该卡收费，请核对持卡人身份并联系信息科。（模拟卡重新生成后序号会倒退：测试时请换用新的扣款记录。）"
     remedy_en = (
         "Do not charge this card; check who the holder is, and ask your IT department. "
         "(A software card that is made anew begins its numbers anew: take another journal for the test.)"

@@ -33,7 +33,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         nargs="?",
         default="list",
         choices=("list", "show", "acknowledged", "settled", "resolve", *_OF_THE_FILE),
-        help="列出、查看；记为已核对；记为已入账；人工认定；核对整个日志；备份；恢复备份；确认改用恢复的日志；归档 / "
+        help="列出、查看；记为已核对；记为已入账；人工认定；核对整个扣款记录；备份；恢复备份；确认改用恢复的扣款记录；归档 / "
         "list, show; say that it was looked at; that it is booked; decide what became of it; check the whole journal; "
         "back it up; put a backup in its place; say that debits go on with a restored one; archive",
     )
@@ -46,7 +46,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="认定时不再询问 / do not ask before it is decided")
     parser.add_argument(
-        "--file", type=Path, metavar="FILE", help="备份、归档或另一份日志 / a backup, an archive, another journal"
+        "--file", type=Path, metavar="FILE", help="备份、归档或另一份扣款记录 / a backup, an archive, another journal"
     )
     parser.add_argument(
         "--anchor", metavar="N:HASH", help="比照以前记下的锚点 / what an earlier verify said of the end"
@@ -203,7 +203,7 @@ def _yuan(fen: int | None) -> str:
 
 debits_command = Command(
     name="debits",
-    help="消费日志：查看、标记已入账、人工认定 / the journal of debits: see, book, clear up",
+    help="扣款记录：查看、标记已入账、人工认定 / the journal of debits: see, book, clear up",
     examples=(
         "  cardio debits\n"
         "  cardio debits show 5f3a90c1d2e4b6a7\n"

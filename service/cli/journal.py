@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _TOUCHED = 1
 _NOT_DECIDED = 1
 _MOST_LISTED = 500
-_CHECKING = ("核对消费日志", "checking the journal")
+_CHECKING = ("核对扣款记录", "checking the journal")
 _ROWS = {
     "changed": ("记录被改动", "was changed from outside"),
     "older-state": ("被改回较早的状态", "was put back to an earlier state"),
@@ -39,9 +39,9 @@ _STEPS = {
     "missing": ("缺失", "is missing"),
     "unproven": ("前面有缺失，无法证明未被改动", "stands behind a gap: nothing proves that it is as it was written"),
     "moved": ("位置被改动", "is not in its place"),
-    "head-changed": ("日志末尾的封记被改动", "the seal of the journal's end was changed"),
-    "head-missing": ("日志末尾的封记缺失", "the seal of the journal's end is missing"),
-    "schema-changed": ("日志的结构被改动", "the structure of the journal was changed"),
+    "head-changed": ("扣款记录末尾的封记被改动", "the seal of the journal's end was changed"),
+    "head-missing": ("扣款记录末尾的封记缺失", "the seal of the journal's end is missing"),
+    "schema-changed": ("扣款记录的结构被改动", "the structure of the journal was changed"),
     "other-than-noted": ("与当时记下的锚点不符", "is not the one that the anchor was noted of"),
 }
 
@@ -149,7 +149,7 @@ def _print_result(path: Path, found: JournalVerification, output: Output) -> int
             output.text(f"第 {one.first} 至 {one.last} 步：{zh}", f"steps {one.first} to {one.last}: {en}")
     if not found.is_whole:
         touched = output.words(
-            "消费日志被动过，请保全文件并报告", "the journal was touched: keep the files and report it"
+            "扣款记录被动过，请保全文件并报告", "the journal was touched: keep the files and report it"
         )
         output.text(touched, colour=Colour.BAD)
         return _TOUCHED
@@ -274,7 +274,7 @@ def _accept(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"problem": problem})
     else:
-        output.text("消费可以继续，以此日志为准", "debits go on with this journal")
+        output.text("消费可以继续，以此扣款记录为准", "debits go on with this journal")
     return DONE
 
 
@@ -283,10 +283,10 @@ def _agreed(problem: dict[str, Any] | None, options: Namespace, output: Output) 
     from cardio.cli.confirm import consents
 
     if problem is None:
-        output.note("消费日志没有问题，无须确认", "nothing is wrong with the journal")
+        output.note("扣款记录没有问题，无须确认", "nothing is wrong with the journal")
         return True
     output.note(problem["detail"], problem["detail_en"])
-    if options.yes or consents(output.label("以现有日志为准继续消费？", "go on with the journal as it is?")):
+    if options.yes or consents(output.label("以现有扣款记录为准继续消费？", "go on with the journal as it is?")):
         return True
     output.note("未确认", "nothing was decided")
     return False

@@ -28,7 +28,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "which",
         nargs="?",
         metavar="CODE|GRANT|NAME",
-        help="核对码、授权编号或程序名称 / code, grant, or a program's name",
+        help="配对码、授权编号或程序名称 / code, grant, or a program's name",
     )
     parser.add_argument(
         "--scopes",
@@ -100,7 +100,7 @@ def _list(bridge: BridgeClient, output: Output) -> None:
         output.text()
     if waiting["more"]:
         more = waiting["more"]
-        output.text(f"另有 {more} 个请求未列出，可直接用核对码", f"{more} more wait; their codes count all the same")
+        output.text(f"另有 {more} 个请求未列出，可直接用配对码", f"{more} more wait; their codes count all the same")
         output.text()
     granted = [
         output.titles("授权 grant", "种类 kind", "网站 site", "来源 origin", "名称 name", "权限 scopes", "连接 live")
@@ -209,7 +209,7 @@ pair_command = Command(
     help="网页和程序的授权：确认、列出、撤销 / who may use the bridge: confirm, list, revoke",
     examples=(
         "  cardio pair list\n"
-        "  cardio pair approve 482913              核对码由网页显示 / the page shows the code\n"
+        "  cardio pair approve 482913              配对码由网页显示 / the page shows the code\n"
         "  cardio pair approve 482913 --scopes basic,pin\n"
         "  cardio pair revoke 5f3a90c1d2e4\n"
         "  cardio pair add prometheus --scopes metrics\n"

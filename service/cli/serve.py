@@ -163,7 +163,7 @@ def _print_request(asked: PairingRequest, known: list[KnownSite], output: Output
     said = [(one.words, one.words_en) for one in remarks(asked.site, asked.name, known)]
     described = "".join(f"\n  {line}" for line in site_lines(asked.origin, asked.name, said, output))
     asks = output.label("网页请求授权", "a page asks to be let in") + output.colon.rstrip()
-    code = f"{output.label('核对码', 'code')} {asked.code[:3]} {asked.code[3:]}"
+    code = f"{output.label('配对码', 'code')} {asked.code[:3]} {asked.code[3:]}"
     output.note(f"{asks}{described}\n  {code} → cardio pair approve {asked.code}")
 
 
@@ -183,7 +183,7 @@ serve_command = Command(
     examples=(
         "  cardio serve\n"
         "  cardio serve --simulate                 没有读卡器时 / without a reader\n"
-        "  cardio serve --simulate adult field     指定角色 / these personas\n"
+        "  cardio serve --simulate adult field     指定样例 / these personas\n"
         "  cardio serve --demo                     全部功能，测试密钥 / everything, with test keys"
     ),
     add_arguments=_add_arguments,

@@ -56,9 +56,9 @@ class NoSuchDebitError(CardioError):
 
 class JournalUnavailableError(CardioError):
     code = "journal-unavailable"
-    title = "消费日志不可用，不能消费"
+    title = "扣款记录不可用，不能消费"
     title_en = "The journal of debits cannot be used: no debit without it"
-    remedy = "请检查磁盘空间和文件权限，并确认没有另一个 cardio 在使用同一日志。"
+    remedy = "请检查磁盘空间和文件权限，并确认没有另一个 cardio 在使用同一扣款记录。"
     remedy_en = "Check disk space and permissions, and that no other cardio has the same journal."
     status = 503
     exit_status = 78
@@ -71,7 +71,7 @@ class JournalUnavailableError(CardioError):
 
 class JournalKeyLostError(JournalUnavailableError):
     code = "journal-key-lost"
-    title = "消费日志的密钥文件缺失或不符，不能消费"
+    title = "扣款记录的密钥文件缺失或不符，不能消费"
     title_en = "The key file of the journal is missing or another one's: no debit without it"
     remedy = "请将 debits.sqlite 与 debits.key 一起恢复；切勿只恢复其中一个。"
     remedy_en = "Restore debits.sqlite and debits.key together, never one without the other."
@@ -81,7 +81,7 @@ class JournalRestoredError(JournalUnavailableError):
     """The journal is a copy, or older than its marks: debits may have been forgotten."""
 
     code = "journal-restored"
-    title = "消费日志是恢复或复制来的，须由人确认后才能消费"
+    title = "扣款记录是恢复或复制来的，须由人确认后才能消费"
     title_en = "The journal of debits was restored or copied: no debit until a person has said so"
     remedy = (
         "未扣款。原文件还在时请放回原处；确实要改用这一份时，请核对后执行 cardio debits restored。"
@@ -135,7 +135,7 @@ class DebitArchivedError(CardioError):
 
 class NoJournalError(JournalUnavailableError):
     code = "no-journal"
-    title = "本服务未设置消费日志，不能消费"
+    title = "本服务未设置扣款记录，不能消费"
     title_en = "This bridge has no journal of debits: no debit without it"
     remedy = "请联系信息科。"
     remedy_en = "Call your IT department."

@@ -183,7 +183,7 @@ class Journal:
             database.execute("INSERT OR IGNORE INTO key_mark VALUES (1, ?)", (self._hash(_MARKED),))
             (mark,) = database.execute("SELECT mark FROM key_mark").fetchone()
             if not hmac.compare_digest(mark, self._hash(_MARKED)):
-                raise JournalKeyLostError("密钥文件不是该日志的", "the key file is not this journal's")
+                raise JournalKeyLostError("密钥文件不是该扣款记录的", "the key file is not this journal's")
 
     def _recover_after_crash(self) -> None:
         """Correct the states that a crash has left.

@@ -47,7 +47,7 @@ ALTER TABLE debit ADD COLUMN phase INTEGER GENERATED ALWAYS AS ({_PHASE}) VIRTUA
 {_CHAIN_TABLES}"""  # noqa: S608 - statements of ours
 
 JOURNAL_FILE = DatabaseSpec(
-    name="消费日志",
+    name="扣款记录",
     name_en="journal of debits",
     unavailable=JournalUnavailableError,
     version=3,

@@ -29,10 +29,10 @@ def simulated_readers() -> PersonaReaders:
 
 def _add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="列出模拟卡角色 / list the personas")
+    actions.add_parser("list", help="列出模拟卡样例 / list the personas")
     new = actions.add_parser(
         "new",
-        help="写一个角色文件，只含与所选角色的不同之处 / write a persona's file that says only what differs",
+        help="写一个样例文件，只含与所选样例的不同之处 / write a persona's file that says only what differs",
         epilog=f"{EXAMPLE}:\n  cardio sim new my-card.toml --like whole\n  cardio read --reader sim:my-card.toml",
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -49,7 +49,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         epilog=f"{EXAMPLE}:\n  cardio sim run adult --vpcd 127.0.0.1:35963",
         formatter_class=RawDescriptionHelpFormatter,
     )
-    running.add_argument("persona", metavar="PERSONA", help="角色名或 TOML 文件 / a persona's name, or a TOML file")
+    running.add_argument("persona", metavar="PERSONA", help="样例名或 TOML 文件 / a persona's name, or a TOML file")
     running.add_argument(
         "--vpcd", metavar="HOST:PORT", default="127.0.0.1:35963", help="vpcd 地址 / where vpcd listens"
     )
@@ -115,7 +115,7 @@ def _list(options: Namespace, output: Output) -> int:
         output.document({"personas": listed, "faults": list(FAULTS)})
         return DONE
     rows = [(p.id, str(p.generation), output.words(p.title, p.title_en)) for p in personas().values()]
-    output.table([output.titles("角色 persona", "代 gen.", "说明 description"), *rows], head=True)
+    output.table([output.titles("样例 persona", "代 gen.", "说明 description"), *rows], head=True)
     output.text()
     output.item(output.named("故障", "faults", ""), ", ".join(FAULTS))
     return DONE
@@ -201,7 +201,7 @@ def _address(text: str) -> tuple[str, int]:
 
 sim_command = Command(
     name="sim",
-    help="模拟卡：角色、故障、虚拟读卡器 / software cards: personas, faults, virtual readers",
+    help="模拟卡：样例、故障、虚拟读卡器 / software cards: personas, faults, virtual readers",
     examples=(
         "  cardio sim list\n"
         "  cardio sim new my-card.toml --like whole\n"

@@ -97,14 +97,14 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             listed = ", ".join(sorted(strangers))
             zh = f"{layout.title}没有文件 {listed}（是否缺少 layout = …？它应在第一个 [ 之前）"
             en = f"no files {listed} in {layout.title_en}; is layout = … missing, which stands before the first [?"
-            raise ConfigurationError(f"角色 {self.id}：{zh}", f"persona {self.id}: {en}")
+            raise ConfigurationError(f"样例 {self.id}：{zh}", f"persona {self.id}: {en}")
         self._refuse_unknown_places(layout)
         try:
             applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
         except (OverflowError, TypeError, AttributeError) as error:
-            raise ConfigurationError(f"角色 {self.id}：值不合格式（{error}）", f"persona {self.id}: {error}") from error
+            raise ConfigurationError(f"样例 {self.id}：值不合格式（{error}）", f"persona {self.id}: {error}") from error
         except MisfitError as error:
-            zh, en = f"角色 {self.id}：{error.place}：{error.zh}", f"persona {self.id}: {error.place}: {error.en}"
+            zh, en = f"样例 {self.id}：{error.place}：{error.zh}", f"persona {self.id}: {error.place}: {error.en}"
             raise ConfigurationError(zh, en) from error
         return SoftwareCard(
             self.atr,
@@ -138,7 +138,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             first = error.errors()[0]
             place = f"{internal.path if internal else ''}/{'.'.join(str(part) for part in first['loc'])}"
             raise ConfigurationError(
-                f"角色 {self.id}：{place}：{in_chinese(first)}", f"persona {self.id}: {place}: {first['msg']}"
+                f"样例 {self.id}：{place}：{in_chinese(first)}", f"persona {self.id}: {place}: {first['msg']}"
             ) from error
 
     def _pki(self, random: Callable[[int], bytes]) -> PkiApplication | None:
@@ -161,7 +161,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         for word, strangers in named.items():
             if strangers:
                 listed = ", ".join(sorted(strangers))
-                zh, en = f"角色 {self.id}：{word} 中没有 {listed}", f"persona {self.id}: {word}: there is no {listed}"
+                zh, en = f"样例 {self.id}：{word} 中没有 {listed}", f"persona {self.id}: {word}: there is no {listed}"
                 raise ConfigurationError(zh, en)
 
 
@@ -201,7 +201,7 @@ def _document(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not beside.exists() and not (_FOLDER / f"{base}.toml").exists():
         known = ", ".join(shipped_personas())
         raise ConfigurationError(
-            f"{path.name}：没有角色 {base}；现有：{known}", f"{path.name}: no persona {base}; there are: {known}"
+            f"{path.name}：没有样例 {base}；现有：{known}", f"{path.name}: no persona {base}; there are: {known}"
         )
     return _over(_document(beside if beside.exists() else _FOLDER / f"{base}.toml", (*above, path)), document)
 
@@ -256,6 +256,6 @@ def find_persona(name: str) -> Persona:
     if not is_shipped(name):
         known = shipped_personas()
         raise UsageError(
-            f"没有角色 {name}；现有：{'、'.join(known)}", f"there is no persona {name}; there are: {', '.join(known)}"
+            f"没有样例 {name}；现有：{'、'.join(known)}", f"there is no persona {name}; there are: {', '.join(known)}"
         )
     return _shipped(name)

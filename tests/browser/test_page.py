@@ -66,7 +66,7 @@ def test_cards_come_and_go_without_reloading(page: Page, served: Served) -> None
     first.get_by_role("button", name="拔卡").click()
     expect(first).to_contain_text("请插入社会保障卡")
     assert not found_in(page, "测试甲")
-    first.get_by_label("角色").select_option("child")
+    first.get_by_label("测试卡样例").select_option("child")
     first.get_by_role("button", name="插卡").click()
     expect(first.locator(".name")).to_have_text("测＊＊")
     first.get_by_role("button", name="显示").click()

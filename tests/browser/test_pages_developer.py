@@ -87,7 +87,7 @@ def test_software_cards_are_swapped_turned_over_and_made_to_fail(page: Page, ser
     reader = page.locator(".reader-list label", has_text="Simulated Reader 00")
     expect(reader).to_contain_text("有卡")
     before = reader.locator(".hex").inner_text()
-    page.get_by_label("角色").select_option("first-generation")
+    page.get_by_label("测试卡样例").select_option("first-generation")
     page.get_by_role("button", name="换卡").click()
     expect(reader.locator(".hex")).not_to_have_text(before)
     page.get_by_role("button", name="反向插入").click()

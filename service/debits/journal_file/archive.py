@@ -24,7 +24,7 @@ from service.storage.sqlite import SqliteFile
 
 ARCHIVE_FILE = replace(
     JOURNAL_FILE,
-    name="消费日志归档",
+    name="扣款记录归档",
     name_en="archive of the journal of debits",
     pragmas={"journal_mode": "delete", "synchronous": 2, "secure_delete": 1},
 )

@@ -117,7 +117,7 @@ class StoredJournal:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version != JOURNAL_FILE.version:
                 raise JournalUnavailableError(
-                    f"{path} 不是消费日志，或由其他版本写成（{version}）",
+                    f"{path} 不是扣款记录，或由其他版本写成（{version}）",
                     f"{path} is no journal of debits, or another version wrote it ({version})",
                 )
             self.is_backup = (
@@ -180,7 +180,7 @@ def put_back(backup: StoredJournal, path: Path) -> None:
         )
     key = path.with_suffix(".key")
     if key.exists() and load_token(key) != backup.secret:
-        raise JournalKeyLostError(f"{key} 是另一份日志的密钥", f"{key} is another journal's key")
+        raise JournalKeyLostError(f"{key} 是另一份扣款记录的密钥", f"{key} is another journal's key")
     temporary: Path | None = None
     try:
         make_folder(path.parent)

@@ -83,7 +83,7 @@ class JournalFile(SqliteFile):
             self._log_place = log_of(path).lstat()
             with self.snapshot() as database:
                 if not structure_is_ours(database):
-                    raise kind.unavailable("消费日志的结构被改动", "the structure of the journal was changed")
+                    raise kind.unavailable("扣款记录的结构被改动", "the structure of the journal was changed")
                 self.restored = self._look_inside(database) or self.restored
             if self.restored is None:
                 self._write_marks()
@@ -151,7 +151,7 @@ class JournalFile(SqliteFile):
         """
         end = read_head(database, self._chain)
         if end is None:
-            return JournalRestoredError("日志末尾的封记不符", "the seal of the journal's end is wrong")
+            return JournalRestoredError("扣款记录末尾的封记不符", "the seal of the journal's end is wrong")
         marks = [mark for mark in self._read_marks() if isinstance(mark, JournalMark)]
         if not marks and end.number and not self.was_upgraded:
             return JournalRestoredError("该文件来自别处（没有标记）", "the file comes from elsewhere: it has no mark")
@@ -163,7 +163,7 @@ class JournalFile(SqliteFile):
                     f"the file is an older copy; steps missing: {missing} or more",
                 )
             if mark.number and hash_at(database, mark.number) != mark.chain:
-                return JournalRestoredError("该文件是另一份日志", "the file is another journal's")
+                return JournalRestoredError("该文件是另一份扣款记录", "the file is another journal's")
         return None
 
     def _read_marks(self) -> Iterator[JournalMark | JournalRestoredError | None]:
@@ -218,7 +218,7 @@ class JournalFile(SqliteFile):
                 with self.snapshot() as database:
                     end = read_head(database, self._chain)
                 if end is None:
-                    raise JournalUnavailableError("日志末尾的封记不符", "the seal of the journal's end is wrong")
+                    raise JournalUnavailableError("扣款记录末尾的封记不符", "the seal of the journal's end is wrong")
                 self._marks.raise_to(end.number, end.chain, self._chain)
             except OSError as error:
                 raise self._kind.error(self._marks.files[0].path, error) from error
@@ -296,7 +296,7 @@ class JournalFile(SqliteFile):
                 note_step(self._database, self._chain, debit_id, row_digest(self._chain, row))
             except ValueError as error:
                 raise JournalUnavailableError(
-                    "日志末尾的封记不符，请运行 cardio debits verify",
+                    "扣款记录末尾的封记不符，请运行 cardio debits verify",
                     "the seal of the journal's end is wrong: run cardio debits verify",
                 ) from error
         self._database.execute("DELETE FROM touched")
@@ -382,7 +382,7 @@ class JournalFile(SqliteFile):
 def gone(path: Path) -> JournalUnavailableError:
     """Return the error of a journal whose file is not where it was."""
     error = JournalUnavailableError(
-        f"消费日志 {path} 已被移走、删除或替换", f"the journal of debits {path} was moved, removed or replaced"
+        f"扣款记录 {path} 已被移走、删除或替换", f"the journal of debits {path} was moved, removed or replaced"
     )
     error.gone = True
     error.remedy, error.remedy_en = _WHERE_IS_IT

@@ -23,7 +23,7 @@ from service.audit.chain import Chain
 
 _BYTES = 512
 """One disk sector: it is written in place, whole or not at all."""
-_NAME, _NAME_EN = "消费日志的标记", "mark of the journal of debits"
+_NAME, _NAME_EN = "扣款记录的标记", "mark of the journal of debits"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_NAME, _NAME_EN = "消费日志的锁文件", "lock file of the journal of debits"
+_NAME, _NAME_EN = "扣款记录的锁文件", "lock file of the journal of debits"
 
 
 class ProcessLock:
@@ -47,7 +47,7 @@ class ProcessLock:
         except BlockingIOError as error:
             self.release()
             busy = JournalUnavailableError(
-                f"另一个程序正在使用消费日志（{path.parent}）",
+                f"另一个程序正在使用扣款记录（{path.parent}）",
                 f"another program has the journal of debits in {path.parent}",
             )
             busy.in_use = True

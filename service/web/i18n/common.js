@@ -17,7 +17,7 @@ export const zh = {
   doorwayImposterTitle: "本机端口上的程序不是读卡服务", doorwayImposterRemedy: "请从桌面图标“读卡台”打开网页；仍有此提示时请联系信息科：端口可能被另一个程序占用。",
   offlineTitle: "读卡服务没有应答", offlineRemedy: "读卡服务未启动时请启动，启动后本页会自动连接；长时间未恢复请联系信息科。",
   proof: "真伪", proofGenuine: "真伪已核验", proofTestKeys: "测试密钥核验，不能证明真伪", proofNone: "真伪未核验",
-  simulator: "模拟卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", putBack: "重新插入原卡", turnOver: "反向插入", noFault: "无故障", persona: "角色", fault: "故障",
+  simulator: "模拟卡", putIn: "插卡", takeOut: "拔卡", swap: "换卡", putBack: "重新插入原卡", turnOver: "反向插入", noFault: "无故障", persona: "测试卡样例", fault: "故障",
 };
 
 export const en = {

@@ -97,7 +97,7 @@ def test_an_option_names_another(arguments: list[str]) -> None:
     ("text", "chinese", "english"),
     [
         ("显示版本 / show the version", "显示版本", "show the version"),
-        ("角色 / 故障 / faults", "角色 / 故障", "faults"),
+        ("样例 / 故障 / faults", "样例 / 故障", "faults"),
         ("读甲 / read a / b", "读甲", "read a / b"),
         ("  cardio open      读卡台 / the counter", "  cardio open      读卡台", "  cardio open      the counter"),
         ("  cardio read", "  cardio read", "  cardio read"),

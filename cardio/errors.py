@@ -109,7 +109,7 @@ class NoSuchFileError(UsageError):
     title = "没有这个文件"
     title_en = "There is no such file"
     remedy = "请从文件树中选择（cardio files）。"
-    remedy_en = "Choose one of the tree (cardio files)."
+    remedy_en = "Choose a file from the tree (cardio files)."
     status = 404
 
 
@@ -118,7 +118,7 @@ class CannotWriteError(CardioError):
     title = "文件无法写入"
     title_en = "A file cannot be written"
     remedy = "请检查路径、权限和磁盘空间。"
-    remedy_en = "Check the path, the permissions and the disk."
+    remedy_en = "Check the path, the permissions and the space on the disk."
 
 
 class NotPermittedError(CardioError):
@@ -146,7 +146,7 @@ class ConfigurationError(CardioError):
     title = "配置有误"
     title_en = "The configuration is wrong"
     remedy = "请按提示修改配置后重新启动。"
-    remedy_en = "Mend the setting named here and start again."
+    remedy_en = "Fix the setting that is named here, then start again."
     exit_status = 78
 
 
@@ -154,8 +154,8 @@ class LayoutError(ConfigurationError):
     code = "layout"
     title = "卡结构描述文件有误"
     title_en = "A card layout file is wrong"
-    remedy = "请按提示修改布局文件。"
-    remedy_en = "Mend the layout file at the place named here."
+    remedy = "请按提示修改卡结构文件。"
+    remedy_en = "Fix the layout file at the place that is named here."
 
 
 class ReaderError(CardioError):
@@ -251,9 +251,11 @@ class SeveralCardsError(ReaderError):
 class ReaderWatchError(ReaderError):
     code = "reader-watch-failed"
     title = "读卡器监视出错，正在自动恢复"
-    title_en = "Watching the readers has failed and starts again by itself"
-    remedy = "请稍候几秒再试；若一直如此，请联系信息科（cardio doctor 可查出原因）。"
-    remedy_en = "Wait a few seconds and try again; if it stays so, call your IT department (cardio doctor says more)."
+    title_en = "The watch of the readers has failed and is restarting by itself"
+    remedy = "请稍候几秒再试；若持续出现，请联系信息科（cardio doctor 可查出原因）。"
+    remedy_en = (
+        "Wait a few seconds and try again; if it keeps happening, call your IT department (cardio doctor says more)."
+    )
     status = 503
 
 
@@ -308,8 +310,11 @@ class CardMuteError(CardError):
     code = "card-mute"
     title = "卡片没有应答"
     title_en = "The card does not answer"
-    remedy = "卡片可能插反了：请将芯片面朝上、芯片一端朝里重新插入；仍无应答时请擦净芯片或换卡。"
-    remedy_en = "It may be upside down: insert it chip up, chip first; still mute, clean the chip or change the card."
+    remedy = "卡片可能插反了：请将芯片面朝上、芯片一端先插入；仍无应答时请擦净芯片或换卡。"
+    remedy_en = (
+        "It may be upside down: insert it chip up, chip first. If it still does not answer, clean the chip or use "
+        "another card."
+    )
     retryable = True
     driver_code = -4
 
@@ -369,10 +374,10 @@ class CardBlockedError(CardError):
 
 class AccessNotGrantedError(CardError):
     code = "access-not-granted"
-    title = "卡片未开放所需信息"
-    title_en = "The card keeps the information closed"
-    remedy = "需要 PSAM 卡、加密机或持卡人密码授权。"
-    remedy_en = "It takes a PSAM card, an HSM or the holder's PIN."
+    title = "所需信息需授权读取"
+    title_en = "The card opens this information only with a permission"
+    remedy = "请持卡人输入密码，或由 PSAM 卡、加密机授权。"
+    remedy_en = "Let the holder enter the PIN, or use a PSAM card or an HSM."
     status = 403
     driver_code = -27010
 
@@ -381,8 +386,8 @@ class FileUnreadableError(CardError):
     code = "file-unreadable"
     title = "文件不能读取"
     title_en = "The file cannot be read"
-    remedy = "请到发卡机构检查卡内文件。"
-    remedy_en = "Have the issuing authority check the card's file."
+    remedy = "请持卡人携卡到社保卡服务网点检测。"
+    remedy_en = "Have the issuing authority check the card."
     status = 422
 
 
@@ -426,14 +431,14 @@ class NotWrittenError(CardError):
     code = "not-written"
     title = "写入后核对不一致"
     title_en = "What was read back is not what was written"
-    remedy = "请重新写入；若仍不一致，请到发卡机构检查卡片。"
+    remedy = "请重新写入；若仍不一致，请持卡人携卡到社保卡服务网点检测。"
     remedy_en = "Write it again; if it still differs, have the issuing authority check the card."
 
 
 class CardGarbledError(CardError):
     code = "card-garbled"
     title = "卡片返回的数据无法识别"
-    title_en = "The card's answer makes no sense"
+    title_en = "The card's answer cannot be understood"
     remedy = "请擦净芯片后重新插卡；若仍失败，请持卡人携卡到社保卡服务网点检测。"
     remedy_en = "Clean the chip and insert the card again; if it still fails, have the issuer check the card."
     retryable = True

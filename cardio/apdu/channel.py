@@ -135,7 +135,7 @@ class Channel:
         if response.sw1 == 0x6C and command.expected_length is not None and command.may_be_repeated:
             corrected = response.sw2 or SHORT_MAXIMUM
             if corrected == command.expected_length:
-                raise CardGarbledError("卡片反复要求同一长度", "the card refuses the very length that it asks for")
+                raise CardGarbledError("卡片反复要求同一长度", "the card refuses the length that it asked for")
             response = self._exchange(command.with_expected_length(corrected))
             if response.sw1 == 0x6C:
                 raise CardGarbledError("卡片不断更改长度", "the card keeps changing the length")
@@ -143,7 +143,7 @@ class Channel:
             fetched = self._fetch(response, command.effect)
             if command.once and fetched.status_word != StatusWord.SUCCESS:
                 # The refusal is that of GET RESPONSE. The outcome of the command itself could not be fetched.
-                raise CardGarbledError("卡片没有交出应答", "the card does not give its answer out")
+                raise CardGarbledError("卡片没有给出应答", "the card does not give its answer")
             return fetched
         return response
 

@@ -55,11 +55,11 @@ class DebitNotDoneError(CardError):
 class DebitUnknownError(CardError):
     code = "debit-unknown"
     title = "消费结果未知，可能已扣款"
-    title_en = "The outcome of the debit is not known: it may have been taken"
+    title_en = "The result of the debit is not known: money may have been taken"
     remedy = "请勿另行收费。请放回同一张卡，在业务系统中重试该笔消费：系统只查明结果，不会重复扣款。"
     remedy_en = (
-        "Do not charge again. Put the same card back and retry this debit (by the same Idempotency-Key): "
-        "that finds out, and never debits twice."
+        "Do not charge again. Put the same card back and retry this debit with the same Idempotency-Key. "
+        "The retry only finds out the result; it never debits twice."
     )
     status = 202
     driver_code = OUTCOME_UNKNOWN
@@ -89,9 +89,9 @@ class WrongMac2Error(DebitManualError):
 class DebitOpenError(CardError):
     code = "debit-open"
     title = "该卡此前的消费须先查明"
-    title_en = "An earlier debit on this card is to be cleared up first"
+    title_en = "An earlier debit on this card must be resolved first"
     remedy = "请先确认此前那笔消费的结果，再决定是否发起新的消费。"
-    remedy_en = "See what became of the earlier debit, then decide whether to begin another."
+    remedy_en = "First find out the result of the earlier debit, then decide whether to begin another."
     status = 409
     driver_code = -0x6985
     reported_debit: str | None = None
@@ -113,7 +113,7 @@ class DebitUndeliveredError(CardError):
         "业务系统查不到时，请联系信息科核对（cardio debits）。"
     )
     remedy_en = (
-        "Do not charge again. First ask for the previous debit by its own Idempotency-Key, or list it, and print its "
+        "Do not charge again. First query the previous debit by its own Idempotency-Key or in the list, and print its "
         "slip. If the cashier's program does not know it, have your IT department check it (cardio debits)."
     )
     status = 409
@@ -134,9 +134,9 @@ class DebitUndeliveredError(CardError):
 class SameSecondError(CardError):
     code = "debit-same-second"
     title = "同一张卡在该交易时间已有一笔消费"
-    title_en = "There is a debit of this card at this very time already"
+    title_en = "This card already has a debit at exactly this time"
     remedy = "请核对是否重复收费；确需再次消费时，请使用新的交易时间。"
-    remedy_en = "See whether it is the same debit; for another one, use another time."
+    remedy_en = "Check if it is the same debit. For another debit, use another time."
     status = 409
     driver_code = -0x6985
 
@@ -152,7 +152,7 @@ class NumberUsedError(CardError):
     remedy = "请勿用该卡收费，请核对持卡人身份并联系信息科。（模拟卡重新生成后序号会倒退：测试时请换用新的扣款记录。）"
     remedy_en = (
         "Do not charge this card; check who the holder is, and ask your IT department. "
-        "(A software card that is made anew begins its numbers anew: take another journal for the test.)"
+        "(The numbers of a new software card start again: use another journal for the test.)"
     )
     status = 409
     driver_code = -0x6985
@@ -163,14 +163,14 @@ class DebitOnCardError(CardError):
 
     code = "debit-on-card"
     title = "卡内已有这笔消费，本次未扣款"
-    title_en = "This debit stands on the card already; nothing was taken now"
+    title_en = "This debit is already on the card; nothing was taken now"
     remedy = (
         "请勿重复收费。请按卡内记录（时间、终端机、序号）核对原来的收费，并补打凭条；"
         "确属另一笔消费时，请换用新的交易时间。"
     )
     remedy_en = (
         "Do not charge again. Find the first charge by the card's own record (time, terminal, number) and print its "
-        "slip. If this is another debit, take it with another time."
+        "slip. If this is another debit, use another time."
     )
     status = 409
     driver_code = STANDS_ON_CARD
@@ -197,13 +197,13 @@ class DebitOnCardError(CardError):
 class DebitRecordUnclearError(CardError):
     code = "debit-record-unclear"
     title = "卡内有一条交易明细残缺，可能就是这笔消费，本次未扣款"
-    title_en = "A damaged detail on the card may be this very debit; nothing was taken now"
+    title_en = "A damaged detail on the card may be this debit; nothing was taken now"
     remedy = (
         "请勿直接再收费。请信息科读出卡内交易明细核对；不能确认时请改用其他方式收费，并请持卡人联系发卡机构检查卡片。"
     )
     remedy_en = (
-        "Do not charge again. Have your IT department compare the card's details; if they do not tell, charge in "
-        "another way, and have the holder's card checked by its issuer."
+        "Do not charge again. Have your IT department compare the card's details. If that does not help, "
+        "charge in another way, and have the issuer check the holder's card."
     )
     status = 409
     driver_code = NOT_CHECKABLE
@@ -213,13 +213,13 @@ class DebitNotCheckableError(CardError):
     """An error for a full file of details: the order need not be among the details that it still has."""
 
     code = "debit-not-checkable"
-    title = "卡内明细已查不到这笔消费所在的时间，无法确认是否扣过款，本次未扣款"
+    title = "卡内明细已查不到这笔消费的时间，无法确认是否扣过款，本次未扣款"
     title_en = (
-        "The card's details do not reach back to this order: nobody can tell whether it was taken. Nothing was now"
+        "The card's details do not go back to this time, so the earlier result is not known; nothing was taken now"
     )
     remedy = "请先在业务系统中确认这笔消费以前没有扣款，再用当前时间重新发起。"
     remedy_en = (
-        "Make sure in the cashier's program that it was not taken before, then take it anew with the present time."
+        "Check in the cashier's program that it was not taken before, then start it again with the present time."
     )
     status = 409
     driver_code = NOT_CHECKABLE
@@ -232,9 +232,9 @@ class DebitRecordUnreadableError(CardError):
 
     code = "debit-record-unreadable"
     title = "读不到卡内交易明细，按本单位设置不能消费"
-    title_en = "The card's details cannot be read, and this site debits no such card"
+    title_en = "The card's details cannot be read, and this site requires them for a debit"
     remedy = "请改用其他方式收费；需要放行这类卡片时，请信息科修改设置 debit_record_required。"
-    remedy_en = "Charge in another way; to let such cards in, your IT department changes debit_record_required."
+    remedy_en = "Charge in another way. To allow such cards, your IT department changes debit_record_required."
     status = 409
     driver_code = NOT_CHECKABLE
 
@@ -244,11 +244,11 @@ class DebitContradictedError(CardError):
 
     code = "debit-contradicted"
     title = "卡内记录与人工认定的结果不符，须重新核对"
-    title_en = "The card contradicts what a person decided of an earlier debit: it has to be looked at again"
+    title_en = "The card contradicts a person's decision on an earlier debit, which must be checked again"
     remedy = "请先不要收费。请信息科核对此前那笔消费并重新认定（cardio debits resolve）；认定之前该卡不能消费。"
     remedy_en = (
-        "Charge nothing yet: have your IT department compare the earlier debit and decide on it again "
-        "(cardio debits resolve); until then this card is not debited."
+        "Do not charge yet. Have your IT department compare the earlier debit and decide again "
+        "(cardio debits resolve). Until then this card is not debited."
     )
     status = 409
     driver_code = CONTRADICTED
@@ -277,7 +277,7 @@ class DebitYearError(CardError):
     )
     remedy_en = (
         "Check the date of this computer and of the cashier's program. If it is right and the card was not used for "
-        "years, your IT department raises debit_years; if the card's own year is wrong, its issuer has to see it."
+        "years, your IT department raises debit_years. If the card's own year is wrong, the holder contacts the issuer."
     )
     status = 409
     driver_code = _ILLEGAL
@@ -288,7 +288,9 @@ class DebitTimeError(UsageError):
     title = "交易时间与本机时间相差过大，未扣款"
     title_en = "The order's time is too far from this computer's clock; nothing was taken"
     remedy = "请核对电脑和业务系统的日期、时间，再用当前时间重新发起。"
-    remedy_en = "Check date and time of this computer and of the cashier's program, then take it with the present time."
+    remedy_en = (
+        "Check date and time of this computer and of the cashier's program, then start it again with the present time."
+    )
     driver_code = _ILLEGAL
 
 
@@ -297,7 +299,7 @@ class DebitLimitError(UsageError):
     title = "消费金额超过单笔上限，未扣款"
     title_en = "The amount is above the ceiling for one debit; nothing was taken"
     remedy = "请核对金额和小数点；金额确实如此时，请信息科调高设置 debit_limit。"
-    remedy_en = "Check the amount and its decimal point; if it is right, your IT department raises debit_limit."
+    remedy_en = "Check the amount and its decimal point. If they are right, your IT department raises debit_limit."
     driver_code = _ILLEGAL
 
 
@@ -309,8 +311,8 @@ def with_marks(time: str) -> str:
 class JournalStepError(CardioError):
     code = "debit-step"
     title = "该笔消费现在不能这样处理"
-    title_en = "The debit is past that, or not there yet"
+    title_en = "This step is not possible in the debit's present state"
     remedy = "请查询该笔消费的状态。"
-    remedy_en = "See what state it is in."
+    remedy_en = "Query the debit's state."
     status = 409
     driver_code = -0x6985

@@ -176,7 +176,7 @@ def _find_out_what_is_open(journal: DebitJournal[Entry], entry: Entry, card: Sec
         raise _contradicted(shown, entry)
     zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
     if shown.origin != entry.shown().origin:
-        raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of somebody else's: {en}")
+        raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of another caller: {en}")
     time, amount = _time_and_amount(shown)
     error = DebitOpenError(
         f"此前 {time} 的一笔消费（{amount} 元）：{zh}", f"an earlier one, {time}, {amount} yuan: {en}"

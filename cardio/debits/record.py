@@ -22,7 +22,7 @@ class DebitRecord(FrozenModel):
     id: str
     state: DebitState
     outcome: ResolvedOutcome = Field(
-        description="done: money was taken, once; none: nothing was; unknown: it cannot be told yet"
+        description="done: money was taken, once; none: nothing was; unknown: it is not known yet"
     )
     origin: str = Field(description="whose it is: a page's origin, a program's name, or local")
     idempotency_key: str = Field(description="empty when it is settled: the journal keeps a keyed hash of it then")
@@ -50,7 +50,7 @@ class DebitRecord(FrozenModel):
     card_record: CardRecord | None = Field(
         default=None,
         description="what the card's own record (DF04/EF08) said before it was debited: clear, it does not have this "
-        "order; else why it could not be asked: no-file, closed, unreadable, not-kept. null: nobody has asked",
+        "order; else why it could not be asked: no-file, closed, unreadable, not-kept. null: it was not queried",
     )
     compared: Compared | None = Field(
         default=None,

@@ -307,7 +307,7 @@ class CardFileSystem:
             if fault is None:
                 return
         raise fault or AccessNotGrantedError(
-            f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is kept by the card: nobody may write it"
+            f"{file.path} 由卡片自行维护，不能写入", f"{file.path} is managed by the card itself and cannot be written"
         )
 
     @property

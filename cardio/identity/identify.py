@@ -85,7 +85,9 @@ def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> Co
     if code[_PARTS:] == _NOT_COMPUTED:
         return CodeProof("not-computed-by-issuer")
     if chip.outcome in _FAILED:
-        return CodeProof("not-done", reason=Bilingual("芯片不合法，未再核对", "the chip is not genuine: not looked at"))
+        return CodeProof(
+            "not-done", reason=Bilingual("芯片真伪核验未通过，未再核对", "the chip is not genuine: not checked")
+        )
     if card.algorithm != _COMPUTED_FOR:
         zh = f"{card.algorithm} 卡认证码的算法未公开"
         return CodeProof("not-done", reason=Bilingual(zh, f"how {card.algorithm} cards compute it is not published"))
@@ -102,7 +104,7 @@ def _code(card: SocialSecurityCard, reading: CardReading, chip: ChipProof) -> Co
 def _holder(card: SocialSecurityCard, chip: ChipProof) -> HolderProof:
     if chip.outcome in _FAILED:
         return HolderProof(
-            "not-done", Bilingual("芯片不合法，未出示密码", "the chip is not genuine: no PIN is given to it")
+            "not-done", Bilingual("芯片真伪核验未通过，未发送密码", "the chip is not genuine: no PIN was sent to it")
         )
     if not card.has_pin:
         return HolderProof("not-done", Bilingual("未提供密码", "no PIN was given"))

@@ -103,7 +103,9 @@ class Proof(FrozenModel):
     detail_en: str
     algorithm: str | None = Field(default=None, description="3DES or SM4: by which the answer was checked")
     sam: Literal["soft", "psam", "hsm"] | None = Field(default=None, description="where the keys of the check are")
-    test_keys: bool = Field(default=False, description="checked by published test keys: anybody can make such a card")
+    test_keys: bool = Field(
+        default=False, description="checked by published test keys: any person can make such a card"
+    )
 
     @property
     def is_genuine(self) -> bool:

@@ -65,8 +65,8 @@ def verify_pin(layout: PkiLayout, which: PkiPin, pin: Pin, *, accept_last_try: b
             LastTryError()
             if left == 1
             else LastTryError(
-                "卡片未告知剩余次数，可能是最后一次，未发送",
-                "the card does not tell how many tries are left; this may be the last: nothing was sent",
+                "卡片未告知剩余次数，可能是最后一次机会，未发送给卡片",
+                "the card does not say how many tries are left. This may be the last one: nothing was sent",
             )
         )
     challenge = yield from _challenge(layout)

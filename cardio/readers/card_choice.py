@@ -170,7 +170,7 @@ def _none_counts(names: Sequence[str]) -> NoReaderError:
     )
     error.remedy = "请改正 bridge.toml 中 [readers] 的 use：SAM 卡槽和未列出的读卡器不读卡。"
     error.remedy_en = (
-        "Mend use of [readers] in bridge.toml: slots of SAM cards and readers not named there do not count."
+        "Fix `use` of [readers] in bridge.toml: slots of SAM cards and readers that it does not name are not used."
     )
     return error
 

@@ -69,7 +69,7 @@ class PolicyError(ConfigurationError):
     title = "核验策略或挂失名单有误"
     title_en = "The verification policy or the loss list is wrong"
     remedy = "请按提示修改该文件。"
-    remedy_en = "Mend the file at the place named here."
+    remedy_en = "Fix the file at the place that is named here."
 
 
 class SamError(CardioError):
@@ -128,7 +128,7 @@ class PsamKeyLevelError(SamError):
 class TerminalNumberMissingError(SamError):
     code = "no-terminal-number"
     title = "没有终端机编号，不能消费"
-    title_en = "There is no terminal number: no debit without one"
+    title_en = "A debit needs a terminal number, and none is set"
     remedy = "请在 security.toml 或密钥文件中设置 terminal_number，或使用 PSAM 卡。"
     remedy_en = "Set terminal_number in security.toml or the key file, or use a PSAM card."
 
@@ -143,7 +143,7 @@ class NoCardFactorError(SamError):
     title_en = "The card's reset information gives no factor for its keys"
     remedy = "请换一台接触式读卡器重试；若仍如此，请持卡人携卡到社保卡服务网点检测。"
     remedy_en = (
-        "Try another reader with a contact slot; if it is the same there, have the issuing authority check the card."
+        "Try another reader with a contact slot. If it fails there too, have the issuing authority check the card."
     )
     status = 422
     exit_status = 1
@@ -157,7 +157,7 @@ class ContactSlotNeededError(NoCardFactorError):
     title = "非接触方式不能认证这张卡"
     title_en = "This card cannot be authenticated without contacts"
     remedy = "请改为插入接触式卡槽后重新操作；这不说明卡片有问题。"
-    remedy_en = "Put the card into the contact slot and begin again; this says nothing against the card."
+    remedy_en = "Put the card into the contact slot and begin again; this does not mean that the card is faulty."
 
 
 class SamFailedError(SamError):
@@ -175,15 +175,15 @@ class SamRefusedError(SamError):
 
     code = "sam-refused"
     title = "多张卡片连续拒绝了密钥，已停止使用该密钥设备"
-    title_en = "Card after card has refused the keys of this key device: it is not used any more"
+    title_en = "Several cards in a row refused the keys: this key device is not used any more"
     remedy = (
         "卡片没有问题。请信息科核对 PSAM 卡、加密机或密钥文件及 security.toml 的 [psam] 设置，更换或更正后自动恢复；"
         "确认密钥无误时，在读卡台页面上恢复，或运行 cardio keys resume。"
     )
     remedy_en = (
-        "The cards are well. Have your IT department check the PSAM card, the HSM or the key file, and [psam] in"
-        " security.toml; it goes on by itself once they are changed. If the keys are right, let it go on at the"
-        " counter's page, or run `cardio keys resume`."
+        "The cards are good. Have your IT department check the PSAM card, the HSM or the key file, and [psam] in"
+        " security.toml; after a change the device is used again. If the keys are right, resume on the counter's page,"
+        " or run `cardio keys resume`."
     )
     driver_code = -11
 
@@ -193,13 +193,13 @@ class KeyMemoryError(SamError):
 
     code = "key-memory"
     title = "无法记录卡片对密钥的应答，未使用密钥"
-    title_en = "What cards answer to keys cannot be noted: no key was presented"
+    title_en = "The cards' answers to keys cannot be saved: no key was presented"
     remedy = (
         "请让 HOME（或 XDG_CACHE_HOME）指向可写且有空间的目录；提示文件已损坏、权限或属主不对时，请移走该文件后重试。"
     )
     remedy_en = (
-        "HOME (or XDG_CACHE_HOME) must be a folder that can be written and has room; where the file is said to be"
-        " damaged, too wide or another user's, move it away, then try again."
+        "HOME (or XDG_CACHE_HOME) must be a writable folder with free space. If the message says that the file is"
+        " damaged, or has wrong permissions or another owner, move the file away and try again."
     )
     driver_code = -11
 
@@ -209,7 +209,7 @@ class HsmUnreachableError(SamError):
     title = "加密机没有应答"
     title_en = "The HSM does not answer"
     remedy = "请检查到加密机的网络后重试；卡片和密码次数未受影响。"
-    remedy_en = "Check the network to the HSM and try again; the card and its tries are untouched."
+    remedy_en = "Check the network to the HSM and try again. No try of the card was used."
     status = 504
     retryable = True
     driver_code = -11
@@ -218,9 +218,9 @@ class HsmUnreachableError(SamError):
 class HsmAnswerError(SamError):
     code = "hsm-answer"
     title = "加密机的应答不正确"
-    title_en = "The HSM's answer is not right"
+    title_en = "The HSM's answer is wrong"
     remedy = "请联系加密机的管理方；其应答未被使用。"
-    remedy_en = "Tell who runs the HSM; its answer was not used."
+    remedy_en = "Call the operator of the HSM. Its answer was not used."
     status = 502
     driver_code = -15
 
@@ -259,7 +259,7 @@ class PinEntryError(CardioError):
 class PinFormatError(PinEntryError):
     code = "pin-format"
     title = "密码格式不正确"
-    title_en = "That is no PIN"
+    title_en = "The PIN has a wrong format"
     remedy = "请输入 4 至 16 位数字。"
     remedy_en = "Enter four to sixteen digits."
     driver_code = -33
@@ -289,7 +289,7 @@ class PinEntryMismatchError(PinEntryError):
     title = "两次输入的密码不一致"
     title_en = "The two new PINs differ"
     remedy = "请重新输入新密码，两次须一致。"
-    remedy_en = "Enter the new PIN again, twice alike."
+    remedy_en = "Enter the new PIN again, the same both times."
     driver_code = -34
 
 
@@ -305,10 +305,10 @@ class PinQuotaError(PinEntryError):
 
 class LastTryError(PinEntryError):
     code = "last-try"
-    title = "只剩最后一次密码尝试，未发送"
-    title_en = "Only the last try is left, or nobody knows how many: nothing was sent"
+    title = "密码只剩最后一次机会，未发送给卡片"
+    title_en = "Only the last try of the PIN is left, or the number is unknown: nothing was sent"
     remedy = "请先请持卡人确认密码；持卡人明确同意使用最后一次后，再重试。"
-    remedy_en = "Ask the holder to be sure; try again when the holder has consented to spend the last try."
+    remedy_en = "Ask the holder to check the PIN. Try again after the holder has agreed to use the last try."
     status = 409
     driver_code = -51
 
@@ -334,9 +334,9 @@ class NoPinPadError(PinEntryError):
 class ForgedCardError(CardError):
     code = "forged-card"
     title = "芯片真伪核验未通过，疑似伪卡"
-    title_en = "Internal authentication failed: the card is not genuine"
+    title_en = "Internal authentication failed: the card may be forged"
     remedy = "请勿使用该卡，核对持卡人身份并联系发卡机构。"
-    remedy_en = "Do not use this card; check who the holder is and call the issuing authority."
+    remedy_en = "Do not use this card. Check the holder's identity and call the issuing authority."
     status = 422
     driver_code = -21
 
@@ -349,19 +349,19 @@ class ForgedCardError(CardError):
             place: the name of the SAM.
         """
         error = cls(
-            f"{place}：连续 {cards} 张卡片内部认证失败，可能是密钥设备的密钥不对",
+            f"{place}：连续 {cards} 张卡片真伪核验（内部认证）未通过，可能是密钥设备的密钥不对",
             f"{place}: {cards} cards in a row have failed, so that its keys may be wrong, and not the cards",
         )
-        error.title = "连续多张卡片内部认证失败"
-        error.title_en = "Card after card fails internal authentication"
+        error.title = "连续多张卡片真伪核验未通过"
+        error.title_en = "Several cards in a row failed internal authentication"
         error.remedy = (
             "暂不受理，也不要认定卡片是假卡：请信息科先核对 PSAM 卡、加密机或密钥文件及 security.toml 的 [psam] 设置。"
             "核对无误的，请核对持卡人身份并联系发卡机构。"
         )
         error.remedy_en = (
-            "Take no such card for now, nor call it forged: have your IT department check the PSAM card, the HSM or "
-            "the key file, and [psam] in security.toml first. If they are right, check who the holder is and call the "
-            "issuing authority."
+            "Do not accept the card for now, and do not call it forged. First have your IT department check the "
+            "PSAM card, the HSM or the key file, and [psam] in security.toml. If they are right, check the holder's "
+            "identity and call the issuing authority."
         )
         return error
 
@@ -372,12 +372,12 @@ class ProofDeclinedError(CardRefusedError):
     """
 
     code = "proof-declined"
-    title = "卡片拒绝内部认证，不能证明真伪"
+    title = "卡片拒绝真伪核验（内部认证）"
     title_en = "The card declines internal authentication: it does not prove that it is genuine"
     remedy = "请擦净芯片后重新插卡再试；若仍如此，请勿使用该卡，核对持卡人身份并联系发卡机构。"
     remedy_en = (
-        "Clean the chip and insert the card again; if it stays so, do not use it, check who the holder is and call "
-        "the issuing authority."
+        "Clean the chip and insert the card again. If it still declines, do not use it; check the holder's identity "
+        "and call the issuing authority."
     )
     status = 422
     driver_code = -21
@@ -390,8 +390,8 @@ class ClaimsContradictError(CardError):
     """An error for a card whose version and algorithm fit no generation, so that no answer of it proves much."""
 
     code = "claims-contradict"
-    title = "卡片自述的规范版本与算法不符，不能核验真伪"
-    title_en = "What the card says of its version and algorithm fits no generation: it cannot be proved genuine"
+    title = "卡内记载的规范版本与算法不一致，不能核验真伪"
+    title_en = "The card's version and algorithm do not fit together: it cannot be proved genuine"
     remedy = "请核对持卡人的身份证件，并联系发卡机构检查卡片。"
     remedy_en = "Check the holder's identity document, and have the issuing authority check the card."
     status = 422
@@ -405,11 +405,11 @@ class ProofRequiredError(CardError):
 
     code = "proof-required"
     title = "卡片未经真伪核验，本单位不予受理"
-    title_en = "The card was not proved genuine, and this site takes no other"
+    title_en = "The card was not proved genuine, and this site requires it"
     remedy = "请按提示使卡片可以核验（接触式卡槽、PSAM 卡、加密机）后重试；仍不能时，请核对身份证件并按本单位规定办理。"
     remedy_en = (
-        "Make the proof possible as it says here (contact slot, PSAM card, HSM) and try again; else check the holder's "
-        "identity document and do as the site's rules say."
+        "Make the check possible as described here (contact slot, PSAM card, HSM) and try again. If that fails, check "
+        "the holder's identity document and follow the site's rules."
     )
     status = 422
     driver_code = -210
@@ -419,8 +419,10 @@ class ReplayedChallengeError(CardError):
     code = "replayed-challenge"
     title = "卡片重复给出同一随机数"
     title_en = "The card gave the same challenge twice"
-    remedy = "请停止操作：卡片可能是仿制的，或线路被人截取。请联系信息科。"
-    remedy_en = "Stop: the card may be a copy, or someone sits on the line. Call your IT department."
+    remedy = "请停止操作：卡片可能是仿制的，或通信被人截取。请联系信息科。"
+    remedy_en = (
+        "Stop. The card may be a copy, or another person may be intercepting the connection. Call your IT department."
+    )
     status = 422
     driver_code = -21
 
@@ -443,7 +445,7 @@ class AuthenticationFailedError(TriesLeftError):
     title = "外部认证失败，卡片不接受该密钥"
     title_en = "External authentication failed: the card does not accept the key"
     remedy = "请勿反复尝试；请核对 PSAM 卡或加密机的密钥是否与卡片同一发行体系。"
-    remedy_en = "Do not try again and again; check that the PSAM card's or HSM's keys belong to this issuer."
+    remedy_en = "Do not keep trying. Check that the keys of the PSAM card or the HSM belong to this issuer."
 
 
 class KeyAlreadyRefusedError(CardError):
@@ -457,8 +459,8 @@ class KeyAlreadyRefusedError(CardError):
         "发卡机构已恢复该卡密钥时，放入该卡运行 cardio keys forget。"
     )
     remedy_en = (
-        "Have the PSAM's, the HSM's or the file's keys checked; once they are changed the card is read again. Trying"
-        " again would lock it for good. Where the issuer has restored the card's keys, put it in: `cardio keys forget`."
+        "Have the keys of the PSAM card, the HSM or the file checked. After a change the card is read again. More tries"
+        " would lock the card for good. If the issuer has restored its keys, insert it and run `cardio keys forget`."
     )
     status = 422
 
@@ -478,7 +480,7 @@ class WrongPinError(TriesLeftError):
     title = "密码错误"
     title_en = "The PIN is wrong"
     remedy = "请持卡人确认后重新输入。"
-    remedy_en = "Let the holder make sure and enter it again."
+    remedy_en = "Ask the holder to check the PIN and enter it again."
     driver_code = -51
 
 
@@ -487,19 +489,19 @@ class PinBlockedError(CardError):
     title = "密码已锁定"
     title_en = "The PIN is blocked"
     remedy = "请持卡人凭有效证件办理密码解锁或重置。"
-    remedy_en = "Have it unblocked or reset, with the holder's identity document."
+    remedy_en = "The holder can have the PIN unblocked or reset with an identity document."
     status = 422
     driver_code = -52
 
 
 class PinOutcomeUnknownError(CardError):
     code = "pin-outcome-unknown"
-    title = "密码操作中断，结果未知，可能已用去一次尝试"
-    title_en = "The PIN operation was interrupted: its outcome is not known, a try may be spent"
+    title = "密码操作中断，结果未知，可能已用掉一次机会"
+    title_en = "The PIN operation was interrupted: its result is not known, and one try may be used"
     remedy = "请勿直接重试。请先查询剩余次数（cardio pin status）再决定；如在修改密码，新旧密码都可能有效。"
     remedy_en = (
-        "Do not just try again. See how many tries are left (cardio pin status), then decide; where the PIN was being "
-        "changed, the old or the new one may be valid."
+        "Do not simply try again. First see how many tries are left (cardio pin status). If the PIN was being changed, "
+        "the old or the new one may be valid."
     )
     status = 409
     driver_code = -211
@@ -510,16 +512,16 @@ class MacRefusedError(CardError):
     title = "卡片拒绝了报文鉴别码，未写入"
     title_en = "The card refused the message authentication code: nothing was written"
     remedy = "请重新操作；若反复出现，请检查线路和密钥。"
-    remedy_en = "Try again; if it keeps happening, check the line and the keys."
+    remedy_en = "Try again; if it keeps happening, check the connection and the keys."
     driver_code = -0x6988
 
 
 class WriteOutcomeUnknownError(CardError):
     code = "write-outcome-unknown"
     title = "写入中断，结果未知"
-    title_en = "The writing was interrupted: its outcome is not known"
+    title_en = "The writing was interrupted: its result is not known"
     remedy = "请勿直接重写。请先读取该文件核对，再决定是否重写。"
-    remedy_en = "Do not just write again. Read the file to see, then decide whether to write again."
+    remedy_en = "Do not simply write again. First read the file, then decide whether to write again."
     status = 409
     driver_code = -212
 

@@ -201,6 +201,6 @@ def is_refusal(status_word: int) -> bool:
 
 def _last_try(key: str) -> KeyAlreadyRefusedError:
     return KeyAlreadyRefusedError(
-        f"密钥 {key} 可能只剩最后一次尝试，未发送",
+        f"密钥 {key} 可能只剩最后一次机会，未发送给卡片",
         f"the key {key} may have its last try left: nothing was presented",
     )

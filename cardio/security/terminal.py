@@ -284,7 +284,7 @@ def authentication_refused(
             f"卡片的密钥 {name} 已锁定", f"the card's key {name} is blocked", status_word=response.status_word
         )
     zh = "卡片未告知剩余次数" if left is None else f"还剩 {left} 次"
-    en = f"tries left: {'the card does not tell' if left is None else left}"
+    en = f"tries left: {'the card does not say' if left is None else left}"
     return AuthenticationFailedError(
         f"密钥 {name} 外部认证失败，{zh}",
         f"external authentication with {name} failed; {en}",

@@ -23,13 +23,16 @@ _MOST = 1_000_000
 _PROBLEMS = {
     "changed": ("内容被改动", "was changed"),
     "missing": ("缺失", "is missing"),
-    "unproven": ("前面有缺失，无法证明未被改动", "stands behind a gap: nothing proves that it is as it was written"),
+    "unproven": ("前面有缺失，无法证明未被改动", "follows a gap: it cannot be proved unchanged"),
     "moved": ("位置被改动", "is not in its place"),
-    "broken-before": ("服务当时已发现此前的记录被动过", "the bridge found then that what stands before it was touched"),
+    "broken-before": (
+        "服务当时已发现此前的记录被改动",
+        "the bridge found at that time that earlier entries were changed",
+    ),
     "head-changed": ("日志末尾的封记被改动", "the seal of the log's end was changed"),
     "head-missing": ("日志末尾的封记缺失", "the seal of the log's end is missing"),
     "schema-changed": ("日志的结构被改动", "the structure of the log was changed"),
-    "other-than-noted": ("与当时记下的锚点不符", "is not the one that the anchor was noted of"),
+    "other-than-noted": ("与当时记下的锚点不符", "is not the entry of the noted anchor"),
 }
 
 
@@ -47,7 +50,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--this-card", action="store_true", help="只列读卡器中这张卡的 / only those of the card that is in the reader"
     )
     parser.add_argument(
-        "--anchor", metavar="N:HASH", help="核对时比照以前记下的锚点 / what an earlier verify said of the end"
+        "--anchor", metavar="N:HASH", help="核对时比照以前记下的锚点 / compare with the anchor of an earlier verify"
     )
     add_reader_argument(parser)
     parser.add_argument("--file", type=Path, metavar="FILE", help="另一份日志 / another log; its .key beside it")
@@ -141,7 +144,7 @@ def _verify(log: AuditLog, options: Namespace, output: Output) -> int:
         output.text(*_sentence(one))
     if found.findings:
         said = output.words(
-            "审计日志被动过，请保全文件并报告", "the audit log was touched: keep the files and report it"
+            "审计日志被改动，请保全文件并报告", "the audit log was changed: keep the files and report it"
         )
         output.text(said, colour=Colour.BAD)
         return _TOUCHED
@@ -162,7 +165,7 @@ def _sentence(finding: TamperFinding) -> tuple[str, str]:
 
 audit_command = Command(
     name="audit",
-    help="审计日志：谁读了哪张卡，日志是否被动过 / the audit log: who did what, and whether it was touched",
+    help="审计日志：谁读了哪张卡，日志是否被改动 / the audit log: who did what, and whether it was changed",
     examples=(
         "  cardio audit --last 20\n"
         "  cardio audit --this-card                         读卡器中这张卡被谁读过 / who has read this card\n"

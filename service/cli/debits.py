@@ -22,7 +22,7 @@ _OF_THE_FILE = ("verify", "backup", "restore", "restored", "archive")
 _COMPARED = {
     "agrees": "一致 the card agrees",
     "contradicts": "不符 THE CARD CONTRADICTS",
-    "not-fields": "卡片未能证明 the card does not tell",
+    "not-told": "卡片未能证明 the card does not show it",
 }
 _OUTCOMES = {"done": "已扣款 taken", "none": "未扣款 nothing taken", "unknown": "未知 UNKNOWN"}
 
@@ -33,9 +33,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
         nargs="?",
         default="list",
         choices=("list", "show", "acknowledged", "settled", "resolve", *_OF_THE_FILE),
-        help="列出、查看；记为已核对；记为已入账；人工认定；核对整个扣款记录；备份；恢复备份；确认改用恢复的扣款记录；归档 / "
-        "list, show; say that it was looked at; that it is booked; decide what became of it; check the whole journal; "
-        "back it up; put a backup in its place; say that debits go on with a restored one; archive",
+        help="列出、查看；记为已核对；记为已入账；人工认定；核对全部记录；备份；恢复备份；确认改用恢复的记录；归档 / "
+        "list; show; mark as checked; mark as booked; decide the result; check the whole journal; back it up; "
+        "restore a backup; confirm a restored journal; archive",
     )
     parser.add_argument("which", nargs="?", metavar="DEBIT|PATH", help="编号；备份文件 / a debit's id; a backup's file")
     parser.add_argument("--all", action="store_true", help="包括已入账和未成功的 / those that are over too")
@@ -49,7 +49,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--file", type=Path, metavar="FILE", help="备份、归档或另一份扣款记录 / a backup, an archive, another journal"
     )
     parser.add_argument(
-        "--anchor", metavar="N:HASH", help="比照以前记下的锚点 / what an earlier verify said of the end"
+        "--anchor", metavar="N:HASH", help="比照以前记下的锚点 / compare with the anchor of an earlier verify"
     )
     parser.add_argument("--before", metavar="DATE", help="归档此日期之前的 / archive what was over before this date")
     parser.add_argument("--address", metavar="URL", help="服务地址 / the bridge; default http://127.0.0.1:12340")
@@ -101,7 +101,7 @@ def _list(listed: Mapping[str, Any], output: Output) -> None:
         output.document(dict(listed))
         return
     if not listed["debits"]:
-        output.text("没有待处理的消费", "no debit waits for anything")
+        output.text("没有待处理的消费", "no debit needs attention")
         return
     from service.cli.journal import printable
 
@@ -203,11 +203,11 @@ def _yuan(fen: int | None) -> str:
 
 debits_command = Command(
     name="debits",
-    help="扣款记录：查看、标记已入账、人工认定 / the journal of debits: see, book, clear up",
+    help="扣款记录：查看、标记已入账、人工认定 / the journal of debits: see, book, decide",
     examples=(
         "  cardio debits\n"
         "  cardio debits show 5f3a90c1d2e4b6a7\n"
-        "  cardio debits acknowledged 5f3a90c1d2e4b6a7    已核对，该卡可再消费 / looked at, its card is free\n"
+        "  cardio debits acknowledged 5f3a90c1d2e4b6a7    已核对，该卡可再消费 / checked, its card is free\n"
         "  cardio debits resolve 5f3a90c1d2e4b6a7 --outcome none    核对卡内记录之后 / after comparing with the card\n"
         "  cardio debits verify\n"
         "  cardio debits backup /media/backup/debits.sqlite\n"

@@ -118,7 +118,7 @@ def plain_http_findings(origins: Iterable[tuple[str, frozenset[Scope]]]) -> Iter
 def _audit(state: str) -> Finding:
     if state == "failing":
         return Finding(
-            "audit", "bad", "审计日志写不进去", "nothing is written into the audit log",
+            "audit", "bad", "审计日志无法写入", "the audit log cannot be written",
             AuditUnavailableError.remedy, AuditUnavailableError.remedy_en, exit_status=1,
         )  # fmt: skip
     if state == "off":
@@ -148,7 +148,7 @@ def _missing_readers(settings: BridgeSettings, present: list[str]) -> Iterator[F
             f"设置中的读卡器“{name}”不在；现有：{'、'.join(present) or '—'}",
             f"the settings name a reader {name!r} that is not there; there are: {', '.join(present) or '-'}",
             "请检查连接线，或改正 bridge.toml 中 [readers] 或 sam 的名称。",
-            "Check its cable, or mend its name in [readers] or sam of bridge.toml.",
+            "Check its cable, or fix its name in [readers] or sam of bridge.toml.",
         )
 
 
@@ -169,7 +169,7 @@ def _debits(listed: list[dict[str, Any]]) -> Finding:
     unknown = [one for one in listed if one["outcome"] == "unknown"]
     if unknown:
         return Finding(
-            "debits", "bad", f"{len(unknown)} 笔消费结果未知", f"debits whose outcome nobody knows: {len(unknown)}",
+            "debits", "bad", f"{len(unknown)} 笔消费结果未知", f"debits with an unknown result: {len(unknown)}",
             "请持卡人放回该卡重试；卡片不再出现时，核对后用 cardio debits resolve 认定。",
             "Have the card put back and ask again; when it does not come back, compare and use cardio debits resolve.",
             exit_status=1,
@@ -198,7 +198,7 @@ def _not_running(port: int, error: CardioError) -> Finding:
     if not default_token_file().exists() and not _is_free(port):
         return Finding(
             "port", "bad", f"端口 {port} 上有程序在监听，但当前用户没有令牌",
-            f"somebody listens on {port}, and there is no token here",
+            f"a program listens on {port}, and this user has no token",
             "服务可能由另一个用户启动；请用同一用户运行，或换一个端口。",
             "The service may run as another user: use that user, or another port.", exit_status=69,
         )  # fmt: skip
@@ -256,7 +256,7 @@ def _dialects(settings: BridgeSettings, seen: _Seen) -> Iterator[Finding]:
         elif on:
             yield Finding(
                 "dialect", "note", f"{name} 已启用，但端口 {port} 无人监听",
-                f"{name} is on, but nobody listens on {port}",
+                f"{name} is on, but no program listens on {port}",
                 "请启动读卡服务。", "Start the bridge.",
             )  # fmt: skip
         elif taken:
@@ -289,7 +289,7 @@ def browser_findings(settings: BridgeSettings, folders: tuple[Path, ...]) -> Ite
             except (OSError, ValueError) as error:
                 yield Finding(
                     "browser", "bad", f"{path}：{error}", f"{path}: {error}",
-                    "浏览器会忽略此文件，请更正。", "Browsers ignore this file: mend it.", exit_status=1,
+                    "浏览器会忽略此文件，请更正。", "Browsers ignore this file. Fix it.", exit_status=1,
                 )  # fmt: skip
                 continue
             for name in _ALLOWING:

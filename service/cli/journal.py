@@ -37,12 +37,12 @@ _ROWS = {
 _STEPS = {
     "changed": ("内容被改动", "was changed"),
     "missing": ("缺失", "is missing"),
-    "unproven": ("前面有缺失，无法证明未被改动", "stands behind a gap: nothing proves that it is as it was written"),
+    "unproven": ("前面有缺失，无法证明未被改动", "follows a gap: it cannot be proved unchanged"),
     "moved": ("位置被改动", "is not in its place"),
     "head-changed": ("扣款记录末尾的封记被改动", "the seal of the journal's end was changed"),
     "head-missing": ("扣款记录末尾的封记缺失", "the seal of the journal's end is missing"),
     "schema-changed": ("扣款记录的结构被改动", "the structure of the journal was changed"),
-    "other-than-noted": ("与当时记下的锚点不符", "is not the one that the anchor was noted of"),
+    "other-than-noted": ("与当时记下的锚点不符", "is not the entry of the noted anchor"),
 }
 
 
@@ -149,7 +149,7 @@ def _print_result(path: Path, found: JournalVerification, output: Output) -> int
             output.text(f"第 {one.first} 至 {one.last} 步：{zh}", f"steps {one.first} to {one.last}: {en}")
     if not found.is_whole:
         touched = output.words(
-            "扣款记录被动过，请保全文件并报告", "the journal was touched: keep the files and report it"
+            "扣款记录被改动，请保全文件并报告", "the journal was changed: keep the files and report it"
         )
         output.text(touched, colour=Colour.BAD)
         return _TOUCHED
@@ -274,7 +274,7 @@ def _accept(options: Namespace, output: Output) -> int:
     if output.as_json:
         output.document({"problem": problem})
     else:
-        output.text("消费可以继续，以此扣款记录为准", "debits go on with this journal")
+        output.text("消费可以继续，以此扣款记录为准", "debits continue with this journal")
     return DONE
 
 

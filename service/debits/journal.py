@@ -370,7 +370,8 @@ class Journal:
                 database.execute("UPDATE debit SET card = ? WHERE id = ? AND attempt = ?", (digest, debit_id, attempt))
             elif not hmac.compare_digest(known, digest):
                 raise CardChangedError(
-                    "读卡器中不是该笔消费的卡，请放回原卡", "this is not the card of that debit: put that one back"
+                    "读卡器中不是该笔消费的卡，请放回原卡",
+                    "this is not the card of that debit: put the original card back",
                 )
 
     def transition(self, debit_id: str, attempt: int, to: DebitState, **facts: Unpack[StepFacts]) -> None:
@@ -472,7 +473,7 @@ class Journal:
             except JournalTamperedError:
                 return self._replace_tampered(database, row, done=done)
             if DebitState(row["state"]) not in UNRESOLVED:
-                raise JournalStepError("该笔消费没有疑问", "there is nothing to be cleared up")
+                raise JournalStepError("该笔消费没有疑问", "there is nothing to decide")
             outcome = "done" if done else "none"
             changes: dict[str, Any] = {"reason": "person", "acknowledged": _now(), "decided": outcome}
             if row["reason"] == CONTRADICTED:

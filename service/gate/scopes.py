@@ -82,7 +82,7 @@ class Caller:
         if scope in self.simulated_only and scope not in self.scopes:
             raise _demonstration_only(scope)
         if scope not in self.scopes:
-            raise NoScopeError(f"缺少权限 {scope.value}", f"the scope {scope.value} is not granted")
+            raise NoScopeError(f"未开通权限 {scope.value}", f"the scope {scope.value} is not granted")
 
     def pin(self, digits: str | None) -> Pin | None:
         """Return the holder's PIN that the caller passes.

@@ -78,7 +78,7 @@ class TaskDownError(ReaderError):
     code = "task-down"
     title = "读卡服务的后台任务出错，正在自动恢复"
     title_en = "A background task of the card service has failed and starts again by itself"
-    remedy = "请稍候几秒再试；若一直如此，请联系信息科（cardio doctor 可查出原因）。"
+    remedy = "请稍候几秒再试；若持续出现，请联系信息科（cardio doctor 可查出原因）。"
     remedy_en = "Wait a few seconds and try again; if it stays so, call your IT department (cardio doctor says more)."
     status = 503
 

@@ -22,7 +22,7 @@ class Metrics:
             "cardio_request_seconds", "Time of requests", ("route",), buckets=_SECONDS, registry=self._registry
         )
         self._refused = Counter("cardio_refused", "Callers turned away at the gate", ("code",), registry=self._registry)
-        self._events = Counter("cardio_events", "Events told", ("kind",), registry=self._registry)
+        self._events = Counter("cardio_events", "Events published", ("kind",), registry=self._registry)
         self._reads = Counter("cardio_card_reads", "Basic readings by outcome", ("outcome",), registry=self._registry)
         self._read_seconds = Histogram(
             "cardio_card_read_seconds", "Time of basic readings", buckets=_SECONDS, registry=self._registry
@@ -38,7 +38,7 @@ class Metrics:
                 ("audit_entries_lost", "Entries that the audit log could not take since it last took one"),
                 ("task_failures", "Unplanned errors of background tasks since the start"),
                 ("tasks_down", "Background tasks that wait for their next start"),
-                ("debits_unknown", "Debits whose outcome nobody knows"),
+                ("debits_unknown", "Debits with an unknown result"),
                 ("debits_undelivered", "Debits that were done while their result was not delivered"),
                 ("debits_unsettled", "Debits that were done and are not booked yet"),
             )

@@ -156,7 +156,9 @@ class QuestionBook:
             ReaderBusyError: another entry is waited for at this reader.
         """
         if any(one.kind is QuestionKind.PIN and one.subject.reader == subject.reader for one in self._open.values()):
-            raise ReaderBusyError("读卡台正在等待另一次密码输入", "the counter's page waits for another entry already")
+            raise ReaderBusyError(
+                "读卡台正在等待另一次密码输入", "the counter's page is already waiting for another entry"
+            )
         question = self._ask(QuestionKind.PIN, subject, wants)
         try:
             outcome = await self._wait(question, seconds, gone)

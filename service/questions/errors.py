@@ -19,7 +19,7 @@ class QuestionGoneError(CardioError):
 
 class ConsentDeclinedError(PinEntryError):
     code = "last-try-declined"
-    title = "未同意使用最后一次密码尝试，未发送"
+    title = "未同意使用密码的最后一次机会，未发送给卡片"
     title_en = "The last try of the PIN was not consented to: nothing was sent"
     remedy = "请持卡人想好密码后重新操作，或凭有效证件办理密码重置。"
     remedy_en = "Try again when the holder is sure, or have the PIN reset with the holder's identity document."
@@ -29,8 +29,8 @@ class ConsentDeclinedError(PinEntryError):
 
 class ConsentTimeoutError(PinEntryError):
     code = "last-try-unanswered"
-    title = "密码只剩最后一次尝试，读卡台尚未确认，未发送"
-    title_en = "Only the last try of the PIN is left and nobody has consented yet: nothing was sent"
+    title = "密码只剩最后一次机会，读卡台尚未确认，未发送给卡片"
+    title_en = "Only the last try of the PIN is left, and the counter has not confirmed it yet: nothing was sent"
     remedy = "请在读卡台页面上确认，然后在一分钟内重试。"
     remedy_en = "Confirm at the counter's page, then try again within a minute."
     status = 408
@@ -48,7 +48,7 @@ class ConsentTimeoutError(PinEntryError):
 
 def last_try_without_clerk(page: str) -> LastTryError:
     """Return the error for the last try of a PIN when no page is open where a clerk could consent."""
-    error = LastTryError("密码只剩最后一次尝试，未发送", "only the last try of the PIN is left: nothing was sent")
+    error = LastTryError("密码只剩最后一次机会，未发送给卡片", "only the last try of the PIN is left: nothing was sent")
     error.remedy = f"请打开读卡台页面 {page} 并在其上确认，然后在一分钟内重试。"
     error.remedy_en = f"Open the counter's page {page} and confirm there, then try again within a minute."
     return error

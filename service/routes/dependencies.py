@@ -217,7 +217,10 @@ async def _debits(request: Request) -> DebitService:
 DebitsOf = Annotated[DebitService, Depends(_debits)]
 IdempotencyKeyHeader = Annotated[
     str | None,
-    Header(max_length=200, description="names a debit: asked again by the same key it is told, never done twice"),
+    Header(
+        max_length=200,
+        description="names a debit: a repeat with the same key returns its result and never debits twice",
+    ),
 ]
 
 

@@ -17,7 +17,7 @@ from service.routes.dependencies import CallerOf, HubOf, RegistryOf, needs
 router = APIRouter(prefix="/v1/readers", tags=["leases"], dependencies=[needs(Scope.BASIC)])
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "no such reader"},
-    409: {"model": Problem, "description": "somebody else has the reader (member `lease`), or the lease is over"},
+    409: {"model": Problem, "description": "another caller has the reader (member `lease`), or the lease is over"},
     503: {"model": Problem, "description": "PC/SC does not run"},
 }
 LeaseId = Annotated[str, Header(max_length=64, alias="Cardio-Lease", description="the lease that was given")]
@@ -26,7 +26,7 @@ LeaseId = Annotated[str, Header(max_length=64, alias="Cardio-Lease", description
 class LeaseAsked(FrozenModel):
     seconds: int = Field(default=60, ge=1, le=LONGEST_SECONDS)
     purpose: str = Field(default="", max_length=80, description="shown to others while the reader is leased")
-    take_over: bool = Field(default=False, description="ask whoever has it to give way")
+    take_over: bool = Field(default=False, description="ask the owner to release it")
 
 
 class LeaseGiven(FrozenModel):

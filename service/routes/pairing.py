@@ -64,7 +64,7 @@ class SiteShown(FrozenModel):
 
     scheme: str
     before: str = Field(description="what stands before `registrable`; the site's owner chooses it freely")
-    registrable: str = Field(description="tells whose site it is: the registered domain, or the whole host")
+    registrable: str = Field(description="shows who owns the site: the registered domain, or the whole host")
     port: str = Field(description="with its colon; empty for the scheme's own")
     readable: str | None = Field(
         description="the host in its own letters, where it has others than ASCII and a line keeps their order"
@@ -89,7 +89,7 @@ class PairingShown(FrozenModel):
     origin: str
     site: SiteShown
     remarks: tuple[RemarkShown, ...] = Field(description="the gravest first")
-    name: str = Field(description="what the page calls itself; anybody can call themselves anything")
+    name: str = Field(description="what the page calls itself; a page can choose any name")
     scopes: tuple[Scope, ...]
     harmless: tuple[Scope, ...] = Field(
         description="of `scopes`, those that a yes alone should grant; each other one a person chooses by itself"

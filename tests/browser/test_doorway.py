@@ -150,7 +150,7 @@ def test_the_language_goes_along(page: Page, squatter: Callable[..., Squatter]) 
     typed_once(page, port)
     squatter(port)
     page.goto(f"http://127.0.0.1:{port}/")
-    expect(page.get_by_role("alert")).to_contain_text("What answers on this computer is not the card service")
+    expect(page.get_by_role("alert")).to_contain_text("The program on this port is not the card service")
     page.get_by_role("button", name="中文").click()
     expect_imposter(page)
 

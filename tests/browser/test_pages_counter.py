@@ -154,7 +154,7 @@ def test_the_clerk_sees_how_far_the_card_was_proved(page: Page, served: Served) 
         expect(proof).to_have_text(text)
         expect(proof).to_have_attribute("data-proof", state)
     page.get_by_role("button", name="English").click()
-    expect(proof).to_contain_text("Checked by test keys, which prove nothing")
+    expect(proof).to_contain_text("Checked with test keys, which prove nothing")
 
 
 def test_a_slip_is_printed_and_then_gone(whole: tuple[Page, Served]) -> None:

@@ -204,5 +204,5 @@ def test_a_question_is_clean_by_axe_and_fits(page: Page, counter: Served, kind: 
     page.get_by_role("button", name="English").click()
     expect(question(page)).to_contain_text("PIN")
     assert violations(page) == [] and page.evaluate(CLIPPED) == []
-    question(page).get_by_role("button", name="Do not go on" if kind == "consent" else "Cancel").click()
+    question(page).get_by_role("button", name="Do not continue" if kind == "consent" else "Cancel").click()
     outcome(page, done)

@@ -43,7 +43,7 @@ def _run(options: Namespace, output: Output) -> int:
         credentials=credentials,
     )
     if not change.needed:
-        said = output.words("卡内已是如此，未写入", "the card says so already; nothing was written")
+        said = output.words("卡内内容相同，未写入", "the card already has this content; nothing was written")
         return _done(change.result(done=True), output, said)
     if not options.yes and not _consents(change.result(done=False), output):
         output.note("未写入", "nothing was written")

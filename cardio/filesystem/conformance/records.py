@@ -122,7 +122,7 @@ def _check_order(file: File, reading: FileReading, expected: list[int], book: Bo
 
 def _check_length(place: str, item: Item, length: int, book: Book) -> None:
     if not item.length:
-        why = Bilingual("没有公布长度", "no source tells its length")
+        why = Bilingual("没有公布长度", "no source gives its length")
         book.untestable(Chapter.RECORDS, place, _LENGTH, why, item.source)
         return
     wrong = Bilingual(f"{length} 字节，应为 {item.length}", f"{length} bytes, not {item.length}")

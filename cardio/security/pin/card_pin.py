@@ -260,11 +260,13 @@ class CardPin:
             LastTryError: it would be the last try, or the count is unknown and the site's policy refuses that.
         """
         if count.left == 1:
-            raise LastTryError("密码只剩最后一次尝试，未发送", "only the last try of the PIN is left: nothing was sent")
+            raise LastTryError(
+                "密码只剩最后一次机会，未发送给卡片", "only the last try of the PIN is left: nothing was sent"
+            )
         if count.left is None and self._policy.unknown_count == "refuse":
             raise LastTryError(
-                "卡片未告知剩余次数，可能是最后一次，未发送",
-                "the card does not tell how many tries are left; this may be the last: nothing was sent",
+                "卡片未告知剩余次数，可能是最后一次机会，未发送给卡片",
+                "the card does not say how many tries are left. This may be the last one: nothing was sent",
             )
 
     def _was_wrong(self, digest: bytes | None, left: int | None) -> bool:
@@ -305,5 +307,5 @@ class CardPin:
         if left == 0:
             raise PinBlockedError(status_word=status_word)
         zh = "卡片未告知剩余次数" if left is None else f"还剩 {left} 次"
-        en = f"tries left: {'the card does not tell' if left is None else left}"
+        en = f"tries left: {'the card does not say' if left is None else left}"
         raise WrongPinError(f"密码错误，{zh}", f"the PIN is wrong; {en}", tries_left=left, status_word=status_word)

@@ -123,11 +123,13 @@ class HsmClient:
         }
         answer = self._line.ask(operation, question)
         if answer.get("request_id") != question["request_id"]:
-            raise _wrong("加密机答非所问（请求编号不同）", "the HSM answered another request")
+            raise _wrong("加密机的应答与请求不符（请求编号不同）", "the HSM answered another request")
         if "error" in answer:
             raise _refused(key, answer["error"])
         if any(answer.get(name) != question[name] for name in ("key_address", "challenge")):
-            raise _wrong("加密机答非所问（密钥地址或随机数不同）", "the HSM answered for another key or challenge")
+            raise _wrong(
+                "加密机的应答与请求不符（密钥地址或随机数不同）", "the HSM answered for another key or challenge"
+            )
         try:
             result = bytes.fromhex(answer["result"])
         except (KeyError, TypeError, ValueError):

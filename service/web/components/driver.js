@@ -25,7 +25,7 @@ function Result({ result, codes }) {
   return html`
     <div class="result">
       <p class=${result.return < 0 ? "return bad" : "return good"}>${t("returned")} <strong>${result.return}</strong> ${code ? localized(code, "title") : result.return >= 0 ? t("success") : ""}</p>
-      ${code && html`<p>${localized(code, "cause")}</p><p class="remedy">${t("remedy")}${localized(code, "remedy")}</p>`}
+      ${code && html`<p>${localized(code, "cause")}</p>${result.return < 0 && html`<p class="remedy">${t("remedy")}${localized(code, "remedy")}</p>`}`}
       <pre tabindex="0">${written(result)}</pre>
     </div>`;
 }

@@ -19,9 +19,9 @@ export const en = {
   readTree: "Read the file tree", readTreeAgain: "Read the tree again", fileContent: "Content of the file", chooseFile: "Choose a file to see its items.", unknownCode: "unknown code",
   yuan: "{n} yuan", months: "{n} months", openedBy: "opened by: {what}", bytes: "{n} bytes", record: "Record {n}",
   tag: "Tag", item: "Item", value: "Value", raw: "Raw bytes",
-  singleCommand: "Send a single command (hex)", send: "Send", refresh: "Refresh", noTrace: "No command since this card was put in.", command: "Command", response: "Response", time: "Time",
+  singleCommand: "Send a single command (hex)", send: "Send", refresh: "Refresh", noTrace: "No commands since this card was inserted.", command: "Command", response: "Response", time: "Time",
   noResponse: "no answer", dataKept: "{n} bytes, not kept",
-  function: "Function", arguments: "Arguments (JSON)", run: "Call", returned: "Returned", success: "success", notJson: "The arguments are not JSON", mendJson: "Mend them and try again.",
+  function: "Function", arguments: "Arguments (JSON)", run: "Call", returned: "Returned", success: "success", notJson: "The arguments are not JSON", mendJson: "Correct them and try again.",
   codeTable: "Return codes ({n})", code: "Code", meaning: "Meaning", doWhat: "What to do",
   clear: "Clear", eventCount: "{n} events", noEvents: "No events yet.",
 };

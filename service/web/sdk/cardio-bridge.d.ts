@@ -419,7 +419,7 @@ export interface Debit {
   time: string | null;
   terminal_number: string | null;
   transaction_number: number | null;
-  /** What the card's own record said before it was debited: `clear`, or why it could not be asked; null: nobody has asked. */
+  /** What the card's own record said before it was debited: `clear`, or why it could not be asked; null: it was not queried. */
   card_record: "clear" | "no-file" | "closed" | "unreadable" | "not-kept" | null;
   /** Of what a person has decided: what the card said of it when it was back. */
   compared: "agrees" | "contradicts" | "not-told" | null;
@@ -460,7 +460,7 @@ export interface Status {
   dialect_problems: { name: string; port: number; problem: Problem }[];
   simulated: boolean;
   auto_read: boolean;
-  /** `failing`: nothing is written into the audit log at present. */
+  /** `failing`: the audit log cannot be written at present. */
   audit: "on" | "off" | "failing";
   /** SAMs that are stopped, since card after card has refused a key of theirs. */
   sams_stopped: { place: string; key: string; cards: number; proved: boolean; since: string; problem: Problem }[];

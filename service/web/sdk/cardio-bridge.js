@@ -259,7 +259,7 @@ export class CardioBridge {
       if (!response.ok || answer?.service !== "cardio") throw new CardioError("imposter");
       return answer;
     } });
-    // The token goes to nobody who has not shown that it has it already.
+    // The token goes only to a bridge that has proved that it has it already.
     const unknown = !saved || hello.proof === null;
     if (!unknown && hello.proof !== await proofOf(saved.token, nonce, this.port)) throw new CardioError("imposter");
     const { version, instance, origin } = hello;
@@ -293,7 +293,7 @@ export class CardioBridge {
         return take(response, begun);
       } });
     } catch (error) {
-      if (error.problem === null) this.#proven = 0; // who answers next may be somebody else
+      if (error.problem === null) this.#proven = 0; // another program may answer next
       // The bridge was there a moment ago, and it may have done what it was asked.
       if (changes && error.problem === null && ["timeout", "not-running"].includes(error.state)) throw new CardioError(error.state, { reason: "outcome-unknown", cause: error });
       if (error.state !== "not-running" && error.state !== "imposter") throw error;
@@ -332,7 +332,7 @@ export class CardioBridge {
     }
   }
 
-  /** Forgets this page's grant. The bridge keeps it until somebody revokes it there. */
+  /** Forgets this page's grant. The bridge keeps it until a person revokes it there. */
   async forget() {
     this.#token = null;
     await this.#store.set(null);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command with a private /run and a private loopback, so that its pcscd, its virtual readers
-# and its ports meet nobody else's. Needs root, or a kernel that lets users make namespaces.
+# and its ports meet no other program's. Needs root, or a kernel that lets users make namespaces.
 set -euo pipefail
 export CARDIO_TESTS_ISOLATED=1
 enter='mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'

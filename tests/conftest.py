@@ -78,7 +78,7 @@ def store(tmp_path: Path) -> CapabilityCache:
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test touches the cache or the token of whoever runs it."""
+    """No test touches the cache or the token of the user who runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 

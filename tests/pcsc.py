@@ -100,7 +100,7 @@ class Slot:
     def settle(self) -> None:
         """Uses the card once, so that pcscd keeps it powered for a while.
 
-        A card that nobody uses is powered down 400 ms after it came, and in that moment vpcd hides a swap from
+        A card that no program uses is powered down 400 ms after it came, and in that moment vpcd hides a swap from
         pcscd: it takes the next card in while it lets the last one go.
         """
         self.reader.connect().close()
@@ -111,7 +111,7 @@ class Slot:
         It resets that program's card, and a card that is pulled in this very moment leaves the reader's state wrong
         until the next one comes (pcsc-lite 1.9.9, SCardDisconnect).
         """
-        wait_until(lambda: not self._in_use(), f"nobody holds {self.reader.name}")
+        wait_until(lambda: not self._in_use(), f"no program holds {self.reader.name}")
 
     def _in_use(self) -> bool:
         context = scard.Context()

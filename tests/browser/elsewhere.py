@@ -147,7 +147,7 @@ def at(served: Bridge, path: str) -> str:
 def simulate(
     served: Bridge, method: str, body: dict[str, Any] | None = None, *, number: int = 0, path: str = "card"
 ) -> None:
-    """A card in a simulated reader is changed, pulled or turned over, by nobody's page."""
+    """A card in a simulated reader is changed, pulled or turned over, by no page."""
     request = urllib.request.Request(
         f"{served.address}/v1/simulator/readers/Simulated%20Reader%20{number:02}/{path}",
         method=method,

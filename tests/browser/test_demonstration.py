@@ -1,4 +1,4 @@
-"""The pages of `make run`: everything can be seen, and a PC/SC service that is not there alarms nobody."""
+"""The pages of `make run`: everything can be seen, and a missing PC/SC service raises no alarm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kiosk: what a holder sees, for how long, and what nobody sees."""
+"""The kiosk: what a holder sees, for how long, and what is never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pairing page: who asks, in letters nobody misses; what is allowed; and the way out."""
+"""The pairing page: who asks, in large letters; what is allowed; and the way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The browser SDK on a page of another origin: let in by a person, and by nobody else; then reading."""
+"""The browser SDK on a page of another origin: let in by a person only; then reading."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_events_come_as_they_happen(desk: SdkDesk, transport: str) -> None:
     kinds = desk.page.evaluate("events.map((event) => event.type)")
     for kind in ("cardio.card-removed", "cardio.card-inserted", "cardio.card-read", "cardio.read-finished"):
         assert kind in kinds
-    assert desk.page.evaluate("events.every((event) => !event.data.reading)"), "nobody asked for readings"
+    assert desk.page.evaluate("events.every((event) => !event.data.reading)"), "this page did not ask for readings"
     assert desk.page.evaluate("states") == ["connecting", "live"]
     desk.value("subscription.close()")
     desk.page.wait_for_function("subscription.state === 'closed'")
@@ -161,7 +161,7 @@ def test_who_asks_for_a_lease_gets_it_when_the_owner_is_silent(browser: Browser,
         desk.value("window.lease = await bridge.lease('Simulated Reader 00')")
         assert "门诊收费" in rival.value(ask)
         assert desk.page.evaluate("events.some((event) => event.type === 'cardio.lease-asked')")
-        # An owner who is there says no, and whoever asked is told who has it.
+        # An owner who is there says no, and the asker learns who has it.
         desk.value(
             """window.lease = await bridge.lease('Simulated Reader 00', { takeOver: true });
             window.keeper = bridge.subscribe({

@@ -1,4 +1,4 @@
-"""The SDK before others than its bridge: nobody there, somebody else there, or the browser in between."""
+"""The SDK before others than its bridge: no program there, another program there, or the browser in between."""
 
 from __future__ import annotations
 

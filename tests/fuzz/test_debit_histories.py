@@ -1,10 +1,11 @@
 """Ten thousand seeded histories of debits at two desks: pulled cards, swapped cards, kills, callers that leave,
 retries, words that are not true, journals that are lost or put back, persons who decide, rightly or not. Money moves
-exactly once, is booked once, and never moves again while its result has reached nobody.
+exactly once, is booked once, and never moves again while its result has reached no caller.
 
-The journals are real files, the card keeps its memory, and whoever is killed leaves both as they stand. A history fails
-when a card has taken what nobody knows, when a journal says what the card has not taken, when an order is taken or
-booked at both desks, or when a card is told to debit while of an earlier debit at this desk nobody has heard.
+The journals are real files, the card keeps its memory, and a process that is killed leaves both as they are. A history
+fails when a card has taken what no journal has, when a journal says what the card has not taken, when an order is
+taken or booked at both desks, or when a card is told to debit while no caller has the result of an earlier
+debit at this desk.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class Till:
         self.journal = FatedJournal(self.file)
 
     def back_up(self) -> None:
-        """A whole copy, made while nobody writes."""
+        """A whole copy, made while no process writes."""
         self.journal.close()
         shutil.copy(self.file, self.folder / "copy.sqlite")
         self.journal = FatedJournal(self.file)
@@ -203,7 +204,7 @@ class World:
         self.movers: dict[tuple[int, DebitOrder], list[tuple[int, str]]] = {}
         """At which desk and by which key an order has moved a card's money; once is right."""
         self.on_card: set[tuple[int, DebitOrder]] = set()
-        """Orders of which somebody was told that they stand on the card."""
+        """Orders whose callers were told that they are on the card."""
         self.seen: Counter[str] = Counter()
         """How often something happened that a history is to show."""
         self.broken: list[str] = []
@@ -234,7 +235,7 @@ class World:
         till.told[self.key] += 1
         number, before = self.cards.index(self.card), self.totals(self.card)
         if not till.forgetful and (unheard := set(till.moved.get(number, ())) - till.heard):
-            self.broken.append(f"{self.key} is sent while nobody has heard of {unheard}")
+            self.broken.append(f"{self.key} is sent while no caller has the result of {unheard}")
         if fate.pull is not False and fate.kill_at_debit is not False and not fate.word_is_true:
             answer = self.card.transmit(command)
         if self.totals(self.card) != before:
@@ -332,7 +333,7 @@ class World:
         till.unnoted -= done
 
     def look(self) -> None:
-        """A person looks at a debit that nobody has heard of, and says so."""
+        """A person looks at a debit whose result no caller has, and says so."""
         till = self.till
         found = next((one for one in till.journal.list_debits(None) if one.undelivered), None)
         if found is not None:
@@ -341,7 +342,7 @@ class World:
             till.unnoted.discard(found.idempotency_key)
 
     def decide(self, *, rightly: bool) -> None:
-        """A person says what became of a debit that nobody knows; who is told that the card contradicts looks at it."""
+        """A person decides a debit with an unknown outcome, and looks again where the card contradicts."""
         till = self.till
         found = next((one for one in till.journal.list_debits(None) if one.state in UNRESOLVED), None)
         if found is None:
@@ -596,7 +597,7 @@ def test_money_moves_exactly_once(folder: Path, thousand: int) -> None:
 
 
 def test_a_till_that_debits_again_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check can fail: a journal that takes what was sent for unsent, and a card whose record nobody asks."""
+    """The check can fail: a journal that takes what was sent for unsent, and a card whose record is not read."""
     right = Journal.__init__
 
     def forgetful(self: Journal, path: Path) -> None:
@@ -653,7 +654,7 @@ def test_a_person_who_is_never_compared_is_found_out(folder: Path, monkeypatch: 
 def test_a_till_that_does_not_wait_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: a journal that takes what was done for heard of charges again."""
     monkeypatch.setattr(DeliveryRecords, "undelivered_on", lambda *_: None)
-    assert_found_out(folder, "nobody has heard of")
+    assert_found_out(folder, "no caller has the result of")
 
 
 def assert_found_out(folder: Path, how: str) -> None:

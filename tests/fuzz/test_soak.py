@@ -1,5 +1,5 @@
 """Ten minutes at a restless desk, in simulated time: readers come, go and change their names, other tokens lie beside,
-cards are swapped below the reader's poll, a source of readers fails. Nobody is read under another card's session, no
+cards are swapped below the reader's poll, a source of readers fails. No holder is read under another card's session, no
 thread ends, nothing is left behind.
 """
 

@@ -53,7 +53,7 @@ pytestmark = pytest.mark.pcsc
 def test_a_reset_by_a_neighbour_begins_the_reading_again(
     bridge: BridgeHere, slot: Slot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pcscd lets nobody reset a card that is held; it can come after our connection and before our transaction."""
+    """pcscd lets no program reset a card that is held; it can come after our connection and before our transaction."""
     put_in(bridge, slot, ADULT.card())
     results: list[int] = []
     begin = raw.SCardBeginTransaction
@@ -195,7 +195,7 @@ class Connections:
 def test_a_transaction_that_is_never_granted(
     bridge: BridgeHere, every: list[Slot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks is told in time; and when the card is free at last, nobody has it who does not wait any more."""
+    """Every caller is answered in time; and when the card is free at last, no caller that has left holds it."""
     connections = Connections(monkeypatch)
     for one in every[:2]:
         put_in(bridge, one, ADULT.card())
@@ -209,7 +209,7 @@ def test_a_transaction_that_is_never_granted(
             refused(answer, 409, "reader-busy")
         first.leave()
         second.leave()
-    wait_until(lambda: connections.open == 0, "nobody keeps the cards")
+    wait_until(lambda: connections.open == 0, "no connection keeps the cards")
     for name in names:
         bridge.reads(name)
 
@@ -236,7 +236,7 @@ def test_a_page_that_is_revoked_while_its_step_waits_for_the_card(
                 program.post("/v1/driver/iReadCardBas_HSM_Step1", json={"reader": name})
 
         in_parallel(step, revoke_then)
-    wait_until(lambda: connections.open == 0, "nobody keeps the card")
+    wait_until(lambda: connections.open == 0, "no connection keeps the card")
     bridge.reads(name)
 
 

@@ -68,7 +68,7 @@ def take_out(bridge: BridgeProcess, slot: Slot) -> None:
 
 
 def swap(bridge: BridgeProcess, slot: Slot, card: AnyCard) -> None:
-    """So quickly that nobody sees the reader empty."""
+    """So quickly that the reader is never seen empty."""
     name = slot.reader.name
     before = (bridge.info(name) or {})["card_session"]
     slot.pull()
@@ -215,7 +215,7 @@ def test_a_step_that_fails_keeps_nobody_waiting(bridge: BridgeProcess, slot: Slo
 
 
 def test_between_two_steps_the_card_is_held_for_who_began(bridge: BridgeProcess, slot: Slot) -> None:
-    """For the caller, whatever socket it comes by, and for nobody else."""
+    """For the caller, whatever socket it comes by, and for no other caller."""
     put_in(bridge, slot, CLOSED.card())
     with opened(JSON) as other:
         waiting = JsonCaller(other)
@@ -249,7 +249,7 @@ def test_a_card_pulled_between_two_steps(bridge: BridgeProcess, slot: Slot) -> N
 
 
 def test_who_waits_in_line_does_not_end_the_steps_of_who_came_before(bridge: BridgeProcess, slot: Slot) -> None:
-    """Nothing was held yet when the reading was asked for; when its turn comes it is told that the card is held."""
+    """Nothing was held yet when the reading was asked for; when its turn comes the answer is that the card is held."""
     fault = InCommand()
     put_in(bridge, slot, FaultyCard(CLOSED.card(), fault))
     with opened(JSON, PAGE) as socket, opened(JSON) as other:

@@ -60,7 +60,7 @@ def bridge(quick: list[Slot], tmp_path: Path) -> Iterator[BridgeProcess]:
 
 
 class Load:
-    """A program that reads all four slots, again and again, whatever it is told."""
+    """A program that reads all four slots, again and again, whatever the answers."""
 
     def __init__(self, bridge: BridgeProcess, names: list[str]) -> None:
         self._client = client_for(bridge.address, bridge.token)
@@ -102,7 +102,7 @@ class Load:
 
 @contextmanager
 def loaded(bridge: BridgeProcess, names: list[str]) -> Iterator[list[Load]]:
-    """Three programs, each of which begins with another slot."""
+    """Three programs; each begins with another slot."""
     loads = [Load(bridge, names[number:] + names[:number]) for number in range(3)]
     try:
         yield loads
@@ -140,7 +140,7 @@ def test_pcsc_stopped_restarted_and_killed_fifty_times_under_load(
             for slot in quick:
                 slot.insert(ADULT.card())
             all_read()
-    # Connections that nobody uses are closed after seven seconds.
+    # Idle connections are closed after seven seconds.
     wait_until(lambda: bridge.handles <= handles, "its handles are as before")
     wait_until(lambda: bridge.threads <= threads + SPARE_THREADS, "its threads have ended")
     assert not [one.lost for one in loads if one.lost]
@@ -173,7 +173,7 @@ def test_a_thousand_cards(bridge: BridgeProcess, quick: list[Slot]) -> None:
         in_parallel(*(partial(use, slot, events) for slot in quick))
         assert sum(events.count("card-inserted", slot.reader.name) for slot in quick) == CARDS
         assert sum(events.count("card-removed", slot.reader.name) for slot in quick) == CARDS
-    # Connections that nobody uses are closed after seven seconds.
+    # Idle connections are closed after seven seconds.
     wait_until(lambda: bridge.handles <= handles, "its handles are as before")
     wait_until(lambda: bridge.threads <= threads + SPARE_THREADS, "its threads have ended")
     assert bridge.written == ""

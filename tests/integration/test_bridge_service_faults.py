@@ -76,7 +76,7 @@ def test_the_service_goes_and_comes_back(bridge: BridgeHere, daemon: Daemon, slo
 
 
 def test_the_service_restarts_between_two_calls(bridge: BridgeHere, daemon: Daemon, slot: Slot) -> None:
-    """Too quick for anybody to notice, but the card that was named is not the one that is in now."""
+    """Too quick for the watch to notice, but the card that was named is not the one that is in now."""
     put_in(bridge, slot, ADULT.card())
     session = bridge.card(slot.reader.name).headers["cardio-card-session"]
     daemon.stop()
@@ -269,7 +269,7 @@ def test_a_service_that_dies_and_comes_back_is_no_policy(
 
 
 def test_the_system_refuses_the_bridge_from_the_start(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is told to start a service that runs looks for the fault in the wrong place."""
+    """An operator who is told to start a running service looks for the fault in the wrong place."""
     with monkeypatch.context() as refusing:
         spoiled = Spoiled(refusing, "SCardEstablishContext", [signed(scard.W_SECURITY_VIOLATION), 0])
         spoiled.left = 1_000_000

@@ -83,7 +83,7 @@ def test_a_service_that_is_stopped_while_a_card_has_a_pin(tmp_path: Path, slot: 
         answer, _ = in_parallel(lambda: verify(bridge, slot), stop)
         assert not refused(answer, 409, "pin-outcome-unknown")["retryable"]
         assert bridge.process.wait(5) in (0, -signal.SIGTERM), (
-            "nobody waits for the card, the end of the process least of all"
+            "no call waits for the card, the end of the process least of all"
         )
         silent.told.set()
         slot.wait_until_let_go()

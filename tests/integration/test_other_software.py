@@ -1,4 +1,4 @@
-"""Somebody else's programs read our software card through pcscd: Debian's opensc-tool and scriptor.
+"""Programs of other projects read our software card through pcscd: Debian's opensc-tool and scriptor.
 
 Sequences of public readers (card.md §5), expected bytes by hand; neither program shares code with ours.
 """
@@ -18,7 +18,7 @@ SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"
 NAME = "091EB2E2CAD4BCD7" + "00" * 24
 
 # [Z9] by tag with the value's length; [SSCR] by number with SFI; [NX] with Le 00; [MT] by number and the FCI;
-# [HN] the whole file at once; [TEC] with a PIN that nobody checks.
+# [HN] the whole file at once; [TEC] with a PIN that is not checked.
 SEQUENCES = {
     "SSCR": [
         (SELECT, "6118"),

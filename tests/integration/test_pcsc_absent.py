@@ -138,7 +138,7 @@ def test_a_bridge_tells_the_same_over_http(tmp_path: Path, nothing: Path, progra
         assert [problem["code"] for problem in listed] == [code]
         assert (ready.status_code, ready.json()["code"]) == (503, code)
         assert bridge.client.get("/v1/status").json()["pcsc"] == "down"
-        # A driver call that names no reader says the same, and sends nobody to look at a cable.
+        # A driver call that names no reader says the same, and sends no clerk to look at a cable.
         driver = bridge.client.post("/v1/driver/iReadCardBas", json={"iType": 1}).json()
         assert (driver["code"], driver["driver_code"], driver["remedy"]) == (code, -11, listed[0]["remedy"])
 
@@ -151,7 +151,7 @@ def status_of(client: httpx.Client) -> str:
 def test_simulated_readers_stand_beside_a_pcsc_that_is_not_there(
     tmp_path: Path, nothing: Path, program: tuple[str, ...]
 ) -> None:
-    """It is never said to be up; and it alarms nobody: the bridge is ready."""
+    """It is never said to be up; and it raises no alarm: the bridge is ready."""
     with served(tmp_path, "--simulate", "adult", program=program) as bridge:
         wait_until(lambda: status_of(bridge.client) == "down", "PC/SC is told to be down")
         assert bridge.client.get("/readyz").status_code == 200

@@ -219,7 +219,7 @@ def test_no_answer_tells_another_user_which_sites_have_been_let_in(
 
 
 def test_root_is_no_exception(bridge: BridgeProcess) -> None:
-    """A proxy that root runs hands on what anybody sends."""
+    """A proxy that root runs passes on the requests of every user."""
     assert as_page(bridge, 0, "POST", "/v1/pairing", TRUSTED, PAIRING)[0] == 403
     assert speaks(bridge, 0, "json", TRUSTED)[0] == 403
 
@@ -291,7 +291,7 @@ def test_with_a_hidden_proc_users_are_told_apart_all_the_same(options: str) -> N
 
 
 def test_a_bridge_in_a_user_namespace_takes_no_two_strangers_for_one() -> None:
-    """All other users have the overflow number there, which is nobody's, also where a setting names it."""
+    """All other users have the overflow number there, which belongs to no user, also where a setting names it."""
     inside = ("unshare", "--user", "--map-user=0", "--map-group=0")
     settings = f"{SETTINGS}\n[access]\nusers = [65534]\n"
     with home_of(0) as folder:

@@ -73,7 +73,7 @@ class Machine:
         """All paths where a package may leave something. dpkg's lists and the logs are a machine's memory of it."""
         found = self.run("find", "/etc", "/opt", "/usr", "/var", "/home", "/srv", "-xdev", "!", "-type", "s")
         memory = ("/var/lib/dpkg", "/var/cache/debconf", "/var/log", "/var/lib/systemd", "/var/lib/polkit-1")
-        # passwd and its like leave a copy of themselves, whoever changes them.
+        # passwd and its like leave a copy of themselves, by whichever program they are changed.
         return {path for path in found.splitlines() if not path.startswith(memory) and not path.endswith("-")}
 
     def answers(self, path: str) -> str | None:

@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Error, sync_playwright
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 
 PUBLIC = "203.0.113.7"
-"""From the addresses that RFC 5737 keeps for documentation: to the browser as public as any, and nobody's."""
+"""From the addresses that RFC 5737 keeps for documentation: public to the browser, and assigned to no site."""
 _ASK = "url => fetch(url).then(answer => answer.text())"
 
 

@@ -230,7 +230,7 @@ def test_a_purge_leaves_nothing(machine: Machine) -> None:
 
 
 def linked_wheelhouse(folder: Path) -> Path:
-    """A wheelhouse with links to the real one's files, each of which a test may put another in the place of."""
+    """A wheelhouse with links to the real one's files, any of which a test may replace."""
     wheelhouse = folder / "wheelhouse"
     wheelhouse.mkdir()
     for wheel in (ROOT / ".venv" / "wheelhouse").iterdir():

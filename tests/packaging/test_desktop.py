@@ -82,7 +82,7 @@ def expect_card(page: Page) -> None:
 
 @pytest.fixture
 def desktop(machine: Machine) -> Machine:
-    """The package is installed, a clerk and somebody else have accounts, and PC/SC has a reader."""
+    """The package is installed, a clerk and another user have accounts, and PC/SC has a reader."""
     for user in ("clerk", "other"):
         machine.run("useradd", "--create-home", user)
     write(machine, "/usr/local/bin/xdg-open", _XDG_OPEN, "755")

@@ -1,4 +1,4 @@
-"""The browser policy templates: well formed, naming nobody's real site, and understood by a real browser."""
+"""The browser policy templates: well formed, naming no real site, and understood by a real browser."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_polkit_lets_the_systems_bridge_use_readers(system: Machine) -> None:
     bridge = system.run("systemctl", "show", "--property", "MainPID", "--value", "cardio").strip()
     somebody = subprocess.Popen(system.command("setpriv", "--reuid=nobody", "--clear-groups", "sleep", "60"))
     try:
-        wait_until(lambda: system.succeeds("pgrep", "-u", "nobody", "sleep"), "somebody else is there")
+        wait_until(lambda: system.succeeds("pgrep", "-u", "nobody", "sleep"), "another user is there")
         other = system.run("pgrep", "-u", "nobody", "sleep").split()[0]
         for action in ACTIONS:
             assert system.succeeds("pkcheck", "--action-id", action, "--process", bridge)

@@ -126,7 +126,7 @@ def test_every_file_in_every_state(generation: int, algorithm: str) -> None:
                 if found != expected:
                     wrong.append((file.path, sorted(held), expected, found))
     assert not wrong
-    # Each file was met closed for writing, and open unless nobody writes it.
+    # Each file was found closed for writing, and open unless no key writes it.
     for file in layout.readable_files():
         answers = {write for path, (_, write) in seen if path == file.path}
         assert answers == ({"6982"} if text[file.path][1] == "never" else {"6982", "9000"}), file.path

@@ -26,7 +26,7 @@ def test_each_error_has_cause_and_remedy_in_both_languages(kind: type[CardioErro
     assert any("\u4e00" <= c <= "\u9fff" for c in kind.title) and any("\u4e00" <= c <= "\u9fff" for c in kind.remedy)
     assert kind.title_en.isascii() and kind.remedy_en.isascii()
     assert kind.exit_status in (1, 2, 69, 77, 78)
-    # 202 is said of a debit whose outcome nobody knows yet: that is no failure.
+    # 202 is said of a debit whose outcome is not known yet: that is no failure.
     assert 400 <= kind.status < 600 or kind.code == "debit-unknown"
 
 

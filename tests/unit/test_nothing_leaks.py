@@ -92,7 +92,7 @@ def keys(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """Everything that anybody logs, at DEBUG."""
+    """Everything that is logged, at DEBUG."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     root, level = logging.getLogger(), logging.getLogger().level

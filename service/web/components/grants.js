@@ -33,7 +33,7 @@ function Grant({ grant, attempt }) {
 }
 
 export function GrantList({ grants, attempt }) {
-  // This computer's own pages are no strangers that somebody let in.
+  // This computer's own pages are not among those that a person let in.
   const others = grants.filter((grant) => grant.kind !== "local" && grant.kind !== "session");
   if (others.length === 0) return html`<p class="none">${t("noGrants")}</p>`;
   return html`<ul class="grants">${others.map((grant) => html`<${Grant} key=${grant.grant} grant=${grant} attempt=${attempt} />`)}</ul>`;

@@ -6,7 +6,7 @@ import { codeLabel, localized, t } from "../lib/language.js";
 import { mask } from "../lib/mask.js";
 import { Text } from "../lib/rare.js";
 
-/** Copies one field. Whoever hears the page is told which, and not what. */
+/** Copies one field. A person who hears the page learns which field, never its value. */
 export function Copy({ page, word, text }) {
   const [done, setDone] = useState(false);
   const copy = async () => {

@@ -23,7 +23,7 @@ const Remarks = ({ remarks }) => remarks.length > 0 && html`
     ${remarks.map((one) => html`<li key=${one.remark} class=${MILD.has(one.code) ? "remark mild" : "remark"} data-code=${one.code}><${Icon} name="warning" /><span>${localized(one, "remark")}</span></li>`)}
   </ul>`;
 
-/** `grantable` are the scopes that the bridge was started with: nobody grants more. `moving` says that the list has just changed. */
+/** `grantable` are the scopes that the bridge was started with: no grant exceeds them. `moving` says that the list has just changed. */
 export function PairingCard({ request, grantable, moving, attempt }) {
   const asked = SCOPES.filter((scope) => request.scopes.includes(scope));
   const harmless = new Set(request.harmless);

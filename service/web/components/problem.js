@@ -3,7 +3,7 @@
 import { html } from "../lib/html.js";
 import { localized, t } from "../lib/language.js";
 
-/** Whether a problem alarms nobody: PC/SC is not there, and only simulated readers were asked for or are left. */
+/** Whether a problem is no alarm: PC/SC is not there, and only simulated readers were asked for or are left. */
 export function isQuiet(problem, readers) {
   return problem.code.startsWith("pcsc-") && readers.length > 0 && readers.every((info) => info.simulated);
 }

@@ -8,7 +8,7 @@ import { Problem } from "./problem.js";
 
 const UNREADY_MS = 600;
 
-/** The open questions. `onAsked` is told of each new one. */
+/** The open questions. `onAsked` is called for each new one. */
 export class Questions {
   #bridge = null;
   #attaching = false;
@@ -101,7 +101,7 @@ function QuestionCard({ question, questions }) {
   const [sending, setSending] = useState(false);
   const [ready, setReady] = useState(question.kind !== "last-try");
   const id = `question-${question.question}`;
-  // Nobody is taken away from what they type; who does nothing is led here.
+  // A person who types keeps the focus; otherwise it moves here.
   useEffect(() => { if (document.activeElement === document.body) heading.current?.focus(); }, []);
   // A press that was meant for what stood here before is no consent.
   useEffect(() => { const timer = setTimeout(() => setReady(true), UNREADY_MS); return () => clearTimeout(timer); }, []);

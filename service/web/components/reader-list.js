@@ -1,9 +1,9 @@
-// The readers of the developer's page, one of which the tools work with.
+// The readers of the developer's page; the tools work with the selected one.
 
 import { html } from "../lib/html.js";
 import { t } from "../lib/language.js";
 
-/** Without a connection nobody knows which readers there are: then `live` is false, and nothing is said of them. */
+/** Without a connection the readers are unknown: then `live` is false, and none is listed. */
 export function ReaderList({ listing, live, selected, choose }) {
   return html`
     <fieldset class="reader-list">

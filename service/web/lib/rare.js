@@ -43,7 +43,7 @@ const isHan = (point) => (point >= 0x2e80 && point <= 0x9fff) || (point >= 0xf90
 export const codePoint = (character) => `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
 /** Whether a clerk needs the code point: the character is private, beyond the first plane, or cannot be drawn here.
-    On a computer without any Chinese font every character would be, and naming them all would help nobody. */
+    On a computer without any Chinese font every character would be, and naming them all would not help. */
 export function needsName(character) {
   const point = character.codePointAt(0);
   if (isPrivate(point) || point > 0xffff) return true;

@@ -27,7 +27,7 @@ export class ReadersStore {
     this.#reads = reads;
   }
 
-  /** What is shown may no longer be true, and it is somebody's data. */
+  /** What is shown may no longer be true, and it is a holder's data. */
   clear() {
     for (const name of [...this.readers.keys()]) this.#forget(name);
     this.problems = [];
@@ -129,7 +129,7 @@ export class ReadersStore {
   #leased(reader, lease) {
     if (!reader) return;
     this.#lease(reader, lease);
-    // Nobody has it now: what could not be read before can be.
+    // No caller has it now: what could not be read before can be.
     if (!lease && reader.problem?.code === "reader-leased") this.read(reader);
     else if (!lease) reader.freed = true;
   }

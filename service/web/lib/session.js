@@ -12,7 +12,7 @@ const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.
 const KEEPER_DIGITS = 16; // of the hash in its address
 const ANSWER_MS = 5000; // a program that has the port may never answer
 
-// A kiosk stands where anybody can reach it: its token reads cards and no more, and no other page takes it.
+// A kiosk stands in a public place: its token reads cards and no more, and no other page takes it.
 const IS_KIOSK = location.pathname === "/kiosk";
 const KEYS = IS_KIOSK ? ["cardio-kiosk-session", "cardio-session"] : ["cardio-session"];
 let unstored = null; // where the browser keeps nothing, the session is this page's alone
@@ -67,7 +67,7 @@ async function post(path, body, token) {
 /** The name by which the bridge finds a ticket that it did not see yet. */
 const nameOf = (ticket) => `link-${toHex(sha256(toBytes(toHex(sha256(toBytes(ticket)))))).slice(0, 32)}`;
 
-/** Spends a link for a session. The ticket goes to nobody who has not shown that it made it.
+/** Spends a link for a session. The ticket goes only to a bridge that has proved that it made it.
     Throws an error with `problem` where the bridge refuses or does not know the link, and another where it does not
     answer, or where what answers is no bridge. */
 export async function spendLink({ ticket }) {
@@ -149,7 +149,7 @@ export async function forgetKeeper() {
 }
 
 /** Ends the keeping where the browser finds another worker at the port before the bridge has proved itself: browsers
-    look for one once a day, whatever they were told. Whoever has the port then gets no worker into this browser.
+    look for one once a day, whatever they were told. A program that has the port then gets no worker into this browser.
     Args: whether the bridge has proved itself. */
 export async function refuseStrangeKeeper(isProved) {
   const registration = await navigator.serviceWorker?.getRegistration().catch(() => null);

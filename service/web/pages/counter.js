@@ -1,4 +1,4 @@
-// The counter: readers live, cards as they come and go, the holder masked until somebody asks.
+// The counter: readers live, cards as they come and go, the holder masked until the clerk asks.
 
 import { connect } from "../lib/connection.js";
 import { ReadersStore } from "../lib/readers-store.js";

@@ -1,4 +1,4 @@
-// Pairing: who asks to be let in, in letters nobody misses, and who has been.
+// Pairing: the requests, in large letters, and the grants.
 
 import { connect, problemOf } from "../lib/connection.js";
 import { GrantList } from "../components/grants.js";
@@ -9,7 +9,7 @@ import { FindByCode, PairingCard } from "../components/pairing.js";
 import { makePage, Shell } from "../components/page-shell.js";
 
 const EVERY_MS = 1500;
-const MOVING_MS = 700; // what has just slipped under somebody's finger is not pressed
+const MOVING_MS = 700; // a button that has just moved under a finger is not pressed
 const page = makePage(view, { titleKey: "pairTitle", refusal: null, refreshError: null, actionError: null, requests: [], more: 0, code: "", moving: false, refused: [], grants: null, grantable: [] });
 let still;
 

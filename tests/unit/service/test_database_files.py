@@ -137,5 +137,5 @@ def test_the_lock_and_the_mark_are_checked_too(tmp_path: Path) -> None:
     mark = tmp_path / ".debits.sqlite.mark"
     mark.chmod(0o666)
     journal = Journal(path)
-    assert journal.restored is not None, "anybody may have written it"
+    assert journal.restored is not None, "any user may have written it"
     journal.close()

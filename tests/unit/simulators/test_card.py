@@ -245,7 +245,7 @@ def test_personas_are_of_all_generations_and_no_real_people() -> None:
         holder = persona.files["SSSE/EF06"]
         assert "测" in str(holder["name"]) or "BEISPIEL" in str(holder["name"]) or "TEST" in str(holder["name"])
         number = str(holder["social_security_number"])
-        # County code 9900 exists in no province, so nobody has this number.
+        # County code 9900 exists in no province, so no person has this number.
         assert number[2:6] == "9900" or "TEST" in number or number.startswith("9999")
         assert len({p.atr for p in personas().values()}) == len(personas())
 

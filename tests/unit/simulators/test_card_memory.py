@@ -110,7 +110,7 @@ def test_another_process_finds_what_this_one_wrote(path: Path) -> None:
 
 @pytest.mark.parametrize("presented", [RIGHT, WRONG])
 def test_a_pin_try_is_kept_before_the_comparison(path: Path, presented: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever cuts the power when the answer begins has spent the try."""
+    """A program that cuts the power when the answer begins has spent the try."""
     card = adult(path)
     monkeypatch.setattr("simulators.card.pin.hmac.compare_digest", cut)
     with pytest.raises(PowerCut):

@@ -192,4 +192,4 @@ def test_a_slow_card_is_waited_for_and_one_that_hangs_is_not() -> None:
     ending = CommandWatch(10.0, clock=lambda: now)
     ending.begin(E.PIN)
     ending.abandon()
-    assert not ending.wait_for_answer(30), "the process ends: nobody waits"
+    assert not ending.wait_for_answer(30), "the process ends: no caller waits"

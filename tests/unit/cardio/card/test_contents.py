@@ -268,7 +268,7 @@ def test_all_of_a_known_card_costs_80_commands() -> None:
     """The least by hand, from V2.0 at 256 bytes an answer: 8 SELECT; SSSE 1 + 1 + 3 + 16; DF01 7 + 5 x 2;
     DF02 2 + 1 + 2 + 1 + 1 + 1; DF03 2 + 7; DF04 4; DF05 2; DF06 2; DF07 3: 74. Beyond that one to see the end of
     the fingerprints, to which two sources give two sizes; one in DF05/EF05, where a record cut at 256 bytes is given
-    again; and four where the card tells the length of a cyclic file, which nobody can know before.
+    again; and four where the card tells the length of a cyclic file, which cannot be known before.
     """
     manners = FamilyCapabilities()
     first, second = whole_card(manners), whole_card(manners)

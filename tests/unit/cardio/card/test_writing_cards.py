@@ -31,7 +31,7 @@ class Ready:
 
 
 class Between:
-    """A card, and whoever sits on its line."""
+    """A card, and an attacker on its line."""
 
     def __init__(self, card: SoftwareCard, meddle: Callable[[bytes, Callable[[bytes], bytes]], bytes] | None = None):
         self.card = card
@@ -74,7 +74,7 @@ def record(card: SoftwareCard, path: str, number: int) -> str:
         # 测试路1号 in GBK: B2E2 CAD4 C2B7 31 BAC5, in 80 bytes.
         ("DF01/EF06", {"residence": "测试路1号"}, 1, "2350" + "B2E2CAD4C2B731BAC5" + "00" * 71),
         ("DF01/EF06", {"contact_name": ""}, 4, "2C32" + "00" * 50),
-        # DF02/EF06: dates cn 4, type and form in one field of five characters, of which only the form changes.
+        # DF02/EF06: dates cn 4, type and form in one field of five characters, where only the form changes.
         ("DF02/EF06", {"employment_registration_date": "2026-11-24"}, 1, "4C0420261124"),
         ("DF02/EF06", {"4C": "20261124"}, 1, "4C0420261124"),
         ("DF02/EF06", {"employment_registration": "10022"}, 2, "4B053130303232"),

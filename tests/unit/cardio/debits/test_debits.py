@@ -237,7 +237,7 @@ def test_an_answer_that_leaves_it_open_is_cleared_up_at_once(till: Till, answer:
 
 
 def changed_answer(card: AnyCard, command: bytes) -> bytes:
-    """Somebody between card and reader changes the last bit of MAC2."""
+    """An attacker between card and reader changes the last bit of MAC2."""
     answer = card.transmit(command)
     return bytes.fromhex("AC0B188C3D03B1299000") if answer == bytes.fromhex("AC0B188C3D03B1289000") else answer
 
@@ -252,7 +252,7 @@ def test_a_wrong_mac2_is_believed_only_with_the_right_one(till: Till, tmp_path: 
     with pytest.raises(WrongMac2Error) as caught:
         mute.debit()
     assert caught.value.driver_code == -0x9302 and mute.claim().state is S.MANUAL and mute.debits == 1
-    assert isinstance(error_of(mute.claim()), WrongMac2Error), "whoever asks again is told the same"
+    assert isinstance(error_of(mute.claim()), WrongMac2Error), "the same error at every later call"
 
 
 @pytest.mark.parametrize("proof", [True, False])

@@ -212,7 +212,7 @@ PERSONAS += [find_persona(name) for name in ("rare-name", "third-closed", "third
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda p: p.id)
 def test_no_refused_attempt_is_repeated_on_the_next_card(persona: Persona) -> None:
     contents, counts = run(persona, learnt(persona), supplement=True)
-    # Whether a card opens its holder's file is asked of each card: one command, and never somebody else's answer.
+    # Whether a card opens its holder's file is asked of each card: one command, and never another card's answer.
     assert counts.refused == (1 if persona.id == "third-closed" else 0)
     first, _ = run(persona, FamilyCapabilities(), supplement=True)
     assert {path: file.records for path, file in contents.files.items() if file.records} == {

@@ -62,7 +62,7 @@ def notes(reading: CardReading) -> list[tuple[str, str | None]]:
 
 @pytest.mark.parametrize("extension", ["absent", "blank"])
 def test_a_name_that_breaks_off_within_a_character_is_given_as_far_as_it_stands(extension: str) -> None:
-    """any-rule issues 294 and 297: names of thirty bytes and more, of which a writer kept thirty."""
+    """any-rule issues 294 and 297: names of thirty bytes and more, where a writer kept thirty."""
     omit = ("name_extension",) if extension == "absent" else ()
     persona = changed("adult", "SSSE/EF06", omit=omit, name=f"hex:{CUT_NAME}", name_extension=None)
     reading = read(persona)

@@ -1,4 +1,4 @@
-"""Which card is meant where nobody names a reader: what counts, what gives way, and when a person has to choose."""
+"""Which card is meant where the call names no reader: what counts, what gives way, and when a person has to choose."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ def test_a_damaged_memory_is_not_begun_anew(card: CountingCard, store: Capabilit
 def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
     card: CountingCard, store: CapabilityCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Room for the try, and none for what came of it: the card has said that one is left, and nobody spends that."""
+    """Room for the try, and none for what came of it: the card has said that one is left, and it is not spent."""
     card.answer = b"\x63\xc1"
     path, guard = tmp_path / SIMULATED_FILE, PinGuard()
     begin = KeyMemory.begin
@@ -274,7 +274,7 @@ def test_three_cards_in_a_row_stop_the_sam_for_all(
     codes = [run(cards(number), sam_right_for(*BAD), store)[1] for number in range(1, 8)]
     assert codes == ["authentication-failed"] * 3 + ["sam-refused"] * 4
     assert [cards(number).tries for number in range(4, 8)] == [{}] * 4
-    # A card that has refused it is told so, not of the SAM.
+    # For a card that has refused the key the error is about that, not about the SAM.
     assert run(cards(1), sam_right_for(*BAD), store)[1] == "key-already-refused"
 
 

@@ -71,7 +71,7 @@ def change_pin(card: SocialSecurityCard) -> None:
 
 @pytest.mark.parametrize("error", LOST)
 def test_a_pin_that_was_changed_before_the_card_was_lost(error: type[CardioError]) -> None:
-    """Whoever would try again presents the old PIN, and spends a try."""
+    """A caller that tries again presents the old PIN, and spends a try."""
     card = FaultyCard(find_persona("adult").card(), after(0x5E, fail(error)))
     with pytest.raises(PinOutcomeUnknownError) as caught:
         on_card(

@@ -1,4 +1,4 @@
-"""The PIN: sent once, never by itself again, the last try only with consent, and nobody guesses from card to card."""
+"""The PIN: sent once, never by itself again, the last try only with consent, and no caller guesses across cards."""
 
 from __future__ import annotations
 

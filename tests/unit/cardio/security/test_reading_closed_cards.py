@@ -222,7 +222,7 @@ def test_a_copy_gets_neither_key_nor_pin(source: Source, pin: str | None) -> Non
         with pytest.raises(ForgedCardError) as raised:
             card.read()
         assert raised.value.driver_code == -21
-        # Whoever goes on all the same is told the same, of what is open on the copy, too.
+        # A caller that goes on all the same gets the same error, for open files of the copy too.
         with pytest.raises(ForgedCardError):
             card.read()
         with pytest.raises(ForgedCardError):

@@ -1,4 +1,4 @@
-"""Audit logs in a file, a bridge's too, and what somebody does to them: for the tests of the log."""
+"""Audit logs in a file, a bridge's too, and what an attacker does to them: for the tests of the log."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def found(path: Path, anchor: str | None = None) -> list[tuple[str, int, int]]:
 
 
 def tamper(path: Path, *statements: str, number: int = 0) -> None:
-    """What somebody does who may write the file: triggers hinder nobody, and stand there again afterwards."""
+    """What a user does who may write the file: triggers are no hindrance, and are there again afterwards."""
     with sqlite3.connect(path) as database:
         guards = database.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for name, _ in guards:

@@ -1,4 +1,4 @@
-"""What the bridge writes into its audit log: every use of a card, by whom, with what outcome, and nobody's data."""
+"""What the bridge writes into its audit log: every use of a card, by whom, with what outcome, and no holder's data."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_who_listens_to_readings(bridge: Bridge) -> None:
     page, grant = bridge.pair(PAGE, Scope.BASIC)
     with page.stream("GET", "/v1/events") as stream:
         next(stream.iter_lines())
-    assert last(bridge).action == "grant-added", "without what was read there is nobody's data in events"
+    assert last(bridge).action == "grant-added", "without what was read there is no holder's data in events"
     with page.stream("GET", "/v1/events", params={"readings": "true"}) as stream:
         next(stream.iter_lines())
     assert (last(bridge).action, last(bridge).origin, last(bridge).grant) == ("listens-to-readings", PAGE, grant)

@@ -1,4 +1,4 @@
-"""``cardio audit``: what people see of the log, while the bridge runs and when somebody has had the file."""
+"""``cardio audit``: what people see of the log, while the bridge runs and after an attacker has changed the file."""
 
 from __future__ import annotations
 

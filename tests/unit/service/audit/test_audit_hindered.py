@@ -1,4 +1,4 @@
-"""A bridge whose audit log cannot be written, or is taken away: nobody is hindered, and it is told."""
+"""A bridge whose audit log cannot be written, or is taken away: no caller is hindered, and the operator is told."""
 
 from __future__ import annotations
 

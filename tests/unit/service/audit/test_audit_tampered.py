@@ -1,4 +1,4 @@
-"""The audit log in somebody's hands: what was changed, dropped, moved, cut off or planted afterwards is named."""
+"""The audit log in an attacker's hands: what was changed, dropped, moved, cut off or planted afterwards is named."""
 
 from __future__ import annotations
 

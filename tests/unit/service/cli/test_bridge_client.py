@@ -230,7 +230,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 def test_an_answer_that_is_lost(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch, function: str, given: dict[str, str], code: str, reached: bool
 ) -> None:
-    """The bridge may have done it; where nobody answered at all, it has not."""
+    """The bridge may have done it; where no server answered at all, it has not."""
     with BridgeClient.connect(bridge.address, token=TOKEN) as client:
         error: Exception = httpx.ReadTimeout("late") if reached else httpx.ConnectError("nobody")
 

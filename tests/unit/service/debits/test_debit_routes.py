@@ -216,7 +216,9 @@ def test_a_debit_in_two_steps(desk: Desk) -> None:
     assert refused(desk.call("iDoDebit_HSM_Step2", pKey=answer, key=None)) == (409, "step-order")
     desk.bridge.readers.remove(FIRST)
     for function in ("iDoDebit", "iDoDebit_HSM_Step1", "iDoDebit_HSM_Step2"):
-        assert desk.call(function, pKey=answer).json()["pOutInfo"] == DONE, "by its key it is told, whichever is asked"
+        assert desk.call(function, pKey=answer).json()["pOutInfo"] == DONE, (
+            "its key gives the result, whichever function is called"
+        )
     assert desk.debits == 1 and desk.totals == (13, 3160, 20620)
 
 
@@ -311,7 +313,7 @@ def test_without_a_journal_there_is_no_debit(tmp_path: Path) -> None:
         assert desk.bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200, "readings go on"
         assert desk.debits == 0
         folder.rmdir()
-        assert desk.call().json()["pOutInfo"] == DONE, "whoever comes next tries again"
+        assert desk.call().json()["pOutInfo"] == DONE, "the next call tries again"
     finally:
         desk.bridge.stop()
 

@@ -75,7 +75,7 @@ def ask_and_be_cut_off(client: httpx.Client, seconds: float = 8.0) -> None:
 
 
 def in_the_end(desk: Desk, client: httpx.Client | None = None) -> httpx.Response:
-    """The same key, as soon as nobody works on it any more."""
+    """The same key, as soon as no call works on it any more."""
     for _ in range(200):
         answer = desk.call(client=client)
         if answer.status_code != 409 or answer.json()["code"] != "debit-in-flight":
@@ -84,7 +84,7 @@ def in_the_end(desk: Desk, client: httpx.Client | None = None) -> httpx.Response
     return answer
 
 
-# -- whoever is cut off, the key is given free -------------------------------------------------------
+# -- whichever call is cut off, the key is released -------------------------------------------------------
 
 
 def test_a_card_that_hangs_before_the_debit(desk: Desk, in_a_hurry: None) -> None:
@@ -215,7 +215,7 @@ def test_an_answer_that_cannot_be_fetched_is_not_charged_twice(desk: Desk) -> No
 
 
 def test_what_a_person_decides_on_stands_in_the_way_of_more(desk: Desk) -> None:
-    """A wrong MAC2: nobody is to charge that card again before somebody has looked, by whatever key."""
+    """A wrong MAC2: no call may charge that card again before a person has looked, by whatever key."""
     debited = False
 
     def forged(card: AnyCard, command: bytes) -> bytes:
@@ -330,7 +330,7 @@ class SickDatabase:
 
 
 def test_a_rollback_that_fails_is_the_journals_end(desk: Desk) -> None:
-    """What came after it would be in one transaction that nobody commits."""
+    """What came after it would be in one transaction that is never committed."""
     assert desk.bridge.client.get("/v1/debits").status_code == 200
     file = desk.bridge.app.state.bridge.running.debits._place.opened._file
     file._database = SickDatabase(file._database)

@@ -1,4 +1,4 @@
-"""A card that falls silent in a debit: the outcome is unknown after one command's limit, and nobody waits anew."""
+"""A card that falls silent in a debit: the outcome is unknown after one command's limit, and no call waits anew."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_outcome_is_unknown_at_once_and_the_same_key_does_not_wait_anew(desk
 
 
 def test_an_answer_that_comes_late_is_in_the_journal(desk: Desk) -> None:
-    """Nobody asks: the thread that was left alone writes down what the card says in the end."""
+    """No caller asks: the thread that was left alone writes down what the card says in the end."""
     card = hanging(desk, DEBIT, done=False)
     assert desk.call().status_code == 202
     card.let.set()

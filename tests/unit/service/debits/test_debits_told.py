@@ -209,7 +209,7 @@ def test_figures_and_doctor(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     assert reached_nobody() == "0.0"
     leave_a_debit(desk)
     assert reached_nobody() == "1.0" and figures() == ["0.0", "2.0"] and finding() == "bad"
-    assert reached_nobody() == "1.0", "nobody in particular has read that"
+    assert reached_nobody() == "1.0", "no caller of this debit has read that"
     desk.call(key="left", pPayInfo=LATER)
     assert reached_nobody() == "0.0" and finding() == "ok"
     monkeypatch.setenv("CARDIO_BRIDGE_SCOPES", "basic")

@@ -346,7 +346,7 @@ def test_the_next_waits_for_an_answer_that_is_under_way(desk: Desk, monkeypatch:
 
 
 def test_a_note_that_fails_unplanned_is_counted_and_holds_the_card(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says neither whose card it was nor what was taken, and nobody waits for it for ever."""
+    """It says neither whose card it was nor what was taken, and no caller waits for it for ever."""
 
     def fails(*_: object) -> None:
         raise RuntimeError(CARD)
@@ -385,7 +385,7 @@ def test_a_debit_that_fails_unplanned_while_its_caller_is_cut_off_is_counted(
     assert [one.task for one in desk.bridge.app.state.bridge.supervisor.failures] == ["debit"]
 
 
-# -- what nobody knows ------------------------------------------------------------------------------
+# -- unknown outcomes ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("heard", [True, False])

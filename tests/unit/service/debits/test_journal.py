@@ -277,7 +277,7 @@ def test_lists_are_the_owners(journal: Journal) -> None:
     theirs = bring(journal.claim("local", "c", "x"), S.UNKNOWN, b"third")
     assert [one.id for one in journal.list_debits("https://his.example")] == [mine.id]
     assert [one.id for one in journal.list_debits("https://his.example", all_states=True)] == [done.id, mine.id]
-    assert [one.id for one in journal.list_debits(None)] == [theirs.id, mine.id], "what nobody knows first"
+    assert [one.id for one in journal.list_debits(None)] == [theirs.id, mine.id], "unknown outcomes first"
 
 
 def test_the_file_is_its_owners_and_one_process_has_it(journal: Journal, path: Path) -> None:
@@ -380,7 +380,7 @@ def test_a_journal_of_the_version_before_is_kept(path: Path) -> None:
         }  # fmt: skip
         assert {one.changed.isoformat() for one in listed.values()} == {changed}
         assert [one.id for one in listed.values() if one.undelivered] == ["committed"], "that was not even sent"
-        assert [one.id for one in listed.values() if one.handed_over] == [], "nobody has noted when"
+        assert [one.id for one in listed.values() if one.handed_over] == [], "no time was noted"
         held = journal.delivery.undelivered_on(CARD)
         assert held is not None and held.id == "committed" and journal.delivery.undelivered_on(OTHER) is None
         journal.close()

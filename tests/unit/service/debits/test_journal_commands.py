@@ -40,7 +40,7 @@ def journal(desk: Desk) -> Path:
 
 
 def run(journal: Path, *arguments: str, address: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Without an address where no bridge runs: the port is nobody's."""
+    """Without an address where no bridge runs: no program has the port."""
     environment = {"CARDIO_BRIDGE_DEBITS_FILE": str(journal), "CARDIO_BRIDGE": address or "http://127.0.0.1:9"}
     return subprocess.run(
         [CARDIO, "debits", *arguments], capture_output=True, text=True, timeout=60, check=False,

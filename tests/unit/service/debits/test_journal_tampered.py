@@ -140,7 +140,7 @@ def test_rows_that_change_places_are_both_named(journal: Journal, path: Path) ->
 
 
 def test_an_earlier_state_that_is_put_back_is_told_as_such(journal: Journal, path: Path) -> None:
-    """Nobody needs the key for it: the row was once just like that."""
+    """An attacker needs no key for it: the row was once just like that."""
     number = debit(journal, "k", S.SENT)
     edit(path, "CREATE TABLE then_ AS SELECT * FROM debit")
     journal.entry(number).move(S.ABORTED)

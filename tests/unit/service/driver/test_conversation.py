@@ -182,7 +182,7 @@ def test_after_twelve_seconds_away_nothing_is_said_any_more() -> None:
     """A machine that slept: the client has given up and called again before the bridge sees its first message."""
     taken, begun = history([Call(0.1, away=12.0), Call(0.1)])
     assert taken == [("call-0", None), ("call-1", CLOSED)]
-    assert begun == [], "what nobody waits for is not begun"
+    assert begun == [], "a call without a waiting caller is not begun"
 
 
 def test_messages_sent_at_once_are_answered_in_order_within_the_time_of_each() -> None:
@@ -218,7 +218,7 @@ def test_who_leaves_has_nothing_begun_any_more() -> None:
 
 def test_a_line_that_fails_as_nobody_planned_for_ends_the_conversation() -> None:
     async def fail() -> str | None:
-        raise RuntimeError("nobody planned for this")
+        raise RuntimeError("an unplanned error")
 
     async def work() -> None:
         bridge = Bridge(Wire())
@@ -248,7 +248,7 @@ def test_a_flood_is_taken_piece_by_piece(number: int) -> None:
 def test_the_pulse_knows_how_long_the_loop_was_away() -> None:
     now = [100.0]
     pulse = LoopPulse(lambda: now[0])
-    assert pulse.earliest_arrival() == 100.0, "where nobody beats, it is now"
+    assert pulse.earliest_arrival() == 100.0, "without a beat, it is now"
     for now[0] in (100.0, 101.0, 102.0):
         pulse.beat()
     now[0] = 102.9

@@ -179,7 +179,9 @@ def test_a_pages_token_is_of_no_use_to_another_user(of_users: OfUsers) -> None:
         thief = bridge.caller(token, origin="https://his.example")
         assert thief.get("/v1/readers").status_code == 403
         assert bridge.caller(token).get("/v1/readers").status_code == 401
-        assert bridge.caller(TOKEN).get("/v1/readers").status_code == 200, "a program's token counts for whoever has it"
+        assert bridge.caller(TOKEN).get("/v1/readers").status_code == 200, (
+            "a program's token counts for every caller that has it"
+        )
     finally:
         bridge.stop()
 
@@ -352,7 +354,7 @@ def test_no_page_fills_the_log_or_the_list(caplog: pytest.LogCaptureFixture) -> 
     assert refusals.list_refusals() == []
     with caplog.at_level(logging.WARNING, "cardio.service"):
         refusals.note("https://his.example", "json")
-    assert len(caplog.records) == len(lines) + 1, "an hour later it is told again"
+    assert len(caplog.records) == len(lines) + 1, "an hour later it is logged again"
 
 
 def test_one_site_counts_once_whatever_subdomain_it_takes() -> None:

@@ -1,4 +1,4 @@
-"""A port that another program has keeps one dialect away, not the bridge; who has it is told; it comes by itself."""
+"""A port that another program has keeps one dialect away, not the bridge; messages name it; it comes by itself."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_fault_while_it_is_tried_again_does_not_end_the_bridge(
 
     def fail() -> list[Any]:
         tries.append(1)
-        raise RuntimeError("nobody planned for this")
+        raise RuntimeError("an unplanned error")
 
     monkeypatch.setattr(waiting, "open", fail)
     bridge = Bridge("adult", dialect_ports=waiting)

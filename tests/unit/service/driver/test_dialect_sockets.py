@@ -1,4 +1,4 @@
-"""Sockets that pages leave open: idle ones give way, other tabs and other callers go on, nobody takes the bridge."""
+"""Sockets that pages leave open: idle ones give way, other tabs and other callers go on, no caller takes the bridge."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ ATTACKS: dict[str, tuple[list[str], bytes]] = {
     "token in the query": ([f"X-Token: {TOKEN}"], b""),
     "basic": (["Authorization: Basic " + base64.b64encode(f"a:{TOKEN}".encode()).decode()], b""),
     "two tokens": ([AUTH, AUTH], b""),
-    "a token nobody has": (["Authorization: Bearer " + "U" * 43], b""),
+    "an unknown token": (["Authorization: Bearer " + "U" * 43], b""),
 }
 
 
@@ -161,7 +161,7 @@ def test_a_preflight_is_answered_to_listed_origins_only(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("scope", [scope for scope in Scope if scope is not Scope.MANAGE])
 def test_each_scope_opens_its_own_routes_and_no_others(bridge: Bridge, scope: Scope) -> None:
-    """A page with one scope only: of every route it is told no-scope, or the route is one of that scope's."""
+    """A page with one scope only: every route answers no-scope, or is one of that scope's."""
     page = bridge.client.post("/v1/grants", json={"name": "程序", "scopes": [scope]}).json()
     caller = bridge.caller(page["token"])
     opened = set()
@@ -200,7 +200,7 @@ def test_no_page_is_granted_the_management(bridge: Bridge) -> None:
 
 
 def test_who_belongs_is_let_in() -> None:
-    """The suites above would pass over a bridge that answers nobody."""
+    """The suites above would pass over a bridge that answers no caller."""
     bridge = Bridge()
     try:
         assert bridge.client.get(f"/v1/readers/{FIRST}/card").json()["holder"]["name"] == "测试甲"

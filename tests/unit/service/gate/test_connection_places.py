@@ -51,7 +51,7 @@ def test_another_users_oldest_gives_way_to_the_same_users_next() -> None:
 
 @pytest.mark.parametrize("user", [OTHER, None])
 def test_one_other_user_takes_two_places_whatever_it_does(user: int | None) -> None:
-    """Those of whom the system does not tell who they are count as one user."""
+    """Callers whom the system does not identify count as one user."""
     house = House()
     for _ in range(100):
         assert house.come(user) is not None

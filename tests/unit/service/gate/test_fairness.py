@@ -1,4 +1,4 @@
-"""Nobody takes the bridge from others: not by noise, not by asking for pairing, not by passing for somebody else."""
+"""No caller takes the bridge from others: not by noise, not by asking for pairing, not by impersonation."""
 
 from __future__ import annotations
 

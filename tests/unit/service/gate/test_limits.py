@@ -136,7 +136,7 @@ def test_the_bucket_fills_again() -> None:
 
 
 def test_a_client_that_never_reads_is_let_go(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its buffers fill, it is dropped; those who read get every event, and nobody waits."""
+    """Its buffers fill, it is dropped; clients that read get every event, and no client waits."""
     monkeypatch.setattr("service.gate.middleware._STALLED_SECONDS", 0.3)
     line = socket.create_connection(("127.0.0.1", bridge.port), timeout=5)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -55,7 +55,7 @@ def test_a_page_is_let_in_by_a_person_who_compares_the_code(bridge: Bridge) -> N
     assert "cardio-card-session" in answer.headers["access-control-expose-headers"]
     refused = paired.get(f"/v1/readers/{FIRST}/card/files")
     assert (refused.status_code, refused.json()["code"]) == (403, "no-scope")
-    # The token is the page's, and nobody else's: not another origin's, not a program's.
+    # The token is the page's only: not another origin's, not a program's.
     for origin in (None, "https://his.example:8443", bridge.address):
         assert bridge.caller(outcome["token"], origin).get("/v1/readers").status_code in (401, 403)
 

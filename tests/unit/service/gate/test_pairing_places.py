@@ -205,7 +205,7 @@ def test_a_flood_from_thousands_of_sites_is_bounded_and_hides_nobody(pairing: Pa
     assert again in pairing.list_requests(code)
     for number in range(12_000, 17_000):
         pairing.ask(f"https://a.evil{number}.com", "x", [Scope.BASIC])
-    assert again.state == "waiting", "nobody pushes out what a person looks at"
+    assert again.state == "waiting", "no request pushes out one that a person looks at"
     assert pairing.approve(again.id, [Scope.BASIC]).origin == "https://middle.com"
 
 

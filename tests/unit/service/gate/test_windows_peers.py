@@ -64,7 +64,7 @@ def test_the_same_user_is_who_has_the_same_identifier(
     monkeypatch.setattr(windows_peers, "_read_table", lambda *, six: parse_table(TABLE, six=False))
     monkeypatch.setattr(windows_peers, "_user_of", users.__getitem__)
     assert is_same_user_on_windows(*ENDS) is same
-    assert not is_same_user_on_windows(("127.0.0.1", 1), ENDS[1]), "nobody is there"
+    assert not is_same_user_on_windows(("127.0.0.1", 1), ENDS[1]), "no program is there"
     monkeypatch.setattr(windows_peers, "_program_of", {1234: "reader.exe"}.__getitem__)
     holder = port_holder_on_windows(12342)
     assert holder is not None and holder.words == "reader.exe (PID 1234)"

@@ -140,7 +140,7 @@ def test_a_watch_that_fails_after_it_has_begun_to_tell_leaves_nothing_behind(mak
         """What was told from the removal on: the card that was in before may be told late."""
         return kinds[kinds.index("card-removed") :] if "card-removed" in kinds else []
 
-    wait_until(lambda: "card-inserted" in told_since(), "it is told")
+    wait_until(lambda: "card-inserted" in told_since(), "the event is published")
     assert bridge.client.get("/v1/readers/Counter X/card").status_code == 200
     assert told_since().count("card-inserted") == 1, "and told once"
 

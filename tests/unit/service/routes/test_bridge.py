@@ -191,7 +191,7 @@ def test_the_stream_begins_with_the_state_and_tells_every_change(bridge: Bridge)
         assert lost.next()[0] == "state"
         lost.close()
     hub = bridge.app.state.bridge.running.hub
-    wait_until(lambda: hub.subscribers == 0, "nobody is subscribed any more")
+    wait_until(lambda: hub.subscribers == 0, "no client is subscribed any more")
 
 
 def test_a_slow_card_holds_up_nobody_else(bridge: Bridge) -> None:

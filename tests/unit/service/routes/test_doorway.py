@@ -112,7 +112,7 @@ def test_a_doorway_opens_nothing(bridge: Bridge) -> None:
 def test_another_user_is_told_no_address_and_given_no_proof(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch, user: int | None
 ) -> None:
-    """A program of another user could pass the proof on. Users of whom the system tells nothing are others, too."""
+    """A program of another user could pass the proof on. Unidentified users count as others too."""
 
     async def identify(*_: object) -> Peer:
         return Peer(user, is_believed=False)

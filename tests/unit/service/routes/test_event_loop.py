@@ -160,7 +160,7 @@ def small(tmp_path: Path) -> Iterator[Bridge]:
 
 
 class Held:
-    """Something that takes as long as it is told."""
+    """A call that takes a given time."""
 
     def __init__(self) -> None:
         self.begun, self.free = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Figures and logs: what they say, and that nobody is in them."""
+"""Figures and logs: what they say, and that no holder is in them."""
 
 from __future__ import annotations
 

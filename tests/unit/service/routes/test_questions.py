@@ -240,7 +240,7 @@ def test_a_pin_is_set_anew(bridge: Bridge, clerk: ClerkPage) -> None:
     assert waiting.result(10).json()["return"] == 0
     assert call(bridge, "iVerifyPIN", pin=NEW).json()["return"] == 0
     wrong_card = call(bridge, "iReloadPIN", pCardInfo="370200D15600000500000002FFFFFFFF|")
-    assert wrong_card.json()["driver_code"] == -22, "nobody is asked about another card"
+    assert wrong_card.json()["driver_code"] == -22, "no question is asked about another card"
 
 
 def test_a_pin_is_set_anew_in_steps(bridge: Bridge, clerk: ClerkPage) -> None:
@@ -277,7 +277,7 @@ def test_a_page_that_is_closed_is_waited_for_no_more(bridge: Bridge) -> None:
         events = told_in(stream)
         assert next(events)["type"] == "cardio.state"
         assert bridge.app.state.bridge.running.questions.has_clerk
-    wait_until(lambda: not bridge.app.state.bridge.running.questions.has_clerk, "nobody is there")
+    wait_until(lambda: not bridge.app.state.bridge.running.questions.has_clerk, "no clerk is there")
     assert call(bridge, "iVerifyPIN").json()["code"] == "no-pin-pad"
 
 
@@ -290,7 +290,7 @@ def test_a_page_may_follow_over_a_websocket(bridge: Bridge) -> None:
         assert json.loads(socket.recv(5))["type"] == "cardio.state"
         assert bridge.app.state.bridge.running.questions.has_clerk is counts
         socket.close()
-        wait_until(lambda: not bridge.app.state.bridge.running.questions.has_clerk, "nobody is there")
+        wait_until(lambda: not bridge.app.state.bridge.running.questions.has_clerk, "no clerk is there")
 
 
 def test_one_entry_at_a_reader(bridge: Bridge, clerk: ClerkPage) -> None:

@@ -101,7 +101,7 @@ def test_a_genuine_card_in_date_and_not_lost_is_verified(bridge: Bridge) -> None
     assert checks["chip-genuine"] == "passed" and checks["loss-list"] == "passed"
     assert checks["holder-pin"] == "not-done"
     assert answer.json()["chip"] == {"algorithm": "SM4", "sam": "soft", "test_keys": True}
-    # The persona's number is an invented one of county 9900, whose region nobody knows: optional.
+    # The persona's number is an invented one of county 9900, whose region is in no table: optional.
     assert answer.json()["verdict"] == "verified" and checks["region-of-id"] == "not-done"
 
 

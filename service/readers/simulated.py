@@ -57,7 +57,7 @@ class SimulatedReaders(SoftwareReaders):
             before = self._of_persona.get(persona)
             card = self._made(persona)
             if before is not None:
-                card.take_over_purse(before)
+                card.inherit_purse(before)
             self._upright.pop(reader, None)
             slot.insert(with_fault(card, fault) if fault else card)
             self._last[reader] = card

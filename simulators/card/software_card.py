@@ -173,7 +173,7 @@ class SoftwareCard:
         """Return the card's data about money, if it has any."""
         return self._state.purse
 
-    def take_over_purse(self, before: SoftwareCard) -> None:
+    def inherit_purse(self, before: SoftwareCard) -> None:
         """Copy the purse of another card: transaction numbers and details of a person's next card continue from it."""
         self._state.purse = deepcopy(before.purse)
         kept = {file.path: file for application in before.applications for file in application.by_id.values()}

@@ -104,7 +104,7 @@ WORK: dict[str, Callable[[SocialSecurityCard], tuple[object, Proof]]] = {
 }
 
 
-def met(
+def read_copy(
     recorded: Mapping[str, str],
     change: Change | None,
     work: Callable[[SocialSecurityCard], Any],
@@ -129,7 +129,7 @@ def met(
 @pytest.mark.parametrize("work", WORK)
 @pytest.mark.parametrize("recorded", RECORDED)
 def test_a_copy_as_it_was_recorded_is_found_out(recorded: str, work: str) -> None:
-    copy, _, error = met(RECORDED[recorded], None, WORK[work])
+    copy, _, error = read_copy(RECORDED[recorded], None, WORK[work])
     assert isinstance(error, ForgedCardError)
     assert not copy.was_given_a_key and not copy.was_given_a_pin
 
@@ -140,7 +140,7 @@ def test_a_copy_as_it_was_recorded_is_found_out(recorded: str, work: str) -> Non
 @example(data=None)
 def test_nothing_that_is_changed_makes_a_copy_genuine(recorded: str, work: str, data: st.DataObject | None) -> None:
     change = None if data is None else data.draw(changes(RECORDED[recorded]))
-    copy, told, error = met(RECORDED[recorded], change, WORK[work])
+    copy, told, error = read_copy(RECORDED[recorded], change, WORK[work])
     if error is None:
         _, proof = told
         assert not proof.is_genuine and proof.reason and proof.detail and proof.detail_en
@@ -156,7 +156,7 @@ def test_nothing_that_is_changed_makes_a_copy_genuine(recorded: str, work: str, 
 @given(data=st.data())
 def test_where_proof_is_required_no_copy_gives_anything(recorded: str, work: str, data: st.DataObject) -> None:
     change = data.draw(changes(RECORDED[recorded]))
-    copy, told, error = met(RECORDED[recorded], change, WORK[work], ProofPolicy(require=True))
+    copy, told, error = read_copy(RECORDED[recorded], change, WORK[work], ProofPolicy(require=True))
     assert told is None and error is not None
     assert not copy.was_given_a_key and not copy.was_given_a_pin
 
@@ -167,7 +167,7 @@ def test_where_old_cards_may_not_decline_no_copy_gets_a_key(recorded: str, data:
     change = data.draw(changes(RECORDED[recorded]))
     policy = ProofPolicy(old_cards_may_decline=False)
     for work in (closed_file, read):
-        copy, _, _ = met(RECORDED[recorded], change, work, policy)
+        copy, _, _ = read_copy(RECORDED[recorded], change, work, policy)
         assert not copy.was_given_a_key
 
 
@@ -175,7 +175,7 @@ def test_where_old_cards_may_not_decline_no_copy_gets_a_key(recorded: str, data:
 @given(data=st.data())
 def test_no_copy_is_verified(recorded: str, data: st.DataObject) -> None:
     change = data.draw(changes(RECORDED[recorded]))
-    copy, verdict, _ = met(RECORDED[recorded], change, lambda card: identify(card, default_policy(), None, NOW))
+    copy, verdict, _ = read_copy(RECORDED[recorded], change, lambda card: identify(card, default_policy(), None, NOW))
     if verdict is not None:
         chip = next(one for one in verdict.checks if one.check == "chip-genuine")
         assert chip.outcome != "passed" and verdict.verdict != "verified"

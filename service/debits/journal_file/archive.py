@@ -97,7 +97,7 @@ def archive_before(
     archive.close()
     _sync_folder(target.parent)
     for start in range(0, len(moved), _ROWS_AT_ONCE):
-        _take_out(file, chain, moved[start : start + _ROWS_AT_ONCE], target.name)
+        _move_out(file, chain, moved[start : start + _ROWS_AT_ONCE], target.name)
     return Archived(target, len(moved), left_out)
 
 
@@ -127,7 +127,7 @@ def _copy(archive: SqliteFile, chain: Chain, rows: Collection[sqlite3.Row]) -> N
             note_step(database, chain, row["id"], row_digest(chain, values))
 
 
-def _take_out(file: JournalFile, chain: Chain, debits: Collection[str], archive: str) -> None:
+def _move_out(file: JournalFile, chain: Chain, debits: Collection[str], archive: str) -> None:
     with file.transaction() as database:
         for debit in debits:
             row = database.execute("SELECT * FROM debit WHERE id = ? AND phase = ?", (debit, OVER)).fetchone()

@@ -59,7 +59,7 @@ FIRST_COUNTS = SiteOptions(reader_policy=ReaderPolicy(use=(FIRST,)))
 """A desk whose calls that name no reader mean the first; between two cards there would be no choice."""
 
 
-def told_in(stream: httpx.Response) -> Iterator[dict[str, Any]]:
+def events_in(stream: httpx.Response) -> Iterator[dict[str, Any]]:
     """The events of an open event stream."""
     return (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
 

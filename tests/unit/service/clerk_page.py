@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.pcsc import wait_until
-from tests.unit.service.bridge import Bridge, told_in
+from tests.unit.service.bridge import Bridge, events_in
 
 Result = TypeVar("Result")
 
@@ -32,7 +32,7 @@ class ClerkPage:
         try:
             with self._bridge.client.stream("GET", "/v1/events?questions=true&readings=true", timeout=30) as stream:
                 self._stream = stream
-                for event in told_in(stream):
+                for event in events_in(stream):
                     self.events.append(event)
                     if self._closing:
                         return

@@ -31,9 +31,9 @@ from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 
 Values = Mapping[str, Any]
-ReportedOutcome = object
+Expected = object
 """What an item says: a value, the code of a coded one, or a table of what is inside."""
-Record = tuple[tuple[str | None, str, ReportedOutcome], ...]
+Record = tuple[tuple[str | None, str, Expected], ...]
 """Tag, name and what it says, of each item of a record."""
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -70,7 +70,7 @@ def texts(size: int) -> st.SearchStrategy[str]:
 
 
 @cache
-def scalars(item: Item, generation: int) -> st.SearchStrategy[ReportedOutcome]:
+def scalars(item: Item, generation: int) -> st.SearchStrategy[Expected]:
     """What an item may say; for a code, the code."""
     size = item.length
     match item.kind:
@@ -104,13 +104,13 @@ def perhaps(draw: Draw, strategy: st.SearchStrategy[Any], *, full: bool) -> Any:
     return draw(strategy) if full or draw(st.integers(0, 4)) else None
 
 
-def inside(draw: Draw, item: Item, generation: int, *, full: bool) -> dict[str, ReportedOutcome]:
+def inside(draw: Draw, item: Item, generation: int, *, full: bool) -> dict[str, Expected]:
     """What an item with items inside says. Parts are all there; in a chain some may be empty."""
     some = full or item.format is not Format.B_TLV
     return {one.name: perhaps(draw, scalars(one, generation), full=some) for one in item.items}
 
 
-def one_value(draw: Draw, item: Item, generation: int, *, full: bool) -> tuple[Any, ReportedOutcome]:
+def one_value(draw: Draw, item: Item, generation: int, *, full: bool) -> tuple[Any, Expected]:
     """What a persona says of an item, and what its card must say of it."""
     if item.kind is not Kind.ITEMS:
         value = perhaps(draw, scalars(item, generation), full=full)
@@ -250,9 +250,9 @@ def begin(card: SoftwareCard, manners: FamilyCapabilities) -> tuple[CardFileSyst
     return file_system, channel
 
 
-def told_by(item: ItemContent) -> ReportedOutcome:
+def expected_of(item: ItemContent) -> Expected:
     if item.items is not None:
-        return {one.name: told_by(one) for one in item.items}
+        return {one.name: expected_of(one) for one in item.items}
     if isinstance(item.value, CodedValue):
         assert item.value.label, f"{item.name}: {item.value.code} has no words"
         return item.value.code
@@ -261,7 +261,7 @@ def told_by(item: ItemContent) -> ReportedOutcome:
 
 def records_of(content: FileContent) -> list[Record]:
     assert [record.number for record in content.records] == list(range(1, len(content.records) + 1))
-    return [tuple((item.tag, item.name, told_by(item)) for item in record.items) for record in content.records]
+    return [tuple((item.tag, item.name, expected_of(item)) for item in record.items) for record in content.records]
 
 
 def check(file_system: CardFileSystem, channel: Channel, file: File, expected: list[Record] | bytes) -> FileContent:
@@ -306,10 +306,10 @@ def names_in(items: tuple[Item, ...], *, rewritten: bool) -> Iterator[str]:
             yield meant.name
 
 
-def names_told(items: tuple[ItemContent, ...]) -> Iterator[str]:
+def names_of(items: tuple[ItemContent, ...]) -> Iterator[str]:
     for item in items:
         if item.items is not None:
-            yield from (f"{item.name}/{name}" for name in names_told(item.items))
+            yield from (f"{item.name}/{name}" for name in names_of(item.items))
         elif item.value is not None:
             yield item.name
 
@@ -337,7 +337,7 @@ def test_a_full_card_has_a_value_for_every_item_of_every_file(
     )
     for file in readable:
         content = check(file_system, channel, file, drawn[file.path][1])
-        told = {name for record in content.records for name in names_told(record.items)}
+        told = {name for record in content.records for name in names_of(record.items)}
         assert told == set(names_in(file.items, rewritten=rewritten))
         if file.structure is not Structure.TRANSPARENT:
             expected = sum(file.repeats(item) for item in file.items) if file.has_tags else file.records
@@ -451,9 +451,9 @@ def test_items_that_stand_several_times_are_all_in_the_dump() -> None:
     """That the dumps above are equal says something only if nothing is missing from the usual one."""
     usual = usual_dump(1)
 
-    def said(path: str, name: str) -> list[ReportedOutcome]:
+    def said(path: str, name: str) -> list[Expected]:
         return [
-            told_by(one)
+            expected_of(one)
             for record in usual[path].records
             for item in record.items
             for one in item.items or ()

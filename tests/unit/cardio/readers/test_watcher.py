@@ -71,7 +71,9 @@ def state(flags: int, counter: int, atr: bytes = b"", name: str = "R") -> Answer
 EMPTY, PRESENT, MUTE = scard.STATE_EMPTY, scard.STATE_PRESENT, scard.STATE_PRESENT | scard.STATE_MUTE
 
 
-def told(mocker: MockerFixture, script: Script, supervisor: Supervisor | None = None) -> list[tuple[str, str | None]]:
+def events_of(
+    mocker: MockerFixture, script: Script, supervisor: Supervisor | None = None
+) -> list[tuple[str, str | None]]:
     mocker.patch.object(scard, "Context", script.open)
     mocker.patch("cardio.readers.supervision.FIRST_PAUSE", 0.001)
     mocker.patch("cardio.readers.supervision.LONGEST_PAUSE", 0.01)
@@ -91,23 +93,23 @@ START = [("service-up", None), ("reader-added", "R")]
 
 def test_cards_come_and_go(mocker: MockerFixture) -> None:
     script = Script([state(EMPTY, 0), state(PRESENT, 1, ATR), state(EMPTY, 2)])
-    assert told(mocker, script) == [*START, ("card-inserted", "R"), ("card-removed", "R")]
+    assert events_of(mocker, script) == [*START, ("card-inserted", "R"), ("card-removed", "R")]
     assert script.released == 1
 
 
 def test_a_swap_that_shows_only_in_the_counter_is_two_events(mocker: MockerFixture) -> None:
     script = Script([state(PRESENT, 1, ATR), state(PRESENT, 3, ATR)])
-    assert told(mocker, script) == [*START, ("card-inserted", "R"), ("card-removed", "R"), ("card-inserted", "R")]
+    assert events_of(mocker, script) == [*START, ("card-inserted", "R"), ("card-removed", "R"), ("card-inserted", "R")]
 
 
 def test_another_programs_use_of_the_card_is_no_event(mocker: MockerFixture) -> None:
     script = Script([state(PRESENT, 1, ATR), state(PRESENT | scard.STATE_IN_USE, 1, ATR), state(PRESENT, 1, ATR)])
-    assert told(mocker, script) == [*START, ("card-inserted", "R")]
+    assert events_of(mocker, script) == [*START, ("card-inserted", "R")]
 
 
 def test_a_mute_card_and_one_that_wakes_up(mocker: MockerFixture) -> None:
     script = Script([state(MUTE, 1), state(PRESENT, 1, ATR)])
-    assert told(mocker, script) == [*START, ("card-mute", "R"), ("card-inserted", "R")]
+    assert events_of(mocker, script) == [*START, ("card-mute", "R"), ("card-inserted", "R")]
 
 
 @pytest.mark.parametrize("code", sorted(scard.SERVICE_LOST))
@@ -118,7 +120,7 @@ def test_a_service_that_goes_takes_its_cards_and_readers_along_and_is_waited_for
         raise scard.error_for(code)
 
     script = Script([state(PRESENT, 1, ATR), fail], code, code, [state(PRESENT, 1, ATR)])
-    assert told(mocker, script) == [
+    assert events_of(mocker, script) == [
         *START,
         ("card-inserted", "R"),
         ("card-removed", "R"),
@@ -132,7 +134,7 @@ def test_a_service_that_goes_takes_its_cards_and_readers_along_and_is_waited_for
 
 def test_a_service_that_is_not_there_at_first(mocker: MockerFixture) -> None:
     script = Script(scard.E_NO_SERVICE, scard.E_NO_SERVICE, [state(EMPTY, 0)])
-    assert told(mocker, script) == [("service-down", None), *START]
+    assert events_of(mocker, script) == [("service-down", None), *START]
 
 
 def test_an_error_that_has_no_name_is_told_once_however_long_it_lasts(mocker: MockerFixture) -> None:
@@ -141,7 +143,7 @@ def test_an_error_that_has_no_name_is_told_once_however_long_it_lasts(mocker: Mo
 
     failing: list[list[Answer] | int] = [[fail] for _ in range(20)]
     script = Script(*failing, [state(EMPTY, 0)])
-    assert told(mocker, script) == [("service-down", None), *START]
+    assert events_of(mocker, script) == [("service-down", None), *START]
 
 
 @pytest.mark.parametrize("fault", [SystemError("pyscard"), UnicodeDecodeError("utf-8", b"x", 0, 1, ""), MemoryError()])
@@ -153,7 +155,7 @@ def test_a_fault_that_no_one_planned_for_ends_one_round_and_not_the_thread(
 
     script = Script([state(PRESENT, 1, ATR), fail], [state(PRESENT, 1, ATR)])
     supervisor = Supervisor()
-    assert told(mocker, script, supervisor) == [
+    assert events_of(mocker, script, supervisor) == [
         *START,
         ("card-inserted", "R"),
         ("card-removed", "R"),
@@ -198,7 +200,7 @@ def test_a_reader_that_comes_and_goes_fifty_times(mocker: MockerFixture) -> None
         return []
 
     script.contexts = [[turn] * 101]
-    kinds = [kind for kind, _ in told(mocker, script)]
+    kinds = [kind for kind, _ in events_of(mocker, script)]
     assert kinds == ["service-up", *["reader-added", "reader-removed"] * 50, "reader-added"]
 
 
@@ -210,7 +212,7 @@ def test_a_reader_that_is_unplugged_and_one_that_comes(mocker: MockerFixture) ->
         return []
 
     script.contexts = [[state(PRESENT, 1, ATR), unplug, state(EMPTY, 0, name="S")]]
-    assert told(mocker, script) == [
+    assert events_of(mocker, script) == [
         *START,
         ("card-inserted", "R"),
         ("card-removed", "R"),
@@ -228,7 +230,7 @@ def test_a_reader_that_goes_between_the_list_and_the_question_takes_no_other_alo
         raise scard.error_for(scard.E_UNKNOWN_READER)
 
     script.contexts = [[state(PRESENT, 1, ATR), unplug, state(PRESENT, 1, ATR)]]
-    assert told(mocker, script) == [*START, ("reader-added", "S"), ("card-inserted", "R"), ("reader-removed", "S")]
+    assert events_of(mocker, script) == [*START, ("reader-added", "S"), ("card-inserted", "R"), ("reader-removed", "S")]
 
 
 def test_a_reader_that_is_listed_and_unknown_for_ever_is_a_service_that_is_down(mocker: MockerFixture) -> None:
@@ -236,13 +238,13 @@ def test_a_reader_that_is_listed_and_unknown_for_ever_is_a_service_that_is_down(
         raise scard.error_for(scard.E_UNKNOWN_READER)
 
     script = Script([state(EMPTY, 0), *[fail] * 10], [state(EMPTY, 0)])
-    assert told(mocker, script) == [*START, ("reader-removed", "R"), ("service-down", None), *START]
+    assert events_of(mocker, script) == [*START, ("reader-removed", "R"), ("service-down", None), *START]
 
 
 def test_twenty_changes_a_second_are_twenty_changes(mocker: MockerFixture) -> None:
     """A loose contact."""
     flicker = [state(PRESENT if counter % 2 else EMPTY, counter, ATR) for counter in range(1, 21)]
-    kinds = [kind for kind, _ in told(mocker, Script(flicker))[2:]]
+    kinds = [kind for kind, _ in events_of(mocker, Script(flicker))[2:]]
     assert kinds == ["card-inserted", "card-removed"] * 10
 
 
@@ -256,7 +258,7 @@ def test_each_question_names_the_state_that_was_told_last(mocker: MockerFixture)
 
         return noted
 
-    told(mocker, Script([note(state(PRESENT, 1, ATR)), note(state(EMPTY, 2))]))
+    events_of(mocker, Script([note(state(PRESENT, 1, ATR)), note(state(EMPTY, 2))]))
     assert asked == [
         [("R", 0), (scard.PNP_NOTIFICATION, 1 << 16)],
         [("R", PRESENT | 1 << 16), (scard.PNP_NOTIFICATION, 1 << 16)],

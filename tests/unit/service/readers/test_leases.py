@@ -19,7 +19,7 @@ from service.readers.managed_reader import ManagedReader
 from simulators.card.faults import FaultyCard
 from simulators.personas.persona import find_persona
 from tests.pcsc import wait_until
-from tests.unit.service.bridge import FIRST, SECOND, Bridge, told_in
+from tests.unit.service.bridge import FIRST, SECOND, Bridge, events_in
 
 MINE, YOURS = (Caller(origin, frozenset(), grant=origin) for origin in ("a", "b"))
 
@@ -92,7 +92,7 @@ def test_the_owner_hears_that_somebody_asks(bridge: Bridge) -> None:
     page, _ = bridge.pair("https://his.example", Scope.BASIC)
     bridge.client.post(f"/v1/readers/{FIRST}/lease", json={"seconds": 60})
     with bridge.client.stream("GET", "/v1/events") as stream:
-        events = told_in(stream)
+        events = events_in(stream)
         assert next(events)["type"] == "cardio.state"
         asked = page.post(f"/v1/readers/{FIRST}/lease", json={"take_over": True, "purpose": "急诊"})
         assert (asked.status_code, asked.json()["state"]) == (202, "asked")
@@ -159,7 +159,7 @@ def test_a_reading_that_fails_is_told_of_its_own_card(bridge: Bridge) -> None:
     reader.insert(FaultyCard(find_persona("adult").card(), swapped))
     session_changes()
     with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
-        told = told_in(stream)
+        told = events_in(stream)
         assert next(told)["type"] == "cardio.state"
         assert bridge.client.get(f"/v1/readers/{FIRST}/card").json()["code"] == "card-removed"
         assert bridge.client.get(f"/v1/readers/{FIRST}/card").json()["holder"]["name"] == "测小小"
@@ -191,7 +191,7 @@ def test_a_reading_tells_the_basic_fields_first_and_only_to_who_asks(bridge: Bri
         bridge.client.stream("GET", "/v1/events?readings=true") as with_readings,
         bridge.client.stream("GET", "/v1/events") as without,
     ):
-        told, bare = (told_in(stream) for stream in (with_readings, without))
+        told, bare = (events_in(stream) for stream in (with_readings, without))
         assert next(told)["type"] == next(bare)["type"] == "cardio.state"
         answer = bridge.client.get(f"/v1/readers/{FIRST}/card")
         basic, finished = next(told), next(told)
@@ -209,7 +209,7 @@ def test_a_reading_tells_the_basic_fields_first_and_only_to_who_asks(bridge: Bri
     wait_until(lambda: bridge.client.get("/v1/readers").json()["readers"][0]["status"] == "empty", "it is empty")
     after = basic["id"].rpartition("-")[0] + f"-{int(basic['sequence']) - 1}"
     with bridge.client.stream("GET", "/v1/events?readings=true", headers={"Last-Event-ID": after}) as again:
-        lines = told_in(again)
+        lines = events_in(again)
         missed = [next(lines) for _ in range(3)]
         assert [one["type"] for one in missed] == ["cardio.card-read", "cardio.read-finished", "cardio.card-removed"]
         assert "测试甲" not in json.dumps(missed, ensure_ascii=False), "forgotten when the card left"

@@ -20,7 +20,7 @@ from simulators.card.faults import FaultyCard
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
-from tests.unit.service.bridge import FIRST, Bridge, told_in
+from tests.unit.service.bridge import FIRST, Bridge, events_in
 
 
 def test_a_psam_that_is_pulled_and_an_hsm_that_goes() -> None:
@@ -99,12 +99,12 @@ def test_a_card_that_is_read_before_it_is_told_of_is_told_all_the_same() -> None
     assert reader is not None
     try:
         with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
-            events = told_in(stream)
+            events = events_in(stream)
             assert next(events)["type"] == "cardio.state"
             late: list[ReaderEvent] = []
             listeners, reader._listeners = reader._listeners, [late.append]
 
-            def tell_first(card: AnyCard, command: bytes) -> bytes:
+            def report_first(card: AnyCard, command: bytes) -> bytes:
                 reader._listeners = listeners
                 while late:
                     event = late.pop(0)
@@ -112,7 +112,7 @@ def test_a_card_that_is_read_before_it_is_told_of_is_told_all_the_same() -> None
                         emit(event)
                 return card.transmit(command)
 
-            reader.insert(FaultyCard(find_persona("child").card(), tell_first))
+            reader.insert(FaultyCard(find_persona("child").card(), report_first))
             assert bridge.client.get(f"/v1/readers/{FIRST}/card").status_code == 200
             told: list[str] = []
             while not told or told[-1] != "cardio.read-finished":
@@ -126,7 +126,7 @@ def test_cards_are_read_as_they_come_where_a_site_wants_it() -> None:
     bridge = Bridge(site_options=SiteOptions(auto_read=True))
     try:
         with bridge.client.stream("GET", "/v1/events?readings=true") as stream:
-            events = told_in(stream)
+            events = events_in(stream)
             assert next(events)["type"] == "cardio.state"
             bridge.readers.insert(FIRST, "child", None)
             told: list[dict[str, object]] = []

@@ -136,13 +136,13 @@ def test_a_watch_that_fails_after_it_has_begun_to_tell_leaves_nothing_behind(mak
     reader.remove()
     reader.insert(find_persona("child").card())
 
-    def told_since() -> list[str]:
+    def events_since() -> list[str]:
         """What was told from the removal on: the card that was in before may be told late."""
         return kinds[kinds.index("card-removed") :] if "card-removed" in kinds else []
 
-    wait_until(lambda: "card-inserted" in told_since(), "the event is published")
+    wait_until(lambda: "card-inserted" in events_since(), "the event is published")
     assert bridge.client.get("/v1/readers/Counter X/card").status_code == 200
-    assert told_since().count("card-inserted") == 1, "and told once"
+    assert events_since().count("card-inserted") == 1, "and told once"
 
 
 def test_a_source_that_fails_at_a_removal_shows_no_ghost(make: Make) -> None:

@@ -25,7 +25,7 @@ from simulators.readers.software_reader import SoftwareReader
 from simulators.sam.hsm_driver_steps import read_step_1_to_2
 from tests.copied_card import SECOND, THIRD, CopiedCard
 from tests.unit.service.audit.test_audit import last
-from tests.unit.service.bridge import FIRST, FIRST_COUNTS, Bridge, told_in
+from tests.unit.service.bridge import FIRST, FIRST_COUNTS, Bridge, events_in
 
 ALL = frozenset({Scope.BASIC, Scope.FILES, Scope.PIN, Scope.WRITE, Scope.SETTLE, Scope.MANAGE})
 CARD = f"/v1/readers/{FIRST}/card"
@@ -198,7 +198,7 @@ def test_the_dialects_say_so_beside_their_strings(bridge: Bridge) -> None:
 
 def test_the_events_carry_it_too(bridge: Bridge) -> None:
     with bridge.client.stream("GET", "/v1/events", params={"readings": "true"}) as stream:
-        told = told_in(stream)
+        told = events_in(stream)
         next(told)
         bridge.client.get(CARD)
         finished = next(one for one in told if one["type"] == "cardio.read-finished")

@@ -20,7 +20,7 @@ from service.gate.scopes import PAGE_SCOPES, Scope
 from service.security import SecurityContext
 from tests.pcsc import wait_until
 from tests.unit.cardio.debits.debits import Ready, moment, soft_sam
-from tests.unit.service.bridge import FIRST, SECOND, Bridge, told_in
+from tests.unit.service.bridge import FIRST, SECOND, Bridge, events_in
 from tests.unit.service.clerk_page import ClerkPage
 
 RIGHT, WRONG, OTHER, NEW = "123456", "999999", "888888", "246802"
@@ -274,7 +274,7 @@ def test_without_a_page_there_is_no_place_to_enter_it(bridge: Bridge) -> None:
 
 def test_a_page_that_is_closed_is_waited_for_no_more(bridge: Bridge) -> None:
     with bridge.client.stream("GET", "/v1/events?questions=true") as stream:
-        events = told_in(stream)
+        events = events_in(stream)
         assert next(events)["type"] == "cardio.state"
         assert bridge.app.state.bridge.running.questions.has_clerk
     wait_until(lambda: not bridge.app.state.bridge.running.questions.has_clerk, "no clerk is there")
@@ -319,7 +319,7 @@ def test_only_the_bridges_own_pages_see_and_answer_questions(bridge: Bridge, cle
         assert answer.status_code == 403
         before = bridge.app.state.bridge.running.hub.clerks
         with stranger.stream("GET", "/v1/events?questions=true") as stream:
-            events = told_in(stream)
+            events = events_in(stream)
             assert next(events)["type"] == "cardio.state"
             assert bridge.app.state.bridge.running.hub.clerks == before, "it is no place where a clerk answers"
     assert not waiting.done()

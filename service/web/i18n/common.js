@@ -34,7 +34,7 @@ export const en = {
   linkUsedTitle: "This link was used before, or has expired", linkUsedRemedy: "Click the desktop icon “Card Counter” again. If there is no icon, ask your IT department (command: cardio open).",
   tooManyTabsTitle: "Too many card pages are open", tooManyTabsRemedy: "Close tabs that are not used; this page then connects by itself.",
   imposterTitle: "The program on this port is not the card service", imposterRemedy: "Do not use this page. Call your IT department: another program may hold the port.",
-  doorwayImposterTitle: "What answers on this computer is not the card service", doorwayImposterRemedy: "Open the page with the desktop icon “Card Counter”. If you see this again, call your IT department: another program may hold the port.",
+  doorwayImposterTitle: "The program on this port is not the card service", doorwayImposterRemedy: "Open the page with the desktop icon “Card Counter”. If you see this again, call your IT department: another program may hold the port.",
   offlineTitle: "The card service does not answer", offlineRemedy: "If the card service is not running, start it; this page then connects by itself. If it stays so, call your IT department.",
   proof: "Proof", proofGenuine: "Proved genuine", proofTestKeys: "Checked with test keys, which prove nothing", proofNone: "Not proved genuine",
   simulator: "Software card", putIn: "Insert", takeOut: "Pull", swap: "Swap", putBack: "Put back", turnOver: "Turn over", noFault: "no fault", persona: "Persona", fault: "Fault",

@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from functools import cached_property
 from importlib import import_module
 from itertools import pairwise
 from types import FunctionType
@@ -72,6 +73,8 @@ def _member(name: str, value: Any) -> Iterator[str]:
         yield f"- `{name}{_signature(inner)}` {_first(inner.__doc__)}".rstrip()
     elif isinstance(inner, property) and inner.fget is not None:
         yield f"- `{name}` {_first(inner.fget.__doc__)}".rstrip()
+    elif isinstance(inner, cached_property):
+        yield f"- `{name}` {_first(inner.func.__doc__)}".rstrip()
 
 
 def _signature(value: Any) -> str:

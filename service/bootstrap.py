@@ -156,7 +156,7 @@ def _access(
     scopes: Set[Scope] | None,
     simulated_only: Set[Scope],
 ) -> Access:
-    _tell_who_is_believed(settings)
+    _warn_without_believed_users(settings)
     return Access.for_port(
         pages.port,
         load_token(settings.token_path),
@@ -176,7 +176,7 @@ def _access(
     )
 
 
-def _tell_who_is_believed(settings: BridgeSettings) -> None:
+def _warn_without_believed_users(settings: BridgeSettings) -> None:
     """Warn if the bridge's user is a service's, which has no browser, and no other user's browser is believed."""
     named = settings.access.users or settings.access.groups or settings.access.everybody
     serves_pages = settings.trusted_origins or settings.dialects.ports

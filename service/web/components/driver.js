@@ -42,7 +42,8 @@ function Codes({ codes }) {
     </details>`;
 }
 
-export function DriverTab({ bridge, info }) {
+// Before the readers are listed none is chosen, and a call would go to whichever has a card.
+export function DriverTab({ bridge, info, isListed }) {
   const [state, setState] = useState({ name: "", text: "", result: null, problem: null, busy: false, codes: [], functions: [] });
   const change = (more) => setState((before) => ({ ...before, ...more }));
   useEffect(() => {
@@ -79,7 +80,7 @@ export function DriverTab({ bridge, info }) {
       </select>
       <label for="arguments">${t("arguments")}</label>
       <textarea id="arguments" class="hex" rows="7" spellcheck=${false} value=${state.text} oninput=${(event) => change({ text: event.target.value })}></textarea>
-      <button type="submit" class="main" disabled=${state.busy || !state.name}>${t("run")}</button>
+      <button type="submit" class="main" disabled=${state.busy || !state.name || !isListed}>${t("run")}</button>
     </form>
     <div role="status">${state.result && html`<${Result} result=${state.result} codes=${state.codes} />`}</div>
     ${state.problem && html`<${Problem} problem=${state.problem} level=${2} />`}

@@ -16,7 +16,7 @@ import { TraceTab } from "../components/trace.js";
 const KEPT = 200;
 const page = makePage(view, {
   titleKey: "developerTitle", refusal: null, listing: { readers: [], problems: [] }, selected: null, tab: "files",
-  events: [], choices: null, scopes: [], actionError: null, exchanges: 0,
+  isListed: false, events: [], choices: null, scopes: [], actionError: null, exchanges: 0,
 });
 
 const selected = () => page.listing.readers.find((info) => info.name === page.selected) ?? null;
@@ -31,6 +31,7 @@ async function refresh() {
 
 function setListing(listing) {
   page.listing = listing;
+  page.isListed = true;
   if (!selected()) page.selected = listing.readers[0]?.name ?? null;
   page.set({ problems: page.refusal ? [page.refusal] : listing.problems });
 }
@@ -46,7 +47,7 @@ function onEvent(event) {
 function onState(connection, refusal) {
   page.connection = connection;
   page.refusal = connection === "live" ? null : refusal;
-  if (connection !== "live") page.listing = { readers: [], problems: [] };
+  if (connection !== "live") Object.assign(page, { listing: { readers: [], problems: [] }, isListed: false });
   page.set({ problems: page.refusal ? [page.refusal] : page.listing.problems });
 }
 
@@ -67,7 +68,7 @@ function view() {
   const tabs = [
     ["files", html`<${FilesTab} key=${which} bridge=${page.bridge} info=${info} />`],
     ["trace", html`<${TraceTab} key=${which} bridge=${page.bridge} info=${info} tick=${page.exchanges} scopes=${page.scopes} />`],
-    ["driver", html`<${DriverTab} bridge=${page.bridge} info=${info} />`],
+    ["driver", html`<${DriverTab} bridge=${page.bridge} info=${info} isListed=${page.isListed} />`],
     ["events", html`<${EventLog} events=${page.events} clear=${() => page.set({ events: [] })} />`],
   ];
   return html`

@@ -157,5 +157,5 @@ def test_the_check_of_a_journal_says_how_far_it_is(tmp_path: Path) -> None:
     for arguments in (["verify"], ["backup", str(backup)]):
         shown = on_terminal("debits", *arguments, streams="stderr", told=told)
         said = [part for part in shown.terminal.split("\r") if part.strip()]
-        assert shown.status == 0 and len(said) > 1 and said[0].startswith("核对消费日志 0"), shown
+        assert shown.status == 0 and len(said) > 1 and said[0].startswith("核对扣款记录 0"), shown
         assert not any(shown.lines)

@@ -31,7 +31,6 @@ from service.debits.journal_file.entry import JournalEntry
 from service.debits.provider import JournalProvider
 from service.gate.context import RequestContext
 from service.gate.receipt import AnswerReceipt
-from service.gate.scopes import Caller
 from service.readers.managed_reader import ManagedReader
 from service.security import SecurityContext
 
@@ -55,7 +54,6 @@ class DebitCall:
 
     key: str
     """The idempotency key; checked when it is used."""
-    caller: Caller
     context: RequestContext
     reader: Callable[[], Awaitable[ManagedReader]]
     """The look-up of the reader, done when the card is needed: a debit that is done is answered without any reader."""
@@ -169,7 +167,7 @@ class DebitService:
         key, order = asked.checked_key(), asked.order
         journal = await self.journal()
         what = "|".join((asked.card_named, bytes(order.amounts).hex(), order.time))
-        entry = await _claim(lambda: journal.claim(asked.caller.origin, key, what))
+        entry = await _claim(lambda: journal.claim(asked.context.caller.origin, key, what))
         return await self._answered(asked, entry, lambda task: self._debit_or_report(asked, journal, task))
 
     async def _answered(
@@ -220,7 +218,7 @@ class DebitService:
     async def _on_card(
         self, on_card: Callable[[SocialSecurityCard], None], asked: DebitCall, task: _DebitTask
     ) -> DebitAnswer:
-        caller = asked.caller
+        caller = asked.context.caller
         session = None
         try:
             managed = await asked.reader()
@@ -245,7 +243,7 @@ class DebitService:
     async def _first_step(
         self, asked: DebitRequest, first_step: FirstStep, journal: Journal, task: _DebitTask
     ) -> DebitAnswer:
-        caller, entry = asked.caller, task.entry
+        caller, entry = asked.context.caller, task.entry
 
         def step(steps: HsmSteps) -> str:
             with recording_abort(entry):
@@ -307,7 +305,7 @@ class DebitService:
         journal = await self.journal()
 
         def find() -> JournalEntry:
-            found = journal.claim_existing(asked.caller.origin, asked.checked_key())
+            found = journal.claim_existing(asked.context.caller.origin, asked.checked_key())
             if found is None:
                 raise StepError()
             return found

@@ -76,7 +76,6 @@ class DriverService:
         self,
         function: DriverFunction,
         given: DriverArguments,
-        caller: Caller,
         context: RequestContext,
         *,
         reader: str | None = None,
@@ -89,7 +88,6 @@ class DriverService:
         Args:
             function: the function.
             given: its arguments.
-            caller: the caller.
             context: the caller's request.
             reader: the full name of the reader; None to choose one by iType.
             seconds: the time that the caller waits; None if the caller does not say. A function that changes the card
@@ -99,18 +97,20 @@ class DriverService:
             NoScopeError: the caller has not the right to call it.
             CardioError: the obstacle; `return_codes.code_of` has its code.
         """
-        caller.require(Scope(function.right))
+        context.caller.require(Scope(function.right))
         if isinstance(function, DebitFunction):
-            done = await self.debit(function, given, caller, context, reader=reader)
+            done = await self.debit(function, given, context, reader=reader)
             # A debit that is asked for again by its key gets the same answer, and then without its card.
             return DriverOutput(output_of(done), done.card_session, None)
         context = _named(context, function, given)
         given = replace(given, deviceNumber=self._device_number)
         if isinstance(function, StepFunction):
-            return await self._step(function, given, caller, context, reader, seconds)
+            return await self._step(function, given, context, reader, seconds)
         managed = await self._managed(given, context, reader)
-        caller = _at(managed, function, caller)
-        brought = self._credentials(function, given, caller, self._security.at(simulated=managed.reader.simulated))
+        context = _at(managed, function, context)
+        brought = self._credentials(
+            function, given, context.caller, self._security.at(simulated=managed.reader.simulated)
+        )
 
         async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
             whole, credentials = supplemented(given, added), brought
@@ -127,13 +127,12 @@ class DriverService:
             )
             return DriverOutput(done[0], session, done[1])
 
-        return await Clerk(self._questions, managed, caller, context, seconds).help(attempt)
+        return await Clerk(self._questions, managed, context, seconds).help(attempt)
 
     async def debit(
         self,
         function: DebitFunction,
         given: DriverArguments,
-        caller: Caller,
         context: RequestContext,
         *,
         reader: str | None = None,
@@ -144,42 +143,39 @@ class DriverService:
             DebitUnknownError: it is not known yet whether money was taken.
             CardioError: the errors of `call`.
         """
-        caller.require(Scope(function.right))
+        context.caller.require(Scope(function.right))
         context = _named(context, function, given)
         used: list[ManagedReader] = []
 
         async def managed() -> ManagedReader:
             found = await self._managed(given, context, reader)
-            _at(found, function, caller).pin(given.pin)
+            _at(found, function, context).caller.pin(given.pin)
             used.append(found)
             return found
 
         if function.step == 2:
             held = self._held_for(context, reader)
-            return await finish_debit(self._debits, given, caller, context, managed, held)
-        if self._questions.has_consent_of(caller.grant):
+            return await finish_debit(self._debits, given, context, managed, held)
+        if self._questions.has_consent_of(context.caller.grant):
             with suppress(CardioError):  # the debit itself reports the error, or needs no card at all
-                given = self._with_consent(given, caller, context, await managed())
+                given = self._with_consent(given, context, await managed())
         try:
-            return await call_debit(self._debits, function, given, caller, context, managed)
+            return await call_debit(self._debits, function, given, context, managed)
         except LastTryError as error:
             # This debit is over: the consent that is asked for now is valid for the next one.
             if used:
-                self._questions.ask_for_next_call(subject_of(used[-1], caller, context, used[-1].card_session))
+                self._questions.ask_for_next_call(subject_of(used[-1], context, used[-1].card_session))
             raise last_try_without_clerk(self._questions.page) from error
 
-    def _with_consent(
-        self, given: DriverArguments, caller: Caller, context: RequestContext, managed: ManagedReader
-    ) -> DriverArguments:
+    def _with_consent(self, given: DriverArguments, context: RequestContext, managed: ManagedReader) -> DriverArguments:
         """Return the arguments of a debit, with the consent to the last try if it was given for this card."""
-        consented = self._questions.consume_consent(subject_of(managed, caller, context, managed.card_session))
+        consented = self._questions.consume_consent(subject_of(managed, context, managed.card_session))
         return replace(given, acceptLastTry=True) if consented else given
 
     async def _step(
         self,
         function: StepFunction,
         given: DriverArguments,
-        caller: Caller,
         context: RequestContext,
         reader: str | None,
         seconds: float | None,
@@ -191,23 +187,23 @@ class DriverService:
             held = self._held_for(context, reader)
             if held is None:
                 raise StepError()
-            _at(held, function, caller)
+            _at(held, function, context)
             done, session = await held.run_step(lambda steps: step(steps, given), context, credentials=None)
             return DriverOutput(done[0], session, done[1])
         managed = await self._managed(given, context, reader)
-        _at(managed, function, caller)
+        _at(managed, function, context)
         security = self._security.at(simulated=managed.reader.simulated)
         if function.right == "basic":
-            credentials = await asyncio.to_thread(security.for_reading_steps, caller.origin)
+            credentials = await asyncio.to_thread(security.for_reading_steps, context.origin)
         else:
-            credentials = security.for_steps(caller.origin)
+            credentials = security.for_steps(context.origin)
 
         async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
             whole = supplemented(given, added)
             done, session = await managed.run_step(lambda steps: step(steps, whole), context, credentials=credentials)
             return DriverOutput(done[0], session, done[1])
 
-        return await Clerk(self._questions, managed, caller, context, seconds).help(attempt)
+        return await Clerk(self._questions, managed, context, seconds).help(attempt)
 
     def _held_for(self, context: RequestContext, reader: str | None) -> ManagedReader | None:
         """Return the reader that holds a card for this caller; the named one first, because the caller may hold two."""
@@ -241,14 +237,14 @@ class DriverService:
         return await self.selection.choose(Preference(card_type), context)
 
 
-def _at(managed: ManagedReader, function: DriverFunction, caller: Caller) -> Caller:
-    """Return the caller with the rights that count at this reader.
+def _at(managed: ManagedReader, function: DriverFunction, context: RequestContext) -> RequestContext:
+    """Return the request with the caller's rights that count at this reader.
 
     Raises:
         NoScopeError: the caller may not call this function there.
     """
-    narrowed = caller.at(simulated=managed.reader.simulated)
-    narrowed.require(Scope(function.right))
+    narrowed = context.at(simulated=managed.reader.simulated)
+    narrowed.caller.require(Scope(function.right))
     return narrowed
 
 

@@ -11,7 +11,6 @@ from cardio.driver.hsm_steps import HsmSteps
 from cardio.errors import CardioError
 from service.debits.service import DebitAnswer, DebitCall, DebitRequest, DebitService
 from service.gate.context import RequestContext
-from service.gate.scopes import Caller
 from service.readers.managed_reader import ManagedReader
 
 FindReader = Callable[[], Awaitable[ManagedReader]]
@@ -21,7 +20,6 @@ async def call_debit(
     debits: DebitService,
     function: DebitFunction,
     given: DriverArguments,
-    caller: Caller,
     context: RequestContext,
     reader: FindReader,
 ) -> DebitAnswer:
@@ -31,7 +29,6 @@ async def call_debit(
         debits: the service for debits.
         function: the function with its step.
         given: its arguments.
-        caller: the caller.
         context: the caller's request.
         reader: finds the reader.
 
@@ -44,7 +41,7 @@ async def call_debit(
         guard(card, given.pCardInfo)
 
     asked = DebitRequest(
-        key=given.idempotencyKey, caller=caller, context=context, reader=reader, pin=given.pin,
+        key=given.idempotencyKey, context=context, reader=reader, pin=given.pin,
         accept_last_try=given.acceptLastTry, order=parse_pay_info(given.pPayInfo),
         card_named=parse_card_info(given.pCardInfo)[0], check_card=check_card,
         first_step=debit_1 if function.step == 1 else None,
@@ -55,7 +52,6 @@ async def call_debit(
 async def finish_debit(
     debits: DebitService,
     given: DriverArguments,
-    caller: Caller,
     context: RequestContext,
     reader: FindReader,
     held: ManagedReader | None,
@@ -65,7 +61,6 @@ async def finish_debit(
     Args:
         debits: the service for debits.
         given: the arguments.
-        caller: the caller.
         context: the caller's request.
         reader: finds the reader.
         held: the reader that holds a card for this caller.
@@ -78,7 +73,7 @@ async def finish_debit(
         return debit_2(steps, given.pKey)
 
     asked = DebitCall(
-        key=given.idempotencyKey, caller=caller, context=context, reader=reader, pin=given.pin,
+        key=given.idempotencyKey, context=context, reader=reader, pin=given.pin,
         accept_last_try=given.acceptLastTry,
     )  # fmt: skip
     return await debits.second_step(asked, finish, held)

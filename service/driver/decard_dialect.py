@@ -95,7 +95,7 @@ class DecardDialect(Dialect):
 
     @staticmethod
     async def _reset(calls: DialectCalls) -> list[str]:
-        calls.caller.require(Scope.BASIC)
+        calls.context.caller.require(Scope.BASIC)
         managed = await calls.reader()
         if managed.card_session is None:
             raise NoCardError()
@@ -105,7 +105,7 @@ class DecardDialect(Dialect):
 
     @staticmethod
     async def _command(request: DialectRequest, calls: DialectCalls) -> list[str]:
-        calls.caller.require(Scope.APDU)
+        calls.context.caller.require(Scope.APDU)
         managed = await calls.reader()
         if not managed.reader.simulated:
             raise SimulatedOnlyError()

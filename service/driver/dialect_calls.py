@@ -13,7 +13,6 @@ from cardio.driver.functions import DriverArguments, find_function
 from cardio.readers.card_choice import Preference
 from service.driver.calls import DriverOutput, DriverService
 from service.gate.context import RequestContext
-from service.gate.scopes import Caller
 from service.readers.managed_reader import ManagedReader
 
 
@@ -22,7 +21,6 @@ class DialectCalls:
     """The access of one caller to the cards, for one message."""
 
     driver: DriverService
-    caller: Caller
     context: RequestContext
     layout: BasicLayout
     seconds: float | None = None
@@ -44,7 +42,7 @@ class DialectCalls:
         """
         found = find_function(function)
         given = DriverArguments.from_mapping({"layout": layout or self.layout, **arguments})
-        return await self.driver.call(found, given, self.caller, self.context, seconds=self.seconds)
+        return await self.driver.call(found, given, self.context, seconds=self.seconds)
 
     async def reader(self) -> ManagedReader:
         """Return the reader for a caller that names none.

@@ -105,7 +105,7 @@ class DialectCallers:
             await socket.accept()
             dialect = self._spoken.setdefault(owner, kind())
             context = replace(context_of(socket, caller), grant=owner)
-            code = await self._talk(socket, place, dialect, caller, context)
+            code = await self._talk(socket, place, dialect, context)
         finally:
             self._open.remove(place)
             self._leave(socket, owner, code)
@@ -113,9 +113,7 @@ class DialectCallers:
                 await _until_lost(socket)
                 self._open.closed(owner)
 
-    async def _talk(
-        self, socket: WebSocket, place: OpenSocket, dialect: Dialect, caller: Caller, context: RequestContext
-    ) -> int:
+    async def _talk(self, socket: WebSocket, place: OpenSocket, dialect: Dialect, context: RequestContext) -> int:
         """Exchange messages until one side ends the socket; return the code of the close."""
 
         left = asyncio.Event()
@@ -128,7 +126,7 @@ class DialectCallers:
             text: str | None = message.get("text")
             return text
 
-        answers = _Answers(socket, self._host(), dialect, caller, context, self._layout, left)
+        answers = _Answers(socket, self._host(), dialect, context, self._layout, left)
         if dialect.greeting is not None:
             await answers.send(dialect.greeting)
         conversation = Conversation(
@@ -230,7 +228,6 @@ class _Answers:
     socket: WebSocket
     host: DialectHost
     dialect: Dialect
-    caller: Caller
     context: RequestContext
     layout: BasicLayout
     left: asyncio.Event
@@ -257,7 +254,7 @@ class _Answers:
                 raise UsageError("应为文本消息", "a text message is wanted")
             await self._wait_for_a_turn(seconds)
             request = self.dialect.parse(message)
-            calls = DialectCalls(self.host.driver, self.caller, context, self.layout, seconds)
+            calls = DialectCalls(self.host.driver, context, self.layout, seconds)
             own = await self.dialect.own_function(request, calls)
             if own is not None:
                 return own
@@ -286,7 +283,7 @@ class _Answers:
             RetryLaterError: the caller has asked so often that its turn would come too late.
         """
         try:
-            self.host.rate.spend(self.caller.grant)
+            self.host.rate.spend(self.context.caller.grant)
         except RetryLaterError as error:
             if seconds is not None and error.retry_after > seconds:
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import HTTPConnection
 
@@ -15,14 +15,18 @@ _TARGETS = ("application", "file")
 """The path parameters that name the object of a call."""
 
 
+_NO_CALLER = Caller(origin="local", scopes=frozenset())
+"""The caller of what the bridge does by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
+    caller: Caller = _NO_CALLER
     grant: str = "local"
+    """The owner of leases and of held cards: the caller's grant, for a dialect's socket with the dialect's name."""
     card_session: str | None = None
     """The card session that the caller saw. If another card is inserted, the call does nothing."""
     lease: str | None = None
-    origin: str = "local"
-    """The page's origin, or ``local`` for a program."""
     action: str = ""
     """The operation: the route with its method, or the driver function."""
     target: str = ""
@@ -32,6 +36,16 @@ class RequestContext:
     """A future that is done when the caller has left; no operator is asked on its behalf after that."""
     receipt: AnswerReceipt | None = field(default=None, repr=False, compare=False)
     """The receipt that says whether the answer was handed over; None if the call has no caller to answer."""
+
+    @property
+    def origin(self) -> str:
+        """Return the page's origin, or ``local`` for a program."""
+        return self.caller.origin
+
+    def at(self, *, simulated: bool) -> RequestContext:
+        """Return the context with the caller's scopes that count at this kind of reader."""
+        caller = self.caller.at(simulated=simulated)
+        return self if caller is self.caller else replace(self, caller=caller)
 
 
 def context_of(
@@ -44,10 +58,10 @@ def context_of(
     scope = connection.scope
     named = (scope["path_params"].get(name) for name in _TARGETS)
     return RequestContext(
+        caller=caller,
         grant=caller.grant,
         card_session=card_session,
         lease=lease,
-        origin=caller.origin,
         action=f"{scope.get('method', 'WEBSOCKET')} {scope['route'].path_format}",
         target="/".join(str(one) for one in named if one is not None),
         request_id=getattr(connection.state, REQUEST_ID, ""),

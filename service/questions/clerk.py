@@ -13,7 +13,6 @@ from typing import TypeVar
 from cardio.security.errors import LastTryError, NoPinPadError
 from service.audit.recorder import CardUse
 from service.gate.context import RequestContext
-from service.gate.scopes import Caller
 from service.questions.book import ANSWER_SECONDS, Entered, QuestionBook, Subject, Wants
 from service.questions.errors import last_try_without_clerk, no_place_for_pin
 from service.readers.managed_reader import ManagedReader
@@ -48,7 +47,6 @@ class Clerk:
         self,
         book: QuestionBook,
         managed: ManagedReader,
-        caller: Caller,
         context: RequestContext,
         seconds: float | None = None,
     ) -> None:
@@ -57,13 +55,11 @@ class Clerk:
         Args:
             book: the questions.
             desk: the reader.
-            caller: the caller.
             context: the caller's request.
             seconds: the time that the caller waits; None if the caller does not say.
         """
         self._book = book
         self._managed = managed
-        self._caller = caller
         self._context = context
         limit = ANSWER_SECONDS if seconds is None else min(ANSWER_SECONDS, seconds - _WORK_SECONDS)
         self._ends = time.monotonic() + limit
@@ -99,7 +95,7 @@ class Clerk:
     def _subject(self, card_use: CardUse) -> Subject:
         """Return the subject of the question, with the card that the call has used."""
         session = card_use.card_session or self._context.card_session or self._managed.card_session
-        return subject_of(self._managed, self._caller, self._context, session)
+        return subject_of(self._managed, self._context, session)
 
     async def _enter(self, subject: Subject, error: NoPinPadError) -> Entered:
         if not self._book.has_clerk:
@@ -120,5 +116,6 @@ class Clerk:
         return self._ends - time.monotonic()
 
 
-def subject_of(managed: ManagedReader, caller: Caller, context: RequestContext, card_session: str | None) -> Subject:
+def subject_of(managed: ManagedReader, context: RequestContext, card_session: str | None) -> Subject:
+    caller = context.caller
     return Subject(caller.grant, caller.label, context.action, managed.reader.name, card_session)

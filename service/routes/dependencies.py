@@ -121,19 +121,17 @@ LeaseHeader = Annotated[str | None, Header(max_length=64, description="the lease
 
 
 class CardCall:
-    """One call to the card in a reader, with its caller, its card and its lease."""
+    """One call to the card in a reader, with its request."""
 
     def __init__(
         self,
         managed: ManagedReader,
         context: RequestContext,
-        caller: Caller,
         security: SecurityContext,
         response: Response,
     ) -> None:
         self.managed = managed
         self.context = context
-        self.caller = caller
         self.security = security
         self._response = response
 
@@ -162,7 +160,7 @@ class CardCall:
 
         Without credentials the work uses those that the bridge has for reading.
         """
-        given = credentials or self.security.for_reading(self.caller.origin)
+        given = credentials or self.security.for_reading(self.context.origin)
         outcome, session = await self.managed.do(
             lambda card: (work(card), card.proof), self.context, credentials=given, repeat=repeat, seconds=seconds
         )
@@ -193,11 +191,11 @@ ContextOf = Annotated[RequestContext, Depends(_context)]
 
 
 async def _card_call(
-    reader: str, registry: RegistryOf, caller: CallerOf, security: SecurityOf, context: ContextOf, response: Response
+    reader: str, registry: RegistryOf, security: SecurityOf, context: ContextOf, response: Response
 ) -> CardCall:
     managed = registry.managed(reader)
     simulated = managed.reader.simulated
-    return CardCall(managed, context, caller.at(simulated=simulated), security.at(simulated=simulated), response)
+    return CardCall(managed, context.at(simulated=simulated), security.at(simulated=simulated), response)
 
 
 CallOf = Annotated[CardCall, Depends(_card_call)]

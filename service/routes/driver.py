@@ -30,7 +30,7 @@ from service.driver.calls import DriverService
 from service.driver.debits import output_of
 from service.events.sse import leaving
 from service.gate.context import RequestContext
-from service.gate.scopes import Caller, Scope
+from service.gate.scopes import Scope
 from service.routes.dependencies import CallerOf, ContextOf, DebitsOf, DriverOf, IdempotencyKeyHeader, card_headers
 from service.routes.readers import CARD_PROBLEMS
 
@@ -156,7 +156,6 @@ async def call_function(
     function: Annotated[str, Path(max_length=64, examples=[READ_BASIC])],
     asked: DriverAsked,
     calls: DriverOf,
-    caller: CallerOf,
     context: ContextOf,
     response: Response,
     debits: DebitsOf,
@@ -171,10 +170,10 @@ async def call_function(
     wanted = find_function(function)
     given = _arguments(asked, idempotency_key)
     if isinstance(wanted, DebitFunction):
-        return await _debit(wanted, given, calls, debits, caller, context, asked.reader, response)
+        return await _debit(wanted, given, calls, debits, context, asked.reader, response)
     async with leaving(request.receive) as gone:
         context = replace(context, gone=gone)
-        text, session, proof = await calls.call(wanted, given, caller, context, reader=asked.reader)
+        text, session, proof = await calls.call(wanted, given, context, reader=asked.reader)
     response.headers.update(card_headers(session, proof))
     basic = wanted.name.startswith(READ_BASIC) and not wanted.name.endswith("Step1") and given.layout == "11"
     return DriverAnswered(
@@ -187,13 +186,12 @@ async def _debit(
     given: DriverArguments,
     calls: DriverService,
     debits: DebitService,
-    caller: Caller,
     context: RequestContext,
     reader: str | None,
     response: Response,
 ) -> DriverAnswered:
     try:
-        done = await calls.debit(wanted, given, caller, context, reader=reader)
+        done = await calls.debit(wanted, given, context, reader=reader)
     except DebitUnknownError as error:
         response.status_code = error.status
         text = f"{error.title}：{error.remedy}".replace("|", " ")

@@ -59,7 +59,7 @@ async def write_file(application: Application, file: File, asked: ItemsToWrite, 
         change = card.prepare(f"{application}/{file}", asked.values)
         return change.result(done=False) if asked.prepare_only else card.write(change)
 
-    return await call.do(work, credentials=call.security.credentials(call.caller.origin), repeat=False)
+    return await call.do(work, credentials=call.security.credentials(call.context.origin), repeat=False)
 
 
 @router.get("/{reader:path}/card/photo", responses=_PHOTO_ANSWERS, response_class=Response)
@@ -68,7 +68,7 @@ async def read_photo(call: CallOf) -> Response:
     (photo, proof), session = await call.managed.do(
         lambda card: (card.photo(), card.proof),
         call.context,
-        credentials=call.security.for_reading(call.caller.origin),
+        credentials=call.security.for_reading(call.context.origin),
     )
     # A picture has no place for words, so a header has the codes of the warnings.
     warnings = {"Cardio-Warnings": ",".join(one.code for one in photo.warnings)} if photo.warnings else {}

@@ -52,14 +52,14 @@ class PinReloaded(FrozenModel):
 @router.get("/{reader:path}/card/pin", responses=_PIN_PROBLEMS)
 async def pin_status(call: CallOf) -> PinTries:
     """Return the number of tries that are left. The card is asked only if asking is not known to cost a try."""
-    credentials = call.security.credentials(call.caller.origin)
+    credentials = call.security.credentials(call.context.origin)
     return PinTries.of(await call.do(lambda card: card.pin_count(), credentials=credentials))
 
 
 @router.post("/{reader:path}/card/pin/verify", responses=_PIN_PROBLEMS)
 async def verify_pin(given: PinGiven, call: CallOf) -> PinTries:
     """Verify the holder's PIN with the card. The PIN is sent only once in any case."""
-    credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
+    credentials = call.security.credentials(call.context.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
     def work(card: SocialSecurityCard) -> PinCount:
         card.verify_pin()
@@ -72,7 +72,7 @@ async def verify_pin(given: PinGiven, call: CallOf) -> PinTries:
 async def change_pin(given: PinChanged, call: CallOf) -> PinTries:
     """Replace the holder's PIN by another."""
     new = _pin(given.new_pin)
-    credentials = call.security.credentials(call.caller.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
+    credentials = call.security.credentials(call.context.origin, _pin(given.pin), accept_last_try=given.accept_last_try)
 
     def work(card: SocialSecurityCard) -> PinCount:
         card.change_pin(new)
@@ -89,7 +89,7 @@ async def unblock_pin(call: CallOf) -> PinTries:
         card.unblock_pin()
         return card.pin_count()
 
-    credentials = call.security.credentials(call.caller.origin)
+    credentials = call.security.credentials(call.context.origin)
     return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
 
 
@@ -102,7 +102,7 @@ async def reload_pin(given: PinReloaded, call: CallOf) -> PinTries:
         card.reload_pin(new)
         return card.pin_count()
 
-    credentials = call.security.credentials(call.caller.origin)
+    credentials = call.security.credentials(call.context.origin)
     return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
 
 

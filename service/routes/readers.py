@@ -80,6 +80,6 @@ async def read_for_nhsa(call: CallOf) -> Nhsa1101:
 
 
 async def _read(call: CallOf, *, supplement: bool, fresh: bool) -> tuple[CardReading, dict[str, str]]:
-    credentials = call.security.for_reading(call.caller.origin)
+    credentials = call.security.for_reading(call.context.origin)
     answer = await read_basic(call.managed, call.context, supplement=supplement, credentials=credentials, fresh=fresh)
     return answer.reading, call.name_card(answer.card_session, answer.reading.proof) | call.date_answer(answer.read_at)

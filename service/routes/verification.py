@@ -30,9 +30,9 @@ async def verify_card(asked: VerificationAsked, call: CallOf) -> Verdict:
     """Return every check by itself (passed, failed, or not done and why), and one verdict by the site's policy."""
     pin = None
     if asked.pin is not None:
-        call.caller.require(Scope.PIN)
+        call.context.caller.require(Scope.PIN)
         pin = Pin(asked.pin.get_secret_value())
-    credentials = call.security.credentials(call.caller.origin, pin, accept_last_try=asked.accept_last_try)
+    credentials = call.security.credentials(call.context.origin, pin, accept_last_try=asked.accept_last_try)
     loss_list = await asyncio.to_thread(call.security.loss_list)
     now = datetime.now(UTC).astimezone()
     return await call.do(

@@ -250,7 +250,7 @@ def test_without_access_nothing_is_said_of_readers(page: Page, served: Served, p
     assert not found_in(page, "没有读卡器", "连接线", "no-reader")
     if path != "/kiosk":
         page.get_by_role("button", name="English").click()
-        expect(page.get_by_role("alert")).to_contain_text("Open it by the desktop icon")
+        expect(page.get_by_role("alert")).to_contain_text("Open it with the desktop icon")
 
 
 def test_a_kiosk_has_a_token_that_opens_nothing_else(page: Page, served: Served, desktop: Desktop) -> None:

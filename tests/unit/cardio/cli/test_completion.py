@@ -51,7 +51,7 @@ def completed(script: Path, line: str) -> list[str]:
         ("cardio --lang ", ["zh", "en", "both"]),
         ("cardio --lang = e", ["en"]),
         ("cardio --lang = en identi", ["identify"]),
-        ("cardio --json --lang en re", ["readers", "read"]),
+        ("cardio --json --lang en re", ["readers", "read", "reserve"]),
         ("cardio --json sim l", ["list"]),
         ("cardio --lang zh serve --log-level D", ["DEBUG"]),
     ],

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 
 from cardio.errors import CardioError
+from service.cli.user_unit import user_manager_has_display
 
 _OPENERS = (("xdg-open",), ("gio", "open"), ("sensible-browser",), ("x-www-browser",))
 _FAILS_WITHIN = 3.0
 """The time in which a program that passes the link to a browser ends; a program that is the browser itself goes on."""
 _TITLE = "读卡台"
+_FROM_UNIT = ("systemd-run", "--user", "--quiet", "--collect", "--wait")
 
 
 def open_in_browser(link: str) -> bool:
@@ -35,16 +37,34 @@ def is_started_by_icon() -> bool:
     return _has_display() and not has_terminal
 
 
-def show_problem(error: CardioError) -> None:
-    """Show an error in a window, if the desktop has a program for that."""
+def show_problem(error: CardioError, launcher: tuple[str, ...] = ()) -> bool:
+    """Show an error in a window.
+
+    Args:
+        error: the error.
+        launcher: a command that starts the window's program, whose words are appended.
+
+    Returns:
+        True if the desktop has a program for that, and it has started.
+    """
     text = f"{error.detail}\n\n处理：{error.remedy}\n\n{error.detail_en} [{error.code}]\n{error.remedy_en}"
-    for words in (
+    programs = (
         ("zenity", "--error", "--no-markup", f"--title={_TITLE}", f"--text={text}"),
         ("kdialog", "--title", _TITLE, "--error", text),
         ("notify-send", "--urgency=critical", _TITLE, text),
-    ):
-        if _starts(words):
-            return
+    )
+    return any(shutil.which(words[0]) is not None and _starts((*launcher, *words)) for words in programs)
+
+
+def show_problem_from_unit(error: CardioError) -> bool:
+    """Show an error on this user's desktop, from a unit; return True if a window has started.
+
+    The unit may be older than the desktop session, and its filters are not for windows. So the user's service manager
+    starts the program: it knows the display once there is a session.
+    """
+    if user_manager_has_display():
+        return show_problem(error, _FROM_UNIT)
+    return _has_display() and show_problem(error)
 
 
 def _has_display() -> bool:

@@ -18,11 +18,13 @@ from service.audit.errors import AuditUnavailableError
 from service.debits.errors import JournalTamperedError
 from service.driver.listening import taken_port
 from service.driver.registry import dialects
+from service.gate.errors import PortHeldError
 from service.gate.page_memory import PageMemory
 from service.gate.peers import listening_user
 from service.gate.plain_http import REMEDY, risk_words, risked_scopes
 from service.gate.port_holder import port_holder
 from service.gate.scopes import Scope
+from service.ports.reservation import is_kept_from_us, is_supported
 from service.settings import BridgeSettings, settings_files
 
 POLICY_FOLDERS = (
@@ -207,6 +209,12 @@ def _not_running(port: int, error: CardioError) -> Finding:
             "port", "bad", f"端口 {port} 被其他程序占用", f"port {port} is taken by another program",
             "请停止占用端口的程序，或在设置中换一个端口（port）。",
             "Stop the program that has it, or set another port.", exit_status=69,
+        )  # fmt: skip
+    if is_supported() and is_kept_from_us(port):
+        return Finding(
+            "port", "bad", f"端口 {port} 由另一用户的程序占用或保留，读卡服务不能启动",
+            f"another user's program has port {port}, or reserves it: the bridge cannot start",
+            PortHeldError.remedy, PortHeldError.remedy_en, exit_status=PortHeldError.exit_status,
         )  # fmt: skip
     return Finding(
         "service", "note", f"读卡服务未运行（端口 {port} 空闲）", f"the bridge does not run (port {port} is free)",

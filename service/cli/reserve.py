@@ -7,14 +7,24 @@ import os
 import socket
 import time
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cardio.cli.command import Command
 from cardio.cli.output import Output
 
-_SECONDS = 2.0
+if TYPE_CHECKING:
+    from service.gate.errors import PortHeldError
+
+_LOOK_SECONDS = 2.0
 """The time between two looks at the settings, and two tries for a port that another program has."""
-_SECONDS_UNTIL_TOLD_AGAIN = 600.0
-"""A program that opens and closes a port all the time must not fill the clerk's desktop with windows."""
+_WINDOW_SECONDS = 10.0
+"""The time between two tries to show a window: the desktop may come later, or have no program for it."""
+_TOLD_SECONDS = 600.0
+"""The time for which a port is not told of again: a program that opens and closes it must not flood the desktop."""
+_OLD_CONNECTIONS_SECONDS = 70.0
+"""The time in which connections of an earlier bridge end: TIME_WAIT lasts for a minute."""
 _NOTIFY_SOCKET = "NOTIFY_SOCKET"
 
 
@@ -24,48 +34,76 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
-    from service.cli import desktop
-    from service.ports.reservation import PortReservations, is_supported, port_held, stranger_at
+    from service.ports.reservation import PortReservations, is_supported
 
     if not is_supported():
         raise UsageError("此系统不支持保留端口", "this system does not keep a reserved port from other users")
-    ports = _ports()
-    reservations = PortReservations()
-    told_at: dict[tuple[int, int], float] = {}
+    reservations, notices = PortReservations(), _Notices(output)
+    ports: set[int] = set()
     while True:
-        missing = reservations.hold(ports)
-        _notify_ready()
-        for port in sorted(missing):
-            user = stranger_at(port, os.getuid())
-            if user is None or time.monotonic() - told_at.get((port, user), -math.inf) < _SECONDS_UNTIL_TOLD_AGAIN:
-                continue
-            told_at[port, user] = time.monotonic()
-            error = port_held(port, user)
-            output.note(output.words(error.detail, error.detail_en))
-            if desktop.is_started_by_icon():
-                desktop.show_problem(error)
-        time.sleep(_SECONDS)
         ports = _ports(ports)
+        refused = reservations.hold(ports)
+        _notify_ready()
+        notices.update(refused)
+        time.sleep(_LOOK_SECONDS)
 
 
-def _ports(known: set[int] | None = None) -> set[int]:
+@dataclass(slots=True)
+class _Notices:
+    """What the user is told of ports that another program has."""
+
+    output: Output
+    _refused_at: dict[int, float] = field(default_factory=dict)
+    _logged_at: dict[int, float] = field(default_factory=dict)
+    _shown_at: dict[int, float] = field(default_factory=dict)
+    _tried_at: float = -math.inf
+
+    def update(self, refused: set[int]) -> None:
+        """Tell of the ports that are refused now, each once for some minutes."""
+        now = time.monotonic()
+        self._refused_at = {port: self._refused_at.get(port, now) for port in refused}
+        for port in sorted(refused):
+            error = self._error_of(port, now)
+            if error is not None:
+                self._tell(port, error, now)
+
+    def _error_of(self, port: int, now: float) -> PortHeldError | None:
+        """Return the error for a refused port; None as long as this user's own bridge may explain it."""
+        from service.ports.reservation import is_explained, port_held, stranger_at
+
+        own_user = os.getuid()
+        user = stranger_at(port, own_user)
+        is_new = now - self._refused_at[port] < _OLD_CONNECTIONS_SECONDS
+        if user is None and is_new and is_explained(port, own_user):
+            return None
+        return port_held(port, user)
+
+    def _tell(self, port: int, error: PortHeldError, now: float) -> None:
+        from service.cli import desktop
+
+        if now - self._logged_at.get(port, -math.inf) >= _TOLD_SECONDS:
+            self._logged_at[port] = now
+            self.output.note(self.output.words(error.detail, error.detail_en))
+        is_told = now - self._shown_at.get(port, -math.inf) < _TOLD_SECONDS
+        if not is_told and now - self._tried_at >= _WINDOW_SECONDS:
+            self._tried_at = now
+            if desktop.show_problem_from_unit(error):
+                self._shown_at[port] = now
+
+
+def _ports(known: set[int]) -> set[int]:
     """Return the ports of the bridge and of its enabled dialects.
 
     Args:
         known: the ports of the last look: they stay while the settings are wrong.
-
-    Raises:
-        ConfigurationError: the settings are wrong at the first look.
     """
     from cardio.errors import ConfigurationError
-    from service.settings import BridgeSettings
+    from service.settings import DEFAULT_PORT, BridgeSettings
 
     try:
         settings = BridgeSettings.load()
-    except ConfigurationError:
-        if known is None:
-            raise
-        return known
+    except (ConfigurationError, ValueError, RecursionError):  # the last two are tomllib's, for absurd files
+        return known or {DEFAULT_PORT}
     return {settings.port, *settings.dialects.ports.values()} - {0}
 
 
@@ -73,7 +111,7 @@ def _notify_ready() -> None:
     """Report to systemd that the ports were tried, so that the bridge is started after that (sd_notify(3))."""
     address = os.environ.pop(_NOTIFY_SOCKET, "")
     if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
             service_manager.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
 
 

@@ -30,6 +30,12 @@ class UserUnit:
         return (_systemctl("show", "--property", wanted, "--value", _UNIT) or "").strip()
 
 
+def user_manager_has_display() -> bool:
+    """Return True if a desktop session has told the user's service manager its display."""
+    names = {line.partition("=")[0] for line in (_systemctl("show-environment") or "").splitlines()}
+    return not names.isdisjoint(("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def _systemctl(*words: str) -> str | None:
     """Return the answer of the user's service manager; None if it refuses, or there is none."""
     program = shutil.which("systemctl")

@@ -74,3 +74,9 @@ def listeners(host: str, port: int) -> list[Listener]:
         for columns in connections()
         if columns[_STATE] == _LISTENS and columns[_LOCAL] in wanted
     ]
+
+
+def has_connections(port: int) -> bool:
+    """Return True if connections of a local port have not ended yet; those in TIME_WAIT count (RFC 9293 §3.3.2)."""
+    ending = f":{port:04X}"
+    return any(columns[_LOCAL].endswith(ending) and columns[_STATE] != _LISTENS for columns in connections())

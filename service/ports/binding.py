@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,10 +15,13 @@ from dataclasses import replace
 from cardio.errors import ConfigurationError
 from service.gate.page_addresses import SHARED, PageAddresses
 from service.gate.tcp_table import listeners
-from service.ports.reservation import allow_the_same_user, is_supported
+from service.ports.reservation import is_supported, let_own_user_share
 
 _TAKEN = frozenset({errno.EADDRINUSE, 10048})
 """The second is Windows' WSAEADDRINUSE."""
+_TRIES = 5
+_PAUSE = (0.02, 0.25)
+"""The shortest and the longest time in seconds between two tries."""
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
@@ -64,29 +69,47 @@ def bind_pages(wanted: PageAddresses) -> tuple[PageAddresses, list[socket.socket
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     try:
-        return _listening(family, host, port, beside_reservation=False)
-    except OSError as error:
-        refusal = error
-    # It may be this user's own reservation that has the port. A program that listens has it for itself.
-    if is_supported() and refusal.errno == errno.EADDRINUSE and not listeners(host, port):
-        try:
-            listener = _listening(family, host, port, beside_reservation=True)
-        except OSError as error:
-            refusal = error
-        else:
-            # Another bridge of this user may have started at the same moment: the kernel would give callers to both.
-            if {one.inode for one in listeners(host, port)} <= {os.fstat(listener.fileno()).st_ino}:
-                return listener
-            listener.close()
-    if family == socket.AF_INET6 and refusal.errno not in _TAKEN:
-        raise refusal
-    raise ConfigurationError(
-        f"端口 {host}:{port} 无法使用：{refusal.strerror}。可能已有一个 cardio 在运行，或用 --port 换一个端口",
-        f"cannot listen on {host}:{port}: {refusal.strerror}. Is cardio running already? Or choose another --port",
-    ) from refusal
+        if is_supported():
+            return _sole_listener(family, host, port)
+        return _listener(family, host, port)
+    except OSError as refusal:
+        if family == socket.AF_INET6 and refusal.errno not in _TAKEN:
+            raise
+        raise ConfigurationError(
+            f"端口 {host}:{port} 无法使用：{refusal.strerror}。可能已有一个 cardio 在运行，或另一位用户尚未注销；"
+            "也可用 --port 换一个端口",
+            f"cannot listen on {host}:{port}: {refusal.strerror}. Is cardio running already? "
+            "Is another user still logged in? Or choose another --port",
+        ) from refusal
 
 
-def _listening(family: socket.AddressFamily, host: str, port: int, *, beside_reservation: bool) -> socket.socket:
+def _sole_listener(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """Return a socket that listens beside this user's reservation, and beside no other listener.
+
+    It has ``SO_REUSEPORT`` alone. With ``SO_REUSEADDR`` the kernel would also let it in beside another user's socket
+    that is bound and listens later. The kernel would share callers among all listeners of one user, so there must be
+    no other.
+
+    Raises:
+        OSError: the address is taken.
+    """
+    for _ in range(_TRIES):
+        if port and listeners(host, port):
+            break
+        listener = _listener(family, host, port, beside_own_user=True)
+        own = os.fstat(listener.fileno()).st_ino
+        found = {one.inode for one in listeners(host, listener.getsockname()[1])}
+        if found == {own}:
+            return listener
+        listener.close()
+        if own not in found:  # this system does not show who listens
+            return _listener(family, host, port)
+        # Another bridge of this user has started at the same moment, and gives way as well.
+        time.sleep(random.uniform(*_PAUSE))  # noqa: S311 - no secret
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _listener(family: socket.AddressFamily, host: str, port: int, *, beside_own_user: bool = False) -> socket.socket:
     # With the protocol named, asyncio turns Nagle's algorithm off for accepted connections. Without it, each answer in
     # two parts waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -94,13 +117,11 @@ def _listening(family: socket.AddressFamily, host: str, port: int, *, beside_res
         if sys.platform == "win32":
             # There SO_REUSEADDR would take a port that another program listens on, and share its callers at random.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        elif beside_own_user:
+            let_own_user_share(listener)
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if beside_reservation:
-            allow_the_same_user(listener)
         listener.bind((host, port))
-        if is_supported():  # a reservation that comes later, and one that is started anew, find room beside the bridge
-            allow_the_same_user(listener)
         # Already listening when the address is shown: a quick caller waits a moment and is not refused.
         listener.listen()
     except OSError:

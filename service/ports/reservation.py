@@ -8,12 +8,13 @@ other user, whatever options that user's program sets (socket(7)). The bridge is
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 from collections.abc import Iterable
 
 from service.gate.errors import PortHeldError
-from service.gate.peers import listening_user
+from service.gate.tcp_table import Listener, has_connections, listeners
 
 ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
@@ -23,8 +24,8 @@ def is_supported() -> bool:
     return sys.platform.startswith("linux")
 
 
-def allow_the_same_user(one: socket.socket) -> None:
-    """Let the user of a socket that is not bound yet bind its address beside it."""
+def let_own_user_share(one: socket.socket) -> None:
+    """Let every program of this user bind the address of a socket too. To be called before the socket is bound."""
     if sys.platform != "win32":
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
@@ -47,12 +48,12 @@ class PortReservations:
         chosen = set(wanted)
         for port, address in [one for one in self._held if one[0] not in chosen]:
             self._held.pop((port, address)).close()
-        missing = set()
+        refused = set()
         for port in chosen:
             for family, address in ADDRESSES:
                 if (port, address) not in self._held and not self._reserve(family, address, port):
-                    missing.add(port)
-        return missing
+                    refused.add(port)
+        return refused
 
     def close(self) -> None:
         """Give back all ports."""
@@ -65,7 +66,7 @@ class PortReservations:
         except OSError:  # a kernel without IPv6
             return True
         try:
-            allow_the_same_user(one)
+            let_own_user_share(one)
             one.bind((address, port))
         except OSError as error:
             one.close()
@@ -74,19 +75,46 @@ class PortReservations:
         return True
 
 
+def is_kept_from_us(port: int) -> bool:
+    """Return True if this user cannot bind a port, though nothing of this user's own is in the way."""
+    reservations = PortReservations()
+    try:
+        return bool(reservations.hold({port})) and not is_explained(port, os.getuid())
+    finally:
+        reservations.close()
+
+
 def stranger_at(port: int, own_user: int) -> int | None:
     """Return another user whose program listens at one of the bridge's addresses; None if there is none."""
-    users = (listening_user(address, port) for _, address in ADDRESSES)
-    return next((user for user in users if user not in (None, own_user)), None)
+    return next((one.user for one in _listeners_at(port) if one.user != own_user), None)
 
 
-def port_held(port: int, user: int) -> PortHeldError:
-    """Return the error for a port that another user's program has."""
-    name = _name_of(user)
+def is_explained(port: int, own_user: int) -> bool:
+    """Return True if a refused port has to do with this user's own bridge.
+
+    It listens there without sharing, as bridges before this one did, or its connections have not ended yet (TIME_WAIT).
+    """
+    return any(one.user == own_user for one in _listeners_at(port)) or has_connections(port)
+
+
+def _listeners_at(port: int) -> list[Listener]:
+    return [one for _, address in ADDRESSES for one in listeners(address, port)]
+
+
+def port_held(port: int, user: int | None) -> PortHeldError:
+    """Return the error for a port that another program has.
+
+    Args:
+        port: the port.
+        user: the user of that program; None if the system does not tell.
+    """
+    whose, whose_en = "其他用户", "another user"
+    if user is not None:
+        whose, whose_en = f"用户 {_name_of(user)} ", f"the user {_name_of(user)}"
+    place = f"http://127.0.0.1:{port}"
     return PortHeldError(
-        f"端口 {port} 由用户 {name} 的程序占用：浏览器打开 http://127.0.0.1:{port} 看到的不是读卡服务",
-        f"a program of the user {name} listens on port {port}: "
-        f"what a browser shows at http://127.0.0.1:{port} is not the card service",
+        f"端口 {port} 由{whose}的程序占用：浏览器打开 {place} 看到的不是您的读卡服务",
+        f"a program of {whose_en} has port {port}: what a browser shows at {place} is not your card service",
     )
 
 

@@ -215,8 +215,8 @@ def test_ten_minutes_at_a_restless_desk(seed: int) -> None:
         while now < SECONDS:
             desk.act()
             now += chance.uniform(0.1, 1.5)  # simulated: nothing waits
-            # A task that has failed is started again after real seconds. A desk that goes on meanwhile for all of its ten
-            # minutes sees no card any more.
+            # A task that has failed is started again after real seconds. A desk that goes on meanwhile for all of its
+            # ten minutes sees no card any more.
             blind = blind + 1 if supervisor.down else 0
             if blind > MOST_ACTS_WITHOUT_WATCH:
                 wait_until(lambda: not supervisor.down, "every task runs", 15)

@@ -16,7 +16,14 @@ from collections.abc import Callable
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
-    works: dict[str, Callable[..., object]] = {"ask": ask, "many": many, "hold": hold, "squat": squat, "bind": bind}
+    works: dict[str, Callable[..., object]] = {
+        "ask": ask,
+        "many": many,
+        "hold": hold,
+        "squat": squat,
+        "bind": bind,
+        "keep": keep,
+    }
     print(json.dumps(works[asked.pop("do")](**asked)))
 
 
@@ -124,6 +131,16 @@ def bind(port: int, seconds: float = 0.0) -> list[str]:
                     found.append(f"{host} {options}")
         if found or time.monotonic() > ends:
             return found
+
+
+def keep(port: int) -> str:
+    """Have the bridge's place without listening there, until standard input ends."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", port))
+        print("kept", flush=True)
+        sys.stdin.read(1)
+    return "kept"
 
 
 WORKER = (

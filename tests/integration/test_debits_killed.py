@@ -30,16 +30,16 @@ DIES_AT = """
 import os, signal, sys
 from service.debits.journal import Journal
 state, before = sys.argv.pop(1), sys.argv.pop(1) == "before"
-move = Journal.move
+transition = Journal.transition
 
 def dies(journal, debit, attempt, to, **facts):
     if to.value == state and before:
         os.kill(os.getpid(), signal.SIGKILL)
-    move(journal, debit, attempt, to, **facts)
+    transition(journal, debit, attempt, to, **facts)
     if to.value == state:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Journal.move = dies
+Journal.transition = dies
 from cardio.cli.main import run
 sys.argv[0] = "cardio"
 run()

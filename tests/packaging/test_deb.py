@@ -30,7 +30,7 @@ def test_the_manual_page_and_the_completions_are_there(installed: Machine) -> No
         "source /usr/share/bash-completion/completions/cardio; COMP_WORDS=(cardio re); COMP_CWORD=1; _cardio; "
         'echo "${COMPREPLY[@]}"'
     )
-    assert installed.run("bash", "-c", asked).split() == ["readers", "read"]
+    assert installed.run("bash", "-c", asked).split() == ["readers", "read", "reserve"]
     for script in ("zsh/vendor-completions/_cardio", "fish/vendor_completions.d/cardio.fish"):
         assert "identify" in installed.run("cat", f"/usr/share/{script}")
 

@@ -107,7 +107,7 @@ def test_another_user_gets_no_port_of_the_system_unit_while_it_is_stopped(system
     assert taken(system, "clerk") == []
     system.run("systemctl", "stop", "cardio")
     assert system.answers("/livez") is None and taken(system, "clerk") == []
-    system.run("systemctl", "kill", "--signal=KILL", "cardio-ports")
+    system.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "cardio-ports")
     wait_until(lambda: taken(system, "clerk") == [], "its reservation is started anew", 30)
     system.run("systemctl", "start", "cardio")
     wait_until(lambda: system.answers("/livez") is not None, "the bridge answers again")

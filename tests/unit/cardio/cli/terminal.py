@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from tests.warm_cardio import warm_command
+
 CARDIO = Path(sys.executable).with_name("cardio")
 SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
 _TOLD = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS")
@@ -62,7 +64,7 @@ def on_terminal(
         name: value for name, value in os.environ.items() if not name.startswith("LC_") and name not in _TOLD
     }
     process = subprocess.Popen(
-        [CARDIO, *arguments],
+        [warm_command(), *arguments],
         stdin=subprocess.PIPE,
         stdout=outside if streams != "stderr" else subprocess.PIPE,
         stderr=outside if streams != "stdout" else subprocess.PIPE,

@@ -21,6 +21,7 @@ import pytest
 from cardio.cli.language import Language, help_in, language_of, title_in
 from cardio.cli.main import build_parser, commands
 from cardio.cli.table import display_width, wrapped
+from tests.warm_cardio import warm_command
 
 CARDIO = Path(sys.executable).with_name("cardio")
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
@@ -30,7 +31,7 @@ ENGLISH_WORD = re.compile(r"\b(the|of|is|are|and|what|this|with)\b")
 def cardio(*arguments: str, locale: str = "C.UTF-8") -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
     return subprocess.run(
-        [CARDIO, *arguments],
+        [warm_command(), *arguments],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -46,7 +47,7 @@ def on_terminal(columns: int, *arguments: str, locale: str) -> str:
     fcntl.ioctl(outside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
     process = subprocess.Popen(
-        [CARDIO, *arguments],
+        [warm_command(), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=outside,
         stderr=subprocess.DEVNULL,

@@ -35,17 +35,26 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
     from service.ports.reservation import PortReservations, is_supported
+    from service.settings import DEFAULT_PORT
 
     if not is_supported():
         raise UsageError("此系统不支持保留端口", "this system does not keep a reserved port from other users")
     reservations, notices = PortReservations(), _Notices(output)
-    ports: set[int] = set()
+    ports = _Ports(DEFAULT_PORT, frozenset())
     while True:
         ports = _ports(ports)
-        refused = reservations.hold(ports)
+        refused = reservations.hold({ports.bridge, *ports.dialects} - {0})
         _notify_ready()
-        notices.update(refused)
+        notices.update(refused, ports.bridge)
         time.sleep(_LOOK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """The ports by the settings of the moment; 0 for any."""
+
+    bridge: int
+    dialects: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -58,53 +67,61 @@ class _Notices:
     _shown_at: dict[int, float] = field(default_factory=dict)
     _tried_at: float = -math.inf
 
-    def update(self, refused: set[int]) -> None:
-        """Tell of the ports that are refused now, each once for some minutes."""
+    def update(self, refused: set[int], bridge_port: int) -> None:
+        """Tell of the ports that are refused now, each once until it has been free, and once in some minutes.
+
+        Args:
+            refused: the ports that other sockets have.
+            bridge_port: the port for which a window is shown. A vendor's service at a dialect's port is for the log:
+                the bridge runs without that dialect, and says so.
+        """
         now = time.monotonic()
         self._refused_at = {port: self._refused_at.get(port, now) for port in refused}
         for port in sorted(refused):
             error = self._error_of(port, now)
             if error is not None:
-                self._tell(port, error, now)
+                self._tell(port, error, now, has_window=port == bridge_port)
 
     def _error_of(self, port: int, now: float) -> PortHeldError | None:
-        """Return the error for a refused port; None as long as this user's own bridge may explain it."""
-        from service.ports.reservation import is_explained, port_held, stranger_at
+        """Return the error for a refused port; None while this user's own programs explain it."""
+        from service.gate.tcp_table import has_connections
+        from service.ports.reservation import has_own_listener, port_held, stranger_at
 
-        own_user = os.getuid()
-        user = stranger_at(port, own_user)
+        user = stranger_at(port, os.getuid())
         is_new = now - self._refused_at[port] < _OLD_CONNECTIONS_SECONDS
-        if user is None and is_new and is_explained(port, own_user):
+        if user is None and (has_own_listener(port, os.getuid()) or (is_new and has_connections(port))):
             return None
         return port_held(port, user)
 
-    def _tell(self, port: int, error: PortHeldError, now: float) -> None:
+    def _tell(self, port: int, error: PortHeldError, now: float, *, has_window: bool) -> None:
         from service.cli import desktop
 
-        if now - self._logged_at.get(port, -math.inf) >= _TOLD_SECONDS:
+        if self._is_due(self._logged_at.get(port), port, now):
             self._logged_at[port] = now
             self.output.note(self.output.words(error.detail, error.detail_en))
-        is_told = now - self._shown_at.get(port, -math.inf) < _TOLD_SECONDS
-        if not is_told and now - self._tried_at >= _WINDOW_SECONDS:
+        if has_window and self._is_due(self._shown_at.get(port), port, now) and now - self._tried_at >= _WINDOW_SECONDS:
             self._tried_at = now
             if desktop.show_problem_from_unit(error):
                 self._shown_at[port] = now
 
+    def _is_due(self, told_at: float | None, port: int, now: float) -> bool:
+        return told_at is None or (told_at < self._refused_at[port] and now - told_at >= _TOLD_SECONDS)
 
-def _ports(known: set[int]) -> set[int]:
+
+def _ports(known: _Ports) -> _Ports:
     """Return the ports of the bridge and of its enabled dialects.
 
     Args:
         known: the ports of the last look: they stay while the settings are wrong.
     """
     from cardio.errors import ConfigurationError
-    from service.settings import DEFAULT_PORT, BridgeSettings
+    from service.settings import BridgeSettings
 
     try:
         settings = BridgeSettings.load()
     except (ConfigurationError, ValueError, RecursionError):  # the last two are tomllib's, for absurd files
-        return known or {DEFAULT_PORT}
-    return {settings.port, *settings.dialects.ports.values()} - {0}
+        return known
+    return _Ports(settings.port, frozenset(settings.dialects.ports.values()))
 
 
 def _notify_ready() -> None:

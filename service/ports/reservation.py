@@ -79,7 +79,8 @@ def is_kept_from_us(port: int) -> bool:
     """Return True if this user cannot bind a port, though nothing of this user's own is in the way."""
     reservations = PortReservations()
     try:
-        return bool(reservations.hold({port})) and not is_explained(port, os.getuid())
+        is_refused = bool(reservations.hold({port}))
+        return is_refused and not has_own_listener(port, os.getuid()) and not has_connections(port)
     finally:
         reservations.close()
 
@@ -89,12 +90,9 @@ def stranger_at(port: int, own_user: int) -> int | None:
     return next((one.user for one in _listeners_at(port) if one.user != own_user), None)
 
 
-def is_explained(port: int, own_user: int) -> bool:
-    """Return True if a refused port has to do with this user's own bridge.
-
-    It listens there without sharing, as bridges before this one did, or its connections have not ended yet (TIME_WAIT).
-    """
-    return any(one.user == own_user for one in _listeners_at(port)) or has_connections(port)
+def has_own_listener(port: int, own_user: int) -> bool:
+    """Return True if a program of this user listens at one of the bridge's addresses."""
+    return any(one.user == own_user for one in _listeners_at(port))
 
 
 def _listeners_at(port: int) -> list[Listener]:

@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,11 +13,13 @@ from dataclasses import replace
 
 from cardio.errors import ConfigurationError
 from service.gate.page_addresses import SHARED, PageAddresses
-from service.gate.tcp_table import listeners
-from service.ports.reservation import is_supported, let_own_user_share
+from service.gate.tcp_table import has_connections, listeners
+from service.ports.reservation import is_supported
 
 _TAKEN = frozenset({errno.EADDRINUSE, 10048})
 """The second is Windows' WSAEADDRINUSE."""
+_EXCLUSIVE: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+"""On Windows SO_REUSEADDR would take a port that another program listens on, and share its callers at random."""
 _TRIES = 5
 _PAUSE = (0.02, 0.25)
 """The shortest and the longest time in seconds between two tries."""
@@ -71,7 +72,7 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     try:
         if is_supported():
             return _sole_listener(family, host, port)
-        return _listener(family, host, port)
+        return _listener(family, host, port, _EXCLUSIVE)
     except OSError as refusal:
         if family == socket.AF_INET6 and refusal.errno not in _TAKEN:
             raise
@@ -86,9 +87,9 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
 def _sole_listener(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     """Return a socket that listens beside this user's reservation, and beside no other listener.
 
-    It has ``SO_REUSEPORT`` alone. With ``SO_REUSEADDR`` the kernel would also let it in beside another user's socket
-    that is bound and listens later. The kernel would share callers among all listeners of one user, so there must be
-    no other.
+    It has ``SO_REUSEPORT`` alone, unless connections of an earlier program at the port have not ended. With
+    ``SO_REUSEADDR`` the kernel would also let it in beside another user's socket that is bound and listens later. The
+    kernel would share callers among all listeners of one user, so there must be no other.
 
     Raises:
         OSError: the address is taken.
@@ -96,31 +97,35 @@ def _sole_listener(family: socket.AddressFamily, host: str, port: int) -> socket
     for _ in range(_TRIES):
         if port and listeners(host, port):
             break
-        listener = _listener(family, host, port, beside_own_user=True)
+        listener = _beside_own_user(family, host, port)
         own = os.fstat(listener.fileno()).st_ino
         found = {one.inode for one in listeners(host, listener.getsockname()[1])}
         if found == {own}:
             return listener
         listener.close()
         if own not in found:  # this system does not show who listens
-            return _listener(family, host, port)
+            return _listener(family, host, port, socket.SO_REUSEADDR)
         # Another bridge of this user has started at the same moment, and gives way as well.
         time.sleep(random.uniform(*_PAUSE))  # noqa: S311 - no secret
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _listener(family: socket.AddressFamily, host: str, port: int, *, beside_own_user: bool = False) -> socket.socket:
+def _beside_own_user(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    try:
+        return _listener(family, host, port, socket.SO_REUSEPORT)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or not has_connections(port):
+            raise
+    return _listener(family, host, port, socket.SO_REUSEPORT, socket.SO_REUSEADDR)
+
+
+def _listener(family: socket.AddressFamily, host: str, port: int, *options: int) -> socket.socket:
     # With the protocol named, asyncio turns Nagle's algorithm off for accepted connections. Without it, each answer in
     # two parts waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if sys.platform == "win32":
-            # There SO_REUSEADDR would take a port that another program listens on, and share its callers at random.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        elif beside_own_user:
-            let_own_user_share(listener)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in options:
+            listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind((host, port))
         # Already listening when the address is shown: a quick caller waits a moment and is not refused.
         listener.listen()

@@ -24,12 +24,6 @@ def is_supported() -> bool:
     return sys.platform.startswith("linux")
 
 
-def let_own_user_share(one: socket.socket) -> None:
-    """Let every program of this user bind the address of a socket too. To be called before the socket is bound."""
-    if sys.platform != "win32":
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-
-
 class PortReservations:
     """The reserved ports of one user, at each loopback address that the machine has."""
 
@@ -66,7 +60,7 @@ class PortReservations:
         except OSError:  # a kernel without IPv6
             return True
         try:
-            let_own_user_share(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             one.bind((address, port))
         except OSError as error:
             one.close()

@@ -43,6 +43,11 @@ class Bridge(Protocol):
     token: str
 
 
+class _Server(ThreadingHTTPServer):
+    allow_reuse_port = True
+    """A bridge's connections that have just ended (TIME_WAIT) let only such a socket have its port."""
+
+
 class Elsewhere:
     """A web server: a hospital's page with the SDK, or a stranger at a bridge's port. Keeps what it was asked."""
 
@@ -85,7 +90,7 @@ class Elsewhere:
 
             def log_message(self, format: str, *args: object) -> None: ...
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server = _Server((host, port), Handler)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self.address = f"http://127.0.0.1:{self.port}"

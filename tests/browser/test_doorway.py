@@ -197,7 +197,7 @@ def test_a_program_that_never_answers_is_told_of(page: Page) -> None:
     port = closed_port()
     typed_once(page, port)
     with socket.socket() as hanging:
-        hanging.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        hanging.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         hanging.bind(("0.0.0.0", port))
         hanging.listen()
         page.goto(f"http://127.0.0.1:{port}/")

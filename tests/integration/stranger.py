@@ -161,6 +161,7 @@ def squat(port: int, lasting: bool = False) -> list[str]:
     told: list[str] = []
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(("", port))  # whatever address of the loopback the bridge had
         listener.listen(32)
         print("listens", flush=True)

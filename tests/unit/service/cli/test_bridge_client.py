@@ -130,6 +130,11 @@ class _Imposter(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
+class _Late(HTTPServer):
+    allow_reuse_port = True
+    """A bridge's connections that have just ended (TIME_WAIT) let only such a socket have its port."""
+
+
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b"no json", b'{"proof":"00"}', b'{"proof":null}', b'{"proof":{}}'])
 def test_a_squatter_on_the_port_is_recognised_and_sees_no_token(answer: bytes, tmp_path: Path) -> None:
     _Imposter.seen.clear()
@@ -168,7 +173,7 @@ def test_a_squatter_that_comes_later_sees_no_token(bridge: Bridge, asks: str) ->
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", port), Squatter) as squatter, client:
+    with _Late(("127.0.0.1", port), Squatter) as squatter, client:
         thread = threading.Thread(target=squatter.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -84,17 +85,28 @@ def test_a_program_that_listens_keeps_its_port_from_the_bridge() -> None:
         bind_loopback(other.getsockname()[1])
 
 
-def test_connections_of_the_last_run_that_have_not_ended_keep_no_bridge_from_starting() -> None:
-    """The server's side has closed first, so TIME_WAIT is at its port."""
-    first = bind_loopback(0)
+def usual_server() -> list[socket.socket]:
+    """A vendor's, or a bridge of before: with SO_REUSEADDR."""
+    return [socket.create_server(("127.0.0.1", 0))]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("serve", [lambda: bind_loopback(0), usual_server])
+def test_connections_of_an_earlier_program_keep_no_bridge_from_starting(
+    serve: Callable[[], list[socket.socket]], ended: bool
+) -> None:
+    """The server's side has closed first, so TIME_WAIT is at its port; or it has left the port, not the connection."""
+    first = serve()
     port = first[0].getsockname()[1]
     with socket.create_connection(("127.0.0.1", port)) as caller:
         accepted, _ = first[0].accept()
+        if ended:
+            accepted.close()
+            caller.recv(1)
+        for one in first:
+            one.close()
+        again = bind_loopback(port)
         accepted.close()
-        caller.recv(1)
-    for one in first:
-        one.close()
-    again = bind_loopback(port)
     assert [one.getsockname()[1] for one in again] == [port, port]
     for one in again:
         one.close()

@@ -22,7 +22,8 @@ NOTED = "/home/clerk/noted-link"
 # What a desktop environment pulls in as a session begins; systemd runs the autostart entries from there.
 _SESSION = "[Unit]\nWants=xdg-desktop-autostart.target\n"
 _XDG_OPEN = f'#!/bin/sh\nprintf %s "$1" >{NOTED}.new && mv {NOTED}.new {NOTED}\n'
-BIND = "/usr/bin/python3 -c \"import socket; socket.create_server(('127.0.0.1', 12340))\""
+LISTEN = "import socket; listener = socket.create_server(('127.0.0.1', 12340))"
+BIND = f'/usr/bin/python3 -c "{LISTEN}"'
 _ENTER = """#!/bin/sh
 exec {command} chromium "$@"
 """
@@ -155,11 +156,10 @@ def test_at_login_a_window_tells_of_another_users_program_at_the_port(desktop: M
     shown = "/home/clerk/shown"
     write(desktop, "/usr/local/bin/zenity", f'#!/bin/sh\nprintf "%s\\n" "$@" >>{shown}\n', "755")
     squatter = subprocess.Popen(
-        desktop.command("/usr/bin/python3", "-m", "http.server", "12340", "--bind", "127.0.0.1", user="other"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        desktop.command("/usr/bin/python3", "-c", f"{LISTEN}; import time; time.sleep(600)", user="other")
+    )
     try:
-        wait_until(lambda: desktop.answers("/") is not None, "another user's program has the port")
+        wait_until(lambda: ":12340" in desktop.run("ss", "-ltn"), "another user's program has the port")
         log_in(desktop)
         wait_until(lambda: "12340" in desktop.run("journalctl", "--no-pager"), "the log has it", 60)
         assert not desktop.succeeds("test", "-s", shown), "there is no display yet"

@@ -10,7 +10,7 @@ from typing import TextIO
 
 
 class Colour(StrEnum):
-    """What a text is, with the terminal's number for its looks (ECMA-48, SGR)."""
+    """The meaning of a text, with the terminal's number for its looks (ECMA-48, SGR)."""
 
     ERROR = "1;31"
     WARNING = "33"

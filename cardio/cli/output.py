@@ -214,7 +214,7 @@ class Output:
     def progress(self, chinese: str, english: str) -> Callable[[int, int], None] | None:
         """Return a function that shows how far a long work is, in one line that is rewritten and gone at the end.
 
-        None where nobody would see it: standard error is no terminal, or one without a cursor.
+        None where no person would see it: standard error is no terminal, or one without a cursor.
         """
         if self.as_json or not is_terminal(self._stderr) or os.environ.get("TERM") == "dumb":
             return None

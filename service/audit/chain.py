@@ -156,7 +156,7 @@ def walked(rows: Iterable[Row], progress: Progress | None, whole: object, *, bef
 
     Args:
         rows: the rows.
-        progress: the function to tell; None for nobody.
+        progress: the function that is told how far the check is; None for none.
         whole: the number of all rows; a damaged file may name something that is no number, and nothing is told then.
         before: the number of the rows that another walk has had.
     """

@@ -59,7 +59,7 @@ class _Ports:
 
 @dataclass(slots=True)
 class _Notices:
-    """What the user is told of ports that another program has."""
+    """The notices to the user about ports that another program has."""
 
     output: Output
     _refused_at: dict[int, float] = field(default_factory=dict)

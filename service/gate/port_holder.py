@@ -51,8 +51,8 @@ def port_holder(port: int) -> PortHolder | None:
     inodes = {row[_INODE] for row in found}
     pid = next((pid for pid, inode in _sockets() if inode in inodes), None)
     if pid is None:
-        return PortHolder(None, "", _user_name(int(found[0][_USER])))
-    return PortHolder(pid, _program(pid), _user_name(int(found[0][_USER])))
+        return PortHolder(None, "", user_name(int(found[0][_USER])))
+    return PortHolder(pid, _program(pid), user_name(int(found[0][_USER])))
 
 
 def _table() -> Iterator[list[str]]:
@@ -87,7 +87,8 @@ def _program(pid: int) -> str:
     return "".join(one for one in name if one.isprintable())[:_LONGEST_NAME]
 
 
-def _user_name(number: int) -> str:
+def user_name(number: int) -> str:
+    """Return the name of a system user; the number as text if it has no account, empty on Windows."""
     if sys.platform == "win32":
         return ""
     import pwd

@@ -18,7 +18,7 @@ from service.ports.reservation import is_supported
 
 _TAKEN = frozenset({errno.EADDRINUSE, 10048})
 """The second is Windows' WSAEADDRINUSE."""
-_EXCLUSIVE: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+_USUAL_OPTION: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 """On Windows SO_REUSEADDR would take a port that another program listens on, and share its callers at random."""
 _TRIES = 5
 _PAUSE = (0.02, 0.25)
@@ -72,7 +72,7 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     try:
         if is_supported():
             return _sole_listener(family, host, port)
-        return _listener(family, host, port, _EXCLUSIVE)
+        return _listener(family, host, port, _USUAL_OPTION)
     except OSError as refusal:
         if family == socket.AF_INET6 and refusal.errno not in _TAKEN:
             raise
@@ -104,7 +104,7 @@ def _sole_listener(family: socket.AddressFamily, host: str, port: int) -> socket
             return listener
         listener.close()
         if own not in found:  # this system does not show who listens
-            return _listener(family, host, port, socket.SO_REUSEADDR)
+            return _listener(family, host, port, _USUAL_OPTION)
         # Another bridge of this user has started at the same moment, and gives way as well.
         time.sleep(random.uniform(*_PAUSE))  # noqa: S311 - no secret
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 
 from service.gate.errors import PortHeldError
+from service.gate.port_holder import user_name
 from service.gate.tcp_table import Listener, has_connections, listeners
 
 ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
@@ -102,18 +103,9 @@ def port_held(port: int, user: int | None) -> PortHeldError:
     """
     whose, whose_en = "其他用户", "another user"
     if user is not None:
-        whose, whose_en = f"用户 {_name_of(user)} ", f"the user {_name_of(user)}"
+        whose, whose_en = f"用户 {user_name(user)} ", f"the user {user_name(user)}"
     place = f"http://127.0.0.1:{port}"
     return PortHeldError(
         f"端口 {port} 由{whose}的程序占用：浏览器打开 {place} 看到的不是您的读卡服务",
         f"a program of {whose_en} has port {port}: what a browser shows at {place} is not your card service",
     )
-
-
-def _name_of(user: int) -> str:
-    try:
-        import pwd
-
-        return pwd.getpwuid(user).pw_name
-    except (ImportError, KeyError):
-        return str(user)

@@ -76,7 +76,7 @@ STEPS = {
 ANSWERED = ("handed over", "delivered")
 """The caller has its answer before the bridge dies: that it has it is noted afterwards."""
 HELD = {"answered": "debit-open", "committed": "debit-undelivered", "handed over": "debit-undelivered"}
-"""What another key is answered while, by the journal, no caller has the debit's result."""
+"""The answer to another key while, by the journal, no caller has the debit's result."""
 
 
 class Till:

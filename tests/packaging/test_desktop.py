@@ -152,11 +152,11 @@ def test_another_users_bridge_at_the_port_is_named(desktop: Machine) -> None:
 
 
 def test_at_login_a_window_tells_of_another_users_program_at_the_port(desktop: Machine) -> None:
-    """Who would type the address into a browser then would see that program's page."""
+    """A browser would show that program's page to a user who typed the address."""
     shown = "/home/clerk/shown"
     write(desktop, "/usr/local/bin/zenity", f'#!/bin/sh\nprintf "%s\\n" "$@" >>{shown}\n', "755")
     squatter = subprocess.Popen(
-        desktop.command("/usr/bin/python3", "-c", f"{LISTEN}; import time; time.sleep(600)", user="other")
+        desktop.command("/usr/bin/python3", "-c", f"{LISTEN}; import signal; signal.pause()", user="other")
     )
     try:
         wait_until(lambda: ":12340" in desktop.run("ss", "-ltn"), "another user's program has the port")

@@ -27,7 +27,7 @@ _TOLD = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TERM", "COLUMNS")
 
 @dataclass(frozen=True)
 class Shown:
-    """What a command has written: on the terminal, and into the pipe that stood in the place of a stream."""
+    """The output of a command: on the terminal, and into the pipe that stood in the place of a stream."""
 
     terminal: str
     pipe: str
@@ -35,7 +35,7 @@ class Shown:
 
     @property
     def lines(self) -> list[str]:
-        """What stands there at the end: a carriage return goes to the beginning of the line, and colours are gone."""
+        """The text that stands there at the end, after carriage returns and without colours."""
         return [_line(SEQUENCE.sub("", line)) for line in self.terminal.replace("\r\n", "\n").split("\n")]
 
 
@@ -74,7 +74,7 @@ def on_terminal(
     assert process.stdin is not None
     process.stdin.write(given.encode())
     process.stdin.close()
-    with ThreadPoolExecutor(1) as pool:  # a pipe that nobody empties would stop the command
+    with ThreadPoolExecutor(1) as pool:  # a pipe that is not emptied would stop the command
         pipe = process.stdout or process.stderr
         piped = pool.submit(pipe.read) if pipe is not None else None
         said = b""

@@ -37,7 +37,7 @@ def found(path: Path, anchor: str | None = None) -> list[tuple[str, int, int]]:
 
 
 def tamper(path: Path, *statements: str, number: int = 0) -> None:
-    """What a user does who may write the file: triggers are no hindrance, and are there again afterwards."""
+    """Change the file as a user who may write it: triggers are no hindrance, and are there again afterwards."""
     with sqlite3.connect(path) as database:
         guards = database.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for name, _ in guards:

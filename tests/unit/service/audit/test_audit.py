@@ -1,4 +1,4 @@
-"""What the bridge writes into its audit log: every use of a card, by whom, with what outcome, and no holder's data."""
+"""The audit log of the bridge: every use of a card, by whom, with what outcome, and no holder's data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cardio reserve` tells of a port that another program has, and how often."""
+"""The notices of `cardio reserve` about a port that another program has, and how often they come."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ class SickDatabase:
 
 
 def test_a_rollback_that_fails_is_the_journals_end(desk: Desk) -> None:
-    """What came after it would be in one transaction that is never committed."""
+    """All later changes would be in one transaction that is never committed."""
     assert desk.bridge.client.get("/v1/debits").status_code == 200
     file = desk.bridge.app.state.bridge.running.debits._place.opened._file
     file._database = SickDatabase(file._database)

@@ -321,6 +321,11 @@ class BridgeSettings(BaseSettings):
         """Return the file of the data that the own pages keep from run to run; beside the grants file."""
         return self.grants_path.with_name("pages.json")
 
+    @property
+    def keeper_path(self) -> Path:
+        """Return the record of the process that keeps the ports after the bridge's end; beside the token file."""
+        return self._beside_the_token("keeper.json")
+
     def _beside_the_token(self, name: str) -> Path:
         return self.token_path.with_name(name)
 

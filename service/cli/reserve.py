@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cardio.cli.command import Command
+from cardio.cli.command import DONE, Command
 from cardio.cli.output import Output
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ _NOTIFY_SOCKET = "NOTIFY_SOCKET"
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    """Add nothing: the ports are those of the settings."""
+    parser.add_argument(
+        "--end",
+        action="store_true",
+        help="放开终端中的服务结束后仍保留的端口 / give back what a bridge of a terminal left reserved",
+    )
 
 
 def _run(options: Namespace, output: Output) -> int:
@@ -39,6 +43,8 @@ def _run(options: Namespace, output: Output) -> int:
 
     if not is_supported():
         raise UsageError("此系统不支持保留端口", "this system does not keep a reserved port from other users")
+    if options.end:
+        return _give_back(output)
     reservations, notices = PortReservations(), _Notices(output)
     ports = _Ports(DEFAULT_PORT, frozenset())
     while True:
@@ -47,6 +53,21 @@ def _run(options: Namespace, output: Output) -> int:
         _notify_ready()
         notices.update(refused, ports.bridge)
         time.sleep(_LOOK_SECONDS)
+
+
+def _give_back(output: Output) -> int:
+    from service.ports.keeper import end_keeper
+    from service.settings import BridgeSettings
+
+    keeper = end_keeper(BridgeSettings.load().keeper_path)
+    ports = [] if keeper is None else sorted(keeper.ports)
+    if output.as_json:
+        output.document({"ports": ports})
+    elif keeper is None:
+        output.text("没有保留的端口", "no port is reserved")
+    else:
+        output.text(output.label("已放开端口", "given back") + output.colon + output.listed(map(str, ports)))
+    return DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +156,10 @@ def _notify_ready() -> None:
 reserve_command = Command(
     name="reserve",
     help="为本用户保留读卡服务的端口 / keep the bridge's ports for this user while it does not run",
-    examples="  cardio reserve                          由系统服务运行 / a unit runs it; Ctrl-C ends it",
+    examples=(
+        "  cardio reserve                          由系统服务运行 / a unit runs it; Ctrl-C ends it\n"
+        "  cardio reserve --end                    放开已保留的端口 / give back what a terminal's bridge left"
+    ),
     add_arguments=_add_arguments,
     run=_run,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -92,8 +93,36 @@ def _serve(options: Namespace, output: Output, at_the_end: ExitStack) -> int:
     else:
         for line in _lines(bridge, page, output, demo=options.demo):
             output.text(line)
+        if sys.stdin is not None and sys.stdin.isatty():
+            _keep_ports(bridge, output)
     bridge.run()
     return DONE
+
+
+def _keep_ports(bridge: AssembledBridge, output: Output) -> None:
+    """Keep the ports for this user after the bridge has ended: no unit does so for a bridge in a terminal."""
+    from cardio.errors import ConfigurationError
+    from service.ports.keeper import keep_ports
+    from service.ports.reservation import is_supported
+
+    ports = {bridge.settings.port, *bridge.settings.dialects.ports.values()} - {0}
+    if not ports or not is_supported():
+        return
+    listed = output.listed(map(str, sorted(ports)))
+    try:
+        keeper = keep_ports(bridge.settings.keeper_path, ports)
+    except (ConfigurationError, OSError):
+        keeper = None
+    if keeper is None:
+        output.text(
+            f"服务停止后端口 {listed} 可能被其他用户的程序占用；届时若该地址仍能打开页面，请勿输入任何内容",
+            f"after the end, another user may take port {listed}: type nothing into a page that it shows then",
+        )
+    else:
+        output.text(
+            f"服务停止后，端口 {listed} 仍为您保留到注销；放开：cardio reserve --end",
+            f"after the end, port {listed} stays yours until you log out; cardio reserve --end gives it back",
+        )
 
 
 def _settings(options: Namespace) -> BridgeSettings:

@@ -50,8 +50,12 @@ class PortReservations:
                     refused.add(port)
         return refused
 
+    def descriptors(self) -> list[int]:
+        """Return the file descriptors of the reserved sockets, for a process that inherits them."""
+        return [one.fileno() for one in self._held.values()]
+
     def close(self) -> None:
-        """Give back all ports."""
+        """Give back all ports, unless another process has inherited them."""
         self.hold(())
 
     def _reserve(self, family: socket.AddressFamily, address: str, port: int) -> bool:

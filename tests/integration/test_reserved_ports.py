@@ -42,15 +42,22 @@ class Desk:
         self.settings.write_text(f"port = {port}\n[dialects]\njson = true\njson_port = {self.dialect}\n")
         self.settings.chmod(0o644)
 
-    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, terminal: int | None = None, **more: str) -> subprocess.Popen[str]:
         places = {"HOME": f"{self.folder}/config", "XDG_CONFIG_HOME": f"{self.folder}/config"}
         places |= {"XDG_CACHE_HOME": f"{self.folder}/cache", "XDG_STATE_HOME": f"{self.folder}/config"}
         environment = os.environ | places | {"CARDIO_BRIDGE_FILE": str(self.settings), "LANG": "C.UTF-8"} | more
         environment["PATH"] = f"{self.folder}:{environment['PATH']}"
         return subprocess.Popen(
             [*bridge_of(CLERK), *words, "--lang", "en"], env=environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=terminal or subprocess.DEVNULL, stdout=terminal or subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+
+    def told(self, *words: str) -> str:
+        """What a command says that ends well."""
+        process = self.start(*words)
+        told, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        return told
 
     def answers(self, port: int | None = None) -> bool:
         try:
@@ -60,13 +67,13 @@ class Desk:
             return False
 
     @contextmanager
-    def reserving(self, **more: str) -> Iterator[subprocess.Popen[str]]:
+    def reserving(self, *, display: str = "") -> Iterator[subprocess.Popen[str]]:
         """`cardio reserve`, once it has reported to its service manager that it is ready."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
             address = f"\0cardio-reserve-{id(service_manager)}"
             service_manager.bind(address)
             service_manager.settimeout(30)
-            process = self.start("reserve", NOTIFY_SOCKET=address.replace("\0", "@"), **more)
+            process = self.start("reserve", NOTIFY_SOCKET=address.replace("\0", "@"), DISPLAY=display)
             try:
                 assert service_manager.recv(100) == b"READY=1"
                 yield process
@@ -157,7 +164,7 @@ def test_the_reservation_ends_and_starts_beside_a_bridge(desk: Desk) -> None:
 
 def test_the_user_is_told_when_another_user_has_the_port_and_gets_it_afterwards(desk: Desk) -> None:
     with doing(OTHER, {"do": "squat", "port": desk.port}) as squatter:
-        with desk.reserving(DISPLAY=":0") as reserving:
+        with desk.reserving(display=":0") as reserving:
             wait_until(desk.shown.exists, "a window is shown", 30)
             text = desk.shown.read_text(encoding="utf-8")
             assert f"端口 {desk.port} 由用户 {OTHER} 的程序占用" in text and "不是您的读卡服务" in text
@@ -188,7 +195,7 @@ def test_wrong_settings_at_the_start_leave_the_usual_port_to_nobody_else(desk: D
 
 def test_a_port_that_another_user_has_without_listening_is_told_and_no_bridge_starts_beside_it(desk: Desk) -> None:
     """It could listen for a moment, between two looks, once the bridge is down."""
-    with doing(OTHER, {"do": "keep", "port": desk.port}), desk.reserving(DISPLAY=":0"):
+    with doing(OTHER, {"do": "keep", "port": desk.port}), desk.reserving(display=":0"):
         wait_until(desk.shown.exists, "a window is shown", 30)
         assert f"端口 {desk.port} 由其他用户的程序占用" in desk.shown.read_text(encoding="utf-8")
         bridge = desk.start("serve", "--no-pcsc", "--simulate", "adult")
@@ -204,3 +211,115 @@ def test_a_notice_that_has_no_receiver_ends_nothing(desk: Desk) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def served_in_a_terminal(desk: Desk, session: str = "") -> Iterator[int]:
+    """A bridge that a person has started in a terminal, until the block ends it by Ctrl-C; gives the terminal."""
+    terminal, of_the_bridge = os.openpty()
+    process = desk.start("serve", "--no-pcsc", "--simulate", "adult", terminal=of_the_bridge, XDG_RUNTIME_DIR=session)
+    os.close(of_the_bridge)
+    try:
+        wait_until(lambda: process.poll() is not None or desk.answers(), "the bridge answers", 30)
+        assert process.poll() is None
+        yield terminal
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(terminal)
+
+
+def shown_in(terminal: int) -> str:
+    return " ".join(os.read(terminal, 100_000).decode().split())
+
+
+def keepers() -> list[int]:
+    """The clerk's keepers, oldest first."""
+    found = subprocess.run(
+        ["pgrep", "--uid", str(CLERK), "--full", "service.ports.keeper_process"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return [int(one) for one in found.stdout.split()]
+
+
+@pytest.fixture
+def kept_desk(desk: Desk) -> Iterator[Desk]:
+    """A desk in whose terminals bridges are started; no keeper outlives the test."""
+    yield desk
+    for one in keepers():
+        os.kill(one, signal.SIGKILL)
+
+
+def test_a_bridge_of_a_terminal_leaves_its_ports_to_its_user(kept_desk: Desk) -> None:
+    with served_in_a_terminal(kept_desk) as terminal:
+        listed = ", ".join(map(str, sorted((kept_desk.port, kept_desk.dialect))))
+        assert f"port {listed} stays yours until you log out" in shown_in(terminal)
+    for port in (kept_desk.port, kept_desk.dialect):
+        assert refuses(port) and taken_by_other(port) == []
+    with kept_desk.serving():
+        assert kept_desk.answers(), "the next bridge has its ports"
+    assert "given back" in kept_desk.told("reserve", "--end")
+    wait_until(lambda: taken_by_other(kept_desk.port) != [], "the port is free")
+    assert "no port is reserved" in kept_desk.told("reserve", "--end")
+
+
+def test_a_bridge_that_is_killed_in_its_terminal_leaves_them_too(kept_desk: Desk) -> None:
+    with pytest.raises(AssertionError, match="killed"), served_in_a_terminal(kept_desk):
+        subprocess.run(["pkill", "-KILL", "--uid", str(CLERK), "--full", "cardio serve"], check=True)
+        wait_until(lambda: not kept_desk.answers(), "the bridge is dead")
+        raise AssertionError("killed")
+    assert taken_by_other(kept_desk.port) == []
+
+
+def test_bridges_of_a_terminal_one_after_the_other_leave_one_keeper_of_all_their_ports(kept_desk: Desk) -> None:
+    for port in (kept_desk.port, kept_desk.later):
+        before, kept_desk.port = kept_desk.port, port
+        kept_desk.write(port)
+        for _ in range(2):
+            with served_in_a_terminal(kept_desk):
+                wait_until(lambda: len(keepers()) == 1, "one keeper")
+    for port in (before, kept_desk.later, kept_desk.dialect):
+        assert taken_by_other(port) == []
+
+
+def test_the_ports_are_given_back_when_the_user_has_logged_out(kept_desk: Desk) -> None:
+    session = kept_desk.folder / "config" / "runtime"
+    session.mkdir()
+    os.chown(session, CLERK, CLERK)
+    with served_in_a_terminal(kept_desk, str(session)):
+        pass
+    assert taken_by_other(kept_desk.port) == []
+    session.rmdir()
+    wait_until(lambda: keepers() == [], "the keeper has ended", 30)
+    assert taken_by_other(kept_desk.port) != []
+
+
+def test_a_bridge_without_a_terminal_leaves_no_process(desk: Desk) -> None:
+    with desk.serving():
+        assert keepers() == []
+    assert keepers() == [] and taken_by_other(desk.port) != []
+
+
+@pytest.mark.parametrize("record", ["", "{}", "[]", '{"process": "x"}', '{"process": 1, "started": "0", "ports": [1]}'])
+def test_a_damaged_record_ends_no_other_process(kept_desk: Desk, record: str) -> None:
+    place = kept_desk.folder / "config" / "cardio"
+    place.mkdir(mode=0o700)
+    (place / "keeper.json").write_text(record)
+    (place / "keeper.json").chmod(0o600)
+    for one in (place, place / "keeper.json"):
+        os.chown(one, CLERK, CLERK)
+    with served_in_a_terminal(kept_desk) as terminal:
+        assert "stays yours until you log out" in shown_in(terminal)
+    assert taken_by_other(kept_desk.port) == []
+
+
+def test_a_record_that_is_no_private_file_is_not_used_and_the_person_is_warned(kept_desk: Desk) -> None:
+    place = kept_desk.folder / "config" / "cardio"
+    place.mkdir(mode=0o700)
+    os.chown(place, CLERK, CLERK)
+    (place / "keeper.json").symlink_to(kept_desk.settings)
+    with served_in_a_terminal(kept_desk) as terminal:
+        assert "type nothing into a page that it shows then" in shown_in(terminal)
+    assert keepers() == []

@@ -5,12 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cardio.apdu.channel import Channel, Flow
 from cardio.apdu.command import CommandApdu
-from cardio.card import update as card_update
-from cardio.card.update import PreparedUpdate
 from cardio.errors import (
     AccessNotGrantedError,
     CardGarbledError,
@@ -21,18 +19,20 @@ from cardio.errors import (
 from cardio.filesystem.card_file_system import ISSUER_FILE, CardContents, CardFileSystem, text_of
 from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import Layout
-from cardio.models.files import FileWritten
 from cardio.models.reading import NO_SAM, Proof
-from cardio.security.authenticator import CardAuthenticator
 from cardio.security.errors import ForgedCardError, NoSamError
-from cardio.security.key_guard import KeyTrial
 from cardio.security.outcome import as_outcome
-from cardio.security.pin.count import PinCount
-from cardio.security.pin.holder_pin import HolderPin, expect_success
-from cardio.security.pin.pin import Pin
-from cardio.security.sam.base import CardKey, Sam
 from cardio.security.sam.diversification import known_reset_information, reset_information
-from cardio.security.terminal import INTERNAL_KEY
+
+if TYPE_CHECKING:
+    from cardio.card.update import PreparedUpdate
+    from cardio.models.files import FileWritten
+    from cardio.security.authenticator import CardAuthenticator
+    from cardio.security.key_guard import KeyTrial
+    from cardio.security.pin.count import PinCount
+    from cardio.security.pin.holder_pin import HolderPin
+    from cardio.security.pin.pin import Pin
+    from cardio.security.sam.base import CardKey, Sam
 
 Result = TypeVar("Result")
 
@@ -188,6 +188,8 @@ class SecuredCard(ABC):
         Raises:
             SamError: the SAM failed, or there is none.
         """
+        from cardio.security.terminal import INTERNAL_KEY
+
         terminal = self._required_authenticator.terminal
         return terminal.sam.certificate(terminal.key(INTERNAL_KEY), data)
 
@@ -238,6 +240,8 @@ class SecuredCard(ABC):
             UsageError: the layout has no such file or item, or a value does not fit it.
             CardioError: the file cannot be read, or the right to write it cannot be obtained.
         """
+        from cardio.card import update as card_update
+
         file_system = self.file_system
         change = self.run(card_update.prepare(file_system, file_system.layout.required_file(path), values))
         return replace(change, proof=self.proof)
@@ -250,6 +254,8 @@ class SecuredCard(ABC):
             WriteOutcomeUnknownError: an answer never came.
             CardioError: the card refused, or a MAC was damaged; the detail says what was written before.
         """
+        from cardio.card import update as card_update
+
         written = self.run(card_update.write(self.file_system, change, self._required_authenticator))
         return written.model_copy(update={"proof": self.proof})
 
@@ -290,6 +296,8 @@ class SecuredCard(ABC):
         Raises:
             MacRefusedError, CardRefusedError: the card refuses.
         """
+        from cardio.security.pin.holder_pin import expect_success
+
         _ = self._required_authenticator
         expect_success((yield command))
 
@@ -356,6 +364,8 @@ class SecuredCard(ABC):
         return self._authenticator
 
     def _holder_pin(self) -> HolderPin:
+        from cardio.security.pin.holder_pin import HolderPin
+
         file_system = self.file_system
         if not file_system.is_certainly_ours:
             raise NotASocialSecurityCardError()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cardio.apdu.channel import Channel, Counts, TransmissionProtocol
 from cardio.apdu.command import CommandApdu
@@ -21,38 +21,31 @@ from cardio.apdu.command_watch import CommandWatch
 from cardio.apdu.effect import effect_from_outside
 from cardio.apdu.response import ResponseApdu
 from cardio.apdu.trace import Trace
-from cardio.card.bank_number import read_bank_number
 from cardio.card.diagnostics import Diagnostics, refusal_error
-from cardio.card.files import card_identity, card_tree, file_content, photo_content
 from cardio.card.reading import build_reading, cut_short
-from cardio.card.reports import build_report, report_files
 from cardio.card.secured import SecuredCard, identity_in
 from cardio.errors import CardioError, NoPhotoError, ReaderTimeoutError
 from cardio.filesystem import basic_read as plan
 from cardio.filesystem.access_rights import Authenticator
-from cardio.filesystem.address import Address, answer
 from cardio.filesystem.capabilities import CapabilityCache, FamilyCapabilities, family_of
 from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE, CardContents, CardFileSystem
 from cardio.filesystem.card_mark import card_mark
-from cardio.filesystem.conformance.book import Book
-from cardio.filesystem.conformance.card import check_card
-from cardio.filesystem.conformance.structure import check_structure
 from cardio.filesystem.layouts.model import File, Layout
 from cardio.filesystem.layouts.registry import LayoutChoice
 from cardio.filesystem.reading.result import FileReading
 from cardio.filesystem.reading.transparent import Progress
 from cardio.filesystem.reading.unfinished import KeptAnswers, resuming
-from cardio.models.conformance import ConformanceReport
-from cardio.models.files import CardDump, CardTree, FileContent, Photo, Report
 from cardio.models.reading import CardReading
 from cardio.readers.base import Connection, Reader
 from cardio.readers.device_number import ReaderWithSerial, device_number
-from cardio.readers.pin_pad import pin_pad_of
-from cardio.security.authenticator import CardAuthenticator
-from cardio.security.credentials import Credentials
-from cardio.security.key_memory import KeyMemory
 from cardio.security.outcome import as_outcome
-from cardio.security.pin.memory import PinMemoryFile
+
+if TYPE_CHECKING:
+    from cardio.filesystem.address import Address
+    from cardio.models.conformance import ConformanceReport
+    from cardio.models.files import CardDump, CardTree, FileContent, Photo, Report
+    from cardio.security.authenticator import CardAuthenticator
+    from cardio.security.credentials import Credentials
 
 Confirm = Callable[[bytes], None]
 """A function that is called with the mark of the card (`card_mark`); an error that it raises ends the work."""
@@ -63,7 +56,10 @@ WHOLE_CARD_SECONDS = 60.0
 
 
 class SocialSecurityCard(SecuredCard):
-    """A card in a reader, held until it is closed; use it in a ``with`` statement."""
+    """A card in a reader, held until it is closed; use it in a ``with`` statement.
+
+    Methods import what a basic reading does not need: it decides how fast a command starts.
+    """
 
     def __init__(
         self,
@@ -103,20 +99,26 @@ class SocialSecurityCard(SecuredCard):
         self._family = family_of(connection.atr)
         self._file_system: CardFileSystem | None = None
         self._basic: CardContents | None = None
-        authenticator = None
-        if credentials is not None:
-            pad = None if credentials.pad_digits is None else pin_pad_of(connection, lambda: self._channel.watch)
-            memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
-            authenticator = CardAuthenticator(
-                credentials,
-                connection.atr,
-                simulated=reader.simulated,
-                pad=pad,
-                family=self._family,
-                memory=memory,
-                key_memory=KeyMemory.of_store(self._store, simulated=reader.simulated),
-            )
+        authenticator = None if credentials is None else self._authenticator_of(credentials)
         super().__init__(Channel(connection, trace=trace, seconds=seconds, clock=clock, watch=watch), authenticator)
+
+    def _authenticator_of(self, credentials: Credentials) -> CardAuthenticator:
+        """Return the authenticator for the credentials, with what earlier cards and this one have refused."""
+        from cardio.readers.pin_pad import pin_pad_of
+        from cardio.security.authenticator import CardAuthenticator
+        from cardio.security.key_memory import KeyMemory
+        from cardio.security.pin.memory import PinMemoryFile
+
+        simulated, store = self._reader.simulated, self._store
+        return CardAuthenticator(
+            credentials,
+            self.atr,
+            simulated=simulated,
+            pad=None if credentials.pad_digits is None else pin_pad_of(self._connection, lambda: self._channel.watch),
+            family=self._family,
+            memory=None if store.path is None else PinMemoryFile.beside(store.path),
+            key_memory=KeyMemory.of_store(store, simulated=simulated),
+        )
 
     @property
     def atr(self) -> bytes:
@@ -294,6 +296,8 @@ class SocialSecurityCard(SecuredCard):
             UsageError: the layout has no such file.
             CardioError: as for `read`.
         """
+        from cardio.card.files import file_content
+
         file_system = self.file_system
         return file_content(file_system.layout, self._read_file(file_system.layout.required_file(path)), self.proof)
 
@@ -303,6 +307,9 @@ class SocialSecurityCard(SecuredCard):
         Args:
             progress: called after each file: files done, files in all.
         """
+        from cardio.card.files import card_identity, file_content
+        from cardio.models.files import CardDump
+
         file_system = self.file_system
         readings = self._read_files(file_system.layout.readable_files(), progress=progress)
         return CardDump(
@@ -317,6 +324,8 @@ class SocialSecurityCard(SecuredCard):
         """Return the card's applications and files, and which can be read. Transparent files are read only at their
         beginning.
         """
+        from cardio.card.files import card_tree
+
         file_system = self.file_system
         self._read_files(file_system.layout.readable_files(), limit=1, progress=progress)
         return card_tree(
@@ -327,6 +336,10 @@ class SocialSecurityCard(SecuredCard):
         """Return the card's data on ``insurance`` or ``employment``, topic by topic, each value with its place on the
         card.
         """
+        from cardio.card.files import card_identity
+        from cardio.card.reports import build_report, report_files
+        from cardio.models.files import Report
+
         file_system = self.file_system
         files = report_files(file_system.layout, name)
         readings = self._read_files([file for file in files if not file.internal], progress=progress)
@@ -348,6 +361,11 @@ class SocialSecurityCard(SecuredCard):
 
     def conformance(self, *, today: date | None = None, progress: Progress | None = None) -> ConformanceReport:
         """Check the card against its layout: return what passed, what failed, and what cannot be tested and why."""
+        from cardio.filesystem.conformance.book import Book
+        from cardio.filesystem.conformance.card import check_card
+        from cardio.filesystem.conformance.structure import check_structure
+        from cardio.models.conformance import ConformanceReport
+
         layout, without_rights = self._survey(None, progress)
         # The access controls are judged by a survey without rights, the contents by a survey with the available rights.
         with_rights = without_rights if self._authenticator is None else self._survey(self._authenticator, progress)[1]
@@ -377,6 +395,8 @@ class SocialSecurityCard(SecuredCard):
             DecodeError: the file's content is no photo.
             NoPhotoError: there is no photo on the card.
         """
+        from cardio.card.files import photo_content
+
         layout = self.file_system.layout
         file = next((file for file in layout.files() if file.content == "photo"), None)
         if file is None:
@@ -396,6 +416,8 @@ class SocialSecurityCard(SecuredCard):
         Raises:
             NoBankNumberError: there is no such application, or it does not give the number.
         """
+        from cardio.card.bank_number import read_bank_number
+
         self._confirm_first()
         self._prove_first(for_pin=False)
         self.invalidate_file_system()  # another application is current afterwards
@@ -408,6 +430,8 @@ class SocialSecurityCard(SecuredCard):
             UsageError: the layout has no such file or item.
             AccessNotGrantedError, FileUnreadableError: a file is closed, or cannot be read.
         """
+        from cardio.filesystem.address import answer
+
         layout = self.file_system.layout
         readings = {}
         for part in address.parts:

@@ -206,5 +206,5 @@ def _plain(text: str) -> str:
 
 
 def _roff(text: str) -> str:
-    escaped = CHINESE.sub(r"\g<0>\\:", text.replace("\\", "\\e").replace("-", "\\-"))  # lines may break there
+    escaped = re.sub(CHINESE, r"\g<0>\\:", text.replace("\\", "\\e").replace("-", "\\-"))  # lines may break there
     return "\n".join(f"\\&{line}" if line.startswith((".", "'")) else line for line in escaped.split("\n"))

@@ -20,8 +20,8 @@ class Language(StrEnum):
 LANGUAGE_OPTION = "--lang"
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """The variables of the locale; the first one that is set counts (POSIX.1-2024 §8.2)."""
-CHINESE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]")
-"""One Chinese character or mark."""
+CHINESE = r"[\u2e80-\u9fff\uff00-\uffef]"
+"""The pattern of one Chinese character or mark."""
 _BETWEEN = " / "
 
 
@@ -66,8 +66,8 @@ def _line_in(language: Language, line: str) -> str:
         return line
     for found in re.finditer(_BETWEEN, line):
         chinese, english = line[: found.start()], line[found.end() :]
-        first = CHINESE.search(chinese)
-        if first is None or not english or CHINESE.search(english):
+        first = re.search(CHINESE, chinese)
+        if first is None or not english or re.search(CHINESE, english):
             continue  # names in a list are joined by the same mark
         if language is Language.CHINESE:
             return chinese

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
 from cardio.errors import CardioError, ReaderNotFoundError
 from cardio.readers.base import Reader, ReaderSource, choose_reader
@@ -13,6 +12,8 @@ _GROUP = "cardio.reader_sources"
 
 def plugin_sources() -> dict[str, Callable[[], ReaderSource]]:
     """Return the makers of reader sources by the prefix of their names: ``sim`` for ``sim:adult``."""
+    from importlib.metadata import entry_points
+
     return {entry_point.name: entry_point.load() for entry_point in entry_points(group=_GROUP)}
 
 

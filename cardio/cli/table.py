@@ -15,7 +15,7 @@ _PIECE = 16
 _NARROWEST = 10
 """The least width of a column that is broken: a column of single characters cannot be read."""
 # A Chinese character is a word of its own, with the blank or the mark that follows.
-_WORD = re.compile(r"[\u2e80-\u9fff\uff00-\uffef][，。；：、）]?|[^\s\u2e80-\u9fff\uff00-\uffef]+|\s+")
+_WORD = r"[\u2e80-\u9fff\uff00-\uffef][，。；：、）]?|[^\s\u2e80-\u9fff\uff00-\uffef]+|\s+"
 
 
 def display_width(text: str) -> int:
@@ -39,7 +39,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 def _pieces(text: str, width: int) -> Iterator[str]:
     """Yield the words of a text; very long ones in pieces."""
-    for word in _WORD.findall(text):
+    for word in re.findall(_WORD, text):
         step = max(width, 1) if len(word) > _WHOLE else len(word)
         yield from (word[start : start + step] for start in range(0, len(word), step))
 
@@ -56,7 +56,7 @@ def padded(text: str, width: int) -> str:
 
 def _least_width(cell: str) -> int:
     """Return the width that a cell needs at least."""
-    words = max((_least_of(word) for word in _WORD.findall(cell.strip())), default=0)
+    words = max((_least_of(word) for word in re.findall(_WORD, cell.strip())), default=0)
     indent = len(cell) - len(cell.lstrip(" "))
     return indent + max(words, min(_NARROWEST, display_width(cell) - indent))
 

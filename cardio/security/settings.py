@@ -29,7 +29,6 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -166,6 +165,8 @@ class SecuritySettings(_Table):
             "psam": lambda place: _PsamSlot(place, find_reader, self.psam),
             "hsm": lambda place: _Ready(self._hsm_client(place)),
         }
+        from importlib.metadata import entry_points  # needed where a SAM is named
+
         makers |= {point.name: point.load() for point in entry_points(group=_GROUP)}
         if not colon or not place or kind not in makers:
             known = ", ".join(makers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 from cardio.cli.card_options import READING, add_card_arguments, work_on_card
 from cardio.cli.command import DONE, Command
@@ -90,6 +89,8 @@ def print_conformance(report: ConformanceReport, output: Output, *, everything: 
 
 def junit(report: ConformanceReport) -> str:
     """Return the report as JUnit XML: a suite for each chapter, a case for each check."""
+    from xml.etree import ElementTree
+
     from cardio.models.conformance import RuleOutcome
 
     root = ElementTree.Element(

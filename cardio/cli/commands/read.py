@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
@@ -128,6 +127,8 @@ def _save_photo(options: Namespace, output: Output, credentials: Credentials | N
     Raises:
         CannotWriteError: the file cannot be written.
     """
+    import tempfile
+
     from cardio.errors import AccessNotGrantedError, CannotWriteError, DecodeError, FileUnreadableError, NoPhotoError
 
     path: Path = options.photo

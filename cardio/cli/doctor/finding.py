@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from cardio.cli.command import DONE
 from cardio.errors import CardioError
@@ -36,6 +35,8 @@ class Finding:
 
 def plugin_findings() -> Iterator[Finding]:
     """Yield the findings of other packages' checks."""
+    from importlib.metadata import entry_points
+
     for entry_point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
         check: Callable[[], Iterable[Finding]] = entry_point.load()
         yield from check()

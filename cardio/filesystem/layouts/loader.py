@@ -24,11 +24,15 @@ GENERATIONS = (1, 2, 3)
 DEFAULT_GENERATION = 2
 SHIPPED = Path(str(files("cardio.filesystem") / "layouts"))
 
-_ADAPTER: TypeAdapter[Layout] = TypeAdapter(Layout)
 _DEFAULT_KIND = {Format.AN: Kind.TEXT, Format.CN: Kind.DIGITS, Format.B: Kind.HEX, Format.B_TLV: Kind.ITEMS}
 _INHERITED = ("source", "confidence")
 _APPLICATION_ID = re.compile("DF[0-9A-F]{2}")
 _TOML_LINE = re.compile(r"at line (\d+)")
+
+
+@cache
+def _adapter() -> TypeAdapter[Layout]:
+    return TypeAdapter(Layout)
 
 
 @cache
@@ -87,7 +91,7 @@ def _layout_and_breaches(path: Path, generation: int | None) -> tuple[Layout, li
             f"{path}：表格结构不对（{error}）", f"{path}: its tables are not as they should be"
         ) from error
     try:
-        layout = _ADAPTER.validate_python(prepared)
+        layout = _adapter().validate_python(prepared)
     except ValidationError as error:
         if faults:  # a layout that breaks a rule may also fail to load; the rule says more
             raise faults[0].error(path) from error

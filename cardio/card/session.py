@@ -50,6 +50,7 @@ class CardSession:
         supervisor: Supervisor | None = None,
         confirm: Confirm | None = None,
         watch: CommandWatch | None = None,
+        may_present: bool = True,
     ) -> None:
         """Connect and hold the card.
 
@@ -64,6 +65,8 @@ class CardSession:
             supervisor: called when keeping the card alive fails in an unexpected way.
             confirm: called with the mark of the card; an error that it raises ends the work.
             watch: as in `do`, for the commands of connecting.
+            may_present: False for a caller without credentials that presents nothing itself: then the card is not
+                asked for its algorithm, and a closed file is reported with the card's own answer.
 
         Raises:
             ReaderBusyError: another program did not release the card in time.
@@ -74,6 +77,8 @@ class CardSession:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._until = time.monotonic() + seconds
+        self.ended_by: CardioError | None = None
+        """The error with which the card was lost while no call was running."""
         self._keep_alive_seconds = keep_alive_seconds
 
         granted: list[Connection] = []
@@ -88,7 +93,7 @@ class CardSession:
                     manners=manners,
                     layouts=layouts,
                     # With credentials, even empty ones, the card is asked for its algorithm.
-                    credentials=credentials or Credentials(),
+                    credentials=credentials or (Credentials() if may_present else None),
                     trace=trace,
                     seconds=seconds,
                     confirm=confirm,
@@ -148,10 +153,10 @@ class CardSession:
                 raise SessionEndedError()
             try:
                 return self._worker.run_watched(min(seconds, left), watched, watch, if_given_up=self._close_quietly)
-            except CardioError as error:
+            except BaseException as error:  # an interruption by a person too
                 if not self._worker.has_thread:
                     self._ended.set()  # the thread that hangs releases the card when it returns
-                elif _has_lost_the_card(error):
+                elif isinstance(error, CardioError) and _has_lost_the_card(error):
                     self._end()
                 raise
 
@@ -185,8 +190,9 @@ class CardSession:
                     self._worker.run_within(
                         _ANSWER_SECONDS, self._connection.keep_alive, if_given_up=self._close_quietly
                     )
-                except CardioError:
+                except CardioError as error:
                     # The card was removed, or its time is over: the next call reports it.
+                    self.ended_by = error
                     if self._worker.has_thread:
                         self._end()
                     self._ended.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -9,7 +10,7 @@ import pytest
 
 from cardio.card.session import CardSession
 from cardio.card.social_security_card import SocialSecurityCard
-from cardio.errors import CardioError, CardRemovedError, ReaderTimeoutError
+from cardio.errors import CardioError, CardRemovedError, ReaderBusyError, ReaderTimeoutError
 from cardio.filesystem.capabilities import CapabilityCache
 from cardio.security.errors import SessionEndedError
 from simulators.personas.persona import find_persona
@@ -136,3 +137,35 @@ def test_a_card_that_hangs_is_touched_by_nobody_but_the_thread_that_hangs(store:
         session.do(lambda card: card.atr)
     released.set()
     wait_until(lambda: closed_by == ["cardio-reading"], "the thread that hung lets the card go")
+
+
+def test_a_person_who_interrupts_a_call_ends_it_and_only_the_thread_that_works_lets_the_card_go() -> None:
+    reader, working, released = Watched(), threading.Event(), threading.Event()
+    session = CardSession(reader, manners=CapabilityCache(None), keep_alive_seconds=60)
+
+    def work(card: SocialSecurityCard) -> None:
+        working.set()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        released.wait(20)
+
+    with pytest.raises(KeyboardInterrupt):
+        session.do(work)
+    assert working.is_set() and session.ended
+    session.close()
+    other = threading.Thread(target=lambda: reader.connect().close(), daemon=True)
+    other.start()
+    other.join(0.1)
+    assert other.is_alive(), "the card is still at work"
+    released.set()
+    other.join(5)
+    assert not other.is_alive()
+
+
+def test_a_connection_that_comes_after_it_was_given_up_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cardio.card.session.OPERATION_SECONDS", 0.05)
+    reader = Watched()
+    held = reader.connect()
+    with pytest.raises(ReaderBusyError):
+        session_on(reader)
+    held.close()
+    reader.connect().close()

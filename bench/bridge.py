@@ -133,7 +133,7 @@ def _cards(slots: list[Slot], seconds: float) -> Iterator[None]:
 
 
 def _added(served: _Served, slot: Slot, folder: Path, seconds: float, turns: int) -> None:
-    store, layouts = CapabilityCache(folder / "manners.json"), LayoutChoice.at_hand()
+    store, layouts = CapabilityCache(folder / "manners.json"), LayoutChoice.installed()
     name = slot.reader.name
     with Worker() as worker:
         ways: dict[str, Callable[[], object]] = {

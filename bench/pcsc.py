@@ -58,7 +58,7 @@ def _measure(slot: Slot, store: CapabilityCache, pairs: int) -> tuple[float, flo
     read_card(slot.reader, manners=store, trace=trace)
     commands = [exchange.command for exchange in trace.exchanges]
     ours, bare, ratios = [], [], []
-    layouts = LayoutChoice.at_hand()
+    layouts = LayoutChoice.installed()
     with Worker() as worker:
         for _ in range(pairs):
             started = time.perf_counter()

@@ -45,7 +45,7 @@ def _ours(persona: Persona) -> tuple[Counts, CardFileSystem]:
     for _ in range(2):
         channel = Channel(_InProcess(persona.card()))
         file_system = CardFileSystem(manners)
-        channel.run(file_system.begin())
+        channel.run(file_system.open())
         for file in file_system.layout.readable_files():
             channel.run(file_system.read(file.path, probe_optional=True))
     return channel.counts, file_system

@@ -123,7 +123,7 @@ def create_app(
     """Return the bridge without its gate: `BridgeServer` puts it behind one; tests that measure it do so too."""
     of_simulated = CapabilityCache.in_cache(simulated=True) if manners is None else manners
     manners = CapabilityCache.in_cache() if manners is None else manners
-    layouts = LayoutChoice.at_hand() if layouts is None else layouts
+    layouts = LayoutChoice.installed() if layouts is None else layouts
     security = security or SecurityContext()
     site_options = site_options or SiteOptions()
     journal = journal or JournalProvider(None)
@@ -170,7 +170,7 @@ def create_app(
 
         def on_event(event: ReaderEvent, source: ReaderSource) -> None:
             registry.handle(event, source)
-            sam_watch.look_at_psam()
+            sam_watch.check_psam()
 
         def read_at_once(kind: str, data: Mapping[str, Any]) -> None:
             if kind == EventKind.CARD_INSERTED and data["reader"] in registry.counting():
@@ -274,7 +274,7 @@ async def _read_at_once(
     """Read a card that was just inserted. The followers of the events get the result, or the reason of a failure."""
     with supervisor.guard("auto-read"), suppress(CardioError):
         managed = registry.managed(reader)
-        credentials = security.at(simulated=managed.reader.simulated).for_reading("local")
+        credentials = security.for_reader(simulated=managed.reader.simulated).for_reading("local")
         await read_basic(managed, RequestContext(action="auto-read"), supplement=True, credentials=credentials)
 
 

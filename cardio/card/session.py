@@ -63,7 +63,7 @@ class CardSession:
             keep_alive_seconds: the time between two calls to the reader.
             supervisor: called when keeping the card alive fails in an unexpected way.
             confirm: called with the mark of the card; an error that it raises ends the work.
-            watch: as in `do`, for the commands of connecting.
+            watch: as in `run`, for the commands of connecting.
 
         Raises:
             ReaderBusyError: another program did not release the card in time.
@@ -116,7 +116,7 @@ class CardSession:
         )
         self._keeper.start()
 
-    def do(
+    def run(
         self,
         work: Callable[[SocialSecurityCard], Result],
         *,
@@ -156,7 +156,7 @@ class CardSession:
                 raise
 
     def abandon(self) -> None:
-        """Wake every caller that waits in `do`, because the process is about to end. Any thread may call this."""
+        """Wake every caller that waits in `run`, because the process is about to end. Any thread may call this."""
         self._worker.abandon()
 
     @property

@@ -98,7 +98,7 @@ class SocialSecurityCard(SecuredCard):
         self._connection = connection
         self._reader = reader
         self._store = CapabilityCache.in_cache(simulated=reader.simulated) if manners is None else manners
-        self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
+        self._layouts = LayoutChoice.installed() if layouts is None else layouts
         self._confirm = confirm
         self._family = family_of(connection.atr)
         self._file_system: CardFileSystem | None = None
@@ -106,7 +106,7 @@ class SocialSecurityCard(SecuredCard):
         authenticator = None
         if credentials is not None:
             pad = None if credentials.pad_digits is None else pin_pad_of(connection, lambda: self._channel.watch)
-            memory = None if self._store.path is None else PinMemoryFile.beside(self._store.path)
+            memory = None if self._store.path is None else PinMemoryFile.next_to(self._store.path)
             authenticator = CardAuthenticator(
                 credentials,
                 connection.atr,
@@ -148,7 +148,7 @@ class SocialSecurityCard(SecuredCard):
         """Return the algorithm that the card names in its FCI, else that of its layout. The FCI is requested at the
         start.
         """
-        return self.begun_visit.algorithm
+        return self.opened_file_system.algorithm
 
     @property
     def watch(self) -> CommandWatch:
@@ -225,7 +225,7 @@ class SocialSecurityCard(SecuredCard):
             return reading
         self._store.save(self._family, manners)
         if prove:
-            self.refuse_copy()
+            self.require_not_forged()
         self._basic = contents
         return self._reading_of(contents, today)
 
@@ -444,7 +444,7 @@ class SocialSecurityCard(SecuredCard):
     def _confirm_first(self) -> None:
         """Identify the card before another application than the social security environment is selected."""
         if self._confirm is not None and self._file_system is None:
-            self.begun_visit  # noqa: B018 - starting the file system reads EF05
+            self.opened_file_system  # noqa: B018 - starting the file system reads EF05
 
     # -- the way to the card --------------------------------------------------------------------
 
@@ -453,7 +453,7 @@ class SocialSecurityCard(SecuredCard):
         return self._connection.protocol is TransmissionProtocol.T1
 
     @property
-    def begun_visit(self) -> CardFileSystem:
+    def opened_file_system(self) -> CardFileSystem:
         if self._file_system is None:
             self._file_system = self._new_file_system(self._store.load(self._family, date.today()), self._authenticator)
         return self._file_system
@@ -468,8 +468,8 @@ class SocialSecurityCard(SecuredCard):
             on_issuer=self._identify,
         )
         try:
-            self.run(file_system.begin())
-            self.run(file_system.refuse_strangers())
+            self.run(file_system.open())
+            self.run(file_system.require_social_security_card())
         except ReaderTimeoutError:
             self._store.save(self._family, manners)
             raise
@@ -479,7 +479,7 @@ class SocialSecurityCard(SecuredCard):
         file_system = self.file_system
         reading = self.run(file_system.read(file.path, probe_optional=True, limit=limit, progress=progress))
         self._store.save(self._family, file_system.manners)
-        self.refuse_copy()
+        self.require_not_forged()
         return reading
 
     def _read_files(

@@ -51,12 +51,12 @@ def read_card(
     )
     environment, contents = file_system.environment, file_system.contents
     # If no algorithm is known the FCI is needed, and this SELECT is the cheapest moment to fetch it.
-    yield from file_system.begin(want_algorithm=not manners.algorithms)
+    yield from file_system.open(want_algorithm=not manners.algorithms)
     if prove:
         yield from file_system.prove_card()
     # Always requested: each card decides whether it opens the file, and one command shows it.
     yield from file_system.read(HOLDER_FILE)
-    yield from file_system.refuse_strangers()
+    yield from file_system.require_social_security_card()
     layout = file_system.layout
     if layout.generation not in manners.algorithms and not environment.fetched:
         yield from environment.select(fetch=True)

@@ -138,7 +138,7 @@ class FamilyCapabilities(BaseModel):
         """Return the profile of an issuer's cards of one version; a new one if it is not known."""
         return self.issuers.setdefault(f"{number or '-'}/{version or '-'}", IssuerProfile())
 
-    def without_what_is_old(self, today: date) -> FamilyCapabilities:
+    def without_expired(self, today: date) -> FamilyCapabilities:
         """Return the part that is still trusted: an issuer for one day, a way of asking for 30 days. The rest is learnt
         again.
         """
@@ -197,7 +197,7 @@ class CapabilityCache:
             manners = FamilyCapabilities.model_validate_json(known)
         except ValidationError:
             manners = FamilyCapabilities()
-        return manners.without_what_is_old(today)
+        return manners.without_expired(today)
 
     def save(self, family: str, manners: FamilyCapabilities) -> None:
         """Save what was learnt. If the disk cannot be written, the next reading only costs a few more commands."""

@@ -76,7 +76,7 @@ class CardContents:
 
 
 class CardFileSystem:
-    """A card that is read file by file. The caller runs `begin` first.
+    """A card that is read file by file. The caller runs `open` first.
 
     Its methods are flows: they yield commands, receive answers, and leave the result in ``contents``.
     """
@@ -133,7 +133,7 @@ class CardFileSystem:
         """Return the algorithm that the card names in its FCI, else the one of its layout."""
         return self.environment.named or self.layout.algorithm
 
-    def begin(self, *, want_algorithm: bool = False) -> Flow[None]:
+    def open(self, *, want_algorithm: bool = False) -> Flow[None]:
         """Find the environment, read who issued the card, and choose its layout.
 
         Raises:
@@ -195,11 +195,11 @@ class CardFileSystem:
             ForgedCardError, ProofDeclinedError: the card does not prove itself.
             ProofRequiredError: the card could not be asked, and this site does not accept such a card.
         """
-        if self._authenticator is not None and self._authenticator.asks_every_card:
-            if not self._authenticator.is_asked:
-                yield from self.enter(self.layout.environment.id)
+        if self._authenticator is not None and self._authenticator.challenges_every_card:
+            if not self._authenticator.is_proof_decided:
+                yield from self.select_application(self.layout.environment.id)
             yield from self._authenticator.prove_card()
-            self.contents.unproved = self._authenticator.why_not_proved
+            self.contents.unproved = self._authenticator.missing_proof_reason
 
     def read(
         self,
@@ -211,7 +211,7 @@ class CardFileSystem:
         past_declared_size: bool = False,
         progress: Progress | None = None,
     ) -> Flow[FileReading]:
-        """Read one file of the layout. The issuer's file was already read by `begin`.
+        """Read one file of the layout. The issuer's file was already read by `open`.
 
         Args:
             path: the file in the layout, as ``SSSE/EF06``.
@@ -259,7 +259,7 @@ class CardFileSystem:
         expected_closed = file.path in self.profile.closed and not file.read.free
         if use_profile and expected_closed and self._authenticator is None:
             return FileReading(file, refusal=StatusWord.SECURITY_STATUS_NOT_SATISFIED)
-        refusal = yield from self.enter(file.application)
+        refusal = yield from self.select_application(file.application)
         if refusal is not None:
             if refusal == StatusWord.FILE_NOT_FOUND:
                 self.profile.absent.add(file.path)
@@ -294,7 +294,7 @@ class CardFileSystem:
             AccessNotGrantedError: no right allows writing the file, or no PIN or key that opens it was given.
             CardioError: the rights cannot be obtained, for the reason that it names.
         """
-        refusal = yield from self.enter(file.application)
+        refusal = yield from self.select_application(file.application)
         if refusal is not None:
             raise CardRefusedError(
                 f"{file.application} 不能选择：{describe(refusal).zh}",
@@ -311,7 +311,7 @@ class CardFileSystem:
         )
 
     @property
-    def is_certainly_ours(self) -> bool:
+    def is_recognised(self) -> bool:
         """Return True if a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is
         well-formed.
 
@@ -321,7 +321,7 @@ class CardFileSystem:
         code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
         return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
 
-    def refuse_strangers(self) -> Flow[None]:
+    def require_social_security_card(self) -> Flow[None]:
         """Refuse a card that let the environment be selected, but has no record of the issuer or the holder.
 
         Raises:
@@ -337,7 +337,7 @@ class CardFileSystem:
         holder = self.contents.files.get(HOLDER_FILE) or (yield from self.read(HOLDER_FILE))
         if holder.records:
             return
-        if issuer.nonsense and holder.nonsense:
+        if issuer.malformed and holder.malformed:
             kind = kind_of_atr(self.environment.atr)
             if kind is not None and not kind.ours:
                 raise another_kind(kind)  # the records are in that kind's own form
@@ -354,7 +354,7 @@ class CardFileSystem:
             "a social security card without a record of EF05 or EF06: it may be blank",
         )
 
-    def enter(self, application_id: str) -> Flow[int | None]:
+    def select_application(self, application_id: str) -> Flow[int | None]:
         """Make an application current; return None, or the status word of the most telling refusal."""
         if application_id == self._current:
             return None
@@ -362,7 +362,7 @@ class CardFileSystem:
             return self._unreachable[application_id]
         application = self.layout.application(application_id)
         if application is self.layout.environment:
-            refusal = yield from self.environment.enter_again()
+            refusal = yield from self.environment.select_again()
             if refusal is not None and self.environment.way is EnvironmentWay.NAME:
                 raise environment_refused(refusal, self.environment.atr)
             if refusal is None:
@@ -438,7 +438,7 @@ class CardFileSystem:
         if issuer.method is None or issuer.method.addressing is not Addressing.ALL:
             return
         attempt = ReadAttempt(issuer.file)
-        refusal = yield from self.enter(self.layout.environment.id)
+        refusal = yield from self.select_application(self.layout.environment.id)
         if refusal is None and (yield from attempt.select_file_by(issuer.method.reference)):
             sfi = attempt.sfi(issuer.method.reference)
             response = yield from send_or_malformed(read_record(1, issuer.method.addressing.mode, sfi, 1))

@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 
 class StepSession:
-    """The card that is held at one reader. `begin`, `do`, `end` and `end_for` run on the reader's thread."""
+    """The card that is held at one reader. `open`, `run`, `end` and `end_for` run on the reader's thread."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class StepSession:
         if self.owner not in (None, grant) and time.monotonic() < self._ends:
             raise HeldError()
 
-    def begin(
+    def open(
         self,
         grant: str,
         credentials: Credentials,
@@ -97,7 +97,7 @@ class StepSession:
             supervisor=self._supervisor, confirm=confirm, watch=watch,
         )  # fmt: skip
         try:
-            steps = session.do(HsmSteps, watch=watch)
+            steps = session.run(HsmSteps, watch=watch)
         except BaseException:  # after any error the card is not held
             session.close()
             raise
@@ -109,7 +109,7 @@ class StepSession:
         session.close()  # the card was swapped during the connection: do not hold the old one
         raise CardChangedError()
 
-    def do(self, grant: str, work: Callable[[HsmSteps], Result], watch: CommandWatch | None = None) -> Result:
+    def run(self, grant: str, work: Callable[[HsmSteps], Result], watch: CommandWatch | None = None) -> Result:
         """Run one step with the card that is held.
 
         Raises:
@@ -119,7 +119,7 @@ class StepSession:
         session, steps = self._session, self._steps
         if session is None or steps is None or self.owner != grant:
             raise StepError()
-        return session.do(lambda card: work(steps), watch=watch)
+        return session.run(lambda card: work(steps), watch=watch)
 
     def abandon(self) -> None:
         """End a step that waits for a slow card, because the service ends. From any thread."""
@@ -134,8 +134,8 @@ class StepSession:
         self.end()
 
     @property
-    def waits_for_a_step(self) -> bool:
-        return self._steps is not None and self._steps.waits
+    def awaits_step(self) -> bool:
+        return self._steps is not None and self._steps.awaits_step
 
     def end_for(self, grant: str) -> None:
         """Release the card if it is held for this caller."""

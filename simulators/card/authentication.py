@@ -106,7 +106,7 @@ class CardAuthentication:
         value = None if key is None else self._keys.value(key, *data[16:])
         if value is None:
             return NO_KEY
-        return self._session.give(self._cryptogram(value, data[:8], data[8:16]))
+        return self._session.answer_with(self._cryptogram(value, data[:8], data[8:16]))
 
     def _cryptogram(self, key: bytes, random: bytes, source: bytes) -> bytes:
         algorithm = self._keys.algorithm

@@ -142,7 +142,7 @@ class CardPurse:
         answer = b"".join(total.to_bytes(4, "big") for total in totals) + bytes.fromhex(purse.payment_year)
         answer += purse.offline_counter.to_bytes(2, "big")
         answer += bytes((version, _ALGORITHM_NUMBERS[self._keys.algorithm])) + self._initialised.challenge
-        return self._session.give(answer)
+        return self._session.answer_with(answer)
 
     # -- DEBIT FOR PURCHASE (消费) --------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class CardPurse:
         mac2 = cryptography.mac(algorithm, session_key, started.amounts)
         tac = cryptography.mac(algorithm, self._tac_key(), signed + terminal_number + time)
         self._book(purse, started, time, mac2, tac)
-        return self._session.give(tac + mac2)
+        return self._session.answer_with(tac + mac2)
 
     def _book(self, purse: PurseState, started: _Initialised, time: bytes, mac2: bytes, tac: bytes) -> None:
         account, self_paid, pooled = _three(started.amounts)
@@ -216,7 +216,7 @@ class CardPurse:
         last = self._purse().last
         if last is None or last.number != number:
             return _NO_PROOF
-        return self._session.give(bytes.fromhex(last.mac2 + last.tac))
+        return self._session.answer_with(bytes.fromhex(last.mac2 + last.tac))
 
     def _purse(self) -> PurseState:
         """Return the state of the purse.

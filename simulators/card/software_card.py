@@ -283,11 +283,11 @@ class SoftwareCard:
         return self._enter(application)
 
     def _select_root(self) -> bytes:
-        self._session.enter(self._root)
+        self._session.select(self._root)
         return self._answer_fci(b"\x84" + bytes((len(_MF_NAME),)) + _MF_NAME)
 
     def _enter(self, application: CardApplication) -> bytes:
-        self._session.enter(application)
+        self._session.select(application)
         name = application.name or application.file_id.to_bytes(2, "big")
         content = bytes((0x84, len(name))) + name
         own = b""
@@ -300,7 +300,7 @@ class SoftwareCard:
         return self._answer_fci(content)
 
     def _answer_fci(self, content: bytes) -> bytes:
-        return self._session.give(bytes((0x6F, len(content))) + content)
+        return self._session.answer_with(bytes((0x6F, len(content))) + content)
 
     # -- GET RESPONSE (获取响应) ----------------------------------------------------------------
 

@@ -37,7 +37,7 @@ class VolatileState:
         self.waiting = b""
         self.challenge = self.offered_challenge = None
 
-    def enter(self, application: CardApplication | None) -> None:
+    def select(self, application: CardApplication | None) -> None:
         """Select a DF, or the root for None: rights end, even if it was the current one already."""
         self.rights &= {PIN} if self.manners.pin_survives_selection else set()
         self.application, self.file, self.pointer = application, None, 0
@@ -46,7 +46,7 @@ class VolatileState:
     def application_id(self) -> str:
         return self.application.id if self.application is not None else ""
 
-    def give(self, data: bytes) -> bytes:
+    def answer_with(self, data: bytes) -> bytes:
         """Return the answer with data to a command that has data itself: at once, or by GET RESPONSE."""
         if self.manners.data_at_once:
             return data + OK

@@ -78,7 +78,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         if self.layout is not None:
             return load_layout(self.layout, generation=self.generation)
         region = str(self.files.get("SSSE/EF05", {}).get("identification_code", ""))[:6]
-        return LayoutChoice.at_hand().choose(f"{self.generation}.0", region)
+        return LayoutChoice.installed().choose(f"{self.generation}.0", region)
 
     def card(self, memory: Path | None = None, random: Callable[[int], bytes] = secrets.token_bytes) -> SoftwareCard:
         """Return a new card of this person, or one that continues from its memory.

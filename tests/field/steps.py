@@ -95,7 +95,7 @@ def _debit(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> A
                 reader, lambda card: debit(card, order, entry, limits), manners=store, credentials=credentials,
                 repeat=False,
             )  # fmt: skip
-            return entry.shown().model_dump(mode="json")
+            return entry.record().model_dump(mode="json")
         finally:
             journal.close()
 

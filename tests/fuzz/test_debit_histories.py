@@ -303,7 +303,7 @@ class World:
         """The caller is there, and has its answer; then the journal notes that."""
         till, told = self.till, None
         if error is None:
-            told = ReportedOutcome.of(entry.shown(), by_name=True)
+            told = ReportedOutcome.of(entry.record(), by_name=True)
         elif isinstance(error, DebitUnknownError):
             told = ReportedOutcome(entry.id, "unknown", datetime.now(UTC))
         elif isinstance(error, DebitOpenError) and error.reported_debit is not None:
@@ -638,7 +638,7 @@ def test_a_word_that_is_believed_is_found_out(folder: Path, monkeypatch: pytest.
     """The check can fail: a refusal after the fact that counts as one."""
 
     def believes(card: Any, entry: Any) -> Any:
-        entry.move(DebitState.ABORTED, reason="x")
+        entry.transition(DebitState.ABORTED, reason="x")
         raise CardioError()
 
     monkeypatch.setattr("cardio.debits.execution.recover", believes)

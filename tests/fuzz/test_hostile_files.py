@@ -19,7 +19,7 @@ from tests.fuzz.test_hostile_card import ANSWER, Hostile, Mutating
 MOST_COMMANDS = 30_000
 """Forty files, nine quirks; a card may claim 255 records in each file."""
 ADDRESS = Address.parse("SSSEEF05|01|07|$SSSEEF06|09|4E|$DF03EF19|79:01|$DF04EF08:01$SSSEEF08|$")
-LAYOUTS = LayoutChoice.at_hand()
+LAYOUTS = LayoutChoice.installed()
 
 
 class Held:

@@ -108,10 +108,10 @@ def test_an_hsm_opens_it_and_a_held_session_outlives_windows_five_seconds(slot: 
     with SoftwareHsm() as hsm:
         credentials = laboratory(At(HsmClient(HttpHsmTransport(hsm.url))))
         with CardSession(slot.reader, credentials=credentials, manners=store, keep_alive_seconds=0.05) as session:
-            assert session.do(holder) == "测试壬"
-            assert session.do(lambda card: card.file("DF01/EF05").opened_by) == "RK1DF01"
+            assert session.run(holder) == "测试壬"
+            assert session.run(lambda card: card.file("DF01/EF05").opened_by) == "RK1DF01"
         with pytest.raises(CardioError):
-            session.do(holder)
+            session.run(holder)
 
 
 def test_a_wrong_pin_over_the_wire_costs_one_try(slot: Slot, store: CapabilityCache) -> None:

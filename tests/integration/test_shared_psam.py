@@ -162,10 +162,10 @@ def test_a_psam_that_is_replaced_while_a_card_is_held_lends_the_other_nothing(
 ) -> None:
     slot.insert(find_persona("third-closed").card())
     with CardSession(slot.reader, credentials=laboratory(psam), manners=store) as session:
-        assert terminal_number_in(session.do(read_basic)) == TERMINAL
+        assert terminal_number_in(session.run(read_basic)) == TERMINAL
         psam.remove()
         psam.insert(SoftwarePsam(algorithms=("3DES", "SM4"), terminal_number=OTHER_TERMINAL))
         with pytest.raises(NoSamError):
-            session.do(lambda card: card.terminal_number)
+            session.run(lambda card: card.terminal_number)
         with pytest.raises(NoSamError):
-            session.do(lambda card: card.sam.cryptogram(card.card_key("IRK"), bytes(8), bytes(8)))
+            session.run(lambda card: card.sam.cryptogram(card.card_key("IRK"), bytes(8), bytes(8)))

@@ -141,7 +141,7 @@ class Session:
                 raise ReaderBusyError() from error
             raise
 
-    def do(self, work: Callable[[SocialSecurityCard], Result]) -> Result:
+    def run_on_card(self, work: Callable[[SocialSecurityCard], Result]) -> Result:
         """Do a piece of work with the card; connect first if no card is held.
 
         After an error, or when a person interrupts it, the card is released: its current application is unknown.
@@ -169,7 +169,7 @@ class Session:
         """Return the layout of the held card; if it does not have the present place, the place becomes the root."""
         if self._hold is not None and self._hold.begun and self.layout is not None:
             return self.layout
-        layout = self.do(lambda card: card.layout)
+        layout = self.run_on_card(lambda card: card.layout)
         if self._hold is not None:
             self._hold.begun = True
         self.layout = layout

@@ -156,7 +156,7 @@ class PinMemoryFile:
         self._file = MemoryFile(path, _KIND)
 
     @classmethod
-    def beside(cls, manners: Path) -> PinMemoryFile:
+    def next_to(cls, manners: Path) -> PinMemoryFile:
         """Return the memory that belongs to a file of learnt capabilities."""
         return cls(manners.with_name(FILE))
 

@@ -258,7 +258,7 @@ class InProcess:
 def whole_card(manners: FamilyCapabilities) -> Counts:
     channel = Channel(InProcess(find_persona("whole").card()))
     file_system = CardFileSystem(manners)
-    channel.run(file_system.begin())
+    channel.run(file_system.open())
     for file in file_system.layout.readable_files():
         channel.run(file_system.read(file.path, probe_optional=True))
     return channel.counts

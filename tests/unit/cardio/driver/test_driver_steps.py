@@ -156,14 +156,14 @@ def test_a_pin_is_unblocked_and_reloaded_in_three_steps(persona: str) -> None:
 def test_a_card_that_is_swapped_between_steps_ends_the_session() -> None:
     reader = SoftwareReader("r", find_persona("third-closed").card())
     with CardSession(reader, manners=CapabilityCache(None)) as session:
-        steps = session.do(HsmSteps)
-        answer = read_step_1_to_2(session.do(lambda card: steps.read_basic_1()))
+        steps = session.run(HsmSteps)
+        answer = read_step_1_to_2(session.run(lambda card: steps.read_basic_1()))
         reader.insert(find_persona("third-sm4").card())
         with pytest.raises((CardRemovedError, CardioError)) as caught:
-            session.do(lambda card: steps.read_basic_2(answer))
+            session.run(lambda card: steps.read_basic_2(answer))
         assert caught.value.code in ("card-removed", "session-ended")
         with pytest.raises(CardioError) as caught:
-            session.do(lambda card: steps.read_basic_1())
+            session.run(lambda card: steps.read_basic_1())
         assert caught.value.code == "session-ended"
 
 

@@ -246,7 +246,7 @@ def card_with(generation: int, files: Mapping[str, Values]) -> SoftwareCard:
 
 def begin(card: SoftwareCard, manners: FamilyCapabilities) -> tuple[CardFileSystem, Channel]:
     file_system, channel = CardFileSystem(manners), Channel(SoftwareReader("software", card).connect())
-    channel.run(file_system.begin())
+    channel.run(file_system.open())
     return file_system, channel
 
 

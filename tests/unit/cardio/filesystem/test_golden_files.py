@@ -54,7 +54,7 @@ def content_of(card: Transport, path: str, manner: AccessMethod | None = None) -
     """One file; with a manner, as the second card of a family is read."""
     file_system = CardFileSystem(FamilyCapabilities(files={"SSSE/EF05": AT_ONCE, path: manner} if manner else {}))
     channel = Channel(card)
-    channel.run(file_system.begin())
+    channel.run(file_system.open())
     return file_content(file_system.layout, channel.run(file_system.read(path)))
 
 
@@ -649,7 +649,7 @@ def test_a_third_card_has_a_person_number() -> None:
 def test_the_issuers_file_is_read_first_and_chooses_the_layout(generation: int) -> None:
     card = Transcript([SELECT, issuer(generation)])
     file_system = CardFileSystem(FamilyCapabilities())
-    Channel(card).run(file_system.begin())
+    Channel(card).run(file_system.open())
     assert card.finished and file_system.layout.generation == generation
     content = file_content(file_system.layout, file_system.contents.files["SSSE/EF05"])
     identification, number = "370200D15600000500000010FFFFFFFF", "915600000237020037020001"

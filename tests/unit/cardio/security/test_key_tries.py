@@ -170,7 +170,7 @@ def test_a_person_may_say_that_a_cards_keys_are_back(card: CountingCard, store: 
     run(card, sam_right_for(*BAD), store)
     run(card, sam_right_for(*BAD, wrong="5B"), store)
     assert run(card, sam_right_for("IRK", "RKSSSE"), store)[1] == "key-already-refused"
-    memory = KeyMemory.beside(tmp_manners(store), simulated=True)
+    memory = KeyMemory.next_to(tmp_manners(store), simulated=True)
     assert memory.forget(b"another card") == 0
     identity = b"320200D15600000500000009FFFFFFFF"
     assert memory.forget(identity) == 1
@@ -249,7 +249,7 @@ def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
     """Room for the try, and none for what came of it: the card has said that one is left, and it is not spent."""
     card.answer = b"\x63\xc1"
     path, guard = tmp_path / SIMULATED_FILE, PinGuard()
-    begin = KeyMemory.begin
+    begin = KeyMemory.note_try
 
     def begin_and_lock(self: KeyMemory, whose: bytes, key: str, tries_left: int) -> None:
         begin(self, whose, key, tries_left)
@@ -258,7 +258,7 @@ def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
 
     locks: list[sqlite3.Connection] = []
     with monkeypatch.context() as patch:
-        patch.setattr(KeyMemory, "begin", begin_and_lock)
+        patch.setattr(KeyMemory, "note_try", begin_and_lock)
         assert run(card, sam_right_for(*BAD), store, guard=guard)[1] == "authentication-failed"
     locks.pop().close()
     codes = [run(card, sam_right_for(*BAD, wrong=wrong), store, guard=guard)[1] for wrong in ("5A", "5B", "5A")]
@@ -298,7 +298,7 @@ def test_another_sam_goes_on_and_a_changed_file_is_another(
 def test_a_person_lets_it_go_on(cards: Callable[[int], CountingCard], store: CapabilityCache) -> None:
     for number in range(1, 5):
         run(cards(number), sam_right_for(*BAD), store)
-    memory = KeyMemory.beside(tmp_manners(store), simulated=True)
+    memory = KeyMemory.next_to(tmp_manners(store), simulated=True)
     (stopped,) = memory.stopped_sams()
     assert stopped.key == "RKSSSE" and stopped.cards == 3 and stopped.proved
     assert memory.resume() == 3 and memory.stopped_sams() == ()
@@ -422,7 +422,7 @@ def test_a_memory_that_cannot_be_used_makes_no_copy_genuine_and_holds_no_card_up
 
 def test_cards_that_prove_nothing_cannot_stop_it_for_those_that_do(store: CapabilityCache) -> None:
     """Three emulators, or three cards of a generation that proves nothing, refuse: a genuine card goes on."""
-    memory = KeyMemory.beside(tmp_manners(store), simulated=True)
+    memory = KeyMemory.next_to(tmp_manners(store), simulated=True)
     presenter = Presenter(b"sam", "soft", "320200", "SM4", lambda key: b"k", lambda key, city, algorithm: b"s")
     for number in range(3):
         trial = CardKeys(memory, bytes((number,))).trial("RKSSSE", presenter)

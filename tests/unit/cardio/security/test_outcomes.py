@@ -253,10 +253,10 @@ def test_a_held_card_is_watched_call_by_call() -> None:
     with CardSession(
         reader, manners=CapabilityCache(None), credentials=Credentials(pin=Pin("123456")), keep_alive_seconds=60
     ) as session:
-        session.do(lambda card: card.change_pin(Pin("246802")))
+        session.run(lambda card: card.change_pin(Pin("246802")))
         hang = True
         with pytest.raises(ReaderTimeoutError):
-            session.do(
+            session.run(
                 lambda card: card.transmit(CommandApdu(0, 0xB2, 1, 0x2C, expected_length=9)), watch=CommandWatch(0.2)
             )
         assert begun.is_set() and session.ended
@@ -279,7 +279,7 @@ def test_a_held_card_that_hangs_in_a_change(command: str, error: type[CardioErro
     )
     try:
         with pytest.raises(error):
-            session.do(
+            session.run(
                 lambda card: card.transmit(CommandApdu.from_bytes(bytes.fromhex(command))), watch=CommandWatch(0.2)
             )
         assert session.ended

@@ -216,11 +216,11 @@ def test_an_unblocking_in_steps_brings_all_tries_back(store: CapabilityCache) ->
         with pytest.raises(WrongPinError):
             verify(card, store, wrong)
     with CardSession(SoftwareReader("r", card), manners=store, credentials=Credentials()) as held:
-        steps = held.do(HsmSteps)
-        historical, city = held.do(lambda one: one.historical_bytes.hex().upper()), "370200"
-        first = held.do(lambda one: steps.unblock_1())
-        second = held.do(lambda one: steps.pin_2("iUnblockPIN", general_step_1_to_2(first, historical, city)))
-        held.do(lambda one: steps.pin_3("iUnblockPIN", pin_step_2_to_3(second, historical, city)))
+        steps = held.run(HsmSteps)
+        historical, city = held.run(lambda one: one.historical_bytes.hex().upper()), "370200"
+        first = held.run(lambda one: steps.unblock_1())
+        second = held.run(lambda one: steps.pin_2("iUnblockPIN", general_step_1_to_2(first, historical, city)))
+        held.run(lambda one: steps.pin_3("iUnblockPIN", pin_step_2_to_3(second, historical, city)))
     card.left = 3  # as the card has it now
     verify(card, store, RIGHT)
     assert len(card.pins) == 3

@@ -42,7 +42,7 @@ class CardSession:
         reader: Reader,
         *,
         credentials: Credentials | None = None,
-        manners: CapabilityCache | None = None,
+        capabilities: CapabilityCache | None = None,
         layouts: LayoutChoice | None = None,
         trace: Trace | None = None,
         seconds: float = SESSION_SECONDS,
@@ -56,7 +56,7 @@ class CardSession:
         Args:
             reader: the reader with the card.
             credentials: a SAM and a PIN.
-            manners: the store of learnt capabilities.
+            capabilities: the store of learnt capabilities.
             layouts: the layouts to choose from.
             trace: receives every exchange with the card.
             seconds: the greatest time for which the card is held.
@@ -85,7 +85,7 @@ class CardSession:
                 return connection, SocialSecurityCard(
                     connection,
                     reader,
-                    manners=manners,
+                    capabilities=capabilities,
                     layouts=layouts,
                     # With credentials, even empty ones, the card is asked for its algorithm.
                     credentials=credentials or Credentials(),

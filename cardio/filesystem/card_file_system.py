@@ -59,7 +59,7 @@ _FRUITLESS_WAYS = 2
 """The number of ways that a card may accept and then show no record. A card of another kind must not cost many
 commands.
 """
-_SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
+_ODD_SELECT_ANSWERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class CardFileSystem:
 
     def __init__(
         self,
-        manners: FamilyCapabilities,
+        capabilities: FamilyCapabilities,
         *,
         t1: bool = False,
         atr: bytes = b"",
@@ -94,17 +94,17 @@ class CardFileSystem:
         """Set up before any command is sent.
 
         Args:
-            manners: the capabilities known of this card family; what this card teaches is written into it.
+            capabilities: the capabilities known of this card family; what this card teaches is written into it.
             t1: the card speaks T=1, where SELECT also returns the FCI, and Le must be sent.
             atr: the card's ATR, which names the kind of a card that is no social security card.
             layouts: the layouts to choose from.
             authenticator: presents PINs and keys where a file is closed.
             on_issuer: called as soon as EF05 shows which card it is; an error that it raises ends the reading.
         """
-        self.manners = manners
+        self.capabilities = capabilities
         self.contents = CardContents(layout_of(DEFAULT_GENERATION))
         layout = self.contents.layout
-        self.environment = Environment(layout.environment, layout.algorithm_markers, t1, atr, manners.environment)
+        self.environment = Environment(layout.environment, layout.algorithm_markers, t1, atr, capabilities.environment)
         self.profile = IssuerProfile()
         self._layouts = layouts
         self._authenticator = authenticator
@@ -147,7 +147,7 @@ class CardFileSystem:
         self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
         if self._on_issuer is not None:
             self._on_issuer(self.contents)
-        self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
+        self.profile = self.capabilities.issuer(text_of(issuer, _ISSUER_NUMBER), version)
         if self._authenticator is not None:
             named, problem = self.environment.named, self.environment.problem
             claims = CardClaims.of(self.layout, version, named, problem)
@@ -162,7 +162,7 @@ class CardFileSystem:
         """
         environment, file = self.environment, self._file(ISSUER_FILE)
         if environment.way is not EnvironmentWay.NAME and (yield from environment.select(fetch=fetch)) is None:
-            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            issuer = yield from self._read(file, self.capabilities.issuer_shapes)
             if issuer.records:
                 return issuer
         first_refusal: int | None = None
@@ -175,9 +175,9 @@ class CardFileSystem:
                 if way is EnvironmentWay.NAME and not may_be_elsewhere(refusal, environment.atr):
                     break
                 continue
-            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            issuer = yield from self._read(file, self.capabilities.issuer_shapes)
             if issuer.records:
-                self.manners.environment = way
+                self.capabilities.environment = way
                 return issuer
             found = found or issuer
             fruitless += 1
@@ -227,7 +227,7 @@ class CardFileSystem:
         if path == ISSUER_FILE and path in self.contents.files:
             return self.contents.files[path]
         # The test selects another application, and would lose the rights that are held.
-        if probe_optional and self.manners.cuts is None and not self.rights.held:
+        if probe_optional and self.capabilities.cuts is None and not self.rights.held:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
         reading = yield from self._read_in_place(
@@ -366,7 +366,7 @@ class CardFileSystem:
             if refusal is not None and self.environment.way is EnvironmentWay.NAME:
                 raise environment_refused(refusal, self.environment.atr)
             if refusal is None:
-                self.manners.environment = self.environment.way
+                self.capabilities.environment = self.environment.way
         else:
             refusal = yield from self._select(application)
         if refusal is not None:
@@ -381,7 +381,7 @@ class CardFileSystem:
         """Select an application by file id, by name or by label: cards differ in what they accept."""
         refusals = []
         names = [name for name in (application.name, (application.label or "").encode("gb18030")) if name]
-        for p1 in dict.fromkeys([self.manners.applications.get(application.id, 0x00), 0x00, 0x04, 0x01]):
+        for p1 in dict.fromkeys([self.capabilities.applications.get(application.id, 0x00), 0x00, 0x04, 0x01]):
             ways = (
                 [select_by_name(name, want_fci=False) for name in names]
                 if p1 == 0x04
@@ -390,10 +390,10 @@ class CardFileSystem:
             for way in ways:
                 response = yield way
                 if response.sw1 in (0x90, 0x61):
-                    self.manners.applications[application.id] = p1
+                    self.capabilities.applications[application.id] = p1
                     return None
                 refusals.append(response.status_word)
-        other = [refusal for refusal in refusals if refusal not in _SELECT_MANNERS]
+        other = [refusal for refusal in refusals if refusal not in _ODD_SELECT_ANSWERS]
         return other[0] if other else StatusWord.FILE_NOT_FOUND
 
     def _read(
@@ -408,24 +408,26 @@ class CardFileSystem:
         """Read a file in the way that cards of this family accept, and note what this card taught."""
         known = self._known_methods(file)
         if file.structure is Structure.TRANSPARENT:
-            reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
-            self.manners.block = min(self.manners.block, reading.block)
+            reading = yield from read_transparent(
+                file, known, block=self.capabilities.block, limit=limit, progress=progress
+            )
+            self.capabilities.block = min(self.capabilities.block, reading.block)
         elif not file.has_tags:
             reading = yield from read_equal_records(file, known, all_at_once=self._gives_all_at_once)
         else:
-            exact = not (probe_optional and self.manners.cuts)
+            exact = not (probe_optional and self.capabilities.cuts)
             reading = yield from read_file(
                 file,
                 shapes.get(file.path),
                 known,
                 probe_optional=probe_optional,
                 exact=exact,
-                on_method=partial(self.manners.files.setdefault, file.path),
+                on_method=partial(self.capabilities.files.setdefault, file.path),
             )
             if reading.method is not None and not reading.damaged:
                 shapes[file.path] = reading.shape
         if reading.method is not None:
-            self.manners.files[file.path] = reading.method
+            self.capabilities.files[file.path] = reading.method
             self._gives_all_at_once |= reading.method.addressing is Addressing.ALL and len(reading.records) > 1
         return reading
 
@@ -434,7 +436,7 @@ class CardFileSystem:
         requested.
         """
         issuer = self.contents.files[ISSUER_FILE]
-        self.manners.cuts = False
+        self.capabilities.cuts = False
         if issuer.method is None or issuer.method.addressing is not Addressing.ALL:
             return
         attempt = ReadAttempt(issuer.file)
@@ -442,10 +444,10 @@ class CardFileSystem:
         if refusal is None and (yield from attempt.select_file_by(issuer.method.reference)):
             sfi = attempt.sfi(issuer.method.reference)
             response = yield from send_or_malformed(read_record(1, issuer.method.addressing.mode, sfi, 1))
-            self.manners.cuts = len(response.data) == 1
+            self.capabilities.cuts = len(response.data) == 1
 
     def _known_methods(self, file: File) -> Collection[AccessMethod]:
-        learnt = self.manners.files
+        learnt = self.capabilities.files
         return [learnt[path] for path in (file.path, *learnt) if path in learnt]
 
     def _file(self, path: str) -> File:

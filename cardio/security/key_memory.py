@@ -136,14 +136,14 @@ class KeyMemory:
         self._clock = clock
 
     @classmethod
-    def next_to(cls, manners: Path, *, simulated: bool = False) -> KeyMemory:
+    def next_to(cls, capabilities: Path, *, simulated: bool = False) -> KeyMemory:
         """Return the memory that belongs to a file of learnt capabilities.
 
         Args:
-            manners: the file of learnt capabilities.
+            capabilities: the file of learnt capabilities.
             simulated: the memory of cards in simulated readers, whose refusals say nothing about real ones.
         """
-        return cls(manners.with_name(SIMULATED_FILE if simulated else FILE))
+        return cls(capabilities.with_name(SIMULATED_FILE if simulated else FILE))
 
     @classmethod
     def of_store(cls, store: CapabilityCache, *, simulated: bool = False) -> KeyMemory | None:

@@ -53,7 +53,7 @@ _TRACE_LIMIT = 500
 class ReaderDependencies:
     """The objects that all managed readers share."""
 
-    manners: CapabilityCache
+    capabilities: CapabilityCache
     layouts: LayoutChoice
     stopping: asyncio.Future[None]
     hub: EventHub
@@ -170,7 +170,7 @@ class ManagedReader:
             holding.end()
             with self._around.audit.recording(context, self.reader.name, card_use), self._noting_hang(meant, watch):
                 return on_card(
-                    self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
+                    self.reader, on_this_card, capabilities=self._around.capabilities, layouts=self._around.layouts,
                     credentials=credentials, seconds=left, worker=worker, repeat=repeat,
                     trace=lambda exchange: self._note(trace, exchange),
                     confirm=lambda mark: self._confirm(meant, card_use, mark), watch=watch,
@@ -384,7 +384,8 @@ class ManagedReader:
 
         def attempt(worker: Worker) -> tuple[str, int]:
             return on_card(
-                self.reader, lambda card: (card.atr.hex().upper(), card.event_counter()), manners=self._around.manners,
+                self.reader, lambda card: (card.atr.hex().upper(), card.event_counter()),
+                capabilities=self._around.capabilities,
                 layouts=self._around.layouts, seconds=_LOOK_SECONDS, worker=worker, repeat=False, watch=watch,
             )  # fmt: skip
 
@@ -440,7 +441,7 @@ class ManagedReader:
 
     @staticmethod
     def _new_holding(before: StepSession | None, reader: Reader, around: ReaderDependencies) -> StepSession:
-        return StepSession(reader, around.manners, around.layouts, before, around.supervisor)
+        return StepSession(reader, around.capabilities, around.layouts, before, around.supervisor)
 
     def stop(self) -> None:
         """Stop because the service ends: no thread waits for a slow card any more, so the interpreter can end."""

@@ -32,7 +32,7 @@ class StepSession:
     def __init__(
         self,
         reader: Reader,
-        manners: CapabilityCache,
+        capabilities: CapabilityCache,
         layouts: LayoutChoice,
         before: StepSession | None = None,
         supervisor: Supervisor | None = None,
@@ -41,13 +41,13 @@ class StepSession:
 
         Args:
             reader: the reader.
-            manners: the cache of what was learned about card families.
+            capabilities: the cache of what was learned about card families.
             layouts: the choice of card layouts.
             before: the session of the last card, which is released.
             supervisor: the supervisor of threads.
         """
         self._reader = reader
-        self._manners = manners
+        self._capabilities = capabilities
         self._layouts = layouts
         self._session: CardSession | None = None
         self._steps: HsmSteps | None = None
@@ -93,7 +93,8 @@ class StepSession:
         """
         self.end()
         session = CardSession(
-            self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS,
+            self._reader, credentials=credentials, capabilities=self._capabilities, layouts=self._layouts,
+            seconds=HOLD_SECONDS,
             supervisor=self._supervisor, confirm=confirm, watch=watch,
         )  # fmt: skip
         try:

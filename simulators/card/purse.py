@@ -182,7 +182,7 @@ class CardPurse:
         purse.pooled_fund_total += pooled
         before = purse.offline_counter
         purse.offline_counter += 1
-        noted = purse.offline_counter if self._session.manners.debit_number == "after" else before
+        noted = purse.offline_counter if self._session.quirks.debit_number == "after" else before
         purse.last = LastDebit(number=noted, mac2=mac2.hex().upper(), tac=tac.hex().upper())
         if self._details is not None:
             number, kind = noted.to_bytes(2, "big"), bytes((self._facts.transaction_type,))
@@ -208,7 +208,7 @@ class CardPurse:
 
         The answer has MAC2 and TAC of the last debit, for its number.
         """
-        if not self._session.manners.transaction_proof:
+        if not self._session.quirks.transaction_proof:
             return NO_COMMAND
         if (command[2], command[3]) != (0x00, 0x06):
             return WRONG_P1_P2
@@ -229,7 +229,7 @@ class CardPurse:
         return self._state.purse
 
     def _require_pin(self) -> None:
-        if PIN not in self._session.rights and not self._session.manners.debits_without_pin:
+        if PIN not in self._session.rights and not self._session.quirks.debits_without_pin:
             raise CommandRefused(NOT_ALLOWED)
 
 

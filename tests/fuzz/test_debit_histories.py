@@ -359,7 +359,9 @@ class World:
 
     def opened(self) -> SocialSecurityCard:
         pin = Credentials(sam=self.till.sam, pin=Pin("123456"))
-        return SocialSecurityCard(self.reader.connect(), self.reader, manners=CapabilityCache(None), credentials=pin)
+        return SocialSecurityCard(
+            self.reader.connect(), self.reader, capabilities=CapabilityCache(None), credentials=pin
+        )
 
     def start_again(self) -> None:
         self.till.start_again()
@@ -574,9 +576,9 @@ def sams_of_desks(folder: Path) -> tuple[Ready, Ready]:
 
 def cards_of_people() -> list[SoftwareCard]:
     cards = []
-    for name, manners in PEOPLE.items():
+    for name, quirks in PEOPLE.items():
         found = find_persona(name)
-        cards.append(found.model_copy(update={"manners": found.manners.model_copy(update=manners)}).card())
+        cards.append(found.model_copy(update={"quirks": found.quirks.model_copy(update=quirks)}).card())
     return cards
 
 

@@ -40,7 +40,9 @@ class Held:
 
 def survive(transport: Hostile | Mutating, atr: bytes) -> None:
     reader = SoftwareReader("r")
-    card = SocialSecurityCard(Held(transport, atr), reader, manners=CapabilityCache(None), layouts=LAYOUTS, seconds=60)
+    card = SocialSecurityCard(
+        Held(transport, atr), reader, capabilities=CapabilityCache(None), layouts=LAYOUTS, seconds=60
+    )
     works: list[Any] = [
         lambda: card.dump().model_dump_json(),
         lambda: card.tree().model_dump_json(),

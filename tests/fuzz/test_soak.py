@@ -236,7 +236,7 @@ def test_ten_minutes_at_a_restless_desk(seed: int) -> None:
 def test_the_people_of_this_desk_can_be_told_apart() -> None:
     numbers = set()
     for person in PEOPLE:
-        holder = read_card(SoftwareReader("R", find_persona(person).card()), manners=CapabilityCache(None)).holder
+        holder = read_card(SoftwareReader("R", find_persona(person).card()), capabilities=CapabilityCache(None)).holder
         assert holder is not None
         numbers.add(holder.social_security_number)
     assert len(numbers) == len(PEOPLE)

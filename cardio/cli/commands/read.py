@@ -77,7 +77,7 @@ def _run(options: Namespace, output: Output) -> int:
         def read_once() -> CardReading:
             with naming_consent():
                 return read_card(
-                    reader, supplement=not options.basic, manners=store,
+                    reader, supplement=not options.basic, capabilities=store,
                     trace=trace, layouts=layouts, credentials=credentials,
                 )  # fmt: skip
 

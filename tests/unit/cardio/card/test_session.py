@@ -37,7 +37,7 @@ class Watched(SoftwareReader):
 
 
 def session_on(reader: SoftwareReader, seconds: float = 60.0) -> CardSession:
-    return CardSession(reader, manners=CapabilityCache(None), seconds=seconds, keep_alive_seconds=0.01)
+    return CardSession(reader, capabilities=CapabilityCache(None), seconds=seconds, keep_alive_seconds=0.01)
 
 
 def test_it_is_kept_alive_while_nobody_asks_and_nobody_else_has_the_card() -> None:
@@ -74,7 +74,7 @@ def test_a_card_that_is_pulled_ends_it() -> None:
 
 def test_a_loss_in_a_call_is_told_once_as_what_it_is() -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    session = CardSession(reader, manners=CapabilityCache(None), keep_alive_seconds=60)
+    session = CardSession(reader, capabilities=CapabilityCache(None), keep_alive_seconds=60)
     reader.remove()
     with pytest.raises(CardRemovedError):
         session.run(lambda card: card.read())
@@ -121,7 +121,7 @@ def test_a_card_that_hangs_is_touched_by_nobody_but_the_thread_that_hangs(store:
         return connection
 
     reader.connect = noted  # type: ignore[method-assign]
-    session = CardSession(reader, manners=store)
+    session = CardSession(reader, capabilities=store)
 
     def hang(card: SocialSecurityCard) -> None:
         hanging.set()

@@ -104,7 +104,7 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
             card.file("DF04/EF05"),
         ),
         layouts=layouts,
-        manners=CapabilityCache(None),
+        capabilities=CapabilityCache(None),
     )
     level = local.records[0].items[0].value
     assert isinstance(level, CodedValue) and (level.code, level.label, level.label_en) == ("2", "优先", None)
@@ -122,7 +122,7 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
 def test_without_the_file_the_same_card_shows_unknown_bytes(city: Path) -> None:
     reader = SoftwareReader("r", citizen(city).card())
     content = on_card(
-        reader, lambda card: card.file("DF04/EF05"), layouts=LayoutChoice(), manners=CapabilityCache(None)
+        reader, lambda card: card.file("DF04/EF05"), layouts=LayoutChoice(), capabilities=CapabilityCache(None)
     )
     last = content.records[-1].items[0]
     assert (last.tag, last.name, last.value) == ("F4", "F4", "37")
@@ -312,12 +312,12 @@ def test_items_whose_length_nobody_knows_are_read_as_they_come(tmp_path: Path) -
         "DF04/EF0C": {"records": ["hex:11223344", "hex:55667788"]},
     }
     for modes in ({0, 4, 5}, {4}, {0, 2}):
-        manners = whole.manners.model_copy(update={"record_modes": frozenset(modes)})
-        card = whole.model_copy(update={"files": files, "manners": manners}).card()
+        quirks = whole.quirks.model_copy(update={"record_modes": frozenset(modes)})
+        card = whole.model_copy(update={"files": files, "quirks": quirks}).card()
         local, cyclic = on_card(
             SoftwareReader("r", card),
             lambda card: (card.file("SSSE/EF0C"), card.file("DF04/EF0C")),
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
         )
         assert [record.items[0].value for record in local.records] == ["0102030405", "AA"]
         if 4 in modes:

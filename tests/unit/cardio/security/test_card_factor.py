@@ -123,7 +123,7 @@ class Desk:
         self.card = SocialSecurityCard(
             self.reader.connect(),
             self.reader,
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
             credentials=credentials,
             trace=self.trace,
         )
@@ -349,10 +349,10 @@ def test_after_a_proof_that_failed_no_file_is_read_from_another_application(keys
             raise HsmUnreachableError()
 
     unreachable = Ready(Unreachable(keys.open()._file))  # type: ignore[attr-defined] # the key file of the soft SAM
-    manners = CapabilityCache(None)
+    capabilities = CapabilityCache(None)
     for _ in range(2):  # the second time it is known that the file is closed, and rights are asked for first
         desk = Desk("personalised", None, Credentials(sam=unreachable))
-        file_system = CardFileSystem(manners.load("x", TODAY), authenticator=desk.card._authenticator)
+        file_system = CardFileSystem(capabilities.load("x", TODAY), authenticator=desk.card._authenticator)
         desk.card.run(file_system.open())
         file_system.profile.closed.add("DF01/EF05")
         reading = desk.card.run(file_system.read("DF01/EF05"))

@@ -92,7 +92,7 @@ class Desk:
         return SocialSecurityCard(
             self.reader.connect(),
             self.reader,
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
             layouts=NATIONAL,
             credentials=self.credentials,
             trace=self.log,

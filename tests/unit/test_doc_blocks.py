@@ -38,8 +38,8 @@ from tests.unit.test_worked_examples import STEPS
 
 DOCUMENTS = documents()
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
-_ROOT_USER = "needs root and a package manager: tests/packaging/test_deb.py"
-_VPCD = "needs pcscd and a virtual reader: tests/integration/test_whole_line.py"
+_MACHINE = "takes a machine of its own: tests/packaging/test_doc_commands.py runs it"
+_VPCD = "needs pcscd and a virtual reader: tests/packaging/test_doc_commands.py runs it"
 _DIAGRAM = "a diagram"
 _MAKE = "installs into the source tree: tests/integration/test_make_run.py"
 
@@ -47,19 +47,21 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("README", "make run"): _MAKE,
     ("README", "make test"): _MAKE,
     ("README", "make setup"): "tests/unit/test_setup.py",
-    ("README", "sudo apt install"): _ROOT_USER,
+    ("README", "sudo apt install"): _MACHINE,
     ("development", "reader → transport → Channel"): _DIAGRAM,
     ("first-card", "make setup"): "tests/unit/test_setup.py",
-    ("first-card", "sudo apt install"): _ROOT_USER,
+    ("first-card", "sudo apt install"): _MACHINE,
     ("operating", "packaging/deb/"): "builds a package: tests/packaging/test_deb.py",
-    ("operating", "sudo "): _ROOT_USER,
-    ("operating", "apt-get install"): _ROOT_USER,
-    ("operating", "install -"): _ROOT_USER,
-    ("operating", "journalctl"): "needs systemd's journal: tests/packaging/test_units.py",
+    ("operating", "sudo "): _MACHINE,
+    ("operating", "apt-get install"): _MACHINE,
+    ("operating", "install -"): _MACHINE,
+    ("operating", "journalctl --user -u"): "needs a desktop's session of a clerk with a lasting journal",
+    ("operating", "journalctl"): _MACHINE,
     ("pages", "[Unit]"): "a systemd unit that starts a browser: tests/packaging/test_desktop.py",
-    ("pages", "apt-get install"): "needs root and a package manager; the fonts are Debian's",
-    ("simulator", "apt-get install"): _ROOT_USER,
+    ("pages", "apt-get install"): "fetches packages; the fonts are Debian's",
+    ("simulator", "apt-get install"): "fetches packages; scripts/setup.sh installs the same ones for the tests",
     ("simulator", "pcscd --foreground"): _VPCD,
+    ("simulator", "cardio sim run adult --memory"): "needs a virtual reader: tests/integration/test_debits_killed.py",
     ("simulator", "cardio sim run"): _VPCD,
     ("simulator", "cardio sim psam"): _VPCD,
     ("simulator", "opensc-tool"): _VPCD,

@@ -133,11 +133,11 @@ def _cards(slots: list[Slot], seconds: float) -> Iterator[None]:
 
 
 def _added(served: _Served, slot: Slot, folder: Path, seconds: float, turns: int) -> None:
-    store, layouts = CapabilityCache(folder / "manners.json"), LayoutChoice.at_hand()
+    store, layouts = CapabilityCache(folder / "manners.json"), LayoutChoice.installed()
     name = slot.reader.name
     with Worker() as worker:
         ways: dict[str, Callable[[], object]] = {
-            "library": lambda: read_card(slot.reader, manners=store, layouts=layouts, worker=worker),
+            "library": lambda: read_card(slot.reader, capabilities=store, layouts=layouts, worker=worker),
             "http.client": lambda: served.read_plainly(name),
             "httpx": lambda: served.read(name),
         }

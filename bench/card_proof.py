@@ -50,10 +50,10 @@ def _counts(persona: str, work: Callable[[SocialSecurityCard], object], keys: _K
     reader = SoftwareReader("R", find_persona(persona).card())
     with TemporaryDirectory() as folder:
         store = CapabilityCache(Path(folder) / "manners.json")
-        with SocialSecurityCard(reader.connect(), reader, manners=store, credentials=Credentials()) as card:
+        with SocialSecurityCard(reader.connect(), reader, capabilities=store, credentials=Credentials()) as card:
             card.read()  # the family is known from here on
         credentials = Credentials(sam=keys, pin=Pin("123456"))
-        with SocialSecurityCard(reader.connect(), reader, manners=store, credentials=credentials) as card:
+        with SocialSecurityCard(reader.connect(), reader, capabilities=store, credentials=credentials) as card:
             work(card)
             if card.proof.is_genuine is (keys is None):
                 raise AssertionError(f"{persona}: {card.proof.outcome}")

@@ -63,7 +63,7 @@ def _soft() -> Sam:
 
 def main() -> None:
     closed = find_persona("third-closed")
-    free = closed.model_copy(update={"manners": CardQuirks(open_files=frozenset({"SSSE/EF06"}))})
+    free = closed.model_copy(update={"quirks": CardQuirks(open_files=frozenset({"SSSE/EF06"}))})
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log, SoftwareHsm() as hsm:
         daemon = Daemon(configure(Path(folder)), log)
         daemon.start()
@@ -103,7 +103,7 @@ def _measure(name: str, slot: Slot, source: _Source | None, folder: Path, baseli
 
     def read(trace: TraceLog | None = None) -> CardReading:
         return read_card(
-            slot.reader, supplement=False, manners=store, credentials=credentials, worker=worker, trace=trace
+            slot.reader, supplement=False, capabilities=store, credentials=credentials, worker=worker, trace=trace
         )
 
     with Worker() as worker:

@@ -24,10 +24,10 @@ class _InProcess:
 
 
 def _ours(persona: Persona) -> Counts:
-    manners = FamilyCapabilities()
-    Channel(_InProcess(persona)).run(read_card(manners))
+    capabilities = FamilyCapabilities()
+    Channel(_InProcess(persona)).run(read_card(capabilities))
     channel = Channel(_InProcess(persona))
-    channel.run(read_card(manners, supplement=False))
+    channel.run(read_card(capabilities, supplement=False))
     return channel.counts
 
 
@@ -52,12 +52,12 @@ def _least(records_at_once: bool, selected: bool) -> Counts:
 
 def main() -> None:
     adult = find_persona("adult")
-    by_number = adult.manners.model_copy(update={"record_modes": frozenset({0, 4})})
+    by_number = adult.quirks.model_copy(update={"record_modes": frozenset({0, 4})})
     selected = by_number.model_copy(update={"sfi": False})
     rows = [("naive (61xx, 6Cxx, SELECT EF)", _naive(adult), _least(True, False))]
     rows += [("ours, all records at once", _ours(adult), _least(True, False))]
-    rows += [("ours, by SFI", _ours(adult.model_copy(update={"manners": by_number})), _least(False, False))]
-    rows += [("ours, files selected", _ours(adult.model_copy(update={"manners": selected})), _least(False, True))]
+    rows += [("ours, by SFI", _ours(adult.model_copy(update={"quirks": by_number})), _least(False, False))]
+    rows += [("ours, files selected", _ours(adult.model_copy(update={"quirks": selected})), _least(False, True))]
     print(f"{'':32}{'commands':>9}{'chars':>7}{'9600 baud':>11}{'TA1=95':>9}{'of least':>10}{'of naive':>10}")
     naive = rows[0][1].characters
     for name, counts, least in rows:

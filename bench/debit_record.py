@@ -66,18 +66,18 @@ def counts(case: str, *, asked: bool) -> Counts:
     """Return the counts of one debit by a bridge that knows the card's family."""
     without_pin, prepare = CASES[case]
     persona = find_persona("whole")
-    manners = persona.manners.model_copy(update={"debits_without_pin": without_pin})
-    card = persona.model_copy(update={"manners": manners}).card()
+    quirks = persona.quirks.model_copy(update={"debits_without_pin": without_pin})
+    card = persona.model_copy(update={"quirks": quirks}).card()
     prepare(card)
     reader = SoftwareReader("R", card)
     with TemporaryDirectory() as place:
         folder = Path(place)
         store = CapabilityCache(folder / "manners.json")
-        with SocialSecurityCard(reader.connect(), reader, manners=store) as known:
+        with SocialSecurityCard(reader.connect(), reader, capabilities=store) as known:
             known.read()  # the family is known from here on
         credentials = Credentials(sam=Ready(soft_sam(folder)), pin=Pin("123456"), laboratory=True)
         journal = Journal(folder / "debits.sqlite")
-        held = SocialSecurityCard(reader.connect(), reader, manners=store, credentials=credentials)
+        held = SocialSecurityCard(reader.connect(), reader, capabilities=store, credentials=credentials)
         try:
             order = DebitOrder(Amounts(0, 10, 20), f"{_NOW:%Y%m%d%H%M%S}")
             if asked:

@@ -100,13 +100,13 @@ class _Measured:
         self.done += 1
         given = _intent(self.done).model_copy(update={"time": f"2027{self.done:010}", "terminal_number": "0" * 12})
         entry = self.journal.claim("local", f"bench {self.done}", "x")
-        entry.meet(f"bench card {self.done}".encode())
-        entry.move(DebitState.PREPARED)
-        entry.move(DebitState.INITIALISED, intent=given)
-        entry.move(DebitState.ARMED, intent=given)
-        entry.move(DebitState.SENT)
-        entry.move(DebitState.COMMITTED, result=result_of(given, None, "mac2"))
-        entry.move(DebitState.DELIVERED)
+        entry.bind_card(f"bench card {self.done}".encode())
+        entry.transition(DebitState.PREPARED)
+        entry.transition(DebitState.INITIALISED, intent=given)
+        entry.transition(DebitState.ARMED, intent=given)
+        entry.transition(DebitState.SENT)
+        entry.transition(DebitState.COMMITTED, result=result_of(given, None, "mac2"))
+        entry.transition(DebitState.DELIVERED)
         entry.release()
 
 

@@ -53,18 +53,18 @@ def _measure(slot: Slot, store: CapabilityCache, pairs: int) -> tuple[float, flo
 
     The ratios are computed pair by pair.
     """
-    read_card(slot.reader, manners=store)
+    read_card(slot.reader, capabilities=store)
     trace = TraceLog()
-    read_card(slot.reader, manners=store, trace=trace)
+    read_card(slot.reader, capabilities=store, trace=trace)
     commands = [exchange.command for exchange in trace.exchanges]
     ours, bare, ratios = [], [], []
-    layouts = LayoutChoice.at_hand()
+    layouts = LayoutChoice.installed()
     with Worker() as worker:
         for _ in range(pairs):
             started = time.perf_counter()
             _bare(slot.reader.name, commands)
             middle = time.perf_counter()
-            read_card(slot.reader, manners=store, layouts=layouts, worker=worker)
+            read_card(slot.reader, capabilities=store, layouts=layouts, worker=worker)
             ended = time.perf_counter()
             bare.append((middle - started) * 1000)
             ours.append((ended - middle) * 1000)
@@ -86,12 +86,12 @@ def be_the_card(persona: Persona, port: int, seconds: float) -> None:
 
 def main() -> None:
     adult = find_persona("adult")
-    by_number = adult.manners.model_copy(update={"record_modes": frozenset({0, 4})})
+    by_number = adult.quirks.model_copy(update={"record_modes": frozenset({0, 4})})
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
         daemon = Daemon(configure(Path(folder)), log)
         daemon.start()
         slot = find_slots()[0]
-        kinds = (("all at once", adult), ("by SFI", adult.model_copy(update={"manners": by_number})))
+        kinds = (("all at once", adult), ("by SFI", adult.model_copy(update={"quirks": by_number})))
         for (seconds, pairs), (name, persona) in product(_PAIRS.items(), kinds):
             card = Process(target=be_the_card, args=(persona, slot.port, seconds), daemon=True)
             card.start()

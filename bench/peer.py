@@ -73,8 +73,8 @@ def _asker(port: int, path: str, headers: dict[str, str]) -> Callable[[], bytes]
 def _measure(slot: Slot, folder: Path, turns: int) -> dict[str, float]:
     """Return the median time of each way in ms."""
     store, trace = CapabilityCache(folder / "manners.json"), TraceLog()
-    read_card(slot.reader, manners=store)
-    reading = read_card(slot.reader, manners=store, trace=trace)
+    read_card(slot.reader, capabilities=store)
+    reading = read_card(slot.reader, capabilities=store, trace=trace)
     commands = [exchange.command.hex() for exchange in trace.exchanges]
     peer_port = 18_080
     arguments = json.dumps([slot.reader.name, commands, "x" * len(reading.model_dump_json())])

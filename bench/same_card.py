@@ -40,7 +40,7 @@ def _counts_on(
         card = SocialSecurityCard(
             reader.connect(),
             reader,
-            manners=store,
+            capabilities=store,
             credentials=Credentials(pin=Pin("123456")) if work is _WORK[2][1] else None,
             confirm=marks.append if compared else None,
         )

@@ -41,11 +41,11 @@ class _InProcess:
 
 def _ours(persona: Persona) -> tuple[Counts, CardFileSystem]:
     """Return the counts of the second card of a kind: the properties of its family are learned from the first card."""
-    manners = FamilyCapabilities(learnt_on=_TODAY, issuers_on=_TODAY)
+    capabilities = FamilyCapabilities(learnt_on=_TODAY, issuers_on=_TODAY)
     for _ in range(2):
         channel = Channel(_InProcess(persona.card()))
-        file_system = CardFileSystem(manners)
-        channel.run(file_system.begin())
+        file_system = CardFileSystem(capabilities)
+        channel.run(file_system.open())
         for file in file_system.layout.readable_files():
             channel.run(file_system.read(file.path, probe_optional=True))
     return channel.counts, file_system
@@ -105,7 +105,7 @@ def _over_pcsc(persona: Persona) -> None:
         times = []
         for _ in range(11):
             started = time.perf_counter()
-            on_card(slot.reader, lambda one: one.dump(), manners=store, worker=worker)
+            on_card(slot.reader, lambda one: one.dump(), capabilities=store, worker=worker)
             times.append(time.perf_counter() - started)
         print(f"over pcscd and vpcd: first {times[0] * 1000:.0f} ms, then {statistics.median(times[1:]) * 1000:.0f} ms")
         card.kill()

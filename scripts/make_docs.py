@@ -104,7 +104,7 @@ def layout_pages() -> dict[str, str]:
 
 def _openapi() -> str:
     """Return the bridge's description, with the simulator's addresses."""
-    app = create_app([], manners=CapabilityCache(None), layouts=NATIONAL, simulated=SimulatedReaders([]))
+    app = create_app([], capabilities=CapabilityCache(None), layouts=NATIONAL, simulated=SimulatedReaders([]))
     return json.dumps(app.openapi(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 

@@ -110,7 +110,7 @@ class SiteOptions:
 def create_app(
     sources: Sequence[ReaderSource],
     *,
-    manners: CapabilityCache | None = None,
+    capabilities: CapabilityCache | None = None,
     layouts: LayoutChoice | None = None,
     simulated: SimulatedReaders | None = None,
     security: SecurityContext | None = None,
@@ -121,9 +121,9 @@ def create_app(
     supervisor: Supervisor | None = None,
 ) -> FastAPI:
     """Return the bridge without its gate: `BridgeServer` puts it behind one; tests that measure it do so too."""
-    of_simulated = CapabilityCache.in_cache(simulated=True) if manners is None else manners
-    manners = CapabilityCache.in_cache() if manners is None else manners
-    layouts = LayoutChoice.at_hand() if layouts is None else layouts
+    of_simulated = CapabilityCache.in_cache(simulated=True) if capabilities is None else capabilities
+    capabilities = CapabilityCache.in_cache() if capabilities is None else capabilities
+    layouts = LayoutChoice.installed() if layouts is None else layouts
     security = security or SecurityContext()
     site_options = site_options or SiteOptions()
     journal = journal or JournalProvider(None)
@@ -139,11 +139,11 @@ def create_app(
         hub = EventHub()
         hub.on_published.append(_metrics_listener(state.metrics))
         registry = ReaderRegistry(
-            sources, manners, hub, layouts, audit, supervisor, site_options.reader_policy,
-            manners_of_simulated=of_simulated, command_seconds=site_options.command_seconds,
+            sources, capabilities, hub, layouts, audit, supervisor, site_options.reader_policy,
+            simulated_capabilities=of_simulated, command_seconds=site_options.command_seconds,
             memory_seconds=site_options.memory_seconds,
         )  # fmt: skip
-        of_files = (KeyMemory.of_store(manners), KeyMemory.of_store(of_simulated, simulated=True))
+        of_files = (KeyMemory.of_store(capabilities), KeyMemory.of_store(of_simulated, simulated=True))
         debits = DebitService(journal, security, supervisor, site_options.debit_limits)
         questions = QuestionBook(hub, page=_counter_page(state.gate))
         number = site_options.device_number
@@ -170,7 +170,7 @@ def create_app(
 
         def on_event(event: ReaderEvent, source: ReaderSource) -> None:
             registry.handle(event, source)
-            sam_watch.look_at_psam()
+            sam_watch.check_psam()
 
         def read_at_once(kind: str, data: Mapping[str, Any]) -> None:
             if kind == EventKind.CARD_INSERTED and data["reader"] in registry.counting():
@@ -274,7 +274,7 @@ async def _read_at_once(
     """Read a card that was just inserted. The followers of the events get the result, or the reason of a failure."""
     with supervisor.guard("auto-read"), suppress(CardioError):
         managed = registry.managed(reader)
-        credentials = security.at(simulated=managed.reader.simulated).for_reading("local")
+        credentials = security.for_reader(simulated=managed.reader.simulated).for_reading("local")
         await read_basic(managed, RequestContext(action="auto-read"), supplement=True, credentials=credentials)
 
 

@@ -16,7 +16,7 @@ from cardio.readers.supervision import Supervisor
 from cardio.security.settings import SecuritySettings
 from service.app import SiteOptions, create_app
 from service.audit.recorder import AuditRecorder
-from service.debits.journal_file.marks import elsewhere_folder
+from service.debits.journal_file.marks import external_mark_folder
 from service.debits.provider import JournalProvider
 from service.driver.listening import DialectPorts, Opened
 from service.gate.connection_places import ConnectionLimits
@@ -110,7 +110,7 @@ def assemble(
         simulated=simulated,
         security=security,
         site_options=_site_options(settings),
-        journal=JournalProvider(settings.journal_path, elsewhere_folder()) if journal is None else journal,
+        journal=JournalProvider(settings.journal_path, external_mark_folder()) if journal is None else journal,
         audit=AuditRecorder(settings.audit_path),
         dialect_ports=dialect_ports,
         supervisor=supervisor,

@@ -36,7 +36,7 @@ class SecurityContext:
     simulated_sam: SamSource | None = None
     """The published test keys in a demonstration: they open cards in simulated readers only."""
 
-    def at(self, *, simulated: bool) -> SecurityContext:
+    def for_reader(self, *, simulated: bool) -> SecurityContext:
         """Return the means for cards in this kind of reader; wrong PINs are counted together."""
         if not simulated or self.simulated_sam is None:
             return self

@@ -82,7 +82,7 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._caller is not None:
-            self._caller.lost()
+            self._caller.release_place()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -123,7 +123,7 @@ class _SocketProtocol(WebSocketsSansIOProtocol):
         self._lost.set()
         caller: CallerConnection | None = self.app_state.get(CONNECTION)
         if caller is not None:
-            caller.lost()
+            caller.release_place()
         super().connection_lost(exc)
 
 
@@ -146,7 +146,7 @@ class BridgeServer(uvicorn.Server):
         """
         self._state = state_of(app)
         self._state.gate = access
-        self._places = ConnectionPlaces((limits or ConnectionLimits()).within(available_descriptors()))
+        self._places = ConnectionPlaces((limits or ConnectionLimits()).reduced_to(available_descriptors()))
         self._places.on_given_way = self._note_given_way
         self._noted_given_way = float("-inf")
         self._state.connection_places = self._places

@@ -72,7 +72,7 @@ def pytest_runtest_logfinish() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> CapabilityCache:
-    """Learnt manners in a file of this test's own."""
+    """Learnt capabilities in a file of this test's own."""
     return CapabilityCache(tmp_path / "manners.json")
 
 

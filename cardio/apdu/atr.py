@@ -33,7 +33,7 @@ def _interface_bytes(raw: bytes) -> tuple[tuple[str, int], ...]:
     return tuple(named)
 
 
-def made_up_by_reader(raw: bytes) -> bool:
+def is_made_by_reader(raw: bytes) -> bool:
     """Return True if an ATR is one that a reader makes up for a contactless card, which has none of its own.
 
     Such an ATR is ``3B 8n 80 01``, then bytes of the card's ATS or ATQB (PC/SC part 3 §3.1.3.2.3). The rest is not

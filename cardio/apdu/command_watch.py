@@ -27,7 +27,7 @@ _VERIFICATION_FAILED = 0x63
 _GRAVITY = list(CommandEffect)
 
 
-def says_not_carried_out(sw1: int) -> bool:
+def means_not_executed(sw1: int) -> bool:
     """Return True if SW1 says that the command was not carried out."""
     return sw1 in _CHECKING_ERRORS
 
@@ -89,7 +89,7 @@ class CommandWatch:
                 return
             if answer is None or len(answer) < _STATUS_WORD:
                 self._unanswered = effect
-            elif effect in CHANGES and not says_not_carried_out(answer[-_STATUS_WORD]):
+            elif effect in CHANGES and not means_not_executed(answer[-_STATUS_WORD]):
                 self._done = effect
             elif effect is CommandEffect.PIN and answer[-_STATUS_WORD] == _VERIFICATION_FAILED:
                 self._done = effect  # a try is spent, and the caller does not know it yet
@@ -105,13 +105,16 @@ class CommandWatch:
     # -- on the threads that wait -----------------------------------------------------------------
 
     def give_up(self) -> CommandEffect:
-        """End the work: no further command is sent. Return the effect that is unknown from now on, as `doubt`."""
+        """End the work: no further command is sent. Return the `uncertain_effect` from now on."""
         with self._lock:
             self._given_up = True
             return self._doubt()
 
     def withdraw(self) -> CommandEffect:
-        """End the work if no command was begun that spends or changes something; else let it finish. Return `doubt`."""
+        """End the work if no command was begun that spends or changes something; else let it finish.
+
+        Return the `uncertain_effect`.
+        """
         with self._lock:
             doubt = self._doubt()
             if doubt in (CommandEffect.NONE, CommandEffect.KEY):
@@ -119,7 +122,7 @@ class CommandWatch:
             return doubt
 
     @property
-    def doubt(self) -> CommandEffect:
+    def uncertain_effect(self) -> CommandEffect:
         """Return the effect that the caller cannot know if the work ends here: still at the card, or done and not
         reported.
         """

@@ -149,7 +149,7 @@ class Diagnostics:
         remedies = error = None
         match status_word:
             case StatusWord.SECURITY_STATUS_NOT_SATISFIED:
-                reason = file.read.need if not file.read.free else "needs-key"
+                reason = file.read.missing_right if not file.read.free else "needs-key"
                 access_error = reading.access_error
                 if access_error is not None:
                     detail, detail_en, code = access_error.detail, access_error.detail_en, access_error.driver_code

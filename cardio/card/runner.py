@@ -38,7 +38,7 @@ def on_card(
     reader: Reader,
     work: Callable[[SocialSecurityCard], Result],
     *,
-    manners: CapabilityCache | None = None,
+    capabilities: CapabilityCache | None = None,
     trace: Trace | None = None,
     layouts: LayoutChoice | None = None,
     credentials: Credentials | None = None,
@@ -58,7 +58,7 @@ def on_card(
     Args:
         reader: the reader with the card.
         work: the work; its result is returned.
-        manners: the store of learnt capabilities.
+        capabilities: the store of learnt capabilities.
         trace: receives every exchange with the card.
         layouts: the layouts to choose from.
         credentials: a SAM and a PIN.
@@ -87,7 +87,7 @@ def on_card(
             held = SocialSecurityCard(
                 connection,
                 reader,
-                manners=manners,
+                capabilities=capabilities,
                 trace=trace,
                 layouts=layouts,
                 credentials=credentials,
@@ -129,7 +129,7 @@ def find_card(
     policy: ReaderPolicy | None = None,
     preference: Preference | None = None,
     *,
-    manners: CapabilityCache | None = None,
+    capabilities: CapabilityCache | None = None,
     seconds: float = OPERATION_SECONDS,
 ) -> Reader:
     """Return the reader whose card is meant, where the caller names none: see `cardio.readers.card_choice`.
@@ -140,7 +140,7 @@ def find_card(
         readers: the readers of this machine.
         policy: the site's rules for choosing.
         preference: the reader that is preferred.
-        manners: the store of learnt capabilities.
+        capabilities: the store of learnt capabilities.
         seconds: the time limit for each of those cards.
 
     Raises:
@@ -156,7 +156,7 @@ def find_card(
         for name in choice.ask:
             ours, fault = True, None
             try:
-                on_card(by_name[name], lambda card: card.layout, manners=manners, seconds=seconds)
+                on_card(by_name[name], lambda card: card.layout, capabilities=capabilities, seconds=seconds)
             except NotASocialSecurityCardError:
                 ours = False
             except CardioError as error:
@@ -176,7 +176,7 @@ def read_card(
     reader: Reader,
     *,
     supplement: bool = True,
-    manners: CapabilityCache | None = None,
+    capabilities: CapabilityCache | None = None,
     trace: Trace | None = None,
     layouts: LayoutChoice | None = None,
     credentials: Credentials | None = None,
@@ -201,7 +201,7 @@ def read_card(
         return on_card(
             reader,
             read,
-            manners=manners,
+            capabilities=capabilities,
             trace=trace,
             layouts=layouts,
             credentials=credentials,

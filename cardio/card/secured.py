@@ -53,7 +53,7 @@ class SecuredCard(ABC):
 
     @property
     @abstractmethod
-    def begun_visit(self) -> CardFileSystem:
+    def opened_file_system(self) -> CardFileSystem:
         """Return the file system of this card, started when it is first needed. The card need not have proved
         itself.
         """
@@ -65,8 +65,8 @@ class SecuredCard(ABC):
         Raises:
             ForgedCardError, ProofDeclinedError, ProofRequiredError: as for `CardFileSystem.prove_card`.
         """
-        file_system = self.begun_visit
-        if self._authenticator is not None and self._authenticator.asks_every_card:
+        file_system = self.opened_file_system
+        if self._authenticator is not None and self._authenticator.challenges_every_card:
             self.run(file_system.prove_card())
         return file_system
 
@@ -101,7 +101,7 @@ class SecuredCard(ABC):
     @property
     def layout(self) -> Layout:
         """Return the layout of this card."""
-        return self.begun_visit.layout
+        return self.opened_file_system.layout
 
     @property
     def identity(self) -> bytes:
@@ -111,7 +111,7 @@ class SecuredCard(ABC):
             NoCardFactorError, CardGarbledError: the card does not give it.
         """
         _ = self.reset_information
-        found = identity_in(self.begun_visit.contents, self.historical_bytes)
+        found = identity_in(self.opened_file_system.contents, self.historical_bytes)
         if found is None:
             raise CardGarbledError("卡片没有卡识别码", "the card has no identification code")
         return found
@@ -158,11 +158,11 @@ class SecuredCard(ABC):
         """
         if self._authenticator is None:
             raise NoSamError()
-        file_system = self.begun_visit
-        self.run(file_system.enter(file_system.layout.environment.id))
+        file_system = self.opened_file_system
+        self.run(file_system.select_application(file_system.layout.environment.id))
         self.run(self._authenticator.ask_for_proof())
         if not self.proof.is_genuine:
-            raise self._authenticator.why_not or NoSamError()
+            raise self._authenticator.unproved_reason or NoSamError()
 
     def proved_by_caller(self) -> None:
         """Note that the caller's own HSM has found the card's answer to internal authentication right.
@@ -170,7 +170,7 @@ class SecuredCard(ABC):
         Raises:
             ProofRequiredError: as for `CardAuthenticator.proved_by_caller`.
         """
-        self._required_authenticator.proved_by_caller(self.begun_visit.algorithm)
+        self._required_authenticator.proved_by_caller(self.opened_file_system.algorithm)
 
     def refuted_by_caller(self) -> ForgedCardError:
         """Note that the caller's own HSM has found the card's answer wrong; the card gets neither key nor PIN
@@ -367,9 +367,9 @@ class SecuredCard(ABC):
         from cardio.security.pin.holder_pin import HolderPin
 
         file_system = self.file_system
-        if not file_system.is_certainly_ours:
+        if not file_system.is_recognised:
             raise NotASocialSecurityCardError()
-        self.run(file_system.enter(file_system.layout.environment.id))
+        self.run(file_system.select_application(file_system.layout.environment.id))
         self.run(self._required_authenticator.prove_card())
         return HolderPin(self._required_authenticator)
 
@@ -380,14 +380,14 @@ class SecuredCard(ABC):
         self.invalidate_file_system()
         return self.run(conversation)
 
-    def refuse_copy(self) -> None:
+    def require_not_forged(self) -> None:
         """Check that the card has not failed to prove itself since it is held.
 
         Raises:
             ForgedCardError, ProofDeclinedError: it has failed.
         """
         if self._authenticator is not None:
-            self._authenticator.refuse_copy()
+            self._authenticator.require_not_forged()
 
     def admit_pin(self) -> None:
         """Make the card prove itself before a PIN of another application, where there are keys for it.
@@ -411,8 +411,8 @@ class SecuredCard(ABC):
         authenticator = self._authenticator
         if authenticator is None or not (authenticator.has_sam or authenticator.lacks_required_proof):
             return
-        if for_pin or authenticator.asks_every_card:
-            if not authenticator.is_asked:
-                file_system = self.begun_visit
-                self.run(file_system.enter(file_system.layout.environment.id))
+        if for_pin or authenticator.challenges_every_card:
+            if not authenticator.is_proof_decided:
+                file_system = self.opened_file_system
+                self.run(file_system.select_application(file_system.layout.environment.id))
             self.run(authenticator.prove_card())

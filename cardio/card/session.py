@@ -42,7 +42,7 @@ class CardSession:
         reader: Reader,
         *,
         credentials: Credentials | None = None,
-        manners: CapabilityCache | None = None,
+        capabilities: CapabilityCache | None = None,
         layouts: LayoutChoice | None = None,
         trace: Trace | None = None,
         seconds: float = SESSION_SECONDS,
@@ -57,14 +57,14 @@ class CardSession:
         Args:
             reader: the reader with the card.
             credentials: a SAM and a PIN.
-            manners: the store of learnt capabilities.
+            capabilities: the store of learnt capabilities.
             layouts: the layouts to choose from.
             trace: receives every exchange with the card.
             seconds: the greatest time for which the card is held.
             keep_alive_seconds: the time between two calls to the reader.
             supervisor: called when keeping the card alive fails in an unexpected way.
             confirm: called with the mark of the card; an error that it raises ends the work.
-            watch: as in `do`, for the commands of connecting.
+            watch: as in `run`, for the commands of connecting.
             may_present: False for a caller without credentials that presents nothing itself: then the card is not
                 asked for its algorithm, and a closed file is reported with the card's own answer.
 
@@ -90,7 +90,7 @@ class CardSession:
                 return connection, SocialSecurityCard(
                     connection,
                     reader,
-                    manners=manners,
+                    capabilities=capabilities,
                     layouts=layouts,
                     # With credentials, even empty ones, the card is asked for its algorithm.
                     credentials=credentials or (Credentials() if may_present else None),
@@ -121,7 +121,7 @@ class CardSession:
         )
         self._keeper.start()
 
-    def do(
+    def run(
         self,
         work: Callable[[SocialSecurityCard], Result],
         *,
@@ -161,7 +161,7 @@ class CardSession:
                 raise
 
     def abandon(self) -> None:
-        """Wake every caller that waits in `do`, because the process is about to end. Any thread may call this."""
+        """Wake every caller that waits in `run`, because the process is about to end. Any thread may call this."""
         self._worker.abandon()
 
     @property

@@ -66,7 +66,7 @@ class SocialSecurityCard(SecuredCard):
         connection: Connection,
         reader: Reader,
         *,
-        manners: CapabilityCache | None = None,
+        capabilities: CapabilityCache | None = None,
         trace: Trace | None = None,
         layouts: LayoutChoice | None = None,
         credentials: Credentials | None = None,
@@ -80,8 +80,8 @@ class SocialSecurityCard(SecuredCard):
         Args:
             connection: the connection to the card.
             reader: the reader with the card.
-            manners: the store of learnt capabilities; by default in the user's cache directory, one file for software
-                cards and one for real ones.
+            capabilities: the store of learnt capabilities; by default in the user's cache directory, one file for
+                software cards and one for real ones.
             trace: receives every exchange with the card.
             layouts: the layouts to choose from; by default the user's own first, then those that are shipped.
             credentials: a SAM and a PIN to open files that the card keeps closed.
@@ -93,8 +93,8 @@ class SocialSecurityCard(SecuredCard):
         """
         self._connection = connection
         self._reader = reader
-        self._store = CapabilityCache.in_cache(simulated=reader.simulated) if manners is None else manners
-        self._layouts = LayoutChoice.at_hand() if layouts is None else layouts
+        self._store = CapabilityCache.in_cache(simulated=reader.simulated) if capabilities is None else capabilities
+        self._layouts = LayoutChoice.installed() if layouts is None else layouts
         self._confirm = confirm
         self._family = family_of(connection.atr)
         self._file_system: CardFileSystem | None = None
@@ -116,7 +116,7 @@ class SocialSecurityCard(SecuredCard):
             simulated=simulated,
             pad=None if credentials.pad_digits is None else pin_pad_of(self._connection, lambda: self._channel.watch),
             family=self._family,
-            memory=None if store.path is None else PinMemoryFile.beside(store.path),
+            memory=None if store.path is None else PinMemoryFile.next_to(store.path),
             key_memory=KeyMemory.of_store(store, simulated=simulated),
         )
 
@@ -150,7 +150,7 @@ class SocialSecurityCard(SecuredCard):
         """Return the algorithm that the card names in its FCI, else that of its layout. The FCI is requested at the
         start.
         """
-        return self.begun_visit.algorithm
+        return self.opened_file_system.algorithm
 
     @property
     def watch(self) -> CommandWatch:
@@ -195,7 +195,7 @@ class SocialSecurityCard(SecuredCard):
                 If only the supplement is missing, ``unread`` says so.
         """
         today = today or date.today()
-        manners = self._store.load(self._family, today)
+        capabilities = self._store.load(self._family, today)
 
         def basic_is_there(basic: CardContents) -> None:
             self._basic = basic
@@ -206,7 +206,7 @@ class SocialSecurityCard(SecuredCard):
         self._basic = None
         kept = self._store.unfinished.pop(self._reader.name, self.atr, self.event_counter)
         flow = plan.read_card(
-            manners,
+            capabilities,
             supplement=supplement,
             prove=prove,
             t1=self._is_t1,
@@ -219,15 +219,15 @@ class SocialSecurityCard(SecuredCard):
         try:
             contents = self.run(resuming(flow, kept, t1=self._is_t1))
         except ReaderTimeoutError as error:
-            self._store.save(self._family, manners)  # what the card has taught so far is valid
+            self._store.save(self._family, capabilities)  # what the card has taught so far is valid
             reading = self.reading_cut_short(today=today)
             if reading is None:
                 self._keep_unfinished(kept, error)
                 raise
             return reading
-        self._store.save(self._family, manners)
+        self._store.save(self._family, capabilities)
         if prove:
-            self.refuse_copy()
+            self.require_not_forged()
         self._basic = contents
         return self._reading_of(contents, today)
 
@@ -468,7 +468,7 @@ class SocialSecurityCard(SecuredCard):
     def _confirm_first(self) -> None:
         """Identify the card before another application than the social security environment is selected."""
         if self._confirm is not None and self._file_system is None:
-            self.begun_visit  # noqa: B018 - starting the file system reads EF05
+            self.opened_file_system  # noqa: B018 - starting the file system reads EF05
 
     # -- the way to the card --------------------------------------------------------------------
 
@@ -477,14 +477,14 @@ class SocialSecurityCard(SecuredCard):
         return self._connection.protocol is TransmissionProtocol.T1
 
     @property
-    def begun_visit(self) -> CardFileSystem:
+    def opened_file_system(self) -> CardFileSystem:
         if self._file_system is None:
             self._file_system = self._new_file_system(self._store.load(self._family, date.today()), self._authenticator)
         return self._file_system
 
-    def _new_file_system(self, manners: FamilyCapabilities, authenticator: Authenticator | None) -> CardFileSystem:
+    def _new_file_system(self, capabilities: FamilyCapabilities, authenticator: Authenticator | None) -> CardFileSystem:
         file_system = CardFileSystem(
-            manners,
+            capabilities,
             t1=self._is_t1,
             atr=self.atr,
             layouts=self._layouts,
@@ -492,18 +492,18 @@ class SocialSecurityCard(SecuredCard):
             on_issuer=self._identify,
         )
         try:
-            self.run(file_system.begin())
-            self.run(file_system.refuse_strangers())
+            self.run(file_system.open())
+            self.run(file_system.require_social_security_card())
         except ReaderTimeoutError:
-            self._store.save(self._family, manners)
+            self._store.save(self._family, capabilities)
             raise
         return file_system
 
     def _read_file(self, file: File, *, limit: int | None = None, progress: Progress | None = None) -> FileReading:
         file_system = self.file_system
         reading = self.run(file_system.read(file.path, probe_optional=True, limit=limit, progress=progress))
-        self._store.save(self._family, file_system.manners)
-        self.refuse_copy()
+        self._store.save(self._family, file_system.capabilities)
+        self.require_not_forged()
         return reading
 
     def _read_files(

@@ -59,7 +59,7 @@ def chosen_layouts(options: Namespace, output: Output) -> LayoutChoice:
 
     if options.layout:
         return LayoutChoice(only=load_layout(options.layout))
-    layouts = LayoutChoice.at_hand()
+    layouts = LayoutChoice.installed()
     for problem in layouts.problems:
         what = output.label("结构文件未采用", "a layout is left out")
         said = output.words(problem.detail, problem.detail_en)

@@ -76,7 +76,7 @@ def _line_in(language: Language, line: str) -> str:
     return line
 
 
-def halves(text: str) -> tuple[str, str]:
+def split_languages(text: str) -> tuple[str, str]:
     """Return the Chinese and the English of a text declared as ``中文 / English``; twice the text if it was not."""
     return help_in(Language.CHINESE, text), help_in(Language.ENGLISH, text)
 

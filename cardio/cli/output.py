@@ -100,7 +100,7 @@ class Output:
     def colon(self) -> str:
         return "：" if self.language is Language.CHINESE else ": "
 
-    def aside(self, text: str) -> str:
+    def bracketed(self, text: str) -> str:
         """Return a text in the brackets of the language, to stand behind another."""
         return f" ({text})" if self.language is Language.ENGLISH else f"（{text}）"
 

@@ -6,7 +6,7 @@ from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser, RawDescrip
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from cardio.cli.language import Language, halves, help_in, in_language, title_in
+from cardio.cli.language import Language, help_in, in_language, split_languages, title_in
 from cardio.errors import UsageError
 
 _HELP = "显示帮助 / show this help"
@@ -126,7 +126,7 @@ def _words_of_argument(error: ArgumentError) -> tuple[str, str]:
         return f"{name} 后面缺少一个值", f"{name} wants a value"
     if message == "expected at least one argument":
         return f"{name} 后面至少要有一个值", f"{name} wants at least one value"
-    chinese, english = halves(message)  # messages of our own checks have both languages
+    chinese, english = split_languages(message)  # messages of our own checks have both languages
     return f"{name}：{chinese}", f"{name}: {english}"
 
 

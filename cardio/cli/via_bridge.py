@@ -34,7 +34,7 @@ def add_bridge_argument(parser: ArgumentParser) -> None:
     )
 
 
-def by_bridge(work: Callable[[BridgeClient], Result]) -> Result:
+def run_via_bridge(work: Callable[[BridgeClient], Result]) -> Result:
     """Do a piece of work with the bridge.
 
     Raises:
@@ -55,7 +55,7 @@ def here_or_by_bridge(
         CardioError: the error of the reader, where there is no bridge; else the error of the bridge.
     """
     if options.bridge:
-        return by_bridge(there)
+        return run_via_bridge(there)
     try:
         return here()
     except _BRIDGE_MAY_HELP as error:

@@ -46,12 +46,12 @@ def debit(card: SecuredCard, order: DebitOrder, entry: DebitEntry, limits: Debit
         _ = card.identity  # a card without an identity gives no key either
         sam = card.sam
         terminal_number = packed_terminal_number(sam.terminal_number)
-        intent = begin(card, order, entry, debit_key(card.layout, sam.purchase_index()), terminal_number, limits)
+        intent = begin_debit(card, order, entry, debit_key(card.layout, sam.purchase_index()), terminal_number, limits)
         authorisation = sam.authorise_purchase(purchase_of(card, intent))
     return send_or_recover(card, intent, authorisation, entry)
 
 
-def begin(
+def begin_debit(
     card: SecuredCard,
     order: DebitOrder,
     entry: DebitEntry,
@@ -71,15 +71,15 @@ def begin(
         CardioError: as for `begin_purchase` and `RecordAsked.check`.
     """
     limits.check_order(order)
-    entry.meet(card.identity)
-    entry.move(DebitState.PREPARED)
+    entry.bind_card(card.identity)
+    entry.transition(DebitState.PREPARED)
     record = CardRecordCheck(card.file_system, order, limits, card.was_given_pin)
     start = card.run(begin_purchase(card.file_system, key, order.amounts, terminal_number, first=record.ask))
     limits.check_year(order, start.totals)
     asked = record.result(start.transaction_number)
     intent = DebitIntent.of(order, start, key, terminal_number, asked.outcome)
     # The journal's own refusal of the order goes before that of the card's record.
-    entry.move(DebitState.INITIALISED, intent=intent)
+    entry.transition(DebitState.INITIALISED, intent=intent)
     asked.check(limits)
     return intent
 
@@ -125,16 +125,16 @@ def _send(
     number = authorisation.terminal_transaction_number.hex().upper()
     intent = intent.model_copy(update={"terminal_transaction_number": number})
     with recording_abort(entry):
-        entry.move(DebitState.ARMED, intent=intent)
-        entry.move(DebitState.SENT)
+        entry.transition(DebitState.ARMED, intent=intent)
+        entry.transition(DebitState.SENT)
     try:
         result = _send_and_verify(card, intent, authorisation, check=check)
-        entry.move(DebitState.COMMITTED, result=result)
+        entry.transition(DebitState.COMMITTED, result=result)
         return result
     except Exception as error:  # any error, a refusal too: the card may have done it
         known = error if isinstance(error, CardioError) else CardioError()
         with suppress(CardioError):  # if the journal cannot write it, the entry stays SENT, which has the same meaning
-            entry.move(DebitState.UNKNOWN, reason=known.code, doubted=isinstance(error, WrongMac2Error))
+            entry.transition(DebitState.UNKNOWN, reason=known.code, doubted=isinstance(error, WrongMac2Error))
         raise DebitUnknownError(
             f"消费命令已发出，结果未知：{known.detail}",
             f"the debit was sent, its outcome is not known: {known.detail_en}",
@@ -186,5 +186,5 @@ def recording_abort(entry: DebitEntry) -> Iterator[None]:
         yield
     except CardioError as error:
         with suppress(CardioError):  # a journal that cannot write it shows an unsent debit, which has the same meaning
-            entry.move(DebitState.ABORTED, reason=error.code, unsent=True)
+            entry.transition(DebitState.ABORTED, reason=error.code, unsent=True)
         raise

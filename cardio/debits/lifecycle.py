@@ -44,10 +44,10 @@ class JournalledDebit(DebitEntry, Protocol):
     def id(self) -> str: ...
 
     @property
-    def told_unknown(self) -> bool:
+    def was_reported_unknown(self) -> bool:
         """Return True if its caller was told that its outcome was unknown."""
 
-    def shown(self) -> DebitRecord:
+    def record(self) -> DebitRecord:
         """Return the present record of the debit."""
 
     def also_claim(self, other: Self) -> None:
@@ -169,13 +169,13 @@ def _find_out_what_is_open(journal: DebitJournal[Entry], entry: Entry, card: Sec
         if other.state is not DebitState.MANUAL:
             with suppress(DebitNotDoneError, DebitManualError, DebitUnknownError):
                 recover(card, other)
-        shown = other.shown()
+        shown = other.record()
     finally:
         other.release()
     if shown.reason == CONTRADICTED:
         raise _contradicted(shown, entry)
     zh, en = _TOLD.get(shown.outcome, _NOT_TOLD)
-    if shown.origin != entry.shown().origin:
+    if shown.origin != entry.record().origin:
         raise DebitOpenError(f"该卡此前有一笔其他系统的消费：{zh}", f"an earlier debit of another caller: {en}")
     time, amount = _time_and_amount(shown)
     error = DebitOpenError(
@@ -183,7 +183,7 @@ def _find_out_what_is_open(journal: DebitJournal[Entry], entry: Entry, card: Sec
     )
     # A caller that was not told that the outcome was unknown does not come back for it.
     journal.under_way.wait(other.id, _ANSWER_SECONDS)
-    if shown.outcome == "done" and other.told_unknown:
+    if shown.outcome == "done" and other.was_reported_unknown:
         error.reported_debit = other.id
     raise error
 
@@ -201,11 +201,11 @@ def _compare_decisions(journal: DebitJournal[Entry], entry: Entry, card: Secured
         found: Compared = "not-told" if contradicted is None else "contradicts" if contradicted else "agrees"
         journal.decisions.conclude(debit_id, found)
         if found == "contradicts":
-            raise _contradicted(other.shown(), entry)
+            raise _contradicted(other.record(), entry)
 
 
 def _contradicted(shown: DebitRecord, entry: Entry) -> DebitContradictedError:
-    if shown.origin != entry.shown().origin:
+    if shown.origin != entry.record().origin:
         return DebitContradictedError("该笔消费由其他系统发起", "it is another program's or page's debit")
     time, amount = _time_and_amount(shown)
     return DebitContradictedError(
@@ -224,7 +224,7 @@ def _stop_for_an_undelivered_result(journal: DebitJournal[Entry], entry: Entry, 
     earlier = journal.delivery.undelivered_on(card.identity)
     if earlier is None:
         return
-    if earlier.origin != entry.shown().origin:
+    if earlier.origin != entry.record().origin:
         raise DebitUndeliveredError("该笔扣款由其他系统发起", "it is another program's or page's")
     time, amount = _time_and_amount(earlier)
     raise DebitUndeliveredError(f"交易时间 {time}，金额 {amount} 元", f"at {time}, {amount} yuan", debit_id=earlier.id)
@@ -244,10 +244,10 @@ def error_for_debit(entry: JournalledDebit, error: Exception) -> Exception | Non
     try:
         # The card's thread may be about to send it: then the journal refuses either this step or that one.
         with suppress(JournalStepError):
-            entry.move(DebitState.ABORTED, reason=reason, unsent=True)
+            entry.transition(DebitState.ABORTED, reason=reason, unsent=True)
         if entry.state is DebitState.SENT:
             with suppress(JournalStepError):
-                entry.move(DebitState.UNKNOWN, reason=reason)
+                entry.transition(DebitState.UNKNOWN, reason=reason)
         state = entry.state
     except CardioError:
         if entry.withdraw():

@@ -79,7 +79,7 @@ class Totals:
     pooled_fund_total: int
     payment_year: str
 
-    def is_now(self, now: Totals) -> bool:
+    def matches(self, now: Totals) -> bool:
         """Return True if these totals equal ``now``; the balance may have been increased by a load meanwhile."""
         mine = (self.self_paid_total, self.pooled_fund_total, self.payment_year)
         same = mine == (now.self_paid_total, now.pooled_fund_total, now.payment_year)
@@ -214,7 +214,7 @@ def begin_purchase(
         WrongPinError, PinEntryError: as for `AccessRights.acquire`.
     """
     purse = purse_of(file_system.layout)
-    refusal = yield from file_system.enter(purse.application)
+    refusal = yield from file_system.select_application(purse.application)
     if refusal is not None:
         raise _refused(f"{purse.application} 不能选择", f"{purse.application} cannot be selected", refusal)
     command = initialize_for_purchase(key.id, bytes(amounts), terminal_number)

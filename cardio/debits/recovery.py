@@ -119,20 +119,20 @@ def recover(card: SecuredCard, entry: DebitEntry) -> DebitResult:
         CardioError: the card could not be asked; the outcome is as unknown as before.
     """
     if entry.state is DebitState.SENT:
-        entry.move(DebitState.UNKNOWN, reason="left")
+        entry.transition(DebitState.UNKNOWN, reason="left")
     intent = entry.intent
     if intent is None or intent.terminal_transaction_number is None:
         raise DebitManualError()
-    entry.meet(card.identity)
+    entry.bind_card(card.identity)
     evidence = _collect_evidence(card, intent)
     verdict = weigh(evidence, doubted=entry.doubted)
     if verdict.state is DebitState.UNKNOWN:
         raise DebitUnknownError("卡片未给出证据：可能需要密码", "the card gives no evidence: it may want its PIN")
     if verdict.known_by is not None:
         result = result_of(intent, evidence.proof, verdict.known_by)
-        entry.move(verdict.state, result=result)
+        entry.transition(verdict.state, result=result)
         return result
-    entry.move(verdict.state, reason=f"{evidence.detail.name}, {evidence.counter.name}".lower())
+    entry.transition(verdict.state, reason=f"{evidence.detail.name}, {evidence.counter.name}".lower())
     raise error_of(entry)
 
 
@@ -179,7 +179,7 @@ def _collect_evidence(card: SecuredCard, intent: DebitIntent) -> Evidence:
     # Cards name a debit by the number after counting, or by the number with which it began.
     numbers = tuple(number for number in (before + 1, before) if number <= _MOST_NUMBER)
     file_system = card.file_system
-    card.run(file_system.enter(purse_of(file_system.layout).application))
+    card.run(file_system.select_application(purse_of(file_system.layout).application))
     proofs = {number: proof for number in numbers if (proof := card.run(ask_for_proof(number))) is not None}
     checked = {number: _check(card, intent, proof) for number, proof in proofs.items()}
     proved = next((proofs[number] for number, mac2 in checked.items() if mac2 is Mac2.RIGHT), None)
@@ -277,8 +277,8 @@ def compare(intent: DebitIntent, start: PurchaseStart) -> CounterEvidence:
     """Return the comparison of the card's present number and totals with those before the debit."""
     moved = start.transaction_number - intent.transaction_number
     if moved == 0:
-        return CounterEvidence.UNTOUCHED if intent.totals.is_now(start.totals) else CounterEvidence.ODD
+        return CounterEvidence.UNTOUCHED if intent.totals.matches(start.totals) else CounterEvidence.ODD
     if moved == 1:
         after = intent.totals.after(intent.amounts, intent.time[:4])
-        return CounterEvidence.MOVED if after.is_now(start.totals) else CounterEvidence.LATER
+        return CounterEvidence.MOVED if after.matches(start.totals) else CounterEvidence.LATER
     return CounterEvidence.LATER if moved > 1 else CounterEvidence.ODD

@@ -219,14 +219,14 @@ class DebitEntry(Protocol):
     def doubted(self) -> bool:
         """Return True if the card has given a wrong MAC2: then only the right one counts, or a person's decision."""
 
-    def meet(self, card: bytes) -> None:
+    def bind_card(self, card: bytes) -> None:
         """Note the card of the debit; if it is known already, check it.
 
         Raises:
             CardChangedError: it is another card.
         """
 
-    def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
+    def transition(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
         """Take a step.
 
         Raises:

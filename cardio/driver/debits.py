@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from cardio.debits.execution import DEFAULT_LIMITS, begin, recording_abort, send_or_recover
+from cardio.debits.execution import DEFAULT_LIMITS, begin_debit, recording_abort, send_or_recover
 from cardio.debits.limits import DebitLimits
 from cardio.debits.purse import Amounts, debit_key, purse_of, yuan
 from cardio.debits.transaction import DebitEntry, DebitIntent, DebitOrder, DebitResult
@@ -87,10 +87,10 @@ def debit_1(
         CardioError: an error occurred; nothing was taken.
     """
     card = steps.card
-    steps.begin_anew()
+    steps.restart()
     with recording_abort(entry):
         key = debit_key(card.layout, None)
-        intent = begin(card, order, entry, key, packed_terminal_number(terminal_number), limits)
+        intent = begin_debit(card, order, entry, key, packed_terminal_number(terminal_number), limits)
     steps.expect(FUNCTION, 2, lambda answer: result_text(_finish(steps, intent, entry, answer)))
     purse = purse_of(card.layout)
     return joined(
@@ -114,7 +114,7 @@ def debit_2(steps: HsmSteps, answer: str) -> str:
     Raises:
         CardioError: as for `cardio.debits.execution.debit`.
     """
-    return steps.take(FUNCTION, 2, answer)
+    return steps.run_step(FUNCTION, 2, answer)
 
 
 def _finish(steps: HsmSteps, intent: DebitIntent, entry: DebitEntry, answer: str) -> DebitResult:

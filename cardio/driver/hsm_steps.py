@@ -19,13 +19,13 @@ from cardio.apdu.status_word import StatusWord, describe
 from cardio.card.social_security_card import SocialSecurityCard
 from cardio.driver.basic_info import basic_string, terminal_field
 from cardio.errors import AccessNotGrantedError, CardChangedError, CardRefusedError, UsageError
-from cardio.filesystem.access_rights import ways_to_read
+from cardio.filesystem.access_rights import reading_rights
 from cardio.filesystem.address import Address, values_at
 from cardio.filesystem.card_file_system import HOLDER_FILE, ISSUER_FILE, text_of
 from cardio.filesystem.layouts.access import PIN
 from cardio.filesystem.layouts.model import File, Key
 from cardio.models.reading import Proof
-from cardio.security.algorithms import HALF, MAC_LENGTH, suite_for, wants_version
+from cardio.security.algorithms import HALF, MAC_LENGTH, requires_key_version, suite_for
 from cardio.security.authenticator import SSSE_MAC_KEY
 from cardio.security.errors import HsmNotNeededError, StepError
 from cardio.security.pin.holder_pin import RELOAD, UNBLOCK, UNBLOCK_KEY
@@ -64,7 +64,7 @@ class HsmSteps:
         self._device = ""
 
     @property
-    def waits(self) -> bool:
+    def awaits_step(self) -> bool:
         """Return True if there is a step that may follow."""
         return self._next is not None
 
@@ -77,7 +77,7 @@ class HsmSteps:
         """Return how far the card was proved genuine, by the caller's HSM or by a SAM of this desk."""
         return self._card.proof
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Forget the step that was expected."""
         self._next = None
 
@@ -85,7 +85,7 @@ class HsmSteps:
         """Set the step that may follow, and its work with the caller's data."""
         self._next = _Next(function, step, finish)
 
-    def take(self, function: str, step: int, answer: str) -> str:
+    def run_step(self, function: str, step: int, answer: str) -> str:
         """Take a step.
 
         Raises:
@@ -107,10 +107,10 @@ class HsmSteps:
         The card answers internal authentication at once, so that no command comes between the challenge for external
         authentication and its use. The last two fields are empty where the holder's file is open.
         """
-        self.begin_anew()
+        self.restart()
         reset_information = self._card.reset_information
         challenge, source = self._random(HALF), self._random(HALF)
-        file_system = self._card.begun_visit  # not `file_system`: here the caller's HSM checks the card's proof
+        file_system = self._card.opened_file_system  # not `file_system`: here the caller's HSM checks the card's proof
         proof = self._card.run(self._card_proof(challenge + source))
         opening = self._card.run(file_system.read(HOLDER_FILE)).closed
         outer_source = self._random(HALF) if opening else b""
@@ -143,7 +143,7 @@ class HsmSteps:
             ForgedCardError: the card's answer is not the HSM's.
         """
         self._device = device
-        return self.take("iReadCardBas", 2, answer)
+        return self.run_step("iReadCardBas", 2, answer)
 
     # -- iReadCard_HSM --------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class HsmSteps:
             HsmNotNeededError: the files are open.
             AccessNotGrantedError: the files need keys of more than one kind, or also a PIN.
         """
-        self.begin_anew()
+        self.restart()
         wanted = Address.parse(address)
         file_system = self._card.file_system
         closed = [part.file for part in wanted.parts if self._card.run(file_system.read(part.file)).closed]
@@ -171,7 +171,7 @@ class HsmSteps:
 
     def read_2(self, answer: str) -> str:
         """Return the values in the address's shape, for 32 hex digits: authentication data and original information."""
-        return self.take("iReadCard", 2, answer)
+        return self.run_step("iReadCard", 2, answer)
 
     # -- iWriteCard_HSM -------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class HsmSteps:
         Raises:
             AccessNotGrantedError: the files need keys of more than one kind, or also a PIN, or they cannot be written.
         """
-        self.begin_anew()
+        self.restart()
         wanted = Address.parse(address)
         keys = {part.file: self._writing_key(part.file) for part in wanted.parts}
         if len({key.name for key in keys.values()}) > 1:
@@ -200,7 +200,7 @@ class HsmSteps:
     def write_2(self, answer: str, data: str) -> str:
         """Write the data, for 32 hex digits: authentication data and original information."""
         self._data_to_write = data
-        return self.take("iWriteCard", 2, answer)
+        return self.run_step("iWriteCard", 2, answer)
 
     # -- iUnblockPIN_HSM, iReloadPIN_HSM --------------------------------------------------------
 
@@ -217,15 +217,15 @@ class HsmSteps:
 
         The header (命令头) has five bytes with Lc, because the MAC covers them.
         """
-        return self.take(function, 2, answer)
+        return self.run_step(function, 2, answer)
 
     def pin_3(self, function: str, answer: str) -> str:
         """Send the whole command, given in hex, if it is the requested one."""
-        return self.take(function, 3, answer)
+        return self.run_step(function, 3, answer)
 
     def _begin_pin(self, function: str, command: CommandApdu, length: int, digits: str) -> str:
-        self.begin_anew()
-        self._card.run(self._card.file_system.enter(self._card.layout.environment.id))
+        self.restart()
+        self._card.run(self._card.file_system.select_application(self._card.layout.environment.id))
 
         def after_authentication() -> str:
             challenge = self._card.run(_challenge())
@@ -255,7 +255,7 @@ class HsmSteps:
         """
         _ = self._card.reset_information  # checked here, because the HSM computes with it
         file_system = self._card.file_system
-        self._card.run(file_system.enter(key.application))
+        self._card.run(file_system.select_application(key.application))
         source = self._random(HALF)
         challenge = self._card.run(_challenge())
 
@@ -275,7 +275,7 @@ class HsmSteps:
 
     def _authenticate(self, key: Key, answer: str, source: bytes) -> None:
         data = _cryptogram(answer, source) + source + self._version_byte
-        self._card.refuse_copy()
+        self._card.require_not_forged()
         trial = self._card.key_trial(key.name)
 
         def plan() -> Flow[None]:
@@ -291,7 +291,7 @@ class HsmSteps:
     def _opening_key(self, path: str) -> Key:
         """Return the cheapest key that opens a file by itself."""
         file: File = self._card.layout.required_file(path)
-        for needed in ways_to_read(file):
+        for needed in reading_rights(file):
             if len(needed) == 1 and PIN not in needed:
                 return self._key(next(iter(needed)))
         raise AccessNotGrantedError(f"{path} 不能只凭密钥打开", f"{path} is not opened by a key alone")
@@ -316,7 +316,7 @@ class HsmSteps:
 
     @property
     def _identification_code(self) -> str:
-        return text_of(self._card.begun_visit.contents.files[ISSUER_FILE], "identification_code") or ""
+        return text_of(self._card.opened_file_system.contents.files[ISSUER_FILE], "identification_code") or ""
 
     @property
     def algorithm_mark(self) -> str:
@@ -325,7 +325,7 @@ class HsmSteps:
 
     @property
     def _version_byte(self) -> bytes:
-        return _VERSION if wants_version(self._card.algorithm) else b""
+        return _VERSION if requires_key_version(self._card.algorithm) else b""
 
 
 def _challenge() -> Flow[bytes]:

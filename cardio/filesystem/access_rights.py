@@ -39,18 +39,18 @@ class Authenticator(Protocol):
         """
 
     @property
-    def asks_every_card(self) -> bool:
+    def challenges_every_card(self) -> bool:
         """Return True if every card is asked to prove itself, whether or not a key or a PIN is wanted."""
 
     @property
-    def is_asked(self) -> bool:
+    def is_proof_decided(self) -> bool:
         """Return True if the card was asked to prove itself, or cannot be asked."""
 
-    def keeps_from(self, right: str) -> CardioError | None:
+    def denial_reason(self, right: str) -> CardioError | None:
         """Return why the card is not given a right. The answer depends on how far the card was proved genuine."""
 
     @property
-    def why_not_proved(self) -> CardioError | None:
+    def missing_proof_reason(self) -> CardioError | None:
         """Return why the card has not proved itself, where its generation does and there are keys for it."""
 
     def prove_card(self) -> Flow[None]:
@@ -75,10 +75,10 @@ class CardInUse(Protocol):
     def current_application(self) -> str | None: ...
 
     @property
-    def is_certainly_ours(self) -> bool:
+    def is_recognised(self) -> bool:
         """Return True if a PIN or a key may be presented to this card."""
 
-    def enter(self, application_id: str) -> Flow[int | None]:
+    def select_application(self, application_id: str) -> Flow[int | None]:
         """Make an application current; return None, or the status word of a refusal."""
 
 
@@ -108,7 +108,7 @@ class AccessRights:
         """Return the smallest set of rights that opens a file. A file that opens without any is free, whatever its
         layout says.
         """
-        held = [needed for needed in ways_to_read(file) if needed <= self.held]
+        held = [needed for needed in reading_rights(file) if needed <= self.held]
         return FREE if file.read.free or not held else " and ".join(sorted(held[0]))
 
     def open(self, file: File) -> Flow[CardioError | None]:
@@ -116,7 +116,7 @@ class AccessRights:
         if self._authenticator is None:
             return None
         access_error: CardioError | None = None
-        for needed in ways_to_read(file):
+        for needed in reading_rights(file):
             if needed <= self.held:
                 continue  # this right is held, and the card refused all the same
             fault = yield from self.acquire(needed)
@@ -137,7 +137,7 @@ class AccessRights:
         authenticator = self._authenticator
         if authenticator is None:
             return AccessNotGrantedError()
-        if not self._card.is_certainly_ours:
+        if not self._card.is_recognised:
             return NotASocialSecurityCardError()
         missing = list(in_order(needed - self.held))
         for right in missing:
@@ -151,7 +151,7 @@ class AccessRights:
         # For its proof the card may have selected the environment and come back, which loses the rights held.
         missing = list(in_order(needed - self.held))
         for right in missing:
-            fault = authenticator.keeps_from(right)
+            fault = authenticator.denial_reason(right)
             if fault is not None:
                 return fault
         for right in missing:
@@ -169,21 +169,21 @@ class AccessRights:
 
         So a SAM of another issuer is detected by the proof, and not by a key that the card refuses and at last blocks.
         """
-        if authenticator.is_asked:
+        if authenticator.is_proof_decided:
             return None
         application = self._card.current_application or ""
-        yield from self._card.enter(self._card.environment_id)
+        yield from self._card.select_application(self._card.environment_id)
         fault: CardioError | None = None
         try:
             yield from authenticator.prove_card()
         except CardioError as error:
             fault = error
         # Also after an error: the next file to be read belongs to this application.
-        yield from self._card.enter(application)
+        yield from self._card.select_application(application)
         return fault
 
 
-def ways_to_read(file: File) -> list[frozenset[str]]:
+def reading_rights(file: File) -> list[frozenset[str]]:
     """Return the sets of rights that open a file, cheapest first: PIN, reading keys, then the file's
     own writing key.
     """

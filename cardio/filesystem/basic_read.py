@@ -15,7 +15,7 @@ SUPPLEMENT = ("DF01/EF05", "DF01/EF06", "DF01/EF0A")
 
 
 def read_card(
-    manners: FamilyCapabilities,
+    capabilities: FamilyCapabilities,
     *,
     supplement: bool = True,
     prove: bool = True,
@@ -29,7 +29,7 @@ def read_card(
     """Read who a card belongs to: EF05 and EF06, and with ``supplement`` the files of DF01.
 
     Args:
-        manners: the capabilities known of this card family; what this card teaches is written into it.
+        capabilities: the capabilities known of this card family; what this card teaches is written into it.
         supplement: also read the files of DF01.
         prove: make the card prove itself first, where its generation does and there are keys for it.
         t1: the card speaks T=1, where SELECT also returns the FCI, and Le must be sent.
@@ -47,24 +47,24 @@ def read_card(
         ForgedCardError: the card is a copy.
     """
     file_system = CardFileSystem(
-        manners, t1=t1, atr=atr, layouts=layouts, authenticator=authenticator, on_issuer=on_issuer
+        capabilities, t1=t1, atr=atr, layouts=layouts, authenticator=authenticator, on_issuer=on_issuer
     )
     environment, contents = file_system.environment, file_system.contents
     # If no algorithm is known the FCI is needed, and this SELECT is the cheapest moment to fetch it.
-    yield from file_system.begin(want_algorithm=not manners.algorithms)
+    yield from file_system.open(want_algorithm=not capabilities.algorithms)
     if prove:
         yield from file_system.prove_card()
     # Always requested: each card decides whether it opens the file, and one command shows it.
     yield from file_system.read(HOLDER_FILE)
-    yield from file_system.refuse_strangers()
+    yield from file_system.require_social_security_card()
     layout = file_system.layout
-    if layout.generation not in manners.algorithms and not environment.fetched:
+    if layout.generation not in capabilities.algorithms and not environment.fetched:
         yield from environment.select(fetch=True)
     contents.marker_problem = environment.problem
     if environment.problem is None:
         if environment.fetched:
-            manners.algorithms[layout.generation] = environment.named or layout.algorithm
-        contents.algorithm = manners.algorithms.get(layout.generation, layout.algorithm)
+            capabilities.algorithms[layout.generation] = environment.named or layout.algorithm
+        contents.algorithm = capabilities.algorithms.get(layout.generation, layout.algorithm)
     if supplement:
         if on_basic is not None:
             on_basic(contents)

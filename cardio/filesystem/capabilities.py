@@ -138,7 +138,7 @@ class FamilyCapabilities(BaseModel):
         """Return the profile of an issuer's cards of one version; a new one if it is not known."""
         return self.issuers.setdefault(f"{number or '-'}/{version or '-'}", IssuerProfile())
 
-    def without_what_is_old(self, today: date) -> FamilyCapabilities:
+    def without_expired(self, today: date) -> FamilyCapabilities:
         """Return the part that is still trusted: an issuer for one day, a way of asking for 30 days. The rest is learnt
         again.
         """
@@ -194,14 +194,14 @@ class CapabilityCache:
             self._refresh()
             known = self._families.get(family, "{}")
         try:
-            manners = FamilyCapabilities.model_validate_json(known)
+            capabilities = FamilyCapabilities.model_validate_json(known)
         except ValidationError:
-            manners = FamilyCapabilities()
-        return manners.without_what_is_old(today)
+            capabilities = FamilyCapabilities()
+        return capabilities.without_expired(today)
 
-    def save(self, family: str, manners: FamilyCapabilities) -> None:
+    def save(self, family: str, capabilities: FamilyCapabilities) -> None:
         """Save what was learnt. If the disk cannot be written, the next reading only costs a few more commands."""
-        learnt = manners.model_dump_json()
+        learnt = capabilities.model_dump_json()
         with self._lock:
             if self.path is None or self._families.get(family) == learnt:
                 return
@@ -213,7 +213,7 @@ class CapabilityCache:
                 self._write(self.path)
 
     def _write(self, path: Path) -> None:
-        families = ",".join(f"{json.dumps(name)}:{manners}" for name, manners in self._families.items())
+        families = ",".join(f"{json.dumps(name)}:{capabilities}" for name, capabilities in self._families.items())
         make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manners-")
         try:
@@ -235,9 +235,11 @@ class CapabilityCache:
                 return
             document = json.loads(self.path.read_bytes())
             if not isinstance(document, dict) or document.get("version") != _VERSION:
-                raise ValueError("not a file of manners")
+                raise ValueError("not a file of capabilities")
             families = document["families"].items()
-            self._families = {str(name): json.dumps(manners, separators=(",", ":")) for name, manners in families}
+            self._families = {
+                str(name): json.dumps(capabilities, separators=(",", ":")) for name, capabilities in families
+            }
             self._seen = seen
         except (OSError, ValueError, KeyError, AttributeError):
             self._families, self._seen = {}, None

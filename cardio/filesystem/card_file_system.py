@@ -59,7 +59,7 @@ _FRUITLESS_WAYS = 2
 """The number of ways that a card may accept and then show no record. A card of another kind must not cost many
 commands.
 """
-_SELECT_MANNERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
+_ODD_SELECT_ANSWERS = frozenset({StatusWord.FILE_NOT_FOUND, StatusWord.INCORRECT_P1_P2, StatusWord.WRONG_P1_P2})
 
 
 @dataclass(slots=True)
@@ -76,14 +76,14 @@ class CardContents:
 
 
 class CardFileSystem:
-    """A card that is read file by file. The caller runs `begin` first.
+    """A card that is read file by file. The caller runs `open` first.
 
     Its methods are flows: they yield commands, receive answers, and leave the result in ``contents``.
     """
 
     def __init__(
         self,
-        manners: FamilyCapabilities,
+        capabilities: FamilyCapabilities,
         *,
         t1: bool = False,
         atr: bytes = b"",
@@ -94,17 +94,17 @@ class CardFileSystem:
         """Set up before any command is sent.
 
         Args:
-            manners: the capabilities known of this card family; what this card teaches is written into it.
+            capabilities: the capabilities known of this card family; what this card teaches is written into it.
             t1: the card speaks T=1, where SELECT also returns the FCI, and Le must be sent.
             atr: the card's ATR, which names the kind of a card that is no social security card.
             layouts: the layouts to choose from.
             authenticator: presents PINs and keys where a file is closed.
             on_issuer: called as soon as EF05 shows which card it is; an error that it raises ends the reading.
         """
-        self.manners = manners
+        self.capabilities = capabilities
         self.contents = CardContents(layout_of(DEFAULT_GENERATION))
         layout = self.contents.layout
-        self.environment = Environment(layout.environment, layout.algorithm_markers, t1, atr, manners.environment)
+        self.environment = Environment(layout.environment, layout.algorithm_markers, t1, atr, capabilities.environment)
         self.profile = IssuerProfile()
         self._layouts = layouts
         self._authenticator = authenticator
@@ -133,7 +133,7 @@ class CardFileSystem:
         """Return the algorithm that the card names in its FCI, else the one of its layout."""
         return self.environment.named or self.layout.algorithm
 
-    def begin(self, *, want_algorithm: bool = False) -> Flow[None]:
+    def open(self, *, want_algorithm: bool = False) -> Flow[None]:
         """Find the environment, read who issued the card, and choose its layout.
 
         Raises:
@@ -147,7 +147,7 @@ class CardFileSystem:
         self.contents.files[ISSUER_FILE] = replace(issuer, file=self._file(ISSUER_FILE), opened_by=FREE)
         if self._on_issuer is not None:
             self._on_issuer(self.contents)
-        self.profile = self.manners.issuer(text_of(issuer, _ISSUER_NUMBER), version)
+        self.profile = self.capabilities.issuer(text_of(issuer, _ISSUER_NUMBER), version)
         if self._authenticator is not None:
             named, problem = self.environment.named, self.environment.problem
             claims = CardClaims.of(self.layout, version, named, problem)
@@ -162,7 +162,7 @@ class CardFileSystem:
         """
         environment, file = self.environment, self._file(ISSUER_FILE)
         if environment.way is not EnvironmentWay.NAME and (yield from environment.select(fetch=fetch)) is None:
-            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            issuer = yield from self._read(file, self.capabilities.issuer_shapes)
             if issuer.records:
                 return issuer
         first_refusal: int | None = None
@@ -175,9 +175,9 @@ class CardFileSystem:
                 if way is EnvironmentWay.NAME and not may_be_elsewhere(refusal, environment.atr):
                     break
                 continue
-            issuer = yield from self._read(file, self.manners.issuer_shapes)
+            issuer = yield from self._read(file, self.capabilities.issuer_shapes)
             if issuer.records:
-                self.manners.environment = way
+                self.capabilities.environment = way
                 return issuer
             found = found or issuer
             fruitless += 1
@@ -195,11 +195,11 @@ class CardFileSystem:
             ForgedCardError, ProofDeclinedError: the card does not prove itself.
             ProofRequiredError: the card could not be asked, and this site does not accept such a card.
         """
-        if self._authenticator is not None and self._authenticator.asks_every_card:
-            if not self._authenticator.is_asked:
-                yield from self.enter(self.layout.environment.id)
+        if self._authenticator is not None and self._authenticator.challenges_every_card:
+            if not self._authenticator.is_proof_decided:
+                yield from self.select_application(self.layout.environment.id)
             yield from self._authenticator.prove_card()
-            self.contents.unproved = self._authenticator.why_not_proved
+            self.contents.unproved = self._authenticator.missing_proof_reason
 
     def read(
         self,
@@ -211,7 +211,7 @@ class CardFileSystem:
         past_declared_size: bool = False,
         progress: Progress | None = None,
     ) -> Flow[FileReading]:
-        """Read one file of the layout. The issuer's file was already read by `begin`.
+        """Read one file of the layout. The issuer's file was already read by `open`.
 
         Args:
             path: the file in the layout, as ``SSSE/EF06``.
@@ -227,7 +227,7 @@ class CardFileSystem:
         if path == ISSUER_FILE and path in self.contents.files:
             return self.contents.files[path]
         # The test selects another application, and would lose the rights that are held.
-        if probe_optional and self.manners.cuts is None and not self.rights.held:
+        if probe_optional and self.capabilities.cuts is None and not self.rights.held:
             yield from self._find_out_whether_it_cuts()
         file = self._file(path)
         reading = yield from self._read_in_place(
@@ -259,7 +259,7 @@ class CardFileSystem:
         expected_closed = file.path in self.profile.closed and not file.read.free
         if use_profile and expected_closed and self._authenticator is None:
             return FileReading(file, refusal=StatusWord.SECURITY_STATUS_NOT_SATISFIED)
-        refusal = yield from self.enter(file.application)
+        refusal = yield from self.select_application(file.application)
         if refusal is not None:
             if refusal == StatusWord.FILE_NOT_FOUND:
                 self.profile.absent.add(file.path)
@@ -294,7 +294,7 @@ class CardFileSystem:
             AccessNotGrantedError: no right allows writing the file, or no PIN or key that opens it was given.
             CardioError: the rights cannot be obtained, for the reason that it names.
         """
-        refusal = yield from self.enter(file.application)
+        refusal = yield from self.select_application(file.application)
         if refusal is not None:
             raise CardRefusedError(
                 f"{file.application} 不能选择：{describe(refusal).zh}",
@@ -311,7 +311,7 @@ class CardFileSystem:
         )
 
     @property
-    def is_certainly_ours(self) -> bool:
+    def is_recognised(self) -> bool:
         """Return True if a PIN or a key may be presented: the FCI has the environment's name, or 卡识别码 is
         well-formed.
 
@@ -321,7 +321,7 @@ class CardFileSystem:
         code = text_of(self.contents.files[ISSUER_FILE], _IDENTIFICATION_CODE) or ""
         return self.environment.proved or (len(code) == _CODE_DIGITS and code[:REGION_DIGITS].isdecimal())
 
-    def refuse_strangers(self) -> Flow[None]:
+    def require_social_security_card(self) -> Flow[None]:
         """Refuse a card that let the environment be selected, but has no record of the issuer or the holder.
 
         Raises:
@@ -337,7 +337,7 @@ class CardFileSystem:
         holder = self.contents.files.get(HOLDER_FILE) or (yield from self.read(HOLDER_FILE))
         if holder.records:
             return
-        if issuer.nonsense and holder.nonsense:
+        if issuer.malformed and holder.malformed:
             kind = kind_of_atr(self.environment.atr)
             if kind is not None and not kind.ours:
                 raise another_kind(kind)  # the records are in that kind's own form
@@ -354,7 +354,7 @@ class CardFileSystem:
             "a social security card without a record of EF05 or EF06: it may be blank",
         )
 
-    def enter(self, application_id: str) -> Flow[int | None]:
+    def select_application(self, application_id: str) -> Flow[int | None]:
         """Make an application current; return None, or the status word of the most telling refusal."""
         if application_id == self._current:
             return None
@@ -362,11 +362,11 @@ class CardFileSystem:
             return self._unreachable[application_id]
         application = self.layout.application(application_id)
         if application is self.layout.environment:
-            refusal = yield from self.environment.enter_again()
+            refusal = yield from self.environment.select_again()
             if refusal is not None and self.environment.way is EnvironmentWay.NAME:
                 raise environment_refused(refusal, self.environment.atr)
             if refusal is None:
-                self.manners.environment = self.environment.way
+                self.capabilities.environment = self.environment.way
         else:
             refusal = yield from self._select(application)
         if refusal is not None:
@@ -381,7 +381,7 @@ class CardFileSystem:
         """Select an application by file id, by name or by label: cards differ in what they accept."""
         refusals = []
         names = [name for name in (application.name, (application.label or "").encode("gb18030")) if name]
-        for p1 in dict.fromkeys([self.manners.applications.get(application.id, 0x00), 0x00, 0x04, 0x01]):
+        for p1 in dict.fromkeys([self.capabilities.applications.get(application.id, 0x00), 0x00, 0x04, 0x01]):
             ways = (
                 [select_by_name(name, want_fci=False) for name in names]
                 if p1 == 0x04
@@ -390,10 +390,10 @@ class CardFileSystem:
             for way in ways:
                 response = yield way
                 if response.sw1 in (0x90, 0x61):
-                    self.manners.applications[application.id] = p1
+                    self.capabilities.applications[application.id] = p1
                     return None
                 refusals.append(response.status_word)
-        other = [refusal for refusal in refusals if refusal not in _SELECT_MANNERS]
+        other = [refusal for refusal in refusals if refusal not in _ODD_SELECT_ANSWERS]
         return other[0] if other else StatusWord.FILE_NOT_FOUND
 
     def _read(
@@ -408,24 +408,26 @@ class CardFileSystem:
         """Read a file in the way that cards of this family accept, and note what this card taught."""
         known = self._known_methods(file)
         if file.structure is Structure.TRANSPARENT:
-            reading = yield from read_transparent(file, known, block=self.manners.block, limit=limit, progress=progress)
-            self.manners.block = min(self.manners.block, reading.block)
+            reading = yield from read_transparent(
+                file, known, block=self.capabilities.block, limit=limit, progress=progress
+            )
+            self.capabilities.block = min(self.capabilities.block, reading.block)
         elif not file.has_tags:
             reading = yield from read_equal_records(file, known, all_at_once=self._gives_all_at_once)
         else:
-            exact = not (probe_optional and self.manners.cuts)
+            exact = not (probe_optional and self.capabilities.cuts)
             reading = yield from read_file(
                 file,
                 shapes.get(file.path),
                 known,
                 probe_optional=probe_optional,
                 exact=exact,
-                on_method=partial(self.manners.files.setdefault, file.path),
+                on_method=partial(self.capabilities.files.setdefault, file.path),
             )
             if reading.method is not None and not reading.damaged:
                 shapes[file.path] = reading.shape
         if reading.method is not None:
-            self.manners.files[file.path] = reading.method
+            self.capabilities.files[file.path] = reading.method
             self._gives_all_at_once |= reading.method.addressing is Addressing.ALL and len(reading.records) > 1
         return reading
 
@@ -434,18 +436,18 @@ class CardFileSystem:
         requested.
         """
         issuer = self.contents.files[ISSUER_FILE]
-        self.manners.cuts = False
+        self.capabilities.cuts = False
         if issuer.method is None or issuer.method.addressing is not Addressing.ALL:
             return
         attempt = ReadAttempt(issuer.file)
-        refusal = yield from self.enter(self.layout.environment.id)
+        refusal = yield from self.select_application(self.layout.environment.id)
         if refusal is None and (yield from attempt.select_file_by(issuer.method.reference)):
             sfi = attempt.sfi(issuer.method.reference)
             response = yield from send_or_malformed(read_record(1, issuer.method.addressing.mode, sfi, 1))
-            self.manners.cuts = len(response.data) == 1
+            self.capabilities.cuts = len(response.data) == 1
 
     def _known_methods(self, file: File) -> Collection[AccessMethod]:
-        learnt = self.manners.files
+        learnt = self.capabilities.files
         return [learnt[path] for path in (file.path, *learnt) if path in learnt]
 
     def _file(self, path: str) -> File:

@@ -105,7 +105,7 @@ class Environment:
                 return None
         return (yield from self._answer_to(command, fetch))
 
-    def enter_again(self) -> Flow[int | None]:
+    def select_again(self) -> Flow[int | None]:
         """Make the environment current again after another application was selected."""
         if self.way is EnvironmentWay.CURRENT:
             # It was current when the card was powered: either it is the root, or no command leads back to it.

@@ -6,7 +6,7 @@ supported" (ISO/IEC 7816-4) if it is a storage card's.
 
 from __future__ import annotations
 
-from cardio.apdu.atr import Atr, made_up_by_reader
+from cardio.apdu.atr import Atr, is_made_by_reader
 from cardio.apdu.status_word import StatusWord, describe
 from cardio.errors import (
     CardBlockedError,
@@ -74,7 +74,7 @@ def may_be_elsewhere(status_word: int, atr: bytes) -> bool:
     ways are tried.
     """
     kind = kind_of_atr(atr)
-    if kind is not None and not kind.ours and made_up_by_reader(atr):
+    if kind is not None and not kind.ours and is_made_by_reader(atr):
         return False
     return status_word in _NOT_HERE
 
@@ -87,7 +87,7 @@ def not_ours(status_word: int, atr: bytes) -> NotASocialSecurityCardError:
         f"the card has no social security application ({status_word:04X} {meaning.en})",
         status_word=status_word,
     )
-    if made_up_by_reader(atr):
+    if is_made_by_reader(atr):
         error.remedy = "读到的是感应卡：请拿开其他卡片，将社会保障卡插入读卡器的卡槽。"
         error.remedy_en = (
             "That was a contactless card: take it away, and insert the social security card into the slot."
@@ -136,7 +136,7 @@ def _may_be_ours(atr: bytes) -> bool:
     """Return True if the ATR is unknown or may be a social security card's: 13 historical bytes, read over its
     contacts.
     """
-    if made_up_by_reader(atr):
+    if is_made_by_reader(atr):
         return False
     try:
         return not atr or len(Atr.from_bytes(atr).historical_bytes) == _HISTORICAL_BYTES

@@ -69,7 +69,7 @@ def card_dates(facts: Facts) -> FactFinding:
 def name(facts: Facts) -> FactFinding:
     """Check that the name is plausible: letters of any script, and no trace of a failed conversion."""
     holder = facts.holder
-    if facts.warned("control-characters", "name"):
+    if facts.has_warning("control-characters", "name"):
         return failed("姓名中有控制字符", "there are control characters in the name")
     if holder.name is None and facts.unread(HOLDER_FILE, "name") is None:
         return failed("卡内姓名为空", "the card holds an empty name")
@@ -84,7 +84,7 @@ def name(facts: Facts) -> FactFinding:
     # Newer characters for names are in no table of Python's yet (Cn), or have private code points (Co).
     if not any(kind[0] == "L" or kind in ("Cn", "Co", "Nl") for kind in kinds):
         return failed("姓名中没有文字", "there is no letter in the name")
-    if facts.warned("cut-text", "name") or facts.warned("full-text", "name"):
+    if facts.has_warning("cut-text", "name") or facts.has_warning("full-text", "name"):
         return not_done(
             "姓名写到数据项末尾为止，可能不完整，请对照证件", "the name ends where its field does: compare the document"
         )

@@ -89,7 +89,7 @@ class Facts:
         """
         return self._need(value, HOLDER_FILE, item)
 
-    def warned(self, code: str, item: str) -> bool:
+    def has_warning(self, code: str, item: str) -> bool:
         """Return True if the reading has a warning for an item."""
         return any(warning.code == code and warning.item == item for warning in self.reading.warnings)
 
@@ -99,7 +99,7 @@ class Facts:
         Raises:
             NotDoneError: the card says that the item may be corrupt.
         """
-        if self.warned("corrupt-data", item):
+        if self.has_warning("corrupt-data", item):
             raise NotDoneError(not_done("卡片提示该数据可能有误", "the card says that this value may be corrupt"))
 
     def unread(self, path: str, item: str | None) -> Unread | None:
@@ -118,7 +118,7 @@ class Facts:
         unread = self.unread(path, item)
         if unread is not None:
             return of_unread(unread)
-        if item is not None and self.warned("partial-date", item):
+        if item is not None and self.has_warning("partial-date", item):
             return not_done("卡内日期不完整", "the card holds only a part of this date")
         return not_done(f"卡内没有该内容（{path}）", f"the card has no such value ({path})")
 

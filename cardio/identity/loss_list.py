@@ -62,7 +62,7 @@ class LossList:
     def entries(self) -> int:
         return len(self.codes) + len(self.numbers)
 
-    def lists(self, card: Card) -> bool:
+    def contains(self, card: Card) -> bool:
         """Return True if a card is on the list, by its 卡识别码 or by its region and number."""
         code = card.identification_code or ""
         return code[:KEY_DIGITS] in self.codes or (code[:REGION_DIGITS], card.card_number) in self.numbers

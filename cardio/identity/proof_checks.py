@@ -57,7 +57,7 @@ def loss_list(facts: Facts) -> FactFinding:
     age = listed.age(facts.now)
     when = f"名单更新于 {listed.updated.isoformat(' ', 'minutes')}"
     when_en = f"list of {listed.updated.isoformat(' ', 'minutes')}"
-    if listed.lists(card):
+    if listed.contains(card):
         return failed(f"该卡已挂失（{when}）", f"the card is reported lost ({when_en})")
     if age > timedelta(hours=facts.policy.max_loss_list_age_hours):
         limit = facts.policy.max_loss_list_age_hours

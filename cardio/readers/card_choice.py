@@ -16,7 +16,7 @@ from enum import IntEnum, StrEnum
 from functools import cache
 from importlib.resources import files
 
-from cardio.apdu.atr import made_up_by_reader
+from cardio.apdu.atr import is_made_by_reader
 from cardio.errors import CardioError, NoCardError, NoReaderError, ReaderNotFoundError, SeveralCardsError
 from cardio.readers.base import choose_name
 
@@ -75,17 +75,17 @@ class ReaderPolicy:
         return [
             name
             for name in names
-            if name not in slots and (fits(name, self.use) if self.use else _hinted(name) is not Hint.SAM)
+            if name not in slots and (contains_any(name, self.use) if self.use else _hinted(name) is not Hint.SAM)
         ]
 
     def interface(self, name: str, atr: bytes = b"") -> Interface:
         """Return how a reader reads its card: by the settings, by the ATR of the present card, by the reader's name."""
-        if fits(name, self.contactless):
+        if contains_any(name, self.contactless):
             return Interface.CONTACTLESS
-        if fits(name, self.contact):
+        if contains_any(name, self.contact):
             return Interface.CONTACT
         if atr:
-            return Interface.CONTACTLESS if made_up_by_reader(atr) else Interface.CONTACT
+            return Interface.CONTACTLESS if is_made_by_reader(atr) else Interface.CONTACT
         hint = _hinted(name)
         return Interface(hint.value) if hint in (Hint.CONTACT, Hint.CONTACTLESS) else Interface.UNKNOWN
 
@@ -93,11 +93,13 @@ class ReaderPolicy:
         """Return the texts in the settings that fit no reader."""
         named = dict.fromkeys((*self.use, *self.contact, *self.contactless, *self.sam))
         return [
-            wanted for wanted in named if not any(fits(name, (wanted,)) for name in names) and not wanted.isdecimal()
+            wanted
+            for wanted in named
+            if not any(contains_any(name, (wanted,)) for name in names) and not wanted.isdecimal()
         ]
 
 
-def fits(name: str, wanted: Sequence[str]) -> bool:
+def contains_any(name: str, wanted: Sequence[str]) -> bool:
     """Return True if a name contains one of the wanted texts."""
     return any(one.casefold() in name.casefold() for one in wanted)
 

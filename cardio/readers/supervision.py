@@ -61,7 +61,7 @@ class Supervisor:
             return tuple(self._failures.values())
 
     @property
-    def down(self) -> tuple[TaskFailure, ...]:
+    def failed_tasks(self) -> tuple[TaskFailure, ...]:
         """Return the tasks that do not run at present."""
         return tuple(failure for failure in self.failures if failure.down)
 

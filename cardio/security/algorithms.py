@@ -30,7 +30,7 @@ class CipherSuite(Protocol):
         """Return the bytes of a block; data is padded to whole blocks."""
 
     @property
-    def wants_version(self) -> bool:
+    def requires_key_version(self) -> bool:
         """Return True if cards want the key's version group as a seventeenth byte."""
 
     def key_length(self, defined: int) -> int:
@@ -65,7 +65,7 @@ class TripleDesSuite:
 
     name = "3DES"
     block = 8
-    wants_version = False
+    requires_key_version = False
 
     def key_length(self, defined: int) -> int:
         return defined
@@ -105,7 +105,7 @@ class Sm4Suite:
 
     name = "SM4"
     block = 16
-    wants_version = True
+    requires_key_version = True
 
     def key_length(self, defined: int) -> int:
         return self.block
@@ -152,9 +152,9 @@ def suite_for(algorithm: str) -> CipherSuite:
     return suite
 
 
-def wants_version(algorithm: str) -> bool:
+def requires_key_version(algorithm: str) -> bool:
     """Return True if cards want the key's version group named; for an unknown algorithm return False."""
-    return algorithm in _SUITES and _SUITES[algorithm].wants_version
+    return algorithm in _SUITES and _SUITES[algorithm].requires_key_version
 
 
 def pad(data: bytes, block: int) -> bytes:

@@ -232,7 +232,7 @@ class CardAuthenticator:
         except (SamError, CardGarbledError) as error:
             return error
 
-    def refuse_copy(self) -> None:
+    def require_not_forged(self) -> None:
         """Check that the card has not failed to prove itself.
 
         Raises:
@@ -245,9 +245,9 @@ class CardAuthenticator:
         """Check that the card may be given a key or a PIN.
 
         Raises:
-            CardioError: the error that `keeps_from` returns.
+            CardioError: the error that `denial_reason` returns.
         """
-        fault = self.keeps_from(right)
+        fault = self.denial_reason(right)
         if fault is not None:
             raise fault
 
@@ -295,7 +295,7 @@ class CardAuthenticator:
 
         Raises:
             NoPinPadError: the reader has no key pad, or the credentials do not ask for one.
-            CardioError: an error of `keeps_from` or of `CardPin.submit_on_pad`.
+            CardioError: an error of `denial_reason` or of `CardPin.submit_on_pad`.
         """
         self.admit(PIN)
         pad, digits = self._pad, self._credentials.pad_digits
@@ -327,8 +327,8 @@ class CardAuthenticator:
     # -- the card's proof -------------------------------------------------------------------------
 
     @property
-    def asks_every_card(self) -> bool:
-        return self._credentials.proof_policy.asks_every_card
+    def challenges_every_card(self) -> bool:
+        return self._credentials.proof_policy.challenges_every_card
 
     @property
     def proof(self) -> Proof:
@@ -343,22 +343,22 @@ class CardAuthenticator:
         return self._outcome is not None and self._outcome.answered
 
     @property
-    def why_not(self) -> CardioError | None:
+    def unproved_reason(self) -> CardioError | None:
         """Return why the card is not proved genuine, where it was asked or should have been asked."""
-        return self._failed or (None if self._outcome is None else self._outcome.why_not)
+        return self._failed or (None if self._outcome is None else self._outcome.unproved_reason)
 
     @property
-    def why_not_proved(self) -> CardioError | None:
+    def missing_proof_reason(self) -> CardioError | None:
         """Return why the card has not proved itself, where its generation does and there are keys for it."""
         if self._outcome is None or not self.has_sam or not self._claims.proves_itself:
             return None
-        return self._outcome.why_not
+        return self._outcome.unproved_reason
 
     @property
-    def is_asked(self) -> bool:
+    def is_proof_decided(self) -> bool:
         return not self.has_sam or self._outcome is not None or self._failed is not None
 
-    def keeps_from(self, right: str) -> CardioError | None:
+    def denial_reason(self, right: str) -> CardioError | None:
         """Return why the card is not given a key or a PIN; None if it may be given one.
 
         There are four reasons. The card failed to prove itself. It was to be asked, and has not been. Its generation
@@ -370,7 +370,7 @@ class CardAuthenticator:
             return self._proof_required()
         if self._outcome is None or self._outcome.answered or not self.has_sam:
             return None
-        return (self.why_not_proved if right != PIN else None) or self._outcome.keeps_from_pin
+        return (self.missing_proof_reason if right != PIN else None) or self._outcome.pin_denial_reason
 
     def prove_card(self) -> Flow[None]:
         yield from self.ask_for_proof()
@@ -379,7 +379,7 @@ class CardAuthenticator:
 
     def ask_for_proof(self) -> Flow[None]:
         """Make the card prove itself as `prove_card` does, but do not require that it succeeds."""
-        self.refuse_copy()
+        self.require_not_forged()
         if self._outcome is not None:
             return
         try:
@@ -495,7 +495,7 @@ class CardAuthenticator:
 
     def _answered_rightly(self, algorithm: str, terminal: Terminal) -> ProofOutcome:
         with suppress(SamError):
-            self._key_memory.found_genuine(terminal.identity(INTERNAL_KEY))
+            self._key_memory.note_genuine(terminal.identity(INTERNAL_KEY))
         if self._claims.fault is not None:
             return not_proved(_contradiction(self._claims.fault), answered=True)
         self._terminal, self._proved_algorithm = terminal, algorithm

@@ -66,7 +66,7 @@ class CardKeys:
         """
         if self._spare is not None:
             CardKeys(self._spare, self._card).trial(key, presenter, proved=proved)
-        notes = self._memory.look(self._card, key, presenter, proved=proved)
+        notes = self._memory.card_notes(self._card, key, presenter, proved=proved)
         if notes.tries_left == 1:
             raise _last_try(key)
         if any(self._is_unchanged(one, presenter) for one in notes.refusals):
@@ -150,7 +150,7 @@ class KeyTrial:
             KeyMemoryError: it cannot be noted; nothing may be sent then.
         """
         left = max(0, (ASSUMED_TRIES if self._before is None else self._before) - 1)
-        self._memory.begin(self._card, self._key, left)
+        self._memory.note_try(self._card, self._key, left)
 
     def answered(self, status_word: int) -> None:
         """Note the card's answer.

@@ -119,7 +119,7 @@ class SamAtFault:
     """Seconds since 1970."""
 
     @property
-    def said(self) -> tuple[str, str]:
+    def message(self) -> tuple[str, str]:
         """Return a sentence for people, in Chinese and English."""
         return (
             f"{self.place}：连续 {self.cards} 张卡片拒绝了密钥 {self.key}",
@@ -136,19 +136,19 @@ class KeyMemory:
         self._clock = clock
 
     @classmethod
-    def beside(cls, manners: Path, *, simulated: bool = False) -> KeyMemory:
+    def next_to(cls, capabilities: Path, *, simulated: bool = False) -> KeyMemory:
         """Return the memory that belongs to a file of learnt capabilities.
 
         Args:
-            manners: the file of learnt capabilities.
+            capabilities: the file of learnt capabilities.
             simulated: the memory of cards in simulated readers, whose refusals say nothing about real ones.
         """
-        return cls(manners.with_name(SIMULATED_FILE if simulated else FILE))
+        return cls(capabilities.with_name(SIMULATED_FILE if simulated else FILE))
 
     @classmethod
     def of_store(cls, store: CapabilityCache, *, simulated: bool = False) -> KeyMemory | None:
         """Return the memory beside a store of learnt capabilities; None if that store has no file."""
-        return None if store.path is None else cls.beside(store.path, simulated=simulated)
+        return None if store.path is None else cls.next_to(store.path, simulated=simulated)
 
     @property
     def exists(self) -> bool:
@@ -163,7 +163,7 @@ class KeyMemory:
         except MemoryFileError as error:
             raise KeyMemoryError(error.detail, error.detail_en) from error
 
-    def look(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> CardNotes:
+    def card_notes(self, card: bytes, key: str, presenter: Presenter, *, proved: bool) -> CardNotes:
         """Return the facts that are known before a key is presented to a card.
 
         Args:
@@ -200,7 +200,7 @@ class KeyMemory:
         with self._transaction() as database:
             return keyed_hash(database, b"probe", value)
 
-    def begin(self, card: bytes, key: str, tries_left: int) -> None:
+    def note_try(self, card: bytes, key: str, tries_left: int) -> None:
         """Note that a try is about to be spent, and how many will be left: the answer may never come.
 
         Raises:
@@ -239,7 +239,7 @@ class KeyMemory:
             card: identifies the card.
             key: the name of the key.
             presenter: the SAM that computed with the key.
-            tries_left: the number that the card gives; None keeps the number that `begin` has noted.
+            tries_left: the number that the card gives; None keeps the number that `note_try` has noted.
             proved: the card has proved that it is genuine.
             probe: the result of this card's key for a fixed challenge.
             probe_of_sam: the same for an imagined card.
@@ -299,7 +299,7 @@ class KeyMemory:
             found = database.execute("SELECT count(*) FROM rows_of_forged WHERE sam = ?", (whose,)).fetchone()
             return int(found[0])
 
-    def found_genuine(self, sam: bytes) -> None:
+    def note_genuine(self, sam: bytes) -> None:
         """Note that a SAM has found a card genuine, so it has the right keys.
 
         Raises:

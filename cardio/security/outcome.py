@@ -48,13 +48,13 @@ def reporting_outcome(watch: CommandWatch) -> Iterator[None]:
     try:
         yield
     except CardioError as error:
-        outcome = as_outcome(error, watch.doubt) if error.retryable else error
+        outcome = as_outcome(error, watch.uncertain_effect) if error.retryable else error
         if outcome is error:
             raise
         raise outcome from error
     except KeyboardInterrupt as interrupted:
         ended = ReaderTimeoutError("操作被中断", "interrupted")
-        outcome = as_outcome(ended, watch.doubt)
+        outcome = as_outcome(ended, watch.uncertain_effect)
         if outcome is ended:
             raise
         raise outcome from interrupted

@@ -48,7 +48,7 @@ class ProofPolicy:
     """
 
     @property
-    def asks_every_card(self) -> bool:
+    def challenges_every_card(self) -> bool:
         return self.require or self.when == "always"
 
 
@@ -57,16 +57,16 @@ class ProofOutcome:
     """The result of asking a card, for as long as it is held."""
 
     proof: Proof
-    why_not: CardioError | None = None
+    unproved_reason: CardioError | None = None
     """The reason why it is not proved genuine."""
     answered: bool = False
     """True if it answered a fresh challenge correctly, even if its own claims put the proof in doubt."""
 
     @property
-    def keeps_from_pin(self) -> CardioError | None:
+    def pin_denial_reason(self) -> CardioError | None:
         """Return why the card gets no PIN: it was to be asked, and has not been."""
-        lasting = isinstance(self.why_not, (*_CANNOT_BE_ASKED, CardRefusedError))
-        return None if self.answered or lasting else self.why_not
+        lasting = isinstance(self.unproved_reason, (*_CANNOT_BE_ASKED, CardRefusedError))
+        return None if self.answered or lasting else self.unproved_reason
 
 
 def genuine(algorithm: str | None, sam: SamKind, *, test_keys: bool) -> ProofOutcome:

@@ -269,7 +269,7 @@ class Terminal:
         key is of another group would compute with that key, and would look forged.
         """
         held = list(self.sam.versions(key))
-        return [*held] or ([1] if suite_for(key.algorithm).wants_version else [None])
+        return [*held] or ([1] if suite_for(key.algorithm).requires_key_version else [None])
 
 
 def authentication_refused(

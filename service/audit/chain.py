@@ -151,7 +151,7 @@ class ChainVerifier:
         self.findings.append(TamperFinding(problem, first, first if last is None else last))
 
 
-def walked(rows: Iterable[Row], progress: Progress | None, whole: object, *, before: int = 0) -> Iterator[Row]:
+def with_progress(rows: Iterable[Row], progress: Progress | None, whole: object, *, before: int = 0) -> Iterator[Row]:
     """Yield rows, and tell now and then how far it is.
 
     Args:

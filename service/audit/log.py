@@ -24,7 +24,7 @@ from service.audit.chain import (
     TamperKind,
     in_ranges,
     text_of,
-    walked,
+    with_progress,
 )
 from service.audit.errors import AuditUnavailableError
 from service.audit.schema import (
@@ -210,7 +210,7 @@ class AuditLog:
                     verifier.add_finding(TamperKind.SCHEMA_CHANGED, 0)
                 (whole,) = database.execute("SELECT max(number) FROM entry").fetchone()
                 rows = database.execute(f"{SELECT_ENTRIES} ORDER BY number")
-                for number, *values in walked(rows, progress, whole):
+                for number, *values in with_progress(rows, progress, whole):
                     verifier.check(number, values)
                 verifier.end(database.execute(SELECT_HEAD).fetchone())
             else:  # the contents cannot be trusted

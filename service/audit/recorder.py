@@ -95,7 +95,7 @@ class AuditRecorder:
     def state(self) -> AuditState:
         if self._path is None:
             return "off"
-        down = any(one.task == _TASK for one in self.supervisor.down)
+        down = any(one.task == _TASK for one in self.supervisor.failed_tasks)
         return "failing" if self.lost or down else "on"
 
     @contextmanager

@@ -24,7 +24,7 @@ from service.gate.peers import listening_user
 from service.gate.plain_http import REMEDY, risk_words, risked_scopes
 from service.gate.port_holder import port_holder
 from service.gate.scopes import Scope
-from service.ports.reservation import is_kept_from_us, is_supported
+from service.ports.reservation import is_denied_to_us, is_supported
 from service.settings import BridgeSettings, settings_files
 
 POLICY_FOLDERS = (
@@ -210,7 +210,7 @@ def _not_running(port: int, error: CardioError) -> Finding:
             "请停止占用端口的程序，或在设置中换一个端口（port）。",
             "Stop the program that has it, or set another port.", exit_status=69,
         )  # fmt: skip
-    if is_supported() and is_kept_from_us(port):
+    if is_supported() and is_denied_to_us(port):
         return Finding(
             "port", "bad", f"端口 {port} 由另一用户的程序占用或保留，读卡服务不能启动",
             f"another user's program has port {port}, or reserves it: the bridge cannot start",

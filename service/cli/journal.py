@@ -226,7 +226,7 @@ def _discard(target: Path) -> None:
 
 def _restore(options: Namespace, output: Output) -> int:
     from cardio.errors import UsageError
-    from service.debits.journal_file.backup import put_back
+    from service.debits.journal_file.backup import install_backup
 
     if not options.which:
         raise UsageError("cardio debits restore 缺少备份文件", "cardio debits restore: which backup?")
@@ -236,7 +236,7 @@ def _restore(options: Namespace, output: Output) -> int:
         found = stored.verify(progress=output.progress(*_CHECKING))
         if not found.is_whole:
             _print_result(backup, found, output)
-        put_back(stored, path)
+        install_backup(stored, path)
     if output.as_json:
         output.document({"file": str(path), "debits": found.debits})
     else:
@@ -265,7 +265,7 @@ def _accept(options: Namespace, output: Output) -> int:
         if options.address is not None:
             raise
         with _offline() as place:
-            trouble = place.trouble()
+            trouble = place.blocking_error()
             described = None if trouble is None else {"detail": trouble.detail, "detail_en": trouble.detail_en}
             if not _agreed(described, options, output):
                 return _NOT_DECIDED
@@ -341,10 +341,10 @@ def _bridge(address: str | None) -> Iterator[BridgeClient]:
 @contextmanager
 def _offline() -> Iterator[JournalProvider]:
     """Yield the journal of the settings. If a bridge uses it, opening it fails."""
-    from service.debits.journal_file.marks import elsewhere_folder
+    from service.debits.journal_file.marks import external_mark_folder
     from service.debits.provider import JournalProvider
 
-    place = JournalProvider(_journal_path(), elsewhere_folder())
+    place = JournalProvider(_journal_path(), external_mark_folder())
     try:
         yield place
     finally:

@@ -84,7 +84,7 @@ def _token_of(options: Namespace) -> str | None:
 
 
 def _list(bridge: BridgeClient, output: Output) -> None:
-    from service.cli.pairing_words import whose
+    from service.cli.pairing_words import site_part
 
     waiting, grants = bridge.get("/v1/pairing"), bridge.get("/v1/grants")["grants"]
     requests = waiting["requests"]
@@ -107,7 +107,7 @@ def _list(bridge: BridgeClient, output: Output) -> None:
     ]
     granted += [
         (
-            one["grant"], one["kind"], whose(one["origin"]) if one["origin"] else "-", one["origin"] or "-",
+            one["grant"], one["kind"], site_part(one["origin"]) if one["origin"] else "-", one["origin"] or "-",
             one["name"], ",".join(one["scopes"]), str(one["live"]),
         )
         for one in grants
@@ -136,7 +136,7 @@ def _approve(bridge: BridgeClient, options: Namespace, output: Output) -> None:
         output.text(output.named("同意", "letting in", f"{asked['origin']}  {','.join(scopes)}"))
     grant = bridge.post(f"/v1/pairing/{asked['request']}/approve", {"scopes": scopes})
     undo = output.named("撤销", "to revoke", f"cardio pair revoke {grant['grant']}")
-    _print(output, grant, output.named("已授权", "granted", grant["grant"]) + output.aside(undo))
+    _print(output, grant, output.named("已授权", "granted", grant["grant"]) + output.bracketed(undo))
 
 
 def _chosen(bridge: BridgeClient, asked: Mapping[str, Any], output: Output) -> list[str]:

@@ -19,7 +19,7 @@ SCOPE_WORDS = {
 """The harm that a page can do with a scope."""
 
 
-def whose(origin: str) -> str:
+def site_part(origin: str) -> str:
     """Return the part of an origin that identifies the site.
 
     It is shown in its own letters too if a terminal keeps their order.
@@ -40,7 +40,7 @@ def site_lines(origin: str, name: str, remarks: Iterable[tuple[str, str]], outpu
         remarks: sentences in Chinese and in English.
         output: knows the language of the console.
     """
-    lines = [output.named("网站", "site", whose(origin)), output.named("网址", "address", origin)]
+    lines = [output.named("网站", "site", site_part(origin)), output.named("网址", "address", origin)]
     if name:
         lines.append(output.named("网站自称", "it calls itself", name))
     lines += [output.named("注意", "heed", output.words(chinese, english)) for chinese, english in remarks]

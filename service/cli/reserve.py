@@ -49,7 +49,7 @@ def _run(options: Namespace, output: Output) -> int:
     ports = _Ports(DEFAULT_PORT, frozenset())
     while True:
         ports = _ports(ports)
-        refused = reservations.hold({ports.bridge, *ports.dialects} - {0})
+        refused = reservations.reserve({ports.bridge, *ports.dialects} - {0})
         _notify_ready()
         notices.update(refused, ports.bridge)
         time.sleep(_LOOK_SECONDS)
@@ -106,9 +106,9 @@ class _Notices:
     def _error_of(self, port: int, now: float) -> PortHeldError | None:
         """Return the error for a refused port; None while this user's own programs explain it."""
         from service.gate.tcp_table import has_connections
-        from service.ports.reservation import has_own_listener, port_held, stranger_at
+        from service.ports.reservation import has_own_listener, other_user_at, port_held
 
-        user = stranger_at(port, os.getuid())
+        user = other_user_at(port, os.getuid())
         is_new = now - self._refused_at[port] < _OLD_CONNECTIONS_SECONDS
         if user is None and (has_own_listener(port, os.getuid()) or (is_new and has_connections(port))):
             return None

@@ -43,9 +43,9 @@ from service.debits.errors import (
     NoSuchDebitError,
 )
 from service.debits.journal_file.archive import Archived, archive_before
-from service.debits.journal_file.backup import new_beside, write_backup
+from service.debits.journal_file.backup import new_file_beside, write_backup
 from service.debits.journal_file.entry import JournalEntry
-from service.debits.journal_file.file import JournalFile, gone
+from service.debits.journal_file.file import JournalFile, moved_journal_error
 from service.debits.journal_file.marks import Marks
 from service.debits.journal_file.records import JournalRecords, legible
 from service.debits.journal_file.rows import record_of_row
@@ -85,7 +85,7 @@ class Journal:
         self._archiving = threading.Lock()
         key, marks = path.with_suffix(".key"), Marks(path, elsewhere)
         if marks.exist and not (path.is_file() and path.stat().st_size):
-            raise gone(path)
+            raise moved_journal_error(path)
         if path.is_file() and path.stat().st_size and not key.exists():
             raise JournalKeyLostError(f"缺少 {key}", f"{key} is missing")
         self._path, self._secret = path, load_token(key)
@@ -140,7 +140,7 @@ class Journal:
                 removed.
         """
         if target is None:
-            target = new_beside(self._path)
+            target = new_file_beside(self._path)
             try:
                 return self.write_backup(target)
             except BaseException:  # any error, also an interruption: the file holds the key

@@ -9,7 +9,7 @@ from cardio.errors import CardioError
 from service.audit.chain import Chain
 from service.debits.errors import JournalRestoredError, JournalUnavailableError, NoJournalError
 from service.debits.journal import Journal
-from service.debits.journal_file.file import gone, lock_of
+from service.debits.journal_file.file import lock_of, moved_journal_error
 from service.debits.journal_file.marks import Marks
 from service.debits.journal_file.setting_aside import keep_its_own_log, set_aside
 from service.storage.secret_file import load_token
@@ -48,7 +48,7 @@ class JournalProvider:
         if journal is not None and not journal.is_in_place:
             # Another file at the path is examined as at a start, once no debit needs the present one.
             if journal.is_working or not path.exists():
-                raise gone(path)
+                raise moved_journal_error(path)
             journal.abandon()
             self._journal = None
         if self._journal is None:
@@ -98,7 +98,7 @@ class JournalProvider:
         if not (key.is_file() and keep_its_own_log(path, marks, Chain(load_token(key)))):
             set_aside(path, marks)
 
-    def trouble(self) -> CardioError | None:
+    def blocking_error(self) -> CardioError | None:
         """Return the reason why debits stand still although there is a journal, or was one.
 
         The journal is not in its place, was restored or copied, or cannot be used. If another bridge uses it, only the
@@ -108,9 +108,9 @@ class JournalProvider:
             return None
         journal = self._journal
         if journal is not None:
-            return journal.restored if journal.is_in_place else gone(self._path)
+            return journal.restored if journal.is_in_place else moved_journal_error(self._path)
         if not self._path.exists():
-            return gone(self._path) if Marks(self._path, self._elsewhere).exist else None
+            return moved_journal_error(self._path) if Marks(self._path, self._elsewhere).exist else None
         try:
             return self.open().restored
         except JournalUnavailableError as error:  # another bridge may use it for good reasons

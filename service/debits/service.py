@@ -222,9 +222,9 @@ class DebitService:
         session = None
         try:
             managed = await asked.reader()
-            security = self._security.at(simulated=managed.reader.simulated)
+            security = self._security.for_reader(simulated=managed.reader.simulated)
             credentials = security.for_debit(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
-            doing = managed.do(task.releasing(on_card), task.context(asked), credentials=credentials, repeat=False)
+            doing = managed.run(task.releasing(on_card), task.context(asked), credentials=credentials, repeat=False)
             _, session = await doing
         except Exception as error:  # any error: the journal says what it means
             await task.reconcile(error)
@@ -232,7 +232,7 @@ class DebitService:
 
     async def _deliver(self, entry: JournalEntry, session: str | None) -> DebitAnswer:
         """Return the outcome of a debit. The delivery is recorded after the answer was sent."""
-        shown = await asyncio.to_thread(entry.shown)
+        shown = await asyncio.to_thread(entry.record)
         if shown.result is None:
             raise DebitUnknownError()
         reported = ReportedOutcome.of(shown, by_name=True)
@@ -253,7 +253,7 @@ class DebitService:
 
         try:
             managed = await asked.reader()
-            security = self._security.at(simulated=managed.reader.simulated)
+            security = self._security.for_reader(simulated=managed.reader.simulated)
             terminal_number = await asyncio.to_thread(security.terminal_number_for_steps)
             credentials = security.for_debit_steps(caller.origin, caller.pin(asked.pin), asked.accept_last_try)
             text, session = await managed.run_step(task.releasing(step), task.context(asked), credentials=credentials)
@@ -263,7 +263,7 @@ class DebitService:
         self._between[asked.context.grant, managed.reader.name] = (asked.checked_key(), entry)
         while len(self._between) > _MOST_BETWEEN:
             self._between.pop(next(iter(self._between)))  # a caller that never came back begins again
-        return DebitAnswer(session, await asyncio.to_thread(entry.shown), step_output=text)
+        return DebitAnswer(session, await asyncio.to_thread(entry.record), step_output=text)
 
     async def second_step(
         self, asked: DebitCall, finish: Callable[[HsmSteps], object], held: ManagedReader | None

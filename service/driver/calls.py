@@ -109,7 +109,7 @@ class DriverService:
         managed = await self._managed(given, context, reader)
         context = _at(managed, function, context)
         brought = self._credentials(
-            function, given, context.caller, self._security.at(simulated=managed.reader.simulated)
+            function, given, context.caller, self._security.for_reader(simulated=managed.reader.simulated)
         )
 
         async def attempt(added: Supplement, context: RequestContext, card_use: CardUse) -> DriverOutput:
@@ -122,7 +122,7 @@ class DriverService:
 
             repeat = not function.changes_card
             limit = WHOLE_CARD_SECONDS if seconds is None or function.changes_card else seconds
-            done, session = await managed.do(
+            done, session = await managed.run(
                 work, context, credentials=credentials, repeat=repeat, card_use=card_use, seconds=limit
             )
             return DriverOutput(done[0], session, done[1])
@@ -192,7 +192,7 @@ class DriverService:
             return DriverOutput(done[0], session, done[1])
         managed = await self._managed(given, context, reader)
         _at(managed, function, context)
-        security = self._security.at(simulated=managed.reader.simulated)
+        security = self._security.for_reader(simulated=managed.reader.simulated)
         if function.right == "basic":
             credentials = await asyncio.to_thread(security.for_reading_steps, context.origin)
         else:
@@ -243,7 +243,7 @@ def _at(managed: ManagedReader, function: DriverFunction, context: RequestContex
     Raises:
         NoScopeError: the caller may not call this function there.
     """
-    narrowed = context.at(simulated=managed.reader.simulated)
+    narrowed = context.for_reader(simulated=managed.reader.simulated)
     narrowed.caller.require(Scope(function.right))
     return narrowed
 

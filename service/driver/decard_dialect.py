@@ -18,7 +18,7 @@ from cardio.driver.functions import FUNCTIONS, READ_BASIC
 from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError, CardMuteError, NoCardError, NotSupportedError, UsageError
 from cardio.models.reading import Proof
-from service.driver.dialect import Dialect, DialectRequest, as_message, as_object, beside, description
+from service.driver.dialect import Dialect, DialectRequest, as_message, as_object, description, proof_members
 from service.driver.dialect_calls import DialectCalls
 from service.gate.scopes import Scope
 from service.readers.errors import SimulatedOnlyError
@@ -124,4 +124,4 @@ class DecardDialect(Dialect):
     def _answer(request: DialectRequest | None, result: str, out: Sequence[str], proof: Proof | None = None) -> str:
         name = "" if request is None else request.function[:64]
         reply: dict[str, Any] = {"func": name, "result": result, "out": list(out)}
-        return as_message(reply | beside("".join(out), proof))
+        return as_message(reply | proof_members("".join(out), proof))

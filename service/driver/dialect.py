@@ -78,7 +78,7 @@ class Dialect(ABC):
         return None
 
 
-def beside(output: str, proof: Proof | None) -> dict[str, str]:
+def proof_members(output: str, proof: Proof | None) -> dict[str, str]:
     """Return the members that a message has beside data of a card: the result of its proof.
 
     A reader without a SAM proves nothing, and its messages stay as existing callers know them.

@@ -56,8 +56,8 @@ class DialectCalls:
         """Send one command to the card in a reader.
 
         Raises:
-            CardioError: the errors of `ManagedReader.do`.
+            CardioError: the errors of `ManagedReader.run`.
         """
         context = replace(self.context, action=action)
-        response, _ = await managed.do(lambda card: card.transmit(command), context, repeat=False)
+        response, _ = await managed.run(lambda card: card.transmit(command), context, repeat=False)
         return response

@@ -11,7 +11,7 @@ from __future__ import annotations
 from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError, UsageError
 from cardio.models.reading import Proof
-from service.driver.dialect import Dialect, DialectRequest, as_message, as_object, beside, description
+from service.driver.dialect import Dialect, DialectRequest, as_message, as_object, description, proof_members
 
 _DONE = "1"
 _STEP_1, _STEP_2 = "_HSM_Step1", "_HSM_Step2"
@@ -38,7 +38,7 @@ class JsonDialect(Dialect):
 
     def done(self, request: DialectRequest, output: str, proof: Proof | None = None) -> str:
         reply = {"functionName": request.function, "success": _DONE, "pOutInfo": output}
-        return as_message(reply | beside(output, proof))
+        return as_message(reply | proof_members(output, proof))
 
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
         code = code_of(error)

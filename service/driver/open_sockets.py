@@ -70,7 +70,7 @@ class OpenSockets:
         self._sockets: dict[OpenSocket, None] = {}
         self._closing: Counter[str] = Counter()
 
-    def fit(self, connections: int) -> None:
+    def reduce_to(self, connections: int) -> None:
         """Reduce the limits to half of the connections that the server takes.
 
         The limit for one caller is a quarter of them.

@@ -14,7 +14,7 @@ from cardio.driver.functions import READ_BASIC
 from cardio.driver.return_codes import code_of
 from cardio.errors import CardioError, NotSupportedError, UsageError
 from cardio.models.reading import Proof
-from service.driver.dialect import Dialect, DialectRequest, as_message, as_object, beside, description
+from service.driver.dialect import Dialect, DialectRequest, as_message, as_object, description, proof_members
 from service.driver.dialect_calls import DialectCalls
 
 _FUNCTIONS: Mapping[str, tuple[str, str]] = {
@@ -51,7 +51,7 @@ class ScannerDialect(Dialect):
         return self.done(request, done.output, done.proof)
 
     def done(self, request: DialectRequest, output: str, proof: Proof | None = None) -> str:
-        return as_message({"FuncName": request.function, "result": output} | beside(output, proof))
+        return as_message({"FuncName": request.function, "result": output} | proof_members(output, proof))
 
     def failed(self, request: DialectRequest | None, error: CardioError) -> str:
         code = code_of(error)

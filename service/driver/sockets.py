@@ -18,7 +18,7 @@ from service.driver.dialect import Dialect, DialectRequest
 from service.driver.dialect_calls import DialectCalls
 from service.driver.open_sockets import OpenSocket, OpenSockets
 from service.driver.registry import dialects
-from service.gate.connection import hand_over
+from service.gate.connection import send_with_receipt
 from service.gate.context import RequestContext, context_of
 from service.gate.errors import TooManySocketsError
 from service.gate.rate_limits import RateLimit
@@ -91,7 +91,7 @@ class DialectCallers:
 
     async def _serve(self, socket: WebSocket, kind: type[Dialect]) -> None:
         if not self._fits_server:
-            self._open.fit(self._host().most_connections)
+            self._open.reduce_to(self._host().most_connections)
             self._fits_server = True
         caller: Caller = getattr(socket.state, CALLER)
         owner = f"{caller.grant}#{kind.name}"
@@ -274,7 +274,7 @@ class _Answers:
     async def send(self, reply: str) -> None:
         """Send a reply, and conclude its receipt."""
         with self.receipt as receipt, suppress(RuntimeError, WebSocketDisconnect):  # the caller has gone meanwhile
-            await hand_over(self.socket, reply, receipt)
+            await send_with_receipt(self.socket, reply, receipt)
 
     async def _wait_for_a_turn(self, seconds: float | None) -> None:
         """Wait until the caller's rate limit allows one more message.
@@ -283,7 +283,7 @@ class _Answers:
             RetryLaterError: the caller has asked so often that its turn would come too late.
         """
         try:
-            self.host.rate.spend(self.context.caller.grant)
+            self.host.rate.count_request(self.context.caller.grant)
         except RetryLaterError as error:
             if seconds is not None and error.retry_after > seconds:
                 raise

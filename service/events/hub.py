@@ -130,7 +130,7 @@ class EventHub:
         """Return the id of an event for clients."""
         return f"{self.run}-{number}"
 
-    def missed_since(self, name: str) -> list[Event] | None:
+    def events_since(self, name: str) -> list[Event] | None:
         """Return the events after one; None if they are no longer kept, or the event is not of this run."""
         run, _, digits = name.partition("-")
         if run != self.run or not (digits.isascii() and digits.isdecimal()) or len(digits) > _LONGEST_NUMBER:

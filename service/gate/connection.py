@@ -78,7 +78,7 @@ class CallerConnection:
         finally:
             self._place.calls -= 1
 
-    def lost(self) -> None:
+    def release_place(self) -> None:
         """Free the place of this connection after the connection was lost."""
         if self._place is not None and self._places is not None:
             self._places.closed(self._place)
@@ -135,7 +135,7 @@ class CallerConnection:
         return found[0][1] if found else 0
 
 
-async def hand_over(socket: WebSocket, text: str, receipt: AnswerReceipt) -> None:
+async def send_with_receipt(socket: WebSocket, text: str, receipt: AnswerReceipt) -> None:
     """Send one answer over a WebSocket and conclude its receipt.
 
     The answer counts as handed over if the caller has not begun to close the connection.

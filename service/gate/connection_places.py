@@ -24,7 +24,7 @@ _WANTED_DESCRIPTORS = 1024
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """The limits from the settings; `within` reduces them to the number of files that this process may open."""
+    """The limits from the settings; `reduced_to` reduces them to the number of files that this process may open."""
 
     in_all: int = 256
     of_others: int = 64
@@ -36,7 +36,7 @@ class ConnectionLimits:
     of_grant: int = 96
     """Connections of one token, or of one dialect's caller, that keep their places while others can go."""
 
-    def within(self, descriptors: int) -> ConnectionLimits:
+    def reduced_to(self, descriptors: int) -> ConnectionLimits:
         """Return the limits reduced to a number of open files."""
         in_all = max(_LEAST, min(self.in_all, descriptors - DESCRIPTORS_KEPT))
         return ConnectionLimits(

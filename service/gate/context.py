@@ -42,9 +42,9 @@ class RequestContext:
         """Return the page's origin, or ``local`` for a program."""
         return self.caller.origin
 
-    def at(self, *, simulated: bool) -> RequestContext:
+    def for_reader(self, *, simulated: bool) -> RequestContext:
         """Return the context with the caller's scopes that count at this kind of reader."""
-        caller = self.caller.at(simulated=simulated)
+        caller = self.caller.for_reader(simulated=simulated)
         return self if caller is self.caller else replace(self, caller=caller)
 
 

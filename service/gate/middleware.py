@@ -89,7 +89,7 @@ class Gate:
                     scope["state"][PEER] = await connection.identify(self._access.peers)
                 passed = self._access.check(scope)
                 answer.foreign_origin = passed.foreign_origin
-                self._access.rate.spend(passed.rate_limit_key)
+                self._access.rate.count_request(passed.rate_limit_key)
                 if connection is not None:
                     work.enter_context(connection.working(passed.caller.grant))
                 if passed.path is not None:

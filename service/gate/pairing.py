@@ -132,7 +132,7 @@ class Pairing:
         if now < until and not at_once:
             raise TooManyRequestsError(retry_after=int(until - now) + 1)
         limit = self._asks_of_known if request.known else self._asks_of_site
-        limit.spend(request.place)
+        limit.count_request(request.place)
 
     def _make_room(self, origin: str) -> tuple[str, ...]:
         """Revoke the oldest grants of a trusted origin, and return their ids.
@@ -170,7 +170,7 @@ class Pairing:
         self._on_show = {
             name: one for name, one in self._on_show.items() if one.state == "waiting" and one.shown_until > now
         }
-        others = (one for one in self._waiting.fairly() if one.id not in self._on_show)
+        others = (one for one in self._waiting.in_fair_order() if one.id not in self._on_show)
         chosen = list(islice(others, max(0, MOST_SHOWN - len(self._on_show))))
         asked_for = self._waiting.find(code.replace(" ", "")) if code else None
         if asked_for is not None:
@@ -186,7 +186,7 @@ class Pairing:
         """Return the number of requests that wait."""
         return len(self._waiting)
 
-    def waits(self, origin: str, source: Source, user: int | None) -> bool:
+    def is_waiting(self, origin: str, source: Source, user: int | None) -> bool:
         """Return True if a user's pages of an origin have asked in this way and still wait."""
         return self._waiting.has(origin, source, user)
 

@@ -157,7 +157,7 @@ class WaitingRequests:
                 return found
         return next(islice(crowd.values(), first, None))
 
-    def fairly(self) -> Iterator[PairingRequest]:
+    def in_fair_order(self) -> Iterator[PairingRequest]:
         """Yield the newest request of each kind in turn, and no kind again before the others had their turn."""
         turns = [iter(reversed(kind.values())) for kinds in self._users.values() for kind in kinds.values()]
         while turns:

@@ -433,7 +433,7 @@ class Access:
 
     def _ask_for(self, origin: str, rule: DialectRule, user: int | None) -> None:
         """Make a pairing request for a page that cannot make one itself; a person sees it and decides."""
-        if not self.pairing.waits(origin, "dialect", user):
+        if not self.pairing.is_waiting(origin, "dialect", user):
             try:
                 self.pairing.ask(origin, rule.name, rule.scopes, source="dialect", user=user)
             except GateError:

@@ -36,7 +36,7 @@ class RateLimit:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def spend(self, caller: str) -> None:
+    def count_request(self, caller: str) -> None:
         """Count one request of a caller.
 
         Args:

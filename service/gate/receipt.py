@@ -33,7 +33,7 @@ class AnswerReceipt:
         """Return True if a listener waits for the receipt."""
         return bool(self._listeners)
 
-    def when_known(self, listener: Callable[[bool], None]) -> None:
+    def on_conclusion(self, listener: Callable[[bool], None]) -> None:
         """Call the listener once with True if the answer was handed over, else with False; at once if that is known."""
         if self._handed_over is None:
             self._listeners.append(listener)

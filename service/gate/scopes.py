@@ -67,7 +67,7 @@ class Caller:
     simulated_only: frozenset[Scope] = frozenset()
     """Those of its scopes that count at simulated readers only: a demonstration's."""
 
-    def at(self, *, simulated: bool) -> Caller:
+    def for_reader(self, *, simulated: bool) -> Caller:
         """Return the caller with the scopes that count at this kind of reader."""
         if simulated or not self.simulated_only:
             return self

@@ -57,7 +57,7 @@ def keep_ports(record: Path, ports: Iterable[int]) -> Keeper | None:
             return before
         reservations = PortReservations()
         try:
-            refused = reservations.hold(wanted)
+            refused = reservations.reserve(wanted)
             if not refused.isdisjoint(ports):
                 return None
             keeper = _started(reservations.descriptors(), wanted - refused)

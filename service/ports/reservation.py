@@ -31,7 +31,7 @@ class PortReservations:
     def __init__(self) -> None:
         self._held: dict[tuple[int, str], socket.socket] = {}
 
-    def hold(self, wanted: Iterable[int]) -> set[int]:
+    def reserve(self, wanted: Iterable[int]) -> set[int]:
         """Reserve the ports that are not reserved yet, and give back the others.
 
         Args:
@@ -56,7 +56,7 @@ class PortReservations:
 
     def close(self) -> None:
         """Give back all ports, unless another process has inherited them."""
-        self.hold(())
+        self.reserve(())
 
     def _reserve(self, family: socket.AddressFamily, address: str, port: int) -> bool:
         """Reserve a port at an address; return False if it is taken there."""
@@ -74,17 +74,17 @@ class PortReservations:
         return True
 
 
-def is_kept_from_us(port: int) -> bool:
+def is_denied_to_us(port: int) -> bool:
     """Return True if this user cannot bind a port, though nothing of this user's own is in the way."""
     reservations = PortReservations()
     try:
-        is_refused = bool(reservations.hold({port}))
+        is_refused = bool(reservations.reserve({port}))
         return is_refused and not has_own_listener(port, os.getuid()) and not has_connections(port)
     finally:
         reservations.close()
 
 
-def stranger_at(port: int, own_user: int) -> int | None:
+def other_user_at(port: int, own_user: int) -> int | None:
     """Return another user whose program listens at one of the bridge's addresses; None if there is none."""
     return next((one.user for one in _listeners_at(port) if one.user != own_user), None)
 

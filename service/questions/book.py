@@ -135,10 +135,10 @@ class QuestionBook:
         question = self._asked(QuestionKind.LAST_TRY, subject) or self._ask(QuestionKind.LAST_TRY, subject, ())
         outcome = await self._wait(question, seconds, gone)
         if outcome is None:
-            raise ConsentTimeoutError.at(self.page)
-        self._refuse(outcome, ConsentDeclinedError(), ConsentTimeoutError.at(self.page))
+            raise ConsentTimeoutError.with_page(self.page)
+        self._refuse(outcome, ConsentDeclinedError(), ConsentTimeoutError.with_page(self.page))
         if not self.consume_consent(subject):  # another call of this caller has used it
-            raise ConsentTimeoutError.at(self.page)
+            raise ConsentTimeoutError.with_page(self.page)
 
     async def pins(self, subject: Subject, wants: Wants, seconds: float, gone: asyncio.Future[None] | None) -> Entered:
         """Wait until the holder has entered the PINs at the bridge's page; return them.

@@ -38,7 +38,7 @@ class ConsentTimeoutError(PinEntryError):
     driver_code = -32
 
     @classmethod
-    def at(cls, page: str) -> Self:
+    def with_page(cls, page: str) -> Self:
         """Return the error for a caller whose clerk can go to this page."""
         error = cls()
         error.remedy = f"请在读卡台页面 {page} 上确认，然后在一分钟内重试。"

@@ -38,7 +38,7 @@ async def read_basic(
         fresh: True to ask the card even if nothing says that it has changed since it was read.
 
     Raises:
-        CardioError: the errors of `ManagedReader.do`.
+        CardioError: the errors of `ManagedReader.run`.
     """
     if not fresh:
         reader.check(context)
@@ -73,7 +73,7 @@ class _BasicReading:
         asked_of = self._reader.card_session
         uses = self._reader.memory.uses + 1
         try:
-            reading, session = await self._reader.do(
+            reading, session = await self._reader.run(
                 self._read, context, seconds=OPERATION_SECONDS, credentials=credentials, card_use=self._use
             )
         except CardioError as error:

@@ -96,7 +96,7 @@ async def _fault_of(managed: ManagedReader, context: RequestContext) -> tuple[st
     session = managed.card_session
     question = replace(context, action="choose-card", card_session=session, lease=None)
     try:
-        await managed.do(lambda card: card.layout, question, seconds=OPERATION_SECONDS)
+        await managed.run(lambda card: card.layout, question, seconds=OPERATION_SECONDS)
     except NotASocialSecurityCardError:
         return session, None
     except CardioError as error:

@@ -53,7 +53,7 @@ _TRACE_LIMIT = 500
 class ReaderDependencies:
     """The objects that all managed readers share."""
 
-    manners: CapabilityCache
+    capabilities: CapabilityCache
     layouts: LayoutChoice
     stopping: asyncio.Future[None]
     hub: EventHub
@@ -110,7 +110,7 @@ class ManagedReader:
 
     # -- work with the card -----------------------------------------------------------------------
 
-    async def do(
+    async def run(
         self,
         work: Callable[[SocialSecurityCard], Result],
         context: RequestContext,
@@ -170,7 +170,7 @@ class ManagedReader:
             holding.end()
             with self._around.audit.recording(context, self.reader.name, card_use), self._noting_hang(meant, watch):
                 return on_card(
-                    self.reader, on_this_card, manners=self._around.manners, layouts=self._around.layouts,
+                    self.reader, on_this_card, capabilities=self._around.capabilities, layouts=self._around.layouts,
                     credentials=credentials, seconds=left, worker=worker, repeat=repeat,
                     trace=lambda exchange: self._note(trace, exchange),
                     confirm=lambda mark: self._confirm(meant, card_use, mark), watch=watch,
@@ -183,7 +183,7 @@ class ManagedReader:
             if not swapped or meant.strictly or left < _LEAST_SECONDS:
                 raise
             card_use.card_session = None
-            return await self.do(work, context, seconds=left, credentials=credentials, card_use=card_use)
+            return await self.run(work, context, seconds=left, credentials=credentials, card_use=card_use)
         except NotASocialSecurityCardError:
             if card_use.event_counter == self.info.event_counter:
                 self._binding.ours = False
@@ -206,11 +206,11 @@ class ManagedReader:
             credentials: the credentials of a first step; None for a later step.
 
         Returns:
-            The result of the work, and the session of the card, as for `do`.
+            The result of the work, and the session of the card, as for `run`.
 
         Raises:
             StepError: no card is held for this caller.
-            CardioError: the errors of `do`.
+            CardioError: the errors of `run`.
         """
         self.check(context)
         self.memory.note_use()
@@ -232,12 +232,12 @@ class ManagedReader:
                     if credentials is not None:
                         card_use.event_counter = self.reader.info().event_counter
                         self._require_same_card(meant, card_use)
-                        holding.begin(
+                        holding.open(
                             context.grant, credentials, lambda mark: self._confirm(meant, card_use, mark), watch
                         )
-                    return holding.do(context.grant, step, watch)
+                    return holding.run(context.grant, step, watch)
             finally:
-                if holding.owner == context.grant and not holding.waits_for_a_step:
+                if holding.owner == context.grant and not holding.awaits_step:
                     holding.end()  # an error or the last step: no step follows, and other callers need the card
 
         try:
@@ -332,7 +332,7 @@ class ManagedReader:
             raise ReaderGoneError()
         receipt = None if context is None else context.receipt
         on_cut = None if receipt is None else receipt.note_unknown
-        return await self._line.do(work, limit=limit, watch=watch, on_cut=on_cut)
+        return await self._line.submit(work, limit=limit, watch=watch, on_cut=on_cut)
 
     def _new_watch(self) -> CommandWatch:
         return CommandWatch(self._around.command_seconds)
@@ -384,7 +384,8 @@ class ManagedReader:
 
         def attempt(worker: Worker) -> tuple[str, int]:
             return on_card(
-                self.reader, lambda card: (card.atr.hex().upper(), card.event_counter()), manners=self._around.manners,
+                self.reader, lambda card: (card.atr.hex().upper(), card.event_counter()),
+                capabilities=self._around.capabilities,
                 layouts=self._around.layouts, seconds=_LOOK_SECONDS, worker=worker, repeat=False, watch=watch,
             )  # fmt: skip
 
@@ -440,7 +441,7 @@ class ManagedReader:
 
     @staticmethod
     def _new_holding(before: StepSession | None, reader: Reader, around: ReaderDependencies) -> StepSession:
-        return StepSession(reader, around.manners, around.layouts, before, around.supervisor)
+        return StepSession(reader, around.capabilities, around.layouts, before, around.supervisor)
 
     def stop(self) -> None:
         """Stop because the service ends: no thread waits for a slow card any more, so the interpreter can end."""

@@ -39,14 +39,14 @@ class ReaderRegistry:
     def __init__(
         self,
         sources: Iterable[ReaderSource],
-        manners: CapabilityCache,
+        capabilities: CapabilityCache,
         hub: EventHub,
         layouts: LayoutChoice = NATIONAL,
         audit: AuditRecorder | None = None,
         supervisor: Supervisor | None = None,
         policy: ReaderPolicy | None = None,
         *,
-        manners_of_simulated: CapabilityCache | None = None,
+        simulated_capabilities: CapabilityCache | None = None,
         command_seconds: float = COMMAND_SECONDS,
         memory_seconds: float = MEMORY_SECONDS,
     ) -> None:
@@ -54,13 +54,13 @@ class ReaderRegistry:
 
         Args:
             sources: the sources of readers.
-            manners: the cache of what was learned about card families.
+            capabilities: the cache of what was learned about card families.
             hub: the hub of the events.
             layouts: the choice of card layouts.
             audit: the recorder of what is done with cards.
             supervisor: the supervisor of threads and tasks.
             policy: the choice of readers and of cards.
-            manners_of_simulated: the cache for cards in simulated readers; by default the same cache.
+            simulated_capabilities: the cache for cards in simulated readers; by default the same cache.
             command_seconds: the longest time that a card may take for one command.
             memory_seconds: the time for which a reading is answered again while its card stays in.
         """
@@ -79,10 +79,10 @@ class ReaderRegistry:
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: set[asyncio.Future[None]] = set()
         self._around = ReaderDependencies(
-            manners, layouts, self._stopping, hub, audit or AuditRecorder(None), supervisor or Supervisor(),
+            capabilities, layouts, self._stopping, hub, audit or AuditRecorder(None), supervisor or Supervisor(),
             self._swapped, command_seconds, memory_seconds,
         )  # fmt: skip
-        self._around_simulated = replace(self._around, manners=manners_of_simulated or manners)
+        self._around_simulated = replace(self._around, capabilities=simulated_capabilities or capabilities)
 
     def stop(self) -> None:
         """Answer all calls that wait at a reader, because the service stops."""

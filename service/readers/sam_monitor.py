@@ -53,7 +53,7 @@ class SamWatch:
             return
         while True:
             try:
-                await self.look()
+                await self.check()
             except Exception:  # any error: the last known state is not valid any more
                 self._forget()
                 raise
@@ -63,13 +63,13 @@ class SamWatch:
         for kind in self._places.keys() & self.states.keys():
             self.states[kind] = SamState(state="unknown", place=self._shown(kind))
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         if "psam" in self._places:
             self._note("psam", up=any(map(self._has_psam, self._places["psam"])))
         if "hsm" in self._places:
             self._note("hsm", up=any([await _answers(url) for url in self._places["hsm"]]))
 
-    def look_at_psam(self) -> None:
+    def check_psam(self) -> None:
         """Check the PSAM again, because a reader has changed and may be the PSAM's."""
         if "psam" in self._places:
             self._note("psam", up=any(map(self._has_psam, self._places["psam"])))

@@ -62,7 +62,7 @@ class SimulatedReaders(SoftwareReaders):
             slot.insert(with_fault(card, fault) if fault else card)
             self._last[reader] = card
 
-    def put_back(self, reader: str) -> None:
+    def reinsert(self, reader: str) -> None:
         """Insert the card that this reader had last, with its memory and without a fault."""
         with self._lock:
             self._upright.pop(reader, None)

@@ -27,12 +27,12 @@ Result = TypeVar("Result")
 
 
 class StepSession:
-    """The card that is held at one reader. `begin`, `do`, `end` and `end_for` run on the reader's thread."""
+    """The card that is held at one reader. `open`, `run`, `end` and `end_for` run on the reader's thread."""
 
     def __init__(
         self,
         reader: Reader,
-        manners: CapabilityCache,
+        capabilities: CapabilityCache,
         layouts: LayoutChoice,
         before: StepSession | None = None,
         supervisor: Supervisor | None = None,
@@ -41,13 +41,13 @@ class StepSession:
 
         Args:
             reader: the reader.
-            manners: the cache of what was learned about card families.
+            capabilities: the cache of what was learned about card families.
             layouts: the choice of card layouts.
             before: the session of the last card, which is released.
             supervisor: the supervisor of threads.
         """
         self._reader = reader
-        self._manners = manners
+        self._capabilities = capabilities
         self._layouts = layouts
         self._session: CardSession | None = None
         self._steps: HsmSteps | None = None
@@ -72,7 +72,7 @@ class StepSession:
         if self.owner not in (None, grant) and time.monotonic() < self._ends:
             raise HeldError()
 
-    def begin(
+    def open(
         self,
         grant: str,
         credentials: Credentials,
@@ -93,11 +93,12 @@ class StepSession:
         """
         self.end()
         session = CardSession(
-            self._reader, credentials=credentials, manners=self._manners, layouts=self._layouts, seconds=HOLD_SECONDS,
+            self._reader, credentials=credentials, capabilities=self._capabilities, layouts=self._layouts,
+            seconds=HOLD_SECONDS,
             supervisor=self._supervisor, confirm=confirm, watch=watch,
         )  # fmt: skip
         try:
-            steps = session.do(HsmSteps, watch=watch)
+            steps = session.run(HsmSteps, watch=watch)
         except BaseException:  # after any error the card is not held
             session.close()
             raise
@@ -109,7 +110,7 @@ class StepSession:
         session.close()  # the card was swapped during the connection: do not hold the old one
         raise CardChangedError()
 
-    def do(self, grant: str, work: Callable[[HsmSteps], Result], watch: CommandWatch | None = None) -> Result:
+    def run(self, grant: str, work: Callable[[HsmSteps], Result], watch: CommandWatch | None = None) -> Result:
         """Run one step with the card that is held.
 
         Raises:
@@ -119,7 +120,7 @@ class StepSession:
         session, steps = self._session, self._steps
         if session is None or steps is None or self.owner != grant:
             raise StepError()
-        return session.do(lambda card: work(steps), watch=watch)
+        return session.run(lambda card: work(steps), watch=watch)
 
     def abandon(self) -> None:
         """End a step that waits for a slow card, because the service ends. From any thread."""
@@ -134,8 +135,8 @@ class StepSession:
         self.end()
 
     @property
-    def waits_for_a_step(self) -> bool:
-        return self._steps is not None and self._steps.waits
+    def awaits_step(self) -> bool:
+        return self._steps is not None and self._steps.awaits_step
 
     def end_for(self, grant: str) -> None:
         """Release the card if it is held for this caller."""

@@ -34,7 +34,7 @@ class WorkQueue:
         self._stopping = stopping
         self.waiting = 0
 
-    async def do(
+    async def submit(
         self,
         work: Callable[[Worker], Result],
         *,

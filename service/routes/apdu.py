@@ -15,7 +15,7 @@ from cardio.errors import UsageError
 from cardio.models.base import FrozenModel
 from service.gate.scopes import Scope
 from service.readers.errors import SimulatedOnlyError
-from service.routes.dependencies import CallOf, RegistryOf, needs
+from service.routes.dependencies import CallOf, RegistryOf, require_scope
 from service.routes.readers import CARD_PROBLEMS
 
 router = APIRouter(prefix="/v1/readers", tags=["commands"])
@@ -56,7 +56,7 @@ class CommandAnswered(FrozenModel):
     meaning_en: str
 
 
-@router.get("/{reader:path}/trace", responses=CARD_PROBLEMS, dependencies=[needs(Scope.FILES)])
+@router.get("/{reader:path}/trace", responses=CARD_PROBLEMS, dependencies=[require_scope(Scope.FILES)])
 async def read_trace(reader: str, registry: RegistryOf) -> CardTrace:
     """Return the commands of the last exchanges with the card, with their names and the card's answers.
 
@@ -67,7 +67,7 @@ async def read_trace(reader: str, registry: RegistryOf) -> CardTrace:
     return CardTrace(reader=reader, exchanges=tuple(shown))
 
 
-@router.post("/{reader:path}/apdu", responses=CARD_PROBLEMS, dependencies=[needs(Scope.APDU)])
+@router.post("/{reader:path}/apdu", responses=CARD_PROBLEMS, dependencies=[require_scope(Scope.APDU)])
 async def send_command(asked: CommandAsked, call: CallOf) -> CommandAnswered:
     """Send one command unchanged to a software card; never to a card in a real reader."""
     if not call.managed.reader.simulated:
@@ -76,7 +76,7 @@ async def send_command(asked: CommandAsked, call: CallOf) -> CommandAnswered:
         command = CommandApdu.from_bytes(bytes.fromhex(asked.command))
     except ValueError as error:
         raise UsageError("这不是一条命令", "that is no command APDU") from error
-    answer = await call.do(lambda card: card.transmit(command), repeat=False)
+    answer = await call.run(lambda card: card.transmit(command), repeat=False)
     meaning = describe(answer.status_word)
     return CommandAnswered(
         response=bytes(answer).hex().upper(),

@@ -17,10 +17,10 @@ from service.debits.errors import NoSuchDebitError
 from service.debits.journal import Journal
 from service.gate.context import context_of
 from service.gate.scopes import Caller, Scope
-from service.routes.dependencies import AuditOf, CallerOf, ContextOf, DebitsOf, needs
+from service.routes.dependencies import AuditOf, CallerOf, ContextOf, DebitsOf, require_scope
 
 router = APIRouter(prefix="/v1/debits", tags=["debits"])
-_SEES = needs(Scope.SETTLE, Scope.MANAGE)
+_SEES = require_scope(Scope.SETTLE, Scope.MANAGE)
 _MOST_LISTED = 500
 DebitId = Annotated[str, Path(max_length=64)]
 Peek = Annotated[
@@ -120,7 +120,7 @@ async def settle_debit(debit: DebitId, caller: CallerOf, debits: DebitsOf) -> De
     return await asyncio.to_thread(settle)
 
 
-@router.post("/{debit}/resolution", dependencies=[needs(Scope.MANAGE)], responses=_PROBLEMS)
+@router.post("/{debit}/resolution", dependencies=[require_scope(Scope.MANAGE)], responses=_PROBLEMS)
 async def resolve_debit(
     request: Request, debit: DebitId, asked: Resolution, debits: DebitsOf, audit: AuditOf, caller: CallerOf
 ) -> DebitRecord:

@@ -90,14 +90,14 @@ async def _managed_of(request: Request) -> ManagedReader | None:
     return next((managed for managed in (await _registry(request)).all() if managed.reader.name == named), None)
 
 
-def needs(*scopes: Scope) -> Any:
+def require_scope(*scopes: Scope) -> Any:
     """Return a dependency of a route that requires a scope, or one of several, of the caller."""
 
     async def check(request: Request) -> None:
         caller = await _caller(request)
         managed = await _managed_of(request) if caller.simulated_only else None
         if managed is not None:
-            caller = caller.at(simulated=managed.reader.simulated)
+            caller = caller.for_reader(simulated=managed.reader.simulated)
         if not caller.scopes.intersection(scopes):
             caller.require(scopes[0])
 
@@ -148,7 +148,7 @@ class CardCall:
         self._response.headers.update(headers)
         return headers
 
-    async def do(
+    async def run(
         self,
         work: Callable[[SocialSecurityCard], Result],
         *,
@@ -156,12 +156,12 @@ class CardCall:
         repeat: bool = True,
         seconds: float = WHOLE_CARD_SECONDS,
     ) -> Result:
-        """Run work with the card as `ManagedReader.do`.
+        """Run work with the card as `ManagedReader.run`.
 
         Without credentials the work uses those that the bridge has for reading.
         """
         given = credentials or self.security.for_reading(self.context.origin)
-        outcome, session = await self.managed.do(
+        outcome, session = await self.managed.run(
             lambda card: (work(card), card.proof), self.context, credentials=given, repeat=repeat, seconds=seconds
         )
         result, proof = outcome
@@ -195,7 +195,9 @@ async def _card_call(
 ) -> CardCall:
     managed = registry.managed(reader)
     simulated = managed.reader.simulated
-    return CardCall(managed, context.at(simulated=simulated), security.at(simulated=simulated), response)
+    return CardCall(
+        managed, context.for_reader(simulated=simulated), security.for_reader(simulated=simulated), response
+    )
 
 
 CallOf = Annotated[CardCall, Depends(_card_call)]

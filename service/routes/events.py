@@ -21,7 +21,7 @@ from service.gate.policy import PROTOCOL
 from service.gate.scopes import Caller, Scope
 from service.http.request_state import CALLER
 from service.readers.registry import ReaderRegistry
-from service.routes.dependencies import AccessOf, AuditOf, CallerOf, HubOf, RegistryOf, needs
+from service.routes.dependencies import AccessOf, AuditOf, CallerOf, HubOf, RegistryOf, require_scope
 from service.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -45,7 +45,7 @@ async def _payloads(
     """
     # Subscribe before reading the state, so that no event is lost in between.
     with hub.subscription(questions=questions) as events:
-        missed = hub.missed_since(after) if after else None
+        missed = hub.events_since(after) if after else None
         if missed is None:
             yield hub.document(STATE, registry.listing().model_dump(mode="json"))
         else:
@@ -60,7 +60,7 @@ async def _payloads(
     "/events",
     response_class=Response,
     responses={200: {"description": "CloudEvents 1.0 objects, one a frame", "content": {"text/event-stream": {}}}},
-    dependencies=[needs(Scope.BASIC)],
+    dependencies=[require_scope(Scope.BASIC)],
 )
 async def stream_events(
     request: Request,
@@ -85,7 +85,7 @@ async def stream_events(
     return EventStream(_payloads(registry, hub, last_event_id, readings=readings, questions=clerk))
 
 
-@router.post("/ws/ticket", dependencies=[needs(Scope.BASIC)])
+@router.post("/ws/ticket", dependencies=[require_scope(Scope.BASIC)])
 async def issue_ticket(request: Request, access: AccessOf, caller: CallerOf) -> Ticket:
     """Issue a ticket for one WebSocket, because browsers cannot send a token with a WebSocket."""
     origin = request.headers.get("origin") or LOCAL

@@ -42,10 +42,10 @@ async def readyz(state: StateOf, registry: RegistryOf, supervisor: SupervisorOf,
     fault = registry.service_fault() if registry.service_down else None
     if fault is not None and not (state.has_simulated and isinstance(fault, PcscUnavailableError)):
         raise fault
-    if supervisor.down:
-        tasks = ", ".join(failure.task for failure in supervisor.down)
+    if supervisor.failed_tasks:
+        tasks = ", ".join(failure.task for failure in supervisor.failed_tasks)
         raise TaskDownError(f"后台任务出错，正在自动恢复：{tasks}", f"tasks that start again by themselves: {tasks}")
-    trouble = await asyncio.to_thread(journal.trouble)
+    trouble = await asyncio.to_thread(journal.blocking_error)
     if trouble is not None:
         raise trouble
     return Health(status="ready")

@@ -19,9 +19,9 @@ from cardio.models.base import FrozenModel
 from cardio.models.problem import Problem
 from service.gate.context import context_of
 from service.gate.scopes import Scope
-from service.routes.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, needs
+from service.routes.dependencies import AuditOf, CallerOf, DebitsOf, JournalPlaceOf, require_scope
 
-router = APIRouter(prefix="/v1/journal", tags=["debits"], dependencies=[needs(Scope.MANAGE)])
+router = APIRouter(prefix="/v1/journal", tags=["debits"], dependencies=[require_scope(Scope.MANAGE)])
 _CHUNK = 1 << 18
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "the journal of debits cannot be used, or not before a person has said so"}
@@ -54,7 +54,7 @@ class ArchiveMade(FrozenModel):
 @router.get("")
 async def journal_condition(journal: JournalPlaceOf) -> JournalCondition:
     """Return whether the journal is in its place and is still the same file."""
-    trouble = await asyncio.to_thread(journal.trouble)
+    trouble = await asyncio.to_thread(journal.blocking_error)
     return JournalCondition(problem=None if trouble is None else Problem.of(trouble))
 
 

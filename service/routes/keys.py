@@ -17,7 +17,7 @@ from cardio.security.errors import SamRefusedError
 from cardio.security.key_memory import KeyMemory
 from service.gate.context import context_of
 from service.gate.scopes import Scope
-from service.routes.dependencies import AuditOf, CallerOf, needs
+from service.routes.dependencies import AuditOf, CallerOf, require_scope
 from service.state import state_of
 
 router = APIRouter(prefix="/v1/keys", tags=["status"])
@@ -59,7 +59,7 @@ def stopped_sams(memories: Sequence[KeyMemory]) -> tuple[StoppedSam, ...]:
             cards=one.cards,
             proved=one.proved,
             since=datetime.fromtimestamp(one.since, UTC),
-            problem=Problem.of(SamRefusedError(*one.said)),
+            problem=Problem.of(SamRefusedError(*one.message)),
         )
         for memory in memories
         if memory.exists
@@ -80,7 +80,7 @@ def key_states(memories: Sequence[KeyMemory]) -> tuple[tuple[StoppedSam, ...], P
         return (), Problem.of(error)
 
 
-@router.post("/resume", dependencies=[needs(Scope.MANAGE)])
+@router.post("/resume", dependencies=[require_scope(Scope.MANAGE)])
 async def resume(request: Request, memories: MemoriesOf, caller: CallerOf, audit: AuditOf) -> Resumed:
     """Resume stopped SAMs, because a person has checked that their keys are right.
 

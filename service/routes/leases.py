@@ -12,9 +12,9 @@ from cardio.models.problem import Problem
 from service.gate.pairing import presentable
 from service.gate.scopes import Scope
 from service.readers.lease import LONGEST_SECONDS, Lease, TakeoverRequested
-from service.routes.dependencies import CallerOf, HubOf, RegistryOf, needs
+from service.routes.dependencies import CallerOf, HubOf, RegistryOf, require_scope
 
-router = APIRouter(prefix="/v1/readers", tags=["leases"], dependencies=[needs(Scope.BASIC)])
+router = APIRouter(prefix="/v1/readers", tags=["leases"], dependencies=[require_scope(Scope.BASIC)])
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "no such reader"},
     409: {"model": Problem, "description": "another caller has the reader (member `lease`), or the lease is over"},

@@ -23,7 +23,7 @@ from service.gate.policy import Access
 from service.gate.refusals import DialectRefusal
 from service.gate.scopes import HARMLESS_SCOPES, PAGE_SCOPES, NoScopeError, Scope
 from service.http.errors import NoTokenError
-from service.routes.dependencies import AccessOf, AuditOf, CallerOf, needs, peer_of
+from service.routes.dependencies import AccessOf, AuditOf, CallerOf, peer_of, require_scope
 from service.sites.labels import is_right_to_left
 from service.sites.resemblance import Remark, remarks
 from service.sites.site import Site
@@ -198,7 +198,7 @@ async def pairing_outcome(
     return PairingOutcome(state=found.state, token=token, grant=found.grant, scopes=_ordered(found.scopes))
 
 
-@router.get("/pairing", dependencies=[needs(Scope.MANAGE)])
+@router.get("/pairing", dependencies=[require_scope(Scope.MANAGE)])
 async def list_pairing_requests(
     access: AccessOf,
     code: Annotated[
@@ -219,7 +219,7 @@ async def list_pairing_requests(
     return PairingList(requests=requests, more=max(0, pairing.count - len(shown)), refused=refused)
 
 
-@router.post("/pairing/{request_id}/approve", responses=_GONE, dependencies=[needs(Scope.MANAGE)])
+@router.post("/pairing/{request_id}/approve", responses=_GONE, dependencies=[require_scope(Scope.MANAGE)])
 async def approve(
     request: Request, request_id: RequestId, chosen: ScopesChosen, access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> GrantShown:
@@ -241,19 +241,19 @@ async def approve(
     return _grant_shown(access, grant)
 
 
-@router.post("/pairing/{request_id}/deny", status_code=204, responses=_GONE, dependencies=[needs(Scope.MANAGE)])
+@router.post("/pairing/{request_id}/deny", status_code=204, responses=_GONE, dependencies=[require_scope(Scope.MANAGE)])
 async def deny(request_id: RequestId, access: AccessOf) -> None:
     """Deny a request, because a person has refused it."""
     access.pairing.deny(request_id)
 
 
-@router.get("/grants", dependencies=[needs(Scope.MANAGE)])
+@router.get("/grants", dependencies=[require_scope(Scope.MANAGE)])
 async def list_grants(access: AccessOf) -> GrantList:
     """Return all grants."""
     return GrantList(grants=tuple(_grant_shown(access, grant) for grant in access.grants.all()))
 
 
-@router.post("/grants", status_code=201, dependencies=[needs(Scope.MANAGE)])
+@router.post("/grants", status_code=201, dependencies=[require_scope(Scope.MANAGE)])
 async def add_program(
     request: Request, asked: ProgramAsked, access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> GrantMade:
@@ -273,7 +273,7 @@ async def add_program(
     return GrantMade(**_grant_shown(access, grant).model_dump(), token=token)
 
 
-@router.delete("/grants/{grant_id}", status_code=204, responses=_GONE, dependencies=[needs(Scope.MANAGE)])
+@router.delete("/grants/{grant_id}", status_code=204, responses=_GONE, dependencies=[require_scope(Scope.MANAGE)])
 async def revoke(
     request: Request, grant_id: Annotated[str, Path(max_length=64)], access: AccessOf, caller: CallerOf, audit: AuditOf
 ) -> None:

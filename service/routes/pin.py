@@ -13,10 +13,10 @@ from cardio.models.problem import Problem
 from cardio.security.pin.count import PinCount
 from cardio.security.pin.pin import Pin
 from service.gate.scopes import Scope
-from service.routes.dependencies import CallOf, needs
+from service.routes.dependencies import CallOf, require_scope
 from service.routes.readers import CARD_PROBLEMS
 
-router = APIRouter(prefix="/v1/readers", tags=["pin"], dependencies=[needs(Scope.PIN)])
+router = APIRouter(prefix="/v1/readers", tags=["pin"], dependencies=[require_scope(Scope.PIN)])
 
 _PIN_PROBLEMS: dict[int | str, dict[str, Any]] = CARD_PROBLEMS | {
     422: {"model": Problem, "description": "the PIN is wrong, blocked or malformed; or not a social security card"},
@@ -53,7 +53,7 @@ class PinReloaded(FrozenModel):
 async def pin_status(call: CallOf) -> PinTries:
     """Return the number of tries that are left. The card is asked only if asking is not known to cost a try."""
     credentials = call.security.credentials(call.context.origin)
-    return PinTries.of(await call.do(lambda card: card.pin_count(), credentials=credentials))
+    return PinTries.of(await call.run(lambda card: card.pin_count(), credentials=credentials))
 
 
 @router.post("/{reader:path}/card/pin/verify", responses=_PIN_PROBLEMS)
@@ -65,7 +65,7 @@ async def verify_pin(given: PinGiven, call: CallOf) -> PinTries:
         card.verify_pin()
         return card.pin_count()
 
-    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.run(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/change", responses=_PIN_PROBLEMS)
@@ -78,7 +78,7 @@ async def change_pin(given: PinChanged, call: CallOf) -> PinTries:
         card.change_pin(new)
         return card.pin_count()
 
-    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.run(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/unblock", responses=_PIN_PROBLEMS)
@@ -90,7 +90,7 @@ async def unblock_pin(call: CallOf) -> PinTries:
         return card.pin_count()
 
     credentials = call.security.credentials(call.context.origin)
-    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.run(work, credentials=credentials, repeat=False))
 
 
 @router.post("/{reader:path}/card/pin/reload", responses=_PIN_PROBLEMS)
@@ -103,7 +103,7 @@ async def reload_pin(given: PinReloaded, call: CallOf) -> PinTries:
         return card.pin_count()
 
     credentials = call.security.credentials(call.context.origin)
-    return PinTries.of(await call.do(work, credentials=credentials, repeat=False))
+    return PinTries.of(await call.run(work, credentials=credentials, repeat=False))
 
 
 def _pin(given: SecretStr) -> Pin:

@@ -15,9 +15,9 @@ from cardio.security.pin.pin import Pin
 from service.gate.context import context_of
 from service.gate.scopes import Scope
 from service.questions.book import Entered, Question, QuestionKind
-from service.routes.dependencies import AuditOf, CallerOf, QuestionsOf, needs
+from service.routes.dependencies import AuditOf, CallerOf, QuestionsOf, require_scope
 
-router = APIRouter(prefix="/v1/questions", tags=["questions"], dependencies=[needs(Scope.MANAGE)])
+router = APIRouter(prefix="/v1/questions", tags=["questions"], dependencies=[require_scope(Scope.MANAGE)])
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "the question is not open any more"},
     422: {"model": Problem, "description": "what was entered is no PIN, or the two new ones differ: it stays open"},

@@ -13,9 +13,9 @@ from cardio.readers.card_choice import Preference
 from service.gate.scopes import Scope
 from service.readers.basic_reading import read_basic
 from service.readers.schemas import ChosenReader, ReaderList
-from service.routes.dependencies import CallOf, ContextOf, DriverOf, RegistryOf, needs
+from service.routes.dependencies import CallOf, ContextOf, DriverOf, RegistryOf, require_scope
 
-router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[needs(Scope.BASIC)])
+router = APIRouter(prefix="/v1/readers", tags=["readers"], dependencies=[require_scope(Scope.BASIC)])
 
 CARD_PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "no such reader, or no card in it"},

@@ -13,7 +13,7 @@ from cardio.models.problem import Problem
 from service.gate.scopes import Scope
 from service.readers.schemas import SimulatorChoices
 from service.readers.simulated import SimulatedReaders
-from service.routes.dependencies import needs
+from service.routes.dependencies import require_scope
 
 
 class SimulatedCard(FrozenModel):
@@ -23,7 +23,7 @@ class SimulatedCard(FrozenModel):
 
 def simulator_router(readers: SimulatedReaders) -> APIRouter:
     """Return the router for these readers."""
-    router = APIRouter(prefix="/v1/simulator", tags=["simulator"], dependencies=[needs(Scope.APDU)])
+    router = APIRouter(prefix="/v1/simulator", tags=["simulator"], dependencies=[require_scope(Scope.APDU)])
 
     @router.get("")
     async def choices() -> SimulatorChoices:
@@ -45,7 +45,7 @@ def simulator_router(readers: SimulatedReaders) -> APIRouter:
     @router.post("/readers/{reader}/put-back", status_code=204, responses=not_found)
     async def put_back(reader: str) -> None:
         """Insert again the card that this reader had last: it keeps its memory, and no longer fails."""
-        await asyncio.to_thread(readers.put_back, reader)
+        await asyncio.to_thread(readers.reinsert, reader)
 
     @router.post("/readers/{reader}/turn-over", status_code=204, responses=not_found)
     async def turn_over(reader: str) -> None:

@@ -19,7 +19,16 @@ from service.driver.registry import dialects
 from service.gate.scopes import Scope
 from service.readers.sam_monitor import SamState
 from service.readers.schemas import VERSION, ServiceState
-from service.routes.dependencies import AccessOf, AuditOf, DebitsOf, HubOf, RegistryOf, StateOf, SupervisorOf, needs
+from service.routes.dependencies import (
+    AccessOf,
+    AuditOf,
+    DebitsOf,
+    HubOf,
+    RegistryOf,
+    StateOf,
+    SupervisorOf,
+    require_scope,
+)
 from service.routes.keys import StoppedSam, key_states
 
 router = APIRouter(tags=["status"])
@@ -78,7 +87,7 @@ class Status(FrozenModel):
     tasks: tuple[TaskState, ...] = Field(description="background tasks that have failed; none is well")
 
 
-@router.get("/v1/status", dependencies=[needs(Scope.BASIC)])
+@router.get("/v1/status", dependencies=[require_scope(Scope.BASIC)])
 async def status(
     state: StateOf, registry: RegistryOf, hub: HubOf, access: AccessOf, audit: AuditOf, supervisor: SupervisorOf
 ) -> Status:
@@ -109,7 +118,7 @@ async def status(
 
 @router.get(
     "/metrics",
-    dependencies=[needs(Scope.METRICS)],
+    dependencies=[require_scope(Scope.METRICS)],
     response_class=Response,
     responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
 )
@@ -132,7 +141,7 @@ async def metrics(
         subscribers_dropped=hub.dropped,
         audit_entries_lost=audit.lost,
         task_failures=sum(failure.failures for failure in supervisor.failures),
-        tasks_down=len(supervisor.down),
+        tasks_down=len(supervisor.failed_tasks),
         **await debits.figures(),
     )
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

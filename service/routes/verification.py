@@ -13,11 +13,11 @@ from cardio.identity.model import Verdict
 from cardio.models.base import FrozenModel
 from cardio.security.pin.pin import Pin
 from service.gate.scopes import Scope
-from service.routes.dependencies import CallOf, needs
+from service.routes.dependencies import CallOf, require_scope
 from service.routes.pin import Digits
 from service.routes.readers import CARD_PROBLEMS
 
-router = APIRouter(prefix="/v1/readers", tags=["verification"], dependencies=[needs(Scope.BASIC)])
+router = APIRouter(prefix="/v1/readers", tags=["verification"], dependencies=[require_scope(Scope.BASIC)])
 
 
 class VerificationAsked(FrozenModel):
@@ -35,6 +35,6 @@ async def verify_card(asked: VerificationAsked, call: CallOf) -> Verdict:
     credentials = call.security.credentials(call.context.origin, pin, accept_last_try=asked.accept_last_try)
     loss_list = await asyncio.to_thread(call.security.loss_list)
     now = datetime.now(UTC).astimezone()
-    return await call.do(
+    return await call.run(
         lambda card: identify(card, call.security.policy, loss_list, now), credentials=credentials, repeat=pin is None
     )

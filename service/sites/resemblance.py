@@ -9,7 +9,7 @@ from typing import Literal
 
 from service.sites.confusables import skeleton
 from service.sites.labels import mixed_scripts, readable
-from service.sites.similarity import are_close, nearly_stands_in, read_loosely, squeezed, stands_in
+from service.sites.similarity import are_close, is_contained, is_nearly_contained, read_loosely, squeezed
 from service.sites.site import Site
 
 Likeness = Literal["confusable", "contains", "other-suffix", "close", "same-name", "same-site"]
@@ -82,7 +82,7 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
     if site.kind == "domain" and label == its_label:
         return "other-suffix" if site.label == other.label else "confusable"
     needles = {squeezed(one) for one in (other.readable_host, readable(other.registrable), readable(other.label))}
-    if any(stands_in(one, host) for one in needles):
+    if any(is_contained(one, host) for one in needles):
         return "contains"
     labels = skeleton(site.readable_host).split(".")
     # A label so short stands elsewhere by chance, but not beside the same suffix.
@@ -92,14 +92,14 @@ def _likeness_of_hosts(site: Site, other: Site) -> Likeness | None:
     # and as they are written: m looks like two letters.
     pairs = [(one, its_label) for one in labels]
     pairs += [(one, readable(other.label)) for one in site.readable_host.split(".")]
-    near = any(are_close(one, its) for one, its in pairs) or nearly_stands_in(squeezed(readable(other.label)), host)
+    near = any(are_close(one, its) for one, its in pairs) or is_nearly_contained(squeezed(readable(other.label)), host)
     return "close" if near or _is_read_as(readable(other.label), site.readable_host) else None
 
 
 def _is_read_as(label: str, host: str) -> bool:
     """Return True if a label, with digits read as letters, is one of a host's labels or stands in the host."""
     wanted = read_loosely(label)
-    return wanted in map(read_loosely, host.split(".")[:-1]) or stands_in(wanted, read_loosely(host))
+    return wanted in map(read_loosely, host.split(".")[:-1]) or is_contained(wanted, read_loosely(host))
 
 
 def _is_whole(site: Site) -> bool:
@@ -126,7 +126,7 @@ def _names_it(name: str, known: KnownSite, other: Site) -> bool:
         return True
     if are_close(own, its):
         return True
-    return stands_in(squeezed(other.readable_host), own)
+    return is_contained(squeezed(other.readable_host), own)
 
 
 def _likeness_remark(likeness: Likeness, site: Site, known: KnownSite) -> Remark:

@@ -67,12 +67,12 @@ def changes(one: str, other: str, limit: int) -> int:
     return min(last[-1], limit + 1)
 
 
-def stands_in(name: str, host: str) -> bool:
+def is_contained(name: str, host: str) -> bool:
     """Return True if a name stands in another, regardless of dots and hyphens; both are squeezed."""
     return weight(name) >= _SHORTEST_WITHIN and name in host
 
 
-def nearly_stands_in(name: str, host: str) -> bool:
+def is_nearly_contained(name: str, host: str) -> bool:
     """Return True if a name of some length stands in another with few letters changed; both are squeezed."""
     if len(name) < _FUZZY_FROM:
         return False

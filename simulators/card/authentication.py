@@ -83,7 +83,7 @@ class CardAuthentication:
         value = None if key is None else self._keys.value(key, *data[16:])
         if key is None or value is None:
             return NO_KEY
-        left = self._state.key_tries.get(key.name, self._session.manners.key_tries)
+        left = self._state.key_tries.get(key.name, self._session.quirks.key_tries)
         if left == 0:
             return tries_answer(0)
         self._state.key_tries[key.name] = left - 1
@@ -106,7 +106,7 @@ class CardAuthentication:
         value = None if key is None else self._keys.value(key, *data[16:])
         if value is None:
             return NO_KEY
-        return self._session.give(self._cryptogram(value, data[:8], data[8:16]))
+        return self._session.answer_with(self._cryptogram(value, data[:8], data[8:16]))
 
     def _cryptogram(self, key: bytes, random: bytes, source: bytes) -> bytes:
         algorithm = self._keys.algorithm
@@ -127,7 +127,7 @@ class CardAuthentication:
             raise CommandRefused(WRONG_LENGTH)
         plain, mac = data[:-MAC_LENGTH], data[-MAC_LENGTH:]
         key, challenge = self._process_key()
-        start = challenge[:4] if self._session.manners.mac_initial_value == "challenge" else b""
+        start = challenge[:4] if self._session.quirks.mac_initial_value == "challenge" else b""
         if not hmac.compare_digest(cryptography.mac(self._keys.algorithm, key, command[:5] + plain, start), mac):
             raise CommandRefused(WRONG_MAC)
         return plain

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-BankManner = Literal["free", "track", "options"]
+BankNumberPlace = Literal["free", "track", "options"]
 """The place of the number: in a record (tag 5A), in the track data (57), or behind GET PROCESSING OPTIONS."""
 NAME = bytes.fromhex("A000000333010101")
 
@@ -28,8 +28,8 @@ def _object(tag: str, value: bytes) -> bytes:
 class SoftwareBankApplication:
     """The bank's application, which answers while it is current: from its own SELECT to that of another application."""
 
-    def __init__(self, number: str, manner: BankManner = "free") -> None:
-        self._manner = manner
+    def __init__(self, number: str, place: BankNumberPlace = "free") -> None:
+        self._place = place
         self.reset()
         packed = bytes.fromhex(number + "F" * (len(number) % 2))
         track = number + "D30122010000000000000"
@@ -40,7 +40,7 @@ class SoftwareBankApplication:
             "free": {(2, 1): _object("70", holder), (3, 1): plain},
             "track": {(2, 1): on_track},
             "options": {(1, 1): _object("70", holder), (1, 2): plain},
-        }[manner]
+        }[place]
 
     def reset(self) -> None:
         self._current = self._ready = False
@@ -70,11 +70,11 @@ class SoftwareBankApplication:
         return bytes((0x61, len(data)))
 
     def _fci(self) -> bytes:
-        asked = _object("9F38", _PDOL) if self._manner == "options" else b""
+        asked = _object("9F38", _PDOL) if self._place == "options" else b""
         return _object("6F", _object("84", NAME) + _object("A5", _object("50", b"PBOC DEBIT") + asked))
 
     def _read(self, command: bytes) -> bytes:
-        if self._manner == "options" and not self._ready:
+        if self._place == "options" and not self._ready:
             return _NOT_NOW
         number, p2 = command[2:4]
         record = self._records.get((p2 >> 3, number)) if p2 & 7 == 4 else None
@@ -85,7 +85,7 @@ class SoftwareBankApplication:
 
         The PDOL needs 4 + 5 + 4 bytes, in template 83. Without a PDOL the template is empty.
         """
-        wanted = 13 if self._manner == "options" else 0
+        wanted = 13 if self._place == "options" else 0
         if command[5:7] != bytes((0x83, wanted)) or len(command) < 7 + wanted:
             return b"\x67\x00"
         self._ready = True

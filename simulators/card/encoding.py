@@ -25,7 +25,7 @@ class MisfitError(ValueError):
         super().__init__(f"{place}: {en}")
         self.place, self.zh, self.en = place, zh, en
 
-    def within(self, place: str) -> MisfitError:
+    def at_place(self, place: str) -> MisfitError:
         """Return the same error with a longer place, for the item around it."""
         return MisfitError(f"{place}/{self.place}".rstrip("/"), self.zh, self.en)
 

@@ -102,7 +102,7 @@ def _application(
             else:
                 card_file.records = _untagged_records(file, given, fill)
         except MisfitError as error:
-            raise error.within(file.path) from error
+            raise error.at_place(file.path) from error
         except ValueError as error:  # wrong hex, or a character that GB18030 does not have
             raise MisfitError(file.path, f"值不合格式（{error}）", str(error)) from error
         # An issuer may have written more records than the layout requires.

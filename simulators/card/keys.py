@@ -19,7 +19,7 @@ class SoftwareCardKeys:
     """All keys of one card."""
 
     def __init__(
-        self, keys: Iterable[Key], algorithm: str, historical_bytes: bytes, city_code: str, manners: CardQuirks
+        self, keys: Iterable[Key], algorithm: str, historical_bytes: bytes, city_code: str, quirks: CardQuirks
     ) -> None:
         """Prepare the keys.
 
@@ -28,14 +28,14 @@ class SoftwareCardKeys:
             algorithm: the card's algorithm.
             historical_bytes: the historical bytes of its ATR.
             city_code: the 应用城市代码, the first six digits of the 卡识别码.
-            manners: the quirks of the card.
+            quirks: the quirks of the card.
         """
         self.algorithm = algorithm
         self._keys = tuple(keys)
         self._historical_bytes = historical_bytes
         self._city_code = city_code
-        self._versions = manners.key_versions
-        self._forged = manners.forged
+        self._versions = quirks.key_versions
+        self._forged = quirks.forged
         self._values: dict[tuple[str, int], bytes] = {}
 
     @property

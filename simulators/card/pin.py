@@ -108,7 +108,7 @@ class PinCommands:
             raise CommandRefused(tries_answer(self._state.pin_tries))
 
     def _restore(self, pin: str) -> None:
-        self._state.pin, self._state.pin_tries = pin, self._session.manners.pin_tries
+        self._state.pin, self._state.pin_tries = pin, self._session.quirks.pin_tries
         self._keep()
 
 

@@ -142,7 +142,7 @@ class CardPurse:
         answer = b"".join(total.to_bytes(4, "big") for total in totals) + bytes.fromhex(purse.payment_year)
         answer += purse.offline_counter.to_bytes(2, "big")
         answer += bytes((version, _ALGORITHM_NUMBERS[self._keys.algorithm])) + self._initialised.challenge
-        return self._session.give(answer)
+        return self._session.answer_with(answer)
 
     # -- DEBIT FOR PURCHASE (消费) --------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class CardPurse:
         mac2 = cryptography.mac(algorithm, session_key, started.amounts)
         tac = cryptography.mac(algorithm, self._tac_key(), signed + terminal_number + time)
         self._book(purse, started, time, mac2, tac)
-        return self._session.give(tac + mac2)
+        return self._session.answer_with(tac + mac2)
 
     def _book(self, purse: PurseState, started: _Initialised, time: bytes, mac2: bytes, tac: bytes) -> None:
         account, self_paid, pooled = _three(started.amounts)
@@ -182,7 +182,7 @@ class CardPurse:
         purse.pooled_fund_total += pooled
         before = purse.offline_counter
         purse.offline_counter += 1
-        noted = purse.offline_counter if self._session.manners.debit_number == "after" else before
+        noted = purse.offline_counter if self._session.quirks.debit_number == "after" else before
         purse.last = LastDebit(number=noted, mac2=mac2.hex().upper(), tac=tac.hex().upper())
         if self._details is not None:
             number, kind = noted.to_bytes(2, "big"), bytes((self._facts.transaction_type,))
@@ -208,7 +208,7 @@ class CardPurse:
 
         The answer has MAC2 and TAC of the last debit, for its number.
         """
-        if not self._session.manners.transaction_proof:
+        if not self._session.quirks.transaction_proof:
             return NO_COMMAND
         if (command[2], command[3]) != (0x00, 0x06):
             return WRONG_P1_P2
@@ -216,7 +216,7 @@ class CardPurse:
         last = self._purse().last
         if last is None or last.number != number:
             return _NO_PROOF
-        return self._session.give(bytes.fromhex(last.mac2 + last.tac))
+        return self._session.answer_with(bytes.fromhex(last.mac2 + last.tac))
 
     def _purse(self) -> PurseState:
         """Return the state of the purse.
@@ -229,7 +229,7 @@ class CardPurse:
         return self._state.purse
 
     def _require_pin(self) -> None:
-        if PIN not in self._session.rights and not self._session.manners.debits_without_pin:
+        if PIN not in self._session.rights and not self._session.quirks.debits_without_pin:
             raise CommandRefused(NOT_ALLOWED)
 
 

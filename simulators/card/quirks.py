@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from simulators.card.bank import BankManner
+from simulators.card.bank import BankNumberPlace
 
 
 class WrongLength(StrEnum):
@@ -35,7 +35,7 @@ class CardQuirks(BaseModel, frozen=True, extra="forbid"):
     """The behaviour of a card on points where real cards differ."""
 
     wrong_length: WrongLength = WrongLength.TELL
-    bank_number: BankManner = "free"
+    bank_number: BankNumberPlace = "free"
     """The place of the number in the bank's application, on a card that has one."""
     data_at_once: bool = False
     """True if SELECT answers the FCI itself; otherwise ``61xx`` comes first."""

@@ -22,10 +22,10 @@ class ReadCommands:
 
     def __init__(self, session: VolatileState) -> None:
         self._session = session
-        self._manners = session.manners
+        self._quirks = session.quirks
         # The most used quirks are plain attributes, because READ RECORD runs a hundred thousand times a second.
-        self._modes = self._manners.record_modes
-        self._tells_length = self._manners.wrong_length is WrongLength.TELL
+        self._modes = self._quirks.record_modes
+        self._tells_length = self._quirks.wrong_length is WrongLength.TELL
 
     # -- READ RECORD (读取记录) -----------------------------------------------------------------
 
@@ -49,7 +49,7 @@ class ReadCommands:
     def _records(self, file: CardFile, p1: int, mode: int) -> bytes | None:
         """Return the record or records that P1 and the mode mean; None if there are none."""
         records = file.records
-        if mode == 4 or (mode == 5 and self._manners.read_all_as_one):
+        if mode == 4 or (mode == 5 and self._quirks.read_all_as_one):
             number = p1 or self._session.pointer
             if not 1 <= number <= len(records):
                 return None
@@ -86,10 +86,10 @@ class ReadCommands:
 
         A right to write a file includes the right to read it (V2.0: its own UK opens it).
         """
-        if file.path in self._manners.closed_files:
+        if file.path in self._quirks.closed_files:
             return False
         rights = self._session.rights
-        if file.read.allows(rights) or self._manners.all_files_open or file.path in self._manners.open_files:
+        if file.read.allows(rights) or self._quirks.all_files_open or file.path in self._quirks.open_files:
             return True
         return file.update.allows(rights)
 
@@ -101,7 +101,7 @@ class ReadCommands:
         told = len(data) if len(data) < 256 else 0
         if self._tells_length:
             return data[:256] + OK if len(data) >= 256 and asked == 256 else bytes((0x6C, told))
-        match self._manners.wrong_length:
+        match self._quirks.wrong_length:
             case WrongLength.REFUSE:
                 return data[:256] + OK if asked == 256 else WRONG_LENGTH
             case WrongLength.CUT:

@@ -54,7 +54,7 @@ class SoftwareCard:
         atr: bytes,
         applications: Sequence[CardApplication],
         *,
-        manners: CardQuirks | None = None,
+        quirks: CardQuirks | None = None,
         algorithm_marker: str | None = None,
         pin: str = "123456",
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -71,7 +71,7 @@ class SoftwareCard:
         Args:
             atr: the card's ATR.
             applications: its applications.
-            manners: its quirks.
+            quirks: its quirks.
             algorithm_marker: the algorithm in the FCI (3DES, SSF33, SM4); None to omit it.
             pin: its PIN.
             random: returns random bytes.
@@ -87,14 +87,14 @@ class SoftwareCard:
             ConfigurationError: the memory is another card's.
         """
         self.atr = atr
-        self.manners = manners or CardQuirks()
+        self.quirks = quirks or CardQuirks()
         self.applications = list(applications)
         self._algorithm_marker = algorithm_marker
         historical_bytes = atr[-_HISTORICAL_BYTES:]
         city_code = _city_code(self.applications)  # before the memory is loaded, because written data change no key
         found = memory.load(historical_bytes) if memory is not None else None
         self._state = found or CardState(
-            historical_bytes=historical_bytes.hex().upper(), pin=packed(pin), pin_tries=self.manners.pin_tries
+            historical_bytes=historical_bytes.hex().upper(), pin=packed(pin), pin_tries=self.quirks.pin_tries
         )
         self._state.recall(file for application in self.applications for file in application.by_id.values())
 
@@ -102,9 +102,9 @@ class SoftwareCard:
             if memory is not None:
                 memory.store(self._state)
 
-        card_keys = SoftwareCardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.manners)
+        card_keys = SoftwareCardKeys(keys, algorithm_marker or algorithm, historical_bytes, city_code, self.quirks)
         self._beside = [environment for environment in (pki, bank) if environment is not None]
-        self._session = VolatileState(self.manners)
+        self._session = VolatileState(self.quirks)
         self._purse = self._make_purse(takes_debits, purse or PurseState(), card_keys, keep, random)
         authentication = CardAuthentication(self._session, card_keys, self._state, keep, random)
         self._handlers = self._commands(
@@ -141,7 +141,7 @@ class SoftwareCard:
         handlers |= {b"\x80\x5e": pin.change, b"\x84\x24": pin.unblock_or_reload}
         if self._purse is not None:
             handlers |= self._purse.commands()
-        if self.manners.secure_messaging != "absent":
+        if self.quirks.secure_messaging != "absent":
             handlers |= {bytes((SECURED, ins)): handler for ins, handler in writes.items()}
         return handlers
 
@@ -160,13 +160,13 @@ class SoftwareCard:
             return None
         details = next((file for file in application.by_id.values() if file.details), None)
         if self._state.purse is None:
-            self._state.purse = opened(purse, details, after=self.manners.debit_number == "after")
+            self._state.purse = opened(purse, details, after=self.quirks.debit_number == "after")
         return CardPurse(self._session, keys, self._state, keep, random, facts, details)
 
     @property
     def _root(self) -> CardApplication | None:
         """Return the application that the root is, on cards whose root is one."""
-        return self.applications[0] if "root" in self.manners.environment_by else None
+        return self.applications[0] if "root" in self.quirks.environment_by else None
 
     @property
     def purse(self) -> PurseState | None:
@@ -196,7 +196,7 @@ class SoftwareCard:
 
         Only the root is selected, no right is held, no answer waits.
         """
-        self._session.reset(self.applications[0] if self.manners.application_at_power_up else self._root)
+        self._session.reset(self.applications[0] if self.quirks.application_at_power_up else self._root)
         for environment in self._beside:
             environment.reset()
         self._forget_debit()
@@ -254,14 +254,14 @@ class SoftwareCard:
         if p1 == 0x00 and file_id == _MF:
             return self._select_root()
         if p1 in (0x00, 0x01) and file_id in self._by_id:
-            if p1 not in self.manners.select_application_p1:
+            if p1 not in self.quirks.select_application_p1:
                 return WRONG_P1_P2
-            if self._by_id[file_id] is self.applications[0] and "file-id" not in self.manners.environment_by:
+            if self._by_id[file_id] is self.applications[0] and "file-id" not in self.quirks.environment_by:
                 return NO_FILE
             return self._enter(self._by_id[file_id])
         if p1 == 0x01:
             return NO_FILE
-        if p1 not in self.manners.select_file_p1:
+        if p1 not in self.quirks.select_file_p1:
             return WRONG_P1_P2
         application = self._session.application
         file = application.by_id.get(file_id) if application else None
@@ -276,18 +276,18 @@ class SoftwareCard:
         application = self._by_name.get(name)
         if application is None:
             return NO_FILE
-        if application is self.applications[0] and "name" not in self.manners.environment_by:
+        if application is self.applications[0] and "name" not in self.quirks.environment_by:
             return NO_FILE
-        if 0x04 not in self.manners.select_application_p1 and application is not self.applications[0]:
+        if 0x04 not in self.quirks.select_application_p1 and application is not self.applications[0]:
             return WRONG_P1_P2
         return self._enter(application)
 
     def _select_root(self) -> bytes:
-        self._session.enter(self._root)
+        self._session.select(self._root)
         return self._answer_fci(b"\x84" + bytes((len(_MF_NAME),)) + _MF_NAME)
 
     def _enter(self, application: CardApplication) -> bytes:
-        self._session.enter(application)
+        self._session.select(application)
         name = application.name or application.file_id.to_bytes(2, "big")
         content = bytes((0x84, len(name))) + name
         own = b""
@@ -300,7 +300,7 @@ class SoftwareCard:
         return self._answer_fci(content)
 
     def _answer_fci(self, content: bytes) -> bytes:
-        return self._session.give(bytes((0x6F, len(content))) + content)
+        return self._session.answer_with(bytes((0x6F, len(content))) + content)
 
     # -- GET RESPONSE (获取响应) ----------------------------------------------------------------
 

@@ -16,7 +16,7 @@ ENVIRONMENT = "SSSE"
 class VolatileState:
     """The state that all commands share."""
 
-    manners: CardQuirks
+    quirks: CardQuirks
     application: CardApplication | None = None
     file: CardFile | None = None
     pointer: int = 0
@@ -37,18 +37,18 @@ class VolatileState:
         self.waiting = b""
         self.challenge = self.offered_challenge = None
 
-    def enter(self, application: CardApplication | None) -> None:
+    def select(self, application: CardApplication | None) -> None:
         """Select a DF, or the root for None: rights end, even if it was the current one already."""
-        self.rights &= {PIN} if self.manners.pin_survives_selection else set()
+        self.rights &= {PIN} if self.quirks.pin_survives_selection else set()
         self.application, self.file, self.pointer = application, None, 0
 
     @property
     def application_id(self) -> str:
         return self.application.id if self.application is not None else ""
 
-    def give(self, data: bytes) -> bytes:
+    def answer_with(self, data: bytes) -> bytes:
         """Return the answer with data to a command that has data itself: at once, or by GET RESPONSE."""
-        if self.manners.data_at_once:
+        if self.quirks.data_at_once:
             return data + OK
         self.waiting = data
         return bytes((0x61, len(data)))
@@ -71,7 +71,7 @@ class VolatileState:
         """
         if self.application is None:
             raise CommandRefused(CONDITIONS)
-        if not self.manners.sfi:
+        if not self.quirks.sfi:
             raise CommandRefused(WRONG_P1_P2)
         file = self.application.by_sfi.get(sfi)
         if file is None:

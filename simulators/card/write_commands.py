@@ -111,7 +111,7 @@ class CardWriting:
             if not data:
                 raise CommandRefused(WRONG_LENGTH)
             return data
-        if self._session.manners.secure_messaging == "required":
+        if self._session.quirks.secure_messaging == "required":
             raise CommandRefused(MAC_MISSING)
         return required_data(command)
 

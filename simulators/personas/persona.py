@@ -60,7 +60,8 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
     """A layout file; by default the layout of the region, if there is one, else of the generation."""
     bank_number: Annotated[str, Field(pattern=r"^6200000[0-9]{5,12}$")] | None = None
     """The number in its bank's application, if it has one: of a bank that does not exist."""
-    manners: CardQuirks = CardQuirks()
+    quirks: CardQuirks = Field(default=CardQuirks(), alias="manners")
+    """The differences of this card from others of its specification: the table ``[manners]`` of the file."""
     files: dict[str, dict[str, Any]]
     """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.en.md."""
 
@@ -78,7 +79,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         if self.layout is not None:
             return load_layout(self.layout, generation=self.generation)
         region = str(self.files.get("SSSE/EF05", {}).get("identification_code", ""))[:6]
-        return LayoutChoice.at_hand().choose(f"{self.generation}.0", region)
+        return LayoutChoice.installed().choose(f"{self.generation}.0", region)
 
     def card(self, memory: Path | None = None, random: Callable[[int], bytes] = secrets.token_bytes) -> SoftwareCard:
         """Return a new card of this person, or one that continues from its memory.
@@ -109,7 +110,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         return SoftwareCard(
             self.atr,
             applications,
-            manners=self.manners,
+            quirks=self.quirks,
             algorithm_marker=self.algorithm,
             pin=self.pin,
             random=random,
@@ -121,7 +122,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             purse=self._purse(layout),
             bank=None
             if self.bank_number is None
-            else SoftwareBankApplication(self.bank_number, self.manners.bank_number),
+            else SoftwareBankApplication(self.bank_number, self.quirks.bank_number),
         )
 
     def _purse(self, layout: Layout) -> PurseState:
@@ -145,7 +146,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         """Return the certificate application that third-generation cards have; all share the invented certificates."""
         if self.generation < _FIRST_WITH_PKI:
             return None
-        return PkiApplication(user_pin=self.pin, data_at_once=self.manners.data_at_once, random=random)
+        return PkiApplication(user_pin=self.pin, data_at_once=self.quirks.data_at_once, random=random)
 
     def _refuse_unknown_places(self, layout: Layout) -> None:
         """Check the places that the persona names: a misspelt place would silently change nothing.
@@ -157,7 +158,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
         items = {f"{file.path}/{item.name}" for file in layout.files() for item in file.items}
         applications = {application.id for application in layout.applications}
         named = {"omit": self.omit - items - files - applications}
-        named |= {"open_files": self.manners.open_files - files, "closed_files": self.manners.closed_files - files}
+        named |= {"open_files": self.quirks.open_files - files, "closed_files": self.quirks.closed_files - files}
         for word, strangers in named.items():
             if strangers:
                 listed = ", ".join(sorted(strangers))

@@ -39,7 +39,7 @@ def write_persona(path: Path, *, like: str, layout: Path | None = None) -> None:
     if path.suffix != ".toml":
         raise UsageError("文件名应以 .toml 结尾", "the file's name must end with .toml")
     persona = find_persona(like)
-    expansion = Expansion.at(layout) if layout is not None else None
+    expansion = Expansion.load(layout) if layout is not None else None
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write("\n".join(_lines(persona, path, expansion)) + "\n")

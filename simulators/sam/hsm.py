@@ -204,7 +204,7 @@ class SoftwareHsm:
         with self._counting:
             self.requests += 1
 
-    def dawdle(self) -> None:
+    def delay_answer(self) -> None:
         """Wait as the fault ``slow`` does, but not beyond the end of the service."""
         self._stopping.wait(self.seconds)
 
@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "down":
             return
         if fault == "slow":
-            self._hsm.dawdle()
+            self._hsm.delay_answer()
         if "result" in document:
             document = _falsified(document, fault)
         body = json.dumps(document).encode("utf-8")

@@ -33,7 +33,7 @@ Step = Callable[[Reader, CapabilityCache, Mapping[str, Any]], Any]
 
 def _read(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> Any:
     supplement = step.get("supplement", True)
-    reading = read_card(reader, manners=store, today=TODAY, supplement=supplement, credentials=_test_keys(step))
+    reading = read_card(reader, capabilities=store, today=TODAY, supplement=supplement, credentials=_test_keys(step))
     return reading.model_dump(mode="json")
 
 
@@ -66,7 +66,7 @@ def _driver(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> 
     arguments = DriverArguments.from_mapping(step.get("arguments", {}))
     credentials = Credentials(pin=Pin(step["pin"])) if "pin" in step else _test_keys(step)
     try:
-        text = on_card(reader, lambda card: function.work(card, arguments), manners=store, credentials=credentials)
+        text = on_card(reader, lambda card: function.work(card, arguments), capabilities=store, credentials=credentials)
     except CardioError as error:
         return {"return": code_of(error), "slug": error.code}
     return {"return": 0, "text": text, "fields": text.split("|")}
@@ -76,7 +76,7 @@ def _with_pin(work: Callable[[SocialSecurityCard], Any]) -> Step:
     def run(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> Any:
         pin = Pin(step["pin"]) if "pin" in step else None
         credentials = Credentials(pin=pin, accept_last_try=step.get("accept_last_try", False))
-        return on_card(reader, work, manners=store, credentials=credentials, repeat=False)
+        return on_card(reader, work, capabilities=store, credentials=credentials, repeat=False)
 
     return run
 
@@ -92,10 +92,10 @@ def _debit(reader: Reader, store: CapabilityCache, step: Mapping[str, Any]) -> A
         try:
             entry = journal.claim("local", "k", "x")
             on_card(
-                reader, lambda card: debit(card, order, entry, limits), manners=store, credentials=credentials,
+                reader, lambda card: debit(card, order, entry, limits), capabilities=store, credentials=credentials,
                 repeat=False,
             )  # fmt: skip
-            return entry.shown().model_dump(mode="json")
+            return entry.record().model_dump(mode="json")
         finally:
             journal.close()
 

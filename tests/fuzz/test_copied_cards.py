@@ -118,7 +118,7 @@ def read_copy(
     credentials = Credentials(sam=Keys(), pin=Pin("123456"), proof_policy=policy or ProofPolicy())
     try:
         card = SocialSecurityCard(
-            reader.connect(), reader, manners=CapabilityCache(None), layouts=NATIONAL, credentials=credentials
+            reader.connect(), reader, capabilities=CapabilityCache(None), layouts=NATIONAL, credentials=credentials
         )
         with card:
             return copy, work(card), None
@@ -186,7 +186,7 @@ def test_what_is_read_is_the_person() -> None:
     """The copies are good ones: without a SAM they are read like any card, and it is said that they were not asked."""
     for recorded in RECORDED.values():
         reader = SoftwareReader("r", CopiedCard.of(recorded))
-        with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), layouts=NATIONAL) as card:
+        with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None), layouts=NATIONAL) as card:
             reading = card.read(supplement=False)
             content = card.file("SSSE/EF06")
         assert reading.holder is not None and reading.holder.name == "测试壬"

@@ -303,7 +303,7 @@ class World:
         """The caller is there, and has its answer; then the journal notes that."""
         till, told = self.till, None
         if error is None:
-            told = ReportedOutcome.of(entry.shown(), by_name=True)
+            told = ReportedOutcome.of(entry.record(), by_name=True)
         elif isinstance(error, DebitUnknownError):
             told = ReportedOutcome(entry.id, "unknown", datetime.now(UTC))
         elif isinstance(error, DebitOpenError) and error.reported_debit is not None:
@@ -359,7 +359,9 @@ class World:
 
     def opened(self) -> SocialSecurityCard:
         pin = Credentials(sam=self.till.sam, pin=Pin("123456"))
-        return SocialSecurityCard(self.reader.connect(), self.reader, manners=CapabilityCache(None), credentials=pin)
+        return SocialSecurityCard(
+            self.reader.connect(), self.reader, capabilities=CapabilityCache(None), credentials=pin
+        )
 
     def start_again(self) -> None:
         self.till.start_again()
@@ -574,9 +576,9 @@ def sams_of_desks(folder: Path) -> tuple[Ready, Ready]:
 
 def cards_of_people() -> list[SoftwareCard]:
     cards = []
-    for name, manners in PEOPLE.items():
+    for name, quirks in PEOPLE.items():
         found = find_persona(name)
-        cards.append(found.model_copy(update={"manners": found.manners.model_copy(update=manners)}).card())
+        cards.append(found.model_copy(update={"quirks": found.quirks.model_copy(update=quirks)}).card())
     return cards
 
 
@@ -638,7 +640,7 @@ def test_a_word_that_is_believed_is_found_out(folder: Path, monkeypatch: pytest.
     """The check can fail: a refusal after the fact that counts as one."""
 
     def believes(card: Any, entry: Any) -> Any:
-        entry.move(DebitState.ABORTED, reason="x")
+        entry.transition(DebitState.ABORTED, reason="x")
         raise CardioError()
 
     monkeypatch.setattr("cardio.debits.execution.recover", believes)

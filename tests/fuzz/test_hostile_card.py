@@ -17,7 +17,7 @@ from cardio.filesystem.capabilities import FamilyCapabilities
 from simulators.personas.persona import find_persona
 
 MOST_COMMANDS = 700
-"""Five files, nine manners, some ten records each: what a card can make us ask in one reading."""
+"""Five files, nine quirks, some ten records each: what a card can make us ask in one reading."""
 
 
 class Hostile:

@@ -19,7 +19,7 @@ from tests.fuzz.test_hostile_card import ANSWER, Hostile, Mutating
 MOST_COMMANDS = 30_000
 """Forty files, nine quirks; a card may claim 255 records in each file."""
 ADDRESS = Address.parse("SSSEEF05|01|07|$SSSEEF06|09|4E|$DF03EF19|79:01|$DF04EF08:01$SSSEEF08|$")
-LAYOUTS = LayoutChoice.at_hand()
+LAYOUTS = LayoutChoice.installed()
 
 
 class Held:
@@ -40,7 +40,9 @@ class Held:
 
 def survive(transport: Hostile | Mutating, atr: bytes) -> None:
     reader = SoftwareReader("r")
-    card = SocialSecurityCard(Held(transport, atr), reader, manners=CapabilityCache(None), layouts=LAYOUTS, seconds=60)
+    card = SocialSecurityCard(
+        Held(transport, atr), reader, capabilities=CapabilityCache(None), layouts=LAYOUTS, seconds=60
+    )
     works: list[Any] = [
         lambda: card.dump().model_dump_json(),
         lambda: card.tree().model_dump_json(),

@@ -217,13 +217,13 @@ def test_ten_minutes_at_a_restless_desk(seed: int) -> None:
             now += chance.uniform(0.1, 1.5)  # simulated: nothing waits
             # A task that has failed is started again after real seconds. A desk that goes on meanwhile for all of its
             # ten minutes sees no card any more.
-            blind = blind + 1 if supervisor.down else 0
+            blind = blind + 1 if supervisor.failed_tasks else 0
             if blind > MOST_ACTS_WITHOUT_WATCH:
-                wait_until(lambda: not supervisor.down, "every task runs", 15)
+                wait_until(lambda: not supervisor.failed_tasks, "every task runs", 15)
         assert not desk.has_met_little(), desk.answers
         for name in sorted(source.slots):
             source.unplug(name)
-        wait_until(lambda: not supervisor.down, "every task runs", 15)
+        wait_until(lambda: not supervisor.failed_tasks, "every task runs", 15)
         assert {failure.error for failure in supervisor.failures} <= {"RuntimeError"}, supervisor.failures
         wait_until(lambda: _own_threads() <= threads, "no thread is left behind", 15)
         wait_until(lambda: open_handles() <= handles + 1, "no handle is left behind", 15)
@@ -236,7 +236,7 @@ def test_ten_minutes_at_a_restless_desk(seed: int) -> None:
 def test_the_people_of_this_desk_can_be_told_apart() -> None:
     numbers = set()
     for person in PEOPLE:
-        holder = read_card(SoftwareReader("R", find_persona(person).card()), manners=CapabilityCache(None)).holder
+        holder = read_card(SoftwareReader("R", find_persona(person).card()), capabilities=CapabilityCache(None)).holder
         assert holder is not None
         numbers.add(holder.social_security_number)
     assert len(numbers) == len(PEOPLE)

@@ -161,7 +161,7 @@ class BridgeHere(Asker):
         port = sockets[0].getsockname()[1]
         access = Access.for_port(port, TOKEN, scopes=frozenset(Scope), rate=Rate(10_000, 10_000))
         self.app = create_app(
-            [source or PcscSource()], manners=CapabilityCache(None), site_options=SiteOptions(memory_seconds=0)
+            [source or PcscSource()], capabilities=CapabilityCache(None), site_options=SiteOptions(memory_seconds=0)
         )
         self._server = BridgeServer(self.app, access)
         self._thread = threading.Thread(target=lambda: self._server.run(sockets=sockets), daemon=True)

@@ -72,7 +72,7 @@ def test_a_third_generation_card_opens_with_the_psam_in_the_second_slot(
     slot.insert(find_persona(name).card())
     trace = TraceLog()
     credentials = laboratory(PsamIn(psam.reader, trace))
-    assert on_card(slot.reader, holder, manners=store, credentials=credentials) == "测试壬"
+    assert on_card(slot.reader, holder, capabilities=store, credentials=credentials) == "测试壬"
     # The number in the MF; for each of two authentications the environment, the process key, its use, GET RESPONSE.
     assert [exchange.command[:2].hex().upper() for exchange in trace.exchanges] == [
         "00A4",
@@ -84,7 +84,7 @@ def test_a_third_generation_card_opens_with_the_psam_in_the_second_slot(
 def test_test_keys_are_refused_at_a_real_reader(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-closed").card())
     with pytest.raises(TestKeysError):
-        on_card(slot.reader, holder, manners=store, credentials=Credentials(sam=PsamIn(psam.reader)))
+        on_card(slot.reader, holder, capabilities=store, credentials=Credentials(sam=PsamIn(psam.reader)))
 
 
 def test_a_psam_that_is_pulled_costs_the_card_nothing(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
@@ -94,24 +94,24 @@ def test_a_psam_that_is_pulled_costs_the_card_nothing(slot: Slot, psam: Slot, st
     reading = on_card(
         slot.reader,
         lambda one: (one.read(supplement=False), one.refusal_of_holder()),
-        manners=store,
+        capabilities=store,
         credentials=laboratory(PsamIn(psam.reader)),
     )
     assert reading[0].holder is None
     assert isinstance(reading[1], NoSamError) and reading[1].driver_code == -2201
     psam.insert(SoftwarePsam(algorithms=("3DES", "SM4")))
-    assert on_card(slot.reader, holder, manners=store, credentials=laboratory(PsamIn(psam.reader))) == "测试壬"
+    assert on_card(slot.reader, holder, capabilities=store, credentials=laboratory(PsamIn(psam.reader))) == "测试壬"
 
 
 def test_an_hsm_opens_it_and_a_held_session_outlives_windows_five_seconds(slot: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-sm4").card())
     with SoftwareHsm() as hsm:
         credentials = laboratory(At(HsmClient(HttpHsmTransport(hsm.url))))
-        with CardSession(slot.reader, credentials=credentials, manners=store, keep_alive_seconds=0.05) as session:
-            assert session.do(holder) == "测试壬"
-            assert session.do(lambda card: card.file("DF01/EF05").opened_by) == "RK1DF01"
+        with CardSession(slot.reader, credentials=credentials, capabilities=store, keep_alive_seconds=0.05) as session:
+            assert session.run(holder) == "测试壬"
+            assert session.run(lambda card: card.file("DF01/EF05").opened_by) == "RK1DF01"
         with pytest.raises(CardioError):
-            session.do(holder)
+            session.run(holder)
 
 
 def test_a_wrong_pin_over_the_wire_costs_one_try(slot: Slot, store: CapabilityCache) -> None:
@@ -121,7 +121,7 @@ def test_a_wrong_pin_over_the_wire_costs_one_try(slot: Slot, store: CapabilityCa
         on_card(
             slot.reader,
             lambda one: one.verify_pin(),
-            manners=store,
+            capabilities=store,
             credentials=Credentials(pin=Pin("999999")),
             repeat=False,
         )

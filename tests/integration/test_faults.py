@@ -36,7 +36,7 @@ ADULT = find_persona("adult")
 
 
 def reads_at_once(slot: Slot) -> None:
-    holder = read_card(slot.reader, manners=CapabilityCache(None)).holder
+    holder = read_card(slot.reader, capabilities=CapabilityCache(None)).holder
     assert holder is not None and holder.name == "测试甲"
 
 
@@ -58,7 +58,7 @@ def test_each_fault_is_its_own_error_within_ten_seconds(fault: str, error: type[
     slot.insert(with_fault(ADULT.card(), fault), ReaderStatus.MUTE if fault == "mute" else ReaderStatus.CARD)
     started = time.monotonic()
     with pytest.raises(error) as caught:
-        read_card(slot.reader, manners=CapabilityCache(None))
+        read_card(slot.reader, capabilities=CapabilityCache(None))
     assert time.monotonic() - started < 10
     assert caught.value.remedy
     slot.remove()
@@ -77,7 +77,7 @@ def test_no_card_and_no_such_reader(slot: Slot) -> None:
 def test_a_card_pulled_between_two_commands(commands: int, slot: Slot) -> None:
     slot.insert(PulledCard(ADULT.card(), commands, slot.pull))
     with pytest.raises(CardRemovedError):
-        read_card(slot.reader, manners=CapabilityCache(None))
+        read_card(slot.reader, capabilities=CapabilityCache(None))
     slot.wait_for(ReaderStatus.EMPTY)
     slot.insert(ADULT.card())
     reads_at_once(slot)
@@ -140,7 +140,7 @@ def test_readings_at_once_all_succeed(slot: Slot, store: CapabilityCache) -> Non
     names: list[str | None] = []
 
     def read() -> None:
-        holder = read_card(slot.reader, manners=store).holder
+        holder = read_card(slot.reader, capabilities=store).holder
         names.append(holder.name if holder else None)
 
     threads = [threading.Thread(target=read) for _ in range(8)]
@@ -190,7 +190,7 @@ def test_a_swap_faster_than_the_poll_is_the_new_card(slot: Slot) -> None:
     slot.pull()
     slot.insert(find_persona("child").card())
     wait_until(lambda: slot.reader.info().event_counter >= before + 2, "both changes are counted")
-    holder = read_card(slot.reader, manners=CapabilityCache(None)).holder
+    holder = read_card(slot.reader, capabilities=CapabilityCache(None)).holder
     assert holder is not None and holder.name == "测小小"
 
 
@@ -219,7 +219,7 @@ def slow_card(persona: str, seconds: float) -> FaultyCard:
 
 def test_a_slow_line_gives_the_basic_data_without_the_supplement(slot: Slot, store: CapabilityCache) -> None:
     slot.insert(slow_card("child", 1.1))
-    reading = read_card(slot.reader, manners=store)
+    reading = read_card(slot.reader, capabilities=store)
     assert reading.holder is not None and reading.holder.name == "测小小"
     assert "out-of-time" in {unread.reason for unread in reading.unread}
 
@@ -231,7 +231,7 @@ def test_a_card_that_hangs_in_its_supplement_has_given_the_basic_data(slot: Slot
         return card.transmit(command)
 
     slot.insert(FaultyCard(ADULT.card(), fault))
-    reading = read_card(slot.reader, manners=store, seconds=2.0)
+    reading = read_card(slot.reader, capabilities=store, seconds=2.0)
     assert reading.holder is not None and reading.holder.name == "测试甲"
     assert [unread.reason for unread in reading.unread] == ["out-of-time"] * 3
 
@@ -243,7 +243,7 @@ def test_the_second_try_on_a_slow_line_begins_where_the_first_ended(slot: Slot, 
     while True:
         tries += 1
         try:
-            reading = read_card(slot.reader, manners=store)
+            reading = read_card(slot.reader, capabilities=store)
             break
         except ReaderTimeoutError as error:
             assert "不要取出" in error.remedy and store.unfinished.progress(slot.reader.name) > 0

@@ -55,7 +55,7 @@ def typed(pad: Slot) -> Iterator[list[Entry]]:
 
 
 def at(pad: Slot, store: CapabilityCache, work: Callable[[SocialSecurityCard], Result]) -> Result:
-    return on_card(pad.reader, work, manners=store, credentials=Credentials(pad_digits=6), repeat=False)
+    return on_card(pad.reader, work, capabilities=store, credentials=Credentials(pad_digits=6), repeat=False)
 
 
 def test_the_pad_is_found_and_opens_a_file(pad: Slot, typed: list[Entry], store: CapabilityCache) -> None:

@@ -20,12 +20,12 @@ SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"
 @pytest.mark.parametrize("name", sorted(personas()))
 def test_each_persona_is_read_as_in_process(name: str, slot: Slot, store: CapabilityCache) -> None:
     persona = find_persona(name)
-    expected = read_card(SoftwareReader("r", persona.card()), manners=CapabilityCache(None), today=TODAY)
+    expected = read_card(SoftwareReader("r", persona.card()), capabilities=CapabilityCache(None), today=TODAY)
     slot.insert(persona.card())
-    reading = read_card(slot.reader, manners=store, today=TODAY)
+    reading = read_card(slot.reader, capabilities=store, today=TODAY)
     assert reading.reader == slot.reader.name and not reading.simulated
     assert reading.model_copy(update={"reader": "r", "simulated": True}) == expected
-    again = read_card(slot.reader, manners=store, today=TODAY)
+    again = read_card(slot.reader, capabilities=store, today=TODAY)
     assert (again.card, again.holder) == (expected.card, expected.holder)
 
 
@@ -41,10 +41,10 @@ def test_a_known_card_costs_three_commands_on_the_wire(slot: Slot, store: Capabi
 
     card.transmit = note  # type: ignore[method-assign]
     slot.insert(card)
-    read_card(slot.reader, manners=store, supplement=False)
+    read_card(slot.reader, capabilities=store, supplement=False)
     arrived.clear()
     trace = TraceLog()
-    read_card(slot.reader, manners=store, supplement=False, trace=trace)
+    read_card(slot.reader, capabilities=store, supplement=False, trace=trace)
     assert arrived == [SELECT, "00B2012D40", "00B201355B"]
     assert [exchange.command.hex().upper() for exchange in trace.exchanges] == arrived
 
@@ -54,7 +54,7 @@ def test_slots_are_read_side_by_side(slots: list[Slot], slot: Slot, store: Capab
     for one, name in zip(slots, names, strict=True):
         one.insert(find_persona(name).card())
     try:
-        readings = [read_card(one.reader, manners=store) for one in slots]
+        readings = [read_card(one.reader, capabilities=store) for one in slots]
         assert [reading.holder and reading.holder.name for reading in readings] == [
             find_persona(name).files["SSSE/EF06"]["name"] for name in names
         ]

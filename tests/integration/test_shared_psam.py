@@ -97,7 +97,7 @@ def terminal_number_in(text: str) -> str:
 def test_the_second_of_two_readings_has_the_terminal_number_too(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-closed").card())
     for _ in range(3):
-        text = on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
+        text = on_card(slot.reader, read_basic, capabilities=store, credentials=laboratory(psam))
         assert terminal_number_in(text) == TERMINAL
 
 
@@ -108,7 +108,7 @@ def test_wherever_another_program_left_it(
 ) -> None:
     slot.insert(find_persona(persona).card())
     other_program(psam, *left)
-    text = on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
+    text = on_card(slot.reader, read_basic, capabilities=store, credentials=laboratory(psam))
     assert text.split("|")[4] == "测试壬" and terminal_number_in(text) == TERMINAL
 
 
@@ -119,12 +119,12 @@ def test_test_keys_are_refused_wherever_another_program_left_them(
     slot.insert(find_persona("third-closed").card())
     other_program(psam, *left)
     with pytest.raises(TestKeysError):
-        on_card(slot.reader, read_basic, manners=store, credentials=Credentials(sam=as_set_up(psam)))
+        on_card(slot.reader, read_basic, capabilities=store, credentials=Credentials(sam=as_set_up(psam)))
 
 
 def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: CapabilityCache, tmp_path: Path) -> None:
     slot.insert(find_persona("whole").card())
-    on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
+    on_card(slot.reader, read_basic, capabilities=store, credentials=laboratory(psam))
     other_program(psam, SELECT_SX3)
     journal = Journal(tmp_path / "debits.sqlite")
     entry = journal.claim("local", "k", "x")
@@ -133,7 +133,7 @@ def test_a_debit_after_a_reading(slot: Slot, psam: Slot, store: CapabilityCache,
     def pay(card: SocialSecurityCard) -> DebitResult:
         return debit(card, ORDER, entry, LIMITS)
 
-    done = on_card(slot.reader, pay, manners=store, credentials=credentials, repeat=False)
+    done = on_card(slot.reader, pay, capabilities=store, credentials=credentials, repeat=False)
     entry.release()
     assert (done.terminal_number, done.known_by) == (TERMINAL, "mac2")
 
@@ -142,7 +142,7 @@ def test_each_use_begins_at_a_known_place_and_costs_one_command(slot: Slot, psam
     slot.insert(find_persona("third-closed").card())
     other_program(psam, SELECT_SX3)
     trace = TraceLog()
-    on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam, trace))
+    on_card(slot.reader, read_basic, capabilities=store, credentials=laboratory(psam, trace))
     sent = [exchange.command.hex().upper() for exchange in trace.exchanges]
     assert sent[:3] == [SELECT_MF, READ_TERMINAL_NUMBER, SELECT_SX3]
     assert [one[:4] for one in sent[2:]] == ["00A4", "BFDE", "80FA", "00C0"] * 2
@@ -150,10 +150,10 @@ def test_each_use_begins_at_a_known_place_and_costs_one_command(slot: Slot, psam
 
 def test_another_psam_in_the_slot_is_met_afresh(slot: Slot, psam: Slot, store: CapabilityCache) -> None:
     slot.insert(find_persona("third-closed").card())
-    on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
+    on_card(slot.reader, read_basic, capabilities=store, credentials=laboratory(psam))
     psam.remove()
     psam.insert(SoftwarePsam(algorithms=("3DES", "SM4"), terminal_number=OTHER_TERMINAL))
-    text = on_card(slot.reader, read_basic, manners=store, credentials=laboratory(psam))
+    text = on_card(slot.reader, read_basic, capabilities=store, credentials=laboratory(psam))
     assert terminal_number_in(text) == OTHER_TERMINAL
 
 
@@ -161,11 +161,11 @@ def test_a_psam_that_is_replaced_while_a_card_is_held_lends_the_other_nothing(
     slot: Slot, psam: Slot, store: CapabilityCache
 ) -> None:
     slot.insert(find_persona("third-closed").card())
-    with CardSession(slot.reader, credentials=laboratory(psam), manners=store) as session:
-        assert terminal_number_in(session.do(read_basic)) == TERMINAL
+    with CardSession(slot.reader, credentials=laboratory(psam), capabilities=store) as session:
+        assert terminal_number_in(session.run(read_basic)) == TERMINAL
         psam.remove()
         psam.insert(SoftwarePsam(algorithms=("3DES", "SM4"), terminal_number=OTHER_TERMINAL))
         with pytest.raises(NoSamError):
-            session.do(lambda card: card.terminal_number)
+            session.run(lambda card: card.terminal_number)
         with pytest.raises(NoSamError):
-            session.do(lambda card: card.sam.cryptogram(card.card_key("IRK"), bytes(8), bytes(8)))
+            session.run(lambda card: card.sam.cryptogram(card.card_key("IRK"), bytes(8), bytes(8)))

@@ -83,17 +83,17 @@ def test_a_slot_that_has_a_card_takes_no_other(slot: Slot, kind: str) -> None:
     assert document["error"]["code"] == "no-virtual-reader"
 
 
-@pytest.mark.parametrize("manner", ["silent", "closes", "talks"])
-def test_what_listens_and_is_no_virtual_reader_gets_no_card(manner: str) -> None:
+@pytest.mark.parametrize("behaviour", ["silent", "closes", "talks"])
+def test_what_listens_and_is_no_virtual_reader_gets_no_card(behaviour: str) -> None:
     """Another program has the port: it was told that the card is in."""
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def answer() -> None:
             line, _ = other.accept()
             with line:
-                if manner == "talks":
+                if behaviour == "talks":
                     line.sendall(b"\x00\x04SSH-2.0-other\r\n")
-                if manner != "closes":
+                if behaviour != "closes":
                     line.recv(1)  # until the other side gives up
 
         thread = threading.Thread(target=answer)

@@ -24,10 +24,10 @@ def known_random(length: int) -> bytes:
     return bytes.fromhex(GIVEN[length])
 
 
-def card_of(persona: str, algorithm: str | None = None, **manners: Any) -> SoftwareCard:
-    """A persona's card with known challenges and other manners."""
+def card_of(persona: str, algorithm: str | None = None, **quirks: Any) -> SoftwareCard:
+    """A persona's card with known challenges and other quirks."""
     found = find_persona(persona)
-    changed: dict[str, object] = {"manners": found.manners.model_copy(update=manners)}
+    changed: dict[str, object] = {"quirks": found.quirks.model_copy(update=quirks)}
     if algorithm is not None:
         changed["algorithm"] = algorithm
     return found.model_copy(update=changed).card(random=known_random)

@@ -129,7 +129,9 @@ def test_in_no_log_trace_or_error_of_the_library(keys: Path, log: io.StringIO) -
             reader.insert(PulledCard(card, pulled_after, reader.remove))
         credentials = Credentials(sam=Ready(SoftSam.load(keys)), pin=Pin(pin))
         try:
-            on_card(reader, work, manners=CapabilityCache(None), credentials=credentials, trace=trace, repeat=False)
+            on_card(
+                reader, work, capabilities=CapabilityCache(None), credentials=credentials, trace=trace, repeat=False
+            )
         except CardioError as error:
             said.append("".join(traceback.format_exception(error)) + repr(error) + str(vars(error)))
         said.extend(one.line() for one in trace.exchanges)
@@ -215,7 +217,7 @@ def test_in_no_refusal_or_log_of_the_bridge(keys: Path, log: io.StringIO) -> Non
     reader = SoftwareReader("r", canary().card())
     app = create_app(
         [SoftwareReaders([reader])],
-        manners=CapabilityCache(None),
+        capabilities=CapabilityCache(None),
         security=SecurityContext(sam=Ready(SoftSam.load(keys))),
     )
     sockets = bind_loopback(0)

@@ -52,7 +52,7 @@ def _report(options: Namespace, output: Output) -> ConformanceReport:
     if options.layout is None:
         raise UsageError("--no-card 须与 --layout 同用", "--no-card needs --layout")
     text, document = read_toml(options.layout)
-    generations = Expansion.at(options.layout).generations if extended_layouts(document) else (None,)
+    generations = Expansion.load(options.layout).generations if extended_layouts(document) else (None,)
     book = Book()
     for generation in generations:
         layout, faults = inspect_layout(options.layout, generation=generation)

@@ -56,7 +56,7 @@ def _run(options: Namespace, output: Output) -> int:
 
 def _print(verdict: Verdict, output: Output) -> None:
     colour = {"verified": Colour.GOOD, "refused": Colour.BAD}.get(verdict.verdict)
-    number = output.aside(verdict.card.identification_code or "—")
+    number = output.bracketed(verdict.card.identification_code or "—")
     output.text(output.words(verdict.title, verdict.title_en) + number, colour=colour)
     rows = [
         (

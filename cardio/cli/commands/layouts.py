@@ -22,7 +22,7 @@ def _run(options: Namespace, output: Output) -> int:
     from cardio.filesystem.layouts.loader import GENERATIONS, layout_of, load_layout
     from cardio.filesystem.layouts.registry import LayoutChoice, user_folder
 
-    choice = LayoutChoice.at_hand()
+    choice = LayoutChoice.installed()
     layouts = [layout_of(generation) for generation in GENERATIONS]
     problems = list(choice.problems)
     for expansion in choice.expansions:
@@ -59,7 +59,7 @@ def _page(path: Path, output: Output) -> int:
     from cardio.filesystem.layouts.page import expansion_page
     from cardio.filesystem.layouts.registry import Expansion
 
-    page = expansion_page(Expansion.at(path))
+    page = expansion_page(Expansion.load(path))
     if output.as_json:
         output.document({"file": str(path), "page": page})
     else:

@@ -76,7 +76,7 @@ def _run(options: Namespace, output: Output) -> int:
         def read_once() -> CardReading:
             with naming_consent():
                 return read_card(
-                    reader, supplement=not options.basic, manners=store,
+                    reader, supplement=not options.basic, capabilities=store,
                     trace=trace, layouts=layouts, credentials=credentials,
                 )  # fmt: skip
 
@@ -148,7 +148,7 @@ def _save_photo(options: Namespace, output: Output, credentials: Credentials | N
         ) from error
     size = f"{photo.size} {output.label('字节', 'bytes')}"
     about = output.listed((photo.media_type, f"{photo.width}×{photo.height}", size))
-    output.note(f"{output.label('照片', 'photo')} → {path}{output.aside(about)}")
+    output.note(f"{output.label('照片', 'photo')} → {path}{output.bracketed(about)}")
     note_unread(output, (), photo.warnings)
     return None
 
@@ -172,7 +172,7 @@ def print_reading(reading: CardReading, output: Output) -> None:
         ]
     region = f"{card.region.code} {card.region.name or ''}".rstrip() if card.region else "—"
     generation = (f"第 {card.generation} 代", f"generation {card.generation}")[output.language is Language.ENGLISH]
-    simulated = output.aside(output.label("模拟卡", "software card")) if reading.simulated else ""
+    simulated = output.bracketed(output.label("模拟卡", "software card")) if reading.simulated else ""
     rows += [
         ("卡号", "card number", card.card_number or "—"),
         ("卡识别码", "identification code", card.identification_code or "—"),
@@ -181,7 +181,7 @@ def print_reading(reading: CardReading, output: Output) -> None:
         (
             "规范版本",
             "specification",
-            (card.spec_version or "—") + output.aside(f"{generation} / {card.algorithm or '?'}"),
+            (card.spec_version or "—") + output.bracketed(f"{generation} / {card.algorithm or '?'}"),
         ),
         ("发卡日期", "issued", str(card.issue_date or "—")),
         ("有效期至", "valid until", f"{card.expiry_date or '—'}" + _days(derived.days_to_expiry, output)),
@@ -198,16 +198,16 @@ def _words(coded: CodedValue | None, language: Language) -> str:
 
 
 def _years(age: int | None, output: Output) -> str:
-    return "" if age is None else output.aside(f"{age} {output.label('岁', 'years')}")
+    return "" if age is None else output.bracketed(f"{age} {output.label('岁', 'years')}")
 
 
 def _days(days: int | None, output: Output) -> str:
     if days is None:
         return ""
     if output.language is Language.ENGLISH:
-        return output.aside(f"{-days} days ago" if days < 0 else f"{days} days left")
+        return output.bracketed(f"{-days} days ago" if days < 0 else f"{days} days left")
     past, left = output.label("天", "days ago"), output.label("天", "days")
-    return output.aside(f"已过期 {-days} {past}" if days < 0 else f"还有 {days} {left}")
+    return output.bracketed(f"已过期 {-days} {past}" if days < 0 else f"还有 {days} {left}")
 
 
 READ = Command(

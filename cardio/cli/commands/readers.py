@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cardio.cli.command import DONE, Command, add_reader_argument
 from cardio.cli.output import Output
-from cardio.cli.via_bridge import add_bridge_argument, by_bridge
+from cardio.cli.via_bridge import add_bridge_argument, run_via_bridge
 from cardio.errors import CardioError, NoReaderError
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ def _run_readers(options: Namespace, output: Output) -> int:
 
     problem: CardioError | None = None
     if options.bridge:
-        numbered = [(str(index), info) for index, info in enumerate(by_bridge(lambda bridge: bridge.readers()))]
+        numbered = [(str(index), info) for index, info in enumerate(run_via_bridge(lambda bridge: bridge.readers()))]
         problem = None if numbered else NoReaderError()
     else:
         readers, problem = all_readers()
         numbered = [(str(index), reader.info()) for index, reader in enumerate(readers)]
     if not options.bridge and problem is None and all(info.simulated for _, info in numbered):
         problem = NoReaderError()
-    shown = [(number, info) for number, info in numbered if is_meant(info.name, number, options.reader)]
+    shown = [(number, info) for number, info in numbered if matches_reader(info.name, number, options.reader)]
     infos = [info for _, info in shown]
     if output.as_json:
         document = {"readers": [info.model_dump(mode="json") for info in infos]}
@@ -75,7 +75,7 @@ def _run_readers(options: Namespace, output: Output) -> int:
     return problem.exit_status if problem is not None else DONE
 
 
-def is_meant(name: str, number: str, wanted: str | None) -> bool:
+def matches_reader(name: str, number: str, wanted: str | None) -> bool:
     """Return True if ``--reader`` means this one: by a part of its name, or by its number."""
     return wanted is None or wanted == number or wanted.lower() in name.lower()
 
@@ -110,7 +110,7 @@ def _run_watch(options: Namespace, output: Output) -> int:
                 event = events.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
             except Empty:
                 return DONE
-            if event.reader is None or is_meant(event.reader, "", options.reader):
+            if event.reader is None or matches_reader(event.reader, "", options.reader):
                 _print_event(event, output)
     except KeyboardInterrupt:
         return DONE

@@ -54,7 +54,7 @@ def print_report(report: Report, output: Output) -> None:
             label = (
                 output.label(item.label, item.label_en)
                 + (f" {item.record}" if several else "")
-                + (output.aside(item.title) if item.title else "")
+                + (output.bracketed(item.title) if item.title else "")
             )
             rows.append((f"  {label}", "" if item.items else value_text(item, output.language), place))
             texts = [(one, value_text(one, output.language)) for one in item.items or ()]
@@ -72,7 +72,7 @@ def print_report(report: Report, output: Output) -> None:
                 (
                     f"  {total.label_en if english else total.label}"
                     + (
-                        output.aside((english and total.by.label_en) or total.by.label or total.by.code)
+                        output.bracketed((english and total.by.label_en) or total.by.label or total.by.code)
                         if total.by
                         else ""
                     ),

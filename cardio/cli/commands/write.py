@@ -80,7 +80,7 @@ def _consents(change: FileWritten, output: Output) -> bool:
 
 def _note_changes(change: FileWritten, output: Output) -> None:
     title = output.words(change.title, change.title_en)
-    output.note(f"{change.file} {title}" + output.aside(change.identification_code or "?"))
+    output.note(f"{change.file} {title}" + output.bracketed(change.identification_code or "?"))
     for record in change.records:
         if record.outcome != "unchanged":
             before, after = record.before_text or "—", record.after_text or "—"

@@ -80,7 +80,7 @@ def stopped_findings() -> Iterator[Finding]:
         return
     try:
         for one in memory.stopped_sams():
-            yield Finding.of_error("keys", SamRefusedError(*one.said))
+            yield Finding.of_error("keys", SamRefusedError(*one.message))
     except CardioError as error:
         yield Finding.of_error("keys", error)
 

@@ -80,7 +80,7 @@ def _layouts() -> Iterator[Finding]:
 
     for path in sorted(user_folder().glob("*.toml")):
         try:
-            for generation in Expansion.at(path).generations:
+            for generation in Expansion.load(path).generations:
                 layout = load_layout(path, generation=generation)
                 yield Finding("layout", "ok", f"{path}：{layout.title}", f"{path}: {layout.title_en}")
         except CardioError as error:

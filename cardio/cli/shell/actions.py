@@ -108,7 +108,7 @@ def connect(session: Session, _: str) -> Reply:
 def _content(session: Session, name: str) -> FileContent:
     """Read the file that a name means, or the current one."""
     path = _file_meant(session, name)
-    return session.do(lambda card: card.file(path))
+    return session.run_on_card(lambda card: card.file(path))
 
 
 def _file_meant(session: Session, name: str) -> str:
@@ -163,7 +163,7 @@ def item(session: Session, name: str) -> Reply:
     if not name:
         raise UsageError("用法：item NAME", "usage: item NAME")
     key = choose(name, item_pools(session.known_layout(), path))
-    content = session.do(lambda card: card.file(path))
+    content = session.run_on_card(lambda card: card.file(path))
     found = [
         SourcedItem(**dict(item), file=path, record=record.number, title=record.title)
         for record in content.records
@@ -205,12 +205,12 @@ def _every(items: Iterable[ItemContent]) -> Iterator[ItemContent]:
 
 
 def tree(session: Session, _: str) -> Reply:
-    tree = session.do(lambda card: card.tree(progress=session.output.progress(*READING)))
+    tree = session.run_on_card(lambda card: card.tree(progress=session.output.progress(*READING)))
     return Reply(tree, lambda output: print_tree(tree, output))
 
 
 def dump(session: Session, _: str) -> Reply:
-    dump = session.do(lambda card: card.dump(progress=session.output.progress(*READING)))
+    dump = session.run_on_card(lambda card: card.dump(progress=session.output.progress(*READING)))
 
     def show(output: Output) -> None:
         for file in dump.files:
@@ -221,13 +221,13 @@ def dump(session: Session, _: str) -> Reply:
 
 
 def read(session: Session, _: str) -> Reply:
-    reading = session.do(lambda card: card.read())
+    reading = session.run_on_card(lambda card: card.read())
     return Reply(reading, lambda output: print_reading(reading, output))
 
 
 def report(name: str) -> Callable[[Session, str], Reply]:
     def run(session: Session, _: str) -> Reply:
-        report = session.do(lambda card: card.report(name, progress=session.output.progress(*READING)))
+        report = session.run_on_card(lambda card: card.report(name, progress=session.output.progress(*READING)))
         return Reply(report, lambda output: print_report(report, output))
 
     return run
@@ -246,7 +246,7 @@ def apdu(session: Session, text: str) -> Reply:
         command = CommandApdu.from_bytes(bytes.fromhex(text))
     except ValueError as error:
         raise UsageError("命令应为十六进制字节", "a command is written in hex") from error
-    response = session.do(lambda card: card.transmit(command))
+    response = session.run_on_card(lambda card: card.transmit(command))
     meaning = describe(response.status_word)
     document = {
         "command": bytes(command).hex().upper(),

@@ -90,7 +90,7 @@ class Shell:
             "help 列出命令，Tab 补全，Ctrl-D 退出", "help lists the commands, Tab completes, Ctrl-D leaves"
         )
 
-    def converse(self) -> int:
+    def run_interactive(self) -> int:
         """Process lines from a terminal, until a person leaves.
 
         Raises:
@@ -194,7 +194,7 @@ def _run(options: Namespace, output: Output) -> int:
     credentials = credentials_of(options)
     with Session(reader, layouts, output, tracing=options.trace, credentials=credentials) as session:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
-            return Shell(session).converse()
+            return Shell(session).run_interactive()
         return Shell(session).process_all(_script())
 
 

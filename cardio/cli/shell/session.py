@@ -62,7 +62,7 @@ class Session:
             watch=self._new_watch(), may_present=False,
         )  # fmt: skip
 
-    def do(self, work: Callable[[SocialSecurityCard], Result]) -> Result:
+    def run_on_card(self, work: Callable[[SocialSecurityCard], Result]) -> Result:
         """Do a piece of work with the card; connect first if no card is held.
 
         After an error, or when a person interrupts it, the card is released: its current application is unknown.
@@ -81,7 +81,7 @@ class Session:
         try:
             if held.ended_by is not None:
                 raise held.ended_by
-            return held.do(work, seconds=WHOLE_CARD_SECONDS, watch=self._new_watch())
+            return held.run(work, seconds=WHOLE_CARD_SECONDS, watch=self._new_watch())
         except UsageError:  # nothing was sent
             raise
         except BaseException:  # after any other error the current application of the card is unknown
@@ -92,7 +92,7 @@ class Session:
         """Return the layout of the held card; if it does not have the present place, the place becomes the root."""
         if self._held is not None and self._begun and self.layout is not None:
             return self.layout
-        layout = self.do(lambda card: card.layout)
+        layout = self.run_on_card(lambda card: card.layout)
         self._begun = True
         self.layout = layout
         ids = {application.id for application in layout.applications}

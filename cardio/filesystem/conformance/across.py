@@ -38,7 +38,7 @@ def check_across(layout: Layout, readings: Mapping[str, FileReading], book: Book
             if right
             else Bilingual(f"结构为第 {layout.generation} 代", f"the structure is of {layout.generation}.0")
         )
-        book.judge(Chapter.CROSS_FILE, version[0], _GENERATION, fault)
+        book.record_check(Chapter.CROSS_FILE, version[0], _GENERATION, fault)
     _check_number(values, book)
 
 
@@ -54,13 +54,13 @@ def _check_alternatives(layout: Layout, readings: Mapping[str, FileReading], boo
             places = sum(item.tag in reading.tags for reading in known)
             if places > 1:
                 fault = Bilingual(f"{item.alternative} 中也有", f"it stands in {item.alternative} too")
-                book.judge(Chapter.CROSS_FILE, place, _ONE_PLACE, fault, item.source)
+                book.record_check(Chapter.CROSS_FILE, place, _ONE_PLACE, fault, item.source)
             elif len(known) < len(both):
                 why = Bilingual("有文件不能读取", "a file cannot be read")
                 book.untestable(Chapter.CROSS_FILE, place, _ONE_PLACE, why, item.source)
             else:
                 fault_none = Bilingual("两处都没有", "it stands in neither") if not places else None
-                book.judge(Chapter.CROSS_FILE, place, _ONE_PLACE, fault_none, item.source)
+                book.record_check(Chapter.CROSS_FILE, place, _ONE_PLACE, fault_none, item.source)
 
 
 def _check_number(values: Mapping[str, tuple[str, Value]], book: Book) -> None:
@@ -71,7 +71,7 @@ def _check_number(values: Mapping[str, tuple[str, Value]], book: Book) -> None:
     born, sex = values.get("birth_date"), values.get("sex")
     if born is not None and isinstance(born[1], date):
         fault = None if f"{born[1]:%Y%m%d}" == birth_digits(number) else Bilingual("不一致", "they differ")
-        book.judge(Chapter.CROSS_FILE, born[0], _BIRTH_DATE, fault, "GB 11643")
+        book.record_check(Chapter.CROSS_FILE, born[0], _BIRTH_DATE, fault, "GB 11643")
     if sex is not None and sex[1] in SEX_CODES:
         fault = None if sex[1] == sex_code(number) else Bilingual("不一致", "they differ")
-        book.judge(Chapter.CROSS_FILE, sex[0], _SEX, fault, "GB 11643")
+        book.record_check(Chapter.CROSS_FILE, sex[0], _SEX, fault, "GB 11643")

@@ -36,7 +36,7 @@ class Book:
             )
         )
 
-    def judge(
+    def record_check(
         self, chapter: Chapter, place: str, rule: Bilingual, fault: Bilingual | None, source: str | None = None
     ) -> None:
         """Note a check that has passed if there is no fault, and failed otherwise."""

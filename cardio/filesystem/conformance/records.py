@@ -27,14 +27,14 @@ _UPDATE = Bilingual("写控制", "not to be written without a right")
 def check_presence(application: Application, file: File, reading: FileReading, book: Book) -> bool:
     """Check that the file is on the card, and return True if it is. A closed file counts as present."""
     if not reading.absent:
-        book.judge(Chapter.PRESENCE, file.path, _PRESENT, None, file.source)
+        book.record_check(Chapter.PRESENCE, file.path, _PRESENT, None, file.source)
         return True
     absent = Bilingual("卡内没有该文件", "the card does not have it")
     if application.advisory:
         why = Bilingual("规范附录建议，可不实现", "only advised by the specification")
         book.untestable(Chapter.PRESENCE, file.path, _PRESENT, why, file.source)
     else:
-        book.judge(Chapter.PRESENCE, file.path, _PRESENT, absent, file.source)
+        book.record_check(Chapter.PRESENCE, file.path, _PRESENT, absent, file.source)
     return False
 
 
@@ -45,13 +45,13 @@ def check_controls(file: File, without_rights: FileReading, book: Book) -> None:
     closed = without_rights.refusal == StatusWord.SECURITY_STATUS_NOT_SATISFIED
     if file.read.free:
         fault = Bilingual("要求授权", "it asks for a right") if closed else None
-        book.judge(Chapter.ACCESS, file.path, _FREE, fault, file.source)
+        book.record_check(Chapter.ACCESS, file.path, _FREE, fault, file.source)
     else:
         opened = Bilingual(f"未经授权即可读取，应为 {file.read}", f"it opens without any right; it needs {file.read}")
         if without_rights.refusal in (None, StatusWord.RECORD_NOT_FOUND):
-            book.judge(Chapter.ACCESS, file.path, _CLOSED, opened, file.source)
+            book.record_check(Chapter.ACCESS, file.path, _CLOSED, opened, file.source)
         elif closed:
-            book.judge(Chapter.ACCESS, file.path, _CLOSED, None, file.source)
+            book.record_check(Chapter.ACCESS, file.path, _CLOSED, None, file.source)
         else:
             why = Bilingual("因其他原因不能读取", "it cannot be read, for another reason")
             book.untestable(Chapter.ACCESS, file.path, _CLOSED, why, file.source)
@@ -69,11 +69,11 @@ def check_records(file: File, reading: FileReading, book: Book) -> None:
         fault = Bilingual(
             f"不能读取：{reading.refusal:04X} {meaning.zh}", f"unreadable: {reading.refusal:04X} {meaning.en}"
         )
-        book.judge(Chapter.RECORDS, file.path, _COMPLETE, fault, file.source)
+        book.record_check(Chapter.RECORDS, file.path, _COMPLETE, fault, file.source)
     elif file.structure is Structure.TRANSPARENT:
         size = len(reading.content)
         wrong = Bilingual(f"{size} 字节，应为 {file.size}", f"{size} bytes, not {file.size}")
-        book.judge(Chapter.RECORDS, file.path, _SIZE, None if size in file.sizes else wrong, file.source)
+        book.record_check(Chapter.RECORDS, file.path, _SIZE, None if size in file.sizes else wrong, file.source)
     elif file.has_tags:
         _check_tagged(file, reading, book)
     else:
@@ -87,11 +87,11 @@ def _check_tagged(file: File, reading: FileReading, book: Book) -> None:
     missing = [tag for tag in counts if found.count(tag) < counts[tag] and tag in needed]
     lacking = "、".join(f"{tag:02X}" for tag in missing)
     fault = Bilingual(f"缺少 {lacking}", f"missing: {lacking.replace('、', ', ')}") if missing else None
-    book.judge(Chapter.RECORDS, file.path, _COMPLETE, fault, file.source)
+    book.record_check(Chapter.RECORDS, file.path, _COMPLETE, fault, file.source)
     beyond = [tag for tag in found if found.count(tag) > counts[tag]]
     strangers = "、".join(dict.fromkeys(f"{tag:02X}" for tag in (*beyond, *reading.duplicates)))
     other = Bilingual(f"有 {strangers}", f"there is {strangers.replace('、', ', ')}") if strangers else None
-    book.judge(Chapter.RECORDS, file.path, _NOTHING_ELSE, other, file.source)
+    book.record_check(Chapter.RECORDS, file.path, _NOTHING_ELSE, other, file.source)
     _check_order(file, reading, [tag for tag in expected if tag in found], book)
     numbers: dict[int, int] = {}
     for record in reading.records:
@@ -105,7 +105,7 @@ def _check_tagged(file: File, reading: FileReading, book: Book) -> None:
     for tag, status_word in reading.damaged.items():
         item = file.item(tag)
         name = item.name if item else f"{tag:02X}"
-        book.judge(Chapter.RECORDS, f"{file.path}/{name}", _LENGTH, _damage(status_word), file.source)
+        book.record_check(Chapter.RECORDS, f"{file.path}/{name}", _LENGTH, _damage(status_word), file.source)
 
 
 def _check_order(file: File, reading: FileReading, expected: list[int], book: Book) -> None:
@@ -117,7 +117,7 @@ def _check_order(file: File, reading: FileReading, expected: list[int], book: Bo
     right = sorted(known) == sorted(expected) if file.any_order else known == expected
     order = " ".join(f"{tag:02X}" for tag in known)
     fault = None if right else Bilingual(f"实际为 {order}", f"it is {order}")
-    book.judge(Chapter.RECORDS, file.path, _ORDER, fault, file.source)
+    book.record_check(Chapter.RECORDS, file.path, _ORDER, fault, file.source)
 
 
 def _check_length(place: str, item: Item, length: int, book: Book) -> None:
@@ -126,19 +126,19 @@ def _check_length(place: str, item: Item, length: int, book: Book) -> None:
         book.untestable(Chapter.RECORDS, place, _LENGTH, why, item.source)
         return
     wrong = Bilingual(f"{length} 字节，应为 {item.length}", f"{length} bytes, not {item.length}")
-    book.judge(Chapter.RECORDS, place, _LENGTH, None if length in item.lengths else wrong, item.source)
+    book.record_check(Chapter.RECORDS, place, _LENGTH, None if length in item.lengths else wrong, item.source)
 
 
 def _check_untagged(file: File, reading: FileReading, book: Book) -> None:
     for number, status_word in reading.damaged_numbers.items():
-        book.judge(Chapter.RECORDS, f"{file.path} {number}", _LENGTH, _damage(status_word), file.source)
+        book.record_check(Chapter.RECORDS, f"{file.path} {number}", _LENGTH, _damage(status_word), file.source)
     if file.record_size:
         wrong = [n for n, record in enumerate(reading.records, 1) if len(record.value) != file.record_size]
         fault = Bilingual(f"记录 {wrong}", f"records {wrong}") if wrong else None
-        book.judge(Chapter.RECORDS, file.path, _LENGTH, fault, file.source)
+        book.record_check(Chapter.RECORDS, file.path, _LENGTH, fault, file.source)
     count, least = len(reading.records), file.records or 1
     if count >= least:
-        book.judge(Chapter.RECORDS, file.path, _COUNT, None, file.source)
+        book.record_check(Chapter.RECORDS, file.path, _COUNT, None, file.source)
     else:
         why = Bilingual(
             f"已写 {count} 条；是否可容纳 {least} 条，无法通过读取判断",

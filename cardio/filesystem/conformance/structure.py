@@ -33,13 +33,13 @@ def check_structure(layout: Layout, faults: Sequence[Fault], book: Book, *, text
     for file in layout.files():
         own = [fault for fault in unsound if fault.place.startswith(file.path)]
         wrong = _at(own[0], text) if own else None
-        book.judge(Chapter.STRUCTURE, file.path, _SOUND, wrong, file.source)
+        book.record_check(Chapter.STRUCTURE, file.path, _SOUND, wrong, file.source)
     for other in unsound:
         if not any(other.place.startswith(file.path) for file in layout.files()):
-            book.judge(Chapter.STRUCTURE, other.place, _SOUND, _at(other, text))
+            book.record_check(Chapter.STRUCTURE, other.place, _SOUND, _at(other, text))
     size = sum(_size(layout))
     too_large = Bilingual(f"共 {size} 字节", f"{size} bytes") if size > _SPACE_LIMIT else None
-    book.judge(Chapter.STRUCTURE, layout.title, _SPACE, too_large, "public structures of two regions")
+    book.record_check(Chapter.STRUCTURE, layout.title, _SPACE, too_large, "public structures of two regions")
 
 
 def _at(fault: Fault, text: str) -> Bilingual:

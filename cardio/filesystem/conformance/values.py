@@ -63,7 +63,7 @@ def check_format(place: str, decoded: DecodedItem, book: Book, *, joined: bool =
         fault = _chain_fault(decoded)
     else:
         fault = padding_fault(decoded.item, decoded.raw, joined=joined)
-    book.judge(Chapter.FORMATS, place, _FORMAT, fault, decoded.item.source)
+    book.record_check(Chapter.FORMATS, place, _FORMAT, fault, decoded.item.source)
 
 
 def _has_fixed(item: Item, raw: bytes) -> bool:
@@ -127,14 +127,14 @@ def _check_value(
         table = layout.code_table(item.codes)
         known = table.look_up(str(value)).label is not None
         unknown = None if known else Bilingual(f"不在{table.title}中", f"not in {table.source}")
-        book.judge(Chapter.CODES, place, _CODE, unknown, table.source)
+        book.record_check(Chapter.CODES, place, _CODE, unknown, table.source)
     if item.check is not None:
         if item.check == _CITIZENS and not is_citizens_pattern(str(value)):
             why = Bilingual("不是公民身份号码，可能是指定号码", "not a citizen's number: it may be an assigned one")
             book.untestable(Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, why, item.check)
             return
         fault = FAULTS[item.check](str(value))
-        book.judge(
+        book.record_check(
             Chapter.CHECK_DIGITS, place, _CHECK_DIGIT, Bilingual(fault.zh, fault.en) if fault else None, item.check
         )
     if not isinstance(value, date):
@@ -142,8 +142,8 @@ def _check_value(
     day = value.date() if isinstance(value, datetime) else value
     if item.past:
         ahead = Bilingual("在将来", "it is in the future") if day > today else None
-        book.judge(Chapter.DATES, place, _PAST, ahead, item.source)
+        book.record_check(Chapter.DATES, place, _PAST, ahead, item.source)
     start = next((other.value for other in siblings if other.item.name == item.not_before), None)
     if isinstance(start, date):
         early = Bilingual(f"早于 {item.not_before}", f"before {item.not_before}") if day < start else None
-        book.judge(Chapter.DATES, place, _SEQUENCE, early, item.source)
+        book.record_check(Chapter.DATES, place, _SEQUENCE, early, item.source)

@@ -49,7 +49,7 @@ class AccessCondition:
         return " or ".join(" and ".join(sorted(needed)) or FREE for needed in self.alternatives)
 
     @property
-    def need(self) -> str:
+    def missing_right(self) -> str:
         """Return the missing right of a closed file as a slug, for example ``needs-pin-or-key``."""
         with_pin = any(PIN in needed for needed in self.alternatives)
         with_key = any(needed - {PIN} for needed in self.alternatives)

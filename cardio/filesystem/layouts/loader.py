@@ -18,7 +18,7 @@ from cardio.errors import LayoutError
 from cardio.filesystem.codes.tables import make_table
 from cardio.filesystem.layouts.fault import Fault
 from cardio.filesystem.layouts.model import Application, File, Format, Item, Key, Kind, Layout, Purse, Topic, Variant
-from cardio.filesystem.layouts.regional import breaches
+from cardio.filesystem.layouts.regional import rule_violations
 
 GENERATIONS = (1, 2, 3)
 DEFAULT_GENERATION = 2
@@ -59,7 +59,7 @@ def load_layout(path: Path, *, generation: int | None = None) -> Layout:
             region against the rules. The text names the file, the line where it is known, and the place.
     """
     if path.parent == SHIPPED and not path.is_symlink():  # a test has inspected the shipped layouts
-        return _layout_and_breaches(path, generation)[0]
+        return _layout_and_violations(path, generation)[0]
     layout, faults = inspect_layout(path, generation=generation)
     if faults:
         raise faults[0].error(path)
@@ -74,16 +74,16 @@ def inspect_layout(path: Path, *, generation: int | None = None) -> tuple[Layout
     """
     from cardio.filesystem.layouts.checks import layout_faults  # shipped layouts need no check, so the import is late
 
-    layout, faults = _layout_and_breaches(path, generation)
+    layout, faults = _layout_and_violations(path, generation)
     return layout, [*faults, *layout_faults(layout)]
 
 
-def _layout_and_breaches(path: Path, generation: int | None) -> tuple[Layout, list[Fault]]:
-    """Read a layout; return it with its breaches of the rules for regions."""
+def _layout_and_violations(path: Path, generation: int | None) -> tuple[Layout, list[Fault]]:
+    """Read a layout; return it with its violations of the rules for regions."""
     _, own = read_toml(path)
     try:
         base = _base(path, own, generation)
-        faults = breaches(base, own) if base is not None and path.parent != SHIPPED else []
+        faults = rule_violations(base, own) if base is not None and path.parent != SHIPPED else []
         merged = _overlay(base or {}, {key: value for key, value in own.items() if key != "extends"})
         prepared = _prepared(merged, path)
     except (TypeError, AttributeError, ValueError, KeyError) as error:

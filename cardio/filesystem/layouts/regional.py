@@ -25,17 +25,17 @@ RESERVED_FILES = Bilingual("预留文件留待国家使用", "reserved files wai
 RULES = (UNTOUCHED, NEW_APPLICATIONS, NEW_FILES, ENVIRONMENT_ITEMS, CYCLIC_ITEMS, RESERVED_FILES)
 
 
-def breaches(base: dict[str, Any], own: dict[str, Any]) -> list[Fault]:
-    """Return the breaches of the rules in a region's file.
+def rule_violations(base: dict[str, Any], own: dict[str, Any]) -> list[Fault]:
+    """Return the violations of the rules in a region's file.
 
     Args:
         base: the document of the generation that it extends.
         own: the content of the region's file itself.
     """
-    return list(_breaches(base, own))
+    return list(_violations(base, own))
 
 
-def _breaches(base: dict[str, Any], own: dict[str, Any]) -> Iterator[Fault]:
+def _violations(base: dict[str, Any], own: dict[str, Any]) -> Iterator[Fault]:
     for word in sorted({"generation", "algorithm", "algorithm_markers"} & own.keys()):
         yield Fault(word, "不得更改", "may not be changed", UNTOUCHED)
     for name in _tables(own, "keys").keys() & _tables(base, "keys").keys():

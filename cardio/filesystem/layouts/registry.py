@@ -29,7 +29,7 @@ class Expansion:
     generations: tuple[int, ...]
 
     @classmethod
-    def at(cls, path: Path) -> Expansion:
+    def load(cls, path: Path) -> Expansion:
         """Read which regions and generations a file is for.
 
         Raises:
@@ -60,7 +60,7 @@ def user_folder() -> Path:
 
 @cache
 def shipped_expansions() -> tuple[Expansion, ...]:
-    return tuple(Expansion.at(path) for path in sorted((SHIPPED / "regions").glob("*.toml")))
+    return tuple(Expansion.load(path) for path in sorted((SHIPPED / "regions").glob("*.toml")))
 
 
 @dataclass(slots=True)
@@ -75,13 +75,13 @@ class LayoutChoice:
     _loaded: dict[tuple[Path, int], Layout] = field(default_factory=dict)
 
     @classmethod
-    def at_hand(cls, folder: Path | None = None) -> LayoutChoice:
+    def installed(cls, folder: Path | None = None) -> LayoutChoice:
         """Return the shipped expansions, and before them those of a folder, by default the user's."""
         own: list[Expansion] = []
         problems: list[LayoutError] = []
         for path in sorted((folder or user_folder()).glob("*.toml")):
             try:
-                own.append(Expansion.at(path))
+                own.append(Expansion.load(path))
             except LayoutError as error:
                 problems.append(error)
         return cls((*own, *shipped_expansions()), tuple(problems))

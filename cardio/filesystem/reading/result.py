@@ -85,7 +85,7 @@ class FileReading:
         return self.refusal == StatusWord.RECORD_NOT_FOUND
 
     @property
-    def nonsense(self) -> bool:
+    def malformed(self) -> bool:
         """Return True if the card answered, and no answer was a record."""
         return self.refusal == MALFORMED
 

@@ -80,7 +80,7 @@ def resuming(plan: Flow[Result], kept: KeptAnswers, *, t1: bool = False) -> Flow
             known = None if key is None else before.get(key) or before.get(_of_any_length(key))
             if known is not None and place.may_answer(command, known, same_card=same_card):
                 response = known
-                place.owe(command, response)
+                place.note_skipped_selection(command, response)
             else:
                 fci_known = known is not None and command.ins == _SELECT and not t1
                 try:
@@ -165,7 +165,7 @@ class _Place:
     def reads_current_file(command: CommandApdu) -> bool:
         return command.ins == _READ_RECORD and not command.p2 >> 3
 
-    def owe(self, command: CommandApdu, response: ResponseApdu) -> None:
+    def note_skipped_selection(self, command: CommandApdu, response: ResponseApdu) -> None:
         """Note that a selection was answered without the card."""
         if command.ins == _SELECT and response.sw1 in _ACCEPTED:
             self.owed = command

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from cardio.apdu.channel import Flow
 from cardio.apdu.command import CommandApdu
-from cardio.apdu.command_watch import says_not_carried_out
+from cardio.apdu.command_watch import means_not_executed
 from cardio.apdu.status_word import StatusWord, tries_in
 from cardio.errors import CardGarbledError, CardRefusedError, ReaderBusyError
 from cardio.security.errors import (
@@ -119,7 +119,7 @@ class PinGuard:
                 f"the PIN is suspended for about {left / 60:.0f} minutes",
             )
 
-    def was_wrong(self, origin: str, card: bytes) -> None:
+    def note_wrong_pin(self, origin: str, card: bytes) -> None:
         now = self._clock()
         with self._lock:
             record = self._origins.setdefault(origin, _OriginRecord())
@@ -183,9 +183,9 @@ class CardPin:
         """Return how many tries are left, as far as that can be known without spending a try that matters."""
         return (yield from self._counter.ask())
 
-    def find_out_after_success(self) -> Flow[None]:
-        """Run `TriesCounter.find_out_after_success`."""
-        yield from self._counter.find_out_after_success()
+    def probe_after_success(self) -> Flow[None]:
+        """Run `TriesCounter.probe_after_success`."""
+        yield from self._counter.probe_after_success()
 
     def submit(self, pin: Pin, command: CommandApdu, *, accept_last_try: bool, known_right: bool = False) -> Flow[None]:
         """Send one command that spends a try if the PIN is wrong.
@@ -289,7 +289,7 @@ class CardPin:
         left = tries_in(status_word)
         self._counter.note_answer(left)
         if left is None and status_word != VERIFICATION_FAILED:
-            if not says_not_carried_out(status_word >> 8):
+            if not means_not_executed(status_word >> 8):
                 # 6108, 6581, 9100: the card may have compared or replaced the PIN before an error occurred.
                 raise PinOutcomeUnknownError(
                     f"卡片返回 {status_word:04X}，不能确定密码操作是否完成",
@@ -303,7 +303,7 @@ class CardPin:
             )
         if digest is not None:
             self._record.wrong, self._record.left_after_wrong = digest, left or 0
-        self._guard.was_wrong(self._origin, self._key)
+        self._guard.note_wrong_pin(self._origin, self._key)
         if left == 0:
             raise PinBlockedError(status_word=status_word)
         zh = "卡片未告知剩余次数" if left is None else f"还剩 {left} 次"

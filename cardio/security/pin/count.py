@@ -110,7 +110,7 @@ class TriesCounter:
         self._restored = True
         self._keep(None)
 
-    def find_out_after_success(self) -> Flow[None]:
+    def probe_after_success(self) -> Flow[None]:
         """Ask for the count once more if it is still open whether that is free: a try that it costs now is restored."""
         if self._restored and self.query is CountQuery.UNDECIDED:
             yield from self.ask()

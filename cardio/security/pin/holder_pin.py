@@ -44,7 +44,7 @@ class HolderPin:
         """
         yield from self._authenticator.present(PIN)
         with self._authenticator.pin.exclusive():
-            yield from self._authenticator.pin.find_out_after_success()
+            yield from self._authenticator.pin.probe_after_success()
 
     def change_on_pad(self) -> Flow[None]:
         """Make the holder enter the present PIN and twice the new one, on the reader's key pad.

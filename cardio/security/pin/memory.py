@@ -156,9 +156,9 @@ class PinMemoryFile:
         self._file = MemoryFile(path, _KIND)
 
     @classmethod
-    def beside(cls, manners: Path) -> PinMemoryFile:
+    def next_to(cls, capabilities: Path) -> PinMemoryFile:
         """Return the memory that belongs to a file of learnt capabilities."""
-        return cls(manners.with_name(FILE))
+        return cls(capabilities.with_name(FILE))
 
     def query(self, family: str) -> CountQuery:
         with suppress(sqlite3.Error, OSError, ValueError), self._file.transaction() as database:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from cardio.apdu.atr import Atr, made_up_by_reader
+from cardio.apdu.atr import Atr, is_made_by_reader
 from cardio.errors import CardGarbledError
 from cardio.security.errors import ContactSlotNeededError, NoCardFactorError
 
@@ -29,7 +29,7 @@ def reset_information(atr: bytes) -> bytes:
         NoCardFactorError: the ATR is that of another kind of card.
         CardGarbledError: it is no ATR.
     """
-    if made_up_by_reader(atr):
+    if is_made_by_reader(atr):
         raise ContactSlotNeededError(
             "读卡器给出的是非接触卡的 ATR，其中没有卡复位信息",
             "the reader shows the ATR that it makes up for contactless cards: no reset information is in it",

@@ -63,7 +63,7 @@ class DebitReceipts:
                 self.write(journal, noted)
 
         if receipt is not None:
-            receipt.when_known(concluded)
+            receipt.on_conclusion(concluded)
 
     def write(self, journal: Journal, reported: tuple[ReportedOutcome, ...]) -> asyncio.Task[None]:
         """Start to write; `written` waits for it."""
@@ -94,7 +94,7 @@ class FollowedAnswer:
         if receipt is None:
             self._end()
         else:
-            receipt.when_known(self._concluded)
+            receipt.on_conclusion(self._concluded)
 
     def set_contents(self, *reported: ReportedOutcome) -> None:
         """Set what the answer will tell."""
@@ -119,14 +119,14 @@ def note(journal: Journal, reported: Iterable[ReportedOutcome]) -> None:
         with suppress(CardioError):
             match one.outcome:
                 case "unknown":
-                    journal.delivery.note_told_unknown(one.debit_id)
+                    journal.delivery.note_reported_unknown(one.debit_id)
                 case "done":
                     _note_done(journal, one)
 
 
 def _note_done(journal: Journal, reported: ReportedOutcome) -> None:
     try:
-        journal.entry(reported.debit_id).move(DebitState.DELIVERED, at=reported.at)
+        journal.entry(reported.debit_id).transition(DebitState.DELIVERED, at=reported.at)
     except JournalStepError:  # it was recorded before
         if reported.again:
             journal.delivery.acknowledge(reported.debit_id)

@@ -74,7 +74,7 @@ class DeliveryRecords:
             (count,) = database.execute(query).fetchone()
         return int(count)
 
-    def note_told_unknown(self, debit_id: str) -> None:
+    def note_reported_unknown(self, debit_id: str) -> None:
         """Record that the caller of a debit was told that its outcome is unknown.
 
         Raises:

@@ -64,7 +64,7 @@ def new_private_file(target: Path) -> int:
         ) from error
 
 
-def new_beside(path: Path) -> Path:
+def new_file_beside(path: Path) -> Path:
     """Make an empty private file beside a journal, and remove those that a killed process has left.
 
     Raises:
@@ -159,7 +159,7 @@ class StoredJournal:
         self._file.close()
 
 
-def put_back(backup: StoredJournal, path: Path) -> None:
+def install_backup(backup: StoredJournal, path: Path) -> None:
     """Put a backup in the place of a journal, with its key.
 
     The bridge then treats it as restored and needs a person's decision.

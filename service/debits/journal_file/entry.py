@@ -49,14 +49,14 @@ class JournalEntry:
         return bool(self.journal.row(self.id)["doubted"])
 
     @property
-    def told_unknown(self) -> bool:
+    def was_reported_unknown(self) -> bool:
         """Return True if the caller was told that the outcome was unknown."""
         return bool(self.journal.row(self.id)["told_unknown"])
 
-    def meet(self, card: bytes) -> None:
+    def bind_card(self, card: bytes) -> None:
         self.journal.bind_card(self.id, self._attempt, card)
 
-    def move(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
+    def transition(self, to: DebitState, **facts: Unpack[StepFacts]) -> None:
         if to is not DebitState.SENT:
             self.journal.transition(self.id, self._attempt, to, **facts)
             return
@@ -83,7 +83,7 @@ class JournalEntry:
         """Claim another debit together with this one: it is released with this one."""
         self._claimed.append(other)
 
-    def shown(self) -> DebitRecord:
+    def record(self) -> DebitRecord:
         return self.journal.record(self.id)
 
     def release(self) -> None:

@@ -70,10 +70,10 @@ class JournalFile(SqliteFile):
         self._process_lock = lock_of(path)
         self._handle: int | None = None
         try:
-            marks.drop_what_cannot_be_kept()
+            marks.drop_unwritable_mark()
             self.is_new = not _is_there(path)
             if self.is_new and marks.exist:
-                raise gone(path)
+                raise moved_journal_error(path)
             self._handle = _handle_of(path, kind)
             self.restored = self._look_before(path)
             super().__init__(path, replace(kind, upgrades={**kind.upgrades, 2: self._upgrade}))
@@ -203,7 +203,7 @@ class JournalFile(SqliteFile):
             JournalRestoredError: it was restored or copied, and no person has accepted it.
         """
         if not self.is_in_place:
-            raise gone(self._path)
+            raise moved_journal_error(self._path)
         if self.restored is not None:
             raise self.restored
 
@@ -219,7 +219,7 @@ class JournalFile(SqliteFile):
                     end = read_head(database, self._chain)
                 if end is None:
                     raise JournalUnavailableError("扣款记录末尾的封记不符", "the seal of the journal's end is wrong")
-                self._marks.raise_to(end.number, end.chain, self._chain)
+                self._marks.record_step(end.number, end.chain, self._chain)
             except OSError as error:
                 raise self._kind.error(self._marks.files[0].path, error) from error
 
@@ -379,7 +379,7 @@ class JournalFile(SqliteFile):
         self._process_lock.release()
 
 
-def gone(path: Path) -> JournalUnavailableError:
+def moved_journal_error(path: Path) -> JournalUnavailableError:
     """Return the error of a journal whose file is not where it was."""
     error = JournalUnavailableError(
         f"扣款记录 {path} 已被移走、删除或替换", f"the journal of debits {path} was moved, removed or replaced"

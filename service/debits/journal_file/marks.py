@@ -150,7 +150,7 @@ class Marks:
         """Return True if there was a journal here before, also if its file is gone."""
         return any(os.path.lexists(one.path) for one in self.files)
 
-    def drop_what_cannot_be_kept(self) -> None:
+    def drop_unwritable_mark(self) -> None:
         """Drop the mark elsewhere if its folder cannot be written, as for a user without a home."""
         kept = []
         for one in self.files[1:]:
@@ -170,7 +170,7 @@ class Marks:
             one.write(mark, chain, synced=synced)
         self.last = mark
 
-    def raise_to(self, number: int, chain_end: str, chain: Chain) -> None:
+    def record_step(self, number: int, chain_end: str, chain: Chain) -> None:
         """Record that the journal has reached a step.
 
         Raises:
@@ -180,7 +180,7 @@ class Marks:
         self.write(replace(self.last, number=number, chain=chain_end), chain)
 
 
-def elsewhere_folder() -> Path | None:
+def external_mark_folder() -> Path | None:
     """Return the folder for marks outside the journal's own; None if there is no such place.
 
     It is ``$XDG_STATE_HOME/cardio``; else, for a service without a home, ``$XDG_CACHE_HOME/cardio``; else

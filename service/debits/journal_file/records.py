@@ -12,7 +12,7 @@ from cardio.debits.record import DebitRecord
 from cardio.debits.transaction import DebitState
 from service.audit.chain import Chain
 from service.debits.journal_file.rows import record_of_row
-from service.debits.journal_file.steps import NOTED, is_as_noted
+from service.debits.journal_file.steps import NOTED, matches_last_hash
 from service.debits.schema import BEGUN, IN_DOUBT, OVER, UNBOOKED
 
 _ALL = f"SELECT *, rowid AS place, {NOTED} FROM debit"  # noqa: S608 - fixed words
@@ -81,7 +81,7 @@ class JournalRecords:
         return {DebitState(row["state"]): row["n"] for row in rows if row["state"] in known}
 
     def _shown(self, row: sqlite3.Row) -> DebitRecord:
-        if is_as_noted(self._chain, row, row["noted"]):
+        if matches_last_hash(self._chain, row, row["noted"]):
             return record_of_row(dict(row))
         values = {name: legible(value) for name, value in dict(row).items()}
         try:

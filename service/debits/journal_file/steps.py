@@ -20,7 +20,7 @@ SELECT_HEAD = "SELECT number, chain, seal FROM head"
 _REPLACE_HEAD = "INSERT OR REPLACE INTO head (id, number, chain, seal) VALUES (1, ?, ?, ?)"
 _LATEST = "SELECT digest FROM step WHERE debit = ? ORDER BY number DESC LIMIT 1"
 NOTED = "(SELECT digest FROM step WHERE step.debit = debit.id ORDER BY number DESC LIMIT 1) AS noted"
-"""The column with the hash that the journal has noted last of a row; `is_as_noted` takes it."""
+"""The column with the hash that the journal has noted last of a row; `matches_last_hash` takes it."""
 _EARLIER = "SELECT 1 FROM step WHERE debit = ? AND digest = ? LIMIT 1"
 _DIGEST_LENGTH = 32
 
@@ -94,14 +94,14 @@ def is_archived(database: sqlite3.Connection, chain: Chain, known: Row) -> bool:
 
 def row_is_noted(database: sqlite3.Connection, chain: Chain, row: Row) -> bool:
     """Return True if a debit's row is as the journal itself has left it."""
-    return is_as_noted(chain, row, latest_digest(database, row["id"]))
+    return matches_last_hash(chain, row, latest_digest(database, row["id"]))
 
 
-def is_as_noted(chain: Chain, row: Row, noted: object) -> bool:
+def matches_last_hash(chain: Chain, row: Row, noted: object) -> bool:
     """Return True if a debit's row has the hash that the journal has noted last of it; None if there is none."""
     return noted is not None and text_of(noted) == row_digest(chain, row)
 
 
-def was_noted(database: sqlite3.Connection, debit_id: str, digest: str) -> bool:
+def matches_earlier_hash(database: sqlite3.Connection, debit_id: str, digest: str) -> bool:
     """Return True if a debit's row had this hash before."""
     return database.execute(_EARLIER, (debit_id, digest)).fetchone() is not None

@@ -15,9 +15,9 @@ from service.audit.chain import (
     TamperKind,
     in_ranges,
     text_of,
-    walked,
+    with_progress,
 )
-from service.debits.journal_file.steps import SELECT_HEAD, is_archived, row_digest, was_noted
+from service.debits.journal_file.steps import SELECT_HEAD, is_archived, matches_earlier_hash, row_digest
 from service.debits.schema import structure_is_ours
 
 _STEPS = "SELECT number, debit, digest, chain FROM step ORDER BY number"
@@ -82,12 +82,12 @@ def verify_journal(
     if not structure_is_ours(database):
         verifier.add_finding(TamperKind.SCHEMA_CHANGED, 0)
     (whole,) = database.execute(_WHOLE).fetchone()
-    for number, *values in walked(database.execute(_STEPS), progress, whole):
+    for number, *values in with_progress(database.execute(_STEPS), progress, whole):
         verifier.check(number, values)
     verifier.end(database.execute(SELECT_HEAD).fetchone())
     rows: list[RowFinding] = []
     debits = 0
-    for row in walked(database.execute(_ROWS), progress, whole, before=verifier.entries):
+    for row in with_progress(database.execute(_ROWS), progress, whole, before=verifier.entries):
         debits += 1
         if (problem := _row_problem(database, chain, row)) is not None:
             rows.append(RowFinding(problem, text_of(row["id"])))
@@ -108,7 +108,7 @@ def _row_problem(database: sqlite3.Connection, chain: Chain, row: sqlite3.Row) -
         return RowProblem.INSERTED
     digest = row_digest(chain, row)
     if digest != row["noted"]:
-        return RowProblem.OLDER_STATE if was_noted(database, row["id"], digest) else RowProblem.CHANGED
+        return RowProblem.OLDER_STATE if matches_earlier_hash(database, row["id"], digest) else RowProblem.CHANGED
     return None if row["named"] == row["id"] else RowProblem.KEY_CHANGED
 
 

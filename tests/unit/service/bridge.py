@@ -114,7 +114,7 @@ class Bridge:
         self.audit, self.audit_file = AuditRecorder(audit), audit
         self.app = create_app(
             [*sources, self.readers],
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
             simulated=self.readers if simulate else None,
             security=security,
             site_options=site_options,

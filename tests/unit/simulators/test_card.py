@@ -14,9 +14,9 @@ from simulators.personas.persona import find_persona, load_persona, personas
 SELECT = "00A404000F7378312E73682EC9E7BBE1B1A3D5CF"
 
 
-def card_of(persona: str, **manners: object) -> SoftwareCard:
+def card_of(persona: str, **quirks: object) -> SoftwareCard:
     found = find_persona(persona)
-    return found.model_copy(update={"manners": found.manners.model_copy(update=manners)}).card()
+    return found.model_copy(update={"quirks": found.quirks.model_copy(update=quirks)}).card()
 
 
 def talk(card: SoftwareCard, *exchanges: tuple[str, str]) -> None:
@@ -116,7 +116,7 @@ def test_a_name_is_cut_where_its_field_is_full_and_goes_on_in_4e() -> None:
     )
 
 
-def test_field_manners_of_the_records_themselves() -> None:
+def test_field_quirks_of_the_records_themselves() -> None:
     talk(
         card_of("field"),
         (SELECT, "6118"),
@@ -135,7 +135,7 @@ def test_field_manners_of_the_records_themselves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manner", "short", "right", "zero"),
+    ("answer", "short", "right", "zero"),
     [
         ("6C", "6C03", "020133 9000", "6C03"),
         ("6700", "6700", "020133 9000", "020133 9000"),
@@ -143,16 +143,16 @@ def test_field_manners_of_the_records_themselves() -> None:
         ("cut", "0201 9000", "020133 9000", "020133 9000"),
     ],
 )
-def test_a_wrong_length_is_answered_in_four_manners(manner: str, short: str, right: str, zero: str) -> None:
+def test_a_wrong_length_is_answered_in_four_ways(answer: str, short: str, right: str, zero: str) -> None:
     from simulators.card.quirks import WrongLength
 
     talk(
-        card_of("adult", wrong_length=WrongLength(manner)),
+        card_of("adult", wrong_length=WrongLength(answer)),
         (SELECT, "6118"),
         ("00B2022C02", short),
         ("00B2022C03", right),
         ("00B2022C00", zero),
-        ("00B2022C09", {"6C": "6C03", "6700": "6700"}.get(manner, "020133 9000")),
+        ("00B2022C09", {"6C": "6C03", "6700": "6700"}.get(answer, "020133 9000")),
     )
 
 

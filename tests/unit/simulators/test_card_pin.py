@@ -43,9 +43,9 @@ THIRD_UNBLOCK = "8424000004 897C2D04"
 THIRD_RELOAD = "8424000114 875436B4014DC957E0C1CEF558C8B125 DB5D0847"
 
 
-def with_puk(persona: str = "adult", **manners: Any) -> SoftwareCard:
+def with_puk(persona: str = "adult", **quirks: Any) -> SoftwareCard:
     """A card whose PIN is blocked and to which PUK has been presented."""
-    card = card_of(persona, **manners)
+    card = card_of(persona, **quirks)
     talk(card, (WRONG, "63C2"), (WRONG, "63C1"), (WRONG, "6983"))
     card.transmit(bytes.fromhex(SELECT))
     opening = "10" + ADULT_PUK + SOURCE if persona == "adult" else "11" + THIRD_PUK + SOURCE + "01"

@@ -30,9 +30,9 @@ BALANCES = (("B026000104", "00006D60 9000"), ("B026000206", "00000C4E 2026 9000"
 MOVED = (("B026000104", "00006D60 9000"), ("B026000206", "00000C58 2026 9000"), ("B026000306", "0000508C 2026 9000"))
 
 
-def purse_of(**manners: Any) -> SoftwareCard:
+def purse_of(**quirks: Any) -> SoftwareCard:
     """The card with everything, its purse open."""
-    card = card_of("whole", **manners)
+    card = card_of("whole", **quirks)
     card.transmit(bytes.fromhex(SELECT))
     talk(card, DF04, VERIFY)
     return card

@@ -41,9 +41,9 @@ def authenticated(card: SoftwareCard, persona: str, place: str, key_id: str, nam
     return card
 
 
-def environment(persona: str = "adult", **manners: Any) -> SoftwareCard:
+def environment(persona: str = "adult", **quirks: Any) -> SoftwareCard:
     """In SSSE, with its update key."""
-    card = card_of(persona, **manners)
+    card = card_of(persona, **quirks)
     card.transmit(bytes.fromhex(SELECT))
     talk(card, GET_CHALLENGE, ("00820004" + UKSSSE[persona], "9000"))
     return card

@@ -316,7 +316,7 @@ class TestFaults:
 
     def test_slow_answers_late_but_right(self, hsm: SoftwareHsm, monkeypatch: pytest.MonkeyPatch) -> None:
         waits: list[float] = []
-        monkeypatch.setattr(hsm, "dawdle", lambda: waits.append(hsm.seconds))
+        monkeypatch.setattr(hsm, "delay_answer", lambda: waits.append(hsm.seconds))
         hsm.seconds = 0.25
         assert result(hsm, "cryptogram", REQUEST) == CRYPTOGRAM
         assert waits == []

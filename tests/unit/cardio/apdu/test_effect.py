@@ -105,7 +105,7 @@ def test_commands(command: str, own: E, foreign: E) -> None:
 def test_what_is_in_doubt_after_an_answer(effect: E, answer: str | None, doubt: E) -> None:
     watch = CommandWatch()
     watch.begin(effect)
-    assert watch.in_flight and watch.doubt is effect
+    assert watch.in_flight and watch.uncertain_effect is effect
     watch.end(None if answer is None else bytes.fromhex(answer))
     assert not watch.in_flight and watch.doubt is doubt
     watch.begin(E.NONE)

@@ -19,7 +19,7 @@ NOTHING = CapabilityCache(None)
 
 def read(persona: Persona | str, **changes: object) -> CardReading:
     found = find_persona(persona) if isinstance(persona, str) else persona
-    return read_card(SoftwareReader("r", found.card()), manners=NOTHING, today=TODAY)
+    return read_card(SoftwareReader("r", found.card()), capabilities=NOTHING, today=TODAY)
 
 
 def changed(persona: str, file: str, **values: object) -> Persona:
@@ -165,7 +165,7 @@ def test_items_of_a_rewritten_first_generation_card_have_their_new_meaning() -> 
     persona = find_persona("first-generation")
     rewritten = persona.model_copy(
         update={
-            "manners": persona.manners.model_copy(update={"open_files": frozenset({"DF01/EF0A"})}),
+            "quirks": persona.quirks.model_copy(update={"open_files": frozenset({"DF01/EF0A"})}),
             "files": persona.files
             | {
                 "DF01/EF0A": {

@@ -48,10 +48,10 @@ def test_each_fault_is_its_own_error_and_the_next_card_reads(
 ) -> None:
     reader = SoftwareReader("r", with_fault(ADULT.card(), fault))
     with pytest.raises(error) as caught:
-        read_card(reader, manners=store)
+        read_card(reader, capabilities=store)
     assert caught.value.remedy and caught.value.remedy_en and caught.value.exit_status == 1
     reader.insert(ADULT.card())
-    holder = read_card(reader, manners=store).holder
+    holder = read_card(reader, capabilities=store).holder
     assert holder is not None and holder.name == "测试甲"
 
 
@@ -67,17 +67,17 @@ def test_a_card_pulled_between_any_two_commands_gives_no_half_answer(persona: st
     for known in (False, True):
         memory = store if known else CapabilityCache(None)
         if known:
-            read_card(SoftwareReader("r", found.card()), manners=store)
+            read_card(SoftwareReader("r", found.card()), capabilities=store)
         pulled = 0
         while True:
             reader = SoftwareReader("r")
             reader.insert(PulledCard(found.card(), pulled, reader.remove))
             try:
-                read_card(reader, manners=memory)
+                read_card(reader, capabilities=memory)
             except CardRemovedError:
                 pulled += 1
                 reader.insert(found.card())
-                holder = read_card(reader, manners=CapabilityCache(None)).holder
+                holder = read_card(reader, capabilities=CapabilityCache(None)).holder
                 assert holder is not None and holder.name
             else:
                 break
@@ -88,7 +88,7 @@ def test_a_card_pulled_half_way_teaches_nothing(store: CapabilityCache) -> None:
     reader = SoftwareReader("r")
     reader.insert(PulledCard(ADULT.card(), 3, reader.remove))
     with pytest.raises(CardRemovedError):
-        read_card(reader, manners=store)
+        read_card(reader, capabilities=store)
     assert store.path is not None and not store.path.exists()
 
 
@@ -138,7 +138,7 @@ def test_a_card_that_hangs_holds_up_no_other_card() -> None:
     with pytest.raises(ReaderTimeoutError):
         read_card(reader, seconds=0.3)
     reader.insert(ADULT.card())
-    assert read_card(reader, manners=CapabilityCache(None)).holder is not None
+    assert read_card(reader, capabilities=CapabilityCache(None)).holder is not None
     hanging.go_on.set()
 
 
@@ -149,7 +149,7 @@ def test_a_card_that_fails_at_reset_lets_go() -> None:
     with pytest.raises(CardGarbledError):
         read_card(reader)
     card.reset = reset  # type: ignore[method-assign]
-    assert read_card(reader, manners=CapabilityCache(None)).holder is not None
+    assert read_card(reader, capabilities=CapabilityCache(None)).holder is not None
 
 
 def _fail() -> None:
@@ -192,15 +192,15 @@ class _ResetTwice:
 
 
 def test_a_reset_by_another_program_begins_the_reading_again_and_not_for_ever() -> None:
-    holder = read_card(_ResetTwice(2), manners=CapabilityCache(None)).holder  # type: ignore[arg-type]
+    holder = read_card(_ResetTwice(2), capabilities=CapabilityCache(None)).holder  # type: ignore[arg-type]
     assert holder is not None and holder.name == "测试甲"
     with pytest.raises(CardResetError):
-        read_card(_ResetTwice(3), manners=CapabilityCache(None))  # type: ignore[arg-type]
+        read_card(_ResetTwice(3), capabilities=CapabilityCache(None))  # type: ignore[arg-type]
 
 
 def test_a_card_can_be_held_for_longer() -> None:
     reader = SoftwareReader("r", ADULT.card())
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as card:
         first, second = card.read(), card.read()
         assert first == second
         assert card.atr == ADULT.atr and card.counts.commands > 3
@@ -217,7 +217,7 @@ def test_the_public_names() -> None:
 
 def test_who_it_is_is_known_as_soon_as_it_has_said_so() -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    card = SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None))
+    card = SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None))
     assert card.known_identity is None
     with pytest.raises(CardRemovedError):
         card.read(on_basic=lambda _: reader.remove())

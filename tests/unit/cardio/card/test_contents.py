@@ -29,7 +29,9 @@ def on(persona: Persona | str, work: Callable[[SocialSecurityCard], Any], *, pin
     found = find_persona(persona) if isinstance(persona, str) else persona
     reader = SoftwareReader("r", found.card())
     credentials = None if pin is None else Credentials(pin=Pin(pin))
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials) as card:
+    with SocialSecurityCard(
+        reader.connect(), reader, capabilities=CapabilityCache(None), credentials=credentials
+    ) as card:
         return work(card)
 
 
@@ -178,10 +180,10 @@ def test_an_unknown_code_shows_as_itself_with_a_warning() -> None:
     assert [(w.code, w.item) for w in content.warnings] == [("unknown-code", "pension_type")]
 
 
-def surplus_card(manners: dict[str, Any]) -> SoftwareCard:
+def surplus_card(quirks: dict[str, Any]) -> SoftwareCard:
     """A card that has more than its layout: a fourth degree, a fifth voucher, an item that no one knows."""
     whole = find_persona("whole")
-    card = whole.model_copy(update={"manners": whole.manners.model_copy(update=manners)}).card()
+    card = whole.model_copy(update={"quirks": whole.quirks.model_copy(update=quirks)}).card()
     files = {file.path: file for application in card.applications for file in application.by_id.values()}
     degree = files["DF01/EF15"].records[1]
     files["DF01/EF15"].records.append(degree[:-1] + b"\x41")
@@ -191,23 +193,21 @@ def surplus_card(manners: dict[str, Any]) -> SoftwareCard:
 
 
 @pytest.mark.parametrize(
-    "manners",
+    "quirks",
     [{}, {"record_modes": frozenset({0, 4})}, {"record_modes": frozenset({4})}, {"wrong_length": WrongLength.CUT}],
     ids=str,
 )
 @pytest.mark.parametrize("history", [False, True], ids=["fresh", "after a plain card"])
 def test_what_a_card_has_beyond_its_layout_is_shown_and_said(
-    manners: dict[str, Any], history: bool, store: CapabilityCache
+    quirks: dict[str, Any], history: bool, store: CapabilityCache
 ) -> None:
     if history:
         plain = find_persona("whole")
-        reader = SoftwareReader(
-            "r", plain.model_copy(update={"manners": plain.manners.model_copy(update=manners)}).card()
-        )
-        with SocialSecurityCard(reader.connect(), reader, manners=store) as card:
+        reader = SoftwareReader("r", plain.model_copy(update={"quirks": plain.quirks.model_copy(update=quirks)}).card())
+        with SocialSecurityCard(reader.connect(), reader, capabilities=store) as card:
             card.dump()
-    reader = SoftwareReader("r", surplus_card(manners))
-    with SocialSecurityCard(reader.connect(), reader, manners=store) as card:
+    reader = SoftwareReader("r", surplus_card(quirks))
+    with SocialSecurityCard(reader.connect(), reader, capabilities=store) as card:
         degrees, vouchers, pension = (card.file(path) for path in ("DF01/EF15", "DF03/EF19", "DF03/EF07"))
     assert (len(degrees.records), len(vouchers.records), len(pension.records)) == (5, 5, 7)
     assert [w.code for w in degrees.warnings] == [w.code for w in vouchers.warnings] == ["surplus-record"]
@@ -221,7 +221,7 @@ def test_settlements_are_counted_on_each_card_anew(store: CapabilityCache) -> No
         records = whole.files["DF04/EF08"]["records"][:count]
         files = whole.files | {"DF04/EF08": {"records": records}}
         reader = SoftwareReader("r", Mixed(whole.model_copy(update={"files": files}).card()))
-        with SocialSecurityCard(reader.connect(), reader, manners=store) as card:
+        with SocialSecurityCard(reader.connect(), reader, capabilities=store) as card:
             assert len(card.file("DF04/EF08").records) == count
 
 
@@ -255,10 +255,10 @@ class InProcess:
         self.transmit = card.transmit
 
 
-def whole_card(manners: FamilyCapabilities) -> Counts:
+def whole_card(capabilities: FamilyCapabilities) -> Counts:
     channel = Channel(InProcess(find_persona("whole").card()))
-    file_system = CardFileSystem(manners)
-    channel.run(file_system.begin())
+    file_system = CardFileSystem(capabilities)
+    channel.run(file_system.open())
     for file in file_system.layout.readable_files():
         channel.run(file_system.read(file.path, probe_optional=True))
     return channel.counts
@@ -270,7 +270,7 @@ def test_all_of_a_known_card_costs_80_commands() -> None:
     the fingerprints, to which two sources give two sizes; one in DF05/EF05, where a record cut at 256 bytes is given
     again; and four where the card tells the length of a cyclic file, which cannot be known before.
     """
-    manners = FamilyCapabilities()
-    first, second = whole_card(manners), whole_card(manners)
+    capabilities = FamilyCapabilities()
+    first, second = whole_card(capabilities), whole_card(capabilities)
     assert second == Counts(commands=80, characters=11045, refused=5)
     assert first.commands <= 86

@@ -38,13 +38,13 @@ class Watched(SoftwareReader):
 
 
 def session_on(reader: SoftwareReader, seconds: float = 60.0) -> CardSession:
-    return CardSession(reader, manners=CapabilityCache(None), seconds=seconds, keep_alive_seconds=0.01)
+    return CardSession(reader, capabilities=CapabilityCache(None), seconds=seconds, keep_alive_seconds=0.01)
 
 
 def test_it_is_kept_alive_while_nobody_asks_and_nobody_else_has_the_card() -> None:
     reader = Watched()
     with session_on(reader) as session:
-        assert session.do(lambda card: card.read(supplement=False)).holder is not None
+        assert session.run(lambda card: card.read(supplement=False)).holder is not None
         wait_until(lambda: reader.kept_alive > 3, "the card is kept alive")
         other = threading.Thread(target=lambda: reader.connect().close(), daemon=True)
         other.start()
@@ -59,7 +59,7 @@ def test_its_time_has_an_end() -> None:
     session = session_on(reader, seconds=0.2)
     wait_until(lambda: session.ended, "the session has ended")
     with pytest.raises(SessionEndedError):
-        session.do(lambda card: card.atr)
+        session.run(lambda card: card.atr)
     reader.connect().close()
     session.close()
 
@@ -70,17 +70,17 @@ def test_a_card_that_is_pulled_ends_it() -> None:
     reader.remove()
     wait_until(lambda: session.ended, "the loss was noticed")
     with pytest.raises(SessionEndedError):
-        session.do(lambda card: card.read())
+        session.run(lambda card: card.read())
 
 
 def test_a_loss_in_a_call_is_told_once_as_what_it_is() -> None:
     reader = SoftwareReader("r", find_persona("adult").card())
-    session = CardSession(reader, manners=CapabilityCache(None), keep_alive_seconds=60)
+    session = CardSession(reader, capabilities=CapabilityCache(None), keep_alive_seconds=60)
     reader.remove()
     with pytest.raises(CardRemovedError):
-        session.do(lambda card: card.read())
+        session.run(lambda card: card.read())
     with pytest.raises(SessionEndedError):
-        session.do(lambda card: card.read())
+        session.run(lambda card: card.read())
     session.close()
     session.close()
 
@@ -88,15 +88,15 @@ def test_a_loss_in_a_call_is_told_once_as_what_it_is() -> None:
 def test_an_error_of_the_work_does_not_end_it() -> None:
     with session_on(Watched()) as session:
         with pytest.raises(CardioError):
-            session.do(lambda card: card.file("DF09/EF99"))
-        assert session.do(lambda card: card.layout.generation) == 2
+            session.run(lambda card: card.file("DF09/EF99"))
+        assert session.run(lambda card: card.layout.generation) == 2
 
 
 def test_no_thread_is_left() -> None:
     before = threading.active_count()
     for _ in range(5):
         with session_on(Watched()) as session:
-            session.do(lambda card: card.atr)
+            session.run(lambda card: card.atr)
     end = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.01)
@@ -122,26 +122,26 @@ def test_a_card_that_hangs_is_touched_by_nobody_but_the_thread_that_hangs(store:
         return connection
 
     reader.connect = noted  # type: ignore[method-assign]
-    session = CardSession(reader, manners=store)
+    session = CardSession(reader, capabilities=store)
 
     def hang(card: SocialSecurityCard) -> None:
         hanging.set()
         released.wait(10)
 
     with pytest.raises(ReaderTimeoutError):
-        session.do(hang, seconds=0.1)
+        session.run(hang, seconds=0.1)
     assert hanging.wait(5) and session.ended
     session.close()
     assert closed_by == []
     with pytest.raises(SessionEndedError):
-        session.do(lambda card: card.atr)
+        session.run(lambda card: card.atr)
     released.set()
     wait_until(lambda: closed_by == ["cardio-reading"], "the thread that hung lets the card go")
 
 
 def test_a_person_who_interrupts_a_call_ends_it_and_only_the_thread_that_works_lets_the_card_go() -> None:
     reader, working, released = Watched(), threading.Event(), threading.Event()
-    session = CardSession(reader, manners=CapabilityCache(None), keep_alive_seconds=60)
+    session = CardSession(reader, capabilities=CapabilityCache(None), keep_alive_seconds=60)
 
     def work(card: SocialSecurityCard) -> None:
         working.set()
@@ -149,7 +149,7 @@ def test_a_person_who_interrupts_a_call_ends_it_and_only_the_thread_that_works_l
         released.wait(20)
 
     with pytest.raises(KeyboardInterrupt):
-        session.do(work)
+        session.run(work)
     assert working.is_set() and session.ended
     session.close()
     other = threading.Thread(target=lambda: reader.connect().close(), daemon=True)

@@ -72,7 +72,7 @@ def line_of(persona: str | Persona, seconds: float = 0.6) -> Line:
 
 
 def read(reader: SoftwareReader, line: Line, store: CapabilityCache, **options: Any) -> CardReading:
-    with SocialSecurityCard(reader.connect(), reader, manners=store, clock=lambda: line.now) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=store, clock=lambda: line.now) as card:
         return card.read(today=TODAY, **options)
 
 
@@ -192,7 +192,7 @@ def test_what_is_kept_is_forgotten_after_a_minute(store: CapabilityCache) -> Non
     assert store.unfinished.pop("r", line.atr, lambda: reader.event_counter).answers == {}
 
 
-def test_the_file_of_manners_holds_nothing_of_an_unfinished_reading(store: CapabilityCache) -> None:
+def test_the_file_of_capabilities_holds_nothing_of_an_unfinished_reading(store: CapabilityCache) -> None:
     line = line_of("field")
     reader = SoftwareReader("r", line)
     with pytest.raises(ReaderTimeoutError):

@@ -48,15 +48,15 @@ class Between:
         return self.card.transmit(command) if self.meddle is None else self.meddle(command, self.card.transmit)
 
 
-def card_of(persona: str = "personalised", **manners: Any) -> SoftwareCard:
+def card_of(persona: str = "personalised", **quirks: Any) -> SoftwareCard:
     found = find_persona(persona)
-    return found.model_copy(update={"manners": found.manners.model_copy(update=manners)}).card()
+    return found.model_copy(update={"quirks": found.quirks.model_copy(update=quirks)}).card()
 
 
 def held(line: Between, **settings: Any) -> SocialSecurityCard:
     reader = SoftwareReader("r", line)
     credentials = Credentials(sam=Ready(), settings=TerminalSettings(**settings))
-    return SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials)
+    return SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None), credentials=credentials)
 
 
 def record(card: SoftwareCard, path: str, number: int) -> str:
@@ -128,7 +128,7 @@ def test_a_photo_goes_out_in_blocks() -> None:
 
 @pytest.mark.parametrize("persona", ["personalised", "third-sm4"])
 @pytest.mark.parametrize(
-    ("manners", "settings"),
+    ("quirks", "settings"),
     [
         ({"secure_messaging": "required"}, {}),
         ({"secure_messaging": "absent"}, {"mac": False}),
@@ -138,9 +138,9 @@ def test_a_photo_goes_out_in_blocks() -> None:
     ],
 )
 def test_cards_differ_and_are_written_all_the_same(
-    persona: str, manners: dict[str, Any], settings: dict[str, Any]
+    persona: str, quirks: dict[str, Any], settings: dict[str, Any]
 ) -> None:
-    line = Between(card_of(persona, **manners))
+    line = Between(card_of(persona, **quirks))
     with held(line, **settings) as card:
         card.write(card.prepare("DF01/EF05", {"household_type": "20"}))
     assert record(line.card, "DF01/EF05", 1) == "20023230"
@@ -229,7 +229,7 @@ def test_a_pin_reads_and_does_not_write() -> None:
     line = Between(card_of())
     reader = SoftwareReader("r", line)
     with SocialSecurityCard(
-        reader.connect(), reader, manners=CapabilityCache(None), credentials=Credentials(pin=Pin("123456"))
+        reader.connect(), reader, capabilities=CapabilityCache(None), credentials=Credentials(pin=Pin("123456"))
     ) as card:
         with pytest.raises(CardioError) as caught:
             card.prepare("DF01/EF06", {"residence": "x"})

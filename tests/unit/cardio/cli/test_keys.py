@@ -49,7 +49,7 @@ def test_a_stopped_sam_is_shown_and_let_go_on(memory: KeyMemory) -> None:
     (stopped,) = json.loads(run("keys", "status", "--json").stdout)["stopped"]
     assert (stopped["key"], stopped["cards"], stopped["proved"]) == ("RKSSSE", 3, True)
     assert run("keys", "resume").returncode == 0 and memory.stopped_sams() == ()
-    assert memory.look(b"\x00", "RKSSSE", PRESENTER, proved=True).refusals != ()
+    assert memory.card_notes(b"\x00", "RKSSSE", PRESENTER, proved=True).refusals != ()
 
 
 def test_doctor_names_it(memory: KeyMemory) -> None:

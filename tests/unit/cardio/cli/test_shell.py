@@ -71,7 +71,7 @@ class Said:
 def shell_on(reader: Any, *, as_json: bool = False) -> Said:
     stdout, stderr = io.StringIO(), io.StringIO()
     output = Output(as_json=as_json, stdout=stdout, stderr=stderr)
-    return Said(Shell(Session(reader, LayoutChoice.at_hand(), output)), stdout, stderr)
+    return Said(Shell(Session(reader, LayoutChoice.installed(), output)), stdout, stderr)
 
 
 @pytest.fixture
@@ -463,7 +463,7 @@ def typed() -> Iterator[PipeInput]:
 
 def test_a_person_types_lines_and_leaves_with_ctrl_d(said: Said, typed: PipeInput) -> None:
     typed.send_text("select 养老保险\rshow\rnothing\r\x04")
-    assert said.shell.converse() == 0
+    assert said.shell.run_interactive() == 0
     assert PENSION in said.stdout.getvalue() and "没有命令" in said.stderr.getvalue()
     assert "已连接" in said.stderr.getvalue()
     assert shell._message(said.shell.session) == f"cardio r {PENSION}> "
@@ -472,13 +472,13 @@ def test_a_person_types_lines_and_leaves_with_ctrl_d(said: Said, typed: PipeInpu
 
 def test_ctrl_c_cancels_the_line_only(said: Said, typed: PipeInput) -> None:
     typed.send_text("select 养老\x03select 失业保险\rexit\r")
-    assert said.shell.converse() == 0 and said.place == "DF03/EF05"
+    assert said.shell.run_interactive() == 0 and said.place == "DF03/EF05"
 
 
 def test_a_person_without_a_card_puts_one_in(typed: PipeInput) -> None:
     empty = shell_on(SoftwareReader("r"))
     typed.send_text("ls\r\x04")
-    assert empty.shell.converse() == 0
+    assert empty.shell.run_interactive() == 0
     assert empty.stderr.getvalue().count("读卡器中没有卡") == 2
     assert shell._message(empty.shell.session) == "cardio r> " and "未连接" in shell._toolbar(empty.shell.session)
 
@@ -489,7 +489,7 @@ def test_the_history_is_the_persons_own_and_has_no_raw_commands(said: Said, type
     history_path().chmod(0o644)
     lines = ["select 养老保险", "show", VERIFY, f"  {VERIFY.upper()}", "adpu 0020000003123456", "\x1b[200~ls"]
     typed.send_text("\r".join(lines) + f"\n{VERIFY}\x1b[201~\r\x04")
-    said.shell.converse()
+    said.shell.run_interactive()
     kept = history_path().read_text(encoding="utf-8")
     assert [line[1:] for line in kept.splitlines() if line.startswith("+")] == ["select 养老保险", "show", "ls"]
     assert "123456" not in kept and "测试" not in kept
@@ -501,7 +501,7 @@ def test_a_new_history_is_the_persons_own(said: Said, typed: PipeInput) -> None:
     before = os.umask(0)
     try:
         typed.send_text("ls\r\x04")
-        said.shell.converse()
+        said.shell.run_interactive()
     finally:
         os.umask(before)
     assert stat.S_IMODE(history_path().stat().st_mode) == 0o600
@@ -513,7 +513,7 @@ def test_without_a_place_for_the_history_the_shell_runs(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nothing")
     typed.send_text("ls\r\x04")
-    assert said.shell.converse() == 0 and "不保存历史" in said.stderr.getvalue()
+    assert said.shell.run_interactive() == 0 and "不保存历史" in said.stderr.getvalue()
 
 
 def test_tab_completes_what_is_typed(said: Said, typed: PipeInput) -> None:
@@ -561,7 +561,7 @@ def test_completion_knows_commands_ids_and_titles(said: Said) -> None:
 def test_without_prompt_toolkit_a_person_is_told_what_to_install(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prompt_toolkit", None)
     with pytest.raises(ConfigurationError) as caught:
-        said.shell.converse()
+        said.shell.run_interactive()
     assert "pip install prompt_toolkit" in caught.value.detail and "prompt_toolkit" in caught.value.detail_en
 
 

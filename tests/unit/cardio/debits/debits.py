@@ -71,10 +71,10 @@ def soft_sam(folder: Path) -> SoftSam:
 class Till:
     """A card in a software reader before a terminal that debits it."""
 
-    def __init__(self, folder: Path, persona: str = "whole", *, sam: Sam | None = None, **manners: Any) -> None:
+    def __init__(self, folder: Path, persona: str = "whole", *, sam: Sam | None = None, **quirks: Any) -> None:
         found = find_persona(persona)
-        changed = found.manners.model_copy(update=manners)
-        self.card: SoftwareCard = found.model_copy(update={"manners": changed}).card(random=known_random)
+        changed = found.quirks.model_copy(update=quirks)
+        self.card: SoftwareCard = found.model_copy(update={"quirks": changed}).card(random=known_random)
         self.fault: Fault | None = None
         self.reader = SoftwareReader("r", self)
         self.journal = Journal(folder / "debits.sqlite")
@@ -104,7 +104,7 @@ class Till:
         return SocialSecurityCard(
             self.reader.connect(),
             self.reader,
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
             credentials=given,
             trace=self.trace.append,
         )

@@ -34,11 +34,11 @@ def random() -> Callable[[int], bytes]:
     return lambda size: next(given)
 
 
-def steps_on(persona: str, **manners: object) -> tuple[HsmSteps, SocialSecurityCard]:
+def steps_on(persona: str, **quirks: object) -> tuple[HsmSteps, SocialSecurityCard]:
     found = find_persona(persona)
-    card = found.model_copy(update={"manners": found.manners.model_copy(update=manners)}).card()
+    card = found.model_copy(update={"quirks": found.quirks.model_copy(update=quirks)}).card()
     reader = SoftwareReader("r", card)
-    held = SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=Credentials())
+    held = SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None), credentials=Credentials())
     return HsmSteps(held, random=random()), held
 
 
@@ -155,15 +155,15 @@ def test_a_pin_is_unblocked_and_reloaded_in_three_steps(persona: str) -> None:
 
 def test_a_card_that_is_swapped_between_steps_ends_the_session() -> None:
     reader = SoftwareReader("r", find_persona("third-closed").card())
-    with CardSession(reader, manners=CapabilityCache(None)) as session:
-        steps = session.do(HsmSteps)
-        answer = read_step_1_to_2(session.do(lambda card: steps.read_basic_1()))
+    with CardSession(reader, capabilities=CapabilityCache(None)) as session:
+        steps = session.run(HsmSteps)
+        answer = read_step_1_to_2(session.run(lambda card: steps.read_basic_1()))
         reader.insert(find_persona("third-sm4").card())
         with pytest.raises((CardRemovedError, CardioError)) as caught:
-            session.do(lambda card: steps.read_basic_2(answer))
+            session.run(lambda card: steps.read_basic_2(answer))
         assert caught.value.code in ("card-removed", "session-ended")
         with pytest.raises(CardioError) as caught:
-            session.do(lambda card: steps.read_basic_1())
+            session.run(lambda card: steps.read_basic_1())
         assert caught.value.code == "session-ended"
 
 
@@ -173,7 +173,7 @@ def test_a_card_that_is_swapped_between_steps_ends_the_session() -> None:
 )
 def test_the_whole_flow_without_any_sam(persona: str, code: int | None) -> None:
     reader = SoftwareReader("r", find_persona(persona).card())
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as held:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as held:
         if code is None:
             assert read_basic(held).split("|")[9] == "000000000000"
         else:

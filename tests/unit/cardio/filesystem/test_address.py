@@ -16,7 +16,7 @@ from simulators.readers.software_reader import SoftwareReader
 
 def ask(address: str, persona: Persona | None = None) -> str:
     reader = SoftwareReader("r", (persona or find_persona("whole")).card())
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as card:
         return card.values(Address.parse(address))
 
 
@@ -91,15 +91,15 @@ def test_what_is_no_address_is_refused_in_words(text: str) -> None:
 def test_a_damaged_record_is_never_answered_with_another() -> None:
     class Damaged:
         def __init__(self) -> None:
-            manners = find_persona("whole").manners.model_copy(update={"record_modes": frozenset({0, 4})})
-            self.card = find_persona("whole").model_copy(update={"manners": manners}).card()
+            quirks = find_persona("whole").quirks.model_copy(update={"record_modes": frozenset({0, 4})})
+            self.card = find_persona("whole").model_copy(update={"quirks": quirks}).card()
             self.atr, self.reset = self.card.atr, self.card.reset
 
         def transmit(self, command: bytes) -> bytes:
             return b"\x65\x81" if command[:4] == bytes.fromhex("00B202CC") else self.card.transmit(command)
 
     reader = SoftwareReader("r", Damaged())
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as card:
         with pytest.raises(FileUnreadableError):
             card.values(Address.parse("DF03EF19|79:02|$"))
 

@@ -93,7 +93,7 @@ def test_a_card_that_sends_us_about() -> None:
 )
 def test_software_cards(persona: str, number: str) -> None:
     reader = SoftwareReader("r", find_persona(persona).card())
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as card:
         before = card.read().card
         assert card.bank_number() == number
         assert card.bank_number() == number, "and again"
@@ -103,7 +103,7 @@ def test_software_cards(persona: str, number: str) -> None:
 def test_a_software_card_without_a_bank() -> None:
     reader = SoftwareReader("r", find_persona("first-generation").card())
     with (
-        SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card,
+        SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as card,
         pytest.raises(NoBankNumberError),
     ):
         card.bank_number()

@@ -20,7 +20,7 @@ from tests.conftest import TODAY
 
 def check(persona: Persona) -> ConformanceReport:
     reader = SoftwareReader("r", persona.card())
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as card:
         return card.conformance(today=TODAY)
 
 
@@ -123,8 +123,8 @@ def test_each_thing_that_can_be_wrong_is_found_where_it_is(persona: Persona, exp
 
 
 def test_a_free_file_that_asks_for_a_right_fails() -> None:
-    closed = find_persona("personalised").manners.model_copy(update={"closed_files": frozenset({"SSSE/EF06"})})
-    report = check(find_persona("personalised").model_copy(update={"manners": closed}))
+    closed = find_persona("personalised").quirks.model_copy(update={"closed_files": frozenset({"SSSE/EF06"})})
+    report = check(find_persona("personalised").model_copy(update={"quirks": closed}))
     assert failures(report) == {("access", "SSSE/EF06")}
 
 
@@ -136,14 +136,14 @@ def test_records_out_of_order_are_found_and_education_may_stand_in_either() -> N
             if file.path in ("DF03/EF07", "DF01/EF15"):
                 file.records.append(file.records.pop(0))
     reader = SoftwareReader("r", card)
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as held:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as held:
         report = held.conformance(today=TODAY)
     assert failures(report) - OPEN == {("records", "DF03/EF07")}
 
 
 def test_a_card_that_gives_records_by_tag_cannot_show_their_order() -> None:
-    manners = find_persona("personalised").manners.model_copy(update={"record_modes": frozenset({0, 2})})
-    report = check(find_persona("personalised").model_copy(update={"manners": manners}))
+    quirks = find_persona("personalised").quirks.model_copy(update={"record_modes": frozenset({0, 2})})
+    report = check(find_persona("personalised").model_copy(update={"quirks": quirks}))
     untested = {c.place for c in report.checks if "by tag only" in c.detail_en}
     assert untested == {"SSSE/EF05", "SSSE/EF06", "DF05/EF05"} and report.failed == 0
 

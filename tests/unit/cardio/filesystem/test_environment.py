@@ -25,8 +25,8 @@ EF05 = ("00B2012D40", "".join(HUNAN_EF05) + "9000")
 EF06 = ("00B201355B", "".join(HOLDER) + "9000")
 
 
-def read(card: Transcript, manners: FamilyCapabilities, *, t1: bool = False) -> str | None:
-    contents = Channel(card).run(read_card(manners, supplement=False, t1=t1))
+def read(card: Transcript, capabilities: FamilyCapabilities, *, t1: bool = False) -> str | None:
+    contents = Channel(card).run(read_card(capabilities, supplement=False, t1=t1))
     assert card.finished
     number = contents.files["SSSE/EF06"].value(0x08)
     return None if number is None else number.decode()
@@ -50,25 +50,25 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_another_way_is_found_once_and_then_known(way: EnvironmentWay) -> None:
     found, known = WAYS[way]
-    manners = FamilyCapabilities(algorithms={2: "3DES"})
-    assert read(Transcript([*found, EF05, EF06]), manners) == "439900199001010031"
-    assert manners.environment is way
-    again = FamilyCapabilities.model_validate_json(manners.model_dump_json())
+    capabilities = FamilyCapabilities(algorithms={2: "3DES"})
+    assert read(Transcript([*found, EF05, EF06]), capabilities) == "439900199001010031"
+    assert capabilities.environment is way
+    again = FamilyCapabilities.model_validate_json(capabilities.model_dump_json())
     assert read(Transcript([*known, EF05, EF06]), again) == "439900199001010031"
 
 
 def test_with_t1_the_name_is_sent_without_le_too() -> None:
-    manners = FamilyCapabilities(algorithms={2: "3DES"})
+    capabilities = FamilyCapabilities(algorithms={2: "3DES"})
     exchanges = [(SELECT + "00", "6700"), (SELECT, "9000"), EF05, EF06]
-    read(Transcript(exchanges, TransmissionProtocol.T1), manners, t1=True)
-    assert manners.environment is EnvironmentWay.NAME_WITHOUT_LE
-    read(Transcript(exchanges[1:], TransmissionProtocol.T1), manners, t1=True)
+    read(Transcript(exchanges, TransmissionProtocol.T1), capabilities, t1=True)
+    assert capabilities.environment is EnvironmentWay.NAME_WITHOUT_LE
+    read(Transcript(exchanges[1:], TransmissionProtocol.T1), capabilities, t1=True)
 
 
 def test_a_family_known_for_another_way_still_has_cards_of_the_common_one() -> None:
-    manners = FamilyCapabilities(algorithms={2: "3DES"}, environment=EnvironmentWay.FILE_ID)
-    read(Transcript([("00A4000002DDF1", "6A82"), (SELECT, "9000"), EF05, EF06]), manners)
-    assert manners.environment is EnvironmentWay.NAME
+    capabilities = FamilyCapabilities(algorithms={2: "3DES"}, environment=EnvironmentWay.FILE_ID)
+    read(Transcript([("00A4000002DDF1", "6A82"), (SELECT, "9000"), EF05, EF06]), capabilities)
+    assert capabilities.environment is EnvironmentWay.NAME
 
 
 @pytest.mark.parametrize("status_word", ["6A81", "6283", "6983", "9303"])
@@ -87,7 +87,9 @@ def test_files_are_read_and_written_by_the_way_that_was_learnt(ways: set[str], s
     card = card_of(environment_by=frozenset(ways))
     reader = SoftwareReader("r", card)
     for household in ("20", "10"):
-        with SocialSecurityCard(reader.connect(), reader, manners=store, credentials=Credentials(sam=Ready())) as held:
+        with SocialSecurityCard(
+            reader.connect(), reader, capabilities=store, credentials=Credentials(sam=Ready())
+        ) as held:
             assert held.file("DF01/EF05").records
             held.write(held.prepare("SSSE/EF06", {"sex": "1"}))
             held.write(held.prepare("DF01/EF05", {"household_type": household}))
@@ -119,7 +121,7 @@ def test_where_another_program_left_the_card_elsewhere_the_root_is_found_and_lea
     for _ in range(3):
         before = Unmoved.commands
         card.transmit(bytes.fromhex("00A4000002DF01"))
-        holder = read_in(reader, manners=store, supplement=False).holder
+        holder = read_in(reader, capabilities=store, supplement=False).holder
         assert holder is not None and holder.name == "测试甲"
         costs.append(Unmoved.commands - before)
     assert costs[-1] == 3
@@ -148,7 +150,7 @@ def test_a_blank_card_that_names_our_application_is_not_called_another_card() ->
     for file in card.applications[0].by_id.values():
         file.records.clear()
     with pytest.raises(FileUnreadableError) as caught:
-        read_in(SoftwareReader("r", card), manners=CapabilityCache(None))
+        read_in(SoftwareReader("r", card), capabilities=CapabilityCache(None))
     assert "空白卡" in caught.value.detail
 
 
@@ -164,4 +166,4 @@ def test_files_of_a_card_that_takes_any_name_are_no_success_either() -> None:
 
     for work in (SocialSecurityCard.dump, SocialSecurityCard.tree, SocialSecurityCard.pin_tries):
         with pytest.raises(NotASocialSecurityCardError):
-            on_card(SoftwareReader("r", AnyName()), work, manners=CapabilityCache(None), credentials=Credentials())
+            on_card(SoftwareReader("r", AnyName()), work, capabilities=CapabilityCache(None), credentials=Credentials())

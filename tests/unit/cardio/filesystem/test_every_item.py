@@ -241,12 +241,12 @@ def card_with(generation: int, files: Mapping[str, Values]) -> SoftwareCard:
     persona = PERSONAS[generation]
     values = {ISSUER_FILE: persona.files[ISSUER_FILE], **files}
     applications = build_applications(layout_of(generation), values, omit=others(generation, frozenset(values)))
-    return SoftwareCard(persona.atr, applications, manners=persona.manners, algorithm_marker=persona.algorithm)
+    return SoftwareCard(persona.atr, applications, quirks=persona.quirks, algorithm_marker=persona.algorithm)
 
 
-def begin(card: SoftwareCard, manners: FamilyCapabilities) -> tuple[CardFileSystem, Channel]:
-    file_system, channel = CardFileSystem(manners), Channel(SoftwareReader("software", card).connect())
-    channel.run(file_system.begin())
+def begin(card: SoftwareCard, capabilities: FamilyCapabilities) -> tuple[CardFileSystem, Channel]:
+    file_system, channel = CardFileSystem(capabilities), Channel(SoftwareReader("software", card).connect())
+    channel.run(file_system.open())
     return file_system, channel
 
 
@@ -345,7 +345,7 @@ def test_a_full_card_has_a_value_for_every_item_of_every_file(
     assert set(file_system.contents.files) == {file.path for file in readable}
 
 
-# -- whatever the card's manners ---------------------------------------------------------------------------------------
+# -- whatever the card's quirks ----------------------------------------------------------------------------------------
 
 
 def with_several(persona: Persona) -> Persona:
@@ -378,12 +378,12 @@ SEVERAL = with_several(WHOLE)
 BY_IDENTIFIER = frozenset({0, 1, 2, 3})
 
 
-def with_manners(persona: Persona, manners: CardQuirks) -> Persona:
-    return persona.model_copy(update={"manners": manners})
+def with_quirks(persona: Persona, quirks: CardQuirks) -> Persona:
+    return persona.model_copy(update={"quirks": quirks})
 
 
-def dump(persona: Persona, manners: FamilyCapabilities) -> dict[str, FileContent]:
-    file_system, channel = begin(persona.card(), manners)
+def dump(persona: Persona, capabilities: FamilyCapabilities) -> dict[str, FileContent]:
+    file_system, channel = begin(persona.card(), capabilities)
     return {
         path: file_content(file_system.layout, channel.run(file_system.read(path)))
         for generation, path in READABLE
@@ -393,18 +393,18 @@ def dump(persona: Persona, manners: FamilyCapabilities) -> dict[str, FileContent
 
 @cache
 def usual_dump(persona_id: int) -> dict[str, FileContent]:
-    """By default manners, of the whole persona or the one with several of everything."""
+    """By default quirks, of the whole persona or the one with several of everything."""
     return dump((WHOLE, SEVERAL)[persona_id], FamilyCapabilities())
 
 
-MANNERS = [
-    WHOLE.manners.model_copy(
+QUIRKS = [
+    WHOLE.quirks.model_copy(
         update={"record_modes": modes, "read_all_as_one": as_one, "sfi": sfi, "wrong_length": wrong}
     )
     for (modes, as_one), sfi, wrong in product(
         [
-            (WHOLE.manners.record_modes, False),
-            (WHOLE.manners.record_modes, True),
+            (WHOLE.quirks.record_modes, False),
+            (WHOLE.quirks.record_modes, True),
             (frozenset({0, 4}), False),
             (frozenset({4}), False),
             (BY_IDENTIFIER, False),
@@ -413,29 +413,29 @@ MANNERS = [
         WrongLength,
     )
 ]
-MANNERS += [
-    WHOLE.manners.model_copy(update={"sfi": False, "select_file_p1": frozenset({0x00})}),
-    WHOLE.manners.model_copy(update={"sfi": False, "select_file_p1": frozenset({0x02})}),
-    WHOLE.manners.model_copy(update={"select_application_p1": frozenset({0x01})}),
-    WHOLE.manners.model_copy(update={"select_application_p1": frozenset({0x04})}),
-    WHOLE.manners.model_copy(update={"data_at_once": True, "application_at_power_up": True}),
+QUIRKS += [
+    WHOLE.quirks.model_copy(update={"sfi": False, "select_file_p1": frozenset({0x00})}),
+    WHOLE.quirks.model_copy(update={"sfi": False, "select_file_p1": frozenset({0x02})}),
+    WHOLE.quirks.model_copy(update={"select_application_p1": frozenset({0x01})}),
+    WHOLE.quirks.model_copy(update={"select_application_p1": frozenset({0x04})}),
+    WHOLE.quirks.model_copy(update={"data_at_once": True, "application_at_power_up": True}),
 ]
 
 
-def manners_id(manners: CardQuirks) -> str:
-    said = manners.model_dump(exclude_defaults=True, exclude={"all_files_open"})
+def quirks_id(quirks: CardQuirks) -> str:
+    said = quirks.model_dump(exclude_defaults=True, exclude={"all_files_open"})
     return "-".join(f"{name}={sorted(v) if isinstance(v, frozenset) else v}" for name, v in said.items()) or "usual"
 
 
 @pytest.mark.parametrize("persona", [0, 1], ids=["whole", "several of everything"])
-@pytest.mark.parametrize("manners", MANNERS, ids=manners_id)
-def test_whatever_its_manners_a_card_says_the_same(manners: CardQuirks, persona: int) -> None:
+@pytest.mark.parametrize("quirks", QUIRKS, ids=quirks_id)
+def test_whatever_its_quirks_a_card_says_the_same(quirks: CardQuirks, persona: int) -> None:
     usual = usual_dump(persona)
-    card = with_manners((WHOLE, SEVERAL)[persona], manners)
+    card = with_quirks((WHOLE, SEVERAL)[persona], quirks)
     learnt = FamilyCapabilities()
     first = dump(card, learnt)
     for path, content in first.items():
-        if manners.record_modes == BY_IDENTIFIER and content.structure == "cyclic":
+        if quirks.record_modes == BY_IDENTIFIER and content.structure == "cyclic":
             # Its records have no identifier: the card says so, and so does the answer.
             assert content.records == () and [unread.file for unread in content.unread] == [path]
         else:

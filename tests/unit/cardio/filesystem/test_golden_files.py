@@ -50,20 +50,20 @@ def dialogue(path: str, exchanges: Exchanges, generation: int, *, entered: bool 
     return [SELECT, issuer(generation), *enter, *exchanges]
 
 
-def content_of(card: Transport, path: str, manner: AccessMethod | None = None) -> FileContent:
-    """One file; with a manner, as the second card of a family is read."""
-    file_system = CardFileSystem(FamilyCapabilities(files={"SSSE/EF05": AT_ONCE, path: manner} if manner else {}))
+def content_of(card: Transport, path: str, method: AccessMethod | None = None) -> FileContent:
+    """One file; with an access method, as the second card of a family is read."""
+    file_system = CardFileSystem(FamilyCapabilities(files={"SSSE/EF05": AT_ONCE, path: method} if method else {}))
     channel = Channel(card)
-    channel.run(file_system.begin())
+    channel.run(file_system.open())
     return file_content(file_system.layout, channel.run(file_system.read(path)))
 
 
 def read(
-    path: str, exchanges: Exchanges, manner: AccessMethod | None = None, *, generation: int = 2, entered: bool = False
+    path: str, exchanges: Exchanges, method: AccessMethod | None = None, *, generation: int = 2, entered: bool = False
 ) -> FileContent:
     """What a file says, after exactly these exchanges."""
     card = Transcript(dialogue(path, exchanges, generation, entered=entered))
-    content = content_of(card, path, manner)
+    content = content_of(card, path, method)
     assert card.finished
     return content
 
@@ -649,7 +649,7 @@ def test_a_third_card_has_a_person_number() -> None:
 def test_the_issuers_file_is_read_first_and_chooses_the_layout(generation: int) -> None:
     card = Transcript([SELECT, issuer(generation)])
     file_system = CardFileSystem(FamilyCapabilities())
-    Channel(card).run(file_system.begin())
+    Channel(card).run(file_system.open())
     assert card.finished and file_system.layout.generation == generation
     content = file_content(file_system.layout, file_system.contents.files["SSSE/EF05"])
     identification, number = "370200D15600000500000010FFFFFFFF", "915600000237020037020001"

@@ -58,7 +58,7 @@ def test_the_form_carries_the_whole_card() -> None:
     work = files["DF02/EF07"]
     assert sum(item.length for item in work.items) == 85 and work.records == 4
     offline = files["DF04/EF06"].read
-    assert offline.need == "needs-pin-and-key"
+    assert offline.missing_right == "needs-pin-and-key"
     assert not offline.allows({"PIN"}) and offline.allows({"PIN", "RK1DF04"})
     assert files["DF04/EF08"].update == AccessCondition.parse("never")
     assert files["DF04/EF08"].items[4].kind is Kind.AMOUNT

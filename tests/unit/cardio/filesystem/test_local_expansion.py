@@ -93,7 +93,7 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
     city: Path, tmp_path: Path
 ) -> None:
     reader = SoftwareReader("r", citizen(city).card())
-    layouts = LayoutChoice.at_hand(tmp_path)
+    layouts = LayoutChoice.installed(tmp_path)
     local, tree, report, conformance, added = on_card(
         reader,
         lambda card: (
@@ -104,7 +104,7 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
             card.file("DF04/EF05"),
         ),
         layouts=layouts,
-        manners=CapabilityCache(None),
+        capabilities=CapabilityCache(None),
     )
     level = local.records[0].items[0].value
     assert isinstance(level, CodedValue) and (level.code, level.label, level.label_en) == ("2", "优先", None)
@@ -122,7 +122,7 @@ def test_a_regions_file_changes_parser_tree_report_conformance_and_page_without_
 def test_without_the_file_the_same_card_shows_unknown_bytes(city: Path) -> None:
     reader = SoftwareReader("r", citizen(city).card())
     content = on_card(
-        reader, lambda card: card.file("DF04/EF05"), layouts=LayoutChoice(), manners=CapabilityCache(None)
+        reader, lambda card: card.file("DF04/EF05"), layouts=LayoutChoice(), capabilities=CapabilityCache(None)
     )
     last = content.records[-1].items[0]
     assert (last.tag, last.name, last.value) == ("F4", "F4", "37")
@@ -132,13 +132,13 @@ def test_without_the_file_the_same_card_shows_unknown_bytes(city: Path) -> None:
 def test_the_longest_region_wins_and_ones_own_comes_first(city: Path, tmp_path: Path) -> None:
     (tmp_path / "district.toml").write_text(CITY.replace('"9901"', '"990102"').replace("某市", "某区"), "utf-8")
     (tmp_path / "jiangsu.toml").write_text(CITY.replace('"9901"', '"32"').replace("某市", "我省"), "utf-8")
-    choice = LayoutChoice.at_hand(tmp_path)
+    choice = LayoutChoice.installed(tmp_path)
     assert choice.choose("2.00", "990101").title == "某市社会保障卡"
     assert choice.choose("2.00", "990102").title == "某区社会保障卡"
     assert choice.choose("3.00", "990101").generation == 3
     assert choice.choose("1.00", "990101") is layout_of(1)
     assert choice.choose("2.00", "320100").title == "我省社会保障卡"
-    assert LayoutChoice.at_hand(tmp_path / "none").choose("2.0", "320100").title == "江苏省社会保障卡（V2.0）"
+    assert LayoutChoice.installed(tmp_path / "none").choose("2.0", "320100").title == "江苏省社会保障卡（V2.0）"
     assert choice.choose("2.00", None) is layout_of(2)
 
 
@@ -220,7 +220,7 @@ def test_only_the_national_layouts_can_be_extended(tmp_path: Path, extends: str)
     path.write_text(HEAD.replace('"2.0"', extends), encoding="utf-8")
     with pytest.raises(LayoutError):
         load_layout(path)
-    assert len(LayoutChoice.at_hand(tmp_path).problems) == 1
+    assert len(LayoutChoice.installed(tmp_path).problems) == 1
 
 
 def test_more_records_of_a_national_cyclic_file_are_allowed(tmp_path: Path) -> None:
@@ -273,11 +273,11 @@ def test_a_file_that_is_none_is_left_out_and_stops_nobody(city: Path, tmp_path: 
     bad.write_bytes(
         CITY.replace('regions = ["9901"]', regions).encode("latin-1" if regions == "\xff" else "utf-8", "ignore")
     )
-    choice = LayoutChoice.at_hand(tmp_path)
+    choice = LayoutChoice.installed(tmp_path)
     assert choice.choose("2.00", "990100").title == "某市社会保障卡"
     assert [str(bad) in problem.detail or "bad.toml" in problem.detail for problem in choice.problems] == [True]
     with pytest.raises(LayoutError):
-        Expansion.at(bad)
+        Expansion.load(bad)
 
 
 def test_a_file_with_the_mark_of_windows_is_read(city: Path) -> None:
@@ -298,7 +298,7 @@ def test_the_shipped_regions_keep_the_rules() -> None:
         for generation in expansion.generations:
             _, faults = inspect_layout(expansion.path, generation=generation)
             assert faults == []
-    jiangsu = load_layout(Expansion.at(shipped_expansions()[0].path).path)
+    jiangsu = load_layout(Expansion.load(shipped_expansions()[0].path).path)
     file = jiangsu.file("SSSE/EF0D")
     assert file is not None and [tag for tag, _ in file.record_shape] == [0xEA, 0xEB, 0xEC, 0xED]
 
@@ -312,12 +312,12 @@ def test_items_whose_length_nobody_knows_are_read_as_they_come(tmp_path: Path) -
         "DF04/EF0C": {"records": ["hex:11223344", "hex:55667788"]},
     }
     for modes in ({0, 4, 5}, {4}, {0, 2}):
-        manners = whole.manners.model_copy(update={"record_modes": frozenset(modes)})
-        card = whole.model_copy(update={"files": files, "manners": manners}).card()
+        quirks = whole.quirks.model_copy(update={"record_modes": frozenset(modes)})
+        card = whole.model_copy(update={"files": files, "quirks": quirks}).card()
         local, cyclic = on_card(
             SoftwareReader("r", card),
             lambda card: (card.file("SSSE/EF0C"), card.file("DF04/EF0C")),
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
         )
         assert [record.items[0].value for record in local.records] == ["0102030405", "AA"]
         if 4 in modes:

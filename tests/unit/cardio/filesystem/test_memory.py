@@ -23,13 +23,13 @@ HOLDER_ITEMS = ("social_security_number", "name", "name_extension", "sex", "ethn
 
 
 def read(card: AnyCard, store: CapabilityCache) -> CardReading:
-    return read_card(SoftwareReader("r", card), manners=store, today=TODAY)
+    return read_card(SoftwareReader("r", card), capabilities=store, today=TODAY)
 
 
-def variant(persona: Persona, manners: dict[str, Any], omit: frozenset[str] = frozenset(), **holder: Any) -> Persona:
+def variant(persona: Persona, quirks: dict[str, Any], omit: frozenset[str] = frozenset(), **holder: Any) -> Persona:
     return persona.model_copy(
         update={
-            "manners": persona.manners.model_copy(update=manners),
+            "quirks": persona.quirks.model_copy(update=quirks),
             "omit": frozenset(f"SSSE/EF06/{name}" for name in omit),
             "files": persona.files | {"SSSE/EF06": persona.files["SSSE/EF06"] | holder},
         }
@@ -37,7 +37,7 @@ def variant(persona: Persona, manners: dict[str, Any], omit: frozenset[str] = fr
 
 
 MODES = [frozenset({0, 1, 2, 3, 4, 5, 6}), frozenset({0, 4}), frozenset({0}), frozenset({4}), frozenset({5})]
-MANNERS = st.fixed_dictionaries(
+QUIRKS = st.fixed_dictionaries(
     {
         "record_modes": st.sampled_from(MODES),
         "wrong_length": st.sampled_from(list(WrongLength)),
@@ -57,20 +57,20 @@ ODD_CARDS = st.fixed_dictionaries(
 
 @settings(max_examples=300)
 @given(
-    manners=MANNERS,
-    history=st.lists(st.tuples(MANNERS, ODD_CARDS, st.sampled_from(["adult", "long-name"])), max_size=3),
+    quirks=QUIRKS,
+    history=st.lists(st.tuples(QUIRKS, ODD_CARDS, st.sampled_from(["adult", "long-name"])), max_size=3),
     persona=st.sampled_from(["adult", "long-name", "first-generation"]),
 )
 def test_a_good_card_is_read_right_whatever_came_before_it(
-    tmp_path_factory: pytest.TempPathFactory, manners: dict[str, Any], history: list[Any], persona: str
+    tmp_path_factory: pytest.TempPathFactory, quirks: dict[str, Any], history: list[Any], persona: str
 ) -> None:
     """Odd cards of the same family and issuer first, then a good one: the same as without any memory."""
-    if manners["read_all_as_one"] and manners["record_modes"] == frozenset({5}):
-        manners = manners | {"read_all_as_one": False}
+    if quirks["read_all_as_one"] and quirks["record_modes"] == frozenset({5}):
+        quirks = quirks | {"read_all_as_one": False}
     store = CapabilityCache(tmp_path_factory.mktemp("memory") / "manners.json")
-    good = variant(find_persona(persona), manners)
-    for odd_manners, odd, base in history:
-        card = variant(find_persona(base), odd_manners, odd["omit"], name=odd["name"])
+    good = variant(find_persona(persona), quirks)
+    for odd_quirks, odd, base in history:
+        card = variant(find_persona(base), odd_quirks, odd["omit"], name=odd["name"])
         same_issuer = card.files | {"SSSE/EF05": good.files["SSSE/EF05"]}
         card = card.model_copy(update={"historical_bytes": good.historical_bytes, "files": same_issuer})
         read(card.card(), store)
@@ -86,20 +86,20 @@ def test_a_good_card_is_read_right_whatever_came_before_it(
     assert remembered.holder == fresh.holder and remembered.card == fresh.card
 
 
-@given(manners=MANNERS, persona=st.sampled_from(["adult", "long-name", "first-generation", "third-generation"]))
+@given(quirks=QUIRKS, persona=st.sampled_from(["adult", "long-name", "first-generation", "third-generation"]))
 def test_the_second_card_of_a_kind_is_refused_nothing_and_the_third_is_read_alike(
-    tmp_path_factory: pytest.TempPathFactory, manners: dict[str, Any], persona: str
+    tmp_path_factory: pytest.TempPathFactory, quirks: dict[str, Any], persona: str
 ) -> None:
     store = CapabilityCache(tmp_path_factory.mktemp("memory") / "manners.json")
-    if manners["read_all_as_one"] and manners["record_modes"] == frozenset({5}):
-        manners = manners | {"read_all_as_one": False}
-    found = variant(find_persona(persona), manners | {"open_files": find_persona(persona).manners.open_files})
+    if quirks["read_all_as_one"] and quirks["record_modes"] == frozenset({5}):
+        quirks = quirks | {"read_all_as_one": False}
+    found = variant(find_persona(persona), quirks | {"open_files": find_persona(persona).quirks.open_files})
     readings = []
     for _ in range(3):
         statuses: list[int] = []
         reading = read_card(
             SoftwareReader("r", found.card()),
-            manners=store,
+            capabilities=store,
             today=TODAY,
             trace=lambda exchange, kept=statuses: kept.append(exchange.response[-2]),  # type: ignore[misc]
         )
@@ -179,7 +179,7 @@ def test_what_other_cards_lacked_is_not_asked_for_and_that_is_said(store: Capabi
 
 def test_a_card_that_closes_its_holders_file_says_nothing_about_the_next(store: CapabilityCache) -> None:
     third = find_persona("third-generation")
-    closed = third.model_copy(update={"manners": third.manners.model_copy(update={"open_files": frozenset()})})
+    closed = third.model_copy(update={"quirks": third.quirks.model_copy(update={"open_files": frozenset()})})
     assert read(closed.card(), store).holder is None
     holder = read(third.card(), store).holder
     assert holder is not None and holder.name == "测试辛"
@@ -199,8 +199,8 @@ def test_a_common_application_that_fails_once_is_not_thought_absent(store: Capab
 def test_an_open_common_application_of_a_closed_card_is_not_lost() -> None:
     third = find_persona("third-closed")
     files = third.files | {"DF01/EF06": {"residence": "江苏省无锡市测试路"}}
-    opened = third.manners.model_copy(update={"open_files": frozenset({"DF01/EF06"})})
-    reading = read(third.model_copy(update={"manners": opened, "files": files}).card(), CapabilityCache(None))
+    opened = third.quirks.model_copy(update={"open_files": frozenset({"DF01/EF06"})})
+    reading = read(third.model_copy(update={"quirks": opened, "files": files}).card(), CapabilityCache(None))
     assert reading.holder is not None and reading.holder.name is None
     assert reading.holder.residence == "江苏省无锡市测试路"
     assert reading.unread[0].driver_code == -2201
@@ -221,8 +221,8 @@ def test_an_answer_cut_where_a_record_ends_is_not_the_end_of_the_file(
     odd: dict[str, Any], store: CapabilityCache
 ) -> None:
     """A card that gives all records at once and cuts at the asked length, after one with other lengths."""
-    manners = {"record_modes": frozenset({5}), "wrong_length": WrongLength.CUT}
-    read(variant(find_persona("adult"), manners, **odd).card(), store)
+    quirks = {"record_modes": frozenset({5}), "wrong_length": WrongLength.CUT}
+    read(variant(find_persona("adult"), quirks, **odd).card(), store)
     expected = read(find_persona("adult").card(), CapabilityCache(None))
     for _ in range(2):
-        assert read(variant(find_persona("adult"), manners).card(), store) == expected
+        assert read(variant(find_persona("adult"), quirks).card(), store) == expected

@@ -41,7 +41,7 @@ def test_access_conditions(text: str, opens: list[set[str]], closed: list[set[st
     condition = AccessCondition.parse(text)
     assert all(condition.allows(rights) for rights in opens)
     assert not any(condition.allows(rights) for rights in closed)
-    assert condition.need == need
+    assert condition.missing_right == need
     assert AccessCondition.parse(str(condition)) == condition
 
 

@@ -26,7 +26,7 @@ BMP += bytes.fromhex("0000FF00FF000000")
 
 def photo_of(persona: Persona, progress: list[tuple[int, int]] | None = None) -> Photo:
     reader = SoftwareReader("r", persona.card())
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None)) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None)) as card:
         return card.photo(progress=None if progress is None else lambda done, whole: progress.append((done, whole)))
 
 
@@ -116,7 +116,7 @@ def test_a_card_that_gives_less_at_once_is_read_all_the_same(limit: int, store: 
     for _ in range(2):
         card = Small()
         reader = SoftwareReader("r", card)
-        with SocialSecurityCard(reader.connect(), reader, manners=store) as held:
+        with SocialSecurityCard(reader.connect(), reader, capabilities=store) as held:
             assert held.photo().data == JPEG
         refused.append(card.refused)
     assert refused == [1, 0]

@@ -124,10 +124,10 @@ def test_the_eleven_field_sample_is_read_exactly() -> None:
 
 
 def learnt(persona: Persona, *, reads: int = 1) -> FamilyCapabilities:
-    manners = FamilyCapabilities()
+    capabilities = FamilyCapabilities()
     for _ in range(reads):
-        run(persona, manners, supplement=True)
-    return manners
+        run(persona, capabilities, supplement=True)
+    return capabilities
 
 
 class _InProcess:
@@ -137,19 +137,19 @@ class _InProcess:
         self.transmit = persona.card().transmit
 
 
-def run(persona: Persona, manners: FamilyCapabilities, *, supplement: bool) -> tuple[CardContents, Counts]:
+def run(persona: Persona, capabilities: FamilyCapabilities, *, supplement: bool) -> tuple[CardContents, Counts]:
     channel = Channel(_InProcess(persona))
-    contents = channel.run(read_card(manners, supplement=supplement))
+    contents = channel.run(read_card(capabilities, supplement=supplement))
     return contents, channel.counts
 
 
-def with_manners(persona: Persona, **manners: object) -> Persona:
-    return persona.model_copy(update={"manners": persona.manners.model_copy(update=manners)})
+def with_quirks(persona: Persona, **quirks: object) -> Persona:
+    return persona.model_copy(update={"quirks": persona.quirks.model_copy(update=quirks)})
 
 
 ADULT = find_persona("adult")
-BY_NUMBER = with_manners(ADULT, record_modes=frozenset({0, 4}))
-SELECTED = with_manners(ADULT, record_modes=frozenset({0, 4}), sfi=False)
+BY_NUMBER = with_quirks(ADULT, record_modes=frozenset({0, 4}))
+SELECTED = with_quirks(ADULT, record_modes=frozenset({0, 4}), sfi=False)
 
 
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ def test_a_known_family_costs_no_more_than_the_card_allows(persona: Persona, com
     ids=["all at once", "by SFI", "selected"],
 )
 def test_the_very_commands(persona: Persona, expected: list[str]) -> None:
-    manners = learnt(persona)
+    capabilities = learnt(persona)
     sent: list[str] = []
     channel = Channel(_InProcess(persona), trace=lambda exchange: sent.append(exchange.command.hex().upper()))
-    channel.run(read_card(manners, supplement=False))
+    channel.run(read_card(capabilities, supplement=False))
     assert sent == expected
 
 
@@ -222,20 +222,20 @@ def test_no_refused_attempt_is_repeated_on_the_next_card(persona: Persona) -> No
 
 def test_the_fci_is_fetched_once_for_the_algorithm_and_then_remembered() -> None:
     third = find_persona("third-generation")
-    manners = FamilyCapabilities()
-    contents, _ = run(third, manners, supplement=False)
-    assert (contents.algorithm, manners.algorithms) == ("SM4", {3: "SM4"})
-    contents, counts = run(third, manners, supplement=False)
+    capabilities = FamilyCapabilities()
+    contents, _ = run(third, capabilities, supplement=False)
+    assert (contents.algorithm, capabilities.algorithms) == ("SM4", {3: "SM4"})
+    contents, counts = run(third, capabilities, supplement=False)
     assert (contents.algorithm, counts.commands) == ("SM4", 3)
 
 
 def test_a_family_with_cards_of_two_generations_keeps_an_algorithm_for_each() -> None:
-    manners = learnt(ADULT)
+    capabilities = learnt(ADULT)
     third = find_persona("third-generation")
-    contents, _ = run(third, manners, supplement=False)
+    contents, _ = run(third, capabilities, supplement=False)
     assert contents.algorithm == "SM4"
-    assert manners.algorithms == {2: "3DES", 3: "SM4"}
-    assert run(ADULT, manners, supplement=False)[1] == Counts(3, 194, 0)
+    assert capabilities.algorithms == {2: "3DES", 3: "SM4"}
+    assert run(ADULT, capabilities, supplement=False)[1] == Counts(3, 194, 0)
 
 
 @pytest.mark.parametrize("status_word", ["6A82", "6D00", "6E00", "6999", "6A86"])
@@ -285,7 +285,7 @@ def test_a_card_without_an_fci_uses_what_its_generation_does() -> None:
     "fci", ["6F7F", "AABB", FCI[:4] + "7F", "6F1C840F7378312E73682EC9E7BBE1B1A3D5CFA50988011E9F0C03860109"]
 )
 def test_a_word_on_the_algorithm_that_is_not_understood_is_not_remembered(fci: str) -> None:
-    manners = FamilyCapabilities()
+    capabilities = FamilyCapabilities()
     card = Transcript(
         [
             (SELECT, f"61{len(fci) // 2:02X}"),
@@ -294,8 +294,8 @@ def test_a_word_on_the_algorithm_that_is_not_understood_is_not_remembered(fci: s
             ("00B201355B", "".join(HOLDER) + "9000"),
         ]
     )
-    reading = answer(Channel(card).run(read_card(manners, supplement=False)), HUNAN_ATR)
-    assert reading.card.algorithm is None and manners.algorithms == {}
+    reading = answer(Channel(card).run(read_card(capabilities, supplement=False)), HUNAN_ATR)
+    assert reading.card.algorithm is None and capabilities.algorithms == {}
     assert "algorithm" in [warning.code for warning in reading.warnings]
 
 
@@ -343,32 +343,32 @@ def test_one_record_that_the_card_refuses_spoils_nothing_else() -> None:
 def test_what_an_odd_card_lacks_is_still_asked_of_the_next() -> None:
     """A card without a date of birth must not teach that cards have none."""
     odd = BY_NUMBER.model_copy(update={"omit": frozenset({"SSSE/EF06/birth_date", "SSSE/EF06/sex"})})
-    manners = FamilyCapabilities()
-    run(odd, manners, supplement=False)
-    contents, _ = run(BY_NUMBER, manners, supplement=False)
+    capabilities = FamilyCapabilities()
+    run(odd, capabilities, supplement=False)
+    contents, _ = run(BY_NUMBER, capabilities, supplement=False)
     assert [record.tag for record in contents.files["SSSE/EF06"].records] == [8, 9, 0x4E, 0x0A, 0x0B, 0x0C, 0x0D]
 
 
 def test_a_holders_file_that_should_be_open_is_tried_on_every_card() -> None:
     """One card that closes it says nothing about the next one of its issuer."""
-    odd = with_manners(ADULT, closed_files=frozenset({"SSSE/EF06"}))
-    manners = FamilyCapabilities()
-    contents, _ = run(odd, manners, supplement=False)
+    odd = with_quirks(ADULT, closed_files=frozenset({"SSSE/EF06"}))
+    capabilities = FamilyCapabilities()
+    contents, _ = run(odd, capabilities, supplement=False)
     assert contents.files["SSSE/EF06"].closed
-    contents, _ = run(ADULT, manners, supplement=False)
+    contents, _ = run(ADULT, capabilities, supplement=False)
     assert len(contents.files["SSSE/EF06"].records) == 7
 
 
 def test_a_name_that_fills_its_field_is_asked_on_even_where_extensions_are_unknown() -> None:
     """By tag: an issuer without 4E so far, then a card whose name does not fit without it."""
-    by_tag = with_manners(find_persona("long-name"), record_modes=frozenset({0}))
+    by_tag = with_quirks(find_persona("long-name"), record_modes=frozenset({0}))
     short = by_tag.model_copy(
         update={
             "omit": frozenset({"SSSE/EF06/name_extension"}),
             "files": by_tag.files | {"SSSE/EF06": by_tag.files["SSSE/EF06"] | {"name": "测试"}},
         }
     )
-    manners = learnt(short)
-    reading = answer(run(by_tag, manners, supplement=False)[0], by_tag.atr)
+    capabilities = learnt(short)
+    reading = answer(run(by_tag, capabilities, supplement=False)[0], by_tag.atr)
     assert reading.holder is not None
     assert reading.holder.name == "测试热合曼·测试艾力·测试逊㐂江·测试"

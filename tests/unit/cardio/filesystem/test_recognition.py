@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardio.apdu.atr import made_up_by_reader
+from cardio.apdu.atr import is_made_by_reader
 from cardio.errors import CardBlockedError, CardRefusedError, NotASocialSecurityCardError
 from cardio.filesystem.card_kinds import card_kinds, kind_of_atr, kind_of_name
 from cardio.filesystem.recognition import another_name, environment_refused
@@ -75,4 +75,4 @@ def test_each_kind_has_words_and_a_source() -> None:
     assert all(kind.title and kind.title_en and kind.source and kind.confidence in "SM1I" for kind in kinds)
     assert [kind.id for kind in kinds if kind.ours] == ["social-security-card"]
     assert kind_of_atr(b"") is kind_of_name(b"") is None
-    assert made_up_by_reader(bytes.fromhex(STORAGE)) and not made_up_by_reader(bytes.fromhex(OURS))
+    assert is_made_by_reader(bytes.fromhex(STORAGE)) and not is_made_by_reader(bytes.fromhex(OURS))

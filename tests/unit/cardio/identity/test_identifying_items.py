@@ -34,7 +34,7 @@ def changed(persona: str, file: str, *, omit: tuple[str, ...] = (), **values: An
 
 def read(card: Persona | AnyCard) -> CardReading:
     reader = SoftwareReader("r", card.card() if isinstance(card, Persona) else card)
-    return read_card(reader, manners=NOTHING, today=TODAY)
+    return read_card(reader, capabilities=NOTHING, today=TODAY)
 
 
 def driver(card: Persona | AnyCard, function: str = "iReadCardBas", **arguments: str) -> tuple[int, str]:
@@ -48,7 +48,7 @@ def driver(card: Persona | AnyCard, function: str = "iReadCardBas", **arguments:
         return work(held, given)
 
     try:
-        return 0, on_card(reader, do, manners=NOTHING)
+        return 0, on_card(reader, do, capabilities=NOTHING)
     except CardioError as error:
         return code_of(error), error.remedy
 
@@ -147,7 +147,9 @@ def test_a_small_x_is_the_standards_capital(written: str, number: str) -> None:
     assert nhsa_1101(reading).certno == number
     assert driver(persona)[1].split("|")[1] == number
     # The file shows what the card has.
-    with SocialSecurityCard((reader := SoftwareReader("r", persona.card())).connect(), reader, manners=NOTHING) as card:
+    with SocialSecurityCard(
+        (reader := SoftwareReader("r", persona.card())).connect(), reader, capabilities=NOTHING
+    ) as card:
         item = card.file("SSSE/EF06").records[0].items[0]
     assert (item.raw, item.value) == (written.encode().hex().upper(), written)
 
@@ -179,7 +181,7 @@ def test_an_assigned_number_stays_as_it_is() -> None:
 
 ILLEGAL = "hex:80" + "41" * 29
 BY_NUMBER = find_persona("adult").model_copy(
-    update={"manners": find_persona("adult").manners.model_copy(update={"record_modes": frozenset({4})})}
+    update={"quirks": find_persona("adult").quirks.model_copy(update={"record_modes": frozenset({4})})}
 )
 UNREADABLE: dict[str, tuple[Persona | AnyCard, int]] = {
     "a name that is no text": (changed("adult", "SSSE/EF06", name=ILLEGAL), -15),
@@ -220,7 +222,7 @@ def test_a_blank_card_gives_empty_fields(layout: BasicLayout) -> None:
         update={"files": blank.files | {"SSSE/EF05": blank.files["SSSE/EF05"] | {"card_number": "hex:" + "00" * 9}}}
     )
     reader = SoftwareReader("r", blank.card())
-    text = on_card(reader, lambda card: basic_text(card, layout), manners=NOTHING)
+    text = on_card(reader, lambda card: basic_text(card, layout), capabilities=NOTHING)
     separator = ":" if layout == "colon" else "|"
     assert text.split(separator).count("") >= 3
 

@@ -194,7 +194,9 @@ def test_a_laboratory_may_accept_test_keys_and_the_answer_says_so() -> None:
 
 
 def shown(persona: str, **changes: Any) -> dict[str, str]:
-    reading = read_card(SoftwareReader("r", find_persona(persona).card()), manners=CapabilityCache(None), today=TODAY)
+    reading = read_card(
+        SoftwareReader("r", find_persona(persona).card()), capabilities=CapabilityCache(None), today=TODAY
+    )
     verdict = judged(reading, policy=default_policy(), **changes)
     return {"": str(verdict.verdict), **{str(one.check): str(one.outcome) for one in verdict.checks}}
 

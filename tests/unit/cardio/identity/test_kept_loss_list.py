@@ -123,7 +123,7 @@ def test_all_desks_share_it(tmp_path: Path, loads: Loads) -> None:
     old = time.time() - 3600
     os.utime(path, (old, old))
     security = SecurityContext(loss_list_file=path, kept_loss_list=KeptLossList(clock=lambda: LATER))
-    assert security.loss_list() is security.at(simulated=True).loss_list() and loads.count == 1
+    assert security.loss_list() is security.for_reader(simulated=True).loss_list() and loads.count == 1
 
 
 def test_two_hundred_thousand_lines_take_their_bytes_and_little_more(tmp_path: Path) -> None:

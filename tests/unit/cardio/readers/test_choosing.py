@@ -32,16 +32,16 @@ def test_of_several_that_fit_the_only_one_with_a_card_is_meant() -> None:
 
 def test_without_a_name_the_one_with_a_card_is_meant(store: CapabilityCache) -> None:
     with_card = SoftwareReader("D", find_persona("adult").card())
-    assert find_card([A, with_card, C], manners=store) is with_card
-    assert find_card([A], manners=store) is A
-    assert find_card([A, B], manners=store) is A
+    assert find_card([A, with_card, C], capabilities=store) is with_card
+    assert find_card([A], capabilities=store) is A
+    assert find_card([A, B], capabilities=store) is A
     with pytest.raises(NoReaderError):
-        find_card([], manners=store)
+        find_card([], capabilities=store)
 
 
 def test_without_a_name_another_kind_of_card_gives_way_and_two_of_ours_do_not(store: CapabilityCache) -> None:
     bank = SoftwareReader("E", with_fault(find_persona("adult").card(), "bank-card"))
     first, second = (SoftwareReader(name, find_persona("adult").card()) for name in "FG")
-    assert find_card([bank, first], manners=store) is first
+    assert find_card([bank, first], capabilities=store) is first
     with pytest.raises(SeveralCardsError, match=r"F.*G"):
-        find_card([bank, first, second], manners=store)
+        find_card([bank, first, second], capabilities=store)

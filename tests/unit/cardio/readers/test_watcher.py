@@ -167,7 +167,7 @@ def test_a_fault_that_no_one_planned_for_ends_one_round_and_not_the_thread(
     (failure,) = supervisor.failures
     assert (failure.task, failure.failures, failure.error) == ("pcsc-watch", 1, type(fault).__name__)
     assert "test_watcher.py" in failure.place and failure.place.endswith("in fail")
-    assert not supervisor.down, "it runs again"
+    assert not supervisor.failed_tasks, "it runs again"
 
 
 def test_a_listener_that_fails_is_told_all_anew(mocker: MockerFixture) -> None:

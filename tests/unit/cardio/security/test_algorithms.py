@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardio.security.algorithms import pad, suite_for, wants_version
+from cardio.security.algorithms import pad, requires_key_version, suite_for
 from cardio.security.errors import AlgorithmNotSupportedError
 
 DES, SM4 = suite_for("3DES"), suite_for("SM4")
@@ -73,7 +73,11 @@ def test_filling_is_padding_method_2() -> None:
 
 def test_keys_have_the_length_of_their_algorithm() -> None:
     assert (DES.key_length(8), DES.key_length(16), SM4.key_length(8)) == (8, 16, 16)
-    assert (wants_version("3DES"), wants_version("SM4"), wants_version("SSF33")) == (False, True, False)
+    assert (requires_key_version("3DES"), requires_key_version("SM4"), requires_key_version("SSF33")) == (
+        False,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize("name", ["SSF33", "?", ""])

@@ -123,7 +123,7 @@ class Desk:
         self.card = SocialSecurityCard(
             self.reader.connect(),
             self.reader,
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
             credentials=credentials,
             trace=self.trace,
         )
@@ -278,7 +278,7 @@ def test_steps_ask_no_hsm_for_a_card_without_a_factor(step: str) -> None:
     arguments = {"read_1": ["SSSEEF06|09|$"], "write_1": ["SSSEEF05|06|$"]}.get(step, [])
     with pytest.raises(ContactSlotNeededError):
         getattr(steps, step)(*arguments)
-    assert not desk.instructions & AUTHENTICATION and not steps.waits
+    assert not desk.instructions & AUTHENTICATION and not steps.awaits_step
 
 
 def test_a_card_without_it_is_known_by_its_code_and_that_is_not_enough_for_money() -> None:
@@ -349,11 +349,11 @@ def test_after_a_proof_that_failed_no_file_is_read_from_another_application(keys
             raise HsmUnreachableError()
 
     unreachable = Ready(Unreachable(keys.open()._file))  # type: ignore[attr-defined] # the key file of the soft SAM
-    manners = CapabilityCache(None)
+    capabilities = CapabilityCache(None)
     for _ in range(2):  # the second time it is known that the file is closed, and rights are asked for first
         desk = Desk("personalised", None, Credentials(sam=unreachable))
-        file_system = CardFileSystem(manners.load("x", TODAY), authenticator=desk.card._authenticator)
-        desk.card.run(file_system.begin())
+        file_system = CardFileSystem(capabilities.load("x", TODAY), authenticator=desk.card._authenticator)
+        desk.card.run(file_system.open())
         file_system.profile.closed.add("DF01/EF05")
         reading = desk.card.run(file_system.read("DF01/EF05"))
         assert isinstance(reading.access_error, HsmUnreachableError)

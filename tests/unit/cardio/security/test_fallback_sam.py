@@ -97,7 +97,7 @@ class Lacking:
 
 def read(source: SamSource) -> str:
     reader = SoftwareReader("r", find_persona("third-closed").card())
-    return on_card(reader, read_basic, manners=CapabilityCache(None), credentials=Credentials(sam=source))
+    return on_card(reader, read_basic, capabilities=CapabilityCache(None), credentials=Credentials(sam=source))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_proof_names_the_sam_that_has_checked_it(keys: SoftSam, finds_out_late
     source = FallbackSource([Source(Lacking(KeyNotInSamError(), finds_out_late=finds_out_late)), Source(keys)])
     reading = on_card(
         SoftwareReader("r", find_persona("third-closed").card()), lambda card: card.read(supplement=False),
-        manners=CapabilityCache(None), credentials=Credentials(sam=source),
+        capabilities=CapabilityCache(None), credentials=Credentials(sam=source),
     )  # fmt: skip
     assert (reading.proof.outcome, reading.proof.sam) == ("genuine", "soft")
     assert "密钥文件" in reading.proof.detail and "PSAM" not in reading.proof.detail

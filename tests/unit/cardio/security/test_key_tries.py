@@ -45,7 +45,7 @@ def run(
         refusal = held.refusal_of_holder()
         return reading.holder.name if reading.holder else None, refusal.code if refusal else None
 
-    return on_card(SoftwareReader("r", card), work, manners=CapabilityCache(store.path), credentials=credentials)
+    return on_card(SoftwareReader("r", card), work, capabilities=CapabilityCache(store.path), credentials=credentials)
 
 
 @pytest.fixture
@@ -170,14 +170,14 @@ def test_a_person_may_say_that_a_cards_keys_are_back(card: CountingCard, store: 
     run(card, sam_right_for(*BAD), store)
     run(card, sam_right_for(*BAD, wrong="5B"), store)
     assert run(card, sam_right_for("IRK", "RKSSSE"), store)[1] == "key-already-refused"
-    memory = KeyMemory.beside(tmp_manners(store), simulated=True)
+    memory = KeyMemory.next_to(path_of(store), simulated=True)
     assert memory.forget(b"another card") == 0
     identity = b"320200D15600000500000009FFFFFFFF"
     assert memory.forget(identity) == 1
     assert run(card, sam_right_for("IRK", "RKSSSE"), store) == ("测试壬", None)
 
 
-def tmp_manners(store: CapabilityCache) -> Path:
+def path_of(store: CapabilityCache) -> Path:
     assert store.path is not None
     return store.path
 
@@ -249,7 +249,7 @@ def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
     """Room for the try, and none for what came of it: the card has said that one is left, and it is not spent."""
     card.answer = b"\x63\xc1"
     path, guard = tmp_path / SIMULATED_FILE, PinGuard()
-    begin = KeyMemory.begin
+    begin = KeyMemory.note_try
 
     def begin_and_lock(self: KeyMemory, whose: bytes, key: str, tries_left: int) -> None:
         begin(self, whose, key, tries_left)
@@ -258,7 +258,7 @@ def test_what_a_disk_that_became_full_did_not_take_is_known_to_the_bridge(
 
     locks: list[sqlite3.Connection] = []
     with monkeypatch.context() as patch:
-        patch.setattr(KeyMemory, "begin", begin_and_lock)
+        patch.setattr(KeyMemory, "note_try", begin_and_lock)
         assert run(card, sam_right_for(*BAD), store, guard=guard)[1] == "authentication-failed"
     locks.pop().close()
     codes = [run(card, sam_right_for(*BAD, wrong=wrong), store, guard=guard)[1] for wrong in ("5A", "5B", "5A")]
@@ -298,7 +298,7 @@ def test_another_sam_goes_on_and_a_changed_file_is_another(
 def test_a_person_lets_it_go_on(cards: Callable[[int], CountingCard], store: CapabilityCache) -> None:
     for number in range(1, 5):
         run(cards(number), sam_right_for(*BAD), store)
-    memory = KeyMemory.beside(tmp_manners(store), simulated=True)
+    memory = KeyMemory.next_to(path_of(store), simulated=True)
     (stopped,) = memory.stopped_sams()
     assert stopped.key == "RKSSSE" and stopped.cards == 3 and stopped.proved
     assert memory.resume() == 3 and memory.stopped_sams() == ()
@@ -339,7 +339,7 @@ def test_one_wrong_key_among_right_ones_stops_what_it_opens_only(tmp_path: Path,
             return whole.holder is not None, tuple(one.reason for one in whole.unread if one.file.startswith("DF01"))
 
         named, _ = on_card(
-            SoftwareReader("r", card), work, manners=CapabilityCache(store.path), credentials=credentials
+            SoftwareReader("r", card), work, capabilities=CapabilityCache(store.path), credentials=credentials
         )
         assert named
         assert card.tries == ({"RK1DF01": 2} if number <= 3 else {}), number
@@ -349,7 +349,8 @@ def proof_of(card: CountingCard, sam: SamSource, store: CapabilityCache) -> Card
     """How the card's proof ends before a SAM."""
     with pytest.raises(CardioError) as caught:
         on_card(
-            SoftwareReader("r", card), lambda held: held.read(supplement=False), manners=CapabilityCache(store.path),
+            SoftwareReader("r", card), lambda held: held.read(supplement=False),
+            capabilities=CapabilityCache(store.path),
             credentials=Credentials(sam=sam, laboratory=True),
         )  # fmt: skip
     return caught.value
@@ -395,7 +396,7 @@ def test_a_genuine_card_between_copies_clears_the_sam(
         with pytest.raises(ForgedCardError) as caught:
             on_card(
                 SoftwareReader("r", Copy(cards(number))), lambda held: held.read(supplement=False),
-                manners=CapabilityCache(store.path), credentials=Credentials(sam=right, laboratory=True),
+                capabilities=CapabilityCache(store.path), credentials=Credentials(sam=right, laboratory=True),
             )  # fmt: skip
         return caught.value.detail
 
@@ -414,7 +415,8 @@ def test_a_memory_that_cannot_be_used_makes_no_copy_genuine_and_holds_no_card_up
     for number in range(1, 6):
         assert proof_of(cards(number), sam_right_for(), store).detail == ForgedCardError.title
     reading = on_card(
-        SoftwareReader("r", cards(6)), lambda held: held.read(supplement=False), manners=CapabilityCache(store.path),
+        SoftwareReader("r", cards(6)), lambda held: held.read(supplement=False),
+        capabilities=CapabilityCache(store.path),
         credentials=Credentials(sam=sam_right_for("IRK"), laboratory=True),
     )  # fmt: skip
     assert reading.proof.is_genuine
@@ -422,7 +424,7 @@ def test_a_memory_that_cannot_be_used_makes_no_copy_genuine_and_holds_no_card_up
 
 def test_cards_that_prove_nothing_cannot_stop_it_for_those_that_do(store: CapabilityCache) -> None:
     """Three emulators, or three cards of a generation that proves nothing, refuse: a genuine card goes on."""
-    memory = KeyMemory.beside(tmp_manners(store), simulated=True)
+    memory = KeyMemory.next_to(path_of(store), simulated=True)
     presenter = Presenter(b"sam", "soft", "320200", "SM4", lambda key: b"k", lambda key, city, algorithm: b"s")
     for number in range(3):
         trial = CardKeys(memory, bytes((number,))).trial("RKSSSE", presenter)
@@ -574,7 +576,7 @@ def test_by_no_way_and_by_no_number_of_wrong_sams_is_a_key_blocked(
     for wrong in ("5A", "6A", "5A", "7A", "8A", "9A"):
         credentials = Credentials(sam=sam_right_for(*BAD, wrong=wrong), laboratory=True)
         try:
-            on_card(SoftwareReader("r", card), way, manners=CapabilityCache(store.path), credentials=credentials)
+            on_card(SoftwareReader("r", card), way, capabilities=CapabilityCache(store.path), credentials=credentials)
         except CardioError as error:
             assert error.code in ("authentication-failed", "key-already-refused")
     assert card.tries and min(card.tries.values()) == 1 and sum(3 - left for left in card.tries.values()) == 2

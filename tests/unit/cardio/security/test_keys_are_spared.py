@@ -71,7 +71,7 @@ class Listening:
 
 
 def with_card(card: Listening, work: Callable[[SocialSecurityCard], Result], credentials: Credentials | None) -> Result:
-    return on_card(SoftwareReader("r", card), work, manners=CapabilityCache(None), credentials=credentials)
+    return on_card(SoftwareReader("r", card), work, capabilities=CapabilityCache(None), credentials=credentials)
 
 
 def test_a_sam_of_another_issuer_is_found_out_without_a_key() -> None:
@@ -112,7 +112,7 @@ def test_a_psam_slot_that_is_the_cards_own_hangs_nobody(monkeypatch: pytest.Monk
     error = on_card(
         reader,
         lambda held: (held.read(supplement=False), held.refusal_of_holder())[1],
-        manners=CapabilityCache(None),
+        capabilities=CapabilityCache(None),
         credentials=Credentials(sam=source),
     )
     assert isinstance(error, SamFailedError)
@@ -145,7 +145,7 @@ def test_reading_again_and_again_with_a_wrong_sam_costs_one_try() -> None:
     # Its key of internal authentication is the card's, so that it cannot find out in a cheaper way.
     half_right = Credentials(sam=sam(right=frozenset({"IRK"})))
     for _ in range(5):
-        reading = on_card(reader, lambda held: held.read(), manners=CapabilityCache(None), credentials=half_right)
+        reading = on_card(reader, lambda held: held.read(), capabilities=CapabilityCache(None), credentials=half_right)
         assert reading.holder is None
     assert sum(one.startswith(EXTERNAL) for one in card.sent) == 1
 

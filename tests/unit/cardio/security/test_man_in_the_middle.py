@@ -145,7 +145,7 @@ def run(scenario: Scenario, flip: Flip | None = None) -> Outcome:
     """The scenario with a fresh card; challenges are the same each time."""
     persona = find_persona(scenario.persona)
     changed: dict[str, object] = {
-        "manners": persona.manners.model_copy(
+        "quirks": persona.quirks.model_copy(
             update={"secure_messaging": scenario.secure_messaging, "forged": scenario.forged}
         ),
         "files": persona.files | {path: {"content": bytes(_TRANSPARENT_SIZE)} for path in scenario.files},
@@ -161,7 +161,11 @@ def run(scenario: Scenario, flip: Flip | None = None) -> Outcome:
     reader = SoftwareReader("between", wire)
     result, error = None, None
     with SocialSecurityCard(
-        reader.connect(), reader, manners=CapabilityCache(None), layouts=NATIONAL, credentials=Credentials(sam=Source())
+        reader.connect(),
+        reader,
+        capabilities=CapabilityCache(None),
+        layouts=NATIONAL,
+        credentials=Credentials(sam=Source()),
     ) as held:
         try:
             result = scenario.work(held)

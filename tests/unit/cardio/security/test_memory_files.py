@@ -31,7 +31,7 @@ def test_what_is_no_private_file_is_not_used(tmp_path: Path, plant: Callable[[Pa
     memory = PinMemoryFile(path)
     assert not memory.keep_card(b"card", CardNote(1)) and memory.card(b"card") is None
     keys = KeyMemory(path)
-    for use in (keys.check, keys.stopped_sams, lambda: keys.begin(b"card", "RKSSSE", 2)):
+    for use in (keys.check, keys.stopped_sams, lambda: keys.note_try(b"card", "RKSSSE", 2)):
         with pytest.raises(KeyMemoryError):
             use()
     assert (path.read_bytes() if path.exists() else None) == before
@@ -43,7 +43,7 @@ def test_nor_is_one_beside_which_a_link_was_planted(tmp_path: Path, suffix: str)
     keys.check()
     (tmp_path / f"keys.db{suffix}").symlink_to(tmp_path / "target")
     with pytest.raises(KeyMemoryError):
-        keys.begin(b"card", "RKSSSE", 2)
+        keys.note_try(b"card", "RKSSSE", 2)
     assert not (tmp_path / "target").exists()
 
 
@@ -60,7 +60,7 @@ def _refuse(path: str, process: int) -> None:
     memory = KeyMemory(Path(path))
     for number in range(10):
         card = f"card {process} {number}".encode()
-        memory.begin(card, "RKSSSE", 2)
+        memory.note_try(card, "RKSSSE", 2)
         memory.refused(card, "RKSSSE", PRESENTER, 2, proved=True)
 
 
@@ -77,15 +77,15 @@ def test_several_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
     (stopped,) = memory.stopped_sams()
     assert stopped.cards == 40 > CARDS_IN_A_ROW
     cards = [f"card {process} {number}".encode() for process in range(4) for number in range(10)]
-    assert {memory.look(card, "RKSSSE", PRESENTER, proved=True).tries_left for card in cards} == {2}
+    assert {memory.card_notes(card, "RKSSSE", PRESENTER, proved=True).tries_left for card in cards} == {2}
 
 
 def test_what_has_its_last_try_left_is_forgotten_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cardio.security.key_memory._CARDS_KEPT", 3)
     memory = KeyMemory(tmp_path / "keys.db")
-    memory.begin(b"dangerous", "RKSSSE", 1)
+    memory.note_try(b"dangerous", "RKSSSE", 1)
     for number in range(6):
         memory.refused(str(number).encode(), "RKSSSE", PRESENTER, 2, proved=True)
-    assert memory.look(b"dangerous", "RKSSSE", PRESENTER, proved=True).tries_left == 1
-    assert memory.look(b"0", "RKSSSE", PRESENTER, proved=True).refusals == ()
-    assert memory.look(b"5", "RKSSSE", PRESENTER, proved=True).tries_left == 2
+    assert memory.card_notes(b"dangerous", "RKSSSE", PRESENTER, proved=True).tries_left == 1
+    assert memory.card_notes(b"0", "RKSSSE", PRESENTER, proved=True).refusals == ()
+    assert memory.card_notes(b"5", "RKSSSE", PRESENTER, proved=True).tries_left == 2

@@ -75,7 +75,7 @@ def test_a_pin_that_was_changed_before_the_card_was_lost(error: type[CardioError
     card = FaultyCard(find_persona("adult").card(), after(0x5E, fail(error)))
     with pytest.raises(PinOutcomeUnknownError) as caught:
         on_card(
-            SoftwareReader("r", card), change_pin, manners=CapabilityCache(None), repeat=False,
+            SoftwareReader("r", card), change_pin, capabilities=CapabilityCache(None), repeat=False,
             credentials=Credentials(pin=Pin("123456")),
         )  # fmt: skip
     assert not caught.value.retryable and error().detail in caught.value.detail
@@ -90,7 +90,7 @@ def test_a_pin_that_was_right_is_in_no_doubt(error: type[CardioError]) -> None:
     card = FaultyCard(find_persona("adult").card(), after(0x20, fail(error)))
     with pytest.raises(error):
         on_card(
-            SoftwareReader("r", card), verify, manners=CapabilityCache(None), repeat=False,
+            SoftwareReader("r", card), verify, capabilities=CapabilityCache(None), repeat=False,
             credentials=Credentials(pin=Pin("123456")),
         )  # fmt: skip
 
@@ -106,7 +106,10 @@ def test_a_command_from_outside_whose_answer_is_lost(error: type[CardioError], d
     card = FaultyCard(find_persona("adult").card(), lose)
     with pytest.raises(WriteOutcomeUnknownError):
         on_card(
-            SoftwareReader("r", card), lambda one: one.transmit(NEW_PIN), manners=CapabilityCache(None), repeat=False
+            SoftwareReader("r", card),
+            lambda one: one.transmit(NEW_PIN),
+            capabilities=CapabilityCache(None),
+            repeat=False,
         )
 
 
@@ -131,7 +134,9 @@ def test_what_a_command_from_outside_has_come_to_was_to_be_fetched(
 
     card, asked = FaultyCard(find_persona("adult").card(), lose), CommandApdu.from_bytes(bytes.fromhex(command))
     with pytest.raises(outcome) as raised:
-        on_card(SoftwareReader("r", card), lambda one: one.transmit(asked), manners=CapabilityCache(None), repeat=False)
+        on_card(
+            SoftwareReader("r", card), lambda one: one.transmit(asked), capabilities=CapabilityCache(None), repeat=False
+        )
     assert not raised.value.retryable and len(sent) == 2
 
 
@@ -145,7 +150,7 @@ def test_a_command_from_outside_that_does_more_than_ask_is_sent_once(command: st
         return b"\x6c\x02"
 
     card, asked = FaultyCard(find_persona("adult").card(), correct), CommandApdu.from_bytes(bytes.fromhex(command))
-    answer = on_card(SoftwareReader("r", card), lambda one: one.transmit(asked), manners=CapabilityCache(None))
+    answer = on_card(SoftwareReader("r", card), lambda one: one.transmit(asked), capabilities=CapabilityCache(None))
     assert answer.status_word == 0x6C02 and len(sent) == 1
 
 
@@ -174,7 +179,7 @@ def test_a_pin_that_was_wrong_and_a_reader_that_hangs_then() -> None:
     try:
         with pytest.raises(PinOutcomeUnknownError) as raised:
             on_card(
-                reader, SocialSecurityCard.verify_pin, manners=CapabilityCache(None), repeat=False, seconds=0.5,
+                reader, SocialSecurityCard.verify_pin, capabilities=CapabilityCache(None), repeat=False, seconds=0.5,
                 credentials=Credentials(pin=Pin("999999")),
             )  # fmt: skip
         assert not raised.value.retryable
@@ -193,7 +198,8 @@ def test_a_card_that_does_not_say_what_it_has_done_with_a_pin(
 
     with pytest.raises(PinOutcomeUnknownError) as raised:
         on_card(
-            SoftwareReader("r", FaultyCard(find_persona("adult").card(), odd)), work, manners=CapabilityCache(None),
+            SoftwareReader("r", FaultyCard(find_persona("adult").card(), odd)), work,
+            capabilities=CapabilityCache(None),
             repeat=False, credentials=Credentials(pin=Pin("123456")),
         )  # fmt: skip
     assert status in raised.value.detail and status in raised.value.detail_en
@@ -211,7 +217,7 @@ def test_a_writing_that_was_lost_between_two_records_says_how_far_it_came(
     card = FaultyCard(line, after(0xDC, fail(error)))
     with pytest.raises(WriteOutcomeUnknownError) as caught:
         on_card(
-            SoftwareReader("r", card), write_two, manners=CapabilityCache(None), repeat=False,
+            SoftwareReader("r", card), write_two, capabilities=CapabilityCache(None), repeat=False,
             credentials=Credentials(sam=Ready()),
         )  # fmt: skip
     assert not caught.value.retryable and len(line.writes) == 1
@@ -229,7 +235,7 @@ def test_a_card_that_hangs_between_two_records() -> None:
     try:
         with pytest.raises(WriteOutcomeUnknownError):
             on_card(
-                SoftwareReader("r", card), write_two, manners=CapabilityCache(None), repeat=False,
+                SoftwareReader("r", card), write_two, capabilities=CapabilityCache(None), repeat=False,
                 credentials=Credentials(sam=Ready()), watch=watch,
             )  # fmt: skip
     finally:
@@ -251,12 +257,12 @@ def test_a_held_card_is_watched_call_by_call() -> None:
 
     reader = SoftwareReader("r", FaultyCard(find_persona("adult").card(), fault))
     with CardSession(
-        reader, manners=CapabilityCache(None), credentials=Credentials(pin=Pin("123456")), keep_alive_seconds=60
+        reader, capabilities=CapabilityCache(None), credentials=Credentials(pin=Pin("123456")), keep_alive_seconds=60
     ) as session:
-        session.do(lambda card: card.change_pin(Pin("246802")))
+        session.run(lambda card: card.change_pin(Pin("246802")))
         hang = True
         with pytest.raises(ReaderTimeoutError):
-            session.do(
+            session.run(
                 lambda card: card.transmit(CommandApdu(0, 0xB2, 1, 0x2C, expected_length=9)), watch=CommandWatch(0.2)
             )
         assert begun.is_set() and session.ended
@@ -275,11 +281,11 @@ def test_a_held_card_that_hangs_in_a_change(command: str, error: type[CardioErro
         return card.transmit(raw)
 
     session = CardSession(
-        SoftwareReader("r", FaultyCard(find_persona("adult").card(), fault)), manners=CapabilityCache(None)
+        SoftwareReader("r", FaultyCard(find_persona("adult").card(), fault)), capabilities=CapabilityCache(None)
     )
     try:
         with pytest.raises(error):
-            session.do(
+            session.run(
                 lambda card: card.transmit(CommandApdu.from_bytes(bytes.fromhex(command))), watch=CommandWatch(0.2)
             )
         assert session.ended
@@ -301,7 +307,8 @@ def test_a_person_who_interrupts_a_pin_is_told_what_that_means() -> None:
     try:
         with pytest.raises(PinOutcomeUnknownError):
             on_card(
-                SoftwareReader("r", card), lambda one: one.verify_pin(), manners=CapabilityCache(None), repeat=False,
+                SoftwareReader("r", card), lambda one: one.verify_pin(), capabilities=CapabilityCache(None),
+                repeat=False,
                 credentials=Credentials(pin=Pin("654321")),
             )  # fmt: skip
     finally:
@@ -324,7 +331,7 @@ class Holder(CardWithPinPad):
 
 def at_pad(holder: Holder, work: Callable[[SocialSecurityCard], None], **limits: Any) -> None:
     on_card(
-        PadReader("r", holder), work, manners=CapabilityCache(None), credentials=Credentials(pad_digits=6),
+        PadReader("r", holder), work, capabilities=CapabilityCache(None), credentials=Credentials(pad_digits=6),
         repeat=False, **limits,
     )  # fmt: skip
 

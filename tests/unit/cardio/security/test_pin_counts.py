@@ -1,6 +1,6 @@
 """Counts of PIN tries that are known, unknown, and lost by asking: quirky cards against processes that come and go.
 
-Each call has a guard of its own, as each process has; what outlives it is the file beside the learnt manners.
+Each call has a guard of its own, as each process has; what outlives it is the file beside the learnt capabilities.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ class QuirkyPin:
 
 def count(card: QuirkyPin, store: CapabilityCache, policy: PinPolicy | None = None) -> PinCount:
     credentials = Credentials(pin_policy=policy or PinPolicy())
-    return on_card(SoftwareReader("r", card), lambda held: held.pin_count(), manners=store, credentials=credentials)
+    return on_card(
+        SoftwareReader("r", card), lambda held: held.pin_count(), capabilities=store, credentials=credentials
+    )
 
 
 def verify(
@@ -104,7 +106,7 @@ def verify(
     def work(held: SocialSecurityCard) -> None:
         held.verify_pin()
 
-    on_card(SoftwareReader("r", card), work, manners=store, credentials=credentials, repeat=False)
+    on_card(SoftwareReader("r", card), work, capabilities=store, credentials=credentials, repeat=False)
 
 
 # -- a count that is not known ------------------------------------------------------------------
@@ -215,12 +217,12 @@ def test_an_unblocking_in_steps_brings_all_tries_back(store: CapabilityCache) ->
     for wrong in (WRONG, OTHER):
         with pytest.raises(WrongPinError):
             verify(card, store, wrong)
-    with CardSession(SoftwareReader("r", card), manners=store, credentials=Credentials()) as held:
-        steps = held.do(HsmSteps)
-        historical, city = held.do(lambda one: one.historical_bytes.hex().upper()), "370200"
-        first = held.do(lambda one: steps.unblock_1())
-        second = held.do(lambda one: steps.pin_2("iUnblockPIN", general_step_1_to_2(first, historical, city)))
-        held.do(lambda one: steps.pin_3("iUnblockPIN", pin_step_2_to_3(second, historical, city)))
+    with CardSession(SoftwareReader("r", card), capabilities=store, credentials=Credentials()) as held:
+        steps = held.run(HsmSteps)
+        historical, city = held.run(lambda one: one.historical_bytes.hex().upper()), "370200"
+        first = held.run(lambda one: steps.unblock_1())
+        second = held.run(lambda one: steps.pin_2("iUnblockPIN", general_step_1_to_2(first, historical, city)))
+        held.run(lambda one: steps.pin_3("iUnblockPIN", pin_step_2_to_3(second, historical, city)))
     card.left = 3  # as the card has it now
     verify(card, store, RIGHT)
     assert len(card.pins) == 3
@@ -310,7 +312,7 @@ def test_a_last_try_is_not_forgotten_where_it_cannot_be_kept(tmp_path: Path, hin
 
     def try_pin(pin: str, *, accept: bool = False) -> None:
         credentials = Credentials(pin=Pin(pin), guard=guard, accept_last_try=accept)
-        on_card(SoftwareReader("r", card), lambda held: held.verify_pin(), manners=store, credentials=credentials)
+        on_card(SoftwareReader("r", card), lambda held: held.verify_pin(), capabilities=store, credentials=credentials)
 
     with pytest.raises(WrongPinError):
         try_pin(WRONG)
@@ -326,9 +328,9 @@ def test_what_another_program_has_kept_is_newer_than_what_this_one_knows(store: 
     guard, card = PinGuard(), QuirkyPin(untelling="6700", left=2)
     own = Credentials(pin=Pin(WRONG), guard=guard)
     with pytest.raises(WrongPinError):
-        on_card(SoftwareReader("r", card), lambda held: held.verify_pin(), manners=store, credentials=own)
+        on_card(SoftwareReader("r", card), lambda held: held.verify_pin(), capabilities=store, credentials=own)
     verify(card, store, RIGHT, accept=True)  # another program: all tries are back
-    known = on_card(SoftwareReader("r", card), lambda held: held.pin_count(), manners=store, credentials=own)
+    known = on_card(SoftwareReader("r", card), lambda held: held.pin_count(), capabilities=store, credentials=own)
     assert known == PinCount(None, "unknown")
 
 

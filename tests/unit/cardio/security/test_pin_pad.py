@@ -88,7 +88,9 @@ def on_pad(work: Callable[[SocialSecurityCard], object], *entries: Entry) -> tup
     card = CardWithPinPad(find_persona("personalised").card(), list(entries))
     reader = PadReader("r", card)
     credentials = Credentials(pad_digits=6)
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials) as held:
+    with SocialSecurityCard(
+        reader.connect(), reader, capabilities=CapabilityCache(None), credentials=credentials
+    ) as held:
         return work(held), card
 
 
@@ -129,7 +131,7 @@ def test_a_new_pin_on_the_pad() -> None:
 def test_a_reader_without_a_pad_says_so() -> None:
     reader = SoftwareReader("r", find_persona("personalised").card())
     with SocialSecurityCard(
-        reader.connect(), reader, manners=CapabilityCache(None), credentials=Credentials(pad_digits=6)
+        reader.connect(), reader, capabilities=CapabilityCache(None), credentials=Credentials(pad_digits=6)
     ) as held:
         with pytest.raises(CardioError) as caught:
             held.verify_pin()

@@ -70,7 +70,7 @@ class Counting:
 
 def fresh(tries: int = 3) -> Counting:
     persona = find_persona("personalised")
-    card = persona.model_copy(update={"manners": CardQuirks(pin_tries=tries)}).card()
+    card = persona.model_copy(update={"quirks": CardQuirks(pin_tries=tries)}).card()
     return Counting(card)
 
 
@@ -79,7 +79,7 @@ def verify(card: Counting, pin: str, guard: PinGuard, *, origin: str = "a", acce
     on_card(
         SoftwareReader("r", card),
         lambda held: held.verify_pin(),
-        manners=CapabilityCache(None),
+        capabilities=CapabilityCache(None),
         credentials=credentials,
     )
 
@@ -150,13 +150,13 @@ def test_a_fault_between_command_and_answer_is_an_unknown_outcome_and_no_repetit
         held.change_pin(Pin("654321")) if change else held.verify_pin()
 
     with pytest.raises(PinOutcomeUnknownError):
-        on_card(SoftwareReader("r", card), work, manners=CapabilityCache(None), credentials=credentials)
+        on_card(SoftwareReader("r", card), work, capabilities=CapabilityCache(None), credentials=credentials)
     assert card.pins == 1
     card.fault = None
     tries = on_card(
         SoftwareReader("r", card),
         lambda held: held.pin_tries(),
-        manners=CapabilityCache(None),
+        capabilities=CapabilityCache(None),
         credentials=Credentials(),
     )
     assert tries == card.card.pin_tries_left and card.pins == 1
@@ -173,7 +173,7 @@ def test_a_hundred_at_once_spend_one_try() -> None:
             on_card(
                 reader,
                 lambda held: held.verify_pin(),
-                manners=CapabilityCache(None),
+                capabilities=CapabilityCache(None),
                 credentials=Credentials(pin=Pin(WRONG), guard=guard),
             )
             code = "verified"

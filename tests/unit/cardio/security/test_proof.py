@@ -92,7 +92,7 @@ class Desk:
         return SocialSecurityCard(
             self.reader.connect(),
             self.reader,
-            manners=CapabilityCache(None),
+            capabilities=CapabilityCache(None),
             layouts=NATIONAL,
             credentials=self.credentials,
             trace=self.log,
@@ -517,7 +517,7 @@ def test_the_settings_of_a_site(tmp_path: Path) -> None:
     assert SecuritySettings().proof_policy == ProofPolicy("always", False, True)
     path.write_text('prove_cards = "before-keys"\nrequire_proof = true\nold_cards_may_decline = false\n')
     policy = SecuritySettings.load(path).proof_policy
-    assert policy == ProofPolicy("before-keys", True, False) and policy.asks_every_card
+    assert policy == ProofPolicy("before-keys", True, False) and policy.challenges_every_card
     path.write_text('require_proof = "yes, please"\n')
     with pytest.raises(ConfigurationError):
         SecuritySettings.load(path)

@@ -242,7 +242,9 @@ def test_a_number_that_cannot_be_read_is_never_zeros(unreadable: SharedPsam) -> 
 
 
 def with_card(reader: SoftwareReader, credentials: Credentials, work: Callable[[SocialSecurityCard], object]) -> object:
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials) as card:
+    with SocialSecurityCard(
+        reader.connect(), reader, capabilities=CapabilityCache(None), credentials=credentials
+    ) as card:
         return work(card)
 
 
@@ -251,7 +253,7 @@ def test_a_psam_that_does_not_say_whose_keys_it_has_is_not_let_at_a_real_card(un
     reader = RealReader("r", find_persona("third-closed").card())
     credentials = Credentials(sam=Ready(connected(unreadable, real=True)))
     with SocialSecurityCard(
-        reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials, trace=trace
+        reader.connect(), reader, capabilities=CapabilityCache(None), credentials=credentials, trace=trace
     ) as card:
         assert card.read(supplement=False).holder is None
         assert isinstance(card.refusal_of_holder(), SamFailedError)

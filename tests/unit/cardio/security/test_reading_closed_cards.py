@@ -92,13 +92,13 @@ def source(request: pytest.FixtureRequest) -> Iterator[Source]:
             line.close()
 
 
-def card_of(persona: str, **manners: Any) -> SoftwareCard:
+def card_of(persona: str, **quirks: Any) -> SoftwareCard:
     found = find_persona(persona)
-    return found.model_copy(update={"manners": found.manners.model_copy(update=manners)}).card()
+    return found.model_copy(update={"quirks": found.quirks.model_copy(update=quirks)}).card()
 
 
 class Desk:
-    """One card at the desk, with its trace; manners are learnt from visit to visit."""
+    """One card at the desk, with its trace; capabilities are learnt from one connection to the next."""
 
     def __init__(
         self, card: SoftwareCard, sam: Source | None = None, pin: str | None = None, memory: Path | None = None
@@ -107,13 +107,13 @@ class Desk:
         self.log = TraceLog()
         self._credentials = Credentials(sam=sam, pin=None if pin is None else Pin(pin))
         self._reader = SoftwareReader("desk", card)
-        self._manners = CapabilityCache(memory)
+        self._capabilities = CapabilityCache(memory)
 
     def connect(self) -> SocialSecurityCard:
         return SocialSecurityCard(
             self._reader.connect(),
             self._reader,
-            manners=self._manners,
+            capabilities=self._capabilities,
             trace=self.log,
             credentials=self._credentials,
         )
@@ -203,7 +203,7 @@ def test_without_a_sam_nothing_is_proved() -> None:
 def test_without_any_credentials_it_is_as_ever() -> None:
     reader = SoftwareReader("desk", card_of("third-closed"))
     log = TraceLog()
-    with SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), trace=log) as card:
+    with SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None), trace=log) as card:
         plain = card.read()
     with_nothing = Desk(card_of("third-closed"))
     assert with_nothing.read().card == plain.card

@@ -41,7 +41,11 @@ def hindered(make: Callable[[], Sam], persona: str = "third-closed") -> tuple[Ca
     trace = TraceLog()
     reader = SoftwareReader("r", find_persona(persona).card())
     with SocialSecurityCard(
-        reader.connect(), reader, manners=CapabilityCache(None), trace=trace, credentials=Credentials(sam=Made(make))
+        reader.connect(),
+        reader,
+        capabilities=CapabilityCache(None),
+        trace=trace,
+        credentials=Credentials(sam=Made(make)),
     ) as card:
         try:
             card.read(supplement=False)

@@ -261,7 +261,7 @@ class Source:
 
 def card_in(reader: SoftwareReader, sam: SoftSam, *, laboratory: bool = False) -> SocialSecurityCard:
     credentials = Credentials(sam=Source(sam), laboratory=laboratory)
-    return SocialSecurityCard(reader.connect(), reader, manners=CapabilityCache(None), credentials=credentials)
+    return SocialSecurityCard(reader.connect(), reader, capabilities=CapabilityCache(None), credentials=credentials)
 
 
 def test_test_keys_are_known(sam: SoftSam, place: Path) -> None:

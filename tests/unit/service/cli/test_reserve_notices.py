@@ -41,7 +41,7 @@ def test_a_port_that_changes_hands_all_the_time_is_told_once_in_ten_minutes(
 ) -> None:
     """A user has thousands of subordinate numbers: each of them could have a window."""
     users, windows = count(100_000), Windows()
-    monkeypatch.setattr(reservation, "stranger_at", lambda port, own: next(users))
+    monkeypatch.setattr(reservation, "other_user_at", lambda port, own: next(users))
     monkeypatch.setattr(desktop, "show_problem_from_unit", windows.show)
     notices = reserve._Notices(Output(as_json=False))
     for _ in range(299):
@@ -64,7 +64,7 @@ def test_a_window_is_tried_again_until_there_is_a_desktop(
         tried.append(len(tried) == 3)
         return tried[-1]
 
-    monkeypatch.setattr(reservation, "stranger_at", lambda port, own: 2002)
+    monkeypatch.setattr(reservation, "other_user_at", lambda port, own: 2002)
     monkeypatch.setattr(desktop, "show_problem_from_unit", show)
     notices = reserve._Notices(Output(as_json=False))
     for _ in range(100):
@@ -77,7 +77,7 @@ def test_the_connections_of_an_older_bridge_are_waited_for_and_no_longer(
     monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None]
 ) -> None:
     windows = Windows()
-    monkeypatch.setattr(reservation, "stranger_at", lambda port, own: None)
+    monkeypatch.setattr(reservation, "other_user_at", lambda port, own: None)
     monkeypatch.setattr(reservation, "has_own_listener", lambda port, own: False)
     monkeypatch.setattr("service.gate.tcp_table.has_connections", lambda port: True)
     monkeypatch.setattr(desktop, "show_problem_from_unit", windows.show)
@@ -93,7 +93,7 @@ def test_the_connections_of_an_older_bridge_are_waited_for_and_no_longer(
 def test_a_port_that_stays_taken_is_told_once(monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None]) -> None:
     """A colleague who has only locked the screen has it for a day."""
     windows = Windows()
-    monkeypatch.setattr(reservation, "stranger_at", lambda port, own: 2002)
+    monkeypatch.setattr(reservation, "other_user_at", lambda port, own: 2002)
     monkeypatch.setattr(desktop, "show_problem_from_unit", windows.show)
     notices = reserve._Notices(Output(as_json=False))
     for _ in range(1000):
@@ -106,7 +106,7 @@ def test_a_vendors_service_at_a_dialects_port_is_for_the_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     windows = Windows()
-    monkeypatch.setattr(reservation, "stranger_at", lambda port, own: 0)
+    monkeypatch.setattr(reservation, "other_user_at", lambda port, own: 0)
     monkeypatch.setattr(desktop, "show_problem_from_unit", windows.show)
     reserve._Notices(Output(as_json=False)).update({12342}, PORT)
     assert windows.shown == 0 and "12342" in capsys.readouterr().err
@@ -115,7 +115,7 @@ def test_a_vendors_service_at_a_dialects_port_is_for_the_log(
 def test_this_users_own_program_at_the_port_is_not_called_another_users(
     monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reservation, "stranger_at", lambda port, own: None)
+    monkeypatch.setattr(reservation, "other_user_at", lambda port, own: None)
     monkeypatch.setattr(reservation, "has_own_listener", lambda port, own: True)
     notices = reserve._Notices(Output(as_json=False))
     for _ in range(100):

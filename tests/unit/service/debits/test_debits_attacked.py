@@ -41,12 +41,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations may take two seconds, so that a card that never answers is found out soon."""
-    real = BridgeDesk.do
+    real = BridgeDesk.run
 
-    async def do(self: BridgeDesk, *given: Any, **more: Any) -> Any:
+    async def run(self: BridgeDesk, *given: Any, **more: Any) -> Any:
         return await real(self, *given, **(more | {"seconds": 2.0}))
 
-    monkeypatch.setattr(BridgeDesk, "do", do)
+    monkeypatch.setattr(BridgeDesk, "run", run)
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def test_cut_off_while_the_journal_still_writes(desk: Desk, monkeypatch: pytest.
 
 
 def test_done_and_not_to_be_noted_as_delivered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, tried = JournalEntry.move, threading.Event()
+    real, tried = JournalEntry.transition, threading.Event()
     journal = desk.bridge.app.state.bridge.running.debits._place
 
     def move(self: JournalEntry, to: S, **more: Any) -> None:
@@ -162,7 +162,7 @@ def test_done_and_not_to_be_noted_as_delivered(desk: Desk, monkeypatch: pytest.M
             if to is S.DELIVERED:
                 tried.set()
 
-    monkeypatch.setattr(JournalEntry, "move", move)
+    monkeypatch.setattr(JournalEntry, "transition", move)
     assert desk.call().json()["pOutInfo"] == DONE
     assert tried.wait(5), "it is noted after the answer was sent"
     journal.opened._file._database.execute("PRAGMA query_only = 0")

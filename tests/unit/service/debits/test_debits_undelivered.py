@@ -315,7 +315,7 @@ def test_a_page_that_is_revoked_meanwhile_has_nothing(desk: Desk) -> None:
 
 def test_the_next_waits_for_an_answer_that_is_under_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tills charge one card one after the other: the second does not come in before the first has its answer."""
-    move, writing, go_on = JournalEntry.move, threading.Event(), threading.Event()
+    move, writing, go_on = JournalEntry.transition, threading.Event(), threading.Event()
 
     def slowly(self: JournalEntry, to: S, **more: Any) -> None:
         if to is S.DELIVERED:
@@ -323,7 +323,7 @@ def test_the_next_waits_for_an_answer_that_is_under_way(desk: Desk, monkeypatch:
             assert go_on.wait(5)
         move(self, to, **more)
 
-    monkeypatch.setattr(JournalEntry, "move", slowly)
+    monkeypatch.setattr(JournalEntry, "transition", slowly)
     card = SlowCard(desk)
     answers: dict[str, httpx.Response] = {}
 

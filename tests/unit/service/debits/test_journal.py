@@ -79,8 +79,8 @@ def bring(entry: JournalEntry, to: DebitState, card: bytes = CARD, given: DebitI
     entry.release()
     for state in TO[to]:
         if state is S.PREPARED:
-            entry.meet(card)
-        entry.move(
+            entry.bind_card(card)
+        entry.transition(
             state,
             intent=given or intent() if state is S.INITIALISED else None,
             result=result() if state is S.COMMITTED else None,
@@ -95,20 +95,20 @@ def test_only_the_steps_of_the_picture(journal: Journal, before: DebitState, aft
     assert entry.state is before
     given = result() if after is S.COMMITTED else None
     if (before.value, after.value) in ALLOWED:
-        entry.move(after, result=given)
+        entry.transition(after, result=given)
         assert entry.state is after
     else:
         with pytest.raises(JournalStepError):
-            entry.move(after, result=given)
+            entry.transition(after, result=given)
         assert entry.state is before
 
 
 def test_what_is_done_waits_until_it_is_booked(journal: Journal) -> None:
     entry = bring(journal.claim("local", "k", "x"), S.SENT)
-    assert entry.shown().result is None and journal.record(entry.id).outcome == "unknown"
-    entry.move(S.COMMITTED, result=result())
-    assert entry.shown().result == result() and [one.id for one in journal.list_debits(None)] == [entry.id]
-    entry.move(S.DELIVERED)
+    assert entry.record().result is None and journal.record(entry.id).outcome == "unknown"
+    entry.transition(S.COMMITTED, result=result())
+    assert entry.record().result == result() and [one.id for one in journal.list_debits(None)] == [entry.id]
+    entry.transition(S.DELIVERED)
     assert [one.outcome for one in journal.list_debits(None)] == ["done"]
     for _ in range(2):
         journal.settle(entry.id)
@@ -136,7 +136,7 @@ def test_what_was_not_sent_may_begin_anew_and_its_old_thread_takes_no_step(journ
     assert (again.id, again.state, again.intent) == (old.id, S.NEW, None)
     for step in (S.PREPARED, S.ARMED, S.SENT):
         with pytest.raises(JournalStepError):
-            old.move(step)
+            old.transition(step)
     assert bring(again, S.COMMITTED).state is S.COMMITTED
 
 
@@ -147,7 +147,7 @@ def test_what_was_sent_never_begins_anew(journal: Journal, state: DebitState) ->
 
 
 def test_what_was_not_sent_may_ask_for_something_else_by_its_key(journal: Journal) -> None:
-    bring(journal.claim("local", "k", "x"), S.ARMED).move(S.ABORTED)
+    bring(journal.claim("local", "k", "x"), S.ARMED).transition(S.ABORTED)
     assert bring(journal.claim("local", "k", "y"), S.SENT).state is S.SENT
     for what in ("x", "z"):
         with pytest.raises(IdempotencyKeyReusedError):
@@ -168,10 +168,10 @@ def test_what_nobody_knows_is_listed_first_and_then_the_newest(journal: Journal)
 
 
 def test_what_the_card_refused_does_not_begin_anew(journal: Journal) -> None:
-    bring(journal.claim("local", "k", "x"), S.SENT).move(S.ABORTED)
+    bring(journal.claim("local", "k", "x"), S.SENT).transition(S.ABORTED)
     assert journal.claim("local", "k", "x").state is S.ABORTED
     unsent = bring(journal.claim("local", "l", "x"), S.ARMED, OTHER)
-    unsent.move(S.ABORTED)
+    unsent.transition(S.ABORTED)
     assert journal.claim("local", "l", "x").state is S.NEW
 
 
@@ -182,10 +182,10 @@ def test_a_card_has_one_debit_of_a_number_and_of_a_second(journal: Journal) -> N
         ("time", intent(13), SameSecondError),
     ):
         other = journal.claim("local", name, "x")
-        other.meet(CARD)
-        other.move(S.PREPARED)
+        other.bind_card(CARD)
+        other.transition(S.PREPARED)
         with pytest.raises(error):
-            other.move(S.INITIALISED, intent=given)
+            other.transition(S.INITIALISED, intent=given)
         assert other.state is S.PREPARED
     bring(journal.claim("local", "another card", "x"), S.SENT, OTHER)
     bring(journal.claim("local", "another terminal", "x"), S.SENT, given=intent(terminal="000000008888"))
@@ -196,14 +196,14 @@ def test_a_debit_that_was_begun_and_left_makes_way(journal: Journal) -> None:
     bring(journal.claim("local", "second", "x"), S.COMMITTED)
     assert left.state is S.ABORTED and journal.record(left.id).reason == "superseded"
     with pytest.raises(JournalStepError):
-        left.move(S.ARMED)
+        left.transition(S.ARMED)
 
 
 def test_a_debit_is_its_cards(journal: Journal) -> None:
     entry = bring(journal.claim("local", "k", "x"), S.UNKNOWN)
-    entry.meet(CARD)
+    entry.bind_card(CARD)
     with pytest.raises(CardChangedError):
-        entry.meet(OTHER)
+        entry.bind_card(OTHER)
     found = journal.claim_unresolved(CARD)
     assert found is not None and found.id == entry.id and journal.claim_unresolved(OTHER) is None
     with pytest.raises(DebitInFlightError):
@@ -248,9 +248,9 @@ def test_a_person_decides_what_nobody_knows(journal: Journal) -> None:
 def test_a_step_that_is_refused_ends_nobody_elses(journal: Journal) -> None:
     live = bring(journal.claim("local", "first", "x"), S.INITIALISED)
     stale = bring(journal.claim("local", "second", "x"), S.NEW)
-    stale.meet(CARD)
+    stale.bind_card(CARD)
     with pytest.raises(JournalStepError):
-        stale.move(S.INITIALISED, intent=intent(13))
+        stale.transition(S.INITIALISED, intent=intent(13))
     assert live.state is S.INITIALISED
 
 
@@ -258,16 +258,16 @@ def test_who_thinks_nothing_was_sent_does_not_write_over_what_was(journal: Journ
     """It read ARMED; meanwhile the card's thread has told the card. Only the card's refusal, and it knows, aborts."""
     entry = bring(journal.claim("local", "k", "x"), S.SENT)
     with pytest.raises(JournalStepError):
-        entry.move(S.ABORTED, reason="cut off", unsent=True)
+        entry.transition(S.ABORTED, reason="cut off", unsent=True)
     assert entry.state is S.SENT
-    entry.move(S.ABORTED, reason="the card refused")
+    entry.transition(S.ABORTED, reason="the card refused")
     assert journal.record(entry.id).state is S.ABORTED
 
 
 def test_a_doubt_stays(journal: Journal) -> None:
     entry = bring(journal.claim("local", "k", "x"), S.SENT)
     assert not entry.doubted
-    entry.move(S.UNKNOWN, doubted=True)
+    entry.transition(S.UNKNOWN, doubted=True)
     assert entry.doubted and journal.claim("local", "k", "x").doubted
 
 
@@ -398,14 +398,14 @@ def test_what_reached_nobody_is_held_until_it_is_known(journal: Journal) -> None
     }
     assert held() == ["a"] and journal.delivery.count_undelivered() == 4, "the oldest first"
     at = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
-    entries["a"].move(S.DELIVERED, at=at)
-    shown = entries["a"].shown()
+    entries["a"].transition(S.DELIVERED, at=at)
+    shown = entries["a"].record()
     assert (shown.handed_over, shown.changed, shown.acknowledged, held()) == (at, at, None, ["b"])
     assert journal.delivery.acknowledge(entries["b"].id) and held() == ["c"]
-    assert entries["b"].shown().state is S.COMMITTED and entries["b"].shown().acknowledged is not None
+    assert entries["b"].record().state is S.COMMITTED and entries["b"].record().acknowledged is not None
     journal.settle(entries["c"].id)
     assert held() == ["d"]
-    entries["d"].move(S.DELIVERED)
+    entries["d"].transition(S.DELIVERED)
     assert held() == [] and journal.delivery.count_undelivered() == 0
 
 
@@ -414,16 +414,16 @@ def test_only_what_is_done_is_acknowledged_and_the_first_time_counts(journal: Jo
     entry = bring(journal.claim("local", "k", "x"), state)
     done = state in (S.COMMITTED, S.DELIVERED, S.SETTLED)
     assert journal.delivery.acknowledge(entry.id) is done
-    first = entry.shown().acknowledged
+    first = entry.record().acknowledged
     journal.delivery.acknowledge(entry.id)
-    assert entry.shown().acknowledged == first and (first is not None) is done and entry.state is state
+    assert entry.record().acknowledged == first and (first is not None) is done and entry.state is state
     assert not journal.delivery.acknowledge("nobody")
 
 
 def test_a_person_who_decides_has_seen_it(journal: Journal) -> None:
     entry = bring(journal.claim("local", "k", "x"), S.MANUAL)
     journal.resolve(entry.id, done=True)
-    assert entry.shown().acknowledged is not None and journal.delivery.undelivered_on(CARD) is None
+    assert entry.record().acknowledged is not None and journal.delivery.undelivered_on(CARD) is None
 
 
 def test_who_is_being_answered_is_waited_for(journal: Journal) -> None:
@@ -452,10 +452,10 @@ def test_a_full_disk_takes_no_step(journal: Journal) -> None:
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     database.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(JournalUnavailableError):
-        entry.move(S.SENT, reason="x" * 100_000)
+        entry.transition(S.SENT, reason="x" * 100_000)
     database.execute("PRAGMA max_page_count = 100000")
     assert entry.state is S.ARMED
-    entry.move(S.SENT)
+    entry.transition(S.SENT)
 
 
 def test_many_threads_take_one_key(journal: Journal) -> None:
@@ -480,7 +480,7 @@ def test_a_journal_that_is_closed_takes_no_step(journal: Journal, path: Path) ->
     entry = bring(journal.claim("local", "k", "x"), S.SENT)
     journal.close()
     for work in (
-        lambda: entry.move(S.COMMITTED, result=result()),
+        lambda: entry.transition(S.COMMITTED, result=result()),
         lambda: entry.state,
         lambda: journal.list_debits(None),
     ):

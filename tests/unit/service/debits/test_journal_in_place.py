@@ -84,13 +84,13 @@ def test_no_debit_is_sent_once_the_file_is_not_in_its_place(place: JournalProvid
     entry = bring(journal.claim("local", "now", "x"), S.ARMED, OTHER)
     WAYS[way](path)
     with pytest.raises(JournalUnavailableError) as refused:
-        entry.move(S.SENT)
+        entry.transition(S.SENT)
     assert refused.value.remedy.startswith("未扣款") and refused.value.remedy_en.startswith("Nothing was taken")
     with pytest.raises(JournalUnavailableError):
         journal.claim("local", "another", "x")
     with pytest.raises(JournalUnavailableError):
         place.open().claim("local", "another", "x")
-    assert isinstance(place.trouble(), JournalUnavailableError)
+    assert isinstance(place.blocking_error(), JournalUnavailableError)
 
 
 def test_it_goes_on_when_the_file_is_back(place: JournalProvider, path: Path) -> None:
@@ -102,12 +102,12 @@ def test_it_goes_on_when_the_file_is_back(place: JournalProvider, path: Path) ->
         assert refused.value.gone
     for was, now in moved:
         shutil.move(now, was)
-    assert place.trouble() is None
+    assert place.blocking_error() is None
     assert place.open().record(first).idempotency_key == "before"
     second = debit(place.open(), "after")
     place.close()
     again = JournalProvider(path)
-    assert again.trouble() is None and again.open().record(second).idempotency_key == "after"
+    assert again.blocking_error() is None and again.open().record(second).idempotency_key == "after"
     again.close()
 
 
@@ -131,7 +131,7 @@ def test_no_new_file_silently_begins_where_one_was(path: Path, running: bool) ->
         place.close()
     assert other.accept().list_debits(None, all_states=True) == []
     debit(other.open(), "k")
-    assert other.trouble() is None
+    assert other.blocking_error() is None
     other.close()
 
 
@@ -159,15 +159,15 @@ def test_an_older_copy_that_is_put_back_is_known(path: Path, tmp_path: Path) -> 
         with pytest.raises(JournalRestoredError) as refused:
             journal.claim("local", key, "x")
     assert refused.value.remedy.startswith("未扣款") and "cardio debits restored" in refused.value.remedy_en
-    assert isinstance(place.trouble(), JournalRestoredError)
+    assert isinstance(place.blocking_error(), JournalRestoredError)
     assert journal.record(early).outcome == "done" and journal.claim("local", "early", "x").state is S.SETTLED
     assert [one.id for one in journal.list_debits(None, all_states=True)] == [early] != [late]
     place.accept()
-    assert place.trouble() is None
+    assert place.blocking_error() is None
     debit(place.open(), "late")
     place.close()
     place = JournalProvider(path)
-    assert place.trouble() is None, "it was said once"
+    assert place.blocking_error() is None, "it was said once"
     place.close()
 
 
@@ -188,7 +188,7 @@ def test_a_copy_made_while_it_ran_is_known(path: Path, tmp_path: Path) -> None:
         again = JournalProvider(where)
         with pytest.raises(JournalUnavailableError):
             again.open().claim("local", "late 2", "x")
-        assert again.trouble() is not None
+        assert again.blocking_error() is not None
         again.close()
 
 
@@ -230,7 +230,7 @@ def test_a_database_of_which_only_the_time_was_changed_keeps_its_log(path: Path,
     assert len(place.accept().list_debits(None)) == 5
     assert not list(path.parent.glob("*.old")) and not list(path.parent.glob(".debits.sqlite-*"))
     debit(place.open(), "after")
-    assert place.open().verify().is_whole and place.trouble() is None
+    assert place.open().verify().is_whole and place.blocking_error() is None
     place.close()
     again = JournalProvider(path)
     assert len(again.open().list_debits(None)) == 6
@@ -258,11 +258,11 @@ def test_what_a_kill_leaves_is_no_copy(path: Path) -> None:
         place = JournalProvider(path)
         for key in range(run * 60):
             debit(place.open(), f"{run} {key}", number=run * 1000 + key)
-        assert place.trouble() is None
+        assert place.blocking_error() is None
         place.open().claim("local", f"left {run}", "x")
         place.open().abandon()
     place = JournalProvider(path)
-    assert place.trouble() is None and place.open().verify().is_whole
+    assert place.blocking_error() is None and place.open().verify().is_whole
     place.close()
 
 
@@ -344,8 +344,8 @@ def test_a_mark_that_cannot_be_written_lets_nothing_be_sent(place: JournalProvid
     mark.rename(mark.with_suffix(".away"))
     mark.mkdir()
     with pytest.raises(JournalUnavailableError):
-        entry.move(S.SENT)
-    assert entry.shown().outcome == "none" and entry.state is S.ABORTED
+        entry.transition(S.SENT)
+    assert entry.record().outcome == "none" and entry.state is S.ABORTED
     mark.rmdir()
     mark.with_suffix(".away").rename(mark)
     again = journal.claim("local", "k", "x")
@@ -356,12 +356,12 @@ def test_a_mark_that_cannot_be_written_lets_nothing_be_sent(place: JournalProvid
 def test_reading_it_with_another_program_does_no_harm(place: JournalProvider, path: Path) -> None:
     debit(place.open(), "k")
     edit(path, "SELECT count(*) FROM debit")
-    assert place.trouble() is None
+    assert place.blocking_error() is None
     debit(place.open(), "l")
     place.close()
     edit(path, "SELECT count(*) FROM debit")
     again = JournalProvider(path)
-    assert again.trouble() is None
+    assert again.blocking_error() is None
     again.close()
 
 
@@ -397,12 +397,12 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         with pytest.raises(CardioError) as refused:
             place.open()
         assert str(tmp_path / "file") in refused.value.detail and refused.value.exit_status == 78
-        assert place.trouble() is None or isinstance(place.trouble(), CardioError)
+        assert place.blocking_error() is None or isinstance(place.blocking_error(), CardioError)
 
 
 def test_a_mark_elsewhere_that_cannot_be_kept_is_left_out(path: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = JournalProvider(path, tmp_path / "file" / "state")
     debit(place.open(), "k")
-    assert place.trouble() is None
+    assert place.blocking_error() is None
     place.close()

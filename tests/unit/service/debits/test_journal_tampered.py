@@ -143,7 +143,7 @@ def test_an_earlier_state_that_is_put_back_is_told_as_such(journal: Journal, pat
     """An attacker needs no key for it: the row was once just like that."""
     number = debit(journal, "k", S.SENT)
     edit(path, "CREATE TABLE then_ AS SELECT * FROM debit")
-    journal.entry(number).move(S.ABORTED)
+    journal.entry(number).transition(S.ABORTED)
     edit(
         path,
         *(
@@ -335,7 +335,7 @@ def test_every_legal_way_leaves_a_whole_chain(path: Path, state: DebitState) -> 
         journal = Journal(path)
         entry = bring(journal.claim("local", "k", "x"), state) if _ == 0 else journal.claim("local", "l", "x")
         entry.release()
-        journal.delivery.note_told_unknown(entry.id)
+        journal.delivery.note_reported_unknown(entry.id)
         journal.delivery.acknowledge(entry.id)
         assert found(journal) == set()
         journal.close()

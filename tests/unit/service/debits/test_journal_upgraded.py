@@ -65,7 +65,7 @@ def test_an_older_journal_is_taken_over_and_chained(tmp_path: Path, script: str)
     old_journal(path, script)
     place = JournalProvider(path)
     journal = place.open()
-    assert place.trouble() is None, "it is no copy: it never had a mark"
+    assert place.blocking_error() is None, "it is no copy: it never had a mark"
     verified = journal.verify()
     assert verified.is_whole and verified.debits == len(STATES)
     listed = {one.id: one for one in journal.list_debits(None, all_states=True)}
@@ -82,7 +82,7 @@ def test_an_older_journal_is_taken_over_and_chained(tmp_path: Path, script: str)
     assert settled.result == result() and settled.self_paid_amount == 10
     place.close()
     place = JournalProvider(path)
-    assert place.trouble() is None and place.open().verify().is_whole
+    assert place.blocking_error() is None and place.open().verify().is_whole
     changed = f"{STATES.index('manual'):016x}"
     edit(path, f"UPDATE debit SET state = 'aborted' WHERE id = '{changed}'")  # noqa: S608 - an id of the test's
     with pytest.raises(JournalTamperedError):

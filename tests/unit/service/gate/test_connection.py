@@ -180,17 +180,17 @@ def test_a_receipt_says_one_thing_once() -> None:
     said: list[tuple[str, bool]] = []
     with AnswerReceipt() as receipt:
         assert not receipt.awaited
-        receipt.when_known(lambda handed_over: said.append(("first", handed_over)))
+        receipt.on_conclusion(lambda handed_over: said.append(("first", handed_over)))
         assert receipt.awaited and said == []
         receipt.conclude(handed_over=True)
         receipt.conclude(handed_over=False)
-    receipt.when_known(lambda handed_over: said.append(("late", handed_over)))
+    receipt.on_conclusion(lambda handed_over: said.append(("late", handed_over)))
     assert said == [("first", True), ("late", True)]
 
 
 def test_an_answer_that_was_never_sent_was_not_handed_over() -> None:
     said: list[bool] = []
     with contextlib.suppress(RuntimeError), AnswerReceipt() as receipt:
-        receipt.when_known(said.append)
+        receipt.on_conclusion(said.append)
         raise RuntimeError("x")
     assert said == [False]

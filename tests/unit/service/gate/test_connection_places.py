@@ -141,7 +141,7 @@ def test_a_place_that_is_given_back_twice_is_given_back_once() -> None:
     ],
 )
 def test_there_are_no_more_places_than_files(files: int, fits: ConnectionLimits) -> None:
-    assert ConnectionLimits().within(files) == fits
+    assert ConnectionLimits().reduced_to(files) == fits
 
 
 def test_the_limit_of_files_is_raised_where_the_system_lets_it() -> None:

@@ -39,7 +39,7 @@ class Bridge:
         self.reader = SoftwareReader("Reader One", card)
         self.sockets = bind_loopback(0)
         self.port = self.sockets[0].getsockname()[1]
-        self.app = create_app([SoftwareReaders([self.reader])], manners=CapabilityCache(None))
+        self.app = create_app([SoftwareReaders([self.reader])], capabilities=CapabilityCache(None))
         self.server = BridgeServer(self.app, Access.for_port(self.port, TOKEN))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=self.sockets), daemon=True)
         self.thread.start()

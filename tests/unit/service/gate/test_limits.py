@@ -125,14 +125,14 @@ def test_the_bucket_fills_again() -> None:
     now = [0.0]
     limit = RateLimit(Rate(per_second=2, burst=3), clock=lambda: now[0])
     for _ in range(3):
-        limit.spend("a")
+        limit.count_request("a")
     with pytest.raises(TooManyRequestsError):
-        limit.spend("a")
-    limit.spend("b")
+        limit.count_request("a")
+    limit.count_request("b")
     now[0] = 0.5
-    limit.spend("a")
+    limit.count_request("a")
     with pytest.raises(TooManyRequestsError):
-        limit.spend("a")
+        limit.count_request("a")
 
 
 def test_a_client_that_never_reads_is_let_go(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_of_two_bridges_that_start_together_exactly_one_listens(reserved: bool) 
         for _ in range(25):
             port = free_port()
             if reserved:
-                assert reservations.hold({port}) == set()
+                assert reservations.reserve({port}) == set()
             for one in both:
                 one.write(str(port))
             assert sorted(json.loads(one.read()) for one in both) == [0, 2]

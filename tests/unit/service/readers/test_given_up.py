@@ -289,7 +289,7 @@ def test_a_card_that_is_merely_slow_is_waited_for(make: Make) -> None:
     loop = desk.bridge.app.state.bridge.running.loop
 
     async def read() -> None:
-        await bridge_desk.do(lambda card: card.layout, RequestContext(), seconds=1.0)
+        await bridge_desk.run(lambda card: card.layout, RequestContext(), seconds=1.0)
 
     with pytest.raises(ReaderTimeoutError):
         asyncio.run_coroutine_threadsafe(read(), loop).result(10)

@@ -181,7 +181,7 @@ def test_what_was_done_names_the_card_it_was_done_with(bridge: Bridge, held: boo
         return "done"
 
     doing = (
-        desk.run_step(work, RequestContext(), credentials=Credentials()) if held else desk.do(work, RequestContext())
+        desk.run_step(work, RequestContext(), credentials=Credentials()) if held else desk.run(work, RequestContext())
     )
     assert asyncio.run_coroutine_threadsafe(doing, bridge.app.state.bridge.running.loop).result(10) == ("done", before)
 

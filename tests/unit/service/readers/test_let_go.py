@@ -62,11 +62,11 @@ def is_free(reader: SoftwareReader) -> bool:
 
 
 def read_on(reader: SoftwareReader) -> None:
-    on_card(reader, lambda card: card.read(), manners=CapabilityCache(None))
+    on_card(reader, lambda card: card.read(), capabilities=CapabilityCache(None))
 
 
 def hold(reader: SoftwareReader) -> None:
-    CardSession(reader, manners=CapabilityCache(None)).close()
+    CardSession(reader, capabilities=CapabilityCache(None)).close()
 
 
 # -- cards -------------------------------------------------------------------------------------------
@@ -91,9 +91,9 @@ def test_a_sam_that_cannot_be_closed_keeps_no_card(mocker: MockerFixture, held: 
     mocker.patch("cardio.security.authenticator.CardAuthenticator.close", side_effect=Unplanned())
     with pytest.raises(Unplanned):
         if held:
-            CardSession(reader, manners=CapabilityCache(None), credentials=Credentials()).close()
+            CardSession(reader, capabilities=CapabilityCache(None), credentials=Credentials()).close()
         else:
-            on_card(reader, lambda card: card.read(), manners=CapabilityCache(None), credentials=Credentials())
+            on_card(reader, lambda card: card.read(), capabilities=CapabilityCache(None), credentials=Credentials())
     assert is_free(reader)
 
 
@@ -101,22 +101,22 @@ def test_a_held_card_whose_time_is_over_is_let_go_whatever_fails(mocker: MockerF
     supervisor, reader = Supervisor(), SoftwareReader("r", find_persona("adult").card())
     mocker.patch("cardio.security.authenticator.CardAuthenticator.close", side_effect=Unplanned())
     CardSession(
-        reader, manners=CapabilityCache(None), credentials=Credentials(), seconds=0.1, keep_alive_seconds=0.01,
+        reader, capabilities=CapabilityCache(None), credentials=Credentials(), seconds=0.1, keep_alive_seconds=0.01,
         supervisor=supervisor,
     )  # fmt: skip
     wait_until(lambda: [one.task for one in supervisor.failures] == ["card-session"], "it is counted")
     assert is_free(reader)
-    wait_until(lambda: not supervisor.down, "nothing waits to start again: the session has ended")
+    wait_until(lambda: not supervisor.failed_tasks, "nothing waits to start again: the session has ended")
 
 
 def test_a_held_card_that_fails_again_and_again_is_let_go_when_its_time_is_over(mocker: MockerFixture) -> None:
     supervisor, reader = Supervisor(), SoftwareReader("r", find_persona("adult").card())
     session = CardSession(
-        reader, manners=CapabilityCache(None), seconds=0.4, keep_alive_seconds=0.01, supervisor=supervisor
+        reader, capabilities=CapabilityCache(None), seconds=0.4, keep_alive_seconds=0.01, supervisor=supervisor
     )
     mocker.patch.object(session._connection, "keep_alive", side_effect=Unplanned())
     wait_until(lambda: session.ended, "its time is over")
-    assert is_free(reader) and not supervisor.down
+    assert is_free(reader) and not supervisor.failed_tasks
     assert [one.task for one in supervisor.failures] == ["card-session"]
 
 
@@ -198,7 +198,7 @@ def test_what_is_not_known_of_the_sam_is_not_told_as_it_was(mocker: MockerFixtur
             raise Unplanned()
         self._note("psam", up=True)
 
-    mocker.patch.object(SamWatch, "look", look)
+    mocker.patch.object(SamWatch, "check", look)
     mocker.patch("service.readers.sam_monitor.SECONDS", 0.05)
     bridge = Bridge("adult", security=SecurityContext(sam_places=("psam:Slot 2",)))
     try:
@@ -219,7 +219,7 @@ def test_work_whose_caller_was_cut_off_and_that_fails_is_counted() -> None:
 
     async def run() -> None:
         line = WorkQueue("r", asyncio.get_running_loop().create_future(), supervisor)
-        call = asyncio.ensure_future(line.do(fail))
+        call = asyncio.ensure_future(line.submit(fail))
         assert await asyncio.to_thread(begun.wait, 5)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)

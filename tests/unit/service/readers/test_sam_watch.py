@@ -35,10 +35,10 @@ def test_a_psam_that_is_pulled_and_an_hsm_that_goes() -> None:
             watch = SamWatch(["psam:Slot 2", f"hsm:http://127.0.0.1:{port}"], desks, hub)
             assert watch.states["psam"].state == "unknown"
             watching = SoftwareReaders([reader]).watch(desks.handle)
-            await watch.look()
-            await watch.look()  # told once
+            await watch.check()
+            await watch.check()  # told once
         reader.remove()
-        await watch.look()
+        await watch.check()
         watching.stop()
         desks.close()
         assert (watch.states["psam"].state, watch.states["hsm"].state) == ("down", "down")
@@ -66,7 +66,7 @@ def test_the_psam_that_is_looked_for_is_the_one_that_would_be_opened(places: lis
         desks = ReaderRegistry([source], CapabilityCache(None), EventHub())
         watch = SamWatch(places, desks, EventHub())
         watching = source.watch(desks.handle)
-        await watch.look()
+        await watch.check()
         watching.stop()
         desks.close()
         return watch.states["psam"].state

@@ -179,7 +179,7 @@ def test_reading_at_once(make: Make, mocker: MockerFixture) -> None:
 
 
 def test_looking_after_the_sam(make: Make, mocker: MockerFixture) -> None:
-    looks = mocker.patch.object(SamWatch, "look", autospec=True, side_effect=[Unplanned(), None])
+    looks = mocker.patch.object(SamWatch, "check", autospec=True, side_effect=[Unplanned(), None])
     mocker.patch("service.readers.sam_monitor.SECONDS", 3600)
     bridge = make("adult", security=SecurityContext(sam_places=("psam:Slot 2",)))
     wait_until(lambda: looks.call_count == 2, "it looks again")
@@ -215,7 +215,7 @@ def test_keeping_a_held_card_alive(mocker: MockerFixture) -> None:
         kept = mocker.patch.object(session._connection, "keep_alive", side_effect=[Unplanned(), *[None] * 1000])
         wait_until(lambda: kept.call_count > 3, "it goes on keeping the card")
         assert [failure.task for failure in supervisor.failures] == ["card-session"]
-        assert session.do(lambda card: card.read(today=TODAY)).holder is not None
+        assert session.run(lambda card: card.read(today=TODAY)).holder is not None
 
 
 def test_work_that_was_given_up_and_fails_later() -> None:

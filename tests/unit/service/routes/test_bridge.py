@@ -33,12 +33,12 @@ NO_MEMORY = CapabilityCache(None)
 
 class Bridge:
     def __init__(
-        self, *personas: str, sources: Sequence[ReaderSource] = (), manners: CapabilityCache | None = NO_MEMORY
+        self, *personas: str, sources: Sequence[ReaderSource] = (), capabilities: CapabilityCache | None = NO_MEMORY
     ) -> None:
         self.readers = SimulatedReaders(list(personas) or ["adult", "third-closed"])
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
-        self.app = create_app([self.readers, *sources], manners=manners, simulated=self.readers)
+        self.app = create_app([self.readers, *sources], capabilities=capabilities, simulated=self.readers)
         self.server = BridgeServer(self.app, Access.for_port(port, TOKEN))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()
@@ -74,7 +74,7 @@ def test_software_cards_teach_nothing_about_real_ones(tmp_path: Path) -> None:
     """They have the ATRs of real families, and some are odd on purpose: a demonstration stands beside real readers."""
     kept = tmp_path / "cache" / "cardio" / "manners.json"
     real = RealReader("Reader One", find_persona("adult").card())
-    made = Bridge("adult", sources=[SoftwareReaders([real])], manners=None)
+    made = Bridge("adult", sources=[SoftwareReaders([real])], capabilities=None)
     try:
         assert made.client.get(f"/v1/readers/{FIRST}/card").json()["holder"]["name"] == "测试甲"
         assert kept.with_name("simulated-manners.json").exists() and not kept.exists()

@@ -34,15 +34,15 @@ def test_events_reach_everyone_in_order_and_end_when_the_hub_closes() -> None:
 
 def test_who_was_away_gets_what_was_missed_while_it_is_kept() -> None:
     hub = EventHub()
-    assert hub.missed_since(hub.name_of(0)) == []
-    assert hub.missed_since(hub.name_of(1)) is None
+    assert hub.events_since(hub.name_of(0)) == []
+    assert hub.events_since(hub.name_of(1)) is None
     for number in range(KEPT + 10):
         publish(hub, number)
-    assert [one.number for one in hub.missed_since(hub.name_of(KEPT + 8)) or []] == [KEPT + 9, KEPT + 10]
-    assert hub.missed_since(hub.name_of(KEPT + 10)) == []
-    assert len(hub.missed_since(hub.name_of(10)) or []) == KEPT
-    assert hub.missed_since(hub.name_of(9)) is None
-    assert hub.missed_since(hub.name_of(KEPT + 11)) is None
+    assert [one.number for one in hub.events_since(hub.name_of(KEPT + 8)) or []] == [KEPT + 9, KEPT + 10]
+    assert hub.events_since(hub.name_of(KEPT + 10)) == []
+    assert len(hub.events_since(hub.name_of(10)) or []) == KEPT
+    assert hub.events_since(hub.name_of(9)) is None
+    assert hub.events_since(hub.name_of(KEPT + 11)) is None
 
 
 def test_the_number_of_another_run_means_nothing() -> None:
@@ -50,9 +50,9 @@ def test_the_number_of_another_run_means_nothing() -> None:
     for number in range(9):
         publish(before, number)
         publish(after, number)
-    assert after.missed_since(before.name_of(5)) is None
+    assert after.events_since(before.name_of(5)) is None
     for name in ("5", "-5", f"{after.name_of(5)}x", after.name_of(5)[:-1] + "9" * 5000, ""):
-        assert after.missed_since(name) is None
+        assert after.events_since(name) is None
 
 
 def test_a_client_that_never_reads_is_dropped_and_the_others_go_on() -> None:

@@ -155,7 +155,7 @@ def test_a_consent_is_for_its_caller_and_its_card(bridge: Bridge) -> None:
     assert other.json()["code"] == "last-try"
     bridge.readers.remove(FIRST)
     wait_until(lambda: session(bridge) is None, "the card is out")
-    bridge.readers.put_back(FIRST)
+    bridge.readers.reinsert(FIRST)
     wait_until(lambda: session(bridge) is not None, "the same card is in again")
     assert call(bridge, "iVerifyPIN", pin=RIGHT).json()["code"] == "last-try", "the card was out meanwhile"
 

@@ -47,7 +47,7 @@ class Bridge:
         security = SecurityContext(sam=Ready(SoftSam.load(keys)), policy=policy, loss_list_file=self.loss_list)
         sockets = bind_loopback(0)
         port = sockets[0].getsockname()[1]
-        app = create_app([self.readers], manners=CapabilityCache(None), security=security)
+        app = create_app([self.readers], capabilities=CapabilityCache(None), security=security)
         self.server = BridgeServer(app, Access.for_port(port, TOKEN, scopes=scopes))
         self.thread = threading.Thread(target=lambda: self.server.run(sockets=sockets), daemon=True)
         self.thread.start()

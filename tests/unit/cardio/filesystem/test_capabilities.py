@@ -17,7 +17,7 @@ from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
 from tests.conftest import TODAY
 
-MANNER = AccessMethod(reference=Reference.SFI, addressing=Addressing.ALL)
+METHOD = AccessMethod(reference=Reference.SFI, addressing=Addressing.ALL)
 
 
 def test_a_family_is_the_atr_without_its_serial_number() -> None:
@@ -37,25 +37,25 @@ def test_software_cards_have_a_file_of_their_own(tmp_path: Path) -> None:
 
 
 def test_what_was_learnt_is_there_for_the_next_process(store: CapabilityCache) -> None:
-    manners = store.load("F", TODAY)
-    manners.files["SSSE/EF05"] = MANNER
-    manners.algorithms[2] = "3DES"
-    store.save("F", manners)
-    assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
+    capabilities = store.load("F", TODAY)
+    capabilities.files["SSSE/EF05"] = METHOD
+    capabilities.algorithms[2] = "3DES"
+    store.save("F", capabilities)
+    assert store.load("F", TODAY).files == {"SSSE/EF05": METHOD}
     assert store.load("F", TODAY).algorithms == {2: "3DES"}
     assert store.load("G", TODAY) == FamilyCapabilities(learnt_on=TODAY, issuers_on=TODAY)
 
 
 def test_what_an_issuers_cards_hold_is_believed_for_a_day(store: CapabilityCache) -> None:
-    manners = store.load("F", TODAY)
-    manners.files["SSSE/EF05"] = MANNER
-    manners.algorithms[2] = "SSF33"
-    manners.issuer("9156", "2.0").closed.add("DF01/EF05")
-    store.save("F", manners)
+    capabilities = store.load("F", TODAY)
+    capabilities.files["SSSE/EF05"] = METHOD
+    capabilities.algorithms[2] = "SSF33"
+    capabilities.issuer("9156", "2.0").closed.add("DF01/EF05")
+    store.save("F", capabilities)
     assert store.load("F", TODAY).issuer("9156", "2.0").closed == {"DF01/EF05"}
     tomorrow = store.load("F", TODAY + timedelta(days=1))
     assert (tomorrow.issuers, tomorrow.algorithms) == ({}, {})
-    assert tomorrow.files == {"SSSE/EF05": MANNER}
+    assert tomorrow.files == {"SSSE/EF05": METHOD}
     assert store.load("F", TODAY + timedelta(days=31)).files == {}
     assert store.load("F", TODAY - timedelta(days=1)).files == {}
 
@@ -79,19 +79,19 @@ def test_a_damaged_file_is_as_good_as_none(store: CapabilityCache, content: byte
     assert store.path is not None
     store.path.write_bytes(content)
     assert store.load("F", TODAY).files == {}
-    store.save("F", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
-    assert store.load("F", TODAY).files == {"SSSE/EF05": MANNER}
+    store.save("F", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": METHOD}))
+    assert store.load("F", TODAY).files == {"SSSE/EF05": METHOD}
 
 
 def test_a_place_that_cannot_be_written_costs_nothing_but_the_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = CapabilityCache(tmp_path / "file" / "manners.json")
-    store.save("F", FamilyCapabilities(files={"SSSE/EF05": MANNER}))
+    store.save("F", FamilyCapabilities(files={"SSSE/EF05": METHOD}))
     assert store.load("F", TODAY).files == {}
 
 
 def test_the_file_names_nobody(store: CapabilityCache) -> None:
-    reading = read_card(SoftwareReader("r", find_persona("field").card()), manners=store)
+    reading = read_card(SoftwareReader("r", find_persona("field").card()), capabilities=store)
     assert store.path is not None
     kept = store.path.read_text(encoding="utf-8")
     holder, card = reading.holder, reading.card
@@ -110,9 +110,9 @@ def test_what_says_the_same_is_not_written_again(store: CapabilityCache) -> None
     """Each write costs a quarter of a reading; the order in which a set was filled is nothing new."""
     assert store.path is not None
     paths = [f"DF{number:02X}/EF05" for number in range(40)]
-    manners = store.load("F", TODAY)
-    manners.issuer("9156", "2.0").closed.update(paths)
-    store.save("F", manners)
+    capabilities = store.load("F", TODAY)
+    capabilities.issuer("9156", "2.0").closed.update(paths)
+    store.save("F", capabilities)
     written = store.path.stat().st_ino
     again = store.load("F", TODAY)
     again.issuer("9156", "2.0").closed = set()
@@ -123,11 +123,11 @@ def test_what_says_the_same_is_not_written_again(store: CapabilityCache) -> None
 
 
 def test_families_are_bounded(store: CapabilityCache) -> None:
-    store.save("F", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
+    store.save("F", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": METHOD}))
     assert store.path is not None
     whole = json.loads(store.path.read_text())
     whole["families"] = {f"X{number}": whole["families"]["F"] for number in range(600)}
     store.path.write_text(json.dumps(whole))
-    store.save("NEW", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": MANNER}))
+    store.save("NEW", FamilyCapabilities(learnt_on=TODAY, files={"SSSE/EF05": METHOD}))
     assert len(json.loads(store.path.read_text())["families"]) == 500
     assert store.load("NEW", TODAY).files

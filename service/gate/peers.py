@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.gate.socket_diagnosis import CONNECTED, DiagnosisUnavailableError, SocketDiagnosis
-from service.gate.tcp_table import as_kernel_writes, connections, listeners
+from service.gate.tcp_table import as_kernel_writes, listeners, sockets
 
 ROOT = 0
 _FIRST_PERSON = 1000
@@ -34,7 +34,6 @@ PEER = "peer"
 Ends = tuple[str, int]
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 _USUAL_OVERFLOW = 65_534
-_LOCAL, _REMOTE, _STATE, _USER, _INODE = 1, 2, 3, 7, 9
 _MEMBER_SECONDS = 60.0
 """The time for which the answer about a user's group membership stays valid."""
 _GROUP_SECONDS = 5.0
@@ -81,15 +80,15 @@ class PeerLookup:
     def _user_in_table(self, client: Ends, server: Ends) -> int | None:
         try:
             ends = [
-                [as_kernel_writes(*client, mapped=mapped), as_kernel_writes(*server, mapped=mapped)]
+                (as_kernel_writes(*client, mapped=mapped), as_kernel_writes(*server, mapped=mapped))
                 for mapped in (False, True)
             ]
         except OSError:  # an address with a zone belongs to another machine
             return None
-        for columns in connections():
-            if [columns[_LOCAL], columns[_REMOTE]] in ends:
-                is_connected = int(columns[_STATE], 16) in CONNECTED and columns[_INODE] != "0"
-                return self._known(int(columns[_USER])) if is_connected else None
+        for one in sockets():
+            if (one.local, one.remote) in ends:
+                is_connected = one.state in CONNECTED and one.inode != 0
+                return self._known(one.user) if is_connected else None
         return None
 
     def _known(self, user: int) -> int | None:

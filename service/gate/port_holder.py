@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.gate.tcp_table import sockets
+
 _PROC = Path("/proc")
-_LOCAL, _STATE, _USER, _INODE = 1, 3, 7, 9
-_LISTEN = "0A"
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]")
 _LONGEST_NAME = 60
 
@@ -45,30 +45,15 @@ def port_holder(port: int) -> PortHolder | None:
         return port_holder_on_windows(port)
     if not sys.platform.startswith("linux"):
         return None
-    found = [row for row in _table() if row[_STATE] == _LISTEN and int(row[_LOCAL].rpartition(":")[2], 16) == port]
+    found = [one for one in sockets() if one.listens and one.port == port]
     if not found:
         return None
-    inodes = {row[_INODE] for row in found}
-    pid = next((pid for pid, inode in _sockets() if inode in inodes), None)
-    if pid is None:
-        return PortHolder(None, "", user_name(int(found[0][_USER])))
-    return PortHolder(pid, _program(pid), user_name(int(found[0][_USER])))
+    inodes, user = {one.inode for one in found}, user_name(found[0].user)
+    pid = next((pid for pid, inode in _open_sockets() if inode in inodes), None)
+    return PortHolder(pid, "" if pid is None else _program(pid), user)
 
 
-def _table() -> Iterator[list[str]]:
-    """The rows of both tables of TCP connections, split into columns."""
-    for name in ("net/tcp", "net/tcp6"):
-        try:
-            lines = (_PROC / name).read_text(encoding="ascii").splitlines()[1:]
-        except (OSError, UnicodeDecodeError):
-            continue
-        for line in lines:
-            columns = line.split()
-            if len(columns) > _INODE:
-                yield columns
-
-
-def _sockets() -> Iterator[tuple[int, str]]:
+def _open_sockets() -> Iterator[tuple[int, int]]:
     """Yield the processes that this user may look into, with the inodes of their sockets."""
     for process in filter(str.isdecimal, os.listdir(_PROC)):
         folder = _PROC / process / "fd"
@@ -76,7 +61,7 @@ def _sockets() -> Iterator[tuple[int, str]]:
             for name in os.listdir(folder):
                 with suppress(OSError):
                     if (found := _SOCKET.fullmatch(os.readlink(folder / name))) is not None:
-                        yield int(process), found[1]
+                        yield int(process), int(found[1])
 
 
 def _program(pid: int) -> str:

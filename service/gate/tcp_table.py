@@ -10,13 +10,36 @@ from pathlib import Path
 
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _LEAST_COLUMNS = 10
-_LOCAL, _STATE, _USER, _INODE = 1, 3, 7, 9
-_LISTENS = "0A"
+_LISTENS = 0x0A
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
-def connections() -> Iterator[list[str]]:
-    """Yield the rows of both tables, split into columns; none on systems other than Linux."""
+@dataclass(frozen=True, slots=True)
+class TcpSocket:
+    """One row: a socket of this machine's kernel."""
+
+    local: str
+    """Its address and port, as the kernel writes them (`as_kernel_writes`)."""
+    remote: str
+    state: int
+    """The number of its state (include/net/tcp_states.h)."""
+    user: int
+    """The number of the user whose process made it."""
+    inode: int
+    """0 if no process has it open any more."""
+
+    @property
+    def port(self) -> int:
+        """Return its local port."""
+        return int(self.local.rpartition(":")[2], 16)
+
+    @property
+    def listens(self) -> bool:
+        return self.state == _LISTENS
+
+
+def sockets() -> Iterator[TcpSocket]:
+    """Yield the rows of both tables; none on systems other than Linux."""
     for table in _TABLES:
         try:
             lines = table.read_text(encoding="ascii").splitlines()[1:]
@@ -25,7 +48,7 @@ def connections() -> Iterator[list[str]]:
         for line in lines:
             columns = line.split()
             if len(columns) >= _LEAST_COLUMNS:
-                yield columns
+                yield TcpSocket(columns[1], columns[2], int(columns[3], 16), int(columns[7]), int(columns[9]))
 
 
 def as_kernel_writes(host: str, port: int, *, mapped: bool = False) -> str:
@@ -46,16 +69,7 @@ def as_kernel_writes(host: str, port: int, *, mapped: bool = False) -> str:
     return "".join(f"{word:08X}" for word in words) + f":{port:04X}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A socket that listens."""
-
-    user: int
-    """The number of the user whose process made it."""
-    inode: int
-
-
-def listeners(host: str, port: int) -> list[Listener]:
+def listeners(host: str, port: int) -> list[TcpSocket]:
     """Return the sockets that listen at an address of this machine, or at all of its addresses.
 
     Args:
@@ -69,14 +83,9 @@ def listeners(host: str, port: int) -> list[Listener]:
         }
     except OSError:
         return []
-    return [
-        Listener(int(columns[_USER]), int(columns[_INODE]))
-        for columns in connections()
-        if columns[_STATE] == _LISTENS and columns[_LOCAL] in wanted
-    ]
+    return [one for one in sockets() if one.listens and one.local in wanted]
 
 
 def has_connections(port: int) -> bool:
     """Return True if connections of a local port have not ended yet; those in TIME_WAIT count (RFC 9293 §3.3.2)."""
-    ending = f":{port:04X}"
-    return any(columns[_LOCAL].endswith(ending) and columns[_STATE] != _LISTENS for columns in connections())
+    return any(one.port == port and not one.listens for one in sockets())

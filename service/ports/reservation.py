@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from service.gate.errors import PortHeldError
 from service.gate.port_holder import user_name
-from service.gate.tcp_table import Listener, has_connections, listeners
+from service.gate.tcp_table import TcpSocket, has_connections, listeners
 
 ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
@@ -94,7 +94,7 @@ def has_own_listener(port: int, own_user: int) -> bool:
     return any(one.user == own_user for one in _listeners_at(port))
 
 
-def _listeners_at(port: int) -> list[Listener]:
+def _listeners_at(port: int) -> list[TcpSocket]:
     return [one for _, address in ADDRESSES for one in listeners(address, port)]
 
 

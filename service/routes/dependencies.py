@@ -51,10 +51,6 @@ async def _hub(request: Request) -> EventHub:
     return state_of(request.app).running.hub
 
 
-async def _security(request: Request) -> SecurityContext:
-    return state_of(request.app).security
-
-
 async def _audit(request: Request) -> AuditRecorder:
     return state_of(request.app).audit
 
@@ -106,7 +102,6 @@ def require_scope(*scopes: Scope) -> Any:
 
 StateOf = Annotated[BridgeState, Depends(_state)]
 RegistryOf = Annotated[ReaderRegistry, Depends(_registry)]
-SecurityOf = Annotated[SecurityContext, Depends(_security)]
 JournalPlaceOf = Annotated[JournalProvider, Depends(_journal_place)]
 AuditOf = Annotated[AuditRecorder, Depends(_audit)]
 AccessOf = Annotated[Access, Depends(_access)]

@@ -86,6 +86,7 @@ class Desk:
         process = self.start("serve", "--no-pcsc", "--simulate", "adult")
         try:
             wait_until(lambda: process.poll() is not None or self.answers(), "the bridge answers", 30)
+            assert process.poll() is None, process.communicate()
             yield process
         finally:
             process.kill()

@@ -107,9 +107,9 @@ def test_what_is_in_doubt_after_an_answer(effect: E, answer: str | None, doubt: 
     watch.begin(effect)
     assert watch.in_flight and watch.uncertain_effect is effect
     watch.end(None if answer is None else bytes.fromhex(answer))
-    assert not watch.in_flight and watch.doubt is doubt
+    assert not watch.in_flight and watch.uncertain_effect is doubt
     watch.begin(E.NONE)
-    assert watch.doubt is doubt, "what follows settles nothing"
+    assert watch.uncertain_effect is doubt, "what follows settles nothing"
 
 
 def test_the_gravest_doubt_counts() -> None:
@@ -130,7 +130,7 @@ def test_nothing_begins_after_the_work_was_given_up() -> None:
     watch.end(b"\x90\x00")
     with pytest.raises(ReaderTimeoutError):
         watch.begin(E.PIN)
-    assert watch.doubt is E.NONE
+    assert watch.uncertain_effect is E.NONE
 
 
 def test_what_changes_comes_to_its_end_where_its_caller_withdraws() -> None:

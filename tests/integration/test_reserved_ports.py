@@ -125,7 +125,8 @@ def test_the_bridge_has_its_ports_and_leaves_them_reserved_however_it_ends(desk:
     with desk.reserving():
         for signal_number in (signal.SIGKILL, signal.SIGTERM):
             with desk.serving() as bridge, doing(OTHER, {"do": "bind", "port": desk.port, "seconds": 6}) as other:
-                assert desk.answers() and not refuses(desk.dialect)
+                assert desk.answers(), f"ended with {bridge.poll()}"
+                assert not refuses(desk.dialect), f"ended with {bridge.poll()}"
                 bridge.send_signal(signal_number)
                 bridge.wait(timeout=10)
                 assert other.end() == [], "not at the moment of the bridge's end"

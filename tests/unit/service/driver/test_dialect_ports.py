@@ -78,6 +78,7 @@ def test_what_another_user_runs_is_told_by_its_user(tmp_path: Path, monkeypatch:
     )
     (tmp_path / "net" / "tcp").write_text("  sl  local_address …\n".replace("…", "") + row + "\n   1: cut short\n")
     monkeypatch.setattr(holders, "_PROC", tmp_path)
+    monkeypatch.setattr("service.gate.tcp_table._TABLES", (tmp_path / "net" / "tcp", tmp_path / "net" / "tcp6"))
     holder = port_holder(12342)
     assert holder is not None and holder.pid is None and holder.user == "root" and "root" in holder.words
     assert port_holder(50150) is None

@@ -86,7 +86,7 @@ class PeerLookup:
             ]
         except OSError:  # an address with a zone belongs to another machine
             return None
-        for columns in connections():
+        for columns in connections(f":{client[1]:04X} "):
             if [columns[_LOCAL], columns[_REMOTE]] in ends:
                 is_connected = int(columns[_STATE], 16) in CONNECTED and columns[_INODE] != "0"
                 return self._known(int(columns[_USER])) if is_connected else None

@@ -15,16 +15,15 @@ _LISTENS = "0A"
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
-def connections() -> Iterator[list[str]]:
-    """Yield the rows of both tables, split into columns; none on systems other than Linux."""
+def connections(text: str) -> Iterator[list[str]]:
+    """Yield the rows of both tables that contain a text, split into columns; none on systems other than Linux."""
     for table in _TABLES:
         try:
             lines = table.read_text(encoding="ascii").splitlines()[1:]
         except (OSError, UnicodeDecodeError):
             continue
         for line in lines:
-            columns = line.split()
-            if len(columns) >= _LEAST_COLUMNS:
+            if text in line and len(columns := line.split()) >= _LEAST_COLUMNS:
                 yield columns
 
 
@@ -71,7 +70,7 @@ def listeners(host: str, port: int) -> list[Listener]:
         return []
     return [
         Listener(int(columns[_USER]), int(columns[_INODE]))
-        for columns in connections()
+        for columns in connections(f":{port:04X} ")
         if columns[_STATE] == _LISTENS and columns[_LOCAL] in wanted
     ]
 
@@ -79,4 +78,4 @@ def listeners(host: str, port: int) -> list[Listener]:
 def has_connections(port: int) -> bool:
     """Return True if connections of a local port have not ended yet; those in TIME_WAIT count (RFC 9293 §3.3.2)."""
     ending = f":{port:04X}"
-    return any(columns[_LOCAL].endswith(ending) and columns[_STATE] != _LISTENS for columns in connections())
+    return any(columns[_LOCAL].endswith(ending) and columns[_STATE] != _LISTENS for columns in connections(ending))

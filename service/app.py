@@ -236,7 +236,8 @@ def _load_what_is_needed_once() -> None:
     for module in (*_ROUTES, own_pages, simulator, sockets, description):
         linecache.getlines(str(module.__file__))  # FastAPI looks up where each route is defined at its first call
     linecache.getlines(__file__)
-    mimetypes.init()
+    if not mimetypes.inited:
+        mimetypes.init()
     driver_codes()
     datetime.strptime("2000", "%Y")  # imports a module
     _ = anyio.open_file  # likewise

@@ -85,7 +85,7 @@ class PeerLookup:
             ]
         except OSError:  # an address with a zone belongs to another machine
             return None
-        for one in sockets():
+        for one in sockets(client[1]):
             if (one.local, one.remote) in ends:
                 is_connected = one.state in CONNECTED and one.inode != 0
                 return self._known(one.user) if is_connected else None

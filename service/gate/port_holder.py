@@ -45,7 +45,7 @@ def port_holder(port: int) -> PortHolder | None:
         return port_holder_on_windows(port)
     if not sys.platform.startswith("linux"):
         return None
-    found = [one for one in sockets() if one.listens and one.port == port]
+    found = [one for one in sockets(port) if one.listens and one.port == port]
     if not found:
         return None
     inodes, user = {one.inode for one in found}, user_name(found[0].user)

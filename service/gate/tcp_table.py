@@ -38,16 +38,19 @@ class TcpSocket:
         return self.state == _LISTENS
 
 
-def sockets() -> Iterator[TcpSocket]:
-    """Yield the rows of both tables; none on systems other than Linux."""
+def sockets(port: int) -> Iterator[TcpSocket]:
+    """Yield the rows of both tables with this port at either end; none on systems other than Linux.
+
+    A machine may have thousands of sockets, so the other rows are not split.
+    """
+    text = f":{port:04X} "
     for table in _TABLES:
         try:
             lines = table.read_text(encoding="ascii").splitlines()[1:]
         except (OSError, UnicodeDecodeError):
             continue
         for line in lines:
-            columns = line.split()
-            if len(columns) >= _LEAST_COLUMNS:
+            if text in line and len(columns := line.split()) >= _LEAST_COLUMNS:
                 yield TcpSocket(columns[1], columns[2], int(columns[3], 16), int(columns[7]), int(columns[9]))
 
 
@@ -83,9 +86,9 @@ def listeners(host: str, port: int) -> list[TcpSocket]:
         }
     except OSError:
         return []
-    return [one for one in sockets() if one.listens and one.local in wanted]
+    return [one for one in sockets(port) if one.listens and one.local in wanted]
 
 
 def has_connections(port: int) -> bool:
     """Return True if connections of a local port have not ended yet; those in TIME_WAIT count (RFC 9293 §3.3.2)."""
-    return any(one.port == port and not one.listens for one in sockets())
+    return any(one.port == port and not one.listens for one in sockets(port))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cardio.filesystem.layouts.access import NEVER, AccessCondition
 from cardio.filesystem.layouts.model import Application, File, Item, Layout
@@ -43,6 +43,10 @@ class CardFile:
     details: bool = False
     """True if the card records its debits in it."""
 
+    def copy(self) -> CardFile:
+        """Return an equal file, whose contents change by themselves."""
+        return replace(self, records=list(self.records), content=bytearray(self.content))
+
 
 @dataclass(slots=True)
 class CardApplication:
@@ -55,6 +59,11 @@ class CardApplication:
     directory_sfi: int | None
     by_id: dict[int, CardFile] = field(default_factory=dict)
     by_sfi: dict[int, CardFile] = field(default_factory=dict)
+
+    def copy(self) -> CardApplication:
+        """Return an equal application, whose files change by themselves."""
+        files = {number: file.copy() for number, file in self.by_id.items()}
+        return replace(self, by_id=files, by_sfi={file.sfi: file for file in files.values()})
 
 
 def build_applications(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from cardio.config.validation import in_chinese
 from cardio.errors import ConfigurationError, UsageError
@@ -19,7 +20,7 @@ from cardio.filesystem.layouts.model import Layout
 from cardio.filesystem.layouts.registry import LayoutChoice
 from simulators.card.bank import SoftwareBankApplication
 from simulators.card.encoding import MisfitError
-from simulators.card.files import build_applications
+from simulators.card.files import CardApplication, build_applications
 from simulators.card.persistent_state import CardMemory, PurseState
 from simulators.card.pki import PkiApplication
 from simulators.card.quirks import CardQuirks
@@ -35,6 +36,22 @@ _FILE_PREFIX = "file:"
 
 def _from_hex(value: Any) -> Any:
     return bytes.fromhex(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Applications:
+    """The applications of a persona's cards, as they are before any card has changed them."""
+
+    parts: tuple[object, ...]
+    """The layout and the parts of the persona that they were made from; a changed copy of the persona has others."""
+    applications: list[CardApplication]
+
+
+@dataclass(slots=True)
+class _Made:
+    """The place for what was made last. All are equal, because they do not make one persona differ from another."""
+
+    latest: _Applications | None = field(default=None, compare=False)
 
 
 class Persona(BaseModel, frozen=True, extra="forbid"):
@@ -64,6 +81,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
     """The differences of this card from others of its specification: the table ``[manners]`` of the file."""
     files: dict[str, dict[str, Any]]
     """By file, then by item: a value, a table of the items inside, a list of either; see docs/simulator.en.md."""
+    _made: _Made = PrivateAttr(default_factory=_Made)
 
     @property
     def atr(self) -> bytes:
@@ -101,7 +119,7 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             raise ConfigurationError(f"样例 {self.id}：{zh}", f"persona {self.id}: {en}")
         self._refuse_unknown_places(layout)
         try:
-            applications = build_applications(layout, self.files, omit=self.omit, fill=self.fill)
+            applications = self._applications(layout)
         except (OverflowError, TypeError, AttributeError) as error:
             raise ConfigurationError(f"样例 {self.id}：值不合格式（{error}）", f"persona {self.id}: {error}") from error
         except MisfitError as error:
@@ -124,6 +142,15 @@ class Persona(BaseModel, frozen=True, extra="forbid"):
             if self.bank_number is None
             else SoftwareBankApplication(self.bank_number, self.quirks.bank_number),
         )
+
+    def _applications(self, layout: Layout) -> list[CardApplication]:
+        """Return new applications. Their bytes are made from the values once, for this takes longest of a card."""
+        parts = (layout, self.files, self.omit, self.fill)
+        kept = self._made.latest
+        if kept is None or any(one is not other for one, other in zip(kept.parts, parts, strict=True)):
+            kept = _Applications(parts, build_applications(layout, self.files, omit=self.omit, fill=self.fill))
+            self._made.latest = kept
+        return [application.copy() for application in kept.applications]
 
     def _purse(self, layout: Layout) -> PurseState:
         """Return the persona's values of its internal file, which no command reads directly.

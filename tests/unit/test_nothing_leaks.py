@@ -11,7 +11,6 @@ import io
 import logging
 import os
 import subprocess
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -43,6 +42,7 @@ from simulators.readers.software_reader import SoftwareReader, SoftwareReaders
 from tests.pcsc import wait_until
 from tests.unit.service.bridge import FIRST, Bridge
 from tests.unit.service.clerk_page import ClerkPage
+from tests.warm_cardio import warm_command
 
 NAME, NUMBER, CARD_NUMBER, ADDRESS = "金丝雀儿", "119900195311270023", "C4N4RY000", "金丝雀路 53 号"
 PIN, NEW_PIN, WRONG_PIN = "80573914", "41937508", "60284917"
@@ -192,7 +192,7 @@ residence = "{ADDRESS}"
     )
     done = subprocess.run(
         [
-            Path(sys.executable).with_name("cardio"),
+            warm_command(),
             *arguments,
             "--pin-stdin",
             "--sam",

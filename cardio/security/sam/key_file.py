@@ -16,6 +16,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -111,6 +112,10 @@ class SoftSam:
         """Do nothing: this SAM holds no device."""
 
     def identity(self, key: CardKey) -> bytes:
+        return self._hash_of_keys
+
+    @cached_property
+    def _hash_of_keys(self) -> bytes:
         """Return a hash over levels, region and keys: a file whose keys were changed is another SAM."""
         whole: list[object] = [self._file.levels, self._file.region]
         whole += [

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from cardio.cli.colour import Colour, is_coloured, marked, painted
-from tests.unit.cardio.cli.terminal import CARDIO, SEQUENCE, on_terminal
+from tests.unit.cardio.cli.terminal import SEQUENCE, on_terminal
+from tests.warm_cardio import warm_command
 
 RED, YELLOW, DIM = "\x1b[1;31m", "\x1b[33m", "\x1b[2m"
 NOBODY = ("read", "--reader", "sim:nobody")
@@ -63,7 +64,7 @@ def test_an_empty_variable_turns_nothing_off() -> None:
 @pytest.mark.parametrize("arguments", [ADULT, NOBODY, ("files", "--reader", "sim:adult"), ("sim", "list")])
 def test_a_pipe_has_none_even_where_a_build_server_asks_for_it(arguments: tuple[str, ...]) -> None:
     done = subprocess.run(
-        [CARDIO, *arguments], capture_output=True, check=False, timeout=60,
+        [warm_command(), *arguments], capture_output=True, check=False, timeout=60,
         env=os.environ | {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TERM": "xterm-256color"},
     )  # fmt: skip
     assert done.stdout + done.stderr and b"\x1b" not in done.stdout + done.stderr

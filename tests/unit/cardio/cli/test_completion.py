@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-CARDIO = Path(sys.executable).with_name("cardio")
+from tests.warm_cardio import warm_command
 
 
 def made(shell: str, *more: str) -> str:
     return subprocess.run(
-        [CARDIO, "completion", shell, *more], capture_output=True, text=True, check=True, timeout=60
+        [warm_command(), "completion", shell, *more], capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -154,14 +155,26 @@ def test_what_does_not_fit_is_never_written(one: Item, value: Value) -> None:
 
 
 # Letters and marks that GB18030 carries; private-use code points are what its revisions moved about.
-_TEXT = st.text(
-    st.characters(
-        exclude_categories=("Cs", "Co", "Cc", "Cf", "Zs", "Zl", "Zp", "Cn"),
-        exclude_characters="\u115f\u1160\u3164\uffa0",  # letters that look like nothing are taken out
-    ),
-    min_size=1,
-    max_size=40,
+_CHARACTERS = st.characters(
+    exclude_categories=("Cs", "Co", "Cc", "Cf", "Zs", "Zl", "Zp", "Cn"),
+    exclude_characters="\u115f\u1160\u3164\uffa0",  # letters that look like nothing are taken out
 )
+_OF_ONE_BYTE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
+_OF_TWO_BYTES = st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5)
+
+
+@cache
+def _texts(size: int) -> st.SearchStrategy[str]:
+    """Texts of at most so many bytes. Characters that do not fit are left out: hardly a text is drawn in vain."""
+
+    def fit(text: str) -> str:
+        kept = ""
+        for character in text:
+            kept += character if len((kept + character).encode("gb18030")) <= size else ""
+        return kept
+
+    characters = _OF_ONE_BYTE if size == 1 else _OF_ONE_BYTE | _OF_TWO_BYTES | _CHARACTERS
+    return st.text(characters, min_size=1, max_size=min(size, 40)).map(fit).filter(bool)
 
 
 def _values(one: Item) -> st.SearchStrategy[Value]:
@@ -180,7 +193,7 @@ def _values(one: Item) -> st.SearchStrategy[Value]:
             return st.dates(min_value=date(1000, 1, 1)).map(lambda day: f"{day:%Y-%m}")
     if one.format is Format.CN:
         return st.text("0123456789", min_size=1, max_size=2 * size).filter(lambda digits: digits.strip("0"))
-    return _TEXT.filter(lambda text: len(text.encode("gb18030")) <= size)
+    return _texts(size)
 
 
 ITEMS = {

@@ -30,7 +30,7 @@ from cardio.security.sam.key_file import KeyFile, SoftSam
 from cardio.security.terminal import Terminal
 from simulators.card.software_card import SoftwareCard
 from simulators.crypto.published_keys import ALGORITHMS, root_key
-from simulators.personas.persona import find_persona
+from simulators.personas.persona import Persona, find_persona
 from simulators.readers.software_reader import SoftwareReader
 
 _EVERY_OTHER = 31
@@ -141,8 +141,8 @@ class Outcome:
     exchanges: tuple[tuple[bytes, bytes], ...]
 
 
-def run(scenario: Scenario, flip: Flip | None = None) -> Outcome:
-    """The scenario with a fresh card; challenges are the same each time."""
+@cache
+def persona_of(scenario: Scenario) -> Persona:
     persona = find_persona(scenario.persona)
     changed: dict[str, object] = {
         "quirks": persona.quirks.model_copy(
@@ -151,7 +151,12 @@ def run(scenario: Scenario, flip: Flip | None = None) -> Outcome:
         "files": persona.files | {path: {"content": bytes(_TRANSPARENT_SIZE)} for path in scenario.files},
         "omit": _UNUSED,
     }
-    card = persona.model_copy(update=changed).card(random=random.Random(1).randbytes)
+    return persona.model_copy(update=changed)
+
+
+def run(scenario: Scenario, flip: Flip | None = None) -> Outcome:
+    """The scenario with a fresh card; challenges are the same each time."""
+    card = persona_of(scenario).card(random=random.Random(1).randbytes)
     if scenario.spent:
         card.transmit(bytes.fromhex("00A404000F7378312E73682EC9E7BBE1B1A3D5CF"))
     for _ in range(scenario.spent):

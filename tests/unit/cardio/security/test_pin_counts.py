@@ -10,7 +10,6 @@ import os
 import sqlite3
 import stat
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from cardio.security.pin.pin import Pin
 from simulators.personas.persona import find_persona
 from simulators.readers.software_reader import SoftwareReader
 from simulators.sam.hsm_driver_steps import general_step_1_to_2, pin_step_2_to_3
+from tests.warm_cardio import warm_command
 
 RIGHT, WRONG, OTHER = "123456", "999999", "888888"
 UNTELLING = ("6700", "6D00", "6A86", "6984", "6A80", "9000", "6A88", "6985", "6E00", "6B00", "6981", "6300")
@@ -411,7 +411,7 @@ def test_other_errors_stay_what_they_are(store: CapabilityCache) -> None:
 
 
 def cardio(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("cardio")), *arguments]
+    command = [str(warm_command()), *arguments]
     return subprocess.run(command, input=typed, capture_output=True, text=True, env=dict(os.environ))
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from service.audit.chain import TamperKind
 from service.cli.audit import _PROBLEMS
 from tests.unit.service.bridge import FIRST, SECOND, Bridge
+from tests.warm_cardio import warm_command
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def written(tmp_path: Path) -> Iterator[Path]:
 
 def command(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [Path(sys.executable).with_name("cardio"), "audit", *arguments],
+        [warm_command(), "audit", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), **environment},

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,8 +19,7 @@ from cardio.errors import CardioError, ReaderNotFoundError
 from service.gate.scopes import Scope
 from tests.unit.cardio.cli.test_cli import run
 from tests.unit.service.bridge import FIRST, TOKEN, Bridge
-
-CARDIO = Path(sys.executable).with_name("cardio")
+from tests.warm_cardio import warm_command
 
 
 @pytest.fixture
@@ -108,8 +106,9 @@ def test_each_thing_that_can_harm_is_asked_for_on_a_terminal(bridge: Bridge, ans
     person, terminal = os.openpty()
     os.write(person, answers.encode())
     done = subprocess.run(
-        [CARDIO, "pair", "approve", code], stdin=terminal, capture_output=True, text=True, timeout=60, check=False
-    )
+        [warm_command(), "pair", "approve", code],
+        stdin=terminal, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
     os.close(terminal)
     os.close(person)
     assert done.returncode == 0 and "use the holder's PIN" in done.stderr and "take money" in done.stderr

@@ -9,7 +9,6 @@ import os
 import pty
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,8 +26,8 @@ from simulators.card.base import AnyCard
 from tests.unit.cardio.debits.debits import DEBIT
 from tests.unit.service.bridge import SECOND, TOKEN
 from tests.unit.service.debits.debit_desk import CARD, DONE, LATER, PAY, Desk, pulled, write_owners_token
+from tests.warm_cardio import warm_command
 
-CARDIO = Path(sys.executable).with_name("cardio")
 ASKED = {"reader": SECOND, "pCardInfo": CARD, "pPayInfo": PAY, "pin": "123456"}
 
 
@@ -42,7 +41,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def debits(desk: Desk, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [CARDIO, "debits", *arguments, "--address", desk.bridge.address],
+        [warm_command(), "debits", *arguments, "--address", desk.bridge.address],
         capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False,
     )  # fmt: skip
 
@@ -50,7 +49,7 @@ def debits(desk: Desk, *arguments: str) -> subprocess.CompletedProcess[str]:
 def at_a_terminal(desk: Desk, answer: str, *arguments: str) -> tuple[str, int]:
     """With a person who answers what is asked; gives all that stands on the screen."""
     ours, theirs = pty.openpty()
-    command = [str(CARDIO), "debits", *arguments, "--address", desk.bridge.address]
+    command = [str(warm_command()), "debits", *arguments, "--address", desk.bridge.address]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(os.environ)) as process:
         os.close(theirs)
         said = b""

@@ -22,8 +22,7 @@ from service.gate.scopes import Scope
 from service.routes.journal import _content
 from tests.unit.service.debits.debit_desk import LATER, Desk, refused, write_owners_token
 from tests.unit.service.debits.journal_files import S, debit, edit
-
-CARDIO = Path(sys.executable).with_name("cardio")
+from tests.warm_cardio import warm_command
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def run(journal: Path, *arguments: str, address: str | None = None) -> subproces
     """Without an address where no bridge runs: no program has the port."""
     environment = {"CARDIO_BRIDGE_DEBITS_FILE": str(journal), "CARDIO_BRIDGE": address or "http://127.0.0.1:9"}
     return subprocess.run(
-        [CARDIO, "debits", *arguments], capture_output=True, text=True, timeout=60, check=False,
+        [warm_command(), "debits", *arguments], capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, **environment},
     )  # fmt: skip
 

@@ -168,8 +168,16 @@ def running(machine: Machine, text: str) -> Iterator[None]:
         yield
     finally:
         words = ["pkill", "--signal", "INT", "--full", text.removesuffix("&").strip()]
-        machine.attempt(*words)
-        program.wait(timeout=20)
+
+        def has_ended() -> bool:
+            machine.attempt(*words)
+            try:
+                program.wait(timeout=5)
+            except subprocess.TimeoutExpired:  # pcscd that is just busy with a reader: a person presses once more
+                return False
+            return True
+
+        wait_until(has_ended, f"{text} ends", 60)
 
 
 def test_the_simulators_cards_are_in_the_readers_of_pcscd(machine: Machine) -> None:
